@@ -1,0 +1,48 @@
+# Everything a user needs is here: no other set-up step exists.
+PYTHON ?= python3
+ENV ?= dev
+VENV := .venv
+EMULATOR := .venv-emulator
+BIN := $(VENV)/bin
+
+.PHONY: help install generate check validate rehearse test bench lock clean
+
+help:  ## show the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+# A stamp carries the lock's name in its dependencies: a changed lock installs again, an unchanged one costs nothing.
+$(VENV)/.installed: requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	touch $@
+
+# MiniStack pins botocore to one version, so it cannot share an environment with the deployer's boto3.
+$(EMULATOR)/.installed: rehearsal/requirements.txt
+	$(PYTHON) -m venv $(EMULATOR)
+	$(EMULATOR)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r rehearsal/requirements.txt
+	touch $@
+
+install: $(VENV)/.installed $(EMULATOR)/.installed  ## make .venv and .venv-emulator from the locks
+
+generate: $(VENV)/.installed  ## write templates/ from generator/
+	$(BIN)/python -m generator
+
+rehearse: install  ## deploy a whole environment (ENV=dev) to the embedded emulator
+	$(BIN)/python -m generator
+	$(BIN)/python deploy.py rehearse -e $(ENV)
+
+test: install  ## lint, types, and every test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n auto
+
+bench: install  ## budgets, as ratios measured in one run
+	$(BIN)/python -m tests.bench
+
+lock: $(VENV)/.installed  ## refresh the locks after a change of pyproject.toml or a *.in
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --extra dev pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes rehearsal/requirements.in -o rehearsal/requirements.txt
+
+clean:  ## remove what make made
+	rm -rf $(VENV) $(EMULATOR) build runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
