@@ -1,0 +1,246 @@
+"""Typed contracts between the layers: what a nested stack takes, what it gives, and how root joins them.
+
+A layer declares ``Inputs`` and ``Outputs`` as frozen dataclasses whose fields are ``Annotated[Kind, "description"]``.
+The fields become the parameters and outputs of the nested template, names and descriptions included, so that nobody
+writes a Parameter, an Output or a ``GetAtt(stack, "Outputs.X")`` by hand. Root passes to a layer only what an earlier
+layer returned: a missing input, a wrong kind or a misspelt output is an error of Python, and mypy says so first.
+
+Wired parameters carry no constraints on purpose: while a nested change set is computed, a sibling's output is only a
+placeholder, and a pattern would refuse it (CloudFormation User Guide, "Change sets for nested stacks"). Constraints
+stand at the parameters of root and of the companion stacks, which receive real values.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Generic, TypeVar, get_args, get_origin, get_type_hints
+
+from troposphere import AWSHelperFn, GetAtt, Output, Parameter, Ref, Sub, Template
+from troposphere.cloudformation import Stack
+
+
+class Value(AWSHelperFn):
+    """Text that may cross a stack boundary. Each subclass (see ``kinds``) is one meaning.
+
+    It can stand wherever troposphere takes an intrinsic function. A list crosses as its members, one by one: stack
+    parameters are a map of strings (AWS::CloudFormation::Stack, "Parameters").
+    """
+
+    parameter_type: ClassVar[str] = "String"
+
+    def __init__(self, source: str | AWSHelperFn) -> None:
+        self.data = source
+
+
+class Setting(Value):
+    """What root knows before any stack exists: literals and root parameters, never a sibling's output.
+
+    A child's Conditions may look only at these, because beside a placeholder a condition previews the wrong branch.
+    ``Layer`` holds both halves of that rule.
+    """
+
+
+class Contract:
+    """Base of Inputs, Outputs and Parameters: a frozen dataclass of annotated ``Value`` fields."""
+
+
+class NoInputs(Contract):
+    """For a stack that takes nothing."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a root or companion parameter says about itself.
+
+    ``allowed``, ``pattern``, ``minimum`` and ``maximum`` are CloudFormation's constraints; ``constraint`` is the
+    sentence shown to whoever breaks one, and is required with any of them. Without ``default`` a value must be given.
+    """
+
+    description: str
+    default: str | int | None = None
+    allowed: tuple[str | int, ...] = ()
+    pattern: str | None = None
+    minimum: int | None = None
+    maximum: int | None = None
+    constraint: str | None = None
+    type: str | None = None
+
+    def __post_init__(self) -> None:
+        constrained = self.allowed or self.pattern or self.minimum is not None or self.maximum is not None
+        if constrained and not self.constraint:
+            raise WiringError(
+                f"parameter {self.description!r} has a constraint, but no sentence that explains it"
+            )
+
+
+class WiringError(Exception):
+    """A contract that cannot become a template: an unannotated field, a value of no kind, a name used twice."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a contract, as CloudFormation sees it."""
+
+    name: str
+    title: str
+    kind: type[Value]
+    spec: Spec
+
+
+def title_of(name: str) -> str:
+    """``vpc_id`` -> ``VpcId``; digits stay: ``public_subnet_1_id`` -> ``PublicSubnet1Id``."""
+    return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+
+
+def file_name(name: str) -> str:
+    """``EdgeMonitoring`` -> ``edge-monitoring.json``: how templates/ and the deployer name a layer."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower() + ".json"
+
+
+_FIELDS: dict[
+    type[Contract], tuple[Field, ...]
+] = {}  # reading annotations is slow, and a service is nested often
+
+
+def fields(contract: type[Contract]) -> tuple[Field, ...]:
+    """The fields of a contract in their order.
+
+    Raises WiringError when one is not ``Annotated[<a Value>, "description" or Spec]``.
+    """
+    if contract not in _FIELDS:
+        _FIELDS[contract] = tuple(_fields(contract))
+    return _FIELDS[contract]
+
+
+def _fields(contract: type[Contract]) -> Iterator[Field]:
+    for name, hint in get_type_hints(contract, include_extras=True).items():
+        kind, *notes = get_args(hint) if get_origin(hint) is Annotated else (hint,)
+        if not (isinstance(kind, type) and issubclass(kind, Value)) or len(notes) != 1:
+            raise WiringError(
+                f"{contract.__module__}.{contract.__name__}.{name}: not Annotated[a kind, text]"
+            )
+        spec = notes[0] if isinstance(notes[0], Spec) else Spec(str(notes[0]))
+        yield Field(name, title_of(name), kind, spec)
+
+
+K = TypeVar("K", bound=Value)
+C = TypeVar("C", bound=Contract)
+
+
+def declare(t: Template, title: str, kind: type[K], spec: Spec) -> K:
+    """Add one parameter to the template and return it as a value of its kind."""
+    numeric = spec.minimum is not None or spec.maximum is not None
+    optional: dict[str, Any] = {
+        "Default": spec.default,
+        "AllowedValues": list(spec.allowed) or None,
+        "AllowedPattern": spec.pattern,
+        "MinValue": spec.minimum,
+        "MaxValue": spec.maximum,
+        "ConstraintDescription": spec.constraint,
+    }
+    parameter = Parameter(
+        title,
+        Type=spec.type or ("Number" if numeric else kind.parameter_type),
+        Description=spec.description,
+        **{name: value for name, value in optional.items() if value is not None},
+    )
+    t.add_parameter(parameter)
+    return kind(Ref(parameter))
+
+
+def declare_all(t: Template, contract: type[C]) -> C:
+    """Add a parameter per field and return the contract filled with references to them."""
+    return contract(**{f.name: declare(t, f.title, f.kind, f.spec) for f in fields(contract)})
+
+
+def publish(t: Template, outputs: Contract) -> None:
+    """Add an output per field of a filled contract."""
+    for f in fields(type(outputs)):
+        t.add_output(Output(f.title, Description=f.spec.description, Value=getattr(outputs, f.name)))
+
+
+Config = TypeVar("Config")
+Inputs = TypeVar("Inputs", bound=Contract)
+Outputs = TypeVar("Outputs", bound=Contract)
+
+
+@dataclass(frozen=True)
+class Layer(Generic[Config, Inputs, Outputs]):
+    """One nested template: its name, its contract, and the function that fills it.
+
+    ``name`` in CamelCase gives the stack's logical id (``NetworkStack``), the file (``network.json``) and the root
+    parameter that holds the template's address (``NetworkTemplateKey``).
+    """
+
+    name: str
+    description: str
+    inputs: type[Inputs]
+    outputs: type[Outputs]
+    build: Callable[[Template, Config, Inputs], Outputs] = field(repr=False)
+
+    @property
+    def file(self) -> str:
+        return file_name(self.name)
+
+    @property
+    def key_parameter(self) -> str:
+        return f"{self.name}TemplateKey"
+
+    def render(self, config: Config) -> Template:
+        """The nested template."""
+        t = Template(Description=self.description)
+        t.set_version()
+        publish(t, self.build(t, config, declare_all(t, self.inputs)))
+        settings = {f.title for f in fields(self.inputs) if issubclass(f.kind, Setting)}
+        for name, condition in t.conditions.items():
+            for parameter in sorted(_references(condition) & set(t.parameters) - settings):
+                raise WiringError(f"{self.file}: condition {name} looks at {parameter}, which is no Setting")
+        return t
+
+    def nest(self, root: Template, inputs: Inputs, *, instance: str = "") -> Outputs:
+        """Add the nested stack to root and return its outputs, to be wired to later layers.
+
+        ``instance`` tells several stacks of one template apart: ``Frontend`` gives ``FrontendServiceStack``.
+        """
+        for f in fields(self.inputs):
+            if issubclass(f.kind, Setting) and _takes_outputs(getattr(inputs, f.name)):
+                raise WiringError(
+                    f"{self.name}.{f.name} is a Setting, but is wired to another stack's output"
+                )
+        if self.key_parameter not in root.parameters:
+            declare(root, self.key_parameter, Value, Spec(f"S3 key of the template of layer {self.name}."))
+        stack = Stack(
+            f"{instance}{self.name}Stack",
+            TemplateURL=Sub(
+                f"https://${{ArtifactBucket}}.s3.${{AWS::Region}}.${{AWS::URLSuffix}}/${{{self.key_parameter}}}"
+            ),
+            Parameters={f.title: getattr(inputs, f.name) for f in fields(self.inputs)},
+        )
+        root.add_resource(stack)
+        return self.outputs(
+            **{f.name: f.kind(GetAtt(stack, f"Outputs.{f.title}")) for f in fields(self.outputs)}
+        )
+
+
+def _references(value: object) -> set[str]:
+    """The names that a value Refs."""
+    return {str(argument) for name, argument in _functions(value) if name == "Ref"}
+
+
+def _takes_outputs(value: object) -> bool:
+    return any(name == "Fn::GetAtt" for name, _ in _functions(value))
+
+
+def _functions(value: object) -> Iterator[tuple[str, object]]:
+    """Every (key, argument) below a value, intrinsic functions among them."""
+    if isinstance(value, AWSHelperFn):
+        value = value.to_dict()
+    if isinstance(value, dict):
+        for name, argument in value.items():
+            yield name, argument
+            yield from _functions(argument)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _functions(item)
