@@ -47,18 +47,14 @@ def plan(tiers: dict[str, int], zones: int) -> dict[str, tuple[Block, ...]]:
     cursor = 0
     for tier, length in tiers.items():
         if not VPC_PREFIX_LENGTH <= length <= SMALLEST_PREFIX_LENGTH:
-            raise CidrError(
-                f"tier {tier}: /{length} is outside of /{VPC_PREFIX_LENGTH} to /{SMALLEST_PREFIX_LENGTH}"
-            )
+            raise CidrError(f"tier {tier}: /{length} is outside of /{VPC_PREFIX_LENGTH} to /{SMALLEST_PREFIX_LENGTH}")
         size = 2 ** (32 - length)
         blocks = []
         for _ in range(zones):
             start = -(-cursor // size) * size
             cursor = start + size
             if cursor > 2 ** (32 - VPC_PREFIX_LENGTH):
-                raise CidrError(
-                    f"tier {tier}: {zones} blocks of /{length} no longer fit into the /{VPC_PREFIX_LENGTH}"
-                )
+                raise CidrError(f"tier {tier}: {zones} blocks of /{length} no longer fit into the /{VPC_PREFIX_LENGTH}")
             blocks.append(Block(start >> 8, start & 0xFF, length))
         planned[tier] = tuple(blocks)
     return planned

@@ -70,9 +70,7 @@ class Spec:
     def __post_init__(self) -> None:
         constrained = self.allowed or self.pattern or self.minimum is not None or self.maximum is not None
         if constrained and not self.constraint:
-            raise WiringError(
-                f"parameter {self.description!r} has a constraint, but no sentence that explains it"
-            )
+            raise WiringError(f"parameter {self.description!r} has a constraint, but no sentence that explains it")
 
 
 class WiringError(Exception):
@@ -99,9 +97,7 @@ def file_name(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower() + ".json"
 
 
-_FIELDS: dict[
-    type[Contract], tuple[Field, ...]
-] = {}  # reading annotations is slow, and a service is nested often
+_FIELDS: dict[type[Contract], tuple[Field, ...]] = {}  # reading annotations is slow, and a service is nested often
 
 
 def fields(contract: type[Contract]) -> tuple[Field, ...]:
@@ -118,9 +114,7 @@ def _fields(contract: type[Contract]) -> Iterator[Field]:
     for name, hint in get_type_hints(contract, include_extras=True).items():
         kind, *notes = get_args(hint) if get_origin(hint) is Annotated else (hint,)
         if not (isinstance(kind, type) and issubclass(kind, Value)) or len(notes) != 1:
-            raise WiringError(
-                f"{contract.__module__}.{contract.__name__}.{name}: not Annotated[a kind, text]"
-            )
+            raise WiringError(f"{contract.__module__}.{contract.__name__}.{name}: not Annotated[a kind, text]")
         spec = notes[0] if isinstance(notes[0], Spec) else Spec(str(notes[0]))
         yield Field(name, title_of(name), kind, spec)
 
@@ -206,9 +200,7 @@ class Layer(Generic[Config, Inputs, Outputs]):
         """
         for f in fields(self.inputs):
             if issubclass(f.kind, Setting) and _takes_outputs(getattr(inputs, f.name)):
-                raise WiringError(
-                    f"{self.name}.{f.name} is a Setting, but is wired to another stack's output"
-                )
+                raise WiringError(f"{self.name}.{f.name} is a Setting, but is wired to another stack's output")
         if self.key_parameter not in root.parameters:
             declare(root, self.key_parameter, Value, Spec(f"S3 key of the template of layer {self.name}."))
         stack = Stack(
@@ -219,9 +211,7 @@ class Layer(Generic[Config, Inputs, Outputs]):
             Parameters={f.title: getattr(inputs, f.name) for f in fields(self.inputs)},
         )
         root.add_resource(stack)
-        return self.outputs(
-            **{f.name: f.kind(GetAtt(stack, f"Outputs.{f.title}")) for f in fields(self.outputs)}
-        )
+        return self.outputs(**{f.name: f.kind(GetAtt(stack, f"Outputs.{f.title}")) for f in fields(self.outputs)})
 
 
 def _references(value: object) -> set[str]:
