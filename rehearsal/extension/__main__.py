@@ -1,0 +1,60 @@
+"""The emulator process: check the version, extend MiniStack, serve the socket the parent bound."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import os
+import signal
+import sys
+import threading
+
+from rehearsal.extension import SUPPORTED_VERSION
+
+
+def die_with_parent() -> None:
+    """End this process group as soon as the parent's end of our standard input closes.
+
+    Works for a parent that was killed, where no handler runs; the group takes the Lambda workers along.
+    """
+
+    def watch() -> None:
+        while os.read(0, 1024):
+            pass
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True, name="parent-watch").start()
+
+
+def refuse_other_versions() -> None:
+    try:
+        version = importlib.metadata.version("ministack")
+    except importlib.metadata.PackageNotFoundError:
+        version = "none"
+    if version != SUPPORTED_VERSION:
+        sys.exit(
+            f"rehearsal.extension is written against MiniStack {SUPPORTED_VERSION} and found {version}. "
+            "Run `make clean install`; to move to another version, change rehearsal/requirements.in, "
+            "SUPPORTED_VERSION, and make tests/rehearsal pass."
+        )
+
+
+def main() -> None:
+    refuse_other_versions()
+    die_with_parent()
+    from hypercorn.asyncio import serve
+    from hypercorn.config import Config
+    from ministack import app
+
+    from rehearsal.extension import install
+
+    install.everything()
+    config = Config()
+    config.bind = [f"fd://{os.environ['REHEARSAL_LISTENER']}"]
+    config.keep_alive_timeout = 75
+    config.loglevel = "WARNING"
+    asyncio.run(serve(app.app, config))
+
+
+if __name__ == "__main__":
+    main()

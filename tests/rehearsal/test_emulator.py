@@ -1,0 +1,97 @@
+"""The emulator's life: it answers, it isolates accounts, and it never outlives its parent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rehearsal.emulator import ROOT, Emulator
+from rehearsal.errors import EmulatorError
+
+
+def test_an_account_is_the_twelve_digits_of_the_access_key(account: str, aws: Callable[..., Any]) -> None:
+    assert aws("sts").get_caller_identity()["Account"] == account
+
+
+def test_a_missing_environment_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(EmulatorError, match="make install"), Emulator(interpreter=tmp_path / "python"):
+        pass
+
+
+def test_a_child_that_dies_shows_the_end_of_its_log(tmp_path: Path) -> None:
+    impostor = tmp_path / "python"
+    impostor.write_text("#!/bin/sh\necho no such module here\nexit 3\n")
+    impostor.chmod(0o755)
+    with pytest.raises(EmulatorError, match=r"(?s)code 3.*no such module here"), Emulator(interpreter=impostor):
+        pass
+
+
+def test_stop_ends_the_process_and_removes_its_directory() -> None:
+    with Emulator() as emulator:
+        pid, directory = emulator.pid, emulator.log.parent
+    assert not alive(pid)
+    assert not directory.exists()
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_parent_leaves_no_orphan(how: signal.Signals) -> None:
+    parent = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            textwrap.dedent(
+                """
+                import time
+                from rehearsal.emulator import Emulator
+                with Emulator() as emulator:
+                    print(emulator.pid, emulator.log.parent, flush=True)
+                    time.sleep(60)
+                """
+            ),
+        ],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert parent.stdout is not None
+    pid, directory = parent.stdout.readline().split()
+    parent.send_signal(how)
+    parent.wait()
+    parent.stdout.close()
+    deadline = time.monotonic() + 10
+    while alive(int(pid)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not alive(int(pid))
+    assert Path(directory).exists()  # a killed parent cannot tidy up; the log may tell why it was killed
+    subprocess.run(["rm", "-rf", directory], check=True)
+
+
+def test_activated_replaces_what_could_lead_to_a_real_account(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "production")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://elsewhere.example.com")
+    with emulator.activated(account="210987654321"):
+        assert "AWS_PROFILE" not in os.environ
+        assert "AWS_ENDPOINT_URL_S3" not in os.environ
+        assert os.environ["AWS_ACCESS_KEY_ID"] == "210987654321"
+    assert os.environ["AWS_PROFILE"] == "production"
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    # A zombie of a reaped group still answers until its parent collects it.
+    stat = Path(f"/proc/{pid}/stat")
+    return not (stat.exists() and stat.read_text().rsplit(")", 1)[1].split()[0] == "Z")
