@@ -1,0 +1,31 @@
+"""Our own rules: what deploys badly on AWS although cfn-lint is content.
+
+A guard is one function. It sees either a resolved environment or the committed templates, and yields what is broken.
+It goes by resource types and by what values refer to, never by logical ids, so it holds for a layer not written yet.
+"""
+
+from __future__ import annotations
+
+from analysis.guards import (
+    application,
+    cloudformation,
+    database,
+    distribution,
+    network,
+    operations,
+    security,
+)
+from analysis.guards.registry import GUARDS, Guard, guard_findings
+
+__all__ = [
+    "GUARDS",
+    "Guard",
+    "application",
+    "cloudformation",
+    "database",
+    "distribution",
+    "guard_findings",
+    "network",
+    "operations",
+    "security",
+]

@@ -1,0 +1,37 @@
+"""The whole of a validation: resolve, lint, guard, merge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from analysis.findings import Finding, merged
+from analysis.guards import GUARDS, guard_findings
+from analysis.lint import lint
+from analysis.report import Checked
+from analysis.resolve import resolve
+from analysis.templates import load_environment, load_templates
+
+
+@dataclass(frozen=True)
+class Validation:
+    findings: tuple[Finding, ...]
+    checked: Checked
+
+
+def validate(
+    templates_folder: Path, parameter_files: Sequence[Path], progress: Callable[[str], None] = lambda _line: None
+) -> Validation:
+    """Check the templates as committed and with the values of each environment. Raises AnalysisError on bad input."""
+    templates = load_templates(templates_folder)
+    environments = [load_environment(file) for file in parameter_files]
+    names = tuple(environment.name for environment in environments)
+    progress(f"resolving {len(templates)} templates for {', '.join(names)}")
+    resolved = [resolve(templates, environment) for environment in environments]
+    progress(f"checking {len(GUARDS)} guards")
+    found = list(guard_findings(templates, resolved))
+    progress("linting")
+    linted = lint(templates, resolved)
+    checked = Checked(len(templates), names, linted.files, linted.rules, len(GUARDS))
+    return Validation(tuple(merged([*linted.findings, *found])), checked)

@@ -1,0 +1,90 @@
+"""`deploy.py validate`: are the templates right, with the values that each environment has?"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+if TYPE_CHECKING:
+    from analysis.validation import Validation
+
+PROJECT = Path(__file__).resolve().parent.parent
+FINDINGS = 1
+USAGE = 64
+
+
+@click.command()
+@click.option("-e", "--env", "environment", default="all", show_default=True, help="dev, prod, ... or all.")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json", "sarif"]), default="text", show_default=True,
+    help="How findings are written to stdout.",
+)  # fmt: skip
+@click.option(
+    "--templates", type=click.Path(path_type=Path), default=PROJECT / "templates", show_default="templates/",
+    help="Folder of the generated templates.",
+)  # fmt: skip
+@click.option(
+    "--params", type=click.Path(path_type=Path), default=PROJECT / "params", show_default="params/",
+    help="Folder with one parameter file per environment.",
+)  # fmt: skip
+def validate(environment: str, form: Literal["text", "json", "sarif"], templates: Path, params: Path) -> None:
+    """Lint the templates, alone and with each environment's values, and check what lint is blind to.
+
+    Needs neither credentials nor a network. Exits 0 when nothing was found, 1 with findings, 64 on bad input.
+    """
+    from analysis.errors import AnalysisError
+    from analysis.validation import validate as run
+
+    started = time.monotonic()
+    try:
+        files = parameter_files(params, environment)
+        result = run(templates, files, lambda line: click.echo(f"validate: {line}", err=True))
+    except AnalysisError as error:
+        click.echo(f"validate: {error}", err=True)
+        sys.exit(USAGE)
+    _write(result, form, templates)
+    click.echo(f"validate: {time.monotonic() - started:.1f} s", err=True)
+    sys.exit(FINDINGS if result.findings else 0)
+
+
+def parameter_files(folder: Path, environment: str) -> list[Path]:
+    """The parameter file of one environment, or of all of them."""
+    from analysis.errors import ParameterFileError
+
+    files = sorted(folder.glob("*.json"))
+    if not files:
+        raise ParameterFileError("no parameter files", where=str(folder), remedy="write <environment>.json there")
+    chosen = [file for file in files if environment in ("all", file.stem)]
+    if not chosen:
+        known = ", ".join(file.stem for file in files)
+        raise ParameterFileError(
+            f'no environment "{environment}"', where=str(folder), remedy=f"there are {known}, and all"
+        )
+    return chosen
+
+
+def _write(result: Validation, form: str, templates: Path) -> None:
+    from analysis import report
+    from analysis.findings import located
+    from analysis.guards import GUARDS
+
+    findings = list(result.findings)
+    if findings:
+        # Building the map means running the generator: only worth it when there is something to point at.
+        from generator.sources import source_map
+
+        sources = source_map()
+        findings = [located(finding, sources) for finding in findings]
+    if form == "json":
+        click.echo(report.as_json(findings, result.checked))
+    elif form == "sarif":
+        folder = templates.resolve()
+        shown = folder.relative_to(PROJECT) if folder.is_relative_to(PROJECT) else folder
+        titles = {rule.id: rule.title for rule in GUARDS.values()}
+        click.echo(report.as_sarif(findings, result.checked, shown.as_posix(), titles))
+    else:
+        report.write_text(findings, result.checked, sys.stdout)
