@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import IO, Any
+from urllib.parse import quote
 
 from analysis.findings import Finding, Level
 
@@ -93,7 +94,7 @@ def _place(finding: Finding, folder: str) -> tuple[str, int]:
     file, _, line = finding.source.rpartition(":")
     if file and line.isdigit():
         return file, int(line)
-    return str(PurePosixPath(folder, finding.template)), 1
+    return quote(str(PurePosixPath(folder, finding.template))), 1
 
 
 def _subject(finding: Finding) -> str:

@@ -1,0 +1,106 @@
+"""cfn-lint as we call it: every level, real values, exceptions with reasons."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from analysis.findings import Finding, SourceMap, located, merged
+from analysis.lint import LintResult, jobs, lint
+from analysis.resolve import resolve
+from analysis.templates import Environment, Template
+
+Bodies = dict[str, dict[str, Any]]
+
+
+def run(bodies: Bodies, **parameters: str) -> LintResult:
+    templates = {name: Template(name, body, json.dumps(body)) for name, body in bodies.items()}
+    values = {"Project": "shop", "SiteName": "unused", **parameters}
+    return lint(templates, [resolve(templates, Environment("dev", values))])
+
+
+def places(result: LintResult) -> set[tuple[str, str, str]]:
+    return {(finding.rule, finding.template, finding.logical_id) for finding in result.findings}
+
+
+def test_informational_rules_are_on(small: Bodies) -> None:
+    assert ("I3011", "service.json", "Group") in places(run(small))
+
+
+def test_nested_parameters_are_checked_against_the_root(small: Bodies) -> None:
+    parameters = small["root.json"]["Resources"]["NetworkStack"]["Properties"]["Parameters"]
+    parameters["VpcSize"] = parameters["VpcCidr"]
+    found = run(small)
+    assert ("E3043", "root.json", "NetworkStack") in places(found)
+    assert not [finding for finding in found.findings if finding.rule == "W3002"]
+
+
+def test_a_value_that_arrives_by_parameter_is_seen_in_the_resolved_copy(small: Bodies) -> None:
+    good = {place[0] for place in places(run(small, LogRetentionDays="30"))}
+    bad = run(small, LogRetentionDays="29")
+    (finding,) = [finding for finding in bad.findings if finding.rule not in good]
+    assert (finding.template, finding.stack, finding.environment) == (
+        "service.json",
+        "root/FrontendServiceStack",
+        "dev",
+    )
+    assert finding.path == "Properties.RetentionInDays"
+
+
+def test_an_exception_covers_one_resource_and_needs_a_reason_and_a_cause(small: Bodies) -> None:
+    group = small["service.json"]["Resources"]["Group"]
+    group["Metadata"] = {"cfn-lint": {"config": {"ignore_checks": ["I3011", "E9999"]}}}
+    result = run(small)
+    assert ("I3011", "service.json", "Group") not in places(result)
+    assert [
+        (finding.rule, finding.message.split()[0]) for finding in result.findings if finding.rule.startswith("LINT")
+    ] == [
+        ("LINT-02", "the"),
+        ("LINT-02", "the"),
+        ("LINT-03", "E9999"),
+    ]
+    group["Metadata"] = {"cfn-lint": {"config": {"ignore_checks": ["I3011"]}}, "Reason": "nothing is kept here"}
+    assert not [finding for finding in run(small).findings if finding.rule.startswith("LINT")]
+
+
+def test_no_rule_is_switched_off_for_a_whole_template(small: Bodies) -> None:
+    small["edge.json"]["Metadata"] = {"cfn-lint": {"config": {"ignore_checks": ["W2001"]}}}
+    assert {place for place in places(run(small)) if place[1] == "edge.json"} >= {
+        ("LINT-01", "edge.json", ""),
+        ("W2001", "edge.json", ""),
+    }
+
+
+def test_the_same_content_is_linted_once(small: Bodies) -> None:
+    templates = {name: Template(name, body, json.dumps(body)) for name, body in small.items()}
+    values = {"Project": "shop", "SiteName": "unused"}
+    dev, prod = (resolve(templates, Environment(name, values)) for name in ("dev", "prod"))
+    assert len(jobs(templates, [dev, prod])) == len(jobs(templates, [dev]))
+
+
+FOUND = Finding("X-01", "error", "network.json", "wrong", "Vpc", "Properties.Tags.0.Value", environment="dev")
+SOURCES: SourceMap = {
+    "network.json": {"Vpc": {"": "generator/network.py:10", "Properties.Tags": "generator/tags.py:3"}}
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("Properties.Tags.0.Value", "generator/tags.py:3"),
+        ("Properties.CidrBlock", "generator/network.py:10"),
+        ("", "generator/network.py:10"),
+    ],
+)
+def test_the_source_is_the_line_of_the_property_or_of_what_encloses_it(path: str, source: str) -> None:
+    assert located(Finding(**{**vars(FOUND), "path": path}), SOURCES).source == source
+
+
+def test_one_thing_to_mend_is_reported_once() -> None:
+    in_prod = Finding(**{**vars(FOUND), "environment": "prod"})
+    (both,) = merged([in_prod, FOUND])
+    assert both.environment == "dev, prod"
+    (always,) = merged([in_prod, Finding(**{**vars(FOUND), "environment": ""})])
+    assert always.environment == ""

@@ -1,0 +1,68 @@
+"""Reports: for people, for programs, for code review."""
+
+from __future__ import annotations
+
+import io
+import json
+
+from analysis.findings import Finding
+from analysis.report import Checked, as_json, as_sarif, write_text
+
+CHECKED = Checked(templates=12, environments=("dev", "prod"), linted=40, rules=329, guards=80)
+MADE = Finding(
+    "NET-07", "error", "network.json", "leaves the zone", "AppRoute", "Properties.NatGatewayId", "use the zone's own",
+    "a zone that fails takes the other along", "root/NetworkStack", "prod", "generator/network.py:42",
+)  # fmt: skip
+UNKNOWN = Finding("W2001", "warning", "root.json", "Parameter X not used", "", "Parameters.X")
+
+
+def text(*findings: Finding) -> str:
+    stream = io.StringIO()
+    write_text(findings, CHECKED, stream)
+    return stream.getvalue()
+
+
+def test_text_names_the_line_of_python_and_what_to_do() -> None:
+    shown = text(MADE, UNKNOWN)
+    assert "error NET-07  leaves the zone" in shown
+    assert (
+        "generator/network.py:42  (network.json AppRoute Properties.NatGatewayId)  [root/NetworkStack, prod]" in shown
+    )
+    assert "do  use the zone's own" in shown
+    assert "at  root.json Parameters.X" in shown
+    assert "1 error, 1 warning (12 templates" in shown
+
+
+def test_text_says_what_was_checked_when_all_is_well() -> None:
+    assert text() == (
+        "no findings (12 templates, resolved for dev and prod: 40 files by 329 cfn-lint rules, 80 guards)\n"
+    )
+
+
+def test_json_has_a_versioned_schema() -> None:
+    document = json.loads(as_json([MADE], CHECKED))
+    assert document["schema"] == "validate/1"
+    assert document["checked"]["environments"] == ["dev", "prod"]
+    (finding,) = document["findings"]
+    assert finding["source"] == "generator/network.py:42"
+    assert set(finding) == set(vars(MADE))
+
+
+def test_sarif_points_at_python_or_at_the_template() -> None:
+    document = json.loads(as_sarif([MADE, UNKNOWN], CHECKED, "templates", {"NET-07": "Each zone has its own way out"}))
+    assert document["version"] == "2.1.0"
+    (run,) = document["runs"]
+    rules = run["tool"]["driver"]["rules"]
+    assert [rule["id"] for rule in rules] == ["NET-07", "W2001"]
+    assert rules[0]["shortDescription"]["text"] == "Each zone has its own way out"
+    for result in run["results"]:
+        assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
+    made, unknown = (result["locations"][0]["physicalLocation"] for result in run["results"])
+    assert made == {"artifactLocation": {"uri": "generator/network.py"}, "region": {"startLine": 42}}
+    assert unknown == {"artifactLocation": {"uri": "templates/root.json"}, "region": {"startLine": 1}}
+    assert [result["level"] for result in run["results"]] == ["error", "warning"]
+
+
+def test_sarif_without_findings_is_still_a_run() -> None:
+    (run,) = json.loads(as_sarif([], CHECKED, "templates", {}))["runs"]
+    assert run["results"] == []
