@@ -1,0 +1,57 @@
+"""CloudWatch alarms in one shape: explicit about missing data, told to a topic when they start and when they end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from troposphere import AWSHelperFn, Sub
+from troposphere.cloudwatch import Alarm, MetricDimension
+
+# What an alarm means when its metric says nothing (Amazon CloudWatch User Guide, "missing data").
+SILENCE_IS_FINE = "notBreaching"
+SILENCE_IS_BAD = "breaching"
+
+
+def alarm(
+    title: str,
+    name: str,
+    topic: AWSHelperFn,
+    *,
+    description: str,
+    namespace: str,
+    metric: str,
+    dimensions: dict[str, str | AWSHelperFn],
+    statistic: str,
+    threshold: float | AWSHelperFn,
+    comparison: str = "GreaterThanOrEqualToThreshold",
+    period: int = 60,
+    periods: int = 5,
+    datapoints: int | None = None,
+    missing: str = SILENCE_IS_FINE,
+    **attributes: Any,
+) -> Alarm:
+    """An alarm named ``<prefix>-<name>``; ``name`` may hold ``${...}`` of Fn::Sub.
+
+    ``statistic`` is Average, Sum, Minimum, Maximum or a percentile such as ``p99``; ``period`` in seconds.
+    """
+    statistics: dict[str, Any] = (
+        {"ExtendedStatistic": statistic} if statistic.startswith("p") else {"Statistic": statistic}
+    )
+    return Alarm(
+        title,
+        AlarmName=Sub(f"${{Prefix}}-{name}"),
+        AlarmDescription=description,
+        Namespace=namespace,
+        MetricName=metric,
+        Dimensions=[MetricDimension(Name=key, Value=value) for key, value in dimensions.items()],
+        Period=period,
+        EvaluationPeriods=periods,
+        DatapointsToAlarm=datapoints or periods,
+        Threshold=threshold,
+        ComparisonOperator=comparison,
+        TreatMissingData=missing,
+        AlarmActions=[topic],
+        OKActions=[topic],
+        **statistics,
+        **attributes,
+    )

@@ -1,0 +1,250 @@
+"""Application: what the services share: the ECS cluster, the load balancer and its listeners.
+
+Leaves to ``service`` every target group and forwarding rule. The listeners' own answer is a refusal or a redirect,
+so a request that no service claims, or that did not come through CloudFront, ends here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from troposphere import And, Condition, Equals, If, Not, Sub, Tags, Template
+from troposphere.certificatemanager import Certificate, DomainValidationOption
+from troposphere.ecs import (
+    CapacityProviderStrategyItem,
+    Cluster,
+    ClusterCapacityProviderAssociations,
+    ClusterConfiguration,
+    ClusterSetting,
+    ExecuteCommandConfiguration,
+    ExecuteCommandLogConfiguration,
+)
+from troposphere.elasticloadbalancingv2 import (
+    Action,
+    FixedResponseConfig,
+    Listener,
+    LoadBalancer,
+    LoadBalancerAttributes,
+    RedirectConfig,
+)
+from troposphere.elasticloadbalancingv2 import Certificate as ListenerCertificate
+from troposphere.logs import LogGroup
+from troposphere.route53 import AliasTarget, RecordSetType
+
+from generator.kinds import (
+    AlbFullName,
+    AlbLogBucketName,
+    AlbSecurityGroupId,
+    Choice,
+    ClusterArn,
+    ClusterName,
+    DomainName,
+    ExecLogGroupName,
+    Flag,
+    HostedZoneId,
+    HttpListenerArn,
+    HttpsListenerArn,
+    NamePrefix,
+    OriginHostName,
+    PublicSubnetId,
+    RedirectSecurityGroupId,
+    SuppliedCertificateArn,
+)
+from generator.logs import ArchivedLogInputs, add_archived_log_group, log_group
+from generator.wiring import Contract, Layer
+
+
+@dataclass(frozen=True)
+class Config:
+    """``idle_seconds`` must exceed CloudFront's read timeout, and stay below the apps' own keep-alive."""
+
+    idle_seconds: int = 60
+    alb_log_prefix: str = "alb"
+    # TLS 1.2 and 1.3 with forward secrecy, post-quantum key exchange. Unset, CloudFormation would take TLS 1.0.
+    tls_policy: str = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs(ArchivedLogInputs):
+    prefix: Annotated[NamePrefix, "Project and environment, in front of names."]
+    domain_name: Annotated[DomainName, "Domain of the site, or empty."]
+    hosted_zone_id: Annotated[HostedZoneId, "Hosted zone of the domain, or empty."]
+    origin_certificate_arn: Annotated[SuppliedCertificateArn, "Certificate of the load balancer, or empty."]
+    container_insights: Annotated[Choice, "Container Insights: enabled or enhanced."]
+    deletion_protection: Annotated[Flag, "Whether the load balancer refuses to be deleted."]
+    public_subnet_1_id: Annotated[PublicSubnetId, "Public subnet of the first zone."]
+    public_subnet_2_id: Annotated[PublicSubnetId, "Public subnet of the second zone."]
+    alb_security_group_id: Annotated[AlbSecurityGroupId, "Group of the load balancer."]
+    redirect_security_group_id: Annotated[RedirectSecurityGroupId, "Group that opens its port 80 to CloudFront."]
+    alb_log_bucket_name: Annotated[AlbLogBucketName, "Bucket of its access logs."]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs(Contract):
+    cluster_name: Annotated[ClusterName, "The ECS cluster's name."]
+    cluster_arn: Annotated[ClusterArn, "The ECS cluster."]
+    exec_log_group_name: Annotated[ExecLogGroupName, "Log group of ECS Exec sessions."]
+    alb_full_name: Annotated[AlbFullName, "The load balancer, as metrics know it."]
+    https_listener_arn: Annotated[HttpsListenerArn, "Listener on port 443."]
+    http_listener_arn: Annotated[HttpListenerArn, "Listener on port 80."]
+    origin_host_name: Annotated[OriginHostName, "Host name by which CloudFront reaches the load balancer."]
+
+
+def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
+    add_conditions(t, inputs)
+    exec_logs = add_archived_log_group(t, "ExecLogGroup", Sub("/${Prefix}/exec"), inputs)
+    cluster = add_cluster(t, inputs, exec_logs)
+    balancer = t.add_resource(load_balancer(config, inputs))
+    certificate = t.add_resource(origin_certificate(inputs))
+    https = t.add_resource(https_listener(config, inputs, balancer, certificate))
+    http = t.add_resource(http_listener(balancer))
+    t.add_resource(origin_record(inputs, balancer))
+    return Outputs(
+        cluster_name=ClusterName(cluster.ref()),
+        cluster_arn=ClusterArn(cluster.get_att("Arn")),
+        exec_log_group_name=ExecLogGroupName(exec_logs.ref()),
+        alb_full_name=AlbFullName(balancer.get_att("LoadBalancerFullName")),
+        https_listener_arn=HttpsListenerArn(https.ref()),
+        http_listener_arn=HttpListenerArn(http.ref()),
+        origin_host_name=OriginHostName(If("HasDomain", Sub("origin.${DomainName}"), balancer.get_att("DNSName"))),
+    )
+
+
+def add_conditions(t: Template, inputs: Inputs) -> None:
+    t.add_condition("HasDomain", Not(Equals(inputs.domain_name, "")))
+    t.add_condition("HasHostedZone", And(Condition("HasDomain"), Not(Equals(inputs.hosted_zone_id, ""))))
+    t.add_condition("HasCertificate", Not(Equals(inputs.origin_certificate_arn, "")))
+    t.add_condition("MakesCertificate", And(Condition("HasHostedZone"), Not(Condition("HasCertificate"))))
+
+
+def add_cluster(t: Template, inputs: Inputs, exec_logs: LogGroup) -> Cluster:
+    # Container Insights writes to a group of this name; made first, it expires.
+    insights = t.add_resource(
+        log_group("ContainerInsightsLogGroup", Sub("/aws/ecs/containerinsights/${Prefix}/performance"), inputs)
+    )
+    cluster = t.add_resource(
+        Cluster(
+            "Cluster",
+            ClusterName=Sub("${Prefix}"),
+            ClusterSettings=[ClusterSetting(Name="containerInsights", Value=inputs.container_insights)],
+            Configuration=ClusterConfiguration(
+                ExecuteCommandConfiguration=ExecuteCommandConfiguration(
+                    KmsKeyId=inputs.telemetry_key_arn,
+                    Logging="OVERRIDE",
+                    LogConfiguration=ExecuteCommandLogConfiguration(
+                        CloudWatchLogGroupName=exec_logs.ref(), CloudWatchEncryptionEnabled=True
+                    ),
+                )
+            ),
+            Tags=Tags(Name=Sub("${Prefix}")),
+            DependsOn=[insights],
+        )
+    )
+    t.add_resource(
+        ClusterCapacityProviderAssociations(
+            "ClusterCapacity",
+            Cluster=cluster.ref(),
+            CapacityProviders=["FARGATE", "FARGATE_SPOT"],
+            DefaultCapacityProviderStrategy=[CapacityProviderStrategyItem(CapacityProvider="FARGATE", Weight=1)],
+        )
+    )
+    return cluster
+
+
+def load_balancer(config: Config, inputs: Inputs) -> LoadBalancer:
+    attributes = {
+        "access_logs.s3.enabled": "true",
+        "access_logs.s3.bucket": inputs.alb_log_bucket_name,
+        "access_logs.s3.prefix": config.alb_log_prefix,
+        "deletion_protection.enabled": inputs.deletion_protection,
+        "idle_timeout.timeout_seconds": str(config.idle_seconds),
+        "routing.http.drop_invalid_header_fields.enabled": "true",
+        "routing.http.desync_mitigation_mode": "strictest",
+        "routing.http2.enabled": "true",
+    }
+    return LoadBalancer(
+        "LoadBalancer",
+        Type="application",
+        Scheme="internet-facing",
+        Subnets=[inputs.public_subnet_1_id, inputs.public_subnet_2_id],
+        SecurityGroups=[inputs.alb_security_group_id, inputs.redirect_security_group_id],
+        LoadBalancerAttributes=[LoadBalancerAttributes(Key=key, Value=value) for key, value in attributes.items()],
+        Tags=Tags(Name=Sub("${Prefix}")),
+    )
+
+
+def origin_certificate(inputs: Inputs) -> Certificate:
+    """For ``origin.<domain>``: CloudFront checks the name by which it calls the origin (Amazon CloudFront Developer
+    Guide, "Requiring HTTPS for communication between CloudFront and your custom origin")."""
+    return Certificate(
+        "OriginCertificate",
+        Condition="MakesCertificate",
+        DomainName=Sub("origin.${DomainName}"),
+        ValidationMethod="DNS",
+        DomainValidationOptions=[
+            DomainValidationOption(DomainName=Sub("origin.${DomainName}"), HostedZoneId=inputs.hosted_zone_id)
+        ],
+        Tags=Tags(Name=Sub("${Prefix}-origin")),
+    )
+
+
+def https_listener(config: Config, inputs: Inputs, balancer: LoadBalancer, certificate: Certificate) -> Listener:
+    return Listener(
+        "HttpsListener",
+        LoadBalancerArn=balancer.ref(),
+        Port=443,
+        Protocol="HTTPS",
+        SslPolicy=config.tls_policy,
+        Certificates=[
+            ListenerCertificate(CertificateArn=If("MakesCertificate", certificate.ref(), inputs.origin_certificate_arn))
+        ],
+        DefaultActions=[
+            Action(
+                Type="fixed-response",
+                FixedResponseConfig=FixedResponseConfig(
+                    StatusCode="403", ContentType="text/plain", MessageBody="Forbidden"
+                ),
+            )
+        ],
+    )
+
+
+def http_listener(balancer: LoadBalancer) -> Listener:
+    return Listener(
+        "HttpListener",
+        LoadBalancerArn=balancer.ref(),
+        Port=80,
+        Protocol="HTTP",
+        DefaultActions=[
+            Action(
+                Type="redirect",
+                RedirectConfig=RedirectConfig(
+                    Protocol="HTTPS",
+                    Port="443",
+                    Host="#{host}",
+                    Path="/#{path}",
+                    Query="#{query}",
+                    StatusCode="HTTP_301",
+                ),
+            )
+        ],
+    )
+
+
+def origin_record(inputs: Inputs, balancer: LoadBalancer) -> RecordSetType:
+    return RecordSetType(
+        "OriginRecord",
+        Condition="HasHostedZone",
+        HostedZoneId=inputs.hosted_zone_id,
+        Name=Sub("origin.${DomainName}"),
+        Type="A",
+        AliasTarget=AliasTarget(
+            DNSName=balancer.get_att("DNSName"),
+            HostedZoneId=balancer.get_att("CanonicalHostedZoneID"),
+            EvaluateTargetHealth=False,
+        ),
+    )
+
+
+LAYER = Layer("Application", "Application: ECS cluster, load balancer, listeners.", Inputs, Outputs, build)

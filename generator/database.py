@@ -1,0 +1,227 @@
+"""Database: the Aurora MySQL cluster, its parameters and its log groups.
+
+The password is RDS's: made, kept and rotated by it, and never seen by CloudFormation. Leaves to ``access`` the rules
+that let services in, and to ``operations`` the alarms and the answer to a rotation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from troposphere import Equals, If, NoValue, Not, Sub, Tags, Template
+from troposphere.logs import LogGroup
+from troposphere.rds import (
+    DBCluster,
+    DBClusterParameterGroup,
+    DBInstance,
+    DBSubnetGroup,
+    MasterUserSecret,
+    ServerlessV2ScalingConfiguration,
+)
+
+from generator import iam
+from generator.durability import policies
+from generator.kinds import (
+    Capacity,
+    Choice,
+    Count,
+    DatabaseName,
+    DatabasePort,
+    DatabaseSecretArn,
+    DatabaseSecurityGroupId,
+    DataKeyArn,
+    Days,
+    DbClusterId,
+    DbSubnetId,
+    Flag,
+    NamePrefix,
+    ReaderEndpoint,
+    WriterEndpoint,
+    ZoneName,
+)
+from generator.logs import ArchivedLogInputs, add_archived_log_group
+from generator.wiring import Contract, Layer
+
+SERVERLESS = "db.serverless"
+
+
+@dataclass(frozen=True)
+class Config:
+    """``family`` must fit the engine versions that root admits. Windows are UTC: 03:00 and 04:00 in Tokyo."""
+
+    family: str = "aurora-mysql8.0"
+    schema: str = "app"
+    # "master", "admin" and the like are guessed first; "root", "mysql" and "rdsadmin" are reserved.
+    user: str = "platform"
+    exported_logs: tuple[str, ...] = ("audit", "error", "general", "slowquery")
+    backup_window: str = "18:00-18:30"
+    maintenance_window: str = "sun:19:00-sun:19:30"
+    pause_after_seconds: int = 600
+    monitoring_seconds: int = 60
+    slow_query_seconds: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs(ArchivedLogInputs):
+    prefix: Annotated[NamePrefix, "Project and environment, in front of names."]
+    first_zone: Annotated[ZoneName, "Zone of the writer."]
+    second_zone: Annotated[ZoneName, "Zone of the reader."]
+    db_subnet_1_id: Annotated[DbSubnetId, "Isolated subnet of the first zone."]
+    db_subnet_2_id: Annotated[DbSubnetId, "Isolated subnet of the second zone."]
+    database_security_group_id: Annotated[DatabaseSecurityGroupId, "Group of the database."]
+    data_key_arn: Annotated[DataKeyArn, "Key of the storage and of the secret."]
+    db_engine_version: Annotated[Choice, "Engine version of Aurora MySQL."]
+    db_instance_class: Annotated[Choice, "Instance class; db.serverless scales by itself."]
+    db_min_capacity: Annotated[Capacity, "Least capacity of a serverless instance; 0 lets it pause."]
+    db_max_capacity: Annotated[Capacity, "Greatest capacity of a serverless instance."]
+    db_reader: Annotated[Flag, "Whether there is a reader in the other zone."]
+    db_insights: Annotated[Flag, "Whether Performance Insights is on."]
+    db_backup_retention_days: Annotated[Count, "Days of point-in-time recovery."]
+    deletion_protection: Annotated[Flag, "Whether the cluster refuses to be deleted."]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs(Contract):
+    db_cluster_id: Annotated[DbClusterId, "The Aurora cluster."]
+    writer_endpoint: Annotated[WriterEndpoint, "Host name of the writer."]
+    reader_endpoint: Annotated[ReaderEndpoint, "Host name of the readers."]
+    database_port: Annotated[DatabasePort, "TCP port of the database."]
+    database_name: Annotated[DatabaseName, "Schema that exists from the start."]
+    database_secret_arn: Annotated[DatabaseSecretArn, "Secret with user and password of the master user."]
+
+
+def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
+    t.add_condition("IsServerless", Equals(inputs.db_instance_class, SERVERLESS))
+    t.add_condition("Pauses", Equals(inputs.db_min_capacity, "0"))
+    t.add_condition("HasReader", Equals(inputs.db_reader, "true"))
+    t.add_condition("HasInsights", Not(Equals(inputs.db_insights, "false")))
+    groups = [add_log_group(t, log, inputs) for log in config.exported_logs]
+    subnets = t.add_resource(subnet_group(inputs))
+    parameters = t.add_resource(parameter_group(config))
+    cluster = t.add_resource(aurora_cluster(config, inputs, subnets, parameters, groups))
+    monitoring = t.add_resource(monitoring_role())
+    for title, zone, tier in (("Writer", inputs.first_zone, 0), ("Reader", inputs.second_zone, 1)):
+        t.add_resource(
+            DBInstance(
+                f"{title}Instance",
+                Engine="aurora-mysql",
+                DBClusterIdentifier=cluster.ref(),
+                DBInstanceClass=inputs.db_instance_class,
+                DBSubnetGroupName=subnets.ref(),
+                AvailabilityZone=zone,
+                PubliclyAccessible=False,
+                # Tier 0 and 1 scale with the writer, so that a failover finds a reader of its size (Amazon Aurora
+                # User Guide, "Aurora Serverless v2 scaling").
+                PromotionTier=tier,
+                # AWS would upgrade, and the next deployment ask for the older version, which fails.
+                AutoMinorVersionUpgrade=False,
+                CopyTagsToSnapshot=True,
+                CACertificateIdentifier="rds-ca-rsa2048-g1",
+                MonitoringInterval=config.monitoring_seconds,
+                MonitoringRoleArn=monitoring.get_att("Arn"),
+                EnablePerformanceInsights=If("HasInsights", True, False),
+                PerformanceInsightsKMSKeyId=If("HasInsights", inputs.data_key_arn, NoValue),
+                PerformanceInsightsRetentionPeriod=If("HasInsights", 7, NoValue),
+                **({"Condition": "HasReader"} if title == "Reader" else {}),
+                **policies("database instance"),
+            )
+        )
+    return Outputs(
+        db_cluster_id=DbClusterId(cluster.ref()),
+        writer_endpoint=WriterEndpoint(cluster.get_att("Endpoint.Address")),
+        reader_endpoint=ReaderEndpoint(cluster.get_att("ReadEndpoint.Address")),
+        database_port=DatabasePort(cluster.get_att("Endpoint.Port")),
+        database_name=DatabaseName(config.schema),
+        database_secret_arn=DatabaseSecretArn(cluster.get_att("MasterUserSecret.SecretArn")),
+    )
+
+
+def add_log_group(t: Template, log: str, inputs: Inputs) -> LogGroup:
+    """The name is RDS's; made first, it expires. One that RDS makes never does."""
+    name = Sub(f"/aws/rds/cluster/${{Prefix}}/{log}")
+    return add_archived_log_group(t, f"Database{log.capitalize()}LogGroup", name, inputs)
+
+
+def subnet_group(inputs: Inputs) -> DBSubnetGroup:
+    return DBSubnetGroup(
+        "SubnetGroup",
+        DBSubnetGroupDescription="Isolated subnets in two zones",
+        SubnetIds=[inputs.db_subnet_1_id, inputs.db_subnet_2_id],
+    )
+
+
+def parameter_group(config: Config) -> DBClusterParameterGroup:
+    return DBClusterParameterGroup(
+        "ParameterGroup",
+        Description="TLS only, audit and slow query log, UTF-8",
+        Family=config.family,
+        Parameters={
+            "require_secure_transport": "ON",
+            # Without these the exported log groups stay empty.
+            "server_audit_logging": "1",
+            "server_audit_events": "CONNECT,QUERY_DCL,QUERY_DDL",
+            "slow_query_log": "1",
+            "long_query_time": str(config.slow_query_seconds),
+            "log_output": "FILE",
+            "character_set_server": "utf8mb4",
+            "collation_server": "utf8mb4_0900_ai_ci",
+        },
+    )
+
+
+def aurora_cluster(
+    config: Config, inputs: Inputs, subnets: DBSubnetGroup, parameters: DBClusterParameterGroup, groups: list[LogGroup]
+) -> DBCluster:
+    """No AvailabilityZones: Aurora adds a third by itself, and the difference would replace the cluster."""
+    return DBCluster(
+        "Cluster",
+        # Lower case and ours, so that RDS finds the log groups of that name.
+        DBClusterIdentifier=Sub("${Prefix}"),
+        Engine="aurora-mysql",
+        EngineVersion=inputs.db_engine_version,
+        DatabaseName=config.schema,
+        MasterUsername=config.user,
+        ManageMasterUserPassword=True,
+        MasterUserSecret=MasterUserSecret(KmsKeyId=inputs.data_key_arn),
+        DBSubnetGroupName=subnets.ref(),
+        DBClusterParameterGroupName=parameters.ref(),
+        VpcSecurityGroupIds=[inputs.database_security_group_id],
+        StorageEncrypted=True,
+        KmsKeyId=inputs.data_key_arn,
+        ServerlessV2ScalingConfiguration=If(
+            "IsServerless",
+            ServerlessV2ScalingConfiguration(
+                MinCapacity=inputs.db_min_capacity,
+                MaxCapacity=inputs.db_max_capacity,
+                SecondsUntilAutoPause=If("Pauses", config.pause_after_seconds, NoValue),
+            ),
+            NoValue,
+        ),
+        EnableIAMDatabaseAuthentication=True,
+        EnableCloudwatchLogsExports=list(config.exported_logs),
+        BackupRetentionPeriod=inputs.db_backup_retention_days,
+        PreferredBackupWindow=config.backup_window,
+        PreferredMaintenanceWindow=config.maintenance_window,
+        CopyTagsToSnapshot=True,
+        DeletionProtection=inputs.deletion_protection,
+        Tags=Tags(Name=Sub("${Prefix}")),
+        # Before the cluster, and deleted after it: otherwise RDS would make them again, for ever.
+        DependsOn=groups,
+        **policies("database cluster"),
+    )
+
+
+def monitoring_role() -> iam.Role:
+    """AmazonRDSEnhancedMonitoringRole is the policy that RDS prescribes."""
+    return iam.service_role(
+        "MonitoringRole",
+        "monitoring.rds",
+        iam.from_this_account(),
+        iam.from_source("arn:${AWS::Partition}:rds:${AWS::Region}:${AWS::AccountId}:db:*"),
+        description="Writes the operating system's metrics of the database.",
+        managed=[Sub("arn:${AWS::Partition}:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole")],
+    )
+
+
+LAYER = Layer("Database", "Database: Aurora MySQL, parameters, log groups.", Inputs, Outputs, build)

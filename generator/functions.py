@@ -1,0 +1,132 @@
+"""Lambda functions as every layer wants them: own role, own log group, code addressed by content."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+from awacs import logs as logs_actions
+from awacs.aws import Statement
+from troposphere import AWSHelperFn, Sub, Template
+from troposphere.awslambda import Code, Environment, EventInvokeConfig, Function
+from troposphere.awslambda import LoggingConfig as _LoggingConfig
+from troposphere.iam import ManagedPolicy
+
+from generator.iam import allow, grant, service_role
+from generator.kinds import ArtifactKey, BucketName, NamePrefix
+from generator.logs import LogInputs, log_group
+
+# One place for both: the tests watch this runtime's end of life, the packaging builds for this machine.
+RUNTIME = "python3.13"
+ARCHITECTURE = "arm64"
+
+
+class LoggingConfig(_LoggingConfig):
+    """With LogFormat: troposphere 4.11.1 took over the properties of another resource's type of the same name."""
+
+    props: ClassVar[Any] = {**_LoggingConfig.props, "LogFormat": (str, True)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FunctionInputs(LogInputs):
+    """What a layer needs to own functions: base of its Inputs."""
+
+    prefix: Annotated[NamePrefix, "Project and environment, in front of names."]
+    artifact_bucket: Annotated[BucketName, "Bucket of the packaged functions."]
+
+
+@dataclass(frozen=True)
+class Size:
+    """``memory`` in MiB also sets the share of a CPU; ``timeout`` in seconds. Both measured, see the README."""
+
+    memory: int
+    timeout: int
+
+
+@dataclass(frozen=True)
+class AddedFunction:
+    """A function and what its users must wait for: without its permissions it fails on its first call."""
+
+    function: Function
+    policy: ManagedPolicy
+
+
+def add_function(
+    t: Template,
+    subject: str,
+    inputs: FunctionInputs,
+    *,
+    does: str,
+    code: ArtifactKey,
+    size: Size,
+    statements: list[Statement],
+    environment: dict[str, Any] | None = None,
+    retries: int | None = None,
+    failures: AWSHelperFn | None = None,
+) -> AddedFunction:
+    """A function with its log group, role, policy and, when it is invoked asynchronously, its retries.
+
+    ``retries`` (0 to 2) and ``failures``, the ARN of a queue, are for asynchronous invocation only.
+    The log group is in ``/aws/lambda/`` so that the console finds it; its name is not the function's, which
+    CloudFormation chooses.
+    """
+    slug = "-".join(_words(subject)).lower()
+    group = t.add_resource(log_group(f"{subject}LogGroup", Sub(f"/aws/lambda/${{Prefix}}-{slug}"), inputs))
+    role = t.add_resource(service_role(f"{subject}Role", "lambda", description=f"Function that {does}."))
+    policy = t.add_resource(
+        grant(
+            f"{subject}Policy",
+            role,
+            allow("WriteOwnLogs", [logs_actions.CreateLogStream, logs_actions.PutLogEvents], [group.get_att("Arn")]),
+            *statements,
+            description=f"What the function that {does} may do.",
+        )
+    )
+    optional: dict[str, Any] = {"Environment": Environment(Variables=environment)} if environment else {}
+    function = t.add_resource(
+        Function(
+            f"{subject}Function",
+            Description=f"{does[0].upper()}{does[1:]}.",
+            Runtime=RUNTIME,
+            Architectures=[ARCHITECTURE],
+            Handler="index.handler",
+            Code=Code(S3Bucket=inputs.artifact_bucket, S3Key=code),
+            Role=role.get_att("Arn"),
+            MemorySize=size.memory,
+            Timeout=size.timeout,
+            LoggingConfig=LoggingConfig(
+                LogGroup=group.ref(), LogFormat="JSON", ApplicationLogLevel="INFO", SystemLogLevel="WARN"
+            ),
+            RecursiveLoop="Terminate",
+            DependsOn=[policy],
+            **optional,
+        )
+    )
+    if retries is not None:
+        add_retries(t, subject, function, retries, failures)
+    return AddedFunction(function, policy)
+
+
+def add_retries(t: Template, subject: str, function: Function, retries: int, failures: AWSHelperFn | None) -> None:
+    destination: dict[str, Any] = {"DestinationConfig": {"OnFailure": {"Destination": failures}}} if failures else {}
+    t.add_resource(
+        EventInvokeConfig(
+            f"{subject}Retries",
+            FunctionName=function.ref(),
+            Qualifier="$LATEST",
+            MaximumRetryAttempts=retries,
+            MaximumEventAgeInSeconds=3600,
+            **destination,
+        )
+    )
+
+
+def _words(subject: str) -> list[str]:
+    """``SlackNotifier`` -> ``["Slack", "Notifier"]``."""
+    words: list[str] = []
+    for letter in subject:
+        if letter.isupper() or not words:
+            words.append(letter)
+        else:
+            words[-1] += letter
+    return words

@@ -1,0 +1,64 @@
+"""Log groups: made by us before anyone writes to them, encrypted, expiring, and archived by whoever owns them.
+
+A group that a service makes by itself never expires (Amazon CloudWatch Logs User Guide, "Working with log groups").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from troposphere import AWSHelperFn, Equals, Template
+from troposphere.logs import LogGroup, SubscriptionFilter
+
+from generator.durability import policies
+from generator.kinds import ArchiveStreamArn, Days, Flag, SubscriptionRoleArn, TelemetryKeyArn
+from generator.wiring import Contract
+
+ARCHIVE_CONDITION = "ArchiveLogs"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogInputs(Contract):
+    """What a layer needs to own log groups: base of its Inputs."""
+
+    telemetry_key_arn: Annotated[TelemetryKeyArn, "Key that encrypts the log groups."]
+    log_retention_days: Annotated[Days, "Days that CloudWatch keeps the logs."]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchivedLogInputs(LogInputs):
+    """What a layer needs to own log groups that are archived in environments that ask for it."""
+
+    archive_logs: Annotated[Flag, "Whether logs are also sent to the archive."]
+    archive_stream_arn: Annotated[ArchiveStreamArn, "Firehose stream of the archive."]
+    subscription_role_arn: Annotated[SubscriptionRoleArn, "Role with which CloudWatch Logs writes to the stream."]
+
+
+def log_group(title: str, name: str | AWSHelperFn, inputs: LogInputs) -> LogGroup:
+    """A named group. The name is fixed because AWS services or people look for it."""
+    return LogGroup(
+        title,
+        LogGroupName=name,
+        RetentionInDays=inputs.log_retention_days,
+        KmsKeyId=inputs.telemetry_key_arn,
+        **policies("log group"),
+    )
+
+
+def add_archived_log_group(t: Template, title: str, name: AWSHelperFn, inputs: ArchivedLogInputs) -> LogGroup:
+    """A group and, where logs are archived, its subscription to the archive."""
+    if ARCHIVE_CONDITION not in t.conditions:
+        t.add_condition(ARCHIVE_CONDITION, Equals(inputs.archive_logs, "true"))
+    group = t.add_resource(log_group(title, name, inputs))
+    t.add_resource(
+        SubscriptionFilter(
+            title.removesuffix("LogGroup") + "ArchiveFilter",
+            Condition=ARCHIVE_CONDITION,
+            LogGroupName=group.ref(),
+            DestinationArn=inputs.archive_stream_arn,
+            RoleArn=inputs.subscription_role_arn,
+            FilterPattern="",
+        )
+    )
+    return group

@@ -1,0 +1,241 @@
+"""Network: the VPC, its subnets in two zones, their ways out, and the private ways to AWS.
+
+Leaves to ``security``: every security group but the endpoints' own, and the flow log, which needs a key of that layer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from troposphere import Sub, Tags, Template
+from troposphere.ec2 import (
+    EIP,
+    VPC,
+    InternetGateway,
+    NatGateway,
+    Route,
+    RouteTable,
+    SecurityGroup,
+    SecurityGroupRule,
+    Subnet,
+    SubnetRouteTableAssociation,
+    VPCEndpoint,
+    VPCGatewayAttachment,
+)
+
+from generator.cidr import Block, plan
+from generator.kinds import AppSubnetId, DbSubnetId, NamePrefix, Octets, PublicSubnetId, VpcId, ZoneName
+from generator.wiring import Contract, Layer
+
+ZONES = 2
+INTERNET = "0.0.0.0/0"
+
+
+@dataclass(frozen=True)
+class Config:
+    """Prefix length of a subnet per tier, and the AWS services that tasks reach without leaving the VPC."""
+
+    tiers: dict[str, int] = field(default_factory=lambda: {"Public": 24, "App": 23, "Db": 24})
+    interface_endpoints: tuple[str, ...] = ("ssm", "ssmmessages", "ec2messages", "ecr.api", "ecr.dkr", "logs")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs(Contract):
+    prefix: Annotated[NamePrefix, "Project and environment, in front of names."]
+    vpc_network: Annotated[Octets, "First two octets of the VPC's /16."]
+    first_zone: Annotated[ZoneName, "Availability zone of the first subnet of each tier."]
+    second_zone: Annotated[ZoneName, "Availability zone of the second subnet of each tier."]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs(Contract):
+    vpc_id: Annotated[VpcId, "The VPC."]
+    public_subnet_1_id: Annotated[PublicSubnetId, "Public subnet of the first zone: load balancer, NAT."]
+    public_subnet_2_id: Annotated[PublicSubnetId, "Public subnet of the second zone."]
+    app_subnet_1_id: Annotated[AppSubnetId, "Private subnet of the first zone: tasks."]
+    app_subnet_2_id: Annotated[AppSubnetId, "Private subnet of the second zone."]
+    db_subnet_1_id: Annotated[DbSubnetId, "Isolated subnet of the first zone: database."]
+    db_subnet_2_id: Annotated[DbSubnetId, "Isolated subnet of the second zone."]
+
+
+def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
+    network = t.add_resource(vpc())
+    gateway = t.add_resource(InternetGateway("InternetGateway", Tags=named("internet")))
+    attachment = t.add_resource(
+        VPCGatewayAttachment("InternetGatewayAttachment", VpcId=network.ref(), InternetGatewayId=gateway.ref())
+    )
+    blocks = plan(config.tiers, ZONES)
+    public = add_subnets(t, "Public", network, blocks["Public"], inputs)
+    app = add_subnets(t, "App", network, blocks["App"], inputs)
+    db = add_subnets(t, "Db", network, blocks["Db"], inputs)
+    add_public_routes(t, network, public, gateway, attachment)
+    app_tables = add_app_routes(t, network, app, public, attachment)
+    add_isolated_routes(t, network, db)
+    add_endpoints(t, config, network, blocks["App"], app, app_tables)
+    return Outputs(
+        vpc_id=VpcId(network.ref()),
+        public_subnet_1_id=PublicSubnetId(public[0].ref()),
+        public_subnet_2_id=PublicSubnetId(public[1].ref()),
+        app_subnet_1_id=AppSubnetId(app[0].ref()),
+        app_subnet_2_id=AppSubnetId(app[1].ref()),
+        db_subnet_1_id=DbSubnetId(db[0].ref()),
+        db_subnet_2_id=DbSubnetId(db[1].ref()),
+    )
+
+
+def named(what: str) -> Tags:
+    return Tags(Name=Sub(f"${{Prefix}}-{what}"))
+
+
+def vpc() -> VPC:
+    # Private DNS of the interface endpoints needs both (AWS PrivateLink Guide, "DNS names").
+    return VPC(
+        "Vpc",
+        CidrBlock=Sub("${VpcNetwork}.0.0/16"),
+        EnableDnsSupport=True,
+        EnableDnsHostnames=True,
+        Tags=Tags(Name=Sub("${Prefix}")),
+    )
+
+
+def add_subnets(t: Template, tier: str, network: VPC, blocks: tuple[Block, ...], inputs: Inputs) -> list[Subnet]:
+    zones = (inputs.first_zone, inputs.second_zone)
+    return [
+        t.add_resource(
+            Subnet(
+                f"{tier}Subnet{number}",
+                VpcId=network.ref(),
+                AvailabilityZone=zone,
+                CidrBlock=block.sub(),
+                MapPublicIpOnLaunch=False,  # load balancer and NAT bring their own addresses
+                Tags=named(f"{tier.lower()}-{number}"),
+            )
+        )
+        for number, (zone, block) in enumerate(zip(zones, blocks, strict=True), start=1)
+    ]
+
+
+def add_public_routes(
+    t: Template, network: VPC, subnets: list[Subnet], gateway: InternetGateway, attachment: VPCGatewayAttachment
+) -> None:
+    table = t.add_resource(RouteTable("PublicRouteTable", VpcId=network.ref(), Tags=named("public")))
+    t.add_resource(
+        Route(
+            "PublicDefaultRoute",
+            RouteTableId=table.ref(),
+            DestinationCidrBlock=INTERNET,
+            GatewayId=gateway.ref(),
+            DependsOn=[attachment],
+        )
+    )
+    for subnet in subnets:
+        associate(t, subnet, table)
+
+
+def add_app_routes(
+    t: Template, network: VPC, subnets: list[Subnet], public: list[Subnet], attachment: VPCGatewayAttachment
+) -> list[RouteTable]:
+    """One NAT gateway and one table per zone: a zone that fails takes only its own way out with it."""
+    tables = []
+    for number, (subnet, outside) in enumerate(zip(subnets, public, strict=True), start=1):
+        address = t.add_resource(
+            EIP(f"NatAddress{number}", Domain="vpc", Tags=named(f"nat-{number}"), DependsOn=[attachment])
+        )
+        nat = t.add_resource(
+            NatGateway(
+                f"NatGateway{number}",
+                AllocationId=address.get_att("AllocationId"),
+                SubnetId=outside.ref(),
+                Tags=named(f"nat-{number}"),
+                DependsOn=[attachment],
+            )
+        )
+        table = t.add_resource(RouteTable(f"AppRouteTable{number}", VpcId=network.ref(), Tags=named(f"app-{number}")))
+        t.add_resource(
+            Route(
+                f"AppDefaultRoute{number}",
+                RouteTableId=table.ref(),
+                DestinationCidrBlock=INTERNET,
+                NatGatewayId=nat.ref(),
+            )
+        )
+        associate(t, subnet, table)
+        tables.append(table)
+    return tables
+
+
+def add_isolated_routes(t: Template, network: VPC, subnets: list[Subnet]) -> None:
+    """A table of its own without a default route, so that no later edit of another table opens a way out."""
+    table = t.add_resource(RouteTable("DbRouteTable", VpcId=network.ref(), Tags=named("db")))
+    for subnet in subnets:
+        associate(t, subnet, table)
+
+
+def associate(t: Template, subnet: Subnet, table: RouteTable) -> None:
+    t.add_resource(
+        SubnetRouteTableAssociation(f"{subnet.title}Routes", SubnetId=subnet.ref(), RouteTableId=table.ref())
+    )
+
+
+def add_endpoints(
+    t: Template,
+    config: Config,
+    network: VPC,
+    blocks: tuple[Block, ...],
+    subnets: list[Subnet],
+    tables: list[RouteTable],
+) -> None:
+    """Private ways to AWS. Private DNS takes over the public names, so the group must let every task in: without it
+    pulls, sessions and logs hang although the NAT gateway works."""
+    group = t.add_resource(
+        SecurityGroup(
+            "EndpointSecurityGroup",
+            GroupDescription="Interface endpoints, reached by tasks",
+            VpcId=network.ref(),
+            SecurityGroupIngress=[
+                SecurityGroupRule(
+                    IpProtocol="tcp",
+                    FromPort=443,
+                    ToPort=443,
+                    CidrIp=block.sub(),
+                    Description=f"HTTPS from app subnet {number}",
+                )
+                for number, block in enumerate(blocks, start=1)
+            ],
+            SecurityGroupEgress=[no_egress()],
+            Tags=named("endpoints"),
+        )
+    )
+    for service in config.interface_endpoints:
+        t.add_resource(
+            VPCEndpoint(
+                "".join(part.capitalize() for part in service.split(".")) + "Endpoint",
+                VpcEndpointType="Interface",
+                VpcId=network.ref(),
+                ServiceName=Sub(f"com.amazonaws.${{AWS::Region}}.{service}"),
+                SubnetIds=[subnet.ref() for subnet in subnets],
+                SecurityGroupIds=[group.ref()],
+                PrivateDnsEnabled=True,
+                Tags=named(service.replace(".", "-")),
+            )
+        )
+    # Full access by its default policy: ECR's layers lie in a bucket of AWS, and tasks install packages over it.
+    t.add_resource(
+        VPCEndpoint(
+            "S3Endpoint",
+            VpcEndpointType="Gateway",
+            VpcId=network.ref(),
+            ServiceName=Sub("com.amazonaws.${AWS::Region}.s3"),
+            RouteTableIds=[table.ref() for table in tables],
+            Tags=named("s3"),
+        )
+    )
+
+
+def no_egress() -> SecurityGroupRule:
+    """Closes a group's way out: without any egress rule EC2 adds one that allows everything."""
+    return SecurityGroupRule(IpProtocol="-1", CidrIp="127.0.0.1/32", Description="None: answers need no rule")
+
+
+LAYER = Layer("Network", "Network: VPC, subnets in two zones, NAT, endpoints.", Inputs, Outputs, build)
