@@ -12,7 +12,7 @@ from typing import Annotated
 from troposphere import And, Condition, Equals, If, Not, Sub, Tags, Template
 from troposphere.certificatemanager import Certificate, DomainValidationOption
 from troposphere.ecs import (
-    CapacityProviderStrategyItem,
+    CapacityProviderStrategy,
     Cluster,
     ClusterCapacityProviderAssociations,
     ClusterConfiguration,
@@ -30,8 +30,9 @@ from troposphere.elasticloadbalancingv2 import (
 )
 from troposphere.elasticloadbalancingv2 import Certificate as ListenerCertificate
 from troposphere.logs import LogGroup
-from troposphere.route53 import AliasTarget, RecordSetType
+from troposphere.route53 import RecordSetType
 
+from generator.dns import alias_target
 from generator.kinds import (
     AlbFullName,
     AlbLogBucketName,
@@ -146,7 +147,7 @@ def add_cluster(t: Template, inputs: Inputs, exec_logs: LogGroup) -> Cluster:
             "ClusterCapacity",
             Cluster=cluster.ref(),
             CapacityProviders=["FARGATE", "FARGATE_SPOT"],
-            DefaultCapacityProviderStrategy=[CapacityProviderStrategyItem(CapacityProvider="FARGATE", Weight=1)],
+            DefaultCapacityProviderStrategy=[CapacityProviderStrategy(CapacityProvider="FARGATE", Weight=1)],
         )
     )
     return cluster
@@ -239,11 +240,7 @@ def origin_record(inputs: Inputs, balancer: LoadBalancer) -> RecordSetType:
         HostedZoneId=inputs.hosted_zone_id,
         Name=Sub("origin.${DomainName}"),
         Type="A",
-        AliasTarget=AliasTarget(
-            DNSName=balancer.get_att("DNSName"),
-            HostedZoneId=balancer.get_att("CanonicalHostedZoneID"),
-            EvaluateTargetHealth=False,
-        ),
+        AliasTarget=alias_target(balancer.get_att("DNSName"), balancer.get_att("CanonicalHostedZoneID")),
     )
 
 

@@ -7,9 +7,10 @@ that let services in, and to ``operations`` the alarms and the answer to a rotat
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
-from troposphere import Equals, If, NoValue, Not, Sub, Tags, Template
+from troposphere import Equals, If, Not, NoValue, Sub, Tags, Template
+from troposphere.iam import Role
 from troposphere.logs import LogGroup
 from troposphere.rds import (
     DBCluster,
@@ -31,7 +32,6 @@ from generator.kinds import (
     DatabaseSecretArn,
     DatabaseSecurityGroupId,
     DataKeyArn,
-    Days,
     DbClusterId,
     DbSubnetId,
     Flag,
@@ -101,32 +101,8 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     parameters = t.add_resource(parameter_group(config))
     cluster = t.add_resource(aurora_cluster(config, inputs, subnets, parameters, groups))
     monitoring = t.add_resource(monitoring_role())
-    for title, zone, tier in (("Writer", inputs.first_zone, 0), ("Reader", inputs.second_zone, 1)):
-        t.add_resource(
-            DBInstance(
-                f"{title}Instance",
-                Engine="aurora-mysql",
-                DBClusterIdentifier=cluster.ref(),
-                DBInstanceClass=inputs.db_instance_class,
-                DBSubnetGroupName=subnets.ref(),
-                AvailabilityZone=zone,
-                PubliclyAccessible=False,
-                # Tier 0 and 1 scale with the writer, so that a failover finds a reader of its size (Amazon Aurora
-                # User Guide, "Aurora Serverless v2 scaling").
-                PromotionTier=tier,
-                # AWS would upgrade, and the next deployment ask for the older version, which fails.
-                AutoMinorVersionUpgrade=False,
-                CopyTagsToSnapshot=True,
-                CACertificateIdentifier="rds-ca-rsa2048-g1",
-                MonitoringInterval=config.monitoring_seconds,
-                MonitoringRoleArn=monitoring.get_att("Arn"),
-                EnablePerformanceInsights=If("HasInsights", True, False),
-                PerformanceInsightsKMSKeyId=If("HasInsights", inputs.data_key_arn, NoValue),
-                PerformanceInsightsRetentionPeriod=If("HasInsights", 7, NoValue),
-                **({"Condition": "HasReader"} if title == "Reader" else {}),
-                **policies("database instance"),
-            )
-        )
+    t.add_resource(instance("Writer", config, inputs, cluster, subnets, monitoring))
+    t.add_resource(instance("Reader", config, inputs, cluster, subnets, monitoring, Condition="HasReader"))
     return Outputs(
         db_cluster_id=DbClusterId(cluster.ref()),
         writer_endpoint=WriterEndpoint(cluster.get_att("Endpoint.Address")),
@@ -212,7 +188,42 @@ def aurora_cluster(
     )
 
 
-def monitoring_role() -> iam.Role:
+def instance(
+    title: str,
+    config: Config,
+    inputs: Inputs,
+    cluster: DBCluster,
+    subnets: DBSubnetGroup,
+    monitoring: Role,
+    **attributes: Any,
+) -> DBInstance:
+    """The writer or the reader, each in its own zone."""
+    return DBInstance(
+        f"{title}Instance",
+        Engine="aurora-mysql",
+        DBClusterIdentifier=cluster.ref(),
+        DBInstanceClass=inputs.db_instance_class,
+        DBSubnetGroupName=subnets.ref(),
+        AvailabilityZone=inputs.first_zone if title == "Writer" else inputs.second_zone,
+        PubliclyAccessible=False,
+        # Tier 0 and 1 scale with the writer, so that a failover finds a reader of its size (Amazon Aurora User Guide,
+        # "Aurora Serverless v2 scaling").
+        PromotionTier=0 if title == "Writer" else 1,
+        # AWS would upgrade, and the next deployment ask for the older version, which fails.
+        AutoMinorVersionUpgrade=False,
+        CopyTagsToSnapshot=True,
+        CACertificateIdentifier="rds-ca-rsa2048-g1",
+        MonitoringInterval=config.monitoring_seconds,
+        MonitoringRoleArn=monitoring.get_att("Arn"),
+        EnablePerformanceInsights=If("HasInsights", True, False),
+        PerformanceInsightsKMSKeyId=If("HasInsights", inputs.data_key_arn, NoValue),
+        PerformanceInsightsRetentionPeriod=If("HasInsights", 7, NoValue),
+        **attributes,
+        **policies("database instance"),
+    )
+
+
+def monitoring_role() -> Role:
     """AmazonRDSEnhancedMonitoringRole is the policy that RDS prescribes."""
     return iam.service_role(
         "MonitoringRole",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from awacs import logs as logs_actions
 from awacs.aws import Statement
@@ -24,7 +24,7 @@ ARCHITECTURE = "arm64"
 class LoggingConfig(_LoggingConfig):
     """With LogFormat: troposphere 4.11.1 took over the properties of another resource's type of the same name."""
 
-    props: ClassVar[Any] = {**_LoggingConfig.props, "LogFormat": (str, True)}
+    props: dict[str, Any] = {**_LoggingConfig.props, "LogFormat": (str, True)}  # noqa: RUF012 -- troposphere's way
 
 
 @dataclass(frozen=True, kw_only=True)
