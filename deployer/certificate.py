@@ -1,0 +1,88 @@
+"""The origin's own certificate, for an environment without a domain.
+
+Nobody can verify it and nobody has to: CloudFront reaches such an origin over port 80, and port 443 only needs
+something to answer with. The private key goes straight to ACM; it is never written down or shown.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mypy_boto3_acm import ACMClient
+
+# Found again by tag: ACM gives no other name to an imported certificate.
+TAG = "hosting-platform:origin-of"
+
+_VALID = timedelta(days=825)
+_RENEW_BEFORE = timedelta(days=30)
+
+
+def find(client: ACMClient, family: str) -> str | None:
+    """The ARN of the certificate that was imported for this environment."""
+    # Without a filter ACM lists RSA 2048 only, which is what `_make` makes.
+    for page in client.get_paginator("list_certificates").paginate():
+        for summary in page["CertificateSummaryList"]:
+            if summary.get("Type", "IMPORTED") != "IMPORTED":
+                continue
+            arn = summary["CertificateArn"]
+            tags = client.list_tags_for_certificate(CertificateArn=arn).get("Tags", [])
+            if any(tag["Key"] == TAG and tag.get("Value") == family for tag in tags):
+                return arn
+    return None
+
+
+def ensure(client: ACMClient, family: str, now: datetime | None = None) -> str:
+    """The ARN of a certificate that is valid for a while yet; imported once, renewed under the same ARN."""
+    now = now or datetime.now(UTC)
+    arn = find(client, family)
+    if arn is None:
+        certificate, key = _make(family, now)
+        tags = [{"Key": TAG, "Value": family}]
+        return client.import_certificate(Certificate=certificate, PrivateKey=key, Tags=tags)["CertificateArn"]  # type: ignore[arg-type] # a literal list is not seen as TagTypeDef
+    expires = client.describe_certificate(CertificateArn=arn)["Certificate"].get("NotAfter")
+    if expires is not None and expires - now < _RENEW_BEFORE:
+        certificate, key = _make(family, now)
+        client.import_certificate(CertificateArn=arn, Certificate=certificate, PrivateKey=key)
+    return arn
+
+
+def remove(client: ACMClient, family: str) -> str | None:
+    """Delete what `ensure` made; the ARN when there was one."""
+    arn = find(client, family)
+    if arn is not None:
+        client.delete_certificate(CertificateArn=arn)
+    return arn
+
+
+def _make(family: str, now: datetime) -> tuple[bytes, bytes]:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.x509.oid import NameOID
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    host = f"{family}.internal"
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        # A clock that is a little behind must not see a certificate of the future.
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + _VALID)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    return (
+        certificate.public_bytes(serialization.Encoding.PEM),
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        ),
+    )
