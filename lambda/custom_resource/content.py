@@ -1,0 +1,136 @@
+"""What the bucket shall hold, and how it is emptied. Every step can be repeated."""
+
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+from answer import NEVER_CREATED
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+logger = logging.getLogger()
+
+# Browsers ask each time, CloudFront once a minute: a corrected page shows soon, and a storm of errors, which is
+# when the sorry page is read, stays away from the bucket.
+CACHE_CONTROL = "max-age=0, s-maxage=60, must-revalidate"
+# An object with this metadata is ours to replace; one without it was put there by somebody else.
+MARK = "site-content-sha256"
+
+
+@dataclass(frozen=True)
+class Page:
+    key: str
+    file: str
+
+
+PAGES = (Page("sorry/index.html", "pages/sorry.html"), Page("static/index.html", "pages/index.html"))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    physical_id: str
+    data: dict[str, str]
+
+
+class UnusableRequestError(Exception):
+    """The template asks for something this resource does not offer."""
+
+
+class UnfinishedError(Exception):
+    """The bucket holds more than one invocation can delete."""
+
+
+def apply(event: dict[str, Any], seconds_left: Callable[[], float]) -> Outcome:
+    properties = event.get("ResourceProperties") or {}
+    match event.get("RequestType"):
+        case "Create" | "Update":
+            bucket = _bucket(properties)
+            written = [page.key for page in PAGES if _write(_s3(), bucket, page)]
+            # The bucket is the identity: for another bucket CloudFormation deletes this resource, and with it
+            # the content of the old bucket.
+            paths = {"SorryPagePath": "/sorry/index.html", "IndexPagePath": "/static/index.html"}
+            return Outcome(f"site-content:{bucket}", {"Written": str(len(written)), **paths})
+        case "Delete":
+            physical_id = event.get("PhysicalResourceId") or NEVER_CREATED
+            deleted = 0
+            # Properties are strings; anything but this one keeps the content.
+            if physical_id != NEVER_CREATED and properties.get("EmptyOnDelete") == "true":
+                deleted = _empty(_s3(), _bucket(properties), seconds_left)
+            return Outcome(physical_id, {"Deleted": str(deleted)})
+        case other:
+            raise UnusableRequestError(f"request type {other!r} is not one of Create, Update, Delete")
+
+
+def _bucket(properties: dict[str, Any]) -> str:
+    bucket = properties.get("BucketName")
+    if not isinstance(bucket, str) or not bucket:
+        raise UnusableRequestError("the property BucketName is missing")
+    return bucket
+
+
+def _s3() -> Any:
+    # Short of the function's own time, so that a dead connection is an error with a name.
+    return boto3.client("s3", config=Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard"}))
+
+
+def _write(s3: Any, bucket: str, page: Page) -> bool:
+    body = (Path(__file__).parent / page.file).read_bytes()
+    digest = hashlib.sha256(body).hexdigest()
+    try:
+        there = s3.head_object(Bucket=bucket, Key=page.key)
+    except ClientError as error:
+        # A HEAD has no body, so S3 can only say 404 here; NoSuchBucket looks the same and fails below.
+        if error.response["Error"]["Code"] not in ("404", "NoSuchKey", "NotFound"):
+            raise
+    else:
+        mark = there["Metadata"].get(MARK)
+        if mark is None:
+            logger.info("%s was put there by somebody else and stays", page.key)
+            return False
+        if mark == digest:
+            return False
+    s3.put_object(
+        Bucket=bucket,
+        Key=page.key,
+        Body=body,
+        ContentType="text/html; charset=utf-8",
+        CacheControl=CACHE_CONTROL,
+        Metadata={MARK: digest},
+    )
+    return True
+
+
+def _empty(s3: Any, bucket: str, seconds_left: Callable[[], float]) -> int:
+    """Delete all versions and delete markers, a page at a time and always from the start.
+
+    Nothing but `deploy.py site` writes here, so new objects are not denied first: that would take a right to
+    change the bucket's policy. What does arrive meanwhile is found by the last listing, which must be empty.
+    """
+    deleted = 0
+    while True:
+        try:
+            found = s3.list_object_versions(Bucket=bucket, MaxKeys=1000)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "NoSuchBucket":
+                return deleted
+            raise
+        objects = [
+            {"Key": item["Key"], "VersionId": item["VersionId"]}
+            for item in found.get("Versions", []) + found.get("DeleteMarkers", [])
+        ]
+        if not objects:
+            return deleted
+        if seconds_left() <= 0:
+            raise UnfinishedError(f"{deleted} object versions are deleted and more are left; delete the stack again")
+        answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
+        # The call succeeds even when every single deletion is refused.
+        if errors := answer.get("Errors"):
+            first = errors[0]
+            raise UnfinishedError(
+                f"{len(errors)} object versions cannot be deleted, first {first.get('Key')}: {first.get('Code')}"
+            )
+        deleted += len(objects)

@@ -1,0 +1,33 @@
+"""Messages nobody formats otherwise become notifications for the chat channel.
+
+Asynchronous throughout: an exception makes Lambda try again twice and then hand the event to the failure queue.
+Nothing is caught here that could hide a lost message.
+"""
+
+import json
+import logging
+import os
+from typing import Any
+
+import boto3
+from events import notifications
+from notification import document
+
+logger = logging.getLogger()
+logger.setLevel(logging.INFO)
+
+_sns = boto3.client("sns")
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
+    topic = os.environ["OUTPUT_TOPIC_ARN"]
+    environment = os.environ["ENVIRONMENT_NAME"]
+    # All of them are understood before the first is sent, so that a retry repeats as little as possible.
+    messages = [
+        json.dumps(document(notification, environment), ensure_ascii=False)
+        for notification in notifications(event, output_topic=topic, request_id=context.aws_request_id)
+    ]
+    for message in messages:
+        _sns.publish(TopicArn=topic, Message=message)
+    logger.info("%d notifications published", len(messages))
+    return {"published": len(messages)}
