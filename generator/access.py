@@ -40,7 +40,7 @@ class Config:
 @dataclass(frozen=True, kw_only=True)
 class Inputs(Contract):
     prefix: Annotated[NamePrefix, "Project and environment, in front of names."]
-    service: Annotated[Choice, "The service, in lower case."]
+    service_slug: Annotated[Choice, "The service, in lower case."]
     container_port: Annotated[Port, "Port on which the app container listens."]
     vpc_id: Annotated[VpcId, "The VPC."]
     alb_security_group_id: Annotated[AlbSecurityGroupId, "Group of the load balancer."]
@@ -74,7 +74,7 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:  # noqa: ARG0
 def service_group(inputs: Inputs) -> SecurityGroup:
     return SecurityGroup(
         "ServiceSecurityGroup",
-        GroupDescription=Sub("Tasks of service ${Service}"),
+        GroupDescription=Sub("Tasks of service ${ServiceSlug}"),
         VpcId=inputs.vpc_id,
         SecurityGroupEgress=[
             # Any address: the gateway endpoint of S3, ECR Public and Secrets Manager have public ones.
@@ -86,7 +86,7 @@ def service_group(inputs: Inputs) -> SecurityGroup:
                 Description="HTTPS to AWS and to registries",
             )
         ],
-        Tags=Tags(Name=Sub("${Prefix}-${Service}")),
+        Tags=Tags(Name=Sub("${Prefix}-${ServiceSlug}")),
     )
 
 
@@ -110,7 +110,7 @@ def add_way_from_alb(t: Template, inputs: Inputs, group: SecurityGroup) -> None:
             FromPort=inputs.container_port,
             ToPort=inputs.container_port,
             DestinationSecurityGroupId=group.get_att("GroupId"),
-            Description=Sub("To service ${Service}"),
+            Description=Sub("To service ${ServiceSlug}"),
         )
     )
 
@@ -124,7 +124,7 @@ def add_way_to_database(t: Template, inputs: Inputs, group: SecurityGroup) -> No
             FromPort=MYSQL,
             ToPort=MYSQL,
             SourceSecurityGroupId=group.get_att("GroupId"),
-            Description=Sub("MySQL from service ${Service}"),
+            Description=Sub("MySQL from service ${ServiceSlug}"),
         )
     )
     t.add_resource(
@@ -150,7 +150,7 @@ def task_role_of(inputs: Inputs) -> Role:  # noqa: ARG001
         iam.from_source("arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:*"),
         description="Containers of one service: what the app and the bastion may do.",
         managed=[Sub("arn:${AWS::Partition}:iam::aws:policy/AmazonSSMManagedInstanceCore")],
-        Tags=Tags(Name=Sub("${Prefix}-${Service}-task")),
+        Tags=Tags(Name=Sub("${Prefix}-${ServiceSlug}-task")),
     )
 
 
@@ -161,7 +161,7 @@ def execution_role_of(inputs: Inputs) -> Role:  # noqa: ARG001
         iam.from_this_account(),
         iam.from_source("arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:*"),
         description="Starts the tasks of one service: pulls images, opens logs, reads secrets.",
-        Tags=Tags(Name=Sub("${Prefix}-${Service}-execution")),
+        Tags=Tags(Name=Sub("${Prefix}-${ServiceSlug}-execution")),
     )
 
 

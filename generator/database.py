@@ -211,7 +211,6 @@ def instance(
         PromotionTier=0 if title == "Writer" else 1,
         # AWS would upgrade, and the next deployment ask for the older version, which fails.
         AutoMinorVersionUpgrade=False,
-        CopyTagsToSnapshot=True,
         CACertificateIdentifier="rds-ca-rsa2048-g1",
         MonitoringInterval=config.monitoring_seconds,
         MonitoringRoleArn=monitoring.get_att("Arn"),

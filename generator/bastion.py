@@ -1,0 +1,73 @@
+"""The bastion sidecar: a light container beside the app in every task, through which people reach the database.
+
+It relays loopback ports of the task to Aurora. ``deploy.py tunnel`` opens a Session Manager port-forwarding session
+to one of them; nothing listens on the network, and no security group opens for it.
+"""
+
+from __future__ import annotations
+
+from troposphere import AWSHelperFn
+from troposphere.ecs import ContainerDefinition, Environment, HealthCheck, LinuxParameters, LogConfiguration
+from troposphere.ecs import RestartPolicy as ContainerRestartPolicy
+
+CONTAINER = "bastion"
+WRITER_RELAY_PORT = 13306
+READER_RELAY_PORT = 13307
+# What the container says when a relay ended; a metric filter counts these lines.
+RELAY_ENDED = "bastion: relay ended"
+# MiB. socat and a shell need a few; a session runs a client in them.
+MEMORY = 128
+
+# - Nothing here may end the container: a registry that is down, a database that restarts and a killed socat are all
+#   answered by another turn of the loop, so no "set -e".
+# - util-linux-misc brings "script", without which sessions leave no transcript (Amazon ECS Developer Guide, "Using
+#   ECS Exec").
+# - "exec" makes sleep the process that the task's init stops, so a stop does not wait for StopTimeout.
+RELAY_SCRIPT = f"""\
+relay() {{
+  while :; do
+    command -v socat >/dev/null || apk add --no-cache --quiet socat util-linux-misc
+    socat "TCP-LISTEN:$1,bind=127.0.0.1,fork,reuseaddr" "TCP:$2:$DB_PORT,connect-timeout=10"
+    echo "{RELAY_ENDED}, port $1, status $?"
+    sleep 2
+  done
+}}
+relay {WRITER_RELAY_PORT} "$DB_HOST" &
+relay {READER_RELAY_PORT} "$DB_READER_HOST" &
+exec sleep infinity
+"""
+
+
+def listens(port: int) -> str:
+    """A shell test for a listening port that opens no connection: a probe that connected would wake a paused
+    database, and MySQL blocks hosts that connect and leave."""
+    return f"grep -q ':{port:04X} 00000000:0000 0A' /proc/net/tcp"
+
+
+def bastion_container(
+    image: AWSHelperFn, database: list[Environment], logging: LogConfiguration
+) -> ContainerDefinition:
+    """The sidecar's definition. ``database`` must set DB_HOST, DB_READER_HOST and DB_PORT."""
+    return ContainerDefinition(
+        Name=CONTAINER,
+        Image=image,
+        # Not essential: a dead relay must never take the app with it. ECS restarts the container alone.
+        Essential=False,
+        RestartPolicy=ContainerRestartPolicy(Enabled=True, RestartAttemptPeriod=60),
+        EntryPoint=["/bin/sh", "-c"],
+        Command=[RELAY_SCRIPT],
+        Environment=database,
+        Memory=MEMORY,
+        # The agent of ECS Exec writes to the root file system, and its sessions leave children for init to reap.
+        ReadonlyRootFilesystem=False,
+        LinuxParameters=LinuxParameters(InitProcessEnabled=True),
+        HealthCheck=HealthCheck(
+            Command=["CMD-SHELL", f"{listens(WRITER_RELAY_PORT)} && {listens(READER_RELAY_PORT)}"],
+            Interval=30,
+            Timeout=5,
+            Retries=3,
+            StartPeriod=60,
+        ),
+        StopTimeout=10,
+        LogConfiguration=logging,
+    )

@@ -1,0 +1,534 @@
+"""Service: one service of the platform: its task with app and bastion, its place behind the load balancer, its scaling
+and its alarms. One template, nested once per service.
+
+Leaves to ``access`` the security group and the roles; what those roles may do beyond it is granted here, where the
+log groups are born.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from awacs import ecr as ecr_actions
+from awacs import kms as kms_actions
+from awacs import logs as logs_actions
+from awacs import secretsmanager as secretsmanager_actions
+from awacs.aws import StringEquals
+from troposphere import AWSHelperFn, Equals, If, Join, NoValue, Ref, Sub, Tags, Template
+from troposphere.applicationautoscaling import (
+    PredefinedMetricSpecification,
+    ScalableTarget,
+    ScalingPolicy,
+    TargetTrackingScalingPolicyConfiguration,
+)
+from troposphere.ecs import (
+    AwsvpcConfiguration,
+    ContainerDefinition,
+    DeploymentCircuitBreaker,
+    DeploymentConfiguration,
+    Environment,
+    LinuxParameters,
+    LoadBalancer,
+    LogConfiguration,
+    NetworkConfiguration,
+    PortMapping,
+    RuntimePlatform,
+    Secret,
+    Service,
+    TaskDefinition,
+)
+from troposphere.elasticloadbalancingv2 import (
+    Condition as RuleCondition,
+)
+from troposphere.elasticloadbalancingv2 import (
+    HttpHeaderConfig,
+    ListenerRule,
+    ListenerRuleAction,
+    Matcher,
+    PathPatternConfig,
+    TargetGroup,
+    TargetGroupAttribute,
+)
+from troposphere.iam import ManagedPolicy
+from troposphere.logs import LogGroup, MetricFilter, MetricTransformation
+
+from generator import iam
+from generator.alarms import SILENCE_IS_BAD, alarm
+from generator.bastion import RELAY_ENDED, bastion_container
+from generator.kinds import (
+    AlarmTopicArn,
+    AlbFullName,
+    AppSubnetId,
+    Architecture,
+    Choice,
+    ClusterArn,
+    ClusterName,
+    Count,
+    CpuUnits,
+    DatabaseName,
+    DatabasePort,
+    DatabaseSecretArn,
+    DataKeyArn,
+    ExecLogGroupName,
+    ExecutionRoleArn,
+    ExecutionRoleName,
+    Flag,
+    HttpListenerArn,
+    HttpsListenerArn,
+    ImageUri,
+    MemoryMiB,
+    NamePrefix,
+    OriginSecretArn,
+    PathPatterns,
+    Port,
+    Priority,
+    ProjectName,
+    ReaderEndpoint,
+    ServiceName,
+    ServiceSecurityGroupId,
+    TaskRoleArn,
+    TaskRoleName,
+    UrlPath,
+    VpcId,
+    WriterEndpoint,
+)
+from generator.logs import ArchivedLogInputs, add_archived_log_group
+from generator.wiring import Contract, Layer
+
+APP = "app"
+ORIGIN_HEADER = "X-Origin-Verify"
+
+
+@dataclass(frozen=True)
+class Config:
+    """Seconds, percent and counts that suit a web service; the same in every environment."""
+
+    grace_seconds: int = 60
+    # ECS takes a task out of the load balancer before it stops it; the default of 300 makes every deployment slow.
+    deregistration_seconds: int = 30
+    stop_seconds: int = 60
+    health_interval_seconds: int = 15
+    health_timeout_seconds: int = 5
+    cpu_target_percent: int = 60
+    memory_target_percent: int = 75
+    errors_per_minute: int = 10
+    relay_ends_per_5_minutes: int = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs(ArchivedLogInputs):
+    prefix: Annotated[NamePrefix, "Project and environment, in front of names."]
+    project: Annotated[ProjectName, "Project, in front of the names of image repositories."]
+    service_slug: Annotated[Choice, "The service, in lower case."]
+    image: Annotated[ImageUri, "Image of the app container, pinned by digest."]
+    bastion_image: Annotated[ImageUri, "Image of the bastion container, pinned by digest."]
+    cpu: Annotated[CpuUnits, "CPU units of a task."]
+    memory: Annotated[MemoryMiB, "Memory of a task in MiB."]
+    cpu_architecture: Annotated[Architecture, "Machine that the images are built for."]
+    min_tasks: Annotated[Count, "Least number of tasks, and the number to start with."]
+    max_tasks: Annotated[Count, "Greatest number of tasks."]
+    service_is_new: Annotated[Flag, "Whether the service does not exist yet, so that its number of tasks is set."]
+    container_port: Annotated[Port, "Port on which the app container listens."]
+    health_check_path: Annotated[UrlPath, "Path that answers 200 to 399 when the app is well."]
+    path_patterns: Annotated[PathPatterns, "Paths that belong to the service."]
+    priority: Annotated[Priority, "Place of the service's rules among all services."]
+    http_origin: Annotated[Flag, "Whether CloudFront calls port 80, because there is no domain."]
+    vpc_id: Annotated[VpcId, "The VPC."]
+    app_subnet_1_id: Annotated[AppSubnetId, "Private subnet of the first zone."]
+    app_subnet_2_id: Annotated[AppSubnetId, "Private subnet of the second zone."]
+    service_security_group_id: Annotated[ServiceSecurityGroupId, "Group of the service's tasks."]
+    task_role_arn: Annotated[TaskRoleArn, "Role of the containers."]
+    task_role_name: Annotated[TaskRoleName, "Name of that role."]
+    execution_role_arn: Annotated[ExecutionRoleArn, "Role with which ECS starts the tasks."]
+    execution_role_name: Annotated[ExecutionRoleName, "Name of that role."]
+    data_key_arn: Annotated[DataKeyArn, "Key of the database's secret."]
+    cluster_name: Annotated[ClusterName, "The ECS cluster's name."]
+    cluster_arn: Annotated[ClusterArn, "The ECS cluster."]
+    exec_log_group_name: Annotated[ExecLogGroupName, "Log group of ECS Exec sessions."]
+    alb_full_name: Annotated[AlbFullName, "The load balancer, as metrics know it."]
+    https_listener_arn: Annotated[HttpsListenerArn, "Listener on port 443."]
+    http_listener_arn: Annotated[HttpListenerArn, "Listener on port 80."]
+    origin_secret_arn: Annotated[OriginSecretArn, "Secret header value between CloudFront and load balancer."]
+    writer_endpoint: Annotated[WriterEndpoint, "Host name of the database's writer."]
+    reader_endpoint: Annotated[ReaderEndpoint, "Host name of the database's readers."]
+    database_port: Annotated[DatabasePort, "TCP port of the database."]
+    database_name: Annotated[DatabaseName, "Schema of the database."]
+    database_secret_arn: Annotated[DatabaseSecretArn, "Secret with user and password of the database."]
+    alarm_topic_arn: Annotated[AlarmTopicArn, "Topic of the alarms."]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs(Contract):
+    service_name: Annotated[ServiceName, "The ECS service's name."]
+
+
+def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
+    t.add_condition("IsNew", Equals(inputs.service_is_new, "true"))
+    t.add_condition("HttpOrigin", Equals(inputs.http_origin, "true"))
+    app_logs = add_archived_log_group(t, "AppLogGroup", Sub("/${Prefix}/${ServiceSlug}/app"), inputs)
+    bastion_logs = add_archived_log_group(t, "BastionLogGroup", Sub("/${Prefix}/${ServiceSlug}/bastion"), inputs)
+    grants = [
+        t.add_resource(task_grants(inputs)),
+        t.add_resource(execution_grants(inputs, app_logs, bastion_logs)),
+    ]
+    task = t.add_resource(task_definition(config, inputs, app_logs, bastion_logs))
+    target = t.add_resource(target_group(config, inputs))
+    rule = t.add_resource(https_rule(inputs, target))
+    t.add_resource(http_rule(inputs, target))
+    service = t.add_resource(ecs_service(config, inputs, task, target, [rule, *grants]))
+    add_scaling(t, config, inputs, service)
+    add_alarms(t, config, inputs, service, target)
+    add_relay_alarm(t, config, inputs, bastion_logs)
+    return Outputs(service_name=ServiceName(service.get_att("Name")))
+
+
+# --- Permissions -------------------------------------------------------------------------------------------------
+
+
+def task_grants(inputs: Inputs) -> ManagedPolicy:
+    """Transcripts of ECS Exec (Amazon ECS Developer Guide, "Logging ECS Exec"), beyond AmazonSSMManagedInstanceCore."""
+    group = Sub("arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${ExecLogGroupName}:*")
+    return iam.grant(
+        "TaskGrants",
+        inputs.task_role_name,
+        iam.allow(
+            "WriteSessionTranscripts",
+            [logs_actions.CreateLogStream, logs_actions.DescribeLogStreams, logs_actions.PutLogEvents],
+            [group],
+        ),
+        iam.allow(
+            "FindSessionLogGroup",
+            [logs_actions.DescribeLogGroups],
+            [Sub("arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:*")],
+        ),
+        iam.allow("DecryptSessions", [kms_actions.Decrypt], [inputs.telemetry_key_arn]),
+        description="Write the transcripts of sessions in the containers.",
+    )
+
+
+def execution_grants(inputs: Inputs, app_logs: LogGroup, bastion_logs: LogGroup) -> ManagedPolicy:
+    return iam.grant(
+        "ExecutionGrants",
+        inputs.execution_role_name,
+        # The token is for the whole registry: the action takes no resource (Service Authorization Reference).
+        iam.allow("SignInToRegistry", [ecr_actions.GetAuthorizationToken], ["*"]),
+        iam.allow(
+            "PullImages",
+            [ecr_actions.BatchCheckLayerAvailability, ecr_actions.BatchGetImage, ecr_actions.GetDownloadUrlForLayer],
+            [Sub("arn:${AWS::Partition}:ecr:${AWS::Region}:${AWS::AccountId}:repository/${Project}/*")],
+        ),
+        iam.allow(
+            "WriteOwnLogs",
+            [logs_actions.CreateLogStream, logs_actions.PutLogEvents],
+            [app_logs.get_att("Arn"), bastion_logs.get_att("Arn")],
+        ),
+        iam.allow("ReadDatabaseSecret", [secretsmanager_actions.GetSecretValue], [inputs.database_secret_arn]),
+        iam.allow(
+            "DecryptDatabaseSecret",
+            [kms_actions.Decrypt],
+            [inputs.data_key_arn],
+            StringEquals("kms:ViaService", Sub("secretsmanager.${AWS::Region}.${AWS::URLSuffix}")),
+        ),
+        description="Pull the service's images, open its logs, read the database's secret.",
+    )
+
+
+# --- Task --------------------------------------------------------------------------------------------------------
+
+
+def task_definition(config: Config, inputs: Inputs, app_logs: LogGroup, bastion_logs: LogGroup) -> TaskDefinition:
+    database = [
+        Environment(Name="DB_HOST", Value=inputs.writer_endpoint),
+        Environment(Name="DB_READER_HOST", Value=inputs.reader_endpoint),
+        Environment(Name="DB_PORT", Value=inputs.database_port),
+    ]
+    return TaskDefinition(
+        "TaskDefinition",
+        RequiresCompatibilities=["FARGATE"],
+        NetworkMode="awsvpc",
+        Cpu=inputs.cpu,
+        Memory=inputs.memory,
+        RuntimePlatform=RuntimePlatform(OperatingSystemFamily="LINUX", CpuArchitecture=inputs.cpu_architecture),
+        TaskRoleArn=inputs.task_role_arn,
+        ExecutionRoleArn=inputs.execution_role_arn,
+        ContainerDefinitions=[
+            app_container(config, inputs, database, awslogs(app_logs, "app")),
+            bastion_container(inputs.bastion_image, database, awslogs(bastion_logs, "bastion")),
+        ],
+        Tags=Tags(Name=Sub("${Prefix}-${ServiceSlug}")),
+    )
+
+
+def app_container(
+    config: Config, inputs: Inputs, database: list[Environment], logging: LogConfiguration
+) -> ContainerDefinition:
+    return ContainerDefinition(
+        Name=APP,
+        Image=inputs.image,
+        Essential=True,
+        PortMappings=[PortMapping(ContainerPort=inputs.container_port, Protocol="tcp")],
+        Environment=[
+            *database,
+            Environment(Name="DB_NAME", Value=inputs.database_name),
+            Environment(Name="PORT", Value=inputs.container_port),
+        ],
+        Secrets=[
+            Secret(Name="DB_USERNAME", ValueFrom=Sub("${DatabaseSecretArn}:username::")),
+            Secret(Name="DB_PASSWORD", ValueFrom=Sub("${DatabaseSecretArn}:password::")),
+        ],
+        LinuxParameters=LinuxParameters(InitProcessEnabled=True),
+        StopTimeout=config.stop_seconds,
+        LogConfiguration=logging,
+    )
+
+
+def awslogs(group: LogGroup, stream_prefix: str) -> LogConfiguration:
+    """Non-blocking: when CloudWatch Logs is slow, lines are lost instead of the app's time."""
+    return LogConfiguration(
+        LogDriver="awslogs",
+        Options={
+            "awslogs-group": group.ref(),
+            "awslogs-region": Ref("AWS::Region"),
+            "awslogs-stream-prefix": stream_prefix,
+            "mode": "non-blocking",
+            "max-buffer-size": "4m",
+        },
+    )
+
+
+# --- Load balancing ----------------------------------------------------------------------------------------------
+
+
+def target_group(config: Config, inputs: Inputs) -> TargetGroup:
+    return TargetGroup(
+        "TargetGroup",
+        TargetType="ip",
+        VpcId=inputs.vpc_id,
+        Protocol="HTTP",
+        Port=inputs.container_port,
+        HealthCheckProtocol="HTTP",
+        HealthCheckPath=inputs.health_check_path,
+        HealthCheckIntervalSeconds=config.health_interval_seconds,
+        HealthCheckTimeoutSeconds=config.health_timeout_seconds,
+        HealthyThresholdCount=2,
+        UnhealthyThresholdCount=3,
+        Matcher=Matcher(HttpCode="200-399"),
+        TargetGroupAttributes=[
+            TargetGroupAttribute(Key="deregistration_delay.timeout_seconds", Value=str(config.deregistration_seconds))
+        ],
+        Tags=Tags(Name=Sub("${Prefix}-${ServiceSlug}")),
+    )
+
+
+def https_rule(inputs: Inputs, target: TargetGroup) -> ListenerRule:
+    return forward_rule("HttpsListenerRule", inputs.https_listener_arn, inputs, target)
+
+
+def http_rule(inputs: Inputs, target: TargetGroup) -> ListenerRule:
+    """Without a domain no public certificate can name the load balancer, so CloudFront calls port 80. Everybody else
+    is redirected there: plain forwarding without this rule would be an endless redirect."""
+    return forward_rule("HttpListenerRule", inputs.http_listener_arn, inputs, target, Condition="HttpOrigin")
+
+
+def forward_rule(
+    title: str, listener: AWSHelperFn, inputs: Inputs, target: TargetGroup, **attributes: Any
+) -> ListenerRule:
+    return ListenerRule(
+        title,
+        ListenerArn=listener,
+        Priority=inputs.priority,
+        Conditions=[
+            RuleCondition(Field="path-pattern", PathPatternConfig=PathPatternConfig(Values=inputs.path_patterns)),
+            RuleCondition(
+                Field="http-header",
+                HttpHeaderConfig=HttpHeaderConfig(
+                    HttpHeaderName=ORIGIN_HEADER, Values=[Sub(origin_secret_reference("OriginSecretArn"))]
+                ),
+            ),
+        ],
+        Actions=[ListenerRuleAction(Type="forward", TargetGroupArn=target.ref())],
+        **attributes,
+    )
+
+
+def origin_secret_reference(parameter: str) -> str:
+    """A dynamic reference, for Fn::Sub: the value is read when the resource is written, and stands nowhere."""
+    return f"{{{{resolve:secretsmanager:${{{parameter}}}:SecretString}}}}"
+
+
+# --- Service and scaling -----------------------------------------------------------------------------------------
+
+
+def ecs_service(config: Config, inputs: Inputs, task: TaskDefinition, target: TargetGroup, first: list[Any]) -> Service:
+    return Service(
+        "Service",
+        Cluster=inputs.cluster_arn,
+        TaskDefinition=task.ref(),
+        LaunchType="FARGATE",
+        PlatformVersion="LATEST",
+        # Only for a new service: afterwards scaling owns the number, and each update would set it back.
+        DesiredCount=If("IsNew", inputs.min_tasks, NoValue),
+        EnableExecuteCommand=True,
+        DeploymentConfiguration=DeploymentConfiguration(
+            MinimumHealthyPercent=100,
+            MaximumPercent=200,
+            DeploymentCircuitBreaker=DeploymentCircuitBreaker(Enable=True, Rollback=True),
+        ),
+        AvailabilityZoneRebalancing="ENABLED",
+        HealthCheckGracePeriodSeconds=config.grace_seconds,
+        LoadBalancers=[
+            LoadBalancer(ContainerName=APP, ContainerPort=inputs.container_port, TargetGroupArn=target.ref())
+        ],
+        NetworkConfiguration=NetworkConfiguration(
+            AwsvpcConfiguration=AwsvpcConfiguration(
+                AssignPublicIp="DISABLED",
+                Subnets=[inputs.app_subnet_1_id, inputs.app_subnet_2_id],
+                SecurityGroups=[inputs.service_security_group_id],
+            )
+        ),
+        PropagateTags="SERVICE",
+        EnableECSManagedTags=True,
+        Tags=Tags(Name=Sub("${Prefix}-${ServiceSlug}"), Service=Sub("${ServiceSlug}")),
+        # ECS refuses a target group that no listener uses yet, and tasks need their permissions from the start.
+        DependsOn=first,
+    )
+
+
+def add_scaling(t: Template, config: Config, inputs: Inputs, service: Service) -> None:
+    target = t.add_resource(
+        ScalableTarget(
+            "ScalableTarget",
+            ServiceNamespace="ecs",
+            ScalableDimension="ecs:service:DesiredCount",
+            ResourceId=Join("/", ["service", inputs.cluster_name, service.get_att("Name")]),
+            MinCapacity=inputs.min_tasks,
+            MaxCapacity=inputs.max_tasks,
+        )
+    )
+    for subject, metric, percent in (
+        ("Cpu", "ECSServiceAverageCPUUtilization", config.cpu_target_percent),
+        ("Memory", "ECSServiceAverageMemoryUtilization", config.memory_target_percent),
+    ):
+        t.add_resource(
+            ScalingPolicy(
+                f"{subject}ScalingPolicy",
+                PolicyName=Sub(f"${{Prefix}}-${{ServiceSlug}}-{subject.lower()}"),
+                PolicyType="TargetTrackingScaling",
+                ScalingTargetId=target.ref(),
+                TargetTrackingScalingPolicyConfiguration=TargetTrackingScalingPolicyConfiguration(
+                    PredefinedMetricSpecification=PredefinedMetricSpecification(PredefinedMetricType=metric),
+                    TargetValue=percent,
+                    ScaleInCooldown=300,
+                    ScaleOutCooldown=60,
+                ),
+            )
+        )
+
+
+# --- Alarms ------------------------------------------------------------------------------------------------------
+
+
+def add_alarms(t: Template, config: Config, inputs: Inputs, service: Service, target: TargetGroup) -> None:
+    topic = inputs.alarm_topic_arn
+    behind_alb: dict[str, str | AWSHelperFn] = {
+        "LoadBalancer": inputs.alb_full_name,
+        "TargetGroup": target.get_att("TargetGroupFullName"),
+    }
+    in_ecs: dict[str, str | AWSHelperFn] = {
+        "ClusterName": inputs.cluster_name,
+        "ServiceName": service.get_att("Name"),
+    }
+    t.add_resource(
+        alarm(
+            "HealthyHostsAlarm",
+            "${ServiceSlug}-healthy-hosts",
+            topic,
+            description="Fewer than two healthy tasks behind the load balancer.",
+            namespace="AWS/ApplicationELB",
+            metric="HealthyHostCount",
+            dimensions=behind_alb,
+            statistic="Minimum",
+            threshold=2,
+            comparison="LessThanThreshold",
+            missing=SILENCE_IS_BAD,
+        )
+    )
+    t.add_resource(
+        alarm(
+            "ServerErrorsAlarm",
+            "${ServiceSlug}-5xx",
+            topic,
+            description="The app answers with server errors.",
+            namespace="AWS/ApplicationELB",
+            metric="HTTPCode_Target_5XX_Count",
+            dimensions=behind_alb,
+            statistic="Sum",
+            threshold=config.errors_per_minute,
+            periods=3,
+        )
+    )
+    t.add_resource(
+        alarm(
+            "RunningTasksAlarm",
+            "${ServiceSlug}-running-tasks",
+            topic,
+            description="Fewer tasks run than the least number.",
+            namespace="ECS/ContainerInsights",
+            metric="RunningTaskCount",
+            dimensions=in_ecs,
+            statistic="Minimum",
+            threshold=inputs.min_tasks,
+            comparison="LessThanThreshold",
+            missing=SILENCE_IS_BAD,
+        )
+    )
+    t.add_resource(
+        alarm(
+            "CpuAlarm",
+            "${ServiceSlug}-cpu",
+            topic,
+            description="CPU stays high although the service scales: the greatest number of tasks may be too low.",
+            namespace="AWS/ECS",
+            metric="CPUUtilization",
+            dimensions=in_ecs,
+            statistic="Average",
+            threshold=90,
+            periods=10,
+        )
+    )
+
+
+def add_relay_alarm(t: Template, config: Config, inputs: Inputs, group: LogGroup) -> None:
+    """The bastion is not essential, so ECS will not say that its relay keeps dying."""
+    namespace = Sub("${Prefix}/Bastion")
+    t.add_resource(
+        MetricFilter(
+            "RelayEndedFilter",
+            LogGroupName=group.ref(),
+            FilterPattern=f'"{RELAY_ENDED}"',
+            MetricTransformations=[
+                MetricTransformation(
+                    MetricNamespace=namespace, MetricName=Sub("${ServiceSlug}RelayEnded"), MetricValue="1"
+                )
+            ],
+        )
+    )
+    t.add_resource(
+        alarm(
+            "RelayAlarm",
+            "${ServiceSlug}-bastion-relay",
+            inputs.alarm_topic_arn,
+            description="The bastion's relay to the database keeps ending: tunnels will not work.",
+            namespace=namespace,
+            metric=Sub("${ServiceSlug}RelayEnded"),
+            dimensions={},
+            statistic="Sum",
+            threshold=config.relay_ends_per_5_minutes,
+            period=300,
+            periods=1,
+        )
+    )
+
+
+LAYER = Layer("Service", "Service: task with app and bastion, load balancing, scaling, alarms.", Inputs, Outputs, build)
