@@ -16,6 +16,9 @@ from deployer.deployment import Context, Operation, States, remove_shell
 from deployer.errors import DeployerError, DeploymentFailedError, RefusedError, StateError
 from deployer.stacks import STACK_TYPE, Next, StackState
 
+TERMINATION = "termination protection is on; --unprotect switches it off and goes on"
+DATABASE = 'the database is protected from deletion; deploy with "DeletionProtection": "false" first'
+
 _KEEPING = frozenset({"Retain", "Snapshot", "RetainExceptOnCreate"})
 # Kept by default when the template says nothing (AWS CloudFormation User Guide, DeletionPolicy attribute).
 _SNAPSHOT_BY_DEFAULT = frozenset({"AWS::RDS::DBCluster"})
@@ -63,11 +66,16 @@ def preview(context: Context, states: States) -> tuple[Doomed, ...]:
     return tuple(doomed)
 
 
-def refuse_protected(doomed: tuple[Doomed, ...]) -> None:
-    """Raise before the first deletion: half an environment is worse than a whole one."""
+def refuse_protected(doomed: tuple[Doomed, ...], *, unprotect: bool = False) -> None:
+    """Raise before the first deletion: half an environment is worse than a whole one.
+
+    `unprotect` promises to switch termination protection off; the database's own protection stays an obstacle,
+    because only a deployment may lift that.
+    """
     for one in doomed:
-        if one.obstacles:
-            first, *more = one.obstacles
+        obstacles = [obstacle for obstacle in one.obstacles if not (unprotect and obstacle == TERMINATION)]
+        if obstacles:
+            first, *more = obstacles
             raise RefusedError(first, where=one.stack.label, hint="\n  ".join(more))
 
 
@@ -138,6 +146,6 @@ def _contents(context: Context, stack: Stack, state: StackState) -> tuple[int, t
 
 def _obstacles(state: StackState) -> Iterator[str]:
     if state.protected:
-        yield "termination protection is on; --unprotect switches it off and goes on"
+        yield TERMINATION
     if state.parameters.get("DeletionProtection") == "true":
-        yield 'the database is protected from deletion; deploy with "DeletionProtection": "false" first'
+        yield DATABASE

@@ -1,0 +1,132 @@
+"""Options that commands share, and the way from options to an environment in an account.
+
+Imports only click: what is slow is imported when a command runs, not when it is described.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from deployer.deployment import Context, Environment
+
+ROOT = Path(__file__).resolve().parent.parent
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the shared options say."""
+
+    environment: str
+    root: Path = ROOT
+    overrides: tuple[str, ...] = ()
+    profile: str | None = None
+    region: str | None = None
+    role_arn: str | None = None
+    output: str = "text"
+
+
+def environment_options(command: Command) -> Command:
+    """`-e/--env` and where its files are. The environment is never guessed: there is no default."""
+    for option in (
+        click.option(
+            "--set",
+            "overrides",
+            metavar="KEY=VALUE",
+            multiple=True,
+            help="Use this parameter value instead of the file's.",
+        ),
+        click.option(
+            "-e", "--env", "environment", required=True, metavar="ENV", help="The environment: a file of params/."
+        ),
+        click.option("--root", type=click.Path(file_okay=False, path_type=Path), default=ROOT, hidden=True),
+    ):
+        command = option(command)
+    return command
+
+
+def aws_options(command: Command) -> Command:
+    """Who and where, as in the AWS CLI. AWS_ENDPOINT_URL is honoured by boto3 itself."""
+    for option in (
+        click.option(
+            "--role-arn", metavar="ARN", help="The role that CloudFormation assumes; your own rights without it."
+        ),
+        click.option("--region", metavar="REGION", help="Home region, when the parameter file names none."),
+        click.option("--profile", metavar="NAME", help="Profile of your AWS configuration."),
+    ):
+        command = option(command)
+    return command
+
+
+def output_option(*formats: str) -> Callable[[Command], Command]:
+    """`--output`: how the data on stdout is written."""
+    return click.option(
+        "--output",
+        type=click.Choice(formats),
+        default=formats[0],
+        show_default=True,
+        help="Form of the data on stdout.",
+    )
+
+
+def is_interactive() -> bool:
+    """Whether somebody is there to answer a question."""
+    return sys.stdin.isatty() and sys.stderr.isatty() and not os.environ.get("CI")
+
+
+def need_answer(yes: bool) -> None:
+    """Refuse early what would have to ask and cannot."""
+    if not yes and not is_interactive():
+        raise click.UsageError("This has to be confirmed, and there is no terminal to ask on: give --yes.")
+
+
+def confirm(question: str, *, yes: bool, word: str | None = None) -> bool:
+    """Ask on stderr. With a `word` that word has to be typed: too much hangs on it for a stray y."""
+    if yes:
+        return True
+    need_answer(yes)
+    if word is None:
+        return click.confirm(question, default=False, err=True)
+    answer: str = click.prompt(f'{question} Type "{word}" to go on', default="", show_default=False, err=True)
+    return answer.strip() == word
+
+
+def prepare(options: Options) -> Environment:
+    """The environment from its files, everything checked, nothing called."""
+    from deployer import deployment
+    from deployer.errors import InputError, Problem
+
+    environment = deployment.prepare(options.root, options.environment, overrides=options.overrides)
+    if stale := stale_templates(options.root):
+        where = [
+            Problem(f"templates/{name}", "is not what generator/ makes", "run `deploy.py generate`") for name in stale
+        ]
+        raise InputError(where)
+    return environment
+
+
+def connect(options: Options, environment: Environment) -> Context:
+    """The environment in the account that the credentials lead to."""
+    from deployer import deployment
+    from deployer.session import Clients
+
+    clients = Clients(options.profile, environment.file.region or options.region)
+    return deployment.connect(environment, clients, region=options.region, role_arn=options.role_arn)
+
+
+def stale_templates(root: Path) -> list[str]:
+    """Templates that differ from a fresh render; of another project's root nothing can be said."""
+    if root.resolve() != ROOT:
+        return []
+    from generator import render
+
+    return render.stale(root / "templates")

@@ -1,0 +1,38 @@
+"""`deploy.py destroy`: delete an environment, after saying what goes and what stays."""
+
+from __future__ import annotations
+
+import click
+
+from commands.common import Options, aws_options, confirm, connect, environment_options, need_answer, prepare
+from commands.exits import Exit
+
+
+@click.command()
+@environment_options
+@aws_options
+@click.option("-y", "--yes", is_flag=True, help="Do not ask. Does not lift any protection.")
+@click.option("--preview", is_flag=True, help="Only show what would go and what would stay.")
+@click.option("--unprotect", is_flag=True, help="Switch termination protection off, where it is on.")
+def destroy(yes: bool, preview: bool, unprotect: bool, **given: object) -> int:
+    """Delete an environment's stacks, backwards through the chain. Bootstrap and what holds data are kept."""
+    if not preview:
+        need_answer(yes)
+    from commands import flow, progress
+
+    options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
+    environment = prepare(options)
+    context = connect(options, environment)
+    console = progress.console()
+    word = environment.name if environment.is_production else None
+
+    def approve() -> bool:
+        question = f"Destroy {environment.family} in account {context.identity.account}?"
+        return confirm(question, yes=yes, word=word)
+
+    try:
+        flow.destroy_chain(context, console, approve, unprotect=unprotect, preview=preview)
+    except flow.Declined:
+        click.echo("Declined; nothing was deleted.", err=True)
+        return Exit.INTERRUPTED
+    return Exit.DONE

@@ -1,0 +1,14 @@
+"""What the exit codes mean; the same for every command."""
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    DONE = 0
+    ERROR = 1
+    CHANGES = 2
+    REFUSED = 3
+    FAILED = 4
+    RECOVER = 5
+    USAGE = 64
+    INTERRUPTED = 130

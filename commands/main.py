@@ -1,0 +1,163 @@
+"""The table of commands, and what becomes of an error: one message and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import click
+
+from commands.exits import Exit
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A command that is imported when it is run; `help` stands in the overview without importing it."""
+
+    target: str
+    help: str
+
+
+SECTIONS: Mapping[str, Mapping[str, Entry]] = {
+    "Offline": {
+        "generate": Entry("commands.generate:generate", "Write templates/ from generator/, or --check them."),
+        "validate": Entry("commands.validate:validate", "Lint and guard the templates with each environment's values."),
+        "params": Entry("commands.params:params", "Check parameter files against the templates."),
+        "package": Entry("commands.package:package", "Build the Lambda archives; upload them with the templates."),
+    },
+    "Rehearse": {
+        "rehearse": Entry("commands.rehearse:rehearse", "Deploy a whole environment to an emulator, without AWS."),
+    },
+    "Deploy": {
+        "plan": Entry("commands.plan:plan", "Show what a deployment would change."),
+        "deploy": Entry("commands.deploy:deploy", "Bring an environment to what the files say."),
+    },
+    "Operate": {
+        "outputs": Entry("commands.outputs:outputs", "Print the outputs of an environment's stacks."),
+        "destroy": Entry("commands.destroy:destroy", "Delete an environment; what holds data is kept."),
+    },
+}
+
+COMMANDS: Mapping[str, Entry] = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and imports only the one that is run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        module, _, attribute = entry.target.partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f' Did you mean "{near[0]}"?' if near else ""
+            raise click.UsageError(f'There is no command "{args[0]}".{hint}', ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        for section, entries in SECTIONS.items():
+            with formatter.section(section):
+                formatter.write_dl([(name, entry.help) for name, entry in entries.items()])
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Deploy the hosting platform: nested CloudFormation through change sets.
+
+    \b
+    deploy.py rehearse -e dev     try everything without an AWS account
+    deploy.py plan -e dev         see what would change
+    deploy.py deploy -e dev       change it
+
+    Exit codes: 0 done or nothing to change, 1 error, 2 changes (plan --detailed-exitcode), 3 refused by a
+    gate, 4 failed and rolled back or stopped, 5 needs recovery, 64 wrong input, 130 interrupted.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code. Errors of ours become a message; bugs stay tracebacks."""
+    try:
+        result = cli.main(
+            args=list(arguments) if arguments is not None else None, prog_name="deploy.py", standalone_mode=False
+        )
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.UsageError as error:
+        error.show()
+        return Exit.USAGE
+    except click.ClickException as error:
+        error.show()
+        return Exit.ERROR
+    except (click.Abort, KeyboardInterrupt):
+        _say("interrupted")
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # Somebody piped into `head`. Python would complain again when it closes stdout.
+        sys.stderr.close()
+        return Exit.DONE
+    except Exception as error:
+        code = _code(error)
+        if code is None:
+            raise
+        _say(_message(error))
+        return code
+    return int(result) if isinstance(result, int) else Exit.DONE
+
+
+def _say(message: str) -> None:
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {message}", err=True)
+
+
+def _code(error: Exception) -> Exit | None:
+    """The exit code of an error that is somebody's to act on; None for a bug.
+
+    Looks among the modules that are loaded: an error's class has been imported by whoever raised it.
+    """
+    for module, name, code in _CODES:
+        loaded = sys.modules.get(module)
+        if loaded is not None and isinstance(error, getattr(loaded, name)):
+            return _needs_recovery(error) or code
+    return None
+
+
+def _needs_recovery(error: Exception) -> Exit | None:
+    status = getattr(error, "status", "")
+    return Exit.RECOVER if isinstance(status, str) and status.endswith("ROLLBACK_FAILED") else None
+
+
+# The first match counts, so the special ones stand before their base class.
+_CODES = (
+    ("deployer.errors", "InputError", Exit.USAGE),
+    ("deployer.errors", "RefusedError", Exit.REFUSED),
+    ("deployer.errors", "GuardError", Exit.REFUSED),
+    ("deployer.errors", "RecoverError", Exit.RECOVER),
+    ("deployer.errors", "DeploymentFailedError", Exit.FAILED),
+    ("deployer.errors", "DeployerError", Exit.ERROR),
+    ("analysis.errors", "ParameterFileError", Exit.USAGE),
+    ("analysis.errors", "AnalysisError", Exit.ERROR),
+    ("rehearsal.errors", "RehearsalError", Exit.ERROR),
+    ("botocore.exceptions", "ClientError", Exit.ERROR),
+    ("botocore.exceptions", "BotoCoreError", Exit.ERROR),
+)
+
+
+def _message(error: Exception) -> str:
+    if type(error).__module__.startswith("botocore."):
+        from deployer.session import explain
+
+        return str(explain(error))
+    return str(error)
