@@ -1,0 +1,56 @@
+"""The packaged functions, started as Lambda starts them, and what stands around them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from deployer.archives import Archive, archives
+from rehearsal.emulator import Emulator
+from tests.lambdas.runtime import Function, Interpreter, interpreter
+from tests.lambdas.sink import Sink
+
+LAMBDA = Path(__file__).resolve().parent.parent.parent / "lambda"
+
+
+@pytest.fixture(scope="session")
+def packaged() -> Mapping[str, Archive]:
+    """What `deploy.py package` would upload, by name."""
+    return {archive.name: archive for archive in archives(LAMBDA)}
+
+
+@pytest.fixture(scope="session", params=[interpreter()], ids=lambda python: f"python{python.version}")
+def python(request: pytest.FixtureRequest) -> Interpreter:
+    """The id says in every test's name which interpreter ran the function."""
+    chosen: Interpreter = request.param
+    return chosen
+
+
+@pytest.fixture
+def function(packaged: Mapping[str, Archive], python: Interpreter) -> Iterator[Callable[..., Function]]:
+    """`function("log_processor", {"REDACT": "none"}, memory_mb=64)`; it ends with the test."""
+    with contextlib.ExitStack() as running:
+
+        def start(
+            name: str, environment: Mapping[str, str] | None = None, *, timeout: float = 30.0, memory_mb: int = 256
+        ) -> Function:
+            made = Function(packaged[name].data, environment or {}, timeout=timeout, memory_mb=memory_mb, python=python)
+            return running.enter_context(made)
+
+        yield start
+
+
+@pytest.fixture
+def endpoint(emulator: Emulator, account: str) -> Mapping[str, str]:
+    """The variables that lead a function's boto3 to the emulator, in this test's account."""
+    return emulator.environment(account)
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    """Where CloudFormation would wait for the custom resource's answer."""
+    with Sink() as waiting:
+        yield waiting

@@ -1,0 +1,398 @@
+"""Runs a packaged function as Lambda does: its zip, AWS's runtime client, and a Runtime API that keeps the limits.
+
+The process gets exactly Lambda's environment, a read-only task root, a deadline per invocation, a ceiling for its
+memory, and is used again for the next event unless it died. What is measured is measured from outside.
+"""
+
+from __future__ import annotations
+
+import http.server
+import io
+import json
+import os
+import queue
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any, ClassVar
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+# Lambda Developer Guide, Lambda quotas: invocation payload, request and answer, of a synchronous invocation.
+PAYLOAD_LIMIT = 6 * 1024 * 1024
+INIT_SECONDS = 10.0
+_START = Path(__file__).with_name("start_function.py")
+# What Lambda's image brings beside awslambdaric; all of it is pure Python, so the venv's copies do.
+_BUNDLED = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six.py", "urllib3")
+_CLIENT = ("awslambdaric", "simplejson", "snapshot-restore-py")
+
+
+class FunctionError(Exception):
+    """What Lambda reports of an invocation that did not answer."""
+
+    def __init__(self, kind: str, message: str, logs: str) -> None:
+        super().__init__(f"{kind}: {message}\n{logs}")
+        self.kind = kind
+        self.message = message
+        self.logs = logs
+
+
+@dataclass(frozen=True)
+class Answer:
+    payload: Any
+    size: int
+    seconds: float
+    logs: str = field(repr=False)
+
+
+# --- the interpreter
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    path: Path
+    version: str
+
+    @property
+    def minor(self) -> str:
+        return ".".join(self.version.split(".")[:2])
+
+
+@cache
+def interpreter(wanted: str = "3.13") -> Interpreter:
+    """One of the functions' runtime where there is one, on PATH or installed by pyenv or uv; else our own."""
+    # Not through symbolic links: a virtual environment's python is one, and loses its packages without it.
+    for path in _candidates(wanted):
+        version = _version(path)
+        if version and version.startswith(f"{wanted}."):
+            return Interpreter(path, version)
+    return Interpreter(Path(sys.executable), ".".join(map(str, sys.version_info[:3])))
+
+
+def _candidates(wanted: str) -> Iterator[Path]:
+    name = f"python{wanted}"
+    for folder in os.environ.get("PATH", "").split(os.pathsep):
+        yield Path(folder) / name
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    uv = Path(os.environ.get("UV_PYTHON_INSTALL_DIR", Path.home() / ".local/share/uv/python"))
+    for home, pattern in ((pyenv / "versions", f"{wanted}.*/bin/{name}"), (uv, f"cpython-{wanted}*/bin/{name}")):
+        yield from sorted(home.glob(pattern), reverse=True)
+
+
+def _version(path: Path) -> str | None:
+    """None for what only looks like an interpreter, such as a shim of pyenv for a version that is not selected."""
+    if not path.is_file():
+        return None
+    code = "import sys; print(*sys.version_info[:3], sep='.')"
+    done = subprocess.run([path, "-S", "-c", code], capture_output=True, text=True)
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def runtime_directory(python: Interpreter) -> Path:
+    """Our /var/runtime for an interpreter: the runtime client built for it, and boto3. Made once, under build/."""
+    lock = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    final = ROOT / "build" / "runtime" / python.minor
+    stamp = final / "locked"
+    wanted = "".join(_locked(lock, name) for name in _CLIENT)
+    if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted and (final / "boto3").exists():
+        return final
+    final.parent.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(dir=final.parent))
+    requirements = made / "locked"
+    requirements.write_text(wanted, encoding="utf-8")
+    command: list[str | Path] = [
+        *(Path(sys.executable).with_name("uv"), "pip", "install", "--quiet", "--python", sys.executable),
+        *("--python-version", python.minor, "--target", made, "--only-binary", ":all:", "--no-deps"),
+        *("--require-hashes", "--requirement", requirements),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"awslambdaric for Python {python.minor}: {done.stderr}")
+    import boto3
+
+    packages = Path(boto3.__file__).parent.parent
+    for name in _BUNDLED:
+        if not (made / name).exists():
+            (made / name).symlink_to(packages / name)
+    shutil.rmtree(final, ignore_errors=True)
+    try:
+        made.rename(final)
+    except OSError:  # another worker was first
+        shutil.rmtree(made)
+    return final
+
+
+def _locked(lock: str, name: str) -> str:
+    """One package's lines of the lock, hashes included."""
+    found = re.search(rf"^{re.escape(name)}==.*?(?=^\S)", lock, re.MULTILINE | re.DOTALL)
+    if not found:
+        raise RuntimeError(f"requirements.txt does not lock {name}")
+    return "".join(line for line in found.group().splitlines(keepends=True) if "#" not in line)
+
+
+# --- the Runtime API
+
+
+@dataclass(frozen=True)
+class _Invocation:
+    id: str
+    body: bytes
+    deadline_ms: int
+
+
+class _Api(http.server.ThreadingHTTPServer):
+    """Lambda Developer Guide, Using the Lambda runtime API: one function, one invocation at a time."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.waiting: queue.Queue[_Invocation | None] = queue.Queue()
+        self.reports: queue.Queue[tuple[str, str, bytes]] = queue.Queue()
+        self.asked = threading.Event()
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def stop(self) -> None:
+        self.waiting.put(None)
+        self.shutdown()
+        self.server_close()
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    server: _Api
+    protocol_version = "HTTP/1.1"
+    # Head and body in one segment, sent at once: otherwise every call waits 40 ms for an acknowledgement.
+    wbufsize = -1
+    disable_nagle_algorithm = True
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Quiet: the function's own log is what matters."""
+
+    def do_GET(self) -> None:
+        self.server.asked.set()
+        invocation = self.server.waiting.get()
+        if invocation is None:
+            self.close_connection = True
+            return
+        headers = {
+            "Lambda-Runtime-Aws-Request-Id": invocation.id,
+            "Lambda-Runtime-Deadline-Ms": str(invocation.deadline_ms),
+            "Lambda-Runtime-Invoked-Function-Arn": "arn:aws:lambda:ap-northeast-1:123456789012:function:tested",
+            "Lambda-Runtime-Trace-Id": "Root=1-00000000-000000000000000000000000;Parent=0000000000000000;Sampled=0",
+            "Content-Type": "application/json",
+        }
+        self._send(200, invocation.body, headers)
+
+    def do_POST(self) -> None:
+        body = self._body()
+        kind = self.path.rsplit("/", 1)[-1]
+        invocation_id = "init" if "/init/" in self.path else self.path.split("/")[-2]
+        if kind == "response" and len(body) > PAYLOAD_LIMIT:
+            self._send(413, b"{}", {})
+            error = {"errorType": "Function.ResponseSizeTooLarge", "errorMessage": f"{len(body)} bytes"}
+            self.server.reports.put((invocation_id, "error", json.dumps(error).encode()))
+            return
+        self._send(202, b"{}", {})
+        self.server.reports.put((invocation_id, kind, body))
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        parts = []
+        while size := int(self.rfile.readline().strip(), 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(parts)
+
+    def _send(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        self.wfile.flush()
+
+
+# --- the function
+
+
+class Function:
+    """A deployed function; use it as a context manager."""
+
+    # Beside the function's own variables; Lambda Developer Guide, Defined runtime environment variables.
+    ENVIRONMENT: ClassVar[Mapping[str, str]] = {
+        "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
+        "AWS_LAMBDA_FUNCTION_NAME": "tested",
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_LOG_FORMAT": "JSON",
+        "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/tested",
+        "AWS_LAMBDA_LOG_LEVEL": "INFO",
+        "AWS_LAMBDA_LOG_STREAM_NAME": "2026/01/02/[$LATEST]0123456789abcdef",
+        "AWS_REGION": "ap-northeast-1",
+        "AWS_DEFAULT_REGION": "ap-northeast-1",
+        "AWS_ACCESS_KEY_ID": "123456789012",
+        "AWS_SECRET_ACCESS_KEY": "not-a-secret",
+        "LANG": "en_US.UTF-8",
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "TZ": ":UTC",
+        "_HANDLER": "index.handler",
+    }
+
+    def __init__(
+        self,
+        archive: bytes,
+        environment: Mapping[str, str],
+        *,
+        timeout: float = 30.0,
+        memory_mb: int = 256,
+        python: Interpreter | None = None,
+    ) -> None:
+        self._python = python or interpreter()
+        self._directory = tempfile.TemporaryDirectory(prefix="function-")
+        self._task = Path(self._directory.name) / "task"
+        self._scratch = Path(self._directory.name) / "tmp"
+        self._log = Path(self._directory.name) / "log"
+        self._scratch.mkdir()
+        with zipfile.ZipFile(io.BytesIO(archive)) as source:
+            source.extractall(self._task)
+        self._given = dict(environment)
+        self._timeout = timeout
+        self._memory_mb = memory_mb
+        self._runtime = runtime_directory(self._python)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._api: _Api | None = None
+        self.starts = 0
+        self.init_seconds = 0.0
+        self.peak_mb = 0.0
+
+    def __enter__(self) -> Function:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._kill()
+        self._directory.cleanup()
+
+    @property
+    def scratch(self) -> Path:
+        """The function's /tmp."""
+        return self._scratch
+
+    def start(self) -> None:
+        """A cold start, as far as the first question for work. Done by the first invocation otherwise."""
+        self._api = _Api()
+        environment = {
+            **self.ENVIRONMENT,
+            **self._given,
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(self._memory_mb),
+            "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self._api.server_address[1]}",
+            "LAMBDA_RUNTIME_DIR": str(self._runtime),
+            "LAMBDA_TASK_ROOT": str(self._task),
+            "TMPDIR": str(self._scratch),
+        }
+        command: list[str | Path] = [self._python.path, "-S", _START, self._task, self._runtime, "index.handler"]
+        began = time.monotonic()
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        self.starts += 1
+        while not self._api.asked.wait(0.005):
+            failed = self._init_error()
+            if failed or time.monotonic() - began > INIT_SECONDS:
+                logs = self._logs(0)
+                self._kill()
+                kind, message = failed or ("Sandbox.Timedout", f"init took more than {INIT_SECONDS} s")
+                raise FunctionError(kind, message, logs)
+        self.init_seconds = time.monotonic() - began
+        self._watch_memory()
+
+    def invoke(self, event: Any) -> Answer:
+        body = json.dumps(event).encode()
+        if len(body) > PAYLOAD_LIMIT:
+            raise FunctionError("RequestTooLarge", f"{len(body)} bytes", "")
+        if self._process is None or self._process.poll() is not None:
+            self.start()
+        assert self._api is not None
+        offset = self._log.stat().st_size
+        invocation = _Invocation(str(uuid.uuid4()), body, int((time.time() + self._timeout) * 1000))
+        began = time.monotonic()
+        self._api.waiting.put(invocation)
+        kind, answer = self._wait(invocation, began, offset)
+        seconds = time.monotonic() - began
+        self._watch_memory()
+        logs = self._logs(offset)
+        if kind == "error":
+            error = json.loads(answer)
+            raise FunctionError(error["errorType"], error["errorMessage"], logs)
+        return Answer(json.loads(answer or b"null"), len(answer), seconds, logs)
+
+    def _wait(self, invocation: _Invocation, began: float, offset: int) -> tuple[str, bytes]:
+        assert self._api is not None
+        assert self._process is not None
+        while True:
+            try:
+                invocation_id, kind, body = self._api.reports.get(timeout=0.01)
+            except queue.Empty:
+                pass
+            else:
+                if invocation_id == invocation.id:
+                    return kind, body
+            ended: tuple[str, str] | None = None
+            if self._process.poll() is not None:
+                ended = ("Runtime.ExitError", f"exit code {self._process.returncode}")
+            elif time.monotonic() - began > self._timeout:
+                ended = ("Sandbox.Timedout", f"timed out after {self._timeout} s")
+            elif self._watch_memory() > self._memory_mb:
+                ended = ("Runtime.OutOfMemory", f"used {self.peak_mb:.0f} MB of {self._memory_mb} MB")
+            if ended:
+                self._kill()
+                raise FunctionError(*ended, self._logs(offset))
+
+    def _init_error(self) -> tuple[str, str] | None:
+        assert self._api is not None
+        assert self._process is not None
+        try:
+            _, _, body = self._api.reports.get_nowait()
+        except queue.Empty:
+            code = self._process.poll()
+            return None if code is None else ("Runtime.ExitError", f"exit code {code} during init")
+        error = json.loads(body)
+        return error["errorType"], error["errorMessage"]
+
+    def _watch_memory(self) -> float:
+        """The kernel's own high-water mark, so that no peak between two looks is missed."""
+        assert self._process is not None
+        try:
+            status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
+        except OSError:
+            return self.peak_mb
+        if found := re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE):
+            self.peak_mb = max(self.peak_mb, int(found.group(1)) / 1024)
+        return self.peak_mb
+
+    def _logs(self, offset: int) -> str:
+        with self._log.open("rb") as log:
+            log.seek(offset)
+            return log.read().decode()
+
+    def _kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+        if self._api is not None:
+            self._api.stop()
+            self._api = None

@@ -1,0 +1,40 @@
+"""Runs inside the function's process, before AWS's runtime client: what Lambda's sandbox does around a function.
+
+Started as `python -S start_function.py TASK_ROOT RUNTIME_DIRECTORY HANDLER`. A read-only file system cannot be had
+without privileges (and as root the modes of files mean nothing), so an audit hook refuses what the file system would.
+"""
+
+import errno
+import os
+import sys
+from typing import Any
+
+task_root, runtime_directory, handler = sys.argv[1:4]
+writable = (os.path.realpath(os.environ["TMPDIR"]) + os.sep, "/dev/", "/proc/self/")
+changes_paths = {"os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink", "os.link", "os.chmod", "os.truncate"}
+
+
+def read_only(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "open":
+        path, _, flags = arguments
+        if not isinstance(flags, int) or not flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND):
+            return
+    elif event in changes_paths:
+        path = arguments[0]
+    else:
+        return
+    # With the separator, so that a directory itself may be opened and its neighbour may not.
+    if isinstance(path, str | bytes) and not (os.path.realpath(os.fsdecode(path)) + os.sep).startswith(writable):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+
+
+# What Lambda's interpreter looks through: the function first, then the runtime with its own boto3.
+sys.path[0:1] = [task_root, runtime_directory]
+sys.argv = ["bootstrap", handler]
+os.chdir(task_root)
+
+sys.addaudithook(read_only)
+
+from awslambdaric.__main__ import main  # noqa: E402 - the sandbox stands before anything of the runtime is imported
+
+main(sys.argv)  # type: ignore[no-untyped-call]  # AWS's client ships without annotations
