@@ -2,6 +2,29 @@
 
 from __future__ import annotations
 
+import os
+
 
 def everything() -> None:
-    pass
+    from rehearsal.extension import (
+        api,
+        changesets,
+        data,
+        ec2,
+        ecs,
+        edge,
+        functions,
+        observation,
+        registry,
+        scaling,
+        stacks,
+        templates,
+    )
+
+    templates.install()
+    stacks.install(float(os.environ.get("REHEARSAL_DELAY", "0")))
+    changesets.install()
+    registry.install()
+    api.install()
+    for part in (ec2, ecs, data, scaling, edge, observation, functions):
+        part.install()

@@ -1,0 +1,209 @@
+"""RDS and Secrets Manager: what their template types say, stored and shown."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+from ministack.core.responses import get_account_id, get_region
+from ministack.services import rds, secretsmanager
+from ministack.services.cloudformation import provisioners
+
+from rehearsal.extension.api import operation
+from rehearsal.extension.registry import (
+    Properties,
+    Provisioned,
+    as_bool,
+    own,
+    physical_name,
+    register,
+    tag_list,
+    wrap,
+)
+
+SECRET = "AWS::SecretsManager::Secret"
+
+
+def install() -> None:
+    wrap("AWS::RDS::DBCluster", before=cluster_properties, after=complete_cluster)
+    wrap("AWS::RDS::DBInstance", after=complete_instance)
+    delete_cluster = own("AWS::RDS::DBCluster")["delete"]
+    delete_instance = own("AWS::RDS::DBInstance")["delete"]
+    own("AWS::RDS::DBCluster")["delete"] = lambda physical_id, properties: guarded_delete(
+        rds._clusters, physical_id, properties, delete_cluster
+    )
+    own("AWS::RDS::DBInstance")["delete"] = lambda physical_id, properties: guarded_delete(
+        rds._instances, physical_id, properties, delete_instance
+    )
+    register(
+        "AWS::RDS::EventSubscription",
+        create=subscribe,
+        update=resubscribe,
+        delete=unsubscribe,
+        replaces=("SubscriptionName", "SnsTopicArn"),
+    )
+    secrets_by_arn()
+
+
+# --- RDS ----------------------------------------------------------------------------------------------------
+
+
+def cluster_properties(properties: Properties) -> Properties:
+    """Booleans and numbers of the template in their types."""
+    typed = dict(properties)
+    for name in ("StorageEncrypted", "ManageMasterUserPassword", "MultiAZ"):
+        if name in typed:
+            typed[name] = as_bool(typed[name])
+    if capacity := typed.get("ServerlessV2ScalingConfiguration"):
+        typed["ServerlessV2ScalingConfiguration"] = {
+            name: int(value) if name == "SecondsUntilAutoPause" else float(value) for name, value in capacity.items()
+        }
+    return typed
+
+
+def complete_cluster(physical_id: str, attributes: dict[str, Any], properties: Properties) -> Provisioned:
+    cluster = rds._clusters[physical_id]
+    group = properties.get("DBSubnetGroupName")
+    if group and group.lower() not in {name.lower() for name in rds._subnet_groups}:
+        raise ValueError(f"DB subnet group '{group}' does not exist.")
+    cluster |= {
+        "KmsKeyId": properties.get("KmsKeyId", ""),
+        "DBClusterParameterGroup": properties.get("DBClusterParameterGroupName", f"default.{cluster['Engine']}"),
+        "EnabledCloudwatchLogsExports": list(properties.get("EnableCloudwatchLogsExports") or []),
+        "TagList": tag_list(properties.get("Tags")),
+    }
+    if as_bool(properties.get("ManageMasterUserPassword", False)) and not cluster.get("MasterUserSecret"):
+        cluster["MasterUserSecret"] = managed_secret(physical_id, cluster, properties)
+    if secret := cluster.get("MasterUserSecret"):
+        attributes = {**attributes, "MasterUserSecret.SecretArn": secret["SecretArn"]}
+    return physical_id, {**attributes, "DBClusterIdentifier": physical_id, "StorageThroughput": "0"}
+
+
+def managed_secret(physical_id: str, cluster: dict[str, Any], properties: Properties) -> dict[str, Any]:
+    password = rds._generate_master_user_password()
+    cluster["_MasterUserPassword"] = password
+    arn = secretsmanager.create_secret_in_process(
+        f"rds!cluster-{uuid.uuid4()}",
+        json.dumps({"username": cluster["MasterUsername"], "password": password}),
+        description=f"Secret managed by RDS for DB cluster {physical_id}",
+    )
+    key = (properties.get("MasterUserSecret") or {}).get("KmsKeyId", "")
+    name = secret_name(arn)
+    secretsmanager._secrets[name] |= {"KmsKeyId": key or None, "OwningService": "rds", "RotationEnabled": True}
+    secretsmanager._secrets[name]["RotationRules"] = {"AutomaticallyAfterDays": 7}
+    return {"SecretArn": arn, "SecretStatus": "active", "KmsKeyId": key}
+
+
+def complete_instance(physical_id: str, attributes: dict[str, Any], properties: Properties) -> Provisioned:
+    instance = rds._instances[physical_id]
+    cluster = rds._clusters.get(properties.get("DBClusterIdentifier", ""))
+    if properties.get("DBClusterIdentifier") and cluster is None:
+        raise ValueError(f"DBCluster {properties['DBClusterIdentifier']} not found.")
+    if cluster is not None:
+        # The first member writes, every other one reads.
+        for index, member in enumerate(cluster["DBClusterMembers"]):
+            member["IsClusterWriter"] = index == 0
+        for name in ("StorageEncrypted", "KmsKeyId", "DeletionProtection"):
+            instance[name] = cluster.get(name)
+        instance["Endpoint"]["Port"] = cluster["Port"]
+    attributes = {**attributes, "Endpoint.Port": str(instance["Endpoint"]["Port"])}
+    return physical_id, attributes
+
+
+def guarded_delete(store: Any, physical_id: str, properties: Properties, delete: Any) -> None:
+    record = store.get(physical_id)
+    if record and record.get("DeletionProtection") and store is rds._clusters:
+        raise ValueError(
+            f"Cannot delete protected Cluster, please disable deletion protection and try again: {physical_id}"
+        )
+    if record and store is rds._clusters and record.get("DBClusterMembers"):
+        raise ValueError("Cluster cannot be deleted, it still contains DB instances in non-deleting state.")
+    delete(physical_id, properties)
+    secret = (record or {}).get("MasterUserSecret")
+    if secret:
+        secretsmanager._secrets.pop(secret_name(secret["SecretArn"]), None)
+
+
+_subscriptions: Any = None
+
+
+def subscriptions() -> Any:
+    from ministack.core.responses import AccountRegionScopedDict
+
+    global _subscriptions  # noqa: PLW0603 - one store for the process, made when MiniStack is there
+    if _subscriptions is None:
+        _subscriptions = AccountRegionScopedDict()
+    return _subscriptions
+
+
+def subscribe(logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
+    name = properties.get("SubscriptionName") or physical_name(stack_name, logical_id, 255, lowercase=True)
+    subscriptions()[name] = properties
+    return name, {}
+
+
+def resubscribe(physical_id: str, old: Properties, new: Properties, stack_name: str, logical_id: str) -> Provisioned:
+    subscriptions()[physical_id] = new
+    return physical_id, {}
+
+
+def unsubscribe(physical_id: str, properties: Properties) -> None:
+    subscriptions().pop(physical_id, None)
+
+
+@operation("rds:DescribeEventSubscriptions")
+def describe_event_subscriptions(parameters: dict[str, Any], proceed: Any) -> str:
+    wanted = (parameters.get("SubscriptionName") or [""])[0]
+    members = ""
+    for name, properties in subscriptions().items():
+        if wanted and name != wanted:
+            continue
+        sources = "".join(f"<SourceId>{source}</SourceId>" for source in properties.get("SourceIds") or [])
+        categories = "".join(
+            f"<EventCategory>{category}</EventCategory>" for category in properties.get("EventCategories") or []
+        )
+        members += (
+            f"<EventSubscription><CustSubscriptionId>{name}</CustSubscriptionId>"
+            f"<CustomerAwsId>{get_account_id()}</CustomerAwsId>"
+            f"<EventSubscriptionArn>arn:aws:rds:{get_region()}:{get_account_id()}:es:{name}</EventSubscriptionArn>"
+            f"<SnsTopicArn>{properties.get('SnsTopicArn', '')}</SnsTopicArn><Status>active</Status>"
+            f"<SourceType>{properties.get('SourceType', '')}</SourceType>"
+            f"<Enabled>{str(properties.get('Enabled', True)).lower()}</Enabled>"
+            f"<SourceIdsList>{sources}</SourceIdsList><EventCategoriesList>{categories}</EventCategoriesList>"
+            "</EventSubscription>"
+        )
+    return f"<EventSubscriptionsList>{members}</EventSubscriptionsList>"
+
+
+# --- Secrets Manager ----------------------------------------------------------------------------------------
+
+
+def secret_name(arn: str) -> str:
+    """A secret's name from its ARN, without the six characters AWS appends."""
+    return next((name for name, secret in secretsmanager._secrets.items() if secret["ARN"] == arn), arn)
+
+
+def secrets_by_arn() -> None:
+    """Ref of a secret is its ARN; MiniStack answers the name and looks it up by that."""
+    handlers = dict(own(SECRET))
+    create, update, delete = handlers["create"], handlers["update"], handlers["delete"]
+
+    def create_by_arn(logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
+        _, attributes = create(logical_id, properties, stack_name)
+        return attributes["Arn"], attributes
+
+    def update_by_arn(
+        physical_id: str, old: Properties, new: Properties, stack_name: str, logical_id: str
+    ) -> Provisioned:
+        update(secret_name(physical_id), old, new, stack_name, logical_id)
+        return physical_id, {"Id": physical_id, "Arn": physical_id}
+
+    def delete_by_arn(physical_id: str, properties: Properties) -> None:
+        delete(secret_name(physical_id), properties)
+
+    provisioners._RESOURCE_HANDLERS[SECRET] = handlers | {
+        "create": create_by_arn,
+        "update": update_by_arn,
+        "delete": delete_by_arn,
+    }
