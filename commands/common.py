@@ -114,6 +114,13 @@ def prepare(options: Options) -> Environment:
     return environment
 
 
+def recall(options: Options) -> Environment:
+    """Only what it takes to find an environment that is deployed, whatever state the files are in."""
+    from deployer import deployment
+
+    return deployment.recall(options.root, options.environment, overrides=options.overrides)
+
+
 def connect(options: Options, environment: Environment) -> Context:
     """The environment in the account that the credentials lead to."""
     from deployer import deployment

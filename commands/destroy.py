@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from commands.common import Options, aws_options, confirm, connect, environment_options, need_answer, prepare
+from commands.common import Options, aws_options, confirm, connect, environment_options, need_answer, recall
 from commands.exits import Exit
 
 
@@ -21,7 +21,7 @@ def destroy(yes: bool, preview: bool, unprotect: bool, **given: object) -> int:
     from commands import flow, progress
 
     options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
-    environment = prepare(options)
+    environment = recall(options)
     context = connect(options, environment)
     console = progress.console()
     word = environment.name if environment.is_production else None

@@ -206,5 +206,6 @@ def destroy_chain(
     if arn := destroying.clean_up(context):
         console.print(f"deleted the imported certificate {arn}", style="dim")
     if kept := [item for one in doomed for item in one.kept]:
-        console.print(f"{len(kept)} resources were kept or left a snapshot; they are listed above.", style="cyan")
+        count = "1 resource was" if len(kept) == 1 else f"{len(kept)} resources were"
+        console.print(f"{count} kept or left a snapshot, see the list above.", style="cyan")
     return doomed

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from commands.common import Options, aws_options, connect, environment_options, output_option, prepare
+from commands.common import Options, aws_options, connect, environment_options, output_option, recall
 from commands.exits import Exit
 
 
@@ -22,7 +22,7 @@ def outputs(name: str | None, **given: object) -> int:
     from deployer.errors import DeployerError
 
     options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
-    context = connect(options, prepare(options))
+    context = connect(options, recall(options))
     found = views.collect_outputs(deployment.survey(context))
     if not found:
         raise DeployerError(

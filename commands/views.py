@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
@@ -13,7 +13,6 @@ from deployer.changesets import EFFECTS, Change, ChangeSet, Detail
 from deployer.deployment import Kind, StackPlan
 
 if TYPE_CHECKING:
-    from deployer.chain import Stack
     from deployer.deployment import States
     from deployer.destroy import Doomed
 
@@ -61,8 +60,7 @@ def summary(plans: Sequence[StackPlan]) -> Text:
 def _plan_tree(plan: StackPlan, *, verbose: bool) -> Tree:
     title = Text.assemble((plan.stack.name, "bold"), (f" ({plan.stack.region})", "dim"), "  ")
     if plan.kind is Kind.LATER:
-        reason = plan.note or f"exact change set after {_names(plan.after)} exists"
-        tree = Tree(title + Text("will be created", style="green") + Text(f"; {reason}", style="dim"))
+        tree = Tree(title + Text(_later(plan), style="green"))
         for layer, count in plan.declares.items():
             tree.add(Text(f"{layer or 'resources'}: about {count}", style="dim"))
         return tree
@@ -142,8 +140,11 @@ def _counts(counts: Mapping[str, int]) -> Text:
     )
 
 
-def _names(found: Iterable[Stack]) -> str:
-    return " and ".join(stack.name for stack in found)
+def _later(plan: StackPlan) -> str:
+    if plan.note:
+        return f"will be created; {plan.note}"
+    names = list(dict.fromkeys(stack.name for stack in plan.after))
+    return f"will be created; exact change set after {' and '.join(names)} exist{'s' * (len(names) == 1)}"
 
 
 def plan_json(plans: Sequence[StackPlan]) -> dict[str, Any]:
@@ -181,7 +182,7 @@ def plan_markdown(plans: Sequence[StackPlan], environment: str) -> str:
     worth: list[str] = []
     for plan in plans:
         if plan.kind is Kind.LATER:
-            said = plan.note or f"will be created, exact change set after {_names(plan.after)} exists"
+            said = _later(plan)
         elif plan.change_set is None:
             said = "nothing to change"
         else:
@@ -223,7 +224,7 @@ def destroy_tree(doomed: Sequence[Doomed]) -> Iterator[Tree]:
     """What would go and what would stay, in the order of deletion."""
     for one in doomed:
         title = Text.assemble(("- ", "red"), (one.stack.name, "bold"), (f" ({one.stack.region})", "dim"))
-        title.append(f"  {one.resources - len(one.kept)} resources deleted")
+        title.append(f"  {one.resources - len(one.kept)} of {one.resources} resources deleted")
         if one.kept:
             title.append(f", {len(one.kept)} kept", style="cyan")
         tree = Tree(title)

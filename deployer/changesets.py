@@ -46,8 +46,6 @@ class ChangeSetRequest:
     tags: Mapping[str, str] = field(default_factory=dict)
     description: str = ""
     role_arn: str | None = None
-    # Keep what was finished when the operation fails, and go on from there next time.
-    keep_on_failure: bool = False
 
 
 @dataclass(frozen=True)
@@ -216,10 +214,15 @@ def is_only_empty(change_set: ChangeSet) -> bool:
     return bool(children) and all(is_only_empty(child) for child in children)
 
 
-def execute(client: CloudFormationClient, change_set: ChangeSet, token: str) -> None:
-    """Start it. Asked twice because a reply got lost, AWS answers that it is no longer available."""
+def execute(client: CloudFormationClient, change_set: ChangeSet, token: str, *, keep: bool = False) -> None:
+    """Start it. Asked twice because a reply got lost, AWS answers that it is no longer available.
+
+    `keep` keeps what was finished when a later resource fails, so that the next deployment goes on from there.
+    It is asked for here and not with OnStackFailure: CloudFormation refuses to update a stack that was created
+    to do nothing on failure, but updates one that was created without rollback.
+    """
     try:
-        client.execute_change_set(ChangeSetName=change_set.id, ClientRequestToken=token)
+        client.execute_change_set(ChangeSetName=change_set.id, ClientRequestToken=token, DisableRollback=keep)
     except ClientError as error:
         if error.response.get("Error", {}).get("Code") not in {
             "InvalidChangeSetStatus",
@@ -271,8 +274,6 @@ def _arguments(request: ChangeSetRequest) -> CreateChangeSetInputTypeDef:
     }
     if request.role_arn:
         arguments["RoleARN"] = request.role_arn
-    if request.keep_on_failure:
-        arguments["OnStackFailure"] = "DO_NOTHING"
     return arguments
 
 

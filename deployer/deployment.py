@@ -57,7 +57,7 @@ class Environment:
     file: ParameterFile
     templates: Mapping[str, Template]
     # Template -> what it needs in the artifact bucket of its region.
-    artifacts: Mapping[str, tuple[Artifact, ...]]
+    artifacts: Mapping[str, tuple[Artifact, ...]] = field(default_factory=dict)
 
     @property
     def family(self) -> str:
@@ -109,37 +109,32 @@ class StackPlan:
     kind: Kind
     change_set: ChangeSet | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
+    # Whether what is finished stays when a later resource fails.
+    keep: bool = False
     # For LATER: what it waits for, and how many resources each of its layers declares.
     after: tuple[Stack, ...] = ()
     declares: Mapping[str, int] = field(default_factory=dict)
     note: str = ""
 
 
-def prepare(
-    project_root: Path,
-    environment: str,
-    *,
-    overrides: Iterable[str] = (),
-    file: ParameterFile | None = None,
-) -> Environment:
+def prepare(project_root: Path, environment: str, *, overrides: Iterable[str] = ()) -> Environment:
     """Read and check everything that an environment's deployment is made of. Calls nothing."""
-    directory = project_root / "params"
-    if file is None:
-        path = parameters.locate(directory, environment)
-        file = parameters.read(path, f"params/{path.name}")
+    found = recall(project_root, environment, overrides=overrides)
+    checks.check(found.file, environment, found.templates)
+    names = [name for name in TEMPLATES.values() if name in found.templates]
+    return replace(found, artifacts=package.artifacts(found.templates, names, project_root / "lambda"))
+
+
+def recall(project_root: Path, environment: str, *, overrides: Iterable[str] = ()) -> Environment:
+    """Only what it takes to find an environment that is deployed: it must not take a faultless file to see
+    or destroy one."""
+    path = parameters.locate(project_root / "params", environment)
+    file = parameters.read(path, f"params/{path.name}")
     file = checks.complete(file.override(overrides), environment)
     loaded = templates.load(project_root / "templates")
-    checks.check(file, environment, loaded)
-    names = [name for name in TEMPLATES.values() if name in loaded]
     declared = checks.declarations(loaded).get("Project", {})
     default = next((one.default for one in declared.values() if one.default), "")
-    return Environment(
-        name=environment,
-        project=file.values.get("Project", default),
-        file=file,
-        templates=loaded,
-        artifacts=package.artifacts(loaded, names, project_root / "lambda"),
-    )
+    return Environment(environment, file.values.get("Project", default), file, loaded)
 
 
 def connect(
@@ -256,7 +251,10 @@ def plan_stack(context: Context, stack: Stack, states: States, *, verb: str, fin
     if reason := changesets.problem(change_set):
         _discard(context, stack, arn, creates=request.creates)
         raise ChangeSetError(f"CloudFormation cannot compute the change set: {reason}", where=stack.label)
-    return StackPlan(stack, kind, change_set, values)
+    # An hour of creating the root is not thrown away because its last layer failed; whatever exists completely
+    # goes back to how it was.
+    unfinished = kind is Kind.CREATE or (state is not None and state.next is Next.CONTINUE)
+    return StackPlan(stack, kind, change_set, values, keep=stack.role is Role.ROOT and unfinished)
 
 
 def is_current(context: Context, plan: StackPlan, states: States) -> bool:
@@ -312,7 +310,7 @@ def execute(context: Context, plan: StackPlan) -> Operation:
         raise DeployerError("there is no change set to execute", where=plan.stack.label)
     client = context.clients.cloudformation(plan.stack.region)
     start = events.cursor(client, plan.change_set.stack_id)
-    changesets.execute(client, plan.change_set, token=plan.change_set.name)
+    changesets.execute(client, plan.change_set, token=plan.change_set.name, keep=plan.keep)
     rounds = events.follow(client, start, sleep=context.sleep)
     return Operation(plan.stack, plan.change_set.stack_id, str(plan.kind), rounds)
 
@@ -438,7 +436,7 @@ def _request(
         else {**own, "Environment": context.environment.name, **context.environment.file.tags}
     )
     return ChangeSetRequest(
-        stack=stack.name if state is None else state.id,
+        stack=stack.name,
         name=name,
         creates=creates,
         template=source,
@@ -446,8 +444,6 @@ def _request(
         tags=tags,
         description=f"{name} of {stack.name}",
         role_arn=context.role_arn,
-        # An hour of creation is not thrown away because its last layer failed.
-        keep_on_failure=stack.role is Role.ROOT and (creates or (state is not None and state.next is Next.CONTINUE)),
     )
 
 

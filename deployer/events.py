@@ -26,6 +26,7 @@ _LONGEST_DELAY = 5.0
 # so will not come. Both reads are eventually consistent.
 _PATIENCE = 8
 
+_EMBEDDED = re.compile(r"Embedded stack (arn:\S+) was not successfully")
 _NOISE = re.compile(r"resource (creation|update|deletion) cancel+ed|operation cancel+ed", re.IGNORECASE)
 
 
@@ -62,6 +63,14 @@ class Event:
         return self.resource_type == STACK_TYPE and not self.is_stack_itself
 
     @property
+    def nested_id(self) -> str:
+        """The nested stack that the event is about. One that fails at once is named in the reason only."""
+        if self.physical_id.startswith("arn:"):
+            return self.physical_id
+        named = _EMBEDDED.search(self.reason)
+        return named.group(1) if named else ""
+
+    @property
     def failed(self) -> bool:
         return self.status.endswith("_FAILED")
 
@@ -95,11 +104,11 @@ def follow(client: Reader, start: Cursor, *, sleep: Sleep) -> Iterator[Sequence[
     quiet = 0
     while True:
         batch = watched.round()
-        yield batch
         if watched.ended:
-            if late := watched.round(everything=True):
-                yield late
+            # The end may have come while the nested stacks were being read: their last events belong before it.
+            yield sorted([*batch, *watched.round(everything=True)], key=lambda event: event.time)
             return
+        yield batch
         quiet = 0 if batch else quiet + 1
         if quiet >= _PATIENCE and is_terminal(status(client, start.stack_id)):
             return
@@ -221,8 +230,8 @@ class _Watched:
             self.began = event.time if self.began is None else min(self.began, event.time)
             if event.is_stack_itself:
                 self.ended = is_terminal(event.status)
-        if event.is_nested_stack and event.physical_id.startswith("arn:"):
-            known = self.nested.setdefault(event.physical_id, _Nested((*event.path, event.logical_id)))
+        if event.is_nested_stack and (nested_id := event.nested_id):
+            known = self.nested.setdefault(nested_id, _Nested((*event.path, event.logical_id)))
             known.active = not is_terminal(event.status)
             known.unread = True
 
