@@ -15,6 +15,8 @@ from typing import Any
 _CHUNK = 64 * 1024
 # Far above what CloudWatch Logs sends in a record; beyond it somebody sent a decompression bomb.
 UNPACKED_LIMIT = 256 * 1024 * 1024
+# A log event has at most 1 MB (CloudWatch Logs quotas), and escaping it at most triples that.
+VALUE_LIMIT = 4 * 1024 * 1024
 
 _scan = json.JSONDecoder().raw_decode
 _blank = re.compile(r"[ \t\r\n]*").match
@@ -124,6 +126,8 @@ class _Text:
             except json.JSONDecodeError:
                 if self._ended:
                     raise BadRecordError("not JSON, or cut off") from None
+                if len(self._text) - self._at > VALUE_LIMIT:
+                    raise BadRecordError("holds a longer value than any log event") from None
             else:
                 # A number at the window's very end may go on behind it.
                 if end < len(self._text) or self._ended:

@@ -1,0 +1,348 @@
+"""Firehose's transformation, in Firehose's event format, with every answer unpacked and compared line by line."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from deployer.archives import Archive
+from tests.lambdas.runtime import Answer, Function, FunctionError, Interpreter
+
+Start = Callable[..., Function]
+
+# Default format, version 2, as the VPC User Guide prints it; the columns of digits are what a careless card
+# pattern would eat.
+FLOW_LINES = [
+    "2 123456789012 eni-1235b8ca123456789 172.31.16.139 172.31.16.2 2064 22 6 20 4249 1418530010 1418530070 ACCEPT OK",
+    "2 123456789012 eni-1235b8ca123456789 172.31.9.69 172.31.9.12 49761 3389 6 20 4249 1418530010 1418530070 REJECT OK",
+    "2 123456789012 eni-1235b8ca123456789 - - - - - - - 1431280876 1431280934 - NODATA",
+    "2 411111111111 eni-4111111111111111 10.0.3.24 10.0.4.11 4111 1111 6 1111 1111 1418530010 1418530070 ACCEPT OK",
+]
+SLOW_QUERY = (
+    "# Time: 2026-11-22T11:31:15.123456Z\n# User@Host: app[app] @  [10.0.2.17]  Id:  4211\n"
+    "# Query_time: 2.000185  Lock_time: 0.000000 Rows_sent: 1  Rows_examined: 100000\n"
+    "SET timestamp=1795347075;\nSELECT * FROM 注文 WHERE 顧客名 = '山田太郎';"
+)
+JAPANESE = "注文を受け付けました。お客様番号１２３４－５６７８、合計¥12,800（税込）🎉"  # noqa: RUF001 - real text
+
+
+def event(message: str, timestamp: int = 1_795_347_075_123) -> dict[str, Any]:
+    return {"id": "3" * 56, "timestamp": timestamp, "message": message}
+
+
+def document(events: Iterable[Mapping[str, Any]], kind: str = "DATA_MESSAGE", **other: Any) -> dict[str, Any]:
+    """As Subscriptions in the CloudWatch Logs User Guide shows it."""
+    return {
+        "messageType": kind,
+        "owner": "123456789012",
+        "logGroup": "/ecs/shop-prod/backend",
+        "logStream": "app/app/0123456789abcdef",
+        "subscriptionFilters": ["archive"],
+        "logEvents": list(events),
+        **other,
+    }
+
+
+def packed(content: object) -> bytes:
+    return gzip.compress(json.dumps(content).encode())
+
+
+def request(*contents: bytes) -> dict[str, Any]:
+    """As Firehose sends it: Amazon Data Firehose Developer Guide, Data transformation."""
+    return {
+        "invocationId": "7b2a1c3d-0000-4000-8000-000000000000",
+        "deliveryStreamArn": "arn:aws:firehose:ap-northeast-1:123456789012:deliverystream/archive",
+        "region": "ap-northeast-1",
+        "records": [
+            {
+                "recordId": f"4967{number:052d}",
+                "approximateArrivalTimestamp": 1_795_347_080_000 + number,
+                "data": base64.b64encode(content).decode(),
+            }
+            for number, content in enumerate(contents)
+        ],
+    }
+
+
+def results(answer: Answer) -> list[str]:
+    return [record["result"] for record in answer.payload["records"]]
+
+
+def lines(answer: Answer) -> list[dict[str, Any]]:
+    """All kept records laid end to end, as Firehose writes the object, and read as one gzip file."""
+    whole = b"".join(
+        base64.b64decode(record["data"]) for record in answer.payload["records"] if record["result"] == "Ok"
+    )
+    text = gzip.decompress(whole).decode()
+    assert text == "" or text.endswith("\n")
+    return [json.loads(line) for line in text.split("\n")[:-1]]
+
+
+def messages(answer: Answer) -> list[str]:
+    return [line["message"] for line in lines(answer)]
+
+
+def test_every_event_becomes_a_line_with_its_origin(function: Start) -> None:
+    events = [event("first", 1_795_347_075_000), event('second\twith\nbreaks"', 1_795_347_075_999)]
+    answer = function("log_processor").invoke(request(packed(document(events))))
+    origin = {"group": "/ecs/shop-prod/backend", "stream": "app/app/0123456789abcdef"}
+    assert lines(answer) == [
+        {"time": "2026-11-22T11:31:15.000Z", **origin, "message": "first"},
+        {"time": "2026-11-22T11:31:15.999Z", **origin, "message": 'second\twith\nbreaks"'},
+    ]
+
+
+def test_each_record_is_answered_once_and_none_fails_the_others(function: Start) -> None:
+    good = packed(document([event("kept")]))
+    plain = json.dumps(document([event("came decompressed")])).encode()
+    contents = {
+        "Ok": [good, plain, gzip.compress(good[:0]) + good, packed(document([]))],
+        "Dropped": [packed(document([event("CWL CONTROL MESSAGE: Checking health")], kind="CONTROL_MESSAGE"))],
+        "ProcessingFailed": [
+            b"",
+            b"not gzip, not JSON",
+            good[:-20],
+            good[:12],
+            good[:30] + b"\xff\xff\xff" + good[33:],
+            gzip.compress(b"not JSON"),
+            gzip.compress(b'{"messageType": "DATA_MESSAGE", "logEvents": ['),
+            gzip.compress(b'["a", "list"]'),
+            gzip.compress(json.dumps(document([event("x")])).encode() + b"{}"),
+            gzip.compress(b'{"messageType": "\xff"}'),
+            packed({"some": "other document"}),
+            packed(document([event("x")], kind="SOMETHING_NEW")),
+            packed(document([event("x")], logGroup=None)),
+            packed(document([{"id": "1", "message": "without a time"}])),
+            packed(document([{"id": "1", "timestamp": "text", "message": "x"}])),
+            packed(document([{"id": "1", "timestamp": 10**20, "message": "x"}])),
+            packed(document([{"id": "1", "timestamp": 1, "message": None}])),
+            packed(document(["not an object"])),  # type: ignore[list-item]
+            gzip.compress(b'{"logEvents":' + b"[" * 100_000),
+        ],
+    }
+    sent = request(*(content for group in contents.values() for content in group))
+    answer = function("log_processor").invoke(sent)
+    assert [record["recordId"] for record in answer.payload["records"]] == [r["recordId"] for r in sent["records"]]
+    assert results(answer) == [result for result, group in contents.items() for _ in group]
+    assert messages(answer) == ["kept", "came decompressed", "kept"]
+    failed = [record for record in answer.payload["records"] if record["result"] != "Ok"]
+    assert all("data" not in record for record in failed)
+
+
+def test_a_failed_record_is_named_in_the_log_but_not_quoted(function: Start) -> None:
+    sent = request(packed(document([event("secret-of-a-customer"), {"id": "1", "message": "secret-too"}])))
+    answer = function("log_processor").invoke(sent)
+    assert results(answer) == ["ProcessingFailed"]
+    assert sent["records"][0]["recordId"] in answer.logs
+    assert "secret" not in answer.logs
+
+
+def test_flow_logs_slow_queries_and_japanese_come_out_unharmed(function: Start) -> None:
+    texts = [*FLOW_LINES, SLOW_QUERY, JAPANESE, "\u0000\u001b[31mred\u001b[0m", '🏳️‍🌈 \\ " / \u2028', ""]
+    content = document(event(text) for text in texts)
+    # Once escaped, as CloudWatch Logs may send it, and once as UTF-8.
+    raw = gzip.compress(json.dumps(content, ensure_ascii=False).encode())
+    answer = function("log_processor").invoke(request(packed(content), raw))
+    assert messages(answer) == texts * 2
+    archived = gzip.decompress(base64.b64decode(answer.payload["records"][0]["data"]))
+    assert "山田太郎".encode() in archived, "Japanese stays readable, and a third of its escaped size"
+
+
+def test_a_lone_surrogate_is_kept_as_json_writes_it(function: Start) -> None:
+    answer = function("log_processor").invoke(request(packed(document([event("cut \ud83d off")]))))
+    assert messages(answer) == ["cut \ud83d off"]
+
+
+def test_the_origin_may_follow_the_events(function: Start) -> None:
+    turned = dict(reversed(document([event("one"), event("two")]).items()))
+    answer = function("log_processor").invoke(request(packed(turned)))
+    assert [(line["group"], line["message"]) for line in lines(answer)] == [
+        ("/ecs/shop-prod/backend", "one"),
+        ("/ecs/shop-prod/backend", "two"),
+    ]
+
+
+LUHN = ["4111 1111 1111 1111", "5555-5555-5555-4444", "3782 822463 10005", "2223-0031-2200-3222"]
+ACCESS_KEY = "AKIAIOSFODNN7EXAMPLE"
+SECRET_KEY = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
+
+REDACTED = {
+    "email": [
+        ("from taro.yamada+shop@mail.example.co.jp to", "from [redacted:email] to"),
+        ("連絡先taro@example.comです", "連絡先[redacted:email]です"),
+        ("GET /?mail=taro%40example.com&x=1", "GET /?mail=[redacted:email]&x=1"),
+    ],
+    "bearer": [
+        ("Authorization: Bearer abc123DEF456._-~+/==", "Authorization: Bearer [redacted:bearer]"),
+        ('{"authorization":"Basic dXNlcjpwYXNz"}', '{"authorization":"Basic [redacted:bearer]"}'),
+        (f"token {JWT}, next", "token [redacted:bearer], next"),
+    ],
+    "card": [(f"card {number}.", "card [redacted:card].") for number in LUHN],
+    "aws_key": [
+        (f"key {ACCESS_KEY} used", "key [redacted:aws_key] used"),
+        (f'"SecretAccessKey": "{SECRET_KEY}"', '"SecretAccessKey": "[redacted:aws_key]"'),
+        (f"aws_secret_access_key = {SECRET_KEY}", "aws_secret_access_key = [redacted:aws_key]"),
+        (f'{{\\"secretAccessKey\\":\\"{SECRET_KEY}\\"}}', '{\\"secretAccessKey\\":\\"[redacted:aws_key]\\"}'),
+        (f"AWS_SESSION_TOKEN={'Q' * 120} end", "AWS_SESSION_TOKEN=[redacted:aws_key] end"),
+        (f"?X-Amz-Signature={'0a' * 32}&b=1", "?X-Amz-Signature=[redacted:aws_key]&b=1"),
+    ],
+}
+UNTOUCHED = [
+    "# User@Host: app[app] @  [10.0.2.17]",
+    "root@localhost and @mentions and a@b",
+    "bearer authentication failed for the bearer of this",
+    "order 4111111111111111 without groups",
+    "card 4111 1111 1111 1112 with a wrong check digit",
+    "1111 1111 1111 1111 starts like no card; 24111 1111 1111 1111 is longer",
+    "AKIA is a prefix, MAKIAIOSFODNN7EXAMPLE a word, and eyJ two letters and a J",
+    "sha256:0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f9",
+]
+
+
+@pytest.mark.parametrize("category", REDACTED)
+def test_what_must_not_be_archived_is_hidden(function: Start, category: str) -> None:
+    cases = REDACTED[category]
+    content = packed(document(event(before) for before, _ in cases))
+    for chosen in ("", "all", category, f" {category} , {category}"):
+        answer = function("log_processor", {"REDACT": chosen}).invoke(request(content))
+        assert messages(answer) == [after for _, after in cases]
+        assert f"{len(cases)} values redacted" in answer.logs
+
+
+def test_what_only_looks_secret_stays(function: Start) -> None:
+    answer = function("log_processor").invoke(request(packed(document(event(text) for text in UNTOUCHED))))
+    assert messages(answer) == UNTOUCHED
+
+
+def test_only_the_chosen_categories_are_hidden(function: Start) -> None:
+    texts = [before for cases in REDACTED.values() for before, _ in cases]
+    content = request(packed(document(event(text) for text in texts)))
+    assert messages(function("log_processor", {"REDACT": "none"}).invoke(content)) == texts
+    only = messages(function("log_processor", {"REDACT": "card"}).invoke(content))
+    assert sum("[redacted:card]" in text for text in only) == len(REDACTED["card"])
+    assert [text for text in only if "[redacted" not in text] == [t for t in texts if not t.startswith("card ")]
+
+
+def test_a_misspelt_category_stops_the_function_at_its_start(function: Start) -> None:
+    with pytest.raises(FunctionError, match="unknown emial; use all, none or a list of email, bearer, card, aws_key"):
+        function("log_processor", {"REDACT": "emial,card"}).invoke(request())
+
+
+@pytest.mark.parametrize("shape", [12, 1], ids=["12 records", "1 record"])
+def test_fifteen_megabytes_in_one_request_are_answered_whole_within_64_mb(function: Start, shape: int) -> None:
+    texts = [
+        f"2026-11-22T11:31:{number % 60:02d}Z INFO order {number * 7919 % 10**9} of user{number % 97}@example.com "
+        f"で受付 status=200 took {number * 31 % 900} ms " + "GET /api/orders HTTP/1.1 Mozilla/5.0 " * 4
+        for number in range(48_000)
+    ]
+    share = len(texts) // shape
+    contents = [packed(document(map(event, texts[at : at + share]))) for at in range(0, len(texts), share)]
+    sent = request(*contents)
+    unpacked = sum(len(gzip.decompress(content)) for content in contents)
+    assert unpacked > 15_000_000
+    assert len(json.dumps(sent)) < 6 * 1024 * 1024
+    processor = function("log_processor", memory_mb=64)
+    answer = processor.invoke(sent)
+    assert results(answer) == ["Ok"] * shape
+    assert answer.size < 6_000_000
+    assert messages(answer) == [
+        text.replace(f"user{number % 97}@example.com", "[redacted:email]") for number, text in enumerate(texts)
+    ]
+    assert processor.peak_mb < 64
+
+
+def test_what_does_not_fit_the_answer_goes_to_the_error_prefix_and_the_rest_is_answered(
+    packaged: Mapping[str, Archive], python: Interpreter
+) -> None:
+    """No real request gets there, since an archive packs as well as its request; so another adapter sets the limit."""
+    other_adapter = "import records, redact\ndef handler(event, context):\n    " + (
+        "return {'records': records.transform(event['records'], redact.Redactor(), limit=2000).records}"
+    )
+    noise = document(event(hashlib.sha512(bytes([number])).hexdigest()) for number in range(100))
+    sent = request(packed(document([event("first")])), packed(noise), packed(document([event("last")])))
+    with Function(with_index(packaged["log_processor"].data, other_adapter), {}, python=python) as function:
+        answer = function.invoke(sent)
+    assert results(answer) == ["Ok", "ProcessingFailed", "Ok"]
+    assert messages(answer) == ["first", "last"]
+
+
+def with_index(archive: bytes, code: str) -> bytes:
+    """The same package under another adapter."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as source, zipfile.ZipFile(target, "w") as changed:
+        for name in source.namelist():
+            changed.writestr(name, code if name == "index.py" else source.read(name))
+    return target.getvalue()
+
+
+@pytest.mark.parametrize(("head", "filling"), [(b"{", b" "), (b'{"logEvents": ["', b"a")], ids=["blanks", "a string"])
+def test_a_decompression_bomb_fails_alone_and_quickly(function: Start, head: bytes, filling: bytes) -> None:
+    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
+    piece = filling * 1024 * 1024
+    bomb = packer.compress(head) + b"".join(packer.compress(piece) for _ in range(300)) + packer.flush()
+    processor = function("log_processor", memory_mb=64, timeout=30)
+    answer = processor.invoke(request(bomb, packed(document([event("next")]))))
+    assert results(answer) == ["ProcessingFailed", "Ok"]
+    assert processor.peak_mb < 64
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" * 250_000 + " @",
+        "a." * 100_000 + "@",
+        "a@" + "b." * 100_000,
+        "eyJ" + "a" * 250_000,
+        "Bearer " + "a" * 250_000,
+        "1111 " * 50_000,
+        "secret_access_key" * 15_000,
+        "authorization: " * 15_000,
+    ],
+    ids=lambda text: str(text)[:12],
+)
+def test_no_line_takes_long_however_it_was_made(function: Start, text: str) -> None:
+    """A log line is input from outside: a quadratic pattern would be a way to stop the archive."""
+    processor = function("log_processor", timeout=10)
+    processor.invoke(request())
+    answer = processor.invoke(request(packed(document([event(text)]))))
+    assert results(answer) == ["Ok"]
+    assert answer.seconds < 2
+
+
+anything = st.text(max_size=200) | st.sampled_from([JAPANESE, SLOW_QUERY, *FLOW_LINES])
+shaped = {"suppress_health_check": [HealthCheck.function_scoped_fixture], "deadline": None}
+
+
+@settings(max_examples=60, **shaped)  # type: ignore[arg-type]
+@given(batches=st.lists(st.lists(st.tuples(anything, st.integers(0, 4_000_000_000_000)), max_size=5), max_size=4))
+def test_whatever_was_logged_is_archived_as_it_was(
+    shared_processor: Function, batches: list[list[tuple[str, int]]]
+) -> None:
+    contents = [packed(document(event(text, time) for text, time in batch)) for batch in batches]
+    answer = shared_processor.invoke(request(*contents))
+    assert results(answer) == ["Ok"] * len(batches)
+    assert messages(answer) == [text for batch in batches for text, _ in batch]
+
+
+@settings(max_examples=60, **shaped)  # type: ignore[arg-type]
+@given(contents=st.lists(st.binary(max_size=80) | st.binary(max_size=80).map(gzip.compress), max_size=5))
+def test_no_bytes_fail_the_invocation(shared_processor: Function, contents: list[bytes]) -> None:
+    assert set(results(shared_processor.invoke(request(*contents)))) <= {"Ok", "Dropped", "ProcessingFailed"}
+
+
+@pytest.fixture
+def shared_processor(function: Start) -> Function:
+    """Warm, so that an example costs milliseconds."""
+    return function("log_processor", {"REDACT": "none"})
