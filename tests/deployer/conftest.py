@@ -1,0 +1,75 @@
+"""A small project, deployed to the emulator by the same calls that reach AWS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deployer import deployment
+from deployer.chain import Role
+from deployer.deployment import Context, Kind, StackPlan
+from deployer.session import Clients
+from deployer.stacks import StackState
+from rehearsal.emulator import Emulator
+from tests import small_project
+
+States = dict[Any, StackState | None]
+
+
+@pytest.fixture
+def no_sleep() -> Callable[[float], None]:
+    """Waiting costs a test nothing: the emulator works while it is asked."""
+    return lambda _seconds: None
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return small_project.write(tmp_path / "project")
+
+
+@pytest.fixture
+def clients(emulator: Emulator, account: str) -> Iterator[Clients]:
+    with emulator.activated(account):
+        yield Clients()
+
+
+@pytest.fixture
+def connected(clients: Clients, no_sleep: Callable[[float], None]) -> Callable[..., Context]:
+    """`connected(project, "dev", Note="x")`: the environment in this test's account."""
+
+    def connect(project: Path, environment: str = "dev", **overrides: str) -> Context:
+        pairs = [f"{key}={value}" for key, value in overrides.items()]
+        prepared = deployment.prepare(project, environment, overrides=pairs)
+        return deployment.connect(prepared, clients, sleep=no_sleep)
+
+    return connect
+
+
+@pytest.fixture
+def deploy() -> Callable[..., States]:
+    """Deploys the chain without asking; what `commands.flow` does, without showing it."""
+
+    def run(context: Context, through: Role = Role.EDGE_MONITORING) -> States:
+        states: States = dict(deployment.survey(context))
+        for stack in context.chain:
+            list(deployment.upload(context, states, list(Role)))
+            plan = deployment.plan_stack(context, stack, states, verb="deploy", final=True)
+            states[stack] = run_plan(context, plan, states[stack])
+            if stack.role is through and stack == [one for one in context.chain if one.role is through][-1]:
+                break
+        return states
+
+    return run
+
+
+def run_plan(context: Context, plan: StackPlan, state: StackState | None) -> StackState | None:
+    assert plan.kind is not Kind.LATER, plan
+    if plan.change_set is None:
+        return state
+    operation = deployment.execute(context, plan)
+    for _ in operation.follow():
+        pass
+    return deployment.outcome(context, operation)

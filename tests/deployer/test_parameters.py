@@ -1,0 +1,123 @@
+"""Every accepted form of a parameter file, and every way to get one wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from deployer import parameters
+from deployer.errors import InputError
+
+
+def parse(text: str | bytes) -> parameters.ParameterFile:
+    return parameters.parse(text.encode() if isinstance(text, str) else text, "params/dev.json")
+
+
+def problems(text: str | bytes) -> list[str]:
+    with pytest.raises(InputError) as caught:
+        parse(text)
+    return [str(problem) for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"Parameters": {"A": "1", "B": "x=y"}}',
+        '["A=1", "B=x=y"]',
+        '[{"ParameterKey": "A", "ParameterValue": "1"}, {"ParameterKey": "B", "ParameterValue": "x=y"}]',
+        '{"template-file-path": "templates/root.json", "parameters": {"A": "1", "B": "x=y"}, "tags": {}}',
+    ],
+    ids=["codepipeline", "pairs", "cli", "git-sync"],
+)
+def test_every_form_gives_the_same_values(text: str) -> None:
+    assert parse(text).values == {"A": "1", "B": "x=y"}
+
+
+def test_account_region_and_tags_are_read() -> None:
+    file = parse(
+        '{"Account": "123456789012", "Region": "ap-northeast-1", "Parameters": {}, "Tags": {"Team": "web", "Cost": 7}}'
+    )
+    assert (file.account, file.region, file.tags) == ("123456789012", "ap-northeast-1", {"Team": "web", "Cost": "7"})
+
+
+def test_tags_as_a_list_of_keys_and_values() -> None:
+    assert parse('{"Parameters": {}, "Tags": [{"Key": "Team", "Value": "web"}]}').tags == {"Team": "web"}
+
+
+def test_scalars_are_written_as_cloudformation_writes_them() -> None:
+    values = parse('{"Parameters": {"T": true, "F": false, "N": 3, "V": 1.10, "L": ["a", 2]}}').values
+    assert values == {"T": "true", "F": "false", "N": "3", "V": "1.10", "L": "a,2"}
+
+
+def test_a_byte_order_mark_is_no_problem() -> None:
+    assert parse(b'\xef\xbb\xbf{"Parameters": {"A": "1"}}').values == {"A": "1"}
+
+
+def test_lines_are_known_for_messages() -> None:
+    file = parse('{\n  "Parameters": {\n    "A": "1",\n    "B": "2"\n  }\n}')
+    assert file.where("B") == "params/dev.json:4"
+    assert file.where("C") == "params/dev.json"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"Parameters": {"A": "1",}}', "params/dev.json:1:26: not valid JSON"),
+        ('{\n "Parameters": {\n  "A": "1"\n  "B": "2"}}', "params/dev.json:4:3: not valid JSON"),
+        ("Parameters:\n  A: 1\n", "starts with neither { nor ["),
+        ("", "not valid JSON"),
+        ('"text"', "neither an object nor a list"),
+        ('{"Parameters": {"A": "1", "A": "2"}}', '"A" is given more than once'),
+        ('["A=1", "A=2"]', '"A" is given more than once'),
+        (
+            '[{"ParameterKey": "A", "ParameterValue": "1"}, {"ParameterKey": "A", "ParameterValue": "2"}]',
+            "more than once",
+        ),
+        ('{"Parameters": {"A": null}}', 'the value of "A" is null'),
+        ('{"Parameters": {"A": {"B": 1}}}', 'the value of "A" is an object'),
+        ('{"Parameters": {"A": [[1]]}}', 'the value of "A" is a list of more than plain values'),
+        ('{"Parameters": []}', '"Parameters" is not an object'),
+        ('{"Parametres": {"A": "1"}}', 'unknown key "Parametres"; did you mean "Parameters"?'),
+        ('{"Parameters": {}, "StackPolicy": {}}', '"StackPolicy" is not taken from this file'),
+        ('{"Parameters": {}, "Account": "12"}', "is not an account id"),
+        ('["A"]', "write Key=Value"),
+        ('[{"Key": "A"}]', "item 1 is not a parameter"),
+        ('[{"ParameterKey": "A", "UsePreviousValue": true}]', "UsePreviousValue"),
+        (b'{"Parameters": {\n"A": "\xe9"}}', "params/dev.json:2: is not UTF-8 (byte 0xe9)"),
+        ('{"Parameters": {}}'.encode("utf-16"), "is encoded as UTF-16"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_place(text: str | bytes, expected: str) -> None:
+    assert any(expected in problem for problem in problems(text)), problems(text)
+
+
+def test_all_problems_come_at_once() -> None:
+    text = '{"Parametres": {}, "Parameters": {"A": null, "B": {}, "C": "1", "C": "2"}}'
+    assert len(problems(text)) == 4
+
+
+def test_an_unknown_environment_names_the_known_ones(tmp_path: Path) -> None:
+    for name in ("dev", "prod"):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"Parameters": {}}))
+    assert parameters.locate(tmp_path, "dev") == tmp_path / "dev.json"
+    with pytest.raises(InputError, match=r'unknown environment "pord"; did you mean "prod"\? .*dev, prod'):
+        parameters.locate(tmp_path, "pord")
+    with pytest.raises(InputError, match=r"no \*\.json in"):
+        parameters.locate(tmp_path / "empty", "dev")
+
+
+def test_overrides_win_and_lose_their_line() -> None:
+    file = parse('{\n"Parameters": {"A": "1"}}').override(["A=2", "B=3=4"])
+    assert file.values == {"A": "2", "B": "3=4"}
+    assert file.where("A") == "params/dev.json"
+    with pytest.raises(InputError, match="write Key=Value"):
+        file.override(["A"])
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"), [("DomianName", "DomainName"), ("domainname", "DomainName"), ("Zebra", None)]
+)
+def test_suggestions(word: str, expected: str | None) -> None:
+    assert parameters.suggest(word, ["DomainName", "Environment"]) == expected

@@ -1,0 +1,52 @@
+"""The template's Rules, with three answers: holds, does not hold, cannot be said yet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from deployer import rules
+from deployer.rules import UNKNOWN
+
+REF = {"Ref": "A"}
+
+
+@pytest.mark.parametrize(
+    ("assertion", "value", "holds"),
+    [
+        ({"Fn::Equals": [REF, "x"]}, "x", True),
+        ({"Fn::Equals": [REF, "x"]}, "y", False),
+        ({"Fn::Equals": [REF, "x"]}, UNKNOWN, True),
+        ({"Fn::Not": [{"Fn::Equals": [REF, "x"]}]}, "x", False),
+        ({"Fn::Not": [{"Fn::Equals": [REF, "x"]}]}, UNKNOWN, True),
+        ({"Fn::And": [{"Fn::Equals": [REF, "x"]}, {"Fn::Equals": ["1", "2"]}]}, UNKNOWN, False),
+        ({"Fn::And": [{"Fn::Equals": [REF, "x"]}, {"Fn::Equals": ["1", "1"]}]}, UNKNOWN, True),
+        ({"Fn::Or": [{"Fn::Equals": [REF, "x"]}, {"Fn::Equals": ["1", "2"]}]}, "y", False),
+        ({"Fn::Or": [{"Fn::Equals": [REF, "x"]}, {"Fn::Equals": ["1", "1"]}]}, UNKNOWN, True),
+        ({"Fn::Contains": [["x", "y"], REF]}, "y", True),
+        ({"Fn::Contains": [["x", "y"], REF]}, "z", False),
+        ({"Fn::Contains": [["x", "y"], REF]}, UNKNOWN, True),
+        ({"Fn::EachMemberIn": [REF, ["x", "y"]]}, "x,y", True),
+        ({"Fn::EachMemberIn": [REF, ["x", "y"]]}, "x,z", False),
+        ({"Fn::EachMemberEquals": [REF, "x"]}, "x,x", True),
+        ({"Fn::EachMemberEquals": [REF, "x"]}, "x,y", False),
+        ({"Fn::ValueOfAll": ["AWS::EC2::VPC::Id", "Tags.Name"]}, "x", True),
+    ],
+)
+def test_assertions(assertion: Any, value: Any, holds: bool) -> None:
+    rule = {"R": {"Assertions": [{"Assert": assertion, "AssertDescription": "no"}]}}
+    assert (not list(rules.broken(rule, {"A": value}))) is holds
+
+
+def test_a_condition_that_does_not_hold_or_is_unknown_silences_the_rule() -> None:
+    rule = {
+        "R": {
+            "RuleCondition": {"Fn::Equals": [{"Ref": "Environment"}, "prod"]},
+            "Assertions": [{"Assert": {"Fn::Equals": [REF, "x"]}, "AssertDescription": "A must be x"}],
+        }
+    }
+    assert not list(rules.broken(rule, {"A": "y", "Environment": "dev"}))
+    assert not list(rules.broken(rule, {"A": "y", "Environment": UNKNOWN}))
+    (found,) = rules.broken(rule, {"A": "y", "Environment": "prod"})
+    assert (found.rule, found.description, found.parameters) == ("R", "A must be x", ("Environment", "A"))
