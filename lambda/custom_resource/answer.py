@@ -74,8 +74,9 @@ class Answer:
             if problem is None:
                 return
             logger.warning("attempt %d to answer: %s", attempt, problem)
-            if problem.startswith("4"):
-                break  # an expired or used URL does not get better
+            # An expired or used address does not get better.
+            if problem.startswith("4") or attempt == ATTEMPTS:
+                break
             time.sleep(max(0.0, min(pause, self.seconds_left() - 0.5)))
             pause *= 2
         raise NotDeliveredError("CloudFormation did not take the answer; the warnings before this say why")
@@ -83,11 +84,12 @@ class Answer:
 
 def _put(url: str, body: bytes, timeout: float) -> str | None:
     """What went wrong, or None. Not urllib.request: it follows redirects, and its errors carry the URL."""
-    parts = urlsplit(url)
     kinds = {"https": http.client.HTTPSConnection, "http": http.client.HTTPConnection}
-    if parts.scheme not in kinds or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        connection = kinds[parts.scheme](parts.hostname or "", parts.port, timeout=timeout)
+    except (KeyError, ValueError):
         return "400 not a web address"
-    connection = kinds[parts.scheme](parts.hostname, parts.port, timeout=timeout)
     try:
         # The signature covers an empty content type, and path and query exactly as they came.
         target = f"{parts.path}?{parts.query}" if parts.query else parts.path

@@ -11,6 +11,7 @@ import pytest
 from deployer.archives import Archive, archives
 from rehearsal.emulator import Emulator
 from tests.lambdas.runtime import Function, Interpreter, interpreter
+from tests.lambdas.s3_proxy import S3Proxy
 from tests.lambdas.sink import Sink
 
 LAMBDA = Path(__file__).resolve().parent.parent.parent / "lambda"
@@ -54,3 +55,10 @@ def sink() -> Iterator[Sink]:
     """Where CloudFormation would wait for the custom resource's answer."""
     with Sink() as waiting:
         yield waiting
+
+
+@pytest.fixture
+def s3_proxy(emulator: Emulator) -> Iterator[S3Proxy]:
+    """The emulator behind a server that refuses what a policy would refuse."""
+    with S3Proxy(emulator.endpoint) as proxy:
+        yield proxy

@@ -1,0 +1,330 @@
+"""Custom::SiteContent with CloudFormation's requests, a bucket on the emulator and answers taken by a real server."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from tests.lambdas.runtime import Function, FunctionError
+from tests.lambdas.sink import SECRET, Sink
+
+Start = Callable[..., Function]
+Client = Callable[..., Any]
+
+PAGES = ("sorry/index.html", "static/index.html")
+
+
+def request(sink: Sink, kind: str, bucket: str | None, **other: Any) -> dict[str, Any]:
+    """CloudFormation User Guide, Custom resource request objects. Every property arrives as a string."""
+    properties = {
+        "ServiceToken": "arn:aws:lambda:ap-northeast-1:123456789012:function:tested",
+        "ServiceTimeout": "300",
+        "ContentHash": "lambda/custom_resource/0123.zip",
+        "EmptyOnDelete": "true",
+    }
+    if bucket is not None:
+        properties["BucketName"] = bucket
+    event = {
+        "RequestType": kind,
+        "RequestId": "5f5c7d8e-0000-4000-8000-000000000000",
+        "ResponseURL": sink.url,
+        "ResourceType": "Custom::SiteContent",
+        "LogicalResourceId": "SiteContent",
+        "StackId": "arn:aws:cloudformation:ap-northeast-1:123456789012:stack/shop-dev-Distribution/0a1b",
+        "ResourceProperties": properties | other.pop("properties", {}),
+    }
+    if kind != "Create":
+        event["PhysicalResourceId"] = f"site-content:{bucket}"
+    return event | other
+
+
+@pytest.fixture
+def s3(aws: Client) -> Any:
+    return aws("s3")
+
+
+@pytest.fixture
+def bucket(s3: Any, account: str) -> str:
+    """Versioned, as the template makes it."""
+    name = f"site-content-{account}"
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"})
+    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    return name
+
+
+@pytest.fixture
+def content(function: Start, endpoint: Mapping[str, str]) -> Function:
+    return function("custom_resource", endpoint)
+
+
+def versions(s3: Any, bucket: str) -> list[str]:
+    found = s3.list_object_versions(Bucket=bucket)
+    return [item["Key"] for item in found.get("Versions", []) + found.get("DeleteMarkers", [])]
+
+
+def the_answer(sink: Sink) -> dict[str, Any]:
+    assert len(sink.received) == 1, "exactly one answer"
+    return sink.answers[0]
+
+
+def test_create_writes_both_pages(content: Function, s3: Any, bucket: str, sink: Sink) -> None:
+    event = request(sink, "Create", bucket)
+    content.invoke(event)
+    answer = the_answer(sink)
+    assert answer == {
+        "Status": "SUCCESS",
+        "PhysicalResourceId": f"site-content:{bucket}",
+        "StackId": event["StackId"],
+        "RequestId": event["RequestId"],
+        "LogicalResourceId": "SiteContent",
+        "NoEcho": False,
+        "Data": {"Written": "2", "SorryPagePath": "/sorry/index.html", "IndexPagePath": "/static/index.html"},
+    }
+    for key in PAGES:
+        page = s3.get_object(Bucket=bucket, Key=key)
+        assert page["ContentType"] == "text/html; charset=utf-8"
+        assert page["CacheControl"] == "max-age=0, s-maxage=60, must-revalidate"
+        assert page["Body"].read().startswith(b"<!DOCTYPE html>")
+
+
+def test_the_answer_is_a_put_to_the_presigned_address_as_it_came(content: Function, bucket: str, sink: Sink) -> None:
+    content.invoke(request(sink, "Create", bucket))
+    (received,) = sink.received
+    assert received.method == "PUT"
+    assert sink.url.endswith(received.path), "path and query are part of the signature, percent signs included"
+    assert received.headers["Content-Type"] == ""
+    assert len(received.body) == int(received.headers["Content-Length"])
+
+
+def test_the_address_is_never_logged(content: Function, bucket: str, sink: Sink) -> None:
+    sink.plan = ["drop", 503, 200]
+    logs = content.invoke(request(sink, "Create", bucket)).logs
+    sink.plan = [403]
+    with pytest.raises(FunctionError) as failed:
+        content.invoke(request(sink, "Update", bucket))
+    texts = [logs, str(failed.value)]
+    for bad in (f"http://127.0.0.1:1 /?{SECRET}", f"http://[/{SECRET}", f"ftp://127.0.0.1/{SECRET}", f"/{SECRET}"):
+        with pytest.raises(FunctionError) as broken:
+            content.invoke(request(sink, "Update", bucket, ResponseURL=bad))
+        texts.append(str(broken.value))
+    for text in texts:
+        assert "attempt" in text
+        assert SECRET not in text
+
+
+def test_an_update_with_the_same_content_writes_nothing(content: Function, s3: Any, bucket: str, sink: Sink) -> None:
+    content.invoke(request(sink, "Create", bucket))
+    content.invoke(request(sink, "Update", bucket, properties={"EmptyOnDelete": "false"}))
+    assert sink.answers[1]["Data"]["Written"] == "0"
+    assert sorted(versions(s3, bucket)) == list(PAGES), "one version each"
+
+
+def test_an_update_replaces_what_an_older_version_wrote(content: Function, s3: Any, bucket: str, sink: Sink) -> None:
+    s3.put_object(Bucket=bucket, Key=PAGES[0], Body=b"old", Metadata={"site-content-sha256": "0" * 64})
+    content.invoke(request(sink, "Update", bucket))
+    assert the_answer(sink)["Data"]["Written"] == "2"
+    assert b"old" not in s3.get_object(Bucket=bucket, Key=PAGES[0])["Body"].read()
+
+
+def test_a_page_somebody_else_uploaded_stays(content: Function, s3: Any, bucket: str, sink: Sink) -> None:
+    s3.put_object(Bucket=bucket, Key="static/index.html", Body=b"the real site")
+    content.invoke(request(sink, "Update", bucket))
+    assert the_answer(sink)["Data"]["Written"] == "1"
+    assert s3.get_object(Bucket=bucket, Key="static/index.html")["Body"].read() == b"the real site"
+
+
+def test_another_bucket_is_another_resource(content: Function, s3: Any, bucket: str, sink: Sink) -> None:
+    """CloudFormation deletes the old one then, with its old properties."""
+    successor = f"{bucket}-2"
+    s3.create_bucket(Bucket=successor, CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"})
+    event = request(sink, "Update", successor) | {"PhysicalResourceId": f"site-content:{bucket}"}
+    content.invoke(event)
+    assert the_answer(sink)["PhysicalResourceId"] == f"site-content:{successor}"
+
+
+def test_delete_empties_the_bucket_of_all_versions_and_markers(
+    content: Function, s3: Any, bucket: str, sink: Sink
+) -> None:
+    content.invoke(request(sink, "Create", bucket))
+    for number in range(1105):
+        s3.put_object(Bucket=bucket, Key=f"static/{number % 40}.txt", Body=str(number).encode())
+    for number in range(5):
+        s3.delete_object(Bucket=bucket, Key=f"static/{number}.txt")
+    content.invoke(request(sink, "Delete", bucket))
+    answer = sink.answers[1]
+    assert (answer["Status"], answer["Data"]) == ("SUCCESS", {"Deleted": "1112"})
+    assert versions(s3, bucket) == []
+    s3.delete_bucket(Bucket=bucket)
+
+
+@pytest.mark.parametrize("allowed", ["false", "", "True", "yes", None])
+def test_delete_keeps_everything_unless_allowed(
+    content: Function, s3: Any, bucket: str, sink: Sink, allowed: str | None
+) -> None:
+    content.invoke(request(sink, "Create", bucket))
+    event = request(sink, "Delete", bucket, properties={"EmptyOnDelete": allowed})
+    if allowed is None:
+        del event["ResourceProperties"]["EmptyOnDelete"]
+    content.invoke(event)
+    assert sink.answers[1]["Status"] == "SUCCESS"
+    assert sorted(versions(s3, bucket)) == list(PAGES)
+
+
+def test_delete_succeeds_without_the_bucket_and_after_a_failed_create(
+    content: Function, s3: Any, bucket: str, sink: Sink
+) -> None:
+    content.invoke(request(sink, "Delete", "gone-already"))
+    assert sink.answers[0]["Status"] == "SUCCESS"
+    # A Create that failed, by its own answer, and one that CloudFormation never got an answer to.
+    content.invoke(request(sink, "Create", None))
+    failed = sink.answers[1]
+    assert failed["Status"] == "FAILED"
+    assert "BucketName is missing" in failed["Reason"]
+    content.invoke(request(sink, "Delete", None, PhysicalResourceId=failed["PhysicalResourceId"]))
+    assert sink.answers[2]["Status"] == "SUCCESS"
+    s3.put_object(Bucket=bucket, Key="static/x", Body=b"")
+    content.invoke(request(sink, "Delete", bucket, PhysicalResourceId="shop-dev-SiteContent-1ABC2DEF3GHI"))
+    answer = sink.answers[3]
+    assert (answer["Status"], answer["PhysicalResourceId"]) == ("SUCCESS", "shop-dev-SiteContent-1ABC2DEF3GHI")
+    assert versions(s3, bucket) == []
+
+
+def test_a_failed_update_keeps_the_identity(content: Function, sink: Sink) -> None:
+    content.invoke(request(sink, "Update", "no-such-bucket-here"))
+    answer = the_answer(sink)
+    assert answer["Status"] == "FAILED"
+    assert answer["PhysicalResourceId"] == "site-content:no-such-bucket-here"
+    assert "NoSuchBucket" in answer["Reason"]
+    assert "/aws/lambda/tested" in answer["Reason"], "where to read on"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"RequestType": "Recreate"},
+        {"ResourceProperties": None},
+        {"ResourceProperties": ["not", "an", "object"]},
+        {"ResourceProperties": {"BucketName": {"not": "a string"}}},
+        {"ResourceProperties": {"BucketName": "in/valid name " * 200}},
+        {"ResourceProperties": {"BucketName": "不正" * 2000}},
+    ],
+    ids=["type", "none", "list", "object", "long", "japanese"],
+)
+def test_whatever_is_asked_is_answered_within_4096_bytes(content: Function, sink: Sink, change: dict[str, Any]) -> None:
+    content.invoke(request(sink, "Create", "x") | change)
+    assert the_answer(sink)["Status"] == "FAILED"
+    assert len(sink.received[0].body) <= 4096
+    assert the_answer(sink)["Reason"]
+
+
+@pytest.mark.parametrize("failure", ["denied", "some deletions denied", "import"])
+def test_a_refusal_and_a_bug_are_answered(
+    function: Start, endpoint: Mapping[str, str], s3: Any, bucket: str, sink: Sink, failure: str, s3_proxy: Any
+) -> None:
+    s3.put_object(Bucket=bucket, Key="static/x", Body=b"")
+    if failure == "import":
+        content = function("custom_resource", {**endpoint, "AWS_ENDPOINT_URL": "not a web address"})
+        content.invoke(request(sink, "Delete", bucket))
+        expected = "not a web address"
+    else:
+        s3_proxy.failure = failure
+        content = function("custom_resource", {**endpoint, "AWS_ENDPOINT_URL": s3_proxy.endpoint})
+        content.invoke(request(sink, "Delete", bucket))
+        expected = "AccessDenied"
+    answer = the_answer(sink)
+    assert answer["Status"] == "FAILED"
+    assert expected in answer["Reason"]
+    assert versions(s3, bucket) == ["static/x"]
+
+
+def test_a_call_that_hangs_is_answered_before_the_deadline(
+    function: Start, endpoint: Mapping[str, str], bucket: str, sink: Sink, s3_proxy: Any
+) -> None:
+    s3_proxy.failure = "hang"
+    content = function("custom_resource", {**endpoint, "AWS_ENDPOINT_URL": s3_proxy.endpoint}, timeout=7)
+    began = time.monotonic()
+    with pytest.raises(FunctionError) as failed:
+        content.invoke(request(sink, "Create", bucket))
+    assert failed.value.kind == "Sandbox.Timedout"
+    answer = the_answer(sink)
+    assert answer["Status"] == "FAILED"
+    assert "ran out of time" in answer["Reason"]
+    assert time.monotonic() - began < 12
+
+
+def test_a_bucket_too_full_for_one_invocation_says_so_and_the_next_goes_on(
+    function: Start, endpoint: Mapping[str, str], s3: Any, bucket: str, sink: Sink
+) -> None:
+    for number in range(3):
+        s3.put_object(Bucket=bucket, Key=f"static/{number}", Body=b"")
+    # The margin for answering is more than these six seconds leave.
+    content = function("custom_resource", endpoint, timeout=6)
+    content.invoke(request(sink, "Delete", bucket))
+    assert sink.answers[0]["Status"] == "FAILED"
+    assert "delete the stack again" in sink.answers[0]["Reason"]
+    function("custom_resource", endpoint).invoke(request(sink, "Delete", bucket))
+    assert sink.answers[1]["Status"] == "SUCCESS"
+    assert versions(s3, bucket) == []
+
+
+@pytest.mark.parametrize("plan", [["drop"], [500, 503], ["drop", 500, "drop", 502]], ids=str)
+def test_a_bad_connection_only_delays_the_answer(
+    content: Function, bucket: str, sink: Sink, plan: list[str | int]
+) -> None:
+    sink.plan = list(plan)
+    content.invoke(request(sink, "Create", bucket))
+    assert the_answer(sink)["Status"] == "SUCCESS"
+    assert sink.connections == len(plan) + 1
+
+
+def test_a_refused_connection_is_tried_again(content: Function, bucket: str, sink: Sink) -> None:
+    sink.refuse()
+    opening = threading.Timer(1.5, sink.open)
+    opening.start()
+    logs = content.invoke(request(sink, "Create", bucket)).logs
+    assert the_answer(sink)["Status"] == "SUCCESS"
+    assert "ConnectionRefusedError" in logs
+
+
+def test_an_answer_nobody_takes_fails_the_invocation_so_that_lambda_tries_again(
+    content: Function, s3: Any, bucket: str, sink: Sink
+) -> None:
+    sink.plan = ["drop"] * 5
+    with pytest.raises(FunctionError) as failed:
+        content.invoke(request(sink, "Create", bucket))
+    assert failed.value.kind == "NotDeliveredError"
+    assert failed.value.logs.count("attempt ") == 5
+    content.invoke(request(sink, "Create", bucket))
+    assert the_answer(sink)["Status"] == "SUCCESS"
+    assert sorted(versions(s3, bucket)) == list(PAGES), "the second attempt found the work done"
+
+
+def test_an_expired_address_is_given_up_at_once(content: Function, bucket: str, sink: Sink) -> None:
+    sink.plan = [403]
+    with pytest.raises(FunctionError) as failed:
+        content.invoke(request(sink, "Create", bucket))
+    assert failed.value.kind == "NotDeliveredError"
+    assert sink.connections == 1
+
+
+def test_a_server_that_never_replies_does_not_hold_the_function_beyond_its_time(
+    function: Start, endpoint: Mapping[str, str], bucket: str, sink: Sink
+) -> None:
+    sink.plan = ["stall"] * 9
+    content = function("custom_resource", endpoint, timeout=9)
+    with pytest.raises(FunctionError) as failed:
+        content.invoke(request(sink, "Create", bucket))
+    assert failed.value.kind == "NotDeliveredError"
+
+
+def test_properties_do_not_reach_the_log(content: Function, bucket: str, sink: Sink) -> None:
+    logs = content.invoke(request(sink, "Create", bucket, properties={"Extra": "a-value"})).logs
+    assert "a-value" not in logs
+    assert "Create of SiteContent" in logs
+    for line in filter(None, logs.splitlines()):
+        json.loads(line)
