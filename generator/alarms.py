@@ -28,6 +28,7 @@ def alarm(
     periods: int = 5,
     datapoints: int | None = None,
     missing: str = SILENCE_IS_FINE,
+    prefix: str = "${Prefix}",
     **attributes: Any,
 ) -> Alarm:
     """An alarm named ``<prefix>-<name>``; ``name`` may hold ``${...}`` of Fn::Sub.
@@ -39,7 +40,7 @@ def alarm(
     )
     return Alarm(
         title,
-        AlarmName=Sub(f"${{Prefix}}-{name}"),
+        AlarmName=Sub(f"{prefix}-{name}"),
         AlarmDescription=description,
         Namespace=namespace,
         MetricName=metric,

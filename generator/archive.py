@@ -39,6 +39,7 @@ from generator.kinds import (
     ArchiveStreamArn,
     ArchiveStreamName,
     ArtifactKey,
+    LogGroupName,
     LogProcessorName,
     SubscriptionRoleArn,
 )
@@ -69,6 +70,7 @@ class Outputs(Contract):
     archive_stream_name: Annotated[ArchiveStreamName, "Name of that stream."]
     subscription_role_arn: Annotated[SubscriptionRoleArn, "Role with which CloudWatch Logs writes to the stream."]
     log_processor_name: Annotated[LogProcessorName, "Function that transforms the records."]
+    delivery_log_group_name: Annotated[LogGroupName, "Log group of what Firehose could not deliver."]
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
@@ -86,6 +88,7 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
         archive_stream_name=ArchiveStreamName(stream.ref()),
         subscription_role_arn=SubscriptionRoleArn(subscription_role.get_att("Arn")),
         log_processor_name=LogProcessorName(processor.ref()),
+        delivery_log_group_name=LogGroupName(group.ref()),
     )
 
 

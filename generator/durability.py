@@ -31,6 +31,8 @@ _TABLE: dict[str, dict[str, str]] = {
     # Named, and made again under the same name: a kept one would block the next creation. Archived where it matters.
     "log group": DISCARD,
     "queue": DISCARD,
+    # Whatever it holds has a policy of its own.
+    "nested stack": DISCARD,
     # Generated values without worth outside the stack.
     "generated secret": DISCARD,
 }

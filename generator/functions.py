@@ -8,9 +8,9 @@ from typing import Annotated, Any
 from awacs import logs as logs_actions
 from awacs.aws import Statement
 from troposphere import AWSHelperFn, Sub, Template
-from troposphere.awslambda import Code, Environment, EventInvokeConfig, Function
+from troposphere.awslambda import Code, DestinationConfig, Environment, EventInvokeConfig, Function, OnFailure
 from troposphere.awslambda import LoggingConfig as _LoggingConfig
-from troposphere.iam import ManagedPolicy
+from troposphere.iam import ManagedPolicy, Role
 
 from generator.iam import allow, grant, service_role
 from generator.kinds import ArtifactKey, BucketName, NamePrefix
@@ -48,6 +48,7 @@ class AddedFunction:
     """A function and what its users must wait for: without its permissions it fails on its first call."""
 
     function: Function
+    role: Role
     policy: ManagedPolicy
 
 
@@ -104,11 +105,13 @@ def add_function(
     )
     if retries is not None:
         add_retries(t, subject, function, retries, failures)
-    return AddedFunction(function, policy)
+    return AddedFunction(function, role, policy)
 
 
 def add_retries(t: Template, subject: str, function: Function, retries: int, failures: AWSHelperFn | None) -> None:
-    destination: dict[str, Any] = {"DestinationConfig": {"OnFailure": {"Destination": failures}}} if failures else {}
+    destination: dict[str, Any] = (
+        {"DestinationConfig": DestinationConfig(OnFailure=OnFailure(Destination=failures))} if failures else {}
+    )
     t.add_resource(
         EventInvokeConfig(
             f"{subject}Retries",

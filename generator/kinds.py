@@ -154,6 +154,10 @@ class DbSubnetId(Value):
     """A private subnet without any route out of the VPC."""
 
 
+class NatGatewayId(Value):
+    """The NAT gateway of one zone."""
+
+
 # --- Security ----------------------------------------------------------------------------------------------------
 
 

@@ -25,7 +25,17 @@ from troposphere.ec2 import (
 )
 
 from generator.cidr import Block, plan
-from generator.kinds import AppSubnetId, DbSubnetId, NamePrefix, Octets, PublicSubnetId, VpcId, ZoneName
+from generator.kinds import (
+    AppSubnetId,
+    DbSubnetId,
+    NamePrefix,
+    NatGatewayId,
+    Octets,
+    PublicSubnetId,
+    VpcId,
+    ZoneName,
+)
+from generator.security_groups import no_egress
 from generator.wiring import Contract, Layer
 
 ZONES = 2
@@ -57,6 +67,8 @@ class Outputs(Contract):
     app_subnet_2_id: Annotated[AppSubnetId, "Private subnet of the second zone."]
     db_subnet_1_id: Annotated[DbSubnetId, "Isolated subnet of the first zone: database."]
     db_subnet_2_id: Annotated[DbSubnetId, "Isolated subnet of the second zone."]
+    nat_gateway_1_id: Annotated[NatGatewayId, "NAT gateway of the first zone, for metrics."]
+    nat_gateway_2_id: Annotated[NatGatewayId, "NAT gateway of the second zone, for metrics."]
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
@@ -70,7 +82,7 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     app = add_subnets(t, "App", network, blocks["App"], inputs)
     db = add_subnets(t, "Db", network, blocks["Db"], inputs)
     add_public_routes(t, network, public, gateway, attachment)
-    app_tables = add_app_routes(t, network, app, public, attachment)
+    app_tables, nats = add_app_routes(t, network, app, public, attachment)
     add_isolated_routes(t, network, db)
     add_endpoints(t, config, network, blocks["App"], app, app_tables)
     return Outputs(
@@ -81,6 +93,8 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
         app_subnet_2_id=AppSubnetId(app[1].ref()),
         db_subnet_1_id=DbSubnetId(db[0].ref()),
         db_subnet_2_id=DbSubnetId(db[1].ref()),
+        nat_gateway_1_id=NatGatewayId(nats[0].ref()),
+        nat_gateway_2_id=NatGatewayId(nats[1].ref()),
     )
 
 
@@ -135,9 +149,9 @@ def add_public_routes(
 
 def add_app_routes(
     t: Template, network: VPC, subnets: list[Subnet], public: list[Subnet], attachment: VPCGatewayAttachment
-) -> list[RouteTable]:
+) -> tuple[list[RouteTable], list[NatGateway]]:
     """One NAT gateway and one table per zone: a zone that fails takes only its own way out with it."""
-    tables = []
+    tables, nats = [], []
     for number, (subnet, outside) in enumerate(zip(subnets, public, strict=True), start=1):
         address = t.add_resource(
             EIP(f"NatAddress{number}", Domain="vpc", Tags=named(f"nat-{number}"), DependsOn=[attachment])
@@ -162,7 +176,8 @@ def add_app_routes(
         )
         associate(t, subnet, table)
         tables.append(table)
-    return tables
+        nats.append(nat)
+    return tables, nats
 
 
 def add_isolated_routes(t: Template, network: VPC, subnets: list[Subnet]) -> None:
@@ -231,11 +246,6 @@ def add_endpoints(
             Tags=named("s3"),
         )
     )
-
-
-def no_egress() -> SecurityGroupRule:
-    """Closes a group's way out: without any egress rule EC2 adds one that allows everything."""
-    return SecurityGroupRule(IpProtocol="-1", CidrIp="127.0.0.1/32", Description="None: answers need no rule")
 
 
 LAYER = Layer("Network", "Network: VPC, subnets in two zones, NAT, endpoints.", Inputs, Outputs, build)

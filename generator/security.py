@@ -9,21 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from awacs import kms as kms_actions
 from awacs import logs as logs_actions
 from awacs import s3 as s3_actions
-from awacs import sns as sns_actions
-from awacs.aws import Action, ArnLike, Principal, Statement
+from awacs.aws import Statement
 from troposphere import Sub, Tags, Template
 from troposphere.ec2 import FlowLog, SecurityGroup, SecurityGroupRule
-from troposphere.kms import Alias, Key
+from troposphere.kms import Key
 from troposphere.logs import LogGroup
 from troposphere.s3 import Bucket, LifecycleRuleTransition
 from troposphere.secretsmanager import GenerateSecretString, Secret
-from troposphere.sns import Topic, TopicPolicy
 
 from generator import iam
 from generator.durability import policies
+from generator.keys import add_key, telemetry_statements
 from generator.kinds import (
     AccessLogBucketName,
     AlarmTopicArn,
@@ -41,8 +39,9 @@ from generator.kinds import (
     VpcId,
 )
 from generator.logs import LogInputs, log_group
-from generator.network import no_egress
+from generator.security_groups import no_egress
 from generator.storage import bucket_policy, lifecycle_rule, objects, private_bucket
+from generator.topics import add_topic, publish_alarms
 from generator.wiring import Contract, Layer
 
 HTTP = 80
@@ -85,8 +84,9 @@ class Outputs(Contract):
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
-    data_key = add_key(t, "Data", "Database and its secret", data_key_statements())
-    telemetry_key = add_key(t, "Telemetry", "Logs, notifications and archive", telemetry_key_statements())
+    # RDS, Secrets Manager and ECS use the data key in the name of roles and of the deployer: no service is named.
+    data_key = add_key(t, "Data", "Database and its secret")
+    telemetry_key = add_key(t, "Telemetry", "Logs, notifications and archive", *telemetry_statements())
     telemetry_key_arn = TelemetryKeyArn(telemetry_key.get_att("Arn"))
     alb = t.add_resource(alb_security_group(inputs))
     redirect = t.add_resource(redirect_security_group(inputs))
@@ -96,7 +96,7 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     alb_logs = add_alb_log_bucket(t, config, access_logs)
     archive = add_archive_bucket(t, inputs, access_logs, telemetry_key_arn)
     secret = t.add_resource(origin_secret(config, data_key))
-    topic = add_alarm_topic(t, telemetry_key)
+    topic = add_topic(t, "AlarmTopic", "alarms", telemetry_key.ref(), publish_alarms)
     return Outputs(
         data_key_arn=DataKeyArn(data_key.get_att("Arn")),
         telemetry_key_arn=telemetry_key_arn,
@@ -108,89 +108,6 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
         archive_bucket_name=ArchiveBucketName(archive.ref()),
         origin_secret_arn=OriginSecretArn(secret.ref()),
         alarm_topic_arn=AlarmTopicArn(topic.ref()),
-    )
-
-
-# --- Keys --------------------------------------------------------------------------------------------------------
-
-
-def add_key(t: Template, subject: str, protects: str, statements: list[Statement]) -> Key:
-    key = t.add_resource(
-        Key(
-            f"{subject}Key",
-            Description=Sub(f"${{Prefix}}: {protects}"),
-            EnableKeyRotation=True,
-            PendingWindowInDays=30,
-            KeyPolicy=iam.document(administer_by_account(), *statements),
-            Tags=Tags(Name=Sub(f"${{Prefix}}-{subject.lower()}")),
-            **policies("key"),
-        )
-    )
-    t.add_resource(
-        Alias(f"{subject}KeyAlias", AliasName=Sub(f"alias/${{Prefix}}-{subject.lower()}"), TargetKeyId=key.ref())
-    )
-    return key
-
-
-def administer_by_account() -> Statement:
-    """Without it KMS refuses the policy: nobody could change it again (KMS Developer Guide, "Default key policy")."""
-    return iam.allow(
-        "AdministerByAccount",
-        [Action("kms", "*")],
-        ["*"],
-        principal=Principal("AWS", Sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root")),
-    )
-
-
-def data_key_statements() -> list[Statement]:
-    """None: RDS, Secrets Manager and ECS use it in the name of roles and of the deployer."""
-    return []
-
-
-def telemetry_key_statements() -> list[Statement]:
-    return [encrypt_log_groups(), publish_encrypted("cloudwatch", "budgets"), publish_events_encrypted()]
-
-
-def encrypt_log_groups() -> Statement:
-    """CloudWatch Logs User Guide, "Encrypt log data": the principal names the region, the context the group."""
-    return iam.allow(
-        "EncryptLogGroups",
-        [
-            kms_actions.Encrypt,
-            kms_actions.Decrypt,
-            kms_actions.ReEncryptFrom,
-            kms_actions.ReEncryptTo,
-            kms_actions.GenerateDataKey,
-            kms_actions.GenerateDataKeyWithoutPlaintext,
-            kms_actions.DescribeKey,
-        ],
-        ["*"],
-        ArnLike(
-            "kms:EncryptionContext:aws:logs:arn",
-            Sub("arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:*"),
-        ),
-        principal=iam.service(Sub("logs.${AWS::Region}.amazonaws.com")),
-    )
-
-
-def publish_encrypted(*services: str) -> Statement:
-    """Without it alarms fire and their messages vanish (SNS Developer Guide, "Encrypting messages")."""
-    return iam.allow(
-        "PublishEncrypted",
-        [kms_actions.Decrypt, kms_actions.GenerateDataKey],
-        ["*"],
-        iam.from_this_account(),
-        principal=Principal("Service", [f"{name}.amazonaws.com" for name in services]),
-    )
-
-
-def publish_events_encrypted() -> Statement:
-    """EventBridge sends no source conditions to KMS (EventBridge User Guide, "Encrypting Amazon SNS topics")."""
-    return iam.allow(
-        "PublishEventsEncrypted",
-        [kms_actions.Decrypt, kms_actions.GenerateDataKey],
-        ["*"],
-        principal=iam.service("events"),
     )
 
 
@@ -379,7 +296,7 @@ def add_archive_bucket(t: Template, inputs: Inputs, access_logs: Bucket, key: Te
     return bucket
 
 
-# --- Origin secret and alarm topic -------------------------------------------------------------------------------
+# --- Origin secret -------------------------------------------------------------------------------
 
 
 def origin_secret(config: Config, key: Key) -> Secret:
@@ -389,45 +306,6 @@ def origin_secret(config: Config, key: Key) -> Secret:
         GenerateSecretString=GenerateSecretString(PasswordLength=config.origin_secret_length, ExcludePunctuation=True),
         KmsKeyId=key.ref(),
         **policies("generated secret"),
-    )
-
-
-def add_alarm_topic(t: Template, key: Key) -> Topic:
-    topic = t.add_resource(Topic("AlarmTopic", KmsMasterKeyId=key.ref(), DisplayName=Sub("${Prefix} alarms")))
-    t.add_resource(
-        TopicPolicy(
-            "AlarmTopicPolicy",
-            Topics=[topic.ref()],
-            PolicyDocument=iam.document(manage_by_account(topic), publish_alarms(topic)),
-        )
-    )
-    return topic
-
-
-def manage_by_account(topic: Topic) -> Statement:
-    """What the default policy of a topic gives, and a policy of ours would else take away."""
-    return iam.allow(
-        "ManageByAccount",
-        [
-            sns_actions.GetTopicAttributes,
-            sns_actions.SetTopicAttributes,
-            sns_actions.ListSubscriptionsByTopic,
-            sns_actions.Subscribe,
-            sns_actions.Publish,
-        ],
-        [topic.ref()],
-        principal=Principal("AWS", Sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root")),
-    )
-
-
-def publish_alarms(topic: Topic) -> Statement:
-    return iam.allow(
-        "PublishAlarms",
-        [sns_actions.Publish],
-        [topic.ref()],
-        iam.from_this_account(),
-        iam.from_source("arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:*"),
-        principal=iam.service("cloudwatch"),
     )
 
 

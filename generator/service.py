@@ -94,10 +94,10 @@ from generator.kinds import (
     WriterEndpoint,
 )
 from generator.logs import ArchivedLogInputs, add_archived_log_group
+from generator.origin import HEADER, secret_reference
 from generator.wiring import Contract, Layer
 
 APP = "app"
-ORIGIN_HEADER = "X-Origin-Verify"
 
 
 @dataclass(frozen=True)
@@ -343,18 +343,13 @@ def forward_rule(
             RuleCondition(
                 Field="http-header",
                 HttpHeaderConfig=HttpHeaderConfig(
-                    HttpHeaderName=ORIGIN_HEADER, Values=[Sub(origin_secret_reference("OriginSecretArn"))]
+                    HttpHeaderName=HEADER, Values=[Sub(secret_reference("OriginSecretArn"))]
                 ),
             ),
         ],
         Actions=[ListenerRuleAction(Type="forward", TargetGroupArn=target.ref())],
         **attributes,
     )
-
-
-def origin_secret_reference(parameter: str) -> str:
-    """A dynamic reference, for Fn::Sub: the value is read when the resource is written, and stands nowhere."""
-    return f"{{{{resolve:secretsmanager:${{{parameter}}}:SecretString}}}}"
 
 
 # --- Service and scaling -----------------------------------------------------------------------------------------

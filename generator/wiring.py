@@ -20,6 +20,8 @@ from typing import Annotated, Any, ClassVar, Generic, TypeVar, get_args, get_ori
 from troposphere import AWSHelperFn, GetAtt, Output, Parameter, Ref, Sub, Template
 from troposphere.cloudformation import Stack
 
+from generator.durability import policies
+
 
 class Value(AWSHelperFn):
     """Text that may cross a stack boundary. Each subclass (see ``kinds``) is one meaning.
@@ -209,6 +211,7 @@ class Layer(Generic[Config, Inputs, Outputs]):
                 f"https://${{ArtifactBucket}}.s3.${{AWS::Region}}.${{AWS::URLSuffix}}/${{{self.key_parameter}}}"
             ),
             Parameters={f.title: getattr(inputs, f.name) for f in fields(self.inputs)},
+            **policies("nested stack"),
         )
         root.add_resource(stack)
         return self.outputs(**{f.name: f.kind(GetAtt(stack, f"Outputs.{f.title}")) for f in fields(self.outputs)})

@@ -1,0 +1,114 @@
+"""Bootstrap: what must be there before anything can be deployed: the bucket of artifacts, and the image repositories.
+
+One per project and region, shared by all environments, and kept when an environment is destroyed. In us-east-1, where
+the edge stacks are, it is the bucket alone.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Annotated
+
+from troposphere import Equals, Ref, Sub, Tags, Template
+from troposphere.ecr import (
+    EncryptionConfiguration,
+    ImageScanningConfiguration,
+    LifecyclePolicy,
+    Repository,
+)
+
+from generator import parameters as shared
+from generator.durability import policies
+from generator.kinds import BucketName, Choice, ProjectName
+from generator.storage import bucket_policy, lifecycle_rule, private_bucket
+from generator.wiring import Contract, Spec, declare_all, publish
+
+
+@dataclass(frozen=True)
+class Config:
+    """``images_kept`` is more than the revisions that a service may still scale out with."""
+
+    images_kept: int = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters(Contract):
+    project: Annotated[ProjectName, shared.PROJECT]
+    home_region: Annotated[
+        Choice,
+        Spec(
+            "Region of the environments; only there are image repositories.",
+            default="ap-northeast-1",
+            pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$",
+            constraint="A region such as ap-northeast-1.",
+        ),
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs(Contract):
+    artifact_bucket: Annotated[BucketName, "Bucket of templates and packaged functions."]
+
+
+def build(config: Config, services: tuple[str, ...]) -> Template:
+    """The template. ``services`` are the names of the image repositories, in lower case."""
+    t = Template(Description="Hosting platform: artifacts and images of a project.")
+    t.set_version()
+    p = declare_all(t, Parameters)
+    t.add_condition("IsHome", Equals(Ref("AWS::Region"), p.home_region))
+    # No expiry: a template or package that a stack still uses must stay for its rollback.
+    bucket = t.add_resource(
+        private_bucket("ArtifactBucket", holds="artifacts", rules=[lifecycle_rule("EndOldVersions")])
+    )
+    t.add_resource(bucket_policy(bucket))
+    for service in (*services, "bastion"):
+        t.add_resource(repository(config, service))
+    publish(t, Outputs(artifact_bucket=BucketName(bucket.ref())))
+    return t
+
+
+def repository(config: Config, service: str) -> Repository:
+    """Named, because people push to it. Tags are immutable: what was approved under a tag stays what it is."""
+    name = Sub(f"${{Project}}/{service}")
+    return Repository(
+        f"{service.capitalize()}Repository",
+        Condition="IsHome",
+        RepositoryName=name,
+        ImageTagMutability="IMMUTABLE",
+        ImageScanningConfiguration=ImageScanningConfiguration(ScanOnPush=True),
+        EncryptionConfiguration=EncryptionConfiguration(EncryptionType="KMS"),
+        LifecyclePolicy=LifecyclePolicy(LifecyclePolicyText=json.dumps(lifecycle(config), sort_keys=True)),
+        Tags=Tags(Name=name),
+        **policies("images"),
+    )
+
+
+def lifecycle(config: Config) -> dict[str, object]:
+    """Tagged images by number and never by age: a task started weeks later still pulls its image."""
+    return {
+        "rules": [
+            {
+                "rulePriority": 1,
+                "description": "Drop images without a tag",
+                "selection": {
+                    "tagStatus": "untagged",
+                    "countType": "sinceImagePushed",
+                    "countUnit": "days",
+                    "countNumber": 14,
+                },
+                "action": {"type": "expire"},
+            },
+            {
+                "rulePriority": 2,
+                "description": "Keep the latest images",
+                "selection": {
+                    "tagStatus": "tagged",
+                    "tagPatternList": ["*"],
+                    "countType": "imageCountMoreThan",
+                    "countNumber": config.images_kept,
+                },
+                "action": {"type": "expire"},
+            },
+        ]
+    }

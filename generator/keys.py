@@ -1,0 +1,88 @@
+"""KMS keys and what their policies must say for the services that encrypt with them."""
+
+from __future__ import annotations
+
+from awacs import kms as kms_actions
+from awacs.aws import Action, ArnLike, Principal, Statement
+from troposphere import Sub, Tags, Template
+from troposphere.kms import Alias, Key
+
+from generator import iam
+from generator.durability import policies
+
+
+def add_key(t: Template, subject: str, protects: str, *statements: Statement, prefix: str = "${Prefix}") -> Key:
+    """A key that rotates, and its alias. ``prefix`` is the text of Fn::Sub in front of names."""
+    key = t.add_resource(
+        Key(
+            f"{subject}Key",
+            Description=Sub(f"{prefix}: {protects}"),
+            EnableKeyRotation=True,
+            PendingWindowInDays=30,
+            KeyPolicy=iam.document(administer_by_account(), *statements),
+            Tags=Tags(Name=Sub(f"{prefix}-{subject.lower()}")),
+            **policies("key"),
+        )
+    )
+    t.add_resource(
+        Alias(f"{subject}KeyAlias", AliasName=Sub(f"alias/{prefix}-{subject.lower()}"), TargetKeyId=key.ref())
+    )
+    return key
+
+
+def administer_by_account() -> Statement:
+    """Without it KMS refuses the policy: nobody could change it again (KMS Developer Guide, "Default key policy")."""
+    return iam.allow(
+        "AdministerByAccount",
+        [Action("kms", "*")],
+        ["*"],
+        principal=Principal("AWS", Sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root")),
+    )
+
+
+def telemetry_statements() -> list[Statement]:
+    """For a key of logs and notifications."""
+    return [encrypt_log_groups(), publish_encrypted("cloudwatch", "budgets", "sns"), publish_events_encrypted()]
+
+
+def encrypt_log_groups() -> Statement:
+    """CloudWatch Logs User Guide, "Encrypt log data": the principal names the region, the context the group."""
+    return iam.allow(
+        "EncryptLogGroups",
+        [
+            kms_actions.Encrypt,
+            kms_actions.Decrypt,
+            kms_actions.ReEncryptFrom,
+            kms_actions.ReEncryptTo,
+            kms_actions.GenerateDataKey,
+            kms_actions.GenerateDataKeyWithoutPlaintext,
+            kms_actions.DescribeKey,
+        ],
+        ["*"],
+        ArnLike(
+            "kms:EncryptionContext:aws:logs:arn",
+            Sub("arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:*"),
+        ),
+        principal=iam.service(Sub("logs.${AWS::Region}.amazonaws.com")),
+    )
+
+
+def publish_encrypted(*services: str) -> Statement:
+    """Without it alarms fire and their messages vanish (SNS Developer Guide, "Encrypting messages")."""
+    return iam.allow(
+        "PublishEncrypted",
+        [kms_actions.Decrypt, kms_actions.GenerateDataKey],
+        ["*"],
+        iam.from_this_account(),
+        principal=Principal("Service", [f"{name}.amazonaws.com" for name in services]),
+    )
+
+
+def publish_events_encrypted() -> Statement:
+    """EventBridge sends no source conditions to KMS (EventBridge User Guide, "Encrypting Amazon SNS topics")."""
+    return iam.allow(
+        "PublishEventsEncrypted",
+        [kms_actions.Decrypt, kms_actions.GenerateDataKey],
+        ["*"],
+        principal=iam.service("events"),
+    )

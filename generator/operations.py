@@ -1,0 +1,671 @@
+"""Operations: what watches over the other layers: alarms, dashboard, Slack, and the functions that act on events.
+
+No layer reads anything from here. Services' own alarms are in ``service``, those on CloudFront and WAF in the
+``edge-monitoring`` stack, because their metrics exist only in us-east-1.
+
+The way of a message: alarms go to the alarm topic, which Slack reads as it is. What Slack cannot read (ECS and RDS
+events, budgets, errors in logs) goes to the notifier, which writes it in Slack's form to the chat topic.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from awacs import cloudwatch as cloudwatch_actions
+from awacs import ecs as ecs_actions
+from awacs import kms as kms_actions
+from awacs import secretsmanager as secretsmanager_actions
+from awacs import sns as sns_actions
+from awacs import sqs as sqs_actions
+from awacs.aws import ArnEquals, Statement
+from troposphere import And, AWSHelperFn, Equals, Not, Ref, Sub, Template
+from troposphere.awslambda import Function, Permission
+from troposphere.budgets import (
+    Budget,
+    BudgetData,
+    Notification,
+    NotificationWithSubscribers,
+    Spend,
+    Subscriber,
+)
+from troposphere.chatbot import SlackChannelConfiguration
+from troposphere.cloudwatch import Dashboard
+from troposphere.events import DeadLetterConfig, Rule, Target
+from troposphere.logs import SubscriptionFilter
+from troposphere.sns import SubscriptionResource, Topic
+from troposphere.sqs import Queue, QueuePolicy
+
+from generator import iam
+from generator.alarms import alarm
+from generator.durability import policies
+from generator.functions import FunctionInputs, Size, add_function
+from generator.kinds import (
+    AlarmTopicArn,
+    AlbFullName,
+    ArchiveStreamName,
+    ArtifactKey,
+    ChannelId,
+    ClusterArn,
+    ClusterName,
+    DashboardName,
+    DatabaseSecretArn,
+    DbClusterId,
+    EdgeTopicArn,
+    Flag,
+    FunctionName,
+    LogGroupName,
+    LogProcessorName,
+    Money,
+    NatGatewayId,
+    WorkspaceId,
+)
+from generator.topics import add_topic, publish_budgets
+from generator.wiring import Contract, Layer
+
+
+@dataclass(frozen=True)
+class Config:
+    """Sizes of the functions and thresholds of the alarms."""
+
+    notifier: Size = field(default_factory=lambda: Size(memory=256, timeout=30))
+    watch: Size = field(default_factory=lambda: Size(memory=256, timeout=60))
+    watch_schedule: str = "rate(15 minutes)"
+    failures_kept_seconds: int = 1209600
+    alb_errors_per_minute: int = 10
+    slow_seconds: float = 3.0
+    database_cpu_percent: int = 80
+    archive_delay_seconds: int = 3600
+    budget_actual_percent: int = 80
+    budget_forecast_percent: int = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs(FunctionInputs):
+    slack_notifier_code_key: Annotated[ArtifactKey, "S3 key of the function that writes to Slack."]
+    credentials_watch_code_key: Annotated[ArtifactKey, "S3 key of the function that answers a password rotation."]
+    slack_workspace_id: Annotated[WorkspaceId, "Slack workspace, or empty."]
+    slack_channel_id: Annotated[ChannelId, "Slack channel, or empty."]
+    monthly_budget: Annotated[Money, "Budget of the account in US dollars a month; 0 for none."]
+    db_reader: Annotated[Flag, "Whether the database has a reader."]
+    edge_topic_arn: Annotated[EdgeTopicArn, "Topic of the alarms in us-east-1."]
+    alarm_topic_arn: Annotated[AlarmTopicArn, "Topic of the alarms."]
+    nat_gateway_1_id: Annotated[NatGatewayId, "NAT gateway of the first zone."]
+    nat_gateway_2_id: Annotated[NatGatewayId, "NAT gateway of the second zone."]
+    archive_stream_name: Annotated[ArchiveStreamName, "Firehose stream of the archive."]
+    log_processor_name: Annotated[LogProcessorName, "Function that transforms log records."]
+    delivery_log_group_name: Annotated[LogGroupName, "Log group of what Firehose could not deliver."]
+    db_cluster_id: Annotated[DbClusterId, "The Aurora cluster."]
+    database_secret_arn: Annotated[DatabaseSecretArn, "Secret with user and password of the database."]
+    cluster_name: Annotated[ClusterName, "The ECS cluster's name."]
+    cluster_arn: Annotated[ClusterArn, "The ECS cluster."]
+    alb_full_name: Annotated[AlbFullName, "The load balancer, as metrics know it."]
+    site_content_function_name: Annotated[FunctionName, "Function that writes the first pages."]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs(Contract):
+    dashboard_name: Annotated[DashboardName, "The CloudWatch dashboard."]
+
+
+def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
+    add_conditions(t, inputs)
+    failures = add_failure_queue(t, config, inputs)
+    notices = add_topic(t, "NoticeTopic", "notices", inputs.telemetry_key_arn, publish_budgets)
+    chat = add_topic(t, "ChatTopic", "chat", inputs.telemetry_key_arn)
+    t.add_resource(failure_queue_policy(failures, notices))
+    notifier = add_notifier(t, config, inputs, notices, chat, failures)
+    add_event_rules(t, inputs, notifier, failures)
+    add_error_filters(t, inputs, notifier)
+    watch = add_credentials_watch(t, config, inputs, failures)
+    add_slack(t, inputs, chat)
+    t.add_resource(budget(config, inputs, notices))
+    add_balancer_alarms(t, config, inputs)
+    add_database_alarms(t, config, inputs)
+    add_nat_alarms(t, inputs)
+    add_archive_alarms(t, config, inputs)
+    add_function_alarms(t, inputs, notifier, watch)
+    add_queue_alarm(t, inputs, failures)
+    dashboard = t.add_resource(dashboard_of(inputs))
+    return Outputs(dashboard_name=DashboardName(dashboard.ref()))
+
+
+def add_conditions(t: Template, inputs: Inputs) -> None:
+    t.add_condition(
+        "HasSlack", And(Not(Equals(inputs.slack_workspace_id, "")), Not(Equals(inputs.slack_channel_id, "")))
+    )
+    t.add_condition("HasBudget", Not(Equals(inputs.monthly_budget, "0")))
+    t.add_condition("HasReader", Equals(inputs.db_reader, "true"))
+
+
+# --- Queue of failures ----------------------------------------------------------------------------
+
+
+def add_failure_queue(t: Template, config: Config, inputs: Inputs) -> Queue:
+    """What could not be told to anybody: kept for two weeks, and an alarm says so."""
+    return t.add_resource(
+        Queue(
+            "FailureQueue",
+            KmsMasterKeyId=inputs.telemetry_key_arn,
+            MessageRetentionPeriod=config.failures_kept_seconds,
+            **policies("queue"),
+        )
+    )
+
+
+def failure_queue_policy(queue: Queue, notices: Topic) -> QueuePolicy:
+    return QueuePolicy(
+        "FailureQueuePolicy",
+        Queues=[queue.ref()],
+        PolicyDocument=iam.document(
+            iam.allow(
+                "KeepUndeliveredNotices",
+                [sqs_actions.SendMessage],
+                [queue.get_att("Arn")],
+                iam.from_source(notices.ref()),
+                principal=iam.service("sns"),
+            ),
+            iam.allow(
+                "KeepUndeliveredEvents",
+                [sqs_actions.SendMessage],
+                [queue.get_att("Arn")],
+                iam.from_source("arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/*"),
+                principal=iam.service("events"),
+            ),
+        ),
+    )
+
+
+def send_failures(queue: Queue, inputs: Inputs) -> list[Statement]:
+    """What Lambda does in the function's name when all retries failed."""
+    return [
+        iam.allow("SendFailures", [sqs_actions.SendMessage], [queue.get_att("Arn")]),
+        iam.allow("EncryptMessages", [kms_actions.Decrypt, kms_actions.GenerateDataKey], [inputs.telemetry_key_arn]),
+    ]
+
+
+# --- Notifier ----------------------------------------------------------------------------------------------------
+
+
+def add_notifier(t: Template, config: Config, inputs: Inputs, notices: Topic, chat: Topic, failures: Queue) -> Function:
+    added = add_function(
+        t,
+        "SlackNotifier",
+        inputs,
+        does="writes events in the form that Slack understands",
+        code=inputs.slack_notifier_code_key,
+        size=config.notifier,
+        statements=[
+            iam.allow("PublishToChat", [sns_actions.Publish], [chat.ref()]),
+            *send_failures(failures, inputs),
+        ],
+        environment={"OUTPUT_TOPIC_ARN": chat.ref(), "ENVIRONMENT_NAME": inputs.prefix},
+        retries=2,
+        failures=failures.get_att("Arn"),
+    )
+    permission = t.add_resource(let_invoke("NoticePermission", added.function, "sns", notices.ref()))
+    t.add_resource(
+        SubscriptionResource(
+            "NoticeSubscription",
+            TopicArn=notices.ref(),
+            Protocol="lambda",
+            Endpoint=added.function.get_att("Arn"),
+            RedrivePolicy={"deadLetterTargetArn": failures.get_att("Arn")},
+            DependsOn=[permission],
+        )
+    )
+    return added.function
+
+
+def let_invoke(title: str, function: Function, principal: str, source: AWSHelperFn) -> Permission:
+    return Permission(
+        title,
+        FunctionName=function.get_att("Arn"),
+        Action="lambda:InvokeFunction",
+        Principal=f"{principal}.amazonaws.com",
+        SourceArn=source,
+        SourceAccount=Ref("AWS::AccountId"),
+    )
+
+
+def add_event_rules(t: Template, inputs: Inputs, notifier: Function, failures: Queue) -> None:
+    add_rule(
+        t,
+        "DeploymentFailedRule",
+        "An ECS deployment failed and is rolled back",
+        {
+            "source": ["aws.ecs"],
+            "detail-type": ["ECS Deployment State Change"],
+            "resources": [
+                {"prefix": Sub("arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:service/${ClusterName}/")}
+            ],
+            "detail": {"eventName": ["SERVICE_DEPLOYMENT_FAILED"]},
+        },
+        notifier,
+        failures,
+    )
+    add_rule(
+        t,
+        "TaskStoppedRule",
+        "An ECS task stopped by itself",
+        {
+            "source": ["aws.ecs"],
+            "detail-type": ["ECS Task State Change"],
+            "detail": {
+                "clusterArn": [inputs.cluster_arn],
+                "lastStatus": ["STOPPED"],
+                # Deployments and scaling stop tasks too; those are no news.
+                "stopCode": [
+                    "TaskFailedToStart",
+                    "EssentialContainerExited",
+                    "SpotInterruption",
+                    "TerminationNotice",
+                ],
+            },
+        },
+        notifier,
+        failures,
+    )
+    add_rule(
+        t,
+        "DatabaseEventRule",
+        "RDS reports on the database cluster, failovers among it",
+        {
+            "source": ["aws.rds"],
+            "detail-type": ["RDS DB Cluster Event"],
+            "detail": {
+                "SourceArn": [Sub("arn:${AWS::Partition}:rds:${AWS::Region}:${AWS::AccountId}:cluster:${DbClusterId}")],
+                "EventCategories": ["failover", "failure", "low storage", "maintenance", "recovery"],
+            },
+        },
+        notifier,
+        failures,
+    )
+
+
+def add_rule(
+    t: Template, title: str, description: str, pattern: dict[str, Any], function: Function, failures: Queue
+) -> None:
+    rule = t.add_resource(
+        Rule(
+            title,
+            Description=description,
+            State="ENABLED",
+            EventPattern=pattern,
+            Targets=[event_target(function, failures)],
+        )
+    )
+    t.add_resource(let_invoke(title.removesuffix("Rule") + "Permission", function, "events", rule.get_att("Arn")))
+
+
+def event_target(function: Function, failures: Queue) -> Target:
+    return Target(
+        Id="function",
+        Arn=function.get_att("Arn"),
+        DeadLetterConfig=DeadLetterConfig(Arn=failures.get_att("Arn")),
+    )
+
+
+def add_error_filters(t: Template, inputs: Inputs, notifier: Function) -> None:
+    """Every line of Firehose's own log is a failure: rare, and nobody would look there."""
+    permission = t.add_resource(
+        let_invoke(
+            "ErrorLogPermission",
+            notifier,
+            "logs",
+            Sub("arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${DeliveryLogGroupName}:*"),
+        )
+    )
+    t.add_resource(
+        SubscriptionFilter(
+            "DeliveryErrorFilter",
+            LogGroupName=inputs.delivery_log_group_name,
+            DestinationArn=notifier.get_att("Arn"),
+            FilterPattern="",
+            DependsOn=[permission],
+        )
+    )
+
+
+# --- Password rotation -------------------------------------------------------------------------------------------
+
+
+def add_credentials_watch(t: Template, config: Config, inputs: Inputs, failures: Queue) -> Function:
+    """RDS rotates the password, but ECS hands secrets out only when a task starts."""
+    added = add_function(
+        t,
+        "CredentialsWatch",
+        inputs,
+        does="restarts services after the database's password was rotated",
+        code=inputs.credentials_watch_code_key,
+        size=config.watch,
+        statements=[*watch_statements(inputs), *send_failures(failures, inputs)],
+        environment={"CLUSTER_NAME": inputs.cluster_name, "SECRET_ARN": inputs.database_secret_arn},
+        retries=0,
+        failures=failures.get_att("Arn"),
+    )
+    schedule = t.add_resource(
+        Rule(
+            "CredentialsWatchRule",
+            Description="Looks for a rotated password",
+            State="ENABLED",
+            ScheduleExpression=config.watch_schedule,
+            Targets=[event_target(added.function, failures)],
+        )
+    )
+    t.add_resource(let_invoke("CredentialsWatchPermission", added.function, "events", schedule.get_att("Arn")))
+    return added.function
+
+
+def watch_statements(inputs: Inputs) -> list[Statement]:
+    in_cluster = Sub("arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:service/${ClusterName}/*")
+    return [
+        iam.allow("SeeRotation", [secretsmanager_actions.DescribeSecret], [inputs.database_secret_arn]),
+        # The action takes no resource, but a condition on the cluster (Service Authorization Reference, Amazon ECS).
+        iam.allow("ListServices", [ecs_actions.ListServices], ["*"], ArnEquals("ecs:cluster", inputs.cluster_arn)),
+        # The action takes neither a resource nor a condition.
+        iam.allow("ReadTaskDefinitions", [ecs_actions.DescribeTaskDefinition], ["*"]),
+        iam.allow("RestartServices", [ecs_actions.DescribeServices, ecs_actions.UpdateService], [in_cluster]),
+    ]
+
+
+# --- Slack and budget --------------------------------------------------------------------------------------------
+
+
+def add_slack(t: Template, inputs: Inputs, chat: Topic) -> None:
+    """The service is Amazon Q Developer in chat applications, whose types keep the name of AWS Chatbot. Its role may
+    look at what an alarm shows, and nothing else; without guardrails it could do whatever its role can."""
+    role = t.add_resource(
+        iam.service_role("SlackRole", "chatbot", description="What Slack users may see.", Condition="HasSlack")
+    )
+    policy = t.add_resource(
+        iam.grant(
+            "SlackPolicy",
+            role,
+            # None of these actions takes a resource for metrics.
+            iam.allow(
+                "ShowAlarms",
+                [
+                    cloudwatch_actions.DescribeAlarms,
+                    cloudwatch_actions.DescribeAlarmHistory,
+                    cloudwatch_actions.GetMetricData,
+                    cloudwatch_actions.GetMetricStatistics,
+                    cloudwatch_actions.ListMetrics,
+                ],
+                ["*"],
+            ),
+            description="Look at alarms and their metrics.",
+            Condition="HasSlack",
+        )
+    )
+    t.add_resource(
+        SlackChannelConfiguration(
+            "SlackChannel",
+            Condition="HasSlack",
+            ConfigurationName=Sub("${Prefix}"),
+            SlackWorkspaceId=inputs.slack_workspace_id,
+            SlackChannelId=inputs.slack_channel_id,
+            IamRoleArn=role.get_att("Arn"),
+            GuardrailPolicies=[policy.ref()],
+            LoggingLevel="ERROR",
+            SnsTopicArns=[inputs.alarm_topic_arn, chat.ref(), inputs.edge_topic_arn],
+        )
+    )
+
+
+def budget(config: Config, inputs: Inputs, notices: Topic) -> Budget:
+    """Of the whole account: a filter by tag stays silent for ever where nobody activated the tag for billing."""
+    return Budget(
+        "Budget",
+        Condition="HasBudget",
+        Budget=BudgetData(
+            BudgetName=Sub("${Prefix}"),
+            BudgetType="COST",
+            TimeUnit="MONTHLY",
+            BudgetLimit=Spend(Amount=inputs.monthly_budget, Unit="USD"),
+        ),
+        NotificationsWithSubscribers=[
+            NotificationWithSubscribers(
+                Notification=Notification(
+                    NotificationType=kind,
+                    ComparisonOperator="GREATER_THAN",
+                    Threshold=percent,
+                    ThresholdType="PERCENTAGE",
+                ),
+                Subscribers=[Subscriber(SubscriptionType="SNS", Address=notices.ref())],
+            )
+            for kind, percent in (
+                ("ACTUAL", config.budget_actual_percent),
+                ("FORECASTED", config.budget_forecast_percent),
+            )
+        ],
+    )
+
+
+# --- Alarms ------------------------------------------------------------------------------------------------------
+
+
+def add_balancer_alarms(t: Template, config: Config, inputs: Inputs) -> None:
+    balancer: dict[str, str | AWSHelperFn] = {"LoadBalancer": inputs.alb_full_name}
+    t.add_resource(
+        alarm(
+            "BalancerErrorsAlarm",
+            "alb-5xx",
+            inputs.alarm_topic_arn,
+            description="The load balancer itself answers with errors: no healthy task, or a timeout.",
+            namespace="AWS/ApplicationELB",
+            metric="HTTPCode_ELB_5XX_Count",
+            dimensions=balancer,
+            statistic="Sum",
+            threshold=config.alb_errors_per_minute,
+            periods=3,
+        )
+    )
+    t.add_resource(
+        alarm(
+            "SlowAnswersAlarm",
+            "alb-slow",
+            inputs.alarm_topic_arn,
+            description="One answer in a hundred is slow.",
+            namespace="AWS/ApplicationELB",
+            metric="TargetResponseTime",
+            dimensions=balancer,
+            statistic="p99",
+            threshold=config.slow_seconds,
+            periods=10,
+            comparison="GreaterThanThreshold",
+        )
+    )
+
+
+def add_database_alarms(t: Template, config: Config, inputs: Inputs) -> None:
+    cluster: dict[str, str | AWSHelperFn] = {"DBClusterIdentifier": inputs.db_cluster_id}
+    t.add_resource(
+        alarm(
+            "DatabaseCpuAlarm",
+            "database-cpu",
+            inputs.alarm_topic_arn,
+            description="The database's CPU stays high.",
+            namespace="AWS/RDS",
+            metric="CPUUtilization",
+            dimensions=cluster,
+            statistic="Maximum",
+            threshold=config.database_cpu_percent,
+            periods=10,
+        )
+    )
+    t.add_resource(
+        alarm(
+            "DatabaseCapacityAlarm",
+            "database-capacity",
+            inputs.alarm_topic_arn,
+            description="The database runs at its greatest capacity: raise DbMaxCapacity.",
+            namespace="AWS/RDS",
+            metric="ACUUtilization",
+            dimensions=cluster,
+            statistic="Maximum",
+            threshold=95,
+            periods=10,
+        )
+    )
+    t.add_resource(
+        alarm(
+            "ReplicaLagAlarm",
+            "database-replica-lag",
+            inputs.alarm_topic_arn,
+            description="The reader is more than a second behind the writer.",
+            namespace="AWS/RDS",
+            metric="AuroraReplicaLagMaximum",
+            dimensions=cluster,
+            statistic="Maximum",
+            threshold=1000,
+            Condition="HasReader",
+        )
+    )
+
+
+def add_nat_alarms(t: Template, inputs: Inputs) -> None:
+    for number, nat in enumerate((inputs.nat_gateway_1_id, inputs.nat_gateway_2_id), start=1):
+        t.add_resource(
+            alarm(
+                f"NatPorts{number}Alarm",
+                f"nat-{number}-ports",
+                inputs.alarm_topic_arn,
+                description="The NAT gateway ran out of ports: connections to one destination fail.",
+                namespace="AWS/NATGateway",
+                metric="ErrorPortAllocation",
+                dimensions={"NatGatewayId": nat},
+                statistic="Sum",
+                threshold=1,
+            )
+        )
+
+
+def add_archive_alarms(t: Template, config: Config, inputs: Inputs) -> None:
+    t.add_resource(
+        alarm(
+            "ArchiveDelayAlarm",
+            "archive-delay",
+            inputs.alarm_topic_arn,
+            description="Logs reach the archive late; Firehose gives up after a day.",
+            namespace="AWS/Firehose",
+            metric="DeliveryToS3.DataFreshness",
+            dimensions={"DeliveryStreamName": inputs.archive_stream_name},
+            statistic="Maximum",
+            threshold=config.archive_delay_seconds,
+            period=300,
+            periods=3,
+        )
+    )
+
+
+def add_function_alarms(t: Template, inputs: Inputs, notifier: Function, watch: Function) -> None:
+    functions: dict[str, AWSHelperFn] = {
+        "LogProcessor": inputs.log_processor_name,
+        "SiteContent": inputs.site_content_function_name,
+        "SlackNotifier": notifier.ref(),
+        "CredentialsWatch": watch.ref(),
+    }
+    for subject, name in functions.items():
+        t.add_resource(
+            alarm(
+                f"{subject}ErrorsAlarm",
+                f"function-{subject.lower()}-errors",
+                inputs.alarm_topic_arn,
+                description=f"Function {subject} failed; its log group says why.",
+                namespace="AWS/Lambda",
+                metric="Errors",
+                dimensions={"FunctionName": name},
+                statistic="Sum",
+                threshold=1,
+                period=300,
+                periods=1,
+            )
+        )
+
+
+def add_queue_alarm(t: Template, inputs: Inputs, failures: Queue) -> None:
+    t.add_resource(
+        alarm(
+            "FailuresAlarm",
+            "failures",
+            inputs.alarm_topic_arn,
+            description="A notification or event could not be handled; it waits in the failure queue.",
+            namespace="AWS/SQS",
+            metric="ApproximateNumberOfMessagesVisible",
+            dimensions={"QueueName": failures.get_att("QueueName")},
+            statistic="Maximum",
+            threshold=1,
+            period=300,
+            periods=1,
+        )
+    )
+
+
+# --- Dashboard ---------------------------------------------------------------------------------------------------
+
+
+def dashboard_of(inputs: Inputs) -> Dashboard:  # noqa: ARG001 -- the names reach the body through Fn::Sub
+    """Services are found by a search in the cluster, so a further service needs no change here."""
+    widgets = [
+        widget("Requests", 0, 0, [["AWS/ApplicationELB", "RequestCount", "LoadBalancer", "${AlbFullName}"]], "Sum"),
+        widget(
+            "Answer time p99",
+            8,
+            0,
+            [["AWS/ApplicationELB", "TargetResponseTime", "LoadBalancer", "${AlbFullName}"]],
+            "p99",
+        ),
+        widget(
+            "Errors",
+            16,
+            0,
+            [
+                ["AWS/ApplicationELB", name, "LoadBalancer", "${AlbFullName}"]
+                for name in ("HTTPCode_Target_5XX_Count", "HTTPCode_ELB_5XX_Count")
+            ],
+            "Sum",
+        ),
+        search("CPU of services", 0, 6, "AWS/ECS,ClusterName,ServiceName", "CPUUtilization"),
+        search("Memory of services", 8, 6, "AWS/ECS,ClusterName,ServiceName", "MemoryUtilization"),
+        search("Running tasks", 16, 6, "ECS/ContainerInsights,ClusterName,ServiceName", "RunningTaskCount"),
+        widget("Database CPU", 0, 12, [database("CPUUtilization")], "Maximum"),
+        widget("Database capacity", 8, 12, [database("ServerlessDatabaseCapacity")], "Average"),
+        widget("Database connections", 16, 12, [database("DatabaseConnections")], "Sum"),
+    ]
+    return Dashboard(
+        "Dashboard",
+        DashboardName=Sub("${Prefix}"),
+        DashboardBody=Sub(json.dumps({"widgets": widgets}, sort_keys=True)),
+    )
+
+
+def database(metric: str) -> list[str]:
+    return ["AWS/RDS", metric, "DBClusterIdentifier", "${DbClusterId}"]
+
+
+def widget(title: str, x: int, y: int, metrics: list[Any], statistic: str) -> dict[str, Any]:
+    """A third of the dashboard's width. Units are those of the CloudWatch dashboard grid."""
+    return {
+        "type": "metric",
+        "x": x,
+        "y": y,
+        "width": 8,
+        "height": 6,
+        "properties": {
+            "title": title,
+            "metrics": metrics,
+            "stat": statistic,
+            "period": 60,
+            "region": "${AWS::Region}",
+        },
+    }
+
+
+def search(title: str, x: int, y: int, schema: str, metric: str) -> dict[str, Any]:
+    expression = f"SEARCH('{{{schema}}} ClusterName=\"${{ClusterName}}\" MetricName=\"{metric}\"', 'Average', 60)"
+    return widget(title, x, y, [[{"expression": expression}]], "Average")
+
+
+LAYER = Layer("Operations", "Operations: alarms, dashboard, Slack, functions on events.", Inputs, Outputs, build)

@@ -1,0 +1,88 @@
+"""Every template as text: sorted, indented, with a final newline, and the same bytes on every machine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from troposphere import Template
+
+from generator import (
+    access,
+    application,
+    archive,
+    bootstrap,
+    database,
+    distribution,
+    edge,
+    edge_monitoring,
+    network,
+    operations,
+    root,
+    security,
+    service,
+)
+from generator.wiring import file_name
+
+
+def build_all(config: root.Config | None = None) -> dict[str, Template]:
+    """File name -> template, for one structure of the platform; the project's own without ``config``."""
+    config = config or root.Config()
+    slugs = tuple(entry.slug for entry in config.services)
+    return {
+        "root.json": root.build(config),
+        "bootstrap.json": bootstrap.build(bootstrap.Config(), slugs),
+        "edge.json": edge.build(edge.Config()),
+        file_name("EdgeMonitoring"): edge_monitoring.build(edge_monitoring.Config()),
+        network.LAYER.file: network.LAYER.render(config.network),
+        security.LAYER.file: security.LAYER.render(config.security),
+        access.LAYER.file: access.LAYER.render(config.access),
+        archive.LAYER.file: archive.LAYER.render(config.archive),
+        database.LAYER.file: database.LAYER.render(config.database),
+        application.LAYER.file: application.LAYER.render(config.application),
+        service.LAYER.file: service.LAYER.render(config.service),
+        distribution.LAYER.file: distribution.LAYER.render(config.distribution),
+        operations.LAYER.file: operations.LAYER.render(config.operations),
+    }
+
+
+def as_text(template: Template) -> str:
+    return json.dumps(template.to_dict(), indent=1, sort_keys=True, ensure_ascii=True) + "\n"
+
+
+def render_all(config: root.Config | None = None) -> dict[str, str]:
+    """File name -> JSON text."""
+    return {file: as_text(template) for file, template in sorted(build_all(config).items())}
+
+
+def stale(folder: Path, rendered: dict[str, str] | None = None) -> list[str]:
+    """What in ``folder`` differs from a fresh render: one line for each file, empty when all is well."""
+    rendered = rendered or render_all()
+    findings = []
+    for file, text in rendered.items():
+        path = folder / file
+        if not path.is_file():
+            findings.append(f"{file}: missing")
+        elif path.read_bytes() != text.encode():
+            findings.append(f"{file}: differs from what generator/ renders")
+    findings.extend(
+        f"{path.name}: no layer renders it" for path in sorted(folder.glob("*.json")) if path.name not in rendered
+    )
+    return findings
+
+
+def write(folder: Path) -> list[str]:
+    """Write what differs, remove what no layer renders, and return the names of the files touched."""
+    rendered = render_all()
+    folder.mkdir(exist_ok=True)
+    touched = []
+    for file, text in rendered.items():
+        path = folder / file
+        if not path.is_file() or path.read_bytes() != text.encode():
+            path.write_bytes(text.encode())
+            touched.append(file)
+    for path in sorted(folder.glob("*.json")):
+        if path.name not in rendered:
+            path.unlink()
+            touched.append(path.name)
+    return touched

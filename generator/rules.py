@@ -1,0 +1,97 @@
+"""Rules: what CloudFormation checks of several parameters together, before it makes anything.
+
+CloudFormation User Guide, "Rules". ``deploy.py`` evaluates the same rules locally, before any call of AWS.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from troposphere import And, Equals, Not, Or, Ref
+
+Assertion = dict[str, Any]
+
+
+def given(parameter: str) -> Not:
+    return Not(Equals(Ref(parameter), ""))
+
+
+def empty(parameter: str) -> Equals:
+    return Equals(Ref(parameter), "")
+
+
+def one_of(parameter: str, *values: str) -> dict[str, Any]:
+    return {"Fn::Contains": [list(values), Ref(parameter)]}
+
+
+def assertion(holds: Any, description: str) -> Assertion:
+    return {"Assert": holds, "AssertDescription": description}
+
+
+def rule(*assertions: Assertion, when: Any = None) -> dict[str, Any]:
+    condition = {"RuleCondition": when} if when is not None else {}
+    return {**condition, "Assertions": list(assertions)}
+
+
+# Amazon ECS Developer Guide, "Task CPU and memory", in MiB for each number of CPU units.
+FARGATE_MEMORY: dict[str, tuple[int, ...]] = {
+    "256": (512, 1024, 2048),
+    "512": tuple(range(1024, 4096 + 1, 1024)),
+    "1024": tuple(range(2048, 8192 + 1, 1024)),
+    "2048": tuple(range(4096, 16384 + 1, 1024)),
+    "4096": tuple(range(8192, 30720 + 1, 1024)),
+}
+
+
+def fargate_size(cpu: str, memory: str) -> dict[str, Any]:
+    """The pair of parameters must be one that Fargate sells."""
+    return rule(
+        *(
+            assertion(
+                Or(Not(Equals(Ref(cpu), units)), one_of(memory, *(str(size) for size in sizes))),
+                f"With {cpu} {units}, {memory} must be {sizes[0]} to {sizes[-1]} MiB in Fargate's steps.",
+            )
+            for units, sizes in FARGATE_MEMORY.items()
+        )
+    )
+
+
+def root_rules() -> dict[str, dict[str, Any]]:
+    """The rules of root that do not depend on which services there are."""
+    is_prod = Equals(Ref("Environment"), "prod")
+    return {
+        "SlackIdsTogether": rule(
+            assertion(
+                Or(
+                    And(empty("SlackWorkspaceId"), empty("SlackChannelId")),
+                    And(given("SlackWorkspaceId"), given("SlackChannelId")),
+                ),
+                "Give both SlackWorkspaceId and SlackChannelId, or neither.",
+            )
+        ),
+        "ProdHasDomain": rule(
+            assertion(given("DomainName"), "prod needs a DomainName: without one, CloudFront reaches it unencrypted."),
+            when=is_prod,
+        ),
+        "DomainHasCertificates": rule(
+            assertion(
+                Or(given("HostedZoneId"), given("OriginCertificateArn")),
+                "A domain needs a HostedZoneId, or OriginCertificateArn and ViewerCertificateArn.",
+            ),
+            when=given("DomainName"),
+        ),
+        "HostedZoneHasDomain": rule(
+            assertion(given("DomainName"), "HostedZoneId is of use only with a DomainName."),
+            when=given("HostedZoneId"),
+        ),
+        "ProdKeepsLogs": rule(
+            assertion(one_of("LogRetentionDays", "30"), "prod keeps logs for 30 days in CloudWatch."),
+            assertion(one_of("ArchiveLogs", "true"), "prod archives its logs."),
+            assertion(one_of("DeletionProtection", "true"), "prod is protected against deletion."),
+            when=is_prod,
+        ),
+        "DevForgetsLogs": rule(
+            assertion(one_of("LogRetentionDays", "1", "3"), "dev keeps logs for 1 or 3 days."),
+            when=Equals(Ref("Environment"), "dev"),
+        ),
+    }

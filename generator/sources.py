@@ -1,0 +1,76 @@
+"""Which line of Python made a resource: the map that lets findings point at code instead of generated JSON.
+
+Taken while the templates are built, and only when asked for: an ordinary ``python -m generator`` does not pay for it,
+and nothing of it enters the templates.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from troposphere import BaseAWSObject
+
+from generator import render
+
+_HERE = Path(__file__).resolve().parent
+# Frames of these are machinery: the line that matters is the one that called them.
+_MACHINERY = {str(_HERE / name) for name in ("wiring.py", "sources.py", "render.py")}
+_ATTRIBUTE = "_made_at"
+
+SourceMap = dict[str, dict[str, dict[str, str]]]
+
+
+def source_map() -> SourceMap:
+    """Template file -> logical id -> property path -> ``generator/network.py:42``.
+
+    The path ``""`` is the resource itself; ``Properties.Listeners.0`` is a property that an object of its own made.
+    """
+    with _recording():
+        templates = render.build_all()
+    return {
+        file: {title: dict(_places(resource, "")) for title, resource in template.resources.items()}
+        for file, template in templates.items()
+    }
+
+
+@contextmanager
+def _recording() -> Iterator[None]:
+    """Every object of troposphere made meanwhile remembers its line."""
+    original = BaseAWSObject.__init__
+
+    def remember(self: BaseAWSObject, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        self.__dict__[_ATTRIBUTE] = _calling_line()
+
+    BaseAWSObject.__init__ = remember  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        BaseAWSObject.__init__ = original  # type: ignore[method-assign]
+
+
+def _calling_line() -> str:
+    frame = sys._getframe(2)
+    while frame.f_back is not None:
+        file = frame.f_code.co_filename
+        if file.startswith(str(_HERE)) and file not in _MACHINERY:
+            return f"{_HERE.name}/{Path(file).relative_to(_HERE).as_posix()}:{frame.f_lineno}"
+        frame = frame.f_back
+    return ""
+
+
+def _places(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, BaseAWSObject):
+        line = value.__dict__.get(_ATTRIBUTE)
+        if line:
+            yield path, line
+        inside = f"{path}." if path else "Properties."
+        for name, item in value.properties.items():
+            yield from _places(item, inside + name)
+    elif isinstance(value, list):
+        for position, item in enumerate(value):
+            yield from _places(item, f"{path}.{position}")
