@@ -71,8 +71,11 @@ from generator.wiring import Contract, Spec, WiringError, declare, declare_all, 
 
 _ACCOUNT = r"[0-9]{12}"
 _UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-_DIGEST_PATTERN = r"^[a-z0-9][a-z0-9._/:-]*@sha256:[0-9a-f]{64}$"
-_DIGEST_CONSTRAINT = "An image by digest, such as 123456789012.dkr.ecr.ap-northeast-1.amazonaws.com/app/web@sha256:..."
+_DIGEST_PATTERN = r"^[a-z0-9-]+(\.[a-z0-9-]+)+(/[a-z0-9._-]+)+@sha256:[0-9a-f]{64}$"
+_DIGEST_CONSTRAINT = (
+    "An image with its registry and by digest, not by tag, such as "
+    "123456789012.dkr.ecr.ap-northeast-1.amazonaws.com/platform/frontend@sha256: and 64 hexadecimal digits."
+)
 
 IMAGE = "Image of the app container, pinned by digest: a tag could mean another image tomorrow."
 CPU = Spec(
