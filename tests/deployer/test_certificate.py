@@ -1,0 +1,55 @@
+"""The origin's own certificate: made once, renewed in time, private key nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import ANY, Stubber
+from cryptography import x509
+
+from deployer import certificate
+
+
+def test_imported_once_and_found_again(aws: Callable[..., Any]) -> None:
+    client = aws("acm")
+    first = certificate.ensure(client, "shop-dev")
+    assert certificate.ensure(client, "shop-dev") == first
+    assert certificate.ensure(client, "shop-prod") != first
+    body = client.get_certificate(CertificateArn=first)["Certificate"]
+    parsed = x509.load_pem_x509_certificate(body.encode())
+    assert parsed.subject == parsed.issuer
+    names = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["shop-dev.internal"]
+
+
+@pytest.mark.parametrize(("days", "renewed"), [(400, False), (29, True)])
+def test_renewed_under_the_same_arn_before_it_expires(days: int, renewed: bool) -> None:
+    arn = "arn:aws:acm:eu-west-1:123456789012:certificate/1"
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    session: Any = boto3.Session(aws_access_key_id="x", aws_secret_access_key="x", region_name="eu-west-1")
+    client = session.client("acm")
+    tag = {"Key": certificate.TAG, "Value": "shop-dev"}
+    with Stubber(client) as stub:
+        stub.add_response(
+            "list_certificates", {"CertificateSummaryList": [{"CertificateArn": arn, "Type": "IMPORTED"}]}
+        )
+        stub.add_response("list_tags_for_certificate", {"Tags": [tag]})
+        stub.add_response("describe_certificate", {"Certificate": {"NotAfter": now + timedelta(days=days)}})
+        if renewed:
+            expected = {"CertificateArn": arn, "Certificate": ANY, "PrivateKey": ANY}
+            stub.add_response("import_certificate", {"CertificateArn": arn}, expected)
+        assert certificate.ensure(client, "shop-dev", now=now) == arn
+        stub.assert_no_pending_responses()
+
+
+def test_removed_with_the_environment(aws: Callable[..., Any]) -> None:
+    client = aws("acm")
+    arn = certificate.ensure(client, "shop-dev")
+    other = certificate.ensure(client, "shop-prod")
+    assert certificate.remove(client, "shop-dev") == arn
+    assert certificate.remove(client, "shop-dev") is None
+    assert certificate.find(client, "shop-prod") == other

@@ -1,0 +1,274 @@
+"""The whole chain against the emulator, over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deployer import changesets, deployment, destroy, events
+from deployer.chain import Role, Stack
+from deployer.deployment import Context, Kind, StackPlan
+from deployer.errors import (
+    DeploymentFailedError,
+    GuardError,
+    InputError,
+    RecoverError,
+    RefusedError,
+    StateError,
+)
+from deployer.stacks import StackState
+from tests import small_project
+
+Connect = Callable[..., Context]
+Deploy = Callable[..., dict[Stack, StackState | None]]
+
+
+def plans(context: Context) -> dict[Role, StackPlan]:
+    """A plan per role, and nothing left behind."""
+    states = deployment.survey(context)
+    found = {}
+    for stack in context.chain:
+        found[stack.role] = deployment.plan_stack(context, stack, states, verb="plan")
+        deployment.discard(context, found[stack.role])
+    return found
+
+
+def stack_names(context: Context, aws: Callable[..., Any]) -> list[str]:
+    regions = {stack.region for stack in context.chain}
+    found = [aws("cloudformation", region).describe_stacks()["Stacks"] for region in regions]
+    return sorted(stack["StackName"] for page in found for stack in page)
+
+
+def broken_service() -> dict[str, Any]:
+    body = small_project.templates()["service.json"]
+    missing = {"Fn::Sub": "arn:aws:lambda:${AWS::Region}:${AWS::AccountId}:function:missing"}
+    body["Resources"]["Probe"] = {
+        "Type": "Custom::Probe",
+        "Properties": {"ServiceToken": missing},
+        "DependsOn": "Topic",
+    }
+    return body
+
+
+def test_deploy_change_and_deploy_again(connected: Connect, deploy: Deploy, project: Path) -> None:
+    context = connected(project)
+    states = deploy(context)
+    root = states[context.stack(Role.ROOT)]
+    assert root is not None
+    assert root.status == "CREATE_COMPLETE"
+    assert root.parameters["EdgeTopicArn"].startswith("arn:aws:sns:us-east-1:")
+    assert root.tags == {"Project": "shop", "Environment": "dev", "Team": "web"}
+
+    again = plans(context)
+    assert {plan.kind for plan in again.values()} == {Kind.NOTHING}
+
+    changed = connected(project, Note="changed")
+    plan = plans(changed)[Role.ROOT]
+    assert plan.change_set is not None
+    assert plan.change_set.counts() == {"modify": 1}
+    assert [(path, one.logical_id) for path, one in plan.change_set.walk()] == [(("OperationsStack",), "Topic")]
+    assert deploy(changed)[changed.stack(Role.ROOT)].status == "UPDATE_COMPLETE"  # type: ignore[union-attr]
+
+
+def test_a_first_plan_leaves_nothing_behind(connected: Connect, project: Path, aws: Callable[..., Any]) -> None:
+    context = connected(project)
+    found = plans(context)
+    assert [found[role].kind for role in Role] == [Kind.CREATE, Kind.CREATE, Kind.LATER, Kind.LATER]
+    root = found[Role.ROOT]
+    assert [stack.role for stack in root.after] == [Role.BOOTSTRAP, Role.EDGE]
+    assert root.declares == {"NetworkStack": 1, "FrontendServiceStack": 1, "OperationsStack": 2}
+    assert stack_names(context, aws) == []
+
+
+def test_a_plan_of_an_existing_chain_leaves_nothing_behind(
+    connected: Connect, deploy: Deploy, project: Path, aws: Callable[..., Any]
+) -> None:
+    context = connected(project)
+    deploy(context)
+    before = stack_names(context, aws)
+    plans(connected(project, Note="changed"))
+    assert stack_names(context, aws) == before
+    client = aws("cloudformation")
+    assert [one for one in changesets.leftovers(client, "shop-dev") if "/plan-" in one] == []
+
+
+def test_a_leftover_of_a_first_creation_is_no_obstacle(connected: Connect, deploy: Deploy, project: Path) -> None:
+    """As a deployer leaves it that was killed between creating and executing."""
+    context = connected(project)
+    stack = context.stack(Role.EDGE)
+    plan = deployment.plan_stack(context, stack, deployment.survey(context), verb="deploy")
+    assert plan.change_set is not None
+    state = deployment.survey(context)[stack]
+    assert state is not None
+    assert state.status == "REVIEW_IN_PROGRESS"
+    done = deploy(context)[stack]
+    assert done is not None
+    assert done.status == "CREATE_COMPLETE"
+    assert done.id != state.id
+
+
+def test_a_failed_first_creation_keeps_what_is_finished(
+    connected: Connect, deploy: Deploy, tmp_path: Path, aws: Callable[..., Any]
+) -> None:
+    project = small_project.write(tmp_path / "broken", changed={"service.json": broken_service()})
+    context = connected(project)
+    with pytest.raises(DeploymentFailedError) as caught:
+        deploy(context)
+    assert caught.value.status == "CREATE_FAILED"
+    failure = caught.value.failure
+    assert failure is not None
+    assert (failure.stack, failure.logical_id) == ("shop-dev/FrontendServiceStack", "Probe")
+    assert "it goes on from here" in str(caught.value)
+    kept = aws("cloudformation").describe_stack_resources(StackName="shop-dev")["StackResources"]
+    assert ("NetworkStack", "CREATE_COMPLETE") in [(one["LogicalResourceId"], one["ResourceStatus"]) for one in kept]
+
+
+def test_a_failed_update_goes_back(connected: Connect, deploy: Deploy, project: Path) -> None:
+    deploy(connected(project))
+    small_project.write(project, changed={"service.json": broken_service()})
+    with pytest.raises(DeploymentFailedError) as caught:
+        deploy(connected(project))
+    assert caught.value.status == "UPDATE_ROLLBACK_COMPLETE"
+    assert caught.value.failure is not None
+    assert caught.value.failure.logical_id == "Probe"
+    small_project.write(project)
+    assert {plan.kind for plan in plans(connected(project)).values()} == {Kind.NOTHING}
+
+
+def test_a_plan_made_before_an_earlier_stack_moved_is_not_current(
+    connected: Connect, deploy: Deploy, project: Path
+) -> None:
+    context = connected(project)
+    states = deploy(context)
+    root, edge = context.stack(Role.ROOT), context.stack(Role.EDGE)
+    plan = deployment.plan_stack(context, root, states, verb="deploy")
+    assert deployment.is_current(context, plan, states)
+    moved = states[edge]
+    assert moved is not None
+    other = StackState(moved.id, moved.name, moved.status, outputs={"EdgeTopicArn": "arn:other"})
+    assert not deployment.is_current(context, plan, {**states, edge: other})
+
+
+def test_a_preview_imports_no_certificate(
+    connected: Connect, deploy: Deploy, project: Path, aws: Callable[..., Any]
+) -> None:
+    context = connected(project)
+    states = deploy(context, through=Role.EDGE)
+    list(deployment.upload(context, states, list(Role)))
+    plan = deployment.plan_stack(context, context.stack(Role.ROOT), states, verb="plan")
+    deployment.discard(context, plan)
+    assert plan.parameters["OriginCertificateArn"].endswith("00000000-0000-0000-0000-000000000000")
+    assert not deployment.is_current(context, plan, states)
+    assert aws("acm").list_certificates()["CertificateSummaryList"] == []
+
+
+def test_a_domain_needs_no_certificate_of_ours(connected: Connect, deploy: Deploy, project: Path) -> None:
+    context = connected(project, "prod")
+    root = deploy(context)[context.stack(Role.ROOT)]
+    assert root is not None
+    assert root.parameters["OriginCertificateArn"] == ""
+
+
+def test_production_is_protected(connected: Connect, deploy: Deploy, project: Path, aws: Callable[..., Any]) -> None:
+    context = connected(project, "prod")
+    states = deploy(context)
+    root = context.stack(Role.ROOT)
+    state = states[root]
+    assert state is not None
+    assert deployment.protect(context, root, state)
+    assert not deployment.protect(context, context.stack(Role.EDGE), state)
+    doomed = destroy.preview(context, deployment.survey(context))
+    with pytest.raises(RefusedError, match="--unprotect"):
+        destroy.refuse_protected(doomed)
+    destroy.refuse_protected(doomed, unprotect=True)
+    (guarded,) = [one for one in doomed if one.stack == root]
+    assert destroy.unprotect(context, guarded).obstacles == ()
+
+
+def test_a_protected_database_is_an_obstacle_that_no_flag_lifts(
+    connected: Connect, deploy: Deploy, project: Path
+) -> None:
+    context = connected(project, DeletionProtection="true")
+    deploy(context)
+    with pytest.raises(RefusedError, match="DeletionProtection"):
+        destroy.refuse_protected(destroy.preview(context, deployment.survey(context)), unprotect=True)
+
+
+def test_destroy_runs_backwards_and_keeps_what_it_says(
+    connected: Connect, deploy: Deploy, project: Path, aws: Callable[..., Any]
+) -> None:
+    context = connected(project)
+    deploy(context)
+    doomed = destroy.preview(context, deployment.survey(context))
+    assert [one.stack.role for one in doomed] == [Role.EDGE_MONITORING, Role.ROOT, Role.EDGE]
+    (kept,) = [item for one in doomed for item in one.kept]
+    assert kept.name == "OperationsStack/Data"
+    for one in doomed:
+        operation = destroy.delete(context, one)
+        statuses = [event.status for batch in operation.follow() for event in batch if event.is_stack_itself]
+        assert statuses[-1] == "DELETE_COMPLETE"
+        destroy.outcome(context, operation)
+    assert destroy.clean_up(context) is not None
+    assert stack_names(context, aws) == ["shop-bootstrap", "shop-bootstrap"]
+    assert kept.physical_id in [bucket["Name"] for bucket in aws("s3").list_buckets()["Buckets"]]
+    assert destroy.preview(context, deployment.survey(context)) == ()
+
+
+def test_two_environments_share_a_bootstrap_that_neither_changes(
+    connected: Connect, deploy: Deploy, project: Path
+) -> None:
+    deploy(connected(project, "dev"))
+    found = plans(connected(project, "prod"))
+    assert found[Role.BOOTSTRAP].kind is Kind.NOTHING
+    assert found[Role.EDGE].kind is Kind.CREATE
+
+
+def test_the_wrong_account_is_refused_before_anything(connected: Connect, tmp_path: Path) -> None:
+    project = small_project.write(tmp_path / "other", account="999999999999")
+    with pytest.raises(GuardError, match="belongs to account 999999999999"):
+        connected(project)
+
+
+def test_a_missing_image_is_refused_before_anything(connected: Connect, tmp_path: Path, account: str) -> None:
+    image = f"{account}.dkr.ecr.ap-northeast-1.amazonaws.com/shop/web@{small_project.DIGEST}"
+    context = connected(small_project.write(tmp_path / "image", FrontendImage=image))
+    with pytest.raises(InputError, match="is not in the registry"):
+        deployment.check_images(context)
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "words"),
+    [
+        ("UPDATE_IN_PROGRESS", StateError, "an operation is running"),
+        ("UPDATE_ROLLBACK_FAILED", RecoverError, "continue-update-rollback"),
+        ("DELETE_FAILED", RecoverError, "half deleted"),
+        ("ROLLBACK_FAILED", RecoverError, "half deleted"),
+    ],
+)
+def test_states_that_stop_a_deployment(
+    connected: Connect, project: Path, status: str, error: type[Exception], words: str
+) -> None:
+    context = connected(project)
+    states: dict[Stack, StackState | None] = dict.fromkeys(context.chain)
+    deployment.require_ready(states)
+    states[context.stack(Role.ROOT)] = StackState("arn", "shop-dev", status)
+    with pytest.raises(error, match=words):
+        deployment.require_ready(states)
+
+
+def test_what_is_followed_is_everything(connected: Connect, deploy: Deploy, project: Path) -> None:
+    context = connected(project)
+    states = deploy(context, through=Role.EDGE)
+    list(deployment.upload(context, states, list(Role)))
+    plan = deployment.plan_stack(context, context.stack(Role.ROOT), states, verb="deploy", final=True)
+    operation = deployment.execute(context, plan)
+    seen = names(event for batch in operation.follow() for event in batch)
+    assert {"NetworkStack/Topic", "FrontendServiceStack/Topic", "OperationsStack/Data", "shop-dev"} <= seen
+    assert deployment.outcome(context, operation).outputs == {"SiteUrl": "https://shop-dev.example.com"}
+
+
+def names(found: Iterable[events.Event]) -> set[str]:
+    return {event.name for event in found if event.status == "CREATE_COMPLETE"}
