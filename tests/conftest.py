@@ -30,18 +30,30 @@ def account() -> str:
     return f"{os.getpid() % 1_000_000:06d}{next(_accounts):06d}"
 
 
-@pytest.fixture
-def aws(emulator: Emulator, account: str) -> Callable[..., Any]:
-    """`aws("ec2")` or `aws("wafv2", region="us-east-1")`: a boto3 client of this test's account."""
+@pytest.fixture(scope="session")
+def sdk() -> Any:
+    """One boto3 session: it keeps the parsed service models, which cost more than the calls do."""
     import boto3
+
+    return boto3.session.Session()
+
+
+@pytest.fixture
+def aws(emulator: Emulator, account: str, sdk: Any) -> Callable[..., Any]:
+    """`aws("ec2")` or `aws("wafv2", region="us-east-1")`: a boto3 client of this test's account."""
     from botocore.config import Config
 
+    # No retries: an answer of the emulator is the answer, and a hidden second try would hide a defect.
+    config = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=60)
+
     def client(service: str, region: str = DEFAULT_REGION) -> Any:
-        session = boto3.session.Session(
-            aws_access_key_id=account, aws_secret_access_key="not-a-secret", region_name=region
+        return sdk.client(
+            service,
+            region_name=region,
+            endpoint_url=emulator.endpoint,
+            aws_access_key_id=account,
+            aws_secret_access_key="not-a-secret",
+            config=config,
         )
-        # No retries: an answer of the emulator is the answer, and a hidden second try would hide a defect.
-        config = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=60)
-        return session.client(service, endpoint_url=emulator.endpoint, config=config)  # type: ignore[call-overload]
 
     return client

@@ -42,8 +42,8 @@ def refuse_other_versions() -> None:
 def main() -> None:
     refuse_other_versions()
     die_with_parent()
-    from hypercorn.asyncio import serve
-    from hypercorn.config import Config
+    from hypercorn.asyncio import serve  # type: ignore[import-not-found]  # only in the emulator's environment
+    from hypercorn.config import Config  # type: ignore[import-not-found]
     from ministack import app
 
     from rehearsal.extension import install

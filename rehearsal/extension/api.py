@@ -26,7 +26,7 @@ OPERATIONS: dict[str, Operation] = {}
 _dispatch = app._dispatch_service_request
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """An operation's error, with the code the SDK turns into an exception."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
@@ -49,7 +49,7 @@ def install() -> None:
 async def dispatch(
     method: str, path: str, headers: dict[str, str], body: bytes, query_params: dict[str, Any], request_id: str
 ) -> Reply:
-    name, parameters = identify(method, path, headers, body, query_params)
+    name, parameters = identify(method, path, headers, body)
     function = OPERATIONS.get(name)
 
     async def proceed() -> Reply:
@@ -62,8 +62,8 @@ async def dispatch(
         result = function(parameters, proceed)
         if inspect.isawaitable(result):
             result = await result
-    except Refused as refusal:
-        return error(refusal, path)
+    except RefusedError as refusal:
+        return error(refusal)
     if isinstance(result, tuple):
         return result
     if path == "/" and not headers.get("x-amz-target"):
@@ -71,9 +71,7 @@ async def dispatch(
     return 200, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(result, default=str).encode()
 
 
-def identify(
-    method: str, path: str, headers: dict[str, str], body: bytes, query_params: dict[str, Any]
-) -> tuple[str, dict[str, Any]]:
+def identify(method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[str, dict[str, Any]]:
     """The operation's name in this module's spelling, and its parameters."""
     if target := headers.get("x-amz-target", ""):
         return target, parsed(body)
@@ -95,7 +93,7 @@ def parsed(body: bytes) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def error(refusal: Refused, path: str) -> Reply:
+def error(refusal: RefusedError) -> Reply:
     payload = {"__type": refusal.code, "message": str(refusal), "Message": str(refusal)}
     headers = {"Content-Type": "application/x-amz-json-1.1", "x-amzn-ErrorType": refusal.code}
     return refusal.status, headers, json.dumps(payload).encode()

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import copy
 import json
-import re
 import secrets
 import string
 from collections.abc import Iterator, Mapping
@@ -75,9 +74,8 @@ def create_change_set(params: dict[str, Any]) -> Any:
         if stack and kind == "CREATE":
             cloudformation._stacks[stack["StackName"]] = stack  # refused: the reviewed stack stays as it was
         return reply
-    identifier = re.search(r"<Id>(.*?)</Id>", reply[2].decode())
-    assert identifier is not None
-    change_set = cloudformation._change_sets[identifier[1]]
+    identifier = reply[2].decode().partition("<Id>")[2].partition("</Id>")[0]
+    change_set = cloudformation._change_sets[identifier]
     if stack and kind == "CREATE":
         reply = keep_reviewed_stack(stack, change_set, reply)
     change_set["IncludeNestedStacks"] = helpers._p(params, "IncludeNestedStacks", "false").lower() == "true"
@@ -102,8 +100,7 @@ def compute(change_set: ChangeSet, stack: Stack) -> None:
     """Fill in the changes of one change set, and make those of its nested stacks."""
     template, parameters = change_set["_template"], change_set["_resolved_params"]
     updates = change_set["ChangeSetType"] == "UPDATE"
-    old_template: Template = (stack.get("_template") or {}) if updates else {}
-    old_parameters = (stack.get("_resolved_params") or {}) if updates else {}
+    old_template, old_parameters = stacks.deployed(stack) if updates else ({}, {})
     records: dict[str, Any] = stack.get("_resources") or {} if updates else {}
     old = Resolved(stack, old_template, old_parameters, Known(stack, records))
     known = Known(stack, records)
@@ -509,9 +506,9 @@ def execute_change_set(params: dict[str, Any]) -> Any:
             "ValidationError", "Nested change sets can't be executed; execute the change set of the root stack."
         )
     stack = cloudformation._stacks.get(change_set["StackName"])
-    if stack and change_set["ChangeSetType"] == "UPDATE" and change_set["ExecutionStatus"] == "AVAILABLE":
-        if refusal := stacks.refuse_state(stack):
-            return refusal
+    updates = change_set["ChangeSetType"] == "UPDATE" and change_set["ExecutionStatus"] == "AVAILABLE"
+    if stack and updates and (refusal := stacks.refuse_state(stack)):
+        return refusal
     for child in descendants(change_set):
         child["ExecutionStatus"] = "EXECUTE_IN_PROGRESS"
     reply = _execute_change_set(params | {"ChangeSetName": [change_set["ChangeSetId"]]})

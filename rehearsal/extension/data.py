@@ -1,12 +1,16 @@
 """RDS and Secrets Manager: what their template types say, stored and shown."""
+# Handlers take the arguments that MiniStack passes, needed or not.
+# ruff: noqa: ARG001
 
 from __future__ import annotations
 
 import json
+import secrets
+import string
 import uuid
 from typing import Any
 
-from ministack.core.responses import get_account_id, get_region
+from ministack.core.responses import AccountRegionScopedDict, get_account_id, get_region
 from ministack.services import rds, secretsmanager
 from ministack.services.cloudformation import provisioners
 
@@ -22,7 +26,9 @@ from rehearsal.extension.registry import (
     wrap,
 )
 
-SECRET = "AWS::SecretsManager::Secret"
+SECRET_RESOURCE = "AWS::SecretsManager::Secret"  # noqa: S105 - a type name
+
+_subscriptions = AccountRegionScopedDict()
 
 
 def install() -> None:
@@ -44,6 +50,7 @@ def install() -> None:
         replaces=("SubscriptionName", "SnsTopicArn"),
     )
     secrets_by_arn()
+    provisioners._sm_secret_string = secret_string
 
 
 # --- RDS ----------------------------------------------------------------------------------------------------
@@ -125,38 +132,26 @@ def guarded_delete(store: Any, physical_id: str, properties: Properties, delete:
         secretsmanager._secrets.pop(secret_name(secret["SecretArn"]), None)
 
 
-_subscriptions: Any = None
-
-
-def subscriptions() -> Any:
-    from ministack.core.responses import AccountRegionScopedDict
-
-    global _subscriptions  # noqa: PLW0603 - one store for the process, made when MiniStack is there
-    if _subscriptions is None:
-        _subscriptions = AccountRegionScopedDict()
-    return _subscriptions
-
-
 def subscribe(logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
     name = properties.get("SubscriptionName") or physical_name(stack_name, logical_id, 255, lowercase=True)
-    subscriptions()[name] = properties
+    _subscriptions[name] = properties
     return name, {}
 
 
 def resubscribe(physical_id: str, old: Properties, new: Properties, stack_name: str, logical_id: str) -> Provisioned:
-    subscriptions()[physical_id] = new
+    _subscriptions[physical_id] = new
     return physical_id, {}
 
 
 def unsubscribe(physical_id: str, properties: Properties) -> None:
-    subscriptions().pop(physical_id, None)
+    _subscriptions.pop(physical_id, None)
 
 
 @operation("rds:DescribeEventSubscriptions")
 def describe_event_subscriptions(parameters: dict[str, Any], proceed: Any) -> str:
     wanted = (parameters.get("SubscriptionName") or [""])[0]
     members = ""
-    for name, properties in subscriptions().items():
+    for name, properties in _subscriptions.items():
         if wanted and name != wanted:
             continue
         sources = "".join(f"<SourceId>{source}</SourceId>" for source in properties.get("SourceIds") or [])
@@ -186,7 +181,7 @@ def secret_name(arn: str) -> str:
 
 def secrets_by_arn() -> None:
     """Ref of a secret is its ARN; MiniStack answers the name and looks it up by that."""
-    handlers = dict(own(SECRET))
+    handlers = dict(own(SECRET_RESOURCE))
     create, update, delete = handlers["create"], handlers["update"], handlers["delete"]
 
     def create_by_arn(logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
@@ -202,8 +197,41 @@ def secrets_by_arn() -> None:
     def delete_by_arn(physical_id: str, properties: Properties) -> None:
         delete(secret_name(physical_id), properties)
 
-    provisioners._RESOURCE_HANDLERS[SECRET] = handlers | {
+    provisioners._RESOURCE_HANDLERS[SECRET_RESOURCE] = handlers | {
         "create": create_by_arn,
         "update": update_by_arn,
         "delete": delete_by_arn,
     }
+
+
+def secret_string(properties: Properties) -> str:
+    """The value a template declares or has generated; MiniStack ignores most of what it may ask for."""
+    wanted = properties.get("GenerateSecretString")
+    if wanted is None:
+        return str(properties.get("SecretString", ""))
+    classes = [
+        characters
+        for name, characters in (
+            ("ExcludeLowercase", string.ascii_lowercase),
+            ("ExcludeUppercase", string.ascii_uppercase),
+            ("ExcludeNumbers", string.digits),
+            ("ExcludePunctuation", string.punctuation),
+        )
+        if not as_bool(wanted.get(name, False))
+    ]
+    if as_bool(wanted.get("IncludeSpace", False)):
+        classes.append(" ")
+    excluded = set(wanted.get("ExcludeCharacters", ""))
+    alphabets = [[character for character in characters if character not in excluded] for characters in classes]
+    alphabets = [alphabet for alphabet in alphabets if alphabet]
+    # One of each class first, as AWS does unless told otherwise; then anything.
+    characters = [secrets.choice(alphabet) for alphabet in alphabets]
+    everything = [character for alphabet in alphabets for character in alphabet]
+    while len(characters) < int(wanted.get("PasswordLength", 32)):
+        characters.append(secrets.choice(everything))
+    secrets.SystemRandom().shuffle(characters)
+    generated = "".join(characters)
+    if "SecretStringTemplate" not in wanted:
+        return generated
+    document = json.loads(wanted["SecretStringTemplate"])
+    return json.dumps({**document, wanted["GenerateStringKey"]: generated})

@@ -1,14 +1,20 @@
 """ECS types through the service's own operations, with every property the API knows, in the API's types."""
+# Handlers take the arguments that MiniStack passes, needed or not.
+# ruff: noqa: ARG001
 
 from __future__ import annotations
 
+import ipaddress
+import json
+import uuid
 from typing import Any
 
-from ministack.services import ecs
-from ministack.services.cloudformation import provisioners
+from ministack.services import ec2, ecs
 
 from rehearsal.extension import shapes
 from rehearsal.extension.registry import REPLACES, Properties, Provisioned, checked, physical_name, register, wrap
+
+_run_task = ecs._run_task
 
 # What a service keeps of its request although MiniStack's CreateService does not store it.
 KEPT = (
@@ -44,6 +50,8 @@ def install() -> None:
         replaces=("Cluster",),
     )
     wrap("AWS::ECS::Cluster", before=cluster_properties)
+    ecs._run_task = run_task
+    ecs._ACTION_MAP["RunTask"] = run_task
 
 
 def cluster_properties(properties: Properties) -> Properties:
@@ -163,3 +171,42 @@ def reassociate(physical_id: str, old: Properties, new: Properties, stack_name: 
 def dissociate(physical_id: str, properties: Properties) -> None:
     if physical_id in ecs._clusters:
         ecs._clusters[physical_id] |= {"capacityProviders": [], "defaultCapacityProviderStrategy": []}
+
+
+def run_task(data: dict[str, Any]) -> Any:
+    """Give tasks in awsvpc mode the network interface that AWS gives them, spread over the subnets.
+
+    Without a container MiniStack has no address for a task, and without an address no target is registered.
+    """
+    reply = _run_task(data)
+    if reply[0] >= 400:
+        return reply
+    subnets = ((data.get("networkConfiguration") or {}).get("awsvpcConfiguration") or {}).get("subnets") or []
+    for index, listed in enumerate(json.loads(reply[2])["tasks"]):
+        task = ecs._tasks[listed["taskArn"]]
+        if task["_network_mode"] != "awsvpc" or task["attachments"] or not subnets:
+            continue
+        subnet = ec2._subnets.get(subnets[index % len(subnets)])
+        if subnet is None:
+            continue
+        task["availabilityZone"] = subnet["AvailabilityZone"]
+        task["attachments"] = [network_interface(subnet, listed["taskArn"])]
+    return reply
+
+
+def network_interface(subnet: dict[str, Any], task: str) -> dict[str, Any]:
+    number = uuid.uuid5(uuid.NAMESPACE_URL, task).int
+    network = ipaddress.ip_network(subnet["CidrBlock"])
+    # AWS keeps the first four addresses of a subnet and its last one.
+    address = network[4 + number % (network.num_addresses - 5)]
+    details = {
+        "subnetId": subnet["SubnetId"],
+        "networkInterfaceId": f"eni-{number:032x}"[:21],
+        "privateIPv4Address": str(address),
+    }
+    return {
+        "id": str(uuid.UUID(int=number)),
+        "type": "ElasticNetworkInterface",
+        "status": "ATTACHED",
+        "details": [{"name": name, "value": value} for name, value in details.items()],
+    }

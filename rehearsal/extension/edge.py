@@ -1,4 +1,6 @@
-"""WAF beside its web ACLs: logging configurations, IP sets, and the ACL a CloudFront distribution carries."""
+"""Load balancers, CloudFront and WAF: what points at what, and WAF's logging configurations and IP sets."""
+# Handlers take the arguments that MiniStack passes, needed or not.
+# ruff: noqa: ARG001
 
 from __future__ import annotations
 
@@ -7,10 +9,10 @@ import re
 from typing import Any
 
 from ministack.core.responses import AccountRegionScopedDict
-from ministack.services import cloudfront, cloudwatch_logs, firehose, s3, waf
+from ministack.services import alb, cloudfront, cloudwatch_logs, firehose, s3, waf
 
 from rehearsal.extension import shapes
-from rehearsal.extension.api import Proceed, Refused, operation
+from rehearsal.extension.api import Proceed, RefusedError, operation
 from rehearsal.extension.registry import Properties, Provisioned, checked, physical_name, register, wrap
 
 _logging = AccountRegionScopedDict()
@@ -33,6 +35,7 @@ def install() -> None:
     )
     wrap("AWS::WAFv2::WebACL", before=web_acl_properties, after=complete_web_acl)
     wrap("AWS::CloudFront::Distribution", before=distribution_properties)
+    wrap("AWS::ElasticLoadBalancingV2::ListenerRule", after=associate_target_groups)
 
 
 # --- WAF ----------------------------------------------------------------------------------------------------
@@ -84,7 +87,7 @@ def delete_logging(physical_id: str, properties: Properties) -> None:
 def get_logging(parameters: dict[str, Any], proceed: Proceed) -> dict[str, Any]:
     arn = parameters.get("ResourceArn", "")
     if arn not in _logging:
-        raise Refused(
+        raise RefusedError(
             "WAFNonexistentItemException", "AWS WAF couldn't perform the operation because your resource doesn't exist."
         )
     return {"LoggingConfiguration": _logging[arn]}
@@ -118,6 +121,20 @@ def delete_ip_set(physical_id: str, properties: Properties) -> None:
     if reply[0] == 200:
         token = checked(reply, "GetIPSet")["LockToken"]
         waf._delete_ip_set({"Name": name, "Id": identifier, "Scope": scope, "LockToken": token})
+
+
+# --- Load balancers ------------------------------------------------------------------------------------------
+
+
+def associate_target_groups(physical_id: str, attributes: dict[str, Any], properties: Properties) -> Provisioned:
+    """A rule associates its target groups with the load balancer; MiniStack does that for default actions only."""
+    rule = alb._rules[physical_id]
+    balancer = alb._listeners[rule["ListenerArn"]]["LoadBalancerArn"]
+    for action in rule["Actions"]:
+        group = alb._tgs.get(action.get("TargetGroupArn", ""))
+        if group is not None and balancer not in group["LoadBalancerArns"]:
+            group["LoadBalancerArns"].append(balancer)
+    return physical_id, {**attributes, "IsDefault": False}
 
 
 # --- CloudFront ---------------------------------------------------------------------------------------------

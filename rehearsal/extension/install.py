@@ -16,6 +16,7 @@ def everything() -> None:
         functions,
         observation,
         registry,
+        s3,
         scaling,
         stacks,
         templates,
@@ -26,5 +27,5 @@ def everything() -> None:
     changesets.install()
     registry.install()
     api.install()
-    for part in (ec2, ecs, data, scaling, edge, observation, functions):
+    for part in (ec2, ecs, data, scaling, edge, observation, functions, s3):
         part.install()

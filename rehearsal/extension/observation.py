@@ -1,4 +1,6 @@
 """Logs, alarms, notices and budgets: the types MiniStack refuses, and what its services forget."""
+# Handlers take the arguments that MiniStack passes, needed or not.
+# ruff: noqa: ARG001
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-class Incompatible(Exception):
+class IncompatibleError(Exception):
     """MiniStack does not look as this extension expects; a start that fails beats an emulator that lies."""
 
 
@@ -27,4 +27,4 @@ def replace(original: Callable[..., Any], replacement: Callable[..., Any], packa
                         value[key] = replacement
                         found += 1
     if not found:
-        raise Incompatible(f"{package} does not use {getattr(original, '__name__', original)!r}")
+        raise IncompatibleError(f"{package} does not use {getattr(original, '__name__', original)!r}")

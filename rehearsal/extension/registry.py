@@ -13,7 +13,7 @@ from typing import Any
 
 from ministack.services.cloudformation import provisioners
 
-from rehearsal.extension.patching import Incompatible
+from rehearsal.extension.patching import IncompatibleError
 
 Properties = dict[str, Any]
 Provisioned = tuple[str, dict[str, Any]]
@@ -118,7 +118,7 @@ def register(kind: str, *, create: Create, update: Update, delete: Delete, repla
 def own(kind: str) -> dict[str, Any]:
     """MiniStack's own handlers of a type, to wrap."""
     if kind not in provisioners._RESOURCE_HANDLERS:
-        raise Incompatible(f"MiniStack has no handlers for {kind}")
+        raise IncompatibleError(f"MiniStack has no handlers for {kind}")
     handlers: dict[str, Any] = provisioners._RESOURCE_HANDLERS[kind]
     return handlers
 

@@ -1,4 +1,6 @@
 """Application Auto Scaling: MiniStack has no such service, so targets and policies are recorded here."""
+# Handlers take the arguments that MiniStack passes, needed or not.
+# ruff: noqa: ARG001
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from ministack.core.responses import AccountRegionScopedDict, get_account_id, ge
 from ministack.services import ecs
 
 from rehearsal.extension import shapes
-from rehearsal.extension.api import Proceed, Refused, operation
+from rehearsal.extension.api import Proceed, RefusedError, operation
 from rehearsal.extension.registry import Properties, Provisioned, register
 
 SERVICE = "application-autoscaling"
@@ -59,7 +61,7 @@ def refuse_missing_service(request: dict[str, Any]) -> None:
         raise ValueError("Maximum capacity cannot be less than minimum capacity")
     if request["ServiceNamespace"] != "ecs":
         return
-    _, cluster, name = (request["ResourceId"].split("/") + ["", ""])[:3]
+    _, cluster, name = [*request["ResourceId"].split("/"), "", ""][:3]
     service = ecs._services.get(f"{cluster}/{name}")
     if service is None or service["status"] != "ACTIVE":
         raise ValueError(f"ECS service doesn't exist: {request['ResourceId']}")
@@ -90,7 +92,6 @@ def put_policy(properties: Properties, identifier: str) -> Provisioned:
         names = ("ResourceId", "ScalableDimension", "ServiceNamespace")
         wanted |= dict(zip(names, target.split("|"), strict=True))
     request = shapes.request(SERVICE, "PutScalingPolicy", wanted)
-    # The template says TargetTrackingScalingPolicyConfiguration as the API does, but StepScaling... likewise.
     if identifier_of(request) not in _targets:
         raise ValueError(f"No scalable target registered for {request['ResourceId']}")
     arn = (
@@ -112,7 +113,7 @@ def delete_policy(physical_id: str, properties: Properties) -> None:
 def matching(store: Any, parameters: dict[str, Any], ids: str) -> list[dict[str, Any]]:
     namespace = parameters.get("ServiceNamespace")
     if not namespace:
-        raise Refused("ValidationException", "ServiceNamespace is required")
+        raise RefusedError("ValidationException", "ServiceNamespace is required")
     wanted = parameters.get(ids) or []
     wanted = [wanted] if isinstance(wanted, str) else wanted
     return [

@@ -13,20 +13,19 @@ import botocore.session
 
 
 @functools.cache
-def _service(name: str) -> Any:
+def service(name: str) -> Any:
     return botocore.session.get_session().get_service_model(name)
 
 
-def request(service: str, operation: str, properties: dict[str, Any]) -> dict[str, Any]:
+def request(name: str, operation: str, properties: dict[str, Any]) -> dict[str, Any]:
     """Properties as the input of an operation; members the operation does not know are left out."""
-    conformed = conform(_service(service).operation_model(operation).input_shape, properties)
-    assert isinstance(conformed, dict)
+    conformed: dict[str, Any] = conform(service(name).operation_model(operation).input_shape, properties)
     return conformed
 
 
-def structure(service: str, shape: str, properties: Any) -> Any:
+def structure(name: str, shape: str, properties: Any) -> Any:
     """Properties as one named shape of a service."""
-    return conform(_service(service).shape_for(shape), properties)
+    return conform(service(name).shape_for(shape), properties)
 
 
 def conform(shape: Any, value: Any) -> Any:

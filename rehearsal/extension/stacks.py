@@ -1,4 +1,6 @@
 """Stack operations as AWS runs them: nested stacks through the engine, states that refuse, quiet updates."""
+# Functions that MiniStack calls take the arguments it passes, needed or not.
+# ruff: noqa: ARG001, ARG005
 
 from __future__ import annotations
 
@@ -28,6 +30,9 @@ UPDATABLE = frozenset(
         "UPDATE_ROLLBACK_COMPLETE",
         "IMPORT_COMPLETE",
         "IMPORT_ROLLBACK_COMPLETE",
+        # Left by an operation whose rollback was disabled: an update continues where it stopped.
+        "CREATE_FAILED",
+        "UPDATE_FAILED",
     }
 )
 
@@ -242,6 +247,17 @@ def refuse_state(stack: Stack) -> Any:
     if status in UPDATABLE:
         return None
     return helpers._error("ValidationError", f"Stack:{stack['StackId']} is in {status} state and can not be updated.")
+
+
+def deployed(stack: Stack) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The template and parameters that made what the stack has, also when its creation stopped half-way."""
+    operation = stack.get("_failed_operation") or {}
+    if stack["StackStatus"] != "CREATE_FAILED" or not operation:
+        return stack.get("_template") or {}, stack.get("_resolved_params") or {}
+    records = stack["_resources"]
+    template = operation["template"]
+    existing = {name: body for name, body in template["Resources"].items() if name in records}
+    return {**template, "Resources": existing, "Outputs": {}}, operation["param_values"]
 
 
 # --- Nested stacks ------------------------------------------------------------------------------------------

@@ -119,9 +119,9 @@ def evaluate_conditions(template: dict[str, Any], parameters: dict[str, Any]) ->
             left, right = value(argument[0]), value(argument[1])
             return bool(left == right or str(left) == str(right))
         if function == "Fn::And":
-            return all([truth(part) for part in argument])
+            return all(truth(part) for part in argument)
         if function == "Fn::Or":
-            return any([truth(part) for part in argument])
+            return any(truth(part) for part in argument)
         if function == "Fn::Not":
             return not truth(argument[0])
         raise ValueError(f"Template error: {function} is not a condition function")
