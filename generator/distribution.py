@@ -37,7 +37,6 @@ from troposphere.cloudfront import (
     StrictTransportSecurity,
     ViewerCertificate,
 )
-from troposphere.iam import ManagedPolicy
 from troposphere.route53 import RecordSetType
 from troposphere.s3 import Bucket, BucketPolicy
 from troposphere.validators.cloudformation import AWSCustomObject
@@ -381,10 +380,11 @@ def add_site_content(
         does="writes the sorry page and the first index page",
         code=inputs.custom_resource_code_key,
         size=config.site_content,
-        statements=[],
+        statements=write_pages(bucket),
+        # May delete only where the environment lets a deletion of the stack empty the bucket.
+        only_if=("EmptiesBucket", [empty_bucket(bucket)]),
         retries=1,
     )
-    policy = t.add_resource(site_content_policy(bucket, added))
     t.add_resource(
         SiteContent(
             "SiteContent",
@@ -395,15 +395,14 @@ def add_site_content(
             ContentHash=inputs.custom_resource_code_key,
             EmptyOnDelete=inputs.empty_bucket_on_delete,
             # Deleted before them, while it still may empty the bucket.
-            DependsOn=[policy, added.policy, bucket_access],
+            DependsOn=[added.policy, bucket_access],
         )
     )
     return added
 
 
-def site_content_policy(bucket: Bucket, added: AddedFunction) -> ManagedPolicy:
-    """May delete only where the environment lets a deletion of the stack empty the bucket."""
-    write = [
+def write_pages(bucket: Bucket) -> list[Statement]:
+    return [
         iam.allow(
             "WritePages",
             [s3_actions.PutObject, s3_actions.GetObject],
@@ -411,13 +410,10 @@ def site_content_policy(bucket: Bucket, added: AddedFunction) -> ManagedPolicy:
         ),
         iam.allow("ListBucket", [s3_actions.ListBucket, s3_actions.ListBucketVersions], [bucket.get_att("Arn")]),
     ]
-    empty = iam.allow("EmptyBucket", [s3_actions.DeleteObject, s3_actions.DeleteObjectVersion], [objects(bucket)])
-    return ManagedPolicy(
-        "SiteContentBucketPolicy",
-        Description="Write the first pages, and empty the bucket where that is allowed.",
-        Roles=[added.role.ref()],
-        PolicyDocument=If("EmptiesBucket", iam.document(*write, empty), iam.document(*write)),
-    )
+
+
+def empty_bucket(bucket: Bucket) -> Statement:
+    return iam.allow("EmptyBucket", [s3_actions.DeleteObject, s3_actions.DeleteObjectVersion], [objects(bucket)])
 
 
 LAYER = Layer("Distribution", "Distribution: CloudFront, static bucket, DNS, first pages.", Inputs, Outputs, build)

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 from awacs import logs as logs_actions
 from awacs.aws import Statement
-from troposphere import AWSHelperFn, Sub, Template
+from troposphere import AWSHelperFn, If, Sub, Template
 from troposphere.awslambda import Code, DestinationConfig, Environment, EventInvokeConfig, Function, OnFailure
 from troposphere.awslambda import LoggingConfig as _LoggingConfig
 from troposphere.iam import ManagedPolicy, Role
 
-from generator.iam import allow, grant, service_role
+from generator.iam import allow, document, grant, service_role
 from generator.kinds import ArtifactKey, BucketName, NamePrefix
 from generator.logs import LogInputs, log_group
 
@@ -61,12 +61,14 @@ def add_function(
     code: ArtifactKey,
     size: Size,
     statements: list[Statement],
+    only_if: tuple[str, list[Statement]] | None = None,
     environment: dict[str, Any] | None = None,
     retries: int | None = None,
     failures: AWSHelperFn | None = None,
 ) -> AddedFunction:
     """A function with its log group, role, policy and, when it is invoked asynchronously, its retries.
 
+    ``only_if`` names a condition of the template and what the function may do beyond where it holds.
     ``retries`` (0 to 2) and ``failures``, the ARN of a queue, are for asynchronous invocation only.
     The log group is in ``/aws/lambda/`` so that the console finds it; its name is not the function's, which
     CloudFormation chooses.
@@ -74,15 +76,16 @@ def add_function(
     slug = "-".join(_words(subject)).lower()
     group = t.add_resource(log_group(f"{subject}LogGroup", Sub(f"/aws/lambda/${{Prefix}}-{slug}"), inputs))
     role = t.add_resource(service_role(f"{subject}Role", "lambda", description=f"Function that {does}."))
+    always = [
+        allow("WriteOwnLogs", [logs_actions.CreateLogStream, logs_actions.PutLogEvents], [group.get_att("Arn")]),
+        *statements,
+    ]
     policy = t.add_resource(
-        grant(
-            f"{subject}Policy",
-            role,
-            allow("WriteOwnLogs", [logs_actions.CreateLogStream, logs_actions.PutLogEvents], [group.get_att("Arn")]),
-            *statements,
-            description=f"What the function that {does} may do.",
-        )
+        grant(f"{subject}Policy", role, *always, description=f"What the function that {does} may do.")
     )
+    if only_if:
+        condition, more = only_if
+        policy.PolicyDocument = If(condition, document(*always, *more), document(*always))
     optional: dict[str, Any] = {"Environment": Environment(Variables=environment)} if environment else {}
     function = t.add_resource(
         Function(

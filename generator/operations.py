@@ -383,12 +383,15 @@ def add_slack(t: Template, inputs: Inputs, chat: Topic) -> None:
         iam.grant(
             "SlackPolicy",
             role,
-            # None of these actions takes a resource for metrics.
             iam.allow(
                 "ShowAlarms",
+                [cloudwatch_actions.DescribeAlarms, cloudwatch_actions.DescribeAlarmHistory],
+                [Sub("arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:*")],
+            ),
+            # Metrics are no resources (Service Authorization Reference, Amazon CloudWatch).
+            iam.allow(
+                "ShowMetrics",
                 [
-                    cloudwatch_actions.DescribeAlarms,
-                    cloudwatch_actions.DescribeAlarmHistory,
                     cloudwatch_actions.GetMetricData,
                     cloudwatch_actions.GetMetricStatistics,
                     cloudwatch_actions.ListMetrics,

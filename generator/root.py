@@ -276,9 +276,9 @@ class Parameters(Contract):
         Choice,
         Spec(
             "Version of Aurora MySQL; 3.10 has long-term support.",
-            default="8.0.mysql_aurora.3.10.3",
+            default="8.0.mysql_aurora.3.10.6",
             pattern=r"^8\.0\.mysql_aurora\.3\.10\.[0-9]+$",
-            constraint="A version of Aurora MySQL 3.10, such as 8.0.mysql_aurora.3.10.3.",
+            constraint="A version of Aurora MySQL 3.10, such as 8.0.mysql_aurora.3.10.6.",
         ),
     ]
     db_min_capacity: Annotated[

@@ -12,13 +12,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from troposphere import BaseAWSObject
+from troposphere import AWSObject, BaseAWSObject
 
 from generator import render
 
 _HERE = Path(__file__).resolve().parent
 # Frames of these are machinery: the line that matters is the one that called them.
-_MACHINERY = {str(_HERE / name) for name in ("wiring.py", "sources.py", "render.py")}
+_MACHINERY = {str(_HERE / name) for name in ("wiring.py", "sources.py", "render.py", "iam.py")}
+# These make whole resources for layers: the resource is the layer's line, a property inside it is theirs.
+_HELPERS = {
+    str(_HERE / name) for name in ("alarms.py", "functions.py", "keys.py", "logs.py", "storage.py", "topics.py")
+}
 _ATTRIBUTE = "_made_at"
 
 SourceMap = dict[str, dict[str, dict[str, str]]]
@@ -44,7 +48,8 @@ def _recording() -> Iterator[None]:
 
     def remember(self: BaseAWSObject, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
-        self.__dict__[_ATTRIBUTE] = _calling_line()
+        passed = _MACHINERY | _HELPERS if isinstance(self, AWSObject) else _MACHINERY
+        self.__dict__[_ATTRIBUTE] = _calling_line(passed)
 
     BaseAWSObject.__init__ = remember  # type: ignore[method-assign]
     try:
@@ -53,11 +58,11 @@ def _recording() -> Iterator[None]:
         BaseAWSObject.__init__ = original  # type: ignore[method-assign]
 
 
-def _calling_line() -> str:
+def _calling_line(passed: set[str]) -> str:
     frame = sys._getframe(2)
     while frame.f_back is not None:
         file = frame.f_code.co_filename
-        if file.startswith(str(_HERE)) and file not in _MACHINERY:
+        if file.startswith(str(_HERE)) and file not in passed:
             return f"{_HERE.name}/{Path(file).relative_to(_HERE).as_posix()}:{frame.f_lineno}"
         frame = frame.f_back
     return ""
