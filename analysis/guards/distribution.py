@@ -227,8 +227,8 @@ def methods(env: ResolvedEnvironment) -> Iterator[Broken]:
     "DST-08",
     "The sorry page answers when the origin does not, from elsewhere",
     why="An error page is fetched through a behaviour: without one of its own CloudFront asks the dead origin; "
-    "answered as 200 it is taken for the site, cached long it outlives the failure (Amazon CloudFront Developer Guide, Generate "
-    "custom error responses).",
+    "answered as 200 it is taken for the site, cached long it outlives the failure (Amazon CloudFront Developer Guide, "
+    "Generate custom error responses).",
     remedy="map 502, 503 and 504 to a page below a behaviour of the bucket, with code 503 and 10 s; leave 4xx alone",
 )
 def sorry_page(env: ResolvedEnvironment) -> Iterator[Broken]:

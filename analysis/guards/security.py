@@ -447,8 +447,8 @@ def s3_resources(env: ResolvedEnvironment) -> Iterator[Broken]:
             continue
         for item in statements(document):
             ours = [text for text in item.resources if all_behind(env, text, BUCKET)]
-            wholes = [text for text in ours if origin(text)]
-            parts = [text for text in ours if not origin(text)]
+            wholes = [text for text in ours if ">>/" not in text]
+            parts = [text for text in ours if ">>/" in text]
             named = [action for action in item.actions if action.lower().startswith("s3:") and "*" not in action]
             for action in named if ours else []:
                 if (action in _OBJECT_ACTIONS and not parts) or (action in _BUCKET_ACTIONS and not wholes):
@@ -598,6 +598,9 @@ def managed_policies(env: ResolvedEnvironment) -> Iterator[Broken]:
 
 # Actions for which the service offers no narrower resource (Service Authorization Reference).
 _UNBOUND = {
+    "cloudwatch:GetMetricData",
+    "cloudwatch:GetMetricStatistics",
+    "cloudwatch:ListMetrics",
     "cloudwatch:PutMetricData",
     "ec2:DescribeNetworkInterfaces",
     "ecr:GetAuthorizationToken",
