@@ -28,7 +28,8 @@ class Notification:
 
 
 def document(notification: Notification, environment: str) -> dict[str, Any]:
-    title = cut(f"{notification.title} [{environment}]", TITLE_LIMIT)
+    where = f" [{environment}]"
+    title = cut(notification.title, TITLE_LIMIT - len(where)) + where
     return {
         "version": "1.0",
         "source": "custom",

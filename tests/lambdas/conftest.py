@@ -10,8 +10,8 @@ import pytest
 
 from deployer.archives import Archive, archives
 from rehearsal.emulator import Emulator
+from tests.lambdas.proxy import Proxy
 from tests.lambdas.runtime import Function, Interpreter, interpreter
-from tests.lambdas.s3_proxy import S3Proxy
 from tests.lambdas.sink import Sink
 
 LAMBDA = Path(__file__).resolve().parent.parent.parent / "lambda"
@@ -58,7 +58,7 @@ def sink() -> Iterator[Sink]:
 
 
 @pytest.fixture
-def s3_proxy(emulator: Emulator) -> Iterator[S3Proxy]:
-    """The emulator behind a server that refuses what a policy would refuse."""
-    with S3Proxy(emulator.endpoint) as proxy:
+def proxied(emulator: Emulator) -> Iterator[Proxy]:
+    """The emulator behind a server that can answer differently."""
+    with Proxy(emulator.endpoint) as proxy:
         yield proxy

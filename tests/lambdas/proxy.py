@@ -1,0 +1,92 @@
+"""Stands between a function and the emulator, and answers as AWS can but the emulator does not."""
+
+from __future__ import annotations
+
+import http.client
+import http.server
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True)
+class Request:
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def operation(self) -> str:
+        """Of services that speak JSON: `DescribeSecret`."""
+        return self.headers.get("X-Amz-Target", "").rpartition(".")[2]
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    body: bytes
+    content_type: str = "application/xml"
+
+
+def forwarded(request: Request, forward: Callable[[], Reply]) -> Reply:
+    return forward()
+
+
+class Proxy(http.server.ThreadingHTTPServer):
+    """Set `answer` to a function of the request and of a call that asks the emulator."""
+
+    daemon_threads = True
+
+    def __init__(self, behind: str) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.behind = urlsplit(behind).netloc
+        self.answer: Callable[[Request, Callable[[], Reply]], Reply] = forwarded
+        # For an answer that shall never come; released at the end, so that no thread outlives the test.
+        self.released = threading.Event()
+
+    def __enter__(self) -> Proxy:
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.released.set()
+        self.shutdown()
+        self.server_close()
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    server: Proxy
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """The tests look at the outcome instead."""
+
+    def _pass(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        request = Request(self.command, self.path, dict(self.headers.items()), body)
+
+        def forward() -> Reply:
+            connection = http.client.HTTPConnection(self.server.behind, timeout=30)
+            try:
+                connection.request(request.method, request.path, request.body, dict(request.headers))
+                reply = connection.getresponse()
+                return Reply(reply.status, reply.read(), reply.headers.get("Content-Type", "application/xml"))
+            finally:
+                connection.close()
+
+        reply = self.server.answer(request, forward)
+        self.send_response(reply.status)
+        self.send_header("Content-Type", reply.content_type)
+        self.send_header("Content-Length", str(len(reply.body)))
+        self.end_headers()
+        self.wfile.write(reply.body)
+
+    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _pass  # noqa: N815 - names that http.server looks for

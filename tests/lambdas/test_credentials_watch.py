@@ -1,0 +1,162 @@
+"""A rotated secret, services that read it or do not, and the new deployments that follow, on the emulator."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.lambdas.proxy import Proxy, Reply, Request
+from tests.lambdas.runtime import Function, FunctionError
+
+Start = Callable[..., Function]
+Client = Callable[..., Any]
+
+CLUSTER = "shop-prod"
+LONG_AGO = datetime.now(UTC) - timedelta(days=2)
+SOON = datetime.now(UTC) + timedelta(days=2)
+
+
+class Scene:
+    """A cluster with services, and a secret whose rotation date the test sets: the emulator keeps none."""
+
+    def __init__(self, aws: Client, proxy: Proxy) -> None:
+        self.ecs = aws("ecs")
+        self.secret: str = aws("secretsmanager").create_secret(Name="database", SecretString="{}")["ARN"]
+        self.ecs.create_cluster(clusterName=CLUSTER)
+        self.rotated: datetime | None = None
+        self.refused: set[str] = set()
+        self.calls: list[str] = []
+        proxy.answer = self._answer
+
+    def _answer(self, request: Request, forward: Callable[[], Reply]) -> Reply:
+        self.calls.append(request.operation)
+        if request.operation == "UpdateService" and json.loads(request.body)["service"] in self.refused:
+            refusal = {"__type": "AccessDeniedException", "message": "not authorized to perform: ecs:UpdateService"}
+            return Reply(400, json.dumps(refusal).encode(), "application/x-amz-json-1.1")
+        reply = forward()
+        if request.operation == "DescribeSecret" and self.rotated:
+            described = json.loads(reply.body) | {"LastRotatedDate": self.rotated.timestamp()}
+            reply = Reply(reply.status, json.dumps(described).encode(), reply.content_type)
+        return reply
+
+    def service(self, name: str, *secrets: str, desired: int = 2) -> None:
+        sources = [{"name": f"S{number}", "valueFrom": secret} for number, secret in enumerate(secrets)]
+        containers = [{"name": "bastion", "image": "b"}, {"name": "app", "image": "a", "secrets": sources}]
+        definition = self.ecs.register_task_definition(family=name, containerDefinitions=containers)
+        arn = definition["taskDefinition"]["taskDefinitionArn"]
+        self.ecs.create_service(cluster=CLUSTER, serviceName=name, taskDefinition=arn, desiredCount=desired)
+
+    def deployment(self, name: str) -> str:
+        service = self.ecs.describe_services(cluster=CLUSTER, services=[name])["services"][0]
+        primary: str = service["deployments"][0]["id"]
+        return primary
+
+
+@pytest.fixture
+def scene(aws: Client, proxied: Proxy) -> Scene:
+    return Scene(aws, proxied)
+
+
+@pytest.fixture
+def watch(function: Start, endpoint: Mapping[str, str], proxied: Proxy, scene: Scene) -> Function:
+    own = {"AWS_ENDPOINT_URL": proxied.endpoint, "CLUSTER_NAME": CLUSTER, "SECRET_ARN": scene.secret}
+    return function("credentials_watch", {**endpoint, **own})
+
+
+# EventBridge User Guide, scheduled events.
+SCHEDULED = {
+    "version": "0",
+    "id": "89d1a02d-5ec7-412e-82f5-13505f849b41",
+    "detail-type": "Scheduled Event",
+    "source": "aws.events",
+    "account": "123456789012",
+    "time": "2026-11-22T11:30:00Z",
+    "region": "ap-northeast-1",
+    "resources": ["arn:aws:events:ap-northeast-1:123456789012:rule/shop-prod-credentials"],
+    "detail": {},
+}
+
+
+def test_services_that_read_a_rotated_secret_are_deployed_anew_and_only_those(watch: Function, scene: Scene) -> None:
+    scene.service("whole", scene.secret)
+    scene.service("field", "arn:aws:ssm:ap-northeast-1:1:parameter/x", f"{scene.secret}:password::")
+    scene.service("other", f"{scene.secret}-of-somebody-else")
+    scene.service("none")
+    before = {name: scene.deployment(name) for name in ("whole", "field", "other", "none")}
+    scene.rotated = SOON
+    answer = watch.invoke(SCHEDULED).payload
+    assert sorted(answer["redeployed"]) == ["field", "whole"]
+    assert (answer["current"], answer["failed"]) == ([], [])
+    changed = {name for name, deployment in before.items() if scene.deployment(name) != deployment}
+    assert changed == {"whole", "field"}
+
+
+@pytest.mark.parametrize("rotated", [None, LONG_AGO], ids=["never", "before the deployment"])
+def test_without_a_newer_rotation_nothing_happens(watch: Function, scene: Scene, rotated: datetime | None) -> None:
+    scene.service("whole", scene.secret)
+    before = scene.deployment("whole")
+    scene.rotated = rotated
+    answer = watch.invoke(SCHEDULED).payload
+    assert answer["redeployed"] == []
+    assert scene.deployment("whole") == before
+    assert "UpdateService" not in scene.calls
+
+
+def test_the_next_run_finds_the_work_done(watch: Function, scene: Scene) -> None:
+    """The new deployment is the memory; there is no other state."""
+    scene.service("whole", scene.secret)
+    scene.rotated = datetime.now(UTC) + timedelta(seconds=1)
+    assert watch.invoke(SCHEDULED).payload["redeployed"] == ["whole"]
+    scene.rotated = LONG_AGO
+    answer = watch.invoke(SCHEDULED).payload
+    assert (answer["redeployed"], answer["current"]) == ([], ["whole"])
+
+
+def test_a_service_without_tasks_and_a_deleted_one_are_left_alone(watch: Function, scene: Scene) -> None:
+    scene.service("stopped", scene.secret, desired=0)
+    scene.service("deleted", scene.secret)
+    scene.ecs.delete_service(cluster=CLUSTER, service="deleted", force=True)
+    scene.rotated = SOON
+    assert watch.invoke(SCHEDULED).payload["redeployed"] == []
+
+
+def test_more_services_than_one_call_describes(watch: Function, scene: Scene) -> None:
+    names = [f"service-{number:02d}" for number in range(23)]
+    for name in names:
+        scene.service(name, scene.secret)
+    scene.rotated = SOON
+    assert sorted(watch.invoke(SCHEDULED).payload["redeployed"]) == names
+
+
+def test_one_refusal_does_not_keep_the_others_from_their_deployment(watch: Function, scene: Scene) -> None:
+    for name in ("first", "second", "third"):
+        scene.service(name, scene.secret)
+    before = {name: scene.deployment(name) for name in ("first", "second", "third")}
+    scene.rotated, scene.refused = SOON, {"second"}
+    with pytest.raises(FunctionError, match="no new deployment for second") as failed:
+        watch.invoke(SCHEDULED)
+    assert "AccessDeniedException" in failed.value.logs
+    assert {name for name in before if scene.deployment(name) != before[name]} == {"first", "third"}
+
+
+def test_it_asks_for_no_more_than_its_role_allows(watch: Function, scene: Scene) -> None:
+    scene.service("whole", scene.secret)
+    scene.rotated = SOON
+    watch.invoke(SCHEDULED)
+    assert set(scene.calls) == {
+        "DescribeSecret",
+        "ListServices",
+        "DescribeServices",
+        "DescribeTaskDefinition",
+        "UpdateService",
+    }
+
+
+def test_a_missing_secret_is_an_error(function: Start, endpoint: Mapping[str, str], scene: Scene) -> None:
+    own = {"SECRET_ARN": f"{scene.secret}x", "CLUSTER_NAME": CLUSTER}
+    with pytest.raises(FunctionError, match="ResourceNotFoundException"):
+        function("credentials_watch", {**endpoint, **own}).invoke(SCHEDULED)
