@@ -107,10 +107,7 @@ def prepare(options: Options) -> Environment:
 
     environment = deployment.prepare(options.root, options.environment, overrides=options.overrides)
     if stale := stale_templates(options.root):
-        where = [
-            Problem(f"templates/{name}", "is not what generator/ makes", "run `deploy.py generate`") for name in stale
-        ]
-        raise InputError(where)
+        raise InputError(Problem(f"templates/{finding}", "run `deploy.py generate`") for finding in stale)
     return environment
 
 
@@ -131,7 +128,7 @@ def connect(options: Options, environment: Environment) -> Context:
 
 
 def stale_templates(root: Path) -> list[str]:
-    """Templates that differ from a fresh render; of another project's root nothing can be said."""
+    """What in templates/ differs from a fresh render; of another project's root nothing can be said."""
     if root.resolve() != ROOT:
         return []
     from generator import render

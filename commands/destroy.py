@@ -13,7 +13,7 @@ from commands.exits import Exit
 @aws_options
 @click.option("-y", "--yes", is_flag=True, help="Do not ask. Does not lift any protection.")
 @click.option("--preview", is_flag=True, help="Only show what would go and what would stay.")
-@click.option("--unprotect", is_flag=True, help="Switch termination protection off, where it is on.")
+@click.option("--unprotect", is_flag=True, help="Switch termination and deletion protection off, where they are on.")
 def destroy(yes: bool, preview: bool, unprotect: bool, **given: object) -> int:
     """Delete an environment's stacks, backwards through the chain. Bootstrap and what holds data are kept."""
     if not preview:

@@ -185,11 +185,13 @@ def destroy_chain(
     console.print(f"{bootstrap} stays: it holds artifacts and images that other environments may use.", style="dim")
     if preview:
         return doomed
-    destroying.refuse_protected(doomed, unprotect=unprotect)
+    if not unprotect:
+        destroying.refuse_protected(doomed)
     if not approve():
         raise Declined
     for one in doomed:
-        one = destroying.unprotect(context, one) if unprotect else one
+        if unprotect:
+            destroying.unprotect(context, one)
         operation = destroying.delete(context, one)
         console.print(f"{one.stack.label}: delete", style="bold")
         try:

@@ -14,21 +14,17 @@ def generate(check: bool) -> int:
     """Write templates/ from generator/. Needs no network and no credentials."""
     from generator import render
 
-    directory = ROOT / "templates"
-    stale = render.stale(directory)
+    folder = ROOT / "templates"
     if check:
-        for name in stale:
-            click.echo(f"templates/{name} is stale; run `deploy.py generate`", err=True)
-        return Exit.ERROR if stale else Exit.DONE
-    directory.mkdir(exist_ok=True)
-    rendered = render.render_all()
-    for name in stale:
-        path = directory / name
-        if name in rendered:
-            path.write_text(rendered[name], encoding="utf-8", newline="\n")
-        else:
-            path.unlink(missing_ok=True)
-        click.echo(f"{'wrote' if name in rendered else 'removed'} templates/{name}", err=True)
-    if not stale:
-        click.echo("templates/ is up to date", err=True)
+        findings = render.stale(folder)
+        for finding in findings:
+            click.echo(f"templates/{finding}", err=True)
+        if findings:
+            click.echo("Run `deploy.py generate` and commit templates/.", err=True)
+        return Exit.ERROR if findings else Exit.DONE
+    touched = render.write(folder)
+    for name in touched:
+        click.echo(f"templates/{name}")
+    if not touched:
+        click.echo("templates/ is up to date.", err=True)
     return Exit.DONE

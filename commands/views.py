@@ -231,6 +231,6 @@ def destroy_tree(doomed: Sequence[Doomed]) -> Iterator[Tree]:
         for kept in one.kept:
             how = "a last snapshot is made" if kept.policy == "Snapshot" else "kept"
             tree.add(Text.assemble((f"{kept.name}", "cyan"), f"  {how}  ", (f"{kept.type} {kept.physical_id}", "dim")))
-        for obstacle in one.obstacles:
-            tree.add(Text(obstacle, style="bold yellow"))
+        for protection in one.protections:
+            tree.add(Text(str(protection), style="bold yellow"))
         yield tree

@@ -20,7 +20,7 @@ from deployer.templates import Parameter, Template
 _DIGEST = re.compile(r".+@sha256:[0-9a-f]{64}")
 
 # Filled by the deployer and by nobody else: a value in the file would be overwritten in silence.
-_OURS = re.compile(r"ArtifactBucket|ServiceIsNew|CloudFrontPrefixListId|\w+TemplateKey|\w+CodeKey")
+_OURS = re.compile(r"ArtifactBucket|HomeRegion|ServiceIsNew|CloudFrontPrefixListId|\w+TemplateKey|\w+CodeKey")
 
 # Filled by the deployer when the file says nothing.
 _FALLBACK = frozenset({"OriginCertificateArn"})

@@ -43,6 +43,7 @@ from deployer.templates import Template
 
 ORIGIN_CERTIFICATE = "OriginCertificateArn"
 BUCKET = "ArtifactBucket"
+HOME_REGION = "HomeRegion"
 
 # Stands for a certificate that a plan must not import yet. CloudFormation does not look at it before it is used.
 _FUTURE_CERTIFICATE = "00000000-0000-0000-0000-000000000000"
@@ -386,6 +387,7 @@ def _values(context: Context, stack: Stack, states: States, *, final: bool) -> d
     given |= context.environment.file.values
     given |= {item.parameter: item.key for item in context.environment.artifacts.get(stack.template, ())}
     given |= _wired(context, stack, states)
+    given[HOME_REGION] = context.home
     if facts.PREFIX_LIST_ID in template.parameters:
         given[facts.PREFIX_LIST_ID] = facts.prefix_list_id(context.clients.ec2(stack.region), stack.region)
     if _needs_certificate(template, given):

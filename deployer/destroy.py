@@ -10,14 +10,12 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from deployer import certificate, events, stacks
+from deployer import certificate, events, protections, stacks
 from deployer.chain import Role, Stack
 from deployer.deployment import Context, Operation, States, remove_shell
-from deployer.errors import DeployerError, DeploymentFailedError, RefusedError, StateError
+from deployer.errors import DeploymentFailedError, RefusedError, StateError
+from deployer.protections import Protection
 from deployer.stacks import STACK_TYPE, Next, StackState
-
-TERMINATION = "termination protection is on; --unprotect switches it off and goes on"
-DATABASE = 'the database is protected from deletion; deploy with "DeletionProtection": "false" first'
 
 _KEEPING = frozenset({"Retain", "Snapshot", "RetainExceptOnCreate"})
 # Kept by default when the template says nothing (AWS CloudFormation User Guide, DeletionPolicy attribute).
@@ -25,8 +23,8 @@ _SNAPSHOT_BY_DEFAULT = frozenset({"AWS::RDS::DBCluster"})
 
 
 @dataclass(frozen=True)
-class Kept:
-    """A resource that outlives its stack, or leaves a snapshot."""
+class Resource:
+    """A resource of a stack to be deleted; its policy says whether it outlives the stack."""
 
     path: tuple[str, ...]
     logical_id: str
@@ -46,9 +44,9 @@ class Doomed:
     stack: Stack
     state: StackState
     resources: int
-    kept: tuple[Kept, ...]
-    # Why it cannot be deleted as it stands; each with what to do.
-    obstacles: tuple[str, ...]
+    kept: tuple[Resource, ...]
+    # The switches that forbid it.
+    protections: tuple[Protection, ...]
 
 
 def preview(context: Context, states: States) -> tuple[Doomed, ...]:
@@ -61,34 +59,25 @@ def preview(context: Context, states: States) -> tuple[Doomed, ...]:
         if state.next is Next.WAIT:
             hint = "wait until it has ended, then run this again"
             raise StateError(f"an operation is running ({state.status})", where=stack.label, hint=hint)
-        count, kept = _contents(context, stack, state)
-        doomed.append(Doomed(stack, state, count, kept, tuple(_obstacles(state))))
+        contents = tuple(_contents(context, stack, state))
+        kept = tuple(item for item in contents if item.policy in _KEEPING)
+        found = tuple(_protections(context, stack, state, contents))
+        doomed.append(Doomed(stack, state, len(contents), kept, found))
     return tuple(doomed)
 
 
-def refuse_protected(doomed: tuple[Doomed, ...], *, unprotect: bool = False) -> None:
-    """Raise before the first deletion: half an environment is worse than a whole one.
-
-    `unprotect` promises to switch termination protection off; the database's own protection stays an obstacle,
-    because only a deployment may lift that.
-    """
-    for one in doomed:
-        obstacles = [obstacle for obstacle in one.obstacles if not (unprotect and obstacle == TERMINATION)]
-        if obstacles:
-            first, *more = obstacles
-            raise RefusedError(first, where=one.stack.label, hint="\n  ".join(more))
+def refuse_protected(doomed: tuple[Doomed, ...]) -> None:
+    """Raise before the first deletion: half an environment is worse than a whole one."""
+    if found := [protection for one in doomed for protection in one.protections]:
+        what = "\n  ".join(["protected against deletion:", *map(str, found)])
+        raise RefusedError(what, hint="--unprotect switches this off and goes on")
 
 
-def unprotect(context: Context, doomed: Doomed) -> Doomed:
-    """Switch termination protection off, which somebody asked for by name."""
-    if not doomed.state.protected:
-        return doomed
-    client = context.clients.cloudformation(doomed.stack.region)
-    client.update_termination_protection(StackName=doomed.state.id, EnableTerminationProtection=False)
-    state = stacks.describe(client, doomed.state.id)
-    if state is None:
-        raise DeployerError("disappeared meanwhile", where=doomed.stack.label)
-    return Doomed(doomed.stack, state, doomed.resources, doomed.kept, tuple(_obstacles(state)))
+def unprotect(context: Context, doomed: Doomed) -> None:
+    """Switch off what forbids deleting this stack, which somebody asked for by name."""
+    clients, region = context.clients, doomed.stack.region
+    for found in doomed.protections:
+        protections.lift(found, clients.cloudformation(region), clients.rds(region), clients.elbv2(region))
 
 
 def delete(context: Context, doomed: Doomed) -> Operation:
@@ -122,30 +111,37 @@ def clean_up(context: Context) -> str | None:
     return certificate.remove(context.clients.acm(context.home), context.environment.family)
 
 
-def _contents(context: Context, stack: Stack, state: StackState) -> tuple[int, tuple[Kept, ...]]:
+def _contents(context: Context, stack: Stack, state: StackState) -> Iterator[Resource]:
+    """Every resource in the stack and those nested in it, with what becomes of it."""
+    if state.status == "REVIEW_IN_PROGRESS":
+        return
     client = context.clients.cloudformation(stack.region)
-    count = 0
 
-    def walk(name: str, path: tuple[str, ...]) -> Iterator[Kept]:
-        nonlocal count
+    def walk(name: str, path: tuple[str, ...]) -> Iterator[Resource]:
         declared = stacks.template_body(client, name).get("Resources", {})
         for item in stacks.resources(client, name):
+            if not item.physical_id:
+                continue  # its creation failed before it was there
             if item.type == STACK_TYPE:
-                if item.physical_id:
-                    yield from walk(item.physical_id, (*path, item.logical_id))
+                yield from walk(item.physical_id, (*path, item.logical_id))
                 continue
-            count += 1
             default = "Snapshot" if item.type in _SNAPSHOT_BY_DEFAULT else "Delete"
             policy = declared.get(item.logical_id, {}).get("DeletionPolicy", default)
-            if policy in _KEEPING and item.physical_id:
-                yield Kept(path, item.logical_id, item.physical_id, item.type, policy)
+            yield Resource(path, item.logical_id, item.physical_id, item.type, policy)
 
-    kept = () if state.status == "REVIEW_IN_PROGRESS" else tuple(walk(state.id, ()))
-    return count, kept
+    yield from walk(state.id, ())
 
 
-def _obstacles(state: StackState) -> Iterator[str]:
+def _protections(
+    context: Context, stack: Stack, state: StackState, contents: tuple[Resource, ...]
+) -> Iterator[Protection]:
     if state.protected:
-        yield TERMINATION
-    if state.parameters.get("DeletionProtection") == "true":
-        yield DATABASE
+        yield Protection(protections.STACK, state.id, state.name)
+
+    def of(type: str) -> list[tuple[str, str]]:
+        return [(item.name, item.physical_id) for item in contents if item.type == type]
+
+    if found := of(protections.CLUSTER):
+        yield from protections.clusters(context.clients.rds(stack.region), found)
+    if found := of(protections.LOAD_BALANCER):
+        yield from protections.load_balancers(context.clients.elbv2(stack.region), found)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ecr import ECRClient
     from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
+    from mypy_boto3_rds import RDSClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sts import STSClient
 
@@ -81,6 +83,12 @@ class Clients:
 
     def acm(self, region: str) -> ACMClient:
         return cast("ACMClient", self._client("acm", region))
+
+    def rds(self, region: str) -> RDSClient:
+        return cast("RDSClient", self._client("rds", region))
+
+    def elbv2(self, region: str) -> ElasticLoadBalancingv2Client:
+        return cast("ElasticLoadBalancingv2Client", self._client("elbv2", region))
 
     def _client(self, service: str, region: str) -> Any:
         with self._lock:

@@ -181,20 +181,11 @@ def test_production_is_protected(connected: Connect, deploy: Deploy, project: Pa
     assert deployment.protect(context, root, state)
     assert not deployment.protect(context, context.stack(Role.EDGE), state)
     doomed = destroy.preview(context, deployment.survey(context))
-    with pytest.raises(RefusedError, match="--unprotect"):
+    with pytest.raises(RefusedError, match="termination protection of shop-prod is on"):
         destroy.refuse_protected(doomed)
-    destroy.refuse_protected(doomed, unprotect=True)
-    (guarded,) = [one for one in doomed if one.stack == root]
-    assert destroy.unprotect(context, guarded).obstacles == ()
-
-
-def test_a_protected_database_is_an_obstacle_that_no_flag_lifts(
-    connected: Connect, deploy: Deploy, project: Path
-) -> None:
-    context = connected(project, DeletionProtection="true")
-    deploy(context)
-    with pytest.raises(RefusedError, match="DeletionProtection"):
-        destroy.refuse_protected(destroy.preview(context, deployment.survey(context)), unprotect=True)
+    for one in doomed:
+        destroy.unprotect(context, one)
+    destroy.refuse_protected(destroy.preview(context, deployment.survey(context)))
 
 
 def test_destroy_runs_backwards_and_keeps_what_it_says(

@@ -1,0 +1,64 @@
+"""What forbids deleting an environment: read from AWS as it is now, lifted only when that is asked for by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
+    from mypy_boto3_rds import RDSClient
+
+STACK = "AWS::CloudFormation::Stack"
+CLUSTER = "AWS::RDS::DBCluster"
+LOAD_BALANCER = "AWS::ElasticLoadBalancingV2::LoadBalancer"
+
+_ELB_ATTRIBUTE = "deletion_protection.enabled"
+
+
+@dataclass(frozen=True)
+class Protection:
+    """One switch that is on."""
+
+    type: str
+    physical_id: str
+    name: str
+
+    def __str__(self) -> str:
+        what = {STACK: "termination protection", CLUSTER: "the database's deletion protection"}
+        return f"{what.get(self.type, 'deletion protection')} of {self.name} is on"
+
+
+def clusters(client: RDSClient, found: Iterable[tuple[str, str]]) -> Iterator[Protection]:
+    """Protected database clusters among (name, physical id)."""
+    for name, physical_id in found:
+        for cluster in client.describe_db_clusters(DBClusterIdentifier=physical_id)["DBClusters"]:
+            if cluster.get("DeletionProtection"):
+                yield Protection(CLUSTER, physical_id, name)
+
+
+def load_balancers(client: ElasticLoadBalancingv2Client, found: Iterable[tuple[str, str]]) -> Iterator[Protection]:
+    """Protected load balancers among (name, physical id)."""
+    for name, physical_id in found:
+        attributes = client.describe_load_balancer_attributes(LoadBalancerArn=physical_id)["Attributes"]
+        if {"Key": _ELB_ATTRIBUTE, "Value": "true"} in attributes:
+            yield Protection(LOAD_BALANCER, physical_id, name)
+
+
+def lift(
+    protection: Protection,
+    cloudformation: CloudFormationClient,
+    rds: RDSClient,
+    elbv2: ElasticLoadBalancingv2Client,
+) -> None:
+    """Switch it off. CloudFormation does not do this by itself, and then fails in the middle of a deletion."""
+    physical_id = protection.physical_id
+    if protection.type == STACK:
+        cloudformation.update_termination_protection(StackName=physical_id, EnableTerminationProtection=False)
+    elif protection.type == CLUSTER:
+        rds.modify_db_cluster(DBClusterIdentifier=physical_id, DeletionProtection=False, ApplyImmediately=True)
+    else:
+        off = {"Key": _ELB_ATTRIBUTE, "Value": "false"}
+        elbv2.modify_load_balancer_attributes(LoadBalancerArn=physical_id, Attributes=[off])  # type: ignore[list-item] # a plain dict is not seen as its TypedDict
