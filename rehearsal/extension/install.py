@@ -20,6 +20,7 @@ def everything() -> None:
         scaling,
         stacks,
         templates,
+        world,
     )
 
     templates.install()
@@ -29,3 +30,5 @@ def everything() -> None:
     api.install()
     for part in (ec2, ecs, data, scaling, edge, observation, functions, s3):
         part.install()
+    # Its operations are known by being imported.
+    del world
