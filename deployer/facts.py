@@ -87,12 +87,12 @@ def images(names: Iterable[str], values: Mapping[str, str]) -> dict[str, str]:
 
 def _pushed(client: ECRClient, repository: str, digest: str) -> bool:
     try:
-        client.describe_images(repositoryName=repository, imageIds=[{"imageDigest": digest}])
+        found = client.describe_images(repositoryName=repository, imageIds=[{"imageDigest": digest}])
     except ClientError as error:
         if error.response.get("Error", {}).get("Code") in {"ImageNotFoundException", "RepositoryNotFoundException"}:
             return False
         raise
-    return True
+    return bool(found["imageDetails"])
 
 
 def _exists(cloudformation: CloudFormationClient, ecs: ECSClient, cluster: str, nested: str | None) -> bool:

@@ -120,8 +120,10 @@ def test_an_image_of_our_own_registry_has_to_be_there(code: str) -> None:
 def test_an_image_that_is_there_is_no_problem() -> None:
     made = client("ecr")
     with Stubber(made) as stub:
-        expected = {"repositoryName": "shop/web", "imageIds": [{"imageDigest": "sha256:" + "a" * 64}]}
-        stub.add_response("describe_images", {"imageDetails": []}, expected)
+        expected: dict[str, Any] = {"repositoryName": "shop/web", "imageIds": [{"imageDigest": "sha256:" + "a" * 64}]}
+        stub.add_response(
+            "describe_images", {"imageDetails": [{"imageDigest": expected["imageIds"][0]["imageDigest"]}]}, expected
+        )
         assert not list(facts.missing_images(made, "123456789012", "eu-west-1", {"I": ("x", IMAGE)}))
 
 
