@@ -292,6 +292,13 @@ class Function:
         """The function's /tmp."""
         return self._scratch
 
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor time of the running process so far. Lambda grants a share of a processor by memory."""
+        assert self._process is not None
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def start(self) -> None:
         """A cold start, as far as the first question for work. Done by the first invocation otherwise."""
         self._api = _Api()
