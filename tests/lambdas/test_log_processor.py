@@ -205,6 +205,7 @@ UNTOUCHED = [
     "bearer authentication failed for the bearer of this",
     "order 4111111111111111 without groups",
     "card 4111 1111 1111 1112 with a wrong check digit",
+    "2000 000000 00008 is grouped like a card of a kind that starts with 34 or 37",
     "1111 1111 1111 1111 starts like no card; 24111 1111 1111 1111 is longer",
     "AKIA is a prefix, MAKIAIOSFODNN7EXAMPLE a word, and eyJ two letters and a J",
     "sha256:0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f9",
