@@ -1,4 +1,4 @@
-"""``python -m generator [--check]``: write templates/, or say what in it is stale."""
+"""``python -m generator [--check]``: write templates/ and the README's tables, or say what in them is stale."""
 
 from __future__ import annotations
 
@@ -6,26 +6,40 @@ import argparse
 import sys
 from pathlib import Path
 
-from generator.render import stale, write
+from generator import documentation, render
 
-TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
+PROJECT = Path(__file__).resolve().parent.parent
+TEMPLATES = PROJECT / "templates"
+README = PROJECT / "README.md"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m generator", description="Write templates/*.json.")
-    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when a template is stale")
-    if parser.parse_args().check:
-        findings = stale(TEMPLATES)
-        for finding in findings:
-            print(f"templates/{finding}", file=sys.stderr)
-        if findings:
-            print("Run `python -m generator` and commit templates/.", file=sys.stderr)
-        return 1 if findings else 0
-    touched = write(TEMPLATES)
+    parser = argparse.ArgumentParser(
+        prog="python -m generator", description="Write templates/*.json and the tables of README.md."
+    )
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when something is stale")
+    return check() if parser.parse_args().check else write()
+
+
+def check() -> int:
+    findings = [f"templates/{finding}" for finding in render.stale(TEMPLATES)]
+    if documentation.is_stale(README):
+        findings.append("README.md: its tables differ from the contracts")
+    for finding in findings:
+        print(finding, file=sys.stderr)
+    if findings:
+        print("Run `python -m generator` and commit what it changed.", file=sys.stderr)
+    return 1 if findings else 0
+
+
+def write() -> int:
+    touched = [f"templates/{name}" for name in render.write(TEMPLATES)]
+    if documentation.write(README):
+        touched.append("README.md")
     for name in touched:
-        print(f"templates/{name}")
+        print(name)
     if not touched:
-        print("templates/ is up to date.", file=sys.stderr)
+        print("templates/ and README.md are up to date.", file=sys.stderr)
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from troposphere import Template
 
@@ -22,7 +23,20 @@ from generator import (
     security,
     service,
 )
-from generator.wiring import file_name
+from generator.wiring import Layer, file_name
+
+# In the order of root: a layer uses only what those before it give.
+LAYERS: tuple[Layer[Any, Any, Any], ...] = (
+    network.LAYER,
+    security.LAYER,
+    access.LAYER,
+    archive.LAYER,
+    database.LAYER,
+    application.LAYER,
+    service.LAYER,
+    distribution.LAYER,
+    operations.LAYER,
+)
 
 
 def build_all(config: root.Config | None = None) -> dict[str, Template]:

@@ -1,0 +1,176 @@
+"""The contracts between layers: what Python itself refuses, what mypy refuses, and what comes out."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+from troposphere import Equals, GetAtt, Ref, Template
+from troposphere.sns import Topic
+
+from generator.kinds import AlarmTopicArn, Flag, VpcId
+from generator.root import Config, ServiceEntry, build
+from generator.wiring import (
+    Contract,
+    Layer,
+    Spec,
+    Value,
+    WiringError,
+    declare,
+    fields,
+    file_name,
+    title_of,
+)
+
+PROJECT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs(Contract):
+    vpc_id: Annotated[VpcId, "The VPC."]
+    loud: Annotated[Flag, "Whether to be loud."]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs(Contract):
+    topic_arn: Annotated[AlarmTopicArn, "The topic."]
+
+
+def make(t: Template, config: None, inputs: Inputs) -> Outputs:
+    t.add_condition("IsLoud", Equals(inputs.loud, "true"))
+    topic = t.add_resource(Topic("Topic", DisplayName=inputs.vpc_id))
+    return Outputs(topic_arn=AlarmTopicArn(topic.ref()))
+
+
+LAYER = Layer("LoudSpeaker", "A layer.", Inputs, Outputs, make)
+
+
+def test_a_layer_renders_its_contract() -> None:
+    template = LAYER.render(None).to_dict()
+    assert template["Parameters"]["VpcId"] == {"Type": "String", "Description": "The VPC."}
+    assert template["Outputs"]["TopicArn"] == {"Description": "The topic.", "Value": {"Ref": "Topic"}}
+    assert template["Resources"]["Topic"]["Properties"] == {"DisplayName": {"Ref": "VpcId"}}
+
+
+def test_nesting_wires_and_returns_outputs() -> None:
+    root = Template()
+    outputs = LAYER.nest(root, Inputs(vpc_id=VpcId("vpc-1"), loud=Flag("true")), instance="First")
+    stack = root.to_dict()["Resources"]["FirstLoudSpeakerStack"]
+    assert stack["Properties"]["Parameters"] == {"VpcId": "vpc-1", "Loud": "true"}
+    assert "${LoudSpeakerTemplateKey}" in stack["Properties"]["TemplateURL"]["Fn::Sub"]
+    assert "LoudSpeakerTemplateKey" in root.parameters
+    assert outputs.topic_arn.to_dict() == {"Fn::GetAtt": ["FirstLoudSpeakerStack", "Outputs.TopicArn"]}
+
+
+def test_names() -> None:
+    assert title_of("public_subnet_1_id") == "PublicSubnet1Id"
+    assert file_name("EdgeMonitoring") == "edge-monitoring.json"
+
+
+def test_a_setting_cannot_be_wired_to_an_output() -> None:
+    """Its layer may decide by it, and beside a placeholder it would decide wrongly."""
+    wired = Flag(GetAtt("OtherStack", "Outputs.Loud"))
+    with pytest.raises(WiringError, match=r"LoudSpeaker\.loud is a Setting"):
+        LAYER.nest(Template(), Inputs(vpc_id=VpcId("vpc-1"), loud=wired))
+
+
+def test_a_condition_cannot_look_at_a_wired_value() -> None:
+    def decide(t: Template, config: None, inputs: Inputs) -> Outputs:
+        t.add_condition("HasVpc", Equals(inputs.vpc_id, "vpc-1"))
+        return make(t, config, inputs)
+
+    with pytest.raises(WiringError, match="condition HasVpc looks at VpcId"):
+        Layer("Deciding", "A layer.", Inputs, Outputs, decide).render(None)
+
+
+def test_a_constraint_needs_its_sentence() -> None:
+    with pytest.raises(WiringError, match="no sentence"):
+        Spec("Some choice.", allowed=("a", "b"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unannotated(Contract):
+    vpc_id: VpcId
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfNoKind(Contract):
+    vpc_id: Annotated[str, "The VPC."]
+
+
+@pytest.mark.parametrize("contract", [Unannotated, OfNoKind])
+def test_a_field_must_be_a_kind_with_a_description(contract: type[Contract]) -> None:
+    with pytest.raises(WiringError, match="vpc_id: not Annotated"):
+        fields(contract)
+
+
+def test_a_number_with_bounds_becomes_a_number() -> None:
+    t = Template()
+    value = declare(t, "Size", Value, Spec("Size.", default=2, minimum=1, maximum=3, constraint="1 to 3."))
+    assert value.to_dict() == {"Ref": "Size"}
+    assert t.to_dict()["Parameters"]["Size"] == {
+        "Type": "Number",
+        "Description": "Size.",
+        "Default": 2,
+        "MinValue": 1,
+        "MaxValue": 3,
+        "ConstraintDescription": "1 to 3.",
+    }
+
+
+def test_a_third_service_is_one_entry() -> None:
+    config = Config(services=(*Config().services, ServiceEntry("Search", ("/search/*",), priority=200)))
+    root = build(config).to_dict()
+    assert root["Metadata"]["Services"] == ["Frontend", "Backend", "Search"]
+    assert {"SearchAccessStack", "SearchServiceStack"} <= set(root["Resources"])
+    assert {"SearchImage", "SearchCpu", "SearchMinTasks"} <= set(root["Parameters"])
+    service = root["Resources"]["SearchServiceStack"]["Properties"]["Parameters"]
+    assert service["ServiceIsNew"] == {"Fn::Select": [2, {"Ref": "ServiceIsNew"}]}
+    assert service["PathPatterns"] == "/search/*"
+
+
+def test_services_may_share_a_size() -> None:
+    more = tuple(ServiceEntry(name, (f"/{name}/*",), priority=n, own_size=False) for n, name in ((1, "A"), (2, "B")))
+    root = build(Config(services=(*Config().services, *more))).to_dict()
+    assert "ACpu" not in root["Parameters"]
+    for name in ("A", "B"):
+        assert root["Resources"][f"{name}ServiceStack"]["Properties"]["Parameters"]["Cpu"] == {"Ref": "ServiceCpu"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        (ServiceEntry("Frontend", ("/x",), priority=5), "two services with name Frontend"),
+        (ServiceEntry("Other", ("/x",), priority=900), "two services with priority 900"),
+        (ServiceEntry("Other", ("/a", "/b", "/c", "/d", "/e"), priority=5), "5 path patterns"),
+    ],
+)
+def test_services_that_cannot_stand_together_are_refused(entry: ServiceEntry, says: str) -> None:
+    with pytest.raises(WiringError, match=says):
+        Config(services=(*Config().services, entry))
+
+
+def test_mypy_rejects_wrong_wirings() -> None:
+    """Each line marked "wrong" in the sample must be an error, and no other line may be one."""
+    sample = Path(__file__).parent / "wrong_wirings.py"
+    expected = {number for number, line in enumerate(sample.read_text().splitlines(), start=1) if "# wrong" in line}
+    assert len(expected) >= 5
+    run = subprocess.run(
+        [sys.executable, "-m", "mypy", "--config-file", "pyproject.toml", str(sample)],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    reported = {int(number) for number in re.findall(r"wrong_wirings\.py:(\d+): error", run.stdout)}
+    assert reported == expected, run.stdout
+
+
+def test_ref_of_a_value_is_plain() -> None:
+    assert VpcId(Ref("VpcId")).to_dict() == {"Ref": "VpcId"}
+    assert VpcId("vpc-1").to_dict() == "vpc-1"

@@ -1,0 +1,36 @@
+"""Wirings that must not pass the type checker. Never imported: test_wiring.py gives it to mypy."""
+
+from __future__ import annotations
+
+from troposphere import Template
+
+from generator import access, archive, network, security
+from generator.kinds import AlarmTopicArn, Choice, NamePrefix, Octets, Port, VpcId, ZoneName
+
+t = Template()
+prefix = NamePrefix("platform-dev")
+zone = ZoneName("ap-northeast-1a")
+net = network.LAYER.nest(
+    t, network.Inputs(prefix=prefix, vpc_network=Octets("10.0"), first_zone=zone, second_zone=zone)
+)
+
+# A correct one, so that the sample itself is known to be sound.
+right = network.Inputs(prefix=prefix, vpc_network=Octets("10.0"), first_zone=zone, second_zone=zone)
+
+missing = network.Inputs(prefix=prefix, vpc_network=Octets("10.0"), first_zone=zone)  # wrong: an input is missing
+plain = network.Inputs(prefix=prefix, vpc_network="10.0", first_zone=zone, second_zone=zone)  # wrong: a bare string
+swapped = network.Inputs(prefix=prefix, vpc_network=zone, first_zone=zone, second_zone=zone)  # wrong: another kind
+misspelt = net.vpc_identifier  # wrong: no such output
+foreign = archive.LAYER.nest(t, right)  # wrong: the contract of another layer
+kind: AlarmTopicArn = net.vpc_id  # wrong: a VPC is no topic
+
+
+def swap(sec: security.Outputs) -> access.Inputs:
+    return access.Inputs(
+        prefix=prefix,
+        service_slug=Choice("web"),
+        container_port=Port("8080"),
+        vpc_id=VpcId("vpc-1"),
+        alb_security_group_id=sec.database_security_group_id,  # wrong: the two groups are swapped
+        database_security_group_id=sec.alb_security_group_id,  # wrong: the two groups are swapped
+    )
