@@ -241,7 +241,7 @@ def data_has_policies(env: ResolvedEnvironment) -> Iterator[Broken]:
             allowed = _DURABLE.get(resource.type)
             if given is None:
                 yield Broken(resource, policy, f"{resource.type} without {policy}")
-            elif allowed and given not in allowed:
+            elif allowed and isinstance(given, str) and given not in allowed:
                 yield Broken(resource, policy, f"{policy} of {resource.type} is {given}")
 
 
@@ -255,7 +255,10 @@ def data_has_policies(env: ResolvedEnvironment) -> Iterator[Broken]:
 def keys_outlive_data(env: ResolvedEnvironment) -> Iterator[Broken]:
     for stack in env.stacks.values():
         for resource in stack.resources.values():
-            if resource.attributes.get("DeletionPolicy") not in {"Snapshot", *KEEP} or resource.type == "AWS::KMS::Key":
+            if (
+                str(resource.attributes.get("DeletionPolicy")) not in {"Snapshot", *KEEP}
+                or resource.type == "AWS::KMS::Key"
+            ):
                 continue
             for key in all_behind(env, dict(resource.properties), "AWS::KMS::Key"):
                 if key.attributes.get("DeletionPolicy") not in KEEP:
