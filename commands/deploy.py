@@ -39,6 +39,7 @@ def deploy(yes: bool, through: str | None, verbose: bool, **given: object) -> in
     need_answer(yes)
     from commands import flow, progress, views
     from deployer.chain import Role
+    from deployer.deployment import Kind
 
     options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
     environment = prepare(options)
@@ -46,7 +47,8 @@ def deploy(yes: bool, through: str | None, verbose: bool, **given: object) -> in
     console = progress.console()
 
     def approve(plans: Sequence[StackPlan]) -> bool:
-        stacks = f"{len(plans)} stacks" if len(plans) > 1 else plans[0].stack.label
+        moving = [plan.stack for plan in plans if plan.kind is not Kind.NOTHING]
+        stacks = f"{len(moving)} stacks" if len(moving) > 1 else moving[0].label
         question = f"Deploy {stacks} to account {context.identity.account}?"
         return confirm(question, yes=yes, word=environment.name if environment.is_production else None)
 

@@ -72,7 +72,8 @@ class Board:
 
     def running(self) -> list[str]:
         """Resources in progress; nested stacks only while nothing in them is."""
-        names = [name for name, event in self.latest.items() if not is_terminal(event.status)]
+        busy = {name: event for name, event in self.latest.items() if not is_terminal(event.status)}
+        names = [name for name, event in busy.items() if event.path or not event.is_stack_itself]
         return [name for name in names if not any(other.startswith(f"{name}/") for other in names)]
 
     def done(self) -> int:
