@@ -1,0 +1,57 @@
+"""Says in good time that the functions' runtime ends: afterwards Lambda refuses to update them."""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TEMPLATES = Path(__file__).resolve().parent.parent.parent / "templates"
+NOTICE = timedelta(days=180)
+
+
+def lifecycle() -> dict[str, Any]:
+    """As cfn-lint knows it; a newer cfn-lint knows newer dates."""
+    file = importlib.resources.files("cfnlint.data.AdditionalSpecs") / "LmbdRuntimeLifecycle.json"
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return found
+
+
+def runtimes() -> dict[str, list[str]]:
+    """Runtime -> the functions of the committed templates that use it."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(TEMPLATES.glob("*.json")):
+        for logical_id, resource in json.loads(path.read_text(encoding="utf-8"))["Resources"].items():
+            if resource["Type"] == "AWS::Lambda::Function":
+                found.setdefault(resource["Properties"]["Runtime"], []).append(f"{path.name} {logical_id}")
+    return found
+
+
+def ending(used: dict[str, list[str]], today: date) -> list[str]:
+    messages = []
+    for runtime, functions in used.items():
+        known = lifecycle().get(runtime)
+        end = date.fromisoformat(known["deprecated"]) if known else None
+        if end is None or today > end - NOTICE:
+            what = f"is deprecated on {end}" if end else "is not known to cfn-lint"
+            messages.append(f"{runtime} {what}: choose the next in generator/functions.py ({', '.join(functions)})")
+    return messages
+
+
+def test_the_functions_runtime_lives_for_another_half_year() -> None:
+    used = runtimes()
+    assert used
+    assert ending(used, datetime.now(UTC).date()) == []
+
+
+@pytest.mark.parametrize(
+    ("runtime", "days_before", "warned"),
+    [("python3.13", 181, False), ("python3.13", 179, True), ("python3.13", -1, True), ("python2.0", 0, True)],
+)
+def test_the_warning_comes_180_days_before_the_end(runtime: str, days_before: int, warned: bool) -> None:
+    end = date.fromisoformat(lifecycle()["python3.13"]["deprecated"])
+    assert bool(ending({runtime: ["x.json X"]}, end - timedelta(days=days_before))) is warned
