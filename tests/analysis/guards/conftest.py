@@ -33,7 +33,7 @@ class Bench:
         self.environment = ENVIRONMENTS[environment]
         self.parameters = dict(self.environment.parameters)
 
-    def all(self, kind: str, has: str = "") -> list[dict[str, Json]]:
+    def every(self, kind: str, has: str = "") -> list[dict[str, Json]]:
         """The resources of a type, "EC2::VPC" say; `has` is text that occurs in each."""
         name = kind if "::" in kind and kind.startswith(("AWS::", "Custom::")) else f"AWS::{kind}"
         return [
@@ -44,21 +44,24 @@ class Bench:
         ]
 
     def one(self, kind: str, has: str = "") -> dict[str, Json]:
-        found = self.all(kind, has)
+        found = self.every(kind, has)
         assert found, f"no {kind} with {has!r} in the templates"
         return found[0]
 
-    def id(self, kind: str, has: str = "") -> str:
+    def name_of(self, kind: str, has: str = "") -> str:
         """The logical id of what `one` gives."""
         wanted = self.one(kind, has)
-        return next(key for body in self.bodies.values() for key, item in body["Resources"].items() if item is wanted)
+        names: list[str] = [
+            key for body in self.bodies.values() for key, item in body["Resources"].items() if item is wanted
+        ]
+        return names[0]
 
     def file(self, kind: str, has: str = "") -> dict[str, Json]:
         """The template of what `one` gives."""
         wanted = self.one(kind, has)
         return next(body for body in self.bodies.values() if wanted in body["Resources"].values())
 
-    def set(self, kind: str, path: str, value: Json, has: str = "") -> None:
+    def put(self, kind: str, path: str, value: Json, has: str = "") -> None:
         """Set a property, or an attribute when the path begins with "/"."""
         target: Json = self.one(kind, has)
         if not path.startswith("/"):
@@ -82,7 +85,7 @@ class Bench:
 
     def remove(self, kind: str, has: str = "") -> None:
         """Take a resource away."""
-        body, name = self.file(kind, has), self.id(kind, has)
+        body, name = self.file(kind, has), self.name_of(kind, has)
         del body["Resources"][name]
 
     def add(self, beside: str, name: str, resource: dict[str, Json], has: str = "") -> None:

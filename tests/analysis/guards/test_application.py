@@ -1,5 +1,7 @@
 """Each guard of load balancer, tasks and services is shown to fail."""
 
+# ruff: noqa: E501 -- one case on each line reads as a table
+
 from __future__ import annotations
 
 from typing import Any
@@ -57,19 +59,19 @@ def without_header(b: Any) -> None:
 
 def lifecycle(b: Any) -> None:
     text = '{"rules": [{"selection": {"tagStatus": "any", "countType": "sinceImagePushed", "countNumber": 14}}]}'
-    b.set("ECR::Repository", "LifecyclePolicy.LifecyclePolicyText", text)
+    b.put("ECR::Repository", "LifecyclePolicy.LifecyclePolicyText", text)
 
 
 # Guard, environment, what breaks it, and the guards that cannot be kept apart from it.
 CASES: list[tuple[str, str, Any, set[str]]] = [
-    ("APP-01", "dev", lambda b: b.set(TASK, "Memory", "4096"), set()),
+    ("APP-01", "dev", lambda b: b.put(TASK, "Memory", "4096"), set()),
     ("APP-01", "dev", lambda b: app(b).update(Memory=500), set()),
     ("APP-02", "dev", lambda b: b.drop(TASK, "RuntimePlatform"), set()),
-    ("APP-03", "dev", lambda b: b.set(SERVICE, "EnableExecuteCommand", False), set()),
+    ("APP-03", "dev", lambda b: b.put(SERVICE, "EnableExecuteCommand", False), set()),
     ("APP-03", "dev", lambda b: b.drop(ROLE, "ManagedPolicyArns", has="AmazonSSMManagedInstanceCore"), set()),
     ("APP-04", "dev", lambda b: bastion(b).update(ReadonlyRootFilesystem=True), set()),
     ("APP-04", "dev", lambda b: app(b)["LinuxParameters"].pop("InitProcessEnabled"), set()),
-    ("APP-04", "dev", lambda b: b.set(TASK, "PidMode", "task"), set()),
+    ("APP-04", "dev", lambda b: b.put(TASK, "PidMode", "task"), set()),
     ("APP-05", "dev", lambda b: b.statement(POLICY, "WriteSessionTranscripts")["Action"].remove("logs:PutLogEvents"), set()),
     ("APP-05", "dev", lambda b: b.statement(POLICY, "DecryptSessions").update(Action=["kms:DescribeKey"]), set()),
     ("APP-05", "dev", lambda b: b.drop("ECS::Cluster", "Configuration"), set()),
@@ -89,36 +91,36 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("APP-11", "dev", lambda b: app(b)["Secrets"][0].update(ValueFrom={"Fn::Sub": "${DatabaseSecretArn}:username:"}), set()),
     ("APP-12", "dev", lambda b: app(b)["LogConfiguration"]["Options"].update({"mode": "blocking"}), set()),
     ("APP-12", "dev", lambda b: app(b)["LogConfiguration"]["Options"].update({"awslogs-create-group": "true"}), set()),
-    ("APP-13", "dev", lambda b: b.set(SERVICE, "LoadBalancers.0.ContainerName", "web"), set()),
-    ("APP-13", "dev", lambda b: b.set(TARGET, "TargetType", "instance"), set()),
-    ("APP-14", "dev", lambda b: b.one(SERVICE)["DependsOn"].remove(b.id(RULE, "HttpsListenerArn")), set()),
+    ("APP-13", "dev", lambda b: b.put(SERVICE, "LoadBalancers.0.ContainerName", "web"), set()),
+    ("APP-13", "dev", lambda b: b.put(TARGET, "TargetType", "instance"), set()),
+    ("APP-14", "dev", lambda b: b.one(SERVICE)["DependsOn"].remove(b.name_of(RULE, "HttpsListenerArn")), set()),
     ("APP-15", "dev", lambda b: b.drop(SERVICE, "DeploymentConfiguration.DeploymentCircuitBreaker"), set()),
-    ("APP-15", "dev", lambda b: b.set(SERVICE, "DeploymentConfiguration.MaximumPercent", 100), set()),
+    ("APP-15", "dev", lambda b: b.put(SERVICE, "DeploymentConfiguration.MaximumPercent", 100), set()),
     ("APP-16", "dev", lambda b: b.parameters.update(FrontendMinTasks="1"), {"CF-21"}),
     ("APP-16", "dev", lambda b: b.parameters.update(FrontendMinTasks="6"), set()),
-    ("APP-17", "dev", lambda b: b.set(SERVICE, "CapacityProviderStrategy", [{"CapacityProvider": "FARGATE"}]), set()),
+    ("APP-17", "dev", lambda b: b.put(SERVICE, "CapacityProviderStrategy", [{"CapacityProvider": "FARGATE"}]), set()),
     ("APP-17", "dev", lambda b: b.drop(SERVICE, "PropagateTags"), set()),
-    ("APP-19", "dev", lambda b: b.set(TARGET, "HealthCheckTimeoutSeconds", 15), set()),
+    ("APP-19", "dev", lambda b: b.put(TARGET, "HealthCheckTimeoutSeconds", 15), set()),
     ("APP-19", "dev", lambda b: app(b).update(StopTimeout=300), set()),
     ("APP-20", "dev", lambda b: app(b).update(DependsOn=[{"ContainerName": "proxy", "Condition": "START"}]), set()),
     ("APP-20", "dev", lambda b: bastion(b)["HealthCheck"].update(Command=["true"]), set()),
     ("APP-21", "dev", lambda b: b.drop(LISTENER, "SslPolicy", has="SslPolicy"), set()),
     ("APP-21", "dev", lambda b: b.parameters.update(OriginCertificateArn="arn:aws:acm:us-east-1:111122223333:certificate/01234567-89ab-cdef-0123-456789abcdef"), set()),
     ("APP-22", "dev", without_header, set()),
-    ("APP-22", "dev", lambda b: b.set(LISTENER, "DefaultActions.0.FixedResponseConfig.StatusCode", "404", has="HTTPS\", \"SslPolicy"), set()),
-    ("APP-22", "dev", lambda b: b.set(RULE, "Priority", 7), set()),
+    ("APP-22", "dev", lambda b: b.put(LISTENER, "DefaultActions.0.FixedResponseConfig.StatusCode", "404", has="HTTPS\", \"SslPolicy"), set()),
+    ("APP-22", "dev", lambda b: b.put(RULE, "Priority", 7), set()),
     ("APP-23", "dev", lambda b: attribute(b, "drop_invalid_header_fields", "drop_invalid_headers"), set()),
     ("APP-23", "dev", lambda b: attribute(b, "strictest", "monitor"), set()),
-    ("APP-24", "dev", lambda b: b.set("ECS::Cluster", "ClusterSettings.0.Value", "disabled"), set()),
+    ("APP-24", "dev", lambda b: b.put("ECS::Cluster", "ClusterSettings.0.Value", "disabled"), set()),
     ("APP-24", "dev", lambda b: b.replace("Logs::LogGroup", "/performance", "/metrics"), set()),
     ("APP-25", "prod", lambda b: b.drop("CertificateManager::Certificate", "DomainValidationOptions"), set()),
-    ("APP-26", "dev", lambda b: b.set("ECR::Repository", "ImageTagMutability", "MUTABLE"), set()),
+    ("APP-26", "dev", lambda b: b.put("ECR::Repository", "ImageTagMutability", "MUTABLE"), set()),
     ("APP-26", "dev", lifecycle, set()),
-    ("APP-29", "dev", lambda b: b.set("ApplicationAutoScaling::ScalableTarget", "ResourceId", {"Ref": "Service"}), set()),
-    ("APP-32", "dev", lambda b: b.set(LISTENER, "DefaultActions.0.RedirectConfig.Protocol", "HTTP", has="redirect"), set()),
+    ("APP-29", "dev", lambda b: b.put("ApplicationAutoScaling::ScalableTarget", "ResourceId", {"Ref": "Service"}), set()),
+    ("APP-32", "dev", lambda b: b.put(LISTENER, "DefaultActions.0.RedirectConfig.Protocol", "HTTP", has="redirect"), set()),
     ("APP-33", "dev", without_bastion, set()),
-    ("APP-34", "dev", lambda b: b.set(SERVICE, "DesiredCount", 2), set()),
-    ("APP-35", "dev", lambda b: b.set(SERVICE, "TaskDefinition", "web:1"), {"SEC-24"}),
+    ("APP-34", "dev", lambda b: b.put(SERVICE, "DesiredCount", 2), set()),
+    ("APP-35", "dev", lambda b: b.put(SERVICE, "TaskDefinition", "web:1"), {"SEC-24"}),
 ]  # fmt: skip
 
 

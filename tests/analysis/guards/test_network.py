@@ -1,5 +1,7 @@
 """Each guard of the network is shown to fail."""
 
+# ruff: noqa: E501 -- one case on each line reads as a table
+
 from __future__ import annotations
 
 from typing import Any
@@ -14,7 +16,7 @@ S3_ONLY_OURS = {
 }
 # Guard, environment, what breaks it, and the guards that cannot be kept apart from it.
 CASES: list[tuple[str, str, Any, set[str]]] = [
-    ("NET-01", "dev", lambda b: b.set("EC2::VPC", "EnableDnsHostnames", False), set()),
+    ("NET-01", "dev", lambda b: b.put("EC2::VPC", "EnableDnsHostnames", False), set()),
     ("NET-01", "dev", lambda b: b.drop("EC2::VPCEndpoint", "PrivateDnsEnabled", has="Interface"), set()),
     ("NET-02", "dev", lambda b: b.replace("EC2::VPCEndpoint", "ecr.dkr", "ecr.dcr"), set()),
     ("NET-02", "dev", lambda b: b.remove("EC2::VPCEndpoint", has=".logs"), set()),
@@ -22,22 +24,22 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("NET-03", "dev", lambda b: b.replace("EC2::VPCEndpoint", "AppSubnet2", "AppSubnet1"), set()),
     ("NET-04", "dev", lambda b: b.drop("EC2::SecurityGroup", "SecurityGroupIngress.1", has="endpoints"), set()),
     ("NET-05", "dev", lambda b: b.drop("EC2::VPCEndpoint", "RouteTableIds.1", has="Gateway"), set()),
-    ("NET-05", "dev", lambda b: b.set("EC2::VPCEndpoint", "PolicyDocument", S3_ONLY_OURS, has="Gateway"), set()),
+    ("NET-05", "dev", lambda b: b.put("EC2::VPCEndpoint", "PolicyDocument", S3_ONLY_OURS, has="Gateway"), set()),
     ("NET-06", "dev", lambda b: b.drop("EC2::EIP", "/DependsOn"), set()),
     ("NET-06", "dev", lambda b: b.drop("EC2::Route", "/DependsOn", has="InternetGateway"), set()),
     ("NET-07", "dev", lambda b: b.replace("EC2::Route", "NatGateway2", "NatGateway1"), set()),
     ("NET-07", "dev", lambda b: b.replace("EC2::NatGateway", "PublicSubnet2", "AppSubnet2"), set()),
-    ("NET-08", "dev", lambda b: b.set("EC2::Subnet", "CidrBlock", "10.1.0.0/24", has="public-1"), set()),
-    ("NET-09", "dev", lambda b: b.set("EC2::Subnet", "MapPublicIpOnLaunch", True), set()),
-    ("NET-09", "dev", lambda b: b.set("ECS::Service", "NetworkConfiguration.AwsvpcConfiguration.AssignPublicIp", "ENABLED"), set()),
+    ("NET-08", "dev", lambda b: b.put("EC2::Subnet", "CidrBlock", "10.1.0.0/24", has="public-1"), set()),
+    ("NET-09", "dev", lambda b: b.put("EC2::Subnet", "MapPublicIpOnLaunch", True), set()),
+    ("NET-09", "dev", lambda b: b.put("ECS::Service", "NetworkConfiguration.AwsvpcConfiguration.AssignPublicIp", "ENABLED"), set()),
     ("NET-10", "dev", lambda b: b.drop("EC2::FlowLog", "DeliverLogsPermissionArn"), set()),
     ("NET-10", "dev", lambda b: b.statement("IAM::ManagedPolicy", "WriteFlowLog")["Action"].remove("logs:PutLogEvents"), set()),
     ("NET-10", "dev", lambda b: b.remove("EC2::FlowLog"), set()),
-    ("NET-12", "dev", lambda b: b.set("EC2::VPCEndpoint", "PrivateDnsEnabled", True, has="Gateway"), set()),
+    ("NET-12", "dev", lambda b: b.put("EC2::VPCEndpoint", "PrivateDnsEnabled", True, has="Gateway"), set()),
     ("NET-12", "dev", lambda b: b.drop("EC2::NatGateway", "AllocationId"), set()),
     ("NET-14", "dev", lambda b: b.replace("EC2::SubnetRouteTableAssociation", "DbRouteTable", "AppRouteTable1", has="DbSubnet1"), set()),
     ("NET-15", "dev", lambda b: b.remove("EC2::SubnetRouteTableAssociation", has="DbSubnet1"), set()),
-    ("NET-16", "dev", lambda b: b.set("ElasticLoadBalancingV2::LoadBalancer", "Subnets.1", {"Ref": "PublicSubnet1Id"}), set()),
+    ("NET-16", "dev", lambda b: b.put("ElasticLoadBalancingV2::LoadBalancer", "Subnets.1", {"Ref": "PublicSubnet1Id"}), set()),
     ("NET-16", "dev", lambda b: b.replace("EC2::SubnetRouteTableAssociation", "AppRouteTable2", "DbRouteTable"), {"NET-05"}),
 ]  # fmt: skip
 

@@ -1,5 +1,7 @@
 """Each guard of logs, alarms, functions and Slack is shown to fail."""
 
+
+
 from __future__ import annotations
 
 from typing import Any
@@ -24,8 +26,8 @@ BASE = "ExtendedS3DestinationConfiguration"
 
 
 def cloudfront_alarm_at_home(b: Any) -> None:
-    b.set(ALARM, "Namespace", "AWS/CloudFront", has="AWS/SQS")
-    b.set(
+    b.put(ALARM, "Namespace", "AWS/CloudFront", has="AWS/SQS")
+    b.put(
         ALARM,
         "Dimensions",
         [{"Name": "DistributionId", "Value": "E1"}, {"Name": "Region", "Value": "Global"}],
@@ -34,8 +36,8 @@ def cloudfront_alarm_at_home(b: Any) -> None:
 
 
 def topic_of_other_region(b: Any) -> None:
-    b.set(ALARM, "AlarmActions", [{"Ref": "EdgeTopicArn"}], has="AWS/SQS")
-    b.set(ALARM, "OKActions", [{"Ref": "EdgeTopicArn"}], has="AWS/SQS")
+    b.put(ALARM, "AlarmActions", [{"Ref": "EdgeTopicArn"}], has="AWS/SQS")
+    b.put(ALARM, "OKActions", [{"Ref": "EdgeTopicArn"}], has="AWS/SQS")
 
 
 def loop(b: Any) -> None:
@@ -43,12 +45,12 @@ def loop(b: Any) -> None:
 
 
 def filter_on_own_log(b: Any) -> None:
-    b.set(FILTER, "LogGroupName", {"Ref": b.id(GROUP, "slack-notifier")}, has="NotifierFunction")
+    b.put(FILTER, "LogGroupName", {"Ref": b.name_of(GROUP, "slack-notifier")}, has="NotifierFunction")
 
 
 def trust_with_group(b: Any) -> None:
     text = "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:*:*"
-    b.set(
+    b.put(
         ROLE,
         "AssumeRolePolicyDocument.Statement.0.Condition",
         {"ArnLike": {"aws:SourceArn": {"Fn::Sub": text}}},
@@ -72,7 +74,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("OPS-03", "dev", lambda b: b.replace(ALARM, "TargetGroupFullName", "TargetGroupArn"), set()),
     ("OPS-03", "dev", lambda b: b.replace(ALARM, '"Name": "QueueName"', '"Name": "Queue"'), set()),
     ("OPS-04", "dev", topic_of_other_region, set()),
-    ("OPS-05", "dev", lambda b: b.set(SLACK, "SlackWorkspaceId", "our-team"), set()),
+    ("OPS-05", "dev", lambda b: b.put(SLACK, "SlackWorkspaceId", "our-team"), set()),
     ("OPS-06", "dev", lambda b: b.drop(SLACK, "GuardrailPolicies"), {"CF-17"}),
     ("OPS-06", "dev", lambda b: b.statement(POLICY, "ShowMetrics")["Action"].append("ecs:UpdateService"), {"SEC-22"}),
     ("OPS-07", "dev", loop, set()),
@@ -84,20 +86,20 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("OPS-10", "dev", lambda b: b.drop(STREAM, f"{BASE}.ProcessingConfiguration"), set()),
     ("OPS-11", "dev", lambda b: b.drop(FUNCTION, "LoggingConfig"), set()),
     ("OPS-11", "dev", lambda b: b.statement(POLICY, "WriteOwnLogs")["Action"].append("logs:CreateLogGroup"), set()),
-    ("OPS-12", "dev", lambda b: b.set(FUNCTION, "ReservedConcurrentExecutions", 1), set()),
-    ("OPS-13", "dev", lambda b: b.set(FUNCTION, "Runtime", "python3.9"), set()),
+    ("OPS-12", "dev", lambda b: b.put(FUNCTION, "ReservedConcurrentExecutions", 1), set()),
+    ("OPS-13", "dev", lambda b: b.put(FUNCTION, "Runtime", "python3.9"), set()),
     ("OPS-13", "dev", lambda b: b.drop(FUNCTION, "Timeout"), set()),
     ("OPS-14", "dev", lambda b: b.drop(PERMISSION, "SourceArn"), set()),
     ("OPS-15", "dev", lambda b: b.drop(CONTENT, "ServiceTimeout"), set()),
-    ("OPS-15", "dev", lambda b: b.set(CONTENT, "EmptyOnDelete", True), set()),
+    ("OPS-15", "dev", lambda b: b.put(CONTENT, "EmptyOnDelete", True), set()),
     ("OPS-17", "dev", lambda b: b.replace(RULE, "ECS Deployment State Change", "ECS Service Action"), set()),
     ("OPS-17", "dev", lambda b: b.drop(RULE, "Targets.0.DeadLetterConfig"), set()),
     ("OPS-17", "dev", lambda b: b.remove(PERMISSION, has="TaskStoppedRule"), set()),
     ("OPS-18", "dev", one_kind, set()),
     ("OPS-19", "dev", lambda b: b.drop(ALARM, "TreatMissingData"), set()),
     ("OPS-19", "dev", lambda b: b.drop(ALARM, "AlarmActions"), set()),
-    ("OPS-19", "dev", lambda b: b.set(ALARM, "TreatMissingData", "notBreaching", has="HealthyHostCount"), set()),
-    ("OPS-21", "dev", lambda b: b.set(GROUP, "LogGroupName", {"Fn::Sub": "/${Prefix}/app"}, has="/app"), set()),
+    ("OPS-19", "dev", lambda b: b.put(ALARM, "TreatMissingData", "notBreaching", has="HealthyHostCount"), set()),
+    ("OPS-21", "dev", lambda b: b.put(GROUP, "LogGroupName", {"Fn::Sub": "/${Prefix}/app"}, has="/app"), set()),
     ("OPS-22", "dev", deaf, set()),
     ("OPS-23", "dev", lambda b: b.drop("Lambda::EventInvokeConfig", "DestinationConfig", has="OnFailure"), set()),
 ]  # fmt: skip

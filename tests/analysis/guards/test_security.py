@@ -1,5 +1,7 @@
 """Each guard of keys, groups, roles, buckets and the web ACL is shown to fail."""
 
+# ruff: noqa: E501 -- one case on each line reads as a table
+
 from __future__ import annotations
 
 from typing import Any
@@ -45,7 +47,7 @@ def in_clear(b: Any) -> None:
 
 
 def group_without_vpc(b: Any) -> None:
-    b.set(GROUP, "VpcId", "vpc-12345678", has="-database")
+    b.put(GROUP, "VpcId", "vpc-12345678", has="-database")
 
 
 def sid(b: Any, kind: str, name: str, **changes: Any) -> None:
@@ -56,24 +58,24 @@ def sid(b: Any, kind: str, name: str, **changes: Any) -> None:
 CASES: list[tuple[str, str, Any, set[str]]] = [
     ("SEC-01", "dev", administer, set()),
     ("SEC-01", "dev", lambda b: b.drop(KEY, "EnableKeyRotation"), set()),
-    ("SEC-02", "dev", lambda b: b.set("Logs::LogGroup", "KmsKeyId", {"Ref": "TelemetryKey"}, has="vpc-flow"), set()),
+    ("SEC-02", "dev", lambda b: b.put("Logs::LogGroup", "KmsKeyId", {"Ref": "TelemetryKey"}, has="vpc-flow"), set()),
     ("SEC-02", "dev", lambda b: sid(b, KEY, "EncryptLogGroups", Principal={"Service": "logs.amazonaws.com"}), set()),
-    ("SEC-03", "dev", lambda b: b.set("SNS::Topic", "KmsMasterKeyId", "alias/aws/sns", has="alarms"), set()),
+    ("SEC-03", "dev", lambda b: b.put("SNS::Topic", "KmsMasterKeyId", "alias/aws/sns", has="alarms"), set()),
     ("SEC-03", "dev", lambda b: b.replace(KEY, "cloudwatch.amazonaws.com", "cloudwatch2.amazonaws.com"), set()),
     ("SEC-04", "dev", lambda b: b.statement("SNS::TopicPolicy", "PublishAlarms").pop("Condition"), set()),
     ("SEC-04", "dev", lambda b: sid(b, "SNS::TopicPolicy", "PublishAlarms", Action=["sns:Subscribe"]), set()),
     ("SEC-05", "dev", lambda b: b.one(GROUP, "-alb\"")["Properties"]["SecurityGroupIngress"].extend(INLINE), set()),
-    ("SEC-06", "dev", lambda b: b.set(GROUP, "SecurityGroupIngress", TWO_LISTS, has="-alb\""), set()),
+    ("SEC-06", "dev", lambda b: b.put(GROUP, "SecurityGroupIngress", TWO_LISTS, has="-alb\""), set()),
     ("SEC-07", "dev", lambda b: b.remove("EC2::SecurityGroupEgress", has="3306"), set()),
     ("SEC-07", "dev", lambda b: b.remove("EC2::SecurityGroupIngress", has="AlbSecurityGroupId"), set()),
-    ("SEC-07", "dev", lambda b: b.set(GROUP, "SecurityGroupEgress.0.CidrIp", "10.0.0.0/16", has="HTTPS to AWS"), set()),
-    ("SEC-09", "dev", lambda b: b.set(ACL, "Scope", "REGIONAL"), set()),
+    ("SEC-07", "dev", lambda b: b.put(GROUP, "SecurityGroupEgress.0.CidrIp", "10.0.0.0/16", has="HTTPS to AWS"), set()),
+    ("SEC-09", "dev", lambda b: b.put(ACL, "Scope", "REGIONAL"), set()),
     ("SEC-09", "dev", lambda b: b.drop("CloudFront::Distribution", "DistributionConfig.WebACLId"), set()),
     ("SEC-10", "dev", lambda b: common(b).update(Action={"Block": {}}), set()),
     ("SEC-10", "dev", lambda b: common(b).update(Priority=0), set()),
     ("SEC-10", "dev", lambda b: common(b)["Statement"]["ManagedRuleGroupStatement"].update(Name="AWSManagedCommon"), set()),
     ("SEC-11", "dev", lambda b: common(b)["Statement"]["ManagedRuleGroupStatement"].pop("RuleActionOverrides"), set()),
-    ("SEC-12", "dev", lambda b: b.set("WAFv2::LoggingConfiguration", "LogDestinationConfigs", [{"Fn::GetAtt": ["WafLogGroup", "Arn"]}]), set()),
+    ("SEC-12", "dev", lambda b: b.put("WAFv2::LoggingConfiguration", "LogDestinationConfigs", [{"Fn::GetAtt": ["WafLogGroup", "Arn"]}]), set()),
     ("SEC-12", "dev", lambda b: b.replace("Logs::LogGroup", "aws-waf-logs-", "waf-logs-"), set()),
     ("SEC-12", "dev", lambda b: b.remove("WAFv2::LoggingConfiguration"), set()),
     ("SEC-14", "dev", lambda b: b.replace("S3::BucketPolicy", "/AWSLogs/", "/logs/"), set()),
@@ -85,16 +87,16 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("SEC-17", "dev", lambda b: b.replace(ROLE, "ecs-tasks.amazonaws.com", "ecs-task.amazonaws.com"), set()),
     ("SEC-17", "dev", lambda b: b.drop(ROLE, "AssumeRolePolicyDocument.Statement.0.Condition", has="ecs-tasks"), set()),
     ("SEC-19", "dev", tls_statement, set()),
-    ("SEC-20", "dev", lambda b: b.set(BUCKET, "PublicAccessBlockConfiguration.BlockPublicPolicy", False), set()),
+    ("SEC-20", "dev", lambda b: b.put(BUCKET, "PublicAccessBlockConfiguration.BlockPublicPolicy", False), set()),
     ("SEC-20", "dev", lambda b: b.drop(BUCKET, "OwnershipControls"), set()),
     ("SEC-21", "dev", lambda b: b.replace(ROLE, "policy/service-role/AmazonRDS", "policy/AmazonRDS"), {"DB-10"}),
     ("SEC-22", "dev", lambda b: b.statement(POLICY, "WriteOwnLogs").update(Action=["logs:*"]), {"OPS-11"}),
     ("SEC-22", "dev", lambda b: b.statement(POLICY, "ReadDatabaseSecret").update(Resource=["*"]), {"APP-11"}),
     ("SEC-23", "dev", lambda b: b.one(GROUP, "-alb\"")["Properties"]["SecurityGroupIngress"].extend(OPEN), set()),
     ("SEC-23", "dev", lambda b: b.drop("ElasticLoadBalancingV2::LoadBalancer", "SecurityGroups.1"), set()),
-    ("SEC-24", "dev", lambda b: b.set(ROLE, "ManagedPolicyArns", [{"Fn::Sub": "arn:${AWS::Partition}:iam::aws:policy/AmazonSSMManagedInstanceCore"}], has="lambda"), set()),
+    ("SEC-24", "dev", lambda b: b.put(ROLE, "ManagedPolicyArns", [{"Fn::Sub": "arn:${AWS::Partition}:iam::aws:policy/AmazonSSMManagedInstanceCore"}], has="lambda"), set()),
     ("SEC-25", "dev", in_clear, set()),
-    ("SEC-26", "dev", lambda b: b.set("SecretsManager::Secret", "GenerateSecretString.ExcludePunctuation", False), set()),
+    ("SEC-26", "dev", lambda b: b.put("SecretsManager::Secret", "GenerateSecretString.ExcludePunctuation", False), set()),
     ("SEC-27", "dev", group_without_vpc, set()),
 ]  # fmt: skip
 
