@@ -23,4 +23,12 @@ class ParameterFileError(AnalysisError):
 
 
 class ResolveError(AnalysisError):
-    """An expression in a template that CloudFormation would refuse, or that we do not know."""
+    """An expression in a template that CloudFormation would refuse, or that we do not know.
+
+    A validation reports it as a finding; every other use of the resolved stacks has to stop.
+    """
+
+    def __init__(self, what: str, *, template: str, stack: str = "") -> None:
+        self.template = template
+        self.stack = stack
+        super().__init__(what, where=f"{template} ({stack})" if stack else template)

@@ -209,7 +209,7 @@ class Evaluator:
         return [str(subnet) for subnet, _ in zip(subnets, range(int(count)), strict=False)]
 
     def _error(self, what: str) -> ResolveError:
-        return ResolveError(what, where=f"{self.template.name} ({self.stack})")
+        return ResolveError(what, template=self.template.name, stack=self.stack)
 
 
 def _text(value: Json) -> str:

@@ -321,12 +321,12 @@ class _Resolver:
             sequence = list(order.static_order())
         except graphlib.CycleError as cycle:
             raise ResolveError(
-                f"nested stacks need each other: {' -> '.join(cycle.args[1])}", where=template.name
+                f"nested stacks need each other: {' -> '.join(cycle.args[1])}", template=template.name
             ) from None
         for user in sequence:
             file = nested_template(nested[user])
             if file is None or file not in self.templates:
-                raise ResolveError(f"{user} nests {file}, which is not there", where=template.name)
+                raise ResolveError(f"{user} nests {file}, which is not there", template=template.name)
             expressions = nested[user].get("Properties", {}).get("Parameters", {})
             values = {key: follower.value(item) for key, item in expressions.items()}
             given = {key: _text(value) for key, value in values.items() if value is not NO_VALUE}

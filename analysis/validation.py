@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from analysis.errors import ResolveError
 from analysis.findings import Finding, merged
 from analysis.guards import GUARDS, guard_findings
 from analysis.lint import lint
 from analysis.report import Checked
-from analysis.resolve import resolve
-from analysis.templates import load_environment, load_templates
+from analysis.resolve import ResolvedEnvironment, resolve
+from analysis.templates import Environment, load_environment, load_templates
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,29 @@ def validate(
     environments = [load_environment(file) for file in parameter_files]
     names = tuple(environment.name for environment in environments)
     progress(f"resolving {len(templates)} templates for {', '.join(names)}")
-    resolved = [resolve(templates, environment) for environment in environments]
+    resolved: list[ResolvedEnvironment] = []
+    found: list[Finding] = []
+    for environment in environments:
+        try:
+            resolved.append(resolve(templates, environment))
+        except ResolveError as error:
+            found.append(_unresolved(error, environment))
     progress(f"checking {len(GUARDS)} guards")
-    found = list(guard_findings(templates, resolved))
+    found += guard_findings(templates, resolved)
     progress("linting")
     linted = lint(templates, resolved)
     checked = Checked(len(templates), names, linted.files, linted.rules, len(GUARDS))
     return Validation(tuple(merged([*linted.findings, *found])), checked)
+
+
+def _unresolved(error: ResolveError, environment: Environment) -> Finding:
+    return Finding(
+        "CF-00",
+        "error",
+        error.template,
+        error.what,
+        remedy="mend it; until then nothing else of this environment is checked but each template by itself",
+        why="CloudFormation would refuse it too (CloudFormation Template Reference, Intrinsic functions).",
+        stack=error.stack,
+        environment=environment.name,
+    )

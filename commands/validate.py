@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from commands.exits import Exit
+
 if TYPE_CHECKING:
     from analysis.validation import Validation
 
 PROJECT = Path(__file__).resolve().parent.parent
-FINDINGS = 1
-USAGE = 64
 
 
 @click.command()
@@ -31,7 +31,7 @@ USAGE = 64
     "--params", type=click.Path(path_type=Path), default=PROJECT / "params", show_default="params/",
     help="Folder with one parameter file per environment.",
 )  # fmt: skip
-def validate(environment: str, form: Literal["text", "json", "sarif"], templates: Path, params: Path) -> None:
+def validate(environment: str, form: Literal["text", "json", "sarif"], templates: Path, params: Path) -> int:
     """Lint the templates, alone and with each environment's values, and check what lint is blind to.
 
     Needs neither credentials nor a network. Exits 0 when nothing was found, 1 with findings, 64 on bad input.
@@ -44,11 +44,11 @@ def validate(environment: str, form: Literal["text", "json", "sarif"], templates
         files = parameter_files(params, environment)
         result = run(templates, files, lambda line: click.echo(f"validate: {line}", err=True))
     except AnalysisError as error:
-        click.echo(f"validate: {error}", err=True)
-        sys.exit(USAGE)
+        click.echo(f"{click.style('error:', fg='red', bold=True)} {error}", err=True)
+        return Exit.USAGE
     _write(result, form, templates)
     click.echo(f"validate: {time.monotonic() - started:.1f} s", err=True)
-    sys.exit(FINDINGS if result.findings else 0)
+    return Exit.ERROR if result.findings else Exit.DONE
 
 
 def parameter_files(folder: Path, environment: str) -> list[Path]:

@@ -1,7 +1,5 @@
 """Each guard of logs, alarms, functions and Slack is shown to fail."""
 
-
-
 from __future__ import annotations
 
 from typing import Any
