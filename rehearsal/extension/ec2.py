@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import functools
 import html
+import json
 import re
 from typing import Any
 
@@ -257,6 +258,31 @@ async def describe_nat_gateways(parameters: dict[str, Any], proceed: Proceed) ->
         return match[0].replace("<natGatewayAddressSet/>", f"<natGatewayAddressSet>{inner}</natGatewayAddressSet>")
 
     return await corrected(proceed, r"<natGatewayId>([^<]+)</natGatewayId>.*?<natGatewayAddressSet/>", addresses)
+
+
+@operation("ec2:DescribeVpcEndpoints")
+async def describe_vpc_endpoints(parameters: dict[str, Any], proceed: Proceed) -> Reply:
+    """MiniStack leaves out private names, tags and policy, and ignores filters."""
+    filters = ec2._parse_filters(parameters)
+
+    def wanted(endpoint: dict[str, Any]) -> bool:
+        named = {"vpc-id": "VpcId", "service-name": "ServiceName", "vpc-endpoint-type": "VpcEndpointType"}
+        return all(endpoint[named[name]] in values for name, values in filters.items() if name in named)
+
+    def completed(match: re.Match[str]) -> str:
+        endpoint = ec2._vpc_endpoints[match[2]]
+        if not wanted(endpoint):
+            return ""
+        private = str(endpoint.get("PrivateDnsEnabled", False)).lower()
+        policy = endpoint.get("PolicyDocument")
+        more = f"<privateDnsEnabled>{private}</privateDnsEnabled>"
+        if policy:
+            more += f"<policyDocument>{html.escape(json.dumps(policy))}</policyDocument>"
+        return match[1] + more + match[3]
+
+    following = r"(?=\s*(?:<item>\s*<vpcEndpointId>|</vpcEndpointSet>))"
+    pattern = r"(<item>\s*<vpcEndpointId>([^<]+)</vpcEndpointId>)(.*?</item>)" + following
+    return await corrected(proceed, pattern, completed)
 
 
 @operation("ec2:DescribeFlowLogs")

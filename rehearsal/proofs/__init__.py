@@ -1,0 +1,30 @@
+"""What a rehearsal asks the AWS API after a deployment, and what has to be true of the answers.
+
+One module per part of the platform; a check yields named proofs with what was seen. Checks read through the
+same API a user would, never the emulator's insides, so they would say the same of a real account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rehearsal.proofs import chain, data, distribution, effects, network, observation, services
+from rehearsal.proofs.base import Deployed, Proof, examine
+
+CHECKS = (
+    *chain.CHECKS,
+    *network.CHECKS,
+    *services.CHECKS,
+    *data.CHECKS,
+    *distribution.CHECKS,
+    *observation.CHECKS,
+    *effects.CHECKS,
+)
+
+__all__ = ["CHECKS", "Deployed", "Proof", "prove"]
+
+
+def prove(deployed: Deployed) -> Iterator[Proof]:
+    """Every proof, as soon as it is known."""
+    for check in CHECKS:
+        yield from examine(check, deployed)

@@ -1,0 +1,129 @@
+"""What checks share: a deployment to look at, and the form of a proof."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A statement about the deployment, whether it holds, and what was seen."""
+
+    area: str
+    name: str
+    holds: bool
+    seen: str
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A resource as CloudFormation lists it, with its place in the tree of nested stacks."""
+
+    path: str
+    type: str
+    physical_id: str
+    status: str
+
+
+@dataclass
+class Deployed:
+    """A deployed environment: its stacks, what is in them, and clients to ask about the rest."""
+
+    family: str
+    account: str
+    home: str
+    edge: str
+    # Stack id and outputs by role of the chain.
+    stacks: Mapping[str, str]
+    outputs: Mapping[str, Mapping[str, str]]
+    # The root's parameters as deployed.
+    parameters: Mapping[str, str]
+    # Logical ids of the services, as root.json's Metadata lists them.
+    services: tuple[str, ...]
+    resources: dict[str, list[Resource]] = field(default_factory=dict)
+    _clients: dict[tuple[str, str], Any] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def client(self, service: str, region: str | None = None) -> Any:
+        """A client of a service, home region unless said otherwise."""
+        key = (service, region or self.home)
+        with self._lock:
+            if key not in self._clients:
+                config = Config(retries={"mode": "standard"}, connect_timeout=5, read_timeout=60)
+                make: Any = boto3.client
+                self._clients[key] = make(service, region_name=key[1], config=config)
+            return self._clients[key]
+
+    def pages(self, service: str, operation: str, key: str, *, region: str | None = None, **named: Any) -> list[Any]:
+        """Every item of a paginated answer."""
+        paginator = self.client(service, region).get_paginator(operation)
+        return [item for page in paginator.paginate(**named) for item in page[key]]
+
+    def of(self, role: str) -> list[Resource]:
+        """Every resource of a stack of the chain, those of its nested stacks included."""
+        if role not in self.resources:
+            region = self.home if role in ("root", "bootstrap") else self.edge
+            self.resources[role] = list(self._walk(self.stacks[role], "", region))
+        return self.resources[role]
+
+    def _walk(self, stack: str, prefix: str, region: str) -> Iterator[Resource]:
+        for item in self.pages(
+            "cloudformation", "list_stack_resources", "StackResourceSummaries", region=region, StackName=stack
+        ):
+            path = prefix + item["LogicalResourceId"]
+            yield Resource(path, item["ResourceType"], item.get("PhysicalResourceId", ""), item["ResourceStatus"])
+            if item["ResourceType"] == "AWS::CloudFormation::Stack":
+                yield from self._walk(item["PhysicalResourceId"], f"{path}/", region)
+
+    def id(self, path: str, role: str = "root") -> str:
+        """The physical id of one resource, by its place: `NetworkStack/Vpc`."""
+        for resource in self.of(role):
+            if resource.path == path:
+                return resource.physical_id
+        raise LookupError(f"there is no {path} in the {role} stack")
+
+    def ids(self, kind: str, role: str = "root") -> dict[str, str]:
+        """Physical ids of every resource of a type, by place."""
+        return {resource.path: resource.physical_id for resource in self.of(role) if resource.type == kind}
+
+    def parameter(self, name: str) -> str:
+        return self.parameters.get(name, "")
+
+
+Check = Callable[[Deployed], Iterator[Proof]]
+
+
+class Area:
+    """Makes the proofs of one part of the platform."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __call__(self, name: str, holds: object, seen: object) -> Proof:
+        return Proof(self.name, name, bool(holds), shown(seen))
+
+
+def shown(seen: object) -> str:
+    if isinstance(seen, str):
+        return seen
+    if isinstance(seen, Mapping):
+        return ", ".join(f"{key}: {value}" for key, value in seen.items()) or "nothing"
+    if isinstance(seen, list | tuple | set | frozenset):
+        return ", ".join(str(item) for item in (sorted(seen, key=str) if isinstance(seen, set | frozenset) else seen))
+    return str(seen)
+
+
+def examine(check: Check, deployed: Deployed) -> Iterator[Proof]:
+    """Run a check; something that is not there at all is a failed proof, not a crash."""
+    try:
+        yield from check(deployed)
+    except (ClientError, BotoCoreError, LookupError) as error:
+        area = check.__module__.rpartition(".")[2]
+        yield Proof(area, f"{check.__name__.replace('_', ' ')} can be looked at", False, f"{error!r}")
