@@ -26,6 +26,7 @@ _MARKS: Mapping[str, tuple[str, str]] = {
     "import": ("<=", "cyan"),
     "add": ("+", "green"),
     "unknown": ("?", "yellow"),
+    "nothing": ("=", "dim"),
 }
 _VALUE_WIDTH = 48
 
@@ -39,6 +40,10 @@ def plan_trees(plans: Sequence[StackPlan], *, verbose: bool = False) -> Iterator
         yield _plan_tree(plan, verbose=verbose)
     yield Text()
     yield summary(plans)
+    derived = sum(plan.change_set.derived for plan in plans if plan.change_set is not None)
+    if derived and not verbose:
+        listed = "1 resource is" if derived == 1 else f"{derived} resources are"
+        yield Text(f"{listed} listed by CloudFormation but will not change (-v shows them).", style="dim")
 
 
 def summary(plans: Sequence[StackPlan]) -> Text:
@@ -72,9 +77,10 @@ def _plan_tree(plan: StackPlan, *, verbose: bool) -> Tree:
 
 
 def _add_changes(tree: Tree, change_set: ChangeSet, *, verbose: bool) -> None:
-    for change in sorted(change_set.effective, key=_rank):
+    shown = change_set.changes if verbose else change_set.effective
+    for change in sorted(shown, key=_rank):
         nested = change.nested
-        if nested is None or not nested.effective:
+        if nested is None or not (nested.changes if verbose else nested.effective):
             branch = tree.add(_line(change))
             for detail in _details(change):
                 branch.add(detail)
@@ -95,7 +101,7 @@ def _rank(change: Change) -> tuple[int, str]:
 
 
 def _index(effect: str) -> int:
-    return EFFECTS.index(effect)
+    return EFFECTS.index(effect) if effect in EFFECTS else len(EFFECTS)
 
 
 def _line(change: Change) -> Text:
@@ -103,6 +109,8 @@ def _line(change: Change) -> Text:
     line = Text.assemble((f"{mark} {change.logical_id}", style), "  ", (change.resource_type, "dim"))
     if change.effect in {"replace", "may replace"}:
         line.append(f"  {change.effect}", style=style)
+    if change.effect == "nothing":
+        line.append("  derived, will not change", style="dim")
     if change.policy_action:
         line.append(f"  {change.policy_action.lower()}", style="dim")
     return line
@@ -119,7 +127,7 @@ def _details(change: Change) -> Iterator[Text]:
 def _differences(change: Change) -> list[tuple[str, str | None, str | None]]:
     """Property, before, after; once each, although CloudFormation may name a property for several causes."""
     found: dict[str, Detail] = {}
-    for detail in change.details:
+    for detail in change.real:
         name = detail.name.removeprefix("/Properties/") or detail.attribute
         if name not in found or (found[name].before is None and detail.before is not None):
             found[name] = detail

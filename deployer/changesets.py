@@ -29,9 +29,6 @@ _LONGEST_DELAY = 5.0
 _NO_CHANGES = re.compile(r"didn't contain changes|no updates are to be performed", re.IGNORECASE)
 # A parent that fails because of a child says only that; the reason is the child's.
 _CHILD_FAILED = re.compile(r"Nested change set .* was not successfully created", re.IGNORECASE)
-# What refers to a sibling's output while the change set is computed (CloudFormation User Guide, Change sets
-# for nested stacks): unknown until executed, and usually equal to what is deployed.
-_PLACEHOLDER = "{{IntrinsicFunction:"
 
 
 @dataclass(frozen=True)
@@ -60,10 +57,8 @@ class Detail:
     evaluation: str
     source: str
     cause: str
-
-    @property
-    def is_placeholder(self) -> bool:
-        return _PLACEHOLDER in (self.after or "")
+    # Listed only because it hangs on something that could have changed and, as `review` found out, does not.
+    derived: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,11 +80,29 @@ class Change:
         """One word for it: replace, may replace, delete, modify, add, import, unknown or nothing."""
         if self.action == "Modify":
             if self.nested is not None:
-                return "modify" if self.nested.effective else "nothing"
+                return "nothing" if self.nested.is_empty else "modify"
             if self.resource_type == STACK_TYPE and self._is_automatic:
                 return "nothing"
-            return {"True": "replace", "Conditional": "may replace"}.get(self.replacement, "modify")
+            return self._modification
         return {"Remove": "delete", "Add": "add", "Import": "import"}.get(self.action, "unknown")
+
+    @property
+    def real(self) -> tuple[Detail, ...]:
+        """The details that are not derived."""
+        return tuple(detail for detail in self.details if not detail.derived)
+
+    @property
+    def _modification(self) -> str:
+        real = self.real
+        if len(real) == len(self.details):
+            return {"True": "replace", "Conditional": "may replace"}.get(self.replacement, "modify")
+        # CloudFormation's verdict counts the derived details too, so it is made again without them.
+        recreations = {detail.recreation for detail in real}
+        if "Always" in recreations:
+            return "replace"
+        if "Conditionally" in recreations:
+            return "may replace"
+        return "modify" if real else "nothing"
 
     @property
     def _is_automatic(self) -> bool:
@@ -117,7 +130,17 @@ class ChangeSet:
 
     @property
     def is_empty(self) -> bool:
-        return is_empty(self.status, self.reason) or (self.status == "CREATE_COMPLETE" and not self.effective)
+        """Whether executing it would do nothing. A set without any resource change is not empty: it changes
+        outputs, tags or the like, or else CloudFormation would have failed it."""
+        if self.status == "CREATE_COMPLETE":
+            return bool(self.changes) and not self.effective
+        return is_empty(self.status, self.reason)
+
+    @property
+    def derived(self) -> int:
+        """How many resources, nested ones included, are listed without being changed."""
+        nested = sum(change.nested.derived for change in self.changes if change.nested is not None)
+        return nested + sum(1 for change in self.changes if change.details and not change.real)
 
     def walk(self) -> Iterator[tuple[tuple[str, ...], Change]]:
         """Every effective change in the tree that is not itself a tree, with the nested stacks above it."""

@@ -22,7 +22,19 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
-from deployer import certificate, changesets, checks, events, facts, package, parameters, session, stacks, templates
+from deployer import (
+    certificate,
+    changesets,
+    checks,
+    events,
+    facts,
+    package,
+    parameters,
+    review,
+    session,
+    stacks,
+    templates,
+)
 from deployer.chain import TEMPLATES, Role, Stack, chain, feeders, wired
 from deployer.changesets import ChangeSet, ChangeSetRequest
 from deployer.errors import (
@@ -255,7 +267,36 @@ def plan_stack(context: Context, stack: Stack, states: States, *, verb: str, fin
     # An hour of creating the root is not thrown away because its last layer failed; whatever exists completely
     # goes back to how it was.
     unfinished = kind is Kind.CREATE or (state is not None and state.next is Next.CONTINUE)
-    return StackPlan(stack, kind, change_set, values, keep=stack.role is Role.ROOT and unfinished)
+    reviewed = _review(context, stack, change_set, state, values)
+    return StackPlan(stack, kind, reviewed, values, keep=stack.role is Role.ROOT and unfinished)
+
+
+def _review(
+    context: Context, stack: Stack, change_set: ChangeSet, state: StackState | None, values: Mapping[str, str]
+) -> ChangeSet:
+    """The change set with what it only lists told from what it changes."""
+    nested = {one.logical_id: one.physical_id for one in change_set.changes if one.nested and one.physical_id}
+    if state is None or not nested:
+        return change_set
+    client = context.clients.cloudformation(stack.region)
+    template = context.template(stack)
+    templates_of = review.children(template, context.environment.templates)
+    before = state.parameters
+    unchanged = frozenset(name for name, value in values.items() if before.get(name) == value)
+
+    def outputs(logical_id: str) -> Mapping[str, str]:
+        found, child = stacks.describe(client, nested[logical_id]), templates_of.get(logical_id)
+        if found is None or child is None:
+            return {}
+        # What an output means can only have changed when the child's template has.
+        if child.key in {before[name] for name in unchanged}:
+            return found.outputs
+        same = review.same_outputs(stacks.template_body(client, found.id), child)
+        return {name: value for name, value in found.outputs.items() if name in same}
+
+    with ThreadPoolExecutor(8) as pool:
+        known = dict(zip(nested, pool.map(outputs, nested), strict=True))
+    return review.Review(template, templates_of, known, unchanged).settle(change_set)
 
 
 def is_current(context: Context, plan: StackPlan, states: States) -> bool:

@@ -219,7 +219,8 @@ PARAMETER = Detail("Properties", "Parameters", "1", "2", "Never", "Static", "Par
         (change("Modify", type=STACK_TYPE, details=(AUTOMATIC,)), "nothing"),
         (change("Modify", type=STACK_TYPE, details=(AUTOMATIC, PARAMETER)), "modify"),
         (change("Modify", type=STACK_TYPE, nested=whole("CREATE_COMPLETE", change("Add"))), "modify"),
-        (change("Modify", type=STACK_TYPE, nested=whole("CREATE_COMPLETE")), "nothing"),
+        (change("Modify", type=STACK_TYPE, nested=whole("CREATE_COMPLETE")), "modify"),  # its outputs or tags
+        (change("Modify", type=STACK_TYPE, nested=whole("FAILED", reason="didn't contain changes")), "nothing"),
     ],
 )
 def test_effects(given: Change, effect: str) -> None:
@@ -235,9 +236,3 @@ def test_counts_reach_into_nested_sets_worst_first() -> None:
 
 def test_a_set_of_nested_stacks_that_only_might_change_is_empty() -> None:
     assert whole("CREATE_COMPLETE", change("Modify", type=STACK_TYPE, details=(AUTOMATIC,))).is_empty
-
-
-def test_a_placeholder_is_recognised() -> None:
-    after = "{{IntrinsicFunction:shop/NetworkStack.Outputs.VpcId/Fn::GetAtt}}"
-    assert Detail("Properties", "VpcId", "vpc-1", after, "", "", "", "").is_placeholder
-    assert not PARAMETER.is_placeholder
