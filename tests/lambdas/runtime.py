@@ -6,6 +6,7 @@ memory, and is used again for the next event unless it died. What is measured is
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import io
 import json
@@ -102,9 +103,13 @@ def runtime_directory(python: Interpreter) -> Path:
     """Our /var/runtime for an interpreter: the runtime client built for it, and boto3. Made once, under build/."""
     lock = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     final = ROOT / "build" / "runtime" / python.minor
-    stamp = final / "locked"
     wanted = "".join(_locked(lock, name) for name in _CLIENT)
-    if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted and (final / "boto3").exists():
+
+    def is_current() -> bool:
+        stamp = final / "locked"
+        return stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted and (final / "boto3").exists()
+
+    if is_current():
         return final
     final.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(dir=final.parent))
@@ -124,11 +129,11 @@ def runtime_directory(python: Interpreter) -> Path:
     for name in _BUNDLED:
         if not (made / name).exists():
             (made / name).symlink_to(packages / name)
-    shutil.rmtree(final, ignore_errors=True)
-    try:
-        made.rename(final)
-    except OSError:  # another worker was first
-        shutil.rmtree(made)
+    if not is_current():  # otherwise another worker was first, and its functions may already run from there
+        shutil.rmtree(final, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            made.rename(final)
+    shutil.rmtree(made, ignore_errors=True)
     return final
 
 

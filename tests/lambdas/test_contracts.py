@@ -1,0 +1,163 @@
+"""Functions and templates meet in names only; here both sides are compared."""
+
+from __future__ import annotations
+
+import ast
+import json
+import sys
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lambdas.proxy import Proxy, Reply, Request
+from tests.lambdas.runtime import Function
+from tests.lambdas.sink import Sink
+from tests.lambdas.test_custom_resource import request as content_request
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+FUNCTIONS = ("credentials_watch", "custom_resource", "log_processor", "slack_notifier")
+
+
+@cache
+def templates() -> Mapping[str, Mapping[str, Any]]:
+    """Resources by template."""
+    return {
+        path.name: json.loads(path.read_text(encoding="utf-8"))["Resources"]
+        for path in sorted((ROOT / "templates").glob("*.json"))
+    }
+
+
+def deployed(name: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """The function whose code is `name`, and the resources of its template."""
+    key = "".join(word.title() for word in name.split("_")) + "CodeKey"
+    found = [
+        (resource["Properties"], resources)
+        for resources in templates().values()
+        for resource in resources.values()
+        if resource["Type"] == "AWS::Lambda::Function" and resource["Properties"]["Code"].get("S3Key") == {"Ref": key}
+    ]
+    assert len(found) == 1, f"{key} is used {len(found)} times"
+    return found[0]
+
+
+def granted(name: str) -> set[str]:
+    """Every action that the function's role allows, in any branch of a condition."""
+    function, resources = deployed(name)
+    role = function["Role"]["Fn::GetAtt"][0]
+    actions: set[str] = set()
+
+    def collect(part: Any) -> None:
+        if isinstance(part, dict):
+            if part.get("Effect") == "Allow":
+                actions.update(part["Action"])
+            part = list(part.values())
+        if isinstance(part, list):
+            for item in part:
+                collect(item)
+
+    for resource in resources.values():
+        if resource["Type"] == "AWS::IAM::ManagedPolicy" and {"Ref": role} in resource["Properties"].get("Roles", []):
+            collect(resource["Properties"]["PolicyDocument"])
+    return actions
+
+
+def read_variables(name: str) -> set[str]:
+    """What the code asks of os.environ, whose names have to be literals."""
+    found = set()
+    for path in (ROOT / "lambda" / name).glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            where = (
+                node.value if isinstance(node, ast.Subscript) else getattr(getattr(node, "func", None), "value", None)
+            )
+            if where is not None and ast.unparse(where) == "os.environ":
+                variable = node.slice if isinstance(node, ast.Subscript) else node.args[0]  # type: ignore[attr-defined]
+                assert isinstance(variable, ast.Constant)
+                found.add(str(variable.value))
+    return {variable for variable in found if not variable.startswith("AWS_")}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_each_variable_is_set_and_each_set_variable_is_read(name: str) -> None:
+    function, _ = deployed(name)
+    assert set(function.get("Environment", {}).get("Variables", {})) == read_variables(name)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_imports_itself_python_and_boto3_only(name: str) -> None:
+    folder = ROOT / "lambda" / name
+    own = {path.stem for path in folder.glob("*.py")}
+    for path in folder.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+            for imported in names:
+                allowed = own | sys.stdlib_module_names | {"boto3", "botocore"}
+                assert imported.partition(".")[0] in allowed, f"{path}: {imported}"
+
+
+# What a queue for failures needs of a function's role, beside its own calls.
+DELIVERY = {"sqs:SendMessage", "kms:Decrypt", "kms:GenerateDataKey"}
+LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
+CALLS: Mapping[str, set[str]] = {
+    "log_processor": set(),
+    "slack_notifier": {"sns:Publish"},
+    "credentials_watch": {
+        "secretsmanager:DescribeSecret",
+        "ecs:ListServices",
+        "ecs:DescribeServices",
+        "ecs:DescribeTaskDefinition",
+        "ecs:UpdateService",
+    },
+    "custom_resource": {
+        "s3:GetObject",
+        "s3:PutObject",
+        "s3:ListBucket",
+        "s3:ListBucketVersions",
+        "s3:DeleteObject",
+        "s3:DeleteObjectVersion",
+    },
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_role_allows_what_its_function_calls_and_nothing_else(name: str) -> None:
+    needed = CALLS[name] | LOGS
+    allowed = granted(name)
+    assert needed <= allowed
+    assert allowed - needed <= DELIVERY
+
+
+def test_the_custom_resource_calls_what_its_role_allows(
+    function: Callable[..., Function], endpoint: Mapping[str, str], account: str, aws: Any, sink: Sink, proxied: Proxy
+) -> None:
+    bucket = f"calls-{account}"
+    aws("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"})
+    called: set[str] = set()
+    actions = {
+        # A HEAD is a GetObject, and a ListBucket where the object is missing: else it answers 403.
+        "HEAD": {"s3:GetObject", "s3:ListBucket"},
+        "PUT": {"s3:PutObject"},
+        "GET": {"s3:ListBucketVersions"},
+        "POST": {"s3:DeleteObject", "s3:DeleteObjectVersion"},
+    }
+
+    def answer(request: Request, forward: Callable[[], Reply]) -> Reply:
+        called.update(actions[request.method])
+        return forward()
+
+    proxied.answer = answer
+    content = function("custom_resource", {**endpoint, "AWS_ENDPOINT_URL": proxied.endpoint})
+    for kind in ("Create", "Update", "Delete"):
+        content.invoke(content_request(sink, kind, bucket))
+    assert [each["Status"] for each in sink.answers] == ["SUCCESS"] * 3
+    assert called == CALLS["custom_resource"]
+
+
+def test_the_custom_resource_has_time_to_answer_before_cloudformation_stops_waiting() -> None:
+    function, resources = deployed("custom_resource")
+    (content,) = (r["Properties"] for r in resources.values() if r["Type"] == "Custom::SiteContent")
+    assert function["Timeout"] < int(content["ServiceTimeout"]) <= 300
+    assert {"BucketName", "ContentHash", "EmptyOnDelete", "ServiceToken", "ServiceTimeout"} == set(content)
