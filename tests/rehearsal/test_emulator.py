@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from rehearsal.emulator import ROOT, Emulator
+from rehearsal.emulator import DEFAULT_ACCOUNT, DEFAULT_REGION, INTERPRETER, ROOT, Emulator
 from rehearsal.errors import EmulatorError
 
 
@@ -85,6 +86,35 @@ def test_activated_replaces_what_could_lead_to_a_real_account(
         assert "AWS_ENDPOINT_URL_S3" not in os.environ
         assert os.environ["AWS_ACCESS_KEY_ID"] == "210987654321"
     assert os.environ["AWS_PROFILE"] == "production"
+
+
+def test_a_delay_makes_states_in_progress_visible(sdk: Any) -> None:
+    with Emulator(delay=0.2) as emulator:
+        client = sdk.client(
+            "cloudformation",
+            region_name=DEFAULT_REGION,
+            endpoint_url=emulator.endpoint,
+            aws_access_key_id=DEFAULT_ACCOUNT,
+            aws_secret_access_key="not-a-secret",
+        )
+        template = {"Resources": {"First": {"Type": "AWS::SNS::Topic"}, "Second": {"Type": "AWS::SNS::Topic"}}}
+        client.create_stack(StackName="slow", TemplateBody=json.dumps(template))
+        seen = set()
+        while "CREATE_COMPLETE" not in seen:
+            seen.add(client.describe_stacks(StackName="slow")["Stacks"][0]["StackStatus"])
+            resources = client.describe_stack_resources(StackName="slow")["StackResources"]
+            seen.add(f"{len(resources)} resources")
+    assert {"CREATE_IN_PROGRESS", "1 resources", "CREATE_COMPLETE"} <= seen
+
+
+def test_another_version_of_ministack_is_refused() -> None:
+    code = (
+        "import rehearsal.extension as extension; extension.SUPPORTED_VERSION = '9.9.9'; "
+        "from rehearsal.extension.__main__ import refuse_other_versions; refuse_other_versions()"
+    )
+    done = subprocess.run([str(INTERPRETER), "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "written against MiniStack 9.9.9 and found 1.5.33" in done.stderr
 
 
 def alive(pid: int) -> bool:

@@ -1,0 +1,111 @@
+"""`deploy.py rehearse`: the project's own environments, and what becomes of the emulator whatever happens."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from click.testing import CliRunner
+
+from rehearsal.emulator import ROOT
+from rehearsal.proofs.base import Area, Deployed, examine
+
+COMMAND = [sys.executable, "deploy.py", "rehearse"]
+
+
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+def test_every_proof_of_an_environment_holds(environment: str) -> None:
+    done = subprocess.run(
+        [*COMMAND, "-e", environment, "--output", "json"], cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+    assert done.stdout, done.stderr[-2000:]
+    document = json.loads(done.stdout)
+    assert [proof for proof in document["proofs"] if not proof["holds"]] == []
+    assert done.returncode == 0
+    areas = {proof["area"] for proof in document["proofs"]}
+    assert {"stacks", "network", "services", "database", "distribution", "observation", "effects"} <= areas
+    assert {"change", "destroy"} <= areas
+    assert document["notProven"]
+    assert not answers(endpoint_of(done.stderr))
+
+
+def test_ctrl_c_in_the_middle_stops_the_emulator(tmp_path: Path) -> None:
+    process, log = begin(tmp_path, "-e", "dev", "--delay", "0.2")
+    wait_for(log, "Deploy the whole chain")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=30) == 130
+    assert not answers(endpoint_of(log.read_text()))
+
+
+def test_keep_says_how_to_reach_it_and_ctrl_c_ends_it(tmp_path: Path) -> None:
+    process, log = begin(tmp_path, "-e", "dev", "--keep")
+    text = wait_for(log, "stands until Ctrl-C")
+    text = wait_for(log, "the emulator's log")
+    endpoint = endpoint_of(text)
+    assert f"export AWS_ENDPOINT_URL={endpoint}" in text
+    assert answers(endpoint)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=30) == 0
+    assert not answers(endpoint)
+
+
+def test_a_failed_proof_exits_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    from commands import rehearse as command
+    from rehearsal.proofs import Proof
+
+    def run(*arguments: Any, **named: Any) -> None:
+        result = next(argument for argument in arguments if hasattr(argument, "proofs"))
+        result.proofs += [Proof("network", "good", True, "x"), Proof("network", "bad", False, "seen this")]
+
+    monkeypatch.setattr(command, "_run", run)
+    done = CliRunner().invoke(command.rehearse, ["-e", "dev"], standalone_mode=False)
+    assert done.return_value == 1
+    assert "1 of 2 proofs hold" in done.stdout
+    assert "network: bad\n    seen: seen this" in done.stdout
+
+
+def test_something_that_is_not_there_is_a_failed_proof_and_no_crash() -> None:
+    area = Area("chain")
+
+    def looks(deployed: Deployed) -> Any:
+        yield area("first", True, ["a", "b"])
+        deployed.id("NetworkStack/Vpc")
+
+    deployed = Deployed("f", "1", "h", "e", {}, {}, {}, (), resources={"root": []})
+    first, second = examine(looks, deployed)
+    assert (first.holds, first.seen) == (True, "a, b")
+    assert not second.holds
+    assert "there is no NetworkStack/Vpc" in second.seen
+
+
+def begin(tmp_path: Path, *arguments: str) -> tuple[subprocess.Popen[bytes], Path]:
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen([*COMMAND, *arguments], cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
+    return process, log
+
+
+def wait_for(log: Path, words: str) -> str:
+    deadline = time.monotonic() + 120
+    while words not in (text := log.read_text()):
+        assert time.monotonic() < deadline, text[-2000:]
+        time.sleep(0.05)
+    return text
+
+
+def endpoint_of(text: str) -> str:
+    return text.partition("The emulator runs at ")[2].partition(" as account")[0]
+
+
+def answers(endpoint: str) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(2)
+        return probe.connect_ex(("127.0.0.1", urlsplit(endpoint).port or 0)) == 0
