@@ -28,6 +28,14 @@ _MARKS: Mapping[str, tuple[str, str]] = {
     "unknown": ("?", "yellow"),
     "nothing": ("=", "dim"),
 }
+# What becomes of the resource, or of the old one, when it is not simply deleted.
+_FATES: Mapping[str, str] = {
+    "Retain": "kept outside the stack",
+    "Snapshot": "after a last snapshot",
+    "ReplaceAndRetain": "the old one is kept outside the stack",
+    "ReplaceAndSnapshot": "after a snapshot of the old one",
+}
+_LOSING = frozenset({"replace", "may replace", "delete"})
 _VALUE_WIDTH = 48
 
 
@@ -111,8 +119,8 @@ def _line(change: Change) -> Text:
         line.append(f"  {change.effect}", style=style)
     if change.effect == "nothing":
         line.append("  derived, will not change", style="dim")
-    if change.policy_action:
-        line.append(f"  {change.policy_action.lower()}", style="dim")
+    if change.effect in _LOSING and change.policy_action in _FATES:
+        line.append(f", {_FATES[change.policy_action]}", style="cyan")
     return line
 
 
