@@ -274,7 +274,7 @@ class Function:
         with zipfile.ZipFile(io.BytesIO(archive)) as source:
             source.extractall(self._task)
         self._given = dict(environment)
-        self._timeout = timeout
+        self.timeout = timeout  # of the next invocation
         self._memory_mb = memory_mb
         self._runtime = runtime_directory(self._python)
         self._process: subprocess.Popen[bytes] | None = None
@@ -296,6 +296,11 @@ class Function:
     def scratch(self) -> Path:
         """The function's /tmp."""
         return self._scratch
+
+    @property
+    def log(self) -> str:
+        """Everything so far, also while an invocation runs in another thread."""
+        return self._logs(0)
 
     @property
     def cpu_seconds(self) -> float:
@@ -339,7 +344,7 @@ class Function:
             self.start()
         assert self._api is not None
         offset = self._log.stat().st_size
-        invocation = _Invocation(str(uuid.uuid4()), body, int((time.time() + self._timeout) * 1000))
+        invocation = _Invocation(str(uuid.uuid4()), body, int((time.time() + self.timeout) * 1000))
         began = time.monotonic()
         self._api.waiting.put(invocation)
         kind, answer = self._wait(invocation, began, offset)
@@ -365,8 +370,8 @@ class Function:
             ended: tuple[str, str] | None = None
             if self._process.poll() is not None:
                 ended = ("Runtime.ExitError", f"exit code {self._process.returncode}")
-            elif time.monotonic() - began > self._timeout:
-                ended = ("Sandbox.Timedout", f"timed out after {self._timeout} s")
+            elif time.monotonic() - began > self.timeout:
+                ended = ("Sandbox.Timedout", f"timed out after {self.timeout} s")
             elif self._watch_memory() > self._memory_mb:
                 ended = ("Runtime.OutOfMemory", f"used {self.peak_mb:.0f} MB of {self._memory_mb} MB")
             if ended:
