@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
-from pathlib import Path
+import gc
 
-from generator import documentation, render
+# A short run that keeps what it makes: collecting garbage would only walk through it again and again.
+gc.disable()
+
+import argparse  # noqa: E402
+import sys  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+from generator import documentation, render  # noqa: E402
 
 PROJECT = Path(__file__).resolve().parent.parent
 TEMPLATES = PROJECT / "templates"
@@ -22,8 +27,9 @@ def main() -> int:
 
 
 def check() -> int:
-    findings = [f"templates/{finding}" for finding in render.stale(TEMPLATES)]
-    if documentation.is_stale(README):
+    templates = render.build_all()
+    findings = [f"templates/{finding}" for finding in render.stale(TEMPLATES, render.as_texts(templates))]
+    if documentation.is_stale(README, templates):
         findings.append("README.md: its tables differ from the contracts")
     for finding in findings:
         print(finding, file=sys.stderr)
@@ -33,8 +39,9 @@ def check() -> int:
 
 
 def write() -> int:
-    touched = [f"templates/{name}" for name in render.write(TEMPLATES)]
-    if documentation.write(README):
+    templates = render.build_all()
+    touched = [f"templates/{name}" for name in render.write(TEMPLATES, render.as_texts(templates))]
+    if documentation.write(README, templates):
         touched.append("README.md")
     for name in touched:
         print(name)

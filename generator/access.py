@@ -37,7 +37,6 @@ class Config:
     """Nothing to choose."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class Inputs(Contract):
     prefix: Annotated[NamePrefix, "Project and environment, in front of names."]
     service_slug: Annotated[Choice, "The service, in lower case."]
@@ -47,7 +46,6 @@ class Inputs(Contract):
     database_security_group_id: Annotated[DatabaseSecurityGroupId, "Group of the database."]
 
 
-@dataclass(frozen=True, kw_only=True)
 class Outputs(Contract):
     service_security_group_id: Annotated[ServiceSecurityGroupId, "Group of the service's tasks."]
     task_role_arn: Annotated[TaskRoleArn, "Role of the service's containers."]

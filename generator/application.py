@@ -66,7 +66,6 @@ class Config:
     tls_policy: str = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"
 
 
-@dataclass(frozen=True, kw_only=True)
 class Inputs(ArchivedLogInputs):
     prefix: Annotated[NamePrefix, "Project and environment, in front of names."]
     domain_name: Annotated[DomainName, "Domain of the site, or empty."]
@@ -81,7 +80,6 @@ class Inputs(ArchivedLogInputs):
     alb_log_bucket_name: Annotated[AlbLogBucketName, "Bucket of its access logs."]
 
 
-@dataclass(frozen=True, kw_only=True)
 class Outputs(Contract):
     cluster_name: Annotated[ClusterName, "The ECS cluster's name."]
     cluster_arn: Annotated[ClusterArn, "The ECS cluster."]

@@ -58,13 +58,11 @@ class Config:
     processor: Size = field(default_factory=lambda: Size(memory=512, timeout=300))
 
 
-@dataclass(frozen=True, kw_only=True)
 class Inputs(FunctionInputs):
     archive_bucket_name: Annotated[ArchiveBucketName, "Bucket of the archive."]
     log_processor_code_key: Annotated[ArtifactKey, "S3 key of the function that transforms records."]
 
 
-@dataclass(frozen=True, kw_only=True)
 class Outputs(Contract):
     archive_stream_arn: Annotated[ArchiveStreamArn, "Firehose stream to which log groups are subscribed."]
     archive_stream_name: Annotated[ArchiveStreamName, "Name of that stream."]

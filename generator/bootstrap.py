@@ -32,7 +32,6 @@ class Config:
     images_kept: int = 100
 
 
-@dataclass(frozen=True, kw_only=True)
 class Parameters(Contract):
     project: Annotated[ProjectName, shared.PROJECT]
     home_region: Annotated[
@@ -46,7 +45,6 @@ class Parameters(Contract):
     ]
 
 
-@dataclass(frozen=True, kw_only=True)
 class Outputs(Contract):
     artifact_bucket: Annotated[BucketName, "Bucket of templates and packaged functions."]
 

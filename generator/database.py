@@ -65,7 +65,6 @@ class Config:
     slow_query_seconds: int = 1
 
 
-@dataclass(frozen=True, kw_only=True)
 class Inputs(ArchivedLogInputs):
     prefix: Annotated[NamePrefix, "Project and environment, in front of names."]
     first_zone: Annotated[ZoneName, "Zone of the writer."]
@@ -84,7 +83,6 @@ class Inputs(ArchivedLogInputs):
     deletion_protection: Annotated[Flag, "Whether the cluster refuses to be deleted."]
 
 
-@dataclass(frozen=True, kw_only=True)
 class Outputs(Contract):
     db_cluster_id: Annotated[DbClusterId, "The Aurora cluster."]
     writer_endpoint: Annotated[WriterEndpoint, "Host name of the writer."]

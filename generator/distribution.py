@@ -105,7 +105,6 @@ class Config:
     site_content_service_timeout: int = 300
 
 
-@dataclass(frozen=True, kw_only=True)
 class Inputs(FunctionInputs):
     domain_name: Annotated[DomainName, "Domain of the site, or empty."]
     hosted_zone_id: Annotated[HostedZoneId, "Hosted zone of the domain, or empty."]
@@ -118,7 +117,6 @@ class Inputs(FunctionInputs):
     origin_secret_arn: Annotated[OriginSecretArn, "Secret header value between CloudFront and load balancer."]
 
 
-@dataclass(frozen=True, kw_only=True)
 class Outputs(Contract):
     distribution_id: Annotated[DistributionId, "The CloudFront distribution."]
     distribution_arn: Annotated[DistributionArn, "The CloudFront distribution as an ARN."]

@@ -66,9 +66,9 @@ def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-def fill(text: str, contents: dict[str, str] | None = None) -> str:
+def fill(text: str, contents: dict[str, str]) -> str:
     """The README with its tables renewed. Raises DocumentationError when the place for one is missing."""
-    for name, content in (contents or tables()).items():
+    for name, content in contents.items():
         place = re.compile(rf"(<!-- {name}: generated -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
         if not place.search(text):
             raise DocumentationError(f"README.md has no place for the table of {name}")
@@ -76,15 +76,15 @@ def fill(text: str, contents: dict[str, str] | None = None) -> str:
     return text
 
 
-def is_stale(readme: Path) -> bool:
+def is_stale(readme: Path, templates: dict[str, Template] | None = None) -> bool:
     text = readme.read_text(encoding="utf-8")
-    return fill(text) != text
+    return fill(text, tables(templates)) != text
 
 
-def write(readme: Path) -> bool:
+def write(readme: Path, templates: dict[str, Template] | None = None) -> bool:
     """Renew the tables; whether anything changed."""
     text = readme.read_text(encoding="utf-8")
-    renewed = fill(text)
+    renewed = fill(text, tables(templates))
     if renewed != text:
         readme.write_text(renewed, encoding="utf-8", newline="\n")
     return renewed != text

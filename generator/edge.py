@@ -74,7 +74,6 @@ class Config:
     redacted_headers: tuple[str, ...] = ("authorization", "cookie")
 
 
-@dataclass(frozen=True, kw_only=True)
 class Parameters(Contract):
     project: Annotated[ProjectName, shared.PROJECT]
     environment: Annotated[EnvironmentName, shared.ENVIRONMENT]
@@ -103,7 +102,6 @@ class Parameters(Contract):
     ]
 
 
-@dataclass(frozen=True, kw_only=True)
 class Outputs(Contract):
     web_acl_arn: Annotated[WebAclArn, "Web ACL for CloudFront."]
     web_acl_name: Annotated[WebAclName, "The web ACL, as metrics know it."]
@@ -111,7 +109,6 @@ class Outputs(Contract):
     edge_topic_arn: Annotated[EdgeTopicArn, "Topic of the alarms in us-east-1."]
 
 
-@dataclass(frozen=True)
 class _Logs(LogInputs):
     """This stack makes the key itself, so it cannot come in by its parameters."""
 

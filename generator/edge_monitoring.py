@@ -58,7 +58,6 @@ class Config:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
 class Parameters(Contract):
     project: Annotated[ProjectName, shared.PROJECT]
     environment: Annotated[EnvironmentName, shared.ENVIRONMENT]

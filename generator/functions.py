@@ -27,7 +27,6 @@ class LoggingConfig(_LoggingConfig):
     props: dict[str, Any] = {**_LoggingConfig.props, "LogFormat": (str, True)}  # noqa: RUF012 -- troposphere's way
 
 
-@dataclass(frozen=True, kw_only=True)
 class FunctionInputs(LogInputs):
     """What a layer needs to own functions: base of its Inputs."""
 

@@ -5,7 +5,6 @@ A group that a service makes by itself never expires (Amazon CloudWatch Logs Use
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from troposphere import AWSHelperFn, Equals, Template
@@ -18,7 +17,6 @@ from generator.wiring import Contract
 ARCHIVE_CONDITION = "ArchiveLogs"
 
 
-@dataclass(frozen=True, kw_only=True)
 class LogInputs(Contract):
     """What a layer needs to own log groups: base of its Inputs."""
 
@@ -26,7 +24,6 @@ class LogInputs(Contract):
     log_retention_days: Annotated[Days, "Days that CloudWatch keeps the logs."]
 
 
-@dataclass(frozen=True, kw_only=True)
 class ArchivedLogInputs(LogInputs):
     """What a layer needs to own log groups that are archived in environments that ask for it."""
 

@@ -50,7 +50,6 @@ class Config:
     interface_endpoints: tuple[str, ...] = ("ssm", "ssmmessages", "ec2messages", "ecr.api", "ecr.dkr", "logs")
 
 
-@dataclass(frozen=True, kw_only=True)
 class Inputs(Contract):
     prefix: Annotated[NamePrefix, "Project and environment, in front of names."]
     vpc_network: Annotated[Octets, "First two octets of the VPC's /16."]
@@ -58,7 +57,6 @@ class Inputs(Contract):
     second_zone: Annotated[ZoneName, "Availability zone of the second subnet of each tier."]
 
 
-@dataclass(frozen=True, kw_only=True)
 class Outputs(Contract):
     vpc_id: Annotated[VpcId, "The VPC."]
     public_subnet_1_id: Annotated[PublicSubnetId, "Public subnet of the first zone: load balancer, NAT."]

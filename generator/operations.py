@@ -81,7 +81,6 @@ class Config:
     budget_forecast_percent: int = 100
 
 
-@dataclass(frozen=True, kw_only=True)
 class Inputs(FunctionInputs):
     slack_notifier_code_key: Annotated[ArtifactKey, "S3 key of the function that writes to Slack."]
     credentials_watch_code_key: Annotated[ArtifactKey, "S3 key of the function that answers a password rotation."]
@@ -104,7 +103,6 @@ class Inputs(FunctionInputs):
     site_content_function_name: Annotated[FunctionName, "Function that writes the first pages."]
 
 
-@dataclass(frozen=True, kw_only=True)
 class Outputs(Contract):
     dashboard_name: Annotated[DashboardName, "The CloudWatch dashboard."]
 

@@ -64,9 +64,14 @@ def as_text(template: Template) -> str:
     return json.dumps(template.to_dict(), indent=1, sort_keys=True, ensure_ascii=True) + "\n"
 
 
-def render_all(config: root.Config | None = None) -> dict[str, str]:
+def as_texts(templates: dict[str, Template]) -> dict[str, str]:
     """File name -> JSON text."""
-    return {file: as_text(template) for file, template in sorted(build_all(config).items())}
+    return {file: as_text(template) for file, template in sorted(templates.items())}
+
+
+def render_all(config: root.Config | None = None) -> dict[str, str]:
+    """File name -> JSON text, built afresh."""
+    return as_texts(build_all(config))
 
 
 def stale(folder: Path, rendered: dict[str, str] | None = None) -> list[str]:
@@ -85,9 +90,9 @@ def stale(folder: Path, rendered: dict[str, str] | None = None) -> list[str]:
     return findings
 
 
-def write(folder: Path) -> list[str]:
+def write(folder: Path, rendered: dict[str, str] | None = None) -> list[str]:
     """Write what differs, remove what no layer renders, and return the names of the files touched."""
-    rendered = render_all()
+    rendered = rendered or render_all()
     folder.mkdir(exist_ok=True)
     touched = []
     for file, text in rendered.items():

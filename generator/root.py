@@ -153,7 +153,6 @@ class Config:
                 raise WiringError(f"service {entry.name}: {len(entry.path_patterns)} path patterns, give 1 to 4")
 
 
-@dataclass(frozen=True, kw_only=True)
 class Parameters(Contract):
     """What differs between environments: set in params/<env>.json."""
 
@@ -372,7 +371,6 @@ class Parameters(Contract):
     credentials_watch_code_key: Annotated[ArtifactKey, Spec("S3 key of lambda/credentials_watch.")]
 
 
-@dataclass(frozen=True, kw_only=True)
 class Outputs(Contract):
     """What people and deploy.py look for, and what the edge-monitoring stack takes."""
 

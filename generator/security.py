@@ -59,7 +59,6 @@ class Config:
     origin_secret_length: int = 48
 
 
-@dataclass(frozen=True, kw_only=True)
 class Inputs(Contract):
     prefix: Annotated[NamePrefix, "Project and environment, in front of names."]
     vpc_id: Annotated[VpcId, "The VPC."]
@@ -69,7 +68,6 @@ class Inputs(Contract):
     archive_expire_days: Annotated[Days, "Age at which archived logs are deleted."]
 
 
-@dataclass(frozen=True, kw_only=True)
 class Outputs(Contract):
     data_key_arn: Annotated[DataKeyArn, "Key of the database and its secret."]
     telemetry_key_arn: Annotated[TelemetryKeyArn, "Key of logs, notifications and the archive."]
@@ -161,7 +159,6 @@ def database_security_group(inputs: Inputs) -> SecurityGroup:
 # --- Flow log ----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
 class _Logs(LogInputs):
     """This layer makes the key itself, so it cannot come in by its contract."""
 

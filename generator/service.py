@@ -116,7 +116,6 @@ class Config:
     relay_ends_per_5_minutes: int = 3
 
 
-@dataclass(frozen=True, kw_only=True)
 class Inputs(ArchivedLogInputs):
     prefix: Annotated[NamePrefix, "Project and environment, in front of names."]
     project: Annotated[ProjectName, "Project, in front of the names of image repositories."]
@@ -158,7 +157,6 @@ class Inputs(ArchivedLogInputs):
     alarm_topic_arn: Annotated[AlarmTopicArn, "Topic of the alarms."]
 
 
-@dataclass(frozen=True, kw_only=True)
 class Outputs(Contract):
     service_name: Annotated[ServiceName, "The ECS service's name."]
 

@@ -1,6 +1,6 @@
 """Typed contracts between the layers: what a nested stack takes, what it gives, and how root joins them.
 
-A layer declares ``Inputs`` and ``Outputs`` as frozen dataclasses whose fields are ``Annotated[Kind, "description"]``.
+A layer declares ``Inputs`` and ``Outputs`` as contracts whose fields are ``Annotated[Kind, "description"]``.
 The fields become the parameters and outputs of the nested template, names and descriptions included, so that nobody
 writes a Parameter, an Output or a ``GetAtt(stack, "Outputs.X")`` by hand. Root passes to a layer only what an earlier
 layer returned: a missing input, a wrong kind or a misspelt output is an error of Python, and mypy says so first.
@@ -15,7 +15,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Generic, TypeVar, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Generic,
+    TypeVar,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from troposphere import AWSHelperFn, GetAtt, Output, Parameter, Ref, Sub, Template
 from troposphere.cloudformation import Stack
@@ -44,8 +54,23 @@ class Setting(Value):
     """
 
 
+@dataclass_transform(kw_only_default=True, frozen_default=True)
 class Contract:
-    """Base of Inputs, Outputs and Parameters: a frozen dataclass of annotated ``Value`` fields."""
+    """Base of Inputs, Outputs and Parameters: annotated ``Value`` fields, given by keyword.
+
+    Type checkers treat a subclass as a frozen dataclass. At run time one constructor serves them all, because making
+    thirty real dataclasses takes longer than rendering with them.
+    """
+
+    def __init__(self, **values: Value) -> None:
+        names = {f.name for f in fields(type(self))}
+        if names != set(values):
+            wrong = ", ".join(sorted(names ^ set(values)))
+            raise TypeError(f"{type(self).__module__}.{type(self).__name__}: missing or unexpected: {wrong}")
+        self.__dict__.update(values)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{type(self).__name__}.{name}: a contract does not change")
 
 
 class NoInputs(Contract):

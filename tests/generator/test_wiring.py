@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -30,13 +29,11 @@ from generator.wiring import (
 PROJECT = Path(__file__).parents[2]
 
 
-@dataclass(frozen=True, kw_only=True)
 class Inputs(Contract):
     vpc_id: Annotated[VpcId, "The VPC."]
     loud: Annotated[Flag, "Whether to be loud."]
 
 
-@dataclass(frozen=True, kw_only=True)
 class Outputs(Contract):
     topic_arn: Annotated[AlarmTopicArn, "The topic."]
 
@@ -93,12 +90,10 @@ def test_a_constraint_needs_its_sentence() -> None:
         Spec("Some choice.", allowed=("a", "b"))
 
 
-@dataclass(frozen=True, kw_only=True)
 class Unannotated(Contract):
     vpc_id: VpcId
 
 
-@dataclass(frozen=True, kw_only=True)
 class OfNoKind(Contract):
     vpc_id: Annotated[str, "The VPC."]
 
