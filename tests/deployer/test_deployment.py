@@ -126,6 +126,22 @@ def test_a_failed_first_creation_keeps_what_is_finished(
     assert ("NetworkStack", "CREATE_COMPLETE") in [(one["LogicalResourceId"], one["ResourceStatus"]) for one in kept]
 
 
+def test_a_failed_first_creation_is_continued(connected: Connect, deploy: Deploy, tmp_path: Path) -> None:
+    project = small_project.write(tmp_path / "broken", changed={"service.json": broken_service()})
+    with pytest.raises(DeploymentFailedError):
+        deploy(connected(project))
+    context = connected(project)
+    root = context.stack(Role.ROOT)
+    failed = deployment.survey(context)[root]
+    assert failed is not None
+    small_project.write(project)
+    fixed = connected(project)
+    done = deploy(fixed)[root]
+    assert done is not None
+    assert (done.id, done.status) == (failed.id, "UPDATE_COMPLETE")
+    assert {plan.kind for plan in plans(fixed).values()} == {Kind.NOTHING}
+
+
 def test_a_failed_update_goes_back(connected: Connect, deploy: Deploy, project: Path) -> None:
     deploy(connected(project))
     small_project.write(project, changed={"service.json": broken_service()})
