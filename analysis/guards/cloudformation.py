@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from analysis.guards.registry import Broken, Place, guard, template_guard
-from analysis.guards.values import ROLE, all_behind, attached_policies, behind, depends, listed
+from analysis.guards.values import ROLE, all_behind, attached_policies, behind, depends, listed, number
 from analysis.resolve import NESTED_STACK, ResolvedEnvironment, Resource, Stack
 from analysis.templates import COMPANIONS, ROOT, Template, nested_template
 from analysis.tokens import Json, origins, strings
@@ -615,3 +615,18 @@ def root_only_nests(templates: Mapping[str, Template]) -> Iterator[Broken]:
         for logical_id, resource in templates[name].resources.items():
             if (resource["Type"] == NESTED_STACK) != (name == ROOT):
                 yield Broken(Place(name, logical_id), "Type", f"{resource['Type']} in {name}")
+
+
+@template_guard(
+    "CF-30",
+    "A nested stack has time to finish",
+    why="A database takes ten minutes and a distribution five; a shorter limit fails and rolls back what would have "
+    "come (CloudFormation Template Reference, AWS::CloudFormation::Stack, TimeoutInMinutes).",
+    remedy="drop TimeoutInMinutes, or give at least 60",
+)
+def time_to_finish(templates: Mapping[str, Template]) -> Iterator[Broken]:
+    for template in templates.values():
+        for logical_id, resource in template.resources.items():
+            minutes = number(resource.get("Properties", {}).get("TimeoutInMinutes"))
+            if resource["Type"] == NESTED_STACK and minutes is not None and minutes < 60:
+                yield Broken(Place(template.name, logical_id), "Properties.TimeoutInMinutes", f"{minutes:g} minutes")

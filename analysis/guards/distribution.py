@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from analysis.guards.application import BALANCER, LISTENER, RULE, attributes, forwards, header_conditions
 from analysis.guards.registry import Broken, guard
 from analysis.guards.security import BUCKET, algorithm, bucket_statements
-from analysis.guards.values import all_behind, behind, flag, is_attribute, listed, number
+from analysis.guards.values import all_behind, behind, depends, flag, is_attribute, listed, number
 from analysis.resolve import ResolvedEnvironment, Resource
 from analysis.templates import EDGE_REGION
 from analysis.tokens import Json
@@ -438,3 +438,31 @@ def modern_distribution(env: ResolvedEnvironment) -> Iterator[Broken]:
                 origins_of(config).get(str(behavior.get("TargetOriginId")), ("", {}))[1]
             ):
                 yield Broken(distribution, f"{path}.Compress", "static files are not compressed")
+
+
+@guard(
+    "DST-19",
+    "Access logs may be delivered to their bucket",
+    why="The delivery service writes with its own principal, and the bucket's policy decides (Amazon CloudWatch Logs "
+    "User Guide, Logs sent to Amazon S3).",
+    remedy="allow delivery.logs.amazonaws.com s3:PutObject on the bucket's objects for this account; the destination "
+    "waits for that policy",
+)
+def deliveries(env: ResolvedEnvironment) -> Iterator[Broken]:
+    for destination in env.of_type("AWS::Logs::DeliveryDestination"):
+        path = "Properties.DestinationResourceArn"
+        bucket = behind(env, str(destination.get("DestinationResourceArn")), BUCKET)
+        if bucket is None:
+            continue
+        if not any(
+            item.service("delivery.logs")
+            and item.allows("s3:PutObject")
+            and (item.condition("aws:SourceAccount") or item.condition("aws:SourceArn"))
+            for item in bucket_statements(env, bucket)
+        ):
+            yield Broken(destination, path, f"may not write to {bucket.logical_id}")
+        stack = env.stacks[destination.stack]
+        for policy in stack.of_type("AWS::S3::BucketPolicy"):
+            own = behind(env, policy.get("Bucket")) == bucket
+            if own and not depends(stack, destination, policy.logical_id):
+                yield Broken(destination, "DependsOn", f"does not wait for {policy.logical_id}")

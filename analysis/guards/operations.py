@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from analysis.guards.cloudformation import custom_resources
+from analysis.guards.cloudformation import KEEP, custom_resources
 from analysis.guards.registry import Broken, guard
-from analysis.guards.security import topic_users
+from analysis.guards.security import BUCKET, bucket_statements, topic_users
 from analysis.guards.values import (
     ROLE,
     all_behind,
@@ -501,14 +501,15 @@ def failure_destinations(env: ResolvedEnvironment) -> Iterator[Broken]:
     "Services may call a function for this account's resource only",
     why="A permission for a service without a source lets every account's resources call the function (AWS Lambda "
     "Developer Guide, Granting Lambda function access to AWS services).",
-    remedy="set SourceArn, and SourceAccount for s3, logs, events and sns",
+    remedy="set SourceArn, and SourceAccount for s3",
 )
 def invoke_permissions(env: ResolvedEnvironment) -> Iterator[Broken]:
     for permission in env.of_type(PERMISSION):
         principal = str(permission.get("Principal"))
         if principal.endswith(".amazonaws.com") and permission.get("SourceArn") is None:
             yield Broken(permission, "Properties.SourceArn", f"any resource may make {principal} call")
-        if principal.split(".", maxsplit=1)[0] in ("s3", "logs", "events") and permission.get("SourceAccount") is None:
+        # The ARN of a bucket does not say whose it is; every other carries its account.
+        if principal.startswith("s3.") and permission.get("SourceAccount") is None:
             yield Broken(permission, "Properties.SourceAccount", f"any account may make {principal} call")
 
 
@@ -595,3 +596,24 @@ def budgets(env: ResolvedEnvironment) -> Iterator[Broken]:
         filters: Mapping[str, Json] = budget.get("Budget.CostFilters") or {}
         if "TagKeyValue" in filters:
             yield Broken(budget, "Properties.Budget.CostFilters", "counts only what carries an activated tag")
+
+
+@guard(
+    "OPS-16",
+    "Buckets that services write to outlive the stack",
+    why="Delivery goes on while the stack is deleted, so that the bucket is never empty and its deletion fails (Amazon "
+    "S3 User Guide, Deleting a bucket).",
+    remedy="DeletionPolicy RetainExceptOnCreate or Retain",
+)
+def written_buckets_stay(env: ResolvedEnvironment) -> Iterator[Broken]:
+    streams = [item.get("ExtendedS3DestinationConfiguration.BucketARN") for item in env.of_type(STREAM)]
+    for bucket in env.of_type(BUCKET):
+        writers = [
+            principal
+            for item in bucket_statements(env, bucket)
+            if item.allows("s3:PutObject")
+            for principal in item.principals.get("Service", [])
+        ]
+        archive = any(bucket in all_behind(env, stream) for stream in streams)
+        if (writers or archive) and bucket.attributes.get("DeletionPolicy") not in KEEP:
+            yield Broken(bucket, "DeletionPolicy", f"is written to by {', '.join(writers) or 'Firehose'}")

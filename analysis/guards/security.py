@@ -570,6 +570,42 @@ def trusts(env: ResolvedEnvironment) -> Iterator[Broken]:
                     yield Broken(role, path, f"any account may have {principal} use it")
 
 
+# The source that a service names when it assumes a role, as far as it is known before the resource exists.
+_SOURCES = {
+    "ecs-tasks": "arn:aws:ecs:{region}:{account}:task/x",
+    "firehose": "arn:aws:firehose:{region}:{account}:deliverystream/x",
+    "logs": "arn:aws:logs:{region}:{account}:log-group:x",
+    "monitoring.rds": "arn:aws:rds:{region}:{account}:db:x",
+    "vpc-flow-logs": "arn:aws:ec2:{region}:{account}:vpc-flow-log/fl-1",
+}
+
+
+@guard(
+    "SEC-28",
+    "Conditions on a trust admit what the service sends",
+    why="A condition that never matches locks the service out, and the error names neither it nor the role (IAM User "
+    "Guide, The confused deputy problem).",
+    remedy="compare aws:SourceArn by ArnLike with the kind of resource that assumes the role, not what it writes to",
+)
+def trusts_admit_service(env: ResolvedEnvironment) -> Iterator[Broken]:
+    for role in env.of_type(ROLE):
+        stack = env.stacks[role.stack]
+        for item in statements(role.get("AssumeRolePolicyDocument")):
+            path = f"Properties.AssumeRolePolicyDocument.Statement.{item.index}"
+            accounts, patterns = item.condition("aws:SourceAccount"), item.condition("aws:SourceArn")
+            if accounts and stack.account not in accounts:
+                yield Broken(role, path, f"admits account {', '.join(accounts)} only")
+            for principal in item.principals.get("Service", []):
+                name = re.sub(r"^logs\.[a-z0-9-]+\.", "logs.", str(principal)).removesuffix(".amazonaws.com")
+                sent = _SOURCES.get(name, "").format(region=stack.region, account=stack.account)
+                if (
+                    sent
+                    and patterns
+                    and not any(matches(pattern, sent) or pattern.startswith(sent[:-1]) for pattern in patterns)
+                ):
+                    yield Broken(role, path, f"{principal} names {sent}, not {', '.join(patterns)}")
+
+
 _MANAGED = {
     "AmazonSSMManagedInstanceCore",
     "CloudWatchReadOnlyAccess",
@@ -718,3 +754,50 @@ def one_vpc(env: ResolvedEnvironment) -> Iterator[Broken]:
     if not task_groups(env) and env.of_type("AWS::ECS::Service"):
         for service in env.of_type("AWS::ECS::Service"):
             yield Broken(service, "Properties.NetworkConfiguration", "tasks without a group of ours")
+
+
+@guard(
+    "SEC-29",
+    "Senders may use the key of the queue they send to",
+    why="A message that cannot be encrypted is dropped: a dead-letter queue then stays empty when it is needed (Amazon "
+    "SQS Developer Guide, Key management, Enable compatibility between event sources and encrypted queues).",
+    remedy="allow each service of the queue's policy kms:Decrypt and kms:GenerateDataKey in the key's policy",
+)
+def queue_keys(env: ResolvedEnvironment) -> Iterator[Broken]:
+    for policy in env.of_type("AWS::SQS::QueuePolicy"):
+        for queue in all_behind(env, policy.get("Queues"), "AWS::SQS::Queue"):
+            key = behind(env, queue.get("KmsMasterKeyId"), KEY)
+            if queue.get("KmsMasterKeyId") is None:
+                continue
+            for item in statements(policy.get("PolicyDocument")):
+                for principal in item.principals.get("Service", []):
+                    service = str(principal).removesuffix(".amazonaws.com")
+                    if key is None or not key_allows(key, service, "kms:Decrypt", "kms:GenerateDataKey"):
+                        yield Broken(queue, "Properties.KmsMasterKeyId", f"{principal} may not use the queue's key")
+
+
+@guard(
+    "SEC-30",
+    "Access logs of buckets can be written",
+    why="Server access logs go only to a bucket with SSE-S3 whose policy admits logging.s3.amazonaws.com; where they "
+    "cannot, nobody is told (Amazon S3 User Guide, Enabling Amazon S3 server access logging).",
+    remedy="allow logging.s3.amazonaws.com s3:PutObject on the destination's objects; encrypt it with AES256",
+)
+def server_access_logs(env: ResolvedEnvironment) -> Iterator[Broken]:
+    for bucket in env.of_type(BUCKET):
+        given = bucket.get("LoggingConfiguration.DestinationBucketName")
+        target = behind(env, given, BUCKET)
+        path = "Properties.LoggingConfiguration"
+        if given is None:
+            continue
+        if target is None or target == bucket:
+            yield Broken(bucket, path, "logs into itself, or into a bucket that is not ours")
+            continue
+        place = f"{target.att('Arn')}/{bucket.get('LoggingConfiguration.LogFilePrefix', '')}x"
+        if algorithm(target) != "AES256" or not any(
+            item.service("logging.s3")
+            and item.allows("s3:PutObject")
+            and any(matches(pattern, place) for pattern in item.resources)
+            for item in bucket_statements(env, target)
+        ):
+            yield Broken(bucket, path, f"cannot be written to {target.logical_id}")

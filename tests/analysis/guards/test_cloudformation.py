@@ -84,6 +84,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("CF-27", "dev", lambda b: b.parameters.update(SecondZone="us-east-1c"), set()),
     ("CF-28", "dev", read_missing_output, {"NET-10", "SEC-27"}),
     ("CF-29", "dev", lambda b: b.bodies["root.json"]["Resources"].update(Odd={"Type": "AWS::SNS::Topic"}), set()),
+    ("CF-30", "dev", lambda b: b.put(STACK, "TimeoutInMinutes", 15), set()),
 ]  # fmt: skip
 
 

@@ -64,6 +64,8 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("DST-17", "dev", lambda b: b.replace("ElasticLoadBalancingV2::ListenerRule", "X-Origin-Verify", "X-Verify"), set()),
     ("DST-18", "dev", lambda b: config(b).update(Enabled=False), set()),
     ("DST-18", "dev", lambda b: config(b)["CacheBehaviors"][0].update(Compress=False), set()),
+    ("DST-19", "dev", lambda b: b.replace("S3::BucketPolicy", "delivery.logs.", "delivery."), set()),
+    ("DST-19", "dev", lambda b: b.drop("Logs::DeliveryDestination", "/DependsOn"), set()),
 ]  # fmt: skip
 
 

@@ -98,6 +98,9 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("SEC-25", "dev", in_clear, set()),
     ("SEC-26", "dev", lambda b: b.put("SecretsManager::Secret", "GenerateSecretString.ExcludePunctuation", False), set()),
     ("SEC-27", "dev", group_without_vpc, set()),
+    ("SEC-28", "dev", lambda b: b.replace(ROLE, "vpc-flow-log/*", "log-group:*"), set()),
+    ("SEC-29", "dev", lambda b: b.put("SQS::Queue", "KmsMasterKeyId", "alias/aws/sqs"), set()),
+    ("SEC-30", "dev", lambda b: b.statement("S3::BucketPolicy", "WriteServerAccessLogs").update(Action=["s3:GetObject"]), set()),
 ]  # fmt: skip
 
 
