@@ -4,8 +4,6 @@ Nested once per service, so that a further service changes no template, and no s
 resources or 200 outputs. Leaves to ``service``: permissions for log groups and secrets that are made later.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

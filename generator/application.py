@@ -4,8 +4,6 @@ Leaves to ``service`` every target group and forwarding rule. The listeners' own
 so a request that no service claims, or that did not come through CloudFront, ends here.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

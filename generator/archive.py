@@ -4,8 +4,6 @@ Its own layer and before all others that log, so that whoever owns a log group s
 the bucket, and to ``operations`` the alarms.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Annotated
 

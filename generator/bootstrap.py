@@ -4,8 +4,6 @@ One per project and region, shared by all environments, and kept when an environ
 the edge stacks are, it is the bucket alone.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from typing import Annotated

@@ -4,8 +4,6 @@ The password is RDS's: made, kept and rotated by it, and never seen by CloudForm
 that let services in, and to ``operations`` the alarms and the answer to a rotation.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated, Any
 

@@ -4,8 +4,6 @@ Leaves to the ``edge`` stack in us-east-1 the web ACL and the viewers' certifica
 there, and to ``deploy.py site`` the real assets.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Annotated
 

@@ -4,8 +4,6 @@ for alarms there.
 Made before root, which takes its outputs as parameters. Leaves to ``edge_monitoring`` what needs the distribution.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated, Any
 

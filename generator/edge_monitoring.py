@@ -3,8 +3,6 @@
 Made after root, because it needs the distribution.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Lambda functions as every layer wants them: own role, own log group, code addressed by content."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated, Any
 

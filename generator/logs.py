@@ -3,8 +3,6 @@
 A group that a service makes by itself never expires (Amazon CloudWatch Logs User Guide, "Working with log groups").
 """
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from troposphere import AWSHelperFn, Equals, Template

@@ -3,8 +3,6 @@
 Leaves to ``security``: every security group but the endpoints' own, and the flow log, which needs a key of that layer.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Annotated
 

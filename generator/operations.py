@@ -7,8 +7,6 @@ The way of a message: alarms go to the alarm topic, which Slack reads as it is. 
 events, budgets, errors in logs) goes to the notifier, which writes it in Slack's form to the chat topic.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass, field
 from typing import Annotated, Any

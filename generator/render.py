@@ -23,6 +23,7 @@ from generator import (
     security,
     service,
 )
+from generator.config import Config
 from generator.wiring import Layer, file_name
 
 # In the order of root: a layer uses only what those before it give.
@@ -39,9 +40,9 @@ LAYERS: tuple[Layer[Any, Any, Any], ...] = (
 )
 
 
-def build_all(config: root.Config | None = None) -> dict[str, Template]:
+def build_all(config: Config | None = None) -> dict[str, Template]:
     """File name -> template, for one structure of the platform; the project's own without ``config``."""
-    config = config or root.Config()
+    config = config or Config()
     slugs = tuple(entry.slug for entry in config.services)
     return {
         "root.json": root.build(config),
@@ -69,7 +70,7 @@ def as_texts(templates: dict[str, Template]) -> dict[str, str]:
     return {file: as_text(template) for file, template in sorted(templates.items())}
 
 
-def render_all(config: root.Config | None = None) -> dict[str, str]:
+def render_all(config: Config | None = None) -> dict[str, str]:
     """File name -> JSON text, built afresh."""
     return as_texts(build_all(config))
 

@@ -4,8 +4,6 @@ Leaves to ``access``: the group, the rules and the roles of each service. Leaves
 resources that they make.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

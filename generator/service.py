@@ -5,8 +5,6 @@ Leaves to ``access`` the security group and the roles; what those roles may do b
 log groups are born.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated, Any
 

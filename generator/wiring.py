@@ -12,6 +12,7 @@ stand at the parameters of root and of the companion stacks, which receive real 
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -24,7 +25,6 @@ from typing import (
     dataclass_transform,
     get_args,
     get_origin,
-    get_type_hints,
 )
 
 from troposphere import AWSHelperFn, GetAtt, Output, Parameter, Ref, Sub, Template
@@ -138,7 +138,11 @@ def fields(contract: type[Contract]) -> tuple[Field, ...]:
 
 
 def _fields(contract: type[Contract]) -> Iterator[Field]:
-    for name, hint in get_type_hints(contract, include_extras=True).items():
+    hints: dict[str, Any] = {}
+    for base in reversed(contract.__mro__):
+        # Evaluates only what a module left as text; layers do not, because that is most of the time it takes.
+        hints |= inspect.get_annotations(base, eval_str=True)
+    for name, hint in hints.items():
         kind, *notes = get_args(hint) if get_origin(hint) is Annotated else (hint,)
         if not (isinstance(kind, type) and issubclass(kind, Value)) or len(notes) != 1:
             raise WiringError(f"{contract.__module__}.{contract.__name__}.{name}: not Annotated[a kind, text]")

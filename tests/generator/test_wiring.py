@@ -12,8 +12,9 @@ import pytest
 from troposphere import Equals, GetAtt, Ref, Template
 from troposphere.sns import Topic
 
+from generator.config import Config, ServiceEntry
 from generator.kinds import AlarmTopicArn, Flag, VpcId
-from generator.root import Config, ServiceEntry, build
+from generator.root import build
 from generator.wiring import (
     Contract,
     Layer,

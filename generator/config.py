@@ -1,0 +1,67 @@
+"""Configuration: the structure of the platform, the same in every environment. What differs between environments is a
+parameter of root and a line in params/.
+
+To add a service, add an entry to ``default_services``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from generator import access, application, archive, database, distribution, network, operations, security, service
+from generator.wiring import WiringError
+
+
+@dataclass(frozen=True)
+class ServiceEntry:
+    """One service. Adding one is adding an entry: no template but root changes.
+
+    ``name`` in CamelCase is part of parameter names, ``FrontendImage``. ``path_patterns`` are up to four paths that
+    belong to it; the entry with the greater ``priority`` is asked later. With ``own_size`` the service has CPU,
+    memory and task counts of its own as root parameters, without it shares those of all such services.
+    """
+
+    name: str
+    path_patterns: tuple[str, ...]
+    priority: int
+    port: int = 8080
+    health_check_path: str = "/healthz"
+    own_size: bool = True
+
+    @property
+    def slug(self) -> str:
+        return self.name.lower()
+
+
+def default_services() -> tuple[ServiceEntry, ...]:
+    return (
+        ServiceEntry("Frontend", ("/*",), priority=900),
+        ServiceEntry("Backend", ("/api", "/api/*"), priority=100),
+    )
+
+
+@dataclass(frozen=True)
+class Config:
+    """The structure of the platform, the same in every environment."""
+
+    services: tuple[ServiceEntry, ...] = field(default_factory=default_services)
+    network: network.Config = field(default_factory=network.Config)
+    security: security.Config = field(default_factory=security.Config)
+    access: access.Config = field(default_factory=access.Config)
+    archive: archive.Config = field(default_factory=archive.Config)
+    database: database.Config = field(default_factory=database.Config)
+    application: application.Config = field(default_factory=application.Config)
+    service: service.Config = field(default_factory=service.Config)
+    distribution: distribution.Config = field(default_factory=distribution.Config)
+    operations: operations.Config = field(default_factory=operations.Config)
+
+    def __post_init__(self) -> None:
+        for what in ("name", "priority"):
+            values = [getattr(entry, what) for entry in self.services]
+            twice = sorted({str(value) for value in values if values.count(value) > 1})
+            if twice:
+                raise WiringError(f"two services with {what} {', '.join(twice)}: give each its own")
+        for entry in self.services:
+            # A rule holds at most five values, and the secret header is one of them.
+            if not 1 <= len(entry.path_patterns) <= 4:
+                raise WiringError(f"service {entry.name}: {len(entry.path_patterns)} path patterns, give 1 to 4")

@@ -1,0 +1,180 @@
+"""``make bench``: the budgets, each as a ratio or a figure measured in this one run on this one machine.
+
+Whole processes are timed by the operating system's accounting (user and system time), which a busy machine disturbs
+less than the clock does. Nothing here passes or fails a build: it prints what a change costs.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+PROJECT = Path(__file__).parents[2]
+RUNS = 7
+PYTHON = sys.executable
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line: what was measured, beside what, and what is allowed (None: shown for comparison only)."""
+
+    subject: str
+    measured: str
+    against: str
+    figure: float
+    unit: str
+    budget: float | None = None
+
+    @property
+    def verdict(self) -> str:
+        if self.budget is None:
+            return ""
+        return "within" if self.figure <= self.budget else "OVER"
+
+
+def cpu_seconds(arguments: list[str]) -> float:
+    """User and system time of one process and its children."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(arguments, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def in_turn(one: list[str], other: list[str], runs: int = RUNS) -> tuple[float, float, float]:
+    """Median time of each, and the median of the ratios of pairs that ran one after the other."""
+    cpu_seconds(one), cpu_seconds(other)
+    pairs = [(cpu_seconds(one), cpu_seconds(other)) for _ in range(runs)]
+    return (
+        statistics.median(a for a, _ in pairs),
+        statistics.median(b for _, b in pairs),
+        statistics.median(a / b for a, b in pairs),
+    )
+
+
+def wall_seconds(action: Callable[[], object], runs: int = RUNS) -> float:
+    action()
+    times = []
+    for _ in range(runs):
+        begun = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - begun)
+    return statistics.median(times)
+
+
+def generation() -> list[Row]:
+    """Against starting Python and importing the very modules of troposphere and awacs that the generator imports."""
+    listed = subprocess.run(
+        [PYTHON, "-c", "import sys, generator.render; print('\\n'.join(sys.modules))"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    modules = [name for name in listed if name.split(".")[0] in {"troposphere", "awacs"}]
+    imports = [PYTHON, "-c", "import " + ", ".join(modules)]
+    ours, theirs, ratio = in_turn([PYTHON, "-m", "generator", "--check"], imports)
+    return [Row("generate", f"{ours:.2f} s", f"imports alone {theirs:.2f} s", ratio, "x", 1.5)]
+
+
+def start() -> list[Row]:
+    runs = [cpu_seconds([PYTHON, "deploy.py", "--help"]) for _ in range(RUNS)]
+    return [Row("deploy.py --help", "CPU time", "", statistics.median(runs), "s", 0.15)]
+
+
+def packaging() -> list[Row]:
+    from deployer.archives import archives
+
+    seconds = wall_seconds(lambda: archives(PROJECT / "lambda"))
+    return [Row("package, nothing changed", "four functions", "", seconds, "s", 0.1)]
+
+
+def services() -> list[Row]:
+    """Rendering everything for more services, against two."""
+    from generator.config import Config, ServiceEntry
+    from generator.render import render_all
+
+    def render(count: int) -> float:
+        entries = tuple(
+            ServiceEntry(f"Service{number}", (f"/{number}/*",), priority=number, own_size=number <= 2)
+            for number in range(1, count + 1)
+        )
+        return wall_seconds(lambda: render_all(Config(services=entries)), runs=5)
+
+    two = render(2)
+    rows = []
+    for count, budget in ((10, None), (50, None), (100, 3.0)):
+        seconds = render(count)
+        rows.append(
+            Row(f"generate {count} services", f"{seconds:.2f} s", f"2 services {two:.2f} s", seconds / two, "x", budget)
+        )
+    return rows
+
+
+def validation() -> list[Row]:
+    """Against cfn-lint itself on the same committed files: ours lints them twice more, resolved, and runs guards."""
+    home = [str(path) for path in sorted((PROJECT / "templates").glob("*.json")) if not path.name.startswith("edge")]
+    bare = [str(Path(PYTHON).with_name("cfn-lint")), "--include-checks", "I", "-r", "ap-northeast-1", "-t", *home]
+    ours, theirs, ratio = in_turn([PYTHON, "deploy.py", "validate", "-e", "all"], bare, runs=3)
+    return [Row("validate -e all", f"{ours:.1f} s", f"cfn-lint once {theirs:.1f} s", ratio, "x")]
+
+
+def rehearsal() -> list[Row]:
+    """A whole environment, emulator included, and how many calls of AWS it makes."""
+    counter = (
+        "import botocore.endpoint as e, atexit, sys\n"
+        "made = [0]\nsend = e.Endpoint.make_request\n"
+        "def count(self, *a, **k):\n    made[0] += 1\n    return send(self, *a, **k)\n"
+        "e.Endpoint.make_request = count\n"
+        "atexit.register(lambda: print('calls', made[0], file=sys.stderr))\n"
+        "from commands.main import main\nsys.argv = ['deploy.py', 'rehearse', '-e', 'dev']\nmain()\n"
+    )
+    begun = time.perf_counter()
+    run = subprocess.run(
+        [PYTHON, "-c", counter],
+        cwd=PROJECT,
+        env={**os.environ, "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    seconds = time.perf_counter() - begun
+    calls = next((line.split()[1] for line in run.stderr.splitlines() if line.startswith("calls ")), "unknown")
+    return [Row("rehearse -e dev", f"{calls} calls of AWS", f"exit code {run.returncode}", seconds, "s", 30)]
+
+
+def functions() -> list[tuple[str, str, float, str]]:
+    from tests.bench.lambdas import measure
+
+    return [(row.subject, row.what, row.value, row.unit) for row in measure()]
+
+
+def main() -> None:
+    console = Console()
+    table = Table("what", "measured", "beside", "figure", "budget", "", title="Budgets")
+    with console.status("measuring") as status:
+        for part in (generation, start, packaging, services, validation, rehearsal):
+            status.update(f"measuring {part.__name__}")
+            for row in part():
+                budget = f"{row.budget:g} {row.unit}" if row.budget is not None else ""
+                figure = f"{row.figure:.2f} {row.unit}"
+                table.add_row(row.subject, row.measured, row.against, figure, budget, row.verdict)
+    console.print(table)
+    with console.status("measuring functions"):
+        lambdas = Table("function", "what", "figure", title="Functions")
+        for subject, what, value, unit in functions():
+            lambdas.add_row(subject, what, f"{value:.3g} {unit}" if unit else "")
+    console.print(lambdas)
+
+
+if __name__ == "__main__":
+    main()
