@@ -167,6 +167,11 @@ class _Api(http.server.ThreadingHTTPServer):
         self.asked = threading.Event()
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A killed process leaves its connection open; that is no news."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
     def stop(self) -> None:
         self.waiting.put(None)
         self.shutdown()
