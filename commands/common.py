@@ -105,9 +105,15 @@ def prepare(options: Options) -> Environment:
     from deployer import deployment
     from deployer.errors import InputError, Problem
 
-    environment = deployment.prepare(options.root, options.environment, overrides=options.overrides)
-    if stale := stale_templates(options.root):
-        raise InputError(Problem(f"templates/{finding}", "run `deploy.py generate`") for finding in stale)
+    problems: list[Problem] = []
+    try:
+        environment = deployment.prepare(options.root, options.environment, overrides=options.overrides)
+    except InputError as error:
+        problems += error.problems
+    findings = stale_templates(options.root)
+    problems += [Problem(f"templates/{finding}", "run `deploy.py generate`") for finding in findings]
+    if problems:
+        raise InputError(problems)
     return environment
 
 

@@ -144,9 +144,18 @@ def _covered(plan: StackPlan, known: StackPlan) -> bool:
     """Whether what was approved covers a plan that was computed afterwards."""
     if plan.kind is Kind.CREATE:
         return known.kind in {Kind.LATER, Kind.CREATE}
-    changes = set(plan.change_set.counts()) if plan.change_set is not None else set()
-    approved = set(known.change_set.counts()) if known.change_set is not None else set()
-    return not (changes & _DESTRUCTIVE) - approved
+    return _losses(plan) <= _losses(known)
+
+
+def _losses(plan: StackPlan) -> set[tuple[tuple[str, ...], str, str]]:
+    """What a plan replaces or deletes, resource by resource."""
+    if plan.change_set is None:
+        return set()
+    return {
+        (path, change.logical_id, change.effect)
+        for path, change in plan.change_set.walk()
+        if change.effect in _DESTRUCTIVE
+    }
 
 
 def _show(console: Console, plans: Sequence[StackPlan], *, verbose: bool = False) -> None:
