@@ -19,19 +19,29 @@ RELAY_ENDED = "bastion: relay ended"
 MEMORY = 128
 
 # - Nothing here may end the container: a registry that is down, a database that restarts and a killed socat are all
-#   answered by another turn of the loop, so no "set -e".
+#   answered by another turn of a loop, so no "set -e".
+# - Packages come before the relays, not in them: two apk at once would lock each other out, and a task that merely
+#   starts would log enough ended relays for an alarm.
 # - util-linux-misc brings "script", without which sessions leave no transcript (Amazon ECS Developer Guide, "Using
-#   ECS Exec").
+#   ECS Exec"). It is worth one attempt; a relay without transcripts is better than none.
 # - "exec" makes sleep the process that the task's init stops, so a stop does not wait for StopTimeout.
 RELAY_SCRIPT = f"""\
+install() {{
+  apk add --no-cache --quiet socat util-linux-misc
+}}
 relay() {{
   while :; do
-    command -v socat >/dev/null || apk add --no-cache --quiet socat util-linux-misc
     socat "TCP-LISTEN:$1,bind=127.0.0.1,fork,reuseaddr" "TCP:$2:$DB_PORT,connect-timeout=10"
     echo "{RELAY_ENDED}, port $1, status $?"
     sleep 2
   done
 }}
+command -v script >/dev/null || install
+until command -v socat >/dev/null; do
+  echo "{RELAY_ENDED} before it began: there is no socat"
+  sleep 5
+  install
+done
 relay {WRITER_RELAY_PORT} "$DB_HOST" &
 relay {READER_RELAY_PORT} "$DB_READER_HOST" &
 exec sleep infinity
