@@ -204,6 +204,8 @@ def _destroy(console: Console, context: Context, result: Result) -> None:
         if state is not None and stack.role is not Role.BOOTSTRAP
     ]
     note("every stack but bootstrap is gone", not left, ", ".join(left) or "bootstrap stays")
+    for proof in rehearsal.examine_remains(deployed, result):
+        console.print(_line(proof))
 
 
 def _yes(_plans: object) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from rehearsal.proofs import Proof, prove
+from rehearsal.proofs import Proof, prove, prove_afterwards
 from rehearsal.proofs.base import Deployed
 
 if TYPE_CHECKING:
@@ -72,6 +72,13 @@ def look(context: Context, states: Mapping[Stack, StackState | None]) -> Deploye
 def examine(deployed: Deployed, result: Result) -> Iterator[Proof]:
     """Every proof of a deployment, kept in the result too."""
     for proof in prove(deployed):
+        result.proofs.append(proof)
+        yield proof
+
+
+def examine_remains(deployed: Deployed, result: Result) -> Iterator[Proof]:
+    """The same after destroying, of what `deployed` once was."""
+    for proof in prove_afterwards(deployed):
         result.proofs.append(proof)
         yield proof
 

@@ -12,6 +12,7 @@ import copy
 import json
 import secrets
 import string
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -30,6 +31,9 @@ LATER = "{{changeSet:KNOWN_AFTER_APPLY}}"
 # AWS cuts by bytes; a page small enough that a real template has several makes a reader of one page fail here.
 PAGE = 20
 
+# Seconds a change set is being computed, for those who want to see it.
+_delay = 0.0
+
 ChangeSet = dict[str, Any]
 Template = dict[str, Any]
 
@@ -41,7 +45,9 @@ _list_change_sets = changesets._list_change_sets
 _track_change_set_execution = changesets._track_change_set_execution
 
 
-def install() -> None:
+def install(delay: float) -> None:
+    global _delay  # noqa: PLW0603 - set once, before the first request
+    _delay = delay
     replace(_create_change_set, create_change_set, CLOUDFORMATION)
     replace(_describe_change_set, describe_change_set, CLOUDFORMATION)
     replace(_execute_change_set, execute_change_set, CLOUDFORMATION)
@@ -83,6 +89,7 @@ def create_change_set(params: dict[str, Any]) -> Any:
     reviewed["Description"] = reviewed.get("Description") or change_set["_template"].get("Description", "")
     with engine_stacks._stack_region_context(reviewed, reviewed["StackId"]):
         compute(change_set, reviewed)
+    change_set["_ready_at"] = time.monotonic() + _delay
     return reply
 
 
@@ -387,6 +394,10 @@ def find(params: dict[str, Any]) -> ChangeSet | None:
     return change_set if isinstance(change_set, dict) else None
 
 
+def being_computed(change_set: ChangeSet) -> bool:
+    return bool(change_set.get("_ready_at", 0.0) > time.monotonic())
+
+
 def missing(params: dict[str, Any]) -> Any:
     name = helpers._p(params, "ChangeSetName")
     return helpers._error("ChangeSetNotFound", f"ChangeSet [{name}] does not exist", 404)
@@ -396,6 +407,13 @@ def describe_change_set(params: dict[str, Any]) -> Any:
     change_set = find(params)
     if change_set is None:
         return missing(params)
+    if being_computed(change_set):
+        change_set = change_set | {
+            "Status": "CREATE_IN_PROGRESS",
+            "ExecutionStatus": "UNAVAILABLE",
+            "StatusReason": "",
+            "Changes": [],
+        }
     page, next_token, error = helpers._page(change_set["Changes"], params, "DescribeChangeSet", PAGE)
     if error:
         return error
@@ -504,6 +522,12 @@ def execute_change_set(params: dict[str, Any]) -> Any:
     if change_set.get("ParentChangeSetId"):
         return helpers._error(
             "ValidationError", "Nested change sets can't be executed; execute the change set of the root stack."
+        )
+    if being_computed(change_set):
+        name = change_set["ChangeSetName"]
+        return helpers._error(
+            "InvalidChangeSetStatus",
+            f"ChangeSet [{name}] cannot be executed in its current status of [CREATE_IN_PROGRESS]",
         )
     stack = cloudformation._stacks.get(change_set["StackName"])
     updates = change_set["ChangeSetType"] == "UPDATE" and change_set["ExecutionStatus"] == "AVAILABLE"

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import secrets
 import string
+import time
 import uuid
 from typing import Any
 
@@ -14,7 +15,7 @@ from ministack.core.responses import AccountRegionScopedDict, get_account_id, ge
 from ministack.services import rds, secretsmanager
 from ministack.services.cloudformation import provisioners
 
-from rehearsal.extension.api import operation
+from rehearsal.extension.api import Proceed, Reply, operation
 from rehearsal.extension.registry import (
     Properties,
     Provisioned,
@@ -235,3 +236,27 @@ def secret_string(properties: Properties) -> str:
         return generated
     document = json.loads(wanted["SecretStringTemplate"])
     return json.dumps({**document, wanted["GenerateStringKey"]: generated})
+
+
+@operation("secretsmanager.RotateSecret")
+async def rotate_secret(parameters: dict[str, Any], proceed: Proceed) -> Reply:
+    """RDS rotates its own secrets: a new password at once. MiniStack would copy the old one."""
+    reply = await proceed()
+    secret = secretsmanager._secrets.get(secret_name(parameters.get("SecretId", "")))
+    if reply[0] == 200 and secret is not None and secret.get("OwningService") == "rds":
+        _, current = secretsmanager._find_stage_version(secret, "AWSCURRENT")
+        value = json.loads(current["SecretString"])
+        current["SecretString"] = json.dumps({**value, "password": rds._generate_master_user_password()})
+        secret["LastRotatedDate"] = time.time()
+    return reply
+
+
+@operation("secretsmanager.DescribeSecret")
+async def describe_secret(parameters: dict[str, Any], proceed: Proceed) -> Reply:
+    """MiniStack does not say when a secret was rotated, nor who owns it."""
+    status, headers, body = await proceed()
+    secret = secretsmanager._secrets.get(secret_name(parameters.get("SecretId", "")))
+    if status == 200 and secret is not None:
+        more = {name: secret[name] for name in ("LastRotatedDate", "OwningService") if secret.get(name)}
+        body = json.dumps({**json.loads(body), **more}).encode()
+    return status, headers, body

@@ -7,6 +7,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import uuid
+from datetime import datetime
 from typing import Any
 
 from ministack.services import ec2, ecs
@@ -50,6 +51,7 @@ def install() -> None:
         replaces=("Cluster",),
     )
     wrap("AWS::ECS::Cluster", before=cluster_properties)
+    ecs._ts_to_epoch = exact_time
     ecs._run_task = run_task
     ecs._ACTION_MAP["RunTask"] = run_task
 
@@ -171,6 +173,16 @@ def reassociate(physical_id: str, old: Properties, new: Properties, stack_name: 
 def dissociate(physical_id: str, properties: Properties) -> None:
     if physical_id in ecs._clusters:
         ecs._clusters[physical_id] |= {"capacityProviders": [], "defaultCapacityProviderStrategy": []}
+
+
+def exact_time(value: Any) -> Any:
+    """ECS tells times to the millisecond; MiniStack cuts the seconds, so that later looks like earlier."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return datetime.fromisoformat(value).timestamp()
+    except ValueError:
+        return value
 
 
 def run_task(data: dict[str, Any]) -> Any:

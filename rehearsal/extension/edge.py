@@ -13,7 +13,9 @@ from ministack.services import alb, cloudfront, cloudwatch_logs, firehose, s3, w
 
 from rehearsal.extension import shapes
 from rehearsal.extension.api import Proceed, RefusedError, operation
-from rehearsal.extension.registry import Properties, Provisioned, checked, physical_name, register, wrap
+from rehearsal.extension.registry import Properties, Provisioned, checked, guard, physical_name, register, wrap
+
+BALANCER = "AWS::ElasticLoadBalancingV2::LoadBalancer"
 
 _logging = AccountRegionScopedDict()
 
@@ -36,6 +38,7 @@ def install() -> None:
     wrap("AWS::WAFv2::WebACL", before=web_acl_properties, after=complete_web_acl)
     wrap("AWS::CloudFront::Distribution", before=distribution_properties)
     wrap("AWS::ElasticLoadBalancingV2::ListenerRule", after=associate_target_groups)
+    guard(BALANCER, refuse_protected_balancer)
 
 
 # --- WAF ----------------------------------------------------------------------------------------------------
@@ -135,6 +138,12 @@ def associate_target_groups(physical_id: str, attributes: dict[str, Any], proper
         if group is not None and balancer not in group["LoadBalancerArns"]:
             group["LoadBalancerArns"].append(balancer)
     return physical_id, {**attributes, "IsDefault": False}
+
+
+def refuse_protected_balancer(arn: str) -> None:
+    for attribute in alb._lb_attrs.get(arn) or []:
+        if attribute["Key"] == "deletion_protection.enabled" and attribute["Value"] == "true":
+            raise ValueError(f"Load balancer '{arn}' cannot be deleted because deletion protection is enabled")
 
 
 # --- CloudFront ---------------------------------------------------------------------------------------------

@@ -24,8 +24,9 @@ def everything() -> None:
     )
 
     templates.install()
-    stacks.install(float(os.environ.get("REHEARSAL_DELAY", "0")))
-    changesets.install()
+    delay = float(os.environ.get("REHEARSAL_DELAY", "0"))
+    stacks.install(delay)
+    changesets.install(delay)
     registry.install()
     api.install()
     for part in (ec2, ecs, data, scaling, edge, observation, functions, s3):

@@ -151,6 +151,18 @@ def wrap(
     provisioners._RESOURCE_HANDLERS[kind] = handlers
 
 
+def guard(kind: str, refuse: Callable[[str], None]) -> None:
+    """Let something forbid the deletion of a type's resources, which MiniStack never refuses."""
+    handlers = dict(own(kind))
+    delete = handlers["delete"]
+
+    def guarded(physical_id: str, properties: Properties) -> None:
+        refuse(physical_id)
+        delete(physical_id, properties)
+
+    provisioners._RESOURCE_HANDLERS[kind] = handlers | {"delete": guarded}
+
+
 def physical_name(stack_name: str, logical_id: str, longest: int = 128, *, lowercase: bool = False) -> str:
     return str(provisioners._physical_name(stack_name, logical_id, lowercase=lowercase, max_len=longest))
 

@@ -6,10 +6,9 @@ from typing import Any
 
 import botocore.serialize
 from ministack.services import s3
-from ministack.services.cloudformation import provisioners
 
 from rehearsal.extension import shapes
-from rehearsal.extension.registry import Properties, Provisioned, as_bool, checked, own, tag_list, wrap
+from rehearsal.extension.registry import Properties, Provisioned, as_bool, checked, guard, tag_list, wrap
 
 BUCKET = "AWS::S3::Bucket"
 POLICY = "AWS::S3::BucketPolicy"
@@ -18,14 +17,7 @@ POLICY = "AWS::S3::BucketPolicy"
 def install() -> None:
     wrap(BUCKET, after=configure)
     wrap(POLICY, before=refuse_missing_bucket)
-    handlers = dict(own(BUCKET))
-    delete = handlers["delete"]
-
-    def delete_empty(physical_id: str, properties: Properties) -> None:
-        refuse_full_bucket(physical_id)
-        delete(physical_id, properties)
-
-    provisioners._RESOURCE_HANDLERS[BUCKET] = handlers | {"delete": delete_empty}
+    guard(BUCKET, refuse_full_bucket)
 
 
 def configure(name: str, attributes: dict[str, Any], properties: Properties) -> Provisioned:

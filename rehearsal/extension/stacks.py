@@ -48,6 +48,7 @@ _roll_back_operation = stacks._roll_back_operation
 _create_stack = handlers._create_stack
 _delete_stack = handlers._delete_stack
 _cancel_update_stack = handlers._cancel_update_stack
+_continue_update_rollback = handlers._continue_update_rollback
 _describe_stacks = handlers._describe_stacks
 
 # Resources whose update turned out to change nothing: their events are withheld, as AWS never sends them.
@@ -61,6 +62,7 @@ def install(delay: float) -> None:
     replace(_create_stack, create_stack, CLOUDFORMATION)
     replace(_delete_stack, delete_stack, CLOUDFORMATION)
     replace(_cancel_update_stack, cancel_update_stack, CLOUDFORMATION)
+    replace(_continue_update_rollback, continue_update_rollback, CLOUDFORMATION)
     replace(_describe_stacks, describe_stacks, CLOUDFORMATION)
     # Only in the engine: provisioners call each other's originals.
     stacks._update_resource = update_resource
@@ -155,10 +157,31 @@ def create_stack(params: dict[str, Any]) -> Any:
 
 def delete_stack(params: dict[str, Any]) -> Any:
     stack = handlers._resolve_stack(helpers._p(params, "StackName"))
+    root = handlers._resolve_stack((stack or {}).get("RootId", ""))
+    if stack and root and root.get("EnableTerminationProtection"):
+        return helpers._error(
+            "ValidationError",
+            f"Stack [{stack['StackId']}] cannot be deleted while TerminationProtection is enabled on its root",
+        )
     reply = _delete_stack(params)
     if stack and reply[0] == 200:
         drop_reviews(stack["StackName"])
     return reply
+
+
+def continue_update_rollback(params: dict[str, Any]) -> Any:
+    """Resources to skip inside a nested stack come as `<name of the nested stack>.<logical id>`."""
+    stack = handlers._resolve_stack(helpers._p(params, "StackName"))
+    skipped = helpers._extract_string_members(params, "ResourcesToSkip")
+    own = [name for name in skipped if "." not in name]
+    in_children: dict[str, list[str]] = {}
+    for child, _, logical_id in (name.partition(".") for name in skipped if "." in name):
+        in_children.setdefault(child, []).append(logical_id)
+    if stack:
+        for parent in (stack, *descendants(stack)):
+            parent["_skip_in_children"] = dict(in_children)
+    kept = {name: value for name, value in params.items() if not name.startswith("ResourcesToSkip")}
+    return _continue_update_rollback(kept | {"ResourcesToSkip": own})
 
 
 def describe_stacks(params: dict[str, Any]) -> Any:
@@ -459,7 +482,7 @@ def update_nested(
     name, identifier = stack["StackName"], stack["StackId"]
     if stack["StackStatus"] == "UPDATE_ROLLBACK_FAILED":
         # The parent's ContinueUpdateRollback arrives here as the old properties.
-        skip = frozenset(parent.pop("_skip_in_children", {}).get(name, ()))
+        skip = frozenset(parent.get("_skip_in_children", {}).get(name, ()))
         run(stacks._continue_update_rollback_async(name, identifier, skip))
         if stack["StackStatus"] == "UPDATE_ROLLBACK_FAILED":
             raise ValueError(f"Embedded stack {identifier} is still in UPDATE_ROLLBACK_FAILED")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rehearsal.proofs import chain, data, distribution, effects, network, observation, services
+from rehearsal.proofs import afterwards, chain, data, distribution, effects, network, observation, services
 from rehearsal.proofs.base import Deployed, Proof, examine
 
 CHECKS = (
@@ -21,10 +21,16 @@ CHECKS = (
     *effects.CHECKS,
 )
 
-__all__ = ["CHECKS", "Deployed", "Proof", "prove"]
+__all__ = ["CHECKS", "Deployed", "Proof", "prove", "prove_afterwards"]
 
 
 def prove(deployed: Deployed) -> Iterator[Proof]:
     """Every proof, as soon as it is known."""
     for check in CHECKS:
+        yield from examine(check, deployed)
+
+
+def prove_afterwards(deployed: Deployed) -> Iterator[Proof]:
+    """What has to be true once the environment is destroyed."""
+    for check in afterwards.CHECKS:
         yield from examine(check, deployed)

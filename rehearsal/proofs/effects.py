@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import secrets
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rehearsal.proofs.base import Area, Deployed, Proof
@@ -24,45 +26,90 @@ def until(found: Callable[[], Any], seconds: float = PATIENCE) -> Any:
     return value
 
 
+@contextmanager
+def listening(deployed: Deployed) -> Iterator[Callable[[], dict[str, Any]]]:
+    """Stand where the chat stands: a queue on its topic. Calling the value waits for one message's content."""
+    sqs, sns = deployed.client("sqs"), deployed.client("sns")
+    queue = sqs.create_queue(QueueName=f"{deployed.family}-rehearsal-{secrets.token_hex(4)}")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    chat = deployed.id("OperationsStack/ChatTopic")
+    subscription = sns.subscribe(TopicArn=chat, Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True)
+
+    def heard() -> dict[str, Any]:
+        messages = until(lambda: sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1).get("Messages"))
+        envelope = json.loads(messages[0]["Body"]) if messages else {}
+        message = json.loads(envelope.get("Message", "{}"))
+        # Chatbot shows messages of this form and drops any other.
+        content: dict[str, Any] = message.get("content", {}) if message.get("source") == "custom" else {}
+        return content if content.get("description") else {}
+
+    try:
+        yield heard
+    finally:
+        sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])
+        sqs.delete_queue(QueueUrl=queue)
+
+
 def a_notice_reaches_the_chat(deployed: Deployed) -> Iterator[Proof]:
     """Publish on the notice topic and listen where the chat listens: the notifier stands in between."""
-    sqs, sns = deployed.client("sqs"), deployed.client("sns")
-    queue = sqs.create_queue(QueueName=f"{deployed.family}-rehearsal")["QueueUrl"]
-    try:
-        arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        chat = deployed.id("OperationsStack/ChatTopic")
-        subscription = sns.subscribe(TopicArn=chat, Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True)
-        sns.publish(
+    with listening(deployed) as heard:
+        deployed.client("sns").publish(
             TopicArn=deployed.id("OperationsStack/NoticeTopic"),
             Subject="AWS Budgets: rehearsal",
             Message="A notice of the rehearsal, as AWS Budgets would write it.",
         )
-        messages = until(lambda: sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1).get("Messages"))
-        envelope = json.loads(messages[0]["Body"]) if messages else {}
-        message = json.loads(envelope.get("Message", "{}"))
-        content = message.get("content", {})
-        yield proof(
-            "a budget's notice arrives at the chat in Slack's form",
-            message.get("source") == "custom" and content.get("description"),
-            content.get("title") or "nothing arrived",
-        )
-        sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])
-    finally:
-        sqs.delete_queue(QueueUrl=queue)
+        content = heard()
+    seen = content.get("title") or "nothing arrived"
+    yield proof("a budget's notice arrives at the chat in Slack's form", content, seen)
 
 
-def the_watch_finds_current_credentials(deployed: Deployed) -> Iterator[Proof]:
-    """The scheduled function runs with what it was given, and leaves services alone that have the password."""
-    name = deployed.id("OperationsStack/CredentialsWatchFunction")
-    reply = deployed.client("lambda").invoke(FunctionName=name, Payload=b"{}")
-    answer = reply["Payload"].read().decode()
-    yield proof("the credentials watch runs", "FunctionError" not in reply, answer[:120])
-    deployments = 0
+def a_failed_delivery_reaches_the_chat(deployed: Deployed) -> Iterator[Proof]:
+    """What Firehose writes into its error log is told to the chat, by a subscription to the same function."""
+    logs = deployed.client("logs")
+    group, stream = deployed.id("ArchiveStack/DeliveryLogGroup"), "rehearsal"
+    with listening(deployed) as heard:
+        logs.create_log_stream(logGroupName=group, logStreamName=stream)
+        event = {"timestamp": int(time.time() * 1000), "message": '{"errorCode": "S3.AccessDenied"}'}
+        logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[event])
+        content = heard()
+    yield proof("an error in a log arrives at the chat", content, content.get("title") or "nothing arrived")
+
+
+def a_rotated_password_reaches_the_services(deployed: Deployed) -> Iterator[Proof]:
+    """The scheduled function leaves services alone that have the password, and restarts them once it is rotated."""
+    manager = deployed.client("secretsmanager")
+    answer = watch(deployed)
+    yield proof(
+        "the credentials watch restarts nothing without need", answer.get("redeployed") == [], shortened(answer)
+    )
+    manager.rotate_secret(SecretId=deployed.outputs["root"]["DatabaseSecretArn"])
+    answer = watch(deployed)
+    yield proof(
+        "after a rotation it restarts every service that reads the password",
+        len(answer.get("redeployed", [])) == len(deployed.services),
+        shortened(answer),
+    )
+    running = []
     for service in deployed.services:
         arn = deployed.id(f"{service}ServiceStack/Service")
         (found,) = deployed.client("ecs").describe_services(cluster=deployed.family, services=[arn])["services"]
-        deployments += len(found["deployments"])
-    yield proof("it restarts nothing without need", deployments == len(deployed.services), f"{deployments} deployments")
+        running.append(f"{service} {found['runningCount']} of {found['desiredCount']}")
+    yield proof("and the services keep their tasks", all(x.split()[1] == x.split()[3] for x in running), running)
+    answer = watch(deployed)
+    yield proof("and then it is content", answer.get("redeployed") == [] and answer.get("current"), shortened(answer))
+
+
+def shortened(answer: dict[str, Any]) -> dict[str, Any]:
+    """The watch's answer with numbers for names."""
+    return {name: len(value) if isinstance(value, list) else value for name, value in answer.items()}
+
+
+def watch(deployed: Deployed) -> dict[str, Any]:
+    """Run the credentials watch; what it answers."""
+    name = deployed.id("OperationsStack/CredentialsWatchFunction")
+    reply = deployed.client("lambda").invoke(FunctionName=name, Payload=b"{}")
+    answer = json.loads(reply["Payload"].read())
+    return {"error": answer} if "FunctionError" in reply else dict(answer)
 
 
 def a_log_line_is_archived_without_secrets(deployed: Deployed) -> Iterator[Proof]:
@@ -91,4 +138,9 @@ def a_log_line_is_archived_without_secrets(deployed: Deployed) -> Iterator[Proof
     )
 
 
-CHECKS = (a_notice_reaches_the_chat, the_watch_finds_current_credentials, a_log_line_is_archived_without_secrets)
+CHECKS = (
+    a_notice_reaches_the_chat,
+    a_failed_delivery_reaches_the_chat,
+    a_rotated_password_reaches_the_services,
+    a_log_line_is_archived_without_secrets,
+)
