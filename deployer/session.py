@@ -14,13 +14,22 @@ from deployer.errors import CredentialsError, DeployerError, GuardError
 
 if TYPE_CHECKING:
     from mypy_boto3_acm import ACMClient
+    from mypy_boto3_chatbot import ChatbotClient
     from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_cloudfront import CloudFrontClient
+    from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ecr import ECRClient
     from mypy_boto3_ecs import ECSClient
     from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
+    from mypy_boto3_iam import IAMClient
+    from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_rds import RDSClient
+    from mypy_boto3_route53 import Route53Client
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_service_quotas import ServiceQuotasClient
+    from mypy_boto3_ssm import SSMClient
     from mypy_boto3_sts import STSClient
 
 # Following a deployment reads many stacks: the standard mode backs off on throttling, and more attempts than
@@ -55,6 +64,7 @@ class Clients:
             self._session = boto3.Session(profile_name=profile, region_name=region)
         except botocore.BotoCoreError as error:
             raise explain(error) from error
+        self._profile = profile
         self._made: dict[tuple[str, str | None], Any] = {}
         # A session may not be shared between threads while it makes clients; clients may.
         self._lock = threading.Lock()
@@ -62,6 +72,11 @@ class Clients:
     @property
     def region(self) -> str | None:
         return cast("str | None", self._session.region_name)
+
+    @property
+    def profile(self) -> str | None:
+        """The profile that was asked for by name."""
+        return self._profile
 
     def cloudformation(self, region: str) -> CloudFormationClient:
         return cast("CloudFormationClient", self._client("cloudformation", region))
@@ -89,6 +104,33 @@ class Clients:
 
     def elbv2(self, region: str) -> ElasticLoadBalancingv2Client:
         return cast("ElasticLoadBalancingv2Client", self._client("elbv2", region))
+
+    def cloudfront(self, region: str) -> CloudFrontClient:
+        return cast("CloudFrontClient", self._client("cloudfront", region))
+
+    def cloudwatch(self, region: str) -> CloudWatchClient:
+        return cast("CloudWatchClient", self._client("cloudwatch", region))
+
+    def chatbot(self, region: str) -> ChatbotClient:
+        return cast("ChatbotClient", self._client("chatbot", region))
+
+    def iam(self, region: str) -> IAMClient:
+        return cast("IAMClient", self._client("iam", region))
+
+    def logs(self, region: str) -> CloudWatchLogsClient:
+        return cast("CloudWatchLogsClient", self._client("logs", region))
+
+    def route53(self, region: str) -> Route53Client:
+        return cast("Route53Client", self._client("route53", region))
+
+    def secretsmanager(self, region: str) -> SecretsManagerClient:
+        return cast("SecretsManagerClient", self._client("secretsmanager", region))
+
+    def service_quotas(self, region: str) -> ServiceQuotasClient:
+        return cast("ServiceQuotasClient", self._client("service-quotas", region))
+
+    def ssm(self, region: str) -> SSMClient:
+        return cast("SSMClient", self._client("ssm", region))
 
     def _client(self, service: str, region: str) -> Any:
         with self._lock:
