@@ -67,6 +67,8 @@ def bastion_container(
         EntryPoint=["/bin/sh", "-c"],
         Command=[RELAY_SCRIPT],
         Environment=database,
+        # Where the relays of a running task listen: "deploy.py tunnel" asks the task, not today's templates.
+        DockerLabels={"relay.writer": str(WRITER_RELAY_PORT), "relay.reader": str(READER_RELAY_PORT)},
         Memory=MEMORY,
         # The agent of ECS Exec writes to the root file system, and its sessions leave children for init to reap.
         ReadonlyRootFilesystem=False,
