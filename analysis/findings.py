@@ -36,17 +36,18 @@ class Finding:
 
 def located(finding: Finding, sources: SourceMap) -> Finding:
     """With the line of Python that made it: that of the property, or of what encloses it."""
-    lines = sources.get(finding.template, {}).get(finding.logical_id, {})
-    steps = finding.path.split(".")
+    return replace(finding, source=source_line(sources, finding.template, finding.logical_id, finding.path))
+
+
+def source_line(sources: SourceMap, template: str, logical_id: str, path: str) -> str:
+    """The line of Python that made a property, or what encloses it; empty when nobody knows."""
+    lines = sources.get(template, {}).get(logical_id, {})
+    steps = path.split(".")
     while steps:
         if found := lines.get(".".join(steps)):
-            return _with_source(finding, found)
+            return found
         steps.pop()
-    return _with_source(finding, lines.get("", ""))
-
-
-def _with_source(finding: Finding, source: str) -> Finding:
-    return replace(finding, source=source)
+    return lines.get("", "")
 
 
 _LEVELS: dict[Level, int] = {"error": 0, "warning": 1, "informational": 2}

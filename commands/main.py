@@ -24,6 +24,7 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
     "Offline": {
         "generate": Entry("commands.generate:generate", "Write templates/ from generator/, or --check them."),
         "validate": Entry("commands.validate:validate", "Lint and guard the templates with each environment's values."),
+        "reach": Entry("commands.reach:reach", "Prove from the templates who can reach whom."),
         "params": Entry("commands.params:params", "Check parameter files against the templates."),
         "package": Entry("commands.package:package", "Build the Lambda archives; upload them with the templates."),
     },

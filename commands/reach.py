@@ -1,0 +1,64 @@
+"""`deploy.py reach`: who can reach whom, proved from the templates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from commands.exits import Exit
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+@click.command()
+@click.option("-e", "--env", "environment", default="all", show_default=True, help="dev, prod, ... or all.")
+@click.option(
+    "--output", type=click.Choice(["text", "json"]), default="text", show_default=True,
+    help="Form of the proof on stdout.",
+)  # fmt: skip
+@click.option(
+    "--call", "calls", metavar="CALLER:CALLEE", multiple=True,
+    help="Two services that are meant to talk to each other directly; all others are claimed to be closed.",
+)  # fmt: skip
+@click.option(
+    "--templates", type=click.Path(path_type=Path), default=PROJECT / "templates", show_default="templates/",
+    help="Folder of the generated templates.",
+)  # fmt: skip
+@click.option(
+    "--params", type=click.Path(path_type=Path), default=PROJECT / "params", show_default="params/",
+    help="Folder with one parameter file per environment.",
+)  # fmt: skip
+def reach(environment: str, output: str, calls: tuple[str, ...], templates: Path, params: Path) -> int:
+    """Prove from the templates what is open and what is closed, each claim with the rules that carry it.
+
+    Needs neither credentials nor a network. Exits 0 when every claim holds, 1 when one fails, 64 on bad input.
+    """
+    from analysis.errors import AnalysisError
+    from analysis.reach import report
+    from analysis.reach.proof import prove
+    from analysis.resolve import resolve
+    from analysis.templates import load_environment, load_templates
+    from commands.validate import parameter_files
+    from generator.sources import source_map
+
+    pairs = [_pair(call) for call in calls]
+    try:
+        loaded = load_templates(templates)
+        sources = source_map()
+        proofs = [
+            prove(resolve(loaded, load_environment(file)), sources, pairs)
+            for file in parameter_files(params, environment)
+        ]
+    except AnalysisError as error:
+        click.echo(f"{click.style('error:', fg='red', bold=True)} {error}", err=True)
+        return Exit.USAGE
+    click.echo(report.as_json(proofs) if output == "json" else report.as_text(proofs), nl=output == "json")
+    return Exit.DONE if all(proof.holds for proof in proofs) else Exit.ERROR
+
+
+def _pair(text: str) -> tuple[str, str]:
+    caller, _, callee = text.partition(":")
+    if not caller or not callee or ":" in callee:
+        raise click.BadParameter(f'"{text}" is not CALLER:CALLEE, such as Frontend:Backend', param_hint="--call")
+    return caller, callee
