@@ -35,6 +35,12 @@ test: install  ## lint, types, and every test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@# Each function has an index.py of its own, so each is a project of its own to the type checker.
+	@for function in lambda/*/; do \
+	  echo "mypy $$function"; \
+	  (cd $$function && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml \
+	    --cache-dir $(CURDIR)/.mypy_cache/$$function --python-version 3.13 .) || exit 1; \
+	done
 	$(BIN)/python -m pytest -n auto
 
 bench: install  ## budgets, as ratios measured in one run

@@ -53,7 +53,7 @@ class Config:
     buffer_seconds: int = 900
     # 1 MB of packed log can hold 15 MB unpacked, and the answer of the function may not exceed 6 MB.
     batch_mb: int = 1
-    processor: Size = field(default_factory=lambda: Size(memory=512, timeout=300))
+    processor: Size = field(default_factory=lambda: Size(memory=512, timeout=60))
 
 
 class Inputs(FunctionInputs):
