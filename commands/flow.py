@@ -14,6 +14,7 @@ from deployer import deployment
 from deployer import destroy as destroying
 from deployer.chain import Role, Stack
 from deployer.deployment import Context, Kind, StackPlan
+from deployer.errors import DeployerError
 from deployer.stacks import Next
 
 if TYPE_CHECKING:
@@ -137,7 +138,12 @@ def _plan_again(context: Context, console: Console, stack: Stack, states: dict[S
         states[stack] = None
     prepare_artifacts(context, states, console, [stack])
     with console.status(f"{stack.label}: computing the change set"):
-        return deployment.plan_stack(context, stack, states, verb="deploy", final=True)
+        plan = deployment.plan_stack(context, stack, states, verb="deploy", final=True)
+    if plan.kind is Kind.LATER:
+        names = ", ".join(sorted({earlier.name for earlier in plan.after}))
+        what = f"takes outputs that {names} does not have, although it is deployed"
+        raise DeployerError(what, where=stack.label, hint="compare its outputs with the parameters of this stack")
+    return plan
 
 
 def _covered(plan: StackPlan, known: StackPlan) -> bool:

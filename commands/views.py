@@ -157,10 +157,10 @@ def _counts(counts: Mapping[str, int]) -> Text:
 
 
 def _later(plan: StackPlan) -> str:
-    if plan.note:
-        return f"will be created; {plan.note}"
+    what = "updated" if plan.exists else "created"
     names = list(dict.fromkeys(stack.name for stack in plan.after))
-    return f"will be created; exact change set after {' and '.join(names)} exist{'s' * (len(names) == 1)}"
+    verb = "is" if len(names) == 1 else "are"
+    return f"will be {what}; " + (plan.note or f"exact change set after {' and '.join(names)} {verb} deployed")
 
 
 def plan_json(plans: Sequence[StackPlan]) -> dict[str, Any]:

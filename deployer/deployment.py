@@ -12,98 +12,49 @@ Whoever calls decides what to show and whether to go on between any two of them.
 from __future__ import annotations
 
 import secrets
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import Literal
 
-from deployer import (
-    certificate,
-    changesets,
-    checks,
-    events,
-    facts,
-    package,
-    parameters,
-    review,
-    session,
-    stacks,
-    templates,
-)
-from deployer.chain import TEMPLATES, Role, Stack, chain, feeders, wired
+from deployer import changesets, events, inputs, package, review, stacks, templates
+from deployer.chain import Role, Stack
 from deployer.changesets import ChangeSet, ChangeSetRequest
-from deployer.errors import (
-    ChangeSetError,
-    DeployerError,
-    DeploymentFailedError,
-    InputError,
-    Problem,
-    RecoverError,
-    StateError,
-)
+from deployer.context import Context, States, connect, require_ready, survey
+from deployer.environment import Environment, prepare, recall, with_parameters
+from deployer.errors import ChangeSetError, DeployerError, DeploymentFailedError
 from deployer.events import Event
-from deployer.package import Artifact, Upload
-from deployer.parameters import ParameterFile
-from deployer.session import Clients, Identity
+from deployer.inputs import check_images, upload
 from deployer.stacks import Next, StackState
-from deployer.templates import Template
 
-ORIGIN_CERTIFICATE = "OriginCertificateArn"
-BUCKET = "ArtifactBucket"
-HOME_REGION = "HomeRegion"
-
-# Stands for a certificate that a plan must not import yet. CloudFormation does not look at it before it is used.
-_FUTURE_CERTIFICATE = "00000000-0000-0000-0000-000000000000"
-
-
-@dataclass(frozen=True)
-class Environment:
-    """An environment as its files describe it, checked."""
-
-    name: str
-    project: str
-    file: ParameterFile
-    templates: Mapping[str, Template]
-    # Template -> what it needs in the artifact bucket of its region.
-    artifacts: Mapping[str, tuple[Artifact, ...]] = field(default_factory=dict)
-
-    @property
-    def family(self) -> str:
-        return f"{self.project}-{self.name}"
-
-    @property
-    def is_production(self) -> bool:
-        return self.name == "prod"
-
-
-@dataclass(frozen=True)
-class Context:
-    """An environment in an account."""
-
-    environment: Environment
-    clients: Clients
-    identity: Identity
-    chain: tuple[Stack, ...]
-    role_arn: str | None = None
-    sleep: Callable[[float], None] = time.sleep
-
-    @property
-    def home(self) -> str:
-        return self.stack(Role.ROOT).region
-
-    def stack(self, role: Role) -> Stack:
-        return next(stack for stack in self.chain if stack.role is role)
-
-    def template(self, stack: Stack) -> Template:
-        return self.environment.templates[stack.template]
-
-
-States = Mapping[Stack, StackState | None]
+# One door to the pipeline: its first steps live in modules of their own.
+__all__ = [
+    "Context",
+    "Environment",
+    "Kind",
+    "Operation",
+    "StackPlan",
+    "States",
+    "check_images",
+    "connect",
+    "declared_resources",
+    "discard",
+    "execute",
+    "is_current",
+    "outcome",
+    "plan_stack",
+    "prepare",
+    "protect",
+    "recall",
+    "remove_shell",
+    "require_ready",
+    "survey",
+    "upload",
+    "with_parameters",
+]
 
 
 class Kind(StrEnum):
@@ -124,113 +75,11 @@ class StackPlan:
     parameters: Mapping[str, str] = field(default_factory=dict)
     # Whether what is finished stays when a later resource fails.
     keep: bool = False
-    # For LATER: what it waits for, and how many resources each of its layers declares.
+    # For LATER: whether it exists, what it waits for, and how many resources each of its layers declares.
+    exists: bool = False
     after: tuple[Stack, ...] = ()
     declares: Mapping[str, int] = field(default_factory=dict)
     note: str = ""
-
-
-def prepare(project_root: Path, environment: str, *, overrides: Iterable[str] = ()) -> Environment:
-    """Read and check everything that an environment's deployment is made of. Calls nothing."""
-    found = recall(project_root, environment, overrides=overrides)
-    checks.check(found.file, environment, found.templates)
-    names = [name for name in TEMPLATES.values() if name in found.templates]
-    return replace(found, artifacts=package.artifacts(found.templates, names, project_root / "lambda"))
-
-
-def recall(project_root: Path, environment: str, *, overrides: Iterable[str] = ()) -> Environment:
-    """Only what it takes to find an environment that is deployed: it must not take a faultless file to see
-    or destroy one."""
-    path = parameters.locate(project_root / "params", environment)
-    file = parameters.read(path, f"params/{path.name}")
-    file = checks.complete(file.override(overrides), environment)
-    loaded = templates.load(project_root / "templates")
-    declared = checks.declarations(loaded).get("Project", {})
-    default = next((one.default for one in declared.values() if one.default), "")
-    return Environment(environment, file.values.get("Project", default), file, loaded)
-
-
-def connect(
-    environment: Environment,
-    clients: Clients,
-    *,
-    region: str | None = None,
-    role_arn: str | None = None,
-    sleep: Callable[[float], None] = time.sleep,
-) -> Context:
-    """Find out who and where we are, and refuse to go on anywhere else than where the environment belongs."""
-    file = environment.file
-    home = session.home_region(file.region, region, clients.region, file.path)
-    identity = session.identify(clients, home)
-    session.guard_account(identity, file.account, file.where("Account"))
-    return Context(environment, clients, identity, chain(environment.project, environment.name, home), role_arn, sleep)
-
-
-def survey(context: Context) -> dict[Stack, StackState | None]:
-    """Every stack of the chain as it is now."""
-    # Clients are made one after the other, so making them here keeps the threads to the calls.
-    for region in {stack.region for stack in context.chain}:
-        context.clients.cloudformation(region)
-
-    def state(stack: Stack) -> StackState | None:
-        found = stacks.describe(context.clients.cloudformation(stack.region), stack.name)
-        return None if found is None or found.status == "DELETE_COMPLETE" else found
-
-    with ThreadPoolExecutor(8) as pool:
-        return dict(zip(context.chain, pool.map(state, context.chain), strict=True))
-
-
-def require_ready(states: States) -> None:
-    """Raise when a stack of the chain is in a state in which a deployment cannot start."""
-    for stack, state in states.items():
-        if state is None:
-            continue
-        where = stack.label
-        match state.next:
-            case Next.WAIT:
-                hint = "wait until it has ended, then run this again"
-                raise StateError(f"an operation is running ({state.status})", where=where, hint=hint)
-            case Next.RECOVER:
-                hint = (
-                    "continue the rollback first: aws cloudformation continue-update-rollback --stack-name "
-                    + state.name
-                )
-                raise RecoverError(f"its rollback failed ({state.status}): {state.reason}", where=where, hint=hint)
-            case Next.DELETE:
-                hint = "finish the deletion with `deploy.py destroy`, then deploy again"
-                raise RecoverError(f"it is half deleted ({state.status}): {state.reason}", where=where, hint=hint)
-            case _:
-                pass
-
-
-def check_images(context: Context) -> None:
-    """Raise for every image of our own registry that is not there."""
-    environment = context.environment
-    values = dict(environment.file.values)
-    root = context.template(context.stack(Role.ROOT))
-    for name, parameter in root.parameters.items():
-        values.setdefault(name, parameter.default or "")
-    wanted = {
-        name: (environment.file.where(name), image) for name, image in facts.images(root.parameters, values).items()
-    }
-    client = context.clients.ecr(context.home)
-    if found := list(facts.missing_images(client, context.identity.account, context.home, wanted)):
-        raise InputError(found)
-
-
-def upload(context: Context, states: States, roles: Iterable[Role]) -> Iterator[Upload]:
-    """Put what these stacks need into the bucket of their region, where there is a bucket already."""
-    wanted: dict[tuple[str, str], list[Artifact]] = {}
-    for stack in (stack for stack in context.chain if stack.role in set(roles)):
-        bucket = _wired(context, stack, states).get(BUCKET)
-        if bucket is not None:
-            items = wanted.setdefault((stack.region, bucket), [])
-            items += context.environment.artifacts.get(stack.template, ())
-            template = context.template(stack)
-            if len(template.data) > templates.BODY_LIMIT:
-                items.append(Artifact("", template.key, template.data))
-    for (region, bucket), items in wanted.items():
-        yield from package.upload(context.clients.s3(region), bucket, items)
 
 
 def plan_stack(context: Context, stack: Stack, states: States, *, verb: str, final: bool = False) -> StackPlan:
@@ -239,8 +88,10 @@ def plan_stack(context: Context, stack: Stack, states: States, *, verb: str, fin
     A `final` plan is about to be executed: then what it refers to is made, which a preview must not do.
     """
     state = states[stack]
-    if absent := _awaited(context, stack, states):
-        return StackPlan(stack, Kind.LATER, after=absent, declares=declared_resources(context, stack))
+    if absent := inputs.awaited_by(context, stack, states):
+        return StackPlan(
+            stack, Kind.LATER, exists=state is not None, after=absent, declares=declared_resources(context, stack)
+        )
     if state is not None and state.next is Next.REPLACE:
         note = f"left empty by a creation that was rolled back ({state.status}); deleted first"
         return StackPlan(stack, Kind.LATER, declares=declared_resources(context, stack), note=note)
@@ -248,8 +99,10 @@ def plan_stack(context: Context, stack: Stack, states: States, *, verb: str, fin
     if state is not None and state.next is Next.CREATE:
         remove_shell(context, stack, state.id)
         state = None
-    values = _values(context, stack, states, final=final)
-    request = _request(context, stack, state, values, verb, _wired(context, stack, states).get(BUCKET, ""))
+    values = inputs.values_for(context, stack, states, final=final)
+    request = _request(
+        context, stack, state, values, verb, inputs.wired_to(context, stack, states).get(inputs.BUCKET, "")
+    )
     arn = changesets.create(client, request)
     try:
         change_set = changesets.wait(client, arn, sleep=context.sleep)
@@ -271,45 +124,17 @@ def plan_stack(context: Context, stack: Stack, states: States, *, verb: str, fin
     return StackPlan(stack, kind, reviewed, values, keep=stack.role is Role.ROOT and unfinished)
 
 
-def _review(
-    context: Context, stack: Stack, change_set: ChangeSet, state: StackState | None, values: Mapping[str, str]
-) -> ChangeSet:
-    """The change set with what it only lists told from what it changes."""
-    nested = {one.logical_id: one.physical_id for one in change_set.changes if one.nested and one.physical_id}
-    if state is None or not nested:
-        return change_set
-    client = context.clients.cloudformation(stack.region)
-    template = context.template(stack)
-    templates_of = review.children(template, context.environment.templates)
-    before = state.parameters
-    unchanged = frozenset(name for name, value in values.items() if before.get(name) == value)
-
-    def outputs(logical_id: str) -> Mapping[str, str]:
-        found, child = stacks.describe(client, nested[logical_id]), templates_of.get(logical_id)
-        if found is None or child is None:
-            return {}
-        # What an output means can only have changed when the child's template has.
-        if child.key in {before[name] for name in unchanged}:
-            return found.outputs
-        same = review.same_outputs(stacks.template_body(client, found.id), child)
-        return {name: value for name, value in found.outputs.items() if name in same}
-
-    with ThreadPoolExecutor(8) as pool:
-        known = dict(zip(nested, pool.map(outputs, nested), strict=True))
-    return review.Review(template, templates_of, known, unchanged).settle(change_set)
-
-
 def is_current(context: Context, plan: StackPlan, states: States) -> bool:
     """Whether a plan that was made earlier would be made with the same inputs now."""
-    if plan.kind is Kind.LATER or _awaited(context, plan.stack, states):
+    if plan.kind is Kind.LATER or inputs.awaited_by(context, plan.stack, states):
         return False
     wires = {
         name: value
-        for name, value in _wired(context, plan.stack, states).items()
+        for name, value in inputs.wired_to(context, plan.stack, states).items()
         if name in context.template(plan.stack).parameters
     }
     return all(plan.parameters.get(name) == value for name, value in wires.items()) and not any(
-        _FUTURE_CERTIFICATE in value for value in plan.parameters.values()
+        inputs.FUTURE_CERTIFICATE in value for value in plan.parameters.values()
     )
 
 
@@ -390,78 +215,6 @@ def declared_resources(context: Context, stack: Stack) -> dict[str, int]:
     return dict(found)
 
 
-def with_parameters(environment: Environment, overrides: Iterable[str]) -> Environment:
-    """The same environment with some values changed, checked again."""
-    file = environment.file.override(overrides)
-    checks.check(file, environment.name, environment.templates)
-    return replace(environment, file=file)
-
-
-def _after(status: str) -> str:
-    if status == "CREATE_FAILED":
-        return "what was finished is kept: correct the cause and deploy again, it goes on from here"
-    if status.endswith("ROLLBACK_COMPLETE"):
-        return "everything is as it was before: correct the cause and deploy again"
-    if status.endswith("ROLLBACK_FAILED"):
-        return "the rollback failed too: the stack needs continue-update-rollback before anything else"
-    return ""
-
-
-def _wired(context: Context, stack: Stack, states: States) -> dict[str, str]:
-    outputs = {one: state.outputs for one, state in states.items() if state is not None}
-    return wired(stack, context.chain, outputs)
-
-
-def _awaited(context: Context, stack: Stack, states: States) -> tuple[Stack, ...]:
-    """Earlier stacks that must exist before this one's inputs are known."""
-    template = context.template(stack)
-    needed = set(template.parameters) | ({BUCKET} if len(template.data) > templates.BODY_LIMIT else set())
-    available = _wired(context, stack, states)
-    missing = needed - available.keys()
-    return tuple(earlier for earlier in feeders(stack, context.chain) if missing & context.template(earlier).outputs)
-
-
-def _values(context: Context, stack: Stack, states: States, *, final: bool) -> dict[str, str]:
-    """A value for every parameter that the template declares."""
-    template = context.template(stack)
-    given: dict[str, str] = {name: p.default for name, p in template.parameters.items() if p.default is not None}
-    given |= context.environment.file.values
-    given |= {item.parameter: item.key for item in context.environment.artifacts.get(stack.template, ())}
-    given |= _wired(context, stack, states)
-    given[HOME_REGION] = context.home
-    if facts.PREFIX_LIST_ID in template.parameters:
-        given[facts.PREFIX_LIST_ID] = facts.prefix_list_id(context.clients.ec2(stack.region), stack.region)
-    if _needs_certificate(template, given):
-        given[ORIGIN_CERTIFICATE] = _certificate(context, stack, final=final)
-    values = {name: given[name] for name in template.parameters if name in given}
-    if facts.SERVICE_IS_NEW in template.parameters:
-        values.pop(facts.SERVICE_IS_NEW, None)
-        client = context.clients.cloudformation(stack.region)
-        ecs = context.clients.ecs(stack.region)
-        state = states[stack]
-        present = state if state is not None and state.next is not Next.CREATE else None
-        values[facts.SERVICE_IS_NEW] = facts.service_is_new(client, ecs, template, present, values)
-    if missing := [name for name in template.parameters if name not in values]:
-        file = context.environment.file.path
-        raise InputError([Problem(file, f'missing "{name}" for {template.name}') for name in missing])
-    return values
-
-
-def _needs_certificate(template: Template, given: Mapping[str, str]) -> bool:
-    declares = ORIGIN_CERTIFICATE in template.parameters
-    return declares and not given.get(ORIGIN_CERTIFICATE) and not given.get("DomainName")
-
-
-def _certificate(context: Context, stack: Stack, *, final: bool) -> str:
-    client = context.clients.acm(stack.region)
-    family = context.environment.family
-    if final:
-        return certificate.ensure(client, family)
-    identity = context.identity
-    future = f"arn:{identity.partition}:acm:{stack.region}:{identity.account}:certificate/{_FUTURE_CERTIFICATE}"
-    return certificate.find(client, family) or future
-
-
 def _request(
     context: Context, stack: Stack, state: StackState | None, values: Mapping[str, str], verb: str, bucket: str
 ) -> ChangeSetRequest:
@@ -490,6 +243,34 @@ def _request(
     )
 
 
+def _review(
+    context: Context, stack: Stack, change_set: ChangeSet, state: StackState | None, values: Mapping[str, str]
+) -> ChangeSet:
+    """The change set with what it only lists told from what it changes."""
+    nested = {one.logical_id: one.physical_id for one in change_set.changes if one.nested and one.physical_id}
+    if state is None or not nested:
+        return change_set
+    client = context.clients.cloudformation(stack.region)
+    template = context.template(stack)
+    templates_of = review.children(template, context.environment.templates)
+    before = state.parameters
+    unchanged = frozenset(name for name, value in values.items() if before.get(name) == value)
+
+    def outputs(logical_id: str) -> Mapping[str, str]:
+        found, child = stacks.describe(client, nested[logical_id]), templates_of.get(logical_id)
+        if found is None or child is None:
+            return {}
+        # What an output means can only have changed when the child's template has.
+        if child.key in {before[name] for name in unchanged}:
+            return found.outputs
+        same = review.same_outputs(stacks.template_body(client, found.id), child)
+        return {name: value for name, value in found.outputs.items() if name in same}
+
+    with ThreadPoolExecutor(8) as pool:
+        known = dict(zip(nested, pool.map(outputs, nested), strict=True))
+    return review.Review(template, templates_of, known, unchanged).settle(change_set)
+
+
 def _discard(context: Context, stack: Stack, arn: str, *, creates: bool) -> None:
     client = context.clients.cloudformation(stack.region)
     changesets.discard(client, arn, sleep=context.sleep)
@@ -497,3 +278,13 @@ def _discard(context: Context, stack: Stack, arn: str, *, creates: bool) -> None
         state = stacks.describe(client, stack.name)
         if state is not None and state.status == "REVIEW_IN_PROGRESS":
             remove_shell(context, stack, state.id)
+
+
+def _after(status: str) -> str:
+    if status == "CREATE_FAILED":
+        return "what was finished is kept: correct the cause and deploy again, it goes on from here"
+    if status.endswith("ROLLBACK_COMPLETE"):
+        return "everything is as it was before: correct the cause and deploy again"
+    if status.endswith("ROLLBACK_FAILED"):
+        return "the rollback failed too: the stack needs continue-update-rollback before anything else"
+    return ""

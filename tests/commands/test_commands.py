@@ -62,7 +62,7 @@ def test_the_life_of_an_environment(command: Command) -> None:
 def test_a_first_plan_shows_what_cannot_be_computed_yet(command: Command) -> None:
     done = command("plan", "-e", "dev")
     assert done.code == 0, done.err
-    assert "exact change set after shop-bootstrap and shop-dev-edge exist" in done.out
+    assert "exact change set after shop-bootstrap and shop-dev-edge are deployed" in done.out
     missing = command("outputs", "-e", "dev")
     assert missing.code == 1
     assert "shop-dev: is not deployed" in missing.err

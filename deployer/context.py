@@ -1,0 +1,94 @@
+"""An environment in an account: who and where we are, and how its stacks stand."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from deployer import session, stacks
+from deployer.chain import Role, Stack, chain
+from deployer.environment import Environment
+from deployer.errors import RecoverError, StateError
+from deployer.session import Clients, Identity
+from deployer.stacks import Next, StackState
+from deployer.templates import Template
+
+
+@dataclass(frozen=True)
+class Context:
+    """An environment in an account."""
+
+    environment: Environment
+    clients: Clients
+    identity: Identity
+    chain: tuple[Stack, ...]
+    role_arn: str | None = None
+    sleep: Callable[[float], None] = time.sleep
+
+    @property
+    def home(self) -> str:
+        return self.stack(Role.ROOT).region
+
+    def stack(self, role: Role) -> Stack:
+        return next(stack for stack in self.chain if stack.role is role)
+
+    def template(self, stack: Stack) -> Template:
+        return self.environment.templates[stack.template]
+
+
+States = Mapping[Stack, StackState | None]
+
+
+def connect(
+    environment: Environment,
+    clients: Clients,
+    *,
+    region: str | None = None,
+    role_arn: str | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Context:
+    """Find out who and where we are, and refuse to go on anywhere else than where the environment belongs."""
+    file = environment.file
+    home = session.home_region(file.region, region, clients.region, file.path)
+    identity = session.identify(clients, home)
+    session.guard_account(identity, file.account, file.where("Account"))
+    return Context(environment, clients, identity, chain(environment.project, environment.name, home), role_arn, sleep)
+
+
+def survey(context: Context) -> dict[Stack, StackState | None]:
+    """Every stack of the chain as it is now."""
+    # Clients are made one after the other, so making them here keeps the threads to the calls.
+    for region in {stack.region for stack in context.chain}:
+        context.clients.cloudformation(region)
+
+    def state(stack: Stack) -> StackState | None:
+        found = stacks.describe(context.clients.cloudformation(stack.region), stack.name)
+        return None if found is None or found.status == "DELETE_COMPLETE" else found
+
+    with ThreadPoolExecutor(8) as pool:
+        return dict(zip(context.chain, pool.map(state, context.chain), strict=True))
+
+
+def require_ready(states: States) -> None:
+    """Raise when a stack of the chain is in a state in which a deployment cannot start."""
+    for stack, state in states.items():
+        if state is None:
+            continue
+        where = stack.label
+        match state.next:
+            case Next.WAIT:
+                hint = "wait until it has ended, then run this again"
+                raise StateError(f"an operation is running ({state.status})", where=where, hint=hint)
+            case Next.RECOVER:
+                hint = (
+                    "continue the rollback first: aws cloudformation continue-update-rollback --stack-name "
+                    + state.name
+                )
+                raise RecoverError(f"its rollback failed ({state.status}): {state.reason}", where=where, hint=hint)
+            case Next.DELETE:
+                hint = "finish the deletion with `deploy.py destroy`, then deploy again"
+                raise RecoverError(f"it is half deleted ({state.status}): {state.reason}", where=where, hint=hint)
+            case _:
+                pass
