@@ -85,9 +85,9 @@ def _with_local_urls(root: Template) -> dict[str, Json]:
     """Relative URLs let cfn-lint open the nested templates, and so check what is passed to them and read from them."""
     resources = dict(root.resources)
     for logical_id, resource in resources.items():
-        if file := nested_template(resource):
-            properties = {**resource.get("Properties", {}), "TemplateURL": file}
-            resources[logical_id] = {**resource, "Properties": properties}
+        properties = resource.get("Properties")
+        if isinstance(properties, dict) and (file := nested_template(resource)):
+            resources[logical_id] = {**resource, "Properties": {**properties, "TemplateURL": file}}
     body = {**root.body, "Resources": resources}
     # What only the addresses used is now used by nobody, and would be reported for it.
     used = json.dumps({key: item for key, item in body.items() if key not in ("Parameters", "Metadata")})
@@ -102,7 +102,7 @@ def _with_local_urls(root: Template) -> dict[str, Json]:
 def _without_exceptions(body: Mapping[str, Json]) -> dict[str, Json]:
     """Exceptions are applied here, not by cfn-lint: only so can one be noticed that applies no more."""
     resources = {
-        key: {name: item for name, item in resource.items() if name != "Metadata" or "cfn-lint" not in item}
+        key: {name: item for name, item in resource.items() if name != "Metadata" or not _exceptions_in(resource)}
         for key, resource in body.get("Resources", {}).items()
     }
     metadata = {key: item for key, item in body.get("Metadata", {}).items() if key != "cfn-lint"}
@@ -250,8 +250,12 @@ class Exceptions:
                 )  # fmt: skip
 
 
+def _exceptions_in(resource: Mapping[str, Json]) -> Mapping[str, Json]:
+    metadata = resource.get("Metadata")
+    found = metadata.get("cfn-lint") if isinstance(metadata, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
 def _declared_exceptions(resource: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
-    metadata = resource.get("Metadata", {})
-    ignored = metadata.get("cfn-lint", {}).get("config", {}).get("ignore_checks", [])
-    for rule in ignored:
-        yield rule, str(metadata.get("Reason", "")).strip()
+    for rule in _exceptions_in(resource).get("config", {}).get("ignore_checks", []):
+        yield rule, str(resource["Metadata"].get("Reason", "")).strip()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from analysis.errors import ResolveError
 from analysis.findings import Finding, merged
-from analysis.guards import GUARDS, guard_findings
+from analysis.guards import GUARDS, ShapeError, guard_findings
 from analysis.lint import lint
 from analysis.report import Checked
 from analysis.resolve import ResolvedEnvironment, resolve
@@ -31,15 +31,19 @@ def validate(
     progress(f"resolving {len(templates)} templates for {', '.join(names)}")
     resolved: list[ResolvedEnvironment] = []
     found: list[Finding] = []
+    stumbled: list[tuple[str, Exception]] = []
     for environment in environments:
         try:
             resolved.append(resolve(templates, environment))
         except ResolveError as error:
             found.append(_unresolved(error, environment))
+        except ShapeError as error:
+            stumbled.append((f"resolving {environment.name}", error))
     progress(f"checking {len(GUARDS)} guards")
-    found += guard_findings(templates, resolved)
+    found += guard_findings(templates, resolved, lambda what, error: stumbled.append((what, error)))
     progress("linting")
     linted = lint(templates, resolved)
+    found += _explained(stumbled, linted.findings)
     checked = Checked(len(templates), names, linted.files, linted.rules, len(GUARDS))
     return Validation(tuple(merged([*linted.findings, *found])), checked)
 
@@ -55,3 +59,20 @@ def _unresolved(error: ResolveError, environment: Environment) -> Finding:
         stack=error.stack,
         environment=environment.name,
     )
+
+
+def _explained(stumbled: Sequence[tuple[str, Exception]], linted: Sequence[Finding]) -> list[Finding]:
+    """A template of the wrong shape explains why we stumbled over it. Without one it is a bug of ours: a traceback."""
+    broken = sorted({finding.template for finding in linted if finding.level == "error"})
+    if stumbled and not broken:
+        raise stumbled[0][1]
+    return [
+        Finding(
+            "CF-00",
+            "error",
+            broken[0],
+            f"{what} cannot go on: {type(error).__name__}: {error}",
+            remedy=f"mend what cfn-lint finds in {', '.join(broken)} first",
+        )
+        for what, error in stumbled
+    ]

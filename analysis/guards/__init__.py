@@ -15,11 +15,12 @@ from analysis.guards import (
     operations,
     security,
 )
-from analysis.guards.registry import GUARDS, Guard, guard_findings
+from analysis.guards.registry import GUARDS, Guard, ShapeError, guard_findings
 
 __all__ = [
     "GUARDS",
     "Guard",
+    "ShapeError",
     "application",
     "cloudformation",
     "database",

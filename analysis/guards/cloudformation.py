@@ -627,6 +627,8 @@ def root_only_nests(templates: Mapping[str, Template]) -> Iterator[Broken]:
 def time_to_finish(templates: Mapping[str, Template]) -> Iterator[Broken]:
     for template in templates.values():
         for logical_id, resource in template.resources.items():
+            if resource["Type"] != NESTED_STACK:
+                continue
             minutes = number(resource.get("Properties", {}).get("TimeoutInMinutes"))
-            if resource["Type"] == NESTED_STACK and minutes is not None and minutes < 60:
+            if minutes is not None and minutes < 60:
                 yield Broken(Place(template.name, logical_id), "Properties.TimeoutInMinutes", f"{minutes:g} minutes")

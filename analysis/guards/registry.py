@@ -71,17 +71,35 @@ def template_guard(id: str, title: str, *, why: str, remedy: str) -> Callable[[T
     return register
 
 
-def guard_findings(templates: Mapping[str, Template], environments: Iterable[ResolvedEnvironment]) -> Iterator[Finding]:
-    """What all guards find."""
+# What a guard, or the resolver, runs into when a value has not the shape that its place demands.
+ShapeError = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+
+Trouble = Callable[[str, Exception], None]
+
+
+def guard_findings(
+    templates: Mapping[str, Template], environments: Iterable[ResolvedEnvironment], trouble: Trouble | None = None
+) -> Iterator[Finding]:
+    """What all guards find. Guards take well-formed templates for granted; `trouble` is told of one that stumbles."""
     for rule in GUARDS.values():
         if rule.on_templates:
-            for broken in rule.on_templates(templates):
-                yield _finding(rule, broken, None)
+            yield from _run(rule, rule.on_templates(templates), None, trouble)
     for environment in environments:
         for rule in GUARDS.values():
             if rule.on_environment:
-                for broken in rule.on_environment(environment):
-                    yield _finding(rule, broken, environment)
+                yield from _run(rule, rule.on_environment(environment), environment, trouble)
+
+
+def _run(
+    rule: Guard, found: Iterator[Broken], environment: ResolvedEnvironment | None, trouble: Trouble | None
+) -> Iterator[Finding]:
+    try:
+        for broken in found:
+            yield _finding(rule, broken, environment)
+    except ShapeError as error:
+        if trouble is None:
+            raise
+        trouble(f"guard {rule.id}", error)
 
 
 def _finding(rule: Guard, broken: Broken, environment: ResolvedEnvironment | None) -> Finding:

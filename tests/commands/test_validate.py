@@ -117,3 +117,15 @@ def test_unknown_environments_and_parameters(validate: Run, tmp_path: Path) -> N
     done = validate("--params", str(params), "-e", "dev")
     assert done.returncode == 64
     assert "no stack has a parameter DomianName" in done.stderr
+
+
+def test_a_template_of_the_wrong_shape_is_explained(validate: Run, templates: Path) -> None:
+    def misshape(body: dict[str, Any]) -> None:
+        vpc = next(item for item in body["Resources"].values() if item["Type"] == "AWS::EC2::VPC")
+        vpc["Properties"]["Tags"] = {"Fn::Sub": 5}
+
+    change(templates, "network.json", misshape)
+    done = validate("-e", "dev")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "mend what cfn-lint finds in network.json first" in done.stdout
