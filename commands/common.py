@@ -111,7 +111,9 @@ def prepare(options: Options) -> Environment:
     except InputError as error:
         problems += error.problems
     findings = stale_templates(options.root)
-    problems += [Problem(f"templates/{finding}", "run `deploy.py generate`") for finding in findings]
+    for finding in findings:
+        file, _, what = finding.partition(": ")
+        problems.append(Problem(f"templates/{file}", what, "run `deploy.py generate`"))
     if problems:
         raise InputError(problems)
     return environment

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from deployer import rules
 from deployer.chain import TEMPLATES, Role
@@ -33,7 +34,9 @@ def ours(name: str) -> bool:
 
 def complete(file: ParameterFile, environment: str) -> ParameterFile:
     """The file with what `-e` already says, so that nobody has to write it twice."""
-    return file if "Environment" in file.values else file.override([f"Environment={environment}"])
+    if "Environment" in file.values:
+        return file
+    return replace(file, values={**file.values, "Environment": environment})
 
 
 def check(file: ParameterFile, environment: str, templates: Mapping[str, Template]) -> None:
@@ -132,6 +135,6 @@ def _rules(file: ParameterFile, templates: Mapping[str, Template]) -> Iterator[P
             key = (found.rule, found.description)
             if key not in reported:
                 reported.add(key)
-                place = next((name for name in found.parameters if name in file.lines), "")
+                place = next((name for name in found.parameters if name in file.values), "")
                 where = file.where(place) if place else file.path
-                yield Problem(where, found.description, f"see {', '.join(found.parameters)}")
+                yield Problem(where, found.description.rstrip("."), f"see {', '.join(found.parameters)}")

@@ -35,7 +35,8 @@ def _broken(parameter: Parameter, value: str) -> Iterator[str]:
         yield f"is not one of {', '.join(parameter.allowed_values)}"
     # CloudFormation matches the pattern against the whole value.
     if parameter.allowed_pattern and not _matches(parameter.allowed_pattern, value):
-        yield f"does not match {parameter.allowed_pattern}"
+        # The template's own words, where there are any, say it better than the expression.
+        yield "is not allowed" if parameter.constraint else f"does not match {parameter.allowed_pattern}"
     if parameter.is_number:
         yield from _number(parameter, value)
     else:

@@ -40,7 +40,9 @@ class InputError(DeployerError):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        lines = [str(problem) for problem in self.problems]
+        what = lines[0] if len(lines) == 1 else "\n  ".join([f"{len(lines)} problems in the input", *lines])
+        super().__init__(what)
 
 
 class CredentialsError(DeployerError):

@@ -30,10 +30,13 @@ class ParameterFile:
     tags: Mapping[str, str] = field(default_factory=dict)
     account: str | None = None
     region: str | None = None
-    # Line of each key, for messages; a key given on the command line has none.
+    # Where each key stands, for messages: a line of the file, or the command line.
     lines: Mapping[str, int] = field(default_factory=dict)
+    overridden: frozenset[str] = frozenset()
 
     def where(self, key: str) -> str:
+        if key in self.overridden:
+            return "--set"
         line = self.lines.get(key)
         return f"{self.path}:{line}" if line else self.path
 
@@ -44,7 +47,8 @@ class ParameterFile:
         if problems:
             raise InputError(problems)
         lines = {key: line for key, line in self.lines.items() if key not in given}
-        return replace(self, values={**self.values, **given}, lines=lines)
+        overridden = self.overridden | given.keys()
+        return replace(self, values={**self.values, **given}, lines=lines, overridden=overridden)
 
 
 def environments(directory: Path) -> tuple[str, ...]:

@@ -37,7 +37,8 @@ def broken(rules: Mapping[str, Any], values: Mapping[str, str | _Unknown]) -> It
         for assertion in rule.get("Assertions", ()):
             if _evaluate(assertion["Assert"], values) is False:
                 description = assertion.get("AssertDescription", f"the rule {name} does not hold")
-                yield Broken(name, description, tuple(dict.fromkeys(_references(rule))))
+                named = _references([assertion["Assert"], rule.get("RuleCondition")])
+                yield Broken(name, description, tuple(dict.fromkeys(named)))
 
 
 def _evaluate(node: Any, values: Mapping[str, str | _Unknown]) -> Value:

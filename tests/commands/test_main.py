@@ -12,6 +12,7 @@ import pytest
 from commands import main as table
 from commands.exits import Exit
 from deployer import errors
+from tests import small_project
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -89,3 +90,14 @@ def test_bugs_stay_tracebacks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table.cli, "main", fail)
     with pytest.raises(KeyError):
         table.main([])
+
+
+def test_stale_templates_are_reported_with_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = small_project.write(tmp_path, Size="99")
+    monkeypatch.setattr("commands.common.stale_templates", lambda _: ["root.json: differs from what is rendered"])
+    assert table.main(["params", "check", "-e", "dev", "--root", str(root)]) == Exit.USAGE
+    err = capsys.readouterr().err
+    assert 'Size: "99" is more than 9' in err
+    assert "templates/root.json: differs from what is rendered; run `deploy.py generate`" in err

@@ -108,10 +108,10 @@ def test_an_unknown_environment_names_the_known_ones(tmp_path: Path) -> None:
         parameters.locate(tmp_path / "empty", "dev")
 
 
-def test_overrides_win_and_lose_their_line() -> None:
+def test_overrides_win_and_say_where_they_stand() -> None:
     file = parse('{\n"Parameters": {"A": "1"}}').override(["A=2", "B=3=4"])
     assert file.values == {"A": "2", "B": "3=4"}
-    assert file.where("A") == "params/dev.json"
+    assert file.where("A") == "--set"
     with pytest.raises(InputError, match="write Key=Value"):
         file.override(["A"])
 

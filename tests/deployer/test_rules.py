@@ -49,4 +49,4 @@ def test_a_condition_that_does_not_hold_or_is_unknown_silences_the_rule() -> Non
     assert not list(rules.broken(rule, {"A": "y", "Environment": "dev"}))
     assert not list(rules.broken(rule, {"A": "y", "Environment": UNKNOWN}))
     (found,) = rules.broken(rule, {"A": "y", "Environment": "prod"})
-    assert (found.rule, found.description, found.parameters) == ("R", "A must be x", ("Environment", "A"))
+    assert (found.rule, found.description, found.parameters) == ("R", "A must be x", ("A", "Environment"))
