@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
-from analysis.guards.values import behind, flag, listed, number, statements
+from analysis.guards.values import flag, listed, number, statements
 from analysis.reach import edge
 from analysis.reach.ports import EVERYTHING, Range, common, described, tcp
 from analysis.reach.traffic import (
@@ -164,7 +164,7 @@ def _alb_to_service(world: World, balancer: Place, service: Place) -> Claim:
         if not ours:
             wrong.append(Evidence(listener, "", f"no rule forwards to {service.title}"))
     for entry in listed(service.resource.get("LoadBalancers")):
-        group = behind(world.env, entry.get("TargetGroupArn"))
+        group = world.behind(entry.get("TargetGroupArn"))
         if group is not None and str(group.get("Port")) != str(entry.get("ContainerPort")):
             says = f"sends to port {group.get('Port')}, the container listens on {entry.get('ContainerPort')}"
             wrong.append(Evidence(group, "Properties.Port", says))
@@ -360,7 +360,7 @@ def _by_interface(world: World, service: Place, endpoint: Place) -> Locks:
 
 def _by_gateway(world: World, service: Place, subnet: Resource, endpoint: Resource) -> Locks:
     table, association = table_of(world, subnet)
-    tables = [behind(world.env, item) for item in listed(endpoint.get("RouteTableIds"))]
+    tables = [world.behind(item) for item in listed(endpoint.get("RouteTableIds"))]
     wrong = _policy(endpoint)
     out = leaving(world, service, INTERNET)  # the addresses behind a gateway endpoint are public ones
     seen = out.carrying([tcp(HTTPS)])
@@ -408,10 +408,25 @@ def _policy(endpoint: Resource) -> list[Evidence]:
 
 # Types that this proof knows how to read, or that open no way. Another type with a foot in the network would be a way
 # that no claim looks at, so it fails one.
+_AWSVPC = "NetworkConfiguration.AwsvpcConfiguration"
 _READ = {
     "VPC", "Subnet", "RouteTable", "Route", "SubnetRouteTableAssociation", "InternetGateway", "VPCGatewayAttachment",
     "EIP", "NatGateway", "VPCEndpoint", "SecurityGroup", "SecurityGroupIngress", "SecurityGroupEgress", "FlowLog",
 }  # fmt: skip
+
+# What has to lead to a resource of ours: a rule that opens an unknown group would be a rule that no claim sees.
+_ANCHORS = {
+    "AWS::EC2::SecurityGroupIngress": ("GroupId",),
+    "AWS::EC2::SecurityGroupEgress": ("GroupId",),
+    "AWS::EC2::Route": ("RouteTableId",),
+    "AWS::EC2::SubnetRouteTableAssociation": ("RouteTableId", "SubnetId"),
+    "AWS::ElasticLoadBalancingV2::LoadBalancer": ("SecurityGroups", "Subnets"),
+    "AWS::ElasticLoadBalancingV2::Listener": ("LoadBalancerArn",),
+    "AWS::ElasticLoadBalancingV2::ListenerRule": ("ListenerArn",),
+    "AWS::ECS::Service": (f"{_AWSVPC}.SecurityGroups", f"{_AWSVPC}.Subnets"),
+    "AWS::RDS::DBCluster": ("VpcSecurityGroupIds", "DBSubnetGroupName"),
+    "AWS::RDS::DBSubnetGroup": ("SubnetIds",),
+}
 
 
 def _whole(world: World) -> Iterator[Claim]:
@@ -421,6 +436,13 @@ def _whole(world: World) -> Iterator[Claim]:
         for item in stack.resources.values()
         if (item.type.startswith("AWS::EC2::") and item.type.removeprefix("AWS::EC2::") not in _READ)
         or item.get("VpcConfig.SubnetIds")
+    ]
+    unread += [
+        Evidence(item, f"Properties.{key}", "names nothing in these templates, so no claim takes it into account")
+        for kind, keys in _ANCHORS.items()
+        for item in world.env.of_type(kind)
+        for key in keys
+        if not (values := listed(item.get(key))) or len(world.all_behind(values)) != len(values)
     ]
     vpcs = world.env.of_type(VPC)
     unread += [Evidence(item, "", "a second VPC, which no claim tells apart") for item in vpcs[1:]]

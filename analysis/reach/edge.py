@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from analysis.guards.values import Statement, behind, flag, listed, number, statements
+from analysis.guards.values import Statement, flag, listed, number, statements
 from analysis.reach.traffic import Evidence
 from analysis.reach.world import BUCKET, LISTENER_RULE, TARGET_GROUP, Place, World
 from analysis.resolve import Resource
@@ -90,14 +90,12 @@ def origin_of(world: World, distribution: Resource, place: Place) -> tuple[Origi
     for origin in origins_of(distribution):
         name = origin.body.get("DomainName")
         seen = [Evidence(distribution, origin.path, f"calls the load balancer on port {_either(origin.ports)}")]
-        if behind(world.env, name) is place.resource:
+        if world.behind(name) is place.resource:
             return origin, seen
         for record in world.env.of_type("AWS::Route53::RecordSet"):
             written = str(record.get("Name", "")).rstrip(".")
-            points_at = behind(world.env, record.get("AliasTarget.DNSName")) or behind(
-                world.env, record.get("ResourceRecords.0")
-            )
-            named = str(name).rstrip(".") == written or behind(world.env, name) is record
+            points_at = world.behind(record.get("AliasTarget.DNSName")) or world.behind(record.get("ResourceRecords.0"))
+            named = str(name).rstrip(".") == written or world.behind(name) is record
             if named and points_at is place.resource:
                 return origin, [*seen, Evidence(record, "", f"names the load balancer {written}")]
     return None
@@ -139,26 +137,23 @@ class Forward:
 def forwards(world: World, listener: Resource) -> list[Forward]:
     """Everything that a listener passes on. What it answers itself (a redirect, a refusal) reaches nobody."""
     found = []
-    actions = listed(listener.get("DefaultActions"))
-    if targets := _targets(world, actions):
-        found.append(Forward(listener, listener, "Properties.DefaultActions", (), targets))
+    if arns := _target_arns(listed(listener.get("DefaultActions"))):
+        path = "Properties.DefaultActions"
+        found.append(Forward(listener, listener, path, (), tuple(world.all_behind(arns, TARGET_GROUP))))
     rules = world.find(LISTENER_RULE, lambda item: world.same(item.get("ListenerArn"), listener))
     found += [
-        Forward(listener, rule, "", tuple(listed(rule.get("Conditions"))), targets)
+        Forward(listener, rule, "", tuple(listed(rule.get("Conditions"))), tuple(world.all_behind(arns, TARGET_GROUP)))
         for rule in rules
-        if (targets := _targets(world, listed(rule.get("Actions"))))
+        if (arns := _target_arns(listed(rule.get("Actions"))))
     ]
     return found
 
 
-def _targets(world: World, actions: list[Mapping[str, Json]]) -> tuple[Resource, ...]:
-    arns = [action.get("TargetGroupArn") for action in actions if action.get("Type") == "forward"]
-    arns += [
-        item.get("TargetGroupArn")
-        for action in actions
-        for item in listed(action.get("ForwardConfig", {}).get("TargetGroups"))
-    ]
-    return tuple(found for arn in arns if (found := behind(world.env, arn, TARGET_GROUP)))
+def _target_arns(actions: list[Mapping[str, Json]]) -> list[Json]:
+    """Where actions forward to, one target group or several with weights; no action of another kind forwards."""
+    forwarding = [action for action in actions if action.get("Type") == "forward"]
+    several = [item for action in forwarding for item in listed(action.get("ForwardConfig", {}).get("TargetGroups"))]
+    return [arn for item in [*forwarding, *several] if (arn := item.get("TargetGroupArn"))]
 
 
 def demands(forward: Forward, origin: Origin) -> bool:
@@ -173,7 +168,7 @@ def demands(forward: Forward, origin: Origin) -> bool:
 
 def leads_to(forward: Forward, service: Place, world: World) -> bool:
     wanted = [
-        behind(world.env, entry.get("TargetGroupArn"), TARGET_GROUP)
+        world.behind(entry.get("TargetGroupArn"), TARGET_GROUP)
         for entry in listed(service.resource.get("LoadBalancers"))
     ]
     return any(target is item for target in forward.targets for item in wanted)
@@ -186,14 +181,14 @@ def bucket_origins(world: World, distribution: Resource) -> list[tuple[Origin, R
     return [
         (origin, bucket)
         for origin in origins_of(distribution)
-        if (bucket := behind(world.env, origin.body.get("DomainName"), BUCKET))
+        if (bucket := world.behind(origin.body.get("DomainName"), BUCKET))
     ]
 
 
 def signed_reads(world: World, origin: Origin, bucket: Resource) -> tuple[list[Evidence], list[Evidence]]:
     """CloudFront reads a bucket with requests that it signs, and the bucket lets this distribution in."""
     seen, wrong = [], []
-    control = behind(world.env, origin.body.get("OriginAccessControlId"), "AWS::CloudFront::OriginAccessControl")
+    control = world.behind(origin.body.get("OriginAccessControlId"), "AWS::CloudFront::OriginAccessControl")
     config = control.get("OriginAccessControlConfig", {}) if control else {}
     if control and (config.get("SigningBehavior"), config.get("SigningProtocol")) == ("always", "sigv4"):
         seen.append(Evidence(control, "", "signs every request to the bucket (origin access control)"))

@@ -11,7 +11,7 @@ import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from analysis.guards.values import behind, listed
+from analysis.guards.values import listed
 from analysis.reach.ports import EVERYTHING, Range, common, of_rule
 from analysis.reach.world import CLOUDFRONT, GROUP, SUBNET, Outside, Peer, Place, World
 from analysis.resolve import Resource
@@ -121,7 +121,7 @@ def _peer_text(world: World, rule: Mapping[str, Json]) -> str:
     for key, value in rule.items():
         way = "from" if key.startswith("Source") else "to"
         if key in ("SourceSecurityGroupId", "DestinationSecurityGroupId"):
-            group = behind(world.env, value, GROUP)
+            group = world.behind(value, GROUP)
             return f"{way} members of {f'{_short(group)}' if group else value}"
         if key in ("SourcePrefixListId", "DestinationPrefixListId"):
             return (
@@ -142,7 +142,7 @@ def _admits(world: World, rule: Mapping[str, Json], peer: Peer) -> tuple[frozens
     if group is not None:
         if isinstance(peer, Outside):
             return nowhere, False
-        found = behind(world.env, group, GROUP)
+        found = world.behind(group, GROUP)
         if found is None:
             return nowhere, True
         return (everywhere, True) if any(item is found for item in peer.groups) else (nowhere, False)
@@ -197,7 +197,7 @@ def table_of(world: World, subnet: Resource) -> tuple[Resource | None, Resource 
     """A subnet's route table, and what associates the two. None: the VPC's main table, which has no way out."""
     for item in world.env.of_type("AWS::EC2::SubnetRouteTableAssociation"):
         if world.same(item.get("SubnetId"), subnet):
-            return behind(world.env, item.get("RouteTableId")), item
+            return world.behind(item.get("RouteTableId")), item
     return None, None
 
 
@@ -208,7 +208,7 @@ def ways_out(world: World, subnet: Resource) -> list[Way]:
         if table is None or not world.same(route.get("RouteTableId"), table):
             continue
         key = next((key for key in route.properties if key.endswith("Id") and key != "RouteTableId"), "")
-        ways.append(Way(_TARGETS.get(key, key), route, behind(world.env, route.get(key))))
+        ways.append(Way(_TARGETS.get(key, key), route, world.behind(route.get(key))))
     return ways
 
 
@@ -258,7 +258,7 @@ def nat_way(world: World, subnet: Resource) -> Answer:
     way = ways[0]
     if way.kind != "NAT gateway" or way.target is None:
         return Answer((), (Evidence(way.route, "", f"leaves {subnet.logical_id} by {way.kind}, not by a NAT gateway"),))
-    stand = behind(world.env, way.target.get("SubnetId"), SUBNET)
+    stand = world.behind(way.target.get("SubnetId"), SUBNET)
     if stand is None:
         return Answer((), (Evidence(way.target, "Properties.SubnetId", "stands in no subnet of these templates"),))
     if way.target.get("ConnectivityType", "public") != "public" or not way.target.get("AllocationId"):

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from analysis.guards.values import all_behind, behind, flag, listed
+from analysis.guards.values import flag, listed
 from analysis.resolve import ResolvedEnvironment, Resource
-from analysis.tokens import Json
+from analysis.tokens import Json, origin
 
 VPC = "AWS::EC2::VPC"
 SUBNET = "AWS::EC2::Subnet"
@@ -80,8 +80,8 @@ class World:
                     "alb" if not number else f"alb-{number + 1}",
                     "the load balancer",
                     item,
-                    tuple(all_behind(self.env, item.get("Subnets"), SUBNET)),
-                    tuple(all_behind(self.env, item.get("SecurityGroups"), GROUP)),
+                    tuple(self.all_behind(item.get("Subnets"), SUBNET)),
+                    tuple(self.all_behind(item.get("SecurityGroups"), GROUP)),
                     tuple(_ports(listener.get("Port") for listener in self.listeners(item))),
                     item.get("Scheme", "internet-facing") == "internet-facing",
                     (item, "Properties.Scheme"),
@@ -100,8 +100,8 @@ class World:
                     title.lower(),
                     f"service {title}",
                     item,
-                    tuple(all_behind(self.env, item.get(f"{network}.Subnets"), SUBNET)),
-                    tuple(all_behind(self.env, item.get(f"{network}.SecurityGroups"), GROUP)),
+                    tuple(self.all_behind(item.get(f"{network}.Subnets"), SUBNET)),
+                    tuple(self.all_behind(item.get(f"{network}.SecurityGroups"), GROUP)),
                     tuple(_ports(entry.get("ContainerPort") for entry in listed(item.get("LoadBalancers")))),
                     item.get(f"{network}.AssignPublicIp", "DISABLED") != "DISABLED",
                     (item, f"Properties.{network}.AssignPublicIp"),
@@ -116,14 +116,14 @@ class World:
             instances = [one for one in self.env.of_type(INSTANCE) if self.same(one.get("DBClusterIdentifier"), item)]
             open_ones = [one for one in instances if flag(one.get("PubliclyAccessible"))]
             shown = next(iter(open_ones or instances), item)
-            group = behind(self.env, item.get("DBSubnetGroupName"))
+            group = self.behind(item.get("DBSubnetGroupName"))
             places.append(
                 Place(
                     "aurora" if not number else f"aurora-{number + 1}",
                     "Aurora",
                     item,
-                    tuple(all_behind(self.env, group.get("SubnetIds"), SUBNET)) if group else (),
-                    tuple(all_behind(self.env, item.get("VpcSecurityGroupIds"), GROUP)),
+                    tuple(self.all_behind(group.get("SubnetIds"), SUBNET)) if group else (),
+                    tuple(self.all_behind(item.get("VpcSecurityGroupIds"), GROUP)),
                     tuple(_ports([item.get("Port", MYSQL)])),
                     bool(open_ones),
                     (shown, "Properties.PubliclyAccessible"),
@@ -139,8 +139,8 @@ class World:
                 f"endpoint:{self.service_of(item)}",
                 f"the endpoint of {self.service_of(item)}",
                 item,
-                tuple(all_behind(self.env, item.get("SubnetIds"), SUBNET)),
-                tuple(all_behind(self.env, item.get("SecurityGroupIds"), GROUP)),
+                tuple(self.all_behind(item.get("SubnetIds"), SUBNET)),
+                tuple(self.all_behind(item.get("SecurityGroupIds"), GROUP)),
                 (HTTPS,),
             )
             for item in sorted(self.env.of_type(ENDPOINT), key=lambda one: one.logical_id)
@@ -166,11 +166,24 @@ class World:
         region = self.env.stacks[endpoint.stack].region
         return str(endpoint.get("ServiceName")).removeprefix(f"com.amazonaws.{region}.")
 
+    def behind(self, value: Json, *types: str) -> Resource | None:
+        """The resource that a value is, or is an attribute of, followed through the outputs of nested stacks."""
+        found = origin(value)
+        while found is not None and found.attribute.startswith("Outputs."):
+            child = self.env.stacks.get(f"{found.stack}/{found.logical_id}")
+            found = origin(child.outputs.get(found.attribute.removeprefix("Outputs."))) if child else None
+        resource = self.env.resource(found)
+        return resource if resource and (not types or resource.type in types) else None
+
+    def all_behind(self, values: Json, *types: str) -> list[Resource]:
+        found = [self.behind(value, *types) for value in listed(values)]
+        return [item for item in found if item is not None]
+
     def same(self, value: Json, resource: Resource) -> bool:
-        return behind(self.env, value) is resource
+        return self.behind(value) is resource
 
     def vpc_of(self, resource: Resource) -> Resource | None:
-        return behind(self.env, resource.get("VpcId"), VPC)
+        return self.behind(resource.get("VpcId"), VPC)
 
     def find(self, kind: str, test: Callable[[Resource], bool]) -> list[Resource]:
         return [item for item in self.env.of_type(kind) if test(item)]
