@@ -65,6 +65,7 @@ def create_change_set(params: dict[str, Any]) -> Any:
         return _create_change_set(params)
     stack = handlers._resolve_stack(helpers._p(params, "StackName"))
     if stack and stack["StackStatus"] == "DELETE_COMPLETE":
+        stacks.bury(stack)
         stack = None
     if stack and kind == "UPDATE" and (refusal := stacks.refuse_state(stack)):
         return refusal

@@ -18,6 +18,7 @@ def everything() -> None:
         registry,
         s3,
         scaling,
+        sessions,
         stacks,
         templates,
         world,
@@ -31,5 +32,5 @@ def everything() -> None:
     api.install()
     for part in (ec2, ecs, data, scaling, edge, observation, functions, s3):
         part.install()
-    # Its operations are known by being imported.
-    del world
+    # Their operations are known by being imported.
+    del sessions, world

@@ -48,6 +48,7 @@ _roll_back_operation = stacks._roll_back_operation
 _create_stack = handlers._create_stack
 _delete_stack = handlers._delete_stack
 _cancel_update_stack = handlers._cancel_update_stack
+_update_stack = handlers._update_stack
 _continue_update_rollback = handlers._continue_update_rollback
 _describe_stacks = handlers._describe_stacks
 
@@ -62,8 +63,12 @@ def install(delay: float) -> None:
     replace(_create_stack, create_stack, CLOUDFORMATION)
     replace(_delete_stack, delete_stack, CLOUDFORMATION)
     replace(_cancel_update_stack, cancel_update_stack, CLOUDFORMATION)
+    replace(_update_stack, update_stack, CLOUDFORMATION)
     replace(_continue_update_rollback, continue_update_rollback, CLOUDFORMATION)
     replace(_describe_stacks, describe_stacks, CLOUDFORMATION)
+    for read in ("_describe_stack_events", "_describe_stack_resources", "_list_stack_resources", "_get_template"):
+        original = getattr(handlers, read)
+        replace(original, not_by_the_name_of_a_deleted_stack(original), CLOUDFORMATION)
     # Only in the engine: provisioners call each other's originals.
     stacks._update_resource = update_resource
     stacks._delete_resource = delete_in_cleanup
@@ -152,7 +157,34 @@ def create_stack(params: dict[str, Any]) -> Any:
     existing = cloudformation._stacks.get(helpers._p(params, "StackName"))
     if existing and existing["StackStatus"] == "ROLLBACK_COMPLETE":
         return helpers._error("AlreadyExistsException", f"Stack [{existing['StackName']}] already exists")
+    bury(existing)
     return _create_stack(params)
+
+
+def bury(stack: Stack | None) -> None:
+    """Keep a deleted stack reachable by its id when another one takes its name."""
+    if stack and stack["StackStatus"] == "DELETE_COMPLETE":
+        cloudformation._stacks[stack["StackId"]] = stack
+
+
+def update_stack(params: dict[str, Any]) -> Any:
+    stack = handlers._resolve_stack(helpers._p(params, "StackName"))
+    if stack and stack["StackStatus"] != "DELETE_COMPLETE" and (refusal := refuse_state(stack)):
+        return refusal
+    return _update_stack(params)
+
+
+def not_by_the_name_of_a_deleted_stack(read: Callable[..., Any]) -> Callable[..., Any]:
+    """A deleted stack answers to its id alone."""
+
+    def guarded(params: dict[str, Any]) -> Any:
+        name = helpers._p(params, "StackName")
+        stack = cloudformation._stacks.get(name)
+        if stack and not name.startswith("arn:") and stack["StackStatus"] == "DELETE_COMPLETE":
+            return helpers._error("ValidationError", f"Stack [{name}] does not exist")
+        return read(params)
+
+    return guarded
 
 
 def delete_stack(params: dict[str, Any]) -> Any:
@@ -162,6 +194,11 @@ def delete_stack(params: dict[str, Any]) -> Any:
         return helpers._error(
             "ValidationError",
             f"Stack [{stack['StackId']}] cannot be deleted while TerminationProtection is enabled on its root",
+        )
+    if stack and stack["StackStatus"].startswith("UPDATE_") and stack["StackStatus"].endswith("_IN_PROGRESS"):
+        return helpers._error(
+            "ValidationError",
+            f"Stack [{stack['StackId']}] cannot be deleted while in status {stack['StackStatus']}",
         )
     reply = _delete_stack(params)
     if stack and reply[0] == 200:

@@ -107,6 +107,19 @@ def test_a_delay_makes_states_in_progress_visible(sdk: Any) -> None:
     assert {"CREATE_IN_PROGRESS", "1 resources", "CREATE_COMPLETE"} <= seen
 
 
+def test_in_the_foreground_it_says_how_to_reach_it() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rehearsal", "--account", "210987654321"], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    lines = [process.stdout.readline().strip() for _ in range(3)]
+    assert lines[0].startswith("export AWS_ENDPOINT_URL=http://127.0.0.1:")
+    assert lines[1] == "export AWS_ACCESS_KEY_ID=210987654321"
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=10) == 130
+    process.stdout.close()
+
+
 def test_another_version_of_ministack_is_refused() -> None:
     code = (
         "import rehearsal.extension as extension; extension.SUPPORTED_VERSION = '9.9.9'; "

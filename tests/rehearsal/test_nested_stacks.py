@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from collections.abc import Callable
 from typing import Any
 
@@ -214,3 +216,86 @@ def test_a_missing_template_fails_with_the_words_of_s3(cloud: Any, nested: Neste
     stack = cloud.create("root", {"Resources": {"QueueStack": nested(url, Purpose="a")}})
     assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
     assert "The specified key does not exist" in cloud.reasons("root")["QueueStack"]
+
+
+STUBBORN = b"""
+import json, urllib.request
+import boto3
+
+def handler(event, context):
+    properties = event["ResourceProperties"]
+    stuck = boto3.client("s3").list_objects_v2(Bucket=properties["Bucket"], Prefix="stuck")["KeyCount"]
+    answer = {key: event[key] for key in ("StackId", "RequestId", "LogicalResourceId")}
+    answer |= {"Status": "FAILED" if stuck else "SUCCESS", "Reason": "stuck", "PhysicalResourceId": "it"}
+    request = urllib.request.Request(event["ResponseURL"], data=json.dumps(answer).encode(), method="PUT")
+    urllib.request.urlopen(request)
+"""
+
+
+def stubborn(cloud: Any) -> dict[str, Any]:
+    """A template whose update, and whose way back, fail while there is an object named stuck."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.writestr("index.py", STUBBORN)
+    cloud.put("stubborn.zip", archive.getvalue())
+    function = {
+        "Role": "arn:aws:iam::123456789012:role/none",
+        "Runtime": "python3.13",
+        "Handler": "index.handler",
+        "Timeout": 20,
+        "Code": {"S3Bucket": cloud.bucket, "S3Key": "stubborn.zip"},
+    }
+    custom = {
+        "ServiceToken": {"Fn::GetAtt": ["Function", "Arn"]},
+        "ServiceTimeout": "20",
+        "Bucket": cloud.bucket,
+        "Text": {"Ref": "Text"},
+    }
+    return {
+        "Parameters": {"Text": {"Type": "String"}},
+        "Resources": {
+            "Function": {"Type": "AWS::Lambda::Function", "Properties": function},
+            "Stubborn": {"Type": "Custom::Stubborn", "Properties": custom},
+        },
+    }
+
+
+@pytest.mark.parametrize("skipped", [False, True])
+def test_a_rollback_stuck_in_a_child_is_continued_from_the_root(cloud: Any, nested: Nested, skipped: bool) -> None:
+    url = cloud.put("stubborn", stubborn(cloud))
+
+    def root_of(text: str) -> dict[str, Any]:
+        return {"Resources": {"StubbornStack": nested(url, Text=text)}}
+
+    cloud.create("root", root_of("one"))
+    cloud.put("stuck", b"")
+    assert cloud.update("root", root_of("two"))["StackStatus"] == "UPDATE_ROLLBACK_FAILED"
+    child = cloud.stack(cloud.child("root", "StubbornStack"))
+    assert child["StackStatus"] == "UPDATE_ROLLBACK_FAILED"
+    with pytest.raises(ClientError, match="UPDATE_ROLLBACK_FAILED state and can not be updated"):
+        cloud.change_set("root", root_of("three"))
+    skip = [f"{child['StackName']}.Stubborn"] if skipped else []
+    if not skipped:
+        cloud.s3.delete_object(Bucket=cloud.bucket, Key="stuck")
+    cloud.cloudformation.continue_update_rollback(StackName="root", ResourcesToSkip=skip)
+    assert cloud.wait("root")["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+    assert cloud.stack(child["StackId"])["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+
+
+def test_a_child_of_a_protected_root_is_protected_too(cloud: Any, nested: Nested) -> None:
+    url = cloud.put("queue", queue_template())
+    cloud.create("root", {"Resources": {"QueueStack": nested(url, Purpose="a")}})
+    cloud.cloudformation.update_termination_protection(StackName="root", EnableTerminationProtection=True)
+    with pytest.raises(ClientError, match="TerminationProtection is enabled on its root"):
+        cloud.cloudformation.delete_stack(StackName=cloud.child("root", "QueueStack"))
+
+
+def test_a_deleted_stack_answers_to_its_id_alone(cloud: Any) -> None:
+    first = cloud.create("plain", queue_template(), Purpose="a")["StackId"]
+    cloud.delete("plain")
+    with pytest.raises(ClientError, match="does not exist"):
+        cloud.events("plain")
+    second = cloud.create("plain", queue_template(), Purpose="a")["StackId"]
+    assert cloud.stack(first)["StackStatus"] == "DELETE_COMPLETE"
+    assert cloud.stack("plain")["StackId"] == second
+    assert ("OrdersQueue", "DELETE_COMPLETE") in cloud.events(first)

@@ -343,6 +343,10 @@ def test_an_aurora_cluster_with_a_managed_password(cloud: Any, made: Callable[..
         "username",
         "password",
     }
+    before = manager.get_secret_value(SecretId=outputs["Secret"])["SecretString"]
+    manager.rotate_secret(SecretId=outputs["Secret"])
+    assert "LastRotatedDate" in manager.describe_secret(SecretId=outputs["Secret"])
+    assert manager.get_secret_value(SecretId=outputs["Secret"])["SecretString"] != before
     made(database(reader=False), secret, Protect="true")
     assert len(rds.describe_db_clusters()["DBClusters"][0]["DBClusterMembers"]) == 1
     assert cloud.delete("types")["StackStatus"] == "DELETE_FAILED"
