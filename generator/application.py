@@ -51,6 +51,7 @@ from generator.kinds import (
     SuppliedCertificateArn,
 )
 from generator.logs import ArchivedLogInputs, add_archived_log_group, log_group
+from generator.suppressions import skip
 from generator.wiring import Contract, Layer
 
 
@@ -123,6 +124,10 @@ def add_cluster(t: Template, inputs: Inputs, exec_logs: LogGroup) -> Cluster:
     cluster = t.add_resource(
         Cluster(
             "Cluster",
+            **skip(
+                CKV_AWS_65="Always on: the parameter can be nothing but enabled or enhanced. checkov sees that only "
+                "in the resolved templates."
+            ),
             ClusterName=Sub("${Prefix}"),
             ClusterSettings=[ClusterSetting(Name="containerInsights", Value=inputs.container_insights)],
             Configuration=ClusterConfiguration(

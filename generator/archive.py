@@ -98,6 +98,7 @@ def add_log_processor(t: Template, config: Config, inputs: Inputs) -> Function:
         size=config.processor,
         statements=[],
         environment={"REDACT": "all"},
+        without_queue="Firehose calls it and waits: what it fails on is tried again, and at last kept under errors/.",
     )
     return added.function
 

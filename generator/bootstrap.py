@@ -19,7 +19,7 @@ from troposphere.ecr import (
 from generator import parameters as shared
 from generator.durability import policies
 from generator.kinds import BucketName, Choice, ProjectName
-from generator.storage import bucket_policy, lifecycle_rule, private_bucket
+from generator.storage import add_access_log_bucket, bucket_policy, lifecycle_rule, private_bucket
 from generator.wiring import Contract, Spec, declare_all, publish
 
 
@@ -28,6 +28,7 @@ class Config:
     """``images_kept`` is more than the revisions that a service may still scale out with."""
 
     images_kept: int = 100
+    access_log_days: int = 365
 
 
 class Parameters(Contract):
@@ -53,9 +54,16 @@ def build(config: Config, services: tuple[str, ...]) -> Template:
     t.set_version()
     p = declare_all(t, Parameters)
     t.add_condition("IsHome", Equals(Ref("AWS::Region"), p.home_region))
+    access_logs = add_access_log_bucket(t, "AccessLogBucket", config.access_log_days)
     # No expiry: a template or package that a stack still uses must stay for its rollback.
     bucket = t.add_resource(
-        private_bucket("ArtifactBucket", holds="artifacts", rules=[lifecycle_rule("EndOldVersions")])
+        private_bucket(
+            "ArtifactBucket",
+            holds="artifacts",
+            rules=[lifecycle_rule("EndOldVersions")],
+            # Whoever writes here decides what runs: who did is on record.
+            access_logs=(access_logs.ref(), "artifacts/"),
+        )
     )
     t.add_resource(bucket_policy(bucket))
     for service in (*services, "bastion"):

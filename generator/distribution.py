@@ -28,6 +28,8 @@ from troposphere.cloudfront import (
     OriginAccessControlConfig,
     OriginCustomHeader,
     ReferrerPolicy,
+    RemoveHeader,
+    RemoveHeadersConfig,
     ResponseHeadersPolicy,
     ResponseHeadersPolicyConfig,
     S3OriginConfig,
@@ -60,6 +62,7 @@ from generator.kinds import (
 )
 from generator.origin import HEADER, secret_reference
 from generator.storage import bucket_policy, lifecycle_rule, objects, private_bucket
+from generator.suppressions import skip
 from generator.wiring import Contract, Layer
 
 # Amazon CloudFront Developer Guide, "Use managed cache policies" and "Use managed origin request policies".
@@ -98,6 +101,7 @@ class Config:
         "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; "
         "base-uri 'self'; form-action 'self'; frame-ancestors 'none'; upgrade-insecure-requests"
     )
+    hidden_headers: tuple[str, ...] = ("Server", "X-Powered-By")
     site_content: Size = field(default_factory=lambda: Size(memory=256, timeout=240))
     # A little more than the function's timeout; CloudFormation's own default is an hour of waiting.
     site_content_service_timeout: int = 300
@@ -216,6 +220,10 @@ def security_headers(config: Config) -> ResponseHeadersPolicy:
                     ContentSecurityPolicy=config.content_security_policy, Override=False
                 ),
             ),
+            # Versions of what answers are of use to attackers only.
+            RemoveHeadersConfig=RemoveHeadersConfig(
+                Items=[RemoveHeader(Header=name) for name in config.hidden_headers]
+            ),
         ),
     )
 
@@ -240,6 +248,14 @@ def cloudfront(
 ) -> Distribution:
     return Distribution(
         "Distribution",
+        **skip(
+            CKV_AWS_86="Standard logging v2 is set up by the edge-monitoring stack, as CloudFront's logs are delivered "
+            "from us-east-1 only; guard DST-10 holds it.",
+            CKV_AWS_174="With a domain, which prod must have, TLS 1.2 is the least. Without one CloudFront answers "
+            "with its own certificate, for which no version can be chosen (Amazon CloudFront Developer Guide, "
+            "Supported protocols and ciphers between viewers and CloudFront).",
+        ),
+        # No DefaultRootObject: the root is the app's, which would be asked for /index.html instead.
         DistributionConfig=DistributionConfig(
             Comment=Sub("${Prefix}"),
             Enabled=True,
@@ -380,6 +396,7 @@ def add_site_content(
         # May delete only where the environment lets a deletion of the stack empty the bucket.
         only_if=("EmptiesBucket", [empty_bucket(bucket)]),
         retries=1,
+        without_queue="CloudFormation waits for the function's answer: without one the deployment fails and says so.",
     )
     t.add_resource(
         SiteContent(

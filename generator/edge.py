@@ -69,7 +69,9 @@ class Config:
     counted_rules: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("AWSManagedRulesCommonRuleSet", ("SizeRestrictions_BODY", "CrossSiteScripting_BODY")),
     )
-    redacted_headers: tuple[str, ...] = ("authorization", "cookie")
+    # No legitimate request sets these off, so they block even where the others only count for a first look.
+    blocking_groups: tuple[str, ...] = ("AWSManagedRulesKnownBadInputsRuleSet",)
+    redacted_headers: tuple[str, ...] = ("authorization", "cookie", "x-api-key")
 
 
 class Parameters(Contract):
@@ -82,7 +84,8 @@ class Parameters(Contract):
     waf_mode: Annotated[
         Choice,
         Spec(
-            "Whether the managed rules of the web ACL block, or only count for a first look.",
+            "Whether the managed rules of the web ACL block, or only count for a first look; known attacks are always "
+            "blocked.",
             default="block",
             allowed=("block", "count"),
             constraint="block or count.",
@@ -210,7 +213,11 @@ def managed_rules(config: Config, group: str, priority: int) -> WebACLRule:
                 VendorName="AWS", Name=group, **(optional if counted else {})
             )
         ),
-        OverrideAction=If("OnlyCounts", OverrideAction(Count={}), override_nothing()),
+        OverrideAction=(
+            override_nothing()
+            if group in config.blocking_groups
+            else If("OnlyCounts", OverrideAction(Count={}), override_nothing())
+        ),
         VisibilityConfig=visibility(f"{PREFIX}-{group}"),
     )
 
@@ -232,8 +239,12 @@ def add_waf_log(t: Template, config: Config, acl: WebACL, logs: LogInputs) -> No
                 Sub(f"arn:${{AWS::Partition}}:logs:${{AWS::Region}}:${{AWS::AccountId}}:log-group:${{{group.title}}}")
             ],
             RedactedFields=[
-                LoggingConfigurationFieldToMatch(SingleHeader=SingleHeader(Name=header))
-                for header in config.redacted_headers
+                *(
+                    LoggingConfigurationFieldToMatch(SingleHeader=SingleHeader(Name=header))
+                    for header in config.redacted_headers
+                ),
+                # Reset tokens and searches; CloudFront's access log leaves it out too. What a rule matched is kept.
+                LoggingConfigurationFieldToMatch(QueryString={}),
             ],
         )
     )

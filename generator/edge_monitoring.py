@@ -16,6 +16,7 @@ from generator import parameters as shared
 from generator.alarms import alarm
 from generator.kinds import DistributionArn, DistributionId, EdgeTopicArn, EnvironmentName, ProjectName, WebAclName
 from generator.storage import bucket_policy, lifecycle_rule, objects, private_bucket
+from generator.suppressions import skip
 from generator.wiring import Contract, Spec, declare_all
 
 PREFIX = "${Project}-${Environment}"
@@ -103,6 +104,11 @@ def add_access_log(t: Template, config: Config, p: Parameters) -> None:
             "AccessLogBucket",
             holds="log bucket",
             rules=[lifecycle_rule("Expire", ExpirationInDays=config.log_days)],
+            **skip(
+                CKV_AWS_18="It holds access logs, which one service writes; the bucket of S3's own access logs is in "
+                "the home region, and S3 does not log across regions (Amazon S3 User Guide, Enabling Amazon S3 server "
+                "access logging)."
+            ),
         )
     )
     delivery_source = Sub("arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:delivery-source:*")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from awacs import kms as kms_actions
 from awacs import logs as logs_actions
 from awacs.aws import Statement
 from troposphere import AWSHelperFn, If, Sub, Template
@@ -13,6 +14,7 @@ from troposphere.iam import ManagedPolicy, Role
 from generator.iam import allow, document, grant, service_role
 from generator.kinds import ArtifactKey, BucketName, NamePrefix
 from generator.logs import LogInputs, log_group
+from generator.suppressions import skip
 
 # One place for both: the tests watch this runtime's end of life, the packaging builds for this machine.
 RUNTIME = "python3.13"
@@ -62,11 +64,13 @@ def add_function(
     environment: dict[str, Any] | None = None,
     retries: int | None = None,
     failures: AWSHelperFn | None = None,
+    without_queue: str = "",
 ) -> AddedFunction:
     """A function with its log group, role, policy and, when it is invoked asynchronously, its retries.
 
     ``only_if`` names a condition of the template and what the function may do beyond where it holds.
-    ``retries`` (0 to 2) and ``failures``, the ARN of a queue, are for asynchronous invocation only.
+    ``retries`` (0 to 2) and ``failures``, the ARN of a queue, are for asynchronous invocation only; a function
+    without such a queue says in ``without_queue`` why it loses nothing.
     The log group is in ``/aws/lambda/`` so that the console finds it; its name is not the function's, which
     CloudFormation chooses.
     """
@@ -75,6 +79,7 @@ def add_function(
     role = t.add_resource(service_role(f"{subject}Role", "lambda", description=f"Function that {does}."))
     always = [
         allow("WriteOwnLogs", [logs_actions.CreateLogStream, logs_actions.PutLogEvents], [group.get_att("Arn")]),
+        *([decrypt_environment(inputs)] if environment else []),
         *statements,
     ]
     policy = t.add_resource(
@@ -83,7 +88,9 @@ def add_function(
     if only_if:
         condition, more = only_if
         policy.PolicyDocument = If(condition, document(*always, *more), document(*always))
-    optional: dict[str, Any] = {"Environment": Environment(Variables=environment)} if environment else {}
+    optional: dict[str, Any] = {}
+    if environment:
+        optional = {"Environment": Environment(Variables=environment), "KmsKeyArn": inputs.telemetry_key_arn}
     function = t.add_resource(
         Function(
             f"{subject}Function",
@@ -101,11 +108,25 @@ def add_function(
             RecursiveLoop="Terminate",
             DependsOn=[policy],
             **optional,
+            **skip(
+                CKV_AWS_115="Reserving is refused in young accounts, whose whole quota is what must stay unreserved "
+                "(AWS Lambda Developer Guide, Lambda quotas); callers are few, and the quota bounds them all.",
+                CKV_AWS_116=without_queue
+                or "It has an on-failure destination, which unlike a dead-letter queue also says what went wrong "
+                "(AWS Lambda Developer Guide, Capturing records of Lambda asynchronous invocations).",
+                CKV_AWS_117="It calls APIs of AWS only and nothing in the VPC: there it would need endpoints that it "
+                "has no other use for, and gain a way to the database.",
+            ),
         )
     )
     if retries is not None:
         add_retries(t, subject, function, retries, failures)
     return AddedFunction(function, role, policy)
+
+
+def decrypt_environment(inputs: FunctionInputs) -> Statement:
+    """No secrets, but names and addresses: encrypted with our key, so that reading them is on record."""
+    return allow("DecryptEnvironment", [kms_actions.Decrypt], [inputs.telemetry_key_arn])
 
 
 def add_retries(t: Template, subject: str, function: Function, retries: int, failures: AWSHelperFn | None) -> None:

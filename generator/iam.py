@@ -23,7 +23,6 @@ from awacs.aws import (
     Statement,
     StringEquals,
 )
-from awacs.s3 import Action as S3Action
 from troposphere import AWSHelperFn, Ref, Sub
 from troposphere.iam import ManagedPolicy, Role
 
@@ -86,7 +85,11 @@ def service_role(
     managed: Sequence[str | AWSHelperFn] = (),
     **attributes: Any,
 ) -> Role:
-    """A role that one AWS service assumes. ``managed`` are policies that AWS prescribes."""
+    """A role that one AWS service assumes. ``managed`` are policies that AWS prescribes.
+
+    ``when`` is empty only for services whose documents name no condition that they send, Lambda and AWS Chatbot:
+    with one that is not sent the role could never be assumed. Both take a role of their own account only.
+    """
     if managed:
         attributes["ManagedPolicyArns"] = list(managed)
     return Role(
@@ -110,13 +113,13 @@ def grant(title: str, role: Role | Value, *statements: Statement, description: s
     )
 
 
-def deny_plain_http(*resources: AWSHelperFn) -> Statement:
-    """TLS only, for a bucket and its objects."""
+def deny_plain_http(actions: Sequence[Action], *resources: AWSHelperFn) -> Statement:
+    """TLS only, whoever calls."""
     return Statement(
         Sid="DenyPlainHttp",
         Effect=Deny,
         Principal=Principal("*"),
-        Action=[S3Action("*")],
+        Action=list(actions),
         Resource=list(resources),
         Condition=Condition(Bool("aws:SecureTransport", "false")),
     )

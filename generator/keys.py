@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from awacs import kms as kms_actions
-from awacs.aws import Action, ArnLike, Principal, Statement
+from awacs.aws import Action, ArnLike, BoolIfExists, Condition, Deny, Principal, Statement
 from troposphere import Sub, Tags, Template
 from troposphere.kms import Alias, Key
 
@@ -19,7 +19,7 @@ def add_key(t: Template, subject: str, protects: str, *statements: Statement, pr
             Description=Sub(f"{prefix}: {protects}"),
             EnableKeyRotation=True,
             PendingWindowInDays=30,
-            KeyPolicy=iam.document(administer_by_account(), *statements),
+            KeyPolicy=iam.document(administer_by_account(), deny_grants_to_others(), *statements),
             Tags=Tags(Name=Sub(f"{prefix}-{subject.lower()}")),
             **policies("key"),
         )
@@ -37,6 +37,20 @@ def administer_by_account() -> Statement:
         [Action("kms", "*")],
         ["*"],
         principal=Principal("AWS", Sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root")),
+    )
+
+
+def deny_grants_to_others() -> Statement:
+    """A grant is a second key policy that nobody reviews: only AWS services make them, for the resources that we
+    encrypt (AWS Control Tower, control CT.KMS.PV on kms:CreateGrant, which denies it in these words)."""
+    return Statement(
+        Sid="DenyGrantsToOthers",
+        Effect=Deny,
+        Principal=Principal("AWS", "*"),
+        Action=[kms_actions.CreateGrant],
+        Resource=["*"],
+        # One operator, so both must be false: the request is no service's own, nor made for somebody's resource.
+        Condition=Condition(BoolIfExists({"kms:GrantIsForAWSResource": "false", "aws:PrincipalIsAWSService": "false"})),
     )
 
 

@@ -155,6 +155,7 @@ def failure_queue_policy(queue: Queue, notices: Topic) -> QueuePolicy:
         "FailureQueuePolicy",
         Queues=[queue.ref()],
         PolicyDocument=iam.document(
+            iam.deny_plain_http([sqs_actions.SendMessage, sqs_actions.ReceiveMessage], queue.get_att("Arn")),
             iam.allow(
                 "KeepUndeliveredNotices",
                 [sqs_actions.SendMessage],
@@ -214,14 +215,16 @@ def add_notifier(t: Template, config: Config, inputs: Inputs, notices: Topic, ch
     return added.function
 
 
-def let_invoke(title: str, function: Function, principal: str, source: AWSHelperFn) -> Permission:
+def let_invoke(title: str, function: Function, principal: str, source: AWSHelperFn, **attributes: Any) -> Permission:
+    """``source`` names our account already. EventBridge sends no SourceAccount: with that condition a rule's calls
+    are refused, and nothing says so (Amazon EventBridge User Guide, "Troubleshooting")."""
     return Permission(
         title,
         FunctionName=function.get_att("Arn"),
         Action="lambda:InvokeFunction",
         Principal=f"{principal}.amazonaws.com",
         SourceArn=source,
-        SourceAccount=Ref("AWS::AccountId"),
+        **attributes,
     )
 
 
@@ -311,6 +314,8 @@ def add_error_filters(t: Template, inputs: Inputs, notifier: Function) -> None:
             notifier,
             "logs",
             Sub("arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${DeliveryLogGroupName}:*"),
+            # Which CloudWatch Logs does send (CloudWatch Logs User Guide, "Log group-level subscription filters").
+            SourceAccount=Ref("AWS::AccountId"),
         )
     )
     t.add_resource(

@@ -38,7 +38,7 @@ from generator.kinds import (
 )
 from generator.logs import LogInputs, log_group
 from generator.security_groups import no_egress
-from generator.storage import bucket_policy, lifecycle_rule, objects, private_bucket
+from generator.storage import add_access_log_bucket, bucket_policy, lifecycle_rule, objects, private_bucket
 from generator.topics import add_topic, publish_alarms
 from generator.wiring import Contract, Layer
 
@@ -88,7 +88,7 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     redirect = t.add_resource(redirect_security_group(inputs))
     database = t.add_resource(database_security_group(inputs))
     add_flow_log(t, inputs, telemetry_key_arn)
-    access_logs = add_access_log_bucket(t, config)
+    access_logs = add_access_log_bucket(t, "AccessLogBucket", config.access_log_days)
     alb_logs = add_alb_log_bucket(t, config, access_logs)
     archive = add_archive_bucket(t, inputs, access_logs, telemetry_key_arn)
     secret = t.add_resource(origin_secret(config, data_key))
@@ -214,29 +214,6 @@ def write_flow_log(group: LogGroup) -> list[Statement]:
 
 
 # --- Buckets -----------------------------------------------------------------------------------------------------
-
-
-def add_access_log_bucket(t: Template, config: Config) -> Bucket:
-    bucket = t.add_resource(
-        private_bucket(
-            "AccessLogBucket",
-            holds="log bucket",
-            rules=[lifecycle_rule("Expire", ExpirationInDays=config.access_log_days)],
-        )
-    )
-    t.add_resource(
-        bucket_policy(
-            bucket,
-            iam.allow(
-                "WriteServerAccessLogs",
-                [s3_actions.PutObject],
-                [objects(bucket)],
-                iam.from_this_account(),
-                principal=iam.service("logging.s3"),
-            ),
-        )
-    )
-    return bucket
 
 
 def add_alb_log_bucket(t: Template, config: Config, access_logs: Bucket) -> Bucket:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from awacs import s3 as s3_actions
 from awacs.aws import Statement
-from troposphere import AWSHelperFn, Sub
+from awacs.s3 import Action as S3Action
+from troposphere import AWSHelperFn, Sub, Template
 from troposphere.s3 import (
     AbortIncompleteMultipartUpload,
     Bucket,
@@ -24,7 +26,8 @@ from troposphere.s3 import (
 )
 
 from generator.durability import policies
-from generator.iam import deny_plain_http, document
+from generator.iam import allow, deny_plain_http, document, from_this_account, service
+from generator.suppressions import skip
 from generator.wiring import Value
 
 NONCURRENT_DAYS = 30
@@ -49,11 +52,12 @@ def private_bucket(
     key: Value | None = None,
     access_logs: tuple[AWSHelperFn, str] | None = None,
     small_objects_move: bool = False,
+    **attributes: Any,
 ) -> Bucket:
     """A bucket. ``holds`` is its row in ``durability``; ``key`` a KMS key, SSE-S3 without.
 
     ``access_logs`` is a bucket and a prefix. ``small_objects_move`` lets objects below 128 KB change storage class,
-    which S3 would otherwise leave where they are.
+    which S3 would otherwise leave where they are. ``attributes`` are more of the resource's own.
     """
     default = (
         ServerSideEncryptionByDefault(SSEAlgorithm="aws:kms", KMSMasterKeyID=key)
@@ -63,10 +67,9 @@ def private_bucket(
     lifecycle = LifecycleConfiguration(Rules=rules)
     if small_objects_move:
         lifecycle.TransitionDefaultMinimumObjectSize = "varies_by_storage_class"
-    optional: dict[str, Any] = {}
     if access_logs:
         bucket, prefix = access_logs
-        optional["LoggingConfiguration"] = LoggingConfiguration(DestinationBucketName=bucket, LogFilePrefix=prefix)
+        attributes["LoggingConfiguration"] = LoggingConfiguration(DestinationBucketName=bucket, LogFilePrefix=prefix)
     return Bucket(
         title,
         BucketEncryption=BucketEncryption(
@@ -80,7 +83,7 @@ def private_bucket(
         ),
         VersioningConfiguration=VersioningConfiguration(Status="Enabled"),
         LifecycleConfiguration=lifecycle,
-        **optional,
+        **attributes,
         **policies(holds),
     )
 
@@ -95,5 +98,36 @@ def bucket_policy(bucket: Bucket, *statements: Statement) -> BucketPolicy:
     return BucketPolicy(
         f"{bucket.title}Policy",
         Bucket=bucket.ref(),
-        PolicyDocument=document(deny_plain_http(bucket.get_att("Arn"), objects(bucket)), *statements),
+        PolicyDocument=document(
+            deny_plain_http([S3Action("*")], bucket.get_att("Arn"), objects(bucket)),
+            *statements,
+        ),
     )
+
+
+def add_access_log_bucket(t: Template, title: str, days: int) -> Bucket:
+    """Where S3 writes who read and wrote the other buckets of the stack's region."""
+    bucket = t.add_resource(
+        private_bucket(
+            title,
+            holds="log bucket",
+            rules=[lifecycle_rule("Expire", ExpirationInDays=days)],
+            **skip(
+                CKV_AWS_18="It receives the access logs: logging its own access to itself would never end "
+                "(Amazon S3 User Guide, Enabling Amazon S3 server access logging)."
+            ),
+        )
+    )
+    t.add_resource(
+        bucket_policy(
+            bucket,
+            allow(
+                "WriteServerAccessLogs",
+                [s3_actions.PutObject],
+                [objects(bucket)],
+                from_this_account(),
+                principal=service("logging.s3"),
+            ),
+        )
+    )
+    return bucket

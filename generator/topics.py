@@ -28,7 +28,9 @@ def add_topic(
         TopicPolicy(
             f"{title}Policy",
             Topics=[topic.ref()],
-            PolicyDocument=iam.document(manage_by_account(topic), *statements),
+            PolicyDocument=iam.document(
+                manage_by_account(topic), iam.deny_plain_http([sns_actions.Publish], topic.ref()), *statements
+            ),
         )
     )
     return topic
