@@ -19,7 +19,8 @@ def test_a_guard_that_stumbles_over_a_sound_template_is_a_bug(
     small: Bodies, folder: Callable[[Bodies], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stumble(_templates: object) -> Any:
-        yield from {}["ours"]
+        nothing: dict[str, list[Any]] = {}
+        yield from nothing["ours"]
 
     monkeypatch.setitem(GUARDS, "CF-99", Guard("CF-99", "", "", "", on_templates=stumble))
     parameters = tmp_path / "dev.json"
