@@ -100,8 +100,11 @@ def _exists(cloudformation: CloudFormationClient, ecs: ECSClient, cluster: str, 
     if not nested:
         return False
     services = [item.physical_id for item in resources(cloudformation, nested) if item.type == "AWS::ECS::Service"]
-    for service in filter(None, services):
-        found = ecs.describe_services(cluster=cluster, services=[service])["services"]
-        if any(one.get("status") == "ACTIVE" for one in found):
-            return True
-    return False
+    try:
+        found = [ecs.describe_services(cluster=cluster, services=[name])["services"] for name in services if name]
+    except ClientError as error:
+        # The cluster may have gone before its services' stack did, in a deletion that did not end.
+        if error.response.get("Error", {}).get("Code") == "ClusterNotFoundException":
+            return False
+        raise
+    return any(service.get("status") == "ACTIVE" for answer in found for service in answer)

@@ -84,6 +84,15 @@ def test_a_changed_parameter_asks_for_the_services(cloudformation: Any, ecs: Any
     assert facts.service_is_new(cloudformation[0], ecs[0], TEMPLATE, state, VALUES) == "false,true"
 
 
+def test_without_the_cluster_there_is_no_service(cloudformation: Any, ecs: Any) -> None:
+    nested = [resource("FrontendServiceStack", "AWS::CloudFormation::Stack", "arn:front")]
+    cloudformation[1].add_response("list_stack_resources", {"StackResourceSummaries": nested})
+    service = [resource("Service", "AWS::ECS::Service", "arn:service")]
+    cloudformation[1].add_response("list_stack_resources", {"StackResourceSummaries": service})
+    ecs[1].add_client_error("describe_services", "ClusterNotFoundException", "no")
+    assert facts.service_is_new(cloudformation[0], ecs[0], TEMPLATE, root(), VALUES) == "true,true"
+
+
 def test_a_changed_template_asks_for_the_services(cloudformation: Any, ecs: Any) -> None:
     cloudformation[1].add_response("get_template", {"TemplateBody": "{}"})
     stub_services(cloudformation[1], ecs[1])
