@@ -166,6 +166,7 @@ class Emulator:
             "PYTHONDONTWRITEBYTECODE": "1",
             "REHEARSAL_LISTENER": str(listener),
             "REHEARSAL_DELAY": str(self.delay),
+            "REHEARSAL_DIRECTORY": "" if self._keep_directory else str(self.log.parent),
             "GATEWAY_PORT": str(self._port),
             "MINISTACK_HOST": "127.0.0.1",
             "MINISTACK_REGION": DEFAULT_REGION,
@@ -222,11 +223,12 @@ class Emulator:
         process, self._process = self._process, None
         if process is None:
             return
-        if process.stdin is not None:
-            process.stdin.close()
+        # Before its standard input closes: a child that finds itself orphaned removes its log.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        if process.stdin is not None:
+            process.stdin.close()
         self._port = 0
         if self._directory is None:
             return

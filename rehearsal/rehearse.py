@@ -52,18 +52,21 @@ def look(context: Context, states: Mapping[Stack, StackState | None]) -> Deploye
     """What is deployed, as the proofs want to see it."""
     from deployer.chain import EDGE_REGION, Role
 
-    present = {stack: state for stack, state in states.items() if state is not None}
-    home = {stack.role: state for stack, state in present.items() if stack.region == context.home}
-    by_role = {stack.role: state for stack, state in present.items()} | home
-    root = by_role[Role.ROOT]
+    present: dict[str, StackState] = {}
+    for stack, state in states.items():
+        if state is not None:
+            # Bootstrap stands in two regions; the one away from home needs a name of its own.
+            away = stack.role is Role.BOOTSTRAP and stack.region != context.home
+            present[f"{stack.role}-{stack.region}" if away else str(stack.role)] = state
+    root = present[str(Role.ROOT)]
     template = context.template(context.stack(Role.ROOT))
     return Deployed(
         family=context.environment.family,
         account=context.identity.account,
         home=context.home,
         edge=EDGE_REGION,
-        stacks={str(role): state.id for role, state in by_role.items()},
-        outputs={str(role): state.outputs for role, state in by_role.items()},
+        stacks={name: state.id for name, state in present.items()},
+        outputs={name: state.outputs for name, state in present.items()},
         parameters=root.parameters,
         services=tuple(template.services),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -15,12 +16,15 @@ from rehearsal.extension import SUPPORTED_VERSION
 def die_with_parent() -> None:
     """End this process group as soon as the parent's end of our standard input closes.
 
-    Works for a parent that was killed, where no handler runs; the group takes the Lambda workers along.
+    Works for a parent that was killed, where no handler runs; the group takes the Lambda workers along, and a
+    temporary directory that nobody knows of any more is removed.
     """
 
     def watch() -> None:
         while os.read(0, 1024):
             pass
+        if directory := os.environ.get("REHEARSAL_DIRECTORY"):
+            shutil.rmtree(directory, ignore_errors=True)
         os.killpg(0, signal.SIGKILL)
 
     threading.Thread(target=watch, daemon=True, name="parent-watch").start()

@@ -40,7 +40,7 @@ class Deployed:
     account: str
     home: str
     edge: str
-    # Stack id and outputs by role of the chain.
+    # Stack id and outputs by the stack's role in the chain.
     stacks: Mapping[str, str]
     outputs: Mapping[str, Mapping[str, str]]
     # The root's parameters as deployed.
@@ -69,8 +69,8 @@ class Deployed:
     def of(self, role: str) -> list[Resource]:
         """Every resource of a stack of the chain, those of its nested stacks included."""
         if role not in self.resources:
-            region = self.home if role in ("root", "bootstrap") else self.edge
-            self.resources[role] = list(self._walk(self.stacks[role], "", region))
+            stack = self.stacks[role]
+            self.resources[role] = list(self._walk(stack, "", stack.split(":")[3]))
         return self.resources[role]
 
     def _walk(self, stack: str, prefix: str, region: str) -> Iterator[Resource]:
