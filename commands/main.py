@@ -25,6 +25,7 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
         "generate": Entry("commands.generate:generate", "Write templates/ from generator/, or --check them."),
         "validate": Entry("commands.validate:validate", "Lint and guard the templates with each environment's values."),
         "reach": Entry("commands.reach:reach", "Prove from the templates who can reach whom."),
+        "graph": Entry("commands.graph:graph", "Draw the architecture from the templates: SVG, Mermaid, PNG."),
         "params": Entry("commands.params:params", "Check parameter files against the templates."),
         "package": Entry("commands.package:package", "Build the Lambda archives; upload them with the templates."),
     },
@@ -36,6 +37,7 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
         "deploy": Entry("commands.deploy:deploy", "Bring an environment to what the files say."),
     },
     "Operate": {
+        "tunnel": Entry("commands.tunnel:tunnel", "Open a tunnel to the database through a running task."),
         "outputs": Entry("commands.outputs:outputs", "Print the outputs of an environment's stacks."),
         "destroy": Entry("commands.destroy:destroy", "Delete an environment; what holds data is kept."),
     },

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from rehearsal.emulator import Emulator
 from tests.operate import parts
 
 
@@ -60,3 +63,44 @@ def bastion(make_bastion: Callable[..., parts.Bastion]) -> parts.Bastion:
     made.start()
     parts.until(made.is_up)
     return made
+
+
+@pytest.fixture
+def relay(database: parts.Database, tmp_path: Path) -> Iterator[parts.Bastion]:
+    """The running bastion of a task, for tests of what goes through it."""
+    made = parts.Bastion((parts.need("busybox", "socat")["busybox"], "ash"), tmp_path / "bastion", database.port)
+    made.prepare()
+    with parts.relay_ports():
+        try:
+            made.start()
+            parts.until(made.is_up)
+            yield made
+        finally:
+            made.stop()
+
+
+# --- a deployed platform
+
+
+@pytest.fixture(scope="session")
+def deployed(emulator: Emulator) -> parts.Deployed:
+    """The real templates with the values of dev, deployed once to an account of the emulator."""
+    return parts.deploy(emulator)
+
+
+@pytest.fixture
+def deploy_py(deployed: parts.Deployed, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """`deploy_py("status", "-e", "dev")`: a process of its own with a stand-in for the plugin on its PATH."""
+    environment = parts.with_plugin(deployed.environment(), tmp_path)
+
+    def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, str(parts.ROOT / "deploy.py"), *arguments],
+            env={**environment, **more},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    return run

@@ -13,14 +13,19 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from deployer.operate.platform import Platform
+    from rehearsal.emulator import Emulator
 
 ROOT = Path(__file__).resolve().parents[2]
 WRITER, READER = 13306, 13307
@@ -299,3 +304,60 @@ class Bastion:
             self.process.wait(10)
             self.process = None
             until(lambda: not listening(WRITER) and not listening(READER))
+
+
+# --- a deployed platform
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """An environment on the emulator."""
+
+    emulator: Emulator
+    account: str
+    platform: Platform
+
+    def environment(self) -> dict[str, str]:
+        return self.emulator.subprocess_environment(self.account)
+
+    def client(self, service: str) -> Any:
+        """A client of the environment's account and region."""
+        return getattr(self.platform.context.clients, service)(self.platform.home)
+
+
+def deploy(emulator: Emulator) -> Deployed:
+    """Deploy dev as `rehearse` does. The account is the file's own, as its guard demands."""
+    from rich.console import Console
+
+    from commands import flow
+    from deployer import deployment
+    from deployer.chain import Role
+    from deployer.operate import platform
+    from deployer.session import Clients
+    from rehearsal.world import World
+
+    environment = deployment.prepare(ROOT, "dev")
+    account = environment.file.account or "123456789012"
+    console = Console(quiet=True)
+    with emulator.activated(account):
+        context = deployment.connect(environment, Clients(), sleep=lambda seconds: time.sleep(min(seconds, 0.05)))
+        world = World(emulator, account, context.home)
+        world.prepare(environment.file.values)
+        flow.deploy_chain(context, console, lambda _plans: True, through=Role.BOOTSTRAP)
+        world.push_images(environment.file.values)
+        flow.deploy_chain(context, console, lambda _plans: True)
+        found = platform.find(context)
+        # Clients keep the endpoint they were made with, so they are made while it is set.
+        for name in ("ecs", "ssm", "secretsmanager", "logs", "s3", "cloudfront", "cloudwatch", "elbv2", "rds"):
+            getattr(context.clients, name)(context.home)
+    return Deployed(emulator, account, found)
+
+
+def with_plugin(environment: dict[str, str], directory: Path) -> dict[str, str]:
+    """The environment with the stand-in for session-manager-plugin first on its PATH."""
+    folder = directory / "plugin"
+    folder.mkdir(exist_ok=True)
+    program = folder / "session-manager-plugin"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{ROOT / "tests/operate/stand_in_plugin.py"}" "$@"\n')
+    program.chmod(0o755)
+    return {**environment, "PATH": os.pathsep.join((str(folder), environment.get("PATH", os.defpath)))}
