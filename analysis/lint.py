@@ -166,9 +166,11 @@ def _engine() -> _Engine:
 
 
 def rule_count() -> int:
-    """How many rules of cfn-lint are enabled."""
+    """How many rules of cfn-lint are enabled; experimental ones are not."""
     engine = _engine()
-    return sum(1 for _ in engine.rules)
+    config_class, arguments = engine.config
+    config = config_class(**arguments(include_checks=["I"]))
+    return sum(1 for rule in engine.rules.values() if engine.rules.is_rule_enabled(rule, config))
 
 
 def lint_file(path: str, where: tuple[str, ...]) -> list[Match]:

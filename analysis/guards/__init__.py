@@ -7,13 +7,21 @@ It goes by resource types and by what values refer to, never by logical ids, so 
 from __future__ import annotations
 
 from analysis.guards import (
+    alarms,
     application,
+    buckets,
     cloudformation,
     database,
     distribution,
+    functions,
+    logs,
+    nesting,
     network,
     operations,
+    roles,
     security,
+    services,
+    tasks,
 )
 from analysis.guards.registry import GUARDS, Guard, ShapeError, guard_findings
 
@@ -21,12 +29,20 @@ __all__ = [
     "GUARDS",
     "Guard",
     "ShapeError",
+    "alarms",
     "application",
+    "buckets",
     "cloudformation",
     "database",
     "distribution",
+    "functions",
     "guard_findings",
+    "logs",
+    "nesting",
     "network",
     "operations",
+    "roles",
     "security",
+    "services",
+    "tasks",
 ]

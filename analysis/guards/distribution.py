@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from analysis.guards.application import BALANCER, LISTENER, RULE, attributes, forwards, header_conditions
+from analysis.guards.buckets import BUCKET, algorithm, bucket_statements
 from analysis.guards.registry import Broken, guard
-from analysis.guards.security import BUCKET, algorithm, bucket_statements
+from analysis.guards.services import BALANCER, LISTENER, RULE, attributes, forwards, header_conditions
 from analysis.guards.values import all_behind, behind, depends, flag, is_attribute, listed, number
 from analysis.resolve import ResolvedEnvironment, Resource
 from analysis.templates import EDGE_REGION

@@ -1,16 +1,16 @@
-"""Keys, security groups, roles, buckets, web ACL: who may, and who must not."""
+"""Keys, topics, queues, security groups and the web ACL: who may, and who must not."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from analysis.guards.application import containers, listener_ports, target_ports, task_definition
 from analysis.guards.database import CLUSTER, MYSQL, task_groups
 from analysis.guards.network import ANYWHERE, GROUP, covers, egress, ingress
 from analysis.guards.registry import Broken, guard
+from analysis.guards.roles import bound_to_account
+from analysis.guards.services import listener_ports, target_ports
 from analysis.guards.values import (
-    ROLE,
     Statement,
     all_behind,
     behind,
@@ -19,18 +19,13 @@ from analysis.guards.values import (
     listed,
     matches,
     number,
-    policy_documents,
     statements,
 )
 from analysis.resolve import ResolvedEnvironment, Resource
 from analysis.templates import EDGE_REGION
-from analysis.tokens import Json, origin, origins, strings
+from analysis.tokens import strings
 
 KEY = "AWS::KMS::Key"
-BUCKET = "AWS::S3::Bucket"
-
-
-# --- Keys --------------------------------------------------------------------------------------------------------
 
 
 def key_allows(key: Resource, service: str, *actions: str) -> list[Statement]:
@@ -161,22 +156,14 @@ def topic_policies(env: ResolvedEnvironment) -> Iterator[Broken]:
             yield Broken(sender, f"Properties.{path}", f"{service}.amazonaws.com may not publish to {topic.logical_id}")
     for policy in policies:
         for item in statements(policy.get("PolicyDocument")):
-            if item.effect == "Allow" and not _bound(item) and _foreign(item):
+            if item.effect == "Allow" and not bound_to_account(item) and _foreign(item):
                 yield Broken(policy, f"Properties.PolicyDocument.Statement.{item.index}", "open to other accounts")
-
-
-def _bound(item: Statement) -> bool:
-    keys = ("aws:SourceAccount", "aws:SourceArn", "aws:SourceOwner", "aws:PrincipalAccount", "aws:PrincipalOrgID")
-    return any(item.condition(key) for key in keys)
 
 
 def _foreign(item: Statement) -> bool:
     # EventBridge sends no source conditions for a rule's topic.
     services = [name for name in item.principals.get("Service", []) if name != "events.amazonaws.com"]
     return bool(services) or "*" in item.principals.get("AWS", [])
-
-
-# --- Security groups ---------------------------------------------------------------------------------------------
 
 
 @guard(
@@ -275,9 +262,6 @@ def no_open_ingress(env: ResolvedEnvironment) -> Iterator[Broken]:
                 yield Broken(balancer, "Properties.SecurityGroups", f"nobody may reach port {port}")
 
 
-# --- Web ACL -----------------------------------------------------------------------------------------------------
-
-
 @guard(
     "SEC-09",
     "The distribution is protected by a web ACL of scope CLOUDFRONT, given as its ARN",
@@ -314,6 +298,8 @@ _CAPACITY = {
     "AWSManagedRulesAnonymousIpList": 50,
     "AWSManagedRulesBotControlRuleSet": 50,
 }
+
+
 _CAPACITY_LIMIT = 1500
 
 
@@ -381,345 +367,6 @@ def web_acl_log(env: ResolvedEnvironment) -> Iterator[Broken]:
             yield Broken(acl, "", "is not logged")
 
 
-# --- Buckets -----------------------------------------------------------------------------------------------------
-
-
-def bucket_statements(env: ResolvedEnvironment, bucket: Resource) -> list[Statement]:
-    return [
-        item
-        for policy in env.of_type("AWS::S3::BucketPolicy")
-        if behind(env, policy.get("Bucket")) == bucket
-        for item in statements(policy.get("PolicyDocument"))
-    ]
-
-
-def algorithm(bucket: Resource) -> str:
-    path = "BucketEncryption.ServerSideEncryptionConfiguration.0.ServerSideEncryptionByDefault.SSEAlgorithm"
-    return str(bucket.get(path, ""))
-
-
-@guard(
-    "SEC-14",
-    "The load balancer can write its access log",
-    why="It writes only to buckets with SSE-S3, through the delivery principal, below <prefix>/AWSLogs/<account>/ "
-    "(Elastic Load Balancing User Guide, Access logs for your Application Load Balancer).",
-    remedy="encrypt with AES256 and allow logdelivery.elasticloadbalancing.amazonaws.com s3:PutObject there",
-)
-def balancer_log(env: ResolvedEnvironment) -> Iterator[Broken]:
-    for balancer in env.of_type("AWS::ElasticLoadBalancingV2::LoadBalancer"):
-        attributes = {item.get("Key"): item.get("Value") for item in listed(balancer.get("LoadBalancerAttributes"))}
-        path = "Properties.LoadBalancerAttributes"
-        if not flag(attributes.get("access_logs.s3.enabled")):
-            yield Broken(balancer, path, "no access log")
-            continue
-        bucket = behind(env, attributes.get("access_logs.s3.bucket"), BUCKET)
-        if bucket is None:
-            yield Broken(balancer, path, "the bucket is not ours")
-            continue
-        if algorithm(bucket) != "AES256":
-            yield Broken(bucket, "Properties.BucketEncryption", f"{algorithm(bucket)}: the load balancer cannot write")
-        prefix = str(attributes.get("access_logs.s3.prefix", ""))
-        folder = f"{prefix}/" if prefix else ""
-        place = f"/{folder}AWSLogs/{env.stacks[balancer.stack].account}/x"
-        if "AWSLogs" in prefix or not any(
-            item.allows("s3:PutObject")
-            and item.service("logdelivery.elasticloadbalancing")
-            and any(matches(resource, f"{bucket.att('Arn')}{place}") for resource in item.resources)
-            for item in bucket_statements(env, bucket)
-        ):
-            yield Broken(balancer, path, f"its service may not write to {place.removesuffix('x')}")
-
-
-_BUCKET_ACTIONS = ("s3:ListBucket", "s3:GetBucketAcl", "s3:GetBucketLocation", "s3:ListBucketVersions")
-_OBJECT_ACTIONS = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:GetObjectVersion", "s3:DeleteObjectVersion")
-
-
-@guard(
-    "SEC-15",
-    "Permissions on S3 name objects for what is done to objects, buckets for what is done to buckets",
-    why="s3:GetObject on a bucket's own ARN matches nothing, silently; so does s3:ListBucket on its objects (Service "
-    "Authorization Reference, Actions, resources, and condition keys for Amazon S3).",
-    remedy="use <arn>/* for objects, <arn> for the bucket",
-)
-def s3_resources(env: ResolvedEnvironment) -> Iterator[Broken]:
-    for resource, path, document in policy_documents(env):
-        if resource.type == KEY:
-            continue
-        for item in statements(document):
-            ours = [text for text in item.resources if all_behind(env, text, BUCKET)]
-            wholes = [text for text in ours if ">>/" not in text]
-            parts = [text for text in ours if ">>/" in text]
-            named = [action for action in item.actions if action.lower().startswith("s3:") and "*" not in action]
-            for action in named if ours else []:
-                if (action in _OBJECT_ACTIONS and not parts) or (action in _BUCKET_ACTIONS and not wholes):
-                    yield Broken(resource, f"{path}.Statement.{item.index}", f"{action} matches none of its resources")
-
-
-@guard(
-    "SEC-19",
-    "Every bucket refuses plain HTTP",
-    why="Otherwise a client that forgets TLS sends data and signature in the clear (Amazon S3 User Guide, Security "
-    "best practices).",
-    remedy="deny s3:* on the bucket and its objects where aws:SecureTransport is false",
-)
-def tls_only(env: ResolvedEnvironment) -> Iterator[Broken]:
-    for bucket in env.of_type(BUCKET):
-        denied = [
-            resource
-            for item in bucket_statements(env, bucket)
-            if item.effect == "Deny" and item.condition("aws:SecureTransport") and "*" in item.principals.get("AWS", [])
-            for resource in item.resources
-        ]
-        if not any(origin(text) for text in denied) or not any(text.endswith("/*") for text in denied):
-            yield Broken(bucket, "", "plain HTTP is not denied on the bucket and its objects")
-
-
-@guard(
-    "SEC-20",
-    "Every bucket is private, encrypted and owned by us",
-    why="A bucket is as public as its policies and access lists allow, unless that is blocked (Amazon S3 User Guide, "
-    "Blocking public access to your Amazon S3 storage).",
-    remedy="set all four of PublicAccessBlockConfiguration, BucketOwnerEnforced, and BucketEncryption",
-)
-def private_buckets(env: ResolvedEnvironment) -> Iterator[Broken]:
-    blocks = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
-    for bucket in env.of_type(BUCKET):
-        off = [key for key in blocks if not flag(bucket.get(f"PublicAccessBlockConfiguration.{key}"))]
-        if off:
-            yield Broken(bucket, "Properties.PublicAccessBlockConfiguration", f"not set: {', '.join(off)}")
-        if bucket.get("OwnershipControls.Rules.0.ObjectOwnership") != "BucketOwnerEnforced":
-            yield Broken(bucket, "Properties.OwnershipControls", "access lists are in force")
-        if algorithm(bucket) not in ("AES256", "aws:kms", "aws:kms:dsse"):
-            yield Broken(bucket, "Properties.BucketEncryption", "not encrypted by default")
-
-
-@guard(
-    "SEC-16",
-    "Lifecycle rules do what they are meant to",
-    why="S3 refuses an expiration before a transition, keeps small objects out of colder classes by default, and "
-    "never ends old versions or abandoned uploads by itself (Amazon S3 User Guide, Lifecycle configuration elements).",
-    remedy="order the days; add AbortIncompleteMultipartUpload, NoncurrentVersionExpiration, and "
-    "TransitionDefaultMinimumObjectSize varies_by_storage_class",
-)
-def lifecycles(env: ResolvedEnvironment) -> Iterator[Broken]:
-    for bucket in env.of_type(BUCKET):
-        rules = [item for item in listed(bucket.get("LifecycleConfiguration.Rules")) if item.get("Status") == "Enabled"]
-        path = "Properties.LifecycleConfiguration"
-        for index, rule in enumerate(rules):
-            yield from _lifecycle_order(bucket, f"{path}.Rules.{index}", rule)
-        if not any("AbortIncompleteMultipartUpload" in rule for rule in rules):
-            yield Broken(bucket, path, "abandoned uploads stay for ever")
-        versioned = bucket.get("VersioningConfiguration.Status") == "Enabled"
-        if versioned and not any(
-            "NoncurrentVersionExpiration" in rule or "NoncurrentVersionExpirationInDays" in rule for rule in rules
-        ):
-            yield Broken(bucket, path, "old versions stay for ever")
-        moves = any(listed(rule.get("Transitions")) for rule in rules)
-        size = bucket.get("LifecycleConfiguration.TransitionDefaultMinimumObjectSize")
-        if moves and size != "varies_by_storage_class":
-            yield Broken(bucket, f"{path}.TransitionDefaultMinimumObjectSize", "objects below 128 KB never move")
-
-
-def _lifecycle_order(bucket: Resource, path: str, rule: Mapping[str, Json]) -> Iterator[Broken]:
-    expires = number(rule.get("ExpirationInDays"))
-    for transition in listed(rule.get("Transitions")):
-        days = number(transition.get("TransitionInDays"))
-        if days is not None and expires is not None and days >= expires:
-            yield Broken(bucket, path, f"moves after {days:g} days, expires after {expires:g}")
-        if days is not None and days < 30 and transition.get("StorageClass") in ("STANDARD_IA", "ONEZONE_IA"):
-            yield Broken(bucket, path, f"moves to {transition['StorageClass']} before 30 days")
-
-
-# --- Roles -------------------------------------------------------------------------------------------------------
-
-_TRUSTED = {
-    "chatbot",
-    "ecs-tasks",
-    "edgelambda",
-    "events",
-    "firehose",
-    "lambda",
-    "logs",
-    "monitoring.rds",
-    "scheduler",
-    "vpc-flow-logs",
-}
-
-
-@guard(
-    "SEC-17",
-    "Roles trust a service that exists, for this account only",
-    why="A misspelt principal is refused late or never assumes the role; without a condition another account's "
-    "resource could make the service use it (IAM User Guide, The confused deputy problem).",
-    remedy="use the service's principal, and aws:SourceAccount or aws:SourceArn where the service sends them",
-)
-def trusts(env: ResolvedEnvironment) -> Iterator[Broken]:
-    # These do not send the conditions, or are bound to the account already.
-    unconditional = {"lambda", "monitoring.rds", "edgelambda", "chatbot"}
-    for role in env.of_type(ROLE):
-        for item in statements(role.get("AssumeRolePolicyDocument")):
-            path = f"Properties.AssumeRolePolicyDocument.Statement.{item.index}"
-            if set(item.principals) != {"Service"}:
-                yield Broken(role, path, "trusts more than a service")
-            for principal in item.principals.get("Service", []):
-                name = re.sub(rf"^logs\.{env.stacks[role.stack].region}\.", "logs.", str(principal))
-                service = name.removesuffix(".amazonaws.com")
-                if service not in _TRUSTED:
-                    yield Broken(role, path, f"{principal} is not a service that assumes roles here")
-                elif service not in unconditional and not _bound(item):
-                    yield Broken(role, path, f"any account may have {principal} use it")
-
-
-# The source that a service names when it assumes a role, as far as it is known before the resource exists.
-_SOURCES = {
-    "ecs-tasks": "arn:aws:ecs:{region}:{account}:task/x",
-    "firehose": "arn:aws:firehose:{region}:{account}:deliverystream/x",
-    "logs": "arn:aws:logs:{region}:{account}:log-group:x",
-    "monitoring.rds": "arn:aws:rds:{region}:{account}:db:x",
-    "vpc-flow-logs": "arn:aws:ec2:{region}:{account}:vpc-flow-log/fl-1",
-}
-
-
-@guard(
-    "SEC-28",
-    "Conditions on a trust admit what the service sends",
-    why="A condition that never matches locks the service out, and the error names neither it nor the role (IAM User "
-    "Guide, The confused deputy problem).",
-    remedy="compare aws:SourceArn by ArnLike with the kind of resource that assumes the role, not what it writes to",
-)
-def trusts_admit_service(env: ResolvedEnvironment) -> Iterator[Broken]:
-    for role in env.of_type(ROLE):
-        stack = env.stacks[role.stack]
-        for item in statements(role.get("AssumeRolePolicyDocument")):
-            path = f"Properties.AssumeRolePolicyDocument.Statement.{item.index}"
-            accounts, patterns = item.condition("aws:SourceAccount"), item.condition("aws:SourceArn")
-            if accounts and stack.account not in accounts:
-                yield Broken(role, path, f"admits account {', '.join(accounts)} only")
-            for principal in item.principals.get("Service", []):
-                name = re.sub(r"^logs\.[a-z0-9-]+\.", "logs.", str(principal)).removesuffix(".amazonaws.com")
-                sent = _SOURCES.get(name, "").format(region=stack.region, account=stack.account)
-                if (
-                    sent
-                    and patterns
-                    and not any(matches(pattern, sent) or pattern.startswith(sent[:-1]) for pattern in patterns)
-                ):
-                    yield Broken(role, path, f"{principal} names {sent}, not {', '.join(patterns)}")
-
-
-_MANAGED = {
-    "AmazonSSMManagedInstanceCore",
-    "CloudWatchReadOnlyAccess",
-    "ReadOnlyAccess",
-    "service-role/AmazonECSTaskExecutionRolePolicy",
-    "service-role/AmazonRDSEnhancedMonitoringRole",
-}
-
-
-@guard(
-    "SEC-21",
-    "Managed policies of AWS exist under the path that is written",
-    why="A policy that is missed by its path is refused when the role is created, and a broad one is easily taken for "
-    "a narrow one (AWS Managed Policy Reference Guide).",
-    remedy="correct the name or the path, or grant exactly what is needed",
-)
-def managed_policies(env: ResolvedEnvironment) -> Iterator[Broken]:
-    for role in env.of_type(ROLE):
-        for arn in listed(role.get("ManagedPolicyArns")):
-            if any(origins(arn)):
-                continue
-            name = str(arn).removeprefix("arn:aws:iam::aws:policy/")
-            if name not in _MANAGED:
-                yield Broken(role, "Properties.ManagedPolicyArns", f"{arn} is not among the policies used here")
-
-
-# Actions for which the service offers no narrower resource (Service Authorization Reference).
-_UNBOUND = {
-    "cloudwatch:GetMetricData",
-    "cloudwatch:GetMetricStatistics",
-    "cloudwatch:ListMetrics",
-    "cloudwatch:PutMetricData",
-    "ec2:DescribeNetworkInterfaces",
-    "ecr:GetAuthorizationToken",
-    "ecs:ListServices",
-    "ecs:DescribeTaskDefinition",
-    "logs:DescribeLogGroups",
-    "ssmmessages:CreateControlChannel",
-    "ssmmessages:CreateDataChannel",
-    "ssmmessages:OpenControlChannel",
-    "ssmmessages:OpenDataChannel",
-    "xray:PutTraceSegments",
-    "xray:PutTelemetryRecords",
-}
-
-
-@guard(
-    "SEC-22",
-    "Roles may do named actions on named resources",
-    why="A wildcard gives what nobody asked for, today or when AWS adds an action (IAM User Guide, Security best "
-    "practices).",
-    remedy="name the actions, and the ARNs; permissions are AWS::IAM::ManagedPolicy resources",
-)
-def least_privilege(env: ResolvedEnvironment) -> Iterator[Broken]:
-    for resource, path, document in policy_documents(env):
-        if path.startswith("Properties.Policies"):
-            yield Broken(resource, path, "inline policy")
-        if resource.type not in ("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy", ROLE) or path.endswith(
-            "AssumeRolePolicyDocument"
-        ):
-            continue
-        for item in statements(document):
-            if item.effect != "Allow":
-                continue
-            here = f"{path}.Statement.{item.index}"
-            for action in item.actions:
-                if "*" in action:
-                    yield Broken(resource, here, f"{action} is a wildcard")
-                elif "*" in item.resources and action not in _UNBOUND:
-                    yield Broken(resource, here, f"{action} on every resource")
-
-
-@guard(
-    "SEC-24",
-    "Only tasks open sessions",
-    why="Who may use ssmmessages can be reached by Session Manager (Amazon ECS Developer Guide, Monitor Amazon ECS "
-    "containers with ECS Exec).",
-    remedy="attach the session permissions to task roles only",
-)
-def sessions_for_tasks(env: ResolvedEnvironment) -> Iterator[Broken]:
-    tasks = [
-        behind(env, task.get("TaskRoleArn"), ROLE)
-        for service in env.of_type("AWS::ECS::Service")
-        if (task := task_definition(env, service))
-    ]
-    for role in env.of_type(ROLE):
-        managed = [str(arn) for arn in listed(role.get("ManagedPolicyArns"))]
-        if any(arn.endswith("AmazonSSMManagedInstanceCore") for arn in managed) and role not in tasks:
-            yield Broken(role, "Properties.ManagedPolicyArns", "may open sessions, and is not a task's role")
-
-
-@guard(
-    "SEC-25",
-    "No password or key is written in a container's environment",
-    why="The environment of a task definition can be read by everyone who may describe it, and credentials there "
-    "override the task's role and break ECS Exec (Amazon ECS Developer Guide, Pass sensitive data).",
-    remedy="use Secrets with the ARN of a secret",
-)
-def no_secret_in_environment(env: ResolvedEnvironment) -> Iterator[Broken]:
-    name_pattern = re.compile(r"(PASSWORD|SECRET|TOKEN|API_?KEY|ACCESS_KEY)", re.IGNORECASE)
-    for task in env.of_type("AWS::ECS::TaskDefinition"):
-        for index, container in containers(task):
-            for variable in listed(container.get("Environment")):
-                name, value = str(variable.get("Name")), str(variable.get("Value"))
-                secret = name_pattern.search(name) and not name.upper().endswith(("_ARN", "_NAME"))
-                if secret or any("{{resolve:" in text for text in strings(value)):
-                    yield Broken(task, f"Properties.ContainerDefinitions.{index}.Environment", f"{name} in the clear")
-    for function in env.of_type("AWS::Lambda::Function"):
-        for name, value in (function.get("Environment.Variables") or {}).items():
-            secret = name_pattern.search(name) and not name.upper().endswith(("_ARN", "_NAME"))
-            if secret or "{{resolve:" in str(value):
-                yield Broken(function, "Properties.Environment.Variables", f"{name} in the clear")
-
-
 @guard(
     "SEC-26",
     "Generated secrets fit where they are used",
@@ -774,30 +421,3 @@ def queue_keys(env: ResolvedEnvironment) -> Iterator[Broken]:
                     service = str(principal).removesuffix(".amazonaws.com")
                     if key is None or not key_allows(key, service, "kms:Decrypt", "kms:GenerateDataKey"):
                         yield Broken(queue, "Properties.KmsMasterKeyId", f"{principal} may not use the queue's key")
-
-
-@guard(
-    "SEC-30",
-    "Access logs of buckets can be written",
-    why="Server access logs go only to a bucket with SSE-S3 whose policy admits logging.s3.amazonaws.com; where they "
-    "cannot, nobody is told (Amazon S3 User Guide, Enabling Amazon S3 server access logging).",
-    remedy="allow logging.s3.amazonaws.com s3:PutObject on the destination's objects; encrypt it with AES256",
-)
-def server_access_logs(env: ResolvedEnvironment) -> Iterator[Broken]:
-    for bucket in env.of_type(BUCKET):
-        given = bucket.get("LoggingConfiguration.DestinationBucketName")
-        target = behind(env, given, BUCKET)
-        path = "Properties.LoggingConfiguration"
-        if given is None:
-            continue
-        if target is None or target == bucket:
-            yield Broken(bucket, path, "logs into itself, or into a bucket that is not ours")
-            continue
-        place = f"{target.att('Arn')}/{bucket.get('LoggingConfiguration.LogFilePrefix', '')}x"
-        if algorithm(target) != "AES256" or not any(
-            item.service("logging.s3")
-            and item.allows("s3:PutObject")
-            and any(matches(pattern, place) for pattern in item.resources)
-            for item in bucket_statements(env, target)
-        ):
-            yield Broken(bucket, path, f"cannot be written to {target.logical_id}")

@@ -142,12 +142,13 @@ def check() -> Callable[[str, str, Break, set[str]], None]:
 
 
 @pytest.fixture
-def guards_of() -> Callable[[types.ModuleType], set[str]]:
-    """The ids of the guards that a module defines."""
+def guards_of() -> Callable[..., set[str]]:
+    """The ids of the guards that modules define."""
 
-    def ids(module: types.ModuleType) -> set[str]:
+    def ids(*modules: types.ModuleType) -> set[str]:
+        names = {module.__name__ for module in modules}
         checks = {id: rule.on_environment or rule.on_templates for id, rule in GUARDS.items()}
-        return {id for id, check in checks.items() if getattr(check, "__module__", "") == module.__name__}
+        return {id for id, check in checks.items() if getattr(check, "__module__", "") in names}
 
     return ids
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from analysis.guards import application
+from analysis.guards import application, services, tasks
 
 TASK, SERVICE, RULE, LISTENER, BALANCER, TARGET, ROLE, POLICY = (
     "ECS::TaskDefinition",
@@ -130,4 +130,4 @@ def test_guard_fails(check: Any, rule: str, environment: str, damage: Any, also:
 
 
 def test_every_guard_is_shown_to_fail(guards_of: Any) -> None:
-    assert {case[0] for case in CASES} == guards_of(application)
+    assert {case[0] for case in CASES} == guards_of(application, services, tasks)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from analysis.guards import operations
+from analysis.guards import alarms, functions, logs, operations
 
 GROUP, ALARM, FUNCTION, FILTER, ROLE, POLICY, STREAM, RULE, PERMISSION = (
     "Logs::LogGroup",
@@ -110,4 +110,4 @@ def test_guard_fails(check: Any, rule: str, environment: str, damage: Any, also:
 
 
 def test_every_guard_is_shown_to_fail(guards_of: Any) -> None:
-    assert {case[0] for case in CASES} == guards_of(operations)
+    assert {case[0] for case in CASES} == guards_of(alarms, functions, logs, operations)
