@@ -6,6 +6,7 @@ To add a service, add an entry to ``default_services``.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from generator import access, application, archive, database, distribution, network, operations, security, service
@@ -19,6 +20,9 @@ class ServiceEntry:
     ``name`` in CamelCase is part of parameter names, ``FrontendImage``. ``path_patterns`` are up to four paths that
     belong to it; the entry with the greater ``priority`` is asked later. With ``own_size`` the service has CPU,
     memory and task counts of its own as root parameters, without it shares those of all such services.
+
+    The app runs as ``user``, never root, and may write only to ``writable_paths``, up to three folders that its image
+    should declare as VOLUME. ``read_only`` false is for an image that cannot live with that.
     """
 
     name: str
@@ -27,6 +31,9 @@ class ServiceEntry:
     port: int = 8080
     health_check_path: str = "/healthz"
     own_size: bool = True
+    user: str = "10001:10001"
+    read_only: bool = True
+    writable_paths: tuple[str, ...] = ("/tmp",)  # noqa: S108 -- a folder in the container, mounted for it alone
 
     @property
     def slug(self) -> str:
@@ -38,6 +45,17 @@ def default_services() -> tuple[ServiceEntry, ...]:
         ServiceEntry("Frontend", ("/*",), priority=900),
         ServiceEntry("Backend", ("/api", "/api/*"), priority=100),
     )
+
+
+def check_container(entry: ServiceEntry) -> None:
+    """Raises WiringError where the app would be root, or would write where the agent of ECS Exec does."""
+    if not re.fullmatch(r"[1-9][0-9]{0,8}:[1-9][0-9]{0,8}", entry.user):
+        raise WiringError(f'service {entry.name}: user "{entry.user}", give user and group as numbers other than 0')
+    if len(entry.writable_paths) > service.WRITABLE_PATHS:
+        raise WiringError(f"service {entry.name}: {len(entry.writable_paths)} writable paths, give at most 3")
+    for path in entry.writable_paths:
+        if not re.fullmatch(r"(/[A-Za-z0-9._-]+)+", path) or path in service.AGENT_FOLDERS.values():
+            raise WiringError(f'service {entry.name}: writable path "{path}", give a folder of the app itself')
 
 
 @dataclass(frozen=True)
@@ -65,3 +83,4 @@ class Config:
             # A rule holds at most five values, and the secret header is one of them.
             if not 1 <= len(entry.path_patterns) <= 4:
                 raise WiringError(f"service {entry.name}: {len(entry.path_patterns)} path patterns, give 1 to 4")
+            check_container(entry)

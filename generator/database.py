@@ -77,6 +77,7 @@ class Inputs(ArchivedLogInputs):
     db_max_capacity: Annotated[Capacity, "Greatest capacity of a serverless instance."]
     db_reader: Annotated[Flag, "Whether there is a reader in the other zone."]
     db_insights: Annotated[Flag, "Whether Performance Insights is on."]
+    db_backtrack_seconds: Annotated[Count, "Seconds of backtrack; 0 for none."]
     db_backup_retention_days: Annotated[Count, "Days of point-in-time recovery."]
     deletion_protection: Annotated[Flag, "Whether the cluster refuses to be deleted."]
 
@@ -93,6 +94,7 @@ class Outputs(Contract):
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     t.add_condition("IsServerless", Equals(inputs.db_instance_class, SERVERLESS))
     t.add_condition("Pauses", Equals(inputs.db_min_capacity, "0"))
+    t.add_condition("Backtracks", Not(Equals(inputs.db_backtrack_seconds, "0")))
     t.add_condition("HasReader", Equals(inputs.db_reader, "true"))
     t.add_condition("HasInsights", Not(Equals(inputs.db_insights, "false")))
     groups = [add_log_group(t, log, inputs) for log in config.exported_logs]
@@ -175,6 +177,8 @@ def aurora_cluster(
         ),
         EnableIAMDatabaseAuthentication=True,
         EnableCloudwatchLogsExports=list(config.exported_logs),
+        # Asking an existing cluster for a window that it was not created with is refused, so there is no default.
+        BacktrackWindow=If("Backtracks", inputs.db_backtrack_seconds, NoValue),
         BackupRetentionPeriod=inputs.db_backup_retention_days,
         PreferredBackupWindow=config.backup_window,
         PreferredMaintenanceWindow=config.maintenance_window,

@@ -89,6 +89,14 @@ class UrlPath(Setting):
     """An absolute path of a URL."""
 
 
+class FolderPath(Setting):
+    """An absolute path in a container, or empty."""
+
+
+class UserIds(Setting):
+    """User and group of a container's processes, as numbers: 10001:10001."""
+
+
 class PathPatterns(Setting):
     """Up to three path patterns of a listener rule, separated by commas."""
 

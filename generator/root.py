@@ -43,6 +43,7 @@ from generator.kinds import (
     EnvironmentName,
     Flag,
     Flags,
+    FolderPath,
     HostedZoneId,
     ImageUri,
     MemoryMiB,
@@ -59,6 +60,7 @@ from generator.kinds import (
     StaticBucketName,
     SuppliedCertificateArn,
     UrlPath,
+    UserIds,
     ViewerCertificateArn,
     WebAclArn,
     WorkspaceId,
@@ -246,6 +248,17 @@ class Parameters(Contract):
     db_insights: Annotated[
         Flag, shared.flag("Whether Performance Insights is on; it wants DbMinCapacity 2 or more.", default="false")
     ]
+    db_backtrack_seconds: Annotated[
+        Count,
+        Spec(
+            "How far a provisioned database can be wound back in place; 0 for not at all. Decided when the database is "
+            "created: Aurora cannot turn it on later.",
+            default=0,
+            minimum=0,
+            maximum=259200,
+            constraint="0 to 259200 seconds, which are 72 hours.",
+        ),
+    ]
     db_backup_retention_days: Annotated[
         Count,
         Spec("Days of point-in-time recovery.", minimum=1, maximum=35, constraint="1 to 35 days."),
@@ -273,6 +286,17 @@ class Parameters(Contract):
             minimum=121,
             maximum=3651,
             constraint="121 to 3651 days, and more than ArchiveGlacierDays.",
+        ),
+    ]
+    archive_lock_days: Annotated[
+        Days,
+        Spec(
+            "Days during which an archived log can be neither changed nor deleted; 0 for no lock. Once locked, the "
+            "bucket keeps its lock for ever.",
+            default=0,
+            minimum=0,
+            maximum=3650,
+            constraint="0 to 3650 days.",
         ),
     ]
     empty_bucket_on_delete: Annotated[
@@ -378,6 +402,7 @@ def build(config: Config) -> Template:
             log_retention_days=p.log_retention_days,
             archive_glacier_days=p.archive_glacier_days,
             archive_expire_days=p.archive_expire_days,
+            archive_lock_days=p.archive_lock_days,
         ),
     )
     arc = archive.LAYER.nest(
@@ -407,6 +432,7 @@ def build(config: Config) -> Template:
             db_max_capacity=p.db_max_capacity,
             db_reader=p.db_reader,
             db_insights=p.db_insights,
+            db_backtrack_seconds=p.db_backtrack_seconds,
             db_backup_retention_days=p.db_backup_retention_days,
             deletion_protection=p.deletion_protection,
             telemetry_key_arn=sec.telemetry_key_arn,
@@ -541,6 +567,8 @@ def nest_service(
     )
     size = sizes[entry.name]
     port = Port(str(entry.port))
+    unused = ("",) * (service.WRITABLE_PATHS - len(entry.writable_paths))
+    writable = [FolderPath(path) for path in (*entry.writable_paths, *unused)]
     image = declare(
         t, f"{entry.name}Image", ImageUri, Spec(IMAGE, pattern=_DIGEST_PATTERN, constraint=_DIGEST_CONSTRAINT)
     )
@@ -571,6 +599,11 @@ def nest_service(
             max_tasks=size.max_tasks,
             service_is_new=Flag(Select(position, Ref("ServiceIsNew"))),
             container_port=port,
+            app_user=UserIds(entry.user),
+            read_only_root=Flag("true" if entry.read_only else "false"),
+            writable_path_1=writable[0],
+            writable_path_2=writable[1],
+            writable_path_3=writable[2],
             health_check_path=UrlPath(entry.health_check_path),
             path_patterns=PathPatterns(",".join(entry.path_patterns)),
             priority=Priority(str(entry.priority)),

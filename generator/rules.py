@@ -90,6 +90,13 @@ def root_rules() -> dict[str, dict[str, Any]]:
             assertion(one_of("DeletionProtection", "true"), "prod is protected against deletion."),
             when=is_prod,
         ),
+        # Amazon Aurora User Guide, "Backtracking an Aurora DB cluster", names no serverless class.
+        "BacktrackIsProvisioned": rule(
+            assertion(
+                Or(Equals(Ref("DbBacktrackSeconds"), "0"), Not(Equals(Ref("DbInstanceClass"), "db.serverless"))),
+                "DbBacktrackSeconds needs a DbInstanceClass other than db.serverless.",
+            )
+        ),
         "DevForgetsLogs": rule(
             assertion(one_of("LogRetentionDays", "1", "3"), "dev keeps logs for 1 or 3 days."),
             when=Equals(Ref("Environment"), "dev"),

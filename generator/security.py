@@ -10,11 +10,17 @@ from typing import Annotated
 from awacs import logs as logs_actions
 from awacs import s3 as s3_actions
 from awacs.aws import Statement
-from troposphere import Sub, Tags, Template
+from troposphere import Equals, If, Not, NoValue, Sub, Tags, Template
 from troposphere.ec2 import FlowLog, SecurityGroup, SecurityGroupRule
 from troposphere.kms import Key
 from troposphere.logs import LogGroup
-from troposphere.s3 import Bucket, LifecycleRuleTransition
+from troposphere.s3 import (
+    Bucket,
+    DefaultRetention,
+    LifecycleRuleTransition,
+    ObjectLockConfiguration,
+    ObjectLockRule,
+)
 from troposphere.secretsmanager import GenerateSecretString, Secret
 
 from generator import iam
@@ -64,6 +70,7 @@ class Inputs(Contract):
     log_retention_days: Annotated[Days, "Days that CloudWatch keeps the logs."]
     archive_glacier_days: Annotated[Days, "Age at which archived logs move to Glacier."]
     archive_expire_days: Annotated[Days, "Age at which archived logs are deleted."]
+    archive_lock_days: Annotated[Days, "Days during which archived logs cannot be deleted; 0 for no lock."]
 
 
 class Outputs(Contract):
@@ -80,6 +87,7 @@ class Outputs(Contract):
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
+    t.add_condition("LocksArchive", Not(Equals(inputs.archive_lock_days, "0")))
     # RDS, Secrets Manager and ECS use the data key in the name of roles and of the deployer: no service is named.
     data_key = add_key(t, "Data", "Database and its secret")
     telemetry_key = add_key(t, "Telemetry", "Logs, notifications and archive", *telemetry_statements())
@@ -262,6 +270,18 @@ def add_archive_bucket(t: Template, inputs: Inputs, access_logs: Bucket, key: Te
             access_logs=(access_logs.ref(), "archive/"),
             # A quiet night's objects are small, and would else stay in the dearer class for ever.
             small_objects_move=True,
+            # Governance: whoever holds s3:BypassGovernanceRetention, which no role here does, can still undo a mistake.
+            ObjectLockEnabled=If("LocksArchive", True, NoValue),
+            ObjectLockConfiguration=If(
+                "LocksArchive",
+                ObjectLockConfiguration(
+                    ObjectLockEnabled="Enabled",
+                    Rule=ObjectLockRule(
+                        DefaultRetention=DefaultRetention(Mode="GOVERNANCE", Days=inputs.archive_lock_days)
+                    ),
+                ),
+                NoValue,
+            ),
         )
     )
     t.add_resource(bucket_policy(bucket))

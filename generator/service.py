@@ -13,7 +13,7 @@ from awacs import kms as kms_actions
 from awacs import logs as logs_actions
 from awacs import secretsmanager as secretsmanager_actions
 from awacs.aws import StringEquals
-from troposphere import AWSHelperFn, Equals, If, Join, NoValue, Ref, Sub, Tags, Template
+from troposphere import AWSHelperFn, Equals, FindInMap, If, Join, Not, NoValue, Ref, Sub, Tags, Template
 from troposphere.applicationautoscaling import (
     PredefinedMetricSpecification,
     ScalableTarget,
@@ -29,12 +29,14 @@ from troposphere.ecs import (
     LinuxParameters,
     LoadBalancer,
     LogConfiguration,
+    MountPoint,
     NetworkConfiguration,
     PortMapping,
     RuntimePlatform,
     Secret,
     Service,
     TaskDefinition,
+    Volume,
 )
 from troposphere.elasticloadbalancingv2 import (
     Condition as RuleCondition,
@@ -51,7 +53,7 @@ from troposphere.elasticloadbalancingv2 import (
 from troposphere.iam import ManagedPolicy
 from troposphere.logs import LogGroup, MetricFilter, MetricTransformation
 
-from generator import iam
+from generator import bastion, iam
 from generator.alarms import SILENCE_IS_BAD, alarm
 from generator.bastion import RELAY_ENDED, bastion_container
 from generator.kinds import (
@@ -72,6 +74,7 @@ from generator.kinds import (
     ExecutionRoleArn,
     ExecutionRoleName,
     Flag,
+    FolderPath,
     HttpListenerArn,
     HttpsListenerArn,
     ImageUri,
@@ -88,14 +91,26 @@ from generator.kinds import (
     TaskRoleArn,
     TaskRoleName,
     UrlPath,
+    UserIds,
     VpcId,
     WriterEndpoint,
 )
 from generator.logs import ArchivedLogInputs, add_archived_log_group
 from generator.origin import HEADER, secret_reference
+from generator.rules import FARGATE_MEMORY
 from generator.wiring import Contract, Layer
 
 APP = "app"
+APP_MEMORY = "AppMemory"
+# Where the agent of ECS Exec writes in every container that people may enter. AWS documents no list of these folders
+# and supports no read-only root beside the agent; with these it has long worked (aws/containers-roadmap, issue 1359).
+AGENT_FOLDERS = {
+    "exec-agent": "/managed-agents",
+    "exec-state": "/var/lib/amazon/ssm",
+    "exec-logs": "/var/log/amazon/ssm",
+}
+SCRATCH = "scratch-{}"
+WRITABLE_PATHS = 3
 
 
 @dataclass(frozen=True)
@@ -127,6 +142,11 @@ class Inputs(ArchivedLogInputs):
     max_tasks: Annotated[Count, "Greatest number of tasks."]
     service_is_new: Annotated[Flag, "Whether the service does not exist yet, so that its number of tasks is set."]
     container_port: Annotated[Port, "Port on which the app container listens."]
+    app_user: Annotated[UserIds, "User and group of the app's processes."]
+    read_only_root: Annotated[Flag, "Whether the app may write to mounted folders only."]
+    writable_path_1: Annotated[FolderPath, "A folder to which the app may write, or empty."]
+    writable_path_2: Annotated[FolderPath, "A second such folder, or empty."]
+    writable_path_3: Annotated[FolderPath, "A third such folder, or empty."]
     health_check_path: Annotated[UrlPath, "Path that answers 200 to 399 when the app is well."]
     path_patterns: Annotated[PathPatterns, "Paths that belong to the service."]
     priority: Annotated[Priority, "Place of the service's rules among all services."]
@@ -162,6 +182,9 @@ class Outputs(Contract):
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     t.add_condition("IsNew", Equals(inputs.service_is_new, "true"))
     t.add_condition("HttpOrigin", Equals(inputs.http_origin, "true"))
+    for number, path in enumerate(writable_paths(inputs), start=1):
+        t.add_condition(f"HasWritablePath{number}", Not(Equals(path, "")))
+    t.add_mapping(APP_MEMORY, app_memory())
     app_logs = add_archived_log_group(t, "AppLogGroup", Sub("/${Prefix}/${ServiceSlug}/app"), inputs)
     bastion_logs = add_archived_log_group(t, "BastionLogGroup", Sub("/${Prefix}/${ServiceSlug}/bastion"), inputs)
     grants = [
@@ -252,8 +275,37 @@ def task_definition(config: Config, inputs: Inputs, app_logs: LogGroup, bastion_
             app_container(config, inputs, database, awslogs(app_logs, "app")),
             bastion_container(inputs.bastion_image, database, awslogs(bastion_logs, "bastion")),
         ],
+        # Empty, in the task's own storage, and gone with it.
+        Volumes=[
+            *(Volume(Name=name) for name in AGENT_FOLDERS),
+            *(Volume(Name=SCRATCH.format(number)) for number, _ in enumerate(writable_paths(inputs), start=1)),
+        ],
         Tags=Tags(Name=Sub("${Prefix}-${ServiceSlug}")),
     )
+
+
+def writable_paths(inputs: Inputs) -> list[FolderPath]:
+    return [inputs.writable_path_1, inputs.writable_path_2, inputs.writable_path_3]
+
+
+def app_memory() -> dict[str, dict[str, str]]:
+    """What is left to the app of each size of a task: without a limit of its own a leak would take the bastion too,
+    through which people would look at it."""
+    sizes = sorted({size for sizes in FARGATE_MEMORY.values() for size in sizes})
+    return {str(size): {"MiB": str(size - bastion.MEMORY)} for size in sizes}
+
+
+def mounts(inputs: Inputs) -> list[MountPoint | If]:
+    """The folders to which the app and the agent of ECS Exec may write.
+
+    A mounted folder belongs to root, unless the image declares it as a VOLUME: then it keeps the image's owner and
+    mode, such as those of /tmp (Amazon ECS Developer Guide, "Use bind mounts with Amazon ECS").
+    """
+    own = [
+        If(f"HasWritablePath{number}", MountPoint(SourceVolume=SCRATCH.format(number), ContainerPath=path), NoValue)
+        for number, path in enumerate(writable_paths(inputs), start=1)
+    ]
+    return [*(MountPoint(SourceVolume=name, ContainerPath=path) for name, path in AGENT_FOLDERS.items()), *own]
 
 
 def app_container(
@@ -273,6 +325,10 @@ def app_container(
             Secret(Name="DB_USERNAME", ValueFrom=Sub("${DatabaseSecretArn}:username::")),
             Secret(Name="DB_PASSWORD", ValueFrom=Sub("${DatabaseSecretArn}:password::")),
         ],
+        User=inputs.app_user,
+        ReadonlyRootFilesystem=inputs.read_only_root,
+        MountPoints=mounts(inputs),
+        Memory=FindInMap(APP_MEMORY, inputs.memory, "MiB"),
         LinuxParameters=LinuxParameters(InitProcessEnabled=True),
         StopTimeout=config.stop_seconds,
         LogConfiguration=logging,
