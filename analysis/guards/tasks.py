@@ -120,13 +120,25 @@ def exec_enabled(env: ResolvedEnvironment) -> Iterator[Broken]:
             yield Broken(task, "Properties.TaskRoleArn", "the task's role may not open sessions")
 
 
+_AGENT_FOLDERS = {"/managed-agents", "/var/lib/amazon/ssm", "/var/log/amazon/ssm"}
+
+
+def _writable(container: Mapping[str, Json]) -> set[str]:
+    return {
+        str(item.get("ContainerPath"))
+        for item in listed(container.get("MountPoints"))
+        if not flag(item.get("ReadOnly"))
+    }
+
+
 @guard(
     "APP-04",
     "Containers can be entered",
     why="The agent of ECS Exec writes to the root file system, shares no process namespace, and uses the task's role; "
     "without an init process its children stay behind (Amazon ECS Developer Guide, Monitor Amazon ECS containers with "
     "ECS Exec).",
-    remedy="set InitProcessEnabled; drop ReadonlyRootFilesystem, PidMode and access keys",
+    remedy="set InitProcessEnabled; mount the agent's folders or drop ReadonlyRootFilesystem; drop PidMode and access "
+    "keys",
 )
 def enterable(env: ResolvedEnvironment) -> Iterator[Broken]:
     for _, task in served_tasks(env):
@@ -136,8 +148,9 @@ def enterable(env: ResolvedEnvironment) -> Iterator[Broken]:
             path = f"Properties.ContainerDefinitions.{index}"
             if not flag(container.get("LinuxParameters", {}).get("InitProcessEnabled")):
                 yield Broken(task, f"{path}.LinuxParameters.InitProcessEnabled", f"{container.get('Name')} has no init")
-            if flag(container.get("ReadonlyRootFilesystem")):
-                yield Broken(task, f"{path}.ReadonlyRootFilesystem", f"{container.get('Name')} is read-only")
+            if flag(container.get("ReadonlyRootFilesystem")) and (missing := _AGENT_FOLDERS - _writable(container)):
+                text = f"{container.get('Name')} is read-only without {', '.join(sorted(missing))}"
+                yield Broken(task, f"{path}.ReadonlyRootFilesystem", text)
             names = {item.get("Name") for key in ("Environment", "Secrets") for item in listed(container.get(key))}
             if names & {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}:
                 yield Broken(task, f"{path}.Environment", f"{container.get('Name')} has an access key")
