@@ -133,7 +133,7 @@ def failure_destinations(env: ResolvedEnvironment) -> Iterator[Broken]:
     "Services may call a function for this account's resource only",
     why="A permission for a service without a source lets every account's resources call the function (AWS Lambda "
     "Developer Guide, Granting Lambda function access to AWS services).",
-    remedy="set SourceArn, and SourceAccount for s3",
+    remedy="set SourceArn, and SourceAccount for s3 only",
 )
 def invoke_permissions(env: ResolvedEnvironment) -> Iterator[Broken]:
     for permission in env.of_type(PERMISSION):
@@ -143,6 +143,8 @@ def invoke_permissions(env: ResolvedEnvironment) -> Iterator[Broken]:
         # The ARN of a bucket does not say whose it is; every other carries its account.
         if principal.startswith("s3.") and permission.get("SourceAccount") is None:
             yield Broken(permission, "Properties.SourceAccount", f"any account may make {principal} call")
+        if principal.startswith(("sns.", "events.")) and permission.get("SourceAccount") is not None:
+            yield Broken(permission, "Properties.SourceAccount", f"{principal} names no account, so no call is let in")
 
 
 @guard(

@@ -88,6 +88,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("OPS-13", "dev", lambda b: b.put(FUNCTION, "Runtime", "python3.9"), set()),
     ("OPS-13", "dev", lambda b: b.drop(FUNCTION, "Timeout"), set()),
     ("OPS-14", "dev", lambda b: b.drop(PERMISSION, "SourceArn"), set()),
+    ("OPS-14", "dev", lambda b: b.put(PERMISSION, "SourceAccount", "111122223333", has="sns.amazonaws"), set()),
     ("OPS-15", "dev", lambda b: b.drop(CONTENT, "ServiceTimeout"), set()),
     ("OPS-15", "dev", lambda b: b.put(CONTENT, "EmptyOnDelete", True), set()),
     ("OPS-17", "dev", lambda b: b.replace(RULE, "ECS Deployment State Change", "ECS Service Action"), set()),
