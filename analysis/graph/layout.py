@@ -224,7 +224,7 @@ def _draw_foot(scene: Scene, architecture: Architecture, top: float, chat: Rect 
         ("request", "requests", 116),
         ("query", "database", 116),
         ("operator", "operators", 122),
-        ("outbound", "outbound, DNS, rules", 176),
+        ("outbound", "outbound, DNS, rules", 196),
         ("signal", "logs, alarms, notices", 190),
     ):
         if kind in used:

@@ -153,9 +153,12 @@ def _draw_app(
         frame = grid.span(network.zones, 2 * PAD, cluster_top, cluster_bottom - cluster_top)
         insights = f"Container Insights {cluster.insights}" if cluster and cluster.insights else ""
         scene.frame(frame, "cluster", f"ECS cluster, {cluster.capacity}" if cluster else "ECS cluster", insights)
-    start = balancer.bottom if balancer else None
+    lanes: dict[float, float] = {}
     for service, service_top in zip(architecture.services, tops, strict=True):
-        start = _draw_service(grid, service, service_top, start, bastions, sources)
+        _draw_service(grid, service, service_top, lanes if balancer else None, bastions, sources)
+    for lane, end in lanes.items():
+        if balancer:
+            scene.arrow("request", (lane, balancer.bottom), (lane, end), head=False)
     if endpoints:
         rect = grid.span(network.zones, 2 * PAD, endpoint_top, card_height(len(endpoints)))
         scene.card(rect, "network", "VPC endpoints", endpoints)
@@ -175,11 +178,11 @@ def _draw_service(
     grid: _Grid,
     service: Service,
     top: float,
-    start: float | None,
+    lanes: dict[float, float] | None,
     bastions: list[Point],
     sources: list[tuple[Point, str]],
-) -> float | None:
-    """One service in every zone that it runs in; requests branch off the lanes, whose next piece starts where given."""
+) -> None:
+    """One service in every zone that it runs in. `lanes` learns how far down each lane brings requests, if any come."""
     scene = grid.scene
     frame = grid.span(service.zones, 3 * PAD, top, _service_height(service))
     # Each heading in its half: between them the lane goes on to the next service.
@@ -203,18 +206,14 @@ def _draw_service(
             box = Rect(task.x + PAD + place * (width + PAD), y + PAD, width, height - 2 * PAD)
             words = [item for item in (container.image, *container.notes) if item]
             scene.card(box, "compute", container.name, words)
-            if container.serves and start is not None and service.paths:
-                lane = grid.lanes[max(number - 1, 0)] if number else grid.lanes[0]
+            if container.serves and lanes is not None and service.paths:
+                lane = grid.lanes[max(number - 1, 0)]
+                lanes[lane] = middle
                 scene.arrow("request", (lane, middle), (box.x if number else box.right, middle))
             if not number and not place and service.exec:
                 bastions.append((box.x, middle))
     if service.database_port:
         sources.append(((frame.right, middle), service.database_port))
-    if start is None or not service.paths:
-        return start
-    for lane in grid.lanes:
-        scene.arrow("request", (lane, start), (lane, middle), head=False)
-    return middle
 
 
 def _draw_ways_out(grid: _Grid, network: Network, app_top: float, nats: dict[str, Rect]) -> None:
