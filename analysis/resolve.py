@@ -196,6 +196,15 @@ def services(root: Template) -> list[str]:
     return [item if isinstance(item, str) else item["Name"] for item in listed]
 
 
+def stack_name(environment: Environment, path: str) -> str:
+    """The name under which a stack of the chain is deployed."""
+    project = environment.parameters.get("Project", "project")
+    if path.startswith("bootstrap"):
+        return f"{project}-bootstrap"
+    name = f"{project}-{environment.parameters.get('Environment', environment.name)}"
+    return name if path == "root" else f"{name}-{path}"
+
+
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -233,14 +242,7 @@ class _Resolver:
                 where=self.environment.file or self.environment.name,
                 remedy="add it under Parameters",
             )
-        return self.stack(path, self._stack_name(path), template, given, frozenset())
-
-    def _stack_name(self, path: str) -> str:
-        project = self.environment.parameters.get("Project", "project")
-        if path.startswith("bootstrap"):
-            return f"{project}-bootstrap"
-        name = f"{project}-{self.environment.parameters.get('Environment', self.environment.name)}"
-        return name if path == "root" else f"{name}-{path}"
+        return self.stack(path, stack_name(self.environment, path), template, given, frozenset())
 
     def stack(
         self, path: str, name: str, template: Template, given: Mapping[str, Json], wired: frozenset[str]
