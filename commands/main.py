@@ -24,8 +24,10 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
     "Offline": {
         "generate": Entry("commands.generate:generate", "Write templates/ from generator/, or --check them."),
         "validate": Entry("commands.validate:validate", "Lint and guard the templates with each environment's values."),
+        "security": Entry("commands.security:security", "Judge the templates with checkov, parliament and the guards."),
         "reach": Entry("commands.reach:reach", "Prove from the templates who can reach whom."),
         "graph": Entry("commands.graph:graph", "Draw the architecture from the templates: SVG, Mermaid, PNG."),
+        "policy": Entry("commands.policy:policy", "Write the IAM policies that planning and deploying need."),
         "params": Entry("commands.params:params", "Check parameter files against the templates."),
         "package": Entry("commands.package:package", "Build the Lambda archives; upload them with the templates."),
     },
@@ -38,6 +40,7 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
     },
     "Operate": {
         "tunnel": Entry("commands.tunnel:tunnel", "Open a tunnel to the database through a running task."),
+        "exec": Entry("commands.exec:execute", "Run a command or a shell in a container of a running task."),
         "outputs": Entry("commands.outputs:outputs", "Print the outputs of an environment's stacks."),
         "destroy": Entry("commands.destroy:destroy", "Delete an environment; what holds data is kept."),
     },

@@ -1,0 +1,83 @@
+"""What deploy.py itself asks of AWS while it plans, deploys and destroys: all else CloudFormation does for it.
+
+A test reads the deployer's code and the calls of a rehearsal, and fails when one of them is not here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Use(StrEnum):
+    PLAN = "plan"  # planning, and everything that deploying does before
+    DEPLOY = "deploy"  # deploying and destroying only
+
+
+@dataclass(frozen=True)
+class Own:
+    """A permission for calls of deploy.py's own."""
+
+    use: Use
+    why: str
+    actions: tuple[str, ...]
+    condition: Mapping[str, Mapping[str, str]] | None = None
+
+
+OWN: tuple[Own, ...] = (
+    Own(
+        Use.PLAN,
+        "ReadStacks",
+        (
+            "cloudformation:DescribeStackEvents", "cloudformation:DescribeStacks", "cloudformation:GetTemplate",
+            "cloudformation:ListStackResources",
+        ),
+    ),
+    # With IncludeNestedStacks CloudFormation makes and deletes the change sets of nested stacks as the caller.
+    Own(
+        Use.PLAN,
+        "PlanChanges",
+        (
+            "cloudformation:CreateChangeSet", "cloudformation:DeleteChangeSet", "cloudformation:DescribeChangeSet",
+            "cloudformation:ListChangeSets", "cloudformation:TagResource",
+        ),
+    ),
+    Own(Use.PLAN, "ReadArtifacts", ("s3:GetObject",)),
+    # Only what is not there yet: an archive or template is addressed by its content and never replaced (Amazon S3 User
+    # Guide, Enforce conditional writes on Amazon S3 buckets).
+    Own(Use.PLAN, "AddArtifacts", ("s3:PutObject",), {"Null": {"s3:if-none-match": "false"}}),
+    Own(
+        Use.PLAN,
+        "LookUp",
+        (
+            "acm:DescribeCertificate", "acm:ListCertificates", "acm:ListTagsForCertificate",
+            "ec2:DescribeManagedPrefixLists", "ecr:DescribeImages", "ecs:DescribeServices",
+        ),
+    ),
+    Own(
+        Use.DEPLOY,
+        "ChangeStacks",
+        (
+            "cloudformation:DeleteStack", "cloudformation:ExecuteChangeSet",
+            "cloudformation:UpdateTerminationProtection",
+        ),
+    ),
+    # The certificate of the load balancer where nobody gave a domain: made here, renewed here.
+    Own(Use.DEPLOY, "OwnCertificate", ("acm:AddTagsToCertificate", "acm:DeleteCertificate", "acm:ImportCertificate")),
+    # `destroy --unprotect` lifts what forbids the deletion.
+    Own(
+        Use.DEPLOY,
+        "LiftProtection",
+        (
+            "elasticloadbalancing:DescribeLoadBalancerAttributes", "elasticloadbalancing:ModifyLoadBalancerAttributes",
+            "rds:DescribeDBClusters", "rds:ModifyDBCluster",
+        ),
+    ),
+)  # fmt: skip
+
+# IAM asks nobody's permission for these.
+FREE = frozenset({"sts:GetCallerIdentity"})
+
+# An operation of an API whose permission has another name.
+PERMISSION_OF = {"s3:HeadObject": "s3:GetObject"}

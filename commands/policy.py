@@ -1,0 +1,118 @@
+"""`deploy.py policy`: what a role needs to plan or deploy exactly these templates, and who may take it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from commands.exits import Exit
+
+if TYPE_CHECKING:
+    from analysis.resolve import ResolvedEnvironment
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+SCHEMA = "policy/1"
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(["plan", "deploy", "oidc"]))
+@click.option("-e", "--env", "environment", required=True, metavar="ENV", help="The environment: a file of params/.")
+@click.option("--repository", default="", metavar="OWNER/NAME", help="oidc: the repository on GitHub.")
+@click.option("--branch", default="", metavar="NAME", help="oidc: workflows of this branch may take the role.")
+@click.option(
+    "--environment", "github_environment", default="", metavar="NAME",
+    help="oidc: workflows in this environment of GitHub may take the role.",
+)  # fmt: skip
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write one file each into this folder.")
+@click.option(
+    "--templates", type=click.Path(path_type=Path), default=PROJECT / "templates", show_default="templates/",
+    help="Folder of the generated templates.",
+)  # fmt: skip
+@click.option(
+    "--params", type=click.Path(path_type=Path), default=PROJECT / "params", show_default="params/",
+    help="Folder with one parameter file per environment.",
+)  # fmt: skip
+def policy(
+    kind: str,
+    environment: str,
+    repository: str,
+    branch: str,
+    github_environment: str,
+    out: Path | None,
+    templates: Path,
+    params: Path,
+) -> int:
+    """Write least-privilege policies for the role that runs deploy.py.
+
+    \b
+    plan     look and propose: read, upload what is not there, make and delete change sets
+    deploy   deploy and destroy: that, and what CloudFormation does on the role's behalf
+    oidc     GitHub as identity provider, and the trust policy of a role for one repository
+
+    Needs neither credentials nor a network. The policies are for exactly these templates and parameters: write them
+    again when either changes. Resources to which AWS gives ids are bound by account and region only.
+    """
+    from analysis.errors import AnalysisError
+    from analysis.resolve import resolve
+    from analysis.templates import load_environment, load_templates
+    from commands.validate import parameter_files
+
+    if environment == "all":
+        raise click.UsageError("A role belongs to one environment: name it.")
+    if kind != "oidc" and (repository or branch or github_environment):
+        raise click.UsageError("--repository, --branch and --environment are for `policy oidc`.")
+    try:
+        (file,) = parameter_files(params, environment)
+        resolved = resolve(load_templates(templates), load_environment(file))
+        if kind == "oidc":
+            written = _oidc(resolved, repository, branch, github_environment)
+        else:
+            written = _policies(resolved, kind)
+    except AnalysisError as error:
+        click.echo(f"{click.style('error:', fg='red', bold=True)} {error}", err=True)
+        return Exit.USAGE
+    _write(written, out)
+    return Exit.DONE
+
+
+def _policies(env: ResolvedEnvironment, kind: str) -> dict[str, Any]:
+    from analysis.policy.arns import names_of
+    from analysis.policy.documents import LIMIT, PER_ROLE, documents
+    from analysis.policy.grants import deploy_statements, plan_statements
+
+    statements = plan_statements(env) if kind == "plan" else deploy_statements(env)
+    made = documents(f"{names_of(env).family}-{kind}", statements)
+    click.echo(
+        f"policy: {len(made)} managed {'policy' if len(made) == 1 else 'policies'} of a role's {PER_ROLE}, "
+        f"the largest {max(item.size for item in made):,} of {LIMIT:,} characters",
+        err=True,
+    )
+    return {item.name: item.body for item in made}
+
+
+def _oidc(env: ResolvedEnvironment, repository: str, branch: str, github_environment: str) -> dict[str, Any]:
+    from analysis.policy.arns import names_of
+    from analysis.policy.trust import provider, trust_policy
+
+    names = names_of(env)
+    trust = trust_policy(names.account, names.partition, repository, branch=branch, environment=github_environment)
+    return {"github-oidc-provider": provider(), f"{names.family}-github-trust": trust}
+
+
+def _write(documents: Mapping[str, Any], out: Path | None) -> None:
+    if out is None:
+        click.echo(json.dumps({"schema": SCHEMA, "documents": documents}, indent=2))
+        return
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, body in documents.items():
+            target = out / f"{name}.json"
+            target.write_text(json.dumps(body, indent=2) + "\n", encoding="utf-8")
+            click.echo(target)
+    except OSError as error:
+        raise click.ClickException(f"{out}: {error.strerror}") from error
