@@ -25,6 +25,7 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
         "generate": Entry("commands.generate:generate", "Write templates/ from generator/, or --check them."),
         "validate": Entry("commands.validate:validate", "Lint and guard the templates with each environment's values."),
         "security": Entry("commands.security:security", "Judge the templates with checkov, parliament and the guards."),
+        "diff": Entry("commands.diff:diff", "Predict what a deployment would change, without AWS."),
         "reach": Entry("commands.reach:reach", "Prove from the templates who can reach whom."),
         "graph": Entry("commands.graph:graph", "Draw the architecture from the templates: SVG, Mermaid, PNG."),
         "policy": Entry("commands.policy:policy", "Write the IAM policies that planning and deploying need."),

@@ -1,0 +1,56 @@
+"""How changes look wherever they are shown: marks, colours, order and counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from rich.text import Text
+
+# Worst first.
+EFFECTS = ("replace", "delete", "may replace", "modify", "import", "add", "unknown")
+
+MARKS: Mapping[str, tuple[str, str]] = {
+    "replace": ("-/+", "bold red"),
+    "delete": ("-", "red"),
+    "may replace": ("-/+?", "magenta"),
+    "modify": ("~", "yellow"),
+    "import": ("<=", "cyan"),
+    "add": ("+", "green"),
+    "unknown": ("?", "yellow"),
+    "nothing": ("=", "dim"),
+}
+
+VALUE_WIDTH = 48
+
+
+def counts(found: Mapping[str, int]) -> Text:
+    """Counts of effects in one line, worst first."""
+    parts = [Text(f"{found[effect]} {effect}", style=MARKS[effect][1]) for effect in EFFECTS if found.get(effect)]
+    return (
+        Text(", ").join(parts) if parts else Text("no resource changes (outputs, tags or policies only)", style="dim")
+    )
+
+
+def worst(effects: Iterable[str]) -> int:
+    """The rank of the worst effect; smaller is worse."""
+    ranks = [EFFECTS.index(effect) if effect in EFFECTS else len(EFFECTS) for effect in effects]
+    return min(ranks, default=len(EFFECTS))
+
+
+def excerpts(before: str | None, after: str | None, width: int = VALUE_WIDTH) -> tuple[str, str]:
+    """Both values in one line each; of long ones the part around the first place where they differ."""
+    old, new = (" ".join(text.split()) if text is not None else None for text in (before, after))
+    start = 0
+    if old is not None and new is not None and max(len(old), len(new)) > width:
+        same = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
+        start = max(0, same - width // 3)
+    return _cut(old, start, width), _cut(new, start, width)
+
+
+def _cut(text: str | None, start: int, width: int) -> str:
+    if text is None:
+        return "(none)"
+    if len(text) <= width:
+        return text
+    shown = text[start : start + width]
+    return f"{'...' if start else ''}{shown}{'...' if start + width < len(text) else ''}"
