@@ -3,9 +3,10 @@ PYTHON ?= python3
 ENV ?= dev
 VENV := .venv
 EMULATOR := .venv-emulator
+SECURITY := .venv-security
 BIN := $(VENV)/bin
 
-.PHONY: help install generate check validate rehearse test bench lock clean
+.PHONY: help install generate check validate security rehearse test bench lock clean
 
 help:  ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -22,7 +23,16 @@ $(EMULATOR)/.installed: rehearsal/requirements.txt
 	$(EMULATOR)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r rehearsal/requirements.txt
 	touch $@
 
+# checkov pins boto3 to one version, so it cannot share an environment with the deployer's either.
+$(SECURITY)/.installed: analysis/requirements.txt
+	$(PYTHON) -m venv $(SECURITY)
+	$(SECURITY)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r analysis/requirements.txt
+	touch $@
+
 install: $(VENV)/.installed $(EMULATOR)/.installed  ## make .venv and .venv-emulator from the locks
+
+security: $(VENV)/.installed $(SECURITY)/.installed  ## judge templates and policies with checkov, parliament and the guards
+	$(BIN)/python deploy.py security
 
 generate: $(VENV)/.installed  ## write templates/ from generator/
 	$(BIN)/python -m generator
@@ -31,7 +41,7 @@ rehearse: install  ## deploy a whole environment (ENV=dev) to the embedded emula
 	$(BIN)/python -m generator
 	$(BIN)/python deploy.py rehearse -e $(ENV)
 
-test: install  ## lint, types, and every test
+test: install $(SECURITY)/.installed  ## lint, types, and every test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -49,6 +59,7 @@ bench: install  ## budgets, as ratios measured in one run
 lock: $(VENV)/.installed  ## refresh the locks after a change of pyproject.toml or a *.in
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --extra dev pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes rehearsal/requirements.in -o rehearsal/requirements.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes analysis/requirements.in -o analysis/requirements.txt
 
 clean:  ## remove what make made
-	rm -rf $(VENV) $(EMULATOR) build runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(EMULATOR) $(SECURITY) build runs .pytest_cache .mypy_cache .ruff_cache .hypothesis

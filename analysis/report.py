@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, Protocol
 from urllib.parse import quote
 
 from analysis.findings import Finding, Level
@@ -104,7 +104,13 @@ def _subject(finding: Finding) -> str:
 _STYLES: dict[Level, str] = {"error": "bold red", "warning": "yellow", "informational": "cyan"}
 
 
-def write_text(findings: Sequence[Finding], checked: Checked, stream: IO[str], *, color: bool | None = None) -> None:
+class Looked(Protocol):
+    """Says what was looked at."""
+
+    def sentence(self) -> str: ...
+
+
+def write_text(findings: Sequence[Finding], checked: Looked, stream: IO[str], *, color: bool | None = None) -> None:
     """One paragraph for each finding, in the order in which to mend them, then what was checked."""
     from rich.console import Console
     from rich.text import Text

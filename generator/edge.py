@@ -29,7 +29,7 @@ from troposphere.wafv2 import (
 )
 
 from generator import parameters as shared
-from generator.keys import add_key, telemetry_statements
+from generator.keys import add_telemetry_key
 from generator.kinds import (
     Choice,
     Count,
@@ -119,7 +119,7 @@ def build(config: Config) -> Template:
     t.set_version()
     p = declare_all(t, Parameters)
     add_conditions(t, p)
-    key = add_key(t, "Telemetry", "Logs and notifications at the edge", *telemetry_statements(), prefix=PREFIX)
+    key = add_telemetry_key(t, "Logs and notifications at the edge", prefix=PREFIX)
     logs = _Logs(telemetry_key_arn=TelemetryKeyArn(key.get_att("Arn")), log_retention_days=p.log_retention_days)
     # AWS Chatbot writes its errors here, in us-east-1 wherever it is used; made first, the group expires.
     t.add_resource(log_group("ChatbotLogGroup", Sub(f"/aws/chatbot/{PREFIX}"), logs))

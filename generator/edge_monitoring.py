@@ -105,9 +105,8 @@ def add_access_log(t: Template, config: Config, p: Parameters) -> None:
             holds="log bucket",
             rules=[lifecycle_rule("Expire", ExpirationInDays=config.log_days)],
             **skip(
-                CKV_AWS_18="It holds access logs, which one service writes; the bucket of S3's own access logs is in "
-                "the home region, and S3 does not log across regions (Amazon S3 User Guide, Enabling Amazon S3 server "
-                "access logging)."
+                CKV_AWS_18="It holds access logs itself, which one service writes. The only bucket for S3's own access "
+                "logs in this region is the bootstrap stack's, shared by all environments."
             ),
         )
     )

@@ -9,10 +9,23 @@ from troposphere.kms import Alias, Key
 
 from generator import iam
 from generator.durability import policies
+from generator.suppressions import skip
+
+ADMINISTERED = (
+    "The account must be able to administer its key: KMS refuses a policy that would lock everybody out (AWS KMS "
+    "Developer Guide, Default key policy). Who in the account may is said by identity policies; grants are denied."
+)
+LOGS_CONTEXT = (
+    "The statement is the one that CloudWatch Logs prescribes, with its encryption context as an ARN pattern (Amazon "
+    "CloudWatch Logs User Guide, Encrypt log data in CloudWatch Logs using AWS KMS)."
+)
 
 
-def add_key(t: Template, subject: str, protects: str, *statements: Statement, prefix: str = "${Prefix}") -> Key:
-    """A key that rotates, and its alias. ``prefix`` is the text of Fn::Sub in front of names."""
+def add_key(
+    t: Template, subject: str, protects: str, *statements: Statement, prefix: str = "${Prefix}", **reasons: str
+) -> Key:
+    """A key that rotates, and its alias. ``prefix`` is the text of Fn::Sub in front of names; ``reasons`` answer what
+    judges say about the statements."""
     key = t.add_resource(
         Key(
             f"{subject}Key",
@@ -22,6 +35,7 @@ def add_key(t: Template, subject: str, protects: str, *statements: Statement, pr
             KeyPolicy=iam.document(administer_by_account(), deny_grants_to_others(), *statements),
             Tags=Tags(Name=Sub(f"{prefix}-{subject.lower()}")),
             **policies("key"),
+            **skip(PERMISSIONS_MANAGEMENT_ACTIONS=ADMINISTERED, **reasons),
         )
     )
     t.add_resource(
@@ -54,8 +68,20 @@ def deny_grants_to_others() -> Statement:
     )
 
 
+def add_telemetry_key(t: Template, protects: str, *, prefix: str = "${Prefix}") -> Key:
+    """A key of logs and notifications."""
+    return add_key(
+        t,
+        "Telemetry",
+        protects,
+        *telemetry_statements(),
+        prefix=prefix,
+        MISMATCHED_TYPE=LOGS_CONTEXT,
+        UNKNOWN_CONDITION_FOR_ACTION=LOGS_CONTEXT,
+    )
+
+
 def telemetry_statements() -> list[Statement]:
-    """For a key of logs and notifications."""
     return [encrypt_log_groups(), publish_encrypted("cloudwatch", "budgets", "sns"), publish_events_encrypted()]
 
 

@@ -25,7 +25,7 @@ from troposphere.secretsmanager import GenerateSecretString, Secret
 
 from generator import iam
 from generator.durability import policies
-from generator.keys import add_key, telemetry_statements
+from generator.keys import add_key, add_telemetry_key
 from generator.kinds import (
     AccessLogBucketName,
     AlarmTopicArn,
@@ -90,7 +90,7 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     t.add_condition("LocksArchive", Not(Equals(inputs.archive_lock_days, "0")))
     # RDS, Secrets Manager and ECS use the data key in the name of roles and of the deployer: no service is named.
     data_key = add_key(t, "Data", "Database and its secret")
-    telemetry_key = add_key(t, "Telemetry", "Logs, notifications and archive", *telemetry_statements())
+    telemetry_key = add_telemetry_key(t, "Logs, notifications and archive")
     telemetry_key_arn = TelemetryKeyArn(telemetry_key.get_att("Arn"))
     alb = t.add_resource(alb_security_group(inputs))
     redirect = t.add_resource(redirect_security_group(inputs))
@@ -212,11 +212,11 @@ def write_flow_log(group: LogGroup) -> list[Statement]:
             [logs_actions.CreateLogStream, logs_actions.PutLogEvents, logs_actions.DescribeLogStreams],
             [group.get_att("Arn")],
         ),
-        # DescribeLogGroups is granted on all groups of the account and region: the action names none.
+        # The action takes no resource (Amazon VPC User Guide, "Publish flow logs to CloudWatch Logs").
         iam.allow(
             "FindFlowLogGroup",
             [logs_actions.DescribeLogGroups],
-            [Sub("arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:*")],
+            ["*"],
         ),
     ]
 

@@ -98,6 +98,7 @@ from generator.kinds import (
 from generator.logs import ArchivedLogInputs, add_archived_log_group
 from generator.origin import HEADER, secret_reference
 from generator.rules import FARGATE_MEMORY
+from generator.suppressions import skip
 from generator.wiring import Contract, Layer
 
 APP = "app"
@@ -216,11 +217,8 @@ def task_grants(inputs: Inputs) -> ManagedPolicy:
             [logs_actions.CreateLogStream, logs_actions.DescribeLogStreams, logs_actions.PutLogEvents],
             [group],
         ),
-        iam.allow(
-            "FindSessionLogGroup",
-            [logs_actions.DescribeLogGroups],
-            [Sub("arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:*")],
-        ),
+        # The action takes no resource (Service Authorization Reference, Amazon CloudWatch Logs).
+        iam.allow("FindSessionLogGroup", [logs_actions.DescribeLogGroups], ["*"]),
         iam.allow("DecryptSessions", [kms_actions.Decrypt], [inputs.telemetry_key_arn]),
         description="Write the transcripts of sessions in the containers.",
     )
@@ -250,6 +248,10 @@ def execution_grants(inputs: Inputs, app_logs: LogGroup, bastion_logs: LogGroup)
             StringEquals("kms:ViaService", Sub("secretsmanager.${AWS::Region}.${AWS::URLSuffix}")),
         ),
         description="Pull the service's images, open its logs, read the database's secret.",
+        **skip(
+            CREDENTIALS_EXPOSURE="The credentials are the sign-in to the image registry, without which no image is "
+            "pulled: valid for 12 hours and for what this role may pull anyway."
+        ),
     )
 
 

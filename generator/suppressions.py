@@ -1,7 +1,8 @@
 """Findings of outside judges that the requirements contradict: each stands at its resource, with its reason.
 
-checkov reads them where they stand (checkov documentation, "Suppressing and Skipping Policies"); ``deploy.py
-security`` lists them, and fails on one whose finding is gone. What can be mended is mended instead.
+checkov reads its own where they stand (checkov documentation, "Suppressing and Skipping Policies"). ``deploy.py
+security`` reads those of parliament too, lists them all, and fails on one whose finding is gone. What can be mended is
+mended instead.
 """
 
 from __future__ import annotations
@@ -10,5 +11,10 @@ from typing import Any
 
 
 def skip(**reasons: str) -> dict[str, Any]:
-    """The resource attribute for checks of checkov, such as ``CKV_AWS_18``, and why each does not apply."""
-    return {"Metadata": {"checkov": {"skip": [{"id": check, "comment": why} for check, why in reasons.items()]}}}
+    """The resource attribute for checks of checkov (``CKV_AWS_18``) and of parliament (``CREDENTIALS_EXPOSURE``), and
+    why each does not apply."""
+    judges: dict[str, dict[str, list[dict[str, str]]]] = {}
+    for check, why in reasons.items():
+        judge = "checkov" if check.startswith("CKV") else "parliament"
+        judges.setdefault(judge, {"skip": []})["skip"].append({"id": check, "comment": why})
+    return {"Metadata": judges}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from awacs import sns as sns_actions
-from awacs.aws import Principal, Statement
+from awacs.aws import Statement
 from troposphere import AWSHelperFn, Sub, Template
 from troposphere.sns import Topic, TopicPolicy
 
@@ -20,36 +20,22 @@ def add_topic(
     *publishers: Callable[[Topic], Statement],
     prefix: str = "${Prefix}",
 ) -> Topic:
-    """A topic and its policy. A key of ours: with the AWS-managed one CloudWatch cannot publish, and says nothing
-    (Amazon SNS Developer Guide, "Encryption at rest")."""
+    """A topic and its policy, which names services only: principals of the account have what their own policies give
+    (IAM User Guide, "Policy evaluation for requests within a single account").
+
+    A key of ours: with the AWS-managed one CloudWatch cannot publish, and says nothing (Amazon SNS Developer Guide,
+    "Encryption at rest").
+    """
     topic = t.add_resource(Topic(title, KmsMasterKeyId=key, DisplayName=Sub(f"{prefix} {what}")))
     statements = [publisher(topic) for publisher in publishers]
     t.add_resource(
         TopicPolicy(
             f"{title}Policy",
             Topics=[topic.ref()],
-            PolicyDocument=iam.document(
-                manage_by_account(topic), iam.deny_plain_http([sns_actions.Publish], topic.ref()), *statements
-            ),
+            PolicyDocument=iam.document(iam.deny_plain_http([sns_actions.Publish], topic.ref()), *statements),
         )
     )
     return topic
-
-
-def manage_by_account(topic: Topic) -> Statement:
-    """What the default policy of a topic gives, and a policy of ours would else take away."""
-    return iam.allow(
-        "ManageByAccount",
-        [
-            sns_actions.GetTopicAttributes,
-            sns_actions.SetTopicAttributes,
-            sns_actions.ListSubscriptionsByTopic,
-            sns_actions.Subscribe,
-            sns_actions.Publish,
-        ],
-        [topic.ref()],
-        principal=Principal("AWS", Sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root")),
-    )
 
 
 def publish_alarms(topic: Topic) -> Statement:

@@ -64,7 +64,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("CF-10", "dev", lambda b: b.put("Logs::LogGroup", "/DeletionPolicy", {"Ref": "Prefix"}), set()),
     ("CF-11", "dev", lambda b: b.drop("S3::Bucket", "/DeletionPolicy", has="artifacts/"), set()),
     ("CF-11", "dev", lambda b: b.put("RDS::DBCluster", "/UpdateReplacePolicy", "Delete"), set()),
-    ("CF-12", "dev", lambda b: b.put("KMS::Key", "/DeletionPolicy", "Delete", has="data"), {"CF-11"}),
+    ("CF-12", "dev", lambda b: b.put("KMS::Key", "/DeletionPolicy", "Delete", has="${Prefix}-data"), {"CF-11"}),
     ("CF-13", "dev", lambda b: b.put("IAM::Role", "RoleName", "task"), set()),
     ("CF-14", "dev", alias_without_prefix, set()),
     ("CF-14", "dev", lambda b: b.put("CloudWatch::Alarm", "AlarmName", {"Fn::Sub": "${Prefix}-cpu"}, has="${ServiceSlug}"), set()),
