@@ -184,7 +184,14 @@ _INVALID = frozenset(
         "AuthFailure",
     }
 )
-_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+_DENIED = frozenset(
+    {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "UnauthorizedException", "AuthorizationError"}
+)
+
+
+def is_denied(error: botocore.ClientError) -> bool:
+    """Whether the principal lacks a permission, in any service's words."""
+    return error.response.get("Error", {}).get("Code", "") in _DENIED
 
 
 def explain(error: Exception) -> DeployerError:

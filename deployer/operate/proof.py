@@ -1,0 +1,262 @@
+"""Why a session to a container would work, or would not: what Amazon ECS Developer Guide, "Using ECS Exec", asks for.
+
+The same questions are put to the templates, which needs no AWS, and to the tasks as they run. A session needs all of
+them, and each failing one looks alike from outside: "target not connected".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from deployer.errors import DeployerError
+from deployer.operate import plugin, tasks
+from deployer.operate.checklist import Line, guarded, judge, ok, problem, unknown
+from deployer.operate.platform import Platform, Service
+from deployer.templates import Template
+
+TEMPLATES, LIVE = "templates", "live"
+
+_CHANNELS = (
+    "ssmmessages:CreateControlChannel",
+    "ssmmessages:CreateDataChannel",
+    "ssmmessages:OpenControlChannel",
+    "ssmmessages:OpenDataChannel",
+)
+_CORE = "AmazonSSMManagedInstanceCore"
+_KEYS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
+
+
+# --- from the templates
+
+
+def of_templates(templates: Mapping[str, Template], container: str) -> Iterator[Line]:
+    """What can be known before anything is deployed."""
+    service, access = templates["service.json"], templates["access.json"]
+    definition = _api_shape(_resource(service, "AWS::ECS::TaskDefinition"))
+    live = _api_shape(_resource(service, "AWS::ECS::Service"))
+    enabled = live.get("enableExecuteCommand") is True
+    yield judge(TEMPLATES, "the service allows it", enabled, "EnableExecuteCommand", "set EnableExecuteCommand")
+    yield from _definition(TEMPLATES, definition, container)
+    yield _role_in_template(access)
+    yield _way_out_in_template(templates["network.json"], access)
+    yield from _transcripts_in_template(templates["application.json"], service)
+
+
+def _role_in_template(access: Template) -> Line:
+    role = access.resources.get("TaskRole", {}).get("Properties", {})
+    text = json.dumps(role)
+    holds = _CORE in text or all(action in text for action in _CHANNELS)
+    seen = _CORE if _CORE in text else "ssmmessages actions"
+    return judge(TEMPLATES, "the task role may open channels", holds, seen, f"attach {_CORE} to TaskRole")
+
+
+def _way_out_in_template(network: Template, access: Template) -> Line:
+    endpoints = [
+        logical_id
+        for logical_id, resource in network.resources.items()
+        if resource["Type"] == "AWS::EC2::VPCEndpoint" and "ssmmessages" in json.dumps(resource["Properties"])
+    ]
+    nat = any(resource["Type"] == "AWS::EC2::NatGateway" for resource in network.resources.values())
+    group = access.resources.get("ServiceSecurityGroup", {}).get("Properties", {})
+    opens = any(str(rule.get("ToPort")) == "443" for rule in group.get("SecurityGroupEgress", ()))
+    what = "a task reaches Session Manager"
+    if not opens:
+        return problem(TEMPLATES, what, "no way out on port 443", "open port 443 in ServiceSecurityGroup")
+    seen = " and ".join([*endpoints, *(["a NAT gateway"] if nat else [])])
+    return judge(TEMPLATES, what, bool(endpoints or nat), seen, "add an endpoint of ssmmessages or a NAT gateway")
+
+
+def _transcripts_in_template(application: Template, service: Template) -> Iterator[Line]:
+    cluster = _resource(application, "AWS::ECS::Cluster")
+    settings = cluster.get("Configuration", {}).get("ExecuteCommandConfiguration", {})
+    grants = json.dumps(service.resources.get("TaskGrants", {}))
+    if settings.get("KmsKeyId"):
+        what, remedy = "the task role may use the sessions' key", "allow kms:Decrypt in TaskGrants"
+        yield judge(TEMPLATES, what, "kms:Decrypt" in grants, "kms:Decrypt", remedy)
+    if settings.get("Logging") == "OVERRIDE":
+        what, remedy = "the task role may write transcripts", "allow logs:PutLogEvents in TaskGrants"
+        yield judge(TEMPLATES, what, "logs:PutLogEvents" in grants, "logs:PutLogEvents", remedy)
+
+
+# --- as it is
+
+
+def of_live(platform: Platform, service: Service, container: str) -> Iterator[Line]:
+    """What this machine and the account say."""
+    yield from guarded(LIVE, plugin.NAME, _plugin)
+    yield from guarded(LIVE, "the service", lambda: _service(platform, service))
+    found: list[tasks.Task] = []
+    yield from guarded(LIVE, "running tasks", lambda: _tasks(platform, service, container, found))
+    for arn in sorted({task.definition for task in found}):
+        definition: dict[str, Any] = {}
+        yield from guarded(LIVE, "the task definition", partial(_fetch, platform, arn, definition))
+        if definition:
+            yield from _definition(LIVE, definition, container)
+            role = definition.get("taskRoleArn", "")
+            yield from guarded(LIVE, "the task role", partial(_simulated, platform, role))
+    yield from guarded(LIVE, "the way to Session Manager", lambda: _endpoints(platform, service))
+    if found:
+        yield from guarded(LIVE, "your own permission", lambda: _own(platform, found[0]))
+
+
+def _plugin() -> Iterator[Line]:
+    try:
+        found = plugin.find()
+    except DeployerError as error:
+        yield problem(LIVE, plugin.NAME, error.what, error.hint)
+    else:
+        yield ok(LIVE, plugin.NAME, ".".join(str(part) for part in found.version) or found.path)
+
+
+def _service(platform: Platform, service: Service) -> Iterator[Line]:
+    answer = platform.context.clients.ecs(platform.home).describe_services(
+        cluster=platform.cluster, services=[service.ecs_name]
+    )
+    enabled = any(one.get("enableExecuteCommand") for one in answer["services"])
+    remedy = "deploy the service again: somebody switched it off"
+    yield judge(LIVE, f"service {service.slug} allows it", enabled, "enableExecuteCommand", remedy)
+
+
+def _tasks(platform: Platform, service: Service, container: str, found: list[tasks.Task]) -> Iterator[Line]:
+    found += tasks.running(platform, service)
+    if not found:
+        name = platform.context.environment.name
+        yield problem(LIVE, "tasks run", "none", f"see why: deploy.py status -e {name}")
+    for task in found:
+        short = f"task {task.id[:8]}"
+        remedy = "it was started before that was allowed: force a new deployment"
+        yield judge(LIVE, f"{short} allows it", task.exec_enabled, "enableExecuteCommand", remedy)
+        agent = task.container(container).agent
+        what = f"{short}: the agent in {container} runs"
+        if agent:
+            remedy = "stop the task; if the next one is the same, the lines above say why"
+            yield judge(LIVE, what, agent == "RUNNING", agent.lower(), remedy)
+        else:
+            yield unknown(LIVE, what, "ECS does not say")
+
+
+def _fetch(platform: Platform, arn: str, into: dict[str, Any]) -> Iterator[Line]:
+    into |= tasks.definition(platform, arn)
+    yield from ()
+
+
+def _simulated(platform: Platform, role: str) -> Iterator[Line]:
+    """The policies of the task role, as IAM itself reads them."""
+    if not role:
+        return
+    answer = platform.context.clients.iam(platform.home).simulate_principal_policy(
+        PolicySourceArn=role, ActionNames=list(_CHANNELS)
+    )
+    denied = [one["EvalActionName"] for one in answer["EvaluationResults"] if one["EvalDecision"] != "allowed"]
+    name = role.rpartition("/")[2]
+    seen = ", ".join(denied) + " denied" if denied else f"ssmmessages by {name}"
+    yield judge(LIVE, "the task role may open channels", not denied, seen, f"attach {_CORE} to {name}")
+
+
+def _endpoints(platform: Platform, service: Service) -> Iterator[Line]:
+    """An endpoint without private DNS, or one that lets nobody in, is worse than none: the name leads into it."""
+    clients = platform.context.clients
+    answer = clients.ecs(platform.home).describe_services(cluster=platform.cluster, services=[service.ecs_name])
+    network = answer["services"][0].get("networkConfiguration", {}).get("awsvpcConfiguration", {})
+    ec2 = clients.ec2(platform.home)
+    subnets = ec2.describe_subnets(SubnetIds=list(network.get("subnets", ())))["Subnets"]
+    vpc = subnets[0]["VpcId"] if subnets else ""
+    name = f"com.amazonaws.{platform.home}.ssmmessages"
+    found = ec2.describe_vpc_endpoints(
+        Filters=[{"Name": "vpc-id", "Values": [vpc]}, {"Name": "service-name", "Values": [name]}]
+    )["VpcEndpoints"]
+    what = "the way to Session Manager"
+    if not found:
+        yield ok(LIVE, what, "through the NAT gateway (no endpoint of ssmmessages)")
+    for endpoint in found:
+        state = str(endpoint.get("State", "")).lower()
+        good = state == "available" and bool(endpoint.get("PrivateDnsEnabled"))
+        seen = f"{endpoint['VpcEndpointId']} is {state}" + (
+            "" if endpoint.get("PrivateDnsEnabled") else ", no private DNS"
+        )
+        yield judge(LIVE, what, good, seen, "deploy the network again")
+
+
+def _own(platform: Platform, task: tasks.Task) -> Iterator[Line]:
+    """Whether whoever asks may do it."""
+    identity = platform.context.identity
+    source = _principal(identity.arn)
+    what = "you may open sessions"
+    if source is None:
+        yield unknown(LIVE, what, f"IAM cannot simulate {identity.arn}")
+        return
+    cluster = task.arn.replace(":task/", ":cluster/").rpartition("/")[0]
+    client = platform.context.clients.iam(platform.home)
+    denied = []
+    for action, resources in (
+        ("ecs:ExecuteCommand", [cluster, task.arn]),
+        ("ssm:StartSession", [task.arn]),
+    ):
+        try:
+            answer = client.simulate_principal_policy(
+                PolicySourceArn=source, ActionNames=[action], ResourceArns=resources
+            )
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") != "NoSuchEntity":
+                raise
+            yield unknown(LIVE, what, f"IAM does not find {source}")
+            return
+        if any(one["EvalDecision"] != "allowed" for one in answer["EvaluationResults"]):
+            denied.append(action)
+    seen = ", ".join(denied) + " denied" if denied else "ecs:ExecuteCommand, ssm:StartSession"
+    yield judge(LIVE, what, not denied, seen, f"allow {', '.join(denied)} on {task.arn.rpartition('/')[0]}/*")
+
+
+def _principal(arn: str) -> str | None:
+    """The user or role behind a caller, as the policy simulator wants it; None for the account's root."""
+    if ":assumed-role/" in arn:
+        prefix, _, rest = arn.partition(":assumed-role/")
+        return f"{prefix.replace(':sts:', ':iam:')}:role/{rest.split('/')[0]}"
+    return arn if ":user/" in arn or ":role/" in arn else None
+
+
+# --- either way
+
+
+def _definition(area: str, definition: Mapping[str, Any], name: str) -> Iterator[Line]:
+    """A task definition, in the shape of the API."""
+    has_role = bool(definition.get("taskRoleArn"))
+    yield judge(area, "the task has a role", has_role, "taskRoleArn", "without one the agent has no credentials")
+    apart = not definition.get("pidMode")
+    yield judge(area, "containers keep their processes apart", apart, "no pidMode", "remove pidMode")
+    containers: Sequence[Mapping[str, Any]] = definition.get("containerDefinitions", ())
+    found = next((one for one in containers if one.get("name") == name), None)
+    if found is None:
+        known = ", ".join(str(one.get("name")) for one in containers)
+        yield problem(area, f"container {name} exists", "no", f"choose another one with --container: {known}")
+        return
+    writable = not found.get("readonlyRootFilesystem")
+    remedy = "the agent writes there: set ReadonlyRootFilesystem to false"
+    yield judge(area, f"{name}: the root file system is writable", writable, "readonlyRootFilesystem", remedy)
+    init = bool(found.get("linuxParameters", {}).get("initProcessEnabled"))
+    remedy = "set InitProcessEnabled, or ended sessions leave dead processes"
+    yield judge(area, f"{name}: an init process reaps children", init, "initProcessEnabled", remedy)
+    set_here = {str(one.get("name")) for one in (*found.get("environment", ()), *found.get("secrets", ()))}
+    keys = sorted(set_here & _KEYS)
+    remedy = f"remove {', '.join(keys)}: the agent would use them in place of the task role"
+    yield judge(area, f"{name}: no access keys in the environment", not keys, ", ".join(keys) or "none", remedy)
+
+
+def _resource(template: Template, kind: str) -> dict[str, Any]:
+    for resource in template.resources.values():
+        if resource.get("Type") == kind:
+            properties: dict[str, Any] = resource.get("Properties", {})
+            return properties
+    raise DeployerError(f"has no {kind}", where=f"templates/{template.name}", hint="run `deploy.py generate`")
+
+
+def _api_shape(value: Any) -> Any:
+    """A template's properties with the API's spelling, so that one set of questions does for both."""
+    if isinstance(value, dict):
+        return {key[:1].lower() + key[1:]: _api_shape(item) for key, item in value.items()}
+    return [_api_shape(item) for item in value] if isinstance(value, list) else value
