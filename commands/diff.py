@@ -85,13 +85,14 @@ def _predict(old: Side, new: Side, environment: str, overrides: Iterable[str]) -
     from analysis.diff.prediction import predict
     from analysis.resolve import services
     from commands.sides import resolved
+    from deployer.stateful import loss
 
     cache = new.functions.parent / "build" / "archives"
     running = services(old.load()["root.json"])
     after = resolved(new, environment, services=running, cache=cache, overrides=overrides)
     if environment not in old.environments():
-        return predict(None, after)
-    return predict(resolved(old, environment, services=running, cache=cache), after)
+        return predict(None, after, loss)
+    return predict(resolved(old, environment, services=running, cache=cache), after, loss)
 
 
 def _refusals(gate: str, predictions: Iterable[Prediction]) -> Iterable[str]:

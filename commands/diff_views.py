@@ -89,7 +89,7 @@ def as_text(
 def _worst(prediction: Prediction) -> Iterator[RenderableType]:
     words = _Words(prediction)
     if prediction.destructive:
-        tree = Tree(Text("Loses data", style="bold red"))
+        tree = Tree(Text("Loses data, or what everything else stands on", style="bold red"))
         for change in prediction.destructive:
             branch = tree.add(_line(prediction, change, full=True))
             for item in _causes(change):
@@ -218,7 +218,7 @@ def _line(prediction: Prediction, change: Change, *, full: bool = False) -> Text
     if change.effect in {"replace", "may replace"}:
         line.append(f"  {change.effect}", style=style)
     if change.is_destructive:
-        line.append("  holds data", style="bold red")
+        line.append(f"  {change.loss}", style="bold red")
     if change.policy in _FATES:
         line.append(f", {_FATES[change.policy]}", style="cyan")
     if roots := prediction.roots(change):
@@ -248,7 +248,7 @@ def _summary(prediction: Prediction) -> Text:
     total = Counter(counts(prediction.changes))
     text = Text("Changes: ") + marks.counts(total)
     if number := len(prediction.destructive):
-        text.append(f"; {number} of them lose{'s' * (number == 1)} data", style="bold red")
+        text.append(f"; {number} of them destructive", style="bold red")
     if number := len(prediction.broader):
         text.append(f"; {number} resource{'s' * (number > 1)} broader", style="bold red")
     return text.append("  (predicted)", style="dim")
@@ -318,7 +318,7 @@ def _change_json(prediction: Prediction, words: _Words, change: Change) -> dict[
         "path": list(change.path),
         "type": change.type,
         "effect": change.effect,
-        "holdsData": change.holds_data,
+        "loss": change.loss,
         "policy": change.policy,
         "note": words.line(change.note),
         "follows": [_place(key) for key in prediction.roots(change)],
@@ -366,11 +366,11 @@ def _markdown_worst(prediction: Prediction) -> list[str]:
     words = _Words(prediction)
     lines = []
     if prediction.destructive:
-        lines.append("**Loses data**")
+        lines.append("**Loses data, or what everything else stands on**")
         lines.append("")
         for change in prediction.destructive:
             fate = f", {_FATES[change.policy]}" if change.policy in _FATES else ""
-            lines.append(f"- {change.effect} {_code('/'.join(change.path))} ({change.type}){fate}")
+            lines.append(f"- {change.effect} {_code('/'.join(change.path))} ({change.type}): {change.loss}{fate}")
             lines += [f"  - {_markdown_property(words, item)}" for item in _causes(change)]
         lines.append("")
     if prediction.broader:

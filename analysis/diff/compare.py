@@ -40,13 +40,13 @@ class Difference:
 
 def differences(before: Json, after: Json, path: Path = ()) -> Iterator[Difference]:
     """Everything in which two documents differ, as deep as possible."""
-    if before == after and type(before) is type(after):
-        return
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in [*before, *(key for key in after if key not in before)]:
             yield from differences(before.get(key), after.get(key), (*path, str(key)))
     elif isinstance(before, list) and isinstance(after, list):
         yield from _lists(before, after, path)
+    elif type(before) is type(after) and before == after:
+        return
     elif (documents := _documents(before, after)) is not None:
         # Spaces and the order of keys may differ where the content does not; the text has changed all the same.
         inner = list(differences(*documents, path))
@@ -69,6 +69,9 @@ def _documents(before: Json, after: Json) -> tuple[Json, Json] | None:
 
 
 def _lists(before: list[Json], after: list[Json], path: Path) -> Iterator[Difference]:
+    was, becomes = [_canonical(item) for item in before], [_canonical(item) for item in after]
+    if was == becomes:
+        return
     if named := _named(before, after):
         old, new = named
         for name in [*old, *(name for name in new if name not in old)]:
@@ -76,7 +79,6 @@ def _lists(before: list[Json], after: list[Json], path: Path) -> Iterator[Differ
         if [name for name in old if name in new] != [name for name in new if name in old]:
             yield Difference((*path, "[order]"), list(old), list(new))
         return
-    was, becomes = [_canonical(item) for item in before], [_canonical(item) for item in after]
     if Counter(was) == Counter(becomes):
         yield Difference((*path, "[order]"), before, after)
         return

@@ -9,14 +9,13 @@ can hide anything.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from analysis.diff.access import Access, access_changes
 from analysis.diff.compare import Difference, differences
 from analysis.diff.replacement import Recreation, recreation, takes_tags
-from analysis.diff.stateful import holds_data
 from analysis.resolve import NESTED_STACK, ResolvedEnvironment, Resource, Stack, stack_name
 from analysis.tokens import REF, Json, Origin, origins
 
@@ -28,6 +27,9 @@ LOSING = frozenset({"replace", "delete", "may replace"})
 _ATTRIBUTES = ("CreationPolicy", "DeletionPolicy", "Metadata", "UpdatePolicy", "UpdateReplacePolicy")
 
 Key = tuple[str, str]  # stack path, logical id
+
+# What would be lost with a resource, in words, from its type, what becomes of it, and its properties; "" for nothing.
+Loss = Callable[[str, str, Mapping[str, Json]], str]
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,8 @@ class Change:
     type: str
     effect: str
     properties: tuple[Property, ...] = ()
-    holds_data: bool = False
+    # What is lost with it, in words; empty where nothing is.
+    loss: str = ""
     # What becomes of the old one, in the template's word: Retain, Snapshot, Delete.
     policy: str = ""
     note: str = ""
@@ -74,7 +77,7 @@ class Change:
 
     @property
     def is_destructive(self) -> bool:
-        return self.holds_data and self.effect in LOSING
+        return bool(self.loss) and self.effect in LOSING
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,7 @@ def counts(changes: Iterable[Change]) -> dict[str, int]:
     return {effect: found.count(effect) for effect in EFFECTS if effect in found}
 
 
-def predict(old: ResolvedEnvironment | None, new: ResolvedEnvironment) -> Prediction:
+def predict(old: ResolvedEnvironment | None, new: ResolvedEnvironment, loss: Loss) -> Prediction:
     """What deploying `new` does to an environment that is deployed as `old`."""
     names = {stack.path: stack_name(new.environment, stack.path) for stack in new.chain}
     # Under another name it is another stack, and the old one stays as it is.
@@ -162,7 +165,9 @@ def predict(old: ResolvedEnvironment | None, new: ResolvedEnvironment) -> Predic
     )
     before = _resources(known.values())
     after = _resources(new.chain)
-    changes = _Spread(before, after, {stack.path: stack.region for top in new.chain for stack in top.walk()}).changes()
+    changes = _Spread(
+        before, after, {stack.path: stack.region for top in new.chain for stack in top.walk()}, loss
+    ).changes()
     retag = _tag_differences(old, new) if old else ()
     stacks = []
     for top in new.chain:
@@ -198,9 +203,9 @@ class _Spread:
     """Starts with what differs by itself, and lets replacements spread until nothing more follows."""
 
     def __init__(
-        self, before: Mapping[Key, Resource], after: Mapping[Key, Resource], regions: Mapping[str, str]
+        self, before: Mapping[Key, Resource], after: Mapping[Key, Resource], regions: Mapping[str, str], loss: Loss
     ) -> None:
-        self.before, self.after, self.regions = before, after, regions
+        self.before, self.after, self.regions, self.loss = before, after, regions, loss
         self.common = [key for key in after if key in before]
         self.own = {key: self._own(key) for key in self.common}
         self.followed: dict[Key, dict[tuple[str, Key], Property]] = {key: {} for key in self.common}
@@ -220,13 +225,9 @@ class _Spread:
                 if self._moves(source, taken) and self._follow(user, path, source, text):
                     waiting.append(user)
         found = [self._changed(key) for key in self.common if self._effect(key)]
+        found += [Change(*key, item.type, "add") for key, item in self.after.items() if key not in self.before]
         found += [
-            Change(*key, item.type, "add", (), holds_data(item.type, item.properties))
-            for key, item in self.after.items()
-            if key not in self.before
-        ]
-        found += [
-            _with_policy(Change(*key, item.type, "delete", (), holds_data(item.type, item.properties)), item)
+            self._lose(Change(*key, item.type, "delete"), item)
             for key, item in self.before.items()
             if key not in self.after
         ]
@@ -291,8 +292,17 @@ class _Spread:
         elif effect == "replace" and (name := self._fixed_name(key)):
             note = f"its name {name} is taken as long as the old one exists: CloudFormation fails unless it changes too"
         properties = (*self.own[key], *self.followed[key].values())
-        data = holds_data(before.type, before.properties)
-        return _with_policy(Change(*key, after.type, effect, properties, data, note=note), after)
+        return self._lose(Change(*key, after.type, effect, properties, note=note), after)
+
+    def _lose(self, change: Change, resource: Resource) -> Change:
+        """With what becomes of the old one, and what is lost with it."""
+        if change.effect not in LOSING:
+            return change
+        attribute = "DeletionPolicy" if change.effect == "delete" else "UpdateReplacePolicy"
+        default = "Snapshot" if resource.type == "AWS::RDS::DBCluster" and change.effect == "delete" else "Delete"
+        policy = str(resource.attributes.get(attribute, default))
+        policy = "Retain" if policy == "RetainExceptOnCreate" else policy
+        return replace(change, policy=policy, loss=self.loss(resource.type, policy, resource.properties))
 
     def _fixed_name(self, key: Key) -> str:
         """The name that the template gives and keeps, where the name is what identifies a resource."""
@@ -323,26 +333,6 @@ _NAMED: Mapping[str, str] = {
     "AWS::SecretsManager::Secret": "Name",
     "AWS::WAFv2::WebACL": "Name",
 }
-
-
-def _with_policy(change: Change, resource: Resource) -> Change:
-    """What becomes of the old one."""
-    if change.effect not in LOSING:
-        return change
-    attribute = "DeletionPolicy" if change.effect == "delete" else "UpdateReplacePolicy"
-    default = "Snapshot" if resource.type == "AWS::RDS::DBCluster" and change.effect == "delete" else "Delete"
-    policy = str(resource.attributes.get(attribute, default))
-    policy = "Retain" if policy == "RetainExceptOnCreate" else policy
-    return Change(
-        change.stack,
-        change.logical_id,
-        change.type,
-        change.effect,
-        change.properties,
-        change.holds_data,
-        policy,
-        change.note,
-    )
 
 
 def _texts(value: Json, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -1,0 +1,621 @@
+"""Single edits of our own templates, and how well each is predicted.
+
+Three opinions about every edit: the prediction, the change set that the emulator computes over the deployed chain, and,
+for the edited resource, what the template reference says ("Update requires"), written down here by hand. Where the
+emulator is known to be wrong, the edit says so and why; nothing else may differ.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from analysis.diff.accuracy import Comparison, compare
+from analysis.diff.prediction import Prediction, predict
+from commands import flow
+from commands.sides import Side, resolved, working_tree
+from deployer import deployment
+from deployer.chain import Role, Stack
+from deployer.session import Clients
+from deployer.stacks import StackState
+from deployer.stateful import loss
+from rehearsal.emulator import Emulator
+from rehearsal.world import World
+
+PROJECT = Path(__file__).resolve().parents[3]
+# The one with every condition on: a domain, a reader, archived logs, Slack, a budget.
+ENVIRONMENT = "prod"
+COMPANIONS = {"bootstrap": Role.BOOTSTRAP, "edge": Role.EDGE, "edge-monitoring": Role.EDGE_MONITORING}
+
+Body = dict[str, Any]
+Mutate = Callable[[Body, str], None]
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One change of one template; `effect` is what the template reference says becomes of `resource`."""
+
+    name: str
+    template: str
+    resource: str
+    effect: str
+    mutate: Mutate
+    # Resources about which the emulator is known to be wrong, and the reason.
+    disputed: tuple[str, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One edit as all three see it."""
+
+    edit: Edit
+    prediction: Prediction
+    against_emulator: Comparison
+    as_documented: bool
+    seconds: float
+
+    def undisputed(self) -> Comparison:
+        """The comparison without the resources about which the emulator is known to be wrong."""
+        found, known = self.against_emulator, set(self.edit.disputed)
+        return Comparison(
+            found.agreed,
+            tuple(path for path in found.missed if path[-1] not in known),
+            tuple(path for path in found.extra if path[-1] not in known),
+            {path: pair for path, pair in found.different.items() if path[-1] not in known},
+        )
+
+
+# --- ways to edit: each takes a template's body and the logical id that the edit names
+
+
+def put(path: str, value: Any) -> Mutate:
+    """Set a property by its dotted path; digits are places in a list, `+` puts at its end."""
+
+    def change(body: Body, resource: str) -> None:
+        *way, last = path.split(".")
+        node: Any = body["Resources"][resource].setdefault("Properties", {})
+        for step in way:
+            node = node[int(step)] if isinstance(node, list) else node.setdefault(step, {} if last != "+" else [])
+        if last == "+":
+            node.append(value)
+        elif isinstance(node, list):
+            node[int(last)] = value
+        else:
+            node[last] = value
+
+    return change
+
+
+def remove(path: str) -> Mutate:
+    def change(body: Body, resource: str) -> None:
+        *way, last = path.split(".")
+        node: Any = body["Resources"][resource]["Properties"]
+        for step in way:
+            node = node[int(step)] if isinstance(node, list) else node[step]
+        if isinstance(node, list):
+            del node[int(last)]
+        else:
+            del node[last]
+
+    return change
+
+
+def attribute(name: str, value: Any) -> Mutate:
+    def change(body: Body, resource: str) -> None:
+        body["Resources"][resource][name] = value
+
+    return change
+
+
+def drop() -> Mutate:
+    def change(body: Body, resource: str) -> None:
+        del body["Resources"][resource]
+
+    return change
+
+
+def add(kind: str, **properties: Any) -> Mutate:
+    def change(body: Body, resource: str) -> None:
+        body["Resources"][resource] = {"Type": kind, "Properties": properties}
+
+    return change
+
+
+def rename(known: str) -> Mutate:
+    """Another logical id, also wherever the old one is referred to."""
+
+    def change(body: Body, resource: str) -> None:
+        text = json.dumps(body)
+        for form in ('"{}"', "${{{}}}", "${{{}."):
+            text = text.replace(form.format(known), form.format(resource))
+        body.clear()
+        body.update(json.loads(text))
+
+    return change
+
+
+def output(name: str, value: Any) -> Mutate:
+    def change(body: Body, _resource: str) -> None:
+        body["Outputs"][name] = {"Value": value}
+
+    return change
+
+
+def tag() -> Mutate:
+    return put("Tags", [{"Key": "Team", "Value": "platform"}])
+
+
+# Why the emulator, or `plan`'s review of what it says, is not right about a resource.
+ATTRIBUTE = "plan takes an id whose name ends in capitals (ID, ARN) for an attribute that an update in place changes"
+BRANCHES = "plan reads all branches of an output's condition; this one does not hold in this environment"
+CERTAIN = "a nested change set takes its input for changed even when the source only may be replaced"
+PORT = "plan takes an endpoint's port for part of its identity, and this edit changes it"
+TABLE = "MiniStack keeps its own list of what replaces, by whole properties; it differs from the schema here"
+
+ANYWHERE = "0.0.0.0/0"
+ALLOW_ALL = {"Sid": "Everything", "Effect": "Allow", "Action": "*", "Resource": "*"}
+OPEN_DATABASE: dict[str, Any] = {
+    "GroupId": {"Ref": "DatabaseSecurityGroupId"},
+    "IpProtocol": "tcp",
+    "FromPort": 3306,
+    "ToPort": 3306,
+    "CidrIp": ANYWHERE,
+}
+
+EDITS: tuple[Edit, ...] = (
+    Edit(
+        "another address range for the VPC",
+        "network",
+        "Vpc",
+        "replace",
+        put("CidrBlock", "10.9.0.0/16"),
+        ("OriginRecord",),
+        ATTRIBUTE,
+    ),
+    Edit("DNS names off in the VPC", "network", "Vpc", "modify", put("EnableDnsHostnames", False)),
+    Edit("another range for a subnet", "network", "AppSubnet1", "replace", put("CidrBlock", "10.0.200.0/23")),
+    Edit("public addresses in a subnet", "network", "AppSubnet1", "modify", put("MapPublicIpOnLaunch", True)),
+    Edit("another zone for a subnet", "network", "DbSubnet1", "replace", put("AvailabilityZone", "ap-northeast-1d")),
+    Edit(
+        "a route to another network",
+        "network",
+        "AppDefaultRoute1",
+        "replace",
+        put("DestinationCidrBlock", "10.50.0.0/16"),
+    ),
+    Edit(
+        "a route through the other NAT gateway",
+        "network",
+        "AppDefaultRoute1",
+        "modify",
+        put("NatGatewayId", {"Ref": "NatGateway2"}),
+    ),
+    Edit(
+        "a NAT gateway in another subnet",
+        "network",
+        "NatGateway1",
+        "replace",
+        put("SubnetId", {"Ref": "PublicSubnet2"}),
+    ),
+    Edit("tags of a NAT gateway", "network", "NatGateway1", "modify", tag()),
+    Edit(
+        "an endpoint of another service",
+        "network",
+        "LogsEndpoint",
+        "replace",
+        put("ServiceName", "com.amazonaws.ap-northeast-1.kms"),
+    ),
+    Edit("private names off at an endpoint", "network", "LogsEndpoint", "modify", put("PrivateDnsEnabled", False)),
+    Edit(
+        "endpoints open to everybody",
+        "network",
+        "EndpointSecurityGroup",
+        "modify",
+        put("SecurityGroupIngress.0.CidrIp", ANYWHERE),
+    ),
+    Edit("no endpoint for logs", "network", "LogsEndpoint", "delete", drop()),
+    Edit("a route table without its route", "network", "AppDefaultRoute2", "delete", drop()),
+    Edit(
+        "a group's description",
+        "security",
+        "AlbSecurityGroup",
+        "replace",
+        put("GroupDescription", "Another text"),
+        ("OriginRecord",),
+        ATTRIBUTE,
+    ),
+    Edit(
+        "a port opened to everybody",
+        "security",
+        "AlbSecurityGroup",
+        "modify",
+        put("SecurityGroupIngress.+", {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "CidrIp": ANYWHERE}),
+    ),
+    Edit("a rule closed", "security", "AlbSecurityGroup", "modify", remove("SecurityGroupIngress.0")),
+    Edit("key rotation off", "security", "DataKey", "modify", put("EnableKeyRotation", False)),
+    Edit(
+        "a key for everybody",
+        "security",
+        "DataKey",
+        "modify",
+        put(
+            "KeyPolicy.Statement.+",
+            {"Sid": "Everybody", "Effect": "Allow", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*"},
+        ),
+    ),
+    Edit("the key under another name", "security", "DataKeyTwo", "add", rename("DataKey")),
+    Edit("another alias", "security", "DataKeyAlias", "replace", put("AliasName", "alias/another")),
+    Edit(
+        "archived logs expire sooner",
+        "security",
+        "ArchiveBucket",
+        "modify",
+        put("LifecycleConfiguration.Rules.0.ExpirationInDays", 90),
+    ),
+    Edit(
+        "another archive bucket", "security", "ArchiveBucket", "replace", put("BucketName", "another-archive-of-logs")
+    ),
+    Edit(
+        "public policies possible",
+        "security",
+        "ArchiveBucket",
+        "modify",
+        put("PublicAccessBlockConfiguration.BlockPublicPolicy", False),
+    ),
+    Edit("the flow log keeps less", "security", "FlowLog", "replace", put("TrafficType", "REJECT")),
+    Edit(
+        "another length of the origin's secret",
+        "security",
+        "OriginSecret",
+        "modify",
+        put("GenerateSecretString.PasswordLength", 32),
+    ),
+    Edit("a named secret", "security", "OriginSecret", "replace", put("Name", "origin")),
+    Edit("another display name of a topic", "security", "AlarmTopic", "modify", put("DisplayName", "Alarms")),
+    Edit("a named topic", "security", "AlarmTopic", "replace", put("TopicName", "alarms")),
+    Edit(
+        "a role trusts everybody",
+        "security",
+        "FlowLogRole",
+        "modify",
+        put("AssumeRolePolicyDocument.Statement.0.Principal", {"AWS": "*"}),
+    ),
+    Edit(
+        "a role's condition removed",
+        "security",
+        "FlowLogRole",
+        "modify",
+        remove("AssumeRolePolicyDocument.Statement.0.Condition"),
+    ),
+    Edit("a named role", "security", "FlowLogRole", "replace", put("RoleName", "flow-log")),
+    Edit("another path of a policy", "security", "FlowLogPolicy", "replace", put("Path", "/platform/")),
+    Edit(
+        "a delivery that waits less",
+        "archive",
+        "ArchiveStream",
+        "modify",
+        put("ExtendedS3DestinationConfiguration.BufferingHints.IntervalInSeconds", 300),
+    ),
+    Edit("a named delivery stream", "archive", "ArchiveStream", "replace", put("DeliveryStreamName", "archive")),
+    Edit("a function's memory", "archive", "LogProcessorFunction", "modify", put("MemorySize", 2048)),
+    Edit("a named function", "archive", "LogProcessorFunction", "replace", put("FunctionName", "log-processor")),
+    Edit("a role for everything", "archive", "DeliveryPolicy", "modify", put("PolicyDocument.Statement.+", ALLOW_ALL)),
+    Edit(
+        "administrators in containers",
+        "access",
+        "TaskRole",
+        "modify",
+        put("ManagedPolicyArns.+", "arn:aws:iam::aws:policy/AdministratorAccess"),
+    ),
+    Edit("a service open to everybody", "access", "FromAlbIngress", "replace", put("CidrIp", ANYWHERE)),
+    Edit("the description of a rule", "access", "FromAlbIngress", "modify", put("Description", "Another text")),
+    Edit("no way to the database", "access", "ToDatabaseEgress", "delete", drop()),
+    Edit(
+        "a service's group in another way",
+        "access",
+        "ServiceSecurityGroup",
+        "replace",
+        put("GroupDescription", "Another text"),
+    ),
+    Edit("storage that is not encrypted", "database", "Cluster", "replace", put("StorageEncrypted", False)),
+    Edit("another database name", "database", "Cluster", "replace", put("DatabaseName", "shop")),
+    Edit("another cluster name", "database", "Cluster", "replace", put("DBClusterIdentifier", "another")),
+    Edit("longer backups", "database", "Cluster", "modify", put("BackupRetentionPeriod", 30)),
+    Edit(
+        "another master user",
+        "database",
+        "Cluster",
+        "may replace",
+        put("MasterUsername", "root2"),
+        ("TaskDefinition",),
+        CERTAIN,
+    ),
+    Edit(
+        "another port of the database",
+        "database",
+        "Cluster",
+        "modify",
+        put("Port", 3307),
+        ("TaskDefinition", "Service"),
+        PORT,
+    ),
+    Edit("protection of the database off", "database", "Cluster", "modify", put("DeletionProtection", False)),
+    Edit("a snapshot is no longer kept", "database", "Cluster", "modify", attribute("DeletionPolicy", "Delete")),
+    Edit(
+        "the writer in another zone",
+        "database",
+        "WriterInstance",
+        "may replace",
+        put("AvailabilityZone", "ap-northeast-1d"),
+    ),
+    Edit("the writer promoted later", "database", "WriterInstance", "modify", put("PromotionTier", 5)),
+    Edit(
+        "minor upgrades by themselves",
+        "database",
+        "WriterInstance",
+        "may replace",
+        put("AutoMinorVersionUpgrade", True),
+    ),
+    Edit(
+        "another parameter of the database",
+        "database",
+        "ParameterGroup",
+        "modify",
+        put("Parameters.long_query_time", "5"),
+    ),
+    Edit("another family of parameters", "database", "ParameterGroup", "replace", put("Family", "aurora-mysql8.4")),
+    Edit("no reader", "database", "ReaderInstance", "delete", drop()),
+    Edit("audit logs kept longer", "database", "DatabaseAuditLogGroup", "modify", put("RetentionInDays", 365)),
+    Edit(
+        "the database open to everybody",
+        "database",
+        "OpenIngress",
+        "add",
+        add("AWS::EC2::SecurityGroupIngress", **OPEN_DATABASE),
+    ),
+    Edit(
+        "an internal load balancer",
+        "application",
+        "LoadBalancer",
+        "replace",
+        put("Scheme", "internal"),
+        ("Distribution",),
+        BRANCHES,
+    ),
+    Edit(
+        "another timeout of the load balancer",
+        "application",
+        "LoadBalancer",
+        "modify",
+        put("LoadBalancerAttributes.4.Value", "120"),
+        ("OriginRecord",),
+        ATTRIBUTE,
+    ),
+    Edit("a listener on another port", "application", "HttpsListener", "modify", put("Port", 8443)),
+    Edit("another cluster name for tasks", "application", "Cluster", "replace", put("ClusterName", "another")),
+    Edit(
+        "another certificate name",
+        "application",
+        "OriginCertificate",
+        "replace",
+        put("DomainName", "origin2.example.com"),
+    ),
+    Edit("another name in DNS", "application", "OriginRecord", "replace", put("Name", "origin2.example.com")),
+    Edit(
+        "a log group under another name", "application", "ExecLogGroup", "replace", put("LogGroupName", "/another/exec")
+    ),
+    Edit("another health check", "service", "TargetGroup", "modify", put("HealthCheckIntervalSeconds", 30)),
+    Edit("another protocol of the targets", "service", "TargetGroup", "replace", put("ProtocolVersion", "HTTP2")),
+    Edit(
+        "another variable of a container",
+        "service",
+        "TaskDefinition",
+        "replace",
+        put("ContainerDefinitions.0.Environment.+", {"Name": "MODE", "Value": "fast"}),
+    ),
+    Edit("tags of a task definition", "service", "TaskDefinition", "modify", tag()),
+    Edit("commands in containers off", "service", "Service", "modify", put("EnableExecuteCommand", False)),
+    Edit("a named service", "service", "Service", "replace", put("ServiceName", "web")),
+    Edit(
+        "another way to launch",
+        "service",
+        "Service",
+        "may replace",
+        put("LaunchType", "EC2"),
+        ("Service", "CpuScalingPolicy", "MemoryScalingPolicy", "ScalableTarget"),
+        TABLE,
+    ),
+    Edit(
+        "another target of scaling",
+        "service",
+        "CpuScalingPolicy",
+        "modify",
+        put("TargetTrackingScalingPolicyConfiguration.TargetValue", 50),
+    ),
+    Edit("another name of a scaling policy", "service", "CpuScalingPolicy", "replace", put("PolicyName", "cpu")),
+    Edit("an alarm's threshold", "service", "CpuAlarm", "modify", put("Threshold", 95)),
+    Edit("an alarm's name", "service", "CpuAlarm", "replace", put("AlarmName", "cpu")),
+    Edit("other priorities of a rule", "service", "HttpsListenerRule", "modify", put("Priority", 77)),
+    Edit(
+        "another price class",
+        "distribution",
+        "Distribution",
+        "modify",
+        put("DistributionConfig.PriceClass", "PriceClass_All"),
+    ),
+    Edit(
+        "another function at the edge",
+        "distribution",
+        "IndexFunction",
+        "modify",
+        put("FunctionCode", "function handler(e) { return e.request; }"),
+        ("Distribution",),
+        ATTRIBUTE,
+    ),
+    Edit("another name of the edge's function", "distribution", "IndexFunction", "replace", put("Name", "index")),
+    Edit(
+        "files of the site for everybody",
+        "distribution",
+        "StaticBucketPolicy",
+        "modify",
+        put("PolicyDocument.Statement.1.Principal", "*"),
+    ),
+    Edit("the site's content again", "distribution", "SiteContent", "may replace", put("ContentHash", "another")),
+    Edit(
+        "another schedule", "operations", "CredentialsWatchRule", "modify", put("ScheduleExpression", "rate(5 minutes)")
+    ),
+    Edit("a rule's name", "operations", "CredentialsWatchRule", "replace", put("Name", "watch")),
+    Edit("anything may invoke a function", "operations", "CredentialsWatchPermission", "replace", remove("SourceArn")),
+    Edit("messages kept shorter", "operations", "FailureQueue", "modify", put("MessageRetentionPeriod", 3600)),
+    Edit("a named queue", "operations", "FailureQueue", "replace", put("QueueName", "failures")),
+    Edit(
+        "another budget's name",
+        "operations",
+        "Budget",
+        "replace",
+        put("Budget.BudgetName", "another"),
+        ("Budget",),
+        TABLE,
+    ),
+    Edit("another budget's unit", "operations", "Budget", "modify", put("Budget.BudgetLimit.Amount", 10)),
+    Edit("no alarm for slow answers", "operations", "SlowAnswersAlarm", "delete", drop()),
+    Edit("the web ACL counts only", "edge", "WebAcl", "modify", put("Rules.0.Action", {"Count": {}})),
+    Edit("another name of the web ACL", "edge", "WebAcl", "replace", put("Name", "another")),
+    Edit(
+        "other fields of access logs",
+        "edge-monitoring",
+        "AccessLogDelivery",
+        "modify",
+        put("RecordFields", ["date", "time"]),
+    ),
+    Edit(
+        "another form of access logs",
+        "edge-monitoring",
+        "AccessLogDestination",
+        "replace",
+        put("OutputFormat", "plain"),
+    ),
+    Edit(
+        "repositories that overwrite", "bootstrap", "BackendRepository", "modify", put("ImageTagMutability", "MUTABLE")
+    ),
+    Edit(
+        "another key of a repository",
+        "bootstrap",
+        "BackendRepository",
+        "replace",
+        put("EncryptionConfiguration.EncryptionType", "AES256"),
+    ),
+    Edit("an output only", "database", "", "", output("Extra", "x")),
+)
+
+
+# --- the stage
+
+
+@dataclass
+class Stage:
+    """The chain, deployed once to an emulator; every edit gets its change sets from it."""
+
+    emulator: Emulator
+    folder: Path
+    context: deployment.Context = field(init=False)
+    states: dict[Stack, StackState | None] = field(init=False)
+    console: Console = field(default_factory=lambda: Console(quiet=True))
+
+    def __enter__(self) -> Stage:
+        self._stack = ExitStack()
+        project = self.project(None)
+        environment = deployment.prepare(project, ENVIRONMENT)
+        account = environment.file.account or ""
+        region = environment.file.region or ""
+        self._stack.enter_context(self.emulator.activated(account, region))
+        self.context = deployment.connect(environment, Clients(), sleep=lambda seconds: time.sleep(min(seconds, 0.05)))
+        world = World(self.emulator, account, self.context.home)
+        world.prepare(environment.file.values)
+        flow.deploy_chain(self.context, self.console, lambda _plans: True, through=Role.BOOTSTRAP)
+        world.push_images(environment.file.values)
+        flow.deploy_chain(self.context, self.console, lambda _plans: True)
+        # The first deployment says that the services are new. Whatever comes next says that they are not, and that
+        # would be a second change beside every edit.
+        later = deployment.with_parameters(environment, self.settled)
+        self.context = replace(self.context, environment=later)
+        self.states = flow.deploy_chain(self.context, self.console, lambda _plans: True)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._stack.close()
+
+    settled: Sequence[str] = ("FrontendMaxTasks=9",)
+
+    def project(self, edit: Edit | None) -> Path:
+        """The project with one edit, as a folder of its own."""
+        target = Path(tempfile.mkdtemp(dir=self.folder))
+        for name in ("templates", "params", "lambda"):
+            shutil.copytree(PROJECT / name, target / name)
+        if edit is not None:
+            path = target / "templates" / f"{edit.template}.json"
+            body = json.loads(path.read_text(encoding="utf-8"))
+            edit.mutate(body, edit.resource)
+            path.write_text(json.dumps(body, indent=1), encoding="utf-8")
+        return target
+
+    def measure(self, edit: Edit) -> Result:
+        """One edit predicted, and computed by the emulator."""
+        edited = self.project(edit)
+        began = time.perf_counter()
+        prediction = self.predict(edited)
+        seconds = time.perf_counter() - began
+        role = COMPANIONS.get(edit.template, Role.ROOT)
+        actual = self.computed(edited, role)
+        # A later stack of the chain sees an edit only when the earlier one is deployed, so one stack is compared.
+        predicted = {
+            change.path: change.effect
+            for stack in prediction.stacks
+            if stack.path == str(role)
+            for change in stack.changes
+        }
+        comparison = compare(predicted, actual)
+        found = {effect for path, effect in predicted.items() if path[-1:] == (edit.resource,)}
+        documented = found == ({edit.effect} if edit.effect else set())
+        return Result(edit, prediction, comparison, documented, seconds)
+
+    def predict(self, edited: Path) -> Prediction:
+        services = self.context.template(self.context.stack(Role.ROOT)).services
+        cache = self.folder / "archives"
+
+        def side(at: Side) -> Any:
+            return resolved(at, ENVIRONMENT, services=services, cache=cache, overrides=self.settled)
+
+        return predict(side(working_tree(PROJECT)), side(working_tree(edited)), loss)
+
+    def computed(self, edited: Path, role: Role) -> Mapping[tuple[str, ...], str]:
+        """Effects by path, as `plan` would show them."""
+        environment = deployment.prepare(edited, ENVIRONMENT, overrides=self.settled)
+        context = replace(self.context, environment=environment)
+        stack = next(item for item in context.chain if item.role is role)
+        flow.prepare_artifacts(context, self.states, self.console, [stack])
+        plan = deployment.plan_stack(context, stack, self.states, verb="plan")
+        try:
+            if plan.change_set is None:
+                return {}
+            return {(*path, change.logical_id): change.effect for path, change in plan.change_set.walk()}
+        finally:
+            deployment.discard(context, plan)
+            shutil.rmtree(edited)
+
+
+def measure(edits: Sequence[Edit] = EDITS) -> Iterator[Result]:
+    """Every edit on one stage."""
+    with Emulator() as emulator, tempfile.TemporaryDirectory() as name, Stage(emulator, Path(name)) as stage:
+        for edit in edits:
+            yield stage.measure(edit)
