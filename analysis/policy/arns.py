@@ -15,6 +15,8 @@ from analysis.resolve import ResolvedEnvironment
 
 # Where CloudFormation makes up a name of 64 characters it keeps this much of the stack's; of 32 characters, this much.
 _KEPT, _KEPT_SHORT = 24, 5
+# ... and at least this much of the logical id.
+_KEPT_OF_ID = 4
 
 _EC2 = (
     "vpc", "subnet", "route-table", "internet-gateway", "natgateway", "elastic-ip", "security-group",
@@ -82,8 +84,11 @@ PATTERNS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("route53", "hostedzone"): ("route53:::hostedzone/{zone}",),
     ("s3", "bucket"): ("s3:::{name}-*",),
     ("s3", "object"): ("s3:::{name}-*/*",),
-    # CloudFormation names a secret after its logical id.
-    ("secretsmanager", "Secret"): ("secretsmanager:{region}:{account}:secret:OriginSecret-*",),
+    # Where a template gives a secret no name, CloudFormation names it after the logical id alone.
+    ("secretsmanager", "Secret"): (
+        "secretsmanager:{region}:{account}:secret:OriginSecret-*",
+        "secretsmanager:{region}:{account}:secret:{name}-*",
+    ),
     ("sns", "topic"): ("sns:{region}:{account}:{name}-*",),
     ("sqs", "queue"): ("sqs:{region}:{account}:{name}-*",),
     ("wafv2", "managedruleset"): ("wafv2:{region}:{account}:global/managedruleset/*/*",),
@@ -116,6 +121,11 @@ class Names:
         if self.home.startswith("cn-"):
             return "aws-cn"
         return "aws-us-gov" if self.home.startswith("us-gov-") else "aws"
+
+    def role(self, nested: str, logical_id: str) -> str:
+        """The roles that CloudFormation names after a stack and a logical id, either of them cut to make room."""
+        stack = f"{self.family}-{nested}"[:_KEPT]
+        return f"arn:{self.partition}:iam::{self.account}:role/{stack}*-{logical_id[:_KEPT_OF_ID]}*"
 
     @property
     def artifacts(self) -> tuple[str, ...]:

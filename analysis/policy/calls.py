@@ -23,6 +23,8 @@ class Own:
     why: str
     actions: tuple[str, ...]
     condition: Mapping[str, Mapping[str, str]] | None = None
+    # Root parameters; where one of them is given, nobody makes these calls.
+    unless: tuple[str, ...] = ()
 
 
 OWN: tuple[Own, ...] = (
@@ -64,7 +66,12 @@ OWN: tuple[Own, ...] = (
         ),
     ),
     # The certificate of the load balancer where nobody gave a domain: made here, renewed here.
-    Own(Use.DEPLOY, "OwnCertificate", ("acm:AddTagsToCertificate", "acm:DeleteCertificate", "acm:ImportCertificate")),
+    Own(
+        Use.DEPLOY,
+        "OwnCertificate",
+        ("acm:AddTagsToCertificate", "acm:DeleteCertificate", "acm:ImportCertificate"),
+        unless=("DomainName", "OriginCertificateArn"),
+    ),
     # `destroy --unprotect` lifts what forbids the deletion.
     Own(
         Use.DEPLOY,

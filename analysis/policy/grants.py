@@ -91,7 +91,7 @@ def _own(env: ResolvedEnvironment, uses: set[Use]) -> list[Statement]:
     names = names_of(env)
     found = []
     for own in OWN:
-        if own.use not in uses:
+        if own.use not in uses or any(env.environment.parameters.get(name) for name in own.unless):
             continue
         groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
         for action in own.actions:
@@ -179,8 +179,7 @@ def _pass_role(env: ResolvedEnvironment) -> list[Statement]:
                 for statement in listed(role.get("AssumeRolePolicyDocument.Statement"))
                 for service in listed(statement.get("Principal", {}).get("Service"))
             )
-            (prefix,) = names.arns("iam", "role", stack.region, _owner(stack, names))
-            roles[tuple(services)].add(f"{prefix}-{role.logical_id[:24]}-*")
+            roles[tuple(services)].add(names.role(stack.path.partition("/")[2], role.logical_id))
     return [
         Statement(
             "Pass" + "".join(part.capitalize() for part in services[0].split(".")[0].replace("-", " ").split()),

@@ -1,0 +1,68 @@
+"""`deploy.py policy` as a user runs it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from commands.main import main
+
+
+@pytest.mark.parametrize(("kind", "least"), [("plan", 1), ("deploy", 2)])
+def test_policies_on_stdout(kind: str, least: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["policy", kind, "-e", "dev"]) == 0
+    captured = capsys.readouterr()
+    body = json.loads(captured.out)
+    assert body["schema"] == "policy/1"
+    assert len(body["documents"]) >= least
+    assert set(body["documents"]) == {f"platform-dev-{kind}-{number + 1}" for number in range(len(body["documents"]))}
+    assert "of 6,144 characters" in captured.err
+
+
+def test_policies_as_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["policy", "deploy", "-e", "prod", "--out", str(tmp_path / "policies")]) == 0
+    written = [Path(line) for line in capsys.readouterr().out.split()]
+    assert sorted(written) == sorted((tmp_path / "policies").iterdir())
+    for file in written:
+        body = json.loads(file.read_text())
+        assert body["Version"] == "2012-10-17"
+        assert len(json.dumps(body, separators=(",", ":"))) <= 6144
+
+
+def test_github_trust(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["oidc", "-e", "prod", "--repository", "acme/site", "--environment", "production"]
+    assert main(["policy", *arguments]) == 0
+    documents = json.loads(capsys.readouterr().out)["documents"]
+    assert documents["github-oidc-provider"]["Url"] == "https://token.actions.githubusercontent.com"
+    (statement,) = documents["platform-prod-github-trust"]["Statement"]
+    subject = statement["Condition"]["StringEquals"]["token.actions.githubusercontent.com:sub"]
+    assert subject == "repo:acme/site:environment:production"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["deploy"], "--env"),
+        (["deploy", "-e", "all"], "belongs to one environment"),
+        (["deploy", "-e", "staging"], 'no environment "staging"'),
+        (["destroy", "-e", "dev"], "destroy"),
+        (["plan", "-e", "dev", "--repository", "acme/site"], "are for `policy oidc`"),
+        (["oidc", "-e", "dev"], "is not owner/name"),
+        (["oidc", "-e", "dev", "--repository", "acme/site"], "name one of the two"),
+        (["oidc", "-e", "dev", "--repository", "acme/*", "--branch", "main"], "is not owner/name"),
+        (["plan", "-e", "dev", "--templates", "nowhere"], "no such folder"),
+    ],
+)
+def test_bad_input_is_one_message(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["policy", *arguments]) == 64
+    captured = capsys.readouterr()
+    assert says in captured.err
+    assert captured.out == ""
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    assert main(["policy", "plan", "-e", "dev", "--out", str(tmp_path / "file" / "below")]) == 1
+    assert "Not a directory" in capsys.readouterr().err
