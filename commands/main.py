@@ -157,6 +157,7 @@ _CODES = (
     ("analysis.errors", "ParameterFileError", Exit.USAGE),
     ("analysis.errors", "AnalysisError", Exit.ERROR),
     ("rehearsal.errors", "RehearsalError", Exit.ERROR),
+    ("generator.wiring", "WiringError", Exit.ERROR),
     ("botocore.exceptions", "ClientError", Exit.ERROR),
     ("botocore.exceptions", "BotoCoreError", Exit.ERROR),
 )

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Literal
 
-from deployer import changesets, events, inputs, package, review, stacks, templates
+from deployer import changesets, events, inputs, package, review, stacks
 from deployer.chain import Role, Stack
 from deployer.changesets import ChangeSet, ChangeSetRequest
 from deployer.context import Context, States, connect, require_ready, survey
@@ -220,9 +220,11 @@ def _request(
 ) -> ChangeSetRequest:
     template = context.template(stack)
     name = f"{verb}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
-    source: dict[Literal["TemplateBody", "TemplateURL"], str] = {"TemplateBody": template.text}
-    if len(template.data) > templates.BODY_LIMIT:
-        source = {"TemplateURL": package.url(bucket, stack.region, context.identity.url_suffix, template.key)}
+    source: dict[Literal["TemplateBody", "TemplateURL"], str] = (
+        {"TemplateURL": package.url(bucket, stack.region, context.identity.url_suffix, template.key)}
+        if template.inline is None
+        else {"TemplateBody": template.inline}
+    )
     creates = state is None
     # Bootstrap is shared by the environments: with the tags of each, every deployment would change it back.
     own = {"Project": context.environment.project}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from deployer import certificate, facts, package, templates
+from deployer import certificate, facts, package
 from deployer.chain import Role, Stack, feeders, wired
 from deployer.context import Context, States
 from deployer.errors import InputError, Problem
@@ -54,7 +54,7 @@ def wired_to(context: Context, stack: Stack, states: States) -> dict[str, str]:
 def awaited_by(context: Context, stack: Stack, states: States) -> tuple[Stack, ...]:
     """Earlier stacks that must exist before this one's inputs are known."""
     template = context.template(stack)
-    needed = set(template.parameters) | ({BUCKET} if len(template.data) > templates.BODY_LIMIT else set())
+    needed = set(template.parameters) | ({BUCKET} if template.inline is None else set())
     available = wired_to(context, stack, states)
     missing = needed - available.keys()
     return tuple(earlier for earlier in feeders(stack, context.chain) if missing & context.template(earlier).outputs)
@@ -84,7 +84,7 @@ def upload(context: Context, states: States, roles: Iterable[Role]) -> Iterator[
             items = wanted.setdefault((stack.region, bucket), [])
             items += context.environment.artifacts.get(stack.template, ())
             template = context.template(stack)
-            if len(template.data) > templates.BODY_LIMIT:
+            if template.inline is None:
                 items.append(Artifact("", template.key, template.data))
     for (region, bucket), items in wanted.items():
         yield from package.upload(context.clients.s3(region), bucket, items)

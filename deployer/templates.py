@@ -62,6 +62,14 @@ class Template:
     def digest(self) -> str:
         return hashlib.sha256(self.data).hexdigest()
 
+    @cached_property
+    def inline(self) -> str | None:
+        """What a request may carry, without its spaces when that is what it takes; None when only S3 takes it."""
+        if len(self.data) <= BODY_LIMIT:
+            return self.text
+        compact = json.dumps(self.body, separators=(",", ":"))
+        return compact if len(compact.encode()) <= BODY_LIMIT else None
+
     @property
     def key(self) -> str:
         """Where it lies in the artifact bucket. Content-addressed: a rollback still finds its old templates."""

@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import Annotated
 
-from troposphere import Equals, Ref, Sub, Tags, Template
+from troposphere import Equals, FindInMap, Ref, Sub, Template
 from troposphere.ecr import (
     EncryptionConfiguration,
     ImageScanningConfiguration,
@@ -21,6 +21,8 @@ from generator.durability import policies
 from generator.kinds import BucketName, Choice, ProjectName
 from generator.storage import add_access_log_bucket, bucket_policy, lifecycle_rule, private_bucket
 from generator.wiring import Contract, Spec, declare_all, publish
+
+LIFECYCLE = "Lifecycle"
 
 
 @dataclass(frozen=True)
@@ -66,24 +68,25 @@ def build(config: Config, services: tuple[str, ...]) -> Template:
         )
     )
     t.add_resource(bucket_policy(bucket))
+    # Written once: CloudFormation takes 51,200 bytes from a request, and bootstrap makes the bucket that a longer
+    # template would come from. So there is no tag with the repository's name either, which says itself.
+    t.add_mapping(LIFECYCLE, {"Images": {"Policy": json.dumps(lifecycle(config), sort_keys=True)}})
     for service in (*services, "bastion"):
-        t.add_resource(repository(config, service))
+        t.add_resource(repository(service))
     publish(t, Outputs(artifact_bucket=BucketName(bucket.ref())))
     return t
 
 
-def repository(config: Config, service: str) -> Repository:
+def repository(service: str) -> Repository:
     """Named, because people push to it. Tags are immutable: what was approved under a tag stays what it is."""
-    name = Sub(f"${{Project}}/{service}")
     return Repository(
         f"{service.capitalize()}Repository",
         Condition="IsHome",
-        RepositoryName=name,
+        RepositoryName=Sub(f"${{Project}}/{service}"),
         ImageTagMutability="IMMUTABLE",
         ImageScanningConfiguration=ImageScanningConfiguration(ScanOnPush=True),
         EncryptionConfiguration=EncryptionConfiguration(EncryptionType="KMS"),
-        LifecyclePolicy=LifecyclePolicy(LifecyclePolicyText=json.dumps(lifecycle(config), sort_keys=True)),
-        Tags=Tags(Name=name),
+        LifecyclePolicy=LifecyclePolicy(LifecyclePolicyText=FindInMap(LIFECYCLE, "Images", "Policy")),
         **policies("images"),
     )
 

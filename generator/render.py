@@ -24,7 +24,7 @@ from generator import (
     service,
 )
 from generator.config import Config
-from generator.wiring import Layer, file_name
+from generator.wiring import Layer, WiringError, file_name
 
 # In the order of root: a layer uses only what those before it give.
 LAYERS: tuple[Layer[Any, Any, Any], ...] = (
@@ -42,7 +42,19 @@ LAYERS: tuple[Layer[Any, Any, Any], ...] = (
 
 def build_all(config: Config | None = None) -> dict[str, Template]:
     """File name -> template, for one structure of the platform; the project's own without ``config``."""
-    config = config or Config()
+    try:
+        return _build_all(config or Config())
+    except ValueError as error:
+        # troposphere itself stops at the first parameter, resource or output too many, and says no more than that.
+        if not str(error).startswith("Maximum "):
+            raise
+        raise WiringError(
+            f"CloudFormation would refuse a template ({str(error).lower()}); have fewer services, or give "
+            "own_size=False to those that may share CPU, memory and number of tasks: each saves four parameters of root"
+        ) from None
+
+
+def _build_all(config: Config) -> dict[str, Template]:
     slugs = tuple(entry.slug for entry in config.services)
     return {
         "root.json": root.build(config),

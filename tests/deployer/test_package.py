@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -92,3 +93,16 @@ def test_templates_that_cannot_be_read_are_named(tmp_path: Path) -> None:
 
 def test_the_address_of_a_template() -> None:
     assert package.url("b", "eu-west-1", "amazonaws.com", "k") == "https://b.s3.eu-west-1.amazonaws.com/k"
+
+
+def test_a_long_template_is_sent_without_its_spaces_before_it_needs_a_bucket() -> None:
+    def template(items: int, indent: int | None) -> templates.Template:
+        body = {"Resources": {f"Topic{number:05}": {"Type": "AWS::SNS::Topic"} for number in range(items)}}
+        return templates.Template("bootstrap.json", json.dumps(body, indent=indent))
+
+    short, spaced, long = template(10, 1), template(1000, 8), template(2000, 1)
+    assert short.inline == short.text
+    assert spaced.inline is not None
+    assert len(spaced.data) > templates.BODY_LIMIT >= len(spaced.inline)
+    assert json.loads(spaced.inline) == spaced.body
+    assert long.inline is None

@@ -1,0 +1,199 @@
+"""What CloudFormation and a load balancer take at most, counted before anything is deployed.
+
+CloudFormation refuses a template that is too large when it is sent, and an operation that is too large only halfway
+through it. Here both are a message at generation that names number, template and remedy. Sources: CloudFormation User
+Guide, "Understand CloudFormation quotas"; Elastic Load Balancing User Guide for Application Load Balancers, "Quotas for
+your Application Load Balancers"; Amazon VPC User Guide, "Amazon VPC quotas".
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+RESOURCES = 500
+PARAMETERS = 200
+OUTPUTS = 200
+MAPPINGS = 200
+ATTRIBUTES = 200
+DYNAMIC_REFERENCES = 60
+NAME_CHARACTERS = 255
+DESCRIPTION_BYTES = 1_024
+PARAMETER_BYTES = 4_096
+# AWS writes 1 MB; the lesser reading of it.
+TEMPLATE_BYTES = 1_000_000
+# A longer body goes through S3, which bootstrap cannot: it makes the bucket.
+INLINE_BYTES = 51_200
+# Resources that an operation on a stack creates, updates or deletes, with those of the stacks nested in it. Updates
+# that turn out to change nothing count too (aws-amplify/amplify-category-api, issue 2432), so a large platform cannot
+# grow past it in steps. AWS does not say whether nested stacks themselves count, so here they do, and a resource whose
+# condition is false in one environment counts as well: the same templates serve all of them.
+OPERATION = 2_500
+
+TARGET_GROUPS = 100
+LISTENER_RULES = 100
+GROUP_RULES = 60
+
+ROOT = "root.json"
+BOOTSTRAP = "bootstrap.json"
+_STACK = "AWS::CloudFormation::Stack"
+_TEMPLATE_KEY = re.compile(r"\$\{(\w+)TemplateKey\}")
+
+Body = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Excess:
+    """One limit that a template does not keep. An ``adjustable`` one AWS raises on request; any other is final."""
+
+    template: str
+    what: str
+    count: int
+    limit: int
+    remedy: str
+    adjustable: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.template}: {self.count:,} {self.what}, and {self.limit:,} are the limit; {self.remedy}"
+
+
+def check(texts: Mapping[str, str]) -> list[Excess]:
+    """Every limit that these templates, by file name, do not keep."""
+    bodies = {name: json.loads(text) for name, text in texts.items()}
+    found = [excess for name, text in texts.items() for excess in _template(name, text, bodies[name])]
+    if ROOT in bodies:
+        found += _operation(bodies)
+        found += _load_balancer(bodies)
+        found += _security_groups(bodies)
+    return found
+
+
+def compact(body: Body) -> str:
+    """The template as the deployer sends it where it would be too long otherwise."""
+    return json.dumps(body, separators=(",", ":"), sort_keys=True)
+
+
+# --- One template ------------------------------------------------------------------------------------------------
+
+
+def _template(name: str, text: str, body: Body) -> Iterator[Excess]:
+    sections = (
+        ("Resources", RESOURCES, "move a group of resources into a layer of its own"),
+        ("Parameters", PARAMETERS, _fewer_parameters(name, body)),
+        ("Outputs", OUTPUTS, "output only what another layer or a person takes"),
+        ("Mappings", MAPPINGS, "split the template"),
+    )
+    for section, limit, remedy in sections:
+        if (count := len(body.get(section, {}))) > limit:
+            yield Excess(name, section.lower(), count, limit, remedy)
+        for title in body.get(section, {}):
+            if len(title) > NAME_CHARACTERS:
+                yield Excess(name, f"characters in a name ({title[:40]}...)", len(title), NAME_CHARACTERS, "shorten it")
+    for title, mapping in body.get("Mappings", {}).items():
+        if len(mapping) > ATTRIBUTES:
+            yield Excess(name, f"attributes of mapping {title}", len(mapping), ATTRIBUTES, "split the mapping")
+    if (size := len(text.encode())) > TEMPLATE_BYTES:
+        yield Excess(name, "bytes", size, TEMPLATE_BYTES, "split the template")
+    if (size := len(body.get("Description", "").encode())) > DESCRIPTION_BYTES:
+        yield Excess(name, "bytes of description", size, DESCRIPTION_BYTES, "shorten it")
+    if (count := text.count("{{resolve:")) > DYNAMIC_REFERENCES:
+        remedy = "resolve the secret once per template, or split the template"
+        yield Excess(name, "dynamic references", count, DYNAMIC_REFERENCES, remedy)
+    yield from _values(name, body)
+    if name == BOOTSTRAP and (size := len(compact(body).encode())) > INLINE_BYTES:
+        remedy = "have fewer services: it makes the bucket of templates, so that it cannot come from there"
+        yield Excess(name, "bytes without the spaces", size, INLINE_BYTES, remedy)
+
+
+def _fewer_parameters(name: str, body: Body) -> str:
+    sizes = sum(1 for title in body.get("Parameters", {}) if title.endswith("MinTasks"))
+    if name == ROOT and sizes > 1:
+        return f"give own_size=False to some of the {sizes} services with a size of their own: each such saves four"
+    return "let values that always change together be one"
+
+
+def _values(name: str, body: Body) -> Iterator[Excess]:
+    """Parameter values that are known already. One list grows with the services: whether each is new."""
+    remedy = "shorten it, or cut it into several parameters"
+    longest = len(",".join("false" for _ in body.get("Metadata", {}).get("Services", ())))
+    if "ServiceIsNew" in body.get("Parameters", {}) and longest > PARAMETER_BYTES:
+        yield Excess(name, "bytes in ServiceIsNew", longest, PARAMETER_BYTES, "have fewer services")
+    for title, parameter in body.get("Parameters", {}).items():
+        if (size := len(str(parameter.get("Default", "")).encode())) > PARAMETER_BYTES:
+            yield Excess(name, f"bytes in the default of {title}", size, PARAMETER_BYTES, remedy)
+    for title, resource in body.get("Resources", {}).items():
+        given = resource.get("Properties", {}).get("Parameters", {}) if resource["Type"] == _STACK else {}
+        for key, value in given.items():
+            if isinstance(value, str) and (size := len(value.encode())) > PARAMETER_BYTES:
+                yield Excess(name, f"bytes in {title}.{key}", size, PARAMETER_BYTES, remedy)
+
+
+# --- The stacks of root together ---------------------------------------------------------------------------------
+
+
+def nested(bodies: Mapping[str, Body]) -> Iterator[tuple[str, str, Body]]:
+    """Logical id, file and body of every stack that root nests, as often as it does."""
+    for title, resource in bodies[ROOT]["Resources"].items():
+        if resource["Type"] == _STACK and (key := _TEMPLATE_KEY.search(json.dumps(resource["Properties"]))):
+            file = re.sub(r"(?<!^)(?=[A-Z])", "-", key[1]).lower() + ".json"
+            yield title, file, bodies.get(file, {"Resources": {}})
+
+
+def _services(bodies: Mapping[str, Body]) -> int:
+    return len(bodies[ROOT].get("Metadata", {}).get("Services", ()))
+
+
+def _operation(bodies: Mapping[str, Body]) -> Iterator[Excess]:
+    stacks = list(nested(bodies))
+    total = len(bodies[ROOT]["Resources"]) + sum(len(body["Resources"]) for _, _, body in stacks)
+    if total <= OPERATION:
+        return
+    times = Counter(file for _, file, _ in stacks)
+    each = sum(1 + len(bodies[file]["Resources"]) for file, count in times.items() if count > 1)
+    services = _services(bodies)
+    remedy = "move layers into a stack of their own"
+    if each and services:
+        fitting = (OPERATION - (total - services * each)) // each
+        remedy = f"a service is {each} with its stacks, so {fitting} services fit: move the others to another project"
+    yield Excess(ROOT, "resources in one operation, nested ones included", total, OPERATION, remedy)
+
+
+def _load_balancer(bodies: Mapping[str, Body]) -> Iterator[Excess]:
+    """The one load balancer: what cannot be raised, and what can. A rule under a condition is for some environments."""
+    always, sometimes, groups = 0, 0, 0
+    for _, _, body in nested(bodies):
+        for resource in body["Resources"].values():
+            if resource["Type"] == "AWS::ElasticLoadBalancingV2::ListenerRule":
+                always, sometimes = always + ("Condition" not in resource), sometimes + ("Condition" in resource)
+            elif resource["Type"] == "AWS::ElasticLoadBalancingV2::TargetGroup":
+                groups += 1
+    if groups > TARGET_GROUPS:
+        remedy = "have fewer services: AWS does not raise this one"
+        yield Excess(ROOT, "target groups of one load balancer", groups, TARGET_GROUPS, remedy)
+    ask = 'raise "Rules per Application Load Balancer" in Service Quotas'
+    if always > LISTENER_RULES:
+        yield Excess(ROOT, "rules of one load balancer", always, LISTENER_RULES, f"{ask} first", adjustable=True)
+    elif always + sometimes > LISTENER_RULES:
+        what = "rules of one load balancer in an environment without a domain"
+        yield Excess(ROOT, what, always + sometimes, LISTENER_RULES, f"{ask}, or give it a domain", adjustable=True)
+
+
+def _security_groups(bodies: Mapping[str, Body]) -> Iterator[Excess]:
+    """Rules that every service adds to a group that all share. A stack's own group has few and is not counted."""
+    rules: Counter[tuple[str, str]] = Counter()
+    for _, _, body in nested(bodies):
+        for resource in body["Resources"].values():
+            kind = resource["Type"].removeprefix("AWS::EC2::SecurityGroup")
+            if resource["Type"] in {"AWS::EC2::SecurityGroupIngress", "AWS::EC2::SecurityGroupEgress"}:
+                group = resource["Properties"].get("GroupId", {})
+                if isinstance(group, dict) and "Ref" in group:
+                    rules[group["Ref"], kind.lower()] += 1
+    for (group, direction), count in sorted(rules.items()):
+        if count > GROUP_RULES:
+            remedy = 'raise "Inbound or outbound rules per security group" in Service Quotas first'
+            what = f"{direction} rules of {group}"
+            yield Excess(ROOT, what, count, GROUP_RULES, remedy, adjustable=True)
