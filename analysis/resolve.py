@@ -29,6 +29,8 @@ from analysis.templates import (
 from analysis.tokens import Json, Origin, origin, origins
 
 NESTED_STACK = "AWS::CloudFormation::Stack"
+# The longest wrong value that a finding repeats.
+_SHOWN = 16
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,19 @@ class ResolvedEnvironment:
     @cached_property
     def stacks(self) -> dict[str, Stack]:
         return {stack.path: stack for top in self.chain for stack in top.walk()}
+
+    @property
+    def refused_values(self) -> set[str]:
+        """Values that break their parameter's constraint and are long enough to be a token pasted into the wrong place.
+
+        Findings are kept in build logs, so none may repeat them.
+        """
+        texts = (
+            str(stack.parameters.get(violation.path.removeprefix("Parameters."), ""))
+            for stack in self.stacks.values()
+            for violation in stack.violations
+        )
+        return {text for text in texts if len(text) > _SHOWN}
 
     def of_type(self, *types: str) -> list[Resource]:
         return [resource for stack in self.stacks.values() for resource in stack.of_type(*types)]
@@ -393,7 +408,7 @@ def _constraints(template: Template, parameters: Mapping[str, Json]) -> Iterator
         values = parameters[name] if isinstance(parameters[name], list) else [parameters[name]]
         for value in values:
             if not any(origins(value)) and (broken := _broken_constraint(declared, value)):
-                text = "its value" if declared.get("NoEcho") else repr(value)
+                text = repr(value) if len(value) <= _SHOWN and not declared.get("NoEcho") else "its value"
                 hint = declared.get("ConstraintDescription", "")
                 message = f"{text} breaks {broken}" + (f" ({hint})" if hint else "")
                 yield Violation("CF-21", f"Parameters.{name}", message)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from analysis.concrete import concrete
 from analysis.copies import lintable
 from analysis.errors import AnalysisError
-from analysis.findings import Finding, merged
+from analysis.findings import Finding, masked, merged
 from analysis.guards import GUARDS, guard_findings
 from analysis.guards.values import policy_documents
 from analysis.resolve import ResolvedEnvironment, Resource, resolve
@@ -94,7 +94,8 @@ def scan(
     progress(f"checking {len(GUARDS)} guards")
     found = [*judged, *suppressions.findings(complete=complete), *guard_findings(templates, resolved)]
     checked = Checked(len(templates), names, len(files), len(policies), len(GUARDS))
-    return Scan(tuple(merged(found)), tuple(suppressions.declared), checked)
+    refused = {value for environment in resolved for value in environment.refused_values}
+    return Scan(tuple(merged(masked(found, refused))), tuple(suppressions.declared), checked)
 
 
 class _File(NamedTuple):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from analysis.errors import ResolveError
-from analysis.findings import Finding, merged
+from analysis.findings import Finding, masked, merged
 from analysis.guards import GUARDS, ShapeError, guard_findings
 from analysis.lint import lint
 from analysis.report import Checked
@@ -45,7 +45,8 @@ def validate(
     linted = lint(templates, resolved)
     found += _explained(stumbled, linted.findings)
     checked = Checked(len(templates), names, linted.files, linted.rules, len(GUARDS))
-    return Validation(tuple(merged([*linted.findings, *found])), checked)
+    refused = {value for environment in resolved for value in environment.refused_values}
+    return Validation(tuple(merged(masked([*linted.findings, *found], refused))), checked)
 
 
 def _unresolved(error: ResolveError, environment: Environment) -> Finding:

@@ -19,11 +19,17 @@ _TYPE_PATTERNS: Mapping[str, str] = {
 
 def violation(parameter: Parameter, value: str) -> str | None:
     """What is wrong with `value` first; None when it is right."""
-    shown = "the value" if parameter.no_echo else f'"{value}"'
+    said = "the value" if parameter.no_echo else shown(value)
     for item in _items(parameter, value):
         for broken in _broken(parameter, item):
-            return f"{shown} {broken}"
+            return f"{said} {broken}"
     return None
+
+
+def shown(value: str) -> str:
+    """A wrong value may be a token pasted into the wrong place, and messages are kept in build logs: of what is long
+    enough for one only the beginning is repeated."""
+    return f'"{value}"' if len(value) <= 16 else f'"{value[:4]}..." ({len(value)} characters)'
 
 
 def _items(parameter: Parameter, value: str) -> list[str]:

@@ -1,0 +1,285 @@
+"""Nothing secret is written down: a full rehearsal with recognisable secrets in it, and a search of all it wrote.
+
+The secrets are of three kinds: what a user has in the environment, what the deployment generates (read from the
+emulator while it lives), and what people paste into the wrong place of a parameter file.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+PROJECT = Path(__file__).resolve().parents[1]
+REGIONS = ("ap-northeast-1", "us-east-1")
+NOT_OURS = (".git", ".venv*", "__pycache__", ".*_cache", "build", "runs", "tests", ".hypothesis", "node_modules")
+
+# What a developer or a build machine has in its environment, and no program should repeat.
+PLANTED_ENVIRONMENT = {
+    "AWS_SECRET_ACCESS_KEY": "PlantedSecretAccessKey/w4JalrXUtnFEMIK7MDENG",
+    "AWS_SESSION_TOKEN": "PlantedSessionToken//////FwoGZXIvYXdzEJr",
+    "GITHUB_TOKEN": "ghp_PlantedGithubToken0123456789abcdefgh",
+    "SLACK_BOT_TOKEN": "xoxb-PlantedSlackToken-0123456789",
+    "DB_PASSWORD": "Planted-Database-Password-1!",
+    "MYSQL_PWD": "Planted-Mysql-Password-2!",
+}
+PRIVATE_KEY = "PRIVATE KEY-----"
+
+
+# --- Search ------------------------------------------------------------------------------------------------------
+
+
+def forms(secret: str) -> set[bytes]:
+    """How a secret may stand in a file: as it is, quoted for JSON or a URL, or in base64 at any of its offsets."""
+    raw = secret.encode()
+    found = {raw, json.dumps(secret)[1:-1].encode(), quote(secret, safe="").encode()}
+    for offset in range(3):
+        encoded = base64.b64encode(b"." * offset + raw)
+        # Characters at the ends also depend on what stands beside the secret.
+        found.add(encoded[4 if offset else 0 : len(encoded) - 4])
+    return found
+
+
+def contents(data: bytes, depth: int = 0) -> Iterator[bytes]:
+    """The bytes, and what is packed in them."""
+    yield data
+    if depth > 2:
+        return
+    if data[:2] == b"\x1f\x8b":
+        with suppress(OSError, EOFError):
+            yield from contents(gzip.decompress(data), depth + 1)
+    elif data[:4] == b"PK\x03\x04":
+        with suppress(zipfile.BadZipFile), zipfile.ZipFile(io.BytesIO(data)) as archive:
+            for name in archive.namelist():
+                yield from contents(archive.read(name), depth + 1)
+
+
+def leaks(written: dict[str, bytes], secrets: dict[str, str]) -> list[str]:
+    """Which secret stands where. The secrets themselves are not repeated: the report is written down too."""
+    return [
+        f"{name} in {place}"
+        for place, data in written.items()
+        for part in contents(data)
+        for name, secret in secrets.items()
+        if any(form in part for form in forms(secret))
+    ]
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    found = {}
+    for path in folder.rglob("*"):
+        # The emulator's own folder is AWS's side of the rehearsal: it has to know its secrets.
+        if path.is_file() and not path.is_symlink() and not any(part.startswith("rehearsal-") for part in path.parts):
+            with suppress(OSError):
+                found[str(path)] = path.read_bytes()
+    return found
+
+
+# --- A rehearsal that is watched -----------------------------------------------------------------------------------
+
+
+@dataclass
+class Watched:
+    """A process, and what was seen of it while it ran and afterwards."""
+
+    process: subprocess.Popen[bytes]
+    folders: tuple[Path, ...]
+    out: bytearray = field(default_factory=bytearray)
+    err: bytearray = field(default_factory=bytearray)
+    secrets: dict[str, str] = field(default_factory=dict)
+    written: dict[str, bytes] = field(default_factory=dict)
+
+    def watch(self) -> int:
+        readers = [
+            threading.Thread(target=self._read, args=(self.process.stdout, self.out)),
+            threading.Thread(target=self._read, args=(self.process.stderr, self.err)),
+        ]
+        for reader in readers:
+            reader.start()
+        while self.process.poll() is None:
+            self._look()
+            time.sleep(0.05)
+        for reader in readers:
+            reader.join()
+        self.written |= {"stdout": bytes(self.out), "stderr": bytes(self.err)}
+        for folder in self.folders:
+            self.written |= files_below(folder)
+        return self.process.returncode
+
+    def _read(self, stream: Any, into: bytearray) -> None:
+        while chunk := stream.read1(65536):
+            into += chunk
+
+    def _look(self) -> None:
+        """Command lines of the process and its children, passing files, and what AWS knows of the stacks."""
+        for pid in family(self.process.pid):
+            with suppress(OSError):
+                line = Path(f"/proc/{pid}/cmdline").read_bytes()
+                self.written[f"argv {line[:200]!r}"] = line
+        for folder in self.folders:
+            self.written |= {f"{place} (while it ran)": data for place, data in files_below(folder / "tmp").items()}
+        endpoint = re.search(rb"runs at (http://\S+) as account (\d{12})", bytes(self.err))
+        if endpoint:
+            for region in REGIONS:
+                # The emulator may end, and stacks may go, between any two calls.
+                with suppress(BotoCoreError, ClientError):
+                    self._ask(endpoint[1].decode(), endpoint[2].decode(), region)
+
+    def _ask(self, url: str, account: str, region: str) -> None:
+        session: Any = boto3.session.Session()  # whose client takes the service's name as a variable
+
+        def client(service: str) -> Any:
+            return session.client(
+                service,
+                region_name=region,
+                endpoint_url=url,
+                aws_access_key_id=account,
+                aws_secret_access_key="not-a-secret",
+                config=Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=10),
+            )
+
+        manager = client("secretsmanager")
+        for secret in manager.list_secrets()["SecretList"]:
+            value = manager.get_secret_value(SecretId=secret["ARN"])["SecretString"]
+            with suppress(ValueError):
+                value = json.loads(value).get("password", value)
+            self.secrets[f"value of {secret['Name']}"] = value
+        for stack in client("cloudformation").describe_stacks()["Stacks"]:
+            shown = {
+                key: stack.get(key) for key in ("Parameters", "Outputs", "Tags", "Description", "StackStatusReason")
+            }
+            self.written[f"stack {stack['StackName']} {stack['StackStatus']}"] = json.dumps(shown).encode()
+
+
+def family(pid: int) -> list[int]:
+    """A process and its descendants."""
+    found = [pid]
+    for parent in found:
+        with suppress(OSError):
+            for task in Path(f"/proc/{parent}/task").iterdir():
+                found += [int(child) for child in (task / "children").read_text().split()]
+    return found
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project in a place of its own, so that every file which a run writes there is the run's."""
+    project = tmp_path_factory.mktemp("secrets") / "project"
+    shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns(*NOT_OURS))
+    (project / ".venv-emulator").symlink_to(PROJECT / ".venv-emulator")
+    return project
+
+
+def start(project: Path, *arguments: str) -> Watched:
+    home = project.parent / "home"
+    for folder in (home, home / "tmp"):
+        folder.mkdir(exist_ok=True)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    environment |= PLANTED_ENVIRONMENT | {
+        "AWS_ACCESS_KEY_ID": "AKIAPLANTED000000000",
+        "HOME": str(home),
+        "TMPDIR": str(home / "tmp"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    process = subprocess.Popen(
+        [sys.executable, "deploy.py", *arguments],
+        cwd=project,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    return Watched(process, (project, home))
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads command lines from /proc")
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+def test_a_rehearsal_writes_no_secret_down(copy: Path, environment: str) -> None:
+    watched = start(copy, "rehearse", "-e", environment)
+    code = watched.watch()
+    assert code == 0, watched.err.decode()[-2000:]
+    # The header's value and the database's password were there to be found.
+    assert len(watched.secrets) >= 2, watched.secrets.keys()
+    assert any(place.startswith("stack ") for place in watched.written)
+    assert any(b"rehearsal.extension" in data for place, data in watched.written.items() if place.startswith("argv"))
+    secrets = PLANTED_ENVIRONMENT | watched.secrets | {"a private key": PRIVATE_KEY}
+    source = {str(path): path.read_bytes() for path in copy.rglob("*.py")}
+    ours = {place: data for place, data in watched.written.items() if source.get(place) != data}
+    assert leaks(ours, secrets) == []
+
+
+# --- What people paste into the wrong place ------------------------------------------------------------------------
+
+TOKEN = "xoxb-PlantedPastedToken-9876543210"
+
+
+@pytest.mark.parametrize("command", [("params", "check"), ("plan",), ("validate",), ("reach",), ("rehearse",)])
+@pytest.mark.parametrize(
+    "pasted",
+    [
+        {"Parameters": {"DbPassword": TOKEN}},  # a parameter that no stack has
+        {"Parameters": {"SlackWorkspaceId": TOKEN}},  # a token where an id is asked for
+        {"Secrets": {"Password": TOKEN}},  # a section that the file does not have
+    ],
+    ids=lambda item: ".".join(str(part) for part in next(iter(item.items())))[:24],
+)
+def test_a_refused_value_is_not_repeated(copy: Path, command: tuple[str, ...], pasted: dict[str, Any]) -> None:
+    file = copy / "params" / "pasted.json"
+    body = json.loads((PROJECT / "params" / "dev.json").read_text())
+    for section, values in pasted.items():
+        body.setdefault(section, {}).update(values)
+    file.write_text(json.dumps(body))
+    try:
+        watched = start(copy, *command, "-e", "pasted")
+        code = watched.watch()
+    finally:
+        file.unlink()
+    # Working copies of the file's values, in a folder that nobody else may enter, are gone when the command ends.
+    gone = [place for place in watched.written if place.endswith("(while it ran)")]
+    kept = {place: data for place, data in watched.written.items() if place not in {str(file), *gone}}
+    assert leaks(kept, {"the pasted token": TOKEN}) == []
+    assert b"Traceback" not in watched.err
+    if "Parameters" in pasted and command != ("reach",):  # which proves ways, and leaves the values to the others
+        assert code != 0
+
+
+# --- The search itself ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        b'{"password": "Planted-Database-Password-1!"}',
+        base64.b64encode(b"x Planted-Database-Password-1! y"),
+        base64.b64encode(b"xy Planted-Database-Password-1!"),
+        gzip.compress(b"DB_PASSWORD=Planted-Database-Password-1!"),
+        quote("Planted-Database-Password-1!").encode(),
+    ],
+)
+def test_the_search_finds_what_is_hidden(hidden: bytes) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("inner.txt", hidden)
+    for data in (hidden, packed.getvalue()):
+        assert set(leaks({"file": data}, PLANTED_ENVIRONMENT)) == {"DB_PASSWORD in file"}
+    assert leaks({"file": b"nothing to see"}, PLANTED_ENVIRONMENT) == []
