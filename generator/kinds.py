@@ -217,6 +217,10 @@ class AlarmTopicArn(Value):
     """The topic to which alarms of the home region are sent."""
 
 
+class FlowLogGroupName(Value):
+    """The log group of the VPC's flow log."""
+
+
 class AlbLogBucketName(Value):
     """The bucket of the load balancer's access logs."""
 

@@ -414,6 +414,8 @@ def build(config: Config) -> Template:
             log_retention_days=p.log_retention_days,
             telemetry_key_arn=sec.telemetry_key_arn,
             archive_bucket_name=sec.archive_bucket_name,
+            archive_logs=p.archive_logs,
+            flow_log_group_name=sec.flow_log_group_name,
         ),
     )
     data = database.LAYER.nest(

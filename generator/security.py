@@ -35,6 +35,7 @@ from generator.kinds import (
     DatabaseSecurityGroupId,
     DataKeyArn,
     Days,
+    FlowLogGroupName,
     NamePrefix,
     OriginSecretArn,
     PrefixListId,
@@ -84,6 +85,7 @@ class Outputs(Contract):
     archive_bucket_name: Annotated[ArchiveBucketName, "Bucket of archived logs."]
     origin_secret_arn: Annotated[OriginSecretArn, "Secret header value between CloudFront and load balancer."]
     alarm_topic_arn: Annotated[AlarmTopicArn, "Topic of the alarms in the home region."]
+    flow_log_group_name: Annotated[FlowLogGroupName, "Log group of the VPC's flow log."]
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
@@ -95,7 +97,7 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     alb = t.add_resource(alb_security_group(inputs))
     redirect = t.add_resource(redirect_security_group(inputs))
     database = t.add_resource(database_security_group(inputs))
-    add_flow_log(t, inputs, telemetry_key_arn)
+    flow_log = add_flow_log(t, inputs, telemetry_key_arn)
     access_logs = add_access_log_bucket(t, "AccessLogBucket", config.access_log_days)
     alb_logs = add_alb_log_bucket(t, config, access_logs)
     archive = add_archive_bucket(t, inputs, access_logs, telemetry_key_arn)
@@ -112,6 +114,7 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
         archive_bucket_name=ArchiveBucketName(archive.ref()),
         origin_secret_arn=OriginSecretArn(secret.ref()),
         alarm_topic_arn=AlarmTopicArn(topic.ref()),
+        flow_log_group_name=FlowLogGroupName(flow_log.ref()),
     )
 
 
@@ -169,7 +172,7 @@ class _Logs(LogInputs):
     """This layer makes the key itself, so it cannot come in by its contract."""
 
 
-def add_flow_log(t: Template, inputs: Inputs, key: TelemetryKeyArn) -> None:
+def add_flow_log(t: Template, inputs: Inputs, key: TelemetryKeyArn) -> LogGroup:
     own = _Logs(telemetry_key_arn=key, log_retention_days=inputs.log_retention_days)
     group = t.add_resource(log_group("FlowLogGroup", Sub("/${Prefix}/vpc-flow"), own))
     role = t.add_resource(
@@ -203,6 +206,7 @@ def add_flow_log(t: Template, inputs: Inputs, key: TelemetryKeyArn) -> None:
             DependsOn=[policy],
         )
     )
+    return group
 
 
 def write_flow_log(group: LogGroup) -> list[Statement]:
