@@ -83,9 +83,14 @@ def each_service(deployed: Deployed) -> Iterator[Proof]:
         yield from definition(deployed, name, service)
 
 
+def size(deployed: Deployed, name: str, what: str) -> str:
+    """A service's own parameter, or the one that services without a size of their own share."""
+    return deployed.parameter(f"{name}{what}") or deployed.parameter(f"Service{what}")
+
+
 def tasks(deployed: Deployed, name: str, service: dict[str, Any]) -> Iterator[Proof]:
     ecs = deployed.client("ecs")
-    minimum = int(deployed.parameter(f"{name}MinTasks"))
+    minimum = int(size(deployed, name, "MinTasks"))
     counts = f"{service['runningCount']} of {service['desiredCount']} running, {service['status']}"
     running = service["runningCount"] == service["desiredCount"] >= minimum and service["status"] == "ACTIVE"
     yield proof(f"{name} has its tasks", running, counts)
@@ -136,7 +141,7 @@ def scaling(deployed: Deployed, name: str, service: dict[str, Any]) -> Iterator[
     resource = f"service/{deployed.family}/{service['serviceName']}"
     targets = client.describe_scalable_targets(ServiceNamespace="ecs", ResourceIds=[resource])["ScalableTargets"]
     limits = [(str(target["MinCapacity"]), str(target["MaxCapacity"])) for target in targets]
-    wanted = (deployed.parameter(f"{name}MinTasks"), deployed.parameter(f"{name}MaxTasks"))
+    wanted = (size(deployed, name, "MinTasks"), size(deployed, name, "MaxTasks"))
     yield proof(f"{name} scales within its limits", limits == [wanted], [f"{low} to {high}" for low, high in limits])
     policies = client.describe_scaling_policies(ServiceNamespace="ecs", ResourceId=resource)["ScalingPolicies"]
     yield proof(f"{name} scales by itself", policies, [policy["PolicyName"] for policy in policies])
