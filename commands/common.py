@@ -6,6 +6,7 @@ Imports only click: what is slow is imported when a command runs, not when it is
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,9 +34,10 @@ class Options:
     region: str | None = None
     role_arn: str | None = None
     output: str = "text"
+    placeholder: str = ""
 
 
-def environment_options(command: Command) -> Command:
+def environment_options(command: Command, *, required: bool = True) -> Command:
     """`-e/--env` and where its files are. The environment is never guessed: there is no default."""
     for option in (
         click.option(
@@ -46,7 +48,7 @@ def environment_options(command: Command) -> Command:
             help="Use this parameter value instead of the file's.",
         ),
         click.option(
-            "-e", "--env", "environment", required=True, metavar="ENV", help="The environment: a file of params/."
+            "-e", "--env", "environment", required=required, metavar="ENV", help="The environment: a file of params/."
         ),
         click.option("--root", type=click.Path(file_okay=False, path_type=Path), default=ROOT, hidden=True),
     ):
@@ -65,6 +67,25 @@ def aws_options(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+def placeholder_option(command: Command) -> Command:
+    """`--placeholder-image`, for an environment that is there before its applications are."""
+    option: Callable[[Command], Command] = click.option(
+        "--placeholder-image",
+        "placeholder",
+        metavar="IMAGE@sha256:...",
+        default="",
+        callback=_pinned,
+        help="First deployment: run this image where a service's own is not in the registry yet.",
+    )
+    return option(command)
+
+
+def _pinned(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
+    if value and not re.fullmatch(r"\S+@sha256:[0-9a-f]{64}", value):
+        raise click.BadParameter("it has to be pinned: IMAGE@sha256:<64 hexadecimal digits>")
+    return value
 
 
 def output_option(*formats: str) -> Callable[[Command], Command]:
@@ -107,7 +128,9 @@ def prepare(options: Options) -> Environment:
 
     problems: list[Problem] = []
     try:
-        environment = deployment.prepare(options.root, options.environment, overrides=options.overrides)
+        environment = deployment.prepare(
+            options.root, options.environment, overrides=options.overrides, placeholder=options.placeholder
+        )
     except InputError as error:
         problems += error.problems
     findings = stale_templates(options.root)

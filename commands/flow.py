@@ -4,44 +4,66 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from commands import progress, views
-from deployer import deployment
+from commands import plan_views, progress, views
+from commands.gates import Gates
+from deployer import deployment, gates, placeholder, saved, shield
 from deployer import destroy as destroying
 from deployer.chain import Role, Stack
 from deployer.deployment import Context, Kind, StackPlan
-from deployer.errors import DeployerError
+from deployer.errors import DeployerError, DeploymentFailedError, RefusedError
 from deployer.stacks import Next
+from deployer.stateful import LOSING
 
 if TYPE_CHECKING:
     from deployer.destroy import Doomed
+    from deployer.saved import SavedPlan
     from deployer.stacks import StackState
 
 Approve = Callable[[Sequence[StackPlan]], bool]
-_DESTRUCTIVE = frozenset({"replace", "delete", "may replace"})
+States = dict[Stack, "StackState | None"]
 
 
 class Declined(Exception):  # noqa: N818 - not an error: somebody said no
     """The question was answered with no; nothing was changed."""
 
 
+@dataclass
+class Run:
+    """One run of a deployment: where, who is asked, and what it may do."""
+
+    context: Context
+    console: Console
+    approve: Approve
+    gates: Gates = field(default_factory=Gates)
+    states: States = field(default_factory=dict)
+
+    def show(self, plans: Sequence[StackPlan], *, verbose: bool = False) -> None:
+        """Show what would happen, and stop where the gates do. Nothing has been changed for it yet."""
+        review = self.gates.review(self.context, plans)
+        for part in plan_views.trees(review, verbose=verbose):
+            self.console.print(part)
+        self.gates.require(review)
+
+
 def plan_chain(
     context: Context,
-    states: dict[Stack, StackState | None],
+    states: States,
     console: Console,
     *,
     verb: str,
     through: Role | None = None,
+    final: bool = False,
 ) -> list[StackPlan]:
     """A plan for each stack of the chain, computed at the same time. Whoever calls has to discard them."""
     chain = until(context.chain, through)
     prepare_artifacts(context, states, console, chain)
     with console.status("computing change sets"), ThreadPoolExecutor(max(1, len(chain))) as pool:
-        jobs = [pool.submit(deployment.plan_stack, context, stack, states, verb=verb) for stack in chain]
+        jobs = [pool.submit(deployment.plan_stack, context, stack, states, verb=verb, final=final) for stack in chain]
         try:
             return [job.result() for job in jobs]
         except BaseException:
@@ -52,9 +74,25 @@ def plan_chain(
             raise
 
 
-def prepare_artifacts(
-    context: Context, states: dict[Stack, StackState | None], console: Console, chain: Iterable[Stack]
-) -> None:
+def with_placeholder(context: Context, states: States, console: Console, image: str) -> Context:
+    """The context with a placeholder for every service whose image is missing, said loudly."""
+    if not image:
+        return context
+    context, found = placeholder.stand_in(context, states, image)
+    for one in found:
+        console.print(f"PLACEHOLDER  {one}", style="bold yellow")
+    if found:
+        console.print(
+            f"PLACEHOLDER  {image} is no application of yours. Push the real images, put their digests into "
+            f"{context.environment.file.path}, and deploy again.",
+            style="bold yellow",
+        )
+    else:
+        console.print("No image is missing: the placeholder is not used.", style="dim")
+    return context
+
+
+def prepare_artifacts(context: Context, states: States, console: Console, chain: Iterable[Stack]) -> None:
     """Images are looked for and artifacts put there as soon as bootstrap has made the places for them."""
     if any(states[stack] is None for stack in context.chain if stack.role is Role.BOOTSTRAP):
         return
@@ -71,66 +109,150 @@ def prepare_artifacts(
 
 
 def deploy_chain(
-    context: Context, console: Console, approve: Approve, *, through: Role | None = None, verbose: bool = False
-) -> dict[Stack, StackState | None]:
-    """Bring the chain to what the files say and return it as it is then."""
-    states = deployment.survey(context)
-    deployment.require_ready(states)
-    plans = plan_chain(context, states, console, verb="deploy", through=through)
-    open_plans = dict(zip((plan.stack for plan in plans), plans, strict=True))
-    try:
-        if all(plan.kind is Kind.NOTHING for plan in plans):
-            console.print("Nothing to change.", style="green")
-        else:
-            _show(console, plans, verbose=verbose)
-            if not approve(plans):
-                raise Declined
-        for stack in list(open_plans):
-            _deploy_stack(context, console, approve, stack, states, open_plans)
-    finally:
-        for plan in open_plans.values():
-            deployment.discard(context, plan)
-    return states
-
-
-def _deploy_stack(
     context: Context,
     console: Console,
     approve: Approve,
-    stack: Stack,
-    states: dict[Stack, StackState | None],
-    open_plans: dict[Stack, StackPlan],
-) -> None:
+    *,
+    through: Role | None = None,
+    verbose: bool = False,
+    limits: Gates | None = None,
+) -> States:
+    """Bring the chain to what the files say and return it as it is then."""
+    run = Run(context, console, approve, limits or Gates(), dict(deployment.survey(context)))
+    deployment.require_ready(run.states)
+    _close_what_was_left_open(run)
+    plans = plan_chain(context, run.states, console, verb="deploy", through=through)
+    open_plans = dict(zip((plan.stack for plan in plans), plans, strict=True))
+    try:
+        run.gates.check_names(context, plans)
+        if all(plan.kind is Kind.NOTHING for plan in plans):
+            console.print("Nothing to change.", style="green")
+        else:
+            run.show(plans, verbose=verbose)
+            if not approve(plans):
+                raise Declined
+        for stack in list(open_plans):
+            _deploy_stack(run, stack, open_plans)
+    finally:
+        for plan in open_plans.values():
+            deployment.discard(context, plan)
+    return run.states
+
+
+def deploy_saved(
+    context: Context,
+    console: Console,
+    approve: Approve,
+    plan: SavedPlan,
+    where: str,
+    *,
+    fail_on: Sequence[str] = (),
+    verbose: bool = False,
+) -> tuple[States, list[Stack]]:
+    """Execute exactly what was approved; also which stacks have to be planned again after it."""
+    states = dict(deployment.survey(context))
+    run = Run(context, console, approve, Gates(plan.allowed, fail_on), states)
+    deployment.require_ready(states)
+    plans = saved.restore(context, plan, states, where)
+    _close_what_was_left_open(run)
+    run.show(plans, verbose=verbose)
+    if not approve(plans):
+        raise Declined
+    for one in plans:
+        if one.change_set is not None:
+            if not deployment.is_current(context, one, states):
+                what = "takes outputs that have changed with the stacks before it: what was approved would be wrong now"
+                raise RefusedError(what, where=one.stack.label, hint="plan again for what is left")
+            _execute(run, one)
+        _settle(run, one.stack)
+    return states, [one.stack for one in plans if one.kind is Kind.LATER]
+
+
+def _deploy_stack(run: Run, stack: Stack, open_plans: dict[Stack, StackPlan]) -> None:
+    context = run.context
     plan = open_plans[stack]
-    if not deployment.is_current(context, plan, states):
+    if not deployment.is_current(context, plan, run.states):
         deployment.discard(context, plan)
         open_plans.pop(stack)
         known = plan
-        plan = _plan_again(context, console, stack, states)
+        plan = _plan_again(run, stack)
         open_plans[stack] = plan
-        if plan.change_set is not None and not _covered(plan, known):
-            _show(console, [plan])
-            if not approve([plan]):
+        if plan.change_set is not None and _covered(plan, known):
+            run.gates.require(run.gates.review(context, [plan]))
+        elif plan.change_set is not None:
+            run.show([plan])
+            if not run.approve([plan]):
                 raise Declined
     if plan.change_set is not None:
-        operation = deployment.execute(context, plan)
         # From here on the change set is CloudFormation's own.
         open_plans.pop(stack)
-        console.print(f"{stack.label}: {plan.kind}", style="bold")
-        try:
-            progress.watch(console, operation)
-        except KeyboardInterrupt:
-            console.print(_still_running(context, stack), style="yellow")
-            raise
-        states[stack] = deployment.outcome(context, operation)
-    state = states[stack]
-    if state is not None and deployment.protect(context, stack, state):
+        _execute(run, plan)
+    _settle(run, stack)
+
+
+def _execute(run: Run, plan: StackPlan) -> None:
+    """Execute one change set and watch it to its end, with the stack policies open for what was named."""
+    context, console, stack = run.context, run.console, plan.stack
+    opened = _open_for_named(run, plan)
+    operation = deployment.execute(context, plan)
+    console.print(f"{stack.label}: {plan.kind}", style="bold")
+    try:
+        progress.watch(console, operation)
+        run.states[stack] = deployment.outcome(context, operation)
+    except DeploymentFailedError:
+        if opened:
+            _close(run, stack, operation.stack_id)
+        raise
+    except KeyboardInterrupt:
+        # A policy that closed now would stop what has been allowed; the next run closes it.
+        console.print(_still_running(context, stack), style="yellow")
+        raise
+
+
+def _settle(run: Run, stack: Stack) -> None:
+    """What follows a stack that stands as it should, whether or not this run changed it."""
+    context, console, state = run.context, run.console, run.states[stack]
+    if state is None or state.next is Next.CREATE:
+        return
+    if shield.applies(context, stack):
+        _close(run, stack, state.id)
+    if deployment.schedule_rotation(context, stack, state):
+        console.print(f"{stack.label}: the database's password is rotated every 30 days from now on", style="dim")
+    if deployment.protect(context, stack, state):
         console.print(f"{stack.label}: termination protection is on now", style="dim")
-        states[stack] = replace(state, protected=True)
+        run.states[stack] = replace(state, protected=True)
 
 
-def _plan_again(context: Context, console: Console, stack: Stack, states: dict[Stack, StackState | None]) -> StackPlan:
+def _close_what_was_left_open(run: Run) -> None:
+    """A run that died may have left the way open for what it was allowed."""
+    for stack, state in run.states.items():
+        if state is not None and state.next is not Next.CREATE and shield.applies(run.context, stack):
+            _close(run, stack, state.id)
+
+
+def _close(run: Run, stack: Stack, stack_id: str) -> None:
+    if number := shield.close(run.context, stack, stack_id):
+        policies = "1 stack policy denies" if number == 1 else f"{number} stack policies deny"
+        run.console.print(f"{stack.label}: {policies} losing data now", style="dim")
+
+
+def _open_for_named(run: Run, plan: StackPlan) -> bool:
+    """Let go of what was named, where this change set does it."""
+    named = [one for one in gates.losses(plan.stack, plan.change_set) if run.gates.allowed.covers(one)]
+    if not named or plan.change_set is None or plan.kind is Kind.CREATE or not shield.applies(run.context, plan.stack):
+        return False
+    allowed = gates.Allowed.named(
+        [one.name for one in named if one.effect != "delete"], [one.name for one in named if one.effect == "delete"]
+    )
+    shield.open_for(run.context, plan.stack, plan.change_set.stack_id, allowed)
+    names = ", ".join(one.name for one in named)
+    run.console.print(f"{plan.stack.label}: the stack policy is open for {names}", style="yellow")
+    return True
+
+
+def _plan_again(run: Run, stack: Stack) -> StackPlan:
     """With the outputs of the earlier stacks as they are now, and everything made that it refers to."""
+    context, console, states = run.context, run.console, run.states
     state = states[stack]
     if state is not None and state.next is Next.REPLACE:
         console.print(f"{stack.label}: deleting what a rolled back creation left", style="dim")
@@ -158,15 +280,8 @@ def _losses(plan: StackPlan) -> set[tuple[tuple[str, ...], str, str]]:
     if plan.change_set is None:
         return set()
     return {
-        (path, change.logical_id, change.effect)
-        for path, change in plan.change_set.walk()
-        if change.effect in _DESTRUCTIVE
+        (path, change.logical_id, change.effect) for path, change in plan.change_set.walk() if change.effect in LOSING
     }
-
-
-def _show(console: Console, plans: Sequence[StackPlan], *, verbose: bool = False) -> None:
-    for part in views.plan_trees(plans, verbose=verbose):
-        console.print(part)
 
 
 def _still_running(context: Context, stack: Stack) -> str:

@@ -107,7 +107,7 @@ def _run(
 
 def _expect_nothing(console: Console, context: Context, states: dict[Stack, StackState | None], result: Result) -> None:
     """A rerun with nothing changed has to be an empty plan, or every plan would hide the real change."""
-    from commands import flow, views
+    from commands import flow, plan_views
     from deployer import deployment
     from deployer.deployment import Kind
     from rehearsal.proofs import Proof
@@ -115,7 +115,7 @@ def _expect_nothing(console: Console, context: Context, states: dict[Stack, Stac
     plans = flow.plan_chain(context, states, console, verb="plan")
     try:
         changed = [plan for plan in plans if plan.kind is not Kind.NOTHING]
-        for part in views.plan_trees(changed) if changed else ():
+        for part in plan_views.trees(plan_views.Review(changed)) if changed else ():
             console.print(part)
         seen = ", ".join(plan.stack.label for plan in changed) or f"{len(plans)} stacks"
         proof = Proof("change", "deploying the same again changes nothing", not changed, seen)

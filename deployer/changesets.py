@@ -6,6 +6,7 @@ name of one that was deleted.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -74,6 +75,29 @@ class Change:
     details: tuple[Detail, ...] = ()
     nested: ChangeSet | None = None
     policy_action: str = ""
+    # The resource as the template had it and will have it, with values filled in; NoEcho ones are asterisks.
+    before: str = ""
+    after: str = ""
+
+    @property
+    def properties_before(self) -> Mapping[str, Any] | None:
+        """The properties as they are deployed; None when CloudFormation did not say."""
+        return _properties(self.before)
+
+    @property
+    def properties_after(self) -> Mapping[str, Any] | None:
+        """The properties as they would become, unknown ones as placeholders."""
+        return _properties(self.after)
+
+    @property
+    def settled(self) -> Mapping[str, Any] | None:
+        """The properties as they will become, where it is known that what is only derived stays."""
+        before, after = self.properties_before, self.properties_after
+        if before is None or after is None:
+            return after
+        real = {_property(detail) for detail in self.real}
+        stays = {name for detail in self.details if (name := _property(detail)) not in real}
+        return {**after, **{name: before[name] for name in stays if name in before}}
 
     @property
     def effect(self) -> str:
@@ -217,6 +241,17 @@ def wait(client: CloudFormationClient, arn: str, *, sleep: Sleep) -> ChangeSet:
     )
 
 
+def is_gone(client: CloudFormationClient, arn: str) -> bool:
+    """Whether it was deleted, executed, or overtaken by another operation on its stack."""
+    try:
+        found = client.describe_change_set(ChangeSetName=arn)
+    except ClientError as error:
+        if is_missing(error):
+            return True
+        raise
+    return found.get("ExecutionStatus") != "AVAILABLE"
+
+
 def problem(change_set: ChangeSet) -> str | None:
     """Why the set cannot be executed, in the words of the innermost set that failed."""
     if change_set.status == "CREATE_COMPLETE" or change_set.is_empty:
@@ -318,7 +353,21 @@ def _change(raw: Any, nested: ChangeSet | None) -> Change:
         details=tuple(_detail(item) for item in raw.get("Details", ())),
         nested=nested,
         policy_action=raw.get("PolicyAction", ""),
+        before=raw.get("BeforeContext", ""),
+        after=raw.get("AfterContext", ""),
     )
+
+
+def _property(detail: Detail) -> str:
+    """The property that a detail is about, however deep inside of it."""
+    return detail.name.removeprefix("/Properties/").partition("/")[0]
+
+
+def _properties(context: str) -> Mapping[str, Any] | None:
+    if not context:
+        return None
+    found: Mapping[str, Any] = json.loads(context).get("Properties") or {}
+    return found
 
 
 def _detail(raw: Any) -> Detail:

@@ -11,24 +11,28 @@ Whoever calls decides what to show and whether to go on between any two of them.
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from deployer import changesets, events, inputs, package, review, stacks
+from deployer import changesets, inputs, operations, package, recovery, review, rotation, stacks
 from deployer.chain import Role, Stack
-from deployer.changesets import ChangeSet, ChangeSetRequest
+from deployer.changesets import Change, ChangeSet, ChangeSetRequest
 from deployer.context import Context, States, connect, require_ready, survey
 from deployer.environment import Environment, prepare, recall, with_parameters
 from deployer.errors import ChangeSetError, DeployerError, DeploymentFailedError
-from deployer.events import Event
 from deployer.inputs import check_images, upload
+from deployer.operations import Operation
 from deployer.stacks import Next, StackState
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
 
 # One door to the pipeline: its first steps live in modules of their own.
 __all__ = [
@@ -51,6 +55,8 @@ __all__ = [
     "recall",
     "remove_shell",
     "require_ready",
+    "reviewed",
+    "schedule_rotation",
     "survey",
     "upload",
     "with_parameters",
@@ -124,6 +130,14 @@ def plan_stack(context: Context, stack: Stack, states: States, *, verb: str, fin
     return StackPlan(stack, kind, reviewed, values, keep=stack.role is Role.ROOT and unfinished)
 
 
+def reviewed(context: Context, plan: StackPlan, state: StackState) -> StackPlan:
+    """A plan whose change set was read again, with what it only lists told from what it changes."""
+    if plan.change_set is None:
+        return plan
+    present = None if plan.kind is Kind.CREATE else state
+    return replace(plan, change_set=_review(context, plan.stack, plan.change_set, present, plan.parameters))
+
+
 def is_current(context: Context, plan: StackPlan, states: States) -> bool:
     """Whether a plan that was made earlier would be made with the same inputs now."""
     if plan.kind is Kind.LATER or inputs.awaited_by(context, plan.stack, states):
@@ -149,26 +163,9 @@ def remove_shell(context: Context, stack: Stack, stack_id: str) -> None:
     client = context.clients.cloudformation(stack.region)
     for arn in changesets.leftovers(client, stack_id):
         changesets.discard(client, arn, sleep=context.sleep)
-    start = events.cursor(client, stack_id)
-    client.delete_stack(StackName=stack_id)
-    for _ in events.follow(client, start, sleep=context.sleep):
+    removal = operations.start(context, stack, stack_id, "delete", lambda: client.delete_stack(StackName=stack_id))
+    for _ in removal.follow():
         pass
-
-
-@dataclass
-class Operation:
-    """Something that CloudFormation is doing to a stack. Follow it, then ask for the outcome."""
-
-    stack: Stack
-    stack_id: str
-    verb: str
-    rounds: Iterator[Sequence[Event]]
-    events: list[Event] = field(default_factory=list)
-
-    def follow(self) -> Iterator[Sequence[Event]]:
-        for batch in self.rounds:
-            self.events += batch
-            yield batch
 
 
 def execute(context: Context, plan: StackPlan) -> Operation:
@@ -176,20 +173,20 @@ def execute(context: Context, plan: StackPlan) -> Operation:
     if plan.change_set is None:
         raise DeployerError("there is no change set to execute", where=plan.stack.label)
     client = context.clients.cloudformation(plan.stack.region)
-    start = events.cursor(client, plan.change_set.stack_id)
-    changesets.execute(client, plan.change_set, token=plan.change_set.name, keep=plan.keep)
-    rounds = events.follow(client, start, sleep=context.sleep)
-    return Operation(plan.stack, plan.change_set.stack_id, str(plan.kind), rounds)
+    change_set = plan.change_set
+
+    def begin() -> None:
+        changesets.execute(client, change_set, token=change_set.name, keep=plan.keep)
+
+    return operations.start(context, plan.stack, change_set.stack_id, str(plan.kind), begin)
 
 
 def outcome(context: Context, operation: Operation) -> StackState:
     """The stack after an operation that ended well; `DeploymentFailedError` otherwise."""
-    client = context.clients.cloudformation(operation.stack.region)
-    state = stacks.describe(client, operation.stack_id)
+    state = operations.outcome(context, operation)
     status = state.status if state is not None else "DELETE_COMPLETE"
     if state is None or not stacks.is_good(status):
-        failure = events.first_failure(operation.events)
-        raise DeploymentFailedError(operation.stack.label, status, failure, hint=_after(status))
+        raise operations.failed(operation, status, recovery.after(status))
     return state
 
 
@@ -200,6 +197,14 @@ def protect(context: Context, stack: Stack, state: StackState) -> bool:
     client = context.clients.cloudformation(stack.region)
     client.update_termination_protection(StackName=state.id, EnableTerminationProtection=True)
     return True
+
+
+def schedule_rotation(context: Context, stack: Stack, state: StackState) -> bool:
+    """Set how often the database's password is rotated, once the database is there; whether it had to be."""
+    secret = state.outputs.get("DatabaseSecretArn")
+    if stack.role is not Role.ROOT or not secret:
+        return False
+    return rotation.schedule(context.clients.secretsmanager(stack.region), secret)
 
 
 def declared_resources(context: Context, stack: Stack) -> dict[str, int]:
@@ -248,11 +253,12 @@ def _request(
 def _review(
     context: Context, stack: Stack, change_set: ChangeSet, state: StackState | None, values: Mapping[str, str]
 ) -> ChangeSet:
-    """The change set with what it only lists told from what it changes."""
+    """The change set with what it only lists told from what it changes, and what goes with a nested stack named."""
+    client = context.clients.cloudformation(stack.region)
+    change_set = replace(change_set, changes=tuple(_with_contents(client, one) for one in change_set.changes))
     nested = {one.logical_id: one.physical_id for one in change_set.changes if one.nested and one.physical_id}
     if state is None or not nested:
         return change_set
-    client = context.clients.cloudformation(stack.region)
     template = context.template(stack)
     templates_of = review.children(template, context.environment.templates)
     before = state.parameters
@@ -273,6 +279,29 @@ def _review(
     return review.Review(template, templates_of, known, unchanged).settle(change_set)
 
 
+def _with_contents(client: CloudFormationClient, change: Change) -> Change:
+    """A nested stack that goes takes everything in it along, and a change set says nothing of that."""
+    if change.action != "Remove" or change.resource_type != stacks.STACK_TYPE or not change.physical_id:
+        return change
+    declared = stacks.template_body(client, change.physical_id).get("Resources", {})
+    gone = tuple(
+        _with_contents(
+            client,
+            Change(
+                action="Remove",
+                logical_id=one.logical_id,
+                physical_id=one.physical_id,
+                resource_type=one.type,
+                policy_action=declared.get(one.logical_id, {}).get("DeletionPolicy", "Delete"),
+                before=json.dumps({"Properties": declared.get(one.logical_id, {}).get("Properties", {})}),
+            ),
+        )
+        for one in stacks.resources(client, change.physical_id)
+    )
+    inner = ChangeSet("", "", change.physical_id, change.logical_id, "CREATE_COMPLETE", changes=gone)
+    return replace(change, nested=inner)
+
+
 def _discard(context: Context, stack: Stack, arn: str, *, creates: bool) -> None:
     client = context.clients.cloudformation(stack.region)
     changesets.discard(client, arn, sleep=context.sleep)
@@ -280,13 +309,3 @@ def _discard(context: Context, stack: Stack, arn: str, *, creates: bool) -> None
         state = stacks.describe(client, stack.name)
         if state is not None and state.status == "REVIEW_IN_PROGRESS":
             remove_shell(context, stack, state.id)
-
-
-def _after(status: str) -> str:
-    if status == "CREATE_FAILED":
-        return "what was finished is kept: correct the cause and deploy again, it goes on from here"
-    if status.endswith("ROLLBACK_COMPLETE"):
-        return "everything is as it was before: correct the cause and deploy again"
-    if status.endswith("ROLLBACK_FAILED"):
-        return "the rollback failed too: the stack needs continue-update-rollback before anything else"
-    return ""

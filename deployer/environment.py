@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from deployer import checks, package, parameters, templates
-from deployer.chain import TEMPLATES
+from deployer.chain import TEMPLATES, Role
 from deployer.package import Artifact
 from deployer.parameters import ParameterFile
 from deployer.templates import Template
@@ -33,9 +33,18 @@ class Environment:
         return self.name == "prod"
 
 
-def prepare(project_root: Path, environment: str, *, overrides: Iterable[str] = ()) -> Environment:
-    """Read and check everything that an environment's deployment is made of. Calls nothing."""
+def prepare(
+    project_root: Path, environment: str, *, overrides: Iterable[str] = (), placeholder: str = ""
+) -> Environment:
+    """Read and check everything that an environment's deployment is made of. Calls nothing.
+
+    A placeholder is what services run whose image the file does not name.
+    """
     found = recall(project_root, environment, overrides=overrides)
+    root = found.templates.get(TEMPLATES[Role.ROOT])
+    if placeholder and root is not None:
+        unnamed = [name for name in service_images(root) if not found.file.values.get(name)]
+        found = replace(found, file=found.file.override(f"{name}={placeholder}" for name in unnamed))
     checks.check(found.file, environment, found.templates)
     names = [name for name in TEMPLATES.values() if name in found.templates]
     return replace(found, artifacts=package.artifacts(found.templates, names, project_root / "lambda"))
@@ -51,6 +60,11 @@ def recall(project_root: Path, environment: str, *, overrides: Iterable[str] = (
     declared = checks.declarations(loaded).get("Project", {})
     default = next((one.default for one in declared.values() if one.default), "")
     return Environment(environment, file.values.get("Project", default), file, loaded)
+
+
+def service_images(root: Template) -> tuple[str, ...]:
+    """The image parameters of the services. The bastion's image is no application: it comes ready-made."""
+    return tuple(name for service in root.services if (name := f"{service}Image") in root.parameters)
 
 
 def with_parameters(environment: Environment, overrides: Iterable[str]) -> Environment:

@@ -66,10 +66,10 @@ def service_is_new(
 
 def missing_images(
     client: ECRClient, account: str, region: str, images: Mapping[str, tuple[str, str]]
-) -> Iterator[Problem]:
+) -> Iterator[tuple[str, Problem]]:
     """Images of this account's own registry that are not there: tasks would fail to start for an hour.
 
-    `images` is parameter -> (where it stands, reference). Other registries are not ours to ask.
+    Gives each parameter with what is wrong with it. `images` is parameter -> (where it stands, reference). Other registries are not ours to ask.
     """
     for key, (where, image) in images.items():
         match = _PRIVATE_IMAGE.fullmatch(image)
@@ -77,7 +77,7 @@ def missing_images(
             continue
         if not _pushed(client, match["repository"], match["digest"]):
             what = f"{key}: {match['repository']}@{match['digest'][:19]}... is not in the registry"
-            yield Problem(where, what, f"push it first, then put its digest here ({image.split('@')[0]})")
+            yield key, Problem(where, what, f"push it first, then put its digest here ({image.split('@')[0]})")
 
 
 def images(names: Iterable[str], values: Mapping[str, str]) -> dict[str, str]:

@@ -62,6 +62,12 @@ def awaited_by(context: Context, stack: Stack, states: States) -> tuple[Stack, .
 
 def check_images(context: Context) -> None:
     """Raise for every image of our own registry that is not there."""
+    if found := missing_images(context):
+        raise InputError(found.values())
+
+
+def missing_images(context: Context) -> dict[str, Problem]:
+    """Image parameters whose image is not in our own registry."""
     environment = context.environment
     values = dict(environment.file.values)
     root = context.template(context.stack(Role.ROOT))
@@ -71,8 +77,7 @@ def check_images(context: Context) -> None:
         name: (environment.file.where(name), image) for name, image in facts.images(root.parameters, values).items()
     }
     client = context.clients.ecr(context.home)
-    if found := list(facts.missing_images(client, context.identity.account, context.home, wanted)):
-        raise InputError(found)
+    return dict(facts.missing_images(client, context.identity.account, context.home, wanted))
 
 
 def upload(context: Context, states: States, roles: Iterable[Role]) -> Iterator[Upload]:
