@@ -42,6 +42,10 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
     "Operate": {
         "tunnel": Entry("commands.tunnel:tunnel", "Open a tunnel to the database through a running task."),
         "exec": Entry("commands.exec:execute", "Run a command or a shell in a container of a running task."),
+        "run": Entry("commands.run:run", "Run a command in a one-off task of a service, for migrations and the like."),
+        "status": Entry("commands.status:status", "Show an environment on one screen."),
+        "logs": Entry("commands.logs:logs", "Print what containers, database, firewall and functions write."),
+        "events": Entry("commands.events:events", "Print what happened to an environment lately."),
         "outputs": Entry("commands.outputs:outputs", "Print the outputs of an environment's stacks."),
         "destroy": Entry("commands.destroy:destroy", "Delete an environment; what holds data is kept."),
     },

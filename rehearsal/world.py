@@ -52,6 +52,10 @@ class World:
                 pushed.append(match["repository"])
         return sorted(set(pushed))
 
+    def end_task(self, task: str, exit_code: int) -> None:
+        """What a command does that has come to its end."""
+        self._call("EndTask", self.region, Task=task, ExitCode=str(exit_code))
+
     def _call(self, operation: str, region: str, **parameters: str) -> None:
         credential = f"{self.account}/20260101/{region}/rehearsal/aws4_request"
         request = urllib.request.Request(  # noqa: S310 - our own loopback

@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from ministack.core.responses import now_iso
-from ministack.services import acm, ecr, route53
+from ministack.services import acm, ecr, ecs, route53
 
 from rehearsal.extension.api import Proceed, RefusedError, Reply, operation
 
@@ -68,6 +68,15 @@ def image(parameters: dict[str, Any], _proceed: Proceed) -> dict[str, Any]:
         "imagePushedAt": int(time.time()),
     }
     ecr._images[repository] = [*(ecr._images.get(repository) or []), pushed]
+    return {}
+
+
+@operation("Rehearsal.EndTask")
+def end_task(parameters: dict[str, Any], _proceed: Proceed) -> dict[str, Any]:
+    """The app of a task has ended by itself: no container runs here that could."""
+    task = ecs._tasks[parameters["Task"]]
+    reason, code = "Essential container in task exited", int(parameters["ExitCode"])
+    ecs._mark_task_stopped(task["taskArn"], task, reason, "EssentialContainerExited", exit_code=code)
     return {}
 
 

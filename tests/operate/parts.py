@@ -320,16 +320,14 @@ class Deployed:
     def environment(self) -> dict[str, str]:
         return self.emulator.subprocess_environment(self.account)
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, region: str | None = None) -> Any:
         """A client of the environment's account and region."""
-        return getattr(self.platform.context.clients, service)(self.platform.home)
+        with self.emulator.activated(self.account):
+            return getattr(self.platform.context.clients, service)(region or self.platform.home)
 
 
 def deploy(emulator: Emulator) -> Deployed:
-    """Deploy dev as `rehearse` does. The account is the file's own, as its guard demands."""
-    from rich.console import Console
-
-    from commands import flow
+    """Deploy dev, stack after stack. The account is the file's own, as its guard demands."""
     from deployer import deployment
     from deployer.chain import Role
     from deployer.operate import platform
@@ -338,18 +336,21 @@ def deploy(emulator: Emulator) -> Deployed:
 
     environment = deployment.prepare(ROOT, "dev")
     account = environment.file.account or "123456789012"
-    console = Console(quiet=True)
     with emulator.activated(account):
         context = deployment.connect(environment, Clients(), sleep=lambda seconds: time.sleep(min(seconds, 0.05)))
         world = World(emulator, account, context.home)
         world.prepare(environment.file.values)
-        flow.deploy_chain(context, console, lambda _plans: True, through=Role.BOOTSTRAP)
-        world.push_images(environment.file.values)
-        flow.deploy_chain(context, console, lambda _plans: True)
+        states = deployment.survey(context)
+        for stack in context.chain:
+            if stack.role is not Role.BOOTSTRAP:
+                world.push_images(environment.file.values)
+            list(deployment.upload(context, states, [stack.role]))
+            plan = deployment.plan_stack(context, stack, states, verb="deploy", final=True)
+            operation = deployment.execute(context, plan)
+            for _ in operation.follow():
+                pass
+            states[stack] = deployment.outcome(context, operation)
         found = platform.find(context)
-        # Clients keep the endpoint they were made with, so they are made while it is set.
-        for name in ("ecs", "ssm", "secretsmanager", "logs", "s3", "cloudfront", "cloudwatch", "elbv2", "rds"):
-            getattr(context.clients, name)(context.home)
     return Deployed(emulator, account, found)
 
 

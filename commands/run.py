@@ -1,0 +1,95 @@
+"""`deploy.py run`: a one-off task of a service, for migrations and the like."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+import click
+
+from commands.common import Options, aws_options, connect, environment_options, recall
+from commands.exits import Exit
+
+if TYPE_CHECKING:
+    from deployer.deployment import Context
+    from deployer.operate.oneoff import Run
+
+_FILE = "file"
+
+
+@click.command()
+@environment_options
+@aws_options
+@click.option(
+    "--service", metavar="NAME", help="The service whose network, secrets and image it gets; the first one without it."
+)
+@click.option(
+    "--image",
+    metavar="IMAGE",
+    help='Another image; "file" is the one that the parameter file names for the service, deployed or not.',
+)
+@click.option("--detach", is_flag=True, help="Print the task's ARN and do not wait for it.")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def run(service: str | None, image: str | None, detach: bool, command: tuple[str, ...], **given: object) -> int:
+    """Run COMMAND in a task of its own and exit with its status. Its output goes to stdout.
+
+    \b
+    deploy.py run -e dev --service backend -- ./manage migrate
+    deploy.py deploy -e prod --before "run --service backend -- ./manage migrate"
+
+    Ctrl-C stops the task.
+    """
+    options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
+    return start(connect(options, recall(options)), service, image, command, detach=detach)
+
+
+def before(text: str, context: Context) -> None:
+    """A command line given to `deploy --before`: run it with the image that is about to be deployed.
+
+    Not on a first deployment: there is no database yet that could be migrated.
+    """
+    from deployer.chain import Role
+    from deployer.errors import DeployerError
+    from deployer.stacks import describe
+
+    name, *words = shlex.split(text) or [""]
+    if name != "run":
+        raise click.UsageError(f'--before takes a "run ..." command, not "{name}".')
+    parsed = run.make_context("run", ["-e", context.environment.name, *words])
+    root = context.stack(Role.ROOT)
+    state = describe(context.clients.cloudformation(root.region), root.name)
+    if state is None or "ClusterName" not in state.outputs:
+        click.echo(f"not run before the first deployment: {text}", err=True)
+        return
+    given = parsed.params
+    code = start(context, given["service"], given["image"] or _FILE, given["command"])
+    if code != 0:
+        raise DeployerError(f"ended with {code}; nothing was deployed", where=text)
+
+
+def start(
+    context: Context, service: str | None, image: str | None, command: tuple[str, ...], *, detach: bool = False
+) -> int:
+    from deployer.operate import oneoff, platform
+
+    found = platform.find(context)
+    chosen = found.service(service)
+    if image == _FILE:
+        image = context.environment.file.values.get(f"{chosen.name}Image")
+    started = oneoff.start(found, chosen, command, image=image, sleep=context.sleep)
+    click.echo(f"task {started.task.id} of {chosen.slug}: {shlex.join(command)}", err=True)
+    if detach:
+        click.echo(started.task.arn)
+        return Exit.DONE
+    return _watch(started)
+
+
+def _watch(started: Run) -> int:
+    try:
+        for line in started.lines():
+            click.echo(line.text)
+    except KeyboardInterrupt:
+        started.stop()
+        click.echo(f"stopped task {started.task.id}", err=True)
+        raise
+    return started.exit_code()

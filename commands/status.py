@@ -1,0 +1,96 @@
+"""`deploy.py status`: one screen of an environment."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from commands.common import Options, aws_options, connect, environment_options, output_option, recall
+from commands.exits import Exit
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from deployer.deployment import Context
+    from deployer.operate.status import Status
+
+_STYLES = {"good": "green", "busy": "yellow", "bad": "bold red", "unknown": "dim"}
+_MARKS = {"good": "ok", "busy": "..", "bad": "!!", "unknown": "??"}
+
+
+@click.command()
+@environment_options
+@aws_options
+@output_option("text", "json")
+@click.option("--json", "as_json", is_flag=True, help="The same as --output json.")
+@click.option("-w", "--watch", is_flag=True, help="Look again every few seconds until Ctrl-C.")
+@click.option("--interval", type=click.FloatRange(min=1), default=5.0, show_default=True, metavar="SECONDS")
+def status(as_json: bool, watch: bool, interval: float, **given: object) -> int:
+    """Show stacks, services, targets, database, distribution, alarms and the last events.
+
+    Exits 1 when something of it is bad.
+    """
+    from commands import progress
+    from deployer.operate import status as looking
+
+    options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
+    context = connect(options, recall(options))
+    console = progress.console(stderr=False)
+    if watch:
+        return _watch(context, console, interval, as_json=as_json or options.output == "json")
+    found = looking.look(context)
+    if as_json or options.output == "json":
+        click.echo(json.dumps(looking.document(found), indent=2))
+    else:
+        console.print(render(found))
+    return Exit.ERROR if found.health == "bad" else Exit.DONE
+
+
+def _watch(context: Context, console: Console, interval: float, *, as_json: bool) -> int:
+    """In place on a terminal; one after the other, or one line of JSON each, anywhere else."""
+    from rich.live import Live
+
+    from deployer.operate import status as looking
+
+    try:
+        if as_json or not console.is_terminal:
+            while True:
+                found = looking.look(context)
+                if as_json:
+                    click.echo(json.dumps(looking.document(found)))
+                else:
+                    console.print(render(found))
+                time.sleep(interval)
+        with Live(render(looking.look(context)), console=console, auto_refresh=False, screen=True) as live:
+            while True:
+                time.sleep(interval)
+                live.update(render(looking.look(context)), refresh=True)
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+
+
+def render(found: Status) -> RenderableType:
+    """The screen: one line per part, grouped, then the last events."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    area = ""
+    for part in found.parts:
+        title = part.area if part.area != area else ""
+        area = part.area
+        style = _STYLES[part.health]
+        table.add_row(Text(title, style="bold"), Text(_MARKS[part.health], style=style), part.name, Text(part.text))
+    head = Text.assemble((found.family, "bold"), "  ", (str(found.health), _STYLES[found.health]))
+    head.append(f"  {found.time:%Y-%m-%d %H:%M:%S} UTC", style="dim")
+    rows: list[RenderableType] = [head, Text(), table]
+    if found.happenings:
+        rows += [Text(), Text("last events", style="bold")]
+        for one in found.happenings:
+            line = f"{one.time:%m-%d %H:%M:%S}  {one.source}  {one.subject}  {one.text}"
+            rows.append(Text(line, style="red" if one.is_bad else "", overflow="ellipsis", no_wrap=True))
+    return Group(*rows)

@@ -1,0 +1,115 @@
+"""One-off tasks: started like the service's own, followed by their log, ended with their exit status."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from rehearsal.world import World
+from tests.operate import parts
+
+CLUSTER = "platform-dev"
+
+
+def one_off_tasks(deployed: parts.Deployed) -> list[dict[str, Any]]:
+    ecs = deployed.client("ecs")
+    arns = ecs.list_tasks(cluster=CLUSTER, startedBy="deploy.py run")["taskArns"]
+    found: list[dict[str, Any]] = ecs.describe_tasks(cluster=CLUSTER, tasks=arns)["tasks"] if arns else []
+    return found
+
+
+@pytest.fixture
+def start(deployed: parts.Deployed) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    made: list[subprocess.Popen[str]] = []
+
+    def run(*arguments: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, str(parts.ROOT / "deploy.py"), *arguments],
+            env=deployed.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        made.append(process)
+        return process
+
+    yield run
+    for process in made:
+        process.kill()
+        process.wait()
+
+
+def running(deployed: parts.Deployed) -> dict[str, Any]:
+    parts.until(lambda: one_off_tasks(deployed))
+    (task,) = one_off_tasks(deployed)
+    return task
+
+
+def say(deployed: parts.Deployed, task: dict[str, Any], service: str, *lines: str) -> None:
+    """What the command writes to its standard output."""
+    logs = deployed.client("logs")
+    group, stream = f"/{CLUSTER}/{service}/app", f"app/app/{task['taskArn'].rpartition('/')[2]}"
+    logs.create_log_stream(logGroupName=group, logStreamName=stream)
+    now = int(time.time() * 1000)
+    events = [{"timestamp": now + number, "message": line} for number, line in enumerate(lines)]
+    logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
+
+
+def test_output_and_exit_status(deployed: parts.Deployed, start: Callable[..., subprocess.Popen[str]]) -> None:
+    process = start("run", "-e", "dev", "--service", "backend", "--", "./manage", "migrate", "--fake")
+    task = running(deployed)
+    say(deployed, task, "backend", "applying 0001", "applying 0002")
+    World(deployed.emulator, deployed.account, deployed.platform.home).end_task(task["taskArn"], 3)
+    out, err = process.communicate(timeout=60)
+    assert out == "applying 0001\napplying 0002\n"
+    assert process.returncode == 3, err
+
+    (override,) = task["overrides"]["containerOverrides"]
+    assert override["command"] == ["./manage", "migrate", "--fake"]
+    service = deployed.platform.service("backend")
+    (live,) = deployed.client("ecs").describe_services(cluster=CLUSTER, services=[service.ecs_name])["services"]
+    assert task["taskDefinitionArn"] == live["taskDefinition"], "same image, secrets and roles"
+    subnet = next(one["value"] for one in task["attachments"][0]["details"] if one["name"] == "subnetId")
+    assert subnet in live["networkConfiguration"]["awsvpcConfiguration"]["subnets"]
+    assert task["group"] != f"service:{service.ecs_name}", "the service does not count it as its own"
+
+
+def test_ctrl_c_stops_the_task(deployed: parts.Deployed, start: Callable[..., subprocess.Popen[str]]) -> None:
+    import signal
+
+    process = start("run", "-e", "dev", "--", "sleep", "1000")
+    task = running(deployed)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert one_off_tasks(deployed) == []
+    assert f"stopped task {task['taskArn'].rpartition('/')[2]}" in err
+
+
+def test_another_image_leaves_no_task_definition_behind(
+    deployed: parts.Deployed, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    image = "public.ecr.aws/nginx/nginx@sha256:" + "1" * 64
+    process = start("run", "-e", "dev", "--image", image, "--detach", "--", "true")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    ecs = deployed.client("ecs")
+    (task,) = ecs.describe_tasks(cluster=CLUSTER, tasks=[out.strip()])["tasks"]
+    definition = ecs.describe_task_definition(taskDefinition=task["taskDefinitionArn"])["taskDefinition"]
+    assert definition["status"] == "INACTIVE"
+    assert {one["name"]: one["image"] for one in definition["containerDefinitions"]}["app"] == image
+    assert [one["name"] for one in definition["containerDefinitions"]] == ["app", "bastion"]
+    World(deployed.emulator, deployed.account, deployed.platform.home).end_task(task["taskArn"], 0)
+
+
+def test_a_command_is_needed(deployed: parts.Deployed, start: Callable[..., subprocess.Popen[str]]) -> None:
+    process = start("run", "-e", "dev")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 64
+    assert "COMMAND" in err
