@@ -83,7 +83,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("CF-26", "dev", lambda b: b.put("EC2::SecurityGroupIngress", "Description", {"Fn::Sub": "alb -> ${Prefix}"}), set()),
     ("CF-27", "dev", lambda b: b.parameters.update(SecondZone="us-east-1c"), set()),
     ("CF-28", "dev", read_missing_output, {"NET-10", "SEC-27"}),
-    ("CF-29", "dev", lambda b: b.bodies["root.json"]["Resources"].update(Odd={"Type": "AWS::SNS::Topic"}), set()),
+    ("CF-29", "dev", lambda b: b.bodies["root.json"]["Resources"].update(Odd={"Type": "AWS::CloudFormation::WaitConditionHandle"}), set()),
     ("CF-30", "dev", lambda b: b.put(STACK, "TimeoutInMinutes", 15), set()),
 ]  # fmt: skip
 
