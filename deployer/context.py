@@ -13,6 +13,7 @@ from deployer.environment import Environment
 from deployer.errors import RecoverError, StateError
 from deployer.session import Clients, Identity
 from deployer.stacks import Next, StackState
+from deployer.statuses import STATUSES
 from deployer.templates import Template
 
 
@@ -79,16 +80,13 @@ def require_ready(states: States) -> None:
         where = stack.label
         match state.next:
             case Next.WAIT:
-                hint = "wait until it has ended, then run this again"
-                raise StateError(f"an operation is running ({state.status})", where=where, hint=hint)
-            case Next.RECOVER:
-                hint = (
-                    "continue the rollback first: aws cloudformation continue-update-rollback --stack-name "
-                    + state.name
-                )
-                raise RecoverError(f"its rollback failed ({state.status}): {state.reason}", where=where, hint=hint)
-            case Next.DELETE:
-                hint = "finish the deletion with `deploy.py destroy`, then deploy again"
-                raise RecoverError(f"it is half deleted ({state.status}): {state.reason}", where=where, hint=hint)
+                raise StateError(_found(state), where=where, hint=STATUSES[state.status].remedy)
+            case Next.RECOVER | Next.DELETE:
+                raise RecoverError(_found(state), where=where, hint=STATUSES[state.status].remedy)
             case _:
                 pass
+
+
+def _found(state: StackState) -> str:
+    said = f": {state.reason}" if state.reason else ""
+    return f"it {STATUSES[state.status].meaning} ({state.status}){said}"

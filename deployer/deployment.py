@@ -14,19 +14,19 @@ from __future__ import annotations
 import json
 import secrets
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
-from deployer import changesets, inputs, operations, package, recovery, review, rotation, stacks
+from deployer import changesets, inputs, operations, package, review, rotation, stacks, statuses
 from deployer.chain import Role, Stack
 from deployer.changesets import Change, ChangeSet, ChangeSetRequest
 from deployer.context import Context, States, connect, require_ready, survey
 from deployer.environment import Environment, prepare, recall, with_parameters
-from deployer.errors import ChangeSetError, DeployerError, DeploymentFailedError
+from deployer.errors import ChangeSetError, DeployerError
 from deployer.inputs import check_images, upload
 from deployer.operations import Operation
 from deployer.stacks import Next, StackState
@@ -186,7 +186,7 @@ def outcome(context: Context, operation: Operation) -> StackState:
     state = operations.outcome(context, operation)
     status = state.status if state is not None else "DELETE_COMPLETE"
     if state is None or not stacks.is_good(status):
-        raise operations.failed(operation, status, recovery.after(status))
+        raise operations.failed(operation, status, statuses.remedy(status))
     return state
 
 

@@ -10,10 +10,10 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from deployer import certificate, events, protections, stacks
+from deployer import certificate, operations, protections, stacks, statuses
 from deployer.chain import Role, Stack
 from deployer.deployment import Context, Operation, States, remove_shell
-from deployer.errors import DeploymentFailedError, RefusedError, StateError
+from deployer.errors import RefusedError, StateError
 from deployer.protections import Protection
 from deployer.stacks import STACK_TYPE, Next, StackState
 
@@ -86,24 +86,22 @@ def delete(context: Context, doomed: Doomed) -> Operation:
     if doomed.state.status == "REVIEW_IN_PROGRESS":
         remove_shell(context, doomed.stack, doomed.state.id)
         return Operation(doomed.stack, doomed.state.id, "delete", iter(()))
-    start = events.cursor(client, doomed.state.id)
     token = f"destroy-{secrets.token_hex(4)}"
-    if context.role_arn:
-        client.delete_stack(StackName=doomed.state.id, ClientRequestToken=token, RoleARN=context.role_arn)
-    else:
-        client.delete_stack(StackName=doomed.state.id, ClientRequestToken=token)
-    rounds = events.follow(client, start, sleep=context.sleep)
-    return Operation(doomed.stack, doomed.state.id, "delete", rounds)
+
+    def begin() -> None:
+        if context.role_arn:
+            client.delete_stack(StackName=doomed.state.id, ClientRequestToken=token, RoleARN=context.role_arn)
+        else:
+            client.delete_stack(StackName=doomed.state.id, ClientRequestToken=token)
+
+    return operations.start(context, doomed.stack, doomed.state.id, "delete", begin)
 
 
 def outcome(context: Context, operation: Operation) -> None:
     """Return when the stack is gone, raise when it is not."""
-    client = context.clients.cloudformation(operation.stack.region)
-    status = events.status(client, operation.stack_id)
-    if status != "DELETE_COMPLETE":
-        failure = events.first_failure(operation.events)
-        hint = "remove what blocks it, then run `deploy.py destroy` again: it goes on from here"
-        raise DeploymentFailedError(operation.stack.label, status, failure, hint=hint)
+    state = operations.outcome(context, operation)
+    if state is not None and state.status != "DELETE_COMPLETE":
+        raise operations.failed(operation, state.status, statuses.remedy(state.status))
 
 
 def clean_up(context: Context) -> str | None:

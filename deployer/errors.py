@@ -5,7 +5,7 @@ Anything that is not a `DeployerError` is a bug and stays a traceback.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -83,7 +83,9 @@ class Failure:
 class DeploymentFailedError(DeployerError):
     """An operation on a stack ended badly."""
 
-    def __init__(self, stack: str, status: str, failure: Failure | None, *, hint: str = "") -> None:
+    def __init__(
+        self, stack: str, status: str, failure: Failure | None, *, hint: str = "", details: Sequence[str] = ()
+    ) -> None:
         if failure is None:
             what = f"ended as {status}, without a failed resource among its events"
         else:
@@ -92,6 +94,7 @@ class DeploymentFailedError(DeployerError):
                 f"  first failure: {failure.logical_id} ({failure.resource_type}) in {failure.stack}\n"
                 f"  {failure.status}: {failure.reason}"
             )
+        what = "\n  ".join((what, *details))
         super().__init__(what, where=stack, hint=hint)
         self.status = status
         self.failure = failure

@@ -1,79 +1,34 @@
-"""Stacks as they are now, and the one table that says what may follow from each status."""
+"""Stacks as they are now. What may follow from each status is a table of its own, `statuses`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from deployer.statuses import STATUSES, Next, following, is_good, is_terminal
+
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
 
+__all__ = [
+    "STACK_TYPE",
+    "STATUSES",
+    "Next",
+    "Resource",
+    "StackState",
+    "describe",
+    "following",
+    "is_good",
+    "is_missing",
+    "is_terminal",
+    "resources",
+    "template_body",
+]
+
 STACK_TYPE = "AWS::CloudFormation::Stack"
-
-
-class Next(Enum):
-    """What a deployment has to do first with a stack in a given status."""
-
-    CREATE = "create"
-    UPDATE = "update"
-    # The last operation failed and kept what was finished: the next one goes on from there.
-    CONTINUE = "continue"
-    # The first creation was rolled back: the empty shell takes no change set and has to go.
-    REPLACE = "delete and create"
-    WAIT = "wait"
-    RECOVER = "recover"
-    # A deletion that did not end: deploying into half a stack would be guesswork.
-    DELETE = "delete"
-
-
-_NEXT: Mapping[str, Next] = {
-    "REVIEW_IN_PROGRESS": Next.CREATE,
-    "DELETE_COMPLETE": Next.CREATE,
-    "CREATE_COMPLETE": Next.UPDATE,
-    "UPDATE_COMPLETE": Next.UPDATE,
-    "UPDATE_ROLLBACK_COMPLETE": Next.UPDATE,
-    "IMPORT_COMPLETE": Next.UPDATE,
-    "IMPORT_ROLLBACK_COMPLETE": Next.UPDATE,
-    "CREATE_FAILED": Next.CONTINUE,
-    "UPDATE_FAILED": Next.CONTINUE,
-    "ROLLBACK_COMPLETE": Next.REPLACE,
-    "ROLLBACK_FAILED": Next.DELETE,
-    "DELETE_FAILED": Next.DELETE,
-    "UPDATE_ROLLBACK_FAILED": Next.RECOVER,
-    "IMPORT_ROLLBACK_FAILED": Next.RECOVER,
-    "CREATE_IN_PROGRESS": Next.WAIT,
-    "ROLLBACK_IN_PROGRESS": Next.WAIT,
-    "DELETE_IN_PROGRESS": Next.WAIT,
-    "UPDATE_IN_PROGRESS": Next.WAIT,
-    "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS": Next.WAIT,
-    "UPDATE_ROLLBACK_IN_PROGRESS": Next.WAIT,
-    "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS": Next.WAIT,
-    "IMPORT_IN_PROGRESS": Next.WAIT,
-    "IMPORT_ROLLBACK_IN_PROGRESS": Next.WAIT,
-}
-
-STATUSES = frozenset(_NEXT)
-
-# Where an operation ended as it was meant to. UPDATE_ROLLBACK_COMPLETE is a healthy stack, but no success.
-_GOOD = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_COMPLETE", "IMPORT_COMPLETE"})
-
-
-def following(status: str | None) -> Next:
-    """What to do with a stack of this status; None is a stack that does not exist."""
-    return Next.CREATE if status is None else _NEXT[status]
-
-
-def is_terminal(status: str) -> bool:
-    """Whether CloudFormation has stopped working on the stack."""
-    return not status.endswith("_IN_PROGRESS")
-
-
-def is_good(status: str) -> bool:
-    return status in _GOOD
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ class Cause(StrEnum):
     APPLICATION = "the application"
     QUOTA = "quota"
     NAME = "name taken"
-    SECRET = "secret"
+    SECRET = "secret"  # noqa: S105 - the name of a cause
     KEY = "encryption key"
     CERTIFICATE = "certificate"
     ZONE = "availability zone"

@@ -11,6 +11,8 @@ from botocore.exceptions import ClientError
 
 from deployer import events
 from deployer.events import Cursor, Event
+from deployer.failures import rootcause
+from deployer.following import Follower
 from deployer.stacks import STACK_TYPE
 
 ROOT = "arn:aws:cloudformation:eu-west-1:123456789012:stack/shop/1"
@@ -65,7 +67,7 @@ class History:
 
 
 def follow(history: History, start: Cursor | None = None) -> list[Sequence[Event]]:
-    return list(events.follow(history, start or Cursor(ROOT), sleep=history.tick))
+    return list(Follower(history, start or Cursor(ROOT), sleep=history.tick))
 
 
 def seen(batches: list[Sequence[Event]]) -> list[str]:
@@ -132,7 +134,7 @@ def test_long_histories_are_read_page_by_page() -> None:
 def test_a_stack_that_is_gone_has_ended() -> None:
     history = History((1, ROOT, "shop", ROOT, "DELETE_IN_PROGRESS", ""))
     history.now = 1
-    batches = events.follow(history, Cursor(ROOT), sleep=history.tick)
+    batches = iter(Follower(history, Cursor(ROOT), sleep=history.tick))
     assert seen([next(batches)]) == ["shop DELETE_IN_PROGRESS"]
     history.gone.add(ROOT)
     assert seen(list(batches)) == []
@@ -158,8 +160,9 @@ def failure(*lines: tuple[int, str, str, str, str, str]) -> tuple[str, str, str]
         (9, ROOT, "shop", ROOT, "CREATE_FAILED", "The following resource(s) failed to create"),
     )
     history.now = 10
-    found = events.first_failure(event for batch in follow(history) for event in batch)
-    return (found.stack, found.logical_id, found.reason) if found else None
+    found = rootcause.diagnose(event for batch in follow(history) for event in batch)
+    failure = found.first.failure if found else None
+    return (failure.stack, failure.logical_id, failure.reason) if failure else None
 
 
 EMBEDDED = f"Embedded stack {NET} was not successfully created: The following resource(s) failed to create: [B]."
@@ -205,12 +208,12 @@ def test_a_nested_stack_that_failed_at_once_is_found_by_its_reason() -> None:
         (2, ROOT, "shop", ROOT, "CREATE_FAILED", ""),
     )
     history.now = 5
-    found = events.first_failure(event for batch in follow(history) for event in batch)
+    found = rootcause.diagnose(event for batch in follow(history) for event in batch)
     assert found is not None
-    assert (found.stack, found.logical_id) == ("shop/NetworkStack", "B")
+    assert (found.first.failure.stack, found.first.failure.logical_id) == ("shop/NetworkStack", "B")
 
 
 def test_success_has_no_failure() -> None:
     history = History(*LINES)
     history.now = 100
-    assert events.first_failure(event for batch in follow(history) for event in batch) is None
+    assert rootcause.diagnose(event for batch in follow(history) for event in batch) is None

@@ -51,7 +51,7 @@ def test_next(status: str | None, expected: Next) -> None:
 
 
 def test_in_progress_is_waited_for_except_a_review() -> None:
-    for status in stacks.STATUSES - {"REVIEW_IN_PROGRESS"}:
+    for status in set(stacks.STATUSES) - {"REVIEW_IN_PROGRESS"}:
         assert (stacks.following(status) is Next.WAIT) is (not stacks.is_terminal(status)), status
 
 

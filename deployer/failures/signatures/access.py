@@ -8,7 +8,8 @@ SIGNATURES = (
     signature(
         "permission-denied",
         Cause.PERMISSION,
-        r"(?P<who>arn:aws[\w-]*:(?:sts|iam)::\S+) is not authorized to perform:? (?!iam:PassRole|ecr:|iam:CreateServiceLinkedRole)(?P<action>[\w-]+:\w+)"
+        r"(?P<who>arn:aws[\w-]*:(?:sts|iam)::\S+) is not authorized to perform:? (?!iam:PassRole|ecr:|"
+        r"iam:CreateServiceLinkedRole)(?P<action>[\w-]+:\w+)"
         r"(?: on resource:? (?P<resource>\S+))?(?!.*(?:unable to pull|unable to retrieve|failed to fetch) secret)",
         meaning="{who} may not do {action} on {resource}.",
         remedy="Allow {action} on that resource to whoever deploys (or to the role of --role-arn). When the message "
@@ -28,9 +29,11 @@ SIGNATURES = (
     signature(
         "permission-tagging",
         Cause.PERMISSION,
-        r"Unauthori[sz]edTaggingOperation|permissions error performing a tagging operation|not authorized to perform \w+ with Tags",
+        r"Unauthori[sz]edTaggingOperation|permissions error performing a tagging operation|"
+        r"not authorized to perform \w+ with Tags",
         meaning="Whoever deploys may create the resource, but not tag it.",
-        remedy="Allow the service's TagResource and UntagResource actions (AddTagsToResource for RDS, AddTags for ELB).",
+        remedy="Allow the service's TagResource and UntagResource actions (AddTagsToResource for RDS, AddTags for "
+        "ELB).",
         document="AWS CloudFormation User Guide, Resource tags",
         source=Source.REPORT,
     ),
@@ -46,7 +49,8 @@ SIGNATURES = (
     signature(
         "service-linked-role-missing",
         Cause.ROLE,
-        r"Unable to assume the service[- ]linked role|service[- ]linked role .*(?:does not exist|exists\.)(?!.*has been taken)",
+        r"Unable to assume the service[- ]linked role|service[- ]linked role .*(?:does not exist|"
+        r"exists\.)(?!.*has been taken)",
         meaning="The service's own role was not there yet; in a new account it is made by the first use.",
         remedy="Deploy again: the first try made it. Otherwise: aws iam create-service-linked-role "
         "--aws-service-name ecs.amazonaws.com",
@@ -56,7 +60,8 @@ SIGNATURES = (
     signature(
         "service-linked-role-denied",
         Cause.ROLE,
-        r"is not authorized to perform:? iam:CreateServiceLinkedRole|not authorized to create (?:a )?service[- ]linked role",
+        r"is not authorized to perform:? iam:CreateServiceLinkedRole|"
+        r"not authorized to create (?:a )?service[- ]linked role",
         meaning="Whoever deploys may not make the service's own role.",
         remedy="Allow iam:CreateServiceLinkedRole, or have an administrator make it once.",
         document="IAM User Guide, Service-linked roles",
@@ -65,7 +70,9 @@ SIGNATURES = (
     signature(
         "iam-name-taken",
         Cause.NAME,
-        r"(?:Role|Policy|A policy called|EntityAlreadyExists).*?(?:with name|called)? ?(?P<name>\S+)? (?:already exists|\(Service: (?:Amazon)?I(?:AM|am|dentityManagement).*EntityAlreadyExists)",
+        r"(?:Role|Policy|A policy called|EntityAlreadyExists).*?(?:with name|"
+        r"called)? ?(?P<name>\S+)? (?:already exists|\(Service: (?:Amazon)?I(?:AM|am|"
+        r"dentityManagement).*EntityAlreadyExists)",
         meaning="An IAM name is taken; IAM's names are one space for all regions.",
         remedy="Something made by hand has the name: rename or delete it, then deploy again.",
         document="IAM User Guide, IAM identifiers",
@@ -86,7 +93,8 @@ SIGNATURES = (
         "trust-not-ready",
         Cause.ORDER,
         r"role defined for the function cannot be assumed by Lambda|"
-        r"(?:Firehose|service) is unable to assume role|not authorized to assume role|role provided .* cannot be assumed",
+        r"(?:Firehose|service) is unable to assume role|not authorized to assume role|"
+        r"role provided .* cannot be assumed",
         meaning="The role is not known everywhere yet, or trusts another service.",
         remedy="Deploy again; when it fails the same way, its trust policy has to name the service that uses it.",
         document="IAM User Guide, Changes that I make are not always immediately visible",
@@ -116,7 +124,8 @@ SIGNATURES = (
     signature(
         "key-pending-deletion",
         Cause.KEY,
-        r"(?:key|arn:aws[\w-]*:kms:\S+) is (?:pending deletion|pending import|disabled)|KMSInvalidStateException|KMSKeyNotAccessible",
+        r"(?:key|arn:aws[\w-]*:kms:\S+) is (?:pending deletion|pending import|disabled)|KMSInvalidStateException|"
+        r"KMSKeyNotAccessible",
         meaning="The key is disabled or about to be deleted, and with it whatever it encrypts.",
         remedy="aws kms cancel-key-deletion and enable-key, now; then deploy again.",
         document="AWS KMS Developer Guide, Key states",

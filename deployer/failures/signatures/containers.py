@@ -11,7 +11,8 @@ SIGNATURES = (
     signature(
         "image-not-found",
         Cause.IMAGE,
-        r"CannotPull(?:Container|ImageManifest)\w*: (?!.*platform)(?!.*(?:timeout|timed out|i/o|deadline|dial|toomanyrequests|denied))"
+        r"CannotPull(?:Container|ImageManifest)\w*: (?!.*platform)(?!.*(?:timeout|timed out|i/o|deadline|dial|"
+        r"toomanyrequests|denied))"
         r".*(?:not found|manifest unknown|does not exist)",
         meaning="The image or its tag is not in the registry.",
         remedy="Push the image, put its digest into the parameter file (<Service>Image), and deploy again.",
@@ -69,7 +70,8 @@ SIGNATURES = (
         Cause.APPLICATION,
         r"ECS Deployment Circuit Breaker was triggered|deployment failed: tasks failed to start",
         meaning="Tasks of the new version did not become healthy, time after time, and ECS gave up.",
-        remedy="The reason is what the tasks said before they stopped: see the recorded tasks below, or `deploy.py diagnose`.",
+        remedy="The reason is what the tasks said before they stopped: see the recorded tasks below, or `deploy.py "
+        "diagnose`.",
         document="Amazon ECS Developer Guide, Deployment circuit breaker",
         source=Source.REPORT,
         types=_SERVICE,
@@ -87,9 +89,11 @@ SIGNATURES = (
     signature(
         "load-balancer-health",
         Cause.APPLICATION,
-        r"failed ELB health checks|is unhealthy in (?:\(?target-group|target group)|Health checks failed with these codes|Target\.(?:ResponseCodeMismatch|Timeout|FailedHealthChecks)",
+        r"failed ELB health checks|is unhealthy in (?:\(?target-group|target group)|"
+        r"Health checks failed with these codes|Target\.(?:ResponseCodeMismatch|Timeout|FailedHealthChecks)",
         meaning="The load balancer's health check got no good answer from the task.",
-        remedy="The application has to listen on its container port on 0.0.0.0 and to answer the health check path with "
+        remedy="The application has to listen on its container port on 0.0.0.0 and to answer the health check path "
+        "with "
         "200-399 within the grace period. A redirect to a login or a check of the Host header are usual causes.",
         document="Amazon ECS Developer Guide, Troubleshooting load balancer health checks",
         source=Source.DOCUMENT,
@@ -100,7 +104,8 @@ SIGNATURES = (
         Cause.APPLICATION,
         r"Task failed container health checks",
         meaning="The container's own health check failed.",
-        remedy="Its command runs inside the container: the program that it calls has to be in the image, and to succeed.",
+        remedy="Its command runs inside the container: the program that it calls has to be in the image, and to "
+        "succeed.",
         document="Amazon ECS Developer Guide, Task definition health check",
         source=Source.DOCUMENT,
         seen="task",
@@ -153,7 +158,8 @@ SIGNATURES = (
         Cause.QUOTA,
         r"limit on the number of (?:vCPUs|tasks) you can run concurrently",
         meaning="The account's quota of Fargate is used up; a deployment needs room for both versions at once.",
-        remedy="Raise the quota L-3032A538 (Fargate On-Demand vCPU resource count) in Service Quotas, then deploy again.",
+        remedy="Raise the quota L-3032A538 (Fargate On-Demand vCPU resource count) in Service Quotas, then deploy "
+        "again.",
         document="Amazon ECS Developer Guide, Service quotas",
         source=Source.REPORT,
         seen=_BOTH,
@@ -171,7 +177,8 @@ SIGNATURES = (
     signature(
         "fargate-size",
         Cause.INPUT,
-        r"No Fargate configuration exists for given values|Invalid ['\"]?cpu['\"]? setting for task|(?:CPU|memory) .* not valid for Fargate",
+        r"No Fargate configuration exists for given values|Invalid ['\"]?cpu['\"]? setting for task|(?:CPU|"
+        r"memory) .* not valid for Fargate",
         meaning="Fargate does not offer this pair of CPU and memory.",
         remedy="Correct <Service>Cpu and <Service>Memory: 256 with 512-2048, 512 with 1024-4096, 1024 with "
         "2048-8192, 2048 with 4096-16384.",

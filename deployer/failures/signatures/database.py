@@ -22,7 +22,8 @@ SIGNATURES = (
         Cause.VERSION,
         r"Cannot upgrade aurora\S* from (?P<old>\S+) to (?P<new>\S+)|requested engine version is lower",
         meaning="The database cannot go from {old} to {new}.",
-        remedy="RDS upgraded it by itself, or the version was put back: set DbEngineVersion to what is running or later.",
+        remedy="RDS upgraded it by itself, or the version was put back: set DbEngineVersion to what is running or "
+        "later.",
         document="Amazon Aurora User Guide, Upgrading Aurora MySQL",
         source=Source.REPORT,
         types=_RDS,
@@ -30,9 +31,11 @@ SIGNATURES = (
     signature(
         "parameter-group-family",
         Cause.VERSION,
-        r"DBParameterGroupFamily \S+ (?:cannot|can't) be used for this (?:instance|cluster)|ParameterGroupFamily \S+ is not a valid parameter group family",
+        r"DBParameterGroupFamily \S+ (?:cannot|can't) be used for this (?:instance|cluster)|"
+        r"ParameterGroupFamily \S+ is not a valid parameter group family",
         meaning="The parameter group belongs to another major version than DbEngineVersion.",
-        remedy="8.0.mysql_aurora.* takes the family aurora-mysql8.0, 8.4.* takes aurora-mysql8.4: change both together.",
+        remedy="8.0.mysql_aurora.* takes the family aurora-mysql8.0, 8.4.* takes aurora-mysql8.4: change both "
+        "together.",
         document="Amazon Aurora User Guide, Parameter groups",
         source=Source.REPORT,
         types=_RDS,
@@ -40,7 +43,8 @@ SIGNATURES = (
     signature(
         "instance-class",
         Cause.ZONE,
-        r"RDS does not support creating a DB instance with the following combination|DBInstanceClass=?\s?(?P<size>\S+), Engine=|"
+        r"RDS does not support creating a DB instance with the following combination|"
+        r"DBInstanceClass=?\s?(?P<size>\S+), Engine=|"
         r"Serverless v2 maximum capacity .* isn't available|InsufficientDBInstanceCapacity",
         meaning="This class, engine and version are not offered together here.",
         remedy="See `aws rds describe-orderable-db-instance-options --engine aurora-mysql` for both zones, and "
@@ -62,7 +66,8 @@ SIGNATURES = (
     signature(
         "database-name-taken",
         Cause.NAME,
-        r"DB ?(?:Cluster|Instance) already exists|DBClusterAlreadyExists|DB(?:Cluster|Instance)Identifier\W+\S+\W+already exists",
+        r"DB ?(?:Cluster|Instance) already exists|DBClusterAlreadyExists|DB(?:Cluster|"
+        r"Instance)Identifier\W+\S+\W+already exists",
         meaning="A database of this name exists, kept by an earlier environment of the same name.",
         remedy="Decide about its data first. Then rename or delete it by hand, or choose another Environment name.",
         document="Amazon Aurora User Guide, DB cluster identifiers",
@@ -93,7 +98,8 @@ SIGNATURES = (
     signature(
         "database-busy",
         Cause.IN_USE,
-        r"(?:DB|Database) ?(?:cluster|instance)? ?\S* is not in available state|InvalidDB(?:Cluster|Instance)State(?:Fault)?|not currently in the available state",
+        r"(?:DB|Database) ?(?:cluster|instance)? ?\S* is not in available state|InvalidDB(?:Cluster|"
+        r"Instance)State(?:Fault)?|not currently in the available state",
         meaning="The database is doing something else: a backup, a failover, a change of its own.",
         remedy="Wait until it is available (`deploy.py status`), then deploy again.",
         document="Amazon Aurora User Guide, Viewing DB cluster status",
@@ -103,9 +109,12 @@ SIGNATURES = (
     signature(
         "monitoring-role",
         Cause.PERMISSION,
-        r"MonitoringRoleARN value is required|IAM role ARN value is invalid or does not include the required permissions.*(?:ENHANCED_MONITORING|monitoring)",
+        r"MonitoringRoleARN value is required|"
+        r"IAM role ARN value is invalid or does not include the required permissions.*(?:ENHANCED_MONITORING|"
+        r"monitoring)",
         meaning="Enhanced monitoring has no role that RDS can use.",
-        remedy="The role has to trust monitoring.rds.amazonaws.com; a role that was made a moment ago may need a second try.",
+        remedy="The role has to trust monitoring.rds.amazonaws.com; a role that was made a moment ago may need a "
+        "second try.",
         document="Amazon Aurora User Guide, Enhanced Monitoring",
         source=Source.REPORT,
         types=_RDS,
@@ -113,7 +122,8 @@ SIGNATURES = (
     signature(
         "rds-quota",
         Cause.QUOTA,
-        r"(?:DBClusterQuotaExceeded|InstanceQuotaExceeded|you have reached your quota for (?:DB )?(?:cluster|instance))",
+        r"(?:DBClusterQuotaExceeded|InstanceQuotaExceeded|you have reached your quota for (?:DB )?(?:cluster|"
+        r"instance))",
         meaning="The region's quota of databases is used up.",
         remedy="Raise the quota of DB clusters or DB instances of Amazon RDS in Service Quotas.",
         document="Amazon Aurora User Guide, Quotas",

@@ -53,7 +53,8 @@ SIGNATURES = (
     signature(
         "distribution-web-acl",
         Cause.INPUT,
-        r"(?:Web ACL|webACLId|WebACLId) is not accessible by the requester|InvalidWebACLId|web ACL .*must be .*(?:CLOUDFRONT|global)",
+        r"(?:Web ACL|webACLId|WebACLId) is not accessible by the requester|InvalidWebACLId|"
+        r"web ACL .*must be .*(?:CLOUDFRONT|global)",
         meaning="CloudFront takes the ARN of a web ACL of us-east-1 with the scope CLOUDFRONT.",
         remedy="The edge stack has to be deployed first; its output WebAclArn feeds this one.",
         document="AWS WAF Developer Guide, Web ACLs and CloudFront",
@@ -77,7 +78,8 @@ SIGNATURES = (
         "cloudfront-in-use",
         Cause.IN_USE,
         r"(?:policy|function|origin access control) is (?:currently )?in use|"
-        r"(?:CachePolicy|OriginRequestPolicy|ResponseHeadersPolicy|Function|OriginAccessControl)InUse|associated with \d+ or more distributions",
+        r"(?:CachePolicy|OriginRequestPolicy|ResponseHeadersPolicy|Function|OriginAccessControl)InUse|"
+        r"associated with \d+ or more distributions",
         meaning="Another distribution uses this CloudFront policy or function.",
         remedy="Take it off that distribution, then run the command again.",
         document="Amazon CloudFront API Reference, Common errors",
@@ -97,7 +99,8 @@ SIGNATURES = (
     signature(
         "distribution-quota",
         Cause.QUOTA,
-        r"TooMany(?:Distributions|Functions|CachePolicies|OriginRequestPolicies|ResponseHeadersPolicies|OriginAccessControls)",
+        r"TooMany(?:Distributions|Functions|CachePolicies|OriginRequestPolicies|ResponseHeadersPolicies|"
+        r"OriginAccessControls)",
         meaning="A CloudFront quota of the account is used up.",
         remedy="Raise it in Service Quotas (CloudFront, region us-east-1).",
         document="Amazon CloudFront Developer Guide, Quotas",
@@ -107,8 +110,10 @@ SIGNATURES = (
     signature(
         "certificate-not-issued",
         Cause.CERTIFICATE,
-        r"(?:certificate|Certificate) \S* ?(?:must have|is not in|does not have) .*(?:ISSUED|fully-qualified|supported signature)|"
-        r"DNS Record Set is not available|The certificate .* (?:status|is) (?:PENDING_VALIDATION|FAILED|VALIDATION_TIMED_OUT)|"
+        r"(?:certificate|Certificate) \S* ?(?:must have|is not in|does not have) .*(?:ISSUED|fully-qualified|"
+        r"supported signature)|"
+        r"DNS Record Set is not available|The certificate .* (?:status|is) (?:PENDING_VALIDATION|FAILED|"
+        r"VALIDATION_TIMED_OUT)|"
         r"CertificateNotFound",
         meaning="The certificate has not been issued.",
         remedy="Its validation record has to be in the public zone HostedZoneId, and the domain to be delegated to "
@@ -120,7 +125,8 @@ SIGNATURES = (
     signature(
         "listener-certificate-region",
         Cause.CERTIFICATE,
-        r"(?:Certificate ARN|certificate) '?\S*'? is not valid|certificate ARN .*(?:not in the same region|invalid region)",
+        r"(?:Certificate ARN|certificate) '?\S*'? is not valid|certificate ARN .*(?:not in the same region|"
+        r"invalid region)",
         meaning="A listener takes only a certificate of its own region.",
         remedy="OriginCertificateArn has to be one of the home region; the one of us-east-1 is ViewerCertificateArn.",
         document="Elastic Load Balancing User Guide, HTTPS listeners",

@@ -20,7 +20,8 @@ SIGNATURES = (
     signature(
         "template-unreadable",
         Cause.PERMISSION,
-        r"S3 error: Access Denied|TemplateURL must (?:be|reference)|S3 error: The specified (?:key|bucket) does not exist",
+        r"S3 error: Access Denied|TemplateURL must (?:be|reference)|S3 error: The specified (?:key|"
+        r"bucket) does not exist",
         meaning="CloudFormation could not read a template from the artifact bucket.",
         remedy="It reads as whoever deploys, or as the role of --role-arn: that one needs s3:GetObject on the bucket. "
         "`deploy.py deploy` uploads what is missing.",
@@ -42,7 +43,8 @@ SIGNATURES = (
     signature(
         "stack-quota",
         Cause.QUOTA,
-        r"Limit for stack has been exceeded|(?:Limit|quota) .*(?:number of )?(?:stacks|resources per (?:stack|template)).*exceeded",
+        r"Limit for stack has been exceeded|(?:Limit|quota) .*(?:number of )?(?:stacks|resources per (?:stack|"
+        r"template)).*exceeded",
         meaning="The account's quota of stacks, or of resources in one, is used up.",
         remedy="Raise the quota L-0485CB21 (CloudFormation stack count), or delete stacks that nothing uses.",
         document="AWS CloudFormation User Guide, Quotas",
@@ -82,7 +84,8 @@ SIGNATURES = (
     signature(
         "custom-resource-function-missing",
         Cause.CODE,
-        r"(?:Lambda function|Function) not found:? ?(?P<function>arn:\S+|\S+:function:\S+)|ServiceToken .* (?:does not exist|not found)|"
+        r"(?:Lambda function|Function) not found:? ?(?P<function>arn:\S+|\S+:function:\S+)|"
+        r"ServiceToken .* (?:does not exist|not found)|"
         r"Invalid ServiceToken|Lambda function not found",
         meaning="The custom resource names a function that does not exist in this region.",
         remedy="The function's stack has to be deployed first and in the same region; look at the ServiceToken.",
@@ -93,7 +96,8 @@ SIGNATURES = (
     signature(
         "function-code-missing",
         Cause.ORDER,
-        r"Error occurred while GetObject\. S3 Error Code: (?P<code>NoSuchKey|NoSuchBucket|PermanentRedirect|AccessDenied)",
+        r"Error occurred while GetObject\. S3 Error Code: (?P<code>NoSuchKey|NoSuchBucket|PermanentRedirect|"
+        r"AccessDenied)",
         meaning="Lambda cannot read the function's archive ({code}).",
         remedy="`deploy.py deploy` uploads archives before it deploys; somebody deleted this one, or the bucket is "
         "one of another region. Run it again.",
@@ -138,7 +142,8 @@ SIGNATURES = (
         r"BucketAlreadyExists|BucketAlreadyOwnedByYou|requested bucket name is not available|"
         r"(?P<bucket>[a-z0-9][a-z0-9.-]{2,62}) already exists(?: in stack)?",
         meaning="The bucket's name is taken; bucket names are one space for all accounts.",
-        remedy="When it is yours, kept by an earlier environment: save its data and delete it, or import it into the stack.",
+        remedy="When it is yours, kept by an earlier environment: save its data and delete it, or import it into the "
+        "stack.",
         document="Amazon S3 User Guide, Bucket naming rules",
         source=Source.REPORT,
         types="AWS::S3::Bucket",
@@ -166,7 +171,8 @@ SIGNATURES = (
     signature(
         "repository-not-empty",
         Cause.DATA,
-        r"repository with name '?(?P<name>\S+?)'? in registry with id '?\d+'? cannot be deleted because it still contains images",
+        r"repository with name '?"
+        r"(?P<name>\S+?)'? in registry with id '?\d+'? cannot be deleted because it still contains images",
         meaning="The repository {name} still holds images.",
         remedy="Bootstrap is shared and meant to stay. When it has to go, delete the images first.",
         document="Amazon ECR User Guide, Deleting a repository",
@@ -185,7 +191,8 @@ SIGNATURES = (
     signature(
         "internal-failure",
         Cause.AWS,
-        r"Internal ?Failure|HandlerErrorCode: (?:InternalFailure|ServiceInternalError)|ServiceUnavailable|internal error (?:has )?occurred",
+        r"Internal ?Failure|HandlerErrorCode: (?:InternalFailure|ServiceInternalError)|ServiceUnavailable|"
+        r"internal error (?:has )?occurred",
         meaning="AWS failed inside.",
         remedy="Deploy again; when it fails the same way, look at the AWS Health Dashboard.",
         document="AWS CloudFormation CLI User Guide, Handler error codes",

@@ -129,7 +129,8 @@ SIGNATURES = (
     signature(
         "network-has-dependencies",
         Cause.IN_USE,
-        r"(?:subnet|vpc|resource) '?(?P<id>(?:subnet|vpc|sg|igw)-\w+)'? has (?:dependencies and cannot be deleted|a dependent object)",
+        r"(?:subnet|vpc|resource) '?(?P<id>(?:subnet|vpc|sg|igw)-\w+)'? has (?:dependencies and cannot be deleted|"
+        r"a dependent object)",
         meaning="Something that these stacks did not make still uses {id}.",
         remedy="List the network interfaces in it (aws ec2 describe-network-interfaces --filters "
         "Name=vpc-id,Values=VPC). An endpoint guardduty-data with GuardDutyManagedSecurityGroup is GuardDuty's "

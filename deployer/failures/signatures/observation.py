@@ -61,7 +61,8 @@ SIGNATURES = (
         Cause.ACCOUNT,
         r"Slack (?:workspace|team) \S+ is not authorized with AWS account|workspace .* (?:is )?not authorized",
         meaning="The Slack workspace has not been authorized in this account.",
-        remedy="Do it once by hand: Amazon Q Developer in chat applications, Configure new client, Slack. Then deploy again.",
+        remedy="Do it once by hand: Amazon Q Developer in chat applications, Configure new client, Slack. Then deploy "
+        "again.",
         document="Amazon Q Developer in chat applications Administrator Guide, Get started with Slack",
         source=Source.REPORT,
         types="AWS::Chatbot::SlackChannelConfiguration",
@@ -79,7 +80,8 @@ SIGNATURES = (
     signature(
         "topic-policy",
         Cause.INPUT,
-        r"Invalid parameter: Policy (?:statement )?(?:action out of service scope|Error)|Policy Error: null|Invalid principal in policy",
+        r"Invalid parameter: Policy (?:statement )?(?:action out of service scope|Error)|Policy Error: null|"
+        r"Invalid principal in policy",
         meaning="A principal or action of the policy is not known.",
         remedy="A principal that was deleted shows as an id: name the service or role again.",
         document="Amazon SNS Developer Guide, Access policies",
@@ -89,7 +91,8 @@ SIGNATURES = (
     signature(
         "topic-key",
         Cause.KEY,
-        r"(?:SNS|SQS|Firehose|firehose|sns).*(?:KMS|kms).*(?:Access ?Denied|is not authorized|not allowed)|KMSAccessDenied",
+        r"(?:SNS|SQS|Firehose|firehose|sns).*(?:KMS|kms).*(?:Access ?Denied|is not authorized|not allowed)|"
+        r"KMSAccessDenied",
         meaning="The service may not use the key of this topic, queue or stream.",
         remedy="The telemetry key's policy has to allow it to whoever publishes: kms:Decrypt and kms:GenerateDataKey*.",
         document="Amazon SNS Developer Guide, Key management",
