@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,16 +13,22 @@ import click
 from commands.exits import Exit
 
 if TYPE_CHECKING:
+    from analysis.policy.grants import Statement
     from analysis.resolve import ResolvedEnvironment
 
 PROJECT = Path(__file__).resolve().parent.parent
 
 SCHEMA = "policy/1"
+_ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+")
 
 
 @click.command()
 @click.argument("kind", type=click.Choice(["plan", "deploy", "oidc"]))
 @click.option("-e", "--env", "environment", required=True, metavar="ENV", help="The environment: a file of params/.")
+@click.option(
+    "--role-arn", default="", metavar="ARN",
+    help="deploy: you give CloudFormation this role (`deploy --role-arn`); writes the policies of both.",
+)  # fmt: skip
 @click.option("--repository", default="", metavar="OWNER/NAME", help="oidc: the repository on GitHub.")
 @click.option("--branch", default="", metavar="NAME", help="oidc: workflows of this branch may take the role.")
 @click.option(
@@ -40,6 +47,7 @@ SCHEMA = "policy/1"
 def policy(
     kind: str,
     environment: str,
+    role_arn: str,
     repository: str,
     branch: str,
     github_environment: str,
@@ -66,13 +74,15 @@ def policy(
         raise click.UsageError("A role belongs to one environment: name it.")
     if kind != "oidc" and (repository or branch or github_environment):
         raise click.UsageError("--repository, --branch and --environment are for `policy oidc`.")
+    if role_arn and (kind != "deploy" or not _ROLE.fullmatch(role_arn)):
+        raise click.UsageError("--role-arn is for `policy deploy`, and is the ARN of a role.")
     try:
         (file,) = parameter_files(params, environment)
         resolved = resolve(load_templates(templates), load_environment(file))
         if kind == "oidc":
             written = _oidc(resolved, repository, branch, github_environment)
         else:
-            written = _policies(resolved, kind)
+            written = _policies(resolved, kind, role_arn)
     except AnalysisError as error:
         click.echo(f"{click.style('error:', fg='red', bold=True)} {error}", err=True)
         return Exit.USAGE
@@ -80,15 +90,29 @@ def policy(
     return Exit.DONE
 
 
-def _policies(env: ResolvedEnvironment, kind: str) -> dict[str, Any]:
+def _policies(env: ResolvedEnvironment, kind: str, role_arn: str) -> dict[str, Any]:
+    from analysis.policy import grants
     from analysis.policy.arns import names_of
-    from analysis.policy.documents import LIMIT, PER_ROLE, documents
-    from analysis.policy.grants import deploy_statements, plan_statements
+    from analysis.policy.trust import cloudformation_trust
 
-    statements = plan_statements(env) if kind == "plan" else deploy_statements(env)
-    made = documents(f"{names_of(env).family}-{kind}", statements)
+    names = names_of(env)
+    if kind == "plan":
+        return _documents(f"{names.family}-plan", grants.plan_statements(env))
+    if not role_arn:
+        return _documents(f"{names.family}-deploy", grants.deploy_statements(env))
+    return {
+        **_documents(f"{names.family}-deploy", grants.caller_statements(env, role_arn)),
+        **_documents(f"{names.family}-cloudformation", grants.execution_statements(env)),
+        f"{names.family}-cloudformation-trust": cloudformation_trust(names.account),
+    }
+
+
+def _documents(prefix: str, statements: list[Statement]) -> dict[str, Any]:
+    from analysis.policy.documents import LIMIT, PER_ROLE, documents
+
+    made = documents(prefix, statements)
     click.echo(
-        f"policy: {len(made)} managed {'policy' if len(made) == 1 else 'policies'} of a role's {PER_ROLE}, "
+        f"policy: {prefix}: {len(made)} managed {'policy' if len(made) == 1 else 'policies'} of a role's {PER_ROLE}, "
         f"the largest {max(item.size for item in made):,} of {LIMIT:,} characters",
         err=True,
     )

@@ -7,7 +7,7 @@ the account and the region.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from analysis.errors import AnalysisError
@@ -96,10 +96,13 @@ PATTERNS: Mapping[tuple[str, str], tuple[str, ...]] = {
 }
 
 # RDS makes the secret of a master user as the caller, and names it after the cluster's id. Nobody here reads it.
+_MASTER = ("secretsmanager:{region}:{account}:secret:rds!cluster-*",)
 ALSO: Mapping[str, tuple[str, ...]] = {
-    "secretsmanager:CreateSecret": ("secretsmanager:{region}:{account}:secret:rds!cluster-*",),
-    "secretsmanager:TagResource": ("secretsmanager:{region}:{account}:secret:rds!cluster-*",),
+    "secretsmanager:CreateSecret": _MASTER,
+    "secretsmanager:DescribeSecret": _MASTER,
+    "secretsmanager:TagResource": _MASTER,
 }
+ONLY: Mapping[str, tuple[str, ...]] = {"secretsmanager:RotateSecret": _MASTER}
 
 
 @dataclass(frozen=True)
@@ -137,9 +140,13 @@ class Names:
         """Patterns for a kind of resource in a region, named after the stack that has it. None: not one of ours."""
         return self._filled(PATTERNS.get((service, kind), ()), region, stack)
 
-    def also(self, action: str, region: str, stack: str) -> tuple[str, ...]:
-        """Patterns for what an action is done to besides the resources of its kind."""
-        return self._filled(ALSO.get(action, ()), region, stack)
+    def of(self, action: str, kinds: Iterable[str], region: str, stack: str) -> tuple[str, ...]:
+        """Patterns for everything that an action is done to."""
+        if action in ONLY:
+            return self._filled(ONLY[action], region, stack)
+        service = action.partition(":")[0]
+        found = [arn for kind in kinds for arn in self.arns(service, kind, region, stack)]
+        return (*found, *self._filled(ALSO.get(action, ()), region, stack))
 
     def _filled(self, patterns: tuple[str, ...], region: str, stack: str) -> tuple[str, ...]:
         if not self.zone:

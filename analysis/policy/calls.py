@@ -65,6 +65,19 @@ OWN: tuple[Own, ...] = (
             "cloudformation:UpdateTerminationProtection",
         ),
     ),
+    # Stack policies of production, opened for a named allowance and closed again.
+    Own(Use.DEPLOY, "GuardStacks", ("cloudformation:GetStackPolicy", "cloudformation:SetStackPolicy")),
+    # CloudFormation reads every resource for this, as the caller: a role that only plans could not.
+    Own(
+        Use.DEPLOY,
+        "DetectDrift",
+        (
+            "cloudformation:DescribeStackDriftDetectionStatus", "cloudformation:DescribeStackResourceDrifts",
+            "cloudformation:DetectStackDrift", "cloudformation:DetectStackResourceDrift",
+        ),
+    ),
+    # No property of a cluster says when the password that RDS keeps is rotated.
+    Own(Use.DEPLOY, "ScheduleRotation", ("secretsmanager:DescribeSecret", "secretsmanager:RotateSecret")),
     # The certificate of the load balancer where nobody gave a domain: made here, renewed here.
     Own(
         Use.DEPLOY,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from analysis.errors import AnalysisError
@@ -31,8 +31,11 @@ MORE: Mapping[str, tuple[str, ...]] = {
     # CloudFront asks whether its distribution may deliver logs (CloudFront Developer Guide, Standard logging v2).
     "AWS::Logs::DeliverySource": ("cloudfront:AllowVendedLogDeliveryForResource",),
     "AWS::CloudFront::Distribution": ("cloudfront:CreateDistribution", "cloudfront:TagResource"),
-    # Change sets of nested stacks are executed one by one.
-    "AWS::CloudFormation::Stack": ("cloudformation:ExecuteChangeSet",),
+    # Nested stacks have change sets of their own.
+    "AWS::CloudFormation::Stack": (
+        "cloudformation:CreateChangeSet", "cloudformation:DeleteChangeSet", "cloudformation:DescribeChangeSet",
+        "cloudformation:ExecuteChangeSet",
+    ),
     # The load balancer looks at the network it is put into (Elastic Load Balancing User Guide, API permissions).
     "AWS::ElasticLoadBalancingV2::LoadBalancer": (
         "ec2:DescribeAccountAttributes", "ec2:DescribeInternetGateways", "ec2:DescribeSecurityGroups",
@@ -84,6 +87,21 @@ def deploy_statements(env: ResolvedEnvironment) -> list[Statement]:
     return [*own, *_pass_role(env), *_linked_roles(env), *_handlers(env, own)]
 
 
+def caller_statements(env: ResolvedEnvironment, role_arn: str) -> list[Statement]:
+    """For a role that deploys with `--role-arn`: its own calls, and that role for CloudFormation alone."""
+    condition: Condition = {"StringEquals": {"iam:PassedToService": ["cloudformation.amazonaws.com"]}}
+    return [*_own(env, {Use.PLAN, Use.DEPLOY}), Statement("PassCloudFormationRole", (_PASS,), (role_arn,), condition)]
+
+
+def execution_statements(env: ResolvedEnvironment) -> list[Statement]:
+    """For the role that CloudFormation assumes: it calls the services itself, so nothing is called via it."""
+    via = set(VIA_CLOUDFORMATION)
+    return [
+        replace(item, condition={key: value for key, value in (item.condition or {}).items() if key not in via} or None)
+        for item in (*_pass_role(env), *_linked_roles(env), *_handlers(env, []))
+    ]
+
+
 # --- deploy.py's own calls ---------------------------------------------------------------------------------------
 
 
@@ -115,11 +133,7 @@ def _bound(action: str, names: Names, places: Iterable[tuple[str, str]]) -> tupl
     if action in ("s3:GetObject", "s3:PutObject"):
         # The only objects that anybody deals with while deploying: templates, and archives of functions.
         return names.artifacts
-    service = action.partition(":")[0]
-    found = {
-        arn for region, stack in places for kind in bound_to(action) for arn in names.arns(service, kind, region, stack)
-    }
-    found |= {arn for region, stack in places for arn in names.also(action, region, stack)}
+    found = {arn for region, stack in places for arn in names.of(action, bound_to(action), region, stack)}
     if not found:
         raise AnalysisError(
             f"no ARN is known for {action} ({', '.join(bound_to(action))})",

@@ -20,6 +20,22 @@ def provider() -> dict[str, Any]:
     return {"Url": f"https://{_HOST}", "ClientIDList": [_AUDIENCE]}
 
 
+def cloudformation_trust(account: str) -> dict[str, Any]:
+    """For the role of `--role-arn`: CloudFormation takes it, for stacks of this account alone."""
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "TakeForStacks",
+                "Effect": "Allow",
+                "Principal": {"Service": "cloudformation.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+                "Condition": {"StringEquals": {"aws:SourceAccount": account}},
+            }
+        ],
+    }
+
+
 def trust_policy(account: str, partition: str, repository: str, *, branch: str, environment: str) -> dict[str, Any]:
     """For a role that workflows of one repository take, from one branch or in one of GitHub's environments.
 

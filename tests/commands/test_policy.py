@@ -31,6 +31,19 @@ def test_policies_as_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         assert len(json.dumps(body, separators=(",", ":"))) <= 6144
 
 
+def test_policies_of_two_roles(capsys: pytest.CaptureFixture[str]) -> None:
+    role = "arn:aws:iam::111122223333:role/stacks"
+    assert main(["policy", "deploy", "-e", "dev", "--role-arn", role]) == 0
+    documents = json.loads(capsys.readouterr().out)["documents"]
+    own = [item for name, body in documents.items() if "-deploy-" in name for item in body["Statement"]]
+    passing = [item for item in own if "iam:PassRole" in item["Action"]]
+    assert [item["Resource"] for item in passing] == [role]
+    assert documents["platform-dev-cloudformation-trust"]["Statement"][0]["Principal"] == {
+        "Service": "cloudformation.amazonaws.com"
+    }
+    assert "aws:CalledVia" not in json.dumps(documents)
+
+
 def test_github_trust(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["oidc", "-e", "prod", "--repository", "acme/site", "--environment", "production"]
     assert main(["policy", *arguments]) == 0
@@ -52,6 +65,8 @@ def test_github_trust(capsys: pytest.CaptureFixture[str]) -> None:
         (["oidc", "-e", "dev"], "is not owner/name"),
         (["oidc", "-e", "dev", "--repository", "acme/site"], "name one of the two"),
         (["oidc", "-e", "dev", "--repository", "acme/*", "--branch", "main"], "is not owner/name"),
+        (["plan", "-e", "dev", "--role-arn", "arn:aws:iam::111122223333:role/cfn"], "--role-arn is for"),
+        (["deploy", "-e", "dev", "--role-arn", "cfn"], "ARN of a role"),
         (["plan", "-e", "dev", "--templates", "nowhere"], "no such folder"),
     ],
 )

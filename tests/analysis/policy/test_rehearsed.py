@@ -17,7 +17,14 @@ from analysis.policy.actions import bound_to, handler_permissions, is_known, nee
 from analysis.policy.calls import FREE, OWN, PERMISSION_OF, Use
 from analysis.policy.documents import LIMIT, PER_ROLE, documents
 from analysis.policy.evaluate import Call, allows
-from analysis.policy.grants import LINKED_ROLES, MORE, deploy_statements, plan_statements
+from analysis.policy.grants import (
+    LINKED_ROLES,
+    MORE,
+    caller_statements,
+    deploy_statements,
+    execution_statements,
+    plan_statements,
+)
 
 PROJECT = Path(__file__).resolve().parents[3]
 VIA = {"aws:CalledVia": ["cloudformation.amazonaws.com"]}
@@ -28,6 +35,21 @@ EC2 = {
     "AWS::EC2::SecurityGroup": "security-group", "AWS::EC2::VPCEndpoint": "vpc-endpoint",
     "AWS::EC2::FlowLog": "vpc-flow-log",
 }  # fmt: skip
+
+# What the deployer's code asks on ways that a rehearsal does not take, or not in every environment, and on what.
+STACK = "arn:aws:cloudformation:{region}:{account}:stack/{family}-SecurityStack-1A2B/1a2b"
+MASTER = "arn:aws:secretsmanager:{region}:{account}:secret:rds!cluster-1a2b-3c4d"
+ELSEWHERE = {
+    "acm:DescribeCertificate": "arn:aws:acm:{region}:{account}:certificate/1a2b",
+    "cloudformation:DescribeStackDriftDetectionStatus": "*",
+    "cloudformation:DescribeStackResourceDrifts": STACK,
+    "cloudformation:DetectStackDrift": STACK,
+    "cloudformation:GetStackPolicy": STACK,
+    "cloudformation:ListChangeSets": STACK,
+    "cloudformation:SetStackPolicy": STACK,
+    "secretsmanager:DescribeSecret": MASTER,
+    "secretsmanager:RotateSecret": MASTER,
+}
 
 # Type -> (service, kind as IAM calls it, what follows the account in the ARN); "" where the physical id is the ARN.
 # Written from the Service Authorization Reference, apart from the table that is tested.
@@ -88,6 +110,10 @@ class Checked:
             if found := self.arn(made):
                 service, kind, arn = found
                 self.arns.setdefault((service, kind), set()).add((made.region, arn))
+        names = {"account": self.account, "family": self.family, "region": self.env.environment.region}
+        self.elsewhere = [Call(action, arn.format(**names)) for action, arn in ELSEWHERE.items()]
+        # CloudFormation asks for it in the course of detecting drift of a stack.
+        self.elsewhere.append(Call("cloudformation:DetectStackResourceDrift", STACK.format(**names)))
         self.own = list(self._own())
         self.handlers = list(self._handlers())
 
@@ -132,7 +158,9 @@ class Checked:
 
     def _asked_for(self, asked: Any, stacks: Mapping[str, str]) -> Iterator[str]:
         given, here = asked.parameters, f"{asked.region}:{self.account}"
-        if asked.service == "cloudformation":
+        if asked.operation == "DescribeStackDriftDetectionStatus":
+            yield "*"
+        elif asked.service == "cloudformation":
             name = given.get("StackName") or stacks[given["ChangeSetName"]]
             yield name if name.startswith("arn:") else f"arn:aws:cloudformation:{here}:stack/{name}/1a2b"
         elif asked.service == "s3":
@@ -147,6 +175,8 @@ class Checked:
             yield given.get("CertificateArn", f"arn:aws:acm:{here}:certificate/1a2b")
         elif asked.service == "rds":
             yield f"arn:aws:rds:{here}:cluster:{given['DBClusterIdentifier']}"
+        elif asked.service == "secretsmanager":
+            yield given["SecretId"]
         elif asked.operation == "ModifyLoadBalancerAttributes":
             yield given["LoadBalancerArn"]
         else:
@@ -233,6 +263,10 @@ def test_what_deploy_py_asks_is_allowed(checked: Checked) -> None:
     assert denied(checked.deploy, checked.own) == set()
 
 
+def test_what_deploy_py_asks_on_other_ways_is_allowed(checked: Checked) -> None:
+    assert denied(checked.deploy, checked.elsewhere) == set()
+
+
 def test_what_cloudformation_does_is_allowed(checked: Checked) -> None:
     assert denied(checked.deploy, checked.handlers) == set()
 
@@ -248,8 +282,22 @@ def test_every_permission_of_the_schemas_is_given_or_explained(checked: Checked)
             assert not is_known(action) or action not in used
 
 
+def test_two_roles_may_together_what_one_may(checked: Checked) -> None:
+    role = f"arn:aws:iam::{checked.account}:role/stacks"
+    caller = [item.body for item in documents("caller", caller_statements(checked.env, role))]
+    assert denied(caller, [*checked.own, *checked.elsewhere]) == set()
+    assert allows(caller, Call("iam:PassRole", role, {"iam:PassedToService": "cloudformation.amazonaws.com"}))
+    # CloudFormation in the role calls the services itself: nothing says via whom.
+    execution = [item.body for item in documents("execution", execution_statements(checked.env))]
+    direct = [
+        Call(call.action, call.resource, {key: value for key, value in call.context.items() if key not in VIA})
+        for call in checked.handlers
+    ]
+    assert denied(execution, direct) == set()
+
+
 def test_no_statement_is_there_for_nothing(checked: Checked) -> None:
-    calls = [*checked.own, *checked.handlers]
+    calls = [*checked.own, *checked.handlers, *checked.elsewhere]
     for number, body in enumerate(checked.deploy):
         for statement in body["Statement"]:
             left = [
@@ -260,12 +308,8 @@ def test_no_statement_is_there_for_nothing(checked: Checked) -> None:
             assert any(not allows(left, call) for call in lost), (number, statement)
 
 
-# What the code asks on ways that a rehearsal does not take: it renews no certificate, and finds no change set left over.
-ELSEWHERE = {"acm:DescribeCertificate", "cloudformation:ListChangeSets"}
-
-
 def test_no_action_is_there_for_nothing(checked: Checked) -> None:
-    called = {call.action for call in (*checked.own, *checked.handlers)} | ELSEWHERE
+    called = {call.action for call in (*checked.own, *checked.handlers, *checked.elsewhere)}
     given = {action for body in checked.deploy for item in body["Statement"] for action in item["Action"]}
     assert given - called == set()
 
@@ -348,26 +392,36 @@ def operations() -> dict[str, list[str]]:
     """Method of a client -> permissions, over the services that the deployer has clients of."""
     session = get_session()
     found: dict[str, list[str]] = {}
-    for service in ("cloudformation", "s3", "sts", "ec2", "ecr", "ecs", "acm", "rds", "elbv2"):
+    for service in ("cloudformation", "s3", "sts", "ec2", "ecr", "ecs", "acm", "rds", "elbv2", "secretsmanager"):
         model = session.get_service_model(service)
         for name in model.operation_names:
             found.setdefault(xform_name(name), []).append(f"{model.signing_name}:{name}")
     return found
 
 
-def test_every_call_in_the_deployers_code_has_its_permission() -> None:
-    """A rehearsal takes one way of many; the code shows them all. What is for operating alone is not deploying."""
+def in_code() -> Iterator[tuple[str, set[str]]]:
+    """Every call of a client in the deployer's code, with the permissions that its name could stand for.
+
+    What is for operating alone (`deployer/operate`) is not deploying, and not in these policies.
+    """
     known = operations()
-    given = {action for own in OWN for action in own.actions} | FREE
-    missing = []
     for path in sorted((PROJECT / "deployer").glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            names = called(node) & set(known)
-            for name in names:
+            for name in called(node) & set(known):
                 actions = {PERMISSION_OF.get(action, action) for action in known[name]}
-                if not actions & given:
-                    missing.append(f"{path.name}:{getattr(node, 'lineno', 0)} {name}")
+                yield f"{path.name}:{getattr(node, 'lineno', 0)} {name}", actions
+
+
+def test_every_call_in_the_deployers_code_has_its_permission() -> None:
+    """A rehearsal takes one way of many; the code shows them all."""
+    given = {action for own in OWN for action in own.actions} | FREE
+    missing = [where for where, actions in in_code() if not actions & given]
     assert missing == [], "add the permission to OWN in analysis/policy/calls.py"
+
+
+def test_every_other_way_is_in_the_code() -> None:
+    written = set().union(*(actions for _, actions in in_code()))
+    assert set(ELSEWHERE) - written == set()
 
 
 def called(node: ast.AST) -> set[str]:
