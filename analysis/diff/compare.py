@@ -31,11 +31,15 @@ class Difference:
 
     @property
     def name(self) -> str:
-        """As people write it: Properties.ContainerDefinitions[app].Image."""
-        text = ""
-        for step in self.path:
-            text += step if step.startswith("[") or not text else f".{step}"
-        return text
+        return written(self.path)
+
+
+def written(path: Path) -> str:
+    """As people write it: Properties.ContainerDefinitions[app].Image."""
+    text = ""
+    for step in path:
+        text += step if step.startswith("[") or not text else f".{step}"
+    return text
 
 
 def differences(before: Json, after: Json, path: Path = ()) -> Iterator[Difference]:

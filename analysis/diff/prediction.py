@@ -8,13 +8,12 @@ can hide anything.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from analysis.diff.access import Access, access_changes
-from analysis.diff.compare import Difference, differences
+from analysis.diff.compare import Difference, Path, differences, written
 from analysis.diff.replacement import Recreation, recreation, takes_tags
 from analysis.resolve import NESTED_STACK, ResolvedEnvironment, Resource, Stack, stack_name
 from analysis.tokens import REF, Json, Origin, origins
@@ -36,12 +35,16 @@ Loss = Callable[[str, str, Mapping[str, Json]], str]
 class Property:
     """One value of a resource that differs."""
 
-    name: str
+    path: Path
     before: Json
     after: Json
     recreation: Recreation
     # The resource whose new id this value is; empty when the value differs by itself.
     follows: Key | None = None
+
+    @property
+    def name(self) -> str:
+        return written(self.path)
 
 
 @dataclass(frozen=True)
@@ -208,7 +211,7 @@ class _Spread:
         self.before, self.after, self.regions, self.loss = before, after, regions, loss
         self.common = [key for key in after if key in before]
         self.own = {key: self._own(key) for key in self.common}
-        self.followed: dict[Key, dict[tuple[str, Key], Property]] = {key: {} for key in self.common}
+        self.followed: dict[Key, dict[tuple[Path, Key], Property]] = {key: {} for key in self.common}
         self.users: dict[Key, list[tuple[Key, tuple[str, ...], Origin, str]]] = {}
         for key in self.common:
             for path, text in _texts(dict(after[key].properties), ("Properties",)):
@@ -239,7 +242,7 @@ class _Spread:
         for name in _ATTRIBUTES:
             found += differences(before.attributes.get(name), after.attributes.get(name), (name,))
         region = self.regions[key[0]]
-        return [Property(item.name, item.before, item.after, recreation(after.type, region, item)) for item in found]
+        return [Property(item.path, item.before, item.after, recreation(after.type, region, item)) for item in found]
 
     def _retyped(self, key: Key) -> bool:
         return self.before[key].type != self.after[key].type
@@ -259,28 +262,25 @@ class _Spread:
             return True
         if taken.attribute == REF:
             return False
-        # Changed in place, a resource keeps what identifies it; an attribute that shows a property changes with it.
-        steps = taken.attribute.split(".")
-        return any(
-            match[1] in {steps[0], steps[-1]}
-            for item in (*self.own[source], *self.followed[source].values())
-            if (match := re.match(r"Properties\.(\w+)", item.name))
-        )
+        # Changed in place, a resource keeps what identifies it. An attribute that shows a property (Endpoint.Port)
+        # changes with it.
+        shown = taken.attribute.rsplit(".", 1)[-1]
+        changed = (*self.own[source], *self.followed[source].values())
+        return any(item.path[:2] == ("Properties", shown) for item in changed)
 
     def _follow(self, user: Key, path: tuple[str, ...], source: Key, text: str) -> bool:
-        difference = Difference(path, text, text)
         # Whatever it becomes, it becomes something else: compared as one that was not there.
         worst = recreation(self.after[user].type, self.regions[user[0]], Difference(path, None, text))
         if self._effect(source) == "may replace":
             worst = min(worst, Recreation.MAY)
-        mark = (difference.name, source)
+        mark = (path, source)
         known = self.followed[user].get(mark)
         if known is not None and known.recreation >= worst:
             return False
-        if any(difference.name.startswith(item.name) for item in self.own[user]):
+        if any(path[: len(item.path)] == item.path for item in self.own[user]):
             return False  # it, or what is around it, differs by itself already
         effect = self._effect(user)
-        self.followed[user][mark] = Property(difference.name, text, text, worst, source)
+        self.followed[user][mark] = Property(path, text, text, worst, source)
         return self._effect(user) != effect
 
     def _changed(self, key: Key) -> Change:
@@ -371,7 +371,7 @@ def _containers(before: Stack, after: Stack, changes: tuple[Change, ...]) -> Ite
                 shown = [*shown, *(item for item in found if item not in shown and not _is_sibling_only(item))]
             if shown or (not touched and not same):
                 note = "" if same or touched else "no resource in it changes: outputs, descriptions or parameters"
-                properties = tuple(Property(item.name, item.before, item.after, Recreation.NEVER) for item in shown)
+                properties = tuple(Property(item.path, item.before, item.after, Recreation.NEVER) for item in shown)
                 yield Change(stack.path, logical_id, NESTED_STACK, "modify", properties, note=note)
 
 

@@ -158,6 +158,12 @@ def functions() -> list[tuple[str, str, float, str]]:
     return [(row.subject, row.what, row.value, row.unit) for row in measure()]
 
 
+def prediction() -> list[tuple[str, float, str]]:
+    from tests.bench.diff import measure
+
+    return [(row.what, row.value, row.unit) for row in measure()]
+
+
 def main() -> None:
     console = Console()
     table = Table("what", "measured", "beside", "figure", "budget", "", title="Budgets")
@@ -174,6 +180,11 @@ def main() -> None:
         for subject, what, value, unit in functions():
             lambdas.add_row(subject, what, f"{value:.3g} {unit}" if unit else "")
     console.print(lambdas)
+    with console.status("measuring predictions"):
+        predictions = Table("what", "figure", title="deploy.py diff, held against the emulator's change sets")
+        for what, value, unit in prediction():
+            predictions.add_row(what, f"{value:.4g} {unit}")
+    console.print(predictions)
 
 
 if __name__ == "__main__":

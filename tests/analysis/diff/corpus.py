@@ -159,6 +159,7 @@ def tag() -> Mutate:
 ATTRIBUTE = "plan takes an id whose name ends in capitals (ID, ARN) for an attribute that an update in place changes"
 BRANCHES = "plan reads all branches of an output's condition; this one does not hold in this environment"
 CERTAIN = "a nested change set takes its input for changed even when the source only may be replaced"
+FLAT = "plan believes every reference that a change set lists in a stack without nested ones"
 PORT = "plan takes an endpoint's port for part of its identity, and this edit changes it"
 TABLE = "MiniStack keeps its own list of what replaces, by whole properties; it differs from the schema here"
 
@@ -489,7 +490,15 @@ EDITS: tuple[Edit, ...] = (
     ),
     Edit("another budget's unit", "operations", "Budget", "modify", put("Budget.BudgetLimit.Amount", 10)),
     Edit("no alarm for slow answers", "operations", "SlowAnswersAlarm", "delete", drop()),
-    Edit("the web ACL counts only", "edge", "WebAcl", "modify", put("Rules.0.Action", {"Count": {}})),
+    Edit(
+        "the web ACL counts only",
+        "edge",
+        "WebAcl",
+        "modify",
+        put("Rules.0.Action", {"Count": {}}),
+        ("WafLogging",),
+        FLAT,
+    ),
     Edit("another name of the web ACL", "edge", "WebAcl", "replace", put("Name", "another")),
     Edit(
         "other fields of access logs",
@@ -504,6 +513,8 @@ EDITS: tuple[Edit, ...] = (
         "AccessLogDestination",
         "replace",
         put("OutputFormat", "plain"),
+        ("AccessLogDestination", "AccessLogDelivery"),
+        TABLE,
     ),
     Edit(
         "repositories that overwrite", "bootstrap", "BackendRepository", "modify", put("ImageTagMutability", "MUTABLE")
@@ -534,8 +545,10 @@ class Stage:
 
     def __enter__(self) -> Stage:
         self._stack = ExitStack()
-        project = self.project(None)
-        environment = deployment.prepare(project, ENVIRONMENT)
+        # Everything is measured against one state, whatever somebody saves meanwhile.
+        self.base = self.folder / "base"
+        _copy(PROJECT, self.base)
+        environment = deployment.prepare(self.base, ENVIRONMENT)
         account = environment.file.account or ""
         region = environment.file.region or ""
         self._stack.enter_context(self.emulator.activated(account, region))
@@ -557,21 +570,19 @@ class Stage:
 
     settled: Sequence[str] = ("FrontendMaxTasks=9",)
 
-    def project(self, edit: Edit | None) -> Path:
+    def edited(self, edit: Edit) -> Path:
         """The project with one edit, as a folder of its own."""
         target = Path(tempfile.mkdtemp(dir=self.folder))
-        for name in ("templates", "params", "lambda"):
-            shutil.copytree(PROJECT / name, target / name)
-        if edit is not None:
-            path = target / "templates" / f"{edit.template}.json"
-            body = json.loads(path.read_text(encoding="utf-8"))
-            edit.mutate(body, edit.resource)
-            path.write_text(json.dumps(body, indent=1), encoding="utf-8")
+        _copy(self.base, target)
+        path = target / "templates" / f"{edit.template}.json"
+        body = json.loads(path.read_text(encoding="utf-8"))
+        edit.mutate(body, edit.resource)
+        path.write_text(json.dumps(body, indent=1), encoding="utf-8")
         return target
 
     def measure(self, edit: Edit) -> Result:
         """One edit predicted, and computed by the emulator."""
-        edited = self.project(edit)
+        edited = self.edited(edit)
         began = time.perf_counter()
         prediction = self.predict(edited)
         seconds = time.perf_counter() - began
@@ -596,7 +607,7 @@ class Stage:
         def side(at: Side) -> Any:
             return resolved(at, ENVIRONMENT, services=services, cache=cache, overrides=self.settled)
 
-        return predict(side(working_tree(PROJECT)), side(working_tree(edited)), loss)
+        return predict(side(working_tree(self.base)), side(working_tree(edited)), loss)
 
     def computed(self, edited: Path, role: Role) -> Mapping[tuple[str, ...], str]:
         """Effects by path, as `plan` would show them."""
@@ -612,6 +623,11 @@ class Stage:
         finally:
             deployment.discard(context, plan)
             shutil.rmtree(edited)
+
+
+def _copy(source: Path, target: Path) -> None:
+    for name in ("templates", "params", "lambda"):
+        shutil.copytree(source / name, target / name)
 
 
 def measure(edits: Sequence[Edit] = EDITS) -> Iterator[Result]:
