@@ -249,10 +249,10 @@ def test_a_missing_image_is_refused_before_anything(connected: Connect, tmp_path
 @pytest.mark.parametrize(
     ("status", "error", "words"),
     [
-        ("UPDATE_IN_PROGRESS", StateError, "an operation is running"),
-        ("UPDATE_ROLLBACK_FAILED", RecoverError, "continue-update-rollback"),
+        ("UPDATE_IN_PROGRESS", StateError, "is being updated"),
+        ("UPDATE_ROLLBACK_FAILED", RecoverError, "deploy.py recover"),
         ("DELETE_FAILED", RecoverError, "half deleted"),
-        ("ROLLBACK_FAILED", RecoverError, "half deleted"),
+        ("ROLLBACK_FAILED", RecoverError, "deploy.py destroy"),
     ],
 )
 def test_states_that_stop_a_deployment(
