@@ -6,7 +6,7 @@ EMULATOR := .venv-emulator
 SECURITY := .venv-security
 BIN := $(VENV)/bin
 
-.PHONY: help install generate check validate security rehearse test bench lock clean
+.PHONY: help install generate new-service check validate security rehearse test bench lock clean
 
 help:  ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -36,6 +36,10 @@ security: $(VENV)/.installed $(SECURITY)/.installed  ## judge templates and poli
 
 generate: $(VENV)/.installed  ## write templates/ from generator/
 	$(BIN)/python -m generator
+
+new-service: $(VENV)/.installed  ## add a service: make new-service NAME=Search
+	@test -n "$(NAME)" || { echo "give it a name in CamelCase: make new-service NAME=Search" >&2; exit 64; }
+	$(BIN)/python deploy.py new-service $(NAME)
 
 rehearse: install  ## deploy a whole environment (ENV=dev) to the embedded emulator
 	$(BIN)/python -m generator

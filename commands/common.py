@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 
+
+def environment_names(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """The environments there are, for the shell's completion."""
+    return sorted(file.stem for file in (ROOT / "params").glob("*.json") if file.stem.startswith(incomplete))
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -48,7 +53,13 @@ def environment_options(command: Command, *, required: bool = True) -> Command:
             help="Use this parameter value instead of the file's.",
         ),
         click.option(
-            "-e", "--env", "environment", required=required, metavar="ENV", help="The environment: a file of params/."
+            "-e",
+            "--env",
+            "environment",
+            required=required,
+            metavar="ENV",
+            help="The environment: a file of params/.",
+            shell_complete=environment_names,
         ),
         click.option("--root", type=click.Path(file_okay=False, path_type=Path), default=ROOT, hidden=True),
     ):

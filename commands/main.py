@@ -23,6 +23,7 @@ class Entry:
 SECTIONS: Mapping[str, Mapping[str, Entry]] = {
     "Offline": {
         "generate": Entry("commands.generate:generate", "Write templates/ from generator/, or --check them."),
+        "new-service": Entry("commands.new_service:new_service", "Add a service: entry, templates, parameters."),
         "validate": Entry("commands.validate:validate", "Lint and guard the templates with each environment's values."),
         "security": Entry("commands.security:security", "Judge the templates with checkov, parliament and the guards."),
         "diff": Entry("commands.diff:diff", "Predict what a deployment would change, without AWS."),
@@ -48,6 +49,9 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
         "events": Entry("commands.events:events", "Print what happened to an environment lately."),
         "outputs": Entry("commands.outputs:outputs", "Print the outputs of an environment's stacks."),
         "destroy": Entry("commands.destroy:destroy", "Delete an environment; what holds data is kept."),
+    },
+    "Shell": {
+        "completion": Entry("commands.completion:completion", "Print what bash, zsh or fish needs to complete."),
     },
 }
 
@@ -85,7 +89,21 @@ class LazyGroup(click.Group):
                 formatter.write_dl([(name, entry.help) for name, entry in entries.items()])
 
 
+def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if not wanted or ctx.resilient_parsing:
+        return
+    import tomllib
+    from pathlib import Path
+
+    project = tomllib.loads((Path(__file__).resolve().parent.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    click.echo(f"{project['name']} {project['version']}")
+    ctx.exit()
+
+
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Show the version and exit."
+)
 def cli() -> None:
     """Deploy the hosting platform: nested CloudFormation through change sets.
 
