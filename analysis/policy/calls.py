@@ -61,7 +61,7 @@ OWN: tuple[Own, ...] = (
         Use.DEPLOY,
         "ChangeStacks",
         (
-            "cloudformation:DeleteStack", "cloudformation:ExecuteChangeSet",
+            "cloudformation:CancelUpdateStack", "cloudformation:DeleteStack", "cloudformation:ExecuteChangeSet",
             "cloudformation:UpdateTerminationProtection",
         ),
     ),

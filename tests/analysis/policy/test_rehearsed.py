@@ -41,6 +41,7 @@ STACK = "arn:aws:cloudformation:{region}:{account}:stack/{family}-SecurityStack-
 MASTER = "arn:aws:secretsmanager:{region}:{account}:secret:rds!cluster-1a2b-3c4d"
 ELSEWHERE = {
     "acm:DescribeCertificate": "arn:aws:acm:{region}:{account}:certificate/1a2b",
+    "cloudformation:CancelUpdateStack": STACK,
     "cloudformation:DescribeStackDriftDetectionStatus": "*",
     "cloudformation:DescribeStackResourceDrifts": STACK,
     "cloudformation:DetectStackDrift": STACK,
