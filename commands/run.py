@@ -11,7 +11,7 @@ from commands.common import Options, aws_options, connect, environment_options, 
 from commands.exits import Exit
 
 if TYPE_CHECKING:
-    from deployer.deployment import Context
+    from deployer.context import Context
     from deployer.operate.oneoff import Run
 
 _FILE = "file"

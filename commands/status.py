@@ -14,7 +14,7 @@ from commands.exits import Exit
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from deployer.deployment import Context
+    from deployer.context import Context
     from deployer.operate.status import Status
 
 _STYLES = {"good": "green", "busy": "yellow", "bad": "bold red", "unknown": "dim"}

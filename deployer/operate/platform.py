@@ -9,7 +9,7 @@ from functools import cached_property
 
 from deployer import stacks
 from deployer.chain import Role
-from deployer.deployment import Context
+from deployer.context import Context
 from deployer.errors import DeployerError
 from deployer.stacks import STACK_TYPE, StackState
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from deployer import deployment, stacks
+from deployer import stacks
 from deployer.chain import EDGE_REGION
-from deployer.deployment import Context
+from deployer.context import Context, survey
 from deployer.errors import DeployerError
 from deployer.operate import happenings
 from deployer.operate.happenings import Happening
@@ -58,7 +58,7 @@ class Status:
 
 def look(context: Context, *, recent: int = 8) -> Status:
     """The environment as it is now."""
-    states = deployment.survey(context)
+    states = survey(context)
     parts = [_stack(stack, state) for stack, state in states.items()]
     now = datetime.now(UTC)
     root = next((state for stack, state in states.items() if stack.role == "root"), None)

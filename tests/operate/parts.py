@@ -328,23 +328,25 @@ class Deployed:
 
 def deploy(emulator: Emulator) -> Deployed:
     """Deploy dev, stack after stack. The account is the file's own, as its guard demands."""
-    from deployer import deployment
+    from deployer import context as contexts
+    from deployer import deployment, inputs
+    from deployer import environment as environments
     from deployer.chain import Role
     from deployer.operate import platform
     from deployer.session import Clients
     from rehearsal.world import World
 
-    environment = deployment.prepare(ROOT, "dev")
+    environment = environments.prepare(ROOT, "dev")
     account = environment.file.account or "123456789012"
     with emulator.activated(account):
-        context = deployment.connect(environment, Clients(), sleep=lambda seconds: time.sleep(min(seconds, 0.05)))
+        context = contexts.connect(environment, Clients(), sleep=lambda seconds: time.sleep(min(seconds, 0.05)))
         world = World(emulator, account, context.home)
         world.prepare(environment.file.values)
-        states = deployment.survey(context)
+        states = contexts.survey(context)
         for stack in context.chain:
             if stack.role is not Role.BOOTSTRAP:
                 world.push_images(environment.file.values)
-            list(deployment.upload(context, states, [stack.role]))
+            list(inputs.upload(context, states, [stack.role]))
             plan = deployment.plan_stack(context, stack, states, verb="deploy", final=True)
             operation = deployment.execute(context, plan)
             for _ in operation.follow():
