@@ -239,10 +239,16 @@ def secret_string(properties: Properties) -> str:
 
 
 @operation("secretsmanager.RotateSecret")
-async def rotate_secret(parameters: dict[str, Any], proceed: Proceed) -> Reply:
-    """RDS rotates its own secrets: a new password at once. MiniStack would copy the old one."""
-    reply = await proceed()
+async def rotate_secret(parameters: dict[str, Any], proceed: Proceed) -> Any:
+    """RDS rotates its own secrets: a new password at once, unless only the schedule is set. MiniStack would copy
+    the old password, asked to or not."""
     secret = secretsmanager._secrets.get(secret_name(parameters.get("SecretId", "")))
+    if secret is not None and parameters.get("RotateImmediately") is False:
+        secret["RotationRules"] = parameters.get("RotationRules") or secret.get("RotationRules")
+        secret["RotationEnabled"] = True
+        current, _ = secretsmanager._find_stage_version(secret, "AWSCURRENT")
+        return {"ARN": secret["ARN"], "Name": secret["Name"], "VersionId": current}
+    reply = await proceed()
     if reply[0] == 200 and secret is not None and secret.get("OwningService") == "rds":
         _, current = secretsmanager._find_stage_version(secret, "AWSCURRENT")
         value = json.loads(current["SecretString"])

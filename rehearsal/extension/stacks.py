@@ -18,6 +18,7 @@ from ministack.core.responses import get_account_id, get_region, now_iso
 from ministack.services import cloudformation
 from ministack.services.cloudformation import engine, handlers, helpers, provisioners, stacks
 
+from rehearsal.extension import policies
 from rehearsal.extension.patching import replace
 
 CLOUDFORMATION = "ministack.services.cloudformation"
@@ -51,6 +52,7 @@ _cancel_update_stack = handlers._cancel_update_stack
 _update_stack = handlers._update_stack
 _continue_update_rollback = handlers._continue_update_rollback
 _describe_stacks = handlers._describe_stacks
+_resolve_stack_outputs = stacks._resolve_stack_outputs
 
 # Resources whose update turned out to change nothing: their events are withheld, as AWS never sends them.
 _unchanged: set[tuple[str, str]] = set()
@@ -66,6 +68,7 @@ def install(delay: float) -> None:
     replace(_update_stack, update_stack, CLOUDFORMATION)
     replace(_continue_update_rollback, continue_update_rollback, CLOUDFORMATION)
     replace(_describe_stacks, describe_stacks, CLOUDFORMATION)
+    replace(_resolve_stack_outputs, resolve_stack_outputs, CLOUDFORMATION)
     for read in ("_describe_stack_events", "_describe_stack_resources", "_list_stack_resources", "_get_template"):
         original = getattr(handlers, read)
         replace(original, not_by_the_name_of_a_deleted_stack(original), CLOUDFORMATION)
@@ -144,10 +147,25 @@ def update_resource(
     if kind == STACK:
         # Even with equal properties: what is behind an unchanged address may have changed.
         return update_nested(physical_id, old, new, stack_name, logical_id)
+    stack = cloudformation._stacks.get(stack_name) or {}
+    if logical_id and stacks._replacing_change(kind, old, new):
+        # A rollback takes the same way back, and a policy does not stand in its way.
+        goes_forward = stack.get("StackStatus") == "UPDATE_IN_PROGRESS"
+        if goes_forward and (refused := policies.refusal(stack, "Replace", logical_id)):
+            raise ValueError(refused)
     if old == new:
         withhold_events(stack_name, logical_id)
     result: Provisioned = _update_resource(kind, physical_id, old, new, stack_name, logical_id, attributes)
     return result
+
+
+def resolve_stack_outputs(outputs: Any, conditions: Any, resources: dict[str, Any], *rest: Any) -> Any:
+    """The last step before an update deletes what left the template: what a policy protects stops it here."""
+    stack = cloudformation._stacks.get(rest[2]) or {}
+    for logical_id in sorted(set(stack.get("_before") or ()) - set(resources)):
+        if refused := policies.refusal(stack, "Delete", logical_id):
+            raise ValueError(refused)
+    return _resolve_stack_outputs(outputs, conditions, resources, *rest)
 
 
 # --- Operations ---------------------------------------------------------------------------------------------
