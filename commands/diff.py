@@ -9,14 +9,13 @@ import click
 
 from commands.common import ROOT, output_option, stale_templates
 from commands.exits import Exit
+from commands.gates import LEVELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from analysis.diff.prediction import Prediction
     from commands.sides import Side
-
-GATES = ("never", "any-change", "broadening", "destructive")
 
 
 @click.command()
@@ -31,8 +30,8 @@ GATES = ("never", "any-change", "broadening", "destructive")
 )  # fmt: skip
 @output_option("text", "json", "markdown")
 @click.option(
-    "--fail-on", "gates", type=click.Choice(GATES), multiple=True, default=("never",), show_default=True,
-    help="Exit 3 when there is such a change; may be given more than once.",
+    "--fail-on", "gates", type=click.Choice(LEVELS), multiple=True,
+    help="Exit 3 when there is such a change; may be given more than once.  [default: never]",
 )  # fmt: skip
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there is something to change.")
 @click.option("-v", "--verbose", is_flag=True, help="List also what is only added and what only follows.")
@@ -116,7 +115,7 @@ def _print(predictions: Sequence[Prediction], against: str, gone: Sequence[str],
     if output == "json":
         click.echo(diff_views.as_json(predictions, against, gone))
     elif output == "markdown":
-        click.echo(diff_views.as_markdown(predictions, against, gone))
+        click.echo(diff_views.as_markdown(predictions, against, gone), nl=False)
     else:
         from commands import progress
 

@@ -12,43 +12,61 @@ from rich.console import RenderableType
 from rich.text import Text
 from rich.tree import Tree
 
-from analysis.diff.access import Access
+from analysis.diff.compare import Path
 from analysis.diff.prediction import Change, Key, Prediction, Property, StackPrediction, counts
 from analysis.diff.replacement import Recreation
-from analysis.diff.statements import Line
-from analysis.tokens import REF, Json, Origin, pieces
-from commands import marks
+from analysis.tokens import REF, Json, Origin, origin, pieces
+from commands import access_views, marks
+from commands.plan_document import cut
+from commands.plan_values import HIDDEN, masked
+from commands.plan_views import FATES
 
 SCHEMA = "hosting-platform/diff/1"
 
-_FATES: Mapping[str, str] = {"Retain": "the old one is kept outside the stack", "Snapshot": "after a last snapshot"}
+# So many additions are shown without being asked for.
+_FEW = 10
+
+# The words of a plan.
+_RECREATION: Mapping[Recreation, str] = {
+    Recreation.NEVER: "never",
+    Recreation.MAY: "maybe",
+    Recreation.ALWAYS: "always",
+}
+
 _REQUIRES: Mapping[Recreation, str] = {
     Recreation.ALWAYS: "cannot be changed in place",
-    Recreation.MAY: "may not be changed in place",
+    Recreation.MAY: "cannot always be changed in place",
 }
-_WIDE = 160
 
 
 # --- values
 
 
 class _Words:
-    """Values of one prediction as people read them; what is NoEcho never shows."""
+    """Values of one prediction as people read them: tokens as references, without what nobody may read."""
 
     def __init__(self, prediction: Prediction) -> None:
-        self.hidden = sorted(prediction.hidden, key=len, reverse=True)
+        self.hidden = prediction.hidden
 
-    def text(self, value: Json) -> str | None:
-        if value is None:
-            return None
-        return self.line(value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str))
+    def pair(self, path: Path, before: Json, after: Json) -> tuple[str | None, str | None]:
+        """Both sides of one value."""
+        old, new = self._text(before, path), self._text(after, path)
+        if old == new and HIDDEN in (old or ""):
+            new = "(hidden, another one)"
+        return old, new
+
+    def _text(self, value: Json, path: Path) -> str | None:
+        # A reference is no secret, whatever the property is called.
+        text = value if origin(value) else masked(value, path, self.hidden)
+        return None if text is None else _references(text)
 
     def line(self, text: str) -> str:
-        """Tokens become `${NetworkStack/Vpc}`."""
-        text = "".join(part if isinstance(part, str) else _reference(part) for part in pieces(text))
-        for secret in self.hidden:
-            text = text.replace(secret, "****")
-        return text
+        return _references(masked(text, (), self.hidden) or "")
+
+
+def _references(text: str) -> str:
+    """Tokens become `${NetworkStack/Vpc}`."""
+    return "".join(part if isinstance(part, str) else _reference(part) for part in pieces(text))
 
 
 def _reference(source: Origin) -> str:
@@ -58,6 +76,10 @@ def _reference(source: Origin) -> str:
 
 def _name(item: Property) -> str:
     return item.name.removeprefix("Properties.")
+
+
+def _sides(words: _Words, item: Property) -> tuple[str | None, str | None]:
+    return words.pair(item.path[item.path[:1] == ("Properties",) :], item.before, item.after)
 
 
 def _place(key: Key) -> str:
@@ -77,65 +99,24 @@ def as_text(
         yield Text.assemble((prediction.environment, "bold"), (f"  predicted against {against}", "dim"))
         if prediction.is_new:
             yield Text("new: nothing of it is there to compare with", style="cyan")
-        yield from _worst(prediction)
+        yield from _losses(prediction)
+        yield from access_views.trees(prediction.access, _Words(prediction).line, verbose=verbose)
         for stack in prediction.stacks:
             yield _tree(prediction, stack, verbose=verbose)
-        yield from _other_access(prediction, verbose=verbose)
         yield _summary(prediction)
     for name in gone:
         yield Text(f"params/{name}.json is gone; its stacks stay until `deploy.py destroy`.", style="yellow")
 
 
-def _worst(prediction: Prediction) -> Iterator[RenderableType]:
+def _losses(prediction: Prediction) -> Iterator[RenderableType]:
     words = _Words(prediction)
     if prediction.destructive:
-        tree = Tree(Text("Loses data, or what everything else stands on", style="bold red"))
+        tree = Tree(Text("Loses data, or everything that hangs on it", style="bold red"))
         for change in prediction.destructive:
             branch = tree.add(_line(prediction, change, full=True))
             for item in _causes(change):
                 branch.add(_property(words, item))
         yield tree
-    if prediction.broader:
-        tree = Tree(Text("Gets broader", style="bold red"))
-        for access in sorted(prediction.broader, key=lambda item: not item.is_severe):
-            branch = tree.add(_access_title(access))
-            for line in sorted(access.lines, key=lambda item: (not item.severe, not item.broader)):
-                branch.add(_access_line(words, line))
-        yield tree
-
-
-def _other_access(prediction: Prediction, *, verbose: bool) -> Iterator[RenderableType]:
-    rest = [item for item in prediction.access if not item.is_broader]
-    if not rest:
-        return
-    if not verbose and len(rest) > 12:
-        yield Text(f"Permissions and rules: {len(rest)} resources change without getting broader (-v shows them).")
-        return
-    words = _Words(prediction)
-    tree = Tree(Text("Permissions and rules that change without getting broader", style="bold"))
-    for access in rest:
-        branch = tree.add(_access_title(access))
-        for line in access.lines:
-            branch.add(_access_line(words, line))
-    yield tree
-
-
-def _access_title(access: Access) -> Text:
-    style = "bold red" if access.is_severe else "bold yellow" if access.is_broader else ""
-    place = "/".join(access.path)
-    return Text.assemble((place, style), f"  {access.aspect}  ", (access.type, "dim"))
-
-
-def _access_line(words: _Words, line: Line) -> Text:
-    style = {"+": "green", "-": "red", "~": "yellow"}[line.sign]
-    text = Text.assemble((f"{line.sign} {_flat(words.line(line.text))}", style))
-    if line.broader:
-        text.append(f"  {words.line(line.broader)}", style="bold red" if line.severe else "bold yellow")
-    return text
-
-
-def _flat(text: str, width: int = _WIDE) -> str:
-    return text if len(text) <= width else f"{text[: width - 3]}..."
 
 
 def _tree(prediction: Prediction, stack: StackPrediction, *, verbose: bool) -> Tree:
@@ -147,7 +128,7 @@ def _tree(prediction: Prediction, stack: StackPrediction, *, verbose: bool) -> T
     _add_changes(prediction, tree, stack, (), folded, verbose=verbose)
     words = _Words(prediction)
     for difference in stack.outputs:
-        before, after = marks.excerpts(words.text(difference.before), words.text(difference.after))
+        before, after = marks.excerpts(*words.pair(difference.path, difference.before, difference.after))
         name = f"output {difference.name}: "
         tree.add(Text.assemble((name, "dim"), (before, "red"), " -> ", (after, "green")))
     if stack.tags:
@@ -188,7 +169,7 @@ def _add_changes(
             continue
         found = counts(groups[nested])
         branch = tree.add(Text.assemble((nested, "bold"), "  ") + marks.counts(found))
-        if verbose or set(found) != {"add"}:
+        if verbose or set(found) != {"add"} or found["add"] <= _FEW:
             _add_changes(prediction, branch, stack, (*prefix, nested), folded, verbose=verbose)
 
 
@@ -208,7 +189,9 @@ def _add_change(prediction: Prediction, tree: Tree, change: Change, *, verbose: 
     if followers and not verbose:
         only = [item for item in followers if item.follows]
         text = Text("its new id is followed by ", style="dim") + marks.counts(counts(only))
-        branch.add(text.append(f": {_flat(', '.join('/'.join(item.path) for item in only), 110)}", style="dim"))
+        branch.add(
+            text.append(f": {access_views.short(', '.join('/'.join(item.path) for item in only), 110)}", style="dim")
+        )
 
 
 def _line(prediction: Prediction, change: Change, *, full: bool = False) -> Text:
@@ -219,8 +202,8 @@ def _line(prediction: Prediction, change: Change, *, full: bool = False) -> Text
         line.append(f"  {change.effect}", style=style)
     if change.is_destructive:
         line.append(f"  {change.loss}", style="bold red")
-    if change.policy in _FATES:
-        line.append(f", {_FATES[change.policy]}", style="cyan")
+    if change.policy in FATES:
+        line.append(f", {FATES[change.policy]}", style="cyan")
     if roots := prediction.roots(change):
         line.append(f"  follows {', '.join(_place(key) for key in roots)}", style="dim")
     return line
@@ -233,7 +216,7 @@ def _causes(change: Change) -> list[Property]:
 def _property(words: _Words, item: Property) -> Text:
     if item.follows is not None:
         return Text.assemble((f"{_name(item)}: follows {_place(item.follows)}", "dim"), _requires(item))
-    before, after = marks.excerpts(words.text(item.before), words.text(item.after))
+    before, after = marks.excerpts(*_sides(words, item))
     return Text.assemble(f"{_name(item)}: ", (before, "red"), " -> ", (after, "green"), _requires(item))
 
 
@@ -248,7 +231,7 @@ def _summary(prediction: Prediction) -> Text:
     total = Counter(counts(prediction.changes))
     text = Text("Changes: ") + marks.counts(total)
     if number := len(prediction.destructive):
-        text.append(f"; {number} of them destructive", style="bold red")
+        text.append(f"; {number} of them lose{'s' * (number == 1)} data", style="bold red")
     if number := len(prediction.broader):
         text.append(f"; {number} resource{'s' * (number > 1)} broader", style="bold red")
     return text.append("  (predicted)", style="dim")
@@ -284,7 +267,7 @@ def _environment_json(prediction: Prediction) -> dict[str, Any]:
                 "counts": stack.counts(),
                 "changes": [_change_json(prediction, words, change) for change in stack.changes],
                 "outputs": [
-                    {"name": item.name, "before": words.text(item.before), "after": words.text(item.after)}
+                    {"name": item.name, **_values_json(words.pair(item.path, item.before, item.after))}
                     for item in stack.outputs
                 ],
                 "tags": list(stack.tags),
@@ -308,7 +291,7 @@ def _environment_json(prediction: Prediction) -> dict[str, Any]:
                     for line in access.lines
                 ],
             }
-            for access in sorted(prediction.access, key=lambda item: (not item.is_severe, not item.is_broader))
+            for access in prediction.access
         ],
     }
 
@@ -325,14 +308,17 @@ def _change_json(prediction: Prediction, words: _Words, change: Change) -> dict[
         "properties": [
             {
                 "name": _name(item),
-                "before": words.text(item.before),
-                "after": words.text(item.after),
-                "recreation": item.recreation.name.lower(),
+                **_values_json(_sides(words, item)),
+                "recreation": _RECREATION[item.recreation],
                 "follows": _place(item.follows) if item.follows else None,
             }
             for item in change.properties
         ],
     }
+
+
+def _values_json(sides: tuple[str | None, str | None]) -> dict[str, str | None]:
+    return {"before": sides[0], "after": sides[1]}
 
 
 # --- markdown
@@ -355,7 +341,7 @@ def as_markdown(predictions: Sequence[Prediction], against: str, gone: Sequence[
             lines.append("")
         lines += _markdown_changes(prediction)
     lines += [f"`params/{name}.json` is gone; its stacks stay until `deploy.py destroy`." for name in gone]
-    return "\n".join(lines).rstrip()
+    return cut("\n".join(lines).rstrip() + "\n")
 
 
 def _markdown_kind(stack: StackPrediction) -> str:
@@ -366,19 +352,19 @@ def _markdown_worst(prediction: Prediction) -> list[str]:
     words = _Words(prediction)
     lines = []
     if prediction.destructive:
-        lines.append("**Loses data, or what everything else stands on**")
+        lines.append("**Loses data, or everything that hangs on it**")
         lines.append("")
         for change in prediction.destructive:
-            fate = f", {_FATES[change.policy]}" if change.policy in _FATES else ""
+            fate = f", {FATES[change.policy]}" if change.policy in FATES else ""
             lines.append(f"- {change.effect} {_code('/'.join(change.path))} ({change.type}): {change.loss}{fate}")
             lines += [f"  - {_markdown_property(words, item)}" for item in _causes(change)]
         lines.append("")
     if prediction.broader:
         lines += ["**Gets broader**", ""]
-        for access in sorted(prediction.broader, key=lambda item: not item.is_severe):
+        for access in prediction.broader:
             lines.append(f"- {_code('/'.join(access.path))} {access.aspect}")
             lines += [
-                f"  - {_code(f'{line.sign} {_flat(words.line(line.text))}')}"
+                f"  - {_code(f'{line.sign} {access_views.short(words.line(line.text))}')}"
                 + (f" **{words.line(line.broader)}**" if line.broader else "")
                 for line in access.lines
             ]
@@ -405,7 +391,7 @@ def _markdown_property(words: _Words, item: Property) -> str:
     reason = f" ({_REQUIRES[item.recreation]})" if item.recreation in _REQUIRES else ""
     if item.follows is not None:
         return f"{_code(_name(item))} follows {_code(_place(item.follows))}{reason}"
-    before, after = marks.excerpts(words.text(item.before), words.text(item.after))
+    before, after = marks.excerpts(*_sides(words, item))
     return f"{_code(_name(item))}: {_code(before)} -> {_code(after)}{reason}"
 
 

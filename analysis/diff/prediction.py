@@ -107,7 +107,7 @@ class Prediction:
 
     environment: str
     stacks: tuple[StackPrediction, ...]
-    access: tuple[Access, ...] = ()
+    access: tuple[Access, ...] = ()  # the worst first
     # Whether there is nothing to compare with: the environment is new.
     is_new: bool = False
     hidden: tuple[str, ...] = field(default=(), repr=False)  # values of NoEcho parameters, never to be shown
@@ -184,8 +184,9 @@ def predict(old: ResolvedEnvironment | None, new: ResolvedEnvironment, loss: Los
         ordered = tuple(sorted(own, key=_rank))
         touched = _retagged(top) if tags else 0
         stacks.append(StackPrediction(top.path, names[top.path], top.region, kind, ordered, outputs, tags, touched))
-    access = tuple(access_changes(old, new)) if old and known else ()
-    return Prediction(new.name, tuple(stacks), access, not known, tuple(sorted(_secrets(old) | _secrets(new))))
+    found = access_changes(old, new) if old and known else ()
+    access = sorted(found, key=lambda one: (not one.is_severe, not one.is_broader))
+    return Prediction(new.name, tuple(stacks), tuple(access), not known, tuple(sorted(_secrets(old) | _secrets(new))))
 
 
 def _same_region(stack: Stack, new: ResolvedEnvironment) -> bool:
