@@ -21,6 +21,7 @@ from commands.plan_document import cut
 from commands.plan_values import HIDDEN, masked
 from commands.plan_views import FATES
 
+# Described in docs/diff.schema.json.
 SCHEMA = "hosting-platform/diff/1"
 
 # So many additions are shown without being asked for.

@@ -130,6 +130,19 @@ def test_json(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "<<" not in json.dumps(document)
 
 
+def test_json_is_as_its_schema_says(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from cfnlint.jsonschema import StandardValidator
+
+    schema = json.loads((PROJECT / "docs" / "diff.schema.json").read_text())
+    edit(project, "database.json", three_things_at_once)
+    edit(project, "edge.json", lambda body: body["Outputs"].update(More={"Value": "x"}))
+    run(project, "--output", "json")
+    document = json.loads(capsys.readouterr().out)
+    assert [error.message for error in StandardValidator(schema).iter_errors(document)] == []
+    document["environments"][0]["stacks"][3]["changes"][0]["effect"] = "explode"
+    assert [error.message for error in StandardValidator(schema).iter_errors(document)]
+
+
 def test_markdown(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     edit(project, "database.json", three_things_at_once)
     run(project, "-e", "dev", "--output", "markdown")
