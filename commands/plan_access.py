@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from analysis.diff.access import Access
 from analysis.diff.broadening import IDENTITIES, PERMISSION, compare_resource
 from analysis.diff.statements import Line
 from analysis.diff.traffic import EGRESS, GROUP, INGRESS
-from deployer.changesets import Change
+from deployer.changesets import PLACEHOLDER, Change
 from deployer.deployment import Kind, StackPlan
 
 _ASPECTS: Mapping[str, str] = {
@@ -43,4 +44,23 @@ def _lines(change: Change) -> list[Line]:
         return []
     if change.action == "Modify" and (before is None or after is None):
         return []  # CloudFormation gave no values, and half a comparison would cry wolf
+    if before is not None and after is not None:
+        after = {name: _aligned(before.get(name), value) for name, value in after.items()}
     return compare_resource(change.resource_type, before, after)
+
+
+def _aligned(before: Any, after: Any) -> Any:
+    """A value that only the deployment knows is taken for the one that stands in its place now: what a role may do is
+    the same when the resource that it names is made anew."""
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        return {key: _aligned(before.get(key), value) for key, value in after.items()}
+    if isinstance(after, list):
+        known = before if isinstance(before, list) else [before]
+        # Statements stay in their places; of single values any may be meant.
+        if len(known) == len(after):
+            return [_aligned(old, new) for old, new in zip(known, after, strict=True)]
+        return [next((_aligned(old, new) for old in known if _aligned(old, new) != new), new) for new in after]
+    if isinstance(before, str) and isinstance(after, str) and PLACEHOLDER.search(after):
+        literal = PLACEHOLDER.split(after)
+        return before if re.fullmatch(".+".join(map(re.escape, literal)), before) else after
+    return after

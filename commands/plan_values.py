@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.diff.compare import Path, differences
-from deployer.changesets import Change, Detail
+from deployer.changesets import PLACEHOLDER, Change, Detail
 
 HIDDEN = "(hidden)"
 LATER = "(known after deployment)"
 
-_PLACEHOLDER = re.compile(r"\{\{(?:IntrinsicFunction|changeSet):[^{}]*\}\}")
-_REFERENCE = re.compile(r"arn:|\{\{resolve:")
+_REFERENCE = re.compile(r"arn:|\{\{(resolve|IntrinsicFunction|changeSet):")
 _SENSITIVE = re.compile(
     r"passw(or)?d|secret|token|credential|(private|api|access|signing|encryption).?key|headervalue", re.IGNORECASE
 )
@@ -62,7 +61,7 @@ def masked(value: Any, path: Path, hidden: Collection[str] = ()) -> str | None:
         return None
     cleaned = _clean(value, path, is_secret=False)
     text = cleaned if isinstance(cleaned, str) else json.dumps(cleaned, sort_keys=True, default=str)
-    text = _PLACEHOLDER.sub(LATER, text)
+    text = PLACEHOLDER.sub(LATER, text)
     for secret in sorted(filter(None, hidden), key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
     return text
@@ -135,8 +134,6 @@ def _clean(value: Any, path: Path, *, is_secret: bool) -> Any:
     if isinstance(value, list):
         return [_clean(item, path, is_secret=is_secret) for item in value]
     if not isinstance(value, str) or value in {"", "true", "false"} or _REFERENCE.match(value):
-        return value
-    if _PLACEHOLDER.fullmatch(value):
         return value
     return HIDDEN if is_secret or _is_sensitive(path) else value
 

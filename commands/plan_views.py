@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -99,7 +100,7 @@ def summary(review: Review) -> Text:
 def because(change: Change, hidden: Collection[str] = ()) -> str:
     """Why CloudFormation replaces a resource, or may have to."""
     found = causes(change, hidden)
-    names = ", ".join(dict.fromkeys(value.name for value in found if value.recreation))
+    names = ", ".join(dict.fromkeys(re.split(r"[.\[]", value.name)[0] for value in found if value.recreation))
     if not names:
         return ""
     if change.effect == "replace" and not all(value.dynamic for value in found):

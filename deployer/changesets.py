@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 
 Sleep = Callable[[float], None]
 
+# How the name of a change set begins that its deployment executes or deletes before it ends.
+DEPLOYING = "deploy-"
+
+# Stands for a value that only the execution will know.
+PLACEHOLDER = re.compile(r"\{\{(?:IntrinsicFunction|changeSet):[^{}]*\}\}")
+
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 5.0
 _NO_CHANGES = re.compile(r"didn't contain changes|no updates are to be performed", re.IGNORECASE)
@@ -313,6 +319,22 @@ def leftovers(client: CloudFormationClient, stack: str) -> list[str]:
     for page in client.get_paginator("list_change_sets").paginate(StackName=stack):
         found += [item["ChangeSetId"] for item in page["Summaries"] if not item.get("ParentChangeSetId")]
     return found
+
+
+def sweep(client: CloudFormationClient, stack: str, *, sleep: Sleep) -> int:
+    """Delete the change sets that deployments left on a stack because they were killed; how many.
+
+    AWS deletes them when another one is executed, but a run that finds nothing to change executes none. Those of
+    `plan` are let be: they may be saved, waiting for an approval.
+    """
+    swept = 0
+    for page in client.get_paginator("list_change_sets").paginate(StackName=stack):
+        for item in page["Summaries"]:
+            waiting = not item.get("ExecutionStatus", "").startswith("EXECUTE_")
+            if waiting and not item.get("ParentChangeSetId") and item["ChangeSetName"].startswith(DEPLOYING):
+                discard(client, item["ChangeSetId"], sleep=sleep)
+                swept += 1
+    return swept
 
 
 def _arguments(request: ChangeSetRequest) -> CreateChangeSetInputTypeDef:

@@ -13,6 +13,7 @@ more follows.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -58,8 +59,22 @@ class Review:
             settled = self._marked(change_set, "")
             found = dict(self._effects(settled, ""))
             if found == self.effects:
-                return settled
+                return self._filled(settled)
             self.effects = found
+
+    def _filled(self, change_set: ChangeSet) -> ChangeSet:
+        """The same tree with the values that are known to stay in place of their placeholders."""
+
+        def fill(change: Change) -> Change:
+            after = _OUTPUT.sub(self._known, change.after)
+            return replace(change, after=after, nested=self._filled(change.nested) if change.nested else None)
+
+        return replace(change_set, changes=tuple(fill(change) for change in change_set.changes))
+
+    def _known(self, placeholder: re.Match[str]) -> str:
+        value = self._output(placeholder["nested"], placeholder["output"])
+        # It stands inside of a JSON text.
+        return placeholder[0] if value is None else json.dumps(value)[1:-1]
 
     def _marked(self, change_set: ChangeSet, stack: str) -> ChangeSet:
         return replace(change_set, changes=tuple(self._mark(change, stack) for change in change_set.changes))

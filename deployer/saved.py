@@ -169,14 +169,16 @@ def _saved(context: Context, plan: StackPlan) -> SavedStack:
     base = SavedStack(str(stack.role), stack.name, stack.region, str(plan.kind))
     if plan.change_set is None:
         return base
+    # As CloudFormation tells it, without what was found out about it here.
+    raw = changesets.wait(context.clients.cloudformation(stack.region), plan.change_set.id, sleep=context.sleep)
     return replace(
         base,
-        change_set=plan.change_set.id,
-        stack_id=plan.change_set.stack_id,
+        change_set=raw.id,
+        stack_id=raw.stack_id,
         keep=plan.keep,
-        content=content(plan.change_set),
+        content=content(raw),
         parameters=_parameters(context, stack, plan.parameters),
-        last=_last(context, stack, plan.change_set.stack_id),
+        last=_last(context, stack, raw.stack_id),
     )
 
 
@@ -205,7 +207,7 @@ def _restore(context: Context, stack: Stack, saved: SavedStack, states: States) 
 
 
 def content(change_set: ChangeSet) -> str:
-    """A digest of what a change set would do, as CloudFormation tells it. What we found out about it is left out."""
+    """A digest of what a change set would do."""
 
     def plain(one: ChangeSet) -> Any:
         return [
