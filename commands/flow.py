@@ -241,9 +241,10 @@ def _open_for_named(run: Run, plan: StackPlan) -> bool:
     named = [one for one in gates.losses(plan.stack, plan.change_set) if run.gates.allowed.covers(one)]
     if not named or plan.change_set is None or plan.kind is Kind.CREATE or not shield.applies(run.context, plan.stack):
         return False
-    allowed = gates.Allowed.named(
-        [one.name for one in named if one.effect != "delete"], [one.name for one in named if one.effect == "delete"]
-    )
+    deleted = [one.name for one in named if one.effect == "delete"]
+    # With a nested stack goes what is in it: the parent's policy protects the stack, and the gate what it holds.
+    layers = [one.logical_id for one in plan.change_set.changes if one.action == "Remove" and one.nested is not None]
+    allowed = gates.Allowed.named([one.name for one in named if one.effect != "delete"], [*deleted, *layers])
     shield.open_for(run.context, plan.stack, plan.change_set.stack_id, allowed)
     names = ", ".join(one.name for one in named)
     run.console.print(f"{plan.stack.label}: the stack policy is open for {names}", style="yellow")

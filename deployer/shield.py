@@ -12,7 +12,7 @@ A policy can be replaced but never removed: stacks without one are left without.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -51,7 +51,7 @@ def close(context: Context, stack: Stack, stack_id: str) -> int:
 
 
 def open_for(context: Context, stack: Stack, stack_id: str, allowed: Allowed) -> int:
-    """Let go of exactly what is named; how many policies had to be opened."""
+    """Let go of exactly what is named, nested stacks included; how many policies had to be opened."""
     return _set(context, stack, stack_id, allowed)
 
 
@@ -79,8 +79,12 @@ def _set(context: Context, stack: Stack, stack_id: str, allowed: Allowed) -> int
     client = context.clients.cloudformation(stack.region)
 
     def apply(guarded: Guarded) -> bool:
-        names = {name_of(stack, guarded.path, logical_id): logical_id for logical_id in guarded.ids}
-        wanted = policy(guarded.ids, _named(names, allowed.replace), _named(names, allowed.delete))
+        names = {logical_id: name_of(stack, guarded.path, logical_id) for logical_id in guarded.ids}
+        wanted = policy(
+            guarded.ids,
+            [logical_id for logical_id, name in names.items() if name in allowed.replace],
+            [logical_id for logical_id, name in names.items() if name in allowed.delete],
+        )
         body = client.get_stack_policy(StackName=guarded.stack_id).get("StackPolicyBody", "")
         if (not body and not guarded.ids) or (body and json.loads(body) == wanted):
             return False
@@ -89,13 +93,6 @@ def _set(context: Context, stack: Stack, stack_id: str, allowed: Allowed) -> int
 
     with ThreadPoolExecutor(8) as pool:
         return sum(pool.map(apply, _tree(client, stack_id, ())))
-
-
-def _named(names: Mapping[str, str], wanted: frozenset[str]) -> list[str]:
-    """A nested stack may go when everything in it that holds data may: Service/Bucket lets go of ServiceStack."""
-    direct = [logical_id for name, logical_id in names.items() if name in wanted]
-    layers = {name.rpartition("/")[0].split("/")[0] for name in wanted}
-    return direct + [logical_id for logical_id in names.values() if logical_id.removesuffix("Stack") in layers]
 
 
 def _tree(client: CloudFormationClient, stack_id: str, path: tuple[str, ...]) -> Iterator[Guarded]:
