@@ -22,6 +22,7 @@ from commands.common import (
 )
 from commands.exits import Exit
 from commands.gates import Gates, gate_options
+from commands.watching import progress_option, wait_lock_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +41,8 @@ _ROLES = ("bootstrap", "edge", "root", "edge-monitoring")
 @placeholder_option
 @output_option("text", "json")
 @gate_options
+@progress_option
+@wait_lock_option
 @click.option("--plan", "plan_file", type=click.Path(dir_okay=False, path_type=Path), help="The same as FILE.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask. Allows no replacement or deletion of what holds data.")
 @click.option("--through", type=click.Choice(_ROLES), help="Stop after this stack of the chain.")
@@ -50,6 +53,8 @@ def deploy(
     allow_replace: tuple[str, ...],
     allow_delete: tuple[str, ...],
     fail_on: tuple[str, ...],
+    progress: str,
+    wait_lock: float | None,
     yes: bool,
     through: str | None,
     verbose: bool,
@@ -58,36 +63,50 @@ def deploy(
     """Create, show, confirm and execute the change sets of an environment's stacks, one after the other.
 
     With FILE, a plan that `plan --out` saved, execute exactly that, and refuse when anything has moved since.
+    An operation that is running already is followed to its end first. Ctrl-C asks whether to detach or cancel.
     """
     source = file or plan_file
     if source is not None:
         _alone(given, through=through, allowed=(*allow_replace, *allow_delete), twice=file and plan_file)
-        return _deploy_saved(source, fail_on, given, yes=yes, verbose=verbose)
+        return _deploy_saved(source, fail_on, given, yes=yes, verbose=verbose, mode=progress)
     if not given["environment"]:
         raise click.UsageError("Name the environment with -e, or a saved plan.")
     need_answer(yes)
-    from commands import flow, progress
+    from commands import flow
+    from commands import progress as showing
+    from commands.watching import Watching
     from deployer import deployment
     from deployer.chain import Role
 
     options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
     context = connect(options, prepare(options))
-    console = progress.console()
+    console = showing.console()
+    watching = Watching.of(context, console, "deploy", options.root, progress)
     if options.placeholder:
         context = flow.with_placeholder(context, deployment.survey(context), console, options.placeholder)
     role = Role(through) if through else None
     limits = Gates.of(allow_replace, allow_delete, fail_on)
     try:
-        states = flow.deploy_chain(
-            context, console, _asker(context, yes=yes), through=role, verbose=verbose, limits=limits
-        )
+        with watching.closing():
+            states = flow.deploy_chain(
+                context,
+                console,
+                _asker(context, yes=yes),
+                through=role,
+                verbose=verbose,
+                limits=limits,
+                watching=watching,
+                wait_minutes=wait_lock,
+            )
     except flow.Declined:
         return _declined()
-    _print_outputs(states, options.output)
+    _print_outputs(states, "ndjson" if progress == "ndjson" else options.output)
     return Exit.DONE
 
 
-def _deploy_saved(source: Path, fail_on: Sequence[str], given: dict[str, object], *, yes: bool, verbose: bool) -> int:
+def _deploy_saved(
+    source: Path, fail_on: Sequence[str], given: dict[str, object], *, yes: bool, verbose: bool, mode: str
+) -> int:
     from deployer import saved
 
     found = saved.read(source)
@@ -95,23 +114,29 @@ def _deploy_saved(source: Path, fail_on: Sequence[str], given: dict[str, object]
     if said and said != found.environment:
         raise click.UsageError(f"{source} is a plan of {found.environment}, not of {said}.")
     need_answer(yes)
-    from commands import flow, progress
+    from commands import flow
+    from commands import progress as showing
+    from commands.watching import Watching
 
     options = Options(**{**given, "environment": found.environment, "overrides": found.overrides})  # type: ignore[arg-type] # as above
     context = connect(options, prepare(options))
+    console = showing.console()
+    watching = Watching.of(context, console, "deploy", options.root, mode)
     try:
-        states, left = flow.deploy_saved(
-            context,
-            progress.console(),
-            _asker(context, yes=yes, approved=found),
-            found,
-            str(source),
-            fail_on=fail_on,
-            verbose=verbose,
-        )
+        with watching.closing():
+            states, left = flow.deploy_saved(
+                context,
+                console,
+                _asker(context, yes=yes, approved=found),
+                found,
+                str(source),
+                fail_on=fail_on,
+                verbose=verbose,
+                watching=watching,
+            )
     except flow.Declined:
         return _declined()
-    _print_outputs(states, options.output)
+    _print_outputs(states, "ndjson" if mode == "ndjson" else options.output)
     if left:
         names = ", ".join(stack.name for stack in left)
         click.echo(f"Not done yet: {names} can be planned now. Make and approve a plan for the rest.", err=True)
@@ -156,4 +181,9 @@ def _print_outputs(states: States, form: str) -> None:
     from commands import views
 
     found = views.collect_outputs(states)
+    if form == "ndjson":
+        from commands.progress import ndjson
+
+        ndjson("outputs", {"outputs": found})
+        return
     click.echo(json.dumps(found, indent=2) if form == "json" else views.outputs_text(found))

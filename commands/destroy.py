@@ -6,24 +6,29 @@ import click
 
 from commands.common import Options, aws_options, confirm, connect, environment_options, need_answer, recall
 from commands.exits import Exit
+from commands.watching import progress_option
 
 
 @click.command()
 @environment_options
 @aws_options
+@progress_option
 @click.option("-y", "--yes", is_flag=True, help="Do not ask. Does not lift any protection.")
 @click.option("--preview", is_flag=True, help="Only show what would go and what would stay.")
 @click.option("--unprotect", is_flag=True, help="Switch termination and deletion protection off, where they are on.")
-def destroy(yes: bool, preview: bool, unprotect: bool, **given: object) -> int:
+def destroy(progress: str, yes: bool, preview: bool, unprotect: bool, **given: object) -> int:
     """Delete an environment's stacks, backwards through the chain. Bootstrap and what holds data are kept."""
     if not preview:
         need_answer(yes)
-    from commands import flow, progress
+    from commands import flow
+    from commands import progress as showing
+    from commands.watching import Watching
 
     options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
     environment = recall(options)
     context = connect(options, environment)
-    console = progress.console()
+    console = showing.console()
+    watching = Watching.of(context, console, "destroy", options.root, progress)
     word = environment.name if environment.is_production else None
 
     def approve() -> bool:
@@ -31,7 +36,8 @@ def destroy(yes: bool, preview: bool, unprotect: bool, **given: object) -> int:
         return confirm(question, yes=yes, word=word)
 
     try:
-        flow.destroy_chain(context, console, approve, unprotect=unprotect, preview=preview)
+        with watching.closing():
+            flow.destroy_chain(context, console, approve, unprotect=unprotect, preview=preview, watching=watching)
     except flow.Declined:
         click.echo("Declined; nothing was deleted.", err=True)
         return Exit.INTERRUPTED

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from commands import plan_views, progress, views
+from commands import plan_views, views
 from commands.gates import Gates
+from commands.watching import Watching, take_up
 from deployer import deployment, gates, placeholder, saved, shield
 from deployer import destroy as destroying
 from deployer.chain import Role, Stack
@@ -41,6 +42,13 @@ class Run:
     approve: Approve
     gates: Gates = field(default_factory=Gates)
     states: States = field(default_factory=dict)
+    watching: Watching | None = None
+
+    @property
+    def watch(self) -> Watching:
+        """How operations are followed; without a word of the command neither recorded nor asked about."""
+        self.watching = self.watching or Watching(self.console)
+        return self.watching
 
     def show(self, plans: Sequence[StackPlan], *, verbose: bool = False) -> None:
         """Show what would happen, and stop where the gates do. Nothing has been changed for it yet."""
@@ -116,9 +124,13 @@ def deploy_chain(
     through: Role | None = None,
     verbose: bool = False,
     limits: Gates | None = None,
+    watching: Watching | None = None,
+    wait_minutes: float | None = None,
 ) -> States:
     """Bring the chain to what the files say and return it as it is then."""
-    run = Run(context, console, approve, limits or Gates(), dict(deployment.survey(context)))
+    run = Run(context, console, approve, limits or Gates(), dict(deployment.survey(context)), watching)
+    if take_up(context, run.watch, run.states, wait_minutes):
+        run.states = dict(deployment.survey(context))
     deployment.require_ready(run.states)
     _close_what_was_left_open(run)
     plans = plan_chain(context, run.states, console, verb="deploy", through=through)
@@ -148,10 +160,11 @@ def deploy_saved(
     *,
     fail_on: Sequence[str] = (),
     verbose: bool = False,
+    watching: Watching | None = None,
 ) -> tuple[States, list[Stack]]:
     """Execute exactly what was approved; also which stacks have to be planned again after it."""
     states = dict(deployment.survey(context))
-    run = Run(context, console, approve, Gates(plan.allowed, fail_on), states)
+    run = Run(context, console, approve, Gates(plan.allowed, fail_on), states, watching)
     deployment.require_ready(states)
     plans = saved.restore(context, plan, states, where)
     _close_what_was_left_open(run)
@@ -197,15 +210,13 @@ def _execute(run: Run, plan: StackPlan) -> None:
     operation = deployment.execute(context, plan)
     console.print(f"{stack.label}: {plan.kind}", style="bold")
     try:
-        progress.watch(console, operation)
+        # A policy that closed after Ctrl-C would stop what has been allowed; the next run closes it.
+        run.watch.follow(context, operation)
         run.states[stack] = deployment.outcome(context, operation)
-    except DeploymentFailedError:
+    except DeploymentFailedError as error:
+        run.watch.explain(operation, error)
         if opened:
             _close(run, stack, operation.stack_id)
-        raise
-    except KeyboardInterrupt:
-        # A policy that closed now would stop what has been allowed; the next run closes it.
-        console.print(_still_running(context, stack), style="yellow")
         raise
 
 
@@ -218,6 +229,8 @@ def _settle(run: Run, stack: Stack) -> None:
         _close(run, stack, state.id)
     if deployment.schedule_rotation(context, stack, state):
         console.print(f"{stack.label}: the database's password is rotated every 30 days from now on", style="dim")
+    if deployment.close_default_group(context, stack, state):
+        console.print(f"{stack.label}: the VPC's default security group is closed now", style="dim")
     if deployment.protect(context, stack, state):
         console.print(f"{stack.label}: termination protection is on now", style="dim")
         run.states[stack] = replace(state, protected=True)
@@ -285,14 +298,6 @@ def _losses(plan: StackPlan) -> set[tuple[tuple[str, ...], str, str]]:
     }
 
 
-def _still_running(context: Context, stack: Stack) -> str:
-    environment = context.environment.name
-    return (
-        f"\nStopped watching. CloudFormation goes on with {stack.label}; nothing is lost.\n"
-        f"When it has ended, run `deploy.py deploy -e {environment}` again: it goes on with what is left."
-    )
-
-
 def until(chain: Sequence[Stack], through: Role | None) -> tuple[Stack, ...]:
     """The chain up to and including a role; all of it without one."""
     if through is None:
@@ -302,7 +307,13 @@ def until(chain: Sequence[Stack], through: Role | None) -> tuple[Stack, ...]:
 
 
 def destroy_chain(
-    context: Context, console: Console, approve: Callable[[], bool], *, unprotect: bool = False, preview: bool = False
+    context: Context,
+    console: Console,
+    approve: Callable[[], bool],
+    *,
+    unprotect: bool = False,
+    preview: bool = False,
+    watching: Watching | None = None,
 ) -> tuple[Doomed, ...]:
     """Delete what there is of an environment, and return what that was."""
     with console.status("looking at what there is"):
@@ -325,17 +336,13 @@ def destroy_chain(
             destroying.unprotect(context, one)
         operation = destroying.delete(context, one)
         console.print(f"{one.stack.label}: delete", style="bold")
+        watch = watching or Watching(console)
+        watch.follow(context, operation)
         try:
-            progress.watch(console, operation)
-        except KeyboardInterrupt:
-            name = context.environment.name
-            console.print(
-                f"\nStopped watching. CloudFormation goes on deleting {one.stack.label}.\n"
-                f"When it has ended, run `deploy.py destroy -e {name}` again for what is left.",
-                style="yellow",
-            )
+            destroying.outcome(context, operation)
+        except DeploymentFailedError as error:
+            watch.explain(operation, error)
             raise
-        destroying.outcome(context, operation)
     if arn := destroying.clean_up(context):
         console.print(f"deleted the imported certificate {arn}", style="dim")
     if kept := [item for one in doomed for item in one.kept]:

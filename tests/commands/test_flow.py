@@ -74,7 +74,7 @@ def test_one_question_for_a_whole_first_deployment(context: Callable[..., Contex
 def test_interrupted_while_watching(
     context: Callable[..., Context], console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(*_: Any) -> None:
+    def interrupt(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(progress, "watch", interrupt)

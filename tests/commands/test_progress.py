@@ -51,10 +51,10 @@ def test_a_log_has_a_line_for_each_event_and_a_sign_of_life(monkeypatch: pytest.
         [],
         [event("Cluster", "CREATE_FAILED", "DatabaseStack", reason="Quota exceeded"), root("CREATE_FAILED")],
     ]
-    assert shown(monkeypatch, 31, *rounds).splitlines() == [
+    assert shown(monkeypatch, 16, *rounds).splitlines() == [
         "12:00:00  shop-dev  CREATE_IN_PROGRESS",
         "12:00:00  shop-dev  DatabaseStack/Cluster  CREATE_IN_PROGRESS",
-        "... 1m33s, working on DatabaseStack/Cluster",
+        "... 48s, working on DatabaseStack/Cluster",
         "12:00:00  shop-dev  DatabaseStack/Cluster  CREATE_FAILED  Quota exceeded",
         "12:00:00  shop-dev  CREATE_FAILED  ",
     ]

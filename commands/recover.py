@@ -1,0 +1,118 @@
+"""`deploy.py recover`: bring stacks to rest that CloudFormation could not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from commands.common import Options, aws_options, confirm, connect, environment_options, need_answer, recall
+from commands.exits import Exit
+from commands.watching import progress_option
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from commands.watching import Watching
+    from deployer.chain import Stack
+    from deployer.context import Context
+    from deployer.recovery import Blocker
+    from deployer.stacks import StackState
+
+
+@click.command()
+@environment_options
+@aws_options
+@progress_option
+@click.option(
+    "--skip",
+    multiple=True,
+    metavar="NESTED.RESOURCE",
+    help="Leave this resource as it is and let CloudFormation forget what it was to be; only when nothing else helps.",
+)
+@click.option("--list", "only_list", is_flag=True, help="Only name what blocks, and what to do about it.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+def recover(progress: str, skip: tuple[str, ...], only_list: bool, yes: bool, **given: object) -> int:
+    """Name what keeps stacks from coming to rest, and continue a rollback that failed.
+
+    A resource is skipped only when it is named with --skip. A stack whose deletion failed is shown with what
+    blocks it; `deploy.py destroy` goes on with it.
+    """
+    from commands import progress as showing
+    from commands.watching import Watching
+    from deployer import deployment, recovery
+    from deployer.errors import RecoverError
+    from deployer.stacks import Next
+    from deployer.statuses import STATUSES
+
+    options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
+    context = connect(options, recall(options))
+    console = showing.console()
+    stuck = [
+        (stack, state)
+        for stack, state in deployment.survey(context).items()
+        if state is not None and state.next in {Next.RECOVER, Next.DELETE}
+    ]
+    if not stuck:
+        console.print("Nothing needs recovery.", style="green")
+        return Exit.DONE
+    watching = Watching.of(context, console, "recover", options.root, progress)
+    left = []
+    for stack, state in stuck:
+        found = recovery.blockers(context.clients.cloudformation(stack.region), state.id)
+        _show(console, stack, state, found)
+        if only_list or state.status != "UPDATE_ROLLBACK_FAILED":
+            left.append(f"{stack.label}: {STATUSES[state.status].remedy}")
+            continue
+        skipped = recovery.chosen(found, skip)
+        need_answer(yes)
+        what = f" and skip {', '.join(one.name for one in skipped)}" if skipped else ""
+        question = f"Continue the rollback of {stack.label} in account {context.identity.account}{what}?"
+        word = context.environment.name if skipped and context.environment.is_production else None
+        if not confirm(question, yes=yes, word=word):
+            click.echo("Declined; nothing was changed.", err=True)
+            return Exit.INTERRUPTED
+        _continue(context, watching, stack, state, skipped)
+    if left:
+        raise RecoverError("not at rest yet", where=context.environment.family, hint="\n  ".join(left))
+    return Exit.DONE
+
+
+def _continue(context: Context, watching: Watching, stack: Stack, state: StackState, skipped: list[Blocker]) -> None:
+    from deployer import operations, recovery
+    from deployer.errors import DeploymentFailedError
+    from deployer.statuses import remedy
+
+    operation = recovery.continue_rollback(context, stack, state, skipped)
+    result = "failed"
+    try:
+        watching.follow(context, operation)
+        after = operations.outcome(context, operation)
+        status = after.status if after is not None else "DELETE_COMPLETE"
+        if status != "UPDATE_ROLLBACK_COMPLETE":
+            raise operations.failed(operation, status, remedy(status))
+        watching.console.print(f"{stack.label}: {status}; a deployment can follow", style="green")
+        result = "succeeded"
+    except DeploymentFailedError as error:
+        watching.explain(operation, error)
+        raise
+    finally:
+        watching.close(result)
+
+
+def _show(console: Console, stack: Stack, state: StackState, found: list[Blocker]) -> None:
+    from rich.text import Text
+
+    from deployer.failures import report
+    from deployer.statuses import STATUSES
+
+    console.print(Text(f"{stack.label} {STATUSES[state.status].meaning} ({state.status}). Blocked by:", style="bold"))
+    for one in found:
+        console.print(Text.assemble("  ", (one.name, "red"), f"  {one.type}  {one.physical_id}"))
+        console.print(Text(f"    {one.status}: {one.reason or 'no reason was given'}"))
+        for line in report.cause(one.match):
+            console.print(Text(f"    {line}"))
+        if one.holds_data:
+            console.print(Text("    holds data: do not skip it lightly", style="yellow"))
+    if not found:
+        console.print("  nothing that it names; continuing may do")

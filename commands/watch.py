@@ -1,0 +1,52 @@
+"""`deploy.py watch`: follow what is running on an environment, whoever started it."""
+
+from __future__ import annotations
+
+import click
+
+from commands.common import Options, aws_options, connect, environment_options, recall
+from commands.exits import Exit
+from commands.watching import progress_option
+
+
+@click.command()
+@environment_options
+@aws_options
+@progress_option
+def watch(progress: str, **given: object) -> int:
+    """Attach to the operations that are running on an environment's stacks, and follow them to their end.
+
+    Exits 4 when one failed, 5 when it needs recovery, 0 otherwise, also when nothing is running.
+    """
+    from commands import progress as showing
+    from commands.watching import Watching
+    from deployer import deployment, operations
+    from deployer.statuses import STATUSES, is_good, remedy
+
+    options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
+    context = connect(options, recall(options))
+    console = showing.console()
+    watching = Watching.of(context, console, "watch", options.root, progress)
+    states = deployment.survey(context)
+    running = operations.running(context, states)
+    if not running:
+        for stack, state in states.items():
+            said = f"{STATUSES[state.status].meaning} ({state.status})" if state else "is not there"
+            console.print(f"{stack.label}: {said}", style="dim")
+        console.print("Nothing is running.")
+        return Exit.DONE
+    for operation in running:
+        console.print(f"{operation.stack.label}: {operation.verb}", style="bold")
+        result = "failed"
+        try:
+            watching.follow(context, operation)
+            state = operations.outcome(context, operation)
+            status = state.status if state is not None else "DELETE_COMPLETE"
+            if not is_good(status):
+                error = operations.failed(operation, status, remedy(status))
+                watching.explain(operation, error)
+                raise error
+            result = "succeeded"
+        finally:
+            watching.close(result)
+    return Exit.DONE
