@@ -48,6 +48,10 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
         "logs": Entry("commands.logs:logs", "Print what containers, database, firewall and functions write."),
         "events": Entry("commands.events:events", "Print what happened to an environment lately."),
         "outputs": Entry("commands.outputs:outputs", "Print the outputs of an environment's stacks."),
+        "watch": Entry("commands.watch:watch", "Attach to what is running, and follow it to its end."),
+        "cancel": Entry("commands.cancel:cancel", "Have a running update go back to how it was."),
+        "diagnose": Entry("commands.diagnose:diagnose", "Say why a deployment failed, from its record; offline."),
+        "recover": Entry("commands.recover:recover", "Continue a rollback that failed, and name what blocks a stack."),
         "destroy": Entry("commands.destroy:destroy", "Delete an environment; what holds data is kept."),
     },
     "Shell": {
