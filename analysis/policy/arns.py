@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from analysis.errors import AnalysisError
 from analysis.resolve import ResolvedEnvironment
+from analysis.shapes import check_shapes
 
 # Where CloudFormation makes up a name of 64 characters it keeps this much of the stack's; of 32 characters, this much.
 _KEPT, _KEPT_SHORT = 24, 5
@@ -166,6 +167,7 @@ class Names:
 
 
 def names_of(env: ResolvedEnvironment) -> Names:
+    check_shapes(env)
     given = env.environment.parameters
     missing = [key for key in ("Project", "Environment") if not given.get(key)]
     if missing:

@@ -76,6 +76,14 @@ OWN: tuple[Own, ...] = (
             "cloudformation:DetectStackDrift", "cloudformation:DetectStackResourceDrift",
         ),
     ),
+    # CloudFormation can add rules to the VPC's default group, and take none away.
+    Own(
+        Use.DEPLOY,
+        "CloseDefaultGroup",
+        (
+            "ec2:DescribeSecurityGroups", "ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress",
+        ),
+    ),
     # No property of a cluster says when the password that RDS keeps is rotated.
     Own(Use.DEPLOY, "ScheduleRotation", ("secretsmanager:DescribeSecret", "secretsmanager:RotateSecret")),
     # The certificate of the load balancer where nobody gave a domain: made here, renewed here.

@@ -11,6 +11,7 @@ from analysis.reach.claims import claims
 from analysis.reach.traffic import Evidence
 from analysis.reach.world import World
 from analysis.resolve import ResolvedEnvironment
+from analysis.shapes import check_shapes
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Proof:
 
 def prove(env: ResolvedEnvironment, sources: SourceMap, calls: Iterable[tuple[str, str]] = ()) -> Proof:
     """Look at every claim. `calls` are the pairs of services that are meant to talk to each other directly."""
+    check_shapes(env)
     world = World(env, frozenset((caller.lower(), callee.lower()) for caller, callee in calls))
     known = {place.name for place in world.services}
     if strangers := sorted({name for pair in world.calls for name in pair} - known):
