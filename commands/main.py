@@ -29,6 +29,7 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
         "diff": Entry("commands.diff:diff", "Predict what a deployment would change, without AWS."),
         "reach": Entry("commands.reach:reach", "Prove from the templates who can reach whom."),
         "graph": Entry("commands.graph:graph", "Draw the architecture from the templates: SVG, Mermaid, PNG."),
+        "cost": Entry("commands.cost:cost", "Estimate what an environment costs in a month."),
         "policy": Entry("commands.policy:policy", "Write the IAM policies that planning and deploying need."),
         "params": Entry("commands.params:params", "Check parameter files against the templates."),
         "package": Entry("commands.package:package", "Build the Lambda archives; upload them with the templates."),
