@@ -48,6 +48,7 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
         "status": Entry("commands.status:status", "Show an environment on one screen."),
         "logs": Entry("commands.logs:logs", "Print what containers, database, firewall and functions write."),
         "events": Entry("commands.events:events", "Print what happened to an environment lately."),
+        "drift": Entry("commands.drift:drift", "Compare what there is with the templates, in all nested stacks."),
         "outputs": Entry("commands.outputs:outputs", "Print the outputs of an environment's stacks."),
         "watch": Entry("commands.watch:watch", "Attach to what is running, and follow it to its end."),
         "cancel": Entry("commands.cancel:cancel", "Have a running update go back to how it was."),

@@ -49,6 +49,11 @@ def destroy_tree(doomed: Sequence[Doomed]) -> Iterator[Tree]:
         for kept in one.kept:
             how = "a last snapshot is made" if kept.policy == "Snapshot" else "kept"
             tree.add(Text.assemble((f"{kept.name}", "cyan"), f"  {how}  ", (f"{kept.type} {kept.physical_id}", "dim")))
+        for bucket in one.full:
+            line = (
+                f"{bucket.name} is not empty, and EmptyBucketOnDelete is false: empty it first ({bucket.physical_id})"
+            )
+            tree.add(Text(line, style="bold yellow"))
         for protection in one.protections:
             tree.add(Text(str(protection), style="bold yellow"))
         yield tree

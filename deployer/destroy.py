@@ -9,13 +9,20 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
 
 from deployer import certificate, operations, protections, stacks, statuses
 from deployer.chain import Role, Stack
 from deployer.deployment import Context, Operation, States, remove_shell
 from deployer.errors import RefusedError, StateError
 from deployer.protections import Protection
+from deployer.session import is_denied
 from deployer.stacks import STACK_TYPE, Next, StackState
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 _KEEPING = frozenset({"Retain", "Snapshot", "RetainExceptOnCreate"})
 # Kept by default when the template says nothing (AWS CloudFormation User Guide, DeletionPolicy attribute).
@@ -47,6 +54,8 @@ class Doomed:
     kept: tuple[Resource, ...]
     # The switches that forbid it.
     protections: tuple[Protection, ...]
+    # Buckets that S3 will refuse to delete, because something is in them.
+    full: tuple[Resource, ...] = ()
 
 
 def preview(context: Context, states: States) -> tuple[Doomed, ...]:
@@ -62,7 +71,7 @@ def preview(context: Context, states: States) -> tuple[Doomed, ...]:
         contents = tuple(_contents(context, stack, state))
         kept = tuple(item for item in contents if item.policy in _KEEPING)
         found = tuple(_protections(context, stack, state, contents))
-        doomed.append(Doomed(stack, state, len(contents), kept, found))
+        doomed.append(Doomed(stack, state, len(contents), kept, found, tuple(_full(context, stack, state, contents))))
     return tuple(doomed)
 
 
@@ -128,6 +137,28 @@ def _contents(context: Context, stack: Stack, state: StackState) -> Iterator[Res
             yield Resource(path, item.logical_id, item.physical_id, item.type, policy)
 
     yield from walk(state.id, ())
+
+
+def _full(context: Context, stack: Stack, state: StackState, contents: tuple[Resource, ...]) -> Iterator[Resource]:
+    """Buckets that are deleted with the stack and hold something, unless the stack empties them itself."""
+    if state.parameters.get("EmptyBucketOnDelete") == "true":
+        return
+    client = context.clients.s3(stack.region)
+    for item in contents:
+        if item.type == "AWS::S3::Bucket" and item.policy not in _KEEPING and _holds(client, item.physical_id):
+            yield item
+
+
+def _holds(client: S3Client, bucket: str) -> bool:
+    """Whether there is anything in a bucket; old versions and delete markers count, for S3 counts them."""
+    try:
+        found = client.list_object_versions(Bucket=bucket, MaxKeys=1)
+    except ClientError as error:
+        # Gone already, or not ours to look into: a preview warns where it can.
+        if is_denied(error) or error.response.get("Error", {}).get("Code") == "NoSuchBucket":
+            return False
+        raise
+    return bool(found.get("Versions") or found.get("DeleteMarkers"))
 
 
 def _protections(

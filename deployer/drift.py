@@ -66,6 +66,12 @@ class Report:
     problem: str = ""
 
 
+def require(context: Context, states: States) -> None:
+    """Raise when there is nothing that could have drifted."""
+    if all(state is None or state.next is Next.CREATE for state in states.values()):
+        raise DeployerError("is not deployed", where=context.environment.family, hint="deploy it first")
+
+
 def detect(context: Context, states: States) -> list[Report]:
     """Look at every stack of the environment and all nested ones."""
     for stack, state in states.items():
@@ -144,9 +150,3 @@ def _drifted(stack: Stack, path: tuple[str, ...], raw: Any) -> Drifted:
             for one in raw.get("PropertyDifferences", ())
         ),
     )
-
-
-def require(states: States) -> None:
-    """Raise when there is nothing to look at."""
-    if all(state is None or state.next is Next.CREATE for state in states.values()):
-        raise DeployerError("is not deployed: there is nothing that could have drifted", where="environment")
