@@ -6,8 +6,14 @@ something to answer with. The private key goes straight to ACM; it is never writ
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from deployer.transient import is_transient
 
 if TYPE_CHECKING:
     from mypy_boto3_acm import ACMClient
@@ -17,10 +23,15 @@ TAG = "hosting-platform:origin-of"
 
 _VALID = timedelta(days=825)
 _RENEW_BEFORE = timedelta(days=30)
+_ATTEMPTS = 5
 
 
 def find(client: ACMClient, family: str) -> str | None:
     """The ARN of the certificate that was imported for this environment."""
+    return next(_all(client, family), None)
+
+
+def _all(client: ACMClient, family: str) -> Iterator[str]:
     # Without a filter ACM lists RSA 2048 only, which is what `_make` makes.
     for page in client.get_paginator("list_certificates").paginate():
         for summary in page["CertificateSummaryList"]:
@@ -29,18 +40,25 @@ def find(client: ACMClient, family: str) -> str | None:
             arn = summary["CertificateArn"]
             tags = client.list_tags_for_certificate(CertificateArn=arn).get("Tags", [])
             if any(tag["Key"] == TAG and tag.get("Value") == family for tag in tags):
-                return arn
-    return None
+                yield arn
 
 
-def ensure(client: ACMClient, family: str, now: datetime | None = None) -> str:
-    """The ARN of a certificate that is valid for a while yet; imported once, renewed under the same ARN."""
+def ensure(
+    client: ACMClient,
+    family: str,
+    now: datetime | None = None,
+    *,
+    once: ACMClient | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> str:
+    """The ARN of a certificate that is valid for a while yet; imported once, renewed under the same ARN.
+
+    `once` is a client that never repeats a request by itself, for the import.
+    """
     now = now or datetime.now(UTC)
     arn = find(client, family)
     if arn is None:
-        certificate, key = _make(family, now)
-        tags = [{"Key": TAG, "Value": family}]
-        return client.import_certificate(Certificate=certificate, PrivateKey=key, Tags=tags)["CertificateArn"]  # type: ignore[arg-type] # a literal list is not seen as TagTypeDef
+        return _import(client, once or client, family, now, sleep)
     expires = client.describe_certificate(CertificateArn=arn)["Certificate"].get("NotAfter")
     if expires is not None and expires - now < _RENEW_BEFORE:
         certificate, key = _make(family, now)
@@ -50,10 +68,31 @@ def ensure(client: ACMClient, family: str, now: datetime | None = None) -> str:
 
 def remove(client: ACMClient, family: str) -> str | None:
     """Delete what `ensure` made; the ARN when there was one."""
-    arn = find(client, family)
-    if arn is not None:
+    arns = list(_all(client, family))
+    for arn in arns:
         client.delete_certificate(CertificateArn=arn)
-    return arn
+    return arns[0] if arns else None
+
+
+def _import(client: ACMClient, once: ACMClient, family: str, now: datetime, sleep: Callable[[float], None]) -> str:
+    """Import a new one. The request has no token by which ACM would know it again: repeated because its reply got
+    lost it makes a second certificate. So before each attempt but the first we look whether the last one arrived.
+    """
+    certificate, key = _make(family, now)
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            answer = once.import_certificate(
+                Certificate=certificate, PrivateKey=key, Tags=[{"Key": TAG, "Value": family}]
+            )
+            return answer["CertificateArn"]
+        except (BotoCoreError, ClientError) as error:
+            if not is_transient(error) or attempt == _ATTEMPTS:
+                raise
+        # The list lags behind a moment.
+        sleep(2.0**attempt)
+        if arn := find(client, family):
+            return arn
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _make(family: str, now: datetime) -> tuple[bytes, bytes]:

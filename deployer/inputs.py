@@ -104,7 +104,7 @@ def _certificate(context: Context, stack: Stack, *, final: bool) -> str:
     client = context.clients.acm(stack.region)
     family = context.environment.family
     if final:
-        return certificate.ensure(client, family)
+        return certificate.ensure(client, family, once=context.clients.acm_once(stack.region), sleep=context.sleep)
     identity = context.identity
     future = f"arn:{identity.partition}:acm:{stack.region}:{identity.account}:certificate/{FUTURE_CERTIFICATE}"
     return certificate.find(client, family) or future

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,6 +13,9 @@ from botocore.stub import ANY, Stubber
 from cryptography import x509
 
 from deployer import certificate
+from deployer.session import Clients
+from rehearsal.emulator import Emulator
+from rehearsal.faults import Fault, FaultProxy, Rule
 
 
 def test_imported_once_and_found_again(aws: Callable[..., Any]) -> None:
@@ -44,6 +48,22 @@ def test_renewed_under_the_same_arn_before_it_expires(days: int, renewed: bool) 
             stub.add_response("import_certificate", {"CertificateArn": arn}, expected)
         assert certificate.ensure(client, "shop-dev", now=now) == arn
         stub.assert_no_pending_responses()
+
+
+@pytest.mark.parametrize(("fault", "imports"), [(Fault.LOSE, 1), (Fault.RESET, 2), (Fault.THROTTLE, 2)])
+def test_imported_once_whatever_happens_to_the_request(
+    emulator: Emulator, account: str, fault: Fault, imports: int
+) -> None:
+    """ACM cannot know a repeated import again, so one whose reply got lost is looked for, not repeated."""
+    with FaultProxy(emulator.endpoint) as proxy, emulator.activated(account):
+        os.environ["AWS_ENDPOINT_URL"] = proxy.endpoint
+        clients = Clients()
+        acm, once = clients.acm("us-east-1"), clients.acm_once("us-east-1")
+        with proxy.breaking(Rule(fault, account, "acm:ImportCertificate")):
+            arn = certificate.ensure(acm, "shop-dev", once=once, sleep=lambda _seconds: None)
+        found = [item["CertificateArn"] for item in acm.list_certificates()["CertificateSummaryList"]]
+    assert found == [arn]
+    assert [call.operation for call in proxy.calls].count("ImportCertificate") == imports
 
 
 def test_removed_with_the_environment(aws: Callable[..., Any]) -> None:
