@@ -65,7 +65,7 @@ class Clients:
         except botocore.BotoCoreError as error:
             raise explain(error) from error
         self._profile = profile
-        self._made: dict[tuple[str, str | None], Any] = {}
+        self._made: dict[tuple[str, str, bool], Any] = {}
         # A session may not be shared between threads while it makes clients; clients may.
         self._lock = threading.Lock()
 
@@ -98,6 +98,10 @@ class Clients:
 
     def acm(self, region: str) -> ACMClient:
         return cast("ACMClient", self._client("acm", region))
+
+    def acm_once(self, region: str) -> ACMClient:
+        """A client that never repeats a request: for one that would be done twice."""
+        return cast("ACMClient", self._client("acm", region, repeats=False))
 
     def rds(self, region: str) -> RDSClient:
         return cast("RDSClient", self._client("rds", region))
@@ -132,13 +136,36 @@ class Clients:
     def ssm(self, region: str) -> SSMClient:
         return cast("SSMClient", self._client("ssm", region))
 
-    def _client(self, service: str, region: str) -> Any:
+    def _client(self, service: str, region: str, *, repeats: bool = True) -> Any:
         with self._lock:
-            key = (service, region)
+            key = (service, region, repeats)
             if key not in self._made:
                 make = cast("Any", self._session.client)
-                self._made[key] = make(service, region_name=region, config=_CONFIG)
+                config = _CONFIG if repeats else _CONFIG.merge(Config(retries={"total_max_attempts": 1}))
+                self._made[key] = make(service, region_name=region, config=config)
+                _insist_on_whole_replies(self._made[key])
             return self._made[key]
+
+
+def _insist_on_whole_replies(client: Any) -> None:
+    """Take a reply that ends too early for a broken connection, which the SDK repeats.
+
+    botocore does not compare what it got with Content-Length: half an XML document becomes a parser's error that
+    nothing repeats, and half a JSON document becomes an answer without its members.
+    """
+    session = client._endpoint.http_session
+    send = session.send
+
+    def whole(request: Any) -> Any:
+        reply = send(request)
+        promised = reply.headers.get("Content-Length", "")
+        if request.method != "HEAD" and not request.stream_output and promised.isdigit():
+            missing = int(promised) - len(reply.content)
+            if missing > 0:
+                raise botocore.ConnectionClosedError(endpoint_url=request.url, error=f"{missing} bytes missing")
+        return reply
+
+    session.send = whole
 
 
 def identify(clients: Clients, region: str) -> Identity:

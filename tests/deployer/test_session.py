@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import pytest
@@ -10,6 +11,8 @@ from botocore import exceptions as botocore
 from deployer import session
 from deployer.errors import CredentialsError, DeployerError, GuardError
 from deployer.session import Clients, Identity
+from rehearsal.emulator import Emulator
+from rehearsal.faults import Fault, FaultProxy, Rule
 
 ME = Identity("123456789012", "arn:aws:iam::123456789012:user/me", "aws")
 
@@ -71,3 +74,22 @@ def test_identity_and_clients(clients: Clients, account: str, aws: Callable[...,
     assert (found.account, found.partition, found.url_suffix) == (account, "aws", "amazonaws.com")
     assert clients.s3("us-east-1") is clients.s3("us-east-1")
     assert clients.s3("us-east-1") is not clients.s3("ap-northeast-1")
+
+
+def test_a_reply_that_ends_too_early_is_asked_for_again(emulator: Emulator, account: str) -> None:
+    """Without our check half of a JSON reply is an answer without its members: a KeyError somewhere else."""
+    with FaultProxy(emulator.endpoint) as proxy, emulator.activated(account):
+        os.environ["AWS_ENDPOINT_URL"] = proxy.endpoint
+        with proxy.breaking(Rule(Fault.TRUNCATE, account)):
+            assert Clients().acm("us-east-1").list_certificates()["CertificateSummaryList"] == []
+        with proxy.breaking(Rule(Fault.TRUNCATE, account)):
+            assert session.identify(Clients(), "us-east-1").account == account
+    assert [call.name for call in proxy.calls] == ["acm:ListCertificates"] * 2 + ["sts:GetCallerIdentity"] * 2
+
+
+def test_a_client_that_asks_once_asks_once(emulator: Emulator, account: str) -> None:
+    with FaultProxy(emulator.endpoint) as proxy, emulator.activated(account):
+        os.environ["AWS_ENDPOINT_URL"] = proxy.endpoint
+        with proxy.breaking(Rule(Fault.LOSE, account)), pytest.raises(botocore.ConnectionClosedError):
+            Clients().acm_once("us-east-1").list_certificates()
+    assert len(proxy.calls) == 1
