@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 Sleep = Callable[[float], None]
 
-# How the name of a change set begins that its deployment executes or deletes before it ends.
-DEPLOYING = "deploy-"
-
 # Stands for a value that only the execution will know.
 PLACEHOLDER = re.compile(r"\{\{(?:IntrinsicFunction|changeSet):[^{}]*\}\}")
 
@@ -321,20 +318,16 @@ def leftovers(client: CloudFormationClient, stack: str) -> list[str]:
     return found
 
 
-def sweep(client: CloudFormationClient, stack: str, *, sleep: Sleep) -> int:
-    """Delete the change sets that deployments left on a stack because they were killed; how many.
+def sweep(client: CloudFormationClient, stack: str, verb: str, *, sleep: Sleep) -> None:
+    """Delete what commands of this name left on a stack because they were killed.
 
-    AWS deletes them when another one is executed, but a run that finds nothing to change executes none. Those of
-    `plan` are let be: they may be saved, waiting for an approval.
+    AWS deletes it when another change set is executed, but a run that finds nothing to change executes none.
     """
-    swept = 0
     for page in client.get_paginator("list_change_sets").paginate(StackName=stack):
         for item in page["Summaries"]:
             waiting = not item.get("ExecutionStatus", "").startswith("EXECUTE_")
-            if waiting and not item.get("ParentChangeSetId") and item["ChangeSetName"].startswith(DEPLOYING):
+            if waiting and not item.get("ParentChangeSetId") and item["ChangeSetName"].startswith(f"{verb}-"):
                 discard(client, item["ChangeSetId"], sleep=sleep)
-                swept += 1
-    return swept
 
 
 def _arguments(request: ChangeSetRequest) -> CreateChangeSetInputTypeDef:
