@@ -534,12 +534,15 @@ def execute_change_set(params: dict[str, Any]) -> Any:
     updates = change_set["ChangeSetType"] == "UPDATE" and change_set["ExecutionStatus"] == "AVAILABLE"
     if stack and updates and (refusal := stacks.refuse_state(stack)):
         return refusal
-    for child in descendants(change_set):
+    nested = descendants(change_set)
+    before = [child["ExecutionStatus"] for child in nested]
+    for child in nested:
         child["ExecutionStatus"] = "EXECUTE_IN_PROGRESS"
     reply = _execute_change_set(params | {"ChangeSetName": [change_set["ChangeSetId"]]})
     if reply[0] != 200:
-        for child in descendants(change_set):
-            child["ExecutionStatus"] = "AVAILABLE"
+        # Asked a second time, they are being executed already.
+        for child, status in zip(nested, before, strict=True):
+            child["ExecutionStatus"] = status
     return reply
 
 
