@@ -105,6 +105,9 @@ def plan_stack(context: Context, stack: Stack, states: States, *, verb: str, fin
     if state is not None and state.next is Next.CREATE:
         remove_shell(context, stack, state.id)
         state = None
+    if state is not None and verb == "deploy":
+        # Those of `plan` are let be: they may be saved and wait for an approval.
+        changesets.sweep(client, state.id, verb, sleep=context.sleep)
     values = inputs.values_for(context, stack, states, final=final)
     request = _request(
         context, stack, state, values, verb, inputs.wired_to(context, stack, states).get(inputs.BUCKET, "")
