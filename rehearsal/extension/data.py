@@ -13,7 +13,7 @@ from typing import Any
 
 from ministack.core.responses import AccountRegionScopedDict, get_account_id, get_region
 from ministack.services import rds, secretsmanager
-from ministack.services.cloudformation import provisioners
+from ministack.services.cloudformation import drift, provisioners
 
 from rehearsal.extension.api import Proceed, Reply, operation
 from rehearsal.extension.registry import (
@@ -51,6 +51,8 @@ def install() -> None:
         replaces=("SubscriptionName", "SnsTopicArn"),
     )
     secrets_by_arn()
+    reader, supported = drift._DRIFT_READERS[SECRET_RESOURCE]
+    drift._DRIFT_READERS[SECRET_RESOURCE] = (lambda arn, properties: reader(secret_name(arn), properties), supported)
     provisioners._sm_secret_string = secret_string
 
 
