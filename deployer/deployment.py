@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
-from deployer import changesets, inputs, operations, package, review, rotation, stacks, statuses
+from deployer import changesets, default_group, inputs, operations, package, review, rotation, stacks, statuses
 from deployer.chain import Role, Stack
 from deployer.changesets import Change, ChangeSet, ChangeSetRequest
 from deployer.context import Context, States, connect, require_ready, survey
@@ -43,6 +43,7 @@ __all__ = [
     "StackPlan",
     "States",
     "check_images",
+    "close_default_group",
     "connect",
     "declared_resources",
     "discard",
@@ -208,6 +209,14 @@ def schedule_rotation(context: Context, stack: Stack, state: StackState) -> bool
     if stack.role is not Role.ROOT or not secret:
         return False
     return rotation.schedule(context.clients.secretsmanager(stack.region), secret)
+
+
+def close_default_group(context: Context, stack: Stack, state: StackState) -> bool:
+    """Take the rules out of the VPC's default security group, once the VPC is there; whether there were any."""
+    vpc = state.outputs.get("VpcId")
+    if stack.role is not Role.ROOT or not vpc:
+        return False
+    return default_group.close(context.clients.ec2(stack.region), vpc)
 
 
 def declared_resources(context: Context, stack: Stack) -> dict[str, int]:

@@ -62,6 +62,7 @@ from generator.kinds import (
     UrlPath,
     UserIds,
     ViewerCertificateArn,
+    VpcId,
     WebAclArn,
     WorkspaceId,
     WriterEndpoint,
@@ -342,6 +343,7 @@ class Parameters(Contract):
 class Outputs(Contract):
     """What people and deploy.py look for, and what the edge-monitoring stack takes."""
 
+    vpc_id: Annotated[VpcId, "The VPC."]
     site_url: Annotated[SiteUrl, "The address of the site."]
     distribution_id: Annotated[DistributionId, "The CloudFront distribution."]
     distribution_arn: Annotated[DistributionArn, "The CloudFront distribution as an ARN."]
@@ -517,6 +519,7 @@ def build(config: Config) -> Template:
     publish(
         t,
         Outputs(
+            vpc_id=net.vpc_id,
             site_url=dist.site_url,
             distribution_id=dist.distribution_id,
             distribution_arn=dist.distribution_arn,

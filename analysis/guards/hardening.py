@@ -48,8 +48,8 @@ _IN_GROUPS = {
 @guard(
     "SEC-32",
     "Nothing is in the VPC's default security group",
-    why="It lets its members reach each other and everything else, and CloudFormation can add rules to it, but take "
-    "none away (Amazon VPC User Guide, Default security groups for your VPCs).",
+    why="AWS makes it so that members reach each other and everything else, and deploy.py closes it, so that whatever "
+    "is in it reaches nothing (Amazon VPC User Guide, Default security groups for your VPCs).",
     remedy="name a group of our own",
 )
 def default_group_unused(env: ResolvedEnvironment) -> Iterator[Broken]:

@@ -98,6 +98,9 @@ def security_groups(deployed: Deployed) -> Iterator[Proof]:
         for rule in group["IpPermissions"]
         if any(block["CidrIp"] == "0.0.0.0/0" for block in rule["IpRanges"])
     ]
+    default = [group for group in groups if group["GroupName"] == "default"]
+    rules = [rule for group in default for rule in (*group["IpPermissions"], *group["IpPermissionsEgress"])]
+    yield proof("the VPC's default security group is closed", default and not rules, rules or "no rule in it")
     yield proof("no security group admits the whole internet", not world, world or f"{len(groups)} groups")
     names = [{"Name": "prefix-list-name", "Values": [PREFIX_LIST]}]
     (prefix_list,) = ec2.describe_managed_prefix_lists(Filters=names)["PrefixLists"]
