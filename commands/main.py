@@ -38,6 +38,7 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
         "rehearse": Entry("commands.rehearse:rehearse", "Deploy a whole environment to an emulator, without AWS."),
     },
     "Deploy": {
+        "preflight": Entry("commands.preflight:preflight", "Find out what is missing before the first deployment."),
         "plan": Entry("commands.plan:plan", "Show what a deployment would change."),
         "deploy": Entry("commands.deploy:deploy", "Bring an environment to what the files say."),
     },
@@ -48,6 +49,8 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
         "status": Entry("commands.status:status", "Show an environment on one screen."),
         "logs": Entry("commands.logs:logs", "Print what containers, database, firewall and functions write."),
         "events": Entry("commands.events:events", "Print what happened to an environment lately."),
+        "site": Entry("commands.site:site", "Bring a directory to the static site, and viewers' caches up to date."),
+        "invalidate": Entry("commands.invalidate:invalidate", "Make CloudFront forget addresses."),
         "drift": Entry("commands.drift:drift", "Compare what there is with the templates, in all nested stacks."),
         "outputs": Entry("commands.outputs:outputs", "Print the outputs of an environment's stacks."),
         "watch": Entry("commands.watch:watch", "Attach to what is running, and follow it to its end."),

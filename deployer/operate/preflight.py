@@ -6,7 +6,8 @@ Each check stands alone: one that these credentials may not make is a line too, 
 from __future__ import annotations
 
 import urllib.error
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
@@ -45,21 +46,38 @@ SLACK_ROLE = LinkedRole("AWSServiceRoleForAWSChatbot", "management.chatbot.amazo
 def check(context: Context, *, fetch: Fetch = images.over_https) -> Iterator[Line]:
     """Every line, as soon as it is known."""
     values = parameters(context)
+    checks = [*_references(context, values), *_roles(context, values), *_images(context, values, fetch)]
     yield from _account(context)
-    for area, what, job in (
+    # At the same time, because each waits for AWS alone; shown in this order, because people read it.
+    with ThreadPoolExecutor(8) as pool:
+        for found in pool.map(lambda one: list(guarded(*one)), [*checks, *_quotas(context, values)]):
+            yield from found
+
+
+Check = tuple[str, str, Callable[[], Iterable[Line]]]
+
+
+def _references(context: Context, values: Mapping[str, str]) -> list[Check]:
+    return [
         ("zones", "availability zones", partial(_zones, context, values)),
         ("network", "CloudFront's addresses", partial(_prefix_list, context)),
         ("database", "engine version", partial(_engine, context, values)),
         ("domain", "certificates", partial(_certificates, context, values)),
         ("domain", "hosted zone", partial(_hosted_zone, context, values)),
         ("slack", "workspace", partial(_slack, context, values)),
-    ):
-        yield from guarded(area, what, job)
-    for role in (*LINKED_ROLES, *((SLACK_ROLE,) if values.get("SlackWorkspaceId") else ())):
-        yield from guarded("roles", role.name, partial(_linked_role, context, role))
-    for name, image in facts.images(values, values).items():
-        yield from guarded("images", name, partial(_image, context, name, image, values["CpuArchitecture"], fetch))
-    yield from _quotas(context, values)
+    ]
+
+
+def _roles(context: Context, values: Mapping[str, str]) -> list[Check]:
+    wanted = (*LINKED_ROLES, *((SLACK_ROLE,) if values.get("SlackWorkspaceId") else ()))
+    return [("roles", role.name, partial(_linked_role, context, role)) for role in wanted]
+
+
+def _images(context: Context, values: Mapping[str, str], fetch: Fetch) -> list[Check]:
+    return [
+        ("images", name, partial(_image, context, name, image, values["CpuArchitecture"], fetch))
+        for name, image in facts.images(values, values).items()
+    ]
 
 
 def parameters(context: Context) -> dict[str, str]:
@@ -71,7 +89,13 @@ def parameters(context: Context) -> dict[str, str]:
 
 def create_linked_role(context: Context, service: str) -> None:
     """Have a service make its role now."""
-    context.clients.iam(context.home).create_service_linked_role(AWSServiceName=service)
+    try:
+        context.clients.iam(context.home).create_service_linked_role(AWSServiceName=service)
+    except ClientError as error:
+        # Made in the meantime, by whoever used the service first.
+        message = error.response.get("Error", {}).get("Message", "")
+        if "has been taken in this account" not in message:
+            raise
 
 
 # --- account
@@ -135,7 +159,13 @@ def _engine(context: Context, values: Mapping[str, str]) -> Iterator[Line]:
     pages = client.get_paginator("describe_orderable_db_instance_options").paginate(
         Engine=_ENGINE, EngineVersion=version, DBInstanceClass=kind
     )
-    offers = [offer for page in pages for offer in page["OrderableDBInstanceOptions"]]
+    try:
+        offers = [offer for page in pages for offer in page["OrderableDBInstanceOptions"]]
+    except ClientError as error:
+        # So RDS says that it does not know the version at all.
+        if error.response.get("Error", {}).get("Code") != "InvalidParameterCombination":
+            raise
+        offers = []
     what = f"{kind} with {_ENGINE} {version}"
     if not offers:
         found = client.describe_db_engine_versions(Engine=_ENGINE)["DBEngineVersions"]
@@ -249,27 +279,27 @@ def _image(context: Context, name: str, image: str, architecture: str, fetch: Fe
 # --- quotas
 
 
-def _quotas(context: Context, values: Mapping[str, str]) -> Iterator[Line]:
+def _quotas(context: Context, values: Mapping[str, str]) -> list[Check]:
     root = context.template(context.stack(Role.ROOT))
     needed = quotas.demand(root, context.environment.templates)
-    stack = context.stack(Role.ROOT)
-    try:
-        deployed = stacks.describe(context.clients.cloudformation(stack.region), stack.name) is not None
-    except ClientError:
-        deployed = False
-    for quota in quotas.QUOTAS:
-        count = -(-needed[quota.type] // quota.zones)
-        if count:
-            yield from guarded("quotas", quota.name, partial(_quota, context, quota, count, deployed=deployed))
-    yield from guarded("quotas", "Fargate vCPUs", partial(_fargate, context, root.services, values))
+    return [
+        *(
+            ("quotas", quota.name, partial(_quota, context, quota, -(-needed[quota.type] // quota.zones)))
+            for quota in quotas.QUOTAS
+            if needed[quota.type]
+        ),
+        ("quotas", "Fargate vCPUs", partial(_fargate, context, root.services, values)),
+    ]
 
 
-def _quota(context: Context, quota: quotas.Quota, needed: int, *, deployed: bool) -> Iterator[Line]:
+def _quota(context: Context, quota: quotas.Quota, needed: int) -> Iterator[Line]:
     region = quota.region or context.home
     limit = quotas.value(context.clients.service_quotas(region), quota.service, quota.code)
     used = quotas.used(context.clients, region, quota.type)
     # What is deployed already is among the used ones.
-    wanted = (used or 0) + (0 if deployed and used is not None else needed)
+    root = context.stack(Role.ROOT)
+    counted = used is not None and stacks.describe(context.clients.cloudformation(root.region), root.name) is not None
+    wanted = (used or 0) + (0 if counted else needed)
     there = "" if used is None else f", {used} in use"
     seen = f"{needed} needed{there}, {limit:.0f} allowed"
     remedy = f"ask for {wanted} in Service Quotas ({quota.service} {quota.code}, {region})"

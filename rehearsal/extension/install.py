@@ -16,6 +16,7 @@ def everything() -> None:
         functions,
         observation,
         registry,
+        roles,
         s3,
         scaling,
         sessions,
@@ -33,4 +34,4 @@ def everything() -> None:
     for part in (ec2, ecs, data, scaling, edge, observation, functions, s3):
         part.install()
     # Their operations are known by being imported.
-    del sessions, world
+    del roles, sessions, world
