@@ -23,6 +23,9 @@ NO_VALUE = _NoValue()
 # Opaque in the offline world: taken literally, so a lookup that fails is a finding of cfn-lint, not ours.
 _KEPT = {"Fn::Transform", "Fn::GetStackOutput"}
 
+# A condition may stand where a value is compared: Fn::Equals of two Fn::Equals asks whether both hold or neither.
+_DECIDED = {"Fn::Equals", "Fn::And", "Fn::Or", "Fn::Not"}
+
 _VARIABLE = re.compile(r"\$\{(!?)([^{}]+)\}")
 
 
@@ -110,6 +113,8 @@ class Evaluator:
         }
         if name in functions:
             return functions[name](argument)
+        if name in _DECIDED:
+            return self.decide({name: argument})
         if name in _KEPT:
             return {name: self.value(argument)}
         raise self._error(f"{name} is not known")

@@ -24,6 +24,7 @@ from commands.gates import Gates, gate_options
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from commands.foresight import Foresight
     from commands.plan_views import Review
     from deployer.deployment import Context, StackPlan
 
@@ -56,7 +57,7 @@ def plan(
     Asks CloudFormation for real change sets and deletes them again. Uploads templates and archives, which
     are addressed by content and change nothing.
     """
-    from commands import flow, progress
+    from commands import flow, foresight, progress
     from deployer import deployment
 
     options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
@@ -71,7 +72,7 @@ def plan(
     try:
         gates.check_names(context, plans)
         review = gates.review(context, plans)
-        _print(review, options, context, verbose=verbose)
+        _print(review, foresight.foresee(context, states, plans), options, context, verbose=verbose)
         for name in gates.unused(review):
             click.echo(f"{name}: nothing here does that", err=True)
         refused = list(gates.refusals(review))
@@ -90,11 +91,12 @@ def plan(
     return Exit.CHANGES if changes and detailed_exitcode else Exit.DONE
 
 
-def _print(review: Review, options: Options, context: Context, *, verbose: bool) -> None:
+def _print(review: Review, foreseen: Foresight, options: Options, context: Context, *, verbose: bool) -> None:
     from commands import plan_document, plan_views, progress
 
     if options.output == "json":
         document = plan_document.as_json(review, options.environment, context.identity.account)
+        document["prediction"] = foreseen.as_json()
         click.echo(json.dumps(document, indent=2))
     elif options.output == "markdown":
         click.echo(plan_document.as_markdown(review, options.environment), nl=False)
@@ -102,6 +104,8 @@ def _print(review: Review, options: Options, context: Context, *, verbose: bool)
         console = progress.console(stderr=False)
         for part in plan_views.trees(review, verbose=verbose):
             console.print(part)
+        for line in foreseen.lines():
+            console.print(line, style="dim", markup=False)
 
 
 def _save(

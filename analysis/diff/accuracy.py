@@ -14,6 +14,8 @@ Path = tuple[str, ...]
 class Comparison:
     """Resources by how the two sides see them."""
 
+    predicted: Mapping[Path, str]
+    actual: Mapping[Path, str]
     agreed: tuple[Path, ...]
     # In the change set and not predicted.
     missed: tuple[Path, ...]
@@ -36,6 +38,8 @@ def compare(predicted: Mapping[Path, str], actual: Mapping[Path, str]) -> Compar
     """Effects by resource path ("DatabaseStack", "Cluster"), in the words that `plan` uses."""
     both = [path for path in predicted if path in actual]
     return Comparison(
+        predicted,
+        actual,
         agreed=tuple(path for path in both if predicted[path] == actual[path]),
         missed=tuple(path for path in actual if path not in predicted),
         extra=tuple(path for path in predicted if path not in actual),

@@ -182,3 +182,24 @@ def test_parameter_files(tmp_path: Path) -> None:
     file.write_text("{}")
     with pytest.raises(ParameterFileError, match="expected"):
         load_environment(file)
+
+
+def test_a_condition_can_be_compared_with_another(small: Bodies) -> None:
+    """Both or neither."""
+    small["root.json"]["Rules"] = {
+        "Both": {
+            "Assertions": [
+                {
+                    "Assert": {
+                        "Fn::Equals": [
+                            {"Fn::Equals": [{"Ref": "Archive"}, "true"]},
+                            {"Fn::Not": [{"Fn::Equals": [{"Ref": "LogRetentionDays"}, "3"]}]},
+                        ]
+                    }
+                }
+            ]
+        }
+    }
+    assert resolved(small).stacks["root"].violations == ()
+    assert resolved(small, Archive="true", LogRetentionDays="7").stacks["root"].violations == ()
+    assert len(resolved(small, Archive="true").stacks["root"].violations) == 1

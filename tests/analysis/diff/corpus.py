@@ -22,6 +22,7 @@ from rich.console import Console
 from analysis.diff.accuracy import Comparison, compare
 from analysis.diff.prediction import Prediction, predict
 from commands import flow
+from commands.foresight import Foresight, foresee
 from commands.sides import Side, resolved, working_tree
 from deployer import deployment
 from deployer.chain import Role, Stack
@@ -67,11 +68,11 @@ class Result:
     def undisputed(self) -> Comparison:
         """The comparison without the resources about which the emulator is known to be wrong."""
         found, known = self.against_emulator, set(self.edit.disputed)
-        return Comparison(
-            found.agreed,
-            tuple(path for path in found.missed if path[-1] not in known),
-            tuple(path for path in found.extra if path[-1] not in known),
-            {path: pair for path, pair in found.different.items() if path[-1] not in known},
+        return replace(
+            found,
+            missed=tuple(path for path in found.missed if path[-1] not in known),
+            extra=tuple(path for path in found.extra if path[-1] not in known),
+            different={path: pair for path, pair in found.different.items() if path[-1] not in known},
         )
 
 
@@ -608,6 +609,19 @@ class Stage:
             return resolved(at, ENVIRONMENT, services=services, cache=cache, overrides=self.settled)
 
         return predict(side(working_tree(self.base)), side(working_tree(edited)), loss)
+
+    def foresee(self, edit: Edit) -> Foresight:
+        """What `plan` says about an edit: its change sets beside a prediction from what is deployed."""
+        edited = self.edited(edit)
+        environment = deployment.prepare(edited, ENVIRONMENT, overrides=self.settled)
+        context = replace(self.context, environment=environment)
+        plans = flow.plan_chain(context, self.states, self.console, verb="plan")
+        try:
+            return foresee(context, self.states, plans)
+        finally:
+            for plan in plans:
+                deployment.discard(context, plan)
+            shutil.rmtree(edited)
 
     def computed(self, edited: Path, role: Role) -> Mapping[tuple[str, ...], str]:
         """Effects by path, as `plan` would show them."""

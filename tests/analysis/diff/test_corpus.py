@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rehearsal.emulator import Emulator
-from tests.analysis.diff.corpus import EDITS, Stage
+from tests.analysis.diff.corpus import EDITS, Edit, Stage
 
 
 @pytest.fixture(scope="module")
@@ -38,3 +38,24 @@ def test_no_change_is_missed_and_no_replacement_is_wrong(stage: Stage) -> None:
         if not result.as_documented:
             wrong.append(f"{edit.name}: {edit.resource} is not {edit.effect}")
     assert wrong == []
+
+
+def named(name: str) -> Edit:
+    return next(edit for edit in EDITS if edit.name == name)
+
+
+def test_a_plan_agrees_with_what_the_deployed_templates_predict(stage: Stage) -> None:
+    found = stage.foresee(named("storage that is not encrypted"))
+    assert list(found.differences()) == []
+    assert found.agreed >= 16
+    assert list(found.lines()) == []
+
+
+def test_a_plan_says_where_it_differs_from_the_prediction(stage: Stage) -> None:
+    edit = named("another form of access logs")
+    found = stage.foresee(edit)
+    assert {path[-1] for _, path, _, _ in found.differences()} == set(edit.disputed)
+    first, *rest = found.lines()
+    assert first == "The templates predict 0 of these changes, and differ from CloudFormation in:"
+    assert "AccessLogDestination: predicted replace, CloudFormation says modify" in rest[0]
+    assert found.as_json()["differences"][0]["predicted"] == "replace"
