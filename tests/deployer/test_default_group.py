@@ -1,29 +1,43 @@
-"""The VPC's default security group is emptied, once."""
+"""The VPC's default security group is emptied, once. What a whole deployment leaves of it, the rehearsal proves."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
+
+import boto3
+from botocore.stub import Stubber
 
 from deployer import default_group
 
+VPC = "vpc-0123456789abcdef0"
+GROUP = "sg-0123456789abcdef0"
+ASKED = {"Filters": [{"Name": "vpc-id", "Values": [VPC]}, {"Name": "group-name", "Values": ["default"]}]}
+# As AWS makes the group: members reach each other, and everything else.
+INWARD = [{"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": GROUP, "UserId": "123456789012"}]}]
+OUTWARD = [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
 
-def test_every_rule_goes_and_a_rerun_finds_none(aws: Callable[..., Any]) -> None:
-    ec2 = aws("ec2")
-    vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
-    other = ec2.create_security_group(GroupName="own", Description="ours", VpcId=vpc)["GroupId"]
-    https = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "IpRanges": [{"CidrIp": "10.9.0.0/16"}]}
-    ec2.authorize_security_group_ingress(GroupId=other, IpPermissions=[https])
-    groups = ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["SecurityGroups"]
-    default = next(group["GroupId"] for group in groups if group["GroupName"] == "default")
-    # As AWS makes it, which lets members reach each other.
-    member = {"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": default}]}
-    ec2.authorize_security_group_ingress(GroupId=default, IpPermissions=[member])
 
-    assert default_group.close(ec2, vpc)
-    (found,) = ec2.describe_security_groups(GroupIds=[default])["SecurityGroups"]
-    assert (found["IpPermissions"], found["IpPermissionsEgress"]) == ([], [])
-    (kept,) = ec2.describe_security_groups(GroupIds=[other])["SecurityGroups"]
-    assert kept["IpPermissions"]
+def client() -> Any:
+    session: Any = boto3.Session(aws_access_key_id="x", aws_secret_access_key="x", region_name="eu-west-1")
+    return session.client("ec2")
 
-    assert not default_group.close(ec2, vpc)
+
+def group(**rules: object) -> dict[str, object]:
+    return {"SecurityGroups": [{"GroupId": GROUP, "GroupName": "default", **rules}]}
+
+
+def test_every_rule_goes() -> None:
+    ec2 = client()
+    with Stubber(ec2) as stub:
+        stub.add_response("describe_security_groups", group(IpPermissions=INWARD, IpPermissionsEgress=OUTWARD), ASKED)
+        stub.add_response("revoke_security_group_ingress", {}, {"GroupId": GROUP, "IpPermissions": INWARD})
+        stub.add_response("revoke_security_group_egress", {}, {"GroupId": GROUP, "IpPermissions": OUTWARD})
+        assert default_group.close(ec2, VPC)
+        stub.assert_no_pending_responses()
+
+
+def test_a_rerun_finds_nothing_to_do() -> None:
+    ec2 = client()
+    with Stubber(ec2) as stub:
+        stub.add_response("describe_security_groups", group(IpPermissions=[], IpPermissionsEgress=[]), ASKED)
+        assert not default_group.close(ec2, VPC)
