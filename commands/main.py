@@ -30,6 +30,7 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
         "reach": Entry("commands.reach:reach", "Prove from the templates who can reach whom."),
         "graph": Entry("commands.graph:graph", "Draw the architecture from the templates: SVG, Mermaid, PNG."),
         "cost": Entry("commands.cost:cost", "Estimate what an environment costs in a month."),
+        "timeline": Entry("commands.timeline:timeline", "Show what decides how long a first deployment takes."),
         "policy": Entry("commands.policy:policy", "Write the IAM policies that planning and deploying need."),
         "params": Entry("commands.params:params", "Check parameter files against the templates."),
         "package": Entry("commands.package:package", "Build the Lambda archives; upload them with the templates."),

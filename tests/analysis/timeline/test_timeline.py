@@ -1,0 +1,128 @@
+"""The schedule of a first deployment: orders kept, sums right, and the graph of stacks no deeper than it is."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+
+from analysis.resolve import NESTED_STACK, ResolvedEnvironment, resolve
+from analysis.templates import load_environment, load_templates
+from analysis.timeline import durations
+from analysis.timeline.durations import Duration, Durations
+from analysis.timeline.schedule import cuts, depth, needed, plan
+
+ROOT = Path(__file__).parents[3]
+TEMPLATES = load_templates(ROOT / "templates")
+# Network, security, archive, application, distribution, operations. A deeper graph makes every deployment longer:
+# before raising this, look at `deploy.py timeline` and pass a narrower output or move a resource.
+DEEPEST = 6
+
+
+@pytest.fixture(params=["dev", "prod"])
+def env(request: pytest.FixtureRequest) -> ResolvedEnvironment:
+    return resolve(TEMPLATES, load_environment(ROOT / "params" / f"{request.param}.json"))
+
+
+@pytest.fixture
+def prod() -> ResolvedEnvironment:
+    return resolve(TEMPLATES, load_environment(ROOT / "params" / "prod.json"))
+
+
+def test_the_graph_of_stacks_is_no_deeper_than_it_has_to_be(env: ResolvedEnvironment) -> None:
+    (root,) = [stack for stack in env.chain if stack.path == "root"]
+    assert len(depth(root)) <= DEEPEST, " -> ".join(depth(root))
+
+
+def test_nothing_begins_before_what_it_needs_has_ended(env: ResolvedEnvironment) -> None:
+    schedule = plan(env, durations.typical())
+    assert set(schedule.tasks) == {f"{path}/{name}" for path, stack in env.stacks.items() for name in stack.resources}
+    for path, stack in env.stacks.items():
+        for name, others in needed(stack).items():
+            task = schedule.tasks[f"{path}/{name}"]
+            assert all(schedule.tasks[f"{path}/{other}"].end <= task.begin for other in others)
+        for child in stack.children:
+            around = schedule.tasks[child.path]
+            assert all(
+                around.begin <= task.begin and task.end <= around.end
+                for task in schedule.tasks.values()
+                if task.stack == child.path
+            )
+
+
+def test_the_critical_path_has_no_gap_and_is_the_whole_time(env: ResolvedEnvironment) -> None:
+    schedule = plan(env, durations.typical())
+    path = schedule.critical
+    assert path[0].begin == 0
+    assert path[-1].end == schedule.total
+    assert all(abs(before.end - after.begin) < 1e-6 for before, after in itertools.pairwise(path))
+    assert abs(sum(task.seconds for task in path) - schedule.total) < 1e-6
+    assert all(task.type != NESTED_STACK for task in path)
+    assert any(task.type == "AWS::RDS::DBInstance" for task in path)
+
+
+def test_time_off_the_critical_path_does_not_count(prod: ResolvedEnvironment) -> None:
+    base = durations.typical()
+    before = plan(prod, base)
+    on = {task.type for task in before.critical}
+    spare = "AWS::CloudFront::Distribution"
+    assert spare not in on
+    slower = {**base.typical, spare: Duration(base.typical[spare].seconds + 1, "test")}
+    assert plan(prod, Durations(slower, base.assumed)).total == before.total
+    instance = "AWS::RDS::DBInstance"
+    longer = {**base.typical, instance: Duration(base.typical[instance].seconds + 60, "test")}
+    assert plan(prod, Durations(longer, base.assumed)).total == before.total + 60
+
+
+def test_a_cut_gains_what_it_says(prod: ResolvedEnvironment) -> None:
+    base = durations.typical()
+    found = cuts(prod, base)
+    assert found, "one dependency at least decides"
+    assert [cut.gain for cut in found] == sorted((cut.gain for cut in found), reverse=True)
+    total = plan(prod, base).total
+    for cut in found:
+        assert total - plan(prod, base, frozenset({(cut.waits, cut.awaits)})).total == cut.gain >= 1
+        assert cut.parameters
+
+
+def test_every_typical_duration_has_a_source_and_a_type_that_is_used() -> None:
+    table = json.loads(durations.TABLE.read_text())
+    used = {one["Type"] for template in TEMPLATES.values() for one in template.resources.values()}
+    for kind, row in table["types"].items():
+        assert row["seconds"] > 0
+        assert "log" in row["source"]
+        assert kind in used
+
+
+def record(root: Path, name: str, command: str, environment: str, seconds: float) -> None:
+    resources = [
+        {"name": "DatabaseStack/Cluster", "type": "AWS::RDS::DBCluster", "action": "create", "seconds": seconds},
+        {"name": "DatabaseStack/Old", "type": "AWS::SNS::Topic", "action": "delete", "seconds": 1.0},
+        {"name": "DatabaseStack/Failed", "type": "AWS::SNS::Topic", "action": "create", "seconds": None},
+    ]
+    folder = root / "runs" / name
+    folder.mkdir(parents=True)
+    summary = {
+        "schema": 1, "id": name, "command": command, "environment": environment,
+        "operations": [{"role": "root", "resources": resources}],
+    }  # fmt: skip
+    (folder / "summary.json").write_text(json.dumps(summary))
+
+
+def test_records_come_before_typical_times(tmp_path: Path, prod: ResolvedEnvironment) -> None:
+    assert durations.measured(tmp_path, "prod") == durations.typical()
+    record(tmp_path, "20260101-000000-prod-deploy-0001", "deploy", "prod", 500.0)
+    record(tmp_path, "20260102-000000-dev-deploy-0002", "deploy", "dev", 400.0)
+    record(tmp_path, "20260103-000000-prod-rehearse-0003", "rehearse", "prod", 0.1)
+    (tmp_path / "runs" / "20260104-000000-prod-deploy-0004").mkdir()
+    (tmp_path / "runs" / "20260104-000000-prod-deploy-0004" / "summary.json").write_text("{")
+    own = durations.measured(tmp_path, "prod")
+    assert own.of("root", "DatabaseStack/Cluster", "AWS::RDS::DBCluster").seconds == 500.0
+    assert "20260101" in own.of("root", "DatabaseStack/Cluster", "AWS::RDS::DBCluster").source
+    assert own.of("root", "OtherStack/Cluster", "AWS::RDS::DBCluster").seconds == 500.0
+    assert own.of("root", "OtherStack/Topic", "AWS::SNS::Topic").source == durations.ASSUMED
+    other = durations.measured(tmp_path, "staging")
+    assert other.of("root", "DatabaseStack/Cluster", "AWS::RDS::DBCluster").seconds == 400.0
+    assert plan(prod, own).tasks["root/DatabaseStack/Cluster"].seconds == 500.0

@@ -1,0 +1,30 @@
+"""`deploy.py timeline` as a person and a program read it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from commands.exits import Exit
+from commands.main import main
+
+
+def test_text_names_the_path_and_what_to_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["timeline", "-e", "prod"]) == Exit.DONE
+    out = capsys.readouterr().out
+    for words in ("a first deployment takes about", "Critical path", "root/DatabaseStack/", "(assumed)", "waits for"):
+        assert words in out
+
+
+def test_json_adds_up(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["timeline", "-e", "dev", "--output", "json"]) == Exit.DONE
+    document = json.loads(capsys.readouterr().out)
+    assert document["schema"] == "hosting-platform/timeline/1"
+    assert sum(task["seconds"] for task in document["critical"]) == pytest.approx(document["seconds"], abs=5)
+    assert all(task["source"] for task in document["critical"])
+
+
+@pytest.mark.parametrize("arguments", [[], ["-e", "all"], ["-e", "staging"]])
+def test_one_environment_has_to_be_named(arguments: list[str]) -> None:
+    assert main(["timeline", *arguments]) == Exit.USAGE
