@@ -142,7 +142,16 @@ def _invocation(
 def _rules(
     old: ResolvedEnvironment, before: Resource | None, new: ResolvedEnvironment, after: Resource | None
 ) -> list[Line]:
-    return compare_rules(_opened(old, before), _opened(new, after)) if _is(GROUP, before, after) else []
+    if _is(GROUP, before, after):
+        return compare_rules(_opened(old, before), _opened(new, after))
+    return compare_rules(_elsewhere(old, before), _elsewhere(new, after))
+
+
+def _elsewhere(env: ResolvedEnvironment, rule: Resource | None) -> list[Rule]:
+    """A rule for a group that is not ours."""
+    if rule is None or rule.type not in {INGRESS, EGRESS} or env.resource(rule.get("GroupId")) is not None:
+        return []
+    return rules_of(rule.type, rule.properties)
 
 
 def _opened(env: ResolvedEnvironment, group: Resource | None) -> list[Rule]:
