@@ -46,6 +46,12 @@ _ROLES = ("bootstrap", "edge", "root", "edge-monitoring")
 @click.option("--plan", "plan_file", type=click.Path(dir_okay=False, path_type=Path), help="The same as FILE.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask. Allows no replacement or deletion of what holds data.")
 @click.option("--through", type=click.Choice(_ROLES), help="Stop after this stack of the chain.")
+@click.option(
+    "--before",
+    multiple=True,
+    metavar='"run ..."',
+    help="Once approved, first run this one-off task; nothing is deployed when it fails.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="List what is only added, and what is listed but will not change.")
 def deploy(
     file: Path | None,
@@ -57,6 +63,7 @@ def deploy(
     wait_lock: float | None,
     yes: bool,
     through: str | None,
+    before: tuple[str, ...],
     verbose: bool,
     **given: object,
 ) -> int:
@@ -68,7 +75,7 @@ def deploy(
     source = file or plan_file
     if source is not None:
         _alone(given, through=through, allowed=(*allow_replace, *allow_delete), twice=file and plan_file)
-        return _deploy_saved(source, fail_on, given, yes=yes, verbose=verbose, mode=progress)
+        return _deploy_saved(source, fail_on, given, yes=yes, before=before, verbose=verbose, mode=progress)
     if not given["environment"]:
         raise click.UsageError("Name the environment with -e, or a saved plan.")
     need_answer(yes)
@@ -91,7 +98,7 @@ def deploy(
             states = flow.deploy_chain(
                 context,
                 console,
-                _asker(context, yes=yes),
+                _asker(context, yes=yes, before=before),
                 through=role,
                 verbose=verbose,
                 limits=limits,
@@ -105,7 +112,14 @@ def deploy(
 
 
 def _deploy_saved(
-    source: Path, fail_on: Sequence[str], given: dict[str, object], *, yes: bool, verbose: bool, mode: str
+    source: Path,
+    fail_on: Sequence[str],
+    given: dict[str, object],
+    *,
+    yes: bool,
+    before: tuple[str, ...],
+    verbose: bool,
+    mode: str,
 ) -> int:
     from deployer import saved
 
@@ -127,7 +141,7 @@ def _deploy_saved(
             states, left = flow.deploy_saved(
                 context,
                 console,
-                _asker(context, yes=yes, approved=found),
+                _asker(context, yes=yes, approved=found, before=before),
                 found,
                 str(source),
                 fail_on=fail_on,
@@ -157,9 +171,12 @@ def _alone(given: dict[str, object], *, through: str | None, allowed: Sequence[s
         raise click.UsageError(f"A saved plan is executed as it was approved: leave out {', '.join(wrong)}.")
 
 
-def _asker(context: Context, *, yes: bool, approved: SavedPlan | None = None) -> Approve:
+def _asker(context: Context, *, yes: bool, approved: SavedPlan | None = None, before: tuple[str, ...] = ()) -> Approve:
+    """Asks; and the first time that the answer is yes, runs what has to run before anything is changed."""
+    from commands import run
     from deployer.deployment import Kind
 
+    waiting = [run.before(text, context) for text in before]
     environment = context.environment
     what = f"the plan of {approved.created}" if approved else ""
 
@@ -167,7 +184,11 @@ def _asker(context: Context, *, yes: bool, approved: SavedPlan | None = None) ->
         moving = [plan.stack for plan in plans if plan.kind is not Kind.NOTHING]
         stacks = what or (f"{len(moving)} stacks" if len(moving) > 1 else moving[0].label)
         question = f"Deploy {stacks} to account {context.identity.account}?"
-        return confirm(question, yes=yes, word=environment.name if environment.is_production else None)
+        if not confirm(question, yes=yes, word=environment.name if environment.is_production else None):
+            return False
+        while waiting:
+            waiting.pop(0)()
+        return True
 
     return approve
 

@@ -11,6 +11,8 @@ from commands.common import Options, aws_options, connect, environment_options, 
 from commands.exits import Exit
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from deployer.context import Context
     from deployer.operate.oneoff import Run
 
@@ -43,32 +45,43 @@ def run(service: str | None, image: str | None, detach: bool, command: tuple[str
     return start(connect(options, recall(options)), service, image, command, detach=detach)
 
 
-def before(text: str, context: Context) -> None:
-    """A command line given to `deploy --before`: run it with the image that is about to be deployed.
+def before(text: str, context: Context) -> Callable[[], None]:
+    """A command line given to `deploy --before`, checked at once and run when called.
 
-    Not on a first deployment: there is no database yet that could be migrated.
+    It gets the image that is about to be deployed. On a first deployment it is left out: there is no database yet
+    that could be migrated.
     """
-    from deployer.chain import Role
-    from deployer.errors import DeployerError
-    from deployer.stacks import describe
-
     name, *words = shlex.split(text) or [""]
     if name != "run":
         raise click.UsageError(f'--before takes a "run ..." command, not "{name}".')
-    parsed = run.make_context("run", ["-e", context.environment.name, *words])
-    root = context.stack(Role.ROOT)
-    state = describe(context.clients.cloudformation(root.region), root.name)
-    if state is None or "ClusterName" not in state.outputs:
-        click.echo(f"not run before the first deployment: {text}", err=True)
-        return
-    given = parsed.params
-    code = start(context, given["service"], given["image"] or _FILE, given["command"])
-    if code != 0:
-        raise DeployerError(f"ended with {code}; nothing was deployed", where=text)
+    given = run.make_context("run", ["-e", context.environment.name, *words]).params
+
+    def now() -> None:
+        from deployer.chain import Role
+        from deployer.errors import DeployerError
+        from deployer.stacks import describe
+
+        root = context.stack(Role.ROOT)
+        state = describe(context.clients.cloudformation(root.region), root.name)
+        if state is None or "ClusterName" not in state.outputs:
+            click.echo(f"not run before the first deployment: {text}", err=True)
+            return
+        # On stderr: what deploy writes to stdout is its own.
+        code = start(context, given["service"], given["image"] or _FILE, given["command"], to_stderr=True)
+        if code != 0:
+            raise DeployerError(f"ended with {code}; nothing was deployed", where=text)
+
+    return now
 
 
 def start(
-    context: Context, service: str | None, image: str | None, command: tuple[str, ...], *, detach: bool = False
+    context: Context,
+    service: str | None,
+    image: str | None,
+    command: tuple[str, ...],
+    *,
+    detach: bool = False,
+    to_stderr: bool = False,
 ) -> int:
     from deployer.operate import oneoff, platform
 
@@ -81,13 +94,13 @@ def start(
     if detach:
         click.echo(started.task.arn)
         return Exit.DONE
-    return _watch(started)
+    return _watch(started, to_stderr=to_stderr)
 
 
-def _watch(started: Run) -> int:
+def _watch(started: Run, *, to_stderr: bool) -> int:
     try:
         for line in started.lines():
-            click.echo(line.text)
+            click.echo(line.text, err=to_stderr)
     except KeyboardInterrupt:
         started.stop()
         click.echo(f"stopped task {started.task.id}", err=True)

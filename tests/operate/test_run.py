@@ -113,3 +113,31 @@ def test_a_command_is_needed(deployed: parts.Deployed, start: Callable[..., subp
     _, err = process.communicate(timeout=60)
     assert process.returncode == 64
     assert "COMMAND" in err
+
+
+def before_arguments(deployed: parts.Deployed, value: str, *more: str) -> list[str]:
+    return ["deploy", "-e", "dev", "--yes", "--set", f"LogRetentionDays={value}", *more]
+
+
+def test_a_migration_runs_before_anything_is_deployed(
+    deployed: parts.Deployed, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    """A failing one stops the deployment; the parameter it would have changed is as before."""
+    process = start(*before_arguments(deployed, "1", "--before", "run --service backend -- ./manage migrate"))
+    task = running(deployed)
+    say(deployed, task, "backend", "no such column")
+    World(deployed.emulator, deployed.account, deployed.platform.home).end_task(task["taskArn"], 1)
+    out, err = process.communicate(timeout=90)
+    assert process.returncode == 1, err
+    assert "no such column" in err
+    assert "ended with 1; nothing was deployed" in err
+    assert out == ""
+    root = deployed.client("cloudformation").describe_stacks(StackName=CLUSTER)["Stacks"][0]
+    assert {one["ParameterKey"]: one["ParameterValue"] for one in root["Parameters"]}["LogRetentionDays"] == "3"
+
+
+def test_only_run_may_come_before(deployed: parts.Deployed, start: Callable[..., subprocess.Popen[str]]) -> None:
+    process = start(*before_arguments(deployed, "1", "--before", "destroy --yes"))
+    _, err = process.communicate(timeout=90)
+    assert process.returncode == 64, err
+    assert 'takes a "run ..." command' in err
