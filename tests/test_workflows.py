@@ -1,0 +1,103 @@
+"""The workflows of GitHub Actions: of the right form, safe, and calling what deploy.py really has."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import yaml
+
+from commands.main import cli
+
+PROJECT = Path(__file__).parents[1]
+WORKFLOWS = sorted((PROJECT / ".github" / "workflows").glob("*.yml"))
+
+
+def parsed(path: Path) -> dict[Any, Any]:
+    found = yaml.safe_load(path.read_text(encoding="utf-8"))  # type: ignore[no-untyped-call] # no annotations in it
+    assert isinstance(found, dict)
+    return found
+
+
+def steps(path: Path) -> Iterator[dict[str, Any]]:
+    for job in parsed(path)["jobs"].values():
+        yield from job["steps"]
+
+
+def scripts(path: Path) -> list[str]:
+    return [step["run"] for step in steps(path) if "run" in step]
+
+
+def test_there_is_one_for_each_purpose() -> None:
+    assert [path.stem for path in WORKFLOWS] == ["deploy", "plan", "validate"]
+
+
+def test_they_follow_the_schema() -> None:
+    command = [str(Path(sys.executable).with_name("check-jsonschema")), "--builtin-schema", "vendor.github-workflows"]
+    done = subprocess.run([*command, *map(str, WORKFLOWS)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_actions_are_pinned_by_commit_and_say_which_version(path: Path) -> None:
+    lines = [line.strip() for line in path.read_text().splitlines() if "uses:" in line]
+    assert lines
+    for line in lines:
+        assert re.fullmatch(r"- uses: [\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line), line
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_rights_are_least(path: Path) -> None:
+    workflow = parsed(path)
+    assert workflow["permissions"] == {"contents": "read"}
+    for job in workflow["jobs"].values():
+        assert job.get("timeout-minutes")
+        own = job.get("permissions", {})
+        assert set(own) <= {"contents", "id-token", "pull-requests"}
+        assert own.get("contents", "read") == "read"
+        # Whoever may ask for a token is bound to a GitHub environment, where its role trusts nothing else.
+        assert ("id-token" in own) == ("environment" in job)
+    for step in steps(path):
+        if "checkout" in step.get("uses", ""):
+            assert step["with"]["persist-credentials"] is False
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_no_expression_stands_in_a_script(path: Path) -> None:
+    """A branch's name in ${{ }} becomes part of the script; through the environment it stays a value."""
+    assert not [script for script in scripts(path) if "${{" in script]
+    # pull_request_target would run a fork's code with our rights.
+    assert "pull_request_target" not in path.read_text()
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_scripts_are_of_a_form_that_bash_takes(path: Path) -> None:
+    for script in scripts(path):
+        done = subprocess.run(["bash", "-n", "-c", script], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_commands_and_options_exist(path: Path) -> None:
+    calls = re.findall(r"deploy\.py ([^\n|>]+)", "\n".join(scripts(path)))
+    for call in calls:
+        name, *words = shlex.split(call)
+        command = cli.get_command(click.Context(cli), name)
+        assert command is not None, name
+        known = {option for parameter in command.params for option in parameter.opts}
+        assert [word for word in words if word.startswith("-") and word not in known] == [], call
+
+
+def test_every_environment_can_be_planned_and_deployed() -> None:
+    environments = [path.stem for path in sorted((PROJECT / "params").glob("*.json"))]
+    plan, deploy = parsed(WORKFLOWS[1]), parsed(WORKFLOWS[0])
+    assert plan["jobs"]["plan"]["strategy"]["matrix"]["environment"] == environments
+    # YAML 1.1 reads the key `on` as true.
+    assert deploy[True]["workflow_dispatch"]["inputs"]["environment"]["options"] == environments
