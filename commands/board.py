@@ -39,6 +39,8 @@ class Board:
         newest = max((event.time for event in batch), default=None)
         for event in batch:
             assert newest is not None  # noqa: S101 - there is a batch
+            if event.is_stack_itself and event.path:
+                continue  # its parent says the same, and says it last
             at = now - (newest - event.time).total_seconds()
             known = self.latest.get(event.name)
             if known is None or is_terminal(known.status):

@@ -107,7 +107,7 @@ def _text(data: Mapping[str, Any]) -> Iterator[str]:
 def _diagnosis(diagnosis: Mapping[str, Any]) -> Iterator[str]:
     yield from _finding("first failure", diagnosis["first"])
     if len(diagnosis["chain"]) > 1:
-        yield f"  led to: {' <- '.join(diagnosis['chain'][1:])}"
+        yield f"  led to: {' -> '.join(diagnosis['chain'][1:])}"
     for other in diagnosis["others"]:
         yield from _finding("also failed", other)
     if diagnosis["cancelled"]:

@@ -21,7 +21,18 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
-from deployer import changesets, default_group, inputs, operations, package, review, rotation, stacks, statuses
+from deployer import (
+    changesets,
+    default_group,
+    inputs,
+    operations,
+    package,
+    recovery,
+    review,
+    rotation,
+    stacks,
+    statuses,
+)
 from deployer.chain import Role, Stack
 from deployer.changesets import Change, ChangeSet, ChangeSetRequest
 from deployer.context import Context, States, connect, require_ready, survey
@@ -100,6 +111,7 @@ def plan_stack(context: Context, stack: Stack, states: States, *, verb: str, fin
             stack, Kind.LATER, exists=state is not None, after=absent, declares=declared_resources(context, stack)
         )
     if state is not None and state.next is Next.REPLACE:
+        recovery.require_disposable(context.clients.cloudformation(stack.region), stack, state)
         note = f"left empty by a creation that was rolled back ({state.status}); deleted first"
         return StackPlan(stack, Kind.LATER, declares=declared_resources(context, stack), note=note)
     client = context.clients.cloudformation(stack.region)

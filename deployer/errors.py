@@ -87,7 +87,7 @@ class DeploymentFailedError(DeployerError):
         self, stack: str, status: str, failure: Failure | None, *, hint: str = "", details: Sequence[str] = ()
     ) -> None:
         if failure is None:
-            what = f"ended as {status}, without a failed resource among its events"
+            what = f"ended as {status}, and no resource failed by itself"
         else:
             what = (
                 f"ended as {status}\n"

@@ -27,6 +27,7 @@ _STALE_TRIES = 5
 _FIRST_DELAY = 0.2
 _LONGEST_DELAY = 5.0
 
+_CANCELLED = "it was cancelled, and everything is as it was before"
 _VERBS = {"CREATE": "create", "UPDATE": "update", "DELETE": "delete", "ROLLBACK": "rollback", "IMPORT": "import"}
 
 
@@ -39,6 +40,7 @@ class Operation:
     verb: str
     rounds: Iterable[Sequence[Event]]
     events: list[Event] = field(default_factory=list)
+    cancelled: bool = False
 
     def follow(self) -> Iterator[Sequence[Event]]:
         """The events in rounds. When this was broken off, calling it again goes on where it stopped."""
@@ -102,6 +104,7 @@ def cancel(context: Context, operation: Operation) -> None:
         hint = "only an update that goes forward can be cancelled; a creation goes on, or is deleted afterwards"
         raise StateError(f"cannot be cancelled: it is {status}", where=operation.stack.label, hint=hint)
     client.cancel_update_stack(StackName=operation.stack_id, ClientRequestToken=f"cancel-{secrets.token_hex(8)}")
+    operation.cancelled = True
 
 
 def settled(
@@ -139,6 +142,9 @@ def outcome(context: Context, operation: Operation) -> StackState | None:
 
 def failed(operation: Operation, status: str, hint: str = "") -> DeploymentFailedError:
     """The error for an operation that ended badly, with what the catalogue knows about its cause."""
+    if operation.cancelled and status == "UPDATE_ROLLBACK_COMPLETE":
+        # Resources that were stopped on their way look like failures, and are none.
+        return DeploymentFailedError(operation.stack.label, status, None, hint=_CANCELLED)
     diagnosis = rootcause.diagnose(operation.events)
     failure = diagnosis.first.failure if diagnosis else None
     details = report.lines(diagnosis) if diagnosis else ()

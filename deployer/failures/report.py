@@ -13,7 +13,7 @@ def lines(diagnosis: Diagnosis) -> tuple[str, ...]:
     """What follows the failure itself in a message: cause, remedy, chain, and what else there is."""
     found = list(cause(diagnosis.first.match))
     if len(diagnosis.chain) > 1:
-        found.append(f"led to: {' <- '.join(diagnosis.chain[1:])}")
+        found.append(f"led to: {' -> '.join(diagnosis.chain[1:])}")
     found += [f"also failed: {_short(other)}" for other in diagnosis.others]
     if diagnosis.cancelled:
         found.append(f"cancelled because of it: {diagnosis.cancelled}")

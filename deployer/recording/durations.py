@@ -59,11 +59,10 @@ def remaining(history: History, events: Iterable[Event], now: datetime) -> float
         for key, begun in running.items()
         if key in history.ends
     ]
-    guesses += [
-        history.total - history.ends[key] - (now - at).total_seconds()
-        for key, at in [max(ended.items(), key=lambda item: item[1])] * bool(ended)
-        if key in history.ends
-    ]
+    # Between two resources nothing runs that is known; the one that ended last says where we are.
+    last = max(ended, key=lambda key: ended[key], default=None)
+    if last is not None and last in history.ends:
+        guesses.append(history.total - history.ends[last] - (now - ended[last]).total_seconds())
     # The path that takes longest decides when it is over.
     longest = max(guesses, default=0.0)
     return longest if longest > 0 else None

@@ -120,7 +120,11 @@ def add_event(
     if before is not None and logical_id != stack_name and logical_id not in before:
         # The engine calls everything in an update an update; AWS says what happens to the resource.
         status = status.replace("UPDATE_", "CREATE_")
-    _add_event(stack_id, stack_name, logical_id, kind, status, *rest, **named)
+    about = dict(zip(("reason", "physical_id", "detailed_status"), rest, strict=False)) | named
+    # AWS names a resource from the first event of its update on; the engine only at the end.
+    known = ((cloudformation._stacks.get(stack_name) or {}).get("_resources") or {}).get(logical_id) or {}
+    about["physical_id"] = about.get("physical_id") or known.get("PhysicalResourceId", "")
+    _add_event(stack_id, stack_name, logical_id, kind, status, **about)
 
 
 def withhold_events(stack_name: str, logical_id: str | None) -> None:

@@ -64,7 +64,7 @@ FAILED = errors.DeploymentFailedError("shop-dev", "UPDATE_ROLLBACK_COMPLETE", FA
         (errors.StateError("busy", where="shop-dev"), 1, "shop-dev: busy"),
         (errors.RecoverError("stuck"), 5, "stuck"),
         (FAILED, 4, "Vpc (AWS::EC2::VPC) in shop-dev/NetworkStack"),
-        (errors.DeploymentFailedError("shop-dev", "UPDATE_ROLLBACK_FAILED", None), 5, "without a failed resource"),
+        (errors.DeploymentFailedError("shop-dev", "UPDATE_ROLLBACK_FAILED", None), 5, "no resource failed by itself"),
         (errors.CredentialsError("no credentials", hint="log in"), 1, "no credentials\n  log in"),
         (KeyboardInterrupt(), 130, "interrupted"),
         (click.Abort(), 130, "interrupted"),
