@@ -1,19 +1,22 @@
-"""Plans as people and programs read them."""
+"""Plans as people read them."""
 
 from __future__ import annotations
 
 import io
 from typing import Any
 
+import pytest
 from rich.console import Console
 
-from commands import views
+from commands.plan_views import Review, because, summary, trees
 from deployer.chain import Role, Stack
 from deployer.changesets import Change, ChangeSet, Detail
 from deployer.deployment import Kind, StackPlan
+from deployer.gates import Allowed
 from deployer.stacks import STACK_TYPE
 
 ROOT = Stack(Role.ROOT, "shop-dev", "eu-west-1")
+NOTHING = Allowed()
 EDGE = Stack(Role.EDGE, "shop-dev-edge", "us-east-1")
 
 
@@ -50,9 +53,9 @@ UPDATE = StackPlan(
 )
 
 
-def text(*plans: StackPlan, verbose: bool = False) -> list[str]:
+def text(*plans: StackPlan, verbose: bool = False, allowed: Allowed = NOTHING) -> list[str]:
     console = Console(file=io.StringIO(), width=150)
-    for part in views.plan_trees(plans, verbose=verbose):
+    for part in trees(Review(plans, allowed), verbose=verbose):
         console.print(part)
     assert isinstance(console.file, io.StringIO)
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
@@ -103,27 +106,56 @@ def test_nothing() -> None:
     ]
 
 
-def test_json_has_every_change_with_its_place() -> None:
-    (stack,) = views.plan_json([UPDATE])["stacks"]
-    assert stack["counts"] == {"replace": 1, "delete": 1, "modify": 1, "add": 1}
-    assert [one["path"] for one in stack["changes"]] == [
-        ["AStack", "New"],
-        ["BStack", "Size"],
-        ["BStack", "Bucket"],
-        ["BStack", "Gone"],
-    ]
-    assert stack["changes"][1]["properties"] == [{"name": "Cpu", "before": "256", "after": "512"}]
+def bucket(**more: Any) -> Change:
+    return Change("Modify", "Bucket", "", "AWS::S3::Bucket", **more)
 
 
-def test_markdown_names_what_is_more_than_an_addition() -> None:
-    assert views.plan_markdown([UPDATE], "dev").splitlines() == [
-        "### Plan for `dev`",
-        "",
-        "| Stack | Region | |",
-        "| --- | --- | --- |",
-        "| `shop-dev` | eu-west-1 | update: 1 replace, 1 delete, 1 modify, 1 add |",
-        "",
-        "- replace `BStack/Bucket` (AWS::X::Y)",
-        "- delete `BStack/Gone` (AWS::X::Y)",
-        "- modify `BStack/Size` (AWS::X::Y)",
-    ]
+def updated(*changes: Change) -> StackPlan:
+    return StackPlan(ROOT, Kind.UPDATE, whole(*changes))
+
+
+def test_what_loses_data_stands_above_everything() -> None:
+    plan = updated(nested("DataStack", bucket(replacement="True", policy_action="ReplaceAndRetain")))
+    title, line = text(plan)[:2]
+    assert title == "Loses data, or everything that hangs on it"
+    assert line == (
+        "\u2514\u2500\u2500 -/+ Data/Bucket  replace: stored objects, the old one is kept outside the stack"
+        "  refused without --allow-replace Data/Bucket"
+    )
+    allowed = text(plan, allowed=Allowed.named(replace=["DataStack/Bucket"]))
+    assert allowed[1].endswith("  allowed")
+    assert summary(Review([plan])).plain == "Changes: 1 replace; 1 of them loses data"
+
+
+def test_a_layer_that_goes_says_what_goes_with_it() -> None:
+    inner = whole(change("Remove", "Queue"), Change("Remove", "Bucket", "", "AWS::S3::Bucket", policy_action="Delete"))
+    lines = text(updated(Change("Remove", "DataStack", "arn", STACK_TYPE, nested=inner)))
+    assert "--allow-delete Data/Bucket" in lines[1]
+    assert "DataStack  2 delete  the whole layer goes" in lines[3]
+    assert any("- Queue" in line for line in lines)
+
+
+def cause(name: str, recreation: str, evaluation: str) -> Detail:
+    return Detail("Properties", f"/Properties/{name}", "a", "b", recreation, evaluation, "", "")
+
+
+@pytest.mark.parametrize(
+    ("details", "replacement", "words"),
+    [
+        (
+            (cause("Engine", "Always", "Static"), cause("Port", "Never", "Static")),
+            "True",
+            "Engine cannot be changed in place",
+        ),
+        (
+            (cause("Cluster", "Always", "Dynamic"),),
+            "Conditional",
+            "if Cluster turns out to change, which only the deployment tells",
+        ),
+        ((cause("Size", "Conditionally", "Static"),), "Conditional", "Size cannot always be changed in place"),
+        ((cause("Containers/0/Image", "Always", "Static"),), "True", "Containers cannot be changed in place"),
+        ((), "True", ""),
+    ],
+)
+def test_a_replacement_says_why(details: tuple[Detail, ...], replacement: str, words: str) -> None:
+    assert because(change("Modify", "X", details=details, replacement=replacement)) == words
