@@ -61,8 +61,8 @@ OWN: tuple[Own, ...] = (
         Use.DEPLOY,
         "ChangeStacks",
         (
-            "cloudformation:CancelUpdateStack", "cloudformation:DeleteStack", "cloudformation:ExecuteChangeSet",
-            "cloudformation:UpdateTerminationProtection",
+            "cloudformation:CancelUpdateStack", "cloudformation:ContinueUpdateRollback", "cloudformation:DeleteStack",
+            "cloudformation:ExecuteChangeSet", "cloudformation:UpdateTerminationProtection",
         ),
     ),
     # Stack policies of production, opened for a named allowance and closed again.
@@ -93,6 +93,8 @@ OWN: tuple[Own, ...] = (
         ("acm:AddTagsToCertificate", "acm:DeleteCertificate", "acm:ImportCertificate"),
         unless=("DomainName", "OriginCertificateArn"),
     ),
+    # A bucket that holds something is not deleted; destroying says so before it begins.
+    Own(Use.DEPLOY, "LookIntoBuckets", ("s3:ListBucketVersions",)),
     # `destroy --unprotect` lifts what forbids the deletion.
     Own(
         Use.DEPLOY,
@@ -108,4 +110,4 @@ OWN: tuple[Own, ...] = (
 FREE = frozenset({"sts:GetCallerIdentity"})
 
 # An operation of an API whose permission has another name.
-PERMISSION_OF = {"s3:HeadObject": "s3:GetObject"}
+PERMISSION_OF = {"s3:HeadObject": "s3:GetObject", "s3:ListObjectVersions": "s3:ListBucketVersions"}

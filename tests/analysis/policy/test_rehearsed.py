@@ -42,12 +42,14 @@ MASTER = "arn:aws:secretsmanager:{region}:{account}:secret:rds!cluster-1a2b-3c4d
 ELSEWHERE = {
     "acm:DescribeCertificate": "arn:aws:acm:{region}:{account}:certificate/1a2b",
     "cloudformation:CancelUpdateStack": STACK,
+    "cloudformation:ContinueUpdateRollback": STACK,
     "cloudformation:DescribeStackDriftDetectionStatus": "*",
     "cloudformation:DescribeStackResourceDrifts": STACK,
     "cloudformation:DetectStackDrift": STACK,
     "cloudformation:GetStackPolicy": STACK,
     "cloudformation:ListChangeSets": STACK,
     "cloudformation:SetStackPolicy": STACK,
+    "s3:ListBucketVersions": "arn:aws:s3:::{family}-distributionstack-1a2b-staticbucket-3c4d",
     "secretsmanager:DescribeSecret": MASTER,
     "secretsmanager:RotateSecret": MASTER,
 }
@@ -165,7 +167,9 @@ class Checked:
             name = given.get("StackName") or stacks[given["ChangeSetName"]]
             yield name if name.startswith("arn:") else f"arn:aws:cloudformation:{here}:stack/{name}/1a2b"
         elif asked.service == "s3":
-            yield f"arn:aws:s3:::{given['Bucket']}/{given['Key']}"
+            yield f"arn:aws:s3:::{given['Bucket']}" + (f"/{given['Key']}" if "Key" in given else "")
+        elif asked.service == "ec2" and "GroupId" in given:
+            yield f"arn:aws:ec2:{here}:security-group/{given['GroupId']}"
         elif asked.service == "ecr":
             yield f"arn:aws:ecr:{here}:repository/{given['repositoryName']}"
         elif asked.service == "ecs":
