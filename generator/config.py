@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from generator import access, application, archive, database, distribution, network, operations, security, service
+from generator import access, application, archive, database, distribution, network, operations, security, service, task
 from generator.wiring import WiringError
 
 
@@ -51,10 +51,10 @@ def check_container(entry: ServiceEntry) -> None:
     """Raises WiringError where the app would be root, or would write where the agent of ECS Exec does."""
     if not re.fullmatch(r"[1-9][0-9]{0,8}:[1-9][0-9]{0,8}", entry.user):
         raise WiringError(f'service {entry.name}: user "{entry.user}", give user and group as numbers other than 0')
-    if len(entry.writable_paths) > service.WRITABLE_PATHS:
+    if len(entry.writable_paths) > task.WRITABLE_PATHS:
         raise WiringError(f"service {entry.name}: {len(entry.writable_paths)} writable paths, give at most 3")
     for path in entry.writable_paths:
-        if not re.fullmatch(r"(/[A-Za-z0-9._-]+)+", path) or path in service.AGENT_FOLDERS.values():
+        if not re.fullmatch(r"(/[A-Za-z0-9._-]+)+", path) or path in task.AGENT_FOLDERS.values():
             raise WiringError(f'service {entry.name}: writable path "{path}", give a folder of the app itself')
 
 

@@ -7,7 +7,6 @@ The way of a message: alarms go to the alarm topic, which Slack reads as it is. 
 events, budgets, errors in logs) goes to the notifier, which writes it in Slack's form to the chat topic.
 """
 
-import json
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -29,14 +28,13 @@ from troposphere.budgets import (
     Subscriber,
 )
 from troposphere.chatbot import SlackChannelConfiguration
-from troposphere.cloudwatch import Dashboard
 from troposphere.events import DeadLetterConfig, Rule, Target
 from troposphere.logs import SubscriptionFilter
 from troposphere.sns import SubscriptionResource, Topic
 from troposphere.sqs import Queue, QueuePolicy
 
 from generator import iam
-from generator.alarms import alarm
+from generator.dashboard import dashboard
 from generator.durability import policies
 from generator.functions import FunctionInputs, Size, add_function
 from generator.kinds import (
@@ -59,6 +57,7 @@ from generator.kinds import (
     NatGatewayId,
     WorkspaceId,
 )
+from generator.operations_alarms import add_alarms
 from generator.topics import add_topic, publish_budgets
 from generator.wiring import Contract, Layer
 
@@ -117,14 +116,9 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     watch = add_credentials_watch(t, config, inputs, failures)
     add_slack(t, inputs, chat)
     t.add_resource(budget(config, inputs, notices))
-    add_balancer_alarms(t, config, inputs)
-    add_database_alarms(t, config, inputs)
-    add_nat_alarms(t, inputs)
-    add_archive_alarms(t, config, inputs)
-    add_function_alarms(t, inputs, notifier, watch)
-    add_queue_alarm(t, inputs, failures)
-    dashboard = t.add_resource(dashboard_of(inputs))
-    return Outputs(dashboard_name=DashboardName(dashboard.ref()))
+    add_alarms(t, config, inputs, notifier, watch, failures)
+    board = t.add_resource(dashboard())
+    return Outputs(dashboard_name=DashboardName(board.ref()))
 
 
 def add_conditions(t: Template, inputs: Inputs) -> None:
@@ -445,231 +439,6 @@ def budget(config: Config, inputs: Inputs, notices: Topic) -> Budget:
             )
         ],
     )
-
-
-# --- Alarms ------------------------------------------------------------------------------------------------------
-
-
-def add_balancer_alarms(t: Template, config: Config, inputs: Inputs) -> None:
-    balancer: dict[str, str | AWSHelperFn] = {"LoadBalancer": inputs.alb_full_name}
-    t.add_resource(
-        alarm(
-            "BalancerErrorsAlarm",
-            "alb-5xx",
-            inputs.alarm_topic_arn,
-            description="The load balancer itself answers with errors: no healthy task, or a timeout.",
-            namespace="AWS/ApplicationELB",
-            metric="HTTPCode_ELB_5XX_Count",
-            dimensions=balancer,
-            statistic="Sum",
-            threshold=config.alb_errors_per_minute,
-            periods=3,
-        )
-    )
-    t.add_resource(
-        alarm(
-            "SlowAnswersAlarm",
-            "alb-slow",
-            inputs.alarm_topic_arn,
-            description="One answer in a hundred is slow.",
-            namespace="AWS/ApplicationELB",
-            metric="TargetResponseTime",
-            dimensions=balancer,
-            statistic="p99",
-            threshold=config.slow_seconds,
-            periods=10,
-            comparison="GreaterThanThreshold",
-        )
-    )
-
-
-def add_database_alarms(t: Template, config: Config, inputs: Inputs) -> None:
-    cluster: dict[str, str | AWSHelperFn] = {"DBClusterIdentifier": inputs.db_cluster_id}
-    t.add_resource(
-        alarm(
-            "DatabaseCpuAlarm",
-            "database-cpu",
-            inputs.alarm_topic_arn,
-            description="The database's CPU stays high.",
-            namespace="AWS/RDS",
-            metric="CPUUtilization",
-            dimensions=cluster,
-            statistic="Maximum",
-            threshold=config.database_cpu_percent,
-            periods=10,
-        )
-    )
-    t.add_resource(
-        alarm(
-            "DatabaseCapacityAlarm",
-            "database-capacity",
-            inputs.alarm_topic_arn,
-            description="The database runs at its greatest capacity: raise DbMaxCapacity.",
-            namespace="AWS/RDS",
-            metric="ACUUtilization",
-            dimensions=cluster,
-            statistic="Maximum",
-            threshold=95,
-            periods=10,
-        )
-    )
-    t.add_resource(
-        alarm(
-            "ReplicaLagAlarm",
-            "database-replica-lag",
-            inputs.alarm_topic_arn,
-            description="The reader is more than a second behind the writer.",
-            namespace="AWS/RDS",
-            metric="AuroraReplicaLagMaximum",
-            dimensions=cluster,
-            statistic="Maximum",
-            threshold=1000,
-            Condition="HasReader",
-        )
-    )
-
-
-def add_nat_alarms(t: Template, inputs: Inputs) -> None:
-    for number, nat in enumerate((inputs.nat_gateway_1_id, inputs.nat_gateway_2_id), start=1):
-        t.add_resource(
-            alarm(
-                f"NatPorts{number}Alarm",
-                f"nat-{number}-ports",
-                inputs.alarm_topic_arn,
-                description="The NAT gateway ran out of ports: connections to one destination fail.",
-                namespace="AWS/NATGateway",
-                metric="ErrorPortAllocation",
-                dimensions={"NatGatewayId": nat},
-                statistic="Sum",
-                threshold=1,
-            )
-        )
-
-
-def add_archive_alarms(t: Template, config: Config, inputs: Inputs) -> None:
-    t.add_resource(
-        alarm(
-            "ArchiveDelayAlarm",
-            "archive-delay",
-            inputs.alarm_topic_arn,
-            description="Logs reach the archive late; Firehose gives up after a day.",
-            namespace="AWS/Firehose",
-            metric="DeliveryToS3.DataFreshness",
-            dimensions={"DeliveryStreamName": inputs.archive_stream_name},
-            statistic="Maximum",
-            threshold=config.archive_delay_seconds,
-            period=300,
-            periods=3,
-        )
-    )
-
-
-def add_function_alarms(t: Template, inputs: Inputs, notifier: Function, watch: Function) -> None:
-    functions: dict[str, AWSHelperFn] = {
-        "LogProcessor": inputs.log_processor_name,
-        "SiteContent": inputs.site_content_function_name,
-        "SlackNotifier": notifier.ref(),
-        "CredentialsWatch": watch.ref(),
-    }
-    for subject, name in functions.items():
-        t.add_resource(
-            alarm(
-                f"{subject}ErrorsAlarm",
-                f"function-{subject.lower()}-errors",
-                inputs.alarm_topic_arn,
-                description=f"Function {subject} failed; its log group says why.",
-                namespace="AWS/Lambda",
-                metric="Errors",
-                dimensions={"FunctionName": name},
-                statistic="Sum",
-                threshold=1,
-                period=300,
-                periods=1,
-            )
-        )
-
-
-def add_queue_alarm(t: Template, inputs: Inputs, failures: Queue) -> None:
-    t.add_resource(
-        alarm(
-            "FailuresAlarm",
-            "failures",
-            inputs.alarm_topic_arn,
-            description="A notification or event could not be handled; it waits in the failure queue.",
-            namespace="AWS/SQS",
-            metric="ApproximateNumberOfMessagesVisible",
-            dimensions={"QueueName": failures.get_att("QueueName")},
-            statistic="Maximum",
-            threshold=1,
-            period=300,
-            periods=1,
-        )
-    )
-
-
-# --- Dashboard ---------------------------------------------------------------------------------------------------
-
-
-def dashboard_of(inputs: Inputs) -> Dashboard:  # noqa: ARG001 -- the names reach the body through Fn::Sub
-    """Services are found by a search in the cluster, so a further service needs no change here."""
-    widgets = [
-        widget("Requests", 0, 0, [["AWS/ApplicationELB", "RequestCount", "LoadBalancer", "${AlbFullName}"]], "Sum"),
-        widget(
-            "Answer time p99",
-            8,
-            0,
-            [["AWS/ApplicationELB", "TargetResponseTime", "LoadBalancer", "${AlbFullName}"]],
-            "p99",
-        ),
-        widget(
-            "Errors",
-            16,
-            0,
-            [
-                ["AWS/ApplicationELB", name, "LoadBalancer", "${AlbFullName}"]
-                for name in ("HTTPCode_Target_5XX_Count", "HTTPCode_ELB_5XX_Count")
-            ],
-            "Sum",
-        ),
-        search("CPU of services", 0, 6, "AWS/ECS,ClusterName,ServiceName", "CPUUtilization"),
-        search("Memory of services", 8, 6, "AWS/ECS,ClusterName,ServiceName", "MemoryUtilization"),
-        search("Running tasks", 16, 6, "ECS/ContainerInsights,ClusterName,ServiceName", "RunningTaskCount"),
-        widget("Database CPU", 0, 12, [database("CPUUtilization")], "Maximum"),
-        widget("Database capacity", 8, 12, [database("ServerlessDatabaseCapacity")], "Average"),
-        widget("Database connections", 16, 12, [database("DatabaseConnections")], "Sum"),
-    ]
-    return Dashboard(
-        "Dashboard",
-        DashboardName=Sub("${Prefix}"),
-        DashboardBody=Sub(json.dumps({"widgets": widgets}, sort_keys=True)),
-    )
-
-
-def database(metric: str) -> list[str]:
-    return ["AWS/RDS", metric, "DBClusterIdentifier", "${DbClusterId}"]
-
-
-def widget(title: str, x: int, y: int, metrics: list[Any], statistic: str) -> dict[str, Any]:
-    """A third of the dashboard's width. Units are those of the CloudWatch dashboard grid."""
-    return {
-        "type": "metric",
-        "x": x,
-        "y": y,
-        "width": 8,
-        "height": 6,
-        "properties": {
-            "title": title,
-            "metrics": metrics,
-            "stat": statistic,
-            "period": 60,
-            "region": "${AWS::Region}",
-        },
-    }
-
-
-def search(title: str, x: int, y: int, schema: str, metric: str) -> dict[str, Any]:
-    expression = f"SEARCH('{{{schema}}} ClusterName=\"${{ClusterName}}\" MetricName=\"{metric}\"', 'Average', 60)"
-    return widget(title, x, y, [[{"expression": expression}]], "Average")
 
 
 LAYER = Layer("Operations", "Operations: alarms, dashboard, Slack, functions on events.", Inputs, Outputs, build)

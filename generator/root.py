@@ -18,6 +18,7 @@ from generator import (
     operations,
     security,
     service,
+    task,
 )
 from generator import parameters as shared
 from generator.config import Config, ServiceEntry
@@ -572,7 +573,7 @@ def nest_service(
     )
     size = sizes[entry.name]
     port = Port(str(entry.port))
-    unused = ("",) * (service.WRITABLE_PATHS - len(entry.writable_paths))
+    unused = ("",) * (task.WRITABLE_PATHS - len(entry.writable_paths))
     writable = [FolderPath(path) for path in (*entry.writable_paths, *unused)]
     image = declare(
         t, f"{entry.name}Image", ImageUri, Spec(IMAGE, pattern=_DIGEST_PATTERN, constraint=_DIGEST_CONSTRAINT)

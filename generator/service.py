@@ -13,7 +13,7 @@ from awacs import kms as kms_actions
 from awacs import logs as logs_actions
 from awacs import secretsmanager as secretsmanager_actions
 from awacs.aws import StringEquals
-from troposphere import AWSHelperFn, Equals, FindInMap, If, Join, Not, NoValue, Ref, Sub, Tags, Template
+from troposphere import AWSHelperFn, Equals, If, Join, Not, NoValue, Sub, Tags, Template
 from troposphere.applicationautoscaling import (
     PredefinedMetricSpecification,
     ScalableTarget,
@@ -22,21 +22,12 @@ from troposphere.applicationautoscaling import (
 )
 from troposphere.ecs import (
     AwsvpcConfiguration,
-    ContainerDefinition,
     DeploymentCircuitBreaker,
     DeploymentConfiguration,
-    Environment,
-    LinuxParameters,
     LoadBalancer,
-    LogConfiguration,
-    MountPoint,
     NetworkConfiguration,
-    PortMapping,
-    RuntimePlatform,
-    Secret,
     Service,
     TaskDefinition,
-    Volume,
 )
 from troposphere.elasticloadbalancingv2 import (
     Condition as RuleCondition,
@@ -51,11 +42,9 @@ from troposphere.elasticloadbalancingv2 import (
     TargetGroupAttribute,
 )
 from troposphere.iam import ManagedPolicy
-from troposphere.logs import LogGroup, MetricFilter, MetricTransformation
+from troposphere.logs import LogGroup
 
-from generator import bastion, iam
-from generator.alarms import SILENCE_IS_BAD, alarm
-from generator.bastion import RELAY_ENDED, bastion_container
+from generator import iam
 from generator.kinds import (
     AlarmTopicArn,
     AlbFullName,
@@ -97,21 +86,10 @@ from generator.kinds import (
 )
 from generator.logs import ArchivedLogInputs, add_archived_log_group
 from generator.origin import HEADER, secret_reference
-from generator.rules import FARGATE_MEMORY
+from generator.service_alarms import add_alarms, add_relay_alarm
 from generator.suppressions import skip
+from generator.task import APP, APP_MEMORY, app_memory, task_definition, writable_paths
 from generator.wiring import Contract, Layer
-
-APP = "app"
-APP_MEMORY = "AppMemory"
-# Where the agent of ECS Exec writes in every container that people may enter. AWS documents no list of these folders
-# and supports no read-only root beside the agent; with these it has long worked (aws/containers-roadmap, issue 1359).
-AGENT_FOLDERS = {
-    "exec-agent": "/managed-agents",
-    "exec-state": "/var/lib/amazon/ssm",
-    "exec-logs": "/var/log/amazon/ssm",
-}
-SCRATCH = "scratch-{}"
-WRITABLE_PATHS = 3
 
 
 @dataclass(frozen=True)
@@ -255,102 +233,6 @@ def execution_grants(inputs: Inputs, app_logs: LogGroup, bastion_logs: LogGroup)
     )
 
 
-# --- Task --------------------------------------------------------------------------------------------------------
-
-
-def task_definition(config: Config, inputs: Inputs, app_logs: LogGroup, bastion_logs: LogGroup) -> TaskDefinition:
-    database = [
-        Environment(Name="DB_HOST", Value=inputs.writer_endpoint),
-        Environment(Name="DB_READER_HOST", Value=inputs.reader_endpoint),
-        Environment(Name="DB_PORT", Value=inputs.database_port),
-    ]
-    return TaskDefinition(
-        "TaskDefinition",
-        RequiresCompatibilities=["FARGATE"],
-        NetworkMode="awsvpc",
-        Cpu=inputs.cpu,
-        Memory=inputs.memory,
-        RuntimePlatform=RuntimePlatform(OperatingSystemFamily="LINUX", CpuArchitecture=inputs.cpu_architecture),
-        TaskRoleArn=inputs.task_role_arn,
-        ExecutionRoleArn=inputs.execution_role_arn,
-        ContainerDefinitions=[
-            app_container(config, inputs, database, awslogs(app_logs, "app")),
-            bastion_container(inputs.bastion_image, database, awslogs(bastion_logs, "bastion")),
-        ],
-        # Empty, in the task's own storage, and gone with it.
-        Volumes=[
-            *(Volume(Name=name) for name in AGENT_FOLDERS),
-            *(Volume(Name=SCRATCH.format(number)) for number, _ in enumerate(writable_paths(inputs), start=1)),
-        ],
-        Tags=Tags(Name=Sub("${Prefix}-${ServiceSlug}")),
-    )
-
-
-def writable_paths(inputs: Inputs) -> list[FolderPath]:
-    return [inputs.writable_path_1, inputs.writable_path_2, inputs.writable_path_3]
-
-
-def app_memory() -> dict[str, dict[str, str]]:
-    """What is left to the app of each size of a task: without a limit of its own a leak would take the bastion too,
-    through which people would look at it."""
-    sizes = sorted({size for sizes in FARGATE_MEMORY.values() for size in sizes})
-    return {str(size): {"MiB": str(size - bastion.MEMORY)} for size in sizes}
-
-
-def mounts(inputs: Inputs) -> list[MountPoint | If]:
-    """The folders to which the app and the agent of ECS Exec may write.
-
-    A mounted folder belongs to root, unless the image declares it as a VOLUME: then it keeps the image's owner and
-    mode, such as those of /tmp (Amazon ECS Developer Guide, "Use bind mounts with Amazon ECS").
-    """
-    own = [
-        If(f"HasWritablePath{number}", MountPoint(SourceVolume=SCRATCH.format(number), ContainerPath=path), NoValue)
-        for number, path in enumerate(writable_paths(inputs), start=1)
-    ]
-    return [*(MountPoint(SourceVolume=name, ContainerPath=path) for name, path in AGENT_FOLDERS.items()), *own]
-
-
-def app_container(
-    config: Config, inputs: Inputs, database: list[Environment], logging: LogConfiguration
-) -> ContainerDefinition:
-    return ContainerDefinition(
-        Name=APP,
-        Image=inputs.image,
-        Essential=True,
-        PortMappings=[PortMapping(ContainerPort=inputs.container_port, Protocol="tcp")],
-        Environment=[
-            *database,
-            Environment(Name="DB_NAME", Value=inputs.database_name),
-            Environment(Name="PORT", Value=inputs.container_port),
-        ],
-        Secrets=[
-            Secret(Name="DB_USERNAME", ValueFrom=Sub("${DatabaseSecretArn}:username::")),
-            Secret(Name="DB_PASSWORD", ValueFrom=Sub("${DatabaseSecretArn}:password::")),
-        ],
-        User=inputs.app_user,
-        ReadonlyRootFilesystem=inputs.read_only_root,
-        MountPoints=mounts(inputs),
-        Memory=FindInMap(APP_MEMORY, inputs.memory, "MiB"),
-        LinuxParameters=LinuxParameters(InitProcessEnabled=True),
-        StopTimeout=config.stop_seconds,
-        LogConfiguration=logging,
-    )
-
-
-def awslogs(group: LogGroup, stream_prefix: str) -> LogConfiguration:
-    """Non-blocking: when CloudWatch Logs is slow, lines are lost instead of the app's time."""
-    return LogConfiguration(
-        LogDriver="awslogs",
-        Options={
-            "awslogs-group": group.ref(),
-            "awslogs-region": Ref("AWS::Region"),
-            "awslogs-stream-prefix": stream_prefix,
-            "mode": "non-blocking",
-            "max-buffer-size": "4m",
-        },
-    )
-
-
 # --- Load balancing ----------------------------------------------------------------------------------------------
 
 
@@ -473,111 +355,6 @@ def add_scaling(t: Template, config: Config, inputs: Inputs, service: Service) -
                 ),
             )
         )
-
-
-# --- Alarms ------------------------------------------------------------------------------------------------------
-
-
-def add_alarms(t: Template, config: Config, inputs: Inputs, service: Service, target: TargetGroup) -> None:
-    topic = inputs.alarm_topic_arn
-    behind_alb: dict[str, str | AWSHelperFn] = {
-        "LoadBalancer": inputs.alb_full_name,
-        "TargetGroup": target.get_att("TargetGroupFullName"),
-    }
-    in_ecs: dict[str, str | AWSHelperFn] = {
-        "ClusterName": inputs.cluster_name,
-        "ServiceName": service.get_att("Name"),
-    }
-    t.add_resource(
-        alarm(
-            "HealthyHostsAlarm",
-            "${ServiceSlug}-healthy-hosts",
-            topic,
-            description="Fewer than two healthy tasks behind the load balancer.",
-            namespace="AWS/ApplicationELB",
-            metric="HealthyHostCount",
-            dimensions=behind_alb,
-            statistic="Minimum",
-            threshold=2,
-            comparison="LessThanThreshold",
-            missing=SILENCE_IS_BAD,
-        )
-    )
-    t.add_resource(
-        alarm(
-            "ServerErrorsAlarm",
-            "${ServiceSlug}-5xx",
-            topic,
-            description="The app answers with server errors.",
-            namespace="AWS/ApplicationELB",
-            metric="HTTPCode_Target_5XX_Count",
-            dimensions=behind_alb,
-            statistic="Sum",
-            threshold=config.errors_per_minute,
-            periods=3,
-        )
-    )
-    t.add_resource(
-        alarm(
-            "RunningTasksAlarm",
-            "${ServiceSlug}-running-tasks",
-            topic,
-            description="Fewer tasks run than the least number.",
-            namespace="ECS/ContainerInsights",
-            metric="RunningTaskCount",
-            dimensions=in_ecs,
-            statistic="Minimum",
-            threshold=inputs.min_tasks,
-            comparison="LessThanThreshold",
-            missing=SILENCE_IS_BAD,
-        )
-    )
-    t.add_resource(
-        alarm(
-            "CpuAlarm",
-            "${ServiceSlug}-cpu",
-            topic,
-            description="CPU stays high although the service scales: the greatest number of tasks may be too low.",
-            namespace="AWS/ECS",
-            metric="CPUUtilization",
-            dimensions=in_ecs,
-            statistic="Average",
-            threshold=90,
-            periods=10,
-        )
-    )
-
-
-def add_relay_alarm(t: Template, config: Config, inputs: Inputs, group: LogGroup) -> None:
-    """The bastion is not essential, so ECS will not say that its relay keeps dying."""
-    namespace = Sub("${Prefix}/Bastion")
-    t.add_resource(
-        MetricFilter(
-            "RelayEndedFilter",
-            LogGroupName=group.ref(),
-            FilterPattern=f'"{RELAY_ENDED}"',
-            MetricTransformations=[
-                MetricTransformation(
-                    MetricNamespace=namespace, MetricName=Sub("${ServiceSlug}RelayEnded"), MetricValue="1"
-                )
-            ],
-        )
-    )
-    t.add_resource(
-        alarm(
-            "RelayAlarm",
-            "${ServiceSlug}-bastion-relay",
-            inputs.alarm_topic_arn,
-            description="The bastion's relay to the database keeps ending: tunnels will not work.",
-            namespace=namespace,
-            metric=Sub("${ServiceSlug}RelayEnded"),
-            dimensions={},
-            statistic="Sum",
-            threshold=config.relay_ends_per_5_minutes,
-            period=300,
-            periods=1,
-        )
-    )
 
 
 LAYER = Layer("Service", "Service: task with app and bastion, load balancing, scaling, alarms.", Inputs, Outputs, build)

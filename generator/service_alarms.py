@@ -1,0 +1,118 @@
+"""Alarms of one service, its bastion included."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from troposphere import AWSHelperFn, Sub, Template
+from troposphere.ecs import Service
+from troposphere.elasticloadbalancingv2 import TargetGroup
+from troposphere.logs import LogGroup, MetricFilter, MetricTransformation
+
+from generator.alarms import SILENCE_IS_BAD, alarm
+from generator.bastion import RELAY_ENDED
+
+if TYPE_CHECKING:
+    from generator.service import Config, Inputs
+
+
+def add_alarms(t: Template, config: Config, inputs: Inputs, service: Service, target: TargetGroup) -> None:
+    topic = inputs.alarm_topic_arn
+    behind_alb: dict[str, str | AWSHelperFn] = {
+        "LoadBalancer": inputs.alb_full_name,
+        "TargetGroup": target.get_att("TargetGroupFullName"),
+    }
+    in_ecs: dict[str, str | AWSHelperFn] = {
+        "ClusterName": inputs.cluster_name,
+        "ServiceName": service.get_att("Name"),
+    }
+    t.add_resource(
+        alarm(
+            "HealthyHostsAlarm",
+            "${ServiceSlug}-healthy-hosts",
+            topic,
+            description="Fewer than two healthy tasks behind the load balancer.",
+            namespace="AWS/ApplicationELB",
+            metric="HealthyHostCount",
+            dimensions=behind_alb,
+            statistic="Minimum",
+            threshold=2,
+            comparison="LessThanThreshold",
+            missing=SILENCE_IS_BAD,
+        )
+    )
+    t.add_resource(
+        alarm(
+            "ServerErrorsAlarm",
+            "${ServiceSlug}-5xx",
+            topic,
+            description="The app answers with server errors.",
+            namespace="AWS/ApplicationELB",
+            metric="HTTPCode_Target_5XX_Count",
+            dimensions=behind_alb,
+            statistic="Sum",
+            threshold=config.errors_per_minute,
+            periods=3,
+        )
+    )
+    t.add_resource(
+        alarm(
+            "RunningTasksAlarm",
+            "${ServiceSlug}-running-tasks",
+            topic,
+            description="Fewer tasks run than the least number.",
+            namespace="ECS/ContainerInsights",
+            metric="RunningTaskCount",
+            dimensions=in_ecs,
+            statistic="Minimum",
+            threshold=inputs.min_tasks,
+            comparison="LessThanThreshold",
+            missing=SILENCE_IS_BAD,
+        )
+    )
+    t.add_resource(
+        alarm(
+            "CpuAlarm",
+            "${ServiceSlug}-cpu",
+            topic,
+            description="CPU stays high although the service scales: the greatest number of tasks may be too low.",
+            namespace="AWS/ECS",
+            metric="CPUUtilization",
+            dimensions=in_ecs,
+            statistic="Average",
+            threshold=90,
+            periods=10,
+        )
+    )
+
+
+def add_relay_alarm(t: Template, config: Config, inputs: Inputs, group: LogGroup) -> None:
+    """The bastion is not essential, so ECS will not say that its relay keeps dying."""
+    namespace = Sub("${Prefix}/Bastion")
+    t.add_resource(
+        MetricFilter(
+            "RelayEndedFilter",
+            LogGroupName=group.ref(),
+            FilterPattern=f'"{RELAY_ENDED}"',
+            MetricTransformations=[
+                MetricTransformation(
+                    MetricNamespace=namespace, MetricName=Sub("${ServiceSlug}RelayEnded"), MetricValue="1"
+                )
+            ],
+        )
+    )
+    t.add_resource(
+        alarm(
+            "RelayAlarm",
+            "${ServiceSlug}-bastion-relay",
+            inputs.alarm_topic_arn,
+            description="The bastion's relay to the database keeps ending: tunnels will not work.",
+            namespace=namespace,
+            metric=Sub("${ServiceSlug}RelayEnded"),
+            dimensions={},
+            statistic="Sum",
+            threshold=config.relay_ends_per_5_minutes,
+            period=300,
+            periods=1,
+        )
+    )
