@@ -101,7 +101,7 @@ def test_more_than_a_role_takes_is_said() -> None:
 
 
 def test_only_the_named_workflows_take_the_role() -> None:
-    trust = trust_policy("111122223333", "aws", "acme/site", branch="main", environment="")
+    trust = trust_policy("111122223333", "aws", "octo-org/site", branch="main", environment="")
     (statement,) = trust["Statement"]
     assert statement["Principal"] == {"Federated": f"arn:aws:iam::111122223333:oidc-provider/{HOST}"}
     # A trust policy has no Resource; for the evaluator it is about whatever role it stands in.
@@ -111,24 +111,24 @@ def test_only_the_named_workflows_take_the_role() -> None:
         context = {f"{HOST}:sub": subject, f"{HOST}:aud": audience}
         return allows(standing, Call("sts:AssumeRoleWithWebIdentity", "role", context))
 
-    assert taken("repo:acme/site:ref:refs/heads/main")
-    assert not taken("repo:acme/site:ref:refs/heads/main", "other")
-    assert not taken("repo:acme/site:ref:refs/heads/main2")
-    assert not taken("repo:acme/site:pull_request")
-    assert not taken("repo:acme/other:ref:refs/heads/main")
+    assert taken("repo:octo-org/site:ref:refs/heads/main")
+    assert not taken("repo:octo-org/site:ref:refs/heads/main", "other")
+    assert not taken("repo:octo-org/site:ref:refs/heads/main2")
+    assert not taken("repo:octo-org/site:pull_request")
+    assert not taken("repo:octo-org/other:ref:refs/heads/main")
 
 
 @pytest.mark.parametrize(
     ("repository", "branch", "environment"),
     [
-        ("acme", "main", ""),
-        ("acme/*", "main", ""),
+        ("octo-org", "main", ""),
+        ("octo-org/*", "main", ""),
         ("*/*", "main", ""),
-        ("acme/site:x", "main", ""),
-        ("acme/site", "", ""),
-        ("acme/site", "main", "prod"),
-        ("acme/site", "*", ""),
-        ("acme/site", "", "pro?"),
+        ("octo-org/site:x", "main", ""),
+        ("octo-org/site", "", ""),
+        ("octo-org/site", "main", "prod"),
+        ("octo-org/site", "*", ""),
+        ("octo-org/site", "", "pro?"),
     ],
 )
 def test_a_wide_trust_is_refused(repository: str, branch: str, environment: str) -> None:
