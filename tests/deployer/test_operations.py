@@ -1,0 +1,101 @@
+"""How an operation is found to have ended, when descriptions lag behind events."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from deployer import operations
+from deployer.chain import Role, Stack
+from deployer.errors import StateError
+from deployer.events import Event
+from deployer.operations import Operation
+from deployer.stacks import STACK_TYPE
+
+THROTTLED = ClientError({"Error": {"Code": "Throttling", "Message": "Rate exceeded"}}, "DescribeStacks")
+GONE = ClientError({"Error": {"Code": "ValidationError", "Message": "Stack does not exist"}}, "DescribeStacks")
+STACK = Stack(Role.ROOT, "shop", "eu-west-1")
+
+
+class Answers:
+    """What DescribeStacks answers, one after the other; the last one again and again."""
+
+    def __init__(self, *answers: str | Exception) -> None:
+        self.answers = list(answers)
+        self.asked = 0
+
+    def describe_stacks(self, **_: str) -> Any:
+        answer = self.answers[min(self.asked, len(self.answers) - 1)]
+        self.asked += 1
+        if isinstance(answer, Exception):
+            raise answer
+        return {"Stacks": [{"StackId": "arn", "StackName": "shop", "StackStatus": answer}]}
+
+
+def settled(expected: str, *answers: str | Exception) -> str | None:
+    client: Any = Answers(*answers)
+    state = operations.settled(client, "arn", expected, sleep=lambda _: None)
+    return state.status if state else None
+
+
+@pytest.mark.parametrize(
+    ("expected", "answers", "status"),
+    [
+        ("UPDATE_COMPLETE", ["UPDATE_COMPLETE"], "UPDATE_COMPLETE"),
+        ("UPDATE_COMPLETE", [THROTTLED, THROTTLED, "UPDATE_COMPLETE"], "UPDATE_COMPLETE"),
+        ("CREATE_COMPLETE", ["REVIEW_IN_PROGRESS", "CREATE_COMPLETE"], "CREATE_COMPLETE"),
+        # Its outputs are those of before: not to be believed at once.
+        ("UPDATE_COMPLETE", ["CREATE_COMPLETE", "UPDATE_COMPLETE"], "UPDATE_COMPLETE"),
+        ("", ["UPDATE_IN_PROGRESS", "UPDATE_COMPLETE"], "UPDATE_COMPLETE"),
+        ("DELETE_COMPLETE", [GONE], None),
+        # Lagging for good, the description gives way to the stack's own account.
+        ("CREATE_COMPLETE", ["REVIEW_IN_PROGRESS"], "CREATE_COMPLETE"),
+        ("UPDATE_ROLLBACK_COMPLETE", ["CREATE_COMPLETE"], "UPDATE_ROLLBACK_COMPLETE"),
+    ],
+)
+def test_settled(expected: str, answers: list[str | Exception], status: str | None) -> None:
+    assert settled(expected, *answers) == status
+
+
+def test_what_never_comes_to_rest_is_said() -> None:
+    with pytest.raises(StateError, match="not come to rest"):
+        settled("", "UPDATE_IN_PROGRESS")
+
+
+def test_an_error_that_stays_is_raised() -> None:
+    with pytest.raises(ClientError, match="Rate exceeded"):
+        settled("UPDATE_COMPLETE", THROTTLED)
+
+
+def event(status: str, *, stack_id: str = "arn", type: str = STACK_TYPE, reason: str = "") -> Event:
+    physical = stack_id if type == STACK_TYPE else "x"
+    return Event(status, stack_id, "shop", (), "shop", physical, type, status, reason, datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def test_the_stacks_own_last_word() -> None:
+    operation = Operation(STACK, "arn", "update", ())
+    assert operation.status == ""
+    operation.events = [
+        event("UPDATE_IN_PROGRESS"),
+        event("UPDATE_COMPLETE"),
+        event("X_FAILED", type="AWS::SNS::Topic"),
+    ]
+    assert operation.status == "UPDATE_COMPLETE"
+
+
+def test_a_cancelled_update_is_told_from_a_failed_one() -> None:
+    stopped = event("UPDATE_FAILED", type="AWS::SNS::Topic", reason="stopped on its way")
+    operation = Operation(STACK, "arn", "update", (), [stopped], cancelled=True)
+    assert "was cancelled" in str(operations.failed(operation, "UPDATE_ROLLBACK_COMPLETE"))
+    assert "stopped on its way" in str(operations.failed(operation, "UPDATE_ROLLBACK_FAILED"))
+
+
+@pytest.mark.parametrize(
+    ("status", "possible"),
+    [("UPDATE_IN_PROGRESS", True), ("CREATE_IN_PROGRESS", False), ("UPDATE_ROLLBACK_IN_PROGRESS", False), ("", False)],
+)
+def test_only_an_update_that_goes_forward_can_be_cancelled(status: str, possible: bool) -> None:
+    assert operations.is_cancellable(status) is possible
