@@ -6,7 +6,7 @@ EMULATOR := .venv-emulator
 SECURITY := .venv-security
 BIN := $(VENV)/bin
 
-.PHONY: help install generate new-service check validate security rehearse test bench lock clean
+.PHONY: help install generate new-service check validate security rehearse test faults bench lock clean
 
 help:  ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -56,6 +56,9 @@ test: install $(SECURITY)/.installed  ## lint, types, and every test
 	    --cache-dir $(CURDIR)/.mypy_cache/$$function --python-version 3.13 .) || exit 1; \
 	done
 	$(BIN)/python -m pytest -n auto
+
+faults: install  ## break every AWS call of a deployment in every way, and kill it at every step
+	$(BIN)/python -m tests.faults
 
 bench: install  ## budgets, as ratios measured in one run
 	$(BIN)/python -m tests.bench

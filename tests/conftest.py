@@ -57,3 +57,12 @@ def aws(emulator: Emulator, account: str, sdk: Any) -> Callable[..., Any]:
         )
 
     return client
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests note as their `summary` (with record_property) ends the log, whichever worker they ran on."""
+    reports = [one for outcome in ("passed", "failed") for one in terminalreporter.getreports(outcome)]
+    for report in reports:
+        for name, value in report.user_properties:
+            if name == "summary":
+                terminalreporter.write_line(str(value))

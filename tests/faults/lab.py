@@ -1,0 +1,329 @@
+"""An emulator behind a fault proxy, projects to deploy through it, and what an account looks like afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import itertools
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from rehearsal.emulator import DEFAULT_REGION, ROOT, Emulator
+from rehearsal.faults import FaultProxy
+from rehearsal.world import World
+from tests import small_project
+
+REGIONS = (DEFAULT_REGION, "us-east-1")
+# The deployer waits a minute for a reply. A case waits as long as the slowest good reply of a busy machine.
+PATIENCE = 2.0
+_PACE = 0.01
+_AT_REST = 60.0
+
+# What differs between two clean deployments cannot be compared, only that it is there.
+VOLATILE = "(differs each time)"
+
+Facts = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one run of the command line ended."""
+
+    code: int | None  # None: it was killed
+    said: str
+    # An exception that no user should ever see.
+    bug: str = ""
+
+
+@dataclass(frozen=True)
+class Project:
+    """Files to deploy, and what their owner does beforehand."""
+
+    name: str
+    root: Callable[[str], Path]
+    # Parameters of the first deployment, and those of the one that changes it.
+    first: Callable[[str], Mapping[str, str]]
+    change: Mapping[str, str]
+    prepare: Callable[[str], None]
+
+
+@dataclass
+class Lab:
+    """One emulator and one proxy; every case takes an account of its own."""
+
+    emulator: Emulator
+    proxy: FaultProxy
+    directory: Path
+    number: int = 0
+    accounts: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def account(self) -> str:
+        # Not one of the accounts that other tests of this process take.
+        return f"{900_000 + os.getpid() % 100_000:06d}{next(self.accounts):06d}"
+
+    @contextlib.contextmanager
+    def _environment(self, account: str) -> Iterator[None]:
+        with self.emulator.activated(account):
+            os.environ["AWS_ENDPOINT_URL"] = self.proxy.endpoint
+            yield
+
+    def deploy(self, project: Project, account: str, changes: Mapping[str, str] | None = None) -> Outcome:
+        """Run `deploy.py deploy` in this process: the same entry point, without a second of start-up each time."""
+        from botocore.config import Config
+        from botocore.retries.standard import ExponentialBackoff
+
+        import commands.main
+        from deployer import deployment, session
+
+        loader = _session()._session.get_component("data_loader")
+
+        hasty = session._CONFIG.merge(Config(read_timeout=PATIENCE, connect_timeout=PATIENCE))
+        connect = functools.partial(deployment.connect, sleep=lambda seconds: time.sleep(min(seconds, _PACE)))
+        said = io.StringIO()
+        with (
+            self._environment(account),
+            mock.patch.object(session, "_CONFIG", hasty),
+            mock.patch.object(deployment, "connect", connect),
+            # Half of a case would be reading the same service models again.
+            mock.patch("botocore.loaders.create_loader", return_value=loader),
+            mock.patch.object(ExponentialBackoff, "delay_amount", return_value=_PACE),
+            contextlib.redirect_stdout(said),
+            contextlib.redirect_stderr(said),
+        ):
+            try:
+                code = commands.main.main(self._arguments(project, account, changes))
+            except Exception as error:  # noqa: BLE001 - whatever escapes is the finding
+                return Outcome(1, said.getvalue(), bug=f"{type(error).__module__}.{type(error).__name__}: {error}")
+        return Outcome(code, said.getvalue())
+
+    def start(
+        self, project: Project, account: str, changes: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        """The same in a process of its own, to be killed."""
+        return subprocess.Popen(
+            [sys.executable, str(ROOT / "deploy.py"), *self._arguments(project, account, changes)],
+            env={**self.emulator.subprocess_environment(account), "AWS_ENDPOINT_URL": self.proxy.endpoint},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def _arguments(self, project: Project, account: str, changes: Mapping[str, str] | None) -> list[str]:
+        values = {**project.first(account), **(changes or {})}
+        pairs = [item for name, value in values.items() for item in ("--set", f"{name}={value}")]
+        return ["deploy", "-e", "dev", "--yes", "--root", str(project.root(account)), *pairs]
+
+    def client(self, account: str, service: str, region: str = DEFAULT_REGION) -> Any:
+        """Past the proxy: looking is no part of the case."""
+        return _client(self.emulator.endpoint, account, service, region)
+
+    def wait(self, account: str) -> None:
+        """Until CloudFormation has done what it was asked: it goes on without the deployer."""
+        deadline = time.monotonic() + _AT_REST
+        while any(_busy(stack) for region in REGIONS for stack in self.stacks(account, region)):
+            if time.monotonic() > deadline:
+                raise TimeoutError("an operation does not end")
+            time.sleep(0.02)
+
+    def stacks(self, account: str, region: str) -> list[dict[str, Any]]:
+        """Every stack there is or was."""
+        pages = self.client(account, "cloudformation", region).get_paginator("list_stacks").paginate()
+        return [stack for page in pages for stack in page["StackSummaries"]]
+
+    # --- The projects ---------------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def small(self) -> Project:
+        """The chain of the real one with a resource or two per stack, and the same calls."""
+        root = small_project.write(self.directory / "small", changed=_like_the_real_one())
+
+        def image(account: str) -> str:
+            return f"{account}.dkr.ecr.{DEFAULT_REGION}.amazonaws.com/shop/frontend@{small_project.DIGEST}"
+
+        def prepare(account: str) -> None:
+            # The repository stands for one of bootstrap's: with it bootstrap and the rest are one deployment.
+            self.client(account, "ecr").create_repository(repositoryName="shop/frontend")
+            World(self.emulator, account, DEFAULT_REGION).push_images({"FrontendImage": image(account)})
+
+        return Project(
+            name="small",
+            root=lambda _account: root,
+            first=lambda account: {"FrontendImage": image(account)},
+            change={"Note": "changed", "EdgeName": "changed"},
+            prepare=prepare,
+        )
+
+    @functools.cached_property
+    def real(self) -> Project:
+        """The environment dev of this repository, in an account of each case."""
+        file = json.loads((ROOT / "params" / "dev.json").read_text())
+        own = file["Account"]
+
+        def root(account: str) -> Path:
+            folder = self.directory / account
+            if not folder.exists():
+                (folder / "params").mkdir(parents=True)
+                (folder / "params" / "dev.json").write_text(json.dumps(file).replace(own, account))
+                for name in ("templates", "lambda"):
+                    (folder / name).symlink_to(ROOT / name)
+            return folder
+
+        def prepare(account: str) -> None:
+            values = json.loads((root(account) / "params" / "dev.json").read_text())["Parameters"]
+            for value in sorted({value for value in values.values() if f"{account}.dkr.ecr" in value}):
+                repository = value.partition("/")[2].partition("@")[0]
+                self.client(account, "ecr").create_repository(repositoryName=repository)
+            World(self.emulator, account, DEFAULT_REGION).push_images(values)
+
+        return Project("real", root, lambda _account: {}, {"FrontendMaxTasks": "5"}, prepare)
+
+    # --- What is there --------------------------------------------------------------------------------------
+
+    def facts(self, account: str) -> dict[str, str]:
+        """The account after a deployment, as flat lines: what the stacks are, and what was done to them how often.
+
+        Names that CloudFormation makes up are left out of the keys, so that two accounts can be compared.
+        """
+        found: dict[str, str] = {}
+        for region in REGIONS:
+            found |= self._stack_facts(account, region)
+        for region in REGIONS:
+            found |= self._bucket_facts(account, region)
+        arns = self._certificates(account)
+        found["certificates"] = str(len(arns))
+        return {name: value.replace(account, "(account)") for name, value in found.items()}
+
+    def _stack_facts(self, account: str, region: str) -> dict[str, str]:
+        client = self.client(account, "cloudformation", region)
+        found: dict[str, str] = {}
+        history: Counter[str] = Counter()
+        for stack in self.stacks(account, region):
+            name, identifier = stack["StackName"], stack["StackId"]
+            place = f"{region} {_place(name)}"
+            for event in _all(client, "describe_stack_events", "StackEvents", StackName=identifier):
+                own = event.get("PhysicalResourceId") == identifier
+                # An empty shell that a change set brought comes and goes; what counts is what is made in it.
+                if own and event["ResourceStatus"].startswith(("REVIEW_", "DELETE_")):
+                    continue
+                what = "" if own else f"/{event['LogicalResourceId']}"
+                history[f"{place}{what} {event['ResourceStatus']}"] += 1
+            if stack["StackStatus"] == "DELETE_COMPLETE":
+                continue
+            found[f"{place} status"] = stack["StackStatus"]
+            (described,) = client.describe_stacks(StackName=identifier)["Stacks"]
+            for item in described.get("Parameters", []):
+                found[f"{place} parameter {item['ParameterKey']}"] = item["ParameterValue"]
+            for item in described.get("Outputs", []):
+                found[f"{place} output {item['OutputKey']}"] = item["OutputValue"]
+            for item in described.get("Tags", []):
+                found[f"{place} tag {item['Key']}"] = item["Value"]
+            for item in _all(client, "list_stack_resources", "StackResourceSummaries", StackName=identifier):
+                found[f"{place}/{item['LogicalResourceId']}"] = f"{item['ResourceType']} {item['ResourceStatus']}"
+            for item in _all(client, "list_change_sets", "Summaries", StackName=identifier):
+                if not item.get("ExecutionStatus", "").startswith("EXECUTE_"):
+                    found[f"{place} waiting change set {item['ChangeSetName']}"] = item["Status"]
+        return found | {f"{what}, times": str(times) for what, times in history.items()}
+
+    def _bucket_facts(self, account: str, region: str) -> dict[str, str]:
+        """What deploying put into the artifact bucket, by version: an object put twice would have two."""
+        client = self.client(account, "s3", region)
+        bucket = self._artifact_bucket(account, region)
+        if not bucket:
+            return {}
+        kept: Counter[str] = Counter()
+        for item in client.list_object_versions(Bucket=bucket).get("Versions", []):
+            kept[f"{region} artifact {item['Key']}, versions"] += 1
+        parts = client.list_multipart_uploads(Bucket=bucket).get("Uploads", [])
+        return {name: str(times) for name, times in kept.items()} | {
+            f"{region} unfinished upload {item['Key']}": item["UploadId"] for item in parts
+        }
+
+    def _artifact_bucket(self, account: str, region: str) -> str:
+        for stack in self.stacks(account, region):
+            if stack["StackName"].endswith("-bootstrap") and stack["StackStatus"] != "DELETE_COMPLETE":
+                client = self.client(account, "cloudformation", region)
+                (described,) = client.describe_stacks(StackName=stack["StackId"])["Stacks"]
+                for output in described.get("Outputs", []):
+                    if output["OutputKey"] == "ArtifactBucket":
+                        return str(output["OutputValue"])
+        return ""
+
+    def _certificates(self, account: str) -> list[str]:
+        found = self.client(account, "acm").list_certificates()["CertificateSummaryList"]
+        return [item["CertificateArn"] for item in found]
+
+
+@contextlib.contextmanager
+def laboratory(emulator: Emulator) -> Iterator[Lab]:
+    with FaultProxy(emulator.endpoint) as proxy, tempfile.TemporaryDirectory(prefix="faults-") as directory:
+        yield Lab(emulator, proxy, Path(directory))
+
+
+def compare(one: Facts, other: Facts) -> dict[str, str]:
+    """What two clean deployments have in common: the measure of all others."""
+    return {name: value if other.get(name) == value else VOLATILE for name, value in one.items()}
+
+
+def differences(expected: Facts, found: Facts) -> list[str]:
+    """How an account differs from a clean deployment, line by line."""
+    lines = [f"missing: {name}" for name in expected if name not in found]
+    lines += [f"not expected: {name} = {value}" for name, value in found.items() if name not in expected]
+    lines += [
+        f"{name} is {found[name]}, not {value}"
+        for name, value in expected.items()
+        if name in found and value not in {VOLATILE, found[name]}
+    ]
+    return lines
+
+
+def _busy(stack: Mapping[str, Any]) -> bool:
+    status = str(stack["StackStatus"])
+    return status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS"
+
+
+def _place(name: str) -> str:
+    """A stack's name without what CloudFormation adds to that of a nested one."""
+    return re.sub(r"-[A-Z0-9]{12}$", "", name)
+
+
+def _all(client: Any, operation: str, items: str, **arguments: str) -> list[dict[str, Any]]:
+    return [item for page in client.get_paginator(operation).paginate(**arguments) for item in page[items]]
+
+
+@functools.cache
+def _session() -> Any:
+    import boto3
+
+    return boto3.session.Session()
+
+
+@functools.lru_cache(maxsize=64)
+def _client(endpoint: str, account: str, service: str, region: str) -> Any:
+    return _session().client(
+        service,
+        region_name=region,
+        endpoint_url=endpoint,
+        aws_access_key_id=account,
+        aws_secret_access_key="not-a-secret",
+    )
+
+
+def _like_the_real_one() -> dict[str, dict[str, Any]]:
+    """Templates of the small project with what makes the deployer ask the services that the real ones make it ask."""
+    templates = small_project.templates()
+    templates["root.json"]["Parameters"]["CloudFrontPrefixListId"] = {"Type": "String"}
+    versioned = {"VersioningConfiguration": {"Status": "Enabled"}}
+    templates["bootstrap.json"]["Resources"]["Bucket"]["Properties"] = versioned
+    return {name: templates[name] for name in ("root.json", "bootstrap.json")}

@@ -1,0 +1,218 @@
+"""The matrix: every call that `deploy` makes, broken in every way, and the deployer killed at every one of them.
+
+Nothing here knows the deployer's calls. They are recorded from clean deployments, so a call that is added is in
+the matrix the next time it is made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from rehearsal.faults import Fault, Rule
+from tests.faults.lab import Facts, Lab, Outcome, Project, compare, differences
+
+# What is done to the deployer besides what is done to its calls.
+OUTAGE = "outage"
+KILL_BEFORE = "kill before"
+KILL_AFTER = "kill after"
+KILLS = (KILL_BEFORE, KILL_AFTER)
+
+
+class Scenario(StrEnum):
+    CREATE = "create"  # a fresh account
+    UPDATE = "update"  # everything stands, and something in two of its stacks changes
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing that goes wrong, once."""
+
+    project: str
+    scenario: Scenario
+    # "service:Operation", or empty for a step: then `nth` counts all calls.
+    call: str
+    nth: int
+    fault: str
+
+    def __str__(self) -> str:
+        what = f"{self.call} #{self.nth}" if self.call else f"call {self.nth}"
+        return f"{self.project} {self.scenario}, {what}, {self.fault}"
+
+    @property
+    def kills(self) -> bool:
+        return self.fault in KILLS
+
+
+class End(StrEnum):
+    ABSORBED = "absorbed"  # the deployment went on and ended well
+    RERUN = "rerun"  # it ended with an error, and the next one ended well
+    UNREACHED = "unreached"  # the call was not made this time
+    WRONG = "WRONG"
+
+
+@dataclass(frozen=True)
+class Result:
+    case: Case
+    end: End
+    problems: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass
+class Recording:
+    """Clean deployments: which calls they make, and what an account is like after them."""
+
+    counts: dict[tuple[str, Scenario], Mapping[str, int]] = field(default_factory=dict)
+    lengths: dict[tuple[str, Scenario], int] = field(default_factory=dict)
+    expected: dict[tuple[str, Scenario], Facts] = field(default_factory=dict)
+    writes: set[str] = field(default_factory=set)
+
+
+def project_of(lab: Lab, name: str) -> Project:
+    return lab.real if name == "real" else lab.small
+
+
+def record(lab: Lab, project: Project, into: Recording) -> None:
+    """Deploy and change a project twice: what differs between the two is chance and not compared."""
+    facts: dict[Scenario, list[Facts]] = {scenario: [] for scenario in Scenario}
+    counts: dict[Scenario, list[Counter[str]]] = {scenario: [] for scenario in Scenario}
+    for _ in range(2):
+        account = lab.account()
+        project.prepare(account)
+        before = 0
+        for scenario in Scenario:
+            outcome = lab.deploy(project, account, project.change if scenario is Scenario.UPDATE else None)
+            if outcome.code != 0 or outcome.bug:
+                raise AssertionError(f"a clean deployment failed: {outcome.bug}\n{outcome.said}")
+            calls = lab.proxy.calls_of(account)[before:]
+            before += len(calls)
+            into.writes |= {call.name for call in calls if call.writes}
+            counts[scenario].append(Counter(call.name for call in calls))
+            facts[scenario].append(lab.facts(account))
+    for scenario in Scenario:
+        key = (project.name, scenario)
+        one, other = counts[scenario]
+        into.counts[key] = {name: min(one[name], other[name]) for name in one if name in other}
+        into.lengths[key] = min(one.total(), other.total())
+        into.expected[key] = compare(*facts[scenario])
+
+
+def matrix(recording: Recording) -> list[Case]:
+    """Call x fault for every recorded project and scenario, and a kill at every step of each."""
+    cases: list[Case] = []
+    for (project, scenario), counts in recording.counts.items():
+        for name, count in sorted(counts.items()):
+            for nth in _occurrences(count, writes=name in recording.writes):
+                cases += [Case(project, scenario, name, nth, fault) for fault in (*Fault, OUTAGE)]
+                # Before a read is as after the call before it; only what writes makes a difference.
+                cases += [Case(project, scenario, name, nth, KILL_BEFORE)] if name in recording.writes else []
+        for step in range(1, recording.lengths[project, scenario] + 1):
+            cases.append(Case(project, scenario, "", step, KILL_AFTER))
+    return cases
+
+
+def _occurrences(count: int, *, writes: bool) -> Iterable[int]:
+    """Every occurrence of a write. Of a read the first, and one that polling surely comes to."""
+    return range(1, count + 1) if writes else sorted({1, max(1, count // 2)})
+
+
+def sample(cases: Iterable[Case], size: int) -> list[Case]:
+    """The same few each time, from everywhere: by the hash of what they are."""
+    return sorted(cases, key=lambda case: hashlib.sha256(str(case).encode()).digest())[:size]
+
+
+def run(lab: Lab, recording: Recording, case: Case) -> Result:
+    """One case in an account of its own."""
+    begun = time.monotonic()
+    project = project_of(lab, case.project)
+    account = lab.account()
+    project.prepare(account)
+    changes = None
+    if case.scenario is Scenario.UPDATE:
+        before = lab.deploy(project, account)
+        if before.code != 0:
+            return Result(case, End.WRONG, ("the deployment before it failed", before.said))
+        changes = project.change
+    if case.kills:
+        first, reached = _killed(lab, project, account, changes, case)
+    else:
+        first, reached = _broken(lab, project, account, changes, case)
+    problems = [f"not an error but a bug: {first.bug}"] if first.bug else []
+    end = End.ABSORBED if first.code == 0 else End.RERUN
+    if end is End.RERUN:
+        lab.wait(account)
+        again = lab.deploy(project, account, changes)
+        if again.code != 0 or again.bug:
+            problems += [f"the rerun ended with {again.code}: {again.bug}", f"first: {first.said}", again.said]
+    problems += differences(recording.expected[case.project, case.scenario], lab.facts(account))
+    if not case.kills and case.fault != OUTAGE and first.code != 0 and reached:
+        problems.append(f"one fault failed the deployment: {first.said}")
+    if not reached:
+        end = End.UNREACHED
+    return Result(case, End.WRONG if problems else end, tuple(problems), time.monotonic() - begun)
+
+
+def _broken(
+    lab: Lab, project: Project, account: str, changes: Mapping[str, str] | None, case: Case
+) -> tuple[Outcome, bool]:
+    outage = case.fault == OUTAGE
+    fault = Fault.RESET if outage else Fault(case.fault)
+    with lab.proxy.breaking(Rule(fault, account, case.call, case.nth, lasting=outage)) as rule:
+        outcome = lab.deploy(project, account, changes)
+    return outcome, rule.reached.is_set()
+
+
+def _killed(
+    lab: Lab, project: Project, account: str, changes: Mapping[str, str] | None, case: Case
+) -> tuple[Outcome, bool]:
+    """SIGKILL when the call arrives, or when it has been done and its reply is on the way."""
+    fault = Fault.HANG if case.fault == KILL_BEFORE else Fault.WITHHOLD
+    with lab.proxy.breaking(Rule(fault, account, case.call, case.nth)) as rule:
+        process = lab.start(project, account, changes)
+        try:
+            while not rule.reached.wait(0.02) and process.poll() is None:
+                pass
+        finally:
+            process.kill()
+            process.wait()
+    if rule.reached.is_set():
+        return Outcome(None, "killed"), True
+    return Outcome(process.returncode, "ended before it could be killed"), False
+
+
+# --- What came of it -----------------------------------------------------------------------------------------
+
+
+def summary(results: Sequence[Result], size: int, seconds: float) -> str:
+    """One line. It says how much of the matrix was run."""
+    ends = Counter(result.end for result in results)
+    told = ", ".join(f"{ends[end]} {end}" for end in End if ends[end])
+    part = "all" if len(results) == size else "a fixed sample"
+    return f"fault matrix: {len(results)} of {size} cases ({part}) in {seconds:.0f} s: {told}"
+
+
+def table(results: Sequence[Result]) -> Iterator[str]:
+    """Calls down, faults across; in each cell how many cases ended how."""
+    faults = [str(fault) for fault in (*Fault, OUTAGE, *KILLS)]
+    rows: dict[str, dict[str, Counter[End]]] = {}
+    for result in results:
+        case = result.case
+        row = f"{case.project} {case.scenario} {case.call or '(each step)'}"
+        rows.setdefault(row, {}).setdefault(case.fault, Counter())[result.end] += 1
+    shown = [fault for fault in faults if any(fault in row for row in rows.values())]
+    width = max((len(name) for name in rows), default=0)
+    yield "  ".join([" " * width, *(f"{fault:>11}" for fault in shown)])
+    for name, cells in sorted(rows.items()):
+        yield "  ".join([f"{name:<{width}}", *(f"{_cell(cells.get(fault)):>11}" for fault in shown)])
+    yield "a = went on and ended well, r = ended with an error or was killed, and the rerun ended well,"
+    yield "u = the call was not made this time, X = wrong"
+
+
+def _cell(ends: Counter[End] | None) -> str:
+    letters = {End.ABSORBED: "a", End.RERUN: "r", End.UNREACHED: "u", End.WRONG: "X"}
+    return " ".join(f"{ends[end]}{letters[end]}" for end in End if ends[end]) if ends else "-"
