@@ -25,6 +25,7 @@ def environment_names(_ctx: click.Context, _parameter: click.Parameter, incomple
     """The environments there are, for the shell's completion."""
     return sorted(file.stem for file in (ROOT / "params").glob("*.json") if file.stem.startswith(incomplete))
 
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
