@@ -18,7 +18,7 @@ _PATTERNS = (
 )
 # A name that promises a secret, and its value. Not inside an ARN: secret:name and token:name are no values there.
 _NAMED = re.compile(
-    r"""(?ix) (?<![:/\w-]) (?P<name> [\w.-]* (?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key
+    r"""(?ix) (?<![:/\w-]) (?! \w*RequestToken) (?P<name> [\w.-]* (?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key
         |private[_-]?key|credential|session[_-]?id|cookie|authorization) [\w.-]* ["']? \s* [=:] \s* )
         (?P<value> "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' | [^\s,;&"'}\]]+ )"""
 )
@@ -33,4 +33,5 @@ def redact(text: str) -> str:
 
 def _named(found: re.Match[str]) -> str:
     # The address of a secret is no secret, and says which one a task could not read.
-    return found[0] if _ARN.match(found["value"].strip("\"'")) else found["name"] + MASK
+    value = found["value"].strip("\"'")
+    return found[0] if _ARN.match(value) or MASK.startswith(value) else found["name"] + MASK
