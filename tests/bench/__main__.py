@@ -11,6 +11,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -152,6 +153,24 @@ def rehearsal() -> list[Row]:
     return [Row("rehearse -e dev", f"{calls} calls of AWS", f"exit code {run.returncode}", seconds, "s", 30)]
 
 
+def scale() -> list[Row]:
+    """A hundred services in one environment: another structure than the committed one, rehearsed as it is."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = once("-m", "generator", "--services", "100", "--out", folder)
+        rehearsed = once("deploy.py", "rehearse", "-e", "dev", "--root", folder)
+    return [
+        Row("try 100 services", "written with parameters", "", made, "s", 5),
+        Row("rehearse 100 services", "all proofs hold", "", rehearsed, "s", 180),
+    ]
+
+
+def once(*arguments: str) -> float:
+    """Seconds of a command that takes too long to be repeated; it has to succeed."""
+    begun = time.perf_counter()
+    subprocess.run([PYTHON, *arguments], cwd=PROJECT, capture_output=True, check=True)
+    return time.perf_counter() - begun
+
+
 def functions() -> list[tuple[str, str, float, str]]:
     from tests.bench.lambdas import measure
 
@@ -168,7 +187,7 @@ def main() -> None:
     console = Console()
     table = Table("what", "measured", "beside", "figure", "budget", "", title="Budgets")
     with console.status("measuring") as status:
-        for part in (generation, start, packaging, services, validation, rehearsal):
+        for part in (generation, start, packaging, services, validation, rehearsal, scale):
             status.update(f"measuring {part.__name__}")
             for row in part():
                 budget = f"{row.budget:g} {row.unit}" if row.budget is not None else ""
