@@ -39,7 +39,8 @@ def test_the_life_of_an_environment(command: Command) -> None:
     assert document["schema"] == "hosting-platform/plan/1"
     (root,) = [stack for stack in document["stacks"] if stack["stack"] == "shop-dev"]
     assert root["changes"][0]["path"] == ["OperationsStack", "Topic"]
-    assert root["changes"][0]["properties"] == [{"name": "DisplayName", "before": "hello", "after": "changed"}]
+    (value,) = root["changes"][0]["properties"]
+    assert (value["name"], value["before"], value["after"]) == ("DisplayName", "hello", "changed")
 
     markdown = command("plan", "-e", "dev", "--set", "Note=changed", "--output", "markdown").out
     assert "- modify `OperationsStack/Topic` (AWS::SNS::Topic)" in markdown

@@ -224,6 +224,32 @@ def test_destroy_runs_backwards_and_keeps_what_it_says(
     assert destroy.preview(context, deployment.survey(context)) == ()
 
 
+def test_a_preview_warns_of_a_bucket_that_cannot_be_deleted(
+    connected: Connect, deploy: Deploy, project: Path, aws: Callable[..., Any]
+) -> None:
+    operations = small_project.templates()["operations.json"]
+    operations["Resources"]["Site"] = {"Type": "AWS::S3::Bucket", "DeletionPolicy": "Delete", "Properties": {}}
+    root = small_project.templates()["root.json"]
+    root["Parameters"]["EmptyBucketOnDelete"] = {"Type": "String", "Default": "false"}
+    # Something has to take it: CloudFormation finds nothing to change in a parameter that nobody reads.
+    root["Resources"]["OperationsStack"]["Properties"]["Parameters"]["Note"] = {"Ref": "EmptyBucketOnDelete"}
+    small_project.write(project, changed={"operations.json": operations, "root.json": root})
+    context = connected(project)
+    deploy(context)
+
+    def full() -> list[str]:
+        doomed = destroy.preview(context, deployment.survey(context))
+        return [item.name for one in doomed for item in one.full]
+
+    assert full() == []
+    names = [bucket["Name"] for bucket in aws("s3").list_buckets()["Buckets"]]
+    for name in names:
+        aws("s3").put_object(Bucket=name, Key="index.html", Body=b"hello")
+    assert full() == ["OperationsStack/Site"], "what is kept needs no warning"
+    deploy(connected(project, EmptyBucketOnDelete="true"))
+    assert full() == []
+
+
 def test_two_environments_share_a_bootstrap_that_neither_changes(
     connected: Connect, deploy: Deploy, project: Path
 ) -> None:
