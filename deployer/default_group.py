@@ -7,7 +7,11 @@ closed here, once the VPC is there.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -21,9 +25,18 @@ def close(client: EC2Client, vpc_id: str) -> bool:
     closed = False
     for group in groups:
         if inward := group.get("IpPermissions"):
-            client.revoke_security_group_ingress(GroupId=group["GroupId"], IpPermissions=inward)
+            _gone(partial(client.revoke_security_group_ingress, GroupId=group["GroupId"], IpPermissions=inward))
             closed = True
         if outward := group.get("IpPermissionsEgress"):
-            client.revoke_security_group_egress(GroupId=group["GroupId"], IpPermissions=outward)
+            _gone(partial(client.revoke_security_group_egress, GroupId=group["GroupId"], IpPermissions=outward))
             closed = True
     return closed
+
+
+def _gone(revoke: Callable[[], object]) -> None:
+    """Revoke rules. Asked again because a reply got lost, EC2 answers that there are no such rules: then it is done."""
+    try:
+        revoke()
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") != "InvalidPermission.NotFound":
+            raise

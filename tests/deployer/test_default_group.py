@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import boto3
+import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from deployer import default_group
@@ -41,3 +43,18 @@ def test_a_rerun_finds_nothing_to_do() -> None:
     with Stubber(ec2) as stub:
         stub.add_response("describe_security_groups", group(IpPermissions=[], IpPermissionsEgress=[]), ASKED)
         assert not default_group.close(ec2, VPC)
+
+
+def test_a_rule_that_is_gone_when_it_is_asked_for_again_is_done() -> None:
+    """The first reply got lost, and the SDK asked again."""
+    ec2 = client()
+    with Stubber(ec2) as stub:
+        stub.add_response("describe_security_groups", group(IpPermissions=INWARD), ASKED)
+        stub.add_client_error("revoke_security_group_ingress", "InvalidPermission.NotFound")
+        assert default_group.close(ec2, VPC)
+        stub.assert_no_pending_responses()
+    with Stubber(ec2) as stub:
+        stub.add_response("describe_security_groups", group(IpPermissions=INWARD), ASKED)
+        stub.add_client_error("revoke_security_group_ingress", "UnauthorizedOperation")
+        with pytest.raises(ClientError):
+            default_group.close(ec2, VPC)
