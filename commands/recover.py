@@ -59,7 +59,7 @@ def recover(progress: str, skip: tuple[str, ...], only_list: bool, yes: bool, **
     watching = Watching.of(context, console, "recover", options.root, progress)
     left = []
     for stack, state in stuck:
-        found = recovery.blockers(context.clients.cloudformation(stack.region), state.id)
+        found = recovery.blockers(context, stack, state)
         _show(console, stack, state, found)
         if only_list or state.status != "UPDATE_ROLLBACK_FAILED":
             left.append(f"{stack.label}: {STATUSES[state.status].remedy}")

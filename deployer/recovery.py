@@ -11,7 +11,8 @@ from deployer import operations, stacks
 from deployer.chain import Stack
 from deployer.context import Context
 from deployer.errors import InputError, Problem, StateError
-from deployer.failures import catalogue
+from deployer.events import Event
+from deployer.failures import catalogue, rootcause
 from deployer.failures.signature import Match
 from deployer.operations import Operation
 from deployer.stacks import STACK_TYPE, StackState
@@ -53,11 +54,39 @@ class Blocker:
         return self.type in HOLDS_DATA
 
 
-def blockers(
-    client: CloudFormationClient, stack_id: str, path: tuple[str, ...] = (), nested: str = ""
-) -> list[Blocker]:
-    """What failed in a stack and those nested in it, innermost first in the sense that nothing else is to blame."""
-    found: list[Blocker] = []
+def blockers(context: Context, stack: Stack, state: StackState) -> list[Blocker]:
+    """What failed in a stack and those nested in it, and is to blame by itself."""
+    client = context.clients.cloudformation(stack.region)
+    listed = {(one.path, one.logical_id): one for one in _listed(client, state.id, (), "")}
+    # A resource may be listed as it was before it failed to go back; the events say why it did.
+    told = {(one.path, one.logical_id): one for one in _told(operations.last(context, stack, state).events)}
+    return [*told.values(), *(one for key, one in listed.items() if key not in told)]
+
+
+def _told(history: Sequence[Event]) -> Iterator[Blocker]:
+    """What the events of the last operation tell: what failed on the way back or in a deletion, and still is."""
+    diagnosis = rootcause.diagnose(history)
+    blamed = {one.name for one in (*diagnosis.rollback, diagnosis.first, *diagnosis.others)} if diagnosis else set()
+    turned = any("ROLLBACK" in event.status for event in history if event.is_stack_itself and not event.path)
+    if diagnosis and turned and diagnosis.rollback:
+        blamed = {one.name for one in diagnosis.rollback}
+    latest = {event.name: event for event in history if not event.is_stack_itself}
+    for event in latest.values():
+        if event.name in blamed and event.failed:
+            match = catalogue.classify(event.reason, resource_type=event.resource_type)
+            yield Blocker(
+                event.path,
+                event.stack if event.path else "",
+                event.logical_id,
+                event.physical_id,
+                event.resource_type,
+                event.status,
+                event.reason,
+                match,
+            )
+
+
+def _listed(client: CloudFormationClient, stack_id: str, path: tuple[str, ...], nested: str) -> Iterator[Blocker]:
     for page in client.get_paginator("list_stack_resources").paginate(StackName=stack_id):
         for item in page["StackResourceSummaries"]:
             if item["ResourceStatus"] not in _BLOCKED:
@@ -66,22 +95,19 @@ def blockers(
             if item["ResourceType"] == STACK_TYPE and physical_id.startswith("arn:"):
                 state = stacks.describe(client, physical_id)
                 below = (
-                    blockers(client, physical_id, (*path, logical_id), state.name)
+                    list(_listed(client, physical_id, (*path, logical_id), state.name))
                     if state is not None and state.status != "DELETE_COMPLETE"
                     else []
                 )
                 # A nested stack that only passes on what is in it is no blocker of its own.
-                if below:
-                    found += below
+                if below or (state is not None and state.status.endswith("ROLLBACK_FAILED")):
+                    yield from below
                     continue
             reason = item.get("ResourceStatusReason", "")
             match = catalogue.classify(reason, resource_type=item["ResourceType"])
-            found.append(
-                Blocker(
-                    path, nested, logical_id, physical_id, item["ResourceType"], item["ResourceStatus"], reason, match
-                )
+            yield Blocker(
+                path, nested, logical_id, physical_id, item["ResourceType"], item["ResourceStatus"], reason, match
             )
-    return found
 
 
 def chosen(found: Sequence[Blocker], names: Iterable[str]) -> list[Blocker]:
