@@ -1,0 +1,38 @@
+"""`deploy.py generate` refuses what CloudFormation would refuse, and writes nothing of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from commands.exits import Exit
+from commands.main import main
+from generator import render, trial
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("arguments", [["generate"], ["generate", "--check"]])
+def test_too_many_services_are_refused(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path: path.read_bytes() for path in (ROOT / "templates").iterdir()}
+    large = render.render_all(trial.config_with(100))
+    monkeypatch.setattr(render, "render_all", lambda: large)
+    assert main(arguments) == Exit.ERROR
+    said = capsys.readouterr().err
+    assert "root.json: " in said
+    assert "services fit" in said
+    assert "note: root.json: 100 egress rules of AlbSecurityGroupId" in said
+    assert {path: path.read_bytes() for path in (ROOT / "templates").iterdir()} == before
+
+
+def test_what_is_raised_on_request_is_no_reason_to_refuse(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    many = render.render_all(trial.config_with(70))
+    monkeypatch.setattr(render, "render_all", lambda: many)
+    monkeypatch.setattr(render, "stale", lambda *_: [])
+    assert main(["generate", "--check"]) == Exit.DONE
+    assert "note: " in capsys.readouterr().err
