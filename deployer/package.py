@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _PARALLEL = 8
+_ATTEMPTS = 5
 _KEY_PARAMETER = re.compile(r"(\w+?)(TemplateKey|CodeKey)")
 
 
@@ -111,14 +112,18 @@ def _put(client: S3Client, bucket: str, item: Artifact) -> Upload:
     if _present(client, bucket, item.key):
         return Upload(item.key, len(item.data), uploaded=False)
     checksum = base64.b64encode(hashlib.sha256(item.data).digest()).decode()
-    try:
-        client.put_object(Bucket=bucket, Key=item.key, Body=item.data, IfNoneMatch="*", ChecksumSHA256=checksum)
-    except ClientError as error:
-        # Somebody else, or our own attempt whose reply was lost, put it first: same key, same content.
-        if _status(error) != 412:
-            raise
-        return Upload(item.key, len(item.data), uploaded=False)
-    return Upload(item.key, len(item.data), uploaded=True)
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            client.put_object(Bucket=bucket, Key=item.key, Body=item.data, IfNoneMatch="*", ChecksumSHA256=checksum)
+            return Upload(item.key, len(item.data), uploaded=True)
+        except ClientError as error:
+            # Somebody else, or our own attempt whose reply was lost, put it first: same key, same content.
+            if _status(error) == 412:
+                break
+            # They are just about to, and S3 says to ask again how that ended.
+            if _status(error) != 409 or attempt == _ATTEMPTS:
+                raise
+    return Upload(item.key, len(item.data), uploaded=False)
 
 
 def _present(client: S3Client, bucket: str, key: str) -> bool:

@@ -83,6 +83,18 @@ def test_the_put_decides(answer: int, refused: bool, uploaded: bool) -> None:
     assert done.uploaded is uploaded
 
 
+def test_a_put_that_meets_another_one_is_made_again() -> None:
+    session = boto3.Session(aws_access_key_id="x", aws_secret_access_key="x", region_name="eu-west-1")
+    client = session.client("s3")
+    with Stubber(client) as stub:
+        stub.add_client_error("head_object", "404", http_status_code=404)
+        stub.add_client_error("put_object", "ConditionalRequestConflict", http_status_code=409)
+        stub.add_client_error("put_object", "PreconditionFailed", http_status_code=412)
+        (done,) = package.upload(client, "b", [Artifact("", "k", b"x")])
+        stub.assert_no_pending_responses()
+    assert not done.uploaded
+
+
 def test_templates_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no templates here; run `deploy"):
         templates.load(tmp_path)
