@@ -77,7 +77,7 @@ def deploy(
         _alone(given, through=through, allowed=(*allow_replace, *allow_delete), twice=file and plan_file)
         return _deploy_saved(source, fail_on, given, yes=yes, before=before, verbose=verbose, mode=progress)
     if not given["environment"]:
-        raise click.UsageError("Name the environment with -e, or a saved plan.")
+        raise click.UsageError("Missing option '-e' / '--env', or a saved plan.")
     need_answer(yes)
     from commands import flow
     from commands import progress as showing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 
@@ -48,4 +49,19 @@ def nothing_was_skipped(deployed: Deployed) -> Iterator[Proof]:
     yield proof("every resource is complete", not unfinished, unfinished or f"{total} of {total}")
 
 
-CHECKS = (stacks_are_complete, nothing_was_skipped)
+def production_is_guarded(deployed: Deployed) -> Iterator[Proof]:
+    """CloudFormation itself denies losing the database in production, and leaves other environments alone."""
+    client = deployed.client("cloudformation")
+    (root,) = client.describe_stacks(StackName=deployed.stacks["root"])["Stacks"]
+    production = deployed.parameter("Environment") == "prod"
+    protected = bool(root.get("EnableTerminationProtection"))
+    seen = "protected" if protected else "not protected"
+    yield proof("termination protection is on in production only", protected == production, seen)
+    body = client.get_stack_policy(StackName=deployed.id("DatabaseStack")).get("StackPolicyBody", "")
+    denied = [item for item in json.loads(body)["Statement"] if item["Effect"] == "Deny"] if body else []
+    guarded = any("LogicalResourceId/Cluster" in item["Resource"] for item in denied)
+    what = [f"{', '.join(item['Action'])} of {', '.join(item['Resource'])}" for item in denied] or "no stack policy"
+    yield proof("a stack policy guards the database in production only", guarded == production, what)
+
+
+CHECKS = (stacks_are_complete, nothing_was_skipped, production_is_guarded)

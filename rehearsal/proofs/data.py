@@ -54,6 +54,8 @@ def credentials(deployed: Deployed) -> Iterator[Proof]:
     yield proof("RDS keeps the password in a secret", {"username", "password"} <= set(value), sorted(value))
     key = deployed.id("SecurityStack/DataKey")
     yield proof("the secret is encrypted with our data key", key in str(secret.get("KmsKeyId")), secret.get("KmsKeyId"))
+    rules = secret.get("RotationRules", {})
+    yield proof("the password is rotated every 30 days", rules.get("ScheduleExpression") == "rate(30 days)", rules)
 
 
 CHECKS = (cluster, instances, credentials)
