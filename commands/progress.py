@@ -136,7 +136,8 @@ def _ndjson(_: Console, operation: Operation, rounds: Iterable[tuple[Sequence[Ev
             ndjson("heartbeat", {**where, **beat})
             last = now
     end = {"verb": operation.verb, "status": operation.status, "seconds": round(board.elapsed(now), 1)}
-    ndjson("end", {**where, **end, "done": board.done(), "failed": len(board.failed())})
+    failed = sum(1 for event in board.failed() if not event.is_stack_itself)
+    ndjson("end", {**where, **end, "done": board.done(), "failed": failed})
 
 
 def _live(target: Console, operation: Operation, rounds: Iterable[tuple[Sequence[Event], float]], board: Board) -> None:
