@@ -125,6 +125,8 @@ def _read_json(path: Path, error: type[TemplateFolderError] | type[ParameterFile
         raise error("not UTF-8 text", where=str(path)) from None
     except json.JSONDecodeError as problem:
         raise error(f"not JSON: {problem.msg}", where=f"{path}:{problem.lineno}:{problem.colno}") from None
+    except RecursionError:
+        raise error("nested too deeply", where=str(path)) from None
 
 
 def nested_template(resource: Mapping[str, Json]) -> str | None:
@@ -157,7 +159,9 @@ def load_environment(path: Path) -> Environment:
     """The usual form of a parameter file, and the AWS CLI's list; the deployer is the one that reads every form."""
     body, _ = _read_json(path, ParameterFileError)
     if isinstance(body, list):
-        body = {"Parameters": {item.get("ParameterKey"): item.get("ParameterValue") for item in body}}
+        if not all(isinstance(item, dict) and isinstance(item.get("ParameterKey"), str) for item in body):
+            raise ParameterFileError('expected [{"ParameterKey": ..., "ParameterValue": ...}]', where=str(path))
+        body = {"Parameters": {item["ParameterKey"]: item.get("ParameterValue", "") for item in body}}
     if not isinstance(body, dict) or not isinstance(body.get("Parameters"), dict):
         raise ParameterFileError('expected {"Parameters": {...}}', where=str(path))
     tags = body.get("Tags", {})

@@ -91,6 +91,8 @@ def parse(data: bytes, name: str) -> ParameterFile:
     except json.JSONDecodeError as error:
         where = f"{name}:{error.lineno}:{error.colno}"
         raise InputError([Problem(where, f"not valid JSON: {error.msg}", _syntax_hint(text, error))]) from None
+    except RecursionError:
+        raise InputError([Problem(name, "nested too deeply", "values are text, numbers, true and false")]) from None
     file = _Reader(name, lines, problems).document(document)
     if problems:
         raise InputError(problems)

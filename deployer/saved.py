@@ -118,7 +118,7 @@ def read(path: Path) -> SavedPlan:
         document = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise _refused(path, f"cannot be read: {error.strerror}") from None
-    except (UnicodeDecodeError, json.JSONDecodeError):
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
         raise _refused(path, "is not a saved plan, or not all of one") from None
     if not isinstance(document, dict) or not str(document.get("format", "")).startswith("hosting-platform/saved-plan/"):
         raise _refused(path, "is not a saved plan")

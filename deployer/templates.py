@@ -115,17 +115,37 @@ def load(directory: Path) -> Mapping[str, Template]:
     paths = sorted(directory.glob("*.json"))
     if not paths:
         raise InputError([Problem(str(directory), "no templates here", "run `deploy.py generate` first")])
-    templates = {path.name: Template(path.name, path.read_text(encoding="utf-8")) for path in paths}
+    templates = {}
     problems = []
     for path in paths:
         try:
-            _ = templates[path.name].body
+            template = Template(path.name, path.read_text(encoding="utf-8"))
+            fault = _fault(template.body)
+            where = str(path)
+            templates[path.name] = template
         except json.JSONDecodeError as error:
-            where = f"{path}:{error.lineno}:{error.colno}"
-            problems.append(Problem(where, error.msg, "templates are generated: run `deploy.py generate`"))
+            where, fault = f"{path}:{error.lineno}:{error.colno}", error.msg
+        except UnicodeDecodeError:
+            where, fault = str(path), "not UTF-8 text"
+        except RecursionError:
+            where, fault = str(path), "nested too deeply"
+        if fault:
+            problems.append(Problem(where, fault, "templates are generated: run `deploy.py generate`"))
     if problems:
         raise InputError(problems)
     return templates
+
+
+def _fault(body: object) -> str:
+    """Why this is no template that the rest may rely on; empty when it is one."""
+    if not isinstance(body, dict):
+        return "not a CloudFormation template: no JSON object"
+    for section in ("Parameters", "Resources", "Outputs", "Rules", "Metadata"):
+        if not isinstance(body.get(section, {}), dict):
+            return f"not a CloudFormation template: {section} is no JSON object"
+    if not all(isinstance(resource, dict) for resource in body.get("Resources", {}).values()):
+        return "not a CloudFormation template: a resource is no JSON object"
+    return ""
 
 
 def kebab(pascal: str) -> str:
