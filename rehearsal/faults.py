@@ -36,10 +36,18 @@ class Fault(StrEnum):
     TRUNCATE = "truncate"  # done, and half of the reply arrives
     LOSE = "lose"  # done, and the connection breaks instead of a reply
     WITHHOLD = "withhold"  # done, and the reply never comes
+    LAG = "lag"  # from then on a question that was asked before gets the answer that it got then
 
 
 # After these the request has had its effect, whatever the caller believes.
 EFFECTIVE = frozenset({Fault.TRUNCATE, Fault.LOSE, Fault.WITHHOLD})
+
+
+@dataclass(frozen=True)
+class _Reply:
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
 
 
 @dataclass
@@ -55,6 +63,8 @@ class Rule:
     # Set when the call has arrived, and with an effective fault after it has been done.
     reached: threading.Event = field(default_factory=threading.Event)
     seen: int = 0
+    # With LAG: region, path and body of a question -> the last answer that was not given yet.
+    answers: dict[tuple[str, str, bytes], _Reply] = field(default_factory=dict)
 
     def strikes(self, call: Call) -> bool:
         """Whether this call is the one. Counts, so it is asked once per call."""
@@ -64,15 +74,8 @@ class Rule:
             return True
         if self.name in {"", call.name}:
             self.seen += 1
-            return self.seen == self.nth
+            return self.seen == self.nth or (self.fault is Fault.LAG and self.seen > self.nth)
         return False
-
-
-@dataclass(frozen=True)
-class _Reply:
-    status: int
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
 
 
 class FaultProxy(http.server.ThreadingHTTPServer):
@@ -151,6 +154,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if rule is None:
             self._send(self._forward(body))
             return
+        if rule.fault is Fault.LAG:
+            self._send(self._lagging(rule, (call.region, self.path, body), self._forward(body)))
+            return
         reply = self._forward(body) if rule.fault in EFFECTIVE else None
         rule.reached.set()
         match rule.fault:
@@ -192,6 +198,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return _Reply(reply.status, tuple(kept), reply.read())
         finally:
             connection.close()
+
+    def _lagging(self, rule: Rule, question: tuple[str, str, bytes], now: _Reply) -> _Reply:
+        with self.server.lock:
+            before = rule.answers.get(question)
+            rule.answers[question] = now
+        if before is None:
+            return now
+        rule.reached.set()
+        return before
 
     def _send(self, reply: _Reply) -> None:
         self._start(reply)

@@ -20,6 +20,10 @@ from tests.faults.lab import Facts, Lab, Outcome, Project, compare, differences
 OUTAGE = "outage"
 KILL_BEFORE = "kill before"
 KILL_AFTER = "kill after"
+# Faults of a single call; that reads lag is one of an operation.
+ONE_CALL = tuple(fault for fault in Fault if fault is not Fault.LAG)
+# Services that answer as of now.
+CONSISTENT = ("s3:", "sts:")
 KILLS = (KILL_BEFORE, KILL_AFTER)
 
 
@@ -109,9 +113,11 @@ def matrix(recording: Recording) -> list[Case]:
     for (project, scenario), counts in recording.counts.items():
         for name, count in sorted(counts.items()):
             for nth in _occurrences(count, writes=name in recording.writes):
-                cases += [Case(project, scenario, name, nth, fault) for fault in (*Fault, OUTAGE)]
+                cases += [Case(project, scenario, name, nth, fault) for fault in (*ONE_CALL, OUTAGE)]
                 # Before a read is as after the call before it; only what writes makes a difference.
                 cases += [Case(project, scenario, name, nth, KILL_BEFORE)] if name in recording.writes else []
+            if name not in recording.writes and not name.startswith(CONSISTENT):
+                cases.append(Case(project, scenario, name, 1, Fault.LAG))
         for step in range(1, recording.lengths[project, scenario] + 1):
             cases.append(Case(project, scenario, "", step, KILL_AFTER))
     return cases
@@ -204,7 +210,7 @@ def summary(results: Sequence[Result], size: int, seconds: float) -> str:
     """One line. It says how much of the matrix was run."""
     ends = Counter(result.end for result in results)
     told = ", ".join(f"{ends[end]} {end}" for end in End if ends[end])
-    part = "all" if len(results) == size else "a fixed sample"
+    part = "all" if len(results) == size else "a part"
     return f"fault matrix: {len(results)} of {size} cases ({part}) in {seconds:.0f} s: {told}"
 
 
