@@ -18,7 +18,8 @@ _PATTERNS = (
 )
 # A name that promises a secret, and its value. Not inside an ARN: secret:name and token:name are no values there.
 _NAMED = re.compile(
-    r"""(?ix) (?<![:/\w-]) (?! \w*RequestToken) (?P<name> [\w.-]* (?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key
+    r"""(?ix) (?<![:/\w-]) (?! \w*RequestToken)
+        (?P<name> [\w.-]* (?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key
         |private[_-]?key|credential|session[_-]?id|cookie|authorization) [\w.-]* ["']? \s* [=:] \s* )
         (?P<value> "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' | [^\s,;&"'}\]]+ )"""
 )
