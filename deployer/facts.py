@@ -69,7 +69,8 @@ def missing_images(
 ) -> Iterator[tuple[str, Problem]]:
     """Images of this account's own registry that are not there: tasks would fail to start for an hour.
 
-    Gives each parameter with what is wrong with it. `images` is parameter -> (where it stands, reference). Other registries are not ours to ask.
+    Gives each parameter with what is wrong with it. `images` is parameter -> (where it stands, reference). Other
+    registries are not ours to ask.
     """
     for key, (where, image) in images.items():
         match = _PRIVATE_IMAGE.fullmatch(image)

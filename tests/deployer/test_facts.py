@@ -122,7 +122,7 @@ def test_an_image_of_our_own_registry_has_to_be_there(code: str) -> None:
     with Stubber(made) as stub:
         stub.add_client_error("describe_images", code, "no")
         images = {"FrontendImage": ("params/dev.json:3", IMAGE)}
-        ((name, problem),) = facts.missing_images(made, "123456789012", "eu-west-1", images)
+        ((_name, problem),) = facts.missing_images(made, "123456789012", "eu-west-1", images)
     assert str(problem).startswith("params/dev.json:3: FrontendImage: shop/web@sha256:aaaaaaaaaaaa")
 
 
