@@ -45,13 +45,13 @@ def test_policies_of_two_roles(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_github_trust(capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["oidc", "-e", "prod", "--repository", "acme/site", "--environment", "production"]
+    arguments = ["oidc", "-e", "prod", "--repository", "octo-org/site", "--environment", "production"]
     assert main(["policy", *arguments]) == 0
     documents = json.loads(capsys.readouterr().out)["documents"]
     assert documents["github-oidc-provider"]["Url"] == "https://token.actions.githubusercontent.com"
     (statement,) = documents["platform-prod-github-trust"]["Statement"]
     subject = statement["Condition"]["StringEquals"]["token.actions.githubusercontent.com:sub"]
-    assert subject == "repo:acme/site:environment:production"
+    assert subject == "repo:octo-org/site:environment:production"
 
 
 @pytest.mark.parametrize(
@@ -61,10 +61,10 @@ def test_github_trust(capsys: pytest.CaptureFixture[str]) -> None:
         (["deploy", "-e", "all"], "belongs to one environment"),
         (["deploy", "-e", "staging"], 'no environment "staging"'),
         (["destroy", "-e", "dev"], "destroy"),
-        (["plan", "-e", "dev", "--repository", "acme/site"], "are for `policy oidc`"),
+        (["plan", "-e", "dev", "--repository", "octo-org/site"], "are for `policy oidc`"),
         (["oidc", "-e", "dev"], "is not owner/name"),
-        (["oidc", "-e", "dev", "--repository", "acme/site"], "name one of the two"),
-        (["oidc", "-e", "dev", "--repository", "acme/*", "--branch", "main"], "is not owner/name"),
+        (["oidc", "-e", "dev", "--repository", "octo-org/site"], "name one of the two"),
+        (["oidc", "-e", "dev", "--repository", "octo-org/*", "--branch", "main"], "is not owner/name"),
         (["plan", "-e", "dev", "--role-arn", "arn:aws:iam::111122223333:role/cfn"], "--role-arn is for"),
         (["deploy", "-e", "dev", "--role-arn", "cfn"], "ARN of a role"),
         (["plan", "-e", "dev", "--templates", "nowhere"], "no such folder"),
