@@ -272,7 +272,7 @@ def test_a_refused_value_is_not_repeated(copy: Path, command: tuple[str, ...], p
         b'{"password": "Planted-Database-Password-1!"}',
         base64.b64encode(b"x Planted-Database-Password-1! y"),
         base64.b64encode(b"xy Planted-Database-Password-1!"),
-        gzip.compress(b"DB_PASSWORD=Planted-Database-Password-1!"),
+        gzip.compress(b"DB_PASSWORD=Planted-Database-Password-1!", mtime=0),
         quote("Planted-Database-Password-1!").encode(),
     ],
 )
