@@ -25,8 +25,8 @@ from deployer.templates import Template
 _OUTPUT = re.compile(r"\{\{IntrinsicFunction:[^/{}]+/(?P<nested>\w+)\.Outputs\.(?P<output>\w+)/Fn::GetAtt\}\}")
 _SUBSTITUTED = re.compile(r"\$\{(?!!)([^}]+)\}")
 
-# What names a resource stays when the resource is changed in place.
-_IDENTIFIER = re.compile(r"(Arn|Name|Id|URL|Url|Suffix|Endpoint\.(Address|Port)|ReadEndpoint\.Address)$")
+# What names a resource stays when the resource is changed in place; the port too, which our templates leave to Aurora.
+_IDENTIFIER = re.compile(r"(Arn|ARN|Name|Id|ID|URL|Url|Suffix|Endpoint\.(Address|Port)|ReadEndpoint\.Address)$")
 
 _MOVES = frozenset({"replace", "may replace", "add", "delete", "import", "unknown"})
 
