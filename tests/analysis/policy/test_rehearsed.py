@@ -367,7 +367,7 @@ def test_other_environments_are_out_of_reach(checked: Checked) -> None:
         Call("iam:CreateServiceLinkedRole", "arn:aws:iam::{account}:role/aws-service-role/x/y", {**VIA, "iam:AWSServiceName": "eks.amazonaws.com"}),
         Call("iam:AttachUserPolicy", "arn:aws:iam::{account}:user/somebody", VIA),
         Call("secretsmanager:GetSecretValue", "arn:aws:secretsmanager:{region}:{account}:secret:rds!cluster-1", VIA),
-        Call("s3:PutObject", "arn:aws:s3:::platform-bootstrap-artifactbucket-1/templates/root/1.json"),
+        Call("s3:PutObject", "arn:aws:s3:::platform-bootstrap-artifactbucket-1/templates/network/1.json"),
         Call("s3:DeleteObject", "arn:aws:s3:::{family}-securitystack-1-archivebucket-1/logs", VIA),
         Call("rds:DeleteDBCluster", "arn:aws:rds:{region}:{account}:cluster:{family}"),
         Call("cloudformation:DeleteStack", "arn:aws:cloudformation:{region}:{account}:stack/somebody-elses/1"),
