@@ -28,6 +28,8 @@ _AT_ONCE = 4
 # so will not come. Both reads are eventually consistent, and the first event takes longest.
 _PATIENCE = 8
 _PATIENCE_AT_FIRST = 20
+# How often in a row it must be found so: it may have come to rest a moment after its events were read.
+_RESTS = 2
 # How many rounds in a row may get no answer at all: about ten minutes, with the SDK's own repetitions.
 _WITHOUT_ANSWER = 20
 # After the end, for nested stacks whose last events were not to be had.
@@ -89,7 +91,7 @@ class Follower:
         self.ended = False
 
     def __iter__(self) -> Iterator[Sequence[Event]]:
-        quiet = unanswered = 0
+        quiet = unanswered = rests = 0
         while not self.ended:
             self._round()
             if self.ended:
@@ -100,7 +102,9 @@ class Follower:
                 raise self._trouble
             quiet = 0 if batch or self._trouble else quiet + 1
             yield batch
-            if quiet >= (_PATIENCE if self._began else _PATIENCE_AT_FIRST) and self._is_at_rest():
+            patient = quiet >= (_PATIENCE if self._began else _PATIENCE_AT_FIRST)
+            rests = rests + 1 if patient and self._is_at_rest() else 0
+            if rests >= _RESTS:
                 self.ended = True
                 return
             self._sleep(self._pace.after(news=bool(batch), trouble=self._trouble is not None))

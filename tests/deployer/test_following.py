@@ -167,6 +167,21 @@ def test_a_throttled_look_at_the_status_is_no_end() -> None:
     assert weather.now >= 12
 
 
+def test_an_end_between_the_last_reading_and_the_look_at_the_status_is_not_missed() -> None:
+    weather = Weather(0)
+    weather.lines[-1]["Timestamp"] = START + timedelta(days=1)
+    asked: list[int] = []
+
+    def ends_now(stack: str, now: int) -> None:
+        if stack == "describe" and not asked:
+            asked.append(now)
+            weather.lines[-1]["Timestamp"] = START + timedelta(seconds=now)
+
+    weather.fail = ends_now
+    assert ids(weather) == everything(weather)
+    assert asked, "it was quiet for so long that the status was asked"
+
+
 def test_following_is_taken_up_where_it_was_broken_off() -> None:
     weather = Weather(2)
     follower = Follower(weather, Cursor(ROOT), sleep=weather.sleep)
