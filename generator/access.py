@@ -21,8 +21,8 @@ from generator.kinds import (
     NamePrefix,
     Port,
     ServiceSecurityGroupId,
+    SessionPolicyArn,
     TaskRoleArn,
-    TaskRoleName,
     VpcId,
 )
 from generator.wiring import Contract, Layer
@@ -42,12 +42,12 @@ class Inputs(Contract):
     vpc_id: Annotated[VpcId, "The VPC."]
     alb_security_group_id: Annotated[AlbSecurityGroupId, "Group of the load balancer."]
     database_security_group_id: Annotated[DatabaseSecurityGroupId, "Group of the database."]
+    session_policy_arn: Annotated[SessionPolicyArn, "Policy by which containers write transcripts of sessions."]
 
 
 class Outputs(Contract):
     service_security_group_id: Annotated[ServiceSecurityGroupId, "Group of the service's tasks."]
     task_role_arn: Annotated[TaskRoleArn, "Role of the service's containers."]
-    task_role_name: Annotated[TaskRoleName, "Name of that role."]
     execution_role_arn: Annotated[ExecutionRoleArn, "Role with which ECS starts the tasks."]
     execution_role_name: Annotated[ExecutionRoleName, "Name of that role."]
 
@@ -61,7 +61,6 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:  # noqa: ARG0
     return Outputs(
         service_security_group_id=ServiceSecurityGroupId(group.get_att("GroupId")),
         task_role_arn=TaskRoleArn(task_role.get_att("Arn")),
-        task_role_name=TaskRoleName(task_role.ref()),
         execution_role_arn=ExecutionRoleArn(execution_role.get_att("Arn")),
         execution_role_name=ExecutionRoleName(execution_role.ref()),
     )
@@ -136,7 +135,7 @@ def add_way_to_database(t: Template, inputs: Inputs, group: SecurityGroup) -> No
     )
 
 
-def task_role_of(inputs: Inputs) -> Role:  # noqa: ARG001
+def task_role_of(inputs: Inputs) -> Role:
     """AmazonSSMManagedInstanceCore carries the ssmmessages actions that ECS Exec and Session Manager need. It also
     allows reading any SSM parameter, so this platform keeps no secret there."""
     return iam.service_role(
@@ -145,7 +144,7 @@ def task_role_of(inputs: Inputs) -> Role:  # noqa: ARG001
         iam.from_this_account(),
         iam.from_source("arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:*"),
         description="Containers of one service: what the app and the bastion may do.",
-        managed=[Sub("arn:${AWS::Partition}:iam::aws:policy/AmazonSSMManagedInstanceCore")],
+        managed=[Sub("arn:${AWS::Partition}:iam::aws:policy/AmazonSSMManagedInstanceCore"), inputs.session_policy_arn],
         Tags=Tags(Name=Sub("${Prefix}-${ServiceSlug}-task")),
     )
 

@@ -1,4 +1,4 @@
-"""Application: what the services share: the ECS cluster, the load balancer and its listeners.
+"""Application: what the services share: the ECS cluster, the load balancer with its listeners, the bastions' log.
 
 Leaves to ``service`` every target group and forwarding rule. The listeners' own answer is a refusal or a redirect,
 so a request that no service claims, or that did not come through CloudFront, ends here.
@@ -7,6 +7,8 @@ so a request that no service claims, or that did not come through CloudFront, en
 from dataclasses import dataclass
 from typing import Annotated
 
+from awacs import kms as kms_actions
+from awacs import logs as logs_actions
 from troposphere import And, Condition, Equals, If, Not, Sub, Tags, Template
 from troposphere.certificatemanager import Certificate, DomainValidationOption
 from troposphere.ecs import (
@@ -27,14 +29,17 @@ from troposphere.elasticloadbalancingv2 import (
     RedirectConfig,
 )
 from troposphere.elasticloadbalancingv2 import Certificate as ListenerCertificate
+from troposphere.iam import ManagedPolicy
 from troposphere.logs import LogGroup
 from troposphere.route53 import RecordSetType
 
+from generator import iam
 from generator.dns import alias_target
 from generator.kinds import (
     AlbFullName,
     AlbLogBucketName,
     AlbSecurityGroupId,
+    BastionLogGroupName,
     Choice,
     ClusterArn,
     ClusterName,
@@ -42,15 +47,15 @@ from generator.kinds import (
     ExecLogGroupName,
     Flag,
     HostedZoneId,
-    HttpListenerArn,
-    HttpsListenerArn,
     NamePrefix,
     OriginHostName,
+    OriginListenerArn,
     PublicSubnetId,
     RedirectSecurityGroupId,
+    SessionPolicyArn,
     SuppliedCertificateArn,
 )
-from generator.logs import ArchivedLogInputs, add_archived_log_group, log_group
+from generator.logs import LogInputs, log_group
 from generator.suppressions import skip
 from generator.wiring import Contract, Layer
 
@@ -65,7 +70,7 @@ class Config:
     tls_policy: str = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"
 
 
-class Inputs(ArchivedLogInputs):
+class Inputs(LogInputs):
     prefix: Annotated[NamePrefix, "Project and environment, in front of names."]
     domain_name: Annotated[DomainName, "Domain of the site, or empty."]
     hosted_zone_id: Annotated[HostedZoneId, "Hosted zone of the domain, or empty."]
@@ -83,15 +88,18 @@ class Outputs(Contract):
     cluster_name: Annotated[ClusterName, "The ECS cluster's name."]
     cluster_arn: Annotated[ClusterArn, "The ECS cluster."]
     exec_log_group_name: Annotated[ExecLogGroupName, "Log group of ECS Exec sessions."]
+    bastion_log_group_name: Annotated[BastionLogGroupName, "Log group of all bastions."]
+    session_policy_arn: Annotated[SessionPolicyArn, "Policy by which containers write transcripts of sessions."]
     alb_full_name: Annotated[AlbFullName, "The load balancer, as metrics know it."]
-    https_listener_arn: Annotated[HttpsListenerArn, "Listener on port 443."]
-    http_listener_arn: Annotated[HttpListenerArn, "Listener on port 80."]
+    origin_listener_arn: Annotated[OriginListenerArn, "Listener that CloudFront calls: port 80 without a domain."]
     origin_host_name: Annotated[OriginHostName, "Host name by which CloudFront reaches the load balancer."]
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     add_conditions(t, inputs)
-    exec_logs = add_archived_log_group(t, "ExecLogGroup", Sub("/${Prefix}/exec"), inputs)
+    exec_logs = t.add_resource(log_group("ExecLogGroup", Sub("/${Prefix}/exec"), inputs))
+    bastion_logs = t.add_resource(log_group("BastionLogGroup", Sub("/${Prefix}/bastion"), inputs))
+    sessions = t.add_resource(session_policy(inputs, exec_logs))
     cluster = add_cluster(t, inputs, exec_logs)
     balancer = t.add_resource(load_balancer(config, inputs))
     certificate = t.add_resource(origin_certificate(inputs))
@@ -102,9 +110,12 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
         cluster_name=ClusterName(cluster.ref()),
         cluster_arn=ClusterArn(cluster.get_att("Arn")),
         exec_log_group_name=ExecLogGroupName(exec_logs.ref()),
+        bastion_log_group_name=BastionLogGroupName(bastion_logs.ref()),
+        session_policy_arn=SessionPolicyArn(sessions.ref()),
         alb_full_name=AlbFullName(balancer.get_att("LoadBalancerFullName")),
-        https_listener_arn=HttpsListenerArn(https.ref()),
-        http_listener_arn=HttpListenerArn(http.ref()),
+        # Without a domain no public certificate can name the load balancer, so CloudFront calls port 80. Everybody
+        # else is redirected there: plain forwarding without the services' rules would be an endless redirect.
+        origin_listener_arn=OriginListenerArn(If("HasDomain", https.ref(), http.ref())),
         origin_host_name=OriginHostName(If("HasDomain", Sub("origin.${DomainName}"), balancer.get_att("DNSName"))),
     )
 
@@ -152,6 +163,23 @@ def add_cluster(t: Template, inputs: Inputs, exec_logs: LogGroup) -> Cluster:
         )
     )
     return cluster
+
+
+def session_policy(inputs: Inputs, group: LogGroup) -> ManagedPolicy:
+    """Transcripts of ECS Exec (Amazon ECS Developer Guide, "Logging ECS Exec"), beyond AmazonSSMManagedInstanceCore.
+    The same for every service, so one policy serves them all."""
+    return iam.policy(
+        "SessionPolicy",
+        iam.allow(
+            "WriteSessionTranscripts",
+            [logs_actions.CreateLogStream, logs_actions.DescribeLogStreams, logs_actions.PutLogEvents],
+            [group.get_att("Arn")],
+        ),
+        # The action takes no resource (Service Authorization Reference, Amazon CloudWatch Logs).
+        iam.allow("FindSessionLogGroup", [logs_actions.DescribeLogGroups], ["*"]),
+        iam.allow("DecryptSessions", [kms_actions.Decrypt], [inputs.telemetry_key_arn]),
+        description="Write the transcripts of sessions in the containers.",
+    )
 
 
 def load_balancer(config: Config, inputs: Inputs) -> LoadBalancer:

@@ -1,7 +1,7 @@
 """Archive: the way of log records to Glacier: Firehose, and the function that transforms them.
 
-Its own layer and before all others that log, so that whoever owns a log group subscribes it. Leaves to ``security``
-the bucket, and to ``operations`` the alarms.
+Leaves to ``security`` the bucket, to ``service`` the subscription of an app's log, and to ``operations`` all other
+subscriptions and the alarms, so that no layer that only owns a log group waits for this one.
 """
 
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from awacs import kms as kms_actions
 from awacs import logs as logs_actions
 from awacs import s3 as s3_actions
 from awacs.aws import Statement
-from troposphere import Equals, Join, Sub, Template
+from troposphere import Join, Sub, Template
 from troposphere.awslambda import Function
 from troposphere.firehose import (
     BufferingHints,
@@ -28,7 +28,7 @@ from troposphere.firehose import (
     ProcessorParameter,
 )
 from troposphere.iam import ManagedPolicy, Role
-from troposphere.logs import LogGroup, LogStream, SubscriptionFilter
+from troposphere.logs import LogGroup, LogStream
 
 from generator import iam
 from generator.functions import FunctionInputs, Size, add_function
@@ -37,13 +37,11 @@ from generator.kinds import (
     ArchiveStreamArn,
     ArchiveStreamName,
     ArtifactKey,
-    Flag,
-    FlowLogGroupName,
     LogGroupName,
     LogProcessorName,
     SubscriptionRoleArn,
 )
-from generator.logs import ARCHIVE_CONDITION, log_group
+from generator.logs import log_group
 from generator.wiring import Contract, Layer
 
 
@@ -61,8 +59,6 @@ class Config:
 class Inputs(FunctionInputs):
     archive_bucket_name: Annotated[ArchiveBucketName, "Bucket of the archive."]
     log_processor_code_key: Annotated[ArtifactKey, "S3 key of the function that transforms records."]
-    archive_logs: Annotated[Flag, "Whether logs are also sent to the archive."]
-    flow_log_group_name: Annotated[FlowLogGroupName, "Log group of the VPC's flow log, made before this layer."]
 
 
 class Outputs(Contract):
@@ -82,8 +78,7 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     )
     policy = t.add_resource(delivery_policy(inputs, role, processor, group))
     stream = t.add_resource(delivery_stream(config, inputs, role, policy, processor, group, log_stream))
-    subscription_role, permission = add_subscription_role(t, stream)
-    add_flow_log_filter(t, inputs, stream, subscription_role, permission)
+    subscription_role = add_subscription_role(t, stream)
     return Outputs(
         archive_stream_arn=ArchiveStreamArn(stream.get_att("Arn")),
         archive_stream_name=ArchiveStreamName(stream.ref()),
@@ -187,7 +182,7 @@ def processor_parameters(config: Config, processor: Function) -> list[ProcessorP
     return [ProcessorParameter(ParameterName=name, ParameterValue=value) for name, value in values.items()]
 
 
-def add_subscription_role(t: Template, stream: DeliveryStream) -> tuple[Role, ManagedPolicy]:
+def add_subscription_role(t: Template, stream: DeliveryStream) -> Role:
     role = t.add_resource(
         iam.service_role(
             "SubscriptionRole",
@@ -197,7 +192,7 @@ def add_subscription_role(t: Template, stream: DeliveryStream) -> tuple[Role, Ma
             description="Lets CloudWatch Logs write to the archive stream.",
         )
     )
-    policy = t.add_resource(
+    t.add_resource(
         iam.grant(
             "SubscriptionPolicy",
             role,
@@ -207,25 +202,7 @@ def add_subscription_role(t: Template, stream: DeliveryStream) -> tuple[Role, Ma
             description="Write to the archive stream.",
         )
     )
-    return role, policy
-
-
-def add_flow_log_filter(
-    t: Template, inputs: Inputs, stream: DeliveryStream, role: Role, permission: ManagedPolicy
-) -> None:
-    """The one log group that is older than this layer, so that its owner cannot subscribe it."""
-    t.add_condition(ARCHIVE_CONDITION, Equals(inputs.archive_logs, "true"))
-    t.add_resource(
-        SubscriptionFilter(
-            "FlowLogArchiveFilter",
-            Condition=ARCHIVE_CONDITION,
-            LogGroupName=inputs.flow_log_group_name,
-            DestinationArn=stream.get_att("Arn"),
-            RoleArn=role.get_att("Arn"),
-            FilterPattern="",
-            DependsOn=[permission],
-        )
-    )
+    return role
 
 
 LAYER = Layer("Archive", "Archive: Firehose and the function that transforms log records.", Inputs, Outputs, build)

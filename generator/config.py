@@ -9,7 +9,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from generator import access, application, archive, database, distribution, network, operations, security, service, task
+from generator import (
+    access,
+    application,
+    archive,
+    database,
+    distribution,
+    egress,
+    network,
+    operations,
+    security,
+    service,
+    task,
+)
 from generator.wiring import WiringError
 
 
@@ -64,6 +76,7 @@ class Config:
 
     services: tuple[ServiceEntry, ...] = field(default_factory=default_services)
     network: network.Config = field(default_factory=network.Config)
+    egress: egress.Config = field(default_factory=egress.Config)
     security: security.Config = field(default_factory=security.Config)
     access: access.Config = field(default_factory=access.Config)
     archive: archive.Config = field(default_factory=archive.Config)

@@ -33,29 +33,29 @@ from generator.kinds import (
     DbClusterId,
     DbSubnetId,
     Flag,
+    LogGroupName,
     NamePrefix,
     ReaderEndpoint,
     WriterEndpoint,
     ZoneName,
 )
-from generator.logs import ArchivedLogInputs, add_archived_log_group
+from generator.logs import LogInputs, log_group
 from generator.wiring import Contract, Layer
 
 SERVERLESS = "db.serverless"
 
+# Not the general log: it would hold every statement with its data, and the audit log says who did what.
+EXPORTED_LOGS = ("audit", "error", "slowquery")
+
 
 @dataclass(frozen=True)
 class Config:
-    """``family`` must fit the engine versions that root admits. Windows are UTC: 03:00 and 04:00 in Tokyo.
-
-    The general log is not exported: it would hold every statement with its data, and the audit log says who did what.
-    """
+    """``family`` must fit the engine versions that root admits. Windows are UTC: 03:00 and 04:00 in Tokyo."""
 
     family: str = "aurora-mysql8.0"
     schema: str = "app"
     # "master", "admin" and the like are guessed first; "root", "mysql" and "rdsadmin" are reserved.
     user: str = "platform"
-    exported_logs: tuple[str, ...] = ("audit", "error", "slowquery")
     backup_window: str = "18:00-18:30"
     maintenance_window: str = "sun:19:00-sun:19:30"
     pause_after_seconds: int = 600
@@ -63,7 +63,7 @@ class Config:
     slow_query_seconds: int = 1
 
 
-class Inputs(ArchivedLogInputs):
+class Inputs(LogInputs):
     prefix: Annotated[NamePrefix, "Project and environment, in front of names."]
     first_zone: Annotated[ZoneName, "Zone of the writer."]
     second_zone: Annotated[ZoneName, "Zone of the reader."]
@@ -89,6 +89,9 @@ class Outputs(Contract):
     database_port: Annotated[DatabasePort, "TCP port of the database."]
     database_name: Annotated[DatabaseName, "Schema that exists from the start."]
     database_secret_arn: Annotated[DatabaseSecretArn, "Secret with user and password of the master user."]
+    audit_log_group_name: Annotated[LogGroupName, "Log group of who did what."]
+    error_log_group_name: Annotated[LogGroupName, "Log group of errors."]
+    slow_query_log_group_name: Annotated[LogGroupName, "Log group of slow queries."]
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
@@ -97,10 +100,10 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     t.add_condition("Backtracks", Not(Equals(inputs.db_backtrack_seconds, "0")))
     t.add_condition("HasReader", Equals(inputs.db_reader, "true"))
     t.add_condition("HasInsights", Not(Equals(inputs.db_insights, "false")))
-    groups = [add_log_group(t, log, inputs) for log in config.exported_logs]
+    groups = {log: add_log_group(t, log, inputs) for log in EXPORTED_LOGS}
     subnets = t.add_resource(subnet_group(inputs))
     parameters = t.add_resource(parameter_group(config))
-    cluster = t.add_resource(aurora_cluster(config, inputs, subnets, parameters, groups))
+    cluster = t.add_resource(aurora_cluster(config, inputs, subnets, parameters, list(groups.values())))
     monitoring = t.add_resource(monitoring_role())
     t.add_resource(instance("Writer", config, inputs, cluster, subnets, monitoring))
     t.add_resource(instance("Reader", config, inputs, cluster, subnets, monitoring, Condition="HasReader"))
@@ -111,13 +114,16 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
         database_port=DatabasePort(cluster.get_att("Endpoint.Port")),
         database_name=DatabaseName(config.schema),
         database_secret_arn=DatabaseSecretArn(cluster.get_att("MasterUserSecret.SecretArn")),
+        audit_log_group_name=LogGroupName(groups["audit"].ref()),
+        error_log_group_name=LogGroupName(groups["error"].ref()),
+        slow_query_log_group_name=LogGroupName(groups["slowquery"].ref()),
     )
 
 
 def add_log_group(t: Template, log: str, inputs: Inputs) -> LogGroup:
     """The name is RDS's; made first, it expires. One that RDS makes never does."""
     name = Sub(f"/aws/rds/cluster/${{Prefix}}/{log}")
-    return add_archived_log_group(t, f"Database{log.capitalize()}LogGroup", name, inputs)
+    return t.add_resource(log_group(f"Database{log.capitalize()}LogGroup", name, inputs))
 
 
 def subnet_group(inputs: Inputs) -> DBSubnetGroup:
@@ -176,7 +182,7 @@ def aurora_cluster(
             NoValue,
         ),
         EnableIAMDatabaseAuthentication=True,
-        EnableCloudwatchLogsExports=list(config.exported_logs),
+        EnableCloudwatchLogsExports=list(EXPORTED_LOGS),
         # Asking an existing cluster for a window that it was not created with is refused, so there is no default.
         BacktrackWindow=If("Backtracks", inputs.db_backtrack_seconds, NoValue),
         BackupRetentionPeriod=inputs.db_backup_retention_days,

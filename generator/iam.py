@@ -85,7 +85,7 @@ def service_role(
     managed: Sequence[str | AWSHelperFn] = (),
     **attributes: Any,
 ) -> Role:
-    """A role that one AWS service assumes. ``managed`` are policies that AWS prescribes.
+    """A role that one AWS service assumes. ``managed`` are policies that AWS prescribes, or of an earlier layer.
 
     ``when`` is empty only for services whose documents name no condition that they send, Lambda and AWS Chatbot:
     with one that is not sent the role could never be assumed. Both take a role of their own account only.
@@ -111,6 +111,11 @@ def grant(title: str, role: Role | Value, *statements: Statement, description: s
         PolicyDocument=document(*statements),
         **attributes,
     )
+
+
+def policy(title: str, *statements: Statement, description: str, **attributes: Any) -> ManagedPolicy:
+    """Permissions that roles of later layers attach themselves, by the policy's ARN."""
+    return ManagedPolicy(title, Description=description, PolicyDocument=document(*statements), **attributes)
 
 
 def deny_plain_http(actions: Sequence[Action], *resources: AWSHelperFn) -> Statement:

@@ -1,7 +1,7 @@
 """The kinds of value that may cross a stack boundary.
 
 Two values of one kind can be swapped by mistake and no checker will notice, so what would be dangerous when swapped
-has a kind of its own: the two listeners, the two keys, the writer's and the reader's endpoint.
+has a kind of its own: the two keys, the two kinds of subnet, the writer's and the reader's endpoint.
 """
 
 from __future__ import annotations
@@ -155,7 +155,19 @@ class PublicSubnetId(Value):
 
 
 class AppSubnetId(Value):
-    """A private subnet of the tasks, with a route to the NAT gateway of its own zone."""
+    """A private subnet of the tasks, whose routes may not lead anywhere yet."""
+
+
+class RoutedSubnetId(Value):
+    """A private subnet of the tasks, with a route to the NAT gateway of its own zone and the ways to AWS."""
+
+
+class AppRouteTableId(Value):
+    """The routes of the tasks in one zone."""
+
+
+class EndpointSecurityGroupId(Value):
+    """The group of the interface endpoints."""
 
 
 class DbSubnetId(Value):
@@ -197,10 +209,6 @@ class TaskRoleArn(Value):
     """The role of a service's containers."""
 
 
-class TaskRoleName(Value):
-    """The name of that role, for policies made in later layers."""
-
-
 class ExecutionRoleArn(Value):
     """The role with which ECS starts a service's tasks."""
 
@@ -217,7 +225,11 @@ class AlarmTopicArn(Value):
     """The topic to which alarms of the home region are sent."""
 
 
-class FlowLogGroupName(Value):
+class LogGroupName(Value):
+    """A log group."""
+
+
+class FlowLogGroupName(LogGroupName):
     """The log group of the VPC's flow log."""
 
 
@@ -290,12 +302,12 @@ class ClusterArn(Value):
     """The ECS cluster."""
 
 
-class HttpsListenerArn(Value):
-    """The listener on port 443."""
+class OriginListenerArn(Value):
+    """The listener that CloudFront calls."""
 
 
-class HttpListenerArn(Value):
-    """The listener on port 80."""
+class SessionPolicyArn(Value):
+    """The policy by which a container writes the transcripts of sessions in it."""
 
 
 class AlbFullName(Value):
@@ -306,8 +318,12 @@ class OriginHostName(Value):
     """The host name by which CloudFront reaches the load balancer."""
 
 
-class ExecLogGroupName(Value):
+class ExecLogGroupName(LogGroupName):
     """The log group of ECS Exec sessions."""
+
+
+class BastionLogGroupName(LogGroupName):
+    """The log group of all bastions."""
 
 
 class ServiceName(Value):
@@ -346,10 +362,6 @@ class BucketName(Value):
 
 class WebAclName(Value):
     """The web ACL as metrics know it."""
-
-
-class LogGroupName(Value):
-    """A log group that people look for."""
 
 
 class DashboardName(Value):

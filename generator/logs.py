@@ -1,4 +1,4 @@
-"""Log groups: made by us before anyone writes to them, encrypted, expiring, and archived by whoever owns them.
+"""Log groups: made by us before anyone writes to them, encrypted, expiring, and subscribed to the archive.
 
 A group that a service makes by itself never expires (Amazon CloudWatch Logs User Guide, "Working with log groups").
 """
@@ -9,7 +9,7 @@ from troposphere import AWSHelperFn, Equals, Template
 from troposphere.logs import LogGroup, SubscriptionFilter
 
 from generator.durability import policies
-from generator.kinds import ArchiveStreamArn, Days, Flag, SubscriptionRoleArn, TelemetryKeyArn
+from generator.kinds import ArchiveStreamArn, Days, Flag, LogGroupName, SubscriptionRoleArn, TelemetryKeyArn
 from generator.wiring import Contract
 
 ARCHIVE_CONDITION = "ArchiveLogs"
@@ -23,7 +23,7 @@ class LogInputs(Contract):
 
 
 class ArchivedLogInputs(LogInputs):
-    """What a layer needs to own log groups that are archived in environments that ask for it."""
+    """What a layer needs to archive log groups in environments that ask for it."""
 
     archive_logs: Annotated[Flag, "Whether logs are also sent to the archive."]
     archive_stream_arn: Annotated[ArchiveStreamArn, "Firehose stream of the archive."]
@@ -41,19 +41,19 @@ def log_group(title: str, name: str | AWSHelperFn, inputs: LogInputs) -> LogGrou
     )
 
 
-def add_archived_log_group(t: Template, title: str, name: AWSHelperFn, inputs: ArchivedLogInputs) -> LogGroup:
-    """A group and, where logs are archived, its subscription to the archive."""
+def add_archive_filter(
+    t: Template, log: str, group: LogGroup | LogGroupName, inputs: ArchivedLogInputs
+) -> SubscriptionFilter:
+    """Where logs are archived, the subscription of a group: of this template, or, by its name, of an earlier layer."""
     if ARCHIVE_CONDITION not in t.conditions:
         t.add_condition(ARCHIVE_CONDITION, Equals(inputs.archive_logs, "true"))
-    group = t.add_resource(log_group(title, name, inputs))
-    t.add_resource(
+    return t.add_resource(
         SubscriptionFilter(
-            title.removesuffix("LogGroup") + "ArchiveFilter",
+            f"{log}ArchiveFilter",
             Condition=ARCHIVE_CONDITION,
-            LogGroupName=group.ref(),
+            LogGroupName=group.ref() if isinstance(group, LogGroup) else group,
             DestinationArn=inputs.archive_stream_arn,
             RoleArn=inputs.subscription_role_arn,
             FilterPattern="",
         )
     )
-    return group

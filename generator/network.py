@@ -1,6 +1,7 @@
-"""Network: the VPC, its subnets in two zones, their ways out, and the private ways to AWS.
+"""Network: the VPC, its subnets in two zones and their route tables, and the internet gateway.
 
-Leaves to ``security``: every security group but the endpoints' own, and the flow log, which needs a key of that layer.
+Leaves to ``egress`` what takes minutes: NAT gateways and endpoints. Leaves to ``security`` every security group but
+the endpoints' own, and the flow log, which needs a key of that layer.
 """
 
 from dataclasses import dataclass, field
@@ -8,26 +9,24 @@ from typing import Annotated
 
 from troposphere import Sub, Tags, Template
 from troposphere.ec2 import (
-    EIP,
     VPC,
     InternetGateway,
-    NatGateway,
     Route,
     RouteTable,
     SecurityGroup,
     SecurityGroupRule,
     Subnet,
     SubnetRouteTableAssociation,
-    VPCEndpoint,
     VPCGatewayAttachment,
 )
 
 from generator.cidr import Block, plan
 from generator.kinds import (
+    AppRouteTableId,
     AppSubnetId,
     DbSubnetId,
+    EndpointSecurityGroupId,
     NamePrefix,
-    NatGatewayId,
     Octets,
     PublicSubnetId,
     VpcId,
@@ -42,10 +41,9 @@ INTERNET = "0.0.0.0/0"
 
 @dataclass(frozen=True)
 class Config:
-    """Prefix length of a subnet per tier, and the AWS services that tasks reach without leaving the VPC."""
+    """Prefix length of a subnet per tier."""
 
     tiers: dict[str, int] = field(default_factory=lambda: {"Public": 24, "App": 23, "Db": 24})
-    interface_endpoints: tuple[str, ...] = ("ssm", "ssmmessages", "ec2messages", "ecr.api", "ecr.dkr", "logs")
 
 
 class Inputs(Contract):
@@ -63,8 +61,9 @@ class Outputs(Contract):
     app_subnet_2_id: Annotated[AppSubnetId, "Private subnet of the second zone."]
     db_subnet_1_id: Annotated[DbSubnetId, "Isolated subnet of the first zone: database."]
     db_subnet_2_id: Annotated[DbSubnetId, "Isolated subnet of the second zone."]
-    nat_gateway_1_id: Annotated[NatGatewayId, "NAT gateway of the first zone, for metrics."]
-    nat_gateway_2_id: Annotated[NatGatewayId, "NAT gateway of the second zone, for metrics."]
+    app_route_table_1_id: Annotated[AppRouteTableId, "Routes of the tasks in the first zone."]
+    app_route_table_2_id: Annotated[AppRouteTableId, "Routes of the tasks in the second zone."]
+    endpoint_security_group_id: Annotated[EndpointSecurityGroupId, "Interface endpoints: HTTPS from tasks."]
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
@@ -78,9 +77,9 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     app = add_subnets(t, "App", network, blocks["App"], inputs)
     db = add_subnets(t, "Db", network, blocks["Db"], inputs)
     add_public_routes(t, network, public, gateway, attachment)
-    app_tables, nats = add_app_routes(t, network, app, public, attachment)
+    app_tables = add_app_tables(t, network, app)
     add_isolated_routes(t, network, db)
-    add_endpoints(t, config, network, blocks["App"], app, app_tables)
+    endpoints = t.add_resource(endpoint_group(network, blocks["App"]))
     return Outputs(
         vpc_id=VpcId(network.ref()),
         public_subnet_1_id=PublicSubnetId(public[0].ref()),
@@ -89,8 +88,9 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
         app_subnet_2_id=AppSubnetId(app[1].ref()),
         db_subnet_1_id=DbSubnetId(db[0].ref()),
         db_subnet_2_id=DbSubnetId(db[1].ref()),
-        nat_gateway_1_id=NatGatewayId(nats[0].ref()),
-        nat_gateway_2_id=NatGatewayId(nats[1].ref()),
+        app_route_table_1_id=AppRouteTableId(app_tables[0].ref()),
+        app_route_table_2_id=AppRouteTableId(app_tables[1].ref()),
+        endpoint_security_group_id=EndpointSecurityGroupId(endpoints.get_att("GroupId")),
     )
 
 
@@ -143,37 +143,14 @@ def add_public_routes(
         associate(t, subnet, table)
 
 
-def add_app_routes(
-    t: Template, network: VPC, subnets: list[Subnet], public: list[Subnet], attachment: VPCGatewayAttachment
-) -> tuple[list[RouteTable], list[NatGateway]]:
-    """One NAT gateway and one table per zone: a zone that fails takes only its own way out with it."""
-    tables, nats = [], []
-    for number, (subnet, outside) in enumerate(zip(subnets, public, strict=True), start=1):
-        address = t.add_resource(
-            EIP(f"NatAddress{number}", Domain="vpc", Tags=named(f"nat-{number}"), DependsOn=[attachment])
-        )
-        nat = t.add_resource(
-            NatGateway(
-                f"NatGateway{number}",
-                AllocationId=address.get_att("AllocationId"),
-                SubnetId=outside.ref(),
-                Tags=named(f"nat-{number}"),
-                DependsOn=[attachment],
-            )
-        )
+def add_app_tables(t: Template, network: VPC, subnets: list[Subnet]) -> list[RouteTable]:
+    """One table per zone, whose default route ``egress`` adds when the zone's NAT gateway stands."""
+    tables = []
+    for number, subnet in enumerate(subnets, start=1):
         table = t.add_resource(RouteTable(f"AppRouteTable{number}", VpcId=network.ref(), Tags=named(f"app-{number}")))
-        t.add_resource(
-            Route(
-                f"AppDefaultRoute{number}",
-                RouteTableId=table.ref(),
-                DestinationCidrBlock=INTERNET,
-                NatGatewayId=nat.ref(),
-            )
-        )
         associate(t, subnet, table)
         tables.append(table)
-        nats.append(nat)
-    return tables, nats
+    return tables
 
 
 def add_isolated_routes(t: Template, network: VPC, subnets: list[Subnet]) -> None:
@@ -189,59 +166,25 @@ def associate(t: Template, subnet: Subnet, table: RouteTable) -> None:
     )
 
 
-def add_endpoints(
-    t: Template,
-    config: Config,
-    network: VPC,
-    blocks: tuple[Block, ...],
-    subnets: list[Subnet],
-    tables: list[RouteTable],
-) -> None:
-    """Private ways to AWS. Private DNS takes over the public names, so the group must let every task in: without it
-    pulls, sessions and logs hang although the NAT gateway works."""
-    group = t.add_resource(
-        SecurityGroup(
-            "EndpointSecurityGroup",
-            GroupDescription="Interface endpoints, reached by tasks",
-            VpcId=network.ref(),
-            SecurityGroupIngress=[
-                SecurityGroupRule(
-                    IpProtocol="tcp",
-                    FromPort=443,
-                    ToPort=443,
-                    CidrIp=block.sub(),
-                    Description=f"HTTPS from app subnet {number}",
-                )
-                for number, block in enumerate(blocks, start=1)
-            ],
-            SecurityGroupEgress=[no_egress()],
-            Tags=named("endpoints"),
-        )
-    )
-    for service in config.interface_endpoints:
-        t.add_resource(
-            VPCEndpoint(
-                "".join(part.capitalize() for part in service.split(".")) + "Endpoint",
-                VpcEndpointType="Interface",
-                VpcId=network.ref(),
-                ServiceName=Sub(f"com.amazonaws.${{AWS::Region}}.{service}"),
-                SubnetIds=[subnet.ref() for subnet in subnets],
-                SecurityGroupIds=[group.ref()],
-                PrivateDnsEnabled=True,
-                Tags=named(service.replace(".", "-")),
+def endpoint_group(network: VPC, blocks: tuple[Block, ...]) -> SecurityGroup:
+    """Group of the endpoints that ``egress`` makes: here, because here the addresses of tasks are known."""
+    return SecurityGroup(
+        "EndpointSecurityGroup",
+        GroupDescription="Interface endpoints, reached by tasks",
+        VpcId=network.ref(),
+        SecurityGroupIngress=[
+            SecurityGroupRule(
+                IpProtocol="tcp",
+                FromPort=443,
+                ToPort=443,
+                CidrIp=block.sub(),
+                Description=f"HTTPS from app subnet {number}",
             )
-        )
-    # Full access by its default policy: ECR's layers lie in a bucket of AWS, and tasks install packages over it.
-    t.add_resource(
-        VPCEndpoint(
-            "S3Endpoint",
-            VpcEndpointType="Gateway",
-            VpcId=network.ref(),
-            ServiceName=Sub("com.amazonaws.${AWS::Region}.s3"),
-            RouteTableIds=[table.ref() for table in tables],
-            Tags=named("s3"),
-        )
+            for number, block in enumerate(blocks, start=1)
+        ],
+        SecurityGroupEgress=[no_egress()],
+        Tags=named("endpoints"),
     )
 
 
-LAYER = Layer("Network", "Network: VPC, subnets in two zones, NAT, endpoints.", Inputs, Outputs, build)
+LAYER = Layer("Network", "Network: VPC, subnets in two zones, route tables.", Inputs, Outputs, build)

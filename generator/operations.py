@@ -42,6 +42,7 @@ from generator.kinds import (
     AlbFullName,
     ArchiveStreamName,
     ArtifactKey,
+    BastionLogGroupName,
     ChannelId,
     ClusterArn,
     ClusterName,
@@ -49,7 +50,9 @@ from generator.kinds import (
     DatabaseSecretArn,
     DbClusterId,
     EdgeTopicArn,
+    ExecLogGroupName,
     Flag,
+    FlowLogGroupName,
     FunctionName,
     LogGroupName,
     LogProcessorName,
@@ -57,6 +60,7 @@ from generator.kinds import (
     NatGatewayId,
     WorkspaceId,
 )
+from generator.logs import ArchivedLogInputs, add_archive_filter
 from generator.operations_alarms import add_alarms
 from generator.topics import add_topic, publish_budgets
 from generator.wiring import Contract, Layer
@@ -74,11 +78,12 @@ class Config:
     slow_seconds: float = 3.0
     database_cpu_percent: int = 80
     archive_delay_seconds: int = 3600
+    relay_ends_per_5_minutes: int = 3
     budget_actual_percent: int = 80
     budget_forecast_percent: int = 100
 
 
-class Inputs(FunctionInputs):
+class Inputs(FunctionInputs, ArchivedLogInputs):
     slack_notifier_code_key: Annotated[ArtifactKey, "S3 key of the function that writes to Slack."]
     credentials_watch_code_key: Annotated[ArtifactKey, "S3 key of the function that answers a password rotation."]
     slack_workspace_id: Annotated[WorkspaceId, "Slack workspace, or empty."]
@@ -92,6 +97,12 @@ class Inputs(FunctionInputs):
     archive_stream_name: Annotated[ArchiveStreamName, "Firehose stream of the archive."]
     log_processor_name: Annotated[LogProcessorName, "Function that transforms log records."]
     delivery_log_group_name: Annotated[LogGroupName, "Log group of what Firehose could not deliver."]
+    flow_log_group_name: Annotated[FlowLogGroupName, "Log group of the VPC's flow log."]
+    exec_log_group_name: Annotated[ExecLogGroupName, "Log group of ECS Exec sessions."]
+    bastion_log_group_name: Annotated[BastionLogGroupName, "Log group of all bastions."]
+    audit_log_group_name: Annotated[LogGroupName, "Log group of who did what in the database."]
+    error_log_group_name: Annotated[LogGroupName, "Log group of the database's errors."]
+    slow_query_log_group_name: Annotated[LogGroupName, "Log group of slow queries."]
     db_cluster_id: Annotated[DbClusterId, "The Aurora cluster."]
     database_secret_arn: Annotated[DatabaseSecretArn, "Secret with user and password of the database."]
     cluster_name: Annotated[ClusterName, "The ECS cluster's name."]
@@ -113,6 +124,7 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     notifier = add_notifier(t, config, inputs, notices, chat, failures)
     add_event_rules(t, inputs, notifier, failures)
     add_error_filters(t, inputs, notifier)
+    add_archive_filters(t, inputs)
     watch = add_credentials_watch(t, config, inputs, failures)
     add_slack(t, inputs, chat)
     t.add_resource(budget(config, inputs, notices))
@@ -321,6 +333,20 @@ def add_error_filters(t: Template, inputs: Inputs, notifier: Function) -> None:
             DependsOn=[permission],
         )
     )
+
+
+def add_archive_filters(t: Template, inputs: Inputs) -> None:
+    """Here and not with the groups' owners, which would wait for the archive: a subscription need only be there
+    before the first line that matters. Until the services run, nobody talks to the database or through the VPC."""
+    for log, group in (
+        ("FlowLog", inputs.flow_log_group_name),
+        ("Exec", inputs.exec_log_group_name),
+        ("Bastion", inputs.bastion_log_group_name),
+        ("DatabaseAudit", inputs.audit_log_group_name),
+        ("DatabaseError", inputs.error_log_group_name),
+        ("DatabaseSlowQuery", inputs.slow_query_log_group_name),
+    ):
+        add_archive_filter(t, log, group, inputs)
 
 
 # --- Password rotation -------------------------------------------------------------------------------------------

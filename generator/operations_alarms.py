@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from troposphere import AWSHelperFn, Template
+from troposphere import AWSHelperFn, Sub, Template
 from troposphere.awslambda import Function
+from troposphere.logs import MetricFilter, MetricTransformation
 from troposphere.sqs import Queue
 
 from generator.alarms import alarm
+from generator.bastion import RELAY_ENDED
 
 if TYPE_CHECKING:
     from generator.operations import Config, Inputs
@@ -23,6 +25,7 @@ def add_alarms(
     add_archive_alarms(t, config, inputs)
     add_function_alarms(t, inputs, notifier, watch)
     add_queue_alarm(t, inputs, failures)
+    add_relay_alarm(t, config, inputs)
 
 
 def add_balancer_alarms(t: Template, config: Config, inputs: Inputs) -> None:
@@ -176,6 +179,35 @@ def add_queue_alarm(t: Template, inputs: Inputs, failures: Queue) -> None:
             dimensions={"QueueName": failures.get_att("QueueName")},
             statistic="Maximum",
             threshold=1,
+            period=300,
+            periods=1,
+        )
+    )
+
+
+def add_relay_alarm(t: Template, config: Config, inputs: Inputs) -> None:
+    """A bastion is not essential, so ECS will not say that its relay keeps dying. The stream's name begins with the
+    service."""
+    namespace, metric = Sub("${Prefix}/Bastion"), "RelayEnded"
+    t.add_resource(
+        MetricFilter(
+            "RelayEndedFilter",
+            LogGroupName=inputs.bastion_log_group_name,
+            FilterPattern=f'"{RELAY_ENDED}"',
+            MetricTransformations=[MetricTransformation(MetricNamespace=namespace, MetricName=metric, MetricValue="1")],
+        )
+    )
+    t.add_resource(
+        alarm(
+            "RelayAlarm",
+            "bastion-relay",
+            inputs.alarm_topic_arn,
+            description="A relay to the database keeps ending, so tunnels will not work: the bastions' log says whose.",
+            namespace=namespace,
+            metric=metric,
+            dimensions={},
+            statistic="Sum",
+            threshold=config.relay_ends_per_5_minutes,
             period=300,
             periods=1,
         )

@@ -6,7 +6,7 @@ A layer receives only what an earlier one returned, so the order below is the or
 from dataclasses import dataclass
 from typing import Annotated
 
-from troposphere import Equals, If, Ref, Select, Sub, Template
+from troposphere import Ref, Select, Sub, Template
 
 from generator import (
     access,
@@ -14,6 +14,7 @@ from generator import (
     archive,
     database,
     distribution,
+    egress,
     network,
     operations,
     security,
@@ -374,6 +375,7 @@ class Platform:
 
     network: network.Outputs
     security: security.Outputs
+    egress: egress.Outputs
     archive: archive.Outputs
     database: database.Outputs
     application: application.Outputs
@@ -387,7 +389,6 @@ def build(config: Config) -> Template:
     t.set_metadata({"Services": [entry.name for entry in config.services]})
     p = declare_all(t, Parameters)
     prefix = NamePrefix(Sub("${Project}-${Environment}"))
-    t.add_condition("HasNoDomain", Equals(p.domain_name, ""))
     for name, content in root_rules().items():
         t.add_rule(name, content)
     sizes = declare_sizes(t, config)
@@ -395,6 +396,20 @@ def build(config: Config) -> Template:
     net = network.LAYER.nest(
         t,
         network.Inputs(prefix=prefix, vpc_network=p.vpc_network, first_zone=p.first_zone, second_zone=p.second_zone),
+    )
+    out = egress.LAYER.nest(
+        t,
+        egress.Inputs(
+            prefix=prefix,
+            vpc_id=net.vpc_id,
+            public_subnet_1_id=net.public_subnet_1_id,
+            public_subnet_2_id=net.public_subnet_2_id,
+            app_subnet_1_id=net.app_subnet_1_id,
+            app_subnet_2_id=net.app_subnet_2_id,
+            app_route_table_1_id=net.app_route_table_1_id,
+            app_route_table_2_id=net.app_route_table_2_id,
+            endpoint_security_group_id=net.endpoint_security_group_id,
+        ),
     )
     sec = security.LAYER.nest(
         t,
@@ -417,8 +432,6 @@ def build(config: Config) -> Template:
             log_retention_days=p.log_retention_days,
             telemetry_key_arn=sec.telemetry_key_arn,
             archive_bucket_name=sec.archive_bucket_name,
-            archive_logs=p.archive_logs,
-            flow_log_group_name=sec.flow_log_group_name,
         ),
     )
     data = database.LAYER.nest(
@@ -442,9 +455,6 @@ def build(config: Config) -> Template:
             deletion_protection=p.deletion_protection,
             telemetry_key_arn=sec.telemetry_key_arn,
             log_retention_days=p.log_retention_days,
-            archive_logs=p.archive_logs,
-            archive_stream_arn=arc.archive_stream_arn,
-            subscription_role_arn=arc.subscription_role_arn,
         ),
     )
     app = application.LAYER.nest(
@@ -463,12 +473,9 @@ def build(config: Config) -> Template:
             alb_log_bucket_name=sec.alb_log_bucket_name,
             telemetry_key_arn=sec.telemetry_key_arn,
             log_retention_days=p.log_retention_days,
-            archive_logs=p.archive_logs,
-            archive_stream_arn=arc.archive_stream_arn,
-            subscription_role_arn=arc.subscription_role_arn,
         ),
     )
-    platform = Platform(net, sec, arc, data, app)
+    platform = Platform(net, sec, out, arc, data, app)
     for position, entry in enumerate(config.services):
         nest_service(t, entry, position, sizes, prefix, p, platform)
     dist = distribution.LAYER.nest(
@@ -502,8 +509,17 @@ def build(config: Config) -> Template:
             db_reader=p.db_reader,
             edge_topic_arn=p.edge_topic_arn,
             alarm_topic_arn=sec.alarm_topic_arn,
-            nat_gateway_1_id=net.nat_gateway_1_id,
-            nat_gateway_2_id=net.nat_gateway_2_id,
+            nat_gateway_1_id=out.nat_gateway_1_id,
+            nat_gateway_2_id=out.nat_gateway_2_id,
+            archive_logs=p.archive_logs,
+            archive_stream_arn=arc.archive_stream_arn,
+            subscription_role_arn=arc.subscription_role_arn,
+            flow_log_group_name=sec.flow_log_group_name,
+            exec_log_group_name=app.exec_log_group_name,
+            bastion_log_group_name=app.bastion_log_group_name,
+            audit_log_group_name=data.audit_log_group_name,
+            error_log_group_name=data.error_log_group_name,
+            slow_query_log_group_name=data.slow_query_log_group_name,
             archive_stream_name=arc.archive_stream_name,
             log_processor_name=arc.log_processor_name,
             delivery_log_group_name=arc.delivery_log_group_name,
@@ -587,6 +603,7 @@ def nest_service(
             vpc_id=net.vpc_id,
             alb_security_group_id=sec.alb_security_group_id,
             database_security_group_id=sec.database_security_group_id,
+            session_policy_arn=app.session_policy_arn,
         ),
         instance=entry.name,
     )
@@ -613,22 +630,19 @@ def nest_service(
             health_check_path=UrlPath(entry.health_check_path),
             path_patterns=PathPatterns(",".join(entry.path_patterns)),
             priority=Priority(str(entry.priority)),
-            http_origin=Flag(If("HasNoDomain", "true", "false")),
             vpc_id=net.vpc_id,
-            app_subnet_1_id=net.app_subnet_1_id,
-            app_subnet_2_id=net.app_subnet_2_id,
+            app_subnet_1_id=platform.egress.app_subnet_1_id,
+            app_subnet_2_id=platform.egress.app_subnet_2_id,
             service_security_group_id=own.service_security_group_id,
             task_role_arn=own.task_role_arn,
-            task_role_name=own.task_role_name,
             execution_role_arn=own.execution_role_arn,
             execution_role_name=own.execution_role_name,
             data_key_arn=sec.data_key_arn,
             cluster_name=app.cluster_name,
             cluster_arn=app.cluster_arn,
-            exec_log_group_name=app.exec_log_group_name,
+            bastion_log_group_name=app.bastion_log_group_name,
             alb_full_name=app.alb_full_name,
-            https_listener_arn=app.https_listener_arn,
-            http_listener_arn=app.http_listener_arn,
+            origin_listener_arn=app.origin_listener_arn,
             origin_secret_arn=sec.origin_secret_arn,
             writer_endpoint=data.writer_endpoint,
             reader_endpoint=data.reader_endpoint,

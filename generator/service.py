@@ -13,7 +13,7 @@ from awacs import kms as kms_actions
 from awacs import logs as logs_actions
 from awacs import secretsmanager as secretsmanager_actions
 from awacs.aws import StringEquals
-from troposphere import AWSHelperFn, Equals, If, Join, Not, NoValue, Sub, Tags, Template
+from troposphere import Equals, If, Join, Not, NoValue, Sub, Tags, Template
 from troposphere.applicationautoscaling import (
     PredefinedMetricSpecification,
     ScalableTarget,
@@ -48,8 +48,8 @@ from generator import iam
 from generator.kinds import (
     AlarmTopicArn,
     AlbFullName,
-    AppSubnetId,
     Architecture,
+    BastionLogGroupName,
     Choice,
     ClusterArn,
     ClusterName,
@@ -59,34 +59,32 @@ from generator.kinds import (
     DatabasePort,
     DatabaseSecretArn,
     DataKeyArn,
-    ExecLogGroupName,
     ExecutionRoleArn,
     ExecutionRoleName,
     Flag,
     FolderPath,
-    HttpListenerArn,
-    HttpsListenerArn,
     ImageUri,
     MemoryMiB,
     NamePrefix,
+    OriginListenerArn,
     OriginSecretArn,
     PathPatterns,
     Port,
     Priority,
     ProjectName,
     ReaderEndpoint,
+    RoutedSubnetId,
     ServiceName,
     ServiceSecurityGroupId,
     TaskRoleArn,
-    TaskRoleName,
     UrlPath,
     UserIds,
     VpcId,
     WriterEndpoint,
 )
-from generator.logs import ArchivedLogInputs, add_archived_log_group
+from generator.logs import ArchivedLogInputs, add_archive_filter, log_group
 from generator.origin import HEADER, secret_reference
-from generator.service_alarms import add_alarms, add_relay_alarm
+from generator.service_alarms import add_alarms
 from generator.suppressions import skip
 from generator.task import APP, APP_MEMORY, app_memory, task_definition, writable_paths
 from generator.wiring import Contract, Layer
@@ -105,7 +103,6 @@ class Config:
     cpu_target_percent: int = 60
     memory_target_percent: int = 75
     errors_per_minute: int = 10
-    relay_ends_per_5_minutes: int = 3
 
 
 class Inputs(ArchivedLogInputs):
@@ -128,23 +125,20 @@ class Inputs(ArchivedLogInputs):
     writable_path_3: Annotated[FolderPath, "A third such folder, or empty."]
     health_check_path: Annotated[UrlPath, "Path that answers 200 to 399 when the app is well."]
     path_patterns: Annotated[PathPatterns, "Paths that belong to the service."]
-    priority: Annotated[Priority, "Place of the service's rules among all services."]
-    http_origin: Annotated[Flag, "Whether CloudFront calls port 80, because there is no domain."]
+    priority: Annotated[Priority, "Place of the service's rule among all services."]
     vpc_id: Annotated[VpcId, "The VPC."]
-    app_subnet_1_id: Annotated[AppSubnetId, "Private subnet of the first zone."]
-    app_subnet_2_id: Annotated[AppSubnetId, "Private subnet of the second zone."]
+    app_subnet_1_id: Annotated[RoutedSubnetId, "Private subnet of the first zone, its ways out open."]
+    app_subnet_2_id: Annotated[RoutedSubnetId, "Private subnet of the second zone."]
     service_security_group_id: Annotated[ServiceSecurityGroupId, "Group of the service's tasks."]
     task_role_arn: Annotated[TaskRoleArn, "Role of the containers."]
-    task_role_name: Annotated[TaskRoleName, "Name of that role."]
     execution_role_arn: Annotated[ExecutionRoleArn, "Role with which ECS starts the tasks."]
     execution_role_name: Annotated[ExecutionRoleName, "Name of that role."]
     data_key_arn: Annotated[DataKeyArn, "Key of the database's secret."]
     cluster_name: Annotated[ClusterName, "The ECS cluster's name."]
     cluster_arn: Annotated[ClusterArn, "The ECS cluster."]
-    exec_log_group_name: Annotated[ExecLogGroupName, "Log group of ECS Exec sessions."]
+    bastion_log_group_name: Annotated[BastionLogGroupName, "Log group of all bastions."]
     alb_full_name: Annotated[AlbFullName, "The load balancer, as metrics know it."]
-    https_listener_arn: Annotated[HttpsListenerArn, "Listener on port 443."]
-    http_listener_arn: Annotated[HttpListenerArn, "Listener on port 80."]
+    origin_listener_arn: Annotated[OriginListenerArn, "Listener that CloudFront calls."]
     origin_secret_arn: Annotated[OriginSecretArn, "Secret header value between CloudFront and load balancer."]
     writer_endpoint: Annotated[WriterEndpoint, "Host name of the database's writer."]
     reader_endpoint: Annotated[ReaderEndpoint, "Host name of the database's readers."]
@@ -160,49 +154,25 @@ class Outputs(Contract):
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     t.add_condition("IsNew", Equals(inputs.service_is_new, "true"))
-    t.add_condition("HttpOrigin", Equals(inputs.http_origin, "true"))
     for number, path in enumerate(writable_paths(inputs), start=1):
         t.add_condition(f"HasWritablePath{number}", Not(Equals(path, "")))
     t.add_mapping(APP_MEMORY, app_memory())
-    app_logs = add_archived_log_group(t, "AppLogGroup", Sub("/${Prefix}/${ServiceSlug}/app"), inputs)
-    bastion_logs = add_archived_log_group(t, "BastionLogGroup", Sub("/${Prefix}/${ServiceSlug}/bastion"), inputs)
-    grants = [
-        t.add_resource(task_grants(inputs)),
-        t.add_resource(execution_grants(inputs, app_logs, bastion_logs)),
-    ]
-    task = t.add_resource(task_definition(config, inputs, app_logs, bastion_logs))
+    logs = t.add_resource(log_group("AppLogGroup", Sub("/${Prefix}/${ServiceSlug}/app"), inputs))
+    add_archive_filter(t, "App", logs, inputs)
+    grants = t.add_resource(execution_grants(inputs, logs))
+    task = t.add_resource(task_definition(config, inputs, logs))
     target = t.add_resource(target_group(config, inputs))
-    rule = t.add_resource(https_rule(inputs, target))
-    t.add_resource(http_rule(inputs, target))
-    service = t.add_resource(ecs_service(config, inputs, task, target, [rule, *grants]))
+    rule = t.add_resource(listener_rule(inputs, target))
+    service = t.add_resource(ecs_service(config, inputs, task, target, [rule, grants]))
     add_scaling(t, config, inputs, service)
     add_alarms(t, config, inputs, service, target)
-    add_relay_alarm(t, config, inputs, bastion_logs)
     return Outputs(service_name=ServiceName(service.get_att("Name")))
 
 
 # --- Permissions -------------------------------------------------------------------------------------------------
 
 
-def task_grants(inputs: Inputs) -> ManagedPolicy:
-    """Transcripts of ECS Exec (Amazon ECS Developer Guide, "Logging ECS Exec"), beyond AmazonSSMManagedInstanceCore."""
-    group = Sub("arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${ExecLogGroupName}:*")
-    return iam.grant(
-        "TaskGrants",
-        inputs.task_role_name,
-        iam.allow(
-            "WriteSessionTranscripts",
-            [logs_actions.CreateLogStream, logs_actions.DescribeLogStreams, logs_actions.PutLogEvents],
-            [group],
-        ),
-        # The action takes no resource (Service Authorization Reference, Amazon CloudWatch Logs).
-        iam.allow("FindSessionLogGroup", [logs_actions.DescribeLogGroups], ["*"]),
-        iam.allow("DecryptSessions", [kms_actions.Decrypt], [inputs.telemetry_key_arn]),
-        description="Write the transcripts of sessions in the containers.",
-    )
-
-
-def execution_grants(inputs: Inputs, app_logs: LogGroup, bastion_logs: LogGroup) -> ManagedPolicy:
+def execution_grants(inputs: Inputs, logs: LogGroup) -> ManagedPolicy:
     return iam.grant(
         "ExecutionGrants",
         inputs.execution_role_name,
@@ -216,7 +186,7 @@ def execution_grants(inputs: Inputs, app_logs: LogGroup, bastion_logs: LogGroup)
         iam.allow(
             "WriteOwnLogs",
             [logs_actions.CreateLogStream, logs_actions.PutLogEvents],
-            [app_logs.get_att("Arn"), bastion_logs.get_att("Arn")],
+            [logs.get_att("Arn"), own_bastion_streams()],
         ),
         iam.allow("ReadDatabaseSecret", [secretsmanager_actions.GetSecretValue], [inputs.database_secret_arn]),
         iam.allow(
@@ -230,6 +200,14 @@ def execution_grants(inputs: Inputs, app_logs: LogGroup, bastion_logs: LogGroup)
             CREDENTIALS_EXPOSURE="The credentials are the sign-in to the image registry, without which no image is "
             "pulled: valid for 12 hours and for what this role may pull anyway."
         ),
+    )
+
+
+def own_bastion_streams() -> Sub:
+    """The bastions share a log group; a service writes only to streams that begin with its name."""
+    return Sub(
+        "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${BastionLogGroupName}"
+        ":log-stream:${ServiceSlug}/*"
     )
 
 
@@ -257,22 +235,10 @@ def target_group(config: Config, inputs: Inputs) -> TargetGroup:
     )
 
 
-def https_rule(inputs: Inputs, target: TargetGroup) -> ListenerRule:
-    return forward_rule("HttpsListenerRule", inputs.https_listener_arn, inputs, target)
-
-
-def http_rule(inputs: Inputs, target: TargetGroup) -> ListenerRule:
-    """Without a domain no public certificate can name the load balancer, so CloudFront calls port 80. Everybody else
-    is redirected there: plain forwarding without this rule would be an endless redirect."""
-    return forward_rule("HttpListenerRule", inputs.http_listener_arn, inputs, target, Condition="HttpOrigin")
-
-
-def forward_rule(
-    title: str, listener: AWSHelperFn, inputs: Inputs, target: TargetGroup, **attributes: Any
-) -> ListenerRule:
+def listener_rule(inputs: Inputs, target: TargetGroup) -> ListenerRule:
     return ListenerRule(
-        title,
-        ListenerArn=listener,
+        "ListenerRule",
+        ListenerArn=inputs.origin_listener_arn,
         Priority=inputs.priority,
         Conditions=[
             RuleCondition(Field="path-pattern", PathPatternConfig=PathPatternConfig(Values=inputs.path_patterns)),
@@ -284,7 +250,6 @@ def forward_rule(
             ),
         ],
         Actions=[ListenerRuleAction(Type="forward", TargetGroupArn=target.ref())],
-        **attributes,
     )
 
 

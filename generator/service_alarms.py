@@ -1,16 +1,14 @@
-"""Alarms of one service, its bastion included."""
+"""Alarms of one service. Those on the bastions, whose log all services share, are in ``operations_alarms``."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from troposphere import AWSHelperFn, Sub, Template
+from troposphere import AWSHelperFn, Template
 from troposphere.ecs import Service
 from troposphere.elasticloadbalancingv2 import TargetGroup
-from troposphere.logs import LogGroup, MetricFilter, MetricTransformation
 
 from generator.alarms import SILENCE_IS_BAD, alarm
-from generator.bastion import RELAY_ENDED
 
 if TYPE_CHECKING:
     from generator.service import Config, Inputs
@@ -82,37 +80,5 @@ def add_alarms(t: Template, config: Config, inputs: Inputs, service: Service, ta
             statistic="Average",
             threshold=90,
             periods=10,
-        )
-    )
-
-
-def add_relay_alarm(t: Template, config: Config, inputs: Inputs, group: LogGroup) -> None:
-    """The bastion is not essential, so ECS will not say that its relay keeps dying."""
-    namespace = Sub("${Prefix}/Bastion")
-    t.add_resource(
-        MetricFilter(
-            "RelayEndedFilter",
-            LogGroupName=group.ref(),
-            FilterPattern=f'"{RELAY_ENDED}"',
-            MetricTransformations=[
-                MetricTransformation(
-                    MetricNamespace=namespace, MetricName=Sub("${ServiceSlug}RelayEnded"), MetricValue="1"
-                )
-            ],
-        )
-    )
-    t.add_resource(
-        alarm(
-            "RelayAlarm",
-            "${ServiceSlug}-bastion-relay",
-            inputs.alarm_topic_arn,
-            description="The bastion's relay to the database keeps ending: tunnels will not work.",
-            namespace=namespace,
-            metric=Sub("${ServiceSlug}RelayEnded"),
-            dimensions={},
-            statistic="Sum",
-            threshold=config.relay_ends_per_5_minutes,
-            period=300,
-            periods=1,
         )
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from troposphere import FindInMap, If, NoValue, Ref, Sub, Tags
+from troposphere import AWSHelperFn, FindInMap, If, NoValue, Ref, Sub, Tags
 from troposphere.ecs import (
     ContainerDefinition,
     Environment,
@@ -41,7 +41,7 @@ SCRATCH = "scratch-{}"
 WRITABLE_PATHS = 3
 
 
-def task_definition(config: Config, inputs: Inputs, app_logs: LogGroup, bastion_logs: LogGroup) -> TaskDefinition:
+def task_definition(config: Config, inputs: Inputs, logs: LogGroup) -> TaskDefinition:
     database = [
         Environment(Name="DB_HOST", Value=inputs.writer_endpoint),
         Environment(Name="DB_READER_HOST", Value=inputs.reader_endpoint),
@@ -57,8 +57,10 @@ def task_definition(config: Config, inputs: Inputs, app_logs: LogGroup, bastion_
         TaskRoleArn=inputs.task_role_arn,
         ExecutionRoleArn=inputs.execution_role_arn,
         ContainerDefinitions=[
-            app_container(config, inputs, database, awslogs(app_logs, "app")),
-            bastion_container(inputs.bastion_image, database, awslogs(bastion_logs, "bastion")),
+            app_container(config, inputs, database, awslogs(logs.ref(), "app")),
+            bastion_container(
+                inputs.bastion_image, database, awslogs(inputs.bastion_log_group_name, inputs.service_slug)
+            ),
         ],
         # Empty, in the task's own storage, and gone with it.
         Volumes=[
@@ -120,12 +122,13 @@ def app_container(
     )
 
 
-def awslogs(group: LogGroup, stream_prefix: str) -> LogConfiguration:
-    """Non-blocking: when CloudWatch Logs is slow, lines are lost instead of the app's time."""
+def awslogs(group: AWSHelperFn, stream_prefix: str | AWSHelperFn) -> LogConfiguration:
+    """Streams are named PREFIX/CONTAINER/TASK. Non-blocking: when CloudWatch Logs is slow, lines are lost instead of
+    the app's time."""
     return LogConfiguration(
         LogDriver="awslogs",
         Options={
-            "awslogs-group": group.ref(),
+            "awslogs-group": group,
             "awslogs-region": Ref("AWS::Region"),
             "awslogs-stream-prefix": stream_prefix,
             "mode": "non-blocking",
