@@ -34,6 +34,8 @@ class Source:
     group: str
     region: str
     streams: tuple[str, ...] = ()
+    # Or those whose names begin like this.
+    prefix: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,14 +50,20 @@ class LogLine:
 def sources(platform: Platform, kind: str, *, service: str | None = None, name: str = "") -> list[Source]:
     """The log groups of a kind: app, sidecar, db, waf, exec, lambda."""
     match kind:
-        case "app" | "sidecar":
-            logical = "AppLogGroup" if kind == "app" else "BastionLogGroup"
-            chosen = [platform.service(service)] if service else platform.services
+        case "app":
             return [
                 Source(one.slug, group, platform.home)
-                for one in chosen
+                for one in _chosen(platform, service)
                 for found, group in _groups(platform, one.stack).items()
-                if found == logical
+                if found == "AppLogGroup"
+            ]
+        case "sidecar":
+            # All bastions write to one group, each to streams that begin with its service.
+            groups = _groups(platform, platform.nested.get("ApplicationStack", ""))
+            return [
+                Source(one.slug, groups["BastionLogGroup"], platform.home, prefix=f"{one.slug}/")
+                for one in _chosen(platform, service)
+                if "BastionLogGroup" in groups
             ]
         case "db":
             groups = _groups(platform, platform.nested.get("DatabaseStack", ""))
@@ -71,6 +79,10 @@ def sources(platform: Platform, kind: str, *, service: str | None = None, name: 
             return _function(platform, name)
         case _:
             raise DeployerError(f'there are no logs of "{kind}"')
+
+
+def _chosen(platform: Platform, service: str | None) -> Sequence[Service]:
+    return [platform.service(service)] if service else platform.services
 
 
 def of_last_stopped(platform: Platform, service: Service, source: Source, container: str) -> Source:
@@ -155,6 +167,8 @@ def _page_through(platform: Platform, source: Source, begin: datetime, wanted: s
     request: dict[str, object] = {"logGroupName": source.group, "startTime": int(begin.timestamp() * 1000)}
     if source.streams:
         request["logStreamNames"] = list(source.streams)
+    elif source.prefix:
+        request["logStreamNamePrefix"] = source.prefix
     if wanted:
         request["filterPattern"] = wanted
     try:

@@ -43,8 +43,8 @@ def of_templates(templates: Mapping[str, Template], container: str) -> Iterator[
     yield judge(TEMPLATES, "the service allows it", enabled, "EnableExecuteCommand", "set EnableExecuteCommand")
     yield from _definition(TEMPLATES, definition, container)
     yield _role_in_template(access)
-    yield _way_out_in_template(templates["network.json"], access)
-    yield from _transcripts_in_template(templates["application.json"], service)
+    yield _way_out_in_template(templates["egress.json"], access)
+    yield from _transcripts_in_template(templates["application.json"], access)
 
 
 def _role_in_template(access: Template) -> Line:
@@ -55,13 +55,13 @@ def _role_in_template(access: Template) -> Line:
     return judge(TEMPLATES, "the task role may open channels", holds, seen, f"attach {_CORE} to TaskRole")
 
 
-def _way_out_in_template(network: Template, access: Template) -> Line:
+def _way_out_in_template(egress: Template, access: Template) -> Line:
     endpoints = [
         logical_id
-        for logical_id, resource in network.resources.items()
+        for logical_id, resource in egress.resources.items()
         if resource["Type"] == "AWS::EC2::VPCEndpoint" and "ssmmessages" in json.dumps(resource["Properties"])
     ]
-    nat = any(resource["Type"] == "AWS::EC2::NatGateway" for resource in network.resources.values())
+    nat = any(resource["Type"] == "AWS::EC2::NatGateway" for resource in egress.resources.values())
     group = access.resources.get("ServiceSecurityGroup", {}).get("Properties", {})
     opens = any(str(rule.get("ToPort")) == "443" for rule in group.get("SecurityGroupEgress", ()))
     what = "a task reaches Session Manager"
@@ -71,15 +71,22 @@ def _way_out_in_template(network: Template, access: Template) -> Line:
     return judge(TEMPLATES, what, bool(endpoints or nat), seen, "add an endpoint of ssmmessages or a NAT gateway")
 
 
-def _transcripts_in_template(application: Template, service: Template) -> Iterator[Line]:
+def _transcripts_in_template(application: Template, access: Template) -> Iterator[Line]:
     cluster = _resource(application, "AWS::ECS::Cluster")
     settings = cluster.get("Configuration", {}).get("ExecuteCommandConfiguration", {})
-    grants = json.dumps(service.resources.get("TaskGrants", {}))
+    attached = "SessionPolicyArn" in json.dumps(access.resources.get("TaskRole", {}))
+    grants = json.dumps(application.resources.get("SessionPolicy", {})) if attached else ""
     if settings.get("KmsKeyId"):
-        what, remedy = "the task role may use the sessions' key", "allow kms:Decrypt in TaskGrants"
+        what, remedy = (
+            "the task role may use the sessions' key",
+            "allow kms:Decrypt in SessionPolicy, and attach it to TaskRole",
+        )
         yield judge(TEMPLATES, what, "kms:Decrypt" in grants, "kms:Decrypt", remedy)
     if settings.get("Logging") == "OVERRIDE":
-        what, remedy = "the task role may write transcripts", "allow logs:PutLogEvents in TaskGrants"
+        what, remedy = (
+            "the task role may write transcripts",
+            "allow logs:PutLogEvents in SessionPolicy, and attach it to TaskRole",
+        )
         yield judge(TEMPLATES, what, "logs:PutLogEvents" in grants, "logs:PutLogEvents", remedy)
 
 

@@ -67,6 +67,18 @@ def install() -> None:
         deliver_to_firehose(group, stream, events)
 
     cloudwatch_logs._fanout_to_subscription_filters = fan_out_everywhere
+    filter_events = cloudwatch_logs._filter_log_events
+    cloudwatch_logs._filter_log_events = lambda request: filter_events(with_streams_of_prefix(request))
+
+
+def with_streams_of_prefix(request: dict[str, Any]) -> dict[str, Any]:
+    """FilterLogEvents takes a prefix of stream names, of which MiniStack knows nothing."""
+    prefix, group = request.get("logStreamNamePrefix"), cloudwatch_logs._log_groups.get(request.get("logGroupName", ""))
+    if not prefix or not group:
+        return request
+    # A name that no stream has, because an empty list would mean every stream.
+    streams = [name for name in group["streams"] if name.startswith(prefix)] or [prefix]
+    return {**request, "logStreamNames": streams}
 
 
 def again(create: Any) -> Any:

@@ -111,7 +111,6 @@ def test_lines_of_several_services_in_order(deploy_py: Run, deployed: parts.Depl
 @pytest.mark.parametrize(
     ("arguments", "group"),
     [
-        (["sidecar", "--service", "frontend"], f"/{CLUSTER}/frontend/bastion"),
         (["db"], f"/aws/rds/cluster/{CLUSTER}/slowquery"),
         (["exec"], f"/{CLUSTER}/exec"),
         (["lambda", "slack-notifier"], f"/aws/lambda/{CLUSTER}-slack-notifier"),
@@ -123,6 +122,15 @@ def test_every_kind_has_its_group(deploy_py: Run, deployed: parts.Deployed, argu
     write(deployed, group, "stream", mark)
     done = deploy_py("logs", *arguments, "-e", "dev")
     assert mark in done.stdout, done.stderr
+
+
+def test_the_bastions_share_a_group_and_each_service_has_its_streams(deploy_py: Run, deployed: parts.Deployed) -> None:
+    write(deployed, f"/{CLUSTER}/bastion", "frontend/bastion/one", "relay of the frontend", ago=5)
+    write(deployed, f"/{CLUSTER}/bastion", "backend/bastion/two", "relay of the backend")
+    alone = deploy_py("logs", "sidecar", "-e", "dev", "--service", "frontend").stdout
+    assert [line.split("  ")[1:] for line in alone.splitlines()] == [["relay of the frontend"]]
+    both = deploy_py("logs", "sidecar", "-e", "dev").stdout
+    assert [line.split("  ")[1] for line in both.splitlines()] == ["frontend", "backend"]
 
 
 def test_the_firewall_logs_in_its_own_region(deploy_py: Run, deployed: parts.Deployed) -> None:
