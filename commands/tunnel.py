@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shlex
-import signal
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
 
 from commands.common import Options, aws_options, connect, environment_options, recall
 from commands.exits import Exit
+from commands.signals import ended_by_signals
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,10 +58,11 @@ def tunnel(
     shown = False
     try:
         with (
-            _ended_by_signals(),
+            ended_by_signals(),
             credentials.options_file() as file,
             contextlib.closing(door.follow(reconnect=reconnect)) as events,
         ):
+            door.carried_by = file.carried_by
             for event in events:
                 match event:
                     case Opening(task):
@@ -93,10 +92,12 @@ def _say(message: str) -> None:
 
 def _lines(port: int, file: Path, login: Login, database: str) -> str:
     """A client's command line, and the address for clients that take one."""
+    from urllib.parse import quote
+
     ask = " -p" if login.password is None else ""
     return (
         f"mysql --defaults-file={shlex.quote(str(file))}{ask} {database}\n"
-        f"mysql://{login.user}@127.0.0.1:{port}/{database}"
+        f"mysql://{quote(login.user, safe='')}@127.0.0.1:{port}/{database}"
     )
 
 
@@ -109,19 +110,3 @@ def _variables(port: int, file: Path, login: Login, database: str) -> str:
         "DB_OPTIONS_FILE": str(file),
     }
     return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in values.items())
-
-
-@contextlib.contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """A closed terminal and a `kill` end the tunnel as Ctrl-C does: in order, and with the file removed."""
-
-    def interrupt(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    names = ["SIGTERM", "SIGHUP"] if os.name == "posix" else ["SIGTERM"]
-    before = {number: signal.signal(number, interrupt) for number in (getattr(signal, name) for name in names)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -5,9 +5,11 @@ Not on a command line, which every user of the machine can read, and not on a sc
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +23,12 @@ from deployer.operate.platform import Platform
 from deployer.session import explain
 
 _FILE = "client.cnf"
+# Reads until we are gone, however we went. What was said last is the process that carries the tunnel, if any.
+_AFTERWARDS = """carrier=
+while read -r said; do carrier=$said; done
+[ -z "$carrier" ] || kill -TERM "-$carrier"
+rm -rf -- "$1"
+"""
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,14 @@ class OptionsFile:
     """An options file of the MySQL clients. `write` again when something in it has changed."""
 
     path: Path
+    _tidier: subprocess.Popen[bytes] | None = None
+
+    def carried_by(self, process: int | None) -> None:
+        """Which process, the leader of its group, is of no use without us."""
+        if self._tidier is not None and self._tidier.stdin is not None:
+            # Without it we are no worse off than where there is none.
+            with contextlib.suppress(OSError):
+                os.write(self._tidier.stdin.fileno(), f"{process or ''}\n".encode())
 
     def write(self, login: Login, host: str, port: int) -> None:
         # Made anew under another name: with O_EXCL and the mode at birth nobody can have opened it before.
@@ -65,12 +81,27 @@ def options(login: Login, host: str, port: int) -> str:
 
 @contextmanager
 def options_file() -> Iterator[OptionsFile]:
-    """A place for an options file, which is gone afterwards whatever happens."""
+    """A place for an options file, which is gone afterwards whatever happens.
+
+    We remove it ourselves; when we are killed, a small shell that waits for nothing else does. Windows has none.
+    """
     directory = Path(tempfile.mkdtemp(prefix="platform-db-"))
+    tidier = None
     try:
-        yield OptionsFile(directory / _FILE)
+        if os.name == "posix":
+            tidier = subprocess.Popen(
+                ["/bin/sh", "-c", _AFTERWARDS, "sh", str(directory)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        yield OptionsFile(directory / _FILE, tidier)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+        if tidier is not None and tidier.stdin is not None:
+            tidier.stdin.close()
+            tidier.wait()
 
 
 def master(platform: Platform) -> Login:

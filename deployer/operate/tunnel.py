@@ -20,14 +20,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import IO
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from deployer.errors import DeployerError
+from deployer.errors import CredentialsError, DeployerError
 from deployer.operate import tasks
 from deployer.operate.platform import Platform, Service
 from deployer.operate.plugin import Plugin
 from deployer.operate.tasks import Task
-from deployer.session import explain
+from deployer.session import explain, is_denied
 
 BASTION = "bastion"
 LOOPBACK = "127.0.0.1"
@@ -91,6 +91,8 @@ class Tunnel:
     clock: Callable[[], float] = time.monotonic
     watch_seconds: float = _WATCH_SECONDS
     open_seconds: float = _OPEN_SECONDS
+    # Is told which process carries the tunnel, and None when none does any more.
+    carried_by: Callable[[int | None], None] = lambda _: None
     _session: str | None = field(default=None, init=False)
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     _said: IO[bytes] | None = field(default=None, init=False)
@@ -112,6 +114,12 @@ class Tunnel:
                     if not reconnect:
                         raise DeployerError(error.what, where=error.where, hint=error.hint) from error
                     reason = error.what
+                except (ClientError, BotoCoreError) as error:
+                    # The network is away, as after a laptop has slept, or AWS is busy: both pass.
+                    explained = explain(error)
+                    if not reconnect or _is_final(error):
+                        raise explained from error
+                    reason = explained.what
                 finally:
                     self.close()
                 yield Lost(reason, pause if reconnect else None)
@@ -127,12 +135,13 @@ class Tunnel:
         process, self._process = self._process, None
         if process is not None:
             _end(process)
+            self.carried_by(None)
         if self._said is not None:
             self._said.close()
             self._said = None
         session, self._session = self._session, None
         if session is not None:
-            with contextlib.suppress(ClientError):
+            with contextlib.suppress(ClientError, BotoCoreError):
                 self.platform.context.clients.ssm(self.platform.home).terminate_session(SessionId=session)
 
     def _pick(self) -> Task:
@@ -151,7 +160,10 @@ class Tunnel:
         try:
             answer = client.start_session(Target=target, DocumentName=DOCUMENT, Parameters=parameters)
         except ClientError as error:
-            raise _refused(error, task, self.platform) from error
+            refused = _refused(error, task, self.platform)
+            if refused is None:
+                raise
+            raise refused from error
         self._session = answer["SessionId"]
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the session
         command, environment = self.plugin.command(
@@ -171,6 +183,7 @@ class Tunnel:
             stderr=subprocess.STDOUT,
             start_new_session=os.name == "posix",
         )
+        self.carried_by(self._process.pid)
         return self._await(self._process, task)
 
     def _await(self, process: subprocess.Popen[bytes], task: Task) -> str:
@@ -215,7 +228,7 @@ class Tunnel:
             if self.clock() - looked >= self.watch_seconds:
                 looked = self.clock()
                 # The plugin may not notice for minutes that its task is gone.
-                with contextlib.suppress(ClientError):
+                with contextlib.suppress(ClientError, BotoCoreError):
                     found = tasks.describe(client, task.cluster, [task.arn])
                     if not found or not found[0].is_running:
                         why = found[0].reason if found else ""
@@ -300,7 +313,13 @@ class _NotOpenedError(DeployerError):
     """The tunnel could not be opened this time."""
 
 
-def _refused(error: ClientError, task: Task, platform: Platform) -> DeployerError:
+def _is_final(error: ClientError | BotoCoreError) -> bool:
+    """Whether it will be the same at the next attempt: a missing permission, credentials that have run out."""
+    return isinstance(error, ClientError) and (is_denied(error) or isinstance(explain(error), CredentialsError))
+
+
+def _refused(error: ClientError, task: Task, platform: Platform) -> DeployerError | None:
+    """What AWS means, where it says so about the session itself."""
     code = error.response.get("Error", {}).get("Code", "")
     message = error.response.get("Error", {}).get("Message", str(error))
     where = f"task {task.id[:8]}"
@@ -314,7 +333,7 @@ def _refused(error: ClientError, task: Task, platform: Platform) -> DeployerErro
             "your own sessions"
         )
         return DeployerError(f"AWS denied the session: {message}", where=where, hint=hint)
-    return explain(error)
+    return None
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

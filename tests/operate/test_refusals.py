@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError, SSOTokenLoadError
 from botocore.stub import Stubber
 
 from deployer.errors import DeployerError
@@ -39,6 +39,38 @@ def test_a_denied_tunnel_names_the_two_things_to_allow(deployed: parts.Deployed)
 def test_an_agent_that_is_not_connected_leads_to_the_check(deployed: parts.Deployed) -> None:
     found = tunnel._refused(refusal("TargetNotConnected", "StartSession"), TASK, deployed.platform)
     assert "deploy.py exec --check -e dev" in str(found)
+
+
+def test_reconnecting_outlasts_a_network_that_is_away(
+    deployed: parts.Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A laptop that has slept finds neither session nor network; what no waiting mends ends it all the same."""
+    trouble = iter(
+        [
+            EndpointConnectionError(endpoint_url="https://ecs.example"),
+            refusal("ThrottlingException", "ListTasks"),
+            SSOTokenLoadError(error_msg="logged out"),
+            refusal("ExpiredTokenException", "ListTasks"),
+        ]
+    )
+
+    def pick(*_: object) -> Task:
+        raise next(trouble)
+
+    monkeypatch.setattr("deployer.operate.tasks.pick", pick)
+    door = tunnel.Tunnel(
+        deployed.platform,
+        plugin.Plugin("none", ()),
+        deployed.platform.service(None),
+        tunnel.End.WRITER,
+        1,
+        sleep=lambda _: None,
+    )
+    events = door.follow(reconnect=True)
+    lost = [next(events) for _ in range(3)]
+    assert [one.wait for one in lost if isinstance(one, tunnel.Lost)] == [1.0, 2.0, 4.0]
+    with pytest.raises(DeployerError, match="have expired"):
+        next(events)
 
 
 def test_a_denied_command_names_what_to_allow(deployed: parts.Deployed) -> None:

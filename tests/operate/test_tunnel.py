@@ -161,7 +161,8 @@ def plugin_of(running: Running) -> int:
     """The process of the stand-in that a tunnel started."""
     for entry in Path("/proc").iterdir():
         with contextlib.suppress(OSError, ValueError):
-            if int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == running.process.pid:
+            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == running.process.pid and b"stand_in_plugin" in (entry / "cmdline").read_bytes():
                 return int(entry.name)
     raise AssertionError("no plugin runs")
 
@@ -175,6 +176,25 @@ def test_a_dead_session_is_replaced(start: Start, relay: parts.Bastion) -> None:
     assert mysql(running).stdout == ROWS, "on the same port, with the same file"
     assert running.end(signal.SIGTERM) == 130
     assert not Path(running.command[1].partition("=")[2]).exists()
+
+
+def test_nothing_is_left_when_it_is_killed(start: Start, relay: parts.Bastion) -> None:
+    """Nobody can tidy up after SIGKILL but somebody else."""
+    running = start()
+    running.until("open: ")
+    file, plugin = Path(running.command[1].partition("=")[2]), plugin_of(running)
+    assert file.exists()
+    running.process.kill()
+    running.process.wait()
+    parts.until(lambda: not file.parent.exists())
+    parts.until(lambda: not Path(f"/proc/{plugin}").exists() or is_dead(plugin))
+
+
+def is_dead(process: int) -> bool:
+    """Ended, though nobody may have asked for its exit status yet."""
+    with contextlib.suppress(OSError):
+        return (Path("/proc") / str(process) / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    return True
 
 
 def test_without_reconnect_it_says_what_helps(start: Start, relay: parts.Bastion) -> None:
