@@ -52,9 +52,12 @@ class Review:
     unchanged: frozenset[str] = frozenset()
     # (stack, resource) -> effect, of what changes by itself as far as is known.
     effects: dict[tuple[str, str], str] = field(default_factory=dict)
+    # The root's resources that the change set lists; CloudFormation reads the outputs of all others as they are.
+    listed: frozenset[str] = frozenset()
 
     def settle(self, change_set: ChangeSet) -> ChangeSet:
         """The same tree with its derived details marked."""
+        self.listed = frozenset(change.logical_id for change in change_set.changes)
         while True:
             settled = self._marked(change_set, "")
             found = dict(self._effects(settled, ""))
@@ -114,7 +117,8 @@ class Review:
         fed = self.template.resources.get(stack, {}).get("Properties", {}).get("Parameters", {}).get(parameter)
         match fed:
             case {"Fn::GetAtt": [str(nested), str(attribute)]} if attribute.startswith("Outputs."):
-                return self._output(nested, attribute.removeprefix("Outputs.")) is not None
+                output = attribute.removeprefix("Outputs.")
+                return nested not in self.listed or self._output(nested, output) is not None
             case {"Ref": str(name)}:
                 return name in self.unchanged
             case _:

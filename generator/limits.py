@@ -163,23 +163,14 @@ def _operation(bodies: Mapping[str, Body]) -> Iterator[Excess]:
 
 
 def _load_balancer(bodies: Mapping[str, Body]) -> Iterator[Excess]:
-    """The one load balancer: what cannot be raised, and what can. A rule under a condition is for some environments."""
-    always, sometimes, groups = 0, 0, 0
-    for _, _, body in nested(bodies):
-        for resource in body["Resources"].values():
-            if resource["Type"] == "AWS::ElasticLoadBalancingV2::ListenerRule":
-                always, sometimes = always + ("Condition" not in resource), sometimes + ("Condition" in resource)
-            elif resource["Type"] == "AWS::ElasticLoadBalancingV2::TargetGroup":
-                groups += 1
-    if groups > TARGET_GROUPS:
+    """The one load balancer: what cannot be raised, and what can."""
+    kinds = Counter(resource["Type"] for _, _, body in nested(bodies) for resource in body["Resources"].values())
+    if (groups := kinds["AWS::ElasticLoadBalancingV2::TargetGroup"]) > TARGET_GROUPS:
         remedy = "have fewer services: AWS does not raise this one"
         yield Excess(ROOT, "target groups of one load balancer", groups, TARGET_GROUPS, remedy)
-    ask = 'raise "Rules per Application Load Balancer" in Service Quotas'
-    if always > LISTENER_RULES:
-        yield Excess(ROOT, "rules of one load balancer", always, LISTENER_RULES, f"{ask} first", adjustable=True)
-    elif always + sometimes > LISTENER_RULES:
-        what = "rules of one load balancer in an environment without a domain"
-        yield Excess(ROOT, what, always + sometimes, LISTENER_RULES, f"{ask}, or give it a domain", adjustable=True)
+    if (rules := kinds["AWS::ElasticLoadBalancingV2::ListenerRule"]) > LISTENER_RULES:
+        remedy = 'raise "Rules per Application Load Balancer" in Service Quotas first'
+        yield Excess(ROOT, "rules of one load balancer", rules, LISTENER_RULES, remedy, adjustable=True)
 
 
 def _security_groups(bodies: Mapping[str, Body]) -> Iterator[Excess]:

@@ -9,12 +9,12 @@ from analysis.guards.registry import Broken, guard
 from analysis.guards.values import (
     all_behind,
     behind,
-    depends,
     flag,
     listed,
     matches,
     permissions,
     statements,
+    waits,
 )
 from analysis.resolve import ResolvedEnvironment, Resource
 
@@ -231,17 +231,15 @@ def s3_gateway(env: ResolvedEnvironment) -> Iterator[Broken]:
     "What uses the internet gateway waits until it is attached",
     why="The gateway's attachment is no property of theirs, so nothing else orders it (CloudFormation Template "
     "Reference, DependsOn attribute, When a DependsOn attribute is required).",
-    remedy="add the VPCGatewayAttachment to DependsOn",
+    remedy="add the VPCGatewayAttachment to DependsOn, or take an output of the stack that holds it",
 )
 def wait_for_gateway(env: ResolvedEnvironment) -> Iterator[Broken]:
-    for stack in env.stacks.values():
-        attachments = stack.of_type("AWS::EC2::VPCGatewayAttachment")
-        users = stack.of_type("AWS::EC2::EIP", "AWS::EC2::NatGateway")
-        users += [route for route in stack.of_type("AWS::EC2::Route") if route.get("GatewayId") is not None]
+    users = env.of_type("AWS::EC2::EIP", "AWS::EC2::NatGateway")
+    users += [route for route in env.of_type("AWS::EC2::Route") if route.get("GatewayId") is not None]
+    for attachment in env.of_type("AWS::EC2::VPCGatewayAttachment"):
         for user in users:
-            for attachment in attachments:
-                if not depends(stack, user, attachment.logical_id):
-                    yield Broken(user, "DependsOn", f"does not wait for {attachment.logical_id}")
+            if not waits(env, user, attachment):
+                yield Broken(user, "DependsOn", f"does not wait for {attachment.logical_id}")
 
 
 @guard(
@@ -411,3 +409,23 @@ def right_subnets(env: ResolvedEnvironment) -> Iterator[Broken]:
     for group in env.of_type("AWS::RDS::DBSubnetGroup"):
         if len(zones(all_behind(env, group.get("SubnetIds"), SUBNET))) < 2:
             yield Broken(group, "Properties.SubnetIds", "fewer than two zones")
+
+
+@guard(
+    "NET-17",
+    "Tasks start when their subnets lead somewhere",
+    why="A task that cannot reach the registry, Secrets Manager and CloudWatch Logs fails with "
+    "ResourceInitializationError, and after some of them the deployment is rolled back (Amazon ECS Developer Guide, "
+    "Stopped tasks error messages). A subnet says nothing of its routes, so nothing else orders it.",
+    remedy="take the subnets from the layer that makes NAT gateways and endpoints",
+)
+def wait_for_ways_out(env: ResolvedEnvironment) -> Iterator[Broken]:
+    for service in env.of_type("AWS::ECS::Service"):
+        subnets = all_behind(env, service.get("NetworkConfiguration.AwsvpcConfiguration.Subnets"), SUBNET)
+        ways = [
+            route for subnet in subnets for table in tables_of(env, subnet) for route in default_routes(env, table)
+        ]
+        for way in [*ways, *env.of_type(ENDPOINT)]:
+            if not waits(env, service, way):
+                path = "Properties.NetworkConfiguration.AwsvpcConfiguration.Subnets"
+                yield Broken(service, path, f"does not wait for {way.logical_id} of {way.stack}")

@@ -168,6 +168,24 @@ def depends(stack: Stack, user: Resource, needed: str) -> bool:
     return needed in seen - {user.logical_id}
 
 
+def waits(env: ResolvedEnvironment, user: Resource, needed: Resource) -> bool:
+    """Whether a resource waits for another: in its own stack, or by the nested stacks that hold the two.
+
+    A nested stack's outputs are there when all of it is, so one stack that takes an output waits for every resource.
+    """
+    first, second = user.stack.split("/"), needed.stack.split("/")
+    common = 0
+    while common < min(len(first), len(second)) and first[common] == second[common]:
+        common += 1
+    if not common:
+        # Stacks of the chain are deployed one after the other.
+        order = [stack.path for stack in env.chain]
+        return order.index(second[0]) < order.index(first[0])
+    stack = env.stacks["/".join(first[:common])]
+    holder = stack.resources[first[common]] if common < len(first) else user
+    return depends(stack, holder, second[common] if common < len(second) else needed.logical_id)
+
+
 def is_attribute(value: Json, attribute: str) -> bool:
     """Whether a value is a token of this attribute."""
     found = origin(value)

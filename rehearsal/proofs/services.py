@@ -52,12 +52,17 @@ def load_balancer(deployed: Deployed) -> Iterator[Proof]:
         rules = elb.describe_rules(ListenerArn=listener["ListenerArn"])["Rules"]
         forwarding = [rule for rule in rules if any(action["Type"] == "forward" for action in rule["Actions"])]
         guarded = [rule for rule in forwarding if header(rule) == [secret]]
-        if forwarding or port == 443:
+        if forwarding or port == origin_port(deployed):
             yield proof(
                 f"port {port} forwards only what carries CloudFront's secret",
                 forwarding and guarded == forwarding,
                 f"{len(guarded)} of {len(forwarding)} rules ask for {SECRET_HEADER}",
             )
+
+
+def origin_port(deployed: Deployed) -> int:
+    """Where CloudFront calls: no public certificate names a load balancer without a domain."""
+    return 443 if deployed.parameter("DomainName") else 80
 
 
 def origin_secret(deployed: Deployed) -> str:

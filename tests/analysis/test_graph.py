@@ -63,11 +63,11 @@ def add_service(bodies: Bodies) -> None:
 
 
 def remove_second_nat(bodies: Bodies) -> None:
-    network = bodies["network.json"]
-    for key in [key for key in network["Resources"] if key in ("NatGateway2", "NatAddress2")]:
-        del network["Resources"][key]
-    text = json.dumps(network).replace('"NatGateway2"', '"NatGateway1"')
-    bodies["network.json"] = json.loads(text)
+    egress = bodies["egress.json"]
+    for key in [key for key in egress["Resources"] if key in ("NatGateway2", "NatAddress2")]:
+        del egress["Resources"][key]
+    text = json.dumps(egress).replace('"NatGateway2"', '"NatGateway1"')
+    bodies["egress.json"] = json.loads(text)
 
 
 def add_zone(bodies: Bodies) -> None:

@@ -16,6 +16,7 @@ from deployer.templates import Template
 GROUP = "{{IntrinsicFunction:shop/NetworkStack.Outputs.GroupId/Fn::GetAtt}}"
 VERSION = "{{IntrinsicFunction:shop/NetworkStack.Outputs.Version/Fn::GetAtt}}"
 PORT = "{{IntrinsicFunction:shop/NetworkStack.Outputs.Port/Fn::GetAtt}}"
+GATEWAY = "{{IntrinsicFunction:shop/NetworkStack.Outputs.Gateway/Fn::GetAtt}}"
 HOST = "{{IntrinsicFunction:shop/NetworkStack.Outputs.Host/Fn::GetAtt}}"
 
 
@@ -29,16 +30,24 @@ NETWORK: dict[str, Any] = {
         "GroupId": {"Value": {"Fn::GetAtt": ["Group", "GroupId"]}},
         "Version": {"Value": {"Fn::GetAtt": ["Function", "Version"]}},
         "Port": {"Value": "3306"},
+        "Gateway": {"Value": {"Ref": "Gateway"}},
         "Host": {"Value": {"Fn::If": ["HasDomain", {"Ref": "Domain"}, {"Fn::Sub": "${Group.Name}.${AWS::Region}"}]}},
     },
 }
 ROOT = {
     "Resources": {
-        "NetworkStack": {"Properties": {"Parameters": {"Domain": {"Ref": "DomainName"}}}},
+        "NetworkStack": {
+            "Properties": {
+                "Parameters": {
+                    "Domain": {"Ref": "DomainName"},
+                    "Gateway": {"Fn::GetAtt": ["GatewayStack", "Outputs.Id"]},
+                }
+            }
+        },
         "ServiceStack": {"Properties": {"Parameters": {"Key": {"Fn::GetAtt": ["NetworkStack", "Outputs.GroupId"]}}}},
     }
 }
-NOW = {"NetworkStack": {"GroupId": "sg-1", "Version": "7", "Port": "3306", "Host": "g.eu-west-1"}}
+NOW = {"NetworkStack": {"GroupId": "sg-1", "Version": "7", "Port": "3306", "Gateway": "igw-1", "Host": "g.eu-west-1"}}
 
 
 def reviewed(*network: Change, service: tuple[Change, ...], unchanged: frozenset[str] = frozenset()) -> ChangeSet:
@@ -118,6 +127,11 @@ def test_a_value_that_hangs_on_a_sibling(network: Change, detail: Detail, effect
 def test_an_output_that_hands_on_a_parameter_that_stays() -> None:
     changed = reviewed(RULE, service=(modify("Task", value("g.eu-west-1", HOST)),), unchanged=frozenset({"DomainName"}))
     assert service(changed) == {"Task": "nothing"}
+
+
+def test_an_output_that_hands_on_what_a_stack_gives_that_does_not_change() -> None:
+    """A change set lists no nested stack that stays as it is."""
+    assert service(reviewed(RULE, service=(modify("Load", value("igw-1", GATEWAY)),))) == {"Load": "nothing"}
 
 
 def test_it_spreads_within_a_stack_until_nothing_follows() -> None:

@@ -34,7 +34,7 @@ def test_every_resource_has_its_line(sources: SourceMap, templates: dict[str, An
 @pytest.mark.parametrize(
     ("template", "resource", "path", "file", "text"),
     [
-        ("network.json", "NatGateway1", "", "network.py", "NatGateway("),
+        ("egress.json", "NatGateway1", "", "egress.py", "NatGateway("),
         ("service.json", "TaskDefinition", "", "task.py", "TaskDefinition("),
         ("service.json", "TaskDefinition", "Properties.ContainerDefinitions.1", "bastion.py", "ContainerDefinition("),
         # Made by a helper: the layer's line for the resource, the helper's for what the helper decides.

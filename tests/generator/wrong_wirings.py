@@ -5,7 +5,7 @@ from __future__ import annotations
 from troposphere import Template
 
 from generator import access, archive, network, security
-from generator.kinds import AlarmTopicArn, Choice, NamePrefix, Octets, Port, VpcId, ZoneName
+from generator.kinds import AlarmTopicArn, Choice, NamePrefix, Octets, Port, SessionPolicyArn, VpcId, ZoneName
 
 t = Template()
 prefix = NamePrefix("platform-dev")
@@ -31,6 +31,7 @@ def swap(sec: security.Outputs) -> access.Inputs:
         service_slug=Choice("web"),
         container_port=Port("8080"),
         vpc_id=VpcId("vpc-1"),
+        session_policy_arn=SessionPolicyArn("arn:aws:iam::111122223333:policy/sessions"),
         alb_security_group_id=sec.database_security_group_id,  # wrong: the two groups are swapped
         database_security_group_id=sec.alb_security_group_id,  # wrong: the two groups are swapped
     )

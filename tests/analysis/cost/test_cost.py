@@ -55,8 +55,8 @@ def test_every_type_of_resource_is_accounted_for(name: str) -> None:
 def test_the_sum_can_be_followed_by_hand() -> None:
     found = of("prod")
     hours = Decimal(730)
-    assert item(found, "Network", "NAT gateway") == (2 * Decimal("0.062") * hours,) * 2
-    assert item(found, "Network", "interface endpoint, in each zone") == (12 * Decimal("0.014") * hours,) * 2
+    assert item(found, "Egress", "NAT gateway") == (2 * Decimal("0.062") * hours,) * 2
+    assert item(found, "Egress", "interface endpoint, in each zone") == (12 * Decimal("0.014") * hours,) * 2
     assert item(found, "FrontendService", "Fargate CPU") == (
         2 * Decimal("0.05056") * hours,
         10 * Decimal("0.05056") * hours,

@@ -53,7 +53,7 @@ def without_bastion(b: Any) -> None:
 
 
 def without_header(b: Any) -> None:
-    conditions = b.one(RULE, "HttpsListenerArn")["Properties"]["Conditions"]
+    conditions = b.one(RULE)["Properties"]["Conditions"]
     conditions[:] = [item for item in conditions if item["Field"] != "http-header"]
 
 
@@ -68,7 +68,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("APP-01", "dev", lambda b: app(b).update(Memory=500), set()),
     ("APP-02", "dev", lambda b: b.drop(TASK, "RuntimePlatform"), set()),
     ("APP-03", "dev", lambda b: b.put(SERVICE, "EnableExecuteCommand", False), set()),
-    ("APP-03", "dev", lambda b: b.drop(ROLE, "ManagedPolicyArns", has="AmazonSSMManagedInstanceCore"), set()),
+    ("APP-03", "dev", lambda b: b.drop(ROLE, "ManagedPolicyArns.0", has="AmazonSSMManagedInstanceCore"), set()),
     ("APP-04", "dev", lambda b: bastion(b).update(ReadonlyRootFilesystem=True), set()),
     ("APP-04", "dev", lambda b: app(b)["LinuxParameters"].pop("InitProcessEnabled"), set()),
     ("APP-04", "dev", lambda b: b.put(TASK, "PidMode", "task"), set()),
@@ -93,7 +93,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("APP-12", "dev", lambda b: app(b)["LogConfiguration"]["Options"].update({"awslogs-create-group": "true"}), set()),
     ("APP-13", "dev", lambda b: b.put(SERVICE, "LoadBalancers.0.ContainerName", "web"), set()),
     ("APP-13", "dev", lambda b: b.put(TARGET, "TargetType", "instance"), set()),
-    ("APP-14", "dev", lambda b: b.one(SERVICE)["DependsOn"].remove(b.name_of(RULE, "HttpsListenerArn")), set()),
+    ("APP-14", "dev", lambda b: b.one(SERVICE)["DependsOn"].remove(b.name_of(RULE)), set()),
     ("APP-15", "dev", lambda b: b.drop(SERVICE, "DeploymentConfiguration.DeploymentCircuitBreaker"), set()),
     ("APP-15", "dev", lambda b: b.put(SERVICE, "DeploymentConfiguration.MaximumPercent", 100), set()),
     ("APP-16", "dev", lambda b: b.parameters.update(FrontendMinTasks="1"), {"CF-21"}),
@@ -106,7 +106,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("APP-20", "dev", lambda b: bastion(b)["HealthCheck"].update(Command=["true"]), set()),
     ("APP-21", "dev", lambda b: b.drop(LISTENER, "SslPolicy", has="SslPolicy"), set()),
     ("APP-21", "dev", lambda b: b.parameters.update(OriginCertificateArn="arn:aws:acm:us-east-1:111122223333:certificate/01234567-89ab-cdef-0123-456789abcdef"), set()),
-    ("APP-22", "dev", without_header, set()),
+    ("APP-22", "prod", without_header, set()),
     ("APP-22", "dev", lambda b: b.put(LISTENER, "DefaultActions.0.FixedResponseConfig.StatusCode", "404", has="HTTPS\", \"SslPolicy"), set()),
     ("APP-22", "dev", lambda b: b.put(RULE, "Priority", 7), set()),
     ("APP-23", "dev", lambda b: attribute(b, "drop_invalid_header_fields", "drop_invalid_headers"), set()),

@@ -40,7 +40,7 @@ def export(b: Any) -> None:
 
 
 def secret_output(b: Any) -> None:
-    b.bodies["network.json"]["Outputs"]["NatGateway1Id"]["Value"] = SECRET
+    b.bodies["egress.json"]["Outputs"]["NatGateway1Id"]["Value"] = SECRET
 
 
 def broken_down_the_line(b: Any) -> None:

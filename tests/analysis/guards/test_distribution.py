@@ -23,8 +23,8 @@ def origin(b: Any, key: str) -> dict[str, Any]:
     return found
 
 
-def without_http_rule(b: Any) -> None:
-    b.remove("ElasticLoadBalancingV2::ListenerRule", has="HttpListenerArn")
+def rules_on_https(b: Any) -> None:
+    b.bodies["application.json"]["Outputs"]["OriginListenerArn"]["Value"] = {"Ref": "HttpsListener"}
 
 
 def other_secret(b: Any) -> None:
@@ -42,7 +42,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("DST-03", "dev", lambda b: b.replace("S3::Bucket", "AES256", "aws:kms", has="static/"), set()),
     ("DST-04", "prod", lambda b: b.replace("CertificateManager::Certificate", "origin.", "backend."), set()),
     ("DST-04", "dev", lambda b: origin(b, "CustomOriginConfig")["CustomOriginConfig"].update(OriginProtocolPolicy="match-viewer"), set()),
-    ("DST-05", "dev", without_http_rule, set()),
+    ("DST-05", "dev", rules_on_https, set()),
     ("DST-06", "dev", lambda b: config(b).update(Aliases=["www.example.com"]), set()),
     ("DST-06", "prod", lambda b: config(b).update(ViewerCertificate={"AcmCertificateArn": {"Ref": "ViewerCertificateArn"}, "MinimumProtocolVersion": "TLSv1", "SslSupportMethod": "sni-only"}), set()),
     ("DST-07", "dev", lambda b: config(b)["DefaultCacheBehavior"].update(AllowedMethods=["GET", "POST"]), set()),

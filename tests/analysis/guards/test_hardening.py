@@ -36,7 +36,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("SEC-31", "dev", lambda b: app(b).pop("User"), set()),
     ("SEC-31", "dev", lambda b: app(b).pop("Memory"), set()),
     ("SEC-32", "dev", lambda b: b.drop("EC2::VPCEndpoint", "SecurityGroupIds", has="ecr.api"), {"NET-04"}),
-    ("SEC-32", "dev", lambda b: b.one("EC2::VPCEndpoint", "ecr.api")["Properties"]["SecurityGroupIds"].append(DEFAULT_GROUP), set()),
+    ("SEC-32", "dev", lambda b: b.bodies["network.json"]["Outputs"]["EndpointSecurityGroupId"].update(Value=DEFAULT_GROUP), {"NET-04"}),
     ("SEC-33", "dev", lambda b: without_deny(b, "SNS::TopicPolicy", "ChatTopic"), set()),
     ("SEC-33", "dev", lambda b: without_deny(b, "SQS::QueuePolicy"), set()),
     ("SEC-34", "dev", lambda b: b.statement(KEY, "DenyGrantsToOthers").update(Action=["kms:RevokeGrant"]), set()),

@@ -14,6 +14,16 @@ S3_ONLY_OURS = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::ours/*"}],
 }
+STACK = "CloudFormation::Stack"
+
+
+def egress_beside_network(b: Any) -> None:
+    """Addresses made while the internet gateway may not be attached yet: nothing of the network is taken."""
+    for name in b.bodies["egress.json"]["Parameters"]:
+        if name != "Prefix":
+            b.put(STACK, f"Parameters.{name}", "given", has="EgressTemplateKey")
+
+
 # Guard, environment, what breaks it, and the guards that cannot be kept apart from it.
 CASES: list[tuple[str, str, Any, set[str]]] = [
     ("NET-01", "dev", lambda b: b.put("EC2::VPC", "EnableDnsHostnames", False), set()),
@@ -25,7 +35,8 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("NET-04", "dev", lambda b: b.drop("EC2::SecurityGroup", "SecurityGroupIngress.1", has="endpoints"), set()),
     ("NET-05", "dev", lambda b: b.drop("EC2::VPCEndpoint", "RouteTableIds.1", has="Gateway"), set()),
     ("NET-05", "dev", lambda b: b.put("EC2::VPCEndpoint", "PolicyDocument", S3_ONLY_OURS, has="Gateway"), set()),
-    ("NET-06", "dev", lambda b: b.drop("EC2::EIP", "/DependsOn"), set()),
+    ("NET-06", "dev", lambda b: b.add("EC2::VPCGatewayAttachment", "Address", {"Type": "AWS::EC2::EIP", "Properties": {"Domain": "vpc"}}), set()),
+    ("NET-06", "dev", egress_beside_network, {"NET-03", "NET-16"}),
     ("NET-06", "dev", lambda b: b.drop("EC2::Route", "/DependsOn", has="InternetGateway"), set()),
     ("NET-07", "dev", lambda b: b.replace("EC2::Route", "NatGateway2", "NatGateway1"), set()),
     ("NET-07", "dev", lambda b: b.replace("EC2::NatGateway", "PublicSubnet2", "AppSubnet2"), set()),
@@ -41,6 +52,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("NET-15", "dev", lambda b: b.remove("EC2::SubnetRouteTableAssociation", has="DbSubnet1"), set()),
     ("NET-16", "dev", lambda b: b.put("ElasticLoadBalancingV2::LoadBalancer", "Subnets.1", {"Ref": "PublicSubnet1Id"}), set()),
     ("NET-16", "dev", lambda b: b.replace("EC2::SubnetRouteTableAssociation", "AppRouteTable2", "DbRouteTable"), {"NET-05"}),
+    ("NET-17", "dev", lambda b: b.replace(STACK, "EgressStack\", \"Outputs.", "NetworkStack\", \"Outputs.", has="ServiceTemplateKey"), set()),
 ]  # fmt: skip
 
 
