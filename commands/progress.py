@@ -25,7 +25,7 @@ from rich.text import Text
 
 from commands.board import Board, duration
 from deployer.recording.runs import stamp
-from deployer.statuses import is_terminal
+from deployer.statuses import is_good, is_terminal
 
 if TYPE_CHECKING:
     from deployer.events import Event
@@ -151,9 +151,12 @@ def _live(target: Console, operation: Operation, rounds: Iterable[tuple[Sequence
         for _ in rounds:
             pass
     elapsed = duration(board.elapsed(time.monotonic()))
-    failed = board.failed()
-    mark = Text("x ", style="bold red") if failed else Text("ok ", style="bold green")
-    target.print(mark + Text(f"{board.title}  {operation.verb}: {board.done()} resources in {elapsed}"))
+    status = operation.status
+    # After a rollback every resource is complete again, and the operation is none the less not what was wanted.
+    bad = is_terminal(status) and not is_good(status) and operation.verb != "rollback"
+    mark = Text("x ", style="bold red") if bad or board.failed() else Text("ok ", style="bold green")
+    ended = f"{status}, " if bad else ""
+    target.print(mark + Text(f"{board.title}  {operation.verb}: {ended}{board.done()} resources in {elapsed}"))
 
 
 def _tree(board: Board, verb: str, spinner: Spinner, now: float, room: int) -> RenderableType:

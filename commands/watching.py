@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from commands.exits import Exit
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -28,8 +30,11 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 MODES = ("auto", "tree", "lines", "ndjson")
 
 
-class Detached(KeyboardInterrupt):
-    """Somebody stopped watching; the operation goes on."""
+class Detached(click.exceptions.Exit):
+    """Somebody stopped watching; the operation goes on. It has been said how, and is no error to speak of."""
+
+    def __init__(self) -> None:
+        super().__init__(Exit.INTERRUPTED)
 
 
 def progress_option(command: Command) -> Command:
@@ -193,6 +198,7 @@ def take_up(context: Context, watching: Watching, states: States, wait_minutes: 
     """
     from deployer import deployment, operations, stacks
     from deployer.failures import rootcause
+    from deployer.statuses import remedy
 
     running = operations.running(context, states)
     if not running:
@@ -207,6 +213,9 @@ def take_up(context: Context, watching: Watching, states: States, wait_minutes: 
         watching.follow(context, operation, until=until)
         state = operations.outcome(context, operation)
         status = state.status if state is not None else "DELETE_COMPLETE"
+        if operation.cancelled and not stacks.is_good(status):
+            # Somebody wanted it back as it was: going on to do the same again is the last thing they want.
+            raise operations.failed(operation, status, remedy(status))
         if not stacks.is_good(status) and (diagnosis := rootcause.diagnose(operation.events)):
             first = diagnosis.first
             watching.console.print(f"  it ended as {status}: {first.name}: {first.failure.reason}", style="yellow")

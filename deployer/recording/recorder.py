@@ -13,7 +13,7 @@ from deployer.context import Context
 from deployer.events import Event
 from deployer.failures import report, rootcause
 from deployer.operations import Operation
-from deployer.recording.runs import Run, stamp
+from deployer.recording.runs import Run, clean, stamp
 from deployer.recording.tasks import Observer, Sample
 from deployer.statuses import is_terminal
 
@@ -63,7 +63,8 @@ class Recorder:
 
     @property
     def services(self) -> dict[str, Any]:
-        return {name: sample.as_data() for name, sample in self._samples.items()}
+        """What ECS said, by service, as it may be shown and written."""
+        return {name: clean(sample.as_data()) for name, sample in self._samples.items()}
 
     def note(self, operation: Operation, batch: Sequence[Event]) -> None:
         """Write down a round of an operation, and look at the services in it when it is time to."""

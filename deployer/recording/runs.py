@@ -75,7 +75,7 @@ class Run:
     def append(self, lines: Iterable[Mapping[str, Any]]) -> None:
         with _private(self.directory / "events.ndjson", os.O_APPEND) as file:
             for line in lines:
-                file.write(json.dumps(_clean(line), ensure_ascii=True) + "\n")
+                file.write(json.dumps(clean(line), ensure_ascii=True) + "\n")
 
     def services(self, found: Mapping[str, Any]) -> None:
         _write(self.directory / "ecs.json", {"schema": SCHEMA, "services": found})
@@ -159,7 +159,7 @@ def stamp(time: datetime) -> str:
 def _write(path: Path, data: Any) -> None:
     temporary = path.with_suffix(".new")
     with _private(temporary, os.O_TRUNC) as file:
-        json.dump(_clean(data), file, indent=1, ensure_ascii=True)
+        json.dump(clean(data), file, indent=1, ensure_ascii=True)
         file.write("\n")
     temporary.replace(path)
 
@@ -168,12 +168,13 @@ def _private(path: Path, how: int) -> Any:
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | how, 0o600), "w", encoding="utf-8")
 
 
-def _clean(data: Any) -> Any:
-    """The same without anything that looks like a secret, wherever it stands."""
+def clean(data: Any) -> Any:
+    """The same without anything that looks like a secret, wherever it stands. What is shown is cleaned too: build
+    logs are read by many."""
     if isinstance(data, str):
         return redact(data)
     if isinstance(data, Mapping):
-        return {key: _clean(value) for key, value in data.items()}
+        return {key: clean(value) for key, value in data.items()}
     if isinstance(data, (list, tuple)):
-        return [_clean(value) for value in data]
+        return [clean(value) for value in data]
     return data

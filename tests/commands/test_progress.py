@@ -69,6 +69,15 @@ def test_a_terminal_ends_with_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "ok shop-dev (eu-west-1)  create: 1 resources in" in out.splitlines()[-1]
 
 
+def test_a_terminal_does_not_call_a_rollback_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds = [
+        [root("UPDATE_IN_PROGRESS"), event("Topic", "UPDATE_FAILED")],
+        [event("Topic", "UPDATE_COMPLETE"), root("UPDATE_ROLLBACK_COMPLETE")],
+    ]
+    out = shown(monkeypatch, 1, *rounds, terminal=True)
+    assert "x shop-dev (eu-west-1)  create: UPDATE_ROLLBACK_COMPLETE, 1 resources in" in out.splitlines()[-1]
+
+
 def test_the_board_shows_the_innermost_work() -> None:
     board = progress.Board("shop-dev", 0)
     nested = event("DatabaseStack", "CREATE_IN_PROGRESS", type=STACK_TYPE)

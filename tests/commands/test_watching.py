@@ -25,7 +25,7 @@ from deployer.operations import Operation
 from deployer.recording import runs
 from deployer.recording.recorder import Recorder
 from deployer.session import Clients
-from deployer.stacks import STACK_TYPE
+from deployer.stacks import STACK_TYPE, StackState
 from rehearsal.emulator import Emulator
 from tests import small_project
 
@@ -90,8 +90,9 @@ def answering(monkeypatch: pytest.MonkeyPatch, answer: str | type[BaseException]
 
 
 def test_without_a_terminal_ctrl_c_detaches_and_says_how_to_come_back(context: Context, console: Console) -> None:
-    with pytest.raises(Detached):
+    with pytest.raises(Detached) as detached:
         Watching(console).follow(context, update())
+    assert detached.value.exit_code == 130
     assert "CloudFormation goes on with shop-dev" in text(console)
     assert "deploy.py watch -e dev" in text(console)
     assert "deploy.py deploy -e dev" in text(console)
@@ -169,12 +170,21 @@ def test_a_second_deployment_follows_the_first_and_goes_on(
     assert "Nothing to change." in text(console)
 
 
+def test_what_was_cancelled_while_it_was_taken_up_is_not_deployed_again(
+    context: Context, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cancelled = Operation(STACK, "arn", "update", [[event("shop-dev", "UPDATE_ROLLBACK_COMPLETE", type=STACK_TYPE)]])
+    cancelled.cancelled = True
+    monkeypatch.setattr(operations, "running", lambda *_: [cancelled])
+    monkeypatch.setattr(operations, "outcome", lambda *_: StackState("arn", "shop-dev", "UPDATE_ROLLBACK_COMPLETE"))
+    with pytest.raises(DeploymentFailedError, match="it was cancelled, and everything is as it was before"):
+        flow.deploy_chain(context, console, lambda _: True, through=Role.EDGE)
+
+
 @pytest.mark.parametrize(("status", "wait"), [("UPDATE_IN_PROGRESS", 0.0), ("DELETE_IN_PROGRESS", None)])
 def test_what_is_not_waited_for(
     context: Context, console: Console, monkeypatch: pytest.MonkeyPatch, status: str, wait: float | None
 ) -> None:
-    from deployer.stacks import StackState
-
     states = {context.stack(Role.ROOT): StackState("arn", "shop-dev", status)}
     verb = "delete" if status.startswith("DELETE") else "update"
     monkeypatch.setattr(operations, "running", lambda *_: [Operation(STACK, "arn", verb, ())])

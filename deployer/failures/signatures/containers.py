@@ -125,7 +125,7 @@ SIGNATURES = (
         Cause.APPLICATION,
         r"Essential container in task exited",
         meaning="The application ended by itself.",
-        remedy="Its exit code and last log lines are below. 1 is an error of its own, 137 a kill (memory, or a "
+        remedy="Look at its exit code and its last log lines: 1 is an error of its own, 137 a kill (memory, or a "
         "health check), 139 a crash, 143 a stop from outside.",
         document="Amazon ECS Developer Guide, Stopped tasks error codes",
         source=Source.DOCUMENT,

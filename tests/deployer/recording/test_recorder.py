@@ -212,6 +212,16 @@ def test_events_of_another_day_stay_out(world: World) -> None:
     assert messages == ["(service frontend) task stopped"]
 
 
+def test_a_secret_in_a_log_line_is_not_shown_either(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failure is explained in build logs, which more people read than the record."""
+    lines = {"events": [{"message": "no database, password=hunter2"}]}
+    monkeypatch.setattr(world.logs, "get_log_events", lambda **_: lines)
+    deployed_badly(world)
+    shown = json.dumps(world.recorder.services)
+    assert "no database" in shown
+    assert "hunter2" not in shown
+
+
 def test_a_disk_that_is_full_stops_the_record_and_nothing_else(world: World, tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("in the way")
     deployed_badly(world)
