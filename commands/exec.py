@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from commands.common import Options, aws_options, connect, environment_options, output_option, recall
+from commands.signals import ended_by_hangup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,11 +54,12 @@ def execute(
     chosen = tasks.pick(found, found.service(service), container, task_id=task)
     token = executing.new_token()
     output = executing.Output(token)
-    session = executing.start(found, program, chosen, container, executing.wrapped(command, token))
-    try:
-        _copy(session, output)
-    finally:
-        executing.end(found, session)
+    with ended_by_hangup():
+        session = executing.start(found, program, chosen, container, executing.wrapped(command, token))
+        try:
+            _copy(session, output)
+        finally:
+            executing.end(found, session)
     return executing.outcome(output)
 
 

@@ -28,7 +28,9 @@ _PALETTE = ("cyan", "magenta", "green", "yellow", "blue")
 @click.option(
     "--since", default="10m", show_default=True, metavar="TIME", help="As in 10m, 2h, 3d or 2026-11-22T09:30."
 )
-@click.option("--previous", is_flag=True, help="Of the task that stopped last: what it said before it died.")
+@click.option(
+    "--previous", is_flag=True, help="Of the task that stopped last, and why it did; --since counts from its end."
+)
 @click.option("--grep", metavar="TEXT", help="Only lines that contain exactly this.")
 def logs(
     kind: str,
@@ -47,6 +49,8 @@ def logs(
         )
     if previous and kind not in {"app", "sidecar"}:
         raise click.UsageError("--previous is for app and sidecar: only tasks stop.")
+    if previous and follow:
+        raise click.UsageError("--previous cannot be followed: that task says nothing any more.")
     from datetime import UTC, datetime
 
     from deployer.errors import DeployerError
@@ -60,9 +64,11 @@ def logs(
     if not chosen:
         raise DeployerError(f"has no logs of {kind}", where=found.family)
     if previous:
-        container = "app" if kind == "app" else "bastion"
-        owner = found.service(service)
-        chosen = [reading.of_last_stopped(found, owner, one, container) for one in chosen if one.label == owner.slug]
+        last, source = reading.of_last_stopped(found, found.service(service), "app" if kind == "app" else "bastion")
+        click.echo(
+            f"task {last.id[:8]} of {source.label}, {last.stopped:%Y-%m-%d %H:%M:%S}Z: {last.why_stopped()}", err=True
+        )
+        chosen, begin = [source], reading.since(since, last.stopped)
     show = _printer(labelled=len(chosen) > 1)
     try:
         read = reading.follow if follow else reading.read

@@ -9,6 +9,7 @@ import click
 
 from commands.common import Options, aws_options, connect, environment_options, recall
 from commands.exits import Exit
+from commands.signals import ended_by_hangup
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,12 +90,13 @@ def start(
     chosen = found.service(service)
     if image == _FILE:
         image = context.environment.file.values.get(f"{chosen.name}Image")
-    started = oneoff.start(found, chosen, command, image=image, sleep=context.sleep)
-    click.echo(f"task {started.task.id} of {chosen.slug}: {shlex.join(command)}", err=True)
-    if detach:
-        click.echo(started.task.arn)
-        return Exit.DONE
-    return _watch(started, to_stderr=to_stderr)
+    with ended_by_hangup():
+        started = oneoff.start(found, chosen, command, image=image, sleep=context.sleep)
+        click.echo(f"task {started.task.id} of {chosen.slug}: {shlex.join(command)}", err=True)
+        if detach:
+            click.echo(started.task.arn)
+            return Exit.DONE
+        return _watch(started, to_stderr=to_stderr)
 
 
 def _watch(started: Run, *, to_stderr: bool) -> int:
@@ -104,5 +106,8 @@ def _watch(started: Run, *, to_stderr: bool) -> int:
     except KeyboardInterrupt:
         started.stop()
         click.echo(f"stopped task {started.task.id}", err=True)
+        raise
+    except Exception:
+        click.echo(f"no longer watching task {started.task.id}; it goes on", err=True)
         raise
     return started.exit_code()

@@ -1,25 +1,21 @@
-"""Ends that are not Ctrl-C and should be as orderly: a closed terminal, a `kill`, a cancelled build."""
+"""Ends that are not Ctrl-C and should be as orderly. (A `kill` is taken care of where the program begins.)"""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP do in here what Ctrl-C does; what was to be ignored, as under nohup, still is."""
-
-    def interrupt(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    names = ["SIGTERM", "SIGHUP"] if os.name == "posix" else ["SIGTERM"]
-    numbers = [number for name in names if signal.getsignal(number := getattr(signal, name)) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, interrupt) for number in numbers}
+def ended_by_hangup() -> Iterator[None]:
+    """A closed terminal does in here what Ctrl-C does; under nohup, where it is to be ignored, it still is."""
+    number = getattr(signal, "SIGHUP", None)
+    if number is None or signal.getsignal(number) is signal.SIG_IGN:
+        yield
+        return
+    before = signal.signal(number, signal.default_int_handler)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        signal.signal(number, before)

@@ -10,11 +10,13 @@ import os
 import select
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 _CHUNK = 65536
 # Where nobody looks, programs that format to the width should not break lines.
 _WIDE = (50, 250)
+_PATIENCE = 5.0
 
 
 def run(
@@ -51,7 +53,18 @@ def run(
         raise
     finally:
         os.close(terminal)
-        os.waitpid(pid, 0)
+        _reap(pid)
+
+
+def _reap(pid: int) -> None:
+    """Wait for the program's end, which the closed terminal is a reason for; not for ever."""
+    deadline = time.monotonic() + _PATIENCE
+    while os.waitpid(pid, os.WNOHANG) == (0, 0):
+        if time.monotonic() > deadline:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            return
+        time.sleep(0.02)
 
 
 def _copy(terminal: int, show: Callable[[bytes], bytes], *, interactive: bool) -> None:

@@ -10,7 +10,7 @@ import click
 
 from commands.common import Options, aws_options, connect, environment_options, recall
 from commands.exits import Exit
-from commands.signals import ended_by_signals
+from commands.signals import ended_by_hangup
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +58,7 @@ def tunnel(
     shown = False
     try:
         with (
-            ended_by_signals(),
+            ended_by_hangup(),
             credentials.options_file() as file,
             contextlib.closing(door.follow(reconnect=reconnect)) as events,
         ):

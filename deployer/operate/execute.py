@@ -22,7 +22,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from deployer.errors import DeployerError
 from deployer.operate.platform import Platform
@@ -123,7 +123,7 @@ def start(platform: Platform, plugin: Plugin, task: Task, container: str, comman
 
 def end(platform: Platform, session: Session) -> None:
     """End the session at AWS. It has usually ended with the command; not everybody may end one, and it times out."""
-    with contextlib.suppress(ClientError):
+    with contextlib.suppress(ClientError, BotoCoreError):
         platform.context.clients.ssm(platform.home).terminate_session(SessionId=session.id)
 
 

@@ -5,6 +5,7 @@ Which groups: those of the stacks, by their logical ids; nobody has to know thei
 
 from __future__ import annotations
 
+import heapq
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,11 +19,16 @@ from deployer.chain import Role
 from deployer.errors import DeployerError
 from deployer.operate import tasks
 from deployer.operate.platform import Platform, Service
+from deployer.operate.tasks import Task
 
 _LOG_GROUP = "AWS::Logs::LogGroup"
 _POLL_SECONDS = 2.0
 # CloudWatch Logs shows lines some seconds late and not in order; so far back each poll looks again.
 _LATE = timedelta(seconds=30)
+# Where nothing is said for long, a poll need not look through everything again.
+_HORIZON = timedelta(minutes=5)
+# So many looks without anything new, and what ended has said its last word.
+_QUIET = 2
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -85,15 +91,15 @@ def _chosen(platform: Platform, service: str | None) -> Sequence[Service]:
     return [platform.service(service)] if service else platform.services
 
 
-def of_last_stopped(platform: Platform, service: Service, source: Source, container: str) -> Source:
-    """The stream of the task that ended last: what it said before it died."""
+def of_last_stopped(platform: Platform, service: Service, container: str) -> tuple[Task, Source]:
+    """The task that ended last, and its stream: what it said before it died."""
     ended = list(tasks.stopped(platform, service))
     if not ended:
-        hint = "ECS forgets stopped tasks after an hour; --since still finds their lines"
+        hint = "ECS forgets stopped tasks after an hour; without --previous their lines are still found"
         raise DeployerError("no task has stopped lately", where=service.slug, hint=hint)
-    last = max(ended, key=lambda task: task.started)
-    stream = stream_of(tasks.definition(platform, last.definition), container, last.id)
-    return Source(f"{source.label} {last.id[:8]}", source.group, source.region, (stream[1],))
+    last = max(ended, key=lambda task: task.stopped)
+    group, stream = stream_of(tasks.definition(platform, last.definition), container, last.id)
+    return last, Source(service.slug, group, platform.home, (stream,))
 
 
 def stream_of(definition: dict[str, object], container: str, task_id: str) -> tuple[str, str]:
@@ -129,8 +135,9 @@ def read(
     platform: Platform, chosen: Sequence[Source], begin: datetime, *, grep: str | None = None
 ) -> Iterator[LogLine]:
     """Every line since then, in order over all sources."""
-    found = [line for source in chosen for line in _page_through(platform, source, begin, pattern(grep))]
-    yield from sorted(found, key=lambda line: line.time)
+    # CloudWatch Logs answers in order, so that nothing has to be held to be sorted.
+    found = [_page_through(platform, source, begin, pattern(grep)) for source in chosen]
+    yield from heapq.merge(*found, key=lambda line: line.time)
 
 
 def follow(
@@ -142,21 +149,25 @@ def follow(
     sleep: Callable[[float], None] = time.sleep,
     until: Callable[[], bool] = lambda: False,
 ) -> Iterator[LogLine]:
-    """Lines since then and as they come, until somebody stops it or `until` says so (then once more)."""
+    """Lines since then and as they come, until somebody stops it or `until` says so and no more comes."""
     seen: dict[str, datetime] = {}
-    last = False
+    ended = False
+    quiet = 0
     while True:
-        newest = begin
+        newest = max(begin, datetime.now(UTC) - _HORIZON)
+        quiet += 1
         for line in read(platform, chosen, begin, grep=grep):
             key = line.id or f"{line.stream}{line.time}{line.text}"
             newest = max(newest, line.time)
             if key not in seen:
                 seen[key] = line.time
+                quiet = 0
                 yield line
-        if last:
+        if ended and quiet >= _QUIET:
             return
-        last = until()
-        # Also before the last look: what was said last takes a moment to arrive.
+        if not ended and until():
+            # What was said last takes a moment to arrive.
+            ended, quiet = True, 0
         sleep(_POLL_SECONDS)
         begin = max(begin, newest - _LATE)
         seen = {key: when for key, when in seen.items() if when >= begin}

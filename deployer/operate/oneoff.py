@@ -23,6 +23,8 @@ from deployer.session import explain, is_denied
 
 APP = "app"
 STARTED_BY = "deploy.py run"
+# ECS may need a moment until it shows a task that it has started (API reference, RunTask).
+_APPEARS = timedelta(minutes=2)
 
 # What DescribeTaskDefinition answers and RegisterTaskDefinition does not take.
 _ANSWER_ONLY = frozenset(
@@ -73,9 +75,10 @@ class Run:
 
     def _has_stopped(self) -> bool:
         found = tasks.describe(self._ecs, self.platform.cluster, [self.task.arn])
-        if not found:
+        if found:
+            self.task = found[0]
+        elif datetime.now(UTC) - self.started > _APPEARS:
             raise DeployerError("ECS has forgotten it", where=f"task {self.task.id}")
-        self.task = found[0]
         return self.task.status == "STOPPED"
 
 
@@ -120,7 +123,8 @@ def start(
         # A task that runs does not need it any more, and nobody else should find it.
         if temporary:
             client.deregister_task_definition(taskDefinition=temporary)
-    (task,) = tasks.describe(client, platform.cluster, [answer["tasks"][0]["taskArn"]])
+    # From this answer: to describe it right now might find nothing yet.
+    task = tasks.parse(answer["tasks"][0], platform.cluster)
     group, stream = logs.stream_of(definition, APP, task.id)
     return Run(platform, task, Source(service.slug, group, platform.home, (stream,)), sleep)
 

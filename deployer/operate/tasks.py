@@ -42,6 +42,7 @@ class Task:
     containers: tuple[Container, ...]
     reason: str = ""
     stop_code: str = ""
+    stopped: datetime = _EPOCH
 
     @property
     def id(self) -> str:
@@ -50,6 +51,15 @@ class Task:
     @property
     def is_running(self) -> bool:
         return self.status == "RUNNING" and self.desired == "RUNNING"
+
+    def why_stopped(self) -> str:
+        """What ECS says of its end, and how each container that began ended."""
+        ended = [
+            f"{one.name} exited with {one.exit_code}" + (f" ({one.reason})" if one.reason else "")
+            for one in self.containers
+            if one.exit_code is not None
+        ]
+        return "; ".join([self.reason or "ECS gives no reason", *ended])
 
     def container(self, name: str) -> Container:
         for container in self.containers:
@@ -67,7 +77,7 @@ def describe(client: ECSClient, cluster: str, arns: Sequence[str]) -> list[Task]
     found: list[Task] = []
     for start in range(0, len(arns), _BATCH):
         answer = client.describe_tasks(cluster=cluster, tasks=list(arns[start : start + _BATCH]))
-        found += [_task(raw, cluster) for raw in answer["tasks"]]
+        found += [parse(raw, cluster) for raw in answer["tasks"]]
     return found
 
 
@@ -136,7 +146,8 @@ def _state(task: Task, name: str) -> str:
     return f'no container "{name}"'
 
 
-def _task(raw: Any, cluster: str) -> Task:
+def parse(raw: Any, cluster: str) -> Task:
+    """A task as ECS describes it."""
     return Task(
         arn=raw["taskArn"],
         cluster=cluster,
@@ -148,6 +159,7 @@ def _task(raw: Any, cluster: str) -> Task:
         containers=tuple(_container(one) for one in raw.get("containers", ())),
         reason=raw.get("stoppedReason", ""),
         stop_code=raw.get("stopCode", ""),
+        stopped=raw.get("stoppedAt") or raw.get("stoppingAt") or _EPOCH,
     )
 
 

@@ -90,6 +90,29 @@ def test_sessions_do_not_stay_open(deploy_py: Run, deployed: parts.Deployed) -> 
     assert deployed.client("ssm").describe_sessions(State="Active")["Sessions"] == []
 
 
+def test_a_killed_build_ends_its_session(deployed: parts.Deployed, tmp_path: Path) -> None:
+    environment = parts.with_plugin(deployed.environment(), tmp_path)
+    command = [
+        sys.executable,
+        str(parts.ROOT / "deploy.py"),
+        "exec",
+        "-e",
+        "dev",
+        "--",
+        "sh",
+        "-c",
+        "echo up; sleep 60",
+    ]
+    process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "up\n"
+    ssm = deployed.client("ssm")
+    assert len(ssm.describe_sessions(State="Active")["Sessions"]) == 1
+    process.terminate()
+    assert process.wait(20) == 130
+    assert ssm.describe_sessions(State="Active")["Sessions"] == []
+
+
 def test_a_certain_task(deploy_py: Run, deployed: parts.Deployed) -> None:
     done = deploy_py("exec", "-e", "dev", "--task", "ffffffff", "--", "true")
     assert done.returncode == 1

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from deployer.errors import DeployerError
-from deployer.operate import logs
+from deployer.operate import logs, tasks
 from tests.operate import parts
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -102,8 +102,9 @@ def test_lines_of_several_services_in_order(deploy_py: Run, deployed: parts.Depl
     write(deployed, f"/{CLUSTER}/backend/app", "app/app/two", "second", ago=10)
     write(deployed, f"/{CLUSTER}/frontend/app", "app/app/one", "third")
     out = deploy_py("logs", "-e", "dev", "--since", "1m").stdout
-    lines = [line.split("  ") for line in out.splitlines()]
-    assert [line[1:] for line in lines][-3:] == [["frontend", "first"], ["backend", "second"], ["frontend", "third"]]
+    lines = [line.split("  ")[1:] for line in out.splitlines()]
+    written = [line for line in lines if line[1] in {"first", "second", "third"}]
+    assert written == [["frontend", "first"], ["backend", "second"], ["frontend", "third"]]
     alone = deploy_py("logs", "app", "-e", "dev", "--service", "backend", "--grep", "sec").stdout
     assert [line.split("  ")[1:] for line in alone.splitlines()] == [["second"]]
 
@@ -166,12 +167,45 @@ def test_the_last_words_of_a_stopped_task(deploy_py: Run, deployed: parts.Deploy
     service = deployed.platform.service("backend")
     arns = ecs.list_tasks(cluster=CLUSTER, serviceName=service.ecs_name)["taskArns"]
     identifier = arns[0].rpartition("/")[2]
+    write(deployed, f"/{CLUSTER}/backend/app", f"app/app/{identifier}", "long ago", ago=900)
     write(deployed, f"/{CLUSTER}/backend/app", f"app/app/{identifier}", "out of memory")
     write(deployed, f"/{CLUSTER}/backend/app", "app/app/alive", "all is well")
-    ecs.stop_task(cluster=CLUSTER, task=arns[0])
+    ecs.stop_task(cluster=CLUSTER, task=arns[0], reason="the node is drained")
     done = deploy_py("logs", "app", "--previous", "--service", "backend", "-e", "dev")
-    assert "out of memory" in done.stdout, done.stderr
-    assert "all is well" not in done.stdout
+    assert [line.split("Z  ")[1] for line in done.stdout.splitlines()] == ["out of memory"], done.stderr
+    assert f"task {identifier[:8]} of backend, " in done.stderr
+    assert "the node is drained" in done.stderr
+    assert deploy_py("logs", "app", "--previous", "-f", "-e", "dev").returncode == 64
+
+
+def stopped(identifier: str, *, started: str, ended: str) -> dict[str, Any]:
+    return {
+        "taskArn": f"arn:aws:ecs:ap-northeast-1:111122223333:task/{CLUSTER}/{identifier}",
+        "taskDefinitionArn": "arn:aws:ecs:ap-northeast-1:111122223333:task-definition/app:1",
+        "lastStatus": "STOPPED",
+        "startedAt": datetime.fromisoformat(started),
+        "stoppedAt": datetime.fromisoformat(ended),
+        "stoppedReason": "Essential container in task exited",
+        "containers": [
+            {"name": "app", "exitCode": 137, "reason": "OutOfMemoryError: killed"},
+            {"name": "bastion"},
+        ],
+    }
+
+
+def test_the_task_that_stopped_last_is_not_the_one_that_started_last(
+    deployed: parts.Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And "the last ten minutes" are those before its end, not before now: ECS remembers it for an hour."""
+    first = tasks.parse(stopped("aaaa", started="2026-11-22T09:00Z", ended="2026-11-22T11:00Z"), CLUSTER)
+    second = tasks.parse(stopped("bbbb", started="2026-11-22T10:00Z", ended="2026-11-22T10:30Z"), CLUSTER)
+    monkeypatch.setattr(tasks, "stopped", lambda *_: iter([first, second]))
+    definition = {"containerDefinitions": [{"name": "app"}]}
+    monkeypatch.setattr(tasks, "definition", lambda *_: definition)
+    last, source = logs.of_last_stopped(deployed.platform, deployed.platform.service("backend"), "app")
+    assert source.streams == ("/app/aaaa",)
+    assert logs.since("10m", last.stopped) == datetime(2026, 11, 22, 10, 50, tzinfo=UTC)
+    assert last.why_stopped() == "Essential container in task exited; app exited with 137 (OutOfMemoryError: killed)"
 
 
 def test_a_misspelt_function_is_said(deploy_py: Run) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from deployer.errors import DeployerError
+from deployer.operate import oneoff, tasks
 from rehearsal.world import World
 from tests.operate import parts
 
@@ -80,16 +84,33 @@ def test_output_and_exit_status(deployed: parts.Deployed, start: Callable[..., s
     assert task["group"] != f"service:{service.ecs_name}", "the service does not count it as its own"
 
 
-def test_ctrl_c_stops_the_task(deployed: parts.Deployed, start: Callable[..., subprocess.Popen[str]]) -> None:
-    import signal
-
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interruption_stops_the_task(
+    deployed: parts.Deployed, start: Callable[..., subprocess.Popen[str]], number: signal.Signals
+) -> None:
+    """A cancelled build sends SIGTERM; nobody would be left who knows of the task."""
     process = start("run", "-e", "dev", "--", "sleep", "1000")
     task = running(deployed)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert one_off_tasks(deployed) == []
     assert f"stopped task {task['taskArn'].rpartition('/')[2]}" in err
+
+
+def test_a_task_that_ecs_does_not_show_yet(deployed: parts.Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RunTask answers before DescribeTasks knows: that is no reason to lose sight of a migration."""
+    show = tasks.describe
+    monkeypatch.setattr(tasks, "describe", lambda *_: [])
+    run = oneoff.start(deployed.platform, deployed.platform.service(None), ["true"], sleep=lambda _: None)
+    assert not run._has_stopped()
+    run.started -= timedelta(minutes=5)
+    with pytest.raises(DeployerError, match="has forgotten it"):
+        run._has_stopped()
+    monkeypatch.setattr(tasks, "describe", show)
+    World(deployed.emulator, deployed.account, deployed.platform.home).end_task(run.task.arn, 4)
+    assert list(run.lines()) == []
+    assert run.exit_code() == 4
 
 
 def test_another_image_leaves_no_task_definition_behind(
