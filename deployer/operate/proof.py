@@ -28,6 +28,9 @@ _CHANNELS = (
     "ssmmessages:OpenDataChannel",
 )
 _CORE = "AmazonSSMManagedInstanceCore"
+# Where the agent writes. Volumes there are enough under a root file system that is read-only.
+_AGENT_FOLDERS = ("/managed-agents", "/var/lib/amazon/ssm", "/var/log/amazon/ssm")
+_OLDEST_PLATFORM = (1, 4, 0)
 _KEYS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
 
 
@@ -97,6 +100,8 @@ def of_live(platform: Platform, service: Service, container: str) -> Iterator[Li
     """What this machine and the account say."""
     yield from guarded(LIVE, plugin.NAME, _plugin)
     yield from guarded(LIVE, "the service", lambda: _service(platform, service))
+    sessions: dict[str, Any] = {}
+    yield from guarded(LIVE, "the cluster's settings of sessions", lambda: _settings(platform, sessions))
     found: list[tasks.Task] = []
     yield from guarded(LIVE, "running tasks", lambda: _tasks(platform, service, container, found))
     for arn in sorted({task.definition for task in found}):
@@ -105,10 +110,10 @@ def of_live(platform: Platform, service: Service, container: str) -> Iterator[Li
         if definition:
             yield from _definition(LIVE, definition, container)
             role = definition.get("taskRoleArn", "")
-            yield from guarded(LIVE, "the task role", partial(_simulated, platform, role))
+            yield from guarded(LIVE, "the task role", partial(_simulated, platform, role, sessions))
     yield from guarded(LIVE, "the way to Session Manager", lambda: _endpoints(platform, service))
     if found:
-        yield from guarded(LIVE, "your own permission", lambda: _own(platform, found[0]))
+        yield from guarded(LIVE, "your own permission", lambda: _own(platform, found[0], sessions))
 
 
 def _plugin() -> Iterator[Line]:
@@ -138,6 +143,10 @@ def _tasks(platform: Platform, service: Service, container: str, found: list[tas
         short = f"task {task.id[:8]}"
         remedy = "it was started before that was allowed: force a new deployment"
         yield judge(LIVE, f"{short} allows it", task.exec_enabled, "enableExecuteCommand", remedy)
+        if version := task.platform_version:
+            new = version == "LATEST" or tuple(int(part) for part in version.split(".")) >= _OLDEST_PLATFORM
+            remedy = "start it on platform version 1.4.0 or later"
+            yield judge(LIVE, f"{short}: Fargate is new enough", new, version, remedy)
         agent = task.container(container).agent
         what = f"{short}: the agent in {container} runs"
         if agent:
@@ -152,17 +161,45 @@ def _fetch(platform: Platform, arn: str, into: dict[str, Any]) -> Iterator[Line]
     yield from ()
 
 
-def _simulated(platform: Platform, role: str) -> Iterator[Line]:
+def _settings(platform: Platform, into: dict[str, Any]) -> Iterator[Line]:
+    """How the cluster wants sessions: encrypted with a key, written down in a log group."""
+    answer: Any = platform.context.clients.ecs(platform.home).describe_clusters(
+        clusters=[platform.cluster], include=["CONFIGURATIONS"]
+    )
+    for cluster in answer["clusters"]:
+        into |= cluster.get("configuration", {}).get("executeCommandConfiguration", {})
+    yield from ()
+
+
+def _simulated(platform: Platform, role: str, sessions: Mapping[str, Any]) -> Iterator[Line]:
     """The policies of the task role, as IAM itself reads them."""
     if not role:
         return
-    answer = platform.context.clients.iam(platform.home).simulate_principal_policy(
-        PolicySourceArn=role, ActionNames=list(_CHANNELS)
-    )
-    denied = [one["EvalActionName"] for one in answer["EvaluationResults"] if one["EvalDecision"] != "allowed"]
     name = role.rpartition("/")[2]
+    denied = _denied(platform, role, _CHANNELS)
     seen = ", ".join(denied) + " denied" if denied else f"ssmmessages by {name}"
     yield judge(LIVE, "the task role may open channels", not denied, seen, f"attach {_CORE} to {name}")
+    if key := sessions.get("kmsKeyId", ""):
+        what = "the task role may use the sessions' key"
+        denied = _denied(platform, role, ["kms:Decrypt"], [key] if key.startswith("arn:") else [])
+        yield judge(LIVE, what, not denied, "kms:Decrypt", f"allow kms:Decrypt on {key} to {name}")
+    group = sessions.get("logConfiguration", {}).get("cloudWatchLogGroupName", "")
+    if group and sessions.get("logging") == "OVERRIDE":
+        identity = platform.context.identity
+        arn = f"arn:{identity.partition}:logs:{platform.home}:{identity.account}:log-group:{group}:log-stream:any"
+        denied = _denied(platform, role, ["logs:PutLogEvents"], [arn])
+        remedy = f"allow logs:PutLogEvents on {group} to {name}"
+        yield judge(LIVE, "the task role may write transcripts", not denied, "logs:PutLogEvents", remedy)
+
+
+def _denied(platform: Platform, principal: str, actions: Sequence[str], resources: Sequence[str] = ()) -> list[str]:
+    """Which of the actions the principal may not do."""
+    request: dict[str, Any] = {"PolicySourceArn": principal, "ActionNames": list(actions)}
+    if resources:
+        request["ResourceArns"] = list(resources)
+    answer: Any = platform.context.clients.iam(platform.home).simulate_principal_policy(**request)
+    found = {one["EvalActionName"] for one in answer["EvaluationResults"] if one["EvalDecision"] != "allowed"}
+    return [action for action in actions if action in found]
 
 
 def _endpoints(platform: Platform, service: Service) -> Iterator[Line]:
@@ -189,7 +226,7 @@ def _endpoints(platform: Platform, service: Service) -> Iterator[Line]:
         yield judge(LIVE, what, good, seen, "deploy the network again")
 
 
-def _own(platform: Platform, task: tasks.Task) -> Iterator[Line]:
+def _own(platform: Platform, task: tasks.Task, sessions: Mapping[str, Any]) -> Iterator[Line]:
     """Whether whoever asks may do it."""
     identity = platform.context.identity
     source = _principal(identity.arn)
@@ -198,25 +235,20 @@ def _own(platform: Platform, task: tasks.Task) -> Iterator[Line]:
         yield unknown(LIVE, what, f"IAM cannot simulate {identity.arn}")
         return
     cluster = task.arn.replace(":task/", ":cluster/").rpartition("/")[0]
-    client = platform.context.clients.iam(platform.home)
-    denied = []
-    for action, resources in (
-        ("ecs:ExecuteCommand", [cluster, task.arn]),
-        ("ssm:StartSession", [task.arn]),
-    ):
-        try:
-            answer = client.simulate_principal_policy(
-                PolicySourceArn=source, ActionNames=[action], ResourceArns=resources
-            )
-        except ClientError as error:
-            if error.response.get("Error", {}).get("Code") != "NoSuchEntity":
-                raise
-            yield unknown(LIVE, what, f"IAM does not find {source}")
-            return
-        if any(one["EvalDecision"] != "allowed" for one in answer["EvaluationResults"]):
-            denied.append(action)
-    seen = ", ".join(denied) + " denied" if denied else "ecs:ExecuteCommand, ssm:StartSession"
-    yield judge(LIVE, what, not denied, seen, f"allow {', '.join(denied)} on {task.arn.rpartition('/')[0]}/*")
+    wanted = {"ecs:ExecuteCommand": [cluster, task.arn], "ssm:StartSession": [task.arn]}
+    if (key := sessions.get("kmsKeyId", "")).startswith("arn:"):
+        # Whoever opens a session makes the key that it is encrypted with.
+        wanted["kms:GenerateDataKey"] = [key]
+    try:
+        denied = [one for action, where in wanted.items() for one in _denied(platform, source, [action], where)]
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") != "NoSuchEntity":
+            raise
+        yield unknown(LIVE, what, f"IAM does not find {source}")
+        return
+    seen = ", ".join(denied) + " denied" if denied else ", ".join(wanted)
+    remedy = "allow " + "; ".join(f"{action} on {' and '.join(wanted[action])}" for action in denied)
+    yield judge(LIVE, what, not denied, seen, remedy)
 
 
 def _principal(arn: str) -> str | None:
@@ -242,9 +274,7 @@ def _definition(area: str, definition: Mapping[str, Any], name: str) -> Iterator
         known = ", ".join(str(one.get("name")) for one in containers)
         yield problem(area, f"container {name} exists", "no", f"choose another one with --container: {known}")
         return
-    writable = not found.get("readonlyRootFilesystem")
-    remedy = "the agent writes there: set ReadonlyRootFilesystem to false"
-    yield judge(area, f"{name}: the root file system is writable", writable, "readonlyRootFilesystem", remedy)
+    yield _writable(area, found, name)
     init = bool(found.get("linuxParameters", {}).get("initProcessEnabled"))
     remedy = "set InitProcessEnabled, or ended sessions leave dead processes"
     yield judge(area, f"{name}: an init process reaps children", init, "initProcessEnabled", remedy)
@@ -252,6 +282,18 @@ def _definition(area: str, definition: Mapping[str, Any], name: str) -> Iterator
     keys = sorted(set_here & _KEYS)
     remedy = f"remove {', '.join(keys)}: the agent would use them in place of the task role"
     yield judge(area, f"{name}: no access keys in the environment", not keys, ", ".join(keys) or "none", remedy)
+
+
+def _writable(area: str, container: Mapping[str, Any], name: str) -> Line:
+    what = f"{name}: the agent can write"
+    # A parameter or a condition may say yes as well as no.
+    if container.get("readonlyRootFilesystem") in (None, False, "false"):
+        return ok(area, what, "the root file system is writable")
+    points = (one for one in container.get("mountPoints", ()) if not one.get("readOnly"))
+    mounted = {str(one.get("containerPath")) for one in points}
+    missing = [folder for folder in _AGENT_FOLDERS if folder not in mounted]
+    seen = f"the root is read-only, and {', '.join(missing)} is no volume" if missing else "to volumes of its own"
+    return judge(area, what, not missing, seen, f"mount a volume at each of {', '.join(_AGENT_FOLDERS)}")
 
 
 def _resource(template: Template, kind: str) -> dict[str, Any]:

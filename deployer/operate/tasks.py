@@ -43,6 +43,7 @@ class Task:
     reason: str = ""
     stop_code: str = ""
     stopped: datetime = _EPOCH
+    platform_version: str = ""
 
     @property
     def id(self) -> str:
@@ -160,6 +161,7 @@ def parse(raw: Any, cluster: str) -> Task:
         reason=raw.get("stoppedReason", ""),
         stop_code=raw.get("stopCode", ""),
         stopped=raw.get("stoppedAt") or raw.get("stoppingAt") or _EPOCH,
+        platform_version=raw.get("platformVersion", ""),
     )
 
 

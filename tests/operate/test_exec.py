@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from deployer.errors import DeployerError
-from deployer.operate import execute
+from deployer.operate import execute, proof
 from tests.operate import parts
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -127,17 +127,48 @@ def test_a_container_that_is_not_there(deploy_py: Run) -> None:
     assert 'no container "nginx"' in done.stderr
 
 
-def test_the_check_proves_templates_and_tasks(deploy_py: Run) -> None:
-    done = deploy_py("exec", "-e", "dev", "--check", "--container", "bastion", "--output", "json")
+@pytest.mark.parametrize("container", ["app", "bastion"])
+def test_the_check_proves_templates_and_tasks(deploy_py: Run, container: str) -> None:
+    done = deploy_py("exec", "-e", "dev", "--check", "--container", container, "--output", "json")
     lines = json.loads(done.stdout)["lines"]
     problems = [line for line in lines if line["verdict"] == "problem"]
     assert problems == []
     assert done.returncode == 0
     seen = {(line["area"], line["what"]) for line in lines if line["verdict"] == "ok"}
     assert ("templates", "a task reaches Session Manager") in seen
-    assert ("templates", "bastion: an init process reaps children") in seen
+    assert ("templates", f"{container}: an init process reaps children") in seen
+    assert ("live", "the task role may use the sessions' key") in seen
+    assert ("live", "the task role may write transcripts") in seen
     assert ("live", "session-manager-plugin") in seen
-    assert any(area == "live" and "the agent in bastion runs" in what for area, what in seen)
+    assert any(area == "live" and f"the agent in {container} runs" in what for area, what in seen)
+
+
+@pytest.mark.parametrize(
+    ("mounted", "verdict"),
+    [
+        (["/managed-agents", "/var/lib/amazon/ssm", "/var/log/amazon/ssm"], "ok"),
+        (["/managed-agents", "/var/lib/amazon/ssm"], "problem"),
+        ([], "problem"),
+    ],
+)
+def test_a_read_only_container_needs_volumes_for_the_agent(mounted: list[str], verdict: str) -> None:
+    points = [{"containerPath": path, "sourceVolume": "x"} for path in mounted]
+    for read_only in (True, {"ref": "ReadOnlyRoot"}):
+        line = proof._writable("live", {"readonlyRootFilesystem": read_only, "mountPoints": points}, "app")
+        assert line.verdict == verdict
+    assert proof._writable("live", {"readonlyRootFilesystem": False}, "app").verdict == "ok"
+
+
+def test_the_check_names_what_is_denied_and_where(deployed: parts.Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A role without the sessions' key fails like one without a network: "target not connected"."""
+    refused = {"kms:Decrypt", "kms:GenerateDataKey"}
+    monkeypatch.setattr(proof, "_denied", lambda _p, _who, actions, *_: [one for one in actions if one in refused])
+    monkeypatch.setattr(proof, "_principal", lambda _: "arn:aws:iam::111122223333:role/operator")
+    found = list(proof.of_live(deployed.platform, deployed.platform.service(None), "app"))
+    remedies = {line.what: line.remedy for line in found if line.verdict == "problem"}
+    assert "allow kms:Decrypt on arn:aws:kms:" in remedies["the task role may use the sessions' key"]
+    assert "allow kms:GenerateDataKey on arn:aws:kms:" in remedies["you may open sessions"]
+    assert "ecs:ExecuteCommand" not in remedies["you may open sessions"]
 
 
 def test_the_check_needs_no_account_for_its_first_half(deploy_py: Run) -> None:
