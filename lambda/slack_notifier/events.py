@@ -12,10 +12,15 @@ import console
 from notification import Notification, code, cut, escape
 from redact import Redactor
 
-_redact = Redactor()
+_redactor = Redactor()
 # So many different lines of an error burst are shown; the link leads to the rest.
 SAMPLES = 5
 SAMPLE_LIMIT = 400
+
+
+def _redact(text: str) -> str:
+    """Of every text whose author is not AWS: a chat is read by more people than a log or a topic."""
+    return _redactor(text)[0]
 
 
 class LoopError(Exception):
@@ -62,7 +67,7 @@ def _message(sns: Mapping[str, Any], output_topic: str) -> Notification:
 
 
 def _text(sns: Mapping[str, Any], text: str, *, as_code: bool = False) -> Notification:
-    subject = sns.get("Subject") or "Message"
+    text, subject = _redact(text), _redact(sns.get("Subject") or "Message")
     budget = _after(text, "Budget Name:")
     region = sns["TopicArn"].split(":")[3]
     steps: tuple[str, ...]
@@ -106,7 +111,7 @@ def _event(event: Mapping[str, Any]) -> Notification:
         thread=f"{event['source']}/{event['detail-type']}",
         event_type=event["detail-type"],
         title=f":information_source: {escape(event['detail-type'])}",
-        text=code(cut(json.dumps(event.get("detail"), ensure_ascii=False, indent=1), 2500)),
+        text=code(cut(_redact(json.dumps(event.get("detail"), ensure_ascii=False, indent=1)), 2500)),
         steps=(f"Read about it in the console of its service: {console.home(event['region'])}",),
         resources=tuple(event.get("resources", ())),
     )
@@ -152,7 +157,7 @@ def _task(event: Mapping[str, Any]) -> Notification:
     lines = [f"{escape(detail.get('stoppedReason') or 'No reason given.')} ({escape(detail.get('stopCode', '-'))})"]
     for container in detail.get("containers", ()):
         ended = f"exit code {container['exitCode']}" if "exitCode" in container else "never started"
-        reason = f": {container['reason']}" if container.get("reason") else ""
+        reason = f": {_redact(container['reason'])}" if container.get("reason") else ""
         lines.append(f"• `{escape(container['name'])}` {ended}{escape(reason)}")
     return Notification(
         id=event["id"],
@@ -202,8 +207,7 @@ def _logs(data: str, request_id: str) -> Iterator[Notification]:
     if batch["messageType"] == "CONTROL_MESSAGE" or not events:
         return
     group, stream = batch["logGroup"], batch["logStream"]
-    # A chat is read by more people than a log.
-    lines = Counter(cut(_redact(event["message"].strip())[0], SAMPLE_LIMIT) for event in events)
+    lines = Counter(cut(_redact(event["message"].strip()), SAMPLE_LIMIT) for event in events)
     shown = [f"{count} x {line}" if count > 1 else line for line, count in lines.most_common(SAMPLES)]
     more = f"\n{len(lines) - SAMPLES} other messages are not shown." if len(lines) > SAMPLES else ""
     page = console.log_stream(console.own_region(), group, stream, events[0]["timestamp"])

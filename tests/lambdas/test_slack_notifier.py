@@ -285,6 +285,20 @@ def test_a_budget_s_mail_and_other_text(notify: Notify) -> None:
     assert nothing["content"]["title"] == ":envelope: Message [shop-prod]"
 
 
+def test_what_others_wrote_is_shown_without_secrets(notify: Notify) -> None:
+    text = "backup of mysql://app:s3cr3t@db:3306 failed, ask taro@example.com"
+    for event in (
+        records(sns(text, "from taro@example.com")),
+        records(sns({"said": text})),
+        eventbridge("Backup Job", "shop.backup", [], {"said": text}),
+        stopped(containers=[{"name": "app", "reason": text}]),
+    ):
+        (message,) = notify(event)
+        assert "backup of mysql://app:[redacted:password]@db:3306 failed" in message["content"]["description"]
+        assert "s3cr3t" not in json.dumps(message)
+        assert "taro@" not in json.dumps(message)
+
+
 def eventbridge(kind: str, source: str, resources: list[str], detail: dict[str, Any]) -> dict[str, Any]:
     return {
         "version": "0",
