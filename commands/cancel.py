@@ -6,6 +6,7 @@ import click
 
 from commands.common import Options, aws_options, confirm, connect, environment_options, need_answer, recall
 from commands.exits import Exit
+from commands.termination import tidily
 from commands.watching import progress_option
 
 
@@ -14,6 +15,7 @@ from commands.watching import progress_option
 @aws_options
 @progress_option
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@tidily()
 def cancel(progress: str, yes: bool, **given: object) -> int:
     """Cancel the update that is running on an environment's stacks, and follow it back.
 

@@ -22,6 +22,7 @@ from commands.common import (
 )
 from commands.exits import Exit
 from commands.gates import Gates, gate_options
+from commands.termination import tidily
 from commands.watching import progress_option, wait_lock_option
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ _ROLES = ("bootstrap", "edge", "root", "edge-monitoring")
     help="Once approved, first run this one-off task; nothing is deployed when it fails.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="List what is only added, and what is listed but will not change.")
+@tidily()
 def deploy(
     file: Path | None,
     plan_file: Path | None,

@@ -6,6 +6,7 @@ import click
 
 from commands.common import Options, aws_options, confirm, connect, environment_options, need_answer, recall
 from commands.exits import Exit
+from commands.termination import tidily
 from commands.watching import progress_option
 
 
@@ -16,6 +17,7 @@ from commands.watching import progress_option
 @click.option("-y", "--yes", is_flag=True, help="Do not ask. Does not lift any protection.")
 @click.option("--preview", is_flag=True, help="Only show what would go and what would stay.")
 @click.option("--unprotect", is_flag=True, help="Switch termination and deletion protection off, where they are on.")
+@tidily()
 def destroy(progress: str, yes: bool, preview: bool, unprotect: bool, **given: object) -> int:
     """Delete an environment's stacks, backwards through the chain. Bootstrap and what holds data are kept."""
     if not preview:

@@ -15,7 +15,7 @@ from commands.watching import Watching, take_up
 from deployer import deployment, gates, placeholder, saved, shield
 from deployer import destroy as destroying
 from deployer.chain import Role, Stack
-from deployer.deployment import Context, Kind, StackPlan
+from deployer.deployment import Context, Kind, StackPlan, Verb
 from deployer.errors import DeployerError, DeploymentFailedError, RefusedError
 from deployer.stacks import Next
 from deployer.stateful import LOSING
@@ -63,7 +63,7 @@ def plan_chain(
     states: States,
     console: Console,
     *,
-    verb: str,
+    verb: Verb,
     through: Role | None = None,
     final: bool = False,
 ) -> list[StackPlan]:

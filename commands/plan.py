@@ -20,6 +20,7 @@ from commands.common import (
 )
 from commands.exits import Exit
 from commands.gates import Gates, gate_options
+from commands.termination import tidily
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 )
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there is something to change.")
 @click.option("-v", "--verbose", is_flag=True, help="List what is only added, and what is listed but will not change.")
+@tidily()
 def plan(
     allow_replace: tuple[str, ...],
     allow_delete: tuple[str, ...],
@@ -67,7 +69,7 @@ def plan(
     states = deployment.survey(context)
     deployment.require_ready(states)
     context = flow.with_placeholder(context, states, console, options.placeholder)
-    plans = flow.plan_chain(context, states, console, verb="plan", final=out is not None)
+    plans = flow.plan_chain(context, states, console, verb="saved" if out else "plan", final=out is not None)
     kept = False
     try:
         gates.check_names(context, plans)

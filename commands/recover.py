@@ -8,6 +8,7 @@ import click
 
 from commands.common import Options, aws_options, confirm, connect, environment_options, need_answer, recall
 from commands.exits import Exit
+from commands.termination import tidily
 from commands.watching import progress_option
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 )
 @click.option("--list", "only_list", is_flag=True, help="Only name what blocks, and what to do about it.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@tidily()
 def recover(progress: str, skip: tuple[str, ...], only_list: bool, yes: bool, **given: object) -> int:
     """Name what keeps stacks from coming to rest, and continue a rollback that failed.
 

@@ -6,6 +6,7 @@ import click
 
 from commands.common import Options, aws_options, connect, environment_options, recall
 from commands.exits import Exit
+from commands.termination import tidily
 from commands.watching import progress_option
 
 
@@ -13,6 +14,7 @@ from commands.watching import progress_option
 @environment_options
 @aws_options
 @progress_option
+@tidily()
 def watch(progress: str, **given: object) -> int:
     """Attach to the operations that are running on an environment's stacks, and follow them to their end.
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from commands.exits import Exit
+from commands.termination import Terminated
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -92,8 +93,8 @@ class Watching:
             try:
                 progress.watch(self.console, operation, mode=self.mode, rounds=rounds, board=board, estimate=estimate)
                 break
-            except KeyboardInterrupt:
-                if not self._goes_on(context, operation):
+            except KeyboardInterrupt as pressed:
+                if isinstance(pressed, Terminated) or not self._goes_on(context, operation):
                     self.detached = True
                     self._end(operation, "")
                     self.console.print(still_running(context, operation), style="yellow")

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import ClientError
@@ -318,15 +319,19 @@ def leftovers(client: CloudFormationClient, stack: str) -> list[str]:
     return found
 
 
-def sweep(client: CloudFormationClient, stack: str, verb: str, *, sleep: Sleep) -> None:
-    """Delete what commands of this name left on a stack because they were killed.
+def sweep(client: CloudFormationClient, stack: str, lifetimes: Mapping[str, timedelta], *, sleep: Sleep) -> None:
+    """Delete what was left on a stack by commands that were killed: by the verb in its name, how old it has to be.
 
     AWS deletes it when another change set is executed, but a run that finds nothing to change executes none.
     """
+    now = datetime.now(UTC)
     for page in client.get_paginator("list_change_sets").paginate(StackName=stack):
         for item in page["Summaries"]:
+            lifetime = lifetimes.get(item["ChangeSetName"].partition("-")[0])
             waiting = not item.get("ExecutionStatus", "").startswith("EXECUTE_")
-            if waiting and not item.get("ParentChangeSetId") and item["ChangeSetName"].startswith(f"{verb}-"):
+            if lifetime is None or not waiting or item.get("ParentChangeSetId"):
+                continue
+            if item["CreationTime"] <= now - lifetime:
                 discard(client, item["ChangeSetId"], sleep=sleep)
 
 

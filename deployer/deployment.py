@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
@@ -53,6 +53,7 @@ __all__ = [
     "Operation",
     "StackPlan",
     "States",
+    "Verb",
     "check_images",
     "close_default_group",
     "connect",
@@ -73,6 +74,13 @@ __all__ = [
     "upload",
     "with_parameters",
 ]
+
+
+# What a change set is for, and how its name begins: a look, an approval to come, or an execution at once.
+Verb = Literal["plan", "saved", "deploy"]
+
+# A plan takes minutes at most: whoever made an older change set did not live to delete it.
+_ABANDONED = timedelta(hours=1)
 
 
 class Kind(StrEnum):
@@ -100,7 +108,7 @@ class StackPlan:
     note: str = ""
 
 
-def plan_stack(context: Context, stack: Stack, states: States, *, verb: str, final: bool = False) -> StackPlan:
+def plan_stack(context: Context, stack: Stack, states: States, *, verb: Verb, final: bool = False) -> StackPlan:
     """Compute what would happen to one stack. Leaves a change set only in a plan that has one.
 
     A `final` plan is about to be executed: then what it refers to is made, which a preview must not do.
@@ -118,9 +126,8 @@ def plan_stack(context: Context, stack: Stack, states: States, *, verb: str, fin
     if state is not None and state.next is Next.CREATE:
         remove_shell(context, stack, state.id)
         state = None
-    if state is not None and verb == "deploy":
-        # Those of `plan` are let be: they may be saved and wait for an approval.
-        changesets.sweep(client, state.id, verb, sleep=context.sleep)
+    if state is not None:
+        changesets.sweep(client, state.id, _leftovers(verb), sleep=context.sleep)
     values = inputs.values_for(context, stack, states, final=final)
     request = _request(
         context, stack, state, values, verb, inputs.wired_to(context, stack, states).get(inputs.BUCKET, "")
@@ -244,8 +251,15 @@ def declared_resources(context: Context, stack: Stack) -> dict[str, int]:
     return dict(found)
 
 
+def _leftovers(verb: Verb) -> Mapping[str, timedelta]:
+    """What a command may delete of those before it. What a plan saved is let be: it may wait for an approval."""
+    # A deployment is alone on its environment; plans, of several pull requests say, are not.
+    abandoned = {"plan": _ABANDONED}
+    return {**abandoned, "deploy": timedelta()} if verb == "deploy" else abandoned
+
+
 def _request(
-    context: Context, stack: Stack, state: StackState | None, values: Mapping[str, str], verb: str, bucket: str
+    context: Context, stack: Stack, state: StackState | None, values: Mapping[str, str], verb: Verb, bucket: str
 ) -> ChangeSetRequest:
     template = context.template(stack)
     name = f"{verb}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"

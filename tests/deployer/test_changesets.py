@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
@@ -179,6 +180,22 @@ def test_leftovers_are_the_roots_of_every_page(client: Any, stub: Stubber) -> No
     stub.add_response("list_change_sets", first, {"StackName": "shop"})
     stub.add_response("list_change_sets", second, {"StackName": "shop", "NextToken": ANY})
     assert changesets.leftovers(client, "shop") == [ARN, ARN[:-1] + "2"]
+
+
+def test_only_what_killed_commands_left_is_swept(client: Any, stub: Stubber) -> None:
+    def summary(name: str, age: int, **more: str) -> dict[str, Any]:
+        made = datetime.now(UTC) - timedelta(minutes=age)
+        return {"ChangeSetId": f"{ARN}{name}{age}", "ChangeSetName": f"{name}-2026", "CreationTime": made, **more}
+
+    waiting = [summary("plan", 61), summary("plan", 2), summary("saved", 500), summary("deploy", 1)]
+    others = [summary("release", 500), summary("plan", 90, ParentChangeSetId=ARN)]
+    executed = summary("deploy", 99, ExecutionStatus="EXECUTE_COMPLETE")
+    stub.add_response("list_change_sets", {"Summaries": [*waiting, *others, executed]})
+    for name in ("plan61", "deploy1"):
+        stub.add_response("delete_change_set", {}, {"ChangeSetName": ARN + name})
+        stub.add_client_error("describe_change_set", "ChangeSetNotFound", "ChangeSet does not exist")
+    lifetimes = {"plan": timedelta(hours=1), "deploy": timedelta()}
+    changesets.sweep(client, "shop", lifetimes, sleep=lambda _: None)
 
 
 # --- judging

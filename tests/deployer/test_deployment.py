@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,26 @@ def test_a_plan_of_an_existing_chain_leaves_nothing_behind(
     assert stack_names(context, aws) == before
     client = aws("cloudformation")
     assert [one for one in changesets.leftovers(client, "shop-dev") if "/plan-" in one] == []
+
+
+def test_what_a_killed_plan_left_goes_and_what_was_saved_stays(
+    connected: Connect, deploy: Deploy, project: Path, aws: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy(connected(project))
+    changed = connected(project, Note="changed")
+    root, states = changed.stack(Role.ROOT), deployment.survey(changed)
+    saved = deployment.plan_stack(changed, root, states, verb="saved")
+    killed = deployment.plan_stack(changed, root, states, verb="plan")
+    assert saved.change_set is not None
+    assert killed.change_set is not None
+    plans(changed)
+    client = aws("cloudformation")
+    assert killed.change_set.id in changesets.leftovers(client, "shop-dev"), "it may still be at work"
+    monkeypatch.setattr(deployment, "_ABANDONED", timedelta())
+    plans(changed)
+    left = changesets.leftovers(client, "shop-dev")
+    assert killed.change_set.id not in left
+    assert saved.change_set.id in left
 
 
 def test_a_leftover_of_a_first_creation_is_no_obstacle(connected: Connect, deploy: Deploy, project: Path) -> None:

@@ -24,7 +24,7 @@ WHEN = "2026-11-22T10:00:00+00:00"
 def plan(context: Context, *overrides: str, allowed: Allowed | None = None) -> saved.SavedPlan:
     states = deployment.survey(context)
     list(deployment.upload(context, states, list(Role)))
-    plans = [deployment.plan_stack(context, stack, states, verb="plan", final=True) for stack in context.chain]
+    plans = [deployment.plan_stack(context, stack, states, verb="saved", final=True) for stack in context.chain]
     return saved.save(context, plans, allowed or Allowed(), overrides, WHEN)
 
 
