@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from commands.exits import Exit
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from deployer.operate.platform import Platform
     from deployer.operate.site import Step
 
 _MARKS = {"new": "+", "changed": "~", "headers": "~", "deleted": "-", "left": "?"}
@@ -50,22 +52,41 @@ def site(directory: Path, prefix: str, delete: bool, preview: bool, wait: bool, 
             click.echo(f"! {path}")
         _summary(steps)
         return Exit.DONE
-    for step in syncing.upload(s3, bucket, steps):
-        _show(step)
-    cloudfront = found.context.clients.cloudfront(found.home)
-    # Deleted before the invalidation: otherwise an edge could fetch it again in between.
-    for step in syncing.remove(s3, bucket, steps):
-        _show(step)
-    if stale:
-        identifier = syncing.invalidate(cloudfront, distribution, stale)
-        for path in stale:
-            click.echo(f"! {path}")
-        if wait:
-            click.echo(f"waiting for invalidation {identifier}", err=True)
-            syncing.wait(cloudfront, distribution, identifier)
+    identifier = ""
+    try:
+        for step in syncing.upload(s3, bucket, steps):
+            _show(step)
+        # Deleted before the invalidation: otherwise an edge could fetch it again in between.
+        for step in syncing.remove(s3, bucket, steps):
+            _show(step)
+    finally:
+        # After a failure too: the next run finds what has been uploaded unchanged, and would not tell CloudFront.
+        if stale:
+            identifier = _forget(found, distribution, stale)
+    if identifier and wait:
+        click.echo(f"waiting for invalidation {identifier}", err=True)
+        syncing.wait(found.context.clients.cloudfront(found.home), distribution, identifier)
     _summary(steps)
     click.echo(f"{found.output('SiteUrl')}/{prefix}/", err=True)
     return Exit.DONE
+
+
+def _forget(found: Platform, distribution: str, stale: Sequence[str]) -> str:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from deployer.errors import DeployerError
+    from deployer.operate import site as syncing
+    from deployer.session import explain
+
+    try:
+        identifier = syncing.invalidate(found.context.clients.cloudfront(found.home), distribution, stale)
+    except (BotoCoreError, ClientError) as error:
+        paths = " ".join(shlex.quote(path) for path in stale)
+        hint = f"then, because viewers may see what was there before: deploy.py invalidate -e {found.name} {paths}"
+        raise DeployerError(f"uploaded, but not invalidated: {explain(error).what}", hint=hint) from error
+    for path in stale:
+        click.echo(f"! {path}")
+    return identifier
 
 
 def _show(step: Step) -> None:

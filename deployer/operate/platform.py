@@ -75,14 +75,14 @@ class Platform:
         """An output of the root stack."""
         value = self.root.outputs.get(name)
         if value is None:
-            hint = f"deploy the environment with the templates as they are now: deploy.py deploy -e {self._name}"
+            hint = f"deploy the environment with the templates as they are now: deploy.py deploy -e {self.name}"
             raise DeployerError(f'has no output "{name}" ({self.root.status})', where=self.root.name, hint=hint)
         return value
 
     def service(self, wanted: str | None) -> Service:
         """The service of this name, in any case; the first one without a name."""
         if not self.services:
-            raise DeployerError("has no service yet", where=self.root.name, hint=f"deploy.py deploy -e {self._name}")
+            raise DeployerError("has no service yet", where=self.root.name, hint=f"deploy.py deploy -e {self.name}")
         if wanted is None:
             return self.services[0]
         for service in self.services:
@@ -94,7 +94,8 @@ class Platform:
         raise DeployerError(f'there is no service "{wanted}"', where=self.root.name, hint=hint)
 
     @property
-    def _name(self) -> str:
+    def name(self) -> str:
+        """The environment's name, as -e takes it."""
         return self.context.environment.name
 
 

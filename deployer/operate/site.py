@@ -31,7 +31,14 @@ FINGERPRINTED = "public, max-age=31536000, immutable"
 PAGE = "max-age=0, s-maxage=60, must-revalidate"
 OTHER = "public, max-age=300, s-maxage=86400"
 
-_FINGERPRINT = re.compile(r"[.-](?:[0-9a-f]{8,64}|(?=\w*\d)(?=\w*[A-Z])\w{8,22})\.\w+(?:\.map)?$")
+# What build tools name by its content, and how: hexadecimal of any length, or eight letters and digits.
+_BUILT = re.compile(
+    r"[.-](?P<mark>\w+)\.(?:js|mjs|css|json|wasm|svg|png|jpe?g|gif|webp|avif|ico|woff2?|ttf|otf|eot|mp4|webm|mp3)"
+    r"(?:\.map)?$",
+    re.IGNORECASE,
+)
+# A date has no letters, a word no digits, and a word with a year none but at its end.
+_MARK = re.compile(r"(?=\w*[a-f])(?=\w*\d)[0-9a-f]{8,64}|(?=\w*[A-Z])(?=\w*\d\w*[A-Za-z])[0-9A-Za-z]{8}")
 _PAGES = {".html", ".htm"}
 # Asked each time too: their names are fixed, and a stale one holds a whole app back.
 _LIKE_PAGES = {"service-worker.js", "sw.js", "manifest.json", "robots.txt", "sitemap.xml", "version.json"}
@@ -61,6 +68,8 @@ _TEXT = re.compile(r"text/|image/svg|application/(?:json|xml|manifest)")
 _BUILT_IN = mimetypes.MimeTypes(filenames=())
 # CloudFront counts a wildcard as one path, and bills by the path.
 _MANY = 30
+# Whether CloudFront wants these as they are or encoded is not the same everywhere; a wildcard means both.
+_UNSURE = re.compile(r"[!$&'()*+,;:=@~]")
 _THREADS = 16
 _LIMIT = 5 * 1024**3
 
@@ -136,7 +145,8 @@ def cache_control(name: str) -> str:
     """How long browsers and CloudFront keep a file, by its name."""
     if Path(name).suffix.lower() in _PAGES or name in _LIKE_PAGES:
         return PAGE
-    return FINGERPRINTED if _FINGERPRINT.search(name) else OTHER
+    built = _BUILT.search(name)
+    return FINGERPRINTED if built and _MARK.fullmatch(built["mark"]) else OTHER
 
 
 def compare(client: S3Client, bucket: str, prefix: str, files: Sequence[File], *, delete: bool) -> list[Step]:
@@ -194,10 +204,12 @@ def paths(steps: Iterable[Step], prefix: str) -> list[str]:
     stale = [one.key for one in steps if one.action in {Action.CHANGED, Action.HEADERS, Action.DELETED}]
     found: list[str] = []
     for key in stale:
-        found.append("/" + quote(key, safe="/-_.~"))
+        sure, *unsure = _UNSURE.split(key, maxsplit=1)
+        found.append("/" + quote(sure, safe="/-_.") + ("*" if unsure else ""))
         if key.endswith("/index.html"):
             # The edge function answers a folder with its index.
             found.append(found[-1].removesuffix("index.html"))
+    found = list(dict.fromkeys(found))
     return found if len(found) <= _MANY else [f"/{prefix}/*"]
 
 
@@ -208,10 +220,12 @@ def invalidate(client: CloudFrontClient, distribution: str, wanted: Sequence[str
             raise DeployerError(f'"{path}" does not begin with /', hint=f"did you mean /{path}?")
         if "*" in path[:-1]:
             raise DeployerError(f'"{path}": CloudFront takes * at the end only')
+    # Spaces and letters beyond ASCII have to be encoded; what is encoded already stays.
+    items = [quote(path, safe="/-_.~!$&'()*+,;:=@?%") for path in dict.fromkeys(wanted)]
     answer = client.create_invalidation(
         DistributionId=distribution,
         InvalidationBatch={
-            "Paths": {"Quantity": len(wanted), "Items": list(wanted)},
+            "Paths": {"Quantity": len(items), "Items": items},
             "CallerReference": f"deploy.py-{uuid.uuid4()}",
         },
     )

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 
+from commands.main import main
 from deployer.errors import InputError
 from deployer.operate import site
 from tests.operate import parts
@@ -98,6 +100,42 @@ def test_other_headers_are_a_change(deploy_py: Run, deployed: parts.Deployed, bu
     assert s3.head_object(Bucket=bucket, Key="static/app.css")["ContentType"] == "text/css; charset=utf-8"
 
 
+def test_an_upload_that_breaks_off_is_invalidated_all_the_same(
+    deployed: parts.Deployed, bucket: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next run finds the uploaded half unchanged: nobody else would tell CloudFront."""
+    s3 = deployed.client("s3")
+    for key in ("static/app.css", "static/docs/index.html"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"from before")
+
+    def broken(client: Any, bucket: str, steps: Any) -> Iterator[site.Step]:
+        yield steps[0]
+        raise EndpointConnectionError(endpoint_url="https://s3.example")
+
+    monkeypatch.setattr(site, "upload", broken)
+    before = invalidations(deployed)
+    with deployed.emulator.activated(deployed.account):
+        assert main(["site", str(folder), "-e", "dev"]) == 1
+    told = {"/static/app.css", "/static/docs/index.html", "/static/docs/"}
+    assert [set(one) for one in invalidations(deployed) if one not in before] == [told]
+
+
+def test_an_invalidation_that_is_denied_is_not_forgotten(
+    deployed: parts.Deployed, bucket: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    deployed.client("s3").put_object(Bucket=bucket, Key="static/app.css", Body=b"from before")
+
+    def denied(*_: object) -> str:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "not you"}}, "CreateInvalidation")
+
+    monkeypatch.setattr(site, "invalidate", denied)
+    with deployed.emulator.activated(deployed.account):
+        assert main(["site", str(folder), "-e", "dev"]) == 1
+    said = capfd.readouterr().err
+    assert "uploaded, but not invalidated" in said
+    assert "deploy.py invalidate -e dev /static/app.css" in said
+
+
 def test_invalidate(deploy_py: Run, deployed: parts.Deployed) -> None:
     done = deploy_py("invalidate", "/static/*", "/sorry/index.html", "-e", "dev")
     assert done.returncode == 0, done.stderr
@@ -119,7 +157,12 @@ def test_invalidate(deploy_py: Run, deployed: parts.Deployed) -> None:
         ("index-BxK2p9Qz.js", "text/javascript; charset=utf-8", site.FINGERPRINTED),
         ("index-BxK2p9Qz.js.map", "application/json; charset=utf-8", site.FINGERPRINTED),
         ("jquery-validation.js", "text/javascript; charset=utf-8", site.OTHER),
-        ("photo-20240131.jpg", "image/jpeg", site.FINGERPRINTED),
+        ("app-7NJPM5QZ.js", "text/javascript; charset=utf-8", site.FINGERPRINTED),
+        ("photo.8F14E45F0A.jpg", "image/jpeg", site.OTHER),
+        ("photo-20240131.jpg", "image/jpeg", site.OTHER),
+        ("report-JANUARY2024.pdf", "application/pdf", site.OTHER),
+        ("poster-Plan2024.png", "image/png", site.OTHER),
+        ("prices-8f14e45f.csv", "text/csv; charset=utf-8", site.OTHER),
         ("font.woff2", "font/woff2", site.OTHER),
         ("logo.svg", "image/svg+xml; charset=utf-8", site.OTHER),
         ("data.unknown", "application/octet-stream", site.OTHER),
@@ -134,6 +177,17 @@ def test_many_changes_are_one_wildcard() -> None:
     steps = [site.Step(site.Action.CHANGED, f"static/{number}.png") for number in range(31)]
     assert site.paths(steps, "static") == ["/static/*"]
     assert site.paths([site.Step(site.Action.CHANGED, "static/a b.txt")], "static") == ["/static/a%20b.txt"]
+
+
+def test_addresses_are_written_as_cloudfront_takes_them() -> None:
+    def path(key: str) -> list[str]:
+        return site.paths([site.Step(site.Action.CHANGED, key)], "static")
+
+    assert path("static/\u732b.png") == ["/static/%E7%8C%AB.png"]
+    assert path("static/[1].html") == ["/static/%5B1%5D.html"]
+    assert path("static/logo@2x.png") == ["/static/logo*"]
+    both = [site.Step(site.Action.CHANGED, f"static/logo@{number}x.png") for number in (2, 3)]
+    assert site.paths(both, "static") == ["/static/logo*"]
 
 
 def test_nothing_outside_of_the_directory_is_published(tmp_path: Path) -> None:
