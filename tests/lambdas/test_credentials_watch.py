@@ -29,6 +29,8 @@ class Scene:
         self.ecs.create_cluster(clusterName=CLUSTER)
         self.rotated: datetime | None = None
         self.refused: set[str] = set()
+        # Deployments that ECS's circuit breaker rolled back, by their end; the emulator has no circuit breaker.
+        self.rolled_back: list[datetime] = []
         self.calls: list[str] = []
         proxy.answer = self._answer
 
@@ -41,7 +43,33 @@ class Scene:
         if request.operation == "DescribeSecret" and self.rotated:
             described = json.loads(reply.body) | {"LastRotatedDate": self.rotated.timestamp()}
             reply = Reply(reply.status, json.dumps(described).encode(), reply.content_type)
+        if request.operation == "DescribeServices" and self.rolled_back:
+            described = json.loads(reply.body)
+            for service in described["services"]:
+                self._roll_back(service)
+            reply = Reply(reply.status, json.dumps(described).encode(), reply.content_type)
         return reply
+
+    def _roll_back(self, service: dict[str, Any]) -> None:
+        """As ECS leaves it: the deployment before, with its date, and a list of events, the newest first."""
+        name, primary = service["serviceName"], service["deployments"][0]
+        service["deployments"] = [primary | {"createdAt": LONG_AGO.timestamp(), "rolloutState": "COMPLETED"}]
+        service["events"] = [
+            {
+                "id": f"{ended.timestamp()}-{number}",
+                "createdAt": ended.timestamp(),
+                "message": f"(service {name}) {said}",
+            }
+            for ended in sorted(self.rolled_back, reverse=True)
+            for number, said in enumerate(
+                (
+                    "has reached a steady state.",
+                    "(deployment ecs-svc/1675294001379389663) deployment completed.",
+                    "rolling back to deployment ecs-svc/1675294001379389663.",
+                    "(deployment ecs-svc/1571272475813219068) deployment failed: tasks failed to start.",
+                )
+            )
+        ]
 
     def service(self, name: str, *secrets: str, desired: int = 2) -> None:
         sources = [{"name": f"S{number}", "valueFrom": secret} for number, secret in enumerate(secrets)]
@@ -114,6 +142,33 @@ def test_the_next_run_finds_the_work_done(watch: Function, scene: Scene) -> None
     scene.rotated = LONG_AGO
     answer = watch.invoke(SCHEDULED).payload
     assert (answer["redeployed"], answer["current"]) == ([], ["whole"])
+
+
+def test_a_deployment_that_is_rolled_back_is_not_forced_again_and_again(watch: Function, scene: Scene) -> None:
+    """The old deployment is the newest again then, and older than the rotation for ever."""
+    scene.service("broken", scene.secret)
+    now = datetime.now(UTC)
+    scene.rotated = now - timedelta(hours=1)
+    # Before the rotation: that says nothing about the new password.
+    scene.rolled_back = [now - timedelta(hours=3), now - timedelta(hours=2)]
+    assert watch.invoke(SCHEDULED).payload["redeployed"] == ["broken"]
+    scene.rolled_back.append(now - timedelta(minutes=50))
+    assert watch.invoke(SCHEDULED).payload["redeployed"] == ["broken"], "that one may have been somebody else's"
+    scene.rolled_back.append(now - timedelta(minutes=20))
+    answer = watch.invoke(SCHEDULED)
+    assert (answer.payload["redeployed"], answer.payload["given_up"]) == ([], ["broken"])
+    assert "broken: its deployments since the rotation failed" in answer.logs
+    assert scene.calls.count("UpdateService") == 2
+    scene.rotated = now - timedelta(minutes=10)
+    assert watch.invoke(SCHEDULED).payload["redeployed"] == ["broken"], "the next rotation is another matter"
+
+
+def test_a_deployment_under_way_is_waited_for(watch: Function, scene: Scene) -> None:
+    """It is newer than the rotation, whatever becomes of it."""
+    scene.service("slow", scene.secret)
+    scene.rotated = datetime.now(UTC) - timedelta(seconds=30)
+    answer = watch.invoke(SCHEDULED).payload
+    assert (answer["redeployed"], answer["current"]) == ([], ["slow"])
 
 
 def test_a_service_without_tasks_and_a_deleted_one_are_left_alone(watch: Function, scene: Scene) -> None:
