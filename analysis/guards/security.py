@@ -20,6 +20,7 @@ from analysis.guards.values import (
     matches,
     number,
     statements,
+    waits,
 )
 from analysis.resolve import ResolvedEnvironment, Resource
 from analysis.templates import EDGE_REGION
@@ -168,16 +169,22 @@ def _foreign(item: Statement) -> bool:
 
 @guard(
     "SEC-05",
-    "Rules between groups are resources of their own",
-    why="Two groups whose inline rules name each other are a cycle that CloudFormation refuses, found when the second "
-    "rule is added (CloudFormation Template Reference, AWS::EC2::SecurityGroup).",
-    remedy="write an AWS::EC2::SecurityGroupIngress or Egress",
+    "No two groups need each other to be made",
+    why="A rule written inside a group makes the group wait for whom the rule names; when that group waits for this one "
+    "as well, CloudFormation refuses the circle, often not before a second rule is added (CloudFormation Template "
+    "Reference, AWS::EC2::SecurityGroup).",
+    remedy="write one of the two rules as an AWS::EC2::SecurityGroupIngress or Egress",
 )
-def no_inline_cross_rules(env: ResolvedEnvironment) -> Iterator[Broken]:
+def no_circles_of_groups(env: ResolvedEnvironment) -> Iterator[Broken]:
     for group in env.of_type(GROUP):
         for direction in ("SecurityGroupIngress", "SecurityGroupEgress"):
-            if all_behind(env, group.get(direction), GROUP):
-                yield Broken(group, f"Properties.{direction}", "inline rule names another group")
+            for other in all_behind(env, group.get(direction), GROUP):
+                if other == group:
+                    yield Broken(group, f"Properties.{direction}", "inline rule names its own group")
+                elif waits(env, other, group):
+                    yield Broken(
+                        group, f"Properties.{direction}", f"inline rule names {other.logical_id}, which waits for it"
+                    )
 
 
 @guard(

@@ -13,7 +13,6 @@ from analysis.guards import buckets, roles, security
 KEY, BUCKET, GROUP, ACL, ROLE, POLICY = (
     "KMS::Key", "S3::Bucket", "EC2::SecurityGroup", "WAFv2::WebACL", "IAM::Role", "IAM::ManagedPolicy",
 )  # fmt: skip
-INLINE = [{"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "SourceSecurityGroupId": {"Fn::GetAtt": ["RedirectSecurityGroup", "GroupId"]}}]  # fmt: skip
 TWO_LISTS = [
     {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "SourcePrefixListId": {"Ref": "CloudFrontPrefixListId"}}
     for port in (80, 443)
@@ -50,6 +49,23 @@ def group_without_vpc(b: Any) -> None:
     b.put(GROUP, "VpcId", "vpc-12345678", has="-database")
 
 
+def names(group: str) -> dict[str, Any]:
+    """An inline rule that lets a group of the same template in."""
+    source = {"Fn::GetAtt": [group, "GroupId"]}
+    return {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "SourceSecurityGroupId": source}
+
+
+def inline_rule(b: Any, within: str, named: str) -> None:
+    """One group names another, without being named itself."""
+    b.one(GROUP, within)["Properties"]["SecurityGroupIngress"].append(names(b.name_of(GROUP, named)))
+
+
+def circle(b: Any) -> None:
+    """Two groups of one template that name each other."""
+    inline_rule(b, "-alb\"", "-alb-redirect\"")
+    inline_rule(b, "-alb-redirect\"", "-alb\"")
+
+
 def sid(b: Any, kind: str, name: str, **changes: Any) -> None:
     b.statement(kind, name).update(changes)
 
@@ -64,7 +80,8 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("SEC-03", "dev", lambda b: b.replace(KEY, "cloudwatch.amazonaws.com", "cloudwatch2.amazonaws.com"), set()),
     ("SEC-04", "dev", lambda b: b.statement("SNS::TopicPolicy", "PublishAlarms").pop("Condition"), set()),
     ("SEC-04", "dev", lambda b: sid(b, "SNS::TopicPolicy", "PublishAlarms", Action=["sns:Subscribe"]), set()),
-    ("SEC-05", "dev", lambda b: b.one(GROUP, "-alb\"")["Properties"]["SecurityGroupIngress"].extend(INLINE), set()),
+    ("SEC-05", "dev", circle, set()),
+    ("SEC-05", "dev", lambda b: inline_rule(b, "-alb\"", "-alb\""), set()),
     ("SEC-06", "dev", lambda b: b.put(GROUP, "SecurityGroupIngress", TWO_LISTS, has="-alb\""), set()),
     ("SEC-07", "dev", lambda b: b.remove("EC2::SecurityGroupEgress", has="3306"), set()),
     ("SEC-07", "dev", lambda b: b.remove("EC2::SecurityGroupIngress", has="AlbSecurityGroupId"), set()),
@@ -111,3 +128,8 @@ def test_guard_fails(check: Any, rule: str, environment: str, damage: Any, also:
 
 def test_every_guard_is_shown_to_fail(guards_of: Any) -> None:
     assert {case[0] for case in CASES} == guards_of(buckets, roles, security)
+
+
+def test_a_group_may_name_another_that_does_not_name_it(untouched: Any) -> None:
+    inline_rule(untouched, "-alb\"", "-alb-redirect\"")
+    assert "SEC-05" not in untouched.found()
