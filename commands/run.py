@@ -49,8 +49,8 @@ def run(service: str | None, image: str | None, detach: bool, command: tuple[str
 def before(text: str, context: Context) -> Callable[[], None]:
     """A command line given to `deploy --before`, checked at once and run when called.
 
-    It gets the image that is about to be deployed. On a first deployment it is left out: there is no database yet
-    that could be migrated.
+    It gets the image that is about to be deployed. On a first deployment it is left out, and said how to make up for
+    it: there is no database yet that could be migrated, and no service whose network it could have.
     """
     name, *words = shlex.split(text) or [""]
     if name != "run":
@@ -65,7 +65,8 @@ def before(text: str, context: Context) -> Callable[[], None]:
         root = context.stack(Role.ROOT)
         state = describe(context.clients.cloudformation(root.region), root.name)
         if state is None or "ClusterName" not in state.outputs:
-            click.echo(f"not run before the first deployment: {text}", err=True)
+            own = shlex.join(["deploy.py", "run", "-e", context.environment.name, *words])
+            click.echo(f"A first deployment has no database yet: {text} is left out. When it is done: {own}", err=True)
             return
         # On stderr: what deploy writes to stdout is its own.
         code = start(context, given["service"], given["image"] or _FILE, given["command"], to_stderr=True)

@@ -7,11 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from commands import run as run_command
 from deployer.errors import DeployerError
 from deployer.operate import oneoff, tasks
 from rehearsal.world import World
@@ -155,6 +157,20 @@ def test_a_migration_runs_before_anything_is_deployed(
     assert out == ""
     root = deployed.client("cloudformation").describe_stacks(StackName=CLUSTER)["Stacks"][0]
     assert {one["ParameterKey"]: one["ParameterValue"] for one in root["Parameters"]}["LogRetentionDays"] == "3"
+
+
+@pytest.mark.parametrize("state", ["none", "never finished"])
+def test_a_first_deployment_says_what_to_run_afterwards(
+    deployed: parts.Deployed, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], state: str
+) -> None:
+    context = deployed.platform.context
+    failed = replace(deployed.platform.root, outputs={}, status="ROLLBACK_COMPLETE")
+    monkeypatch.setattr("deployer.stacks.describe", lambda *_: None if state == "none" else failed)
+    run_command.before("run --service backend -- ./manage migrate --name 'a b'", context)()
+    said = capfd.readouterr().err
+    assert "has no database yet" in said
+    assert "When it is done: deploy.py run -e dev --service backend -- ./manage migrate --name 'a b'\n" in said
+    assert one_off_tasks(deployed) == []
 
 
 def test_only_run_may_come_before(deployed: parts.Deployed, start: Callable[..., subprocess.Popen[str]]) -> None:
