@@ -35,6 +35,9 @@ def main() -> int:
     except WiringError as error:
         print(f"generator/config.py: {error}", file=sys.stderr)
         return 1
+    finally:
+        # Nor has the interpreter to walk through it on its way out.
+        gc.freeze()
 
 
 def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:

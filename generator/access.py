@@ -4,7 +4,6 @@ Nested once per service, so that a further service changes no template, and no s
 resources or 200 outputs. Leaves to ``service``: permissions for log groups and secrets that are made later.
 """
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from troposphere import Sub, Tags, Template
@@ -25,13 +24,12 @@ from generator.kinds import (
     TaskRoleArn,
     VpcId,
 )
-from generator.wiring import Contract, Layer
+from generator.wiring import Contract, Layer, Structure
 
 MYSQL = 3306
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(Structure):
     """Nothing to choose."""
 
 

@@ -4,7 +4,6 @@ Leaves to ``service`` every target group and forwarding rule. The listeners' own
 so a request that no service claims, or that did not come through CloudFront, ends here.
 """
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from awacs import kms as kms_actions
@@ -57,11 +56,10 @@ from generator.kinds import (
 )
 from generator.logs import LogInputs, log_group
 from generator.suppressions import skip
-from generator.wiring import Contract, Layer
+from generator.wiring import Contract, Layer, Structure
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(Structure):
     """``idle_seconds`` must exceed CloudFront's read timeout, and stay below the apps' own keep-alive."""
 
     idle_seconds: int = 60

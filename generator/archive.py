@@ -4,7 +4,6 @@ Leaves to ``security`` the bucket, to ``service`` the subscription of an app's l
 subscriptions and the alarms, so that no layer that only owns a log group waits for this one.
 """
 
-from dataclasses import dataclass, field
 from typing import Annotated
 
 from awacs import awslambda as lambda_actions
@@ -42,18 +41,17 @@ from generator.kinds import (
     SubscriptionRoleArn,
 )
 from generator.logs import log_group
-from generator.wiring import Contract, Layer
+from generator.wiring import Contract, Layer, Structure
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(Structure):
     """Buffers of Firehose. Larger objects are cheaper in Glacier, which charges 40 KB of overhead for each."""
 
     buffer_mb: int = 64
     buffer_seconds: int = 900
     # 1 MB of packed log can hold 15 MB unpacked, and the answer of the function may not exceed 6 MB.
     batch_mb: int = 1
-    processor: Size = field(default_factory=lambda: Size(memory=512, timeout=60))
+    processor: Size = Size(memory=512, timeout=60)
 
 
 class Inputs(FunctionInputs):

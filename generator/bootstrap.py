@@ -5,7 +5,6 @@ the edge stacks are, it is the bucket alone.
 """
 
 import json
-from dataclasses import dataclass
 from typing import Annotated
 
 from troposphere import Equals, FindInMap, Ref, Sub, Template
@@ -20,13 +19,12 @@ from generator import parameters as shared
 from generator.durability import policies
 from generator.kinds import BucketName, Choice, ProjectName
 from generator.storage import add_access_log_bucket, bucket_policy, lifecycle_rule, private_bucket
-from generator.wiring import Contract, Spec, declare_all, publish
+from generator.wiring import Contract, Spec, Structure, declare_all, publish
 
 LIFECYCLE = "Lifecycle"
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(Structure):
     """``images_kept`` is more than the revisions that a service may still scale out with."""
 
     images_kept: int = 100

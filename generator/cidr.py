@@ -6,6 +6,7 @@ no choice of that value can misalign or overlap a subnet.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
@@ -37,7 +38,7 @@ class Block:
         return IPv4Network(f"{octets}.{self.third}.{self.fourth}/{self.length}")
 
 
-def plan(tiers: dict[str, int], zones: int) -> dict[str, tuple[Block, ...]]:
+def plan(tiers: Mapping[str, int], zones: int) -> dict[str, tuple[Block, ...]]:
     """One block per tier and zone, in the order given, each aligned to its own size.
 
     ``tiers`` maps a tier's name to its prefix length (16 to 28). Raises CidrError when a length is outside of that or

@@ -4,7 +4,6 @@ The password is RDS's: made, kept and rotated by it, and never seen by CloudForm
 that let services in, and to ``operations`` the alarms and the answer to a rotation.
 """
 
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from troposphere import Equals, If, Not, NoValue, Sub, Tags, Template
@@ -40,7 +39,7 @@ from generator.kinds import (
     ZoneName,
 )
 from generator.logs import LogInputs, log_group
-from generator.wiring import Contract, Layer
+from generator.wiring import Contract, Layer, Structure
 
 SERVERLESS = "db.serverless"
 
@@ -48,8 +47,7 @@ SERVERLESS = "db.serverless"
 EXPORTED_LOGS = ("audit", "error", "slowquery")
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(Structure):
     """``family`` must fit the engine versions that root admits. Windows are UTC: 03:00 and 04:00 in Tokyo."""
 
     family: str = "aurora-mysql8.0"

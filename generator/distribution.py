@@ -4,7 +4,6 @@ Leaves to the ``edge`` stack in us-east-1 the web ACL and the viewers' certifica
 there, and to ``deploy.py site`` the real assets.
 """
 
-from dataclasses import dataclass, field
 from typing import Annotated
 
 from awacs import s3 as s3_actions
@@ -63,7 +62,7 @@ from generator.kinds import (
 from generator.origin import HEADER, secret_reference
 from generator.storage import bucket_policy, lifecycle_rule, objects, private_bucket
 from generator.suppressions import skip
-from generator.wiring import Contract, Layer
+from generator.wiring import Contract, Layer, Structure
 
 # Amazon CloudFront Developer Guide, "Use managed cache policies" and "Use managed origin request policies".
 CACHING_DISABLED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
@@ -87,8 +86,7 @@ function handler(event) {
 """
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(Structure):
     """``sorry_codes``: answers of a missing or failing origin. An app's own 500 is left alone."""
 
     sorry_page: str = "/sorry/index.html"
@@ -102,7 +100,7 @@ class Config:
         "base-uri 'self'; form-action 'self'; frame-ancestors 'none'; upgrade-insecure-requests"
     )
     hidden_headers: tuple[str, ...] = ("Server", "X-Powered-By")
-    site_content: Size = field(default_factory=lambda: Size(memory=256, timeout=240))
+    site_content: Size = Size(memory=256, timeout=240)
     # A little more than the function's timeout; CloudFormation's own default is an hour of waiting.
     site_content_service_timeout: int = 300
 

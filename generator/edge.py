@@ -4,7 +4,6 @@ for alarms there.
 Made before root, which takes its outputs as parameters. Leaves to ``edge_monitoring`` what needs the distribution.
 """
 
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from troposphere import And, Condition, Equals, If, Not, Or, Sub, Tags, Template
@@ -48,13 +47,12 @@ from generator.kinds import (
 from generator.logs import LogInputs, log_group
 from generator.rules import assertion, given, rule
 from generator.topics import add_topic, publish_alarms
-from generator.wiring import Contract, Spec, declare_all, publish
+from generator.wiring import Contract, Spec, Structure, declare_all, publish
 
 PREFIX = "${Project}-${Environment}"
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(Structure):
     """Managed rule groups in their order. Their capacity units add up to 1,125, of 1,500 that a web ACL may hold.
 
     ``counted_rules`` only count, because uploads and rich text set them off: 8 KB of body are blocked otherwise.

@@ -3,7 +3,6 @@
 Made after root, because it needs the distribution.
 """
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from awacs import s3 as s3_actions
@@ -17,13 +16,12 @@ from generator.alarms import alarm
 from generator.kinds import DistributionArn, DistributionId, EdgeTopicArn, EnvironmentName, ProjectName, WebAclName
 from generator.storage import bucket_policy, lifecycle_rule, objects, private_bucket
 from generator.suppressions import skip
-from generator.wiring import Contract, Spec, declare_all
+from generator.wiring import Contract, Spec, Structure, declare_all
 
 PREFIX = "${Project}-${Environment}"
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(Structure):
     """``blocked_in_5_minutes``: requests that the web ACL refused; below it, it is the internet's usual noise."""
 
     error_percent: int = 5

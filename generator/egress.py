@@ -5,7 +5,6 @@ balancer are made meanwhile. Whoever runs in the app subnets takes them from her
 somewhere. Leaves to ``network`` the route tables and the endpoints' security group.
 """
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from troposphere import AWSHelperFn, Sub, Template
@@ -22,11 +21,10 @@ from generator.kinds import (
     VpcId,
 )
 from generator.network import INTERNET, named
-from generator.wiring import Contract, Layer
+from generator.wiring import Contract, Layer, Structure
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(Structure):
     """The AWS services that tasks reach without leaving the VPC."""
 
     interface_endpoints: tuple[str, ...] = ("ssm", "ssmmessages", "ec2messages", "ecr.api", "ecr.dkr", "logs")

@@ -1,6 +1,5 @@
 """Lambda functions as every layer wants them: own role, own log group, code addressed by content."""
 
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from awacs import kms as kms_actions
@@ -15,6 +14,7 @@ from generator.iam import allow, document, grant, service_role
 from generator.kinds import ArtifactKey, BucketName, NamePrefix
 from generator.logs import LogInputs, log_group
 from generator.suppressions import skip
+from generator.wiring import Structure
 
 # One place for both: the tests watch this runtime's end of life, the packaging builds for this machine.
 RUNTIME = "python3.13"
@@ -34,16 +34,14 @@ class FunctionInputs(LogInputs):
     artifact_bucket: Annotated[BucketName, "Bucket of the packaged functions."]
 
 
-@dataclass(frozen=True)
-class Size:
+class Size(Structure):
     """``memory`` in MiB also sets the share of a CPU; ``timeout`` in seconds. Both measured, see the README."""
 
     memory: int
     timeout: int
 
 
-@dataclass(frozen=True)
-class AddedFunction:
+class AddedFunction(Structure):
     """A function and what its users must wait for: without its permissions it fails on its first call."""
 
     function: Function
@@ -121,7 +119,7 @@ def add_function(
     )
     if retries is not None:
         add_retries(t, subject, function, retries, failures)
-    return AddedFunction(function, role, policy)
+    return AddedFunction(function=function, role=role, policy=policy)
 
 
 def decrypt_environment(inputs: FunctionInputs) -> Statement:

@@ -4,7 +4,8 @@ Leaves to ``egress`` what takes minutes: NAT gateways and endpoints. Leaves to `
 the endpoints' own, and the flow log, which needs a key of that layer.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated
 
 from troposphere import Sub, Tags, Template
@@ -33,17 +34,16 @@ from generator.kinds import (
     ZoneName,
 )
 from generator.security_groups import no_egress
-from generator.wiring import Contract, Layer
+from generator.wiring import Contract, Layer, Structure
 
 ZONES = 2
 INTERNET = "0.0.0.0/0"
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(Structure):
     """Prefix length of a subnet per tier."""
 
-    tiers: dict[str, int] = field(default_factory=lambda: {"Public": 24, "App": 23, "Db": 24})
+    tiers: Mapping[str, int] = MappingProxyType({"Public": 24, "App": 23, "Db": 24})
 
 
 class Inputs(Contract):

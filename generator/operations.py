@@ -7,7 +7,6 @@ The way of a message: alarms go to the alarm topic, which Slack reads as it is. 
 events, budgets, errors in logs) goes to the notifier, which writes it in Slack's form to the chat topic.
 """
 
-from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from awacs import cloudwatch as cloudwatch_actions
@@ -63,15 +62,14 @@ from generator.kinds import (
 from generator.logs import ArchivedLogInputs, add_archive_filter
 from generator.operations_alarms import add_alarms
 from generator.topics import add_topic, publish_budgets
-from generator.wiring import Contract, Layer
+from generator.wiring import Contract, Layer, Structure
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(Structure):
     """Sizes of the functions and thresholds of the alarms."""
 
-    notifier: Size = field(default_factory=lambda: Size(memory=256, timeout=30))
-    watch: Size = field(default_factory=lambda: Size(memory=256, timeout=60))
+    notifier: Size = Size(memory=256, timeout=30)
+    watch: Size = Size(memory=256, timeout=60)
     watch_schedule: str = "rate(15 minutes)"
     failures_kept_seconds: int = 1209600
     alb_errors_per_minute: int = 10

@@ -3,7 +3,6 @@
 A layer receives only what an earlier one returned, so the order below is the order of dependencies.
 """
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from troposphere import Ref, Select, Sub, Template
@@ -71,7 +70,7 @@ from generator.kinds import (
     ZoneName,
 )
 from generator.rules import fargate_size, root_rules
-from generator.wiring import Contract, Spec, declare, declare_all, publish
+from generator.wiring import Contract, Spec, Structure, declare, declare_all, publish
 
 _ACCOUNT = r"[0-9]{12}"
 _UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -359,8 +358,7 @@ class Outputs(Contract):
     dashboard_name: Annotated[DashboardName, "The CloudWatch dashboard."]
 
 
-@dataclass(frozen=True)
-class Size:
+class Size(Structure):
     """CPU, memory and number of tasks of a service."""
 
     cpu: CpuUnits
@@ -369,8 +367,7 @@ class Size:
     max_tasks: Count
 
 
-@dataclass(frozen=True)
-class Platform:
+class Platform(Structure):
     """What the layers returned so far, as far as services need it."""
 
     network: network.Outputs
@@ -475,7 +472,7 @@ def build(config: Config) -> Template:
             log_retention_days=p.log_retention_days,
         ),
     )
-    platform = Platform(net, sec, out, arc, data, app)
+    platform = Platform(network=net, security=sec, egress=out, archive=arc, database=data, application=app)
     for position, entry in enumerate(config.services):
         nest_service(t, entry, position, sizes, prefix, p, platform)
     dist = distribution.LAYER.nest(

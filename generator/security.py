@@ -4,7 +4,6 @@ Leaves to ``access``: the group, the rules and the roles of each service. Leaves
 resources that they make.
 """
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from awacs import logs as logs_actions
@@ -47,14 +46,13 @@ from generator.logs import LogInputs, log_group
 from generator.security_groups import no_egress
 from generator.storage import add_access_log_bucket, bucket_policy, lifecycle_rule, objects, private_bucket
 from generator.topics import add_topic, publish_alarms
-from generator.wiring import Contract, Layer
+from generator.wiring import Contract, Layer, Structure
 
 HTTP = 80
 HTTPS = 443
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(Structure):
     """``alb_log_prefix``: folder of the load balancer's logs; must not contain ``AWSLogs``."""
 
     alb_log_prefix: str = "alb"

@@ -5,7 +5,6 @@ Leaves to ``access`` the security group and the roles; what those roles may do b
 log groups are born.
 """
 
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from awacs import ecr as ecr_actions
@@ -87,11 +86,10 @@ from generator.origin import HEADER, secret_reference
 from generator.service_alarms import add_alarms
 from generator.suppressions import skip
 from generator.task import APP, APP_MEMORY, app_memory, task_definition, writable_paths
-from generator.wiring import Contract, Layer
+from generator.wiring import Contract, Layer, Structure
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(Structure):
     """Seconds, percent and counts that suit a web service; the same in every environment."""
 
     grace_seconds: int = 60

@@ -55,12 +55,26 @@ class Setting(Value):
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
-class Contract:
-    """Base of Inputs, Outputs and Parameters: annotated ``Value`` fields, given by keyword.
+class Structure:
+    """Base of what a layer is told once for all environments: annotated fields, with or without a default.
 
-    Type checkers treat a subclass as a frozen dataclass. At run time one constructor serves them all, because making
-    thirty real dataclasses takes longer than rendering with them.
+    Type checkers treat a subclass as a frozen dataclass whose fields are given by keyword. At run time one constructor
+    serves them all, because making fifty real dataclasses takes longer than rendering with them.
     """
+
+    def __init__(self, **values: Any) -> None:
+        known = type(self).__annotations__
+        missing = (name for name in known if name not in values and not hasattr(type(self), name))
+        if wrong := sorted({*missing, *(values.keys() - known.keys())}):
+            raise TypeError(f"{type(self).__module__}.{type(self).__name__}: missing or unexpected: {', '.join(wrong)}")
+        self.__dict__.update(values)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{type(self).__name__}.{name}: what is agreed does not change")
+
+
+class Contract(Structure):
+    """Base of Inputs, Outputs and Parameters: every field is an annotated ``Value``, and all must be given."""
 
     def __init__(self, **values: Value) -> None:
         names = {f.name for f in fields(type(self))}
@@ -68,9 +82,6 @@ class Contract:
             wrong = ", ".join(sorted(names ^ set(values)))
             raise TypeError(f"{type(self).__module__}.{type(self).__name__}: missing or unexpected: {wrong}")
         self.__dict__.update(values)
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"{type(self).__name__}.{name}: a contract does not change")
 
 
 class NoInputs(Contract):
