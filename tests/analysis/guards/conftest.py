@@ -101,6 +101,29 @@ class Bench:
         wanted.clear()
         wanted.update(changed)
 
+    def rule(self, direction: str, has: str) -> dict[str, Json]:
+        """A security group's rule, inside a group or a resource of its own; `direction` is "Ingress" or "Egress"."""
+        return self._rule(direction, has)[0]
+
+    def drop_rule(self, direction: str, has: str) -> None:
+        rule, holder, key = self._rule(direction, has)
+        assert holder[key] is rule or holder[key]["Properties"] is rule
+        del holder[key]
+
+    def _rule(self, direction: str, has: str) -> tuple[dict[str, Json], Json, Json]:
+        """The rule, what holds it, and under which key or index."""
+        name = f"SecurityGroup{direction}"
+        for body in self.bodies.values():
+            for key, resource in body["Resources"].items():
+                if resource["Type"] == f"AWS::EC2::{name}" and has in json.dumps(resource):
+                    return resource["Properties"], body["Resources"], key
+                if resource["Type"] == "AWS::EC2::SecurityGroup":
+                    within = resource["Properties"].get(name, [])
+                    for index, rule in enumerate(within):
+                        if has in json.dumps(rule):
+                            return rule, within, index
+        raise AssertionError(f"no rule of a group with {has!r} in the templates")
+
     def statement(self, kind: str, sid: str) -> dict[str, Json]:
         """The statement with a Sid, of whatever policy in a resource of the type."""
 

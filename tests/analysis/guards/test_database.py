@@ -33,7 +33,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("DB-12", "dev", lambda b: b.put(CLUSTER, "PreferredMaintenanceWindow", "sun:18:00-sun:18:30"), set()),
     ("DB-12", "dev", lambda b: b.put(CLUSTER, "BackupRetentionPeriod", 36), set()),
     ("DB-13", "dev", lambda b: b.put(GROUP, "Parameters.require_secure_transport", "OFF"), set()),
-    ("SEC-08", "dev", lambda b: b.put("EC2::SecurityGroupIngress", "ToPort", 3307, has="3306"), set()),
+    ("SEC-08", "dev", lambda b: b.rule("Ingress", has="3306").update(ToPort=3307), set()),
     (
         "SEC-08",
         "dev",

@@ -130,19 +130,19 @@ CASES: list[tuple[str, str, Callable[[Bench], object], set[str]]] = [
     (
         "the load balancer may not leave to tasks",
         "dev",
-        lambda b: b.remove("EC2::SecurityGroupEgress", has="AlbSecurityGroupId"),
+        lambda b: b.drop_rule("Egress", has="AlbSecurityGroupId"),
         each("alb -> {}"),
     ),
     (
         "tasks do not let the load balancer in",
         "dev",
-        lambda b: b.remove("EC2::SecurityGroupIngress", has="AlbSecurityGroupId"),
+        lambda b: b.drop_rule("Ingress", has="AlbSecurityGroupId"),
         each("alb -> {}"),
     ),
     (
         "tasks let the load balancer in on every port",
         "dev",
-        lambda b: b.put("EC2::SecurityGroupIngress", "FromPort", 0, has="AlbSecurityGroupId"),
+        lambda b: b.rule("Ingress", has="AlbSecurityGroupId").update(FromPort=0),
         each("alb -> {}"),
     ),
     (
@@ -209,13 +209,13 @@ CASES: list[tuple[str, str, Callable[[Bench], object], set[str]]] = [
     (
         "Aurora does not let the services in",
         "dev",
-        lambda b: b.remove("EC2::SecurityGroupIngress", has="DatabaseSecurityGroupId"),
+        lambda b: b.drop_rule("Ingress", has="DatabaseSecurityGroupId"),
         each("{} -> aurora"),
     ),
     (
         "services may not leave to Aurora",
         "dev",
-        lambda b: b.remove("EC2::SecurityGroupEgress", has="DatabaseSecurityGroupId"),
+        lambda b: b.drop_rule("Egress", has="DatabaseSecurityGroupId"),
         each("{} -> aurora"),
     ),
     (
@@ -344,7 +344,7 @@ CASES: list[tuple[str, str, Callable[[Bench], object], set[str]]] = [
     (
         "a rule for a group that is not ours",
         "dev",
-        lambda b: b.put("EC2::SecurityGroupIngress", "GroupId", "sg-11111111", has="AlbSecurityGroupId"),
+        lambda b: b.rule("Ingress", has="AlbSecurityGroupId").update(GroupId="sg-11111111"),
         {"network -> known"} | each("alb -> {}"),
     ),
     (
