@@ -344,7 +344,7 @@ CASES: list[tuple[str, str, Callable[[Bench], object], set[str]]] = [
     (
         "a rule for a group that is not ours",
         "dev",
-        lambda b: b.rule("Ingress", has="AlbSecurityGroupId").update(GroupId="sg-11111111"),
+        lambda b: b.rule("Egress", has="AlbSecurityGroupId").update(GroupId="sg-11111111"),
         {"network -> known"} | each("alb -> {}"),
     ),
     (
