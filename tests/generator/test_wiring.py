@@ -19,6 +19,7 @@ from generator.wiring import (
     Contract,
     Layer,
     Spec,
+    Structure,
     Value,
     WiringError,
     declare,
@@ -43,6 +44,21 @@ def make(t: Template, config: None, inputs: Inputs) -> Outputs:
     t.add_condition("IsLoud", Equals(inputs.loud, "true"))
     topic = t.add_resource(Topic("Topic", DisplayName=inputs.vpc_id))
     return Outputs(topic_arn=AlarmTopicArn(topic.ref()))
+
+
+class Volume(Structure):
+    most: int
+    least: int = 1
+
+
+@pytest.mark.parametrize("given", [{}, {"most": 2, "lest": 1}, {"least": 1}])
+def test_a_structure_takes_what_it_declares_and_all_that_has_no_default(given: dict[str, int]) -> None:
+    with pytest.raises(TypeError, match=r"Volume: missing or unexpected: (most|lest)"):
+        Volume(**given)
+    volume = Volume(most=3)
+    assert (volume.most, volume.least) == (3, 1)
+    with pytest.raises(AttributeError, match="does not change"):
+        volume.most = 4  # type: ignore[misc]
 
 
 LAYER = Layer("LoudSpeaker", "A layer.", Inputs, Outputs, make)
