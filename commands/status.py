@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ from commands.common import Options, aws_options, connect, environment_options, 
 from commands.exits import Exit
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.console import Console, RenderableType
 
     from deployer.context import Context
@@ -55,21 +58,51 @@ def _watch(context: Context, console: Console, interval: float, *, as_json: bool
 
     from deployer.operate import status as looking
 
+    found = looking.look(context)
     try:
         if as_json or not console.is_terminal:
-            while True:
-                found = looking.look(context)
-                if as_json:
-                    click.echo(json.dumps(looking.document(found)))
+            for seen in itertools.chain([found], _looks(context, interval)):
+                if isinstance(seen, str):
+                    click.echo(seen, err=True)
+                elif as_json:
+                    click.echo(json.dumps(looking.document(seen)))
                 else:
-                    console.print(render(found))
-                time.sleep(interval)
-        with Live(render(looking.look(context)), console=console, auto_refresh=False, screen=True) as live:
-            while True:
-                time.sleep(interval)
-                live.update(render(looking.look(context)), refresh=True)
+                    console.print(render(seen))
+        with Live(_screen(found, console), console=console, auto_refresh=False, screen=True) as live:
+            for seen in _looks(context, interval):
+                found, trouble = (found, seen) if isinstance(seen, str) else (seen, "")
+                live.update(_screen(found, console, trouble), refresh=True)
     except KeyboardInterrupt:
-        return Exit.INTERRUPTED
+        pass
+    return Exit.INTERRUPTED
+
+
+def _looks(context: Context, interval: float) -> Iterator[Status | str]:
+    """A look at a time, or why there is none: whoever watches for hours meets a network that is away for a moment."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from deployer.operate import status as looking
+    from deployer.session import explain
+
+    while True:
+        time.sleep(interval)
+        try:
+            yield looking.look(context)
+        except (BotoCoreError, ClientError) as error:
+            yield f"cannot look: {explain(error).what}"
+
+
+def _screen(found: Status, console: Console, trouble: str = "") -> RenderableType:
+    """What fits the terminal: of the events rather the last than the first."""
+    from dataclasses import replace
+
+    from rich.console import Group
+    from rich.text import Text
+
+    head = [Text(trouble, style="bold red", no_wrap=True, overflow="ellipsis")] if trouble else []
+    without = console.render_lines(render(replace(found, happenings=())), pad=False)
+    room = max(0, console.height - len(without) - len(head) - 2)
+    return Group(*head, render(replace(found, happenings=found.happenings[-room:] if room else ())))
 
 
 def render(found: Status) -> RenderableType:

@@ -109,10 +109,11 @@ def _of_database(platform: Platform, since: datetime) -> Iterator[Happening]:
     earliest = datetime.now(UTC).timestamp() - _RDS_DAYS * 86400 + 60
     begin = datetime.fromtimestamp(max(since.timestamp(), earliest), UTC)
     client = platform.context.clients.rds(platform.home)
-    for page in client.get_paginator("describe_events").paginate(StartTime=begin):
+    for page in client.get_paginator("describe_events").paginate(StartTime=begin, EndTime=datetime.now(UTC)):
         for event in page["Events"]:
-            # RDS answers for the whole account; the names of ours begin with the cluster's or the stacks' own.
-            if event.get("SourceIdentifier", "").startswith(platform.family):
+            # RDS answers for the whole account; the names of ours are the cluster's own or begin with the stacks'.
+            name = event.get("SourceIdentifier", "")
+            if name == platform.family or name.startswith(f"{platform.family}-"):
                 bad = "failure" in event.get("EventCategories", ()) or "failover" in event.get("EventCategories", ())
                 yield Happening(event["Date"], "database", event["SourceIdentifier"], event["Message"], bad)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ _INDEXES = (
     "application/vnd.docker.distribution.manifest.list.v2+json",
 )
 _MANIFESTS = ("application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json")
+# Where Docker Hub's registry is; its official images have no other namespace.
+_HOSTS = {"docker.io": "registry-1.docker.io"}
 _TIMEOUT = 15.0
 
 Fetch = Callable[[str, Mapping[str, str]], bytes]
@@ -90,12 +93,22 @@ def of_ecr(client: ECRClient, image: Reference, fetch: Fetch) -> set[str]:
 
 def of_public(image: Reference, fetch: Fetch) -> set[str]:
     """Platforms of an image in a registry that answers everybody, by the protocol that all registries speak."""
-    base = f"https://{image.registry}/v2/{image.repository}"
-    token = _token(image, fetch)
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    accept = {**headers, "Accept": ", ".join((*_INDEXES, *_MANIFESTS))}
+    host = _HOSTS.get(image.registry, image.registry)
+    repository = image.repository
+    if image.registry in _HOSTS and "/" not in repository:
+        repository = f"library/{repository}"
+    base = f"https://{host}/v2/{repository}"
+    accept = {"Accept": ", ".join((*_INDEXES, *_MANIFESTS))}
+    url, headers = f"{base}/manifests/{image.digest}", {}
     try:
-        manifest = json.loads(fetch(f"{base}/manifests/{image.digest}", accept))
+        try:
+            manifest = json.loads(fetch(url, accept))
+        except urllib.error.HTTPError as error:
+            if error.code != 401:
+                raise
+            # Even what everybody may read takes a token, which everybody gets who asks where the registry says.
+            headers = {"Authorization": f"Bearer {_token(error.headers.get('WWW-Authenticate', ''), fetch)}"}
+            manifest = json.loads(fetch(url, {**accept, **headers}))
     except urllib.error.HTTPError as error:
         if error.code == 404:
             raise NotThereError(f"{image.registry} has no {image.repository}@{image.digest[:19]}...") from error
@@ -107,21 +120,24 @@ def over_https(url: str, headers: Mapping[str, str]) -> bytes:
     """Fetch an address of a registry."""
     if not url.startswith("https://"):
         raise DeployerError(f"{url} is not https")
-    request = urllib.request.Request(url, headers=dict(headers))  # noqa: S310 - https, see above
+    request = urllib.request.Request(url)  # noqa: S310 - https, see above
+    for name, value in headers.items():
+        # Registries keep blobs elsewhere and redirect there. A token is not for those, and some refuse one.
+        add = request.add_unredirected_header if name == "Authorization" else request.add_header
+        add(name, value)
     with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310
         data: bytes = answer.read(4 * 1024**2)
         return data
 
 
-def _token(image: Reference, fetch: Fetch) -> str:
-    """Leave to read, which public registries give to everybody who asks."""
-    if image.registry == "public.ecr.aws":
-        url = f"https://public.ecr.aws/token/?service=public.ecr.aws&scope=repository:{image.repository}:pull"
-    elif image.registry == "ghcr.io":
-        url = f"https://ghcr.io/token?service=ghcr.io&scope=repository:{image.repository}:pull"
-    else:
-        return ""
-    return str(json.loads(fetch(url, {}))["token"])
+def _token(challenge: str, fetch: Fetch) -> str:
+    """Leave to read, from where a registry's challenge points: Bearer realm="https://...",service="...",scope="..."."""
+    said = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
+    realm = said.pop("realm", "")
+    if not challenge.lower().startswith("bearer ") or not realm:
+        raise ValueError("it takes no token")
+    answer = json.loads(fetch(f"{realm}?{urllib.parse.urlencode(said)}", {}))
+    return str(answer.get("token") or answer["access_token"])
 
 
 def _platforms(manifest: dict[str, Any], blob: Callable[[str], bytes]) -> set[str]:

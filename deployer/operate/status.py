@@ -22,6 +22,7 @@ from deployer.session import explain
 
 SCHEMA = "hosting-platform/status/1"
 _RECENT = timedelta(hours=3)
+_AREAS = ("stacks", "services", "targets", "database", "distribution", "alarms")
 
 
 class Health(StrEnum):
@@ -84,6 +85,8 @@ def look(context: Context, *, recent: int = 8) -> Status:
         latest = pool.submit(happenings.collect, platform, now - _RECENT)
         for found in pool.map(lambda job: _guarded(*job), jobs):
             parts += found
+        # A service brings its targets along; on the screen each area stands together.
+        parts.sort(key=lambda part: _AREAS.index(part.area))
         events = latest.result()
     return Status(context.environment.family, now, tuple(parts), tuple(events[-recent:]))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -11,9 +12,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
+from rich.console import Console
 
+from commands import status as status_command
 from deployer.errors import DeployerError
-from deployer.operate import logs, tasks
+from deployer.operate import logs, status, tasks
 from tests.operate import parts
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -86,6 +90,40 @@ def test_watching_goes_on_until_interrupted(deployed: parts.Deployed) -> None:
     process.wait(20)
     assert screens[0]["environment"] == screens[1]["environment"] == CLUSTER
     assert screens[0]["time"] < screens[1]["time"]
+
+
+def test_watching_outlasts_a_network_that_is_away(deployed: parts.Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    look = status.look
+    trouble = [EndpointConnectionError(endpoint_url="https://ecs.example")]
+
+    def sometimes(context: Any) -> status.Status:
+        if trouble:
+            raise trouble.pop()
+        return look(context)
+
+    monkeypatch.setattr(status, "look", sometimes)
+    with deployed.emulator.activated(deployed.account):
+        looks = status_command._looks(deployed.platform.context, 0)
+        said, seen = next(looks), next(looks)
+    assert isinstance(said, str)
+    assert said.startswith("cannot look: AWS cannot be reached")
+    assert isinstance(seen, status.Status)
+    areas = [part.area for part in seen.parts]
+    assert areas == sorted(areas, key=["stacks", "services", "targets", "database", "distribution", "alarms"].index)
+
+
+@pytest.mark.parametrize("height", [12, 30, 60])
+def test_a_small_terminal_keeps_the_last_events(deployed: parts.Deployed, height: int) -> None:
+    with deployed.emulator.activated(deployed.account):
+        found = status.look(deployed.platform.context)
+    console = Console(width=200, height=height, file=io.StringIO())
+    lines = console.render_lines(status_command._screen(found, console, "cannot look: no network"), pad=False)
+    text = "\n".join("".join(segment.text for segment in line) for line in lines)
+    assert "cannot look: no network" in text
+    if height > 12:
+        assert len(lines) <= height
+        newest = found.happenings[-1]
+        assert f"{newest.subject}  {newest.text}" in text.splitlines()[-1]
 
 
 def test_what_is_not_deployed_is_said(deploy_py: Run) -> None:

@@ -7,9 +7,11 @@ import io
 import json
 import subprocess
 import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from email.message import Message
+from http.client import HTTPMessage
 from typing import Any
 
 import pytest
@@ -331,28 +333,73 @@ def test_an_image_that_nobody_pushed(answer: Any) -> None:
     assert "--through bootstrap" in line.remedy
 
 
+def registry_at(realm: str, asked: list[str], answers: Mapping[str, Any]) -> images.Fetch:
+    """A registry that wants a token of everybody and gives it to everybody; 404 for what it does not have."""
+
+    def fetch(url: str, headers: Mapping[str, str]) -> bytes:
+        asked.append(url)
+        if url.startswith(f"{realm}?"):
+            return b'{"token": "t"}'
+        refusal = Message()
+        if headers.get("Authorization") != "Bearer t":
+            refusal["WWW-Authenticate"] = f'Bearer realm="{realm}",service="registry",scope="repository:x:pull"'
+            raise urllib.error.HTTPError(url, 401, "Unauthorized", refusal, io.BytesIO())
+        for end, answer in answers.items():
+            if url.endswith(end):
+                return json.dumps(answer).encode()
+        raise urllib.error.HTTPError(url, 404, "Not Found", refusal, io.BytesIO())
+
+    return fetch
+
+
 def test_a_public_image_by_the_registry_protocol() -> None:
     asked: list[str] = []
+    fetch = registry_at("https://public.ecr.aws/token/", asked, {DIGEST: INDEX})
+    assert image_line(PUBLIC, fetch).verdict is Verdict.OK
+    assert asked[0] == f"https://public.ecr.aws/v2/docker/library/alpine/manifests/{DIGEST}"
+    assert asked[1] == "https://public.ecr.aws/token/?service=registry&scope=repository%3Ax%3Apull"
 
-    def registry(url: str, headers: Mapping[str, str]) -> bytes:
-        asked.append(url)
-        if "/token/" in url:
-            return b'{"token": "t"}'
-        assert headers["Authorization"] == "Bearer t"
-        return json.dumps(INDEX).encode()
 
-    assert image_line(PUBLIC, registry).verdict is Verdict.OK
-    assert f"https://public.ecr.aws/v2/docker/library/alpine/manifests/{DIGEST}" in asked
+@pytest.mark.parametrize(("name", "path"), [("nginx", "library/nginx"), ("someone/app", "someone/app")])
+def test_an_image_of_docker_hub(name: str, path: str) -> None:
+    asked: list[str] = []
+    fetch = registry_at("https://auth.docker.io/token", asked, {DIGEST: SINGLE, "/blobs/sha256:config": CONFIG})
+    line = image_line(f"docker.io/{name}@{DIGEST}", fetch, "ARM64")
+    assert (line.verdict, line.seen) == (Verdict.OK, "linux/arm64")
+    assert asked[0] == f"https://registry-1.docker.io/v2/{path}/manifests/{DIGEST}"
 
 
 def test_a_public_image_that_is_not_there() -> None:
-    def registry(url: str, headers: Mapping[str, str]) -> bytes:
-        if "/token/" in url:
-            return b'{"token": "t"}'
-        raise urllib.error.HTTPError(url, 404, "Not Found", Message(), io.BytesIO())
-
-    line = image_line(PUBLIC, registry)
+    line = image_line(PUBLIC, registry_at("https://public.ecr.aws/token/", [], {}))
     assert (line.verdict, line.remedy) == (Verdict.PROBLEM, "correct its digest")
+
+
+def test_a_registry_that_takes_no_token() -> None:
+    def fetch(url: str, headers: Mapping[str, str]) -> bytes:
+        raise urllib.error.HTTPError(url, 401, "Unauthorized", Message(), io.BytesIO())
+
+    assert image_line(PUBLIC, fetch).verdict is Verdict.UNKNOWN
+
+
+def test_a_token_is_not_sent_to_where_a_registry_redirects(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blobs lie in object stores, which refuse two ways of authorisation and should not see it either."""
+    seen: list[urllib.request.Request] = []
+
+    def open_url(request: urllib.request.Request, timeout: float) -> io.BytesIO:
+        seen.append(request)
+        return io.BytesIO(b"{}")
+
+    monkeypatch.setattr(urllib.request, "urlopen", open_url)
+    images.over_https("https://registry.example/blob", {"Authorization": "Bearer t", "Accept": "x"})
+    (request,) = seen
+    assert request.get_header("Authorization") == "Bearer t"
+    handler = urllib.request.HTTPRedirectHandler()
+    there = handler.redirect_request(
+        request, io.BytesIO(), 307, "", HTTPMessage(), "https://store.example/blob?signature"
+    )
+    assert there is not None
+    assert there.get_header("Authorization") is None
+    assert there.get_header("Accept") == "x"
 
 
 def test_a_registry_out_of_reach_is_no_problem_of_the_image() -> None:
