@@ -1,12 +1,13 @@
 # Everything a user needs is here: no other set-up step exists.
 PYTHON ?= python3
 ENV ?= dev
+SERVICES ?= 100
 VENV := .venv
 EMULATOR := .venv-emulator
 SECURITY := .venv-security
 BIN := $(VENV)/bin
 
-.PHONY: help install generate new-service check validate security rehearse test faults bench lock clean
+.PHONY: help install generate new-service check validate security rehearse test scale faults bench lock clean
 
 help:  ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -56,6 +57,14 @@ test: install $(SECURITY)/.installed  ## lint, types, and every test
 	    --cache-dir $(CURDIR)/.mypy_cache/$$function --python-version 3.13 .) || exit 1; \
 	done
 	$(BIN)/python -m pytest -n auto
+
+# A rehearsal of a hundred services says a megabyte; it is kept, and shown where it fails.
+scale: install  ## generate, validate and rehearse a platform of SERVICES=100
+	$(BIN)/python -m generator --services $(SERVICES) --out build/scale
+	$(BIN)/python deploy.py validate -e $(ENV) --templates build/scale/templates --params build/scale/params
+	@$(BIN)/python deploy.py rehearse -e $(ENV) --root build/scale > build/scale/rehearsal.log 2>&1 \
+	  || { tail -n 100 build/scale/rehearsal.log; exit 1; }
+	@grep 'proofs hold' build/scale/rehearsal.log
 
 faults: install  ## break every AWS call of a deployment in every way, and kill it at every step
 	$(BIN)/python -m tests.faults
