@@ -20,6 +20,10 @@ CACHE_CONTROL = "max-age=0, s-maxage=60, must-revalidate"
 # An object with this metadata is ours to replace; one without it was put there by somebody else.
 MARK = "site-content-sha256"
 
+# While its stack is in one of these the bucket goes as well. In any other one this resource alone was taken out or
+# got another name, and the site stays.
+STACK_GOES = ("DELETE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS")
+
 
 @dataclass(frozen=True)
 class Page:
@@ -58,7 +62,8 @@ def apply(event: dict[str, Any], seconds_left: Callable[[], float]) -> Outcome:
             physical_id = event.get("PhysicalResourceId") or NEVER_CREATED
             deleted = 0
             # Properties are strings; anything but this one keeps the content.
-            if physical_id != NEVER_CREATED and properties.get("EmptyOnDelete") == "true":
+            allowed = physical_id != NEVER_CREATED and properties.get("EmptyOnDelete") == "true"
+            if allowed and _stack_goes(event["StackId"]):
                 deleted = _empty(_s3(), _bucket(properties), seconds_left)
             return Outcome(physical_id, {"Deleted": str(deleted)})
         case other:
@@ -72,9 +77,27 @@ def _bucket(properties: dict[str, Any]) -> str:
     return bucket
 
 
+# Short of the function's own time, so that a dead connection is an error with a name.
+_CONFIG = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard"})
+
+
 def _s3() -> Any:
-    # Short of the function's own time, so that a dead connection is an error with a name.
-    return boto3.client("s3", config=Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard"}))
+    return boto3.client("s3", config=_CONFIG)
+
+
+def _stack_goes(stack_id: str) -> bool:
+    try:
+        (stack,) = boto3.client("cloudformation", config=_CONFIG).describe_stacks(StackName=stack_id)["Stacks"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("AccessDenied", "AccessDeniedException"):
+            raise
+        # EmptyOnDelete is the permission and was given; without this answer it only cannot be narrowed.
+        logger.warning("may not ask whether the stack is being deleted, and goes by EmptyOnDelete alone")
+        return True
+    goes = stack["StackStatus"] in STACK_GOES
+    if not goes:
+        logger.info("the stack is in %s and keeps its bucket, which is left as it is", stack["StackStatus"])
+    return goes
 
 
 def _write(s3: Any, bucket: str, page: Page) -> bool:

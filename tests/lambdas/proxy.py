@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,9 @@ class Request:
 
     @property
     def operation(self) -> str:
-        """Of services that speak JSON: `DescribeSecret`."""
-        return self.headers.get("X-Amz-Target", "").rpartition(".")[2]
+        """`DescribeSecret`, of services that name it in a header or a form; S3 does neither."""
+        target = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
+        return target or dict(parse_qsl(self.body.decode("ascii", "replace"))).get("Action", "")
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,18 @@ class Reply:
     status: int
     body: bytes
     content_type: str = "application/xml"
+
+
+def stack(status: str) -> Reply:
+    """CloudFormation's answer to DescribeStacks, as far as a stack must have it."""
+    member = "<StackName>any</StackName><CreationTime>2026-11-22T11:31:15Z</CreationTime>"
+    member += f"<StackStatus>{status}</StackStatus>"
+    return Reply(
+        200,
+        '<DescribeStacksResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><DescribeStacksResult>'
+        f"<Stacks><member>{member}</member></Stacks></DescribeStacksResult></DescribeStacksResponse>".encode(),
+        "text/xml",
+    )
 
 
 def forwarded(request: Request, forward: Callable[[], Reply]) -> Reply:
@@ -64,6 +77,9 @@ class Proxy(http.server.ThreadingHTTPServer):
         """A function that was killed while it waited is part of some tests."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
+
+    def always(self, reply: Reply) -> None:
+        self.answer = lambda _request, _forward: reply
 
     @property
     def endpoint(self) -> str:

@@ -7,13 +7,15 @@ import json
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
 
 from deployer.archives import Archive
+from rehearsal.emulator import Emulator
 from tests.lambdas.proxy import Proxy, Reply, Request
+from tests.lambdas.proxy import stack as described
 from tests.lambdas.runtime import Function, FunctionError, Interpreter
 from tests.lambdas.sink import SECRET, Sink
 
@@ -45,6 +47,19 @@ def request(sink: Sink, kind: str, bucket: str | None, **other: Any) -> dict[str
     if kind != "Create":
         event["PhysicalResourceId"] = f"site-content:{bucket}"
     return event | other
+
+
+@pytest.fixture
+def stack(emulator: Emulator) -> Iterator[Proxy]:
+    """CloudFormation, in which the resource's stack is being deleted until a test says otherwise."""
+    with Proxy(emulator.endpoint) as proxy:
+        proxy.always(described("DELETE_IN_PROGRESS"))
+        yield proxy
+
+
+@pytest.fixture
+def endpoint(endpoint: Mapping[str, str], stack: Proxy) -> Mapping[str, str]:
+    return {**endpoint, "AWS_ENDPOINT_URL_CLOUDFORMATION": stack.endpoint}
 
 
 @pytest.fixture
@@ -176,6 +191,61 @@ def test_delete_keeps_everything_unless_allowed(
         del event["ResourceProperties"]["EmptyOnDelete"]
     content.invoke(event)
     assert sink.answers[1]["Status"] == "SUCCESS"
+    assert sorted(versions(s3, bucket)) == list(PAGES)
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
+        "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS",
+        "UPDATE_ROLLBACK_IN_PROGRESS",
+    ],
+)
+def test_delete_keeps_everything_while_the_stack_stays(
+    content: Function, s3: Any, bucket: str, sink: Sink, stack: Proxy, status: str
+) -> None:
+    content.invoke(request(sink, "Create", bucket))
+    stack.always(described(status))
+    logs = content.invoke(request(sink, "Delete", bucket)).logs
+    assert (sink.answers[1]["Status"], sink.answers[1]["Data"]) == ("SUCCESS", {"Deleted": "0"})
+    assert f"the stack is in {status} and keeps its bucket" in logs
+    assert sorted(versions(s3, bucket)) == list(PAGES)
+
+
+def test_delete_after_a_failed_creation_of_the_stack_empties(
+    content: Function, s3: Any, bucket: str, sink: Sink, stack: Proxy
+) -> None:
+    content.invoke(request(sink, "Create", bucket))
+    stack.always(described("ROLLBACK_IN_PROGRESS"))
+    content.invoke(request(sink, "Delete", bucket))
+    assert versions(s3, bucket) == []
+
+
+def cloudformation_error(code: str) -> Reply:
+    error = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>because</Message></Error>"
+    return Reply(403, f"<ErrorResponse>{error}<RequestId>1</RequestId></ErrorResponse>".encode(), "text/xml")
+
+
+def test_delete_goes_by_its_permission_where_it_may_not_ask_for_the_stack(
+    content: Function, s3: Any, bucket: str, sink: Sink, stack: Proxy
+) -> None:
+    content.invoke(request(sink, "Create", bucket))
+    stack.always(cloudformation_error("AccessDenied"))
+    logs = content.invoke(request(sink, "Delete", bucket)).logs
+    assert sink.answers[1]["Status"] == "SUCCESS"
+    assert "goes by EmptyOnDelete alone" in logs
+    assert versions(s3, bucket) == []
+
+
+def test_delete_deletes_nothing_when_the_question_for_the_stack_fails(
+    content: Function, s3: Any, bucket: str, sink: Sink, stack: Proxy
+) -> None:
+    content.invoke(request(sink, "Create", bucket))
+    stack.always(cloudformation_error("ValidationError"))
+    content.invoke(request(sink, "Delete", bucket))
+    assert sink.answers[1]["Status"] == "FAILED"
+    assert "ValidationError" in sink.answers[1]["Reason"]
     assert sorted(versions(s3, bucket)) == list(PAGES)
 
 
