@@ -120,7 +120,9 @@ def _of_database(platform: Platform, since: datetime) -> Iterator[Happening]:
 
 def _of_alarms(platform: Platform, region: str, since: datetime) -> Iterator[Happening]:
     client = platform.context.clients.cloudwatch(region)
-    pages = client.get_paginator("describe_alarm_history").paginate(HistoryItemType="StateUpdate", StartDate=since)
+    pages = client.get_paginator("describe_alarm_history").paginate(
+        HistoryItemType="StateUpdate", StartDate=since, AlarmTypes=["MetricAlarm", "CompositeAlarm"]
+    )
     for page in pages:
         for item in page["AlarmHistoryItems"]:
             name = item.get("AlarmName", "")

@@ -22,7 +22,8 @@ from deployer.operate.tasks import Task
 from deployer.session import explain, is_denied
 
 APP = "app"
-STARTED_BY = "deploy.py run"
+# Letters, digits, "-", "/" and "_" (API reference, RunTask).
+STARTED_BY = "deploy-py/run"
 # ECS may need a moment until it shows a task that it has started (API reference, RunTask).
 _APPEARS = timedelta(minutes=2)
 

@@ -244,10 +244,19 @@ def _slack(context: Context, values: Mapping[str, str]) -> Iterator[Line]:
         yield ok("slack", "workspace", "no Slack asked for")
         return
     answer = context.clients.chatbot(_CHATBOT_REGION).describe_slack_workspaces()
-    names = {one["SlackTeamId"]: one.get("SlackTeamName", "") for one in answer.get("SlackWorkspaces", ())}
-    remedy = "authorise it once in the console: Amazon Q Developer in chat applications, Configure new client, Slack"
-    seen = names.get(wanted) or ("authorised" if wanted in names else "not authorised in this account")
-    yield judge("slack", f"workspace {wanted}", wanted in names, seen, remedy)
+    what = f"workspace {wanted}"
+    found = next((one for one in answer.get("SlackWorkspaces", ()) if one["SlackTeamId"] == wanted), None)
+    if found is None:
+        remedy = (
+            "authorise it once in the console: Amazon Q Developer in chat applications, Configure new client, Slack"
+        )
+        yield problem("slack", what, "not authorised in this account", remedy)
+        return
+    if found.get("State") == "DISABLED":
+        remedy = "have the organisation's chat applications policy allow it"
+        yield problem("slack", what, found.get("StateReason") or "disabled", remedy)
+        return
+    yield ok("slack", what, found.get("SlackTeamName") or "authorised")
 
 
 # --- images

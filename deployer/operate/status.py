@@ -220,7 +220,11 @@ def _alarms(platform: Platform) -> list[Part]:
     quiet = silent = 0
     for region in dict.fromkeys((platform.home, EDGE_REGION)):
         client = platform.context.clients.cloudwatch(region)
-        for page in client.get_paginator("describe_alarms").paginate(AlarmNamePrefix=f"{platform.family}-"):
+        # Without the types, AWS answers as if there were no composite ones.
+        pages = client.get_paginator("describe_alarms").paginate(
+            AlarmNamePrefix=f"{platform.family}-", AlarmTypes=["MetricAlarm", "CompositeAlarm"]
+        )
+        for page in pages:
             for alarm in [*page.get("MetricAlarms", []), *page.get("CompositeAlarms", [])]:
                 state = alarm.get("StateValue", "")
                 if state == "ALARM":

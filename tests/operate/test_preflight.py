@@ -235,6 +235,9 @@ def test_a_slack_workspace_that_nobody_authorised() -> None:
     known = {"SlackWorkspaces": [{"SlackTeamId": "T0123456789", "SlackTeamName": "ours"}]}
     (line,) = lines({}, "slack", chatbot={"describe_slack_workspaces": known})
     assert (line.verdict, line.seen) == (Verdict.OK, "ours")
+    known["SlackWorkspaces"][0] |= {"State": "DISABLED", "StateReason": "forbidden by the organisation"}
+    (line,) = lines({}, "slack", chatbot={"describe_slack_workspaces": known})
+    assert (line.verdict, line.seen) == (Verdict.PROBLEM, "forbidden by the organisation")
 
 
 # --- quotas

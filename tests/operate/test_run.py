@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -24,7 +25,7 @@ CLUSTER = "platform-dev"
 
 def one_off_tasks(deployed: parts.Deployed) -> list[dict[str, Any]]:
     ecs = deployed.client("ecs")
-    arns = ecs.list_tasks(cluster=CLUSTER, startedBy="deploy.py run")["taskArns"]
+    arns = ecs.list_tasks(cluster=CLUSTER, startedBy=oneoff.STARTED_BY)["taskArns"]
     found: list[dict[str, Any]] = ecs.describe_tasks(cluster=CLUSTER, tasks=arns)["tasks"] if arns else []
     return found
 
@@ -98,6 +99,11 @@ def test_an_interruption_stops_the_task(
     assert process.returncode == 130, err
     assert one_off_tasks(deployed) == []
     assert f"stopped task {task['taskArn'].rpartition('/')[2]}" in err
+
+
+def test_who_started_it_is_said_in_letters_that_ecs_takes() -> None:
+    """AWS refuses a dot or a space in it; the emulator takes anything."""
+    assert re.fullmatch(r"[A-Za-z0-9/_-]{1,128}", oneoff.STARTED_BY)
 
 
 def test_a_task_that_ecs_does_not_show_yet(deployed: parts.Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
