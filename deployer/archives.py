@@ -17,18 +17,19 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from deployer.errors import InputError, Problem
 
 # Part of the cache's address: raise it when the same input shall give another zip.
-_FORMAT = "1"
+_FORMAT = "2"
 _LOCK = "requirements.txt"
 # e_machine in the ELF header, which says for which processor a shared object was built.
 _ELF_MACHINES = {"arm64": 183, "x86_64": 62}
 _UV_PLATFORMS = {"arm64": "aarch64-manylinux2014", "x86_64": "x86_64-manylinux2014"}
+_LINK_HINT = "put the file itself here: a link may lead elsewhere on another checkout"
 # What an installer notes about its own run: it differs from machine to machine and nothing reads it in Lambda.
 _INSTALLER_NOTES = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json"}
 # The task root comes first on Lambda's sys.path, so a module of ours with one of these names would hide the
@@ -100,7 +101,7 @@ def archive(
     """
     entries = list(_sources(source))
     _refuse(_wrong_sources(source, entries))
-    lock = _lock(source)
+    lock = _lock(source, platform)
     if not lock:
         return _pack(source.name, entries, source, platform, limits)
 
@@ -163,31 +164,37 @@ def _megabytes(size: int) -> str:
 # --- reading files
 
 
+def _compiled(name: str) -> bool:
+    return name == "__pycache__" or name.endswith(".pyc")
+
+
 def _ignored(name: str) -> bool:
-    return name.startswith((".", "requirements.")) or name == "__pycache__" or name.endswith((".pyc", "~"))
+    """What tools and editors leave among our sources; a dependency means all that it brings."""
+    return _compiled(name) or name.startswith((".", "requirements.")) or name.endswith("~")
 
 
 def _sources(root: Path) -> Iterator[_Entry]:
     """The function's own files. Raises on what a zip cannot carry faithfully."""
     if not root.is_dir():
         raise InputError([Problem(str(root), "no such function", "expected a directory with an index.py")])
+    if root.is_symlink():
+        raise InputError([Problem(str(root), "is a symbolic link", _LINK_HINT)])
     problems: list[Problem] = []
-    yield from _walk(root, root, problems)
+    yield from _walk(root, root, _ignored, problems)
     _refuse(problems)
 
 
-def _walk(root: Path, folder: Path, problems: list[Problem]) -> Iterator[_Entry]:
+def _walk(root: Path, folder: Path, skipped: Callable[[str], bool], problems: list[Problem]) -> Iterator[_Entry]:
     with os.scandir(folder) as found:
         children = sorted(found, key=lambda child: child.name)
     for child in children:
         path = Path(child.path)
-        if _ignored(child.name):
+        if skipped(child.name):
             continue
         if child.is_symlink():
-            hint = "put the file itself here: a link may lead elsewhere on another checkout"
-            problems.append(Problem(str(path), "is a symbolic link", hint))
+            problems.append(Problem(str(path), "is a symbolic link", _LINK_HINT))
         elif child.is_dir():
-            yield from _walk(root, path, problems)
+            yield from _walk(root, path, skipped, problems)
         elif child.is_file():
             # Git keeps one permission bit, and the umask changes the rest: two modes are all there is to know.
             mode = 0o755 if child.stat().st_mode & stat.S_IXUSR else 0o644
@@ -196,13 +203,18 @@ def _walk(root: Path, folder: Path, problems: list[Problem]) -> Iterator[_Entry]
             problems.append(Problem(str(path), "is neither a file nor a directory"))
 
 
-def _lock(source: Path) -> bytes:
+def _lock(source: Path, platform: Platform) -> bytes:
     """The dependencies' lock, or nothing when it is absent or only comments."""
     path = source / _LOCK
     if not path.is_file():
         return b""
     data = path.read_bytes()
-    return data if any(line.split(b"#")[0].strip() for line in data.splitlines()) else b""
+    lines = [line.split(b"#")[0].strip() for line in data.splitlines()]
+    for number, line in enumerate(lines, 1):
+        if line.startswith((b"-r", b"-c", b"--requirement", b"--constraint")):
+            # The cache goes by this file's content, so a change of the other one would go unnoticed.
+            raise InputError([Problem(str(path), f"line {number} leads to another file", _lock_hint(platform))])
+    return data if any(lines) else b""
 
 
 # --- dependencies
@@ -219,12 +231,15 @@ def _install(source: Path, target: Path, platform: Platform) -> None:
     ]
     done = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
     if done.returncode:
-        hint = (
-            "lock again with: uv pip compile --generate-hashes "
-            f"--python-platform {_UV_PLATFORMS[platform.machine]} --python-version {platform.python} "
-            f"requirements.in -o {_LOCK}"
-        )
-        raise InputError([Problem(str(source / _LOCK), done.stderr.strip() or "uv failed", hint)])
+        raise InputError([Problem(str(source / _LOCK), done.stderr.strip() or "uv failed", _lock_hint(platform))])
+
+
+def _lock_hint(platform: Platform) -> str:
+    return (
+        "lock again with: uv pip compile --generate-hashes "
+        f"--python-platform {_UV_PLATFORMS[platform.machine]} --python-version {platform.python} "
+        f"requirements.in -o {_LOCK}"
+    )
 
 
 def _uv(source: Path) -> str:
@@ -238,10 +253,10 @@ def _uv(source: Path) -> str:
 def _installed(target: Path) -> Iterator[_Entry]:
     """What the wheels brought, without what differs between two installations of the same wheels."""
     problems: list[Problem] = []
-    for entry in _walk(target, target, problems):
+    for entry in _walk(target, target, _compiled, problems):
         first, _, rest = entry.path.partition("/")
-        # Console scripts carry the path of this machine's Python in their first line.
-        if first == "bin" or (first.endswith(".dist-info") and rest in _INSTALLER_NOTES):
+        # The installer's own lock is hidden; console scripts carry the path of this machine's Python.
+        if first.startswith(".") or first == "bin" or (first.endswith(".dist-info") and rest in _INSTALLER_NOTES):
             continue
         yield entry
     _refuse(problems)

@@ -162,6 +162,13 @@ def test_all_problems_of_all_functions_come_out_together(source: Source) -> None
     assert f"{third / 'pipe'}: is neither a file nor a directory" in text
 
 
+def test_a_function_that_is_a_link_is_refused(source: Source) -> None:
+    folder = source(FILES, "lambda/worker")
+    (folder.parent / "alias").symlink_to(folder)
+    with pytest.raises(InputError, match="alias: is a symbolic link"):
+        archives(folder.parent)
+
+
 def test_a_module_that_would_hide_one_of_the_runtime_is_refused(source: Source) -> None:
     with pytest.raises(InputError) as caught:
         archive(source({"index.py": "", "json.py": "", "boto3/__init__.py": "", "data/json.txt": "", "queue.csv": ""}))
@@ -274,6 +281,15 @@ def test_wheels_of_the_functions_platform_are_packaged(source: Source, index: In
     assert other.key != made.key
 
 
+def test_a_dependency_keeps_files_that_would_be_leftovers_of_ours(source: Source, index: Index, cache: Path) -> None:
+    """Shared objects of older wheels lie in a hidden folder, and data files have any name."""
+    data = {"speedy/.libs/libz.so": "{machine}", "speedy/requirements.txt": "x", "speedy/.defaults": "x"}
+    index.wheel("speedy", {"speedy/__init__.py": "", "speedy/__pycache__/x.cpython-313.pyc": "x", **data}, BOTH[:1])
+    made = archive(source({"index.py": "", "requirements.txt": index.lock()}), cache=cache)
+    theirs = [name for name in names(made) if name.startswith("speedy/")]
+    assert theirs == ["speedy/.defaults", "speedy/.libs/libz.so", "speedy/__init__.py", "speedy/requirements.txt"]
+
+
 def test_the_cache_answers_until_something_changes(
     source: Source, index: Index, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -341,6 +357,17 @@ def test_only_exactly_locked_wheels_are_taken(
     assert expected in problem.what
     assert "--generate-hashes --python-platform aarch64-manylinux2014 --python-version 3.13" in problem.hint
     assert not list(cache.rglob("*.zip"))
+
+
+@pytest.mark.parametrize("option", ["-r", "-c ", "--requirement=", "--constraint "])
+def test_a_lock_of_several_files_is_refused(source: Source, index: Index, cache: Path, option: str) -> None:
+    """The other file is not part of the cache's address: a change there would go unnoticed."""
+    index.wheel("plain", {"plain.py": ""})
+    folder = source({**FILES, "requirements.txt": f"# all\n{option}../base.txt\n"})
+    (folder.parent / "base.txt").write_text(index.lock())
+    with pytest.raises(InputError, match=r"requirements\.txt: line 2 leads to another file") as caught:
+        archive(folder, cache=cache)
+    assert "--generate-hashes" in caught.value.problems[0].hint
 
 
 def test_a_wheel_for_another_machine_only_is_refused(source: Source, index: Index, cache: Path) -> None:
