@@ -45,10 +45,14 @@ FARGATE = ("fargate", "L-3032A538")
 
 def demand(root: Template, templates: Mapping[str, Template]) -> Counter[str]:
     """Resources by type that a root stack makes at most: conditions are for CloudFormation to judge."""
-    found = Counter(resource["Type"] for resource in root.resources.values())
-    for child in root.children.values():
-        found.update(resource["Type"] for resource in templates[child].resources.values())
-    return found
+    made = [root, *(templates[child] for child in root.children.values())]
+    return Counter(
+        resource["Type"]
+        for template in made
+        for resource in template.resources.values()
+        # Gateway endpoints have a quota of their own, far away.
+        if resource.get("Properties", {}).get("VpcEndpointType") != "Gateway"
+    )
 
 
 def vcpus(services: tuple[str, ...], values: Mapping[str, str]) -> float:

@@ -266,7 +266,13 @@ def test_quotas_are_compared_with_what_the_templates_make() -> None:
     assert found["Elastic IP addresses"].verdict is Verdict.PROBLEM
     assert found["internet gateways"].verdict is Verdict.OK
     assert found["NAT gateways in a zone"].seen == "1 needed, 5 allowed"
+    assert found["interface endpoints in a VPC"].seen == f"{interface_endpoints()} needed, 5 allowed"
     assert found["Fargate vCPUs"].seen.startswith("2 needed")
+
+
+def interface_endpoints() -> int:
+    made = json.loads((parts.ROOT / "templates" / "egress.json").read_text())["Resources"].values()
+    return sum(one["Properties"]["VpcEndpointType"] == "Interface" for one in made if "VPCEndpoint" in one["Type"])
 
 
 def test_the_default_counts_where_the_account_has_no_value_of_its_own() -> None:
