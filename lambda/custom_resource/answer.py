@@ -95,7 +95,7 @@ def _put(url: str, body: bytes, timeout: float) -> str | None:
         target = f"{parts.path}?{parts.query}" if parts.query else parts.path
         connection.request("PUT", target, body, {"Content-Type": "", "Content-Length": str(len(body))})
         status = connection.getresponse().status
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         return type(error).__name__
     finally:
         connection.close()

@@ -80,7 +80,17 @@ def _measured(trigger: Mapping[str, Any]) -> str:
         subject = " / ".join(str(metric.get("Label") or metric.get("Expression") or metric["Id"]) for metric in judged)
     operator = trigger.get("ComparisonOperator", "")
     condition = f"{_COMPARISONS.get(operator, operator)} {trigger.get('Threshold', 'the expected band')}"
-    return f"{subject} {condition}, {trigger.get('EvaluationPeriods', 1)} x {trigger.get('Period', '-')} s"
+    return f"{subject} {condition}, {_how_long(trigger)}"
+
+
+def _how_long(trigger: Mapping[str, Any]) -> str:
+    """`2 of 3 x 60 s`. With metric math the period may stand at the single metrics only."""
+    stats = (metric.get("MetricStat", {}) for metric in trigger.get("Metrics") or ())
+    period = trigger.get("Period") or next((stat["Period"] for stat in stats if stat.get("Period")), None)
+    count = trigger.get("EvaluationPeriods", 1)
+    needed = trigger.get("DatapointsToAlarm") or count
+    times = f"{count}" if needed == count else f"{needed} of {count}"
+    return f"{times} x {period} s" if period else f"{times} periods"
 
 
 def _children(body: Mapping[str, Any]) -> str:

@@ -127,7 +127,13 @@ def test_the_address_is_never_logged(content: Function, bucket: str, sink: Sink)
     with pytest.raises(FunctionError) as failed:
         content.invoke(request(sink, "Update", bucket))
     texts = [logs, str(failed.value)]
-    for bad in (f"http://127.0.0.1:1 /?{SECRET}", f"http://[/{SECRET}", f"ftp://127.0.0.1/{SECRET}", f"/{SECRET}"):
+    for bad in (
+        f"http://127.0.0.1:1 /?{SECRET}",
+        f"http://[/{SECRET}",
+        f"http://127.0.0.1:1/日/{SECRET}",
+        f"ftp://127.0.0.1/{SECRET}",
+        f"/{SECRET}",
+    ):
         with pytest.raises(FunctionError) as broken:
             content.invoke(request(sink, "Update", bucket, ResponseURL=bad))
         texts.append(str(broken.value))

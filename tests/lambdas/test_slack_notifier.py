@@ -233,6 +233,21 @@ def test_metric_math_anomaly_and_composite_alarms(notify: Notify) -> None:
     assert "None" not in composed["content"]["description"]
 
 
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"DatapointsToAlarm": 2}, "&gt; 10.0, 2 of 3 x 60 s"),
+        ({"DatapointsToAlarm": 3}, "&gt; 10.0, 3 x 60 s"),
+        ({**METRIC_MATH, "MetricName": None, "Period": None}, "&gt;= 5.0, 1 x 300 s"),
+        ({"Period": None}, "&gt; 10.0, 3 periods"),
+    ],
+    ids=["some", "all", "math without a period", "no period"],
+)
+def test_how_long_an_alarm_waits_is_said(notify: Notify, change: dict[str, Any], expected: str) -> None:
+    (message,) = notify(records(sns(alarm(Trigger=alarm()["Trigger"] | change))))
+    assert expected in message["content"]["description"].splitlines()[1]
+
+
 def test_messages_about_one_subject_share_a_thread_and_repeated_ones_their_id(notify: Notify) -> None:
     first, second, other = notify(
         records(
