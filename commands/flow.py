@@ -318,9 +318,13 @@ def destroy_chain(
     """Delete what there is of an environment, and return what that was."""
     with console.status("looking at what there is"):
         doomed = destroying.preview(context, deployment.survey(context))
-    if not doomed:
+        # A run that died after the last stack has left it behind.
+        remains = destroying.remains(context)
+    if not doomed and not remains:
         console.print(f"Nothing to destroy: {context.environment.family} is not deployed.", style="green")
         return doomed
+    if not doomed:
+        console.print(f"{context.environment.family} is not deployed. Left of it is the certificate {remains}.")
     for tree in views.destroy_tree(doomed):
         console.print(tree)
     bootstrap = context.stack(Role.BOOTSTRAP).name

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from deployer.stacks import StackState
 
 
+_GO_ON = "remove what blocks it, then run `deploy.py destroy` again: it goes on from there"
+
+
 @click.command()
 @environment_options
 @aws_options
@@ -50,13 +53,20 @@ def recover(progress: str, skip: tuple[str, ...], only_list: bool, yes: bool, **
     options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
     context = connect(options, recall(options))
     console = showing.console()
+    states = deployment.survey(context)
     stuck = [
         (stack, state)
-        for stack, state in deployment.survey(context).items()
+        for stack, state in states.items()
         if state is not None and state.next in {Next.RECOVER, Next.DELETE}
     ]
     if not stuck:
-        console.print("Nothing needs recovery.", style="green")
+        running = [(stack, state) for stack, state in states.items() if state is not None and state.next is Next.WAIT]
+        if running:
+            for stack, state in running:
+                console.print(f"{stack.label} {STATUSES[state.status].meaning} ({state.status}).")
+            console.print("Nothing needs recovery yet. `deploy.py watch` follows what is running to its end.")
+        else:
+            console.print("Nothing needs recovery.", style="green")
         return Exit.DONE
     watching = Watching.of(context, console, "recover", options.root, progress)
     left = []
@@ -64,7 +74,9 @@ def recover(progress: str, skip: tuple[str, ...], only_list: bool, yes: bool, **
         found = recovery.blockers(context, stack, state)
         _show(console, stack, state, found)
         if only_list or state.status != "UPDATE_ROLLBACK_FAILED":
-            left.append(f"{stack.label}: {STATUSES[state.status].remedy}")
+            # What blocks it stands above: that is not to be looked for here again.
+            remedy = _GO_ON if state.next is Next.DELETE else STATUSES[state.status].remedy
+            left.append(f"{stack.label}: {remedy}")
             continue
         skipped = recovery.chosen(found, skip)
         need_answer(yes)
@@ -115,6 +127,7 @@ def _show(console: Console, stack: Stack, state: StackState, found: list[Blocker
         for line in report.cause(one.match):
             console.print(Text(f"    {line}"))
         if one.holds_data:
-            console.print(Text("    holds data: do not skip it lightly", style="yellow"))
+            advice = ": do not skip it lightly" if state.status == "UPDATE_ROLLBACK_FAILED" else ""
+            console.print(Text(f"    holds data{advice}", style="yellow"))
     if not found:
         console.print("  nothing that it names; continuing may do")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from deployer.errors import DeployerError
 from deployer.transient import is_transient
 
 if TYPE_CHECKING:
@@ -66,12 +67,32 @@ def ensure(
     return arn
 
 
-def remove(client: ACMClient, family: str) -> str | None:
+def remove(client: ACMClient, family: str, *, sleep: Callable[[float], None] = time.sleep) -> str | None:
     """Delete what `ensure` made; the ARN when there was one."""
     arns = list(_all(client, family))
     for arn in arns:
-        client.delete_certificate(CertificateArn=arn)
+        _delete(client, arn, sleep)
     return arns[0] if arns else None
+
+
+def _delete(client: ACMClient, arn: str, sleep: Callable[[float], None]) -> None:
+    """ACM takes a moment to notice that the load balancer is gone."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            client.delete_certificate(CertificateArn=arn)
+        except ClientError as error:
+            match error.response.get("Error", {}).get("Code"):
+                case "ResourceNotFoundException":
+                    return  # asked twice because a reply got lost
+                case "ResourceInUseException" if attempt < _ATTEMPTS:
+                    sleep(2.0**attempt)
+                case "ResourceInUseException":
+                    hint = "run `deploy.py destroy` again in some minutes: it deletes what is left"
+                    raise DeployerError("ACM says that the certificate is in use yet", where=arn, hint=hint) from error
+                case _:
+                    raise
+        else:
+            return
 
 
 def _import(client: ACMClient, once: ACMClient, family: str, now: datetime, sleep: Callable[[float], None]) -> str:

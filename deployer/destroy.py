@@ -113,9 +113,14 @@ def outcome(context: Context, operation: Operation) -> None:
         raise operations.failed(operation, state.status, statuses.remedy(state.status))
 
 
+def remains(context: Context) -> str | None:
+    """What the deployer itself made for the environment outside its stacks."""
+    return certificate.find(context.clients.acm(context.home), context.environment.family)
+
+
 def clean_up(context: Context) -> str | None:
-    """Delete what the deployer itself made for the environment outside its stacks; what it was."""
-    return certificate.remove(context.clients.acm(context.home), context.environment.family)
+    """Delete that; what it was."""
+    return certificate.remove(context.clients.acm(context.home), context.environment.family, sleep=context.sleep)
 
 
 def _contents(context: Context, stack: Stack, state: StackState) -> Iterator[Resource]:

@@ -103,7 +103,13 @@ def cancel(context: Context, operation: Operation) -> None:
     if not is_cancellable(status):
         hint = "only an update that goes forward can be cancelled; a creation goes on, or is deleted afterwards"
         raise StateError(f"cannot be cancelled: it is {status}", where=operation.stack.label, hint=hint)
-    client.cancel_update_stack(StackName=operation.stack_id, ClientRequestToken=f"cancel-{secrets.token_hex(8)}")
+    try:
+        client.cancel_update_stack(StackName=operation.stack_id, ClientRequestToken=f"cancel-{secrets.token_hex(8)}")
+    except ClientError as error:
+        # Asked twice because a reply got lost, AWS may answer that it goes back already.
+        code = error.response.get("Error", {}).get("Code")
+        if code != "ValidationError" or "ROLLBACK" not in events.status(client, operation.stack_id):
+            raise
     operation.cancelled = True
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import ClientError
+
 from deployer import operations, stacks
 from deployer.chain import Stack
 from deployer.context import Context
@@ -141,7 +143,19 @@ def continue_rollback(context: Context, stack: Stack, state: StackState, skipped
         arguments["ResourcesToSkip"] = [one.skip for one in skipped]
     if context.role_arn:
         arguments["RoleARN"] = context.role_arn
-    return operations.start(context, stack, state.id, "rollback", lambda: client.continue_update_rollback(**arguments))
+
+    def begin() -> None:
+        try:
+            client.continue_update_rollback(**arguments)
+        except ClientError as error:
+            # Asked twice because a reply got lost, AWS may answer that there is nothing to continue any more.
+            now = stacks.describe(client, state.id)
+            if error.response.get("Error", {}).get("Code") != "ValidationError" or now is None:
+                raise
+            if now.status == "UPDATE_ROLLBACK_FAILED":
+                raise
+
+    return operations.start(context, stack, state.id, "rollback", begin)
 
 
 def require_disposable(client: CloudFormationClient, stack: Stack, state: StackState) -> None:

@@ -11,7 +11,8 @@ import pytest
 from rich.console import Console
 
 from commands import flow, progress
-from deployer import deployment
+from commands.watching import Detached
+from deployer import certificate, deployment, destroy
 from deployer.chain import Role, Stack
 from deployer.changesets import Change, ChangeSet
 from deployer.deployment import Context, Kind, StackPlan
@@ -78,7 +79,7 @@ def test_interrupted_while_watching(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(progress, "watch", interrupt)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Detached):
         flow.deploy_chain(context(), console, yes)
     assert "CloudFormation goes on with shop-bootstrap (ap-northeast-1); nothing is lost." in text(console)
     assert "deploy.py deploy -e dev" in text(console)
@@ -141,3 +142,15 @@ def test_the_chain_up_to_a_stack(context: Callable[..., Context]) -> None:
     chain = context().chain
     assert [stack.role for stack in flow.until(chain, Role.BOOTSTRAP)] == [Role.BOOTSTRAP, Role.BOOTSTRAP]
     assert flow.until(chain, None) == chain
+
+
+def test_what_a_killed_destroy_left_is_found_again(context: Callable[..., Context], console: Console) -> None:
+    here = context()
+    arn = certificate.ensure(here.clients.acm(here.home), here.environment.family)
+    flow.destroy_chain(here, console, lambda: pytest.fail("a preview asks nothing"), preview=True)
+    assert arn in text(console)
+    assert destroy.remains(here) == arn
+    flow.destroy_chain(here, console, lambda: True)
+    assert destroy.remains(here) is None
+    flow.destroy_chain(here, console, lambda: pytest.fail("there is nothing to ask about"))
+    assert "Nothing to destroy" in text(console)

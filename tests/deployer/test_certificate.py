@@ -9,10 +9,12 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import ANY, Stubber
 from cryptography import x509
 
 from deployer import certificate
+from deployer.errors import DeployerError
 from deployer.session import Clients
 from rehearsal.emulator import Emulator
 from rehearsal.faults import Fault, FaultProxy, Rule
@@ -73,3 +75,36 @@ def test_removed_with_the_environment(aws: Callable[..., Any]) -> None:
     assert certificate.remove(client, "shop-dev") == arn
     assert certificate.remove(client, "shop-dev") is None
     assert certificate.find(client, "shop-prod") == other
+
+
+def refused(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": code}}, "DeleteCertificate")
+
+
+@pytest.mark.parametrize(
+    ("answers", "raised"),
+    [
+        (["ResourceNotFoundException"], None),
+        (["ResourceInUseException", "ResourceInUseException", ""], None),
+        (["ResourceInUseException"] * 9, DeployerError),
+        (["AccessDeniedException"], ClientError),
+    ],
+    ids=["its reply was lost", "ACM is late", "somebody else uses it", "any other error"],
+)
+def test_what_deleting_meets(
+    aws: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, answers: list[str], raised: type[Exception] | None
+) -> None:
+    client = aws("acm")
+    arn = certificate.ensure(client, "shop-dev")
+    left = iter(answers)
+
+    def delete(**_: str) -> None:
+        if code := next(left):
+            raise refused(code)
+
+    monkeypatch.setattr(client, "delete_certificate", delete)
+    if raised is None:
+        assert certificate.remove(client, "shop-dev", sleep=lambda _: None) == arn
+    else:
+        with pytest.raises(raised):
+            certificate.remove(client, "shop-dev", sleep=lambda _: None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -91,6 +92,28 @@ def test_a_cancelled_update_is_told_from_a_failed_one() -> None:
     operation = Operation(STACK, "arn", "update", (), [stopped], cancelled=True)
     assert "was cancelled" in str(operations.failed(operation, "UPDATE_ROLLBACK_COMPLETE"))
     assert "stopped on its way" in str(operations.failed(operation, "UPDATE_ROLLBACK_FAILED"))
+
+
+REFUSED = ClientError({"Error": {"Code": "ValidationError", "Message": "cannot be called"}}, "CancelUpdateStack")
+
+
+@pytest.mark.parametrize(("then", "refused"), [("UPDATE_ROLLBACK_IN_PROGRESS", False), ("UPDATE_COMPLETE", True)])
+def test_a_lost_reply_to_cancelling_is_no_error(then: str, refused: bool) -> None:
+    """The SDK asks again, and CloudFormation answers that it goes back already; or it was too late at once."""
+
+    class Client(Answers):
+        def cancel_update_stack(self, **_: str) -> None:
+            raise REFUSED
+
+    client = Client("UPDATE_IN_PROGRESS", then)
+    context: Any = SimpleNamespace(clients=SimpleNamespace(cloudformation=lambda _: client))
+    operation = Operation(STACK, "arn", "update", ())
+    if refused:
+        with pytest.raises(ClientError):
+            operations.cancel(context, operation)
+    else:
+        operations.cancel(context, operation)
+    assert operation.cancelled is not refused
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,20 @@ def test_without_its_cause_nothing_has_to_be_skipped(stuck: Context) -> None:
     assert proceed(stuck) == "UPDATE_ROLLBACK_COMPLETE"
 
 
+def test_a_lost_reply_to_continuing_is_no_error(stuck: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK asks again, and CloudFormation answers that nothing is to be continued."""
+    stuck.clients.s3("ap-northeast-1").delete_object(Bucket=f"stubborn-{stuck.identity.account}", Key="stuck")
+    client = stuck.clients.cloudformation("ap-northeast-1")
+    ask = client.continue_update_rollback
+
+    def twice(**arguments: Any) -> Any:
+        ask(**arguments)
+        return ask(**arguments)
+
+    monkeypatch.setattr(client, "continue_update_rollback", twice)
+    assert proceed(stuck) == "UPDATE_ROLLBACK_COMPLETE"
+
+
 def test_only_a_blocker_can_be_skipped(stuck: Context) -> None:
     with pytest.raises(InputError, match=r"NetworkStack.Topic does not block .*NetworkStack.Stubborn"):
         proceed(stuck, "NetworkStack.Topic")

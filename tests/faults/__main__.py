@@ -28,6 +28,7 @@ def main() -> int:
     recording = Recording()
     with Emulator() as emulator, laboratory(emulator) as lab:
         matrix.record(lab, lab.small, recording)
+        matrix.record(lab, lab.stuck, recording)
         if options.real:
             matrix.record(lab, lab.real, recording)
     everything = matrix.matrix(recording)

@@ -21,4 +21,5 @@ def lab(emulator: Emulator) -> Iterator[Lab]:
 def recording(lab: Lab) -> matrix.Recording:
     found = matrix.Recording()
     matrix.record(lab, lab.small, found)
+    matrix.record(lab, lab.stuck, found)
     return found

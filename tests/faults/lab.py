@@ -57,6 +57,9 @@ class Project:
     first: Callable[[str], Mapping[str, str]]
     change: Mapping[str, str]
     prepare: Callable[[str], None]
+    # What makes that change fail, and going back from it too; and what takes that away again.
+    hinder: Callable[[str], None] | None = None
+    free: Callable[[str], None] | None = None
 
 
 @dataclass
@@ -80,7 +83,10 @@ class Lab:
             yield
 
     def deploy(self, project: Project, account: str, changes: Mapping[str, str] | None = None) -> Outcome:
-        """Run `deploy.py deploy` in this process: the same entry point, without a second of start-up each time."""
+        return self.run("deploy", project, account, changes)
+
+    def run(self, command: str, project: Project, account: str, changes: Mapping[str, str] | None = None) -> Outcome:
+        """Run `deploy.py COMMAND` in this process: the same entry point, without a second of start-up each time."""
         from botocore.config import Config
         from botocore.retries.standard import ExponentialBackoff
 
@@ -103,27 +109,27 @@ class Lab:
             contextlib.redirect_stderr(said),
         ):
             try:
-                code = commands.main.main(self._arguments(project, account, changes))
+                code = commands.main.main(self._arguments(command, project, account, changes))
             except Exception as error:  # noqa: BLE001 - whatever escapes is the finding
                 return Outcome(1, said.getvalue(), bug=f"{type(error).__module__}.{type(error).__name__}: {error}")
         return Outcome(code, said.getvalue())
 
     def start(
-        self, project: Project, account: str, changes: Mapping[str, str] | None = None
+        self, command: str, project: Project, account: str, changes: Mapping[str, str] | None = None
     ) -> subprocess.Popen[bytes]:
         """The same in a process of its own, to be killed."""
         return subprocess.Popen(
-            [sys.executable, str(ROOT / "deploy.py"), *self._arguments(project, account, changes)],
+            [sys.executable, str(ROOT / "deploy.py"), *self._arguments(command, project, account, changes)],
             env={**self.emulator.subprocess_environment(account), "AWS_ENDPOINT_URL": self.proxy.endpoint},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
 
-    def _arguments(self, project: Project, account: str, changes: Mapping[str, str] | None) -> list[str]:
+    def _arguments(self, command: str, project: Project, account: str, changes: Mapping[str, str] | None) -> list[str]:
         values = {**project.first(account), **(changes or {})}
         pairs = [item for name, value in values.items() for item in ("--set", f"{name}={value}")]
-        return ["deploy", "-e", "dev", "--yes", "--root", str(project.root(account)), *pairs]
+        return [command, "-e", "dev", "--yes", "--root", str(project.root(account)), *pairs]
 
     def client(self, account: str, service: str, region: str = DEFAULT_REGION) -> Any:
         """Past the proxy: looking is no part of the case."""
@@ -164,6 +170,27 @@ class Lab:
             change={"Note": "changed", "EdgeName": "changed"},
             prepare=prepare,
         )
+
+    @functools.cached_property
+    def stuck(self) -> Project:
+        """The small one with a resource that can neither be changed nor go back while an object lies in a bucket."""
+        root = small_project.write(self.directory / "stuck", changed={**_like_the_real_one(), **_stubborn()})
+
+        def bucket(account: str) -> str:
+            return f"stubborn-{account}"
+
+        def prepare(account: str) -> None:
+            self.small.prepare(account)
+            place: Any = {"LocationConstraint": DEFAULT_REGION}
+            self.client(account, "s3").create_bucket(Bucket=bucket(account), CreateBucketConfiguration=place)
+
+        def hinder(account: str) -> None:
+            self.client(account, "s3").put_object(Bucket=bucket(account), Key="stuck", Body=b"")
+
+        def free(account: str) -> None:
+            self.client(account, "s3").delete_object(Bucket=bucket(account), Key="stuck")
+
+        return Project("stuck", lambda _account: root, self.small.first, {"Size": "5"}, prepare, hinder, free)
 
     @functools.cached_property
     def real(self) -> Project:
@@ -332,3 +359,35 @@ def _like_the_real_one() -> dict[str, dict[str, Any]]:
     versioned = {"VersioningConfiguration": {"Status": "Enabled"}}
     templates["bootstrap.json"]["Resources"]["Bucket"]["Properties"] = versioned
     return {name: templates[name] for name in ("root.json", "bootstrap.json")}
+
+
+_STUBBORN = """
+import json, urllib.request, boto3
+def handler(event, context):
+    bucket = event["ResourceProperties"]["Bucket"]
+    stuck = boto3.client("s3").list_objects_v2(Bucket=bucket, Prefix="stuck")["KeyCount"]
+    answer = {key: event[key] for key in ("StackId", "RequestId", "LogicalResourceId")}
+    answer |= {"Status": "FAILED" if stuck else "SUCCESS", "Reason": "stuck", "PhysicalResourceId": "it"}
+    request = urllib.request.Request(event["ResponseURL"], data=json.dumps(answer).encode(), method="PUT")
+    urllib.request.urlopen(request)
+"""
+
+
+def _stubborn() -> dict[str, dict[str, Any]]:
+    network = small_project.templates()["network.json"]
+    function = {
+        "Role": {"Fn::Sub": "arn:aws:iam::${AWS::AccountId}:role/none"},
+        "Runtime": "python3.13",
+        "Handler": "index.handler",
+        "Timeout": 20,
+        "Code": {"ZipFile": _STUBBORN},
+    }
+    custom = {
+        "ServiceToken": {"Fn::GetAtt": ["Function", "Arn"]},
+        "ServiceTimeout": "20",
+        "Bucket": {"Fn::Sub": "stubborn-${AWS::AccountId}"},
+        "Text": {"Ref": "Size"},
+    }
+    network["Resources"]["Function"] = {"Type": "AWS::Lambda::Function", "Properties": function}
+    network["Resources"]["Stubborn"] = {"Type": "Custom::Stubborn", "Properties": custom}
+    return {"network.json": network}

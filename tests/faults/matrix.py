@@ -1,4 +1,5 @@
-"""The matrix: every call that `deploy` makes, broken in every way, and the deployer killed at every one of them.
+"""The matrix: every call that `deploy`, `recover` and `destroy` make, broken in every way, and each of them killed at
+every call.
 
 Nothing here knows the deployer's calls. They are recorded from clean deployments, so a call that is added is in
 the matrix the next time it is made.
@@ -30,6 +31,17 @@ KILLS = (KILL_BEFORE, KILL_AFTER)
 class Scenario(StrEnum):
     CREATE = "create"  # a fresh account
     UPDATE = "update"  # everything stands, and something in two of its stacks changes
+    RECOVER = "recover"  # a rollback failed, and what it failed on is put right
+    DESTROY = "destroy"  # everything stands, and goes
+
+    @property
+    def command(self) -> str:
+        return self.value if self in {Scenario.RECOVER, Scenario.DESTROY} else "deploy"
+
+
+DEPLOYED = (Scenario.CREATE, Scenario.UPDATE, Scenario.DESTROY)
+# A stack that is stuck takes a custom resource, and that takes time: one scenario is worth it.
+SCENARIOS: Mapping[str, tuple[Scenario, ...]] = {"small": DEPLOYED, "stuck": (Scenario.RECOVER,), "real": DEPLOYED}
 
 
 @dataclass(frozen=True)
@@ -78,33 +90,52 @@ class Recording:
 
 
 def project_of(lab: Lab, name: str) -> Project:
-    return lab.real if name == "real" else lab.small
+    match name:
+        case "real":
+            return lab.real
+        case "stuck":
+            return lab.stuck
+        case _:
+            return lab.small
 
 
 def record(lab: Lab, project: Project, into: Recording) -> None:
-    """Deploy and change a project twice: what differs between the two is chance and not compared."""
-    facts: dict[Scenario, list[Facts]] = {scenario: [] for scenario in Scenario}
-    counts: dict[Scenario, list[Counter[str]]] = {scenario: [] for scenario in Scenario}
-    for _ in range(2):
-        account = lab.account()
-        project.prepare(account)
-        before = 0
-        for scenario in Scenario:
-            outcome = lab.deploy(project, account, project.change if scenario is Scenario.UPDATE else None)
-            if outcome.code != 0 or outcome.bug:
-                raise AssertionError(f"a clean deployment failed: {outcome.bug}\n{outcome.said}")
+    """Go through each scenario twice: what differs between the two is chance and not compared."""
+    for scenario in SCENARIOS[project.name]:
+        facts: list[Facts] = []
+        counts: list[Counter[str]] = []
+        for _ in range(2):
+            account = lab.account()
+            changes = arrange(lab, project, account, scenario)
+            before = len(lab.proxy.calls_of(account))
+            _expect(lab.run(scenario.command, project, account, changes), 0)
             calls = lab.proxy.calls_of(account)[before:]
-            before += len(calls)
             into.writes |= {call.name for call in calls if call.writes}
-            counts[scenario].append(Counter(call.name for call in calls))
-            facts[scenario].append(lab.facts(account))
-    for scenario in Scenario:
+            counts.append(Counter(call.name for call in calls))
+            facts.append(lab.facts(account))
         key = (project.name, scenario)
-        one, other = counts[scenario]
+        one, other = counts
         # What is asked while following depends on the moment: a call that was made once only is in the matrix too.
         into.counts[key] = {name: min(one[name], other[name]) or 1 for name in one | other}
         into.lengths[key] = min(one.total(), other.total())
-        into.expected[key] = compare(*facts[scenario])
+        into.expected[key] = compare(*facts)
+
+
+def arrange(lab: Lab, project: Project, account: str, scenario: Scenario) -> Mapping[str, str] | None:
+    """Bring an account to where a scenario begins, and give what its command is told to change."""
+    project.prepare(account)
+    if scenario is not Scenario.CREATE:
+        _expect(lab.deploy(project, account), 0)
+    if scenario is Scenario.RECOVER and project.hinder is not None and project.free is not None:
+        project.hinder(account)
+        _expect(lab.deploy(project, account, project.change), 5)
+        project.free(account)
+    return project.change if scenario is Scenario.UPDATE else None
+
+
+def _expect(outcome: Outcome, code: int) -> None:
+    if outcome.code != code or outcome.bug:
+        raise AssertionError(f"without any fault it ended with {outcome.code}: {outcome.bug}\n{outcome.said}")
 
 
 def matrix(recording: Recording) -> list[Case]:
@@ -124,9 +155,9 @@ def matrix(recording: Recording) -> list[Case]:
 
 
 def choose(cases: Iterable[Case], real: int) -> list[Case]:
-    """Everything with the small project; with the real templates what it does not call, and so many more."""
+    """Everything with the small projects; with the real templates what they do not call, and so many more."""
     everything = list(cases)
-    chosen = [case for case in everything if case.project == "small"]
+    chosen = [case for case in everything if case.project != "real"]
     known = {case.call for case in chosen}
     others = [case for case in everything if case.project == "real"]
     chosen += [case for case in others if case.call not in known]
@@ -148,13 +179,7 @@ def run(lab: Lab, recording: Recording, case: Case) -> Result:
     begun = time.monotonic()
     project = project_of(lab, case.project)
     account = lab.account()
-    project.prepare(account)
-    changes = None
-    if case.scenario is Scenario.UPDATE:
-        before = lab.deploy(project, account)
-        if before.code != 0:
-            return Result(case, End.WRONG, ("the deployment before it failed", before.said))
-        changes = project.change
+    changes = arrange(lab, project, account, case.scenario)
     if case.kills:
         first, reached = _killed(lab, project, account, changes, case)
     else:
@@ -163,7 +188,7 @@ def run(lab: Lab, recording: Recording, case: Case) -> Result:
     end = End.ABSORBED if first.code == 0 else End.RERUN
     if end is End.RERUN:
         # What still runs is CloudFormation's; the second run has to take it up.
-        again = lab.deploy(project, account, changes)
+        again = lab.run(case.scenario.command, project, account, changes)
         if again.code != 0 or again.bug:
             problems += [f"the rerun ended with {again.code}: {again.bug}", f"first: {first.said}", again.said]
     lab.wait(account)
@@ -181,7 +206,7 @@ def _broken(
     outage = case.fault == OUTAGE
     fault = Fault.RESET if outage else Fault(case.fault)
     with lab.proxy.breaking(Rule(fault, account, case.call, case.nth, lasting=outage)) as rule:
-        outcome = lab.deploy(project, account, changes)
+        outcome = lab.run(case.scenario.command, project, account, changes)
     return outcome, rule.reached.is_set()
 
 
@@ -191,7 +216,7 @@ def _killed(
     """SIGKILL when the call arrives, or when it has been done and its reply is on the way."""
     fault = Fault.HANG if case.fault == KILL_BEFORE else Fault.WITHHOLD
     with lab.proxy.breaking(Rule(fault, account, case.call, case.nth)) as rule:
-        process = lab.start(project, account, changes)
+        process = lab.start(case.scenario.command, project, account, changes)
         try:
             while not rule.reached.wait(0.02) and process.poll() is None:
                 pass
