@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from deployer import stacks
 from deployer.chain import Role
-from deployer.errors import DeployerError
+from deployer.errors import DeployerError, InputError, Problem
 from deployer.operate import tasks
 from deployer.operate.platform import Platform, Service
 from deployer.operate.tasks import Task
@@ -114,13 +114,18 @@ def stream_of(definition: dict[str, object], container: str, task_id: str) -> tu
 
 def since(text: str, now: datetime) -> datetime:
     """A time from "10m", "2h", "3d" or an ISO date or time (UTC when it names no zone)."""
-    if match := re.fullmatch(r"(\d+)\s*([smhdw])", text.strip()):
-        return now - timedelta(seconds=int(match[1]) * _UNITS[match[2]])
     try:
+        if match := re.fullmatch(r"(\d+)\s*([smhdw])", text.strip()):
+            return now - timedelta(seconds=int(match[1]) * _UNITS[match[2]])
         found = datetime.fromisoformat(text)
-    except ValueError:
-        raise DeployerError(f'"{text}" is no time', hint="as in 10m, 2h, 3d, or 2026-11-22T09:30") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise InputError(
+            [Problem("--since", f'"{text}" is no time', "as in 10m, 2h, 3d, or 2026-11-22T09:30")]
+        ) from None
+    found = found if found.tzinfo else found.replace(tzinfo=UTC)
+    if found > now:
+        raise InputError([Problem("--since", f'"{text}" is still to come', "times without a zone are UTC")])
+    return found
 
 
 def pattern(text: str | None) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from deployer.errors import DeployerError, InputError, Problem
+from deployer.errors import InputError, Problem
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudfront import CloudFrontClient
@@ -217,9 +217,9 @@ def invalidate(client: CloudFrontClient, distribution: str, wanted: Sequence[str
     """Tell CloudFront to forget these; returns the invalidation's id."""
     for path in wanted:
         if not path.startswith("/"):
-            raise DeployerError(f'"{path}" does not begin with /', hint=f"did you mean /{path}?")
+            raise InputError([Problem(path, "does not begin with /", f"did you mean /{path}?")])
         if "*" in path[:-1]:
-            raise DeployerError(f'"{path}": CloudFront takes * at the end only')
+            raise InputError([Problem(path, "CloudFront takes * at the end only")])
     # Spaces and letters beyond ASCII have to be encoded; what is encoded already stays.
     items = [quote(path, safe="/-_.~!$&'()*+,;:=@?%") for path in dict.fromkeys(wanted)]
     answer = client.create_invalidation(

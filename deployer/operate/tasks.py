@@ -113,6 +113,8 @@ def pick(platform: Platform, service: Service, container: str, *, task_id: str |
     if not found:
         hint = f"see why: deploy.py status -e {name}, deploy.py events -e {name}"
         raise DeployerError("no task is running", where=service.slug, hint=hint)
+    if not any(one.name == container for task in found for one in task.containers):
+        found[0].container(container)
     states = "; ".join(f"{task.id[:8]}: {_state(task, container)}" for task in found)
     hint = f"a task that has just started may need a minute; otherwise: deploy.py exec --check -e {name}"
     raise DeployerError(f'no task is ready for a session to "{container}" ({states})', where=service.slug, hint=hint)

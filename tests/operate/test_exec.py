@@ -125,6 +125,7 @@ def test_a_container_that_is_not_there(deploy_py: Run) -> None:
     done = deploy_py("exec", "-e", "dev", "--container", "nginx", "--", "true")
     assert done.returncode == 1
     assert 'no container "nginx"' in done.stderr
+    assert "known: app, bastion" in done.stderr
 
 
 @pytest.mark.parametrize("container", ["app", "bastion"])

@@ -16,7 +16,7 @@ from botocore.exceptions import EndpointConnectionError
 from rich.console import Console
 
 from commands import status as status_command
-from deployer.errors import DeployerError
+from deployer.errors import InputError
 from deployer.operate import logs, status, tasks
 from tests.operate import parts
 
@@ -285,9 +285,18 @@ def test_times(text: str, ago: timedelta) -> None:
     assert logs.since(text, NOW) == NOW - ago
 
 
-def test_no_time() -> None:
-    with pytest.raises(DeployerError, match="is no time"):
-        logs.since("yesterday", NOW)
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("yesterday", "is no time"),
+        ("9" * 30 + "d", "is no time"),
+        ("99x", "is no time"),
+        ("2026-11-22T12:01", "still to come"),
+    ],
+)
+def test_no_time(text: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        logs.since(text, NOW)
 
 
 def test_a_filter_means_its_text() -> None:

@@ -141,7 +141,7 @@ def test_invalidate(deploy_py: Run, deployed: parts.Deployed) -> None:
     assert done.returncode == 0, done.stderr
     assert {"/static/*", "/sorry/index.html"} in map(set, invalidations(deployed))
     wrong = deploy_py("invalidate", "static/*", "-e", "dev")
-    assert wrong.returncode == 1
+    assert wrong.returncode == 64
     assert "did you mean /static/*?" in wrong.stderr
 
 
