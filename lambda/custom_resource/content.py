@@ -29,9 +29,11 @@ STACK_GOES = ("DELETE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS")
 class Page:
     key: str
     file: str
+    # CloudFront shows it by itself. The other is only a beginning, and somebody who deletes it means that.
+    needed: bool
 
 
-PAGES = (Page("sorry/index.html", "pages/sorry.html"), Page("static/index.html", "pages/index.html"))
+PAGES = (Page("sorry/index.html", "pages/sorry.html", True), Page("static/index.html", "pages/index.html", False))
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,9 @@ def _write(s3: Any, bucket: str, page: Page) -> bool:
         # A HEAD has no body, so S3 can only say 404 here; NoSuchBucket looks the same and fails below.
         if error.response["Error"]["Code"] not in ("404", "NoSuchKey", "NotFound"):
             raise
+        if not page.needed and error.response["ResponseMetadata"]["HTTPHeaders"].get("x-amz-delete-marker") == "true":
+            logger.info("%s was deleted by somebody else and stays so", page.key)
+            return False
     else:
         mark = there["Metadata"].get(MARK)
         if mark is None:

@@ -163,6 +163,17 @@ def test_a_page_somebody_else_uploaded_stays(content: Function, s3: Any, bucket:
     assert s3.get_object(Bucket=bucket, Key="static/index.html")["Body"].read() == b"the real site"
 
 
+def test_a_deleted_index_page_stays_deleted_and_a_deleted_sorry_page_comes_back(
+    content: Function, s3: Any, bucket: str, sink: Sink
+) -> None:
+    content.invoke(request(sink, "Create", bucket))
+    for key in PAGES:
+        s3.delete_object(Bucket=bucket, Key=key)
+    content.invoke(request(sink, "Update", bucket))
+    assert sink.answers[1]["Data"]["Written"] == "1"
+    assert [item["Key"] for item in s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["sorry/index.html"]
+
+
 def test_another_bucket_is_another_resource(content: Function, s3: Any, bucket: str, sink: Sink) -> None:
     """CloudFormation deletes the old one then, with its old properties."""
     successor = f"{bucket}-2"
