@@ -1,4 +1,4 @@
-"""`deploy.py policy`: what a role needs to plan or deploy exactly these templates, and who may take it."""
+"""`deploy.py policy`: what a role needs to plan, deploy or operate exactly these templates, and who may take it."""
 
 from __future__ import annotations
 
@@ -23,11 +23,19 @@ _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+")
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(["plan", "deploy", "oidc"]))
+@click.argument("kind", type=click.Choice(["plan", "deploy", "operate", "oidc"]))
 @click.option("-e", "--env", "environment", required=True, metavar="ENV", help="The environment: a file of params/.")
 @click.option(
     "--role-arn", default="", metavar="ARN",
     help="deploy: you give CloudFormation this role (`deploy --role-arn`); writes the policies of both.",
+)  # fmt: skip
+@click.option(
+    "--command", "commands", multiple=True, metavar="NAME",
+    help="operate: for this command alone, of status, events, logs, tunnel, exec, run, site, invalidate. Repeatable.",
+)  # fmt: skip
+@click.option(
+    "--container", "containers", multiple=True, metavar="NAME",
+    help="operate: exec may enter this container alone. Repeatable.",
 )  # fmt: skip
 @click.option("--repository", default="", metavar="OWNER/NAME", help="oidc: the repository on GitHub.")
 @click.option("--branch", default="", metavar="NAME", help="oidc: workflows of this branch may take the role.")
@@ -48,6 +56,8 @@ def policy(
     kind: str,
     environment: str,
     role_arn: str,
+    commands: tuple[str, ...],
+    containers: tuple[str, ...],
     repository: str,
     branch: str,
     github_environment: str,
@@ -60,6 +70,7 @@ def policy(
     \b
     plan     look and propose: read, upload what is not there, make and delete change sets
     deploy   deploy and destroy: that, and what CloudFormation does on the role's behalf
+    operate  look, open sessions, run one-off tasks, bring the static site; changes no stack
     oidc     GitHub as identity provider, and the trust policy of a role for one repository
 
     Needs neither credentials nor a network. The policies are for exactly these templates and parameters: write them
@@ -74,6 +85,8 @@ def policy(
         raise click.UsageError("A role belongs to one environment: name it.")
     if kind != "oidc" and (repository or branch or github_environment):
         raise click.UsageError("--repository, --branch and --environment are for `policy oidc`.")
+    if kind != "operate" and (commands or containers):
+        raise click.UsageError("--command and --container are for `policy operate`.")
     if role_arn and (kind != "deploy" or not _ROLE.fullmatch(role_arn)):
         raise click.UsageError("--role-arn is for `policy deploy`, and is the ARN of a role.")
     try:
@@ -81,6 +94,8 @@ def policy(
         resolved = resolve(load_templates(templates), load_environment(file))
         if kind == "oidc":
             written = _oidc(resolved, repository, branch, github_environment)
+        elif kind == "operate":
+            written = _operate(resolved, commands, containers)
         else:
             written = _policies(resolved, kind, role_arn)
     except AnalysisError as error:
@@ -105,6 +120,18 @@ def _policies(env: ResolvedEnvironment, kind: str, role_arn: str) -> dict[str, A
         **_documents(f"{names.family}-cloudformation", grants.execution_statements(env)),
         f"{names.family}-cloudformation-trust": cloudformation_trust(names.account),
     }
+
+
+def _operate(env: ResolvedEnvironment, commands: tuple[str, ...], containers: tuple[str, ...]) -> dict[str, Any]:
+    from analysis.policy import operate
+    from analysis.policy.arns import names_of
+
+    if strangers := sorted(set(commands) - set(operate.COMMANDS)):
+        raise click.UsageError(
+            f"--command {', '.join(strangers)}: the commands for operating are {', '.join(operate.COMMANDS)}."
+        )
+    statements = operate.operate_statements(env, commands or operate.COMMANDS, containers)
+    return _documents(f"{names_of(env).family}-operate", statements)
 
 
 def _documents(prefix: str, statements: list[Statement]) -> dict[str, Any]:

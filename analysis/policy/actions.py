@@ -126,9 +126,10 @@ def bound_to(action: str) -> tuple[str, ...]:
 
 
 # Where the data is at odds with the Service Authorization Reference: metrics are read from anywhere, and a delivery
-# source is not deleted by the name of a destination.
+# source is not deleted by the name of a destination. Tasks of Fargate are listed on no container instance.
 _CORRECTED: Mapping[str, tuple[str, ...]] = {
     "cloudwatch:GetMetricData": (),
+    "ecs:ListTasks": (),
     "logs:DeleteDeliverySource": ("delivery-source",),
 }
 

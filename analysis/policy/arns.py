@@ -74,6 +74,7 @@ PATTERNS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ),
     ("logs", "log-stream"): ("logs:{region}:{account}:log-group:/aws/*/{name}*:log-stream:*",),
     ("rds", "cluster"): ("rds:{region}:{account}:cluster:{name}",),
+    ("rds", "cluster-auto-backup"): ("rds:{region}:{account}:cluster-auto-backup:*",),
     ("rds", "cluster-pg"): ("rds:{region}:{account}:cluster-pg:{name}-*",),
     ("rds", "cluster-snapshot"): ("rds:{region}:{account}:cluster-snapshot:{name}-*",),
     ("rds", "db"): ("rds:{region}:{account}:db:{name}-*",),
@@ -130,6 +131,11 @@ class Names:
         """The roles that CloudFormation names after a stack and a logical id, either of them cut to make room."""
         stack = f"{self.family}-{nested}"[:_KEPT]
         return f"arn:{self.partition}:iam::{self.account}:role/{stack}*-{logical_id[:_KEPT_OF_ID]}*"
+
+    def bucket(self, nested: str, logical_id: str) -> str:
+        """The same for a bucket, whose name is in small letters."""
+        stack = f"{self.family}-{nested}"[:_KEPT]
+        return f"arn:{self.partition}:s3:::{stack}*-{logical_id[:_KEPT_OF_ID]}*".lower()
 
     @property
     def artifacts(self) -> tuple[str, ...]:

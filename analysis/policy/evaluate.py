@@ -32,7 +32,7 @@ def allows(policies: Iterable[Mapping[str, Any]], call: Call) -> bool:
 def matches(statement: Mapping[str, Any], call: Call) -> bool:
     return (
         any(_like(pattern, call.action, ignore_case=True) for pattern in _listed(statement["Action"]))
-        and any(_like(pattern, call.resource) for pattern in _listed(statement["Resource"]))
+        and any(_like(_filled(pattern, call.context), call.resource) for pattern in _listed(statement["Resource"]))
         and all(
             _holds(operator, key, _listed(wanted), call.context)
             for operator, keys in statement.get("Condition", {}).items()
@@ -47,14 +47,24 @@ def _holds(operator: str, key: str, wanted: list[str], context: Context) -> bool
         return (present is None) == (wanted == ["true"])
     if operator == "ForAnyValue:StringEquals":
         return present is not None and any(value in wanted for value in _listed(present))
+    if operator == "BoolIfExists":
+        return present is None or present in wanted
     if present is None or isinstance(present, list):
         # A key that is absent fails; a key of several values needs ForAnyValue or ForAllValues.
         return False
-    if operator == "StringEquals":
+    if operator in ("StringEquals", "ArnEquals"):
         return present in wanted
     if operator == "StringLike":
         return any(_like(pattern, present) for pattern in wanted)
     raise ValueError(f"the operator {operator} is not known here: teach it to _holds")
+
+
+def _filled(pattern: str, context: Context) -> str:
+    """Variables of a policy put in; one that the request does not have stays, and so matches nothing."""
+    for name, value in context.items():
+        if isinstance(value, str):
+            pattern = pattern.replace(f"${{{name}}}", value)
+    return pattern
 
 
 def _like(pattern: str, text: str, *, ignore_case: bool = False) -> bool:

@@ -10,7 +10,7 @@ import pytest
 from commands.main import main
 
 
-@pytest.mark.parametrize(("kind", "least"), [("plan", 1), ("deploy", 2)])
+@pytest.mark.parametrize(("kind", "least"), [("plan", 1), ("operate", 1), ("deploy", 2)])
 def test_policies_on_stdout(kind: str, least: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["policy", kind, "-e", "dev"]) == 0
     captured = capsys.readouterr()
@@ -44,6 +44,15 @@ def test_policies_of_two_roles(capsys: pytest.CaptureFixture[str]) -> None:
     assert "aws:CalledVia" not in json.dumps(documents)
 
 
+def test_a_policy_for_some_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["policy", "operate", "-e", "prod", "--command", "logs", "--command", "exec", "--container", "app"]) == 0
+    (body,) = json.loads(capsys.readouterr().out)["documents"].values()
+    statements = {item["Sid"]: item for item in body["Statement"]}
+    assert statements["Execute"]["Condition"] == {"StringEquals": {"ecs:container-name": ["app"]}}
+    assert "ForwardPort" not in statements
+    assert statements["ReadLogs"]["Action"] == ["logs:FilterLogEvents"]
+
+
 def test_github_trust(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["oidc", "-e", "prod", "--repository", "octo-org/site", "--environment", "production"]
     assert main(["policy", *arguments]) == 0
@@ -68,6 +77,9 @@ def test_github_trust(capsys: pytest.CaptureFixture[str]) -> None:
         (["plan", "-e", "dev", "--role-arn", "arn:aws:iam::111122223333:role/cfn"], "--role-arn is for"),
         (["deploy", "-e", "dev", "--role-arn", "cfn"], "ARN of a role"),
         (["plan", "-e", "dev", "--templates", "nowhere"], "no such folder"),
+        (["plan", "-e", "dev", "--command", "logs"], "--command and --container are for"),
+        (["operate", "-e", "dev", "--command", "log"], "the commands for operating are status, events, logs"),
+        (["operate", "-e", "dev", "--container", "nginx"], "no task has a container nginx"),
     ],
 )
 def test_bad_input_is_one_message(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:

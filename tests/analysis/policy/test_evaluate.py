@@ -40,6 +40,14 @@ def test_resources(pattern: str, resource: str, allowed: bool) -> None:
     assert allows(policy(allow("s3:GetObject", pattern)), Call("s3:GetObject", resource)) is allowed
 
 
+def test_variables_of_a_policy() -> None:
+    own = policy(allow("ssm:TerminateSession", "arn:aws:ssm:::session/${aws:userid}-*"))
+    session = "arn:aws:ssm:::session/AIDA1-0a1b"
+    assert allows(own, Call("ssm:TerminateSession", session, {"aws:userid": "AIDA1"}))
+    assert not allows(own, Call("ssm:TerminateSession", session, {"aws:userid": "AIDA2"}))
+    assert not allows(own, Call("ssm:TerminateSession", session))
+
+
 def test_actions_ignore_case_and_deny_wins() -> None:
     statement = allow("s3:getobject", "*")
     assert allows(policy(statement), Call("s3:GetObject", "x"))
@@ -56,6 +64,12 @@ def test_actions_ignore_case_and_deny_wins() -> None:
         ("StringEquals", "iam:PassedToService", "a", {"IAM:passedtoservice": "a"}, True),
         ("StringEquals", "iam:PassedToService", "a", {}, False),
         ("StringLike", "iam:PassedToService", "a*", {"iam:PassedToService": "abc"}, True),
+        ("ArnEquals", "ecs:cluster", ["arn:a"], {"ecs:cluster": "arn:a"}, True),
+        ("ArnEquals", "ecs:cluster", ["arn:a"], {"ecs:cluster": "arn:b"}, False),
+        ("ArnEquals", "ecs:cluster", ["arn:a"], {}, False),
+        ("BoolIfExists", "ssm:SessionDocumentAccessCheck", "true", {}, True),
+        ("BoolIfExists", "ssm:SessionDocumentAccessCheck", "true", {"ssm:SessionDocumentAccessCheck": "true"}, True),
+        ("BoolIfExists", "ssm:SessionDocumentAccessCheck", "true", {"ssm:SessionDocumentAccessCheck": "false"}, False),
         ("ForAnyValue:StringEquals", "aws:CalledVia", ["cloudformation.amazonaws.com"], VIA, True),
         ("ForAnyValue:StringEquals", "aws:CalledVia", ["cloudformation.amazonaws.com"], {}, False),
         ("StringEquals", "aws:CalledVia", "cloudformation.amazonaws.com", VIA, False),
