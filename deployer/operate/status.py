@@ -147,7 +147,11 @@ def _service(platform: Platform, service: Service) -> list[Part]:
     if rollout == "FAILED":
         text += f" ({primary.get('rolloutStateReason', '')})"
     health = Health.GOOD
-    if rollout == "FAILED" or (short and rollout != "IN_PROGRESS"):
+    if not live["desiredCount"]:
+        # Nobody deploys that: somebody scaled it away by hand, and viewers get the sorry page.
+        text += ", none is wanted"
+        health = Health.BAD
+    elif rollout == "FAILED" or (short and rollout != "IN_PROGRESS"):
         health = Health.BAD
     elif rollout == "IN_PROGRESS" or live["pendingCount"]:
         health = Health.BUSY

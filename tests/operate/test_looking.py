@@ -77,6 +77,20 @@ def test_an_alarm_is_bad(deploy_py: Run, deployed: parts.Deployed) -> None:
         client.set_alarm_state(AlarmName=name, StateValue="OK", StateReason="test")
 
 
+def test_a_service_that_was_scaled_away_is_bad(deploy_py: Run, deployed: parts.Deployed) -> None:
+    ecs, service = deployed.client("ecs"), deployed.platform.service("backend")
+    ecs.update_service(cluster=CLUSTER, service=service.ecs_name, desiredCount=0)
+    try:
+        done = deploy_py("status", "-e", "dev", "--json")
+        bad = [part for part in json.loads(done.stdout)["parts"] if part["health"] == "bad"]
+        assert [(part["area"], part["name"]) for part in bad] == [("services", "backend")]
+        assert "none is wanted" in bad[0]["text"]
+        assert done.returncode == 1
+    finally:
+        ecs.update_service(cluster=CLUSTER, service=service.ecs_name, desiredCount=2)
+        parts.until(lambda: len(ecs.list_tasks(cluster=CLUSTER, serviceName=service.ecs_name)["taskArns"]) == 2)
+
+
 def test_watching_goes_on_until_interrupted(deployed: parts.Deployed) -> None:
     process = subprocess.Popen(
         [sys.executable, str(parts.ROOT / "deploy.py"), "status", "-e", "dev", "--watch", "--json", "--interval", "1"],
