@@ -42,8 +42,9 @@ def _starts(before: str, behind: str = "") -> str:
     return rf"(?:(?<![{before}]{behind})|(?<=\\[bfnrt]{behind})|(?<=\\u[0-9A-Fa-f]{{4}}{behind}))"
 
 
-# What stands between a name and its value in a header, a variable, a query, or JSON inside JSON.
-_IS = r"[\\\"']{0,4}\s{0,4}[:=]\s{0,4}[\\\"'\[]{0,4}"
+# What stands between a name and its value in a header, a variable, a query, or JSON inside JSON. A backslash is
+# taken with its quote only: alone it begins an escape.
+_IS = r"(?:\\{0,3}[\"'])?\s{0,4}[:=]\s{0,4}(?:\\{0,3}[\"'\[]){0,2}"
 _SPACE = r"(?:\s{1,4}|%20|\+)"
 _WORD = r"[Tt](?:oken|OKEN)"  # of a name such as sessionToken
 # A slash may be escaped in JSON, and some libraries do.
