@@ -93,7 +93,7 @@ def start(
 ) -> Run:
     """Start the task. With an `image` other than the service's, a task definition is registered for this run."""
     client = platform.context.clients.ecs(platform.home)
-    live: Any = client.describe_services(cluster=platform.cluster, services=[service.ecs_name])["services"][0]
+    live = tasks.service_of(platform, service)
     definition = tasks.definition(platform, live["taskDefinition"])
     temporary = ""
     if image is not None and image != _image(definition):

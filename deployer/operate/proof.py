@@ -126,10 +126,7 @@ def _plugin() -> Iterator[Line]:
 
 
 def _service(platform: Platform, service: Service) -> Iterator[Line]:
-    answer = platform.context.clients.ecs(platform.home).describe_services(
-        cluster=platform.cluster, services=[service.ecs_name]
-    )
-    enabled = any(one.get("enableExecuteCommand") for one in answer["services"])
+    enabled = bool(tasks.service_of(platform, service).get("enableExecuteCommand"))
     remedy = "deploy the service again: somebody switched it off"
     yield judge(LIVE, f"service {service.slug} allows it", enabled, "enableExecuteCommand", remedy)
 
@@ -205,8 +202,7 @@ def _denied(platform: Platform, principal: str, actions: Sequence[str], resource
 def _endpoints(platform: Platform, service: Service) -> Iterator[Line]:
     """An endpoint without private DNS, or one that lets nobody in, is worse than none: the name leads into it."""
     clients = platform.context.clients
-    answer = clients.ecs(platform.home).describe_services(cluster=platform.cluster, services=[service.ecs_name])
-    network = answer["services"][0].get("networkConfiguration", {}).get("awsvpcConfiguration", {})
+    network = tasks.service_of(platform, service).get("networkConfiguration", {}).get("awsvpcConfiguration", {})
     ec2 = clients.ec2(platform.home)
     subnets = ec2.describe_subnets(SubnetIds=list(network.get("subnets", ())))["Subnets"]
     vpc = subnets[0]["VpcId"] if subnets else ""

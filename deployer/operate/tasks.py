@@ -127,6 +127,18 @@ def definition(platform: Platform, arn: str) -> dict[str, Any]:
     return found
 
 
+def service_of(platform: Platform, service: Service) -> dict[str, Any]:
+    """A service, as ECS runs it; an error when somebody has deleted it behind the stack's back."""
+    answer: Any = platform.context.clients.ecs(platform.home).describe_services(
+        cluster=platform.cluster, services=[service.ecs_name]
+    )
+    live: list[dict[str, Any]] = [one for one in answer["services"] if one.get("status") != "INACTIVE"]
+    if not live:
+        hint = f"compare with the templates: deploy.py drift -e {platform.name}"
+        raise DeployerError("ECS does not know this service any more", where=service.slug, hint=hint)
+    return live[0]
+
+
 def stopped(platform: Platform, service: Service) -> Iterator[Task]:
     """Tasks of the service that ended lately: ECS forgets them after an hour."""
     client = platform.context.clients.ecs(platform.home)

@@ -114,6 +114,16 @@ def test_a_task_that_could_not_be_placed_says_why(deployed: parts.Deployed) -> N
             oneoff.start(deployed.platform, service, ["true"])
 
 
+def test_a_service_that_somebody_deleted(deployed: parts.Deployed) -> None:
+    service = deployed.platform.service(None)
+    gone: Any = {"services": [{"serviceName": service.ecs_name, "status": "INACTIVE"}], "failures": []}
+    for answer in (gone, {"services": [], "failures": [{"reason": "MISSING"}]}):
+        with Stubber(deployed.client("ecs")) as stub:
+            stub.add_response("describe_services", answer)
+            with pytest.raises(DeployerError, match="ECS does not know this service any more"):
+                oneoff.start(deployed.platform, service, ["true"])
+
+
 @pytest.mark.parametrize(
     ("system", "words"),
     [("Darwin", "brew install"), ("Windows", "winget install"), ("Linux", "session-manager-plugin")],
