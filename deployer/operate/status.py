@@ -191,6 +191,9 @@ def _database(platform: Platform) -> list[Part]:
     clients, home = platform.context.clients, platform.home
     nested = stacks.describe(clients.cloudformation(home), platform.nested.get("DatabaseStack", ""))
     identifier = nested.outputs.get("DbClusterId", "") if nested is not None else ""
+    if not identifier:
+        # Without a name RDS would answer for every cluster of the account.
+        return [Part("database", "", Health.UNKNOWN, "not deployed")]
     answer: Any = clients.rds(home).describe_db_clusters(DBClusterIdentifier=identifier)
     cluster = answer["DBClusters"][0]
     writer = next(

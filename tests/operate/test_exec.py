@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -164,12 +165,29 @@ def test_the_check_names_what_is_denied_and_where(deployed: parts.Deployed, monk
     """A role without the sessions' key fails like one without a network: "target not connected"."""
     refused = {"kms:Decrypt", "kms:GenerateDataKey"}
     monkeypatch.setattr(proof, "_denied", lambda _p, _who, actions, *_: [one for one in actions if one in refused])
-    monkeypatch.setattr(proof, "_principal", lambda _: "arn:aws:iam::111122223333:role/operator")
+    monkeypatch.setattr(proof, "_principal", lambda *_: "arn:aws:iam::111122223333:role/operator")
     found = list(proof.of_live(deployed.platform, deployed.platform.service(None), "app"))
     remedies = {line.what: line.remedy for line in found if line.verdict == "problem"}
     assert "allow kms:Decrypt on arn:aws:kms:" in remedies["the task role may use the sessions' key"]
     assert "allow kms:GenerateDataKey on arn:aws:kms:" in remedies["you may open sessions"]
     assert "ecs:ExecuteCommand" not in remedies["you may open sessions"]
+
+
+@pytest.mark.parametrize(
+    ("caller", "found"),
+    [
+        ("arn:aws:iam::111122223333:user/ops/anna", "arn:aws:iam::111122223333:user/ops/anna"),
+        ("arn:aws:sts::111122223333:assumed-role/Operator/anna", "arn:aws:iam::111122223333:role/in/a/path/Operator"),
+        ("arn:aws:sts::111122223333:assumed-role/Gone/anna", None),
+        ("arn:aws:iam::111122223333:root", None),
+    ],
+)
+def test_the_role_behind_a_session_is_asked_for(deployed: parts.Deployed, caller: str, found: str | None) -> None:
+    """The session's own ARN leaves out the path, which every role of IAM Identity Center has."""
+    iam = deployed.client("iam")
+    with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
+        iam.create_role(RoleName="Operator", Path="/in/a/path/", AssumeRolePolicyDocument="{}")
+    assert proof._principal(deployed.platform, caller) == found
 
 
 def test_the_check_needs_no_account_for_its_first_half(deploy_py: Run) -> None:
