@@ -67,9 +67,9 @@ def _draw_edge(scene: Scene, architecture: Architecture, top: float) -> _EdgePla
     viewers = Rect(MARGIN, top + HEADER, 122, 88 if edge and edge.dns else 44)
     operators = None
     if any(service.exec for service in architecture.services):
-        operators = scene.card(
-            Rect(MARGIN, viewers.bottom + 16, 122, card_height(1)), "actor", "Operators", ["ECS Exec"]
-        )
+        sessions = ["ECS Exec", "database tunnel"]
+        place = Rect(MARGIN, viewers.bottom + 16, 122, card_height(len(sessions)))
+        operators = scene.card(place, "actor", "Operators", sessions)
     bottom = operators.bottom if operators else viewers.bottom
     if edge is None:
         return _EdgePlaces(bottom, None, None, operators, None)

@@ -90,9 +90,10 @@ def _draw_alarms(
     top = frame.y + HEADER
     box = _at(columns[3], top, y - PAD - top) if chat else None
     if chat and box:
-        scene.card(
-            box, "operations", "AWS Chatbot", wrap_list([f"topics {chat.topics[0]}", *chat.topics[1:]], box.width)
-        )
+        # The service has a new name, and its resource type the old one.
+        name = wrap("now Amazon Q Developer in chat applications", box.width)
+        topics = wrap_list([f"topics {chat.topics[0]}", *chat.topics[1:]], box.width)
+        scene.card(box, "operations", "AWS Chatbot", [*topics, *name])
     for middle, topic in rows:
         if topic:
             rect = scene.card(_at(columns[2], middle - 22, 44), "operations", "SNS topic", [topic])

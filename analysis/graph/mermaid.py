@@ -194,6 +194,6 @@ def _service_links(chart: _Chart, service: Service) -> None:
         if item.serves and service.paths:
             chart.link("balancer", key, ", ".join(service.paths))
         elif not item.serves and service.exec:
-            chart.link("operators", key, "ECS Exec", "-.->")
+            chart.link("operators", key, "ECS Exec, database tunnel", "-.->")
     if service.database_port:
         chart.link(f"service {service.name}", "cluster", f"port {service.database_port}")
