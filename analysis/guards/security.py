@@ -170,8 +170,8 @@ def _foreign(item: Statement) -> bool:
 @guard(
     "SEC-05",
     "No two groups need each other to be made",
-    why="A rule written inside a group makes the group wait for whom the rule names; when that group waits for this one "
-    "as well, CloudFormation refuses the circle, often not before a second rule is added (CloudFormation Template "
+    why="A rule inside a group makes the group wait for whom the rule names; when that group waits for this one as "
+    "well, CloudFormation refuses the circle, often not before a second rule is added (CloudFormation Template "
     "Reference, AWS::EC2::SecurityGroup).",
     remedy="write one of the two rules as an AWS::EC2::SecurityGroupIngress or Egress",
 )
