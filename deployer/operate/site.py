@@ -193,10 +193,13 @@ def upload(client: S3Client, bucket: str, steps: Sequence[Step]) -> Iterator[Ste
 
 def remove(client: S3Client, bucket: str, steps: Iterable[Step]) -> Iterator[Step]:
     """Delete what is gone. The bucket keeps old versions for a while, so this can be undone."""
-    for one in steps:
-        if one.action is Action.DELETED:
-            client.delete_object(Bucket=bucket, Key=one.key)
-            yield one
+
+    def delete(one: Step) -> Step:
+        client.delete_object(Bucket=bucket, Key=one.key)
+        return one
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        yield from pool.map(delete, [one for one in steps if one.action is Action.DELETED])
 
 
 def paths(steps: Iterable[Step], prefix: str) -> list[str]:
