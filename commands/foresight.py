@@ -8,7 +8,7 @@ schema is out of date.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from analysis.templates import COMPANIONS, ROOT, Environment, Template, nested_t
 from deployer import stacks
 from deployer.chain import Role, Stack
 from deployer.deployment import Kind, StackPlan
+from deployer.facts import SERVICE_IS_NEW
 from deployer.stateful import loss
 
 if TYPE_CHECKING:
@@ -80,14 +81,11 @@ def foresee(context: Context, states: States, plans: Sequence[StackPlan]) -> For
     except AnalysisError as error:
         return Foresight({}, str(error))
     predicted = {stack.path: stack.changes for stack in prediction.stacks}
-    return Foresight(
-        {
-            plan.stack: compare(
-                {change.path: change.effect for change in predicted.get(_path(context, plan.stack), ())}, _actual(plan)
-            )
-            for plan in compared
-        }
-    )
+    comparisons = {}
+    for plan in compared:
+        found = {change.path: change.effect for change in predicted.get(_path(context, plan.stack), ())}
+        comparisons[plan.stack] = compare(found, _actual(plan, found))
+    return Foresight(comparisons)
 
 
 def _predict(context: Context, states: States, plans: Sequence[StackPlan], compared: Sequence[StackPlan]) -> Prediction:
@@ -102,13 +100,20 @@ def _predict(context: Context, states: States, plans: Sequence[StackPlan], compa
         # NoEcho comes back as asterisks.
         known = state.parameters if state is not None else {}
         before |= {name: value for name, value in known.items() if set(value) != {"*"}}
+    # That a service is not new any more changes nothing of it: the review of a plan says so, and no prediction
+    # needs to say otherwise. Where services come or go the lists cannot be compared.
+    was, now = before.get(SERVICE_IS_NEW, ""), values.get(SERVICE_IS_NEW, "")
+    if was.count(",") == now.count(","):
+        before[SERVICE_IS_NEW] = now
     return predict(_resolved(context, old, before), _resolved(context, new, values), loss)
 
 
-def _actual(plan: StackPlan) -> dict[Path, str]:
+def _actual(plan: StackPlan, predicted: Collection[Path]) -> dict[Path, str]:
+    """What CloudFormation says. A stack's tags stand in no template: that they reach its resources is no news."""
     if plan.change_set is None:
         return {}
-    return {(*path, change.logical_id): change.effect for path, change in plan.change_set.walk()}
+    found = {(*path, change.logical_id): change for path, change in plan.change_set.walk()}
+    return {path: one.effect for path, one in found.items() if path in predicted or not one.is_about_tags}
 
 
 def _path(context: Context, stack: Stack) -> str:

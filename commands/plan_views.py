@@ -16,6 +16,7 @@ from commands.plan_values import Value, causes, masked, values
 from deployer.changesets import Change, ChangeSet
 from deployer.deployment import Kind, StackPlan
 from deployer.gates import Allowed, Loss, losses
+from deployer.review import is_let_go
 from deployer.stateful import LOSING
 
 # What becomes of the resource, or of the old one, when it is not simply deleted.
@@ -27,6 +28,8 @@ FATES: Mapping[str, str] = {
     "ReplaceAndSnapshot": "after a snapshot of the old one",
 }
 _SHOWN_VALUES = 12
+# So many resources that only change their tags are listed one by one.
+_TAGGED = 3
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,12 @@ def _plan_tree(review: Review, plan: StackPlan, *, verbose: bool) -> Tree:
 
 
 def _add_changes(review: Review, tree: Tree, change_set: ChangeSet, *, verbose: bool) -> None:
+    tagged = [] if verbose else [change for change in change_set.effective if change.is_about_tags]
+    # The stack's own tags reach every resource: a list of all of them hides what else changes.
+    folded = tagged if len(tagged) > _TAGGED else []
     for change in sorted(change_set.changes if verbose else change_set.effective, key=rank):
+        if change in folded:
+            continue
         nested = change.nested
         if nested is None or not (nested.changes if verbose else nested.effective):
             branch = tree.add(_line(review, change))
@@ -168,6 +176,9 @@ def _add_changes(review: Review, tree: Tree, change_set: ChangeSet, *, verbose: 
         # What is only added needs no reading line by line; what is changed or lost does.
         if verbose or set(counts) != {"add"}:
             _add_changes(review, branch, nested, verbose=verbose)
+    if folded:
+        mark, style = marks.MARKS["modify"]
+        tree.add(Text.assemble((f"{mark} {len(folded)} resources", style), "  only their tags (-v lists them)"))
 
 
 def _line(review: Review, change: Change) -> Text:
@@ -178,7 +189,11 @@ def _line(review: Review, change: Change) -> Text:
         if why := because(change, review.hidden):
             line.append(f": {why}", style=style)
     if change.effect == "nothing":
-        line.append("  derived, will not change", style="dim")
+        scales = any(is_let_go(change, detail) for detail in change.details)
+        left = "not new any more; its number of tasks stays as scaling chose it"
+        line.append(f"  {left if scales else 'derived, will not change'}", style="dim")
+        )
+        line.append(f"  {why}", style="dim")
     if change.effect in LOSING and change.policy_action in FATES:
         line.append(f", {FATES[change.policy_action]}", style="cyan")
     return line

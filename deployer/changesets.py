@@ -115,6 +115,12 @@ class Change:
         return {"Remove": "delete", "Add": "add", "Import": "import"}.get(self.action, "unknown")
 
     @property
+    def is_about_tags(self) -> bool:
+        """Whether nothing of it changes but its tags, as with the tags of its stack."""
+        real = self.real
+        return self.effect == "modify" and bool(real) and all(detail.attribute == "Tags" for detail in real)
+
+    @property
     def real(self) -> tuple[Detail, ...]:
         """The details that are not derived."""
         return tuple(detail for detail in self.details if not detail.derived)

@@ -295,7 +295,7 @@ def _review(
     client = context.clients.cloudformation(stack.region)
     change_set = replace(change_set, changes=tuple(_with_contents(client, one) for one in change_set.changes))
     nested = {one.logical_id: one.physical_id for one in change_set.changes if one.nested and one.physical_id}
-    if state is None or not nested:
+    if state is None:
         return change_set
     template = context.template(stack)
     templates_of = review.children(template, context.environment.templates)
@@ -312,6 +312,7 @@ def _review(
         same = review.same_outputs(stacks.template_body(client, found.id), child)
         return {name: value for name, value in found.outputs.items() if name in same}
 
+    # A flat stack has no outputs of others to fill in, but references of its own to follow.
     with ThreadPoolExecutor(8) as pool:
         known = dict(zip(nested, pool.map(outputs, nested), strict=True))
     return review.Review(template, templates_of, known, unchanged).settle(change_set)

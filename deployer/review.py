@@ -28,6 +28,7 @@ _SUBSTITUTED = re.compile(r"\$\{(?!!)([^}]+)\}")
 # What names a resource stays when the resource is changed in place; the port too, which our templates leave to Aurora.
 _IDENTIFIER = re.compile(r"(Arn|ARN|Name|Id|ID|URL|Url|Suffix|Endpoint\.(Address|Port)|ReadEndpoint\.Address)$")
 
+_REFERENCES = frozenset({"ResourceReference", "ResourceAttribute"})
 _MOVES = frozenset({"replace", "may replace", "add", "delete", "import", "unknown"})
 
 
@@ -88,14 +89,28 @@ class Review:
             return replace(change, nested=self._marked(change.nested, change.logical_id))
         if change.action != "Modify":
             return change
-        known = [replace(detail, derived=self._is_derived(detail, stack)) for detail in change.details]
+        given = [self._doubted(detail, stack) for detail in change.details]
+        known = [
+            replace(detail, derived=self._is_derived(detail, stack) or is_let_go(change, detail)) for detail in given
+        ]
         # A property with a reference in it is listed twice: for the reference, and as perhaps modified directly.
         # Without values only the other entries can tell.
         by_reference = [one for one in known if not _is_vague(one)]
         moved = {one.name for one in by_reference if not one.derived}
         explained = {one.name for one in by_reference} - moved
         details = (replace(one, derived=one.name in explained) if _is_vague(one) else one for one in known)
-        return replace(change, details=tuple(details))
+        settled = replace(change, details=tuple(details))
+        if given != list(change.details) and not any(one.recreation == "Always" for one in settled.real):
+            # CloudFormation's own verdict took the references for certain.
+            settled = replace(settled, replacement={"True": "Conditional"}.get(change.replacement, change.replacement))
+        return settled
+
+    def _doubted(self, detail: Detail, stack: str) -> Detail:
+        """What hangs on a resource that may only perhaps be replaced, is perhaps replaced itself."""
+        if detail.source not in _REFERENCES or detail.recreation != "Always":
+            return detail
+        effect = self.effects.get((stack, detail.cause.partition(".")[0]))
+        return replace(detail, recreation="Conditionally") if effect == "may replace" else detail
 
     def _effects(self, change_set: ChangeSet, stack: str) -> Iterator[tuple[tuple[str, str], str]]:
         for change in change_set.changes:
@@ -105,7 +120,7 @@ class Review:
                 yield (stack, change.logical_id), change.effect
 
     def _is_derived(self, detail: Detail, stack: str) -> bool:
-        if detail.source in {"ResourceReference", "ResourceAttribute"}:
+        if detail.source in _REFERENCES:
             resource, _, attribute = detail.cause.partition(".")
             return self._is_stable(Source(stack, resource, attribute))
         if detail.source == "ParameterReference" and detail.before is None and detail.after is None:
@@ -113,7 +128,9 @@ class Review:
         return self._stays(detail.before, detail.after)
 
     def _is_fed_stably(self, stack: str, parameter: str) -> bool:
-        """Whether a child's parameter takes its value from what stays."""
+        """Whether a parameter keeps its value; a child's takes it from the root or from another child."""
+        if not stack:
+            return parameter in self.unchanged
         fed = self.template.resources.get(stack, {}).get("Properties", {}).get("Parameters", {}).get(parameter)
         match fed:
             case {"Fn::GetAtt": [str(nested), str(attribute)]} if attribute.startswith("Outputs."):
@@ -160,6 +177,18 @@ class Review:
         if name in self.children[nested].resources:
             return self._is_stable(Source(nested, name, attribute))
         return self._is_fed_stably(nested, name)
+
+
+def is_let_go(change: Change, detail: Detail) -> bool:
+    """Whether the number of tasks is only not given any more, because the service is not new.
+
+    An update without it leaves the number as it is (Amazon ECS API Reference, UpdateService): what scaling chose stays.
+    """
+    name = detail.name.removeprefix("/Properties/")
+    if change.resource_type != "AWS::ECS::Service" or name != "DesiredCount" or detail.before is None:
+        return False
+    after = change.properties_after
+    return detail.after is None and after is not None and name not in after
 
 
 def _is_vague(detail: Detail) -> bool:

@@ -159,3 +159,20 @@ def cause(name: str, recreation: str, evaluation: str) -> Detail:
 )
 def test_a_replacement_says_why(details: tuple[Detail, ...], replacement: str, words: str) -> None:
     assert because(change("Modify", "X", details=details, replacement=replacement)) == words
+
+
+def tagged(name: str) -> Change:
+    tags = Detail("Tags", "", None, None, "Never", "Static", "DirectModification", "")
+    return change("Modify", name, details=(tags,))
+
+
+def test_many_resources_that_only_change_their_tags_are_one_line() -> None:
+    other = change("Modify", "Size", details=(detail("Cpu", "256", "512"),))
+    plan = StackPlan(ROOT, Kind.UPDATE, whole(*(tagged(f"R{number}") for number in range(9)), other))
+    lines = text(plan)
+    assert any("~ 9 resources  only their tags" in line for line in lines)
+    assert any("Cpu: 256 -> 512" in line for line in lines)
+    assert not any("R1" in line for line in lines)
+    assert any("~ R1" in line for line in text(plan, verbose=True))
+    few = StackPlan(ROOT, Kind.UPDATE, whole(tagged("R1"), tagged("R2")))
+    assert any("~ R1" in line for line in text(few))

@@ -171,3 +171,45 @@ def test_a_tree_of_derived_changes_only_is_counted_and_folded() -> None:
 def test_outputs_count_as_the_same_only_by_definition() -> None:
     deployed = {"Outputs": {"GroupId": NETWORK["Outputs"]["GroupId"], "Port": {"Value": "3307"}}}
     assert review.same_outputs(deployed, template(**NETWORK)) == {"GroupId"}
+
+
+def test_what_may_be_replaced_spreads_as_a_perhaps() -> None:
+    target = reference("Service.Name")
+    chain = (
+        modify("Target", target, value("1", "2", "Never"), replacement="True"),
+        modify("Policy", reference("Target"), replacement="True"),
+        modify("Service", value("1", "2", "Conditionally"), replacement="Conditional"),
+    )
+    spread = service(reviewed(RULE, service=chain))
+    assert spread == dict.fromkeys(("Target", "Policy", "Service"), "may replace")
+    certain = (chain[0], chain[1], modify("Service", value("1", "2"), replacement="True"))
+    assert service(reviewed(RULE, service=certain)) == dict.fromkeys(("Target", "Policy", "Service"), "replace")
+
+
+def test_a_flat_stack_is_reviewed_like_any_other() -> None:
+    """Edge and its monitoring nest nothing, and list what hangs on a changed resource all the same."""
+    fed = Detail("Properties", "Prop", None, None, "Always", "Dynamic", "ParameterReference", "Name")
+    changes = (modify("Key", value("1", "2", "Never")), modify("Alias", reference("Key")), modify("Topic", fed))
+    found = Review(template(Resources={"Key": {}, "Alias": {}, "Topic": {}}), {}, {}, frozenset({"Name"}))
+    settled = found.settle(ChangeSet("", "", "", "edge", "CREATE_COMPLETE", "", changes))
+    assert [one.effect for one in settled.changes] == ["modify", "nothing", "nothing"]
+
+
+@pytest.mark.parametrize(
+    ("type", "before", "after", "properties", "effect"),
+    [
+        ("AWS::ECS::Service", "2", None, {}, "nothing"),
+        ("AWS::ECS::Service", "2", "3", {"DesiredCount": 3}, "modify"),
+        ("AWS::ECS::Service", None, "2", {"DesiredCount": 2}, "modify"),
+        ("AWS::ECS::Service", "2", None, {"DesiredCount": "{{changeSet:KNOWN_AFTER_APPLY}}"}, "modify"),
+        ("AWS::Other", "2", None, {}, "modify"),
+    ],
+    ids=["not given any more", "another number", "given again", "known later", "of another resource"],
+)
+def test_a_service_that_is_not_new_any_more(
+    type: str, before: str | None, after: str | None, properties: dict[str, Any], effect: str
+) -> None:
+    count = Detail("Properties", "DesiredCount", before, after, "Never", "Static", "DirectModification", "")
+    after_it = json.dumps({"Properties": properties})
+    change = Change("Modify", "Service", "", type, "False", details=(count,), after=after_it)
+    assert service(reviewed(service=(change,))) == {"Service": effect}
