@@ -22,7 +22,7 @@ class Own:
     use: Use
     why: str
     actions: tuple[str, ...]
-    condition: Mapping[str, Mapping[str, str]] | None = None
+    condition: Mapping[str, Mapping[str, str]] | None = None  # "{family}" stands for <project>-<environment>
     # Root parameters; where one of them is given, nobody makes these calls.
     unless: tuple[str, ...] = ()
 
@@ -90,8 +90,15 @@ OWN: tuple[Own, ...] = (
     Own(
         Use.DEPLOY,
         "OwnCertificate",
-        ("acm:AddTagsToCertificate", "acm:DeleteCertificate", "acm:ImportCertificate"),
+        ("acm:AddTagsToCertificate", "acm:ImportCertificate"),
         unless=("DomainName", "OriginCertificateArn"),
+    ),
+    # ... and deleted here, with the environment: also when it has got a domain since.
+    Own(
+        Use.DEPLOY,
+        "DeleteOwnCertificate",
+        ("acm:DeleteCertificate",),
+        {"StringEquals": {"aws:ResourceTag/hosting-platform:origin-of": "{family}"}},
     ),
     # A bucket that holds something is not deleted; destroying says so before it begins.
     Own(Use.DEPLOY, "LookIntoBuckets", ("s3:ListBucketVersions",)),

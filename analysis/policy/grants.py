@@ -115,8 +115,16 @@ def _own(env: ResolvedEnvironment, uses: set[Use]) -> list[Statement]:
         for action in own.actions:
             groups[_own_resources(action, names, env)].append(action)
         for number, (resources, actions) in enumerate(sorted(groups.items())):
-            found.append(Statement(f"{own.why}{number or ''}", tuple(sorted(actions)), resources, own.condition))
+            condition = _filled(own.condition, names) if own.condition else None
+            found.append(Statement(f"{own.why}{number or ''}", tuple(sorted(actions)), resources, condition))
     return found
+
+
+def _filled(condition: Mapping[str, Mapping[str, str]], names: Names) -> Condition:
+    return {
+        operator: {key: value.format(family=names.family) for key, value in keys.items()}
+        for operator, keys in condition.items()
+    }
 
 
 def _own_resources(action: str, names: Names, env: ResolvedEnvironment) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from analysis.policy.grants import (
     execution_statements,
     plan_statements,
 )
+from deployer.certificate import TAG
 
 PROJECT = Path(__file__).resolve().parents[3]
 VIA = {"aws:CalledVia": ["cloudformation.amazonaws.com"]}
@@ -53,6 +54,9 @@ ELSEWHERE = {
     "secretsmanager:DescribeSecret": MASTER,
     "secretsmanager:RotateSecret": MASTER,
 }
+
+# By this tag the deployer knows the certificate that it made.
+OWN_CERTIFICATE = f"aws:ResourceTag/{TAG}"
 
 # Type -> (service, kind as IAM calls it, what follows the account in the ARN); "" where the physical id is the ARN.
 # Written from the Service Authorization Reference, apart from the table that is tested.
@@ -115,6 +119,9 @@ class Checked:
                 self.arns.setdefault((service, kind), set()).add((made.region, arn))
         names = {"account": self.account, "family": self.family, "region": self.env.environment.region}
         self.elsewhere = [Call(action, arn.format(**names)) for action, arn in ELSEWHERE.items()]
+        # An environment that had no domain when it was deployed first; with one, its own certificate is left to delete.
+        certificate = ELSEWHERE["acm:DescribeCertificate"].format(**names)
+        self.elsewhere.append(Call("acm:DeleteCertificate", certificate, {OWN_CERTIFICATE: self.family}))
         # CloudFormation asks for it in the course of detecting drift of a stack.
         self.elsewhere.append(Call("cloudformation:DetectStackResourceDrift", STACK.format(**names)))
         self.own = list(self._own())
@@ -152,6 +159,8 @@ class Checked:
             if action in FREE:
                 continue
             context = {"s3:if-none-match": "*"} if "IfNoneMatch" in asked.parameters else {}
+            if asked.operation == "DeleteCertificate":
+                context = {OWN_CERTIFICATE: self.family}
             for resource in self._asked_for(asked, stacks):
                 yield Call(PERMISSION_OF.get(action, action), resource, context)
                 if asked.operation == "CreateChangeSet" and asked.parameters.get("Tags"):
@@ -369,6 +378,8 @@ def test_other_environments_are_out_of_reach(checked: Checked) -> None:
         Call("secretsmanager:GetSecretValue", "arn:aws:secretsmanager:{region}:{account}:secret:rds!cluster-1", VIA),
         Call("s3:PutObject", "arn:aws:s3:::platform-bootstrap-artifactbucket-1/templates/network/1.json"),
         Call("s3:DeleteObject", "arn:aws:s3:::{family}-securitystack-1-archivebucket-1/logs", VIA),
+        Call("acm:DeleteCertificate", "arn:aws:acm:{region}:{account}:certificate/1a2b"),
+        Call("acm:DeleteCertificate", "arn:aws:acm:{region}:{account}:certificate/1a2b", {OWN_CERTIFICATE: "somebody-else"}),
         Call("rds:DeleteDBCluster", "arn:aws:rds:{region}:{account}:cluster:{family}"),
         Call("cloudformation:DeleteStack", "arn:aws:cloudformation:{region}:{account}:stack/somebody-elses/1"),
         Call("cloudformation:DeleteStack", "arn:aws:cloudformation:eu-west-1:{account}:stack/{family}/1"),
