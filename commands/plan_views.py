@@ -192,8 +192,6 @@ def _line(review: Review, change: Change) -> Text:
         scales = any(is_let_go(change, detail) for detail in change.details)
         left = "not new any more; its number of tasks stays as scaling chose it"
         line.append(f"  {left if scales else 'derived, will not change'}", style="dim")
-        )
-        line.append(f"  {why}", style="dim")
     if change.effect in LOSING and change.policy_action in FATES:
         line.append(f", {FATES[change.policy_action]}", style="cyan")
     return line
