@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,7 +38,7 @@ def scripts(path: Path) -> list[str]:
 
 
 def test_there_is_one_for_each_purpose() -> None:
-    assert [path.stem for path in WORKFLOWS] == ["deploy", "plan", "validate"]
+    assert [path.stem for path in WORKFLOWS] == ["deploy", "plan", "release", "validate"]
 
 
 def test_they_follow_the_schema() -> None:
@@ -61,7 +63,8 @@ def test_rights_are_least(path: Path) -> None:
         assert job.get("timeout-minutes")
         own = job.get("permissions", {})
         assert set(own) <= {"contents", "id-token", "pull-requests"}
-        assert own.get("contents", "read") == "read"
+        # A release is the one thing that is written back.
+        assert own.get("contents", "read") == ("write" if path.stem == "release" else "read")
         # Whoever may ask for a token is bound to a GitHub environment, where its role trusts nothing else.
         assert ("id-token" in own) == ("environment" in job)
     for step in steps(path):
@@ -101,3 +104,22 @@ def test_every_environment_can_be_planned_and_deployed() -> None:
     assert plan["jobs"]["plan"]["strategy"]["matrix"]["environment"] == environments
     # YAML 1.1 reads the key `on` as true.
     assert deploy[True]["workflow_dispatch"]["inputs"]["environment"]["options"] == environments
+
+
+def agreement(tag: str, version: str, folder: Path) -> bool:
+    """Whether a tag is a release of a package of that version: the workflow's own step, run."""
+    script = next(step["run"] for step in steps(WORKFLOWS[2]) if step.get("name", "").startswith("Tag, package"))
+    (folder / "pyproject.toml").write_text(f'[project]\nversion = "{version}"\n', encoding="utf-8")
+    (folder / "CHANGELOG.md").write_text((PROJECT / "CHANGELOG.md").read_text(encoding="utf-8"), encoding="utf-8")
+    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]
+    return subprocess.run(command, cwd=folder, env={**os.environ, "TAG": tag}).returncode == 0
+
+
+def test_the_version_of_the_package_can_be_released_and_nothing_else(tmp_path: Path) -> None:
+    version = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    assert agreement(f"v{version}", version, tmp_path)
+    notes = (tmp_path / "build" / "notes.md").read_text(encoding="utf-8")
+    assert notes.strip()
+    assert "## " not in notes
+    assert not agreement("v99.0.0", version, tmp_path), "another tag"
+    assert not agreement("v99.0.0", "99.0.0", tmp_path), "no section"
