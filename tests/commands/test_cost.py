@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from analysis.cost import prices
 from commands.exits import Exit
 from commands.main import main
 
@@ -14,8 +15,20 @@ from commands.main import main
 def test_text_says_the_sum_and_what_is_not_in_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cost", "-e", "dev"]) == Exit.DONE
     out = capsys.readouterr().out
-    for words in ("NAT gateway", "in all, without what follows", "Price unknown", "By use", "Not counted", "Prices of"):
+    for words in ("NAT gateway", "in all, without what follows", "By use", "Not counted", "Prices of"):
         assert words in out
+    assert "Price unknown" not in out
+
+
+def test_what_has_no_price_is_listed_and_not_guessed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = {key: price for key, price in prices.load().items() if price.id != "nat-gateway"}
+    monkeypatch.setattr(prices, "load", lambda: known)
+    assert main(["cost", "-e", "prod"]) == Exit.DONE
+    out = capsys.readouterr().out
+    assert "Price unknown, not in the sum:\n  Egress: NAT gateway, 2 times 1 in ap-northeast-1" in out
+    assert "  NAT gateway  " not in out
 
 
 def test_json_carries_every_price_with_its_source(capsys: pytest.CaptureFixture[str]) -> None:
