@@ -68,17 +68,22 @@ def environment_options(command: Command, *, required: bool = True) -> Command:
     return command
 
 
-def aws_options(command: Command) -> Command:
+def account_options(command: Command) -> Command:
     """Who and where, as in the AWS CLI. AWS_ENDPOINT_URL is honoured by boto3 itself."""
     for option in (
-        click.option(
-            "--role-arn", metavar="ARN", help="The role that CloudFormation assumes; your own rights without it."
-        ),
         click.option("--region", metavar="REGION", help="Home region, when the parameter file names none."),
         click.option("--profile", metavar="NAME", help="Profile of your AWS configuration."),
     ):
         command = option(command)
     return command
+
+
+def aws_options(command: Command) -> Command:
+    """Who and where, and for commands that let CloudFormation change something, as whom it does."""
+    option: Callable[[Command], Command] = click.option(
+        "--role-arn", metavar="ARN", help="The role that CloudFormation assumes; your own rights without it."
+    )
+    return account_options(option(command))
 
 
 def placeholder_option(command: Command) -> Command:

@@ -6,13 +6,13 @@ import json
 
 import click
 
-from commands.common import Options, aws_options, connect, environment_options, output_option, recall
+from commands.common import Options, account_options, connect, environment_options, output_option, recall
 from commands.exits import Exit
 
 
 @click.command()
 @environment_options
-@aws_options
+@account_options
 @output_option("text", "json")
 @click.option("--since", default="1h", show_default=True, metavar="TIME", help="As in 10m, 2h, 3d or 2026-11-22T09:30.")
 def events(since: str, **given: object) -> int:

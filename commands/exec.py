@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from commands.common import Options, aws_options, connect, environment_options, output_option, recall
+from commands.common import Options, account_options, connect, environment_options, output_option, recall
 from commands.signals import ended_by_hangup
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.command(name="exec")
 @environment_options
-@aws_options
+@account_options
 @output_option("text", "json")
 @click.option("--service", metavar="NAME", help="The service; the first one without it.")
 @click.option("--container", default="app", show_default=True, metavar="NAME", help="The container: app or bastion.")

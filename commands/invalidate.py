@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
-from commands.common import Options, aws_options, connect, environment_options, recall
+from commands.common import Options, account_options, connect, environment_options, recall
 from commands.exits import Exit
 
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @environment_options
-@aws_options
+@account_options
 @click.option("--wait", is_flag=True, help="Wait until every edge has forgotten.")
 def invalidate(paths: tuple[str, ...], wait: bool, **given: object) -> int:
     """Make CloudFront forget PATHs, as in "/static/app.css" or "/static/*"."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from commands.common import Options, aws_options, connect, environment_options, recall
+from commands.common import Options, account_options, connect, environment_options, recall
 from commands.exits import Exit
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _PALETTE = ("cyan", "magenta", "green", "yellow", "blue")
 @click.argument("kind", type=click.Choice(_KINDS), default="app")
 @click.argument("name", required=False)
 @environment_options
-@aws_options
+@account_options
 @click.option("--service", metavar="NAME", help="Of this service; of all of them without it.")
 @click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
 @click.option(

@@ -8,7 +8,7 @@ import click
 
 from commands.common import (
     Options,
-    aws_options,
+    account_options,
     confirm,
     connect,
     environment_options,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @environment_options
-@aws_options
+@account_options
 @output_option("text", "json")
 @click.option("--create-roles", is_flag=True, help="Create missing service-linked roles without asking.")
 def preflight(create_roles: bool, **given: object) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from commands.common import Options, aws_options, connect, environment_options, recall
+from commands.common import Options, account_options, connect, environment_options, recall
 from commands.exits import Exit
 from commands.signals import ended_by_hangup
 
@@ -22,7 +22,7 @@ _FILE = "file"
 
 @click.command()
 @environment_options
-@aws_options
+@account_options
 @click.option(
     "--service", metavar="NAME", help="The service whose network, secrets and image it gets; the first one without it."
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from commands.common import Options, aws_options, connect, environment_options, recall
+from commands.common import Options, account_options, connect, environment_options, recall
 from commands.exits import Exit
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _MARKS = {"new": "+", "changed": "~", "headers": "~", "deleted": "-", "left": "?
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path))
 @environment_options
-@aws_options
+@account_options
 @click.option("--prefix", type=click.Choice(["static", "sorry"]), default="static", show_default=True)
 @click.option("--delete", is_flag=True, help="Also delete what is in the bucket and not in DIRECTORY.")
 @click.option("--preview", is_flag=True, help="Show what would be done, and do nothing.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from commands.common import Options, aws_options, connect, environment_options, output_option, recall
+from commands.common import Options, account_options, connect, environment_options, output_option, recall
 from commands.exits import Exit
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _MARKS = {"good": "ok", "busy": "..", "bad": "!!", "unknown": "??"}
 
 @click.command()
 @environment_options
-@aws_options
+@account_options
 @output_option("text", "json")
 @click.option("--json", "as_json", is_flag=True, help="The same as --output json.")
 @click.option("-w", "--watch", is_flag=True, help="Look again every few seconds until Ctrl-C.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from commands.common import Options, aws_options, connect, environment_options, recall
+from commands.common import Options, account_options, connect, environment_options, recall
 from commands.exits import Exit
 from commands.signals import ended_by_hangup
 
@@ -23,7 +23,7 @@ _PREFERRED = {"writer": 13306, "reader": 13307}
 @click.command()
 @click.argument("what", type=click.Choice(["db"]))
 @environment_options
-@aws_options
+@account_options
 @click.option(
     "-L", "--local-port", "port", type=click.IntRange(1, 65535), help="Port of this machine. [default: 13306]"
 )
