@@ -1,0 +1,117 @@
+"""What becomes of a notice that slack_notifier cannot publish: it is tried again, and at last waits in the queue.
+
+The number of retries is the committed template's. Invoked as SNS and EventBridge do it, without waiting; the emulator
+lets seconds pass between the attempts where Lambda lets minutes pass.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deployer.archives import Archive
+from tests.lambdas.test_slack_notifier import records, sns
+
+Client = Callable[..., Any]
+OPERATIONS = Path(__file__).resolve().parent.parent.parent / "templates" / "operations.json"
+ROLE = "arn:aws:iam::123456789012:role/any"
+PATIENCE_SECONDS = 30.0
+
+
+class Notices:
+    """The function and its two ways out: the chat's topic and the failure queue."""
+
+    def __init__(self, aws: Client, account: str, package: bytes) -> None:
+        self._sns, self._sqs, self._lambda = aws("sns"), aws("sqs"), aws("lambda")
+        self._logs = aws("logs")
+        # Only its name: whether it exists is the test's matter.
+        self._chat = f"arn:aws:sns:ap-northeast-1:{account}:chat"
+        self._failures, failures_arn = self._queue("failures")
+        self._read, self._read_arn = self._queue("read-by-slack")
+        self._lambda.create_function(
+            FunctionName="slack-notifier",
+            Runtime="python3.13",
+            Role=ROLE,
+            Handler="index.handler",
+            Code={"ZipFile": package},
+            Timeout=30,
+            Environment={"Variables": {"OUTPUT_TOPIC_ARN": self._chat, "ENVIRONMENT_NAME": "shop-prod"}},
+        )
+        retries = json.loads(OPERATIONS.read_text(encoding="utf-8"))["Resources"]["SlackNotifierRetries"]["Properties"]
+        self._lambda.put_function_event_invoke_config(
+            FunctionName="slack-notifier",
+            MaximumRetryAttempts=retries["MaximumRetryAttempts"],
+            MaximumEventAgeInSeconds=retries["MaximumEventAgeInSeconds"],
+            DestinationConfig={"OnFailure": {"Destination": failures_arn}},
+        )
+
+    def _queue(self, name: str) -> tuple[str, str]:
+        url = self._sqs.create_queue(QueueName=name)["QueueUrl"]
+        found = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+        return url, found["Attributes"]["QueueArn"]
+
+    def open_chat(self) -> None:
+        topic = self._sns.create_topic(Name="chat")["TopicArn"]
+        assert topic == self._chat
+        raw = {"RawMessageDelivery": "true"}
+        self._sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=self._read_arn, Attributes=raw)
+
+    def send(self, text: str) -> None:
+        event = json.dumps(records(sns(text, "Notice")))
+        self._lambda.invoke(FunctionName="slack-notifier", InvocationType="Event", Payload=event.encode())
+
+    def _messages(self, url: str, seconds: float) -> list[dict[str, Any]]:
+        deadline = time.monotonic() + seconds
+        while True:
+            found = self._sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+            if found or time.monotonic() > deadline:
+                return [json.loads(message["Body"]) for message in found]
+            time.sleep(0.1)
+
+    def wait_for_a_refusal(self) -> None:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while "NotFound" not in json.dumps(self.logged()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    def logged(self) -> list[str]:
+        try:
+            found = self._logs.filter_log_events(logGroupName="/aws/lambda/slack-notifier")
+        except self._logs.exceptions.ResourceNotFoundException:
+            return []
+        return [event["message"] for event in found["events"]]
+
+    def failed(self, seconds: float = PATIENCE_SECONDS) -> list[dict[str, Any]]:
+        return self._messages(self._failures, seconds)
+
+    def published(self, seconds: float = PATIENCE_SECONDS) -> list[dict[str, Any]]:
+        return self._messages(self._read, seconds)
+
+
+@pytest.fixture
+def notices(aws: Client, account: str, packaged: Mapping[str, Archive]) -> Notices:
+    return Notices(aws, account, packaged["slack_notifier"].data)
+
+
+def test_a_notice_that_cannot_be_published_waits_in_the_queue_whole(notices: Notices) -> None:
+    notices.send("予算の80%を超えました")
+    (failed,) = notices.failed()
+    assert failed["requestContext"]["condition"] == "RetriesExhausted"
+    (record,) = failed["requestPayload"]["Records"]
+    assert record["Sns"]["Message"] == "予算の80%を超えました"
+    assert record["Sns"]["Subject"] == "Notice"
+    assert "NotFound" in json.dumps(failed["responsePayload"]), "and says why"
+
+
+def test_a_retry_publishes_it_once_the_cause_is_gone(notices: Notices) -> None:
+    notices.send("first refused, then taken")
+    notices.wait_for_a_refusal()
+    notices.open_chat()
+    (message,) = notices.published()
+    assert message["content"]["description"] == "first refused, then taken"
+    assert notices.failed(seconds=1) == []
+    assert "NotFound" in json.dumps(notices.logged()), "the first attempt was refused"
