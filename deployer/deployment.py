@@ -302,20 +302,23 @@ def _review(
     before = state.parameters
     unchanged = frozenset(name for name, value in values.items() if before.get(name) == value)
 
-    def outputs(logical_id: str) -> Mapping[str, str]:
+    def deployed(logical_id: str) -> tuple[Mapping[str, str], Mapping[str, str]]:
+        """The outputs that still mean the same, and the parameters, of a nested stack."""
         found, child = stacks.describe(client, nested[logical_id]), templates_of.get(logical_id)
         if found is None or child is None:
-            return {}
+            return {}, {}
         # What an output means can only have changed when the child's template has.
         if child.key in {before[name] for name in unchanged}:
-            return found.outputs
+            return found.outputs, found.parameters
         same = review.same_outputs(stacks.template_body(client, found.id), child)
-        return {name: value for name, value in found.outputs.items() if name in same}
+        return {name: value for name, value in found.outputs.items() if name in same}, found.parameters
 
     # A flat stack has no outputs of others to fill in, but references of its own to follow.
     with ThreadPoolExecutor(8) as pool:
-        known = dict(zip(nested, pool.map(outputs, nested), strict=True))
-    return review.Review(template, templates_of, known, unchanged).settle(change_set)
+        known = dict(zip(nested, pool.map(deployed, nested), strict=True))
+    outputs = {name: found for name, (found, _) in known.items()}
+    parameters = {name: found for name, (_, found) in known.items()}
+    return review.Review(template, templates_of, outputs, unchanged, parameters=parameters).settle(change_set)
 
 
 def _with_contents(client: CloudFormationClient, change: Change) -> Change:

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from deployer import rules
 from deployer.changesets import Change, ChangeSet, Detail
 from deployer.templates import Template
 
@@ -51,6 +52,8 @@ class Review:
     outputs: Mapping[str, Mapping[str, str]]
     # The root's parameters that keep their values.
     unchanged: frozenset[str] = frozenset()
+    # By nested stack: its parameters as they are deployed.
+    parameters: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     # (stack, resource) -> effect, of what changes by itself as far as is known.
     effects: dict[tuple[str, str], str] = field(default_factory=dict)
     # The root's resources that the change set lists; CloudFormation reads the outputs of all others as they are.
@@ -167,16 +170,44 @@ class Review:
         value = template.body.get("Outputs", {}).get(name, {}).get("Value")
         if isinstance(value, str):
             return value
-        references = list(_references(value))
+        references = list(_references(self._decided(nested, value)))
         if not references or not all(self._keeps(nested, *reference) for reference in references):
             return None
         return self.outputs.get(nested, {}).get(name)
+
+    def _decided(self, nested: str, node: Any) -> Any:
+        """An expression with each Fn::If as the branch that is deployed, and what its condition hangs on."""
+        if isinstance(node, list):
+            return [self._decided(nested, item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        match node.get("Fn::If"):
+            case [str(name), yes, no]:
+                condition = _expanded(self.children[nested].body.get("Conditions", {}), {"Condition": name})
+                known = {name: value for name, value in self.parameters.get(nested, {}).items() if set(value) != {"*"}}
+                verdict = rules.holds(condition, known)
+                branches = [yes, no] if verdict is None else [yes if verdict else no]
+                return [condition, *(self._decided(nested, branch) for branch in branches)]
+            case _:
+                return {key: self._decided(nested, value) for key, value in node.items()}
 
     def _keeps(self, nested: str, name: str, attribute: str) -> bool:
         """Whether what an expression in a child refers to stays: a resource, or a parameter handed through."""
         if name in self.children[nested].resources:
             return self._is_stable(Source(nested, name, attribute))
         return self._is_fed_stably(nested, name)
+
+
+def _expanded(conditions: Mapping[str, Any], node: Any) -> Any:
+    """A condition with those that it names in their places."""
+    if isinstance(node, list):
+        return [_expanded(conditions, item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    name = node.get("Condition")
+    if isinstance(name, str) and name in conditions:
+        return _expanded(conditions, conditions[name])
+    return {key: _expanded(conditions, value) for key, value in node.items()}
 
 
 def is_let_go(change: Change, detail: Detail) -> bool:

@@ -41,6 +41,12 @@ def broken(rules: Mapping[str, Any], values: Mapping[str, str | _Unknown]) -> It
                 yield Broken(name, description, tuple(dict.fromkeys(named)))
 
 
+def holds(condition: Any, values: Mapping[str, str | _Unknown]) -> bool | None:
+    """Whether a condition holds for these values; None when they do not tell."""
+    found = _evaluate(condition, values)
+    return found if isinstance(found, bool) else None
+
+
 def _evaluate(node: Any, values: Mapping[str, str | _Unknown]) -> Value:
     if isinstance(node, list):
         items = [_evaluate(item, values) for item in node]

@@ -213,3 +213,55 @@ def test_a_service_that_is_not_new_any_more(
     after_it = json.dumps({"Properties": properties})
     change = Change("Modify", "Service", "", type, "False", details=(count,), after=after_it)
     assert service(reviewed(service=(change,))) == {"Service": effect}
+
+
+BRANCHES: dict[str, Any] = {
+    "Conditions": {
+        "HasDomain": {"Fn::Not": [{"Fn::Equals": [{"Ref": "Domain"}, ""]}]},
+        "IsSecure": {"Fn::And": [{"Condition": "HasDomain"}, {"Fn::Equals": ["a", "a"]}]},
+    },
+    "Resources": {"Https": {}, "Http": {}},
+    "Outputs": {"Listener": {"Value": {"Fn::If": ["IsSecure", {"Ref": "Https"}, {"Ref": "Http"}]}}},
+}
+
+
+@pytest.mark.parametrize(
+    ("replaced", "domain", "unchanged", "effect"),
+    [
+        ("Http", "example.com", True, "nothing"),
+        ("Https", "example.com", True, "replace"),
+        ("Https", "", True, "nothing"),
+        ("Http", "", True, "replace"),
+        ("Http", None, True, "replace"),
+        ("Https", None, True, "replace"),
+        ("", "example.com", False, "replace"),
+        ("", "example.com", True, "nothing"),
+    ],
+    ids=[
+        "the other branch is replaced",
+        "the branch that counts is replaced",
+        "the other branch, without a domain",
+        "the branch that counts, without a domain",
+        "unknown, so the one counts",
+        "unknown, so the other counts too",
+        "the condition may turn over",
+        "nothing of it changes",
+    ],
+)
+def test_an_output_with_branches(replaced: str, domain: str | None, unchanged: bool, effect: str) -> None:
+    listener = "{{IntrinsicFunction:shop/NetworkStack.Outputs.Listener/Fn::GetAtt}}"
+    moved = (modify(replaced, value("1", "2"), replacement="True"),) if replaced else (RULE,)
+    task = modify("Task", value("arn", listener), replacement="True")
+    sets = {"NetworkStack": moved, "ServiceStack": (task,)}
+    changes = tuple(
+        Change("Modify", name, "arn", STACK_TYPE, nested=ChangeSet("", "", "", "", "CREATE_COMPLETE", "", inner))
+        for name, inner in sets.items()
+    )
+    found = Review(
+        template(**ROOT),
+        {"NetworkStack": template(**BRANCHES)},
+        {"NetworkStack": {"Listener": "arn"}},
+        frozenset({"DomainName"} if unchanged else ()),
+        parameters={} if domain is None else {"NetworkStack": {"Domain": domain}},
+    )
+    assert service(found.settle(ChangeSet("", "", "", "shop", "CREATE_COMPLETE", "", changes))) == {"Task": effect}
