@@ -179,6 +179,16 @@ _TASK_STEPS = {
 }
 
 
+# By the categories that the rule lets through (Amazon RDS User Guide, event categories).
+_DATABASE_STEPS = {
+    "failover": "After a failover, watch the error rate of the services: their connections are made anew.",
+    "failure": "RDS replaces a failed instance by itself; when the services stay down, read the database's error log.",
+    "low storage": "See in the slow query log what sorts or joins on disk; a larger class has more local storage.",
+    "maintenance": "Connections may break for a moment; a pending action says when, and can be moved.",
+    "recovery": "The services connect again by themselves; nothing to do while their error rate falls.",
+}
+
+
 def _database(event: Mapping[str, Any]) -> Notification:
     detail, region = event["detail"], event["region"]
     name, is_cluster = detail["SourceIdentifier"], "Cluster" in event["detail-type"]
@@ -191,7 +201,9 @@ def _database(event: Mapping[str, Any]) -> Notification:
         text=escape(detail.get("Message", "")),
         steps=(
             f"Events and state of the database: {console.database(region, name, is_cluster=is_cluster)}",
-            "After a failover, watch the error rate of the services: their connections are made anew.",
+            *dict.fromkeys(
+                _DATABASE_STEPS[each] for each in detail.get("EventCategories", ()) if each in _DATABASE_STEPS
+            ),
         ),
         resources=tuple(event.get("resources", ())),
         context=(("event", str(detail.get("EventID", ""))),),

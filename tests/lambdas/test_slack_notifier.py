@@ -19,7 +19,8 @@ Client = Callable[..., Any]
 Notify = Callable[[Any], list[dict[str, Any]]]
 
 NOTICES = "arn:aws:sns:ap-northeast-1:123456789012:shop-prod-notices"
-LAMBDA = Path(__file__).resolve().parent.parent.parent / "lambda"
+ROOT = Path(__file__).resolve().parent.parent.parent
+LAMBDA, TEMPLATES = ROOT / "lambda", ROOT / "templates"
 
 
 class Channel:
@@ -409,6 +410,23 @@ def test_a_database_event(notify: Notify, kind: str) -> None:
     assert message["content"]["title"] == f":floppy_disk: {name}: failover [shop-prod]"
     assert f"#database:id={name};is-cluster={str(kind == 'Cluster').lower()}|" in message["content"]["nextSteps"][0]
     assert message["metadata"]["additionalContext"]["event"] == "RDS-EVENT-0071"
+
+
+def test_the_next_step_after_a_database_event_fits_its_category(notify: Notify) -> None:
+    rule = json.loads((TEMPLATES / "operations.json").read_text(encoding="utf-8"))["Resources"]["DatabaseEventRule"]
+    seen = set()
+    for category in rule["Properties"]["EventPattern"]["detail"]["EventCategories"]:
+        detail = {
+            "EventCategories": [category],
+            "Message": "said",
+            "SourceIdentifier": "db",
+            "EventID": "RDS-EVENT-0001",
+        }
+        (message,) = notify(eventbridge("RDS DB Cluster Event", "aws.rds", [], detail))
+        see, step = message["content"]["nextSteps"]
+        assert "|database>" in see
+        seen.add(step)
+    assert len(seen) == len(rule["Properties"]["EventPattern"]["detail"]["EventCategories"]) > 1
 
 
 def test_an_event_of_another_kind_also_through_sns(notify: Notify) -> None:
