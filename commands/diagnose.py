@@ -59,7 +59,7 @@ def _list(root: Path, environment: str | None, output: str) -> None:
         click.echo(json.dumps({"schema": 1, "runs": rows}, indent=2))
         return
     for row in rows:
-        click.echo(f"{row['id']}  {row['result']}")
+        click.echo(f"{row['id']}  {_ended(row['result'])}")
 
 
 def _data(record: Record) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def _data(record: Record) -> dict[str, Any]:
 def _text(data: Mapping[str, Any]) -> Iterator[str]:
     from commands.board import duration
 
-    yield f"{data['run']}: {data['command']} of {data['environment']}, {data['result']}"
+    yield f"{data['run']}: {data['command']} of {data['environment']}, {_ended(data['result'])}"
     for one in data["operations"]:
         took = f" in {duration(one['seconds'])}" if one["seconds"] is not None else ""
         yield f"{one['stack']} ({one['region']}): {one['verb']}, {one['status'] or 'not followed to its end'}{took}"
@@ -102,6 +102,11 @@ def _text(data: Mapping[str, Any]) -> Iterator[str]:
         yield f"{service['name']}, as ECS told it:"
         yield from (f"  {line}" for line in service["lines"])
         yield from _cause(service["match"], "  ")
+
+
+def _ended(result: str) -> str:
+    """A run that was killed could not write that it ended."""
+    return "running, or killed" if result == "running" else result
 
 
 def _diagnosis(diagnosis: Mapping[str, Any]) -> Iterator[str]:

@@ -293,6 +293,9 @@ def test_nothing_runs_after_a_deployment(command: Callable[..., Any], project: P
     told = command("diagnose", AWS_ENDPOINT_URL="http://127.0.0.1:9")
     assert told.code == 0, "offline"
     assert "deploy of dev, succeeded" in told.out
+    summary = next((project / "runs").glob("*/summary.json"))
+    summary.write_text(summary.read_text().replace('"succeeded"', '"running"'))
+    assert "running, or killed" in command("diagnose", "--list").out
 
 
 def test_diagnose_without_a_record(command: Callable[..., Any]) -> None:
