@@ -104,7 +104,7 @@ def _text(data: Mapping[str, Any]) -> Iterator[str]:
         yield from _cause(service["match"], "  ")
 
 
-def _ended(result: str) -> str:
+def _ended(result: object) -> object:
     """A run that was killed could not write that it ended."""
     return "running, or killed" if result == "running" else result
 
