@@ -21,7 +21,7 @@ ATTEMPTS = 5
 ATTEMPT_SECONDS = 8.0
 FIRST_PAUSE_SECONDS = 0.3
 
-# Stands for a resource that was never created; its deletion has nothing to do.
+# Stands for a resource whose creation failed; its deletion tidies up as far as it can.
 NEVER_CREATED = "site-content:none"
 
 

@@ -62,11 +62,17 @@ def apply(event: dict[str, Any], seconds_left: Callable[[], float]) -> Outcome:
             return Outcome(f"site-content:{bucket}", {"Written": str(len(written)), **paths})
         case "Delete":
             physical_id = event.get("PhysicalResourceId") or NEVER_CREATED
+            created = physical_id != NEVER_CREATED
             deleted = 0
-            # Properties are strings; anything but this one keeps the content.
-            allowed = physical_id != NEVER_CREATED and properties.get("EmptyOnDelete") == "true"
-            if allowed and _stack_goes(event["StackId"]):
-                deleted = _empty(_s3(), _bucket(properties), seconds_left)
+            try:
+                # Properties are strings; anything but this one keeps the content.
+                if properties.get("EmptyOnDelete") == "true" and _stack_goes(event["StackId"], if_not_told=created):
+                    deleted = _empty(_s3(), _bucket(properties), seconds_left)
+            except (ClientError, UnusableRequestError, UnfinishedError) as error:
+                if created:
+                    raise
+                # A creation may fail between the pages; whatever made it fail shall not hold up the rollback too.
+                logger.warning("the rest of a failed creation stays: %s", error)
             return Outcome(physical_id, {"Deleted": str(deleted)})
         case other:
             raise UnusableRequestError(f"request type {other!r} is not one of Create, Update, Delete")
@@ -87,7 +93,7 @@ def _s3() -> Any:
     return boto3.client("s3", config=_CONFIG)
 
 
-def _stack_goes(stack_id: str) -> bool:
+def _stack_goes(stack_id: str, *, if_not_told: bool) -> bool:
     try:
         (stack,) = boto3.client("cloudformation", config=_CONFIG).describe_stacks(StackName=stack_id)["Stacks"]
     except ClientError as error:
@@ -95,7 +101,7 @@ def _stack_goes(stack_id: str) -> bool:
             raise
         # EmptyOnDelete is the permission and was given; without this answer it only cannot be narrowed.
         logger.warning("may not ask whether the stack is being deleted, and goes by EmptyOnDelete alone")
-        return True
+        return if_not_told
     goes = stack["StackStatus"] in STACK_GOES
     if not goes:
         logger.info("the stack is in %s and keeps its bucket, which is left as it is", stack["StackStatus"])

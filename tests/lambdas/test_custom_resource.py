@@ -266,6 +266,45 @@ def test_delete_deletes_nothing_when_the_question_for_the_stack_fails(
     assert sorted(versions(s3, bucket)) == list(PAGES)
 
 
+@pytest.mark.parametrize(("told", "left"), [("ROLLBACK_IN_PROGRESS", 0), ("UPDATE_ROLLBACK_IN_PROGRESS", 1), (None, 1)])
+def test_what_a_failed_creation_wrote_goes_with_its_stack_only(
+    function: Start,
+    endpoint: Mapping[str, str],
+    s3: Any,
+    bucket: str,
+    sink: Sink,
+    stack: Proxy,
+    proxied: Proxy,
+    told: str | None,
+    left: int,
+) -> None:
+    """Else a rollback would fail at a bucket that holds the one page, or empty one that stays."""
+
+    def answer(request: Request, forward: Callable[[], Reply]) -> Reply:
+        return DENIED if request.method == "PUT" and request.path.endswith(PAGES[1]) else forward()
+
+    proxied.answer = answer
+    content = function("custom_resource", {**endpoint, "AWS_ENDPOINT_URL": proxied.endpoint})
+    content.invoke(request(sink, "Create", bucket))
+    assert sink.answers[0]["Status"] == "FAILED"
+    assert versions(s3, bucket) == [PAGES[0]]
+    stack.always(described(told) if told else cloudformation_error("AccessDenied"))
+    content.invoke(request(sink, "Delete", bucket, PhysicalResourceId=sink.answers[0]["PhysicalResourceId"]))
+    assert sink.answers[1]["Status"] == "SUCCESS"
+    assert len(versions(s3, bucket)) == left
+
+
+def test_delete_after_a_failed_creation_succeeds_also_where_everything_is_denied(
+    function: Start, endpoint: Mapping[str, str], bucket: str, sink: Sink, proxied: Proxy
+) -> None:
+    proxied.always(DENIED)
+    content = function("custom_resource", {**endpoint, "AWS_ENDPOINT_URL": proxied.endpoint})
+    content.invoke(request(sink, "Create", bucket))
+    assert sink.answers[0]["Status"] == "FAILED"
+    content.invoke(request(sink, "Delete", bucket, PhysicalResourceId=sink.answers[0]["PhysicalResourceId"]))
+    assert sink.answers[1]["Status"] == "SUCCESS"
+
+
 def test_delete_succeeds_without_the_bucket_and_after_a_failed_create(
     content: Function, s3: Any, bucket: str, sink: Sink
 ) -> None:
