@@ -71,6 +71,64 @@ _NAMES: dict[str, dict[str, set[str]]] = {
 }
 
 
+# Metrics by their exact names, of the namespaces in which alarms look for some (the same documents). An alarm on a name
+# that nobody publishes is as silent as one that has nothing to say.
+_KNOWN_METRICS: dict[str, frozenset[str]] = {
+    "AWS/ApplicationELB": frozenset(
+        {
+            "ActiveConnectionCount", "ConsumedLCUs", "DroppedInvalidHeaderRequestCount", "HealthyHostCount",
+            "HTTPCode_ELB_3XX_Count", "HTTPCode_ELB_4XX_Count", "HTTPCode_ELB_500_Count", "HTTPCode_ELB_502_Count",
+            "HTTPCode_ELB_503_Count", "HTTPCode_ELB_504_Count", "HTTPCode_ELB_5XX_Count", "HTTPCode_Target_2XX_Count",
+            "HTTPCode_Target_3XX_Count", "HTTPCode_Target_4XX_Count", "HTTPCode_Target_5XX_Count",
+            "NewConnectionCount", "ProcessedBytes", "RejectedConnectionCount", "RequestCount",
+            "RequestCountPerTarget", "TargetConnectionErrorCount", "TargetResponseTime", "UnHealthyHostCount",
+        }
+    ),
+    "AWS/CloudFront": frozenset(
+        {"4xxErrorRate", "5xxErrorRate", "BytesDownloaded", "BytesUploaded", "Requests", "TotalErrorRate"}
+    ),
+    "AWS/ECS": frozenset({"CPUReservation", "CPUUtilization", "MemoryReservation", "MemoryUtilization"}),
+    "AWS/Firehose": frozenset(
+        {
+            "DeliveryToS3.DataFreshness", "DeliveryToS3.Success", "ExecuteProcessing.Success", "IncomingBytes",
+            "IncomingRecords", "ThrottledRecords",
+        }
+    ),
+    "AWS/Lambda": frozenset(
+        {
+            "AsyncEventAge", "AsyncEventsDropped", "ConcurrentExecutions", "DeadLetterErrors",
+            "DestinationDeliveryFailures", "Duration", "Errors", "Invocations", "Throttles",
+        }
+    ),
+    "AWS/NATGateway": frozenset(
+        {
+            "ActiveConnectionCount", "BytesOutToDestination", "ConnectionAttemptCount", "ErrorPortAllocation",
+            "IdleTimeoutCount", "PacketsDropCount",
+        }
+    ),
+    "AWS/RDS": frozenset(
+        {
+            "ACUUtilization", "AuroraReplicaLag", "AuroraReplicaLagMaximum", "CPUUtilization", "DatabaseConnections",
+            "Deadlocks", "EngineUptime", "FreeableMemory", "FreeLocalStorage", "ServerlessDatabaseCapacity",
+            "VolumeBytesUsed",
+        }
+    ),
+    "AWS/SQS": frozenset(
+        {
+            "ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesNotVisible",
+            "ApproximateNumberOfMessagesVisible", "NumberOfMessagesReceived", "NumberOfMessagesSent",
+        }
+    ),
+    "AWS/WAFV2": frozenset({"AllowedRequests", "BlockedRequests", "CountedRequests", "PassedRequests"}),
+    "ECS/ContainerInsights": frozenset(
+        {
+            "CpuReserved", "CpuUtilized", "DeploymentCount", "DesiredTaskCount", "MemoryReserved", "MemoryUtilized",
+            "PendingTaskCount", "RestartCount", "RunningTaskCount", "TaskCount", "TaskSetCount",
+        }
+    ),
+}  # fmt: skip
+
+
 @guard(
     "OPS-02",
     "Alarms stand where their metric exists",
@@ -81,7 +139,7 @@ _NAMES: dict[str, dict[str, set[str]]] = {
 def alarm_regions(env: ResolvedEnvironment) -> Iterator[Broken]:
     for alarm in env.of_type("AWS::CloudWatch::Alarm"):
         region = env.stacks[alarm.stack].region
-        for path, namespace, given in _metrics(alarm):
+        for path, namespace, _, given in _metrics(alarm):
             acl = behind(env, given.get("WebACL"))
             edge = namespace in _GLOBAL or (namespace == "AWS/WAFV2" and acl and env.stacks[acl.stack].region != region)
             if edge and region != EDGE_REGION:
@@ -90,14 +148,16 @@ def alarm_regions(env: ResolvedEnvironment) -> Iterator[Broken]:
                 yield Broken(alarm, path, "without Region Global")
 
 
-def _metrics(alarm: Resource) -> Iterator[tuple[str, str, dict[str, Json]]]:
-    """The metrics that an alarm looks at: where, the namespace and the dimensions."""
+def _metrics(alarm: Resource) -> Iterator[tuple[str, str, str, dict[str, Json]]]:
+    """The metrics that an alarm looks at: where, the namespace, the name and the dimensions."""
     if alarm.get("Namespace"):
-        yield "Properties.Dimensions", str(alarm.get("Namespace")), _dimensions(alarm.get("Dimensions"))
+        name = str(alarm.get("MetricName"))
+        yield "Properties.Dimensions", str(alarm.get("Namespace")), name, _dimensions(alarm.get("Dimensions"))
     for index, query in enumerate(listed(alarm.get("Metrics"))):
         if metric := query.get("MetricStat", {}).get("Metric"):
             path = f"Properties.Metrics.{index}.MetricStat.Metric.Dimensions"
-            yield path, str(metric.get("Namespace")), _dimensions(metric.get("Dimensions"))
+            name = str(metric.get("MetricName"))
+            yield path, str(metric.get("Namespace")), name, _dimensions(metric.get("Dimensions"))
 
 
 def _dimensions(value: Json) -> dict[str, Json]:
@@ -106,14 +166,16 @@ def _dimensions(value: Json) -> dict[str, Json]:
 
 @guard(
     "OPS-03",
-    "Alarms ask for dimensions that the metric has, by name",
+    "Alarms ask for metrics that exist, by dimensions that these have",
     why="An alarm with other dimensions, or with an ARN for a name, never sees a value and never fires (Amazon "
     "CloudWatch User Guide, AWS services that publish CloudWatch metrics).",
     remedy="use LoadBalancerFullName, TargetGroupFullName, GetAtt Name of a service, Ref of a cluster",
 )
 def alarm_dimensions(env: ResolvedEnvironment) -> Iterator[Broken]:
     for alarm in env.of_type("AWS::CloudWatch::Alarm"):
-        for path, namespace, given in _metrics(alarm):
+        for path, namespace, metric, given in _metrics(alarm):
+            if metric not in _KNOWN_METRICS.get(namespace, {metric}):
+                yield Broken(alarm, path, f"{namespace} is not known to have a metric {metric}")
             known = _DIMENSIONS.get(namespace)
             if known is None and namespace.startswith("AWS/"):
                 yield Broken(alarm, path, f"namespace {namespace} is not known here")

@@ -280,11 +280,15 @@ def edge_functions(env: ResolvedEnvironment) -> Iterator[Broken]:
     remedy="drop Logging; make DeliverySource, DeliveryDestination and Delivery in us-east-1",
 )
 def access_logs(env: ResolvedEnvironment) -> Iterator[Broken]:
-    sources = env.of_type("AWS::Logs::DeliverySource")
+    delivered = [
+        source
+        for delivery in env.of_type("AWS::Logs::Delivery")
+        for source in all_behind(env, delivery.get("DeliverySourceName"), "AWS::Logs::DeliverySource")
+    ]
     for distribution, config in configs(env):
         if "Logging" in config:
             yield Broken(distribution, "Properties.DistributionConfig.Logging", "legacy logging")
-        if not any(distribution in all_behind(env, source.get("ResourceArn")) for source in sources):
+        if not any(distribution in all_behind(env, source.get("ResourceArn")) for source in delivered):
             yield Broken(distribution, "", "is not logged")
     for item in env.of_type("AWS::Logs::DeliverySource", "AWS::Logs::Delivery", "AWS::Logs::DeliveryDestination"):
         if env.stacks[item.stack].region != EDGE_REGION:
@@ -328,6 +332,43 @@ _MANAGED = {
     },
 }
 _LEGACY = {"ForwardedValues", "MinTTL", "MaxTTL", "DefaultTTL"}
+
+
+# Managed policies that keep answers whatever the origin says of them.
+_KEEPS_ANSWERS = {"658327ea-f89d-4fab-a63d-7e88639e58f6", "b2884449-e4de-46a7-ac36-70bc7f1ddd6d"}
+
+
+@guard(
+    "DST-20",
+    "Answers of the application are not kept for other visitors",
+    why="With a policy made for files CloudFront gives one visitor's page to the next: cookies are no part of the key "
+    "(Amazon CloudFront Developer Guide, Use managed cache policies).",
+    remedy="use CachingDisabled, or a cache policy of our own",
+)
+def nobody_elses_pages(env: ResolvedEnvironment) -> Iterator[Broken]:
+    for distribution, config in configs(env):
+        sources = origins_of(config)
+        for path, behavior in behaviors(config):
+            _, source = sources.get(str(behavior.get("TargetOriginId")), ("", {}))
+            if source and not is_s3(source) and behavior.get("CachePolicyId") in _KEEPS_ANSWERS:
+                yield Broken(distribution, f"{path}.CachePolicyId", "keeps what the application answers")
+
+
+@guard(
+    "DST-21",
+    "Every answer carries security headers, a content security policy among them",
+    why="Browsers defend a visitor against injected scripts, frames and plain HTTP only where a header asks for it "
+    "(Amazon CloudFront Developer Guide, Understand response headers policies).",
+    remedy="give every behaviour a response headers policy with a CSP and Strict-Transport-Security",
+)
+def security_headers(env: ResolvedEnvironment) -> Iterator[Broken]:
+    for distribution, config in configs(env):
+        for path, behavior in behaviors(config):
+            policy = behind(env, behavior.get("ResponseHeadersPolicyId"), "AWS::CloudFront::ResponseHeadersPolicy")
+            headers = policy.get("ResponseHeadersPolicyConfig.SecurityHeadersConfig", {}) if policy else {}
+            missing = [key for key in ("ContentSecurityPolicy", "StrictTransportSecurity") if key not in headers]
+            if missing:
+                yield Broken(distribution, f"{path}.ResponseHeadersPolicyId", f"sends no {', '.join(missing)}")
 
 
 @guard(

@@ -168,6 +168,10 @@ def custom_resource_settings(env: ResolvedEnvironment) -> Iterator[Broken]:
                 yield Broken(resource, f"Properties.{key}", f"{key} reaches the function as text, and is not")
 
 
+# Amazon ECS Developer Guide, Amazon ECS service deployment state change events.
+_DEPLOYMENT_EVENTS = {"SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED", "SERVICE_DEPLOYMENT_IN_PROGRESS"}
+
+
 @guard(
     "OPS-17",
     "Rules may reach their targets, and failed deployments are told",
@@ -198,6 +202,11 @@ def rule_targets(env: ResolvedEnvironment) -> Iterator[Broken]:
             if not any(kind in item for item in watched):
                 for cluster in env.of_type("AWS::ECS::Cluster"):
                     yield Broken(cluster, "", f"nobody is told of {kind}")
+    for rule in env.of_type("AWS::Events::Rule"):
+        of_deployments = "ECS Deployment State Change" in listed(rule.get("EventPattern.detail-type"))
+        unknown = sorted(set(map(str, listed(rule.get("EventPattern.detail.eventName")))) - _DEPLOYMENT_EVENTS)
+        if of_deployments and unknown:
+            yield Broken(rule, "Properties.EventPattern", f"ECS sends no {', '.join(unknown)}")
 
 
 def _queue_admits(env: ResolvedEnvironment, queue: Resource, service: str) -> bool:

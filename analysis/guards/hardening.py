@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from analysis.guards.network import GROUP, egress, ingress
 from analysis.guards.registry import Broken, guard
+from analysis.guards.roles import bound_to_account
 from analysis.guards.services import BALANCER, SERVICE, containers, served_tasks
 from analysis.guards.values import Statement, all_behind, flag, listed, number, statements
 from analysis.resolve import ResolvedEnvironment, Resource
@@ -16,19 +18,23 @@ KEY = "AWS::KMS::Key"
 
 @guard(
     "SEC-31",
-    "Apps run as a user of their own, within a memory limit of their own",
+    "Apps run as a user of their own, on a root they cannot write, within a memory limit of their own",
     why="Root in a container is root for whoever breaks out of it, and without a limit a leak takes the bastion too, "
     "through which people would look (AWS Security Hub, controls ECS.20 and ECS.5; Amazon ECS Developer Guide, Task "
     "and container security best practices).",
-    remedy="give User as numbers other than 0, and Memory",
+    remedy="give User as numbers other than 0, ReadonlyRootFilesystem, and Memory; take Privileged out",
 )
 def unprivileged_apps(env: ResolvedEnvironment) -> Iterator[Broken]:
     for service, task in served_tasks(env):
         apps = {item.get("ContainerName") for item in listed(service.get("LoadBalancers"))}
         for index, container in containers(task):
-            if container.get("Name") not in apps:
-                continue
             path, name = f"Properties.ContainerDefinitions.{index}", container.get("Name")
+            if flag(container.get("Privileged")):
+                yield Broken(task, f"{path}.Privileged", f"{name} may do what the host may")
+            if name not in apps:
+                continue
+            if not flag(container.get("ReadonlyRootFilesystem")):
+                yield Broken(task, f"{path}.ReadonlyRootFilesystem", f"{name} may write over its own program")
             if not re.fullmatch(r"[1-9]\d*:[1-9]\d*", str(container.get("User", ""))):
                 yield Broken(task, f"{path}.User", f"{name} may be root: user {container.get('User', 'of the image')}")
             if not number(container.get("Memory")):
@@ -140,3 +146,85 @@ def redacted_log(env: ResolvedEnvironment) -> Iterator[Broken]:
             missing.append("the query string")
         if missing:
             yield Broken(log, "Properties.RedactedFields", f"{', '.join(missing)} in the clear")
+
+
+# Policies by which a resource says who may use it; topics have a guard of their own, with their senders.
+_SAYS_WHO = {
+    KEY: "KeyPolicy",
+    "AWS::ECR::Repository": "RepositoryPolicyText",
+    "AWS::S3::BucketPolicy": "PolicyDocument",
+    "AWS::SecretsManager::ResourcePolicy": "ResourcePolicy",
+    "AWS::SQS::QueuePolicy": "PolicyDocument",
+}
+
+
+@guard(
+    "SEC-36",
+    "No resource admits everybody",
+    why="Such a policy needs nothing of the other side: any account of AWS may use the resource, and a bucket that "
+    "blocks public policies refuses it, which fails the deployment (IAM User Guide, AWS JSON policy elements: "
+    "Principal).",
+    remedy="name the principal, or add a condition on aws:SourceAccount, aws:SourceArn or aws:PrincipalAccount",
+)
+def not_for_everybody(env: ResolvedEnvironment) -> Iterator[Broken]:
+    for kind, path in _SAYS_WHO.items():
+        for resource in env.of_type(kind):
+            for item in statements(resource.get(path)):
+                everybody = "*" in item.principals.get("AWS", []) or "NotPrincipal" in item.excepts
+                if item.effect == "Allow" and everybody and not bound_to_account(item):
+                    yield Broken(resource, f"Properties.{path}.Statement.{item.index}", "admits everybody")
+
+
+@guard(
+    "SEC-37",
+    "Security groups say what each rule is for, and what may leave",
+    why="Nobody removes a rule whose purpose is unknown, and a group that names nothing for what leaves lets all of it "
+    "out (Amazon EC2 User Guide, Security group rules).",
+    remedy="give every rule a Description, and every group a rule for what leaves",
+)
+def described_rules(env: ResolvedEnvironment) -> Iterator[Broken]:
+    for group in env.of_type(GROUP):
+        for direction, rules in (
+            ("SecurityGroupIngress", ingress(env, group)),
+            ("SecurityGroupEgress", egress(env, group)),
+        ):
+            if any(not rule.get("Description") for rule in rules):
+                yield Broken(group, f"Properties.{direction}", "a rule without a description")
+        if not egress(env, group):
+            yield Broken(group, "Properties.SecurityGroupEgress", "names nothing, so everything may leave")
+
+
+# Where each type that keeps what passes through it names its key.
+_ENCRYPTED = {
+    "AWS::Logs::LogGroup": "KmsKeyId",
+    "AWS::SNS::Topic": "KmsMasterKeyId",
+    "AWS::SQS::Queue": "KmsMasterKeyId",
+}
+
+
+@guard(
+    "SEC-38",
+    "Log groups, topics and queues are encrypted with a key",
+    why="Without one whoever may read the group or the queue may read what is in it; with one a second permission is "
+    "needed, which can be taken back (AWS KMS Developer Guide, Key policies).",
+    remedy="name a key of ours",
+)
+def encrypted_messages(env: ResolvedEnvironment) -> Iterator[Broken]:
+    for kind, path in _ENCRYPTED.items():
+        for resource in env.of_type(kind):
+            if not resource.get(path):
+                yield Broken(resource, f"Properties.{path}", "no key")
+
+
+@guard(
+    "SEC-39",
+    "The database knows people by IAM, and its snapshots by their tags",
+    why="Without IAM authentication everybody shares a password, and snapshots without tags belong to nobody (AWS "
+    "Security Hub, controls RDS.12 and RDS.16).",
+    remedy="set EnableIAMDatabaseAuthentication and CopyTagsToSnapshot",
+)
+def database_identities(env: ResolvedEnvironment) -> Iterator[Broken]:
+    for cluster in env.of_type("AWS::RDS::DBCluster"):
+        for key in ("EnableIAMDatabaseAuthentication", "CopyTagsToSnapshot"):
+            if not flag(cluster.get(key)):
+                yield Broken(cluster, f"Properties.{key}", "is off")

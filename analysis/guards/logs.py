@@ -110,6 +110,8 @@ def filter_consumers(env: ResolvedEnvironment) -> Iterator[Broken]:
         counts[name] = counts.get(name, 0) + 1
         if counts[name] > 2:
             yield Broken(item, "Properties.LogGroupName", f"third filter of {name}")
+        if group and group.get("LogGroupClass", "STANDARD") != "STANDARD":
+            yield Broken(item, "Properties.LogGroupName", f"{name} is of a class without subscriptions")
         target = behind(env, item.get("DestinationArn"), FUNCTION, STREAM)
         if group and target and group in _logs_of(env, target):
             yield Broken(item, "Properties.LogGroupName", f"is the log of its own consumer {target.logical_id}")
@@ -159,6 +161,11 @@ def archive_stream(env: ResolvedEnvironment) -> Iterator[Broken]:
                 item.allows("lambda:InvokeFunction") and function in all_behind(env, item.resources) for item in granted
             ):
                 yield Broken(stream, f"{path}.RoleARN", f"may not call {function.logical_id}")
+        # By Firehose, or by the function, which the extension then says. Both would be one gzip inside the other.
+        packs = stream.get(f"{base}.CompressionFormat", "UNCOMPRESSED") != "UNCOMPRESSED"
+        if packs == str(stream.get(f"{base}.FileExtension")).endswith(".gz"):
+            how = "twice" if packs else "by nobody"
+            yield Broken(stream, f"{path}.CompressionFormat", f"the archive is compressed {how}")
         if not stream.get(f"{base}.ErrorOutputPrefix"):
             yield Broken(stream, f"{path}.ErrorOutputPrefix", "failures mix with the data")
         logging = stream.get(f"{base}.CloudWatchLoggingOptions", {})

@@ -139,6 +139,29 @@ def no_list_for_nested_stack(templates: Mapping[str, Template]) -> Iterator[Brok
                     )
 
 
+@template_guard(
+    "CF-06",
+    "A nested stack is given the parameters that it has, and all that it needs",
+    why="CloudFormation finds a parameter too many or too few only when it makes the nested stack, half-way through "
+    "(CloudFormation Template Reference, AWS::CloudFormation::Stack).",
+    remedy="bring the root's Parameters and the nested template's into line",
+)
+def parameters_fit(templates: Mapping[str, Template]) -> Iterator[Broken]:
+    for name, template in templates.items():
+        for logical_id, resource in template.resources.items():
+            file = nested_template(resource) if resource.get("Type") == NESTED_STACK else None
+            if file is None or file not in templates:
+                continue
+            declared = templates[file].section("Parameters")
+            given = set(resource.get("Properties", {}).get("Parameters", {}))
+            needed = {key for key, item in declared.items() if "Default" not in item}
+            place = Place(name, logical_id)
+            if unknown := sorted(given - set(declared)):
+                yield Broken(place, "Properties.Parameters", f"{file} has no parameter {', '.join(unknown)}")
+            if missing := sorted(needed - given):
+                yield Broken(place, "Properties.Parameters", f"{file} needs {', '.join(missing)}")
+
+
 @guard(
     "CF-08",
     "Nested stacks keep CloudFormation's limits",

@@ -422,9 +422,7 @@ def right_subnets(env: ResolvedEnvironment) -> Iterator[Broken]:
 def wait_for_ways_out(env: ResolvedEnvironment) -> Iterator[Broken]:
     for service in env.of_type("AWS::ECS::Service"):
         subnets = all_behind(env, service.get("NetworkConfiguration.AwsvpcConfiguration.Subnets"), SUBNET)
-        ways = [
-            route for subnet in subnets for table in tables_of(env, subnet) for route in default_routes(env, table)
-        ]
+        ways = [route for subnet in subnets for table in tables_of(env, subnet) for route in default_routes(env, table)]
         for way in [*ways, *env.of_type(ENDPOINT)]:
             if not waits(env, service, way):
                 path = "Properties.NetworkConfiguration.AwsvpcConfiguration.Subnets"

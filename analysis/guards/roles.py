@@ -13,6 +13,7 @@ from analysis.guards.values import (
     behind,
     listed,
     matches,
+    permissions,
     policy_documents,
     statements,
 )
@@ -164,11 +165,17 @@ def least_privilege(env: ResolvedEnvironment) -> Iterator[Broken]:
             if item.effect != "Allow":
                 continue
             here = f"{path}.Statement.{item.index}"
+            if item.excepts:
+                yield Broken(resource, here, f"{', '.join(item.excepts)} allows everything that is not listed")
             for action in item.actions:
                 if "*" in action:
                     yield Broken(resource, here, f"{action} is a wildcard")
                 elif "*" in item.resources and action not in _UNBOUND:
                     yield Broken(resource, here, f"{action} on every resource")
+
+
+# What the agent of Session Manager does in a task.
+_SESSIONS = ("ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel", "ssmmessages:OpenDataChannel")
 
 
 @guard(
@@ -186,8 +193,12 @@ def sessions_for_tasks(env: ResolvedEnvironment) -> Iterator[Broken]:
     ]
     for role in env.of_type(ROLE):
         managed = [str(arn) for arn in listed(role.get("ManagedPolicyArns"))]
-        if any(arn.endswith("AmazonSSMManagedInstanceCore") for arn in managed) and role not in tasks:
+        if role in tasks:
+            continue
+        if any(arn.endswith("AmazonSSMManagedInstanceCore") for arn in managed):
             yield Broken(role, "Properties.ManagedPolicyArns", "may open sessions, and is not a task's role")
+        if any(item.allows(action) for item in permissions(env, role) for action in _SESSIONS):
+            yield Broken(role, "", "has a policy with which it may open sessions, and is not a task's role")
 
 
 @guard(

@@ -234,11 +234,20 @@ def target_times(env: ResolvedEnvironment) -> Iterator[Broken]:
             yield Broken(target, "Properties.TargetGroupAttributes", f"deregistration takes {delay:g} s")
         if not target.get("HealthCheckPath"):
             yield Broken(target, "Properties.HealthCheckPath", "no path to check")
+        if not target.get("Matcher.HttpCode"):
+            yield Broken(target, "Properties.Matcher", "which answers are healthy is left to the default")
     for task in env.of_type(TASK):
         for index, container in containers(task):
             if (number(container.get("StopTimeout")) or 0) > 120:
                 path = f"Properties.ContainerDefinitions.{index}.StopTimeout"
                 yield Broken(task, path, f"{container.get('StopTimeout')} s to stop")
+
+
+_SCALING_METRICS = {
+    "ALBRequestCountPerTarget",
+    "ECSServiceAverageCPUUtilization",
+    "ECSServiceAverageMemoryUtilization",
+}
 
 
 @guard(
@@ -262,6 +271,8 @@ def scaling_names(env: ResolvedEnvironment) -> Iterator[Broken]:
     for policy in env.of_type("AWS::ApplicationAutoScaling::ScalingPolicy"):
         path = "TargetTrackingScalingPolicyConfiguration.PredefinedMetricSpecification"
         metric, label = policy.get(f"{path}.PredefinedMetricType"), policy.get(f"{path}.ResourceLabel")
+        if metric is not None and metric not in _SCALING_METRICS:
+            yield Broken(policy, f"Properties.{path}", f"{metric} is no metric of a service")
         if (metric == "ALBRequestCountPerTarget") != (label is not None):
             yield Broken(policy, f"Properties.{path}", f"{metric} with label {label}")
 

@@ -48,6 +48,7 @@ class Statement:
     resources: list[str]
     conditions: Mapping[str, Mapping[str, Json]]
     index: int
+    excepts: tuple[str, ...] = ()  # those of NotAction, NotResource and NotPrincipal that it has
 
     def condition(self, key: str) -> list[str]:
         """The values that any operator demands of a condition key."""
@@ -86,6 +87,7 @@ def statements(document: Json) -> list[Statement]:
                 [str(resource) for resource in listed(item.get("Resource"))],
                 item.get("Condition", {}),
                 index,
+                tuple(key for key in ("NotAction", "NotPrincipal", "NotResource") if key in item),
             )
         )
     return result

@@ -31,6 +31,10 @@ def read_missing_output(b: Any) -> None:
     b.replace(STACK, "Outputs.VpcId", "Outputs.VpcNumber", has="SecurityTemplateKey")
 
 
+def needs_more(b: Any) -> None:
+    b.bodies["security.json"]["Parameters"]["Depth"] = {"Type": "String"}
+
+
 def alias_without_prefix(b: Any) -> None:
     b.put("KMS::Alias", "AliasName", "alias/data")
 
@@ -57,6 +61,8 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("CF-04", "dev", export, set()),
     ("CF-04", "dev", lambda b: b.put("Logs::LogGroup", "Tags", [{"Key": "a", "Value": {"Fn::ImportValue": "x"}}]), set()),
     ("CF-05", "dev", lambda b: b.put(STACK, "Parameters.Prefix", {"Ref": "ServiceIsNew"}), {"CF-14"}),
+    ("CF-06", "dev", lambda b: b.put(STACK, "Parameters.Nonsense", "x", has="SecurityTemplateKey"), set()),
+    ("CF-06", "dev", needs_more, set()),
     ("CF-08", "dev", lambda b: b.put(STACK, "TemplateURL", {"Fn::Sub": "s3://bucket/${NetworkTemplateKey}"}, has="NetworkTemplateKey"), set()),
     ("CF-08", "dev", lambda b: b.put(STACK, "Parameters.HealthCheckPath", LONG, has="ServiceTemplateKey"), {"CF-21"}),
     ("CF-09", "dev", lambda b: b.put("Lambda::Function", "Code.S3Key", "lambda/latest.zip"), set()),

@@ -40,7 +40,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
         lambda b: b.put(
             "EC2::SecurityGroup",
             "SecurityGroupIngress",
-            [{"IpProtocol": "tcp", "FromPort": 3306, "ToPort": 3306, "CidrIp": "10.0.0.0/16"}],
+            [{"IpProtocol": "tcp", "FromPort": 3306, "ToPort": 3306, "CidrIp": "10.0.0.0/16", "Description": "The VPC"}],
             has="-database",
         ),
         set(),

@@ -66,6 +66,10 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("DST-18", "dev", lambda b: config(b)["CacheBehaviors"][0].update(Compress=False), set()),
     ("DST-19", "dev", lambda b: b.replace("S3::BucketPolicy", "delivery.logs.", "delivery."), set()),
     ("DST-19", "dev", lambda b: b.drop("Logs::DeliveryDestination", "/DependsOn"), set()),
+    ("DST-10", "dev", lambda b: b.remove("Logs::Delivery"), set()),
+    ("DST-20", "dev", lambda b: config(b)["DefaultCacheBehavior"].update(CachePolicyId="658327ea-f89d-4fab-a63d-7e88639e58f6"), set()),
+    ("DST-21", "dev", lambda b: config(b)["DefaultCacheBehavior"].pop("ResponseHeadersPolicyId"), set()),
+    ("DST-21", "dev", lambda b: b.drop("CloudFront::ResponseHeadersPolicy", "ResponseHeadersPolicyConfig.SecurityHeadersConfig.ContentSecurityPolicy"), set()),
 ]  # fmt: skip
 
 

@@ -24,13 +24,14 @@ BASE = "ExtendedS3DestinationConfiguration"
 
 
 def cloudfront_alarm_at_home(b: Any) -> None:
-    b.put(ALARM, "Namespace", "AWS/CloudFront", has="AWS/SQS")
     b.put(
         ALARM,
         "Dimensions",
         [{"Name": "DistributionId", "Value": "E1"}, {"Name": "Region", "Value": "Global"}],
         has="ApproximateNumber",
     )
+    b.put(ALARM, "MetricName", "5xxErrorRate", has="AWS/SQS")
+    b.put(ALARM, "Namespace", "AWS/CloudFront", has="AWS/SQS")
 
 
 def topic_of_other_region(b: Any) -> None:
@@ -60,6 +61,11 @@ def one_kind(b: Any) -> None:
     b.one(BUDGET)["Properties"]["NotificationsWithSubscribers"].pop()
 
 
+def infrequent(b: Any) -> None:
+    for group in b.every(GROUP):
+        group["Properties"]["LogGroupClass"] = "INFREQUENT_ACCESS"
+
+
 def deaf(b: Any) -> None:
     b.one(SLACK)["Properties"]["SnsTopicArns"].remove({"Ref": "AlarmTopicArn"})
 
@@ -71,6 +77,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("OPS-02", "dev", cloudfront_alarm_at_home, set()),
     ("OPS-03", "dev", lambda b: b.replace(ALARM, "TargetGroupFullName", "TargetGroupArn"), set()),
     ("OPS-03", "dev", lambda b: b.replace(ALARM, '"Name": "QueueName"', '"Name": "Queue"'), set()),
+    ("OPS-03", "dev", lambda b: b.replace(ALARM, "HTTPCode_ELB_5XX_Count", "HTTPCode_ELB_5xx"), set()),
     ("OPS-04", "dev", topic_of_other_region, set()),
     ("OPS-05", "dev", lambda b: b.put(SLACK, "SlackWorkspaceId", "our-team"), set()),
     ("OPS-06", "dev", lambda b: b.drop(SLACK, "GuardrailPolicies"), {"CF-17"}),
@@ -80,6 +87,9 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("OPS-08", "prod", lambda b: b.drop(FILTER, "RoleArn", has="ArchiveStreamArn"), set()),
     ("OPS-09", "dev", filter_on_own_log, set()),
     ("OPS-09", "dev", lambda b: b.drop(FILTER, "/DependsOn", has="NotifierFunction"), set()),
+    ("OPS-09", "prod", infrequent, set()),
+    ("OPS-10", "dev", lambda b: b.put(STREAM, f"{BASE}.CompressionFormat", "GZIP"), set()),
+    ("OPS-10", "dev", lambda b: b.drop(STREAM, f"{BASE}.FileExtension"), set()),
     ("OPS-10", "dev", lambda b: b.drop(STREAM, f"{BASE}.ErrorOutputPrefix"), set()),
     ("OPS-10", "dev", lambda b: b.drop(STREAM, f"{BASE}.ProcessingConfiguration"), set()),
     ("OPS-11", "dev", lambda b: b.drop(FUNCTION, "LoggingConfig"), set()),
@@ -94,6 +104,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("OPS-17", "dev", lambda b: b.replace(RULE, "ECS Deployment State Change", "ECS Service Action"), set()),
     ("OPS-17", "dev", lambda b: b.drop(RULE, "Targets.0.DeadLetterConfig"), set()),
     ("OPS-17", "dev", lambda b: b.remove(PERMISSION, has="TaskStoppedRule"), set()),
+    ("OPS-17", "dev", lambda b: b.replace(RULE, "SERVICE_DEPLOYMENT_FAILED", "DEPLOYMENT_FAILED"), set()),
     ("OPS-18", "dev", one_kind, set()),
     ("OPS-19", "dev", lambda b: b.drop(ALARM, "TreatMissingData"), set()),
     ("OPS-19", "dev", lambda b: b.drop(ALARM, "AlarmActions"), set()),

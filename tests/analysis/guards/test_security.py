@@ -14,10 +14,13 @@ KEY, BUCKET, GROUP, ACL, ROLE, POLICY = (
     "KMS::Key", "S3::Bucket", "EC2::SecurityGroup", "WAFv2::WebACL", "IAM::Role", "IAM::ManagedPolicy",
 )  # fmt: skip
 TWO_LISTS = [
-    {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "SourcePrefixListId": {"Ref": "CloudFrontPrefixListId"}}
+    {
+        "IpProtocol": "tcp", "FromPort": port, "ToPort": port,
+        "SourcePrefixListId": {"Ref": "CloudFrontPrefixListId"}, "Description": "CloudFront",
+    }
     for port in (80, 443)
-]
-OPEN = [{"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "CidrIp": "0.0.0.0/0"}]
+]  # fmt: skip
+OPEN = [{"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "CidrIp": "0.0.0.0/0", "Description": "Everybody"}]
 
 
 def index_of(b: Any, name: str) -> int:
@@ -45,6 +48,11 @@ def in_clear(b: Any) -> None:
     container["Environment"].append({"Name": "API_TOKEN", "Value": "abc"})
 
 
+def except_iam(b: Any) -> None:
+    statement = {"Effect": "Allow", "NotAction": ["iam:*"], "Resource": {"Fn::GetAtt": ["FlowLogGroup", "Arn"]}}
+    b.one(POLICY, "WriteFlowLog")["Properties"]["PolicyDocument"]["Statement"].append(statement)
+
+
 def group_without_vpc(b: Any) -> None:
     b.put(GROUP, "VpcId", "vpc-12345678", has="-database")
 
@@ -52,7 +60,8 @@ def group_without_vpc(b: Any) -> None:
 def names(group: str) -> dict[str, Any]:
     """An inline rule that lets a group of the same template in."""
     source = {"Fn::GetAtt": [group, "GroupId"]}
-    return {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "SourceSecurityGroupId": source}
+    ports = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
+    return {**ports, "SourceSecurityGroupId": source, "Description": "Its members"}
 
 
 def inline_rule(b: Any, within: str, named: str) -> None:
@@ -62,8 +71,8 @@ def inline_rule(b: Any, within: str, named: str) -> None:
 
 def circle(b: Any) -> None:
     """Two groups of one template that name each other."""
-    inline_rule(b, "-alb\"", "-alb-redirect\"")
-    inline_rule(b, "-alb-redirect\"", "-alb\"")
+    inline_rule(b, '-alb"', '-alb-redirect"')
+    inline_rule(b, '-alb-redirect"', '-alb"')
 
 
 def sid(b: Any, kind: str, name: str, **changes: Any) -> None:
@@ -109,9 +118,11 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("SEC-21", "dev", lambda b: b.replace(ROLE, "policy/service-role/AmazonRDS", "policy/AmazonRDS"), {"DB-10"}),
     ("SEC-22", "dev", lambda b: b.statement(POLICY, "WriteOwnLogs").update(Action=["logs:*"]), {"OPS-11"}),
     ("SEC-22", "dev", lambda b: b.statement(POLICY, "ReadDatabaseSecret").update(Resource=["*"]), {"APP-11"}),
+    ("SEC-22", "dev", except_iam, set()),
     ("SEC-23", "dev", lambda b: b.one(GROUP, "-alb\"")["Properties"]["SecurityGroupIngress"].extend(OPEN), set()),
     ("SEC-23", "dev", lambda b: b.drop("ElasticLoadBalancingV2::LoadBalancer", "SecurityGroups.1"), set()),
     ("SEC-24", "dev", lambda b: b.put(ROLE, "ManagedPolicyArns", [{"Fn::Sub": "arn:${AWS::Partition}:iam::aws:policy/AmazonSSMManagedInstanceCore"}], has="lambda"), set()),
+    ("SEC-24", "dev", lambda b: b.statement(POLICY, "WriteOwnLogs")["Action"].append("ssmmessages:OpenDataChannel"), set()),
     ("SEC-25", "dev", in_clear, set()),
     ("SEC-26", "dev", lambda b: b.put("SecretsManager::Secret", "GenerateSecretString.ExcludePunctuation", False), set()),
     ("SEC-27", "dev", group_without_vpc, set()),
@@ -131,5 +142,5 @@ def test_every_guard_is_shown_to_fail(guards_of: Any) -> None:
 
 
 def test_a_group_may_name_another_that_does_not_name_it(untouched: Any) -> None:
-    inline_rule(untouched, "-alb\"", "-alb-redirect\"")
+    inline_rule(untouched, '-alb"', '-alb-redirect"')
     assert "SEC-05" not in untouched.found()
