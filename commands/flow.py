@@ -331,8 +331,7 @@ def destroy_chain(
     console.print(f"{bootstrap} stays: it holds artifacts and images that other environments may use.", style="dim")
     if preview:
         return doomed
-    if not unprotect:
-        destroying.refuse_protected(doomed)
+    destroying.refuse(doomed, unprotect=unprotect)
     if not approve():
         raise Declined
     for one in doomed:

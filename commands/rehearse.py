@@ -176,7 +176,7 @@ def _destroy(console: Console, context: Context, result: Result) -> None:
     from commands import flow
     from deployer import deployment
     from deployer.chain import Role
-    from deployer.errors import DeploymentFailedError, RefusedError
+    from deployer.errors import RefusedError
     from rehearsal import rehearse as rehearsal
     from rehearsal.proofs import Proof
 
@@ -193,7 +193,7 @@ def _destroy(console: Console, context: Context, result: Result) -> None:
         note("what is protected is not destroyed by accident", protected, str(refusal).splitlines()[0])
         try:
             flow.destroy_chain(context, console, lambda: True, unprotect=True)
-        except DeploymentFailedError as failure:
+        except RefusedError as failure:
             # Without EmptyBucketOnDelete the site's files are their owner's to delete, and the deletion waits.
             kept = deployed.parameter("EmptyBucketOnDelete") != "true" and "not empty" in str(failure)
             note("the site's files are not deleted with the stack", kept, deployed.outputs["root"]["StaticBucketName"])

@@ -75,11 +75,19 @@ def preview(context: Context, states: States) -> tuple[Doomed, ...]:
     return tuple(doomed)
 
 
-def refuse_protected(doomed: tuple[Doomed, ...]) -> None:
+def refuse(doomed: tuple[Doomed, ...], *, unprotect: bool) -> None:
     """Raise before the first deletion: half an environment is worse than a whole one."""
-    if found := [protection for one in doomed for protection in one.protections]:
-        what = "\n  ".join(["protected against deletion:", *map(str, found)])
-        raise RefusedError(what, hint="--unprotect switches this off and goes on")
+    found = [] if unprotect else [protection for one in doomed for protection in one.protections]
+    full = [f"{bucket.name} ({bucket.physical_id})" for one in doomed for bucket in one.full]
+    lines, hints = [], []
+    if found:
+        lines += ["protected against deletion:", *map(str, found)]
+        hints.append("--unprotect switches the protection off and goes on")
+    if full:
+        lines += ["not empty, and S3 deletes no bucket that is not empty:", *full]
+        hints.append("empty them, old versions included, or deploy EmptyBucketOnDelete=true for the site's own first")
+    if lines:
+        raise RefusedError("\n  ".join(lines), hint="\n  ".join(hints))
 
 
 def unprotect(context: Context, doomed: Doomed) -> None:

@@ -219,10 +219,10 @@ def test_production_is_protected(connected: Connect, deploy: Deploy, project: Pa
     assert not deployment.protect(context, context.stack(Role.EDGE), state)
     doomed = destroy.preview(context, deployment.survey(context))
     with pytest.raises(RefusedError, match="termination protection of shop-prod is on"):
-        destroy.refuse_protected(doomed)
+        destroy.refuse(doomed, unprotect=False)
     for one in doomed:
         destroy.unprotect(context, one)
-    destroy.refuse_protected(destroy.preview(context, deployment.survey(context)))
+    destroy.refuse(destroy.preview(context, deployment.survey(context)), unprotect=False)
 
 
 def test_destroy_runs_backwards_and_keeps_what_it_says(
@@ -267,6 +267,8 @@ def test_a_preview_warns_of_a_bucket_that_cannot_be_deleted(
     for name in names:
         aws("s3").put_object(Bucket=name, Key="index.html", Body=b"hello")
     assert full() == ["OperationsStack/Site"], "what is kept needs no warning"
+    with pytest.raises(RefusedError, match=r"not empty.*\n.*OperationsStack/Site"):
+        destroy.refuse(destroy.preview(context, deployment.survey(context)), unprotect=True)
     deploy(connected(project, EmptyBucketOnDelete="true"))
     assert full() == []
 
