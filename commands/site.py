@@ -72,18 +72,15 @@ def site(directory: Path, prefix: str, delete: bool, preview: bool, wait: bool, 
 
 
 def _forget(found: Platform, distribution: str, stale: Sequence[str]) -> str:
-    from botocore.exceptions import BotoCoreError, ClientError
-
     from deployer.errors import DeployerError
     from deployer.operate import site as syncing
-    from deployer.session import explain
 
     try:
         identifier = syncing.invalidate(found.context.clients.cloudfront(found.home), distribution, stale)
-    except (BotoCoreError, ClientError) as error:
+    except DeployerError as error:
         paths = " ".join(shlex.quote(path) for path in stale)
         hint = f"then, because viewers may see what was there before: deploy.py invalidate -e {found.name} {paths}"
-        raise DeployerError(f"uploaded, but not invalidated: {explain(error).what}", hint=hint) from error
+        raise DeployerError(f"uploaded, but not invalidated: {error.what}", hint=hint) from error
     for path in stale:
         click.echo(f"! {path}")
     return identifier

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import time
 from typing import TYPE_CHECKING
 
 import click
@@ -13,8 +12,6 @@ from commands.common import Options, account_options, connect, environment_optio
 from commands.exits import Exit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from rich.console import Console, RenderableType
 
     from deployer.context import Context
@@ -61,7 +58,7 @@ def _watch(context: Context, console: Console, interval: float, *, as_json: bool
     found = looking.look(context)
     try:
         if as_json or not console.is_terminal:
-            for seen in itertools.chain([found], _looks(context, interval)):
+            for seen in itertools.chain([found], looking.go_on(context, interval)):
                 if isinstance(seen, str):
                     click.echo(seen, err=True)
                 elif as_json:
@@ -69,27 +66,12 @@ def _watch(context: Context, console: Console, interval: float, *, as_json: bool
                 else:
                     console.print(render(seen))
         with Live(_screen(found, console), console=console, auto_refresh=False, screen=True) as live:
-            for seen in _looks(context, interval):
+            for seen in looking.go_on(context, interval):
                 found, trouble = (found, seen) if isinstance(seen, str) else (seen, "")
                 live.update(_screen(found, console, trouble), refresh=True)
     except KeyboardInterrupt:
         pass
     return Exit.INTERRUPTED
-
-
-def _looks(context: Context, interval: float) -> Iterator[Status | str]:
-    """A look at a time, or why there is none: whoever watches for hours meets a network that is away for a moment."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    from deployer.operate import status as looking
-    from deployer.session import explain
-
-    while True:
-        time.sleep(interval)
-        try:
-            yield looking.look(context)
-        except (BotoCoreError, ClientError) as error:
-            yield f"cannot look: {explain(error).what}"
 
 
 def _screen(found: Status, console: Console, trouble: str = "") -> RenderableType:

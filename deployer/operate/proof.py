@@ -14,7 +14,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from deployer.errors import DeployerError
-from deployer.operate import plugin, tasks
+from deployer.operate import plugin, tasks, tunnel
 from deployer.operate.checklist import Line, guarded, judge, ok, problem, unknown
 from deployer.operate.platform import Platform, Service
 from deployer.templates import Template
@@ -231,7 +231,9 @@ def _own(platform: Platform, task: tasks.Task, sessions: Mapping[str, Any]) -> I
         yield unknown(LIVE, what, f"IAM cannot simulate {identity.arn}")
         return
     cluster = task.arn.replace(":task/", ":cluster/").rpartition("/")[0]
-    wanted = {"ecs:ExecuteCommand": [cluster, task.arn], "ssm:StartSession": [task.arn]}
+    # Commands need the first, tunnels the second.
+    document = f"arn:{identity.partition}:ssm:{platform.home}::document/{tunnel.DOCUMENT}"
+    wanted = {"ecs:ExecuteCommand": [cluster, task.arn], "ssm:StartSession": [task.arn, document]}
     if (key := sessions.get("kmsKeyId", "")).startswith("arn:"):
         # Whoever opens a session makes the key that it is encrypted with.
         wanted["kms:GenerateDataKey"] = [key]

@@ -19,7 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from deployer.errors import InputError, Problem
+from deployer.session import explain
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudfront import CloudFrontClient
@@ -225,13 +228,16 @@ def invalidate(client: CloudFrontClient, distribution: str, wanted: Sequence[str
             raise InputError([Problem(path, "CloudFront takes * at the end only")])
     # Spaces and letters beyond ASCII have to be encoded; what is encoded already stays.
     items = [quote(path, safe="/-_.~!$&'()*+,;:=@?%") for path in dict.fromkeys(wanted)]
-    answer = client.create_invalidation(
-        DistributionId=distribution,
-        InvalidationBatch={
-            "Paths": {"Quantity": len(items), "Items": items},
-            "CallerReference": f"deploy.py-{uuid.uuid4()}",
-        },
-    )
+    try:
+        answer = client.create_invalidation(
+            DistributionId=distribution,
+            InvalidationBatch={
+                "Paths": {"Quantity": len(items), "Items": items},
+                "CallerReference": f"deploy.py-{uuid.uuid4()}",
+            },
+        )
+    except (BotoCoreError, ClientError) as error:
+        raise explain(error) from error
     return answer["Invalidation"]["Id"]
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -89,6 +90,16 @@ def look(context: Context, *, recent: int = 8) -> Status:
         parts.sort(key=lambda part: _AREAS.index(part.area))
         events = latest.result()
     return Status(context.environment.family, now, tuple(parts), tuple(events[-recent:]))
+
+
+def go_on(context: Context, interval: float, sleep: Callable[[float], None] = time.sleep) -> Iterator[Status | str]:
+    """A look at a time, or why there is none: whoever watches for hours meets a network that is away for a moment."""
+    while True:
+        sleep(interval)
+        try:
+            yield look(context)
+        except (BotoCoreError, ClientError) as error:
+            yield f"cannot look: {explain(error).what}"
 
 
 def document(status: Status) -> dict[str, Any]:

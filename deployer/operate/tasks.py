@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from deployer.errors import DeployerError
 from deployer.operate.platform import Platform, Service
@@ -85,11 +85,8 @@ def describe(client: ECSClient, cluster: str, arns: Sequence[str]) -> list[Task]
 def running(platform: Platform, service: Service) -> list[Task]:
     """The service's tasks that run, the ones to prefer first."""
     client = platform.context.clients.ecs(platform.home)
-    pages = client.get_paginator("list_tasks").paginate(
-        cluster=platform.cluster, serviceName=service.ecs_name, desiredStatus="RUNNING"
-    )
-    arns = [arn for page in pages for arn in page["taskArns"]]
-    return [task for task in describe(client, platform.cluster, arns) if task.is_running]
+    found = describe(client, platform.cluster, _arns(platform, service, "RUNNING"))
+    return [task for task in found if task.is_running]
 
 
 def pick(platform: Platform, service: Service, container: str, *, task_id: str | None = None) -> Task:
@@ -142,11 +139,20 @@ def service_of(platform: Platform, service: Service) -> dict[str, Any]:
 def stopped(platform: Platform, service: Service) -> Iterator[Task]:
     """Tasks of the service that ended lately: ECS forgets them after an hour."""
     client = platform.context.clients.ecs(platform.home)
-    answer = client.list_tasks(cluster=platform.cluster, serviceName=service.ecs_name, desiredStatus="STOPPED")
-    yield from describe(client, platform.cluster, answer["taskArns"])
+    yield from describe(client, platform.cluster, _arns(platform, service, "STOPPED"))
 
 
 _RANK = {"HEALTHY": 2, "UNKNOWN": 1, "UNHEALTHY": 0}
+
+
+def _arns(platform: Platform, service: Service, desired: Literal["RUNNING", "STOPPED"]) -> list[str]:
+    # Page after page: a service that starts in vain leaves hundreds of stopped tasks within the hour.
+    pages = (
+        platform.context.clients.ecs(platform.home)
+        .get_paginator("list_tasks")
+        .paginate(cluster=platform.cluster, serviceName=service.ecs_name, desiredStatus=desired)
+    )
+    return [arn for page in pages for arn in page["taskArns"]]
 
 
 def _is_ready(container: Container) -> bool:

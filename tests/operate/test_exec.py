@@ -163,13 +163,14 @@ def test_a_read_only_container_needs_volumes_for_the_agent(mounted: list[str], v
 
 def test_the_check_names_what_is_denied_and_where(deployed: parts.Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
     """A role without the sessions' key fails like one without a network: "target not connected"."""
-    refused = {"kms:Decrypt", "kms:GenerateDataKey"}
+    refused = {"kms:Decrypt", "kms:GenerateDataKey", "ssm:StartSession"}
     monkeypatch.setattr(proof, "_denied", lambda _p, _who, actions, *_: [one for one in actions if one in refused])
     monkeypatch.setattr(proof, "_principal", lambda *_: "arn:aws:iam::111122223333:role/operator")
     found = list(proof.of_live(deployed.platform, deployed.platform.service(None), "app"))
     remedies = {line.what: line.remedy for line in found if line.verdict == "problem"}
     assert "allow kms:Decrypt on arn:aws:kms:" in remedies["the task role may use the sessions' key"]
-    assert "allow kms:GenerateDataKey on arn:aws:kms:" in remedies["you may open sessions"]
+    assert "kms:GenerateDataKey on arn:aws:kms:" in remedies["you may open sessions"]
+    assert ":document/AWS-StartPortForwardingSession" in remedies["you may open sessions"]
     assert "ecs:ExecuteCommand" not in remedies["you may open sessions"]
 
 

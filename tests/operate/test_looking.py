@@ -117,7 +117,7 @@ def test_watching_outlasts_a_network_that_is_away(deployed: parts.Deployed, monk
 
     monkeypatch.setattr(status, "look", sometimes)
     with deployed.emulator.activated(deployed.account):
-        looks = status_command._looks(deployed.platform.context, 0)
+        looks = status.go_on(deployed.platform.context, 0)
         said, seen = next(looks), next(looks)
     assert isinstance(said, str)
     assert said.startswith("cannot look: AWS cannot be reached")

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError, SSOTokenLo
 from botocore.stub import Stubber
 
 from deployer.errors import DeployerError
-from deployer.operate import credentials, execute, oneoff, plugin, tunnel
+from deployer.operate import credentials, execute, oneoff, plugin, tasks, tunnel
 from deployer.operate.tasks import Container, Task
 from tests.operate import parts
 
@@ -112,6 +112,18 @@ def test_a_task_that_could_not_be_placed_says_why(deployed: parts.Deployed) -> N
         stub.add_response("run_task", {"tasks": [], "failures": [{"reason": "Capacity is unavailable at this time"}]})
         with pytest.raises(DeployerError, match="Capacity is unavailable"):
             oneoff.start(deployed.platform, service, ["true"])
+
+
+def test_stopped_tasks_are_read_to_the_last_page(deployed: parts.Deployed) -> None:
+    """A crash loop fills the first page; the task that stopped last may be on any."""
+    raw = {"taskArn": TASK.arn, "taskDefinitionArn": "app:1", "lastStatus": "STOPPED", "containers": []}
+    with Stubber(deployed.client("ecs")) as stub:
+        stub.add_response("list_tasks", {"taskArns": ["a"], "nextToken": "more"})
+        stub.add_response("list_tasks", {"taskArns": ["b"]})
+        stub.add_response(
+            "describe_tasks", {"tasks": [raw], "failures": []}, {"cluster": "platform-dev", "tasks": ["a", "b"]}
+        )
+        assert len(list(tasks.stopped(deployed.platform, deployed.platform.service(None)))) == 1
 
 
 def test_a_service_that_somebody_deleted(deployed: parts.Deployed) -> None:

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from commands.main import main
 from deployer.errors import InputError
 from deployer.operate import site
+from deployer.session import Clients
 from tests.operate import parts
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -125,10 +126,17 @@ def test_an_invalidation_that_is_denied_is_not_forgotten(
 ) -> None:
     deployed.client("s3").put_object(Bucket=bucket, Key="static/app.css", Body=b"from before")
 
-    def denied(*_: object) -> str:
+    def denied(**_: object) -> None:
         raise ClientError({"Error": {"Code": "AccessDenied", "Message": "not you"}}, "CreateInvalidation")
 
-    monkeypatch.setattr(site, "invalidate", denied)
+    real = Clients.cloudfront
+
+    def cloudfront(clients: Clients, region: str) -> Any:
+        made = real(clients, region)
+        monkeypatch.setattr(made, "create_invalidation", denied)
+        return made
+
+    monkeypatch.setattr(Clients, "cloudfront", cloudfront)
     with deployed.emulator.activated(deployed.account):
         assert main(["site", str(folder), "-e", "dev"]) == 1
     said = capfd.readouterr().err
