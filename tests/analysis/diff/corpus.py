@@ -159,7 +159,6 @@ def tag() -> Mutate:
 # Why the emulator, or `plan`'s review of what it says, is not right about a resource.
 BRANCHES = "plan reads all branches of an output's condition; this one does not hold in this environment"
 CERTAIN = "a nested change set takes its input for changed even when the source only may be replaced"
-FLAT = "plan believes every reference that a change set lists in a stack without nested ones"
 PORT = "plan takes an endpoint's port for part of its identity, and this edit changes it"
 TABLE = "MiniStack keeps its own list of what replaces, by whole properties; it differs from the schema here"
 
@@ -488,8 +487,6 @@ EDITS: tuple[Edit, ...] = (
         "WebAcl",
         "modify",
         put("Rules.0.Action", {"Count": {}}),
-        ("WafLogging",),
-        FLAT,
     ),
     Edit("another name of the web ACL", "edge", "WebAcl", "replace", put("Name", "another")),
     Edit(
