@@ -102,8 +102,8 @@ def _predict(context: Context, states: States, plans: Sequence[StackPlan], compa
         before |= {name: value for name, value in known.items() if set(value) != {"*"}}
     # That a service is not new any more changes nothing of it: the review of a plan says so, and no prediction
     # needs to say otherwise. Where services come or go the lists cannot be compared.
-    was, now = before.get(SERVICE_IS_NEW, ""), values.get(SERVICE_IS_NEW, "")
-    if was.count(",") == now.count(","):
+    was, now = before.get(SERVICE_IS_NEW), values.get(SERVICE_IS_NEW)
+    if was is not None and now is not None and was.count(",") == now.count(","):
         before[SERVICE_IS_NEW] = now
     return predict(_resolved(context, old, before), _resolved(context, new, values), loss)
 
