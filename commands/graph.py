@@ -14,7 +14,7 @@ DOCS = "docs"
 
 
 @click.command()
-@click.option("-e", "--env", "environment", metavar="ENV", help="The environment: a file of params/.")
+@click.option("-e", "--env", "environment", metavar="ENV", help="The environment: a file of params/.  [default: prod]")
 @click.option(
     "--format", "form", type=click.Choice(["svg", "mermaid", "png"]), default="svg", show_default=True,
     help="png needs rsvg-convert or cairosvg.",
@@ -40,9 +40,19 @@ def graph(environment: str | None, form: str, target: Path | None, write_docs: b
         if environment or target or form != "svg":
             raise click.UsageError("docs/ holds SVG of every environment: no --env, --format or --to here.")
         return _check(root) if check else _write(root)
-    if environment is None:
-        raise click.UsageError("Missing option '-e' / '--env'.")
-    return _draw(root, environment, form, target)
+    return _draw(root, _most_telling(root) if environment is None else environment, form, target)
+
+
+def _most_telling(root: Path) -> str:
+    """The environment to draw where none is named: prod, which has everything, or the first that there is."""
+    from commands.validate import parameter_files
+
+    names = [file.stem for file in parameter_files(root / "params", "all")]
+    chosen = "prod" if "prod" in names else names[0]
+    others = ", ".join(name for name in names if name != chosen)
+    if others:
+        click.echo(f"graph: {chosen}; with -e also {others}", err=True)
+    return chosen
 
 
 def _draw(root: Path, environment: str, form: str, target: Path | None) -> int:

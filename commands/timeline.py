@@ -21,7 +21,7 @@ _WIDTH = 40
 
 @click.command()
 @click.option(
-    "-e", "--env", "environment", required=True, metavar="ENV", shell_complete=environment_names,
+    "-e", "--env", "environment", default="all", show_default=True, metavar="ENV", shell_complete=environment_names,
     help="The environment: a file of params/.",
 )  # fmt: skip
 @output_option("text", "json")
@@ -38,17 +38,18 @@ def timeline(environment: str, output: str, root: Path) -> int:
     from analysis.timeline.schedule import cuts, plan
     from commands.validate import parameter_files
 
-    if environment == "all":
-        raise click.UsageError("A timeline shows one environment: give its name, not all.")
-    (file,) = parameter_files(root / "params", environment)
-    env = resolve(load_templates(root / "templates"), load_environment(file))
-    known = durations.measured(root, environment)
-    schedule = plan(env, known)
-    found = cuts(env, known)
+    templates = load_templates(root / "templates")
+    documents, texts = [], []
+    for file in parameter_files(root / "params", environment):
+        env = resolve(templates, load_environment(file))
+        known = durations.measured(root, env.name)
+        schedule, found = plan(env, known), cuts(env, known)
+        documents.append(_document(env, schedule, found, known.run))
+        texts.append("\n".join(_text(env, schedule, found, known.run)))
     if output == "json":
-        click.echo(json.dumps(_document(env, schedule, found, known.run), indent=2))
+        click.echo(json.dumps(documents if environment == "all" else documents[0], indent=2))
     else:
-        click.echo("\n".join(_text(env, schedule, found, known.run)))
+        click.echo("\n\n".join(texts))
     return Exit.DONE
 
 

@@ -83,7 +83,6 @@ def test_a_changed_parameter_makes_the_picture_stale(copy: Path, capsys: pytest.
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "Missing option '-e' / '--env'"),
         (["-e", "all"], "one environment"),
         (["-e", "dve"], 'no environment "dve"'),
         (["-e", "dev", "--format", "gif"], "'gif' is not one of"),
@@ -100,3 +99,10 @@ def test_wrong_input(arguments: list[str], words: str, capsys: pytest.CaptureFix
 def test_a_file_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["graph", "-e", "dev", "--to", str(tmp_path / "no" / "dev.svg")]) == Exit.ERROR
     assert "No such file or directory" in capsys.readouterr().err
+
+
+def test_prod_is_drawn_where_none_is_named(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert main(["graph", "--format", "mermaid"]) == 0
+    captured = capfdbinary.readouterr()
+    assert b"platform-prod" in captured.out
+    assert captured.err == b"graph: prod; with -e also dev\n"

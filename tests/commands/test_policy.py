@@ -45,7 +45,8 @@ def test_policies_of_two_roles(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_policy_for_some_commands(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["policy", "operate", "-e", "prod", "--command", "logs", "--command", "exec", "--container", "app"]) == 0
+    some = ["--command", "logs", "--command", "exec", "--container", "app"]
+    assert main(["policy", "operate", "-e", "prod", *some]) == 0
     (body,) = json.loads(capsys.readouterr().out)["documents"].values()
     statements = {item["Sid"]: item for item in body["Statement"]}
     assert statements["Execute"]["Condition"] == {"StringEquals": {"ecs:container-name": ["app"]}}

@@ -25,6 +25,14 @@ def test_json_adds_up(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(task["source"] for task in document["critical"])
 
 
-@pytest.mark.parametrize("arguments", [[], ["-e", "all"], ["-e", "staging"]])
-def test_one_environment_has_to_be_named(arguments: list[str]) -> None:
-    assert main(["timeline", *arguments]) == Exit.USAGE
+def test_every_environment_where_none_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["timeline"]) == Exit.DONE
+    out = capsys.readouterr().out
+    assert "dev: a first deployment takes about" in out
+    assert "prod: a first deployment takes about" in out
+    assert main(["timeline", "--output", "json"]) == Exit.DONE
+    assert [one["environment"] for one in json.loads(capsys.readouterr().out)] == ["dev", "prod"]
+
+
+def test_an_environment_that_is_not_there() -> None:
+    assert main(["timeline", "-e", "staging"]) == Exit.USAGE
