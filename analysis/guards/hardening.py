@@ -158,12 +158,16 @@ _SAYS_WHO = {
 }
 
 
+# What CloudWatch Logs names as its source when it uses a key: the group, with its account.
+_OF_LOGS = "kms:EncryptionContext:aws:logs:arn"
+
+
 @guard(
     "SEC-36",
-    "No resource admits everybody",
-    why="Such a policy needs nothing of the other side: any account of AWS may use the resource, and a bucket that "
-    "blocks public policies refuses it, which fails the deployment (IAM User Guide, AWS JSON policy elements: "
-    "Principal).",
+    "No resource admits everybody, or a service on behalf of everybody",
+    why="Any account of AWS may then use the resource, itself or by way of the service, and a bucket that blocks public "
+    "policies refuses such a policy, which fails the deployment (IAM User Guide, AWS JSON policy elements: Principal; "
+    "The confused deputy problem).",
     remedy="name the principal, or add a condition on aws:SourceAccount, aws:SourceArn or aws:PrincipalAccount",
 )
 def not_for_everybody(env: ResolvedEnvironment) -> Iterator[Broken]:
@@ -171,8 +175,13 @@ def not_for_everybody(env: ResolvedEnvironment) -> Iterator[Broken]:
         for resource in env.of_type(kind):
             for item in statements(resource.get(path)):
                 everybody = "*" in item.principals.get("AWS", []) or "NotPrincipal" in item.excepts
-                if item.effect == "Allow" and everybody and not bound_to_account(item):
-                    yield Broken(resource, f"Properties.{path}.Statement.{item.index}", "admits everybody")
+                if item.effect != "Allow" or bound_to_account(item) or item.condition(_OF_LOGS):
+                    continue
+                # EventBridge names no source when it uses a key for a rule.
+                services = [name for name in item.principals.get("Service", []) if name != "events.amazonaws.com"]
+                if everybody or services:
+                    who = "everybody" if everybody else f"{', '.join(services)} for every account"
+                    yield Broken(resource, f"Properties.{path}.Statement.{item.index}", f"admits {who}")
 
 
 @guard(

@@ -35,6 +35,12 @@ def admit(b: Any, kind: str, path: str, action: str, resource: Any, has: str = "
     b.one(kind, has)["Properties"][path]["Statement"].append(statement)
 
 
+def of_service(b: Any) -> int:
+    """Which statement of the queue's policy admits a service."""
+    found = b.one("SQS::QueuePolicy")["Properties"]["PolicyDocument"]["Statement"]
+    return next(number for number, item in enumerate(found) if "Service" in item["Principal"])
+
+
 def open_secret(b: Any) -> None:
     statement = {
         "Effect": "Allow",
@@ -68,6 +74,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("SEC-36", "dev", lambda b: admit(b, "S3::BucketPolicy", "PolicyDocument", "s3:GetObject", {"Fn::Sub": "${StaticBucket.Arn}/*"}, has="StaticBucket"), set()),
     ("SEC-36", "dev", lambda b: admit(b, KEY, "KeyPolicy", "kms:Decrypt", "*"), set()),
     ("SEC-36", "dev", open_secret, set()),
+    ("SEC-36", "dev", lambda b: b.drop("SQS::QueuePolicy", f"PolicyDocument.Statement.{of_service(b)}.Condition"), set()),
     ("SEC-37", "dev", lambda b: b.rule("Ingress", has="CloudFrontPrefixListId").pop("Description"), set()),
     ("SEC-37", "dev", lambda b: b.drop("EC2::SecurityGroup", "SecurityGroupEgress", has="-database"), set()),
     ("SEC-38", "dev", lambda b: b.drop("Logs::LogGroup", "KmsKeyId"), set()),
