@@ -11,8 +11,8 @@ import gc
 gc.disable()
 
 import argparse  # noqa: E402
-import os  # noqa: E402
 import sys  # noqa: E402
+from os import _exit  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import NoReturn  # noqa: E402
 
@@ -109,7 +109,7 @@ def leave(code: int) -> NoReturn:
     """End at once: the interpreter would take everything apart first, which takes longer than writing the templates."""
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code)
+    _exit(code)
 
 
 if __name__ == "__main__":

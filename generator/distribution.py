@@ -6,9 +6,10 @@ there, and to ``deploy.py site`` the real assets.
 
 from typing import Annotated
 
+from awacs import cloudformation as cloudformation_actions
 from awacs import s3 as s3_actions
 from awacs.aws import Statement, StringEquals
-from troposphere import And, Condition, Equals, If, Not, NoValue, Sub, Template
+from troposphere import And, Condition, Equals, If, Not, NoValue, Ref, Sub, Template
 from troposphere.cloudfront import (
     CacheBehavior,
     ContentSecurityPolicy,
@@ -392,7 +393,7 @@ def add_site_content(
         size=config.site_content,
         statements=write_pages(bucket),
         # May delete only where the environment lets a deletion of the stack empty the bucket.
-        only_if=("EmptiesBucket", [empty_bucket(bucket)]),
+        only_if=("EmptiesBucket", [empty_bucket(bucket), see_own_stack()]),
         retries=1,
         without_queue="CloudFormation waits for the function's answer: without one the deployment fails and says so.",
     )
@@ -425,6 +426,11 @@ def write_pages(bucket: Bucket) -> list[Statement]:
 
 def empty_bucket(bucket: Bucket) -> Statement:
     return iam.allow("EmptyBucket", [s3_actions.DeleteObject, s3_actions.DeleteObjectVersion], [objects(bucket)])
+
+
+def see_own_stack() -> Statement:
+    """A custom resource is deleted also when it is renamed or taken out; only the stack says which of these it is."""
+    return iam.allow("SeeOwnStack", [cloudformation_actions.DescribeStacks], [Ref("AWS::StackId")])
 
 
 LAYER = Layer("Distribution", "Distribution: CloudFront, static bucket, DNS, first pages.", Inputs, Outputs, build)

@@ -10,6 +10,7 @@ from typing import Annotated
 from troposphere import AWSHelperFn, Sub, Template
 from troposphere.ec2 import EIP, NatGateway, Route, VPCEndpoint
 
+from generator.cidr import INTERNET
 from generator.kinds import (
     AppRouteTableId,
     AppSubnetId,
@@ -20,7 +21,7 @@ from generator.kinds import (
     RoutedSubnetId,
     VpcId,
 )
-from generator.network import INTERNET, named
+from generator.tags import named
 from generator.wiring import Contract, Layer, Structure
 
 

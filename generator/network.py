@@ -21,7 +21,7 @@ from troposphere.ec2 import (
     VPCGatewayAttachment,
 )
 
-from generator.cidr import Block, plan
+from generator.cidr import INTERNET, Block, plan
 from generator.kinds import (
     AppRouteTableId,
     AppSubnetId,
@@ -34,10 +34,10 @@ from generator.kinds import (
     ZoneName,
 )
 from generator.security_groups import no_egress
+from generator.tags import named
 from generator.wiring import Contract, Layer, Structure
 
 ZONES = 2
-INTERNET = "0.0.0.0/0"
 
 
 class Config(Structure):
@@ -92,10 +92,6 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
         app_route_table_2_id=AppRouteTableId(app_tables[1].ref()),
         endpoint_security_group_id=EndpointSecurityGroupId(endpoints.get_att("GroupId")),
     )
-
-
-def named(what: str) -> Tags:
-    return Tags(Name=Sub(f"${{Prefix}}-{what}"))
 
 
 def vpc() -> VPC:

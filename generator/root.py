@@ -302,7 +302,10 @@ class Parameters(Contract):
         ),
     ]
     empty_bucket_on_delete: Annotated[
-        Flag, shared.flag("Whether deleting the environment also deletes its static files.", default="false")
+        Flag,
+        shared.flag(
+            "Whether deleting the environment, and nothing else, also deletes its static files.", default="false"
+        ),
     ]
     slack_workspace_id: Annotated[
         WorkspaceId,

@@ -30,6 +30,7 @@ LAYERS = {
     "archive",
     "database",
     "distribution",
+    "egress",
     "network",
     "operations",
     "security",
@@ -65,7 +66,8 @@ def test_packages_keep_apart(package: str) -> None:
 
 def test_the_generator_is_pure() -> None:
     found = {path.name: names for path in modules("generator") if (names := slips(path, IMPURE))}
-    assert found == {}
+    # Only to leave: it reads nothing.
+    assert found == {"__main__.py": ["os", "os._exit"]}
 
 
 def test_no_layer_imports_a_layer() -> None:

@@ -66,7 +66,7 @@ def apply(event: dict[str, Any], seconds_left: Callable[[], float]) -> Outcome:
             deleted = 0
             try:
                 # Properties are strings; anything but this one keeps the content.
-                if properties.get("EmptyOnDelete") == "true" and _stack_goes(event["StackId"], if_not_told=created):
+                if properties.get("EmptyOnDelete") == "true" and _stack_goes(event["StackId"]):
                     deleted = _empty(_s3(), _bucket(properties), seconds_left)
             except (ClientError, UnusableRequestError, UnfinishedError) as error:
                 if created:
@@ -93,15 +93,8 @@ def _s3() -> Any:
     return boto3.client("s3", config=_CONFIG)
 
 
-def _stack_goes(stack_id: str, *, if_not_told: bool) -> bool:
-    try:
-        (stack,) = boto3.client("cloudformation", config=_CONFIG).describe_stacks(StackName=stack_id)["Stacks"]
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in ("AccessDenied", "AccessDeniedException"):
-            raise
-        # EmptyOnDelete is the permission and was given; without this answer it only cannot be narrowed.
-        logger.warning("may not ask whether the stack is being deleted, and goes by EmptyOnDelete alone")
-        return if_not_told
+def _stack_goes(stack_id: str) -> bool:
+    (stack,) = boto3.client("cloudformation", config=_CONFIG).describe_stacks(StackName=stack_id)["Stacks"]
     goes = stack["StackStatus"] in STACK_GOES
     if not goes:
         logger.info("the stack is in %s and keeps its bucket, which is left as it is", stack["StackStatus"])

@@ -100,8 +100,6 @@ def test_a_function_imports_itself_python_and_boto3_only(name: str) -> None:
 
 # What a queue for failures needs of a function's role, beside its own calls.
 DELIVERY = {"sqs:SendMessage", "kms:Decrypt", "kms:GenerateDataKey"}
-# What a function asks where it may, and does without where it may not.
-WISHES: Mapping[str, set[str]] = {"custom_resource": {"cloudformation:DescribeStacks"}}
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 CALLS: Mapping[str, set[str]] = {
     "log_processor": set(),
@@ -114,6 +112,7 @@ CALLS: Mapping[str, set[str]] = {
         "ecs:UpdateService",
     },
     "custom_resource": {
+        "cloudformation:DescribeStacks",
         "s3:GetObject",
         "s3:PutObject",
         "s3:ListBucket",
@@ -129,7 +128,7 @@ def test_a_role_allows_what_its_function_calls_and_nothing_else(name: str) -> No
     needed = CALLS[name] | LOGS
     allowed = granted(name)
     assert needed <= allowed
-    assert allowed - needed <= DELIVERY | WISHES.get(name, set())
+    assert allowed - needed <= DELIVERY
 
 
 def test_the_custom_resource_calls_what_its_role_allows(
@@ -158,7 +157,7 @@ def test_the_custom_resource_calls_what_its_role_allows(
     for kind in ("Create", "Update", "Delete"):
         content.invoke(content_request(sink, kind, bucket))
     assert [each["Status"] for each in sink.answers] == ["SUCCESS"] * 3
-    assert called == CALLS["custom_resource"] | WISHES["custom_resource"]
+    assert called == CALLS["custom_resource"]
 
 
 def test_the_custom_resource_has_time_to_answer_before_cloudformation_stops_waiting() -> None:
