@@ -10,6 +10,7 @@ from analysis.guards.security import topic_users
 from analysis.guards.values import (
     all_behind,
     behind,
+    flag,
     listed,
 )
 from analysis.resolve import ResolvedEnvironment, Resource
@@ -201,6 +202,8 @@ def alarm_actions(env: ResolvedEnvironment) -> Iterator[Broken]:
         named = str(alarm.get("AlarmName")) in composed or alarm.ref in composed
         if not all_behind(env, alarm.get("AlarmActions"), TOPIC) and not named:
             yield Broken(alarm, "Properties.AlarmActions", "tells nobody")
+        if not flag(alarm.get("ActionsEnabled", True)):
+            yield Broken(alarm, "Properties.ActionsEnabled", "its actions are off")
         missing = alarm.get("TreatMissingData")
         if alarm.type == ALARMS[0] and missing is None:
             yield Broken(alarm, "Properties.TreatMissingData", "is left to its default")

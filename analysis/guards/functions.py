@@ -111,6 +111,9 @@ def function_settings(env: ResolvedEnvironment) -> Iterator[Broken]:
     remedy="add an EventInvokeConfig with OnFailure to a queue, and let the role send to it",
 )
 def failure_destinations(env: ResolvedEnvironment) -> Iterator[Broken]:
+    for subscription in env.of_type("AWS::SNS::Subscription"):
+        if not all_behind(env, subscription.get("RedrivePolicy"), "AWS::SQS::Queue"):
+            yield Broken(subscription, "Properties.RedrivePolicy", "a message that cannot be delivered is lost")
     configured = env.of_type("AWS::Lambda::EventInvokeConfig")
     for permission in env.of_type(PERMISSION):
         if str(permission.get("Principal")) not in ("events.amazonaws.com", "sns.amazonaws.com"):

@@ -165,7 +165,7 @@ _OF_LOGS = "kms:EncryptionContext:aws:logs:arn"
 @guard(
     "SEC-36",
     "No resource admits everybody, or a service on behalf of everybody",
-    why="Any account of AWS may then use the resource, itself or by way of the service, and a bucket that blocks public "
+    why="Any account of AWS may then use the resource, itself or by way of the service; a bucket that blocks public "
     "policies refuses such a policy, which fails the deployment (IAM User Guide, AWS JSON policy elements: Principal; "
     "The confused deputy problem).",
     remedy="name the principal, or add a condition on aws:SourceAccount, aws:SourceArn or aws:PrincipalAccount",

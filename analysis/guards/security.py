@@ -321,6 +321,8 @@ def web_acl_rules(env: ResolvedEnvironment) -> Iterator[Broken]:
     for acl in env.of_type("AWS::WAFv2::WebACL"):
         priorities: set[str] = set()
         capacity = 0
+        if "Allow" not in acl.get("DefaultAction", {}):
+            yield Broken(acl, "Properties.DefaultAction", "refuses what no rule speaks of, so every visitor")
         for index, rule in enumerate(listed(acl.get("Rules"))):
             path = f"Properties.Rules.{index}"
             managed = rule.get("Statement", {}).get("ManagedRuleGroupStatement")

@@ -105,6 +105,9 @@ def _may_open_sessions(env: ResolvedEnvironment, role: Resource | None) -> bool:
     )
 
 
+_EXEC_SINCE = (1, 4, 0)
+
+
 @guard(
     "APP-03",
     "Services allow ECS Exec, and their tasks have a role for it",
@@ -116,6 +119,9 @@ def exec_enabled(env: ResolvedEnvironment) -> Iterator[Broken]:
     for service, task in served_tasks(env):
         if not flag(service.get("EnableExecuteCommand")):
             yield Broken(service, "Properties.EnableExecuteCommand", "ECS Exec is off")
+        version = str(service.get("PlatformVersion", "LATEST"))
+        if version != "LATEST" and tuple(map(int, version.split("."))) < _EXEC_SINCE:
+            yield Broken(service, "Properties.PlatformVersion", f"{version} has no ECS Exec")
         if not _may_open_sessions(env, role_of(env, task, "Task")):
             yield Broken(task, "Properties.TaskRoleArn", "the task's role may not open sessions")
 
@@ -333,10 +339,18 @@ def _missing_for_logs(
             yield f"{action} on {group.logical_id}"
 
 
+CLUSTER = "AWS::RDS::DBCluster"
+# What the secret holds that RDS makes; host and port are not among it.
+_OF_RDS = {"password", "username"}
+
+
 def _missing_for_secret(
     env: ResolvedEnvironment, secret: Mapping[str, Json], granted: list[Statement]
 ) -> Iterator[str]:
     owners = all_behind(env, str(secret.get("ValueFrom")))
+    key_of_json = re.search(r":(\w+):\w*:\w*$", str(secret.get("ValueFrom")))
+    if key_of_json and key_of_json[1] not in _OF_RDS and any(owner.type == CLUSTER for owner in owners):
+        yield f"{secret.get('Name')}: RDS keeps no {key_of_json[1]} in its secret"
     if not any(
         item.allows("secretsmanager:GetSecretValue")
         and any(owner in all_behind(env, item.resources) for owner in owners)

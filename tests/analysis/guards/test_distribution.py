@@ -38,7 +38,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("DST-02", "dev", lambda b: origin(b, "S3OriginConfig").pop("OriginAccessControlId"), set()),
     ("DST-02", "dev", lambda b: b.replace(DISTRIBUTION, "RegionalDomainName", "DomainName"), set()),
     ("DST-02", "dev", lambda b: b.put("CloudFront::OriginAccessControl", "OriginAccessControlConfig.SigningBehavior", "never"), set()),
-    ("DST-03", "dev", lambda b: b.statement("S3::BucketPolicy", "ReadObjects").pop("Condition"), set()),
+    ("DST-03", "dev", lambda b: b.statement("S3::BucketPolicy", "ReadObjects").pop("Condition"), {"SEC-36"}),
     ("DST-03", "dev", lambda b: b.replace("S3::Bucket", "AES256", "aws:kms", has="static/"), set()),
     ("DST-04", "prod", lambda b: b.replace("CertificateManager::Certificate", "origin.", "backend."), set()),
     ("DST-04", "dev", lambda b: origin(b, "CustomOriginConfig")["CustomOriginConfig"].update(OriginProtocolPolicy="match-viewer"), set()),

@@ -109,9 +109,11 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("OPS-19", "dev", lambda b: b.drop(ALARM, "TreatMissingData"), set()),
     ("OPS-19", "dev", lambda b: b.drop(ALARM, "AlarmActions"), set()),
     ("OPS-19", "dev", lambda b: b.put(ALARM, "TreatMissingData", "notBreaching", has="HealthyHostCount"), set()),
+    ("OPS-19", "dev", lambda b: b.put(ALARM, "ActionsEnabled", False), set()),
     ("OPS-21", "dev", lambda b: b.put(GROUP, "LogGroupName", {"Fn::Sub": "/${Prefix}/app"}, has="/app"), set()),
     ("OPS-22", "dev", deaf, set()),
     ("OPS-23", "dev", lambda b: b.drop("Lambda::EventInvokeConfig", "DestinationConfig", has="OnFailure"), set()),
+    ("OPS-23", "dev", lambda b: b.drop("SNS::Subscription", "RedrivePolicy"), set()),
     ("OPS-16", "dev", lambda b: b.put("S3::Bucket", "/DeletionPolicy", "Delete", has="alb-logs"), set()),
 ]  # fmt: skip
 

@@ -100,6 +100,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("SEC-10", "dev", lambda b: common(b).update(Action={"Block": {}}), set()),
     ("SEC-10", "dev", lambda b: common(b).update(Priority=0), set()),
     ("SEC-10", "dev", lambda b: common(b)["Statement"]["ManagedRuleGroupStatement"].update(Name="AWSManagedCommon"), set()),
+    ("SEC-10", "dev", lambda b: b.put(ACL, "DefaultAction", {"Block": {}}), set()),
     ("SEC-11", "dev", lambda b: common(b)["Statement"]["ManagedRuleGroupStatement"].pop("RuleActionOverrides"), set()),
     ("SEC-12", "dev", lambda b: b.put("WAFv2::LoggingConfiguration", "LogDestinationConfigs", [{"Fn::GetAtt": ["WafLogGroup", "Arn"]}]), set()),
     ("SEC-12", "dev", lambda b: b.replace("Logs::LogGroup", "aws-waf-logs-", "waf-logs-"), set()),
