@@ -51,7 +51,8 @@ _ROLES = ("bootstrap", "edge", "root", "edge-monitoring")
     "--before",
     multiple=True,
     metavar='"run ..."',
-    help="Once approved, first run this one-off task; nothing is deployed when it fails.",
+    help="Once approved, first run this one-off task; nothing is deployed when it fails. A first deployment has "
+    "nothing to run it in, and leaves it out.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="List what is only added, and what is listed but will not change.")
 @tidily()

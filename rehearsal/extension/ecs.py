@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 import uuid
 from datetime import datetime
 from typing import Any
 
+from ministack.core.responses import error_response_json
 from ministack.services import ec2, ecs
 
 from rehearsal.extension import shapes
@@ -190,6 +192,9 @@ def run_task(data: dict[str, Any]) -> Any:
 
     Without a container MiniStack has no address for a task, and without an address no target is registered.
     """
+    # Amazon ECS API Reference, RunTask: the service refuses what MiniStack takes.
+    if not re.fullmatch(r"[A-Za-z0-9/_-]{0,128}", data.get("startedBy") or ""):
+        return error_response_json("InvalidParameterException", "startedBy has characters that are not allowed", 400)
     reply = _run_task(data)
     if reply[0] >= 400:
         return reply
