@@ -67,12 +67,18 @@ def documents(prefix: str, statements: Iterable[Statement]) -> list[Document]:
 
 
 def _pieces(statement: Statement) -> Iterator[Statement]:
-    """A statement that fits, or its actions in halves until they do."""
+    """A statement that fits, or its actions in halves until they do; of one action, its resources."""
     if _size(statement.document()) <= LIMIT - _FRAME - 1:
         yield statement
         return
-    if len(statement.actions) < 2:
+    actions, resources = statement.actions, statement.resources
+    if len(actions) > 1:
+        half = len(actions) // 2
+        parts = [replace(statement, actions=actions[:half]), replace(statement, actions=actions[half:])]
+    elif len(resources) > 1:
+        half = len(resources) // 2
+        parts = [replace(statement, resources=resources[:half]), replace(statement, resources=resources[half:])]
+    else:
         raise AnalysisError(f"the statement {statement.why} alone is longer than a managed policy may be")
-    half = len(statement.actions) // 2
-    yield from _pieces(replace(statement, why=f"{statement.why}A", actions=statement.actions[:half]))
-    yield from _pieces(replace(statement, why=f"{statement.why}B", actions=statement.actions[half:]))
+    for letter, part in zip("AB", parts, strict=True):
+        yield from _pieces(replace(part, why=f"{statement.why}{letter}"))

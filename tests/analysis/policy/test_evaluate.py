@@ -114,6 +114,17 @@ def test_more_than_a_role_takes_is_said() -> None:
 # --- Trust -------------------------------------------------------------------------------------------------------
 
 
+def test_one_action_on_many_resources_is_cut_too() -> None:
+    """As with roles to pass, of which every service has some."""
+    roles = tuple(f"arn:aws:iam::111122223333:role/platform-dev-Service{number:03}Ac*-Task*" for number in range(200))
+    made = documents("role", [Statement("PassTasks", ("iam:PassRole",), roles)])
+    statements = [item for one in made for item in one.statements]
+    assert len(made) > 1
+    assert all(one.size <= LIMIT for one in made)
+    assert sorted(arn for item in statements for arn in item.resources) == sorted(roles)
+    assert len({item.why for item in statements}) == len(statements)
+
+
 def test_only_the_named_workflows_take_the_role() -> None:
     trust = trust_policy("111122223333", "aws", "octo-org/site", branch="main", environment="")
     (statement,) = trust["Statement"]
