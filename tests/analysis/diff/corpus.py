@@ -157,7 +157,6 @@ def tag() -> Mutate:
 
 
 # Why the emulator, or `plan`'s review of what it says, is not right about a resource.
-BRANCHES = "plan reads all branches of an output's condition; this one does not hold in this environment"
 CERTAIN = "a nested change set takes its input for changed even when the source only may be replaced"
 PORT = "plan takes an endpoint's port for part of its identity, and this edit changes it"
 TABLE = "MiniStack keeps its own list of what replaces, by whole properties; it differs from the schema here"
@@ -385,8 +384,6 @@ EDITS: tuple[Edit, ...] = (
         "LoadBalancer",
         "replace",
         put("Scheme", "internal"),
-        ("Distribution",),
-        BRANCHES,
     ),
     Edit(
         "another timeout of the load balancer",
