@@ -22,6 +22,7 @@ from analysis.policy.operate import COMMANDS, GRANTS, operate_statements
 from analysis.resolve import ResolvedEnvironment, resolve
 from analysis.templates import load_environment, load_templates
 from commands.main import main
+from deployer.operate import tunnel
 from rehearsal.emulator import Emulator
 from tests.analysis.policy.conftest import Asked, _listen
 from tests.operate import parts
@@ -34,7 +35,7 @@ TASK = f"arn:aws:ecs:{HERE}:task/{FAMILY}/1a2b"
 DEFINITION = f"arn:aws:ecs:{HERE}:task-definition/{FAMILY}-BackendServiceStack-1A-TaskDefinition-2B"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/{FAMILY}-BackendAccessSta-TaskRole-1A2B"
 SECRET = f"arn:aws:secretsmanager:{HERE}:secret:rds!cluster-1a2b-3c4d"
-DOCUMENT = f"arn:aws:ssm:{HOME}::document/AWS-StartPortForwardingSession"
+DOCUMENT = f"arn:aws:ssm:{HOME}::document/{tunnel.DOCUMENT}"
 KEY = f"arn:aws:kms:{HERE}:key/1a2b"
 SITE = f"arn:aws:s3:::{FAMILY}-distributio-staticbucket-1a2b"
 OF_CLUSTER = {"aws:ResourceTag/aws:rds:primaryDBClusterArn": f"arn:aws:rds:{HERE}:cluster:{FAMILY}"}
