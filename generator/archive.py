@@ -71,9 +71,7 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     processor = add_log_processor(t, config, inputs)
     group = t.add_resource(log_group("DeliveryLogGroup", Sub("/aws/kinesisfirehose/${Prefix}-archive"), inputs))
     log_stream = t.add_resource(LogStream("DeliveryLogStream", LogGroupName=group.ref(), LogStreamName="delivery"))
-    role = t.add_resource(
-        iam.service_role("DeliveryRole", "firehose", iam.from_this_account(), description="Delivers to the archive.")
-    )
+    role = t.add_resource(iam.service_role("DeliveryRole", "firehose", description="Delivers to the archive."))
     policy = t.add_resource(delivery_policy(inputs, role, processor, group))
     stream = t.add_resource(delivery_stream(config, inputs, role, policy, processor, group, log_stream))
     subscription_role = add_subscription_role(t, stream)

@@ -87,8 +87,9 @@ def service_role(
 ) -> Role:
     """A role that one AWS service assumes. ``managed`` are policies that AWS prescribes, or of an earlier layer.
 
-    ``when`` is empty only for services whose documents name no condition that they send, Lambda and AWS Chatbot:
-    with one that is not sent the role could never be assumed. Both take a role of their own account only.
+    ``when`` is empty only for services whose documents name no condition that they send, Lambda, AWS Chatbot and
+    Firehose (Amazon Data Firehose Developer Guide, "Allow Firehose to assume an IAM role"): with one that is not sent
+    the role could never be assumed. Each takes a role only from who may pass it, which is its own account.
     """
     if managed:
         attributes["ManagedPolicyArns"] = list(managed)

@@ -405,7 +405,11 @@ def add_slack(t: Template, inputs: Inputs, chat: Topic) -> None:
             iam.allow(
                 "ShowAlarms",
                 [cloudwatch_actions.DescribeAlarms, cloudwatch_actions.DescribeAlarmHistory],
-                [Sub("arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:*")],
+                [
+                    Sub(f"arn:${{AWS::Partition}}:cloudwatch:{region}:${{AWS::AccountId}}:alarm:*")
+                    # Those on CloudFront and the web ACL are in us-east-1.
+                    for region in ("${AWS::Region}", "us-east-1")
+                ],
             ),
             # Metrics are no resources (Service Authorization Reference, Amazon CloudWatch).
             iam.allow(
@@ -437,12 +441,17 @@ def add_slack(t: Template, inputs: Inputs, chat: Topic) -> None:
 
 
 def budget(config: Config, inputs: Inputs, notices: Topic) -> Budget:
-    """Of the whole account: a filter by tag stays silent for ever where nobody activated the tag for billing."""
+    """Of the whole account: a filter by tag stays silent for ever where nobody activated the tag for billing.
+
+    Its name tells the thresholds: another one replaces the budget, whose successor is made first and would be refused
+    under the same name (CloudFormation Template Reference, "AWS::Budgets::Budget").
+    """
+    name = f"${{Prefix}}-{config.budget_actual_percent}-{config.budget_forecast_percent}"
     return Budget(
         "Budget",
         Condition="HasBudget",
         Budget=BudgetData(
-            BudgetName=Sub("${Prefix}"),
+            BudgetName=Sub(name),
             BudgetType="COST",
             TimeUnit="MONTHLY",
             BudgetLimit=Spend(Amount=inputs.monthly_budget, Unit="USD"),

@@ -13,8 +13,9 @@ _UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 PROJECT = Spec(
     "Project: in front of the names of all its stacks, in every environment.",
-    pattern=r"^[a-z][a-z0-9-]{0,10}[a-z0-9]$",
-    constraint="2 to 12 characters: lower-case letters, digits and hyphens, beginning with a letter.",
+    # RDS takes no two hyphens in a row, and the database cluster has the project in its name.
+    pattern=r"^(?!.*--)[a-z][a-z0-9-]{0,10}[a-z0-9]$",
+    constraint="2 to 12 characters: lower-case letters, digits and single hyphens, beginning with a letter.",
 )
 ENVIRONMENT = Spec(
     "Environment, such as dev or prod. prod needs a domain, and keeps logs for 30 days.",

@@ -248,7 +248,12 @@ class Parameters(Contract):
     ]
     db_reader: Annotated[Flag, shared.flag("Whether the database has a reader in the second zone.")]
     db_insights: Annotated[
-        Flag, shared.flag("Whether Performance Insights is on; it wants DbMinCapacity 2 or more.", default="false")
+        Flag,
+        shared.flag(
+            "Whether Performance Insights is on; it wants DbMinCapacity 2 or more. Turning it off later replaces the "
+            "database's instances, not its data.",
+            default="false",
+        ),
     ]
     db_backtrack_seconds: Annotated[
         Count,
@@ -310,7 +315,8 @@ class Parameters(Contract):
     slack_workspace_id: Annotated[
         WorkspaceId,
         Spec(
-            "Slack workspace, authorised once by hand in the console; empty for no Slack.",
+            "Slack workspace, authorised once by hand in the console; empty for no Slack. To change it, deploy once "
+            "without Slack: the channel's configuration cannot be replaced under its own name.",
             default="",
             pattern=r"^(T[0-9A-Z]{8,14})?$",
             constraint="A workspace id such as T0123456789, or empty.",

@@ -369,14 +369,15 @@ def patterns_hold_lists(env: ResolvedEnvironment) -> Iterator[Broken]:
 
 @guard(
     "CF-25",
-    "Names of buckets and of the database cluster are lower case and short enough",
-    why="S3 takes 3 to 63 small letters, digits and hyphens (Amazon S3 User Guide, Bucket naming rules), RDS puts an "
-    "identifier in small letters, so that a log group named otherwise is never found.",
+    "Names of buckets and of the database cluster are lower case, short enough and without two hyphens in a row",
+    why="S3 takes 3 to 63 small letters, digits and hyphens (Amazon S3 User Guide, Bucket naming rules). RDS takes no "
+    "two hyphens in a row, and puts an identifier in small letters: a log group named otherwise is never found.",
     remedy="shorten Project or the name",
 )
 def physical_names(env: ResolvedEnvironment) -> Iterator[Broken]:
     keys = {"AWS::S3::Bucket": "BucketName", "AWS::RDS::DBCluster": "DBClusterIdentifier"}
     for resource in env.of_type(*keys):
         name = resource.get(keys[resource.type])
-        if name is not None and not any(origins(name)) and not re.fullmatch(r"[a-z][a-z0-9-]{1,61}[a-z0-9]", str(name)):
+        sound = re.fullmatch(r"(?!.*--)[a-z][a-z0-9-]{1,61}[a-z0-9]", str(name))
+        if name is not None and not any(origins(name)) and not sound:
             yield Broken(resource, f"Properties.{keys[resource.type]}", f"{name} is refused")

@@ -82,3 +82,20 @@ def budgets(env: ResolvedEnvironment) -> Iterator[Broken]:
         filters: Mapping[str, Json] = budget.get("Budget.CostFilters") or {}
         if "TagKeyValue" in filters:
             yield Broken(budget, "Properties.Budget.CostFilters", "counts only what carries an activated tag")
+
+
+@guard(
+    "OPS-24",
+    "A budget's name tells its thresholds",
+    why="Notifications are changed by replacing their budget, and its successor is refused under the same name: the "
+    "budget already exists (CloudFormation Template Reference, AWS::Budgets::Budget).",
+    remedy="put every threshold into BudgetName, or leave BudgetName out",
+)
+def budget_can_be_replaced(env: ResolvedEnvironment) -> Iterator[Broken]:
+    for budget in env.of_type("AWS::Budgets::Budget"):
+        name = budget.get("Budget.BudgetName")
+        for index, item in enumerate(listed(budget.get("NotificationsWithSubscribers"))):
+            threshold = str(item.get("Notification", {}).get("Threshold"))
+            if name is not None and threshold not in str(name).split("-"):
+                path = f"Properties.NotificationsWithSubscribers.{index}.Notification.Threshold"
+                yield Broken(budget, path, f"{name} would not change with {threshold}")

@@ -40,6 +40,11 @@ _TRUSTED = {
 }
 
 
+# Their documents prescribe a trust without conditions, and name none that they would send. They take a role only from
+# who may pass it, so none of another account.
+_SEND_NOTHING = {"chatbot", "edgelambda", "firehose", "lambda"}
+
+
 @guard(
     "SEC-17",
     "Roles trust a service that exists, for this account only",
@@ -48,8 +53,7 @@ _TRUSTED = {
     remedy="use the service's principal, and aws:SourceAccount or aws:SourceArn where the service sends them",
 )
 def trusts(env: ResolvedEnvironment) -> Iterator[Broken]:
-    # These do not send the conditions, or are bound to the account already.
-    unconditional = {"lambda", "monitoring.rds", "edgelambda", "chatbot"}
+    unconditional = {*_SEND_NOTHING, "monitoring.rds"}
     for role in env.of_type(ROLE):
         for item in statements(role.get("AssumeRolePolicyDocument")):
             path = f"Properties.AssumeRolePolicyDocument.Statement.{item.index}"
@@ -67,7 +71,6 @@ def trusts(env: ResolvedEnvironment) -> Iterator[Broken]:
 # The source that a service names when it assumes a role, as far as it is known before the resource exists.
 _SOURCES = {
     "ecs-tasks": "arn:aws:ecs:{region}:{account}:task/x",
-    "firehose": "arn:aws:firehose:{region}:{account}:deliverystream/x",
     "logs": "arn:aws:logs:{region}:{account}:log-group:x",
     "monitoring.rds": "arn:aws:rds:{region}:{account}:db:x",
     "vpc-flow-logs": "arn:aws:ec2:{region}:{account}:vpc-flow-log/fl-1",
@@ -91,6 +94,8 @@ def trusts_admit_service(env: ResolvedEnvironment) -> Iterator[Broken]:
                 yield Broken(role, path, f"admits account {', '.join(accounts)} only")
             for principal in item.principals.get("Service", []):
                 name = re.sub(r"^logs\.[a-z0-9-]+\.", "logs.", str(principal)).removesuffix(".amazonaws.com")
+                if name in _SEND_NOTHING and (accounts or patterns):
+                    yield Broken(role, path, f"{principal} documents no condition that it sends")
                 sent = _SOURCES.get(name, "").format(region=stack.region, account=stack.account)
                 if (
                     sent

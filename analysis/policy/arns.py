@@ -29,7 +29,7 @@ PATTERNS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("acm", "certificate"): ("acm:{region}:{account}:certificate/*",),
     ("application-autoscaling", "ScalableTarget"): ("application-autoscaling:{region}:{account}:scalable-target/*",),
     ("billing", "billingview"): ("billing::{account}:billingview/primary",),
-    ("budgets", "budget"): ("budgets::{account}:budget/{name}",),
+    ("budgets", "budget"): ("budgets::{account}:budget/{name}-*",),
     ("chatbot", "ChatbotConfiguration"): ("chatbot::{account}:chat-configuration/slack-channel/{name}",),
     ("cloudformation", "stack"): (
         "cloudformation:{region}:{account}:stack/{name}/*",

@@ -81,10 +81,11 @@ def budget(deployed: Deployed) -> Iterator[Proof]:
     if limit in ("", "0"):
         return
     client = deployed.client("budgets", "us-east-1")
-    found = client.describe_budget(AccountId=deployed.account, BudgetName=deployed.family)["Budget"]
+    (name,) = deployed.ids("AWS::Budgets::Budget").values()
+    found = client.describe_budget(AccountId=deployed.account, BudgetName=name)["Budget"]
     amount = found["BudgetLimit"]
     yield proof("the budget is what the parameters say", float(amount["Amount"]) == float(limit), amount)
-    notices = client.describe_notifications_for_budget(AccountId=deployed.account, BudgetName=deployed.family)
+    notices = client.describe_notifications_for_budget(AccountId=deployed.account, BudgetName=name)
     kinds = [notice["NotificationType"] for notice in notices["Notifications"]]
     yield proof("it tells before the money is gone", {"ACTUAL", "FORECASTED"} <= set(kinds), kinds)
 

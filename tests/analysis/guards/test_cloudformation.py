@@ -86,6 +86,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("CF-23", "dev", lambda b: b.put("CloudWatch::Dashboard", "DashboardBody", {"Fn::Sub": "{\"widgets\": [${Prefix}]}"}), set()),
     ("CF-24", "dev", lambda b: b.put("Events::Rule", "EventPattern.source", "aws.ecs", has="EventPattern"), set()),
     ("CF-25", "dev", lambda b: b.put("RDS::DBCluster", "DBClusterIdentifier", {"Fn::Sub": "${Prefix}-Orders"}), {"DB-06"}),
+    ("CF-25", "dev", lambda b: b.put("RDS::DBCluster", "DBClusterIdentifier", {"Fn::Sub": "${Prefix}--db"}), {"DB-06"}),
     ("CF-26", "dev", lambda b: b.rule("Ingress", has="Alb").update(Description={"Fn::Sub": "alb -> ${Prefix}"}), set()),
     ("CF-27", "dev", lambda b: b.parameters.update(SecondZone="us-east-1c"), set()),
     ("CF-28", "dev", read_missing_output, {"NET-10", "SEC-27"}),

@@ -106,6 +106,8 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("OPS-17", "dev", lambda b: b.remove(PERMISSION, has="TaskStoppedRule"), set()),
     ("OPS-17", "dev", lambda b: b.replace(RULE, "SERVICE_DEPLOYMENT_FAILED", "DEPLOYMENT_FAILED"), set()),
     ("OPS-18", "dev", one_kind, set()),
+    ("OPS-24", "dev", lambda b: b.put(BUDGET, "Budget.BudgetName", {"Fn::Sub": "${Prefix}"}), set()),
+    ("OPS-24", "dev", lambda b: b.put(BUDGET, "NotificationsWithSubscribers.0.Notification.Threshold", 90), set()),
     ("OPS-19", "dev", lambda b: b.drop(ALARM, "TreatMissingData"), set()),
     ("OPS-19", "dev", lambda b: b.drop(ALARM, "AlarmActions"), set()),
     ("OPS-19", "dev", lambda b: b.put(ALARM, "TreatMissingData", "notBreaching", has="HealthyHostCount"), set()),

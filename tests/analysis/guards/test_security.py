@@ -128,6 +128,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("SEC-26", "dev", lambda b: b.put("SecretsManager::Secret", "GenerateSecretString.ExcludePunctuation", False), set()),
     ("SEC-27", "dev", group_without_vpc, set()),
     ("SEC-28", "dev", lambda b: b.replace(ROLE, "vpc-flow-log/*", "log-group:*"), set()),
+    ("SEC-28", "dev", lambda b: b.put(ROLE, "AssumeRolePolicyDocument.Statement.0.Condition", {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}, has="firehose"), set()),
     ("SEC-29", "dev", lambda b: b.put("SQS::Queue", "KmsMasterKeyId", "alias/aws/sqs"), set()),
     ("SEC-30", "dev", lambda b: b.statement("S3::BucketPolicy", "WriteServerAccessLogs").update(Action=["s3:GetObject"]), set()),
 ]  # fmt: skip
