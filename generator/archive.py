@@ -74,7 +74,7 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     role = t.add_resource(iam.service_role("DeliveryRole", "firehose", description="Delivers to the archive."))
     policy = t.add_resource(delivery_policy(inputs, role, processor, group))
     stream = t.add_resource(delivery_stream(config, inputs, role, policy, processor, group, log_stream))
-    subscription_role = add_subscription_role(t, stream)
+    subscription_role = add_subscription_role(t, inputs, stream)
     return Outputs(
         archive_stream_arn=ArchiveStreamArn(stream.get_att("Arn")),
         archive_stream_name=ArchiveStreamName(stream.ref()),
@@ -113,7 +113,7 @@ def delivery_policy(inputs: Inputs, role: Role, processor: Function, group: LogG
             [s3_actions.ListBucket, s3_actions.GetBucketLocation, s3_actions.ListBucketMultipartUploads],
             [Sub("arn:${AWS::Partition}:s3:::${ArchiveBucketName}")],
         ),
-        use_key(inputs),
+        use_key("EncryptArchive", inputs),
         iam.allow(
             "TransformRecords",
             [lambda_actions.InvokeFunction, lambda_actions.GetFunctionConfiguration],
@@ -125,8 +125,8 @@ def delivery_policy(inputs: Inputs, role: Role, processor: Function, group: LogG
     )
 
 
-def use_key(inputs: Inputs) -> Statement:
-    return iam.allow("EncryptArchive", [kms_actions.Decrypt, kms_actions.GenerateDataKey], [inputs.telemetry_key_arn])
+def use_key(sid: str, inputs: Inputs) -> Statement:
+    return iam.allow(sid, [kms_actions.Decrypt, kms_actions.GenerateDataKey], [inputs.telemetry_key_arn])
 
 
 def delivery_stream(
@@ -178,7 +178,7 @@ def processor_parameters(config: Config, processor: Function) -> list[ProcessorP
     return [ProcessorParameter(ParameterName=name, ParameterValue=value) for name, value in values.items()]
 
 
-def add_subscription_role(t: Template, stream: DeliveryStream) -> Role:
+def add_subscription_role(t: Template, inputs: Inputs, stream: DeliveryStream) -> Role:
     role = t.add_resource(
         iam.service_role(
             "SubscriptionRole",
@@ -195,7 +195,11 @@ def add_subscription_role(t: Template, stream: DeliveryStream) -> Role:
             iam.allow(
                 "WriteToStream", [firehose_actions.PutRecord, firehose_actions.PutRecordBatch], [stream.get_att("Arn")]
             ),
-            description="Write to the archive stream.",
+            # Firehose asks it of whoever writes to a stream under a customer-managed key, for streams made since April
+            # 2026 (AWS Health, "Enhanced security controls for Amazon Data Firehose"); without it the subscription
+            # itself is refused, as its test message is.
+            use_key("EncryptRecords", inputs),
+            description="Write to the archive stream, under its key.",
         )
     )
     return role

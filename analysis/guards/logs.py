@@ -24,6 +24,7 @@ FUNCTION = "AWS::Lambda::Function"
 PERMISSION = "AWS::Lambda::Permission"
 STREAM = "AWS::KinesisFirehose::DeliveryStream"
 FILTER = "AWS::Logs::SubscriptionFilter"
+KEY = "AWS::KMS::Key"
 
 
 @guard(
@@ -84,6 +85,30 @@ def filters_to_streams(env: ResolvedEnvironment) -> Iterator[Broken]:
             for one in permissions(env, role)
         ):
             yield Broken(item, "Properties.RoleArn", "the role may not write to the stream")
+
+
+@guard(
+    "OPS-25",
+    "Who writes to a stream may use its key",
+    why="For streams made since April 2026 under a customer-managed key, Firehose asks it of whoever calls PutRecord "
+    "(AWS Health, Enhanced security controls for Amazon Data Firehose); a subscription is refused, as its test message "
+    "is.",
+    remedy="allow the role of the subscription kms:GenerateDataKey and kms:Decrypt on the stream's key",
+)
+def writers_use_stream_key(env: ResolvedEnvironment) -> Iterator[Broken]:
+    roles: dict[str, tuple[Resource, Resource]] = {}
+    for item in env.of_type(FILTER):
+        stream, role = behind(env, item.get("DestinationArn"), STREAM), behind(env, item.get("RoleArn"), ROLE)
+        if stream is not None and role is not None:
+            roles[role.ref] = (role, stream)
+    for role, stream in roles.values():
+        key = behind(env, stream.get("DeliveryStreamEncryptionConfigurationInput.KeyARN"), KEY)
+        if key is None:
+            continue
+        allowed = [one for one in permissions(env, role) if key in all_behind(env, one.resources)]
+        for action in ("kms:GenerateDataKey", "kms:Decrypt"):
+            if not any(one.allows(action) for one in allowed):
+                yield Broken(role, "Properties", f"may not {action} with the key of the stream")
 
 
 def _admits(patterns: list[str], value: str) -> bool:

@@ -84,6 +84,8 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("OPS-06", "dev", lambda b: b.statement(POLICY, "ShowMetrics")["Action"].append("ecs:UpdateService"), {"SEC-22"}),
     ("OPS-07", "dev", loop, set()),
     ("OPS-08", "prod", trust_with_group, set()),
+    ("OPS-25", "prod", lambda b: b.statement(POLICY, "EncryptRecords").update(Action=["kms:Decrypt"]), set()),
+    ("OPS-25", "prod", lambda b: b.statement(POLICY, "EncryptRecords").update(Resource=["arn:aws:kms:::key/1"]), set()),
     ("OPS-08", "prod", lambda b: b.drop(FILTER, "RoleArn", has="ArchiveStreamArn"), set()),
     ("OPS-09", "dev", filter_on_own_log, set()),
     ("OPS-09", "dev", lambda b: b.drop(FILTER, "/DependsOn", has="NotifierFunction"), set()),
