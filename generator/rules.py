@@ -97,6 +97,14 @@ def root_rules() -> dict[str, dict[str, Any]]:
                 "DbBacktrackSeconds needs a DbInstanceClass other than db.serverless.",
             )
         ),
+        # Amazon Aurora User Guide, "Performance and scaling for Aurora Serverless v2".
+        "InsightsHasCapacity": rule(
+            assertion(
+                Not(one_of("DbMinCapacity", "0", "0.5", "1", "1.5")),
+                "DbInsights needs a DbMinCapacity of 2 or more.",
+            ),
+            when=And(Equals(Ref("DbInsights"), "true"), Equals(Ref("DbInstanceClass"), "db.serverless")),
+        ),
         "DevForgetsLogs": rule(
             assertion(one_of("LogRetentionDays", "1", "3"), "dev keeps logs for 1 or 3 days."),
             when=Equals(Ref("Environment"), "dev"),

@@ -27,7 +27,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("DB-07", "dev", lambda b: b.drop(WRITER, "PubliclyAccessible", has="FirstZone"), set()),
     ("DB-08", "dev", lambda b: b.drop(CLUSTER, "KmsKeyId"), set()),
     ("DB-09", "prod", lambda b: b.put(WRITER, "DatabaseInsightsMode", "advanced"), set()),
-    ("DB-09", "prod", lambda b: b.parameters.update(DbMinCapacity="1"), set()),
+    ("DB-09", "prod", lambda b: b.parameters.update(DbMinCapacity="1"), {"CF-21"}),
     ("DB-10", "dev", lambda b: b.drop(WRITER, "MonitoringRoleArn", has="FirstZone"), set()),
     ("DB-11", "dev", lambda b: b.put(WRITER, "AutoMinorVersionUpgrade", True, has="FirstZone"), set()),
     ("DB-12", "dev", lambda b: b.put(CLUSTER, "PreferredMaintenanceWindow", "sun:18:00-sun:18:30"), set()),

@@ -1,0 +1,52 @@
+"""What root's parameters must be together: each rule is shown to refuse, and none refuses the committed files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deployer import rules
+
+PROJECT = Path(__file__).parents[2]
+ROOT: dict[str, Any] = json.loads((PROJECT / "templates" / "root.json").read_text(encoding="utf-8"))
+
+
+def refused(environment: str, **changed: str) -> set[str]:
+    """The names of the rules that refuse an environment's parameters, with some of them changed."""
+    text = (PROJECT / "params" / f"{environment}.json").read_text(encoding="utf-8")
+    given = {name: str(value) for name, value in json.loads(text)["Parameters"].items()}
+    defaults = {name: str(one.get("Default", "")) for name, one in ROOT["Parameters"].items()}
+    values = {**defaults, **given, **changed}
+    return {name for name, rule in ROOT["Rules"].items() if list(rules.broken({name: rule}, values))}
+
+
+CASES = {
+    "SlackIdsTogether": ("dev", {"SlackWorkspaceId": "T0123456789", "SlackChannelId": ""}),
+    "ProdHasDomain": ("prod", {"DomainName": "", "HostedZoneId": ""}),
+    "DomainHasCertificates": ("prod", {"HostedZoneId": "", "OriginCertificateArn": ""}),
+    "HostedZoneHasDomain": ("dev", {"DomainName": "", "HostedZoneId": "Z0123456789ABCDEFGHIJ"}),
+    "ProdKeepsLogs": ("prod", {"ArchiveLogs": "false"}),
+    "BacktrackIsProvisioned": ("dev", {"DbBacktrackSeconds": "3600"}),
+    "InsightsHasCapacity": ("dev", {"DbInsights": "true", "DbMinCapacity": "0.5"}),
+    "DevForgetsLogs": ("dev", {"LogRetentionDays": "30"}),
+    "FrontendSize": ("dev", {"FrontendCpu": "256", "FrontendMemory": "8192"}),
+    "BackendSize": ("dev", {"BackendCpu": "4096", "BackendMemory": "512"}),
+}
+
+
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+def test_the_committed_parameters_keep_every_rule(environment: str) -> None:
+    assert refused(environment) == set()
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_each_rule_refuses(name: str) -> None:
+    environment, changed = CASES[name]
+    assert refused(environment, **changed) == {name}
+
+
+def test_no_rule_is_left_out() -> None:
+    assert set(CASES) == set(ROOT["Rules"])
