@@ -103,8 +103,10 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     parameters = t.add_resource(parameter_group(config))
     cluster = t.add_resource(aurora_cluster(config, inputs, subnets, parameters, list(groups.values())))
     monitoring = t.add_resource(monitoring_role())
-    t.add_resource(instance("Writer", config, inputs, cluster, subnets, monitoring))
-    t.add_resource(instance("Reader", config, inputs, cluster, subnets, monitoring, Condition="HasReader"))
+    writer = t.add_resource(instance("Writer", config, inputs, cluster, subnets, monitoring))
+    # After the writer: whichever instance is there first becomes it. And a change meets them one after the other.
+    reader = {"Condition": "HasReader", "DependsOn": [writer]}
+    t.add_resource(instance("Reader", config, inputs, cluster, subnets, monitoring, **reader))
     return Outputs(
         db_cluster_id=DbClusterId(cluster.ref()),
         writer_endpoint=WriterEndpoint(cluster.get_att("Endpoint.Address")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import combinations
 
 from analysis.guards.network import GROUP, covers, egress, ingress
 from analysis.guards.registry import Broken, guard
@@ -308,3 +309,18 @@ def _source(rule: dict[str, object]) -> str:
     keys = ("CidrIp", "CidrIpv6", "SourcePrefixListId", "SourceSecurityGroupId")
     source = next((str(rule[key]) for key in keys if key in rule), "an unknown source")
     return f"{source}, {rule.get('IpProtocol')} {rule.get('FromPort')} to {rule.get('ToPort')}"
+
+
+@guard(
+    "DB-14",
+    "The instances of a cluster are made and changed one after the other",
+    why="Made at once, whichever is there first becomes the writer, in a zone left to chance; changed at once, they "
+    "restart together (Amazon Aurora User Guide, High availability for Amazon Aurora).",
+    remedy="name the writer's instance in DependsOn of the reader's",
+)
+def instances_in_turn(env: ResolvedEnvironment) -> Iterator[Broken]:
+    for cluster in env.of_type(CLUSTER):
+        for first, second in combinations(instances(env, cluster), 2):
+            stack = env.stacks[second.stack]
+            if not depends(stack, first, second.logical_id) and not depends(stack, second, first.logical_id):
+                yield Broken(second, "DependsOn", f"is made at once with {first.logical_id}")

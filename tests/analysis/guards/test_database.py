@@ -26,6 +26,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("DB-07", "dev", lambda b: b.put(CLUSTER, "AvailabilityZones", ["ap-northeast-1a", "ap-northeast-1c"]), set()),
     ("DB-07", "dev", lambda b: b.drop(WRITER, "PubliclyAccessible", has="FirstZone"), set()),
     ("DB-08", "dev", lambda b: b.drop(CLUSTER, "KmsKeyId"), set()),
+    ("DB-14", "prod", lambda b: b.drop(WRITER, "/DependsOn", has="SecondZone"), set()),
     ("DB-09", "prod", lambda b: b.put(WRITER, "DatabaseInsightsMode", "advanced"), set()),
     ("DB-09", "prod", lambda b: b.parameters.update(DbMinCapacity="1"), {"CF-21"}),
     ("DB-10", "dev", lambda b: b.drop(WRITER, "MonitoringRoleArn", has="FirstZone"), set()),
