@@ -222,6 +222,9 @@ def delete_stack(params: dict[str, Any]) -> Any:
             "ValidationError",
             f"Stack [{stack['StackId']}] cannot be deleted while in status {stack['StackStatus']}",
         )
+    if stack and stack["StackStatus"] == "DELETE_IN_PROGRESS":
+        # AWS takes a repetition, sent because a reply got lost, for the same; the engine would go through it twice.
+        return helpers._xml(200, "DeleteStackResponse", "")
     reply = _delete_stack(params)
     if stack and reply[0] == 200:
         drop_reviews(stack["StackName"])
@@ -505,6 +508,9 @@ def create_nested(logical_id: str, properties: dict[str, Any], parent_name: str)
     stack["StackStatus"] = "CREATE_IN_PROGRESS"
     stack["DisableRollback"] = disable_rollback
     name, identifier = stack["StackName"], stack["StackId"]
+    # The parent's second event is the one that names the nested stack: from then on it can be followed.
+    initiated = "Resource creation Initiated"
+    _add_event(parent["StackId"], parent_name, logical_id, STACK, "CREATE_IN_PROGRESS", initiated, identifier)
     stacks._add_event(identifier, name, name, STACK, "CREATE_IN_PROGRESS", "", identifier)
     run(stacks._deploy_stack_async(name, identifier, nested.template, nested.parameters, disable_rollback, nested.tags))
     if stack["StackStatus"] == "CREATE_COMPLETE":

@@ -242,11 +242,7 @@ class Lab:
             for event in _all(client, "describe_stack_events", "StackEvents", StackName=identifier):
                 own = event.get("PhysicalResourceId") == identifier
                 # An empty shell that a change set brought comes and goes; what counts is what is made in it.
-                if own and event["ResourceStatus"].startswith("REVIEW_"):
-                    continue
-                # AWS takes a second DeleteStack, sent because a reply got lost, for the same; the emulator goes through
-                # the stack again. Nothing can be deleted twice, and what should be there still is compared.
-                if event["ResourceStatus"].startswith("DELETE_"):
+                if own and event["ResourceStatus"].startswith(("REVIEW_", "DELETE_")):
                     continue
                 what = "" if own else f"/{event['LogicalResourceId']}"
                 history[f"{place}{what} {event['ResourceStatus']}"] += 1
