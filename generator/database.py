@@ -43,8 +43,15 @@ from generator.wiring import Contract, Layer, Structure
 
 SERVERLESS = "db.serverless"
 
-# Not the general log: it would hold every statement with its data, and the audit log says who did what.
-EXPORTED_LOGS = ("audit", "error", "slowquery")
+# As RDS names them, and as we do. Not the general log: it would hold every statement with its data, and the audit log
+# says who did what.
+EXPORTED_LOGS = {
+    "audit": "Audit",
+    "error": "Error",
+    "slowquery": "SlowQuery",
+    "instance": "Instance",
+    "iam-db-auth-error": "IamError",
+}
 
 
 class Config(Structure):
@@ -90,6 +97,8 @@ class Outputs(Contract):
     audit_log_group_name: Annotated[LogGroupName, "Log group of who did what."]
     error_log_group_name: Annotated[LogGroupName, "Log group of errors."]
     slow_query_log_group_name: Annotated[LogGroupName, "Log group of slow queries."]
+    instance_log_group_name: Annotated[LogGroupName, "Log group of why an instance did not pause."]
+    iam_error_log_group_name: Annotated[LogGroupName, "Log group of refused sign-ins by IAM."]
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
@@ -117,13 +126,15 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
         audit_log_group_name=LogGroupName(groups["audit"].ref()),
         error_log_group_name=LogGroupName(groups["error"].ref()),
         slow_query_log_group_name=LogGroupName(groups["slowquery"].ref()),
+        instance_log_group_name=LogGroupName(groups["instance"].ref()),
+        iam_error_log_group_name=LogGroupName(groups["iam-db-auth-error"].ref()),
     )
 
 
 def add_log_group(t: Template, log: str, inputs: Inputs) -> LogGroup:
     """The name is RDS's; made first, it expires. One that RDS makes never does."""
     name = Sub(f"/aws/rds/cluster/${{Prefix}}/{log}")
-    return t.add_resource(log_group(f"Database{log.capitalize()}LogGroup", name, inputs))
+    return t.add_resource(log_group(f"Database{EXPORTED_LOGS[log]}LogGroup", name, inputs))
 
 
 def subnet_group(inputs: Inputs) -> DBSubnetGroup:

@@ -101,6 +101,8 @@ class Inputs(FunctionInputs, ArchivedLogInputs):
     audit_log_group_name: Annotated[LogGroupName, "Log group of who did what in the database."]
     error_log_group_name: Annotated[LogGroupName, "Log group of the database's errors."]
     slow_query_log_group_name: Annotated[LogGroupName, "Log group of slow queries."]
+    instance_log_group_name: Annotated[LogGroupName, "Log group of why an instance did not pause."]
+    iam_error_log_group_name: Annotated[LogGroupName, "Log group of refused sign-ins by IAM."]
     db_cluster_id: Annotated[DbClusterId, "The Aurora cluster."]
     database_secret_arn: Annotated[DatabaseSecretArn, "Secret with user and password of the database."]
     cluster_name: Annotated[ClusterName, "The ECS cluster's name."]
@@ -343,6 +345,8 @@ def add_archive_filters(t: Template, inputs: Inputs) -> None:
         ("DatabaseAudit", inputs.audit_log_group_name),
         ("DatabaseError", inputs.error_log_group_name),
         ("DatabaseSlowQuery", inputs.slow_query_log_group_name),
+        ("DatabaseInstance", inputs.instance_log_group_name),
+        ("DatabaseIamError", inputs.iam_error_log_group_name),
     ):
         add_archive_filter(t, log, group, inputs)
 

@@ -281,8 +281,9 @@ class Parameters(Contract):
             "Age in days at which archived logs move to Glacier.",
             default=30,
             minimum=1,
-            maximum=3650,
-            constraint="1 to 3650 days.",
+            # Rules cannot compare numbers; below the least ArchiveExpireDays the order is certain.
+            maximum=120,
+            constraint="1 to 120 days.",
         ),
     ]
     archive_expire_days: Annotated[
@@ -292,7 +293,7 @@ class Parameters(Contract):
             default=400,
             minimum=121,
             maximum=3651,
-            constraint="121 to 3651 days, and more than ArchiveGlacierDays.",
+            constraint="121 to 3651 days.",
         ),
     ]
     archive_lock_days: Annotated[
@@ -526,6 +527,8 @@ def build(config: Config) -> Template:
             audit_log_group_name=data.audit_log_group_name,
             error_log_group_name=data.error_log_group_name,
             slow_query_log_group_name=data.slow_query_log_group_name,
+            instance_log_group_name=data.instance_log_group_name,
+            iam_error_log_group_name=data.iam_error_log_group_name,
             archive_stream_name=arc.archive_stream_name,
             log_processor_name=arc.log_processor_name,
             delivery_log_group_name=arc.delivery_log_group_name,

@@ -62,6 +62,7 @@ def _references(context: Context, values: Mapping[str, str]) -> list[Check]:
         ("zones", "availability zones", partial(_zones, context, values)),
         ("network", "CloudFront's addresses", partial(_prefix_list, context)),
         ("database", "engine version", partial(_engine, context, values)),
+        ("database", "exported logs", partial(_exports, context, values)),
         ("domain", "certificates", partial(_certificates, context, values)),
         ("domain", "hosted zone", partial(_hosted_zone, context, values)),
         ("slack", "workspace", partial(_slack, context, values)),
@@ -181,6 +182,26 @@ def _engine(context: Context, values: Mapping[str, str]) -> Iterator[Line]:
     missing = [zone for zone in wanted if zones and zone not in zones]
     seen = f"not in {', '.join(missing)}" if missing else f"offered in {', '.join(wanted)}"
     yield judge("database", what, not missing, seen, f"choose zones from {', '.join(sorted(zones))}")
+
+
+def _exports(context: Context, values: Mapping[str, str]) -> Iterator[Line]:
+    """A log that the version does not export fails the cluster only when it is created."""
+    wanted = {
+        log
+        for template in context.environment.templates.values()
+        for resource in template.resources.values()
+        if resource["Type"] == "AWS::RDS::DBCluster"
+        for log in resource["Properties"].get("EnableCloudwatchLogsExports", ())
+    }
+    version = values["DbEngineVersion"]
+    client = context.clients.rds(context.home)
+    found = client.describe_db_engine_versions(Engine=_ENGINE, EngineVersion=version)["DBEngineVersions"]
+    if not found:
+        return  # said by the check of the version
+    what = f"logs exported by {version}"
+    missing = sorted(wanted - {log for one in found for log in one.get("ExportableLogTypes", ())})
+    seen = f"not {', '.join(missing)}" if missing else ", ".join(sorted(wanted))
+    yield judge("database", what, not missing, seen, "take them out of EXPORTED_LOGS in generator/database.py")
 
 
 def _certificates(context: Context, values: Mapping[str, str]) -> Iterator[Line]:

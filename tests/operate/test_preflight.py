@@ -150,19 +150,33 @@ def test_an_engine_version_that_is_gone() -> None:
         "describe_orderable_db_instance_options": {"OrderableDBInstanceOptions": []},
         "describe_db_engine_versions": versions,
     }
-    (line,) = lines({}, "database", rds=answers)
+    line, _ = lines({}, "database", rds=answers)
     assert line.verdict is Verdict.PROBLEM
     answers["describe_orderable_db_instance_options"] = refuse("InvalidParameterCombination")
-    assert lines({}, "database", rds=answers) == [line]
+    assert lines({}, "database", rds=answers)[0] == line
     assert line.remedy == "set DbEngineVersion to one of 8.0.mysql_aurora.3.10.7"
 
 
 def test_an_instance_class_that_is_not_in_a_zone() -> None:
     offer = {"AvailabilityZones": [{"Name": "ap-northeast-1d"}]}
-    (line,) = lines(
+    line, _ = lines(
         {}, "database", rds={"describe_orderable_db_instance_options": {"OrderableDBInstanceOptions": [offer]}}
     )
     assert line.seen == "not in ap-northeast-1a"
+
+
+@pytest.mark.parametrize(
+    ("exportable", "verdict", "seen"),
+    [
+        (["audit", "error", "general", "iam-db-auth-error", "instance", "slowquery"], Verdict.OK, "audit, error, "),
+        (["audit", "error", "general", "slowquery"], Verdict.PROBLEM, "not iam-db-auth-error, instance"),
+    ],
+)
+def test_a_log_that_the_version_does_not_export(exportable: list[str], verdict: Verdict, seen: str) -> None:
+    versions = {"DBEngineVersions": [{"EngineVersion": "8.0", "ExportableLogTypes": exportable}]}
+    _, line = lines({}, "database", rds={"describe_db_engine_versions": versions})
+    assert line.verdict is verdict
+    assert line.seen.startswith(seen)
 
 
 VIEWER = "arn:aws:acm:us-east-1:111122223333:certificate/11111111-2222-3333-4444-555555555555"
