@@ -15,8 +15,9 @@ WRITER_RELAY_PORT = 13306
 READER_RELAY_PORT = 13307
 # What the container says when a relay ended; a metric filter counts these lines.
 RELAY_ENDED = "bastion: relay ended"
-# MiB. socat and a shell need a few; a session runs a client in them.
-MEMORY = 128
+# MiB. socat and a shell need a few; the agent of ECS Exec runs in the container itself, two processes and one more for
+# each session, which also runs a client. What outgrows the limit is killed, and whoever is connected falls out.
+MEMORY = 192
 
 # - Nothing here may end the container: a registry that is down, a database that restarts and a killed socat are all
 #   answered by another turn of a loop, so no "set -e".
