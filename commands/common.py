@@ -68,6 +68,20 @@ def environment_options(command: Command, *, required: bool = True) -> Command:
     return command
 
 
+def folder_options(command: Command) -> Command:
+    """Where the judges of templates look: other folders than the project's, for a structure that is only tried."""
+    for name, holds in (("params", "one parameter file per environment"), ("templates", "the generated templates")):
+        option = click.option(
+            f"--{name}",
+            type=click.Path(path_type=Path),
+            default=ROOT / name,
+            show_default=f"{name}/",
+            help=f"Folder with {holds}.",
+        )
+        command = option(command)
+    return command
+
+
 def account_options(command: Command) -> Command:
     """Who and where, as in the AWS CLI. AWS_ENDPOINT_URL is honoured by boto3 itself."""
     for option in (

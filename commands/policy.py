@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from commands.common import folder_options
 from commands.exits import Exit
 
 if TYPE_CHECKING:
     from analysis.policy.grants import Statement
     from analysis.resolve import ResolvedEnvironment
 
-PROJECT = Path(__file__).resolve().parent.parent
 
 SCHEMA = "policy/1"
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+")
@@ -44,14 +44,7 @@ _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+")
     help="oidc: workflows in this environment of GitHub may take the role.",
 )  # fmt: skip
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write one file each into this folder.")
-@click.option(
-    "--templates", type=click.Path(path_type=Path), default=PROJECT / "templates", show_default="templates/",
-    help="Folder of the generated templates.",
-)  # fmt: skip
-@click.option(
-    "--params", type=click.Path(path_type=Path), default=PROJECT / "params", show_default="params/",
-    help="Folder with one parameter file per environment.",
-)  # fmt: skip
+@folder_options
 def policy(
     kind: str,
     environment: str,

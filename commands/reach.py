@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
+from commands.common import folder_options
 from commands.exits import Exit
-
-PROJECT = Path(__file__).resolve().parent.parent
 
 
 @click.command()
@@ -21,14 +20,7 @@ PROJECT = Path(__file__).resolve().parent.parent
     "--call", "calls", metavar="CALLER:CALLEE", multiple=True,
     help="Two services that are meant to talk to each other directly; all others are claimed to be closed.",
 )  # fmt: skip
-@click.option(
-    "--templates", type=click.Path(path_type=Path), default=PROJECT / "templates", show_default="templates/",
-    help="Folder of the generated templates.",
-)  # fmt: skip
-@click.option(
-    "--params", type=click.Path(path_type=Path), default=PROJECT / "params", show_default="params/",
-    help="Folder with one parameter file per environment.",
-)  # fmt: skip
+@folder_options
 def reach(environment: str, output: str, calls: tuple[str, ...], templates: Path, params: Path) -> int:
     """Prove from the templates what is open and what is closed, each claim with the rules that carry it.
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from commands.common import ROOT, folder_options
 from commands.exits import Exit
 
 if TYPE_CHECKING:
@@ -19,22 +20,14 @@ if TYPE_CHECKING:
     from analysis.scan import Scan
     from analysis.suppressions import Suppression
 
-PROJECT = Path(__file__).resolve().parent.parent
-PYTHON = PROJECT / ".venv-security" / "bin" / "python"
+PYTHON = ROOT / ".venv-security" / "bin" / "python"
 
 
 @click.command()
 @click.option("-e", "--env", "environment", default="all", show_default=True, help="dev, prod, ... or all.")
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True,
               help="Form of the data on stdout.")  # fmt: skip
-@click.option(
-    "--templates", type=click.Path(path_type=Path), default=PROJECT / "templates", show_default="templates/",
-    help="Folder of the generated templates.",
-)  # fmt: skip
-@click.option(
-    "--params", type=click.Path(path_type=Path), default=PROJECT / "params", show_default="params/",
-    help="Folder with one parameter file per environment.",
-)  # fmt: skip
+@folder_options
 def security(environment: str, output: str, templates: Path, params: Path) -> int:
     """Judge templates and policies with checkov, parliament and the guards; list what is suppressed, and why.
 

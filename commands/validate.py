@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from commands.common import ROOT, folder_options
 from commands.exits import Exit
 
 if TYPE_CHECKING:
     from analysis.validation import Validation
-
-PROJECT = Path(__file__).resolve().parent.parent
 
 
 @click.command()
@@ -23,14 +22,7 @@ PROJECT = Path(__file__).resolve().parent.parent
     "--format", "form", type=click.Choice(["text", "json", "sarif"]), default="text", show_default=True,
     help="How findings are written to stdout.",
 )  # fmt: skip
-@click.option(
-    "--templates", type=click.Path(path_type=Path), default=PROJECT / "templates", show_default="templates/",
-    help="Folder of the generated templates.",
-)  # fmt: skip
-@click.option(
-    "--params", type=click.Path(path_type=Path), default=PROJECT / "params", show_default="params/",
-    help="Folder with one parameter file per environment.",
-)  # fmt: skip
+@folder_options
 def validate(environment: str, form: Literal["text", "json", "sarif"], templates: Path, params: Path) -> int:
     """Lint the templates, alone and with each environment's values, and check what lint is blind to.
 
@@ -83,7 +75,7 @@ def _write(result: Validation, form: str, templates: Path) -> None:
         click.echo(report.as_json(findings, result.checked))
     elif form == "sarif":
         folder = templates.resolve()
-        shown = folder.relative_to(PROJECT) if folder.is_relative_to(PROJECT) else folder
+        shown = folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder
         titles = {rule.id: rule.title for rule in GUARDS.values()}
         click.echo(report.as_sarif(findings, result.checked, shown.as_posix(), titles))
     else:
