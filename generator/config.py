@@ -18,6 +18,7 @@ from generator import (
     egress,
     network,
     operations,
+    reader,
     security,
     service,
     task,
@@ -81,6 +82,7 @@ class Config:
     access: access.Config = field(default_factory=access.Config)
     archive: archive.Config = field(default_factory=archive.Config)
     database: database.Config = field(default_factory=database.Config)
+    reader: reader.Config = field(default_factory=reader.Config)
     application: application.Config = field(default_factory=application.Config)
     service: service.Config = field(default_factory=service.Config)
     distribution: distribution.Config = field(default_factory=distribution.Config)

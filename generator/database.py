@@ -4,7 +4,7 @@ The password is RDS's: made, kept and rotated by it, and never seen by CloudForm
 that let services in, and to ``operations`` the alarms and the answer to a rotation.
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from troposphere import Equals, If, Not, NoValue, Sub, Tags, Template
 from troposphere.iam import Role
@@ -12,13 +12,13 @@ from troposphere.logs import LogGroup
 from troposphere.rds import (
     DBCluster,
     DBClusterParameterGroup,
-    DBInstance,
     DBSubnetGroup,
     MasterUserSecret,
     ServerlessV2ScalingConfiguration,
 )
 
 from generator import iam
+from generator.aurora import InstanceInputs, add_instance
 from generator.durability import policies
 from generator.kinds import (
     Capacity,
@@ -28,11 +28,12 @@ from generator.kinds import (
     DatabasePort,
     DatabaseSecretArn,
     DatabaseSecurityGroupId,
-    DataKeyArn,
     DbClusterId,
+    DbSubnetGroupName,
     DbSubnetId,
     Flag,
     LogGroupName,
+    MonitoringRoleArn,
     NamePrefix,
     ReaderEndpoint,
     WriterEndpoint,
@@ -64,24 +65,18 @@ class Config(Structure):
     backup_window: str = "18:00-18:30"
     maintenance_window: str = "sun:19:00-sun:19:30"
     pause_after_seconds: int = 600
-    monitoring_seconds: int = 60
     slow_query_seconds: int = 1
 
 
-class Inputs(LogInputs):
+class Inputs(LogInputs, InstanceInputs):
     prefix: Annotated[NamePrefix, "Project and environment, in front of names."]
     first_zone: Annotated[ZoneName, "Zone of the writer."]
-    second_zone: Annotated[ZoneName, "Zone of the reader."]
     db_subnet_1_id: Annotated[DbSubnetId, "Isolated subnet of the first zone."]
     db_subnet_2_id: Annotated[DbSubnetId, "Isolated subnet of the second zone."]
     database_security_group_id: Annotated[DatabaseSecurityGroupId, "Group of the database."]
-    data_key_arn: Annotated[DataKeyArn, "Key of the storage and of the secret."]
     db_engine_version: Annotated[Choice, "Engine version of Aurora MySQL."]
-    db_instance_class: Annotated[Choice, "Instance class; db.serverless scales by itself."]
     db_min_capacity: Annotated[Capacity, "Least capacity of a serverless instance; 0 lets it pause."]
     db_max_capacity: Annotated[Capacity, "Greatest capacity of a serverless instance."]
-    db_reader: Annotated[Flag, "Whether there is a reader in the other zone."]
-    db_insights: Annotated[Flag, "Whether Performance Insights is on."]
     db_backtrack_seconds: Annotated[Count, "Seconds of backtrack; 0 for none."]
     db_backup_retention_days: Annotated[Count, "Days of point-in-time recovery."]
     deletion_protection: Annotated[Flag, "Whether the cluster refuses to be deleted."]
@@ -89,6 +84,8 @@ class Inputs(LogInputs):
 
 class Outputs(Contract):
     db_cluster_id: Annotated[DbClusterId, "The Aurora cluster."]
+    db_subnet_group_name: Annotated[DbSubnetGroupName, "Isolated subnets in two zones."]
+    monitoring_role_arn: Annotated[MonitoringRoleArn, "Role that writes the operating system's metrics."]
     writer_endpoint: Annotated[WriterEndpoint, "Host name of the writer."]
     reader_endpoint: Annotated[ReaderEndpoint, "Host name of the readers."]
     database_port: Annotated[DatabasePort, "TCP port of the database."]
@@ -105,19 +102,25 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     t.add_condition("IsServerless", Equals(inputs.db_instance_class, SERVERLESS))
     t.add_condition("Pauses", Equals(inputs.db_min_capacity, "0"))
     t.add_condition("Backtracks", Not(Equals(inputs.db_backtrack_seconds, "0")))
-    t.add_condition("HasReader", Equals(inputs.db_reader, "true"))
-    t.add_condition("HasInsights", Not(Equals(inputs.db_insights, "false")))
     groups = {log: add_log_group(t, log, inputs) for log in EXPORTED_LOGS}
     subnets = t.add_resource(subnet_group(inputs))
     parameters = t.add_resource(parameter_group(config))
     cluster = t.add_resource(aurora_cluster(config, inputs, subnets, parameters, list(groups.values())))
     monitoring = t.add_resource(monitoring_role())
-    writer = t.add_resource(instance("Writer", config, inputs, cluster, subnets, monitoring))
-    # After the writer: whichever instance is there first becomes it. And a change meets them one after the other.
-    reader = {"Condition": "HasReader", "DependsOn": [writer]}
-    t.add_resource(instance("Reader", config, inputs, cluster, subnets, monitoring, **reader))
+    add_instance(
+        t,
+        "WriterInstance",
+        inputs,
+        zone=inputs.first_zone,
+        tier=0,
+        cluster=cluster.ref(),
+        subnets=subnets.ref(),
+        monitoring=monitoring.get_att("Arn"),
+    )
     return Outputs(
         db_cluster_id=DbClusterId(cluster.ref()),
+        db_subnet_group_name=DbSubnetGroupName(subnets.ref()),
+        monitoring_role_arn=MonitoringRoleArn(monitoring.get_att("Arn")),
         writer_endpoint=WriterEndpoint(cluster.get_att("Endpoint.Address")),
         reader_endpoint=ReaderEndpoint(cluster.get_att("ReadEndpoint.Address")),
         database_port=DatabasePort(cluster.get_att("Endpoint.Port")),
@@ -205,40 +208,6 @@ def aurora_cluster(
         # Before the cluster, and deleted after it: otherwise RDS would make them again, for ever.
         DependsOn=groups,
         **policies("database cluster"),
-    )
-
-
-def instance(
-    title: str,
-    config: Config,
-    inputs: Inputs,
-    cluster: DBCluster,
-    subnets: DBSubnetGroup,
-    monitoring: Role,
-    **attributes: Any,
-) -> DBInstance:
-    """The writer or the reader, each in its own zone."""
-    return DBInstance(
-        f"{title}Instance",
-        Engine="aurora-mysql",
-        DBClusterIdentifier=cluster.ref(),
-        DBInstanceClass=inputs.db_instance_class,
-        DBSubnetGroupName=subnets.ref(),
-        AvailabilityZone=inputs.first_zone if title == "Writer" else inputs.second_zone,
-        PubliclyAccessible=False,
-        # Tier 0 and 1 scale with the writer, so that a failover finds a reader of its size (Amazon Aurora User Guide,
-        # "Aurora Serverless v2 scaling").
-        PromotionTier=0 if title == "Writer" else 1,
-        # AWS would upgrade, and the next deployment ask for the older version, which fails.
-        AutoMinorVersionUpgrade=False,
-        CACertificateIdentifier="rds-ca-rsa2048-g1",
-        MonitoringInterval=config.monitoring_seconds,
-        MonitoringRoleArn=monitoring.get_att("Arn"),
-        EnablePerformanceInsights=If("HasInsights", True, False),
-        PerformanceInsightsKMSKeyId=If("HasInsights", inputs.data_key_arn, NoValue),
-        PerformanceInsightsRetentionPeriod=If("HasInsights", 7, NoValue),
-        **attributes,
-        **policies("database instance"),
     )
 
 

@@ -267,6 +267,18 @@ class LogProcessorName(Value):
 # --- Database ----------------------------------------------------------------------------------------------------
 
 
+class DbInstanceId(Value):
+    """An instance of the Aurora cluster."""
+
+
+class DbSubnetGroupName(Value):
+    """The isolated subnets as RDS knows them."""
+
+
+class MonitoringRoleArn(Value):
+    """The role that writes the operating system's metrics of the database."""
+
+
 class DbClusterId(Value):
     """The Aurora cluster."""
 

@@ -5,7 +5,7 @@ A layer receives only what an earlier one returned, so the order below is the or
 
 from typing import Annotated
 
-from troposphere import Ref, Select, Sub, Template
+from troposphere import Equals, Ref, Select, Sub, Template
 
 from generator import (
     access,
@@ -16,6 +16,7 @@ from generator import (
     egress,
     network,
     operations,
+    reader,
     security,
     service,
     task,
@@ -396,6 +397,7 @@ def build(config: Config) -> Template:
     t.set_metadata({"Services": [entry.name for entry in config.services]})
     p = declare_all(t, Parameters)
     prefix = NamePrefix(Sub("${Project}-${Environment}"))
+    t.add_condition("HasReader", Equals(p.db_reader, "true"))
     for name, content in root_rules().items():
         t.add_rule(name, content)
     sizes = declare_sizes(t, config)
@@ -446,7 +448,6 @@ def build(config: Config) -> Template:
         database.Inputs(
             prefix=prefix,
             first_zone=p.first_zone,
-            second_zone=p.second_zone,
             db_subnet_1_id=net.db_subnet_1_id,
             db_subnet_2_id=net.db_subnet_2_id,
             database_security_group_id=sec.database_security_group_id,
@@ -455,7 +456,6 @@ def build(config: Config) -> Template:
             db_instance_class=p.db_instance_class,
             db_min_capacity=p.db_min_capacity,
             db_max_capacity=p.db_max_capacity,
-            db_reader=p.db_reader,
             db_insights=p.db_insights,
             db_backtrack_seconds=p.db_backtrack_seconds,
             db_backup_retention_days=p.db_backup_retention_days,
@@ -463,6 +463,19 @@ def build(config: Config) -> Template:
             telemetry_key_arn=sec.telemetry_key_arn,
             log_retention_days=p.log_retention_days,
         ),
+    )
+    reader.LAYER.nest(
+        t,
+        reader.Inputs(
+            second_zone=p.second_zone,
+            db_cluster_id=data.db_cluster_id,
+            db_subnet_group_name=data.db_subnet_group_name,
+            monitoring_role_arn=data.monitoring_role_arn,
+            data_key_arn=sec.data_key_arn,
+            db_instance_class=p.db_instance_class,
+            db_insights=p.db_insights,
+        ),
+        condition="HasReader",
     )
     app = application.LAYER.nest(
         t,

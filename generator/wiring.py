@@ -235,10 +235,11 @@ class Layer(Generic[Config, Inputs, Outputs]):
                 raise WiringError(f"{self.file}: condition {name} looks at {parameter}, which is no Setting")
         return t
 
-    def nest(self, root: Template, inputs: Inputs, *, instance: str = "") -> Outputs:
+    def nest(self, root: Template, inputs: Inputs, *, instance: str = "", condition: str = "") -> Outputs:
         """Add the nested stack to root and return its outputs, to be wired to later layers.
 
         ``instance`` tells several stacks of one template apart: ``Frontend`` gives ``FrontendServiceStack``.
+        ``condition`` names a condition of root without which there is no such stack; no layer may take from it then.
         """
         for f in fields(self.inputs):
             if issubclass(f.kind, Setting) and _takes_outputs(getattr(inputs, f.name)):
@@ -253,6 +254,8 @@ class Layer(Generic[Config, Inputs, Outputs]):
             Parameters={f.title: getattr(inputs, f.name) for f in fields(self.inputs)},
             **policies("nested stack"),
         )
+        if condition:
+            stack.Condition = condition
         root.add_resource(stack)
         return self.outputs(**{f.name: f.kind(GetAtt(stack, f"Outputs.{f.title}")) for f in fields(self.outputs)})
 

@@ -33,6 +33,7 @@ LAYERS = {
     "egress",
     "network",
     "operations",
+    "reader",
     "security",
     "service",
 }

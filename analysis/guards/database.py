@@ -8,7 +8,7 @@ from itertools import combinations
 
 from analysis.guards.network import GROUP, covers, egress, ingress
 from analysis.guards.registry import Broken, guard
-from analysis.guards.values import all_behind, behind, depends, flag, listed, number
+from analysis.guards.values import all_behind, behind, depends, flag, listed, number, waits
 from analysis.resolve import ResolvedEnvironment, Resource
 
 CLUSTER = "AWS::RDS::DBCluster"
@@ -316,11 +316,10 @@ def _source(rule: dict[str, object]) -> str:
     "The instances of a cluster are made and changed one after the other",
     why="Made at once, whichever is there first becomes the writer, in a zone left to chance; changed at once, they "
     "restart together (Amazon Aurora User Guide, High availability for Amazon Aurora).",
-    remedy="name the writer's instance in DependsOn of the reader's",
+    remedy="make the reader in a later stack than the writer, or name the writer's instance in its DependsOn",
 )
 def instances_in_turn(env: ResolvedEnvironment) -> Iterator[Broken]:
     for cluster in env.of_type(CLUSTER):
         for first, second in combinations(instances(env, cluster), 2):
-            stack = env.stacks[second.stack]
-            if not depends(stack, first, second.logical_id) and not depends(stack, second, first.logical_id):
+            if not waits(env, first, second) and not waits(env, second, first):
                 yield Broken(second, "DependsOn", f"is made at once with {first.logical_id}")

@@ -66,10 +66,11 @@ def test_the_sum_can_be_followed_by_hand() -> None:
         10 * 2 * Decimal("0.00553") * hours,
     )
     # Writer and reader, 2 to 16 ACU each.
-    assert item(found, "Database", "Aurora serverless instance") == (
-        4 * Decimal("0.20") * hours,
-        32 * Decimal("0.20") * hours,
-    )
+    for layer in ("Database", "Reader"):
+        assert item(found, layer, "Aurora serverless instance") == (
+            2 * Decimal("0.20") * hours,
+            16 * Decimal("0.20") * hours,
+        )
     assert found.total == (sum(line.least for line in found.lines), sum(line.most for line in found.lines))
     assert [sum(layer[side] for layer in found.layers.values()) for side in (0, 1)] == list(found.total)
 
@@ -102,13 +103,13 @@ def test_differences_name_what_changed_and_nothing_else() -> None:
     before, after = of("prod"), of("prod", DbReader="false", FrontendMaxTasks="12")
     found = {(one.layer, one.item): one for one in difference.changes(before, after)}
     assert set(found) == {
-        ("Database", "Aurora serverless instance"),
+        ("Reader", "Aurora serverless instance"),
         ("FrontendService", "Fargate CPU"),
         ("FrontendService", "Fargate memory"),
         ("Operations", "alarm, by its metrics"),
     }
-    database = found["Database", "Aurora serverless instance"]
-    assert database.difference == (-2 * Decimal("0.20") * 730, -16 * Decimal("0.20") * 730)
+    reader = found["Reader", "Aurora serverless instance"]
+    assert reader.difference == (-2 * Decimal("0.20") * 730, -16 * Decimal("0.20") * 730)
     total = [after.total[side] - before.total[side] for side in (0, 1)]
     assert [sum(one.difference[side] for one in found.values()) for side in (0, 1)] == total
     assert list(difference.changes(before, before)) == []

@@ -332,7 +332,7 @@ EDITS: tuple[Edit, ...] = (
         "Cluster",
         "may replace",
         put("MasterUsername", "root2"),
-        ("TaskDefinition",),
+        ("TaskDefinition", "ReaderInstance"),
         CERTAIN,
     ),
     Edit(
@@ -369,7 +369,14 @@ EDITS: tuple[Edit, ...] = (
         put("Parameters.long_query_time", "5"),
     ),
     Edit("another family of parameters", "database", "ParameterGroup", "replace", put("Family", "aurora-mysql8.4")),
-    Edit("no reader", "database", "ReaderInstance", "delete", drop()),
+    Edit(
+        "the reader in another zone",
+        "reader",
+        "ReaderInstance",
+        "may replace",
+        put("AvailabilityZone", "ap-northeast-1d"),
+    ),
+    Edit("a reader that takes over later", "reader", "ReaderInstance", "modify", put("PromotionTier", 5)),
     Edit("audit logs kept longer", "database", "DatabaseAuditLogGroup", "modify", put("RetentionInDays", 365)),
     Edit(
         "the database open to everybody",

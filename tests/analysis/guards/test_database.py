@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -11,6 +12,13 @@ import pytest
 from analysis.guards import database
 
 CLUSTER, WRITER, GROUP = "RDS::DBCluster", "RDS::DBInstance", "RDS::DBClusterParameterGroup"
+
+
+def at_once(b: Any) -> None:
+    """A third instance beside the writer."""
+    b.add(WRITER, "ThirdInstance", json.loads(json.dumps(b.one(WRITER, "FirstZone"))), has="FirstZone")
+
+
 # Guard, environment, what breaks it, and the guards that cannot be kept apart from it.
 CASES: list[tuple[str, str, Any, set[str]]] = [
     ("DB-01", "dev", lambda b: b.put(GROUP, "Family", "aurora-mysql5.7"), set()),
@@ -26,7 +34,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("DB-07", "dev", lambda b: b.put(CLUSTER, "AvailabilityZones", ["ap-northeast-1a", "ap-northeast-1c"]), set()),
     ("DB-07", "dev", lambda b: b.drop(WRITER, "PubliclyAccessible", has="FirstZone"), set()),
     ("DB-08", "dev", lambda b: b.drop(CLUSTER, "KmsKeyId"), set()),
-    ("DB-14", "prod", lambda b: b.drop(WRITER, "/DependsOn", has="SecondZone"), set()),
+    ("DB-14", "prod", at_once, set()),
     ("DB-09", "prod", lambda b: b.put(WRITER, "DatabaseInsightsMode", "advanced"), set()),
     ("DB-09", "prod", lambda b: b.parameters.update(DbMinCapacity="1"), {"CF-21"}),
     ("DB-10", "dev", lambda b: b.drop(WRITER, "MonitoringRoleArn", has="FirstZone"), set()),
