@@ -19,15 +19,15 @@ $(VENV)/.installed: requirements.txt
 	touch $@
 
 # MiniStack pins botocore to one version, so it cannot share an environment with the deployer's boto3.
-$(EMULATOR)/.installed: rehearsal/requirements.txt
+$(EMULATOR)/.installed: hosting/rehearsal/requirements.txt
 	$(PYTHON) -m venv $(EMULATOR)
-	$(EMULATOR)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r rehearsal/requirements.txt
+	$(EMULATOR)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r hosting/rehearsal/requirements.txt
 	touch $@
 
 # checkov pins boto3 to one version, so it cannot share an environment with the deployer's either.
-$(SECURITY)/.installed: analysis/requirements.txt
+$(SECURITY)/.installed: hosting/analysis/requirements.txt
 	$(PYTHON) -m venv $(SECURITY)
-	$(SECURITY)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r analysis/requirements.txt
+	$(SECURITY)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r hosting/analysis/requirements.txt
 	touch $@
 
 install: $(VENV)/.installed $(EMULATOR)/.installed  ## make .venv and .venv-emulator from the locks
@@ -74,8 +74,8 @@ bench: install  ## budgets, as ratios measured in one run
 
 lock: $(VENV)/.installed  ## refresh the locks after a change of pyproject.toml or a *.in
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --extra dev pyproject.toml -o requirements.txt
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes rehearsal/requirements.in -o rehearsal/requirements.txt
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes analysis/requirements.in -o analysis/requirements.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes hosting/rehearsal/requirements.in -o hosting/rehearsal/requirements.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes hosting/analysis/requirements.in -o hosting/analysis/requirements.txt
 
 clean:  ## remove what make made
 	rm -rf $(VENV) $(EMULATOR) $(SECURITY) build runs .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Thin entry of the command line; everything is in `commands/`."""
+"""Thin entry of the command line; everything is in `hosting/cli/`."""
 
 import signal
 import sys
 
-from commands.main import main
+from hosting.cli.main import main
 
 if __name__ == "__main__":
     # A cancelled build sends SIGTERM: what was begun has to be cleaned up as after Ctrl-C.

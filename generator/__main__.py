@@ -16,7 +16,9 @@ from os import _exit  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import NoReturn  # noqa: E402
 
-from generator import documentation, limits, render  # noqa: E402
+from generator import render  # noqa: E402
+from generator.resources import limits  # noqa: E402
+from generator.tooling import readme_tables  # noqa: E402
 from generator.wiring import WiringError  # noqa: E402
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -62,7 +64,7 @@ def check() -> int:
     texts = render.as_texts(templates)
     fits = within_limits(texts)
     findings = [f"templates/{finding}" for finding in render.stale(TEMPLATES, texts)]
-    if documentation.is_stale(README, templates):
+    if readme_tables.is_stale(README, templates):
         findings.append("README.md: its tables differ from the contracts")
     for finding in findings:
         print(finding, file=sys.stderr)
@@ -78,7 +80,7 @@ def write() -> int:
         print("Nothing is written: CloudFormation would refuse it.", file=sys.stderr)
         return 1
     touched = [f"templates/{name}" for name in render.write(TEMPLATES, texts)]
-    if documentation.write(README, templates):
+    if readme_tables.write(README, templates):
         touched.append("README.md")
     for name in touched:
         print(name)
@@ -89,7 +91,7 @@ def write() -> int:
 
 def try_out(parser: argparse.ArgumentParser, services: int, folder: Path) -> int:
     """A structure that is only tried is written even where CloudFormation would refuse it: that is worth a look."""
-    from generator import trial
+    from generator.tooling import trial
 
     if folder.resolve() == PROJECT:
         parser.error("--out is this project: give another folder")

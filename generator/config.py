@@ -9,20 +9,20 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from generator import (
-    access,
+from generator.layers import (
     application,
-    archive,
     database,
+    db_reader,
     distribution,
     egress,
+    log_archive,
     network,
     operations,
-    reader,
     security,
     service,
-    task,
+    service_access,
 )
+from generator.layers.service import task
 from generator.wiring import WiringError
 
 
@@ -79,10 +79,10 @@ class Config:
     network: network.Config = field(default_factory=network.Config)
     egress: egress.Config = field(default_factory=egress.Config)
     security: security.Config = field(default_factory=security.Config)
-    access: access.Config = field(default_factory=access.Config)
-    archive: archive.Config = field(default_factory=archive.Config)
+    access: service_access.Config = field(default_factory=service_access.Config)
+    archive: log_archive.Config = field(default_factory=log_archive.Config)
     database: database.Config = field(default_factory=database.Config)
-    reader: reader.Config = field(default_factory=reader.Config)
+    reader: db_reader.Config = field(default_factory=db_reader.Config)
     application: application.Config = field(default_factory=application.Config)
     service: service.Config = field(default_factory=service.Config)
     distribution: distribution.Config = field(default_factory=distribution.Config)

@@ -8,24 +8,22 @@ from typing import Any
 
 from troposphere import Template
 
-from generator import (
-    access,
+from generator import root
+from generator.config import Config
+from generator.layers import (
     application,
-    archive,
-    bootstrap,
     database,
+    db_reader,
     distribution,
-    edge,
-    edge_monitoring,
     egress,
+    log_archive,
     network,
     operations,
-    reader,
-    root,
     security,
     service,
+    service_access,
 )
-from generator.config import Config
+from generator.stacks import bootstrap, edge, edge_monitoring
 from generator.wiring import Layer, WiringError, file_name
 
 # In the order of root: a layer uses only what those before it give.
@@ -33,11 +31,11 @@ LAYERS: tuple[Layer[Any, Any, Any], ...] = (
     network.LAYER,
     egress.LAYER,
     security.LAYER,
-    archive.LAYER,
+    log_archive.LAYER,
     database.LAYER,
-    reader.LAYER,
+    db_reader.LAYER,
     application.LAYER,
-    access.LAYER,
+    service_access.LAYER,
     service.LAYER,
     distribution.LAYER,
     operations.LAYER,
@@ -68,10 +66,10 @@ def _build_all(config: Config) -> dict[str, Template]:
         network.LAYER.file: network.LAYER.render(config.network),
         egress.LAYER.file: egress.LAYER.render(config.egress),
         security.LAYER.file: security.LAYER.render(config.security),
-        access.LAYER.file: access.LAYER.render(config.access),
-        archive.LAYER.file: archive.LAYER.render(config.archive),
+        service_access.LAYER.file: service_access.LAYER.render(config.access),
+        log_archive.LAYER.file: log_archive.LAYER.render(config.archive),
         database.LAYER.file: database.LAYER.render(config.database),
-        reader.LAYER.file: reader.LAYER.render(config.reader),
+        db_reader.LAYER.file: db_reader.LAYER.render(config.reader),
         application.LAYER.file: application.LAYER.render(config.application),
         service.LAYER.file: service.LAYER.render(config.service),
         distribution.LAYER.file: distribution.LAYER.render(config.distribution),

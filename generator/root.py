@@ -7,23 +7,24 @@ from typing import Annotated
 
 from troposphere import Equals, Ref, Select, Sub, Template
 
-from generator import (
-    access,
+from generator import parameter_specs as shared
+from generator.config import Config, ServiceEntry
+from generator.layers import (
     application,
-    archive,
     database,
+    db_reader,
     distribution,
     egress,
+    log_archive,
     network,
     operations,
-    reader,
     security,
     service,
-    task,
+    service_access,
 )
-from generator import parameters as shared
-from generator.config import Config, ServiceEntry
-from generator.kinds import (
+from generator.layers.service import task
+from generator.resources.rules import fargate_size, root_rules
+from generator.value_types import (
     Architecture,
     ArchiveBucketName,
     ArtifactKey,
@@ -70,8 +71,14 @@ from generator.kinds import (
     WriterEndpoint,
     ZoneName,
 )
-from generator.rules import fargate_size, root_rules
-from generator.wiring import Contract, Spec, Structure, declare, declare_all, publish
+from generator.wiring import (
+    Contract,
+    Spec,
+    Structure,
+    declare,
+    declare_all,
+    publish,
+)
 
 _ACCOUNT = r"[0-9]{12}"
 _UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -384,7 +391,7 @@ class Platform(Structure):
     network: network.Outputs
     security: security.Outputs
     egress: egress.Outputs
-    archive: archive.Outputs
+    archive: log_archive.Outputs
     database: database.Outputs
     application: application.Outputs
 
@@ -432,9 +439,9 @@ def build(config: Config) -> Template:
             archive_lock_days=p.archive_lock_days,
         ),
     )
-    arc = archive.LAYER.nest(
+    arc = log_archive.LAYER.nest(
         t,
-        archive.Inputs(
+        log_archive.Inputs(
             prefix=prefix,
             artifact_bucket=p.artifact_bucket,
             log_processor_code_key=p.log_processor_code_key,
@@ -464,9 +471,9 @@ def build(config: Config) -> Template:
             log_retention_days=p.log_retention_days,
         ),
     )
-    reader.LAYER.nest(
+    db_reader.LAYER.nest(
         t,
-        reader.Inputs(
+        db_reader.Inputs(
             second_zone=p.second_zone,
             db_cluster_id=data.db_cluster_id,
             db_subnet_group_name=data.db_subnet_group_name,
@@ -616,9 +623,9 @@ def nest_service(
     image = declare(
         t, f"{entry.name}Image", ImageUri, Spec(IMAGE, pattern=_DIGEST_PATTERN, constraint=_DIGEST_CONSTRAINT)
     )
-    own = access.LAYER.nest(
+    own = service_access.LAYER.nest(
         t,
-        access.Inputs(
+        service_access.Inputs(
             prefix=prefix,
             service_slug=Choice(entry.slug),
             container_port=port,

@@ -30,7 +30,7 @@ from typing import (
 from troposphere import AWSHelperFn, GetAtt, Output, Parameter, Ref, Sub, Template
 from troposphere.cloudformation import Stack
 
-from generator.durability import policies
+from generator.resources.deletion_policies import policies
 
 
 class Value(AWSHelperFn):

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from rehearsal.emulator import DEFAULT_REGION, Emulator
+from hosting.rehearsal.emulator import DEFAULT_REGION, Emulator
 
 _accounts = itertools.count(1)
 

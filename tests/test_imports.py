@@ -9,38 +9,34 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parents[1]
-OURS = {"generator", "deployer", "analysis", "rehearsal", "commands", "tests"}
 TEMPLATING = {"troposphere", "awacs"}
 AWS = {"boto3", "botocore", "s3transfer"}
+OURS = {
+    "generator",
+    "tests",
+    *(
+        f"hosting.{folder.name}"
+        for folder in (PROJECT / "hosting").iterdir()
+        if folder.is_dir() and folder.name != "__pycache__"
+    ),
+}
 
-# Package -> what no module of it may import, at its head or inside a function.
+# Package -> what its modules must not import, at module level or inside a function.
 FORBIDDEN: dict[str, set[str]] = {
     "generator": (OURS - {"generator"}) | AWS | {"cfnlint", "click", "rich", "requests", "urllib3"},
-    "deployer": (OURS - {"deployer"}) | TEMPLATING | {"cfnlint", "click", "rich"},
-    "analysis": (OURS - {"analysis"}) | TEMPLATING | AWS,
-    "rehearsal": {"generator", "analysis", "commands", "tests"} | TEMPLATING,
-    "commands": TEMPLATING | AWS | {"tests"},
-    "lambda": OURS | TEMPLATING | {"click", "rich"},
+    "hosting.deployer": (OURS - {"hosting.deployer"}) | TEMPLATING | {"cfnlint", "click", "rich"},
+    "hosting.analysis": (OURS - {"hosting.analysis"}) | TEMPLATING | AWS,
+    "hosting.rehearsal": (OURS - {"hosting.rehearsal", "hosting.deployer"}) | TEMPLATING,
+    "hosting.cli": TEMPLATING | AWS | {"tests"},
+    "lambda": {"generator", "hosting", "tests"} | TEMPLATING | {"click", "rich"},
 }
 # Modules of the standard library by which a template could depend on where and when it is made.
 IMPURE = {"datetime", "time", "random", "secrets", "uuid", "socket", "urllib", "http", "subprocess", "os", "platform"}
-LAYERS = {
-    "access",
-    "application",
-    "archive",
-    "database",
-    "distribution",
-    "egress",
-    "network",
-    "operations",
-    "reader",
-    "security",
-    "service",
-}
+LAYERS = {path.stem for path in (PROJECT / "generator" / "layers").iterdir() if not path.name.startswith("__")}
 
 
 def modules(package: str) -> list[Path]:
-    return sorted((PROJECT / package).rglob("*.py"))
+    return sorted((PROJECT / package.replace(".", "/")).rglob("*.py"))
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -54,7 +50,9 @@ def imported(path: Path) -> Iterator[str]:
 
 
 def slips(path: Path, forbidden: set[str]) -> list[str]:
-    return sorted({name for name in imported(path) if name.split(".")[0] in forbidden})
+    return sorted(
+        {name for name in imported(path) if any(name == one or name.startswith(f"{one}.") for one in forbidden)}
+    )
 
 
 @pytest.mark.parametrize("package", FORBIDDEN)
@@ -71,23 +69,22 @@ def test_the_generator_is_pure() -> None:
     assert found == {"__main__.py": ["os", "os._exit"]}
 
 
+def layer_of(path: Path) -> str:
+    """Return the layer that a module under generator/layers/ belongs to."""
+    return path.relative_to(PROJECT / "generator" / "layers").with_suffix("").parts[0]
+
+
 def test_no_layer_imports_a_layer() -> None:
+    assert len(LAYERS) > 9
     found = {
-        path.name: names
-        for path in modules("generator")
-        if path.stem in LAYERS
-        and (
-            names := sorted(
-                name
-                for name in imported(path)
-                if name.startswith("generator.") and name.split(".")[1] in LAYERS - {path.stem}
-            )
-        )
+        str(path.relative_to(PROJECT)): names
+        for path in modules("generator.layers")
+        if (names := slips(path, {f"generator.layers.{layer}" for layer in LAYERS - {layer_of(path)}}))
     }
     assert found == {}
 
 
 def test_a_slip_is_seen(tmp_path: Path) -> None:
     bad = tmp_path / "bad.py"
-    bad.write_text("def f():\n    import boto3.session\n    from generator import network\n")
-    assert slips(bad, AWS | {"generator"}) == ["boto3.session", "generator", "generator.network"]
+    bad.write_text("def f():\n    import boto3.session\n    from generator.layers import network\n")
+    assert slips(bad, AWS | {"generator.layers.network"}) == ["boto3.session", "generator.layers.network"]

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from analysis.resolve import ResolvedEnvironment, Resource, Stack, resolve
-from analysis.templates import load_environment, load_templates
+from hosting.analysis.resolve import ResolvedEnvironment, Resource, Stack, resolve
+from hosting.analysis.templates import load_environment, load_templates
 
 PROJECT = Path(__file__).parents[1]
 LAYERS = ("Network", "Security", "Database", "Application", "Distribution", "Operations")

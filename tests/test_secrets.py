@@ -221,7 +221,11 @@ def test_a_rehearsal_writes_no_secret_down(copy: Path, environment: str) -> None
     # The header's value and the database's password were there to be found.
     assert len(watched.secrets) >= 2, watched.secrets.keys()
     assert any(place.startswith("stack ") for place in watched.written)
-    assert any(b"rehearsal.extension" in data for place, data in watched.written.items() if place.startswith("argv"))
+    assert any(
+        b"hosting.rehearsal.ministack_patch" in data
+        for place, data in watched.written.items()
+        if place.startswith("argv")
+    )
     secrets = PLANTED_ENVIRONMENT | watched.secrets | {"a private key": PRIVATE_KEY}
     source = {str(path): path.read_bytes() for path in copy.rglob("*.py")}
     ours = {place: data for place, data in watched.written.items() if source.get(place) != data}

@@ -16,7 +16,7 @@ import click
 import pytest
 import yaml
 
-from commands.main import cli
+from hosting.cli.main import cli
 
 PROJECT = Path(__file__).parents[1]
 WORKFLOWS = sorted((PROJECT / ".github" / "workflows").glob("*.yml"))

@@ -14,11 +14,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from analysis.graph import pictures
-from analysis.graph.layout import draw
-from analysis.graph.model import Architecture
-from analysis.graph.scene import Rect, Scene, fit, text_width
-from analysis.templates import Environment, Template, load_environment
+from hosting.analysis.graph import pictures
+from hosting.analysis.graph.layout import draw
+from hosting.analysis.graph.model import Architecture
+from hosting.analysis.graph.scene import Rect, Scene, fit, text_width
+from hosting.analysis.templates import Environment, Template, load_environment
 
 PROJECT = Path(__file__).resolve().parents[2]
 PARAMS = sorted((PROJECT / "params").glob("*.json"))
@@ -154,7 +154,7 @@ def test_stale_missing_and_left_pictures_are_found(tmp_path: Path) -> None:
 
 def test_same_bytes_whatever_the_hash_seed() -> None:
     code = (
-        "import sys; from pathlib import Path; from analysis.graph import pictures as p; "
+        "import sys; from pathlib import Path; from hosting.analysis.graph import pictures as p; "
         "t = p.load_templates(Path('templates')); "
         "m = p.architecture(t, p.load_environment(Path('params/prod.json'))); "
         "sys.stdout.write(p.as_svg(m) + p.as_mermaid(m))"

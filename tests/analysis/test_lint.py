@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from analysis.findings import Finding, SourceMap, located, merged
-from analysis.lint import LintResult, jobs, lint
-from analysis.resolve import resolve
-from analysis.templates import Environment, Template
+from hosting.analysis.findings import Finding, SourceMap, located, merged
+from hosting.analysis.lint import LintResult, jobs, lint
+from hosting.analysis.resolve import resolve
+from hosting.analysis.templates import Environment, Template
 
 Bodies = dict[str, dict[str, Any]]
 
@@ -82,16 +82,16 @@ def test_the_same_content_is_linted_once(small: Bodies) -> None:
 
 FOUND = Finding("X-01", "error", "network.json", "wrong", "Vpc", "Properties.Tags.0.Value", environment="dev")
 SOURCES: SourceMap = {
-    "network.json": {"Vpc": {"": "generator/network.py:10", "Properties.Tags": "generator/tags.py:3"}}
+    "network.json": {"Vpc": {"": "generator/layers/network.py:10", "Properties.Tags": "generator/resources/tags.py:3"}}
 }
 
 
 @pytest.mark.parametrize(
     ("path", "source"),
     [
-        ("Properties.Tags.0.Value", "generator/tags.py:3"),
-        ("Properties.CidrBlock", "generator/network.py:10"),
-        ("", "generator/network.py:10"),
+        ("Properties.Tags.0.Value", "generator/resources/tags.py:3"),
+        ("Properties.CidrBlock", "generator/layers/network.py:10"),
+        ("", "generator/layers/network.py:10"),
     ],
 )
 def test_the_source_is_the_line_of_the_property_or_of_what_encloses_it(path: str, source: str) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import json
 
-from analysis.findings import Finding
-from analysis.report import Checked, as_json, as_sarif, write_text
+from hosting.analysis.findings import Finding
+from hosting.analysis.report import Checked, as_json, as_sarif, write_text
 
 CHECKED = Checked(templates=12, environments=("dev", "prod"), linted=40, rules=329, guards=80)
 MADE = Finding(
     "NET-07", "error", "network.json", "leaves the zone", "AppRoute", "Properties.NatGatewayId", "use the zone's own",
-    "a zone that fails takes the other along", "root/NetworkStack", "prod", "generator/network.py:42",
+    "a zone that fails takes the other along", "root/NetworkStack", "prod", "generator/layers/network.py:42",
 )  # fmt: skip
 UNKNOWN = Finding("W2001", "warning", "root.json", "Parameter X not used", "", "Parameters.X")
 
@@ -26,7 +26,8 @@ def test_text_names_the_line_of_python_and_what_to_do() -> None:
     shown = text(MADE, UNKNOWN)
     assert "error NET-07  leaves the zone" in shown
     assert (
-        "generator/network.py:42  (network.json AppRoute Properties.NatGatewayId)  [root/NetworkStack, prod]" in shown
+        "generator/layers/network.py:42  (network.json AppRoute Properties.NatGatewayId)  [root/NetworkStack, prod]"
+        in shown
     )
     assert "do  use the zone's own" in shown
     assert "at  root.json Parameters.X" in shown
@@ -44,7 +45,7 @@ def test_json_has_a_versioned_schema() -> None:
     assert document["schema"] == "validate/1"
     assert document["checked"]["environments"] == ["dev", "prod"]
     (finding,) = document["findings"]
-    assert finding["source"] == "generator/network.py:42"
+    assert finding["source"] == "generator/layers/network.py:42"
     assert set(finding) == set(vars(MADE))
 
 
@@ -58,7 +59,7 @@ def test_sarif_points_at_python_or_at_the_template() -> None:
     for result in run["results"]:
         assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
     made, unknown = (result["locations"][0]["physicalLocation"] for result in run["results"])
-    assert made == {"artifactLocation": {"uri": "generator/network.py"}, "region": {"startLine": 42}}
+    assert made == {"artifactLocation": {"uri": "generator/layers/network.py"}, "region": {"startLine": 42}}
     assert unknown == {"artifactLocation": {"uri": "templates/root.json"}, "region": {"startLine": 1}}
     assert [result["level"] for result in run["results"]] == ["error", "warning"]
 

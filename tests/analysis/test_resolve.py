@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from analysis.copies import lintable
-from analysis.errors import ParameterFileError, ResolveError, TemplateFolderError
-from analysis.resolve import ResolvedEnvironment, resolve
-from analysis.templates import Environment, Template, load_environment, load_templates
-from analysis.tokens import origin, origins
+from hosting.analysis.errors import ParameterFileError, ResolveError, TemplateFolderError
+from hosting.analysis.resolve import ResolvedEnvironment, resolve
+from hosting.analysis.resolved_templates import lintable
+from hosting.analysis.templates import Environment, Template, load_environment, load_templates
+from hosting.analysis.tokens import origin, origins
 
 Bodies = dict[str, dict[str, Any]]
 
@@ -143,7 +143,7 @@ def test_a_lint_copy_is_a_template_again(small: Bodies) -> None:
     ],
 )
 def test_functions(small: Bodies, expression: object, expected: object) -> None:
-    from analysis.expressions import Evaluator
+    from hosting.analysis.expressions import Evaluator
 
     template = templates_of(small)["service.json"]
     evaluator = Evaluator(template, "s", {"Name": "web", "Archive": "true"}, {"AWS::Region": "ap-northeast-1"})

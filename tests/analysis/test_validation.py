@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from analysis import validation
-from analysis.guards import GUARDS, Guard
+from hosting.analysis import validation
+from hosting.analysis.rules import GUARDS, Guard
 
 Bodies = dict[str, dict[str, Any]]
 

@@ -93,7 +93,7 @@ def start() -> list[Row]:
 
 
 def packaging() -> list[Row]:
-    from deployer.archives import archives
+    from hosting.deployer.packaging.lambda_packages import archives
 
     seconds = wall_seconds(lambda: archives(PROJECT / "lambda"))
     return [Row("package, nothing changed", "four functions", "", seconds, "s", 0.1)]
@@ -137,7 +137,7 @@ def rehearsal() -> list[Row]:
         "def count(self, *a, **k):\n    made[0] += 1\n    return send(self, *a, **k)\n"
         "e.Endpoint.make_request = count\n"
         "atexit.register(lambda: print('calls', made[0], file=sys.stderr))\n"
-        "from commands.main import main\nsys.argv = ['deploy.py', 'rehearse', '-e', 'dev']\nmain()\n"
+        "from hosting.cli.main import main\nsys.argv = ['deploy.py', 'rehearse', '-e', 'dev']\nmain()\n"
     )
     begun = time.perf_counter()
     run = subprocess.run(

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from analysis.diff.accuracy import Comparison
+from hosting.analysis.diff.prediction_comparison import Comparison
 from tests.analysis.diff.corpus import Result
 from tests.analysis.diff.corpus import measure as run
 

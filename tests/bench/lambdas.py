@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 
 import boto3
 
-from deployer.archives import Archive, archives
-from rehearsal.emulator import Emulator
+from hosting.deployer.packaging.lambda_packages import Archive, archives
+from hosting.rehearsal.emulator import Emulator
 from tests.lambdas.runtime import ROOT, Function, interpreter
 from tests.lambdas.sink import Sink
 
@@ -190,7 +190,7 @@ def _packaging() -> Iterator[Row]:
     command = [
         sys.executable,
         "-c",
-        f"from pathlib import Path; from deployer.archives import archives; archives(Path({str(ROOT / 'lambda')!r}))",
+        f"from pathlib import Path; from hosting.deployer.packaging.lambda_packages import archives; archives(Path({str(ROOT / 'lambda')!r}))",
     ]
     alone = statistics.median(_seconds(lambda: subprocess.run(command, cwd=ROOT, check=True)) for _ in range(5))
     yield Row("packaging", "the same with Python's start and imports", alone, "s")

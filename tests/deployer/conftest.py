@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from deployer import deployment
-from deployer.chain import Role
-from deployer.deployment import Context, Kind, StackPlan
-from deployer.session import Clients
-from deployer.stacks import StackState
-from rehearsal.emulator import Emulator
+from hosting.deployer import deployment
+from hosting.deployer.aws.session import Clients
+from hosting.deployer.aws.stacks import StackState
+from hosting.deployer.deployment import Context, Kind, StackPlan
+from hosting.deployer.stack_order import Role
+from hosting.rehearsal.emulator import Emulator
 from tests import small_project
 
 States = dict[Any, StackState | None]
@@ -50,7 +50,7 @@ def connected(clients: Clients, no_sleep: Callable[[float], None]) -> Callable[.
 
 @pytest.fixture
 def deploy() -> Callable[..., States]:
-    """Deploys the chain without asking; what `commands.flow` does, without showing it."""
+    """Deploys the chain without asking; what `hosting.cli.support.flow` does, without showing it."""
 
     def run(context: Context, through: Role = Role.EDGE_MONITORING) -> States:
         states: States = dict(deployment.survey(context))

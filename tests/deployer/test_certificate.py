@@ -13,11 +13,11 @@ from botocore.exceptions import ClientError
 from botocore.stub import ANY, Stubber
 from cryptography import x509
 
-from deployer import certificate
-from deployer.errors import DeployerError
-from deployer.session import Clients
-from rehearsal.emulator import Emulator
-from rehearsal.faults import Fault, FaultProxy, Rule
+from hosting.deployer import certificate
+from hosting.deployer.aws.session import Clients
+from hosting.deployer.errors import DeployerError
+from hosting.rehearsal.emulator import Emulator
+from hosting.rehearsal.fault_proxy import Fault, FaultProxy, Rule
 
 
 def test_imported_once_and_found_again(aws: Callable[..., Any]) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from deployer import checks, constraints
-from deployer.errors import InputError
-from deployer.parameters import ParameterFile
-from deployer.templates import Parameter, Template
+from hosting.deployer import checks, constraints
+from hosting.deployer.errors import InputError
+from hosting.deployer.parameters import ParameterFile
+from hosting.deployer.templates import Parameter, Template
 from tests import small_project
 
 TEMPLATES = {name: Template(name, json.dumps(body)) for name, body in small_project.templates().items()}

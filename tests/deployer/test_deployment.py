@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from deployer import changesets, deployment, destroy, events
-from deployer.chain import Role, Stack
-from deployer.deployment import Context, Kind, StackPlan
-from deployer.errors import (
+from hosting.deployer import change_sets, deployment, destroy, events
+from hosting.deployer.aws.stacks import StackState
+from hosting.deployer.deployment import Context, Kind, StackPlan
+from hosting.deployer.errors import (
     DeploymentFailedError,
     GuardError,
     InputError,
@@ -20,7 +20,7 @@ from deployer.errors import (
     RefusedError,
     StateError,
 )
-from deployer.stacks import StackState
+from hosting.deployer.stack_order import Role, Stack
 from tests import small_project
 
 Connect = Callable[..., Context]
@@ -93,7 +93,7 @@ def test_a_plan_of_an_existing_chain_leaves_nothing_behind(
     plans(connected(project, Note="changed"))
     assert stack_names(context, aws) == before
     client = aws("cloudformation")
-    assert [one for one in changesets.leftovers(client, "shop-dev") if "/plan-" in one] == []
+    assert [one for one in change_sets.leftovers(client, "shop-dev") if "/plan-" in one] == []
 
 
 def test_what_a_killed_plan_left_goes_and_what_was_saved_stays(
@@ -108,10 +108,10 @@ def test_what_a_killed_plan_left_goes_and_what_was_saved_stays(
     assert killed.change_set is not None
     plans(changed)
     client = aws("cloudformation")
-    assert killed.change_set.id in changesets.leftovers(client, "shop-dev"), "it may still be at work"
+    assert killed.change_set.id in change_sets.leftovers(client, "shop-dev"), "it may still be at work"
     monkeypatch.setattr(deployment, "_ABANDONED", timedelta())
     plans(changed)
-    left = changesets.leftovers(client, "shop-dev")
+    left = change_sets.leftovers(client, "shop-dev")
     assert killed.change_set.id not in left
     assert saved.change_set.id in left
 

@@ -11,10 +11,10 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from deployer import deployment, drift
-from deployer.chain import Role, Stack
-from deployer.deployment import Context
-from deployer.errors import DeployerError, StateError
+from hosting.deployer import deployment, drift
+from hosting.deployer.deployment import Context
+from hosting.deployer.errors import DeployerError, StateError
+from hosting.deployer.stack_order import Role, Stack
 
 STACK = Stack(Role.ROOT, "shop-dev", "eu-west-1")
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from deployer import events
-from deployer.events import Cursor, Event
-from deployer.failures import rootcause
-from deployer.following import Follower
-from deployer.stacks import STACK_TYPE
+from hosting.deployer import events
+from hosting.deployer.aws.stacks import STACK_TYPE
+from hosting.deployer.event_poller import Follower
+from hosting.deployer.events import Cursor, Event
+from hosting.deployer.failures import rootcause
 
 ROOT = "arn:aws:cloudformation:eu-west-1:123456789012:stack/shop/1"
 NET = "arn:aws:cloudformation:eu-west-1:123456789012:stack/shop-NetworkStack-ABC/2"

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from deployer import operations
-from deployer.chain import Role, Stack
-from deployer.errors import StateError
-from deployer.events import Event
-from deployer.operations import Operation
-from deployer.stacks import STACK_TYPE
+from hosting.deployer import operations
+from hosting.deployer.aws.stacks import STACK_TYPE
+from hosting.deployer.errors import StateError
+from hosting.deployer.events import Event
+from hosting.deployer.operations import Operation
+from hosting.deployer.stack_order import Role, Stack
 
 THROTTLED = ClientError({"Error": {"Code": "Throttling", "Message": "Rate exceeded"}}, "DescribeStacks")
 GONE = ClientError({"Error": {"Code": "ValidationError", "Message": "Stack does not exist"}}, "DescribeStacks")

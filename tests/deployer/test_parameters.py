@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from deployer import parameters
-from deployer.errors import InputError
+from hosting.deployer import parameters
+from hosting.deployer.errors import InputError
 
 
 def parse(text: str | bytes) -> parameters.ParameterFile:

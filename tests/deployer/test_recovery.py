@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from deployer import deployment, operations, recovery
-from deployer.chain import Role, Stack
-from deployer.deployment import Context
-from deployer.errors import DeploymentFailedError, InputError, StateError
-from deployer.stacks import StackState
+from hosting.deployer import deployment, operations, recovery
+from hosting.deployer.aws.stacks import StackState
+from hosting.deployer.deployment import Context
+from hosting.deployer.errors import DeploymentFailedError, InputError, StateError
+from hosting.deployer.stack_order import Role, Stack
 from tests import small_project
 
 Connect = Callable[..., Context]

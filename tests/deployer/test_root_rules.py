@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from deployer import rules
+from hosting.deployer import rules
 
 PROJECT = Path(__file__).parents[2]
 ROOT: dict[str, Any] = json.loads((PROJECT / "templates" / "root.json").read_text(encoding="utf-8"))

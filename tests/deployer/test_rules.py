@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from deployer import rules
-from deployer.rules import UNKNOWN
+from hosting.deployer import rules
+from hosting.deployer.rules import UNKNOWN
 
 REF = {"Ref": "A"}
 

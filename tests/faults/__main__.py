@@ -9,7 +9,7 @@ import time
 
 import click
 
-from rehearsal.emulator import Emulator
+from hosting.rehearsal.emulator import Emulator
 from tests.faults import matrix
 from tests.faults.lab import laboratory
 from tests.faults.matrix import End, Recording, Result

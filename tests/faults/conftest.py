@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rehearsal.emulator import Emulator
+from hosting.rehearsal.emulator import Emulator
 from tests.faults import matrix
 from tests.faults.lab import Lab, laboratory
 

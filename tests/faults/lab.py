@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from rehearsal.emulator import DEFAULT_REGION, ROOT, Emulator
-from rehearsal.faults import FaultProxy
-from rehearsal.world import World
+from hosting.rehearsal.emulator import DEFAULT_REGION, ROOT, Emulator
+from hosting.rehearsal.fault_proxy import FaultProxy
+from hosting.rehearsal.prerequisites import World
 from tests import small_project
 
 REGIONS = (DEFAULT_REGION, "us-east-1")
@@ -90,8 +90,9 @@ class Lab:
         from botocore.config import Config
         from botocore.retries.standard import ExponentialBackoff
 
-        import commands.main
-        from deployer import deployment, session
+        import hosting.cli.main
+        from hosting.deployer import deployment
+        from hosting.deployer.aws import session
 
         loader = _session()._session.get_component("data_loader")
 
@@ -109,7 +110,7 @@ class Lab:
             contextlib.redirect_stderr(said),
         ):
             try:
-                code = commands.main.main(self._arguments(command, project, account, changes))
+                code = hosting.cli.main.main(self._arguments(command, project, account, changes))
             except Exception as error:  # noqa: BLE001 - whatever escapes is the finding
                 return Outcome(1, said.getvalue(), bug=f"{type(error).__module__}.{type(error).__name__}: {error}")
         return Outcome(code, said.getvalue())

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from rehearsal.faults import Fault, Rule
+from hosting.rehearsal.fault_proxy import Fault, Rule
 from tests.faults.lab import Facts, Lab, Outcome, Project, compare, differences
 
 # What is done to the deployer besides what is done to its calls.

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import click
 import pytest
 
-from rehearsal.faults import Fault
+from hosting.rehearsal.fault_proxy import Fault
 from tests.faults import matrix
 from tests.faults.lab import Lab, differences
 from tests.faults.matrix import KILL_AFTER, ONE_CALL, OUTAGE, Case, End, Recording, Scenario
@@ -18,7 +18,7 @@ SLICES = 6
 FAULTS, KILLS = 24, 6
 
 # What the recorder asks of ECS while a service is being deployed, or does not: that depends on the moment. Its
-# failure is noted and nothing else (deployer/recording).
+# failure is noted and nothing else (hosting/deployer/recording).
 ONLY_LOOKING = {
     "ecs:DescribeServices",
     "ecs:DescribeTaskDefinition",

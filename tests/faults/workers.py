@@ -8,7 +8,7 @@ import multiprocessing
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
-from rehearsal.emulator import Emulator
+from hosting.rehearsal.emulator import Emulator
 from tests.faults import matrix
 from tests.faults.lab import Lab, laboratory
 from tests.faults.matrix import Case, End, Recording, Result

@@ -13,8 +13,8 @@ from troposphere import Equals, GetAtt, Ref, Template
 from troposphere.sns import Topic
 
 from generator.config import Config, ServiceEntry
-from generator.kinds import AlarmTopicArn, Flag, VpcId
 from generator.root import build
+from generator.value_types import AlarmTopicArn, Flag, VpcId
 from generator.wiring import (
     Contract,
     Layer,

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from troposphere import Template
 
-from generator import access, archive, network, security
-from generator.kinds import AlarmTopicArn, Choice, NamePrefix, Octets, Port, SessionPolicyArn, VpcId, ZoneName
+from generator.layers import log_archive, network, security, service_access
+from generator.value_types import (
+    AlarmTopicArn,
+    Choice,
+    NamePrefix,
+    Octets,
+    Port,
+    SessionPolicyArn,
+    VpcId,
+    ZoneName,
+)
 
 t = Template()
 prefix = NamePrefix("platform-dev")
@@ -21,12 +30,12 @@ missing = network.Inputs(prefix=prefix, vpc_network=Octets("10.0"), first_zone=z
 plain = network.Inputs(prefix=prefix, vpc_network="10.0", first_zone=zone, second_zone=zone)  # wrong: a bare string
 swapped = network.Inputs(prefix=prefix, vpc_network=zone, first_zone=zone, second_zone=zone)  # wrong: another kind
 misspelt = net.vpc_identifier  # wrong: no such output
-foreign = archive.LAYER.nest(t, right)  # wrong: the contract of another layer
+foreign = log_archive.LAYER.nest(t, right)  # wrong: the contract of another layer
 kind: AlarmTopicArn = net.vpc_id  # wrong: a VPC is no topic
 
 
-def swap(sec: security.Outputs) -> access.Inputs:
-    return access.Inputs(
+def swap(sec: security.Outputs) -> service_access.Inputs:
+    return service_access.Inputs(
         prefix=prefix,
         service_slug=Choice("web"),
         container_port=Port("8080"),

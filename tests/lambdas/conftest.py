@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from deployer.archives import Archive, archives
-from rehearsal.emulator import Emulator
+from hosting.deployer.packaging.lambda_packages import Archive, archives
+from hosting.rehearsal.emulator import Emulator
 from tests.lambdas.proxy import Proxy
 from tests.lambdas.runtime import Function, Interpreter, interpreter
 from tests.lambdas.sink import Sink

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from deployer.archives import Archive
-from rehearsal.emulator import Emulator
+from hosting.deployer.packaging.lambda_packages import Archive
+from hosting.rehearsal.emulator import Emulator
 from tests.lambdas.proxy import Proxy, Reply, Request
 from tests.lambdas.proxy import stack as described
 from tests.lambdas.runtime import Function, FunctionError, Interpreter

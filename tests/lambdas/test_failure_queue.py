@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from deployer.archives import Archive
+from hosting.deployer.packaging.lambda_packages import Archive
 from tests.lambdas.test_slack_notifier import records, sns
 
 Client = Callable[..., Any]

@@ -38,7 +38,9 @@ def ending(used: dict[str, list[str]], today: date) -> list[str]:
         end = date.fromisoformat(known["deprecated"]) if known else None
         if end is None or today > end - NOTICE:
             what = f"is deprecated on {end}" if end else "is not known to cfn-lint"
-            messages.append(f"{runtime} {what}: choose the next in generator/functions.py ({', '.join(functions)})")
+            messages.append(
+                f"{runtime} {what}: choose the next in generator/resources/lambda_functions.py ({', '.join(functions)})"
+            )
     return messages
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from deployer.archives import Archive
+from hosting.deployer.packaging.lambda_packages import Archive
 from tests.lambdas.test_log_processor import FLOW_LINES, JAPANESE, SLOW_QUERY
 
 Client = Callable[..., Any]

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deployer.archives import Archive
+from hosting.deployer.packaging.lambda_packages import Archive
 from tests.lambdas.runtime import Answer, Function, FunctionError, Interpreter
 
 Start = Callable[..., Function]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from deployer.archives import Archive
+from hosting.deployer.packaging.lambda_packages import Archive
 
 Client = Callable[..., Any]
 ROLE = "arn:aws:iam::123456789012:role/any"

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from rehearsal.emulator import DEFAULT_ACCOUNT, DEFAULT_REGION, INTERPRETER, ROOT, Emulator
-from rehearsal.errors import EmulatorError
+from hosting.rehearsal.emulator import DEFAULT_ACCOUNT, DEFAULT_REGION, INTERPRETER, ROOT, Emulator
+from hosting.rehearsal.errors import EmulatorError
 
 
 def test_an_account_is_the_twelve_digits_of_the_access_key(account: str, aws: Callable[..., Any]) -> None:
@@ -52,7 +52,7 @@ def test_a_killed_parent_leaves_no_orphan(how: signal.Signals) -> None:
             textwrap.dedent(
                 """
                 import time
-                from rehearsal.emulator import Emulator
+                from hosting.rehearsal.emulator import Emulator
                 with Emulator() as emulator:
                     print(emulator.pid, emulator.log.parent, flush=True)
                     time.sleep(60)
@@ -108,7 +108,10 @@ def test_a_delay_makes_states_in_progress_visible(sdk: Any) -> None:
 
 def test_in_the_foreground_it_says_how_to_reach_it() -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "rehearsal", "--account", "210987654321"], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "hosting.rehearsal", "--account", "210987654321"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None
     lines = [process.stdout.readline().strip() for _ in range(3)]
@@ -121,8 +124,8 @@ def test_in_the_foreground_it_says_how_to_reach_it() -> None:
 
 def test_another_version_of_ministack_is_refused() -> None:
     code = (
-        "import rehearsal.extension as extension; extension.SUPPORTED_VERSION = '9.9.9'; "
-        "from rehearsal.extension.__main__ import refuse_other_versions; refuse_other_versions()"
+        "import hosting.rehearsal.ministack_patch as extension; extension.SUPPORTED_VERSION = '9.9.9'; "
+        "from hosting.rehearsal.ministack_patch.__main__ import refuse_other_versions; refuse_other_versions()"
     )
     done = subprocess.run([str(INTERPRETER), "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 import pytest
 from click.testing import CliRunner
 
-from rehearsal.emulator import ROOT
-from rehearsal.proofs.base import Area, Deployed, examine
+from hosting.rehearsal.checks.base import Area, Deployed, examine
+from hosting.rehearsal.emulator import ROOT
 
 COMMAND = [sys.executable, "deploy.py", "rehearse"]
 
@@ -58,8 +58,8 @@ def test_keep_says_how_to_reach_it_and_ctrl_c_ends_it(tmp_path: Path) -> None:
 
 
 def test_a_failed_proof_exits_1(monkeypatch: pytest.MonkeyPatch) -> None:
-    from commands import rehearse as command
-    from rehearsal.proofs import Proof
+    from hosting.cli.commands import rehearse as command
+    from hosting.rehearsal.checks import Proof
 
     def run(*arguments: Any, **named: Any) -> None:
         result = next(argument for argument in arguments if hasattr(argument, "proofs"))

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from analysis.cost import difference, prices
-from analysis.cost.estimate import BY_USE, FREE, Estimate, estimate
-from analysis.resolve import resolve
-from analysis.templates import Environment, load_environment, load_templates
+from hosting.analysis.cost import difference, prices
+from hosting.analysis.cost.estimate import BY_USE, FREE, Estimate, estimate
+from hosting.analysis.resolve import resolve
+from hosting.analysis.templates import Environment, load_environment, load_templates
 
 ROOT = Path(__file__).parents[3]
 TEMPLATES = load_templates(ROOT / "templates")

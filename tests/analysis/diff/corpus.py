@@ -19,18 +19,18 @@ from typing import Any
 
 from rich.console import Console
 
-from analysis.diff.accuracy import Comparison, compare
-from analysis.diff.prediction import Prediction, predict
-from commands import flow
-from commands.foresight import Foresight, foresee
-from commands.sides import Side, resolved, working_tree
-from deployer import deployment
-from deployer.chain import Role, Stack
-from deployer.session import Clients
-from deployer.stacks import StackState
-from deployer.stateful import loss
-from rehearsal.emulator import Emulator
-from rehearsal.world import World
+from hosting.analysis.diff.prediction import Prediction, predict
+from hosting.analysis.diff.prediction_comparison import Comparison, compare
+from hosting.cli.support import flow
+from hosting.cli.support.prediction_check import Foresight, foresee
+from hosting.cli.support.revisions import Side, resolved, working_tree
+from hosting.deployer import deployment
+from hosting.deployer.aws.session import Clients
+from hosting.deployer.aws.stacks import StackState
+from hosting.deployer.stack_order import Role, Stack
+from hosting.deployer.stateful import loss
+from hosting.rehearsal.emulator import Emulator
+from hosting.rehearsal.prerequisites import World
 
 PROJECT = Path(__file__).resolve().parents[3]
 # The one with every condition on: a domain, a reader, archived logs, Slack, a budget.

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.diff.compare import differences
+from hosting.analysis.diff.compare import differences
 
 JSON = st.recursive(
     st.booleans() | st.integers() | st.text(max_size=5),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal.emulator import Emulator
+from hosting.rehearsal.emulator import Emulator
 from tests.analysis.diff.corpus import EDITS, Edit, Stage
 
 

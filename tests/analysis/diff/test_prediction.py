@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from analysis.diff.accuracy import compare
-from analysis.diff.prediction import Prediction, predict
-from analysis.resolve import ResolvedEnvironment, resolve
-from analysis.templates import Environment, load_templates
+from hosting.analysis.diff.prediction import Prediction, predict
+from hosting.analysis.diff.prediction_comparison import compare
+from hosting.analysis.resolve import ResolvedEnvironment, resolve
+from hosting.analysis.templates import Environment, load_templates
 
 Bodies = dict[str, dict[str, Any]]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from analysis.diff.compare import differences
-from analysis.diff.replacement import Recreation, recreation, takes_tags
+from hosting.analysis.diff.compare import differences
+from hosting.analysis.diff.replacement import Recreation, recreation, takes_tags
 
 REGION = "ap-northeast-1"
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from analysis.resolve import NESTED_STACK, ResolvedEnvironment, resolve
-from analysis.templates import load_environment, load_templates
-from analysis.timeline import durations
-from analysis.timeline.durations import Duration, Durations
-from analysis.timeline.schedule import cuts, depth, needed, plan
+from hosting.analysis.resolve import NESTED_STACK, ResolvedEnvironment, resolve
+from hosting.analysis.templates import load_environment, load_templates
+from hosting.analysis.timeline import durations
+from hosting.analysis.timeline.durations import Duration, Durations
+from hosting.analysis.timeline.schedule import cuts, depth, needed, plan
 
 ROOT = Path(__file__).parents[3]
 TEMPLATES = load_templates(ROOT / "templates")

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from deployer.failures import catalogue
-from deployer.failures.signature import Cause, Seen, Source, signature
+from hosting.deployer.failures import catalogue
+from hosting.deployer.failures.signature import Cause, Seen, Source, signature
 
 CORPUS = json.loads(Path(__file__).with_name("corpus.json").read_text(encoding="utf-8"))
 KNOWN: list[dict[str, str]] = CORPUS["known"]

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from deployer.events import Event
-from deployer.failures import report, rootcause
-from deployer.stacks import STACK_TYPE
+from hosting.deployer.aws.stacks import STACK_TYPE
+from hosting.deployer.events import Event
+from hosting.deployer.failures import report, rootcause
 
 TIMELINES: dict[str, dict[str, Any]] = json.loads(
     Path(__file__).with_name("timelines.json").read_text(encoding="utf-8")

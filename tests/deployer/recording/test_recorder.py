@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from deployer.chain import Role, Stack
-from deployer.events import Event
-from deployer.operations import Operation
-from deployer.recording import durations, evidence, runs
-from deployer.recording.recorder import Recorder
-from deployer.stacks import STACK_TYPE
+from hosting.deployer.aws.stacks import STACK_TYPE
+from hosting.deployer.events import Event
+from hosting.deployer.operations import Operation
+from hosting.deployer.recording import durations, evidence, runs
+from hosting.deployer.recording.recorder import Recorder
+from hosting.deployer.stack_order import Role, Stack
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 STACK = Stack(Role.ROOT, "shop-dev", "eu-west-1")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deployer.recording.redaction import MASK, redact
+from hosting.deployer.recording.redaction import MASK, redact
 
 KEY = "AKIA" + "ABCDEFGHIJKLMNOP"
 JWT = "eyJhbGciOiJIUzI1NiJ9." + "eyJzdWIiOiIxMjM0In0.abcdefghijk"

@@ -1,0 +1,1 @@
+"""One module or package per nested stack. A layer never imports another layer."""

@@ -1,0 +1,274 @@
+"""Application: what the services share: the ECS cluster, the load balancer with its listeners, the bastions' log.
+
+Leaves to ``service`` every target group and forwarding rule. The listeners' own answer is a refusal or a redirect,
+so a request that no service claims, or that did not come through CloudFront, ends here.
+"""
+
+from typing import Annotated
+
+from awacs import kms as kms_actions
+from awacs import logs as logs_actions
+from troposphere import And, Condition, Equals, If, Not, Sub, Tags, Template
+from troposphere.certificatemanager import Certificate, DomainValidationOption
+from troposphere.ecs import (
+    CapacityProviderStrategy,
+    Cluster,
+    ClusterCapacityProviderAssociations,
+    ClusterConfiguration,
+    ClusterSetting,
+    ExecuteCommandConfiguration,
+    ExecuteCommandLogConfiguration,
+)
+from troposphere.elasticloadbalancingv2 import (
+    Action,
+    FixedResponseConfig,
+    Listener,
+    LoadBalancer,
+    LoadBalancerAttributes,
+    RedirectConfig,
+)
+from troposphere.elasticloadbalancingv2 import Certificate as ListenerCertificate
+from troposphere.iam import ManagedPolicy
+from troposphere.logs import LogGroup
+from troposphere.route53 import RecordSetType
+
+from generator.resources import iam
+from generator.resources.dns import alias_target
+from generator.resources.logs import LogInputs, log_group
+from generator.resources.suppressions import skip
+from generator.value_types import (
+    AlbFullName,
+    AlbLogBucketName,
+    AlbSecurityGroupId,
+    BastionLogGroupName,
+    Choice,
+    ClusterArn,
+    ClusterName,
+    DomainName,
+    ExecLogGroupName,
+    Flag,
+    HostedZoneId,
+    NamePrefix,
+    OriginHostName,
+    OriginListenerArn,
+    PublicSubnetId,
+    RedirectSecurityGroupId,
+    SessionPolicyArn,
+    SuppliedCertificateArn,
+)
+from generator.wiring import Contract, Layer, Structure
+
+
+class Config(Structure):
+    """``idle_seconds`` must exceed CloudFront's read timeout, and stay below the apps' own keep-alive."""
+
+    idle_seconds: int = 60
+    alb_log_prefix: str = "alb"
+    # TLS 1.2 and 1.3 with forward secrecy, post-quantum key exchange. Unset, CloudFormation would take TLS 1.0.
+    tls_policy: str = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"
+
+
+class Inputs(LogInputs):
+    prefix: Annotated[NamePrefix, "Project and environment, in front of names."]
+    domain_name: Annotated[DomainName, "Domain of the site, or empty."]
+    hosted_zone_id: Annotated[HostedZoneId, "Hosted zone of the domain, or empty."]
+    origin_certificate_arn: Annotated[SuppliedCertificateArn, "Certificate of the load balancer, or empty."]
+    container_insights: Annotated[Choice, "Container Insights: enabled or enhanced."]
+    deletion_protection: Annotated[Flag, "Whether the load balancer refuses to be deleted."]
+    public_subnet_1_id: Annotated[PublicSubnetId, "Public subnet of the first zone."]
+    public_subnet_2_id: Annotated[PublicSubnetId, "Public subnet of the second zone."]
+    alb_security_group_id: Annotated[AlbSecurityGroupId, "Group of the load balancer."]
+    redirect_security_group_id: Annotated[RedirectSecurityGroupId, "Group that opens its port 80 to CloudFront."]
+    alb_log_bucket_name: Annotated[AlbLogBucketName, "Bucket of its access logs."]
+
+
+class Outputs(Contract):
+    cluster_name: Annotated[ClusterName, "The ECS cluster's name."]
+    cluster_arn: Annotated[ClusterArn, "The ECS cluster."]
+    exec_log_group_name: Annotated[ExecLogGroupName, "Log group of ECS Exec sessions."]
+    bastion_log_group_name: Annotated[BastionLogGroupName, "Log group of all bastions."]
+    session_policy_arn: Annotated[SessionPolicyArn, "Policy by which containers write transcripts of sessions."]
+    alb_full_name: Annotated[AlbFullName, "The load balancer, as metrics know it."]
+    origin_listener_arn: Annotated[OriginListenerArn, "Listener that CloudFront calls: port 80 without a domain."]
+    origin_host_name: Annotated[OriginHostName, "Host name by which CloudFront reaches the load balancer."]
+
+
+def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
+    add_conditions(t, inputs)
+    exec_logs = t.add_resource(log_group("ExecLogGroup", Sub("/${Prefix}/exec"), inputs))
+    bastion_logs = t.add_resource(log_group("BastionLogGroup", Sub("/${Prefix}/bastion"), inputs))
+    sessions = t.add_resource(session_policy(inputs, exec_logs))
+    cluster = add_cluster(t, inputs, exec_logs)
+    balancer = t.add_resource(load_balancer(config, inputs))
+    certificate = t.add_resource(origin_certificate(inputs))
+    https = t.add_resource(https_listener(config, inputs, balancer, certificate))
+    http = t.add_resource(http_listener(balancer))
+    t.add_resource(origin_record(inputs, balancer))
+    return Outputs(
+        cluster_name=ClusterName(cluster.ref()),
+        cluster_arn=ClusterArn(cluster.get_att("Arn")),
+        exec_log_group_name=ExecLogGroupName(exec_logs.ref()),
+        bastion_log_group_name=BastionLogGroupName(bastion_logs.ref()),
+        session_policy_arn=SessionPolicyArn(sessions.ref()),
+        alb_full_name=AlbFullName(balancer.get_att("LoadBalancerFullName")),
+        # Without a domain no public certificate can name the load balancer, so CloudFront calls port 80. Everybody
+        # else is redirected there: plain forwarding without the services' rules would be an endless redirect.
+        origin_listener_arn=OriginListenerArn(If("HasDomain", https.ref(), http.ref())),
+        origin_host_name=OriginHostName(If("HasDomain", Sub("origin.${DomainName}"), balancer.get_att("DNSName"))),
+    )
+
+
+def add_conditions(t: Template, inputs: Inputs) -> None:
+    t.add_condition("HasDomain", Not(Equals(inputs.domain_name, "")))
+    t.add_condition("HasHostedZone", And(Condition("HasDomain"), Not(Equals(inputs.hosted_zone_id, ""))))
+    t.add_condition("HasCertificate", Not(Equals(inputs.origin_certificate_arn, "")))
+    t.add_condition("MakesCertificate", And(Condition("HasHostedZone"), Not(Condition("HasCertificate"))))
+
+
+def add_cluster(t: Template, inputs: Inputs, exec_logs: LogGroup) -> Cluster:
+    # Container Insights writes to a group of this name; made first, it expires.
+    insights = t.add_resource(
+        log_group("ContainerInsightsLogGroup", Sub("/aws/ecs/containerinsights/${Prefix}/performance"), inputs)
+    )
+    cluster = t.add_resource(
+        Cluster(
+            "Cluster",
+            **skip(
+                CKV_AWS_65="Always on: the parameter can be nothing but enabled or enhanced. checkov sees that only "
+                "in the resolved templates."
+            ),
+            ClusterName=Sub("${Prefix}"),
+            ClusterSettings=[ClusterSetting(Name="containerInsights", Value=inputs.container_insights)],
+            Configuration=ClusterConfiguration(
+                ExecuteCommandConfiguration=ExecuteCommandConfiguration(
+                    KmsKeyId=inputs.telemetry_key_arn,
+                    Logging="OVERRIDE",
+                    LogConfiguration=ExecuteCommandLogConfiguration(
+                        CloudWatchLogGroupName=exec_logs.ref(), CloudWatchEncryptionEnabled=True
+                    ),
+                )
+            ),
+            Tags=Tags(Name=Sub("${Prefix}")),
+            DependsOn=[insights],
+        )
+    )
+    t.add_resource(
+        ClusterCapacityProviderAssociations(
+            "ClusterCapacity",
+            Cluster=cluster.ref(),
+            CapacityProviders=["FARGATE", "FARGATE_SPOT"],
+            DefaultCapacityProviderStrategy=[CapacityProviderStrategy(CapacityProvider="FARGATE", Weight=1)],
+        )
+    )
+    return cluster
+
+
+def session_policy(inputs: Inputs, group: LogGroup) -> ManagedPolicy:
+    """Transcripts of ECS Exec (Amazon ECS Developer Guide, "Logging ECS Exec"), beyond AmazonSSMManagedInstanceCore.
+    The same for every service, so one policy serves them all."""
+    return iam.policy(
+        "SessionPolicy",
+        iam.allow(
+            "WriteSessionTranscripts",
+            [logs_actions.CreateLogStream, logs_actions.DescribeLogStreams, logs_actions.PutLogEvents],
+            [group.get_att("Arn")],
+        ),
+        # The action takes no resource (Service Authorization Reference, Amazon CloudWatch Logs).
+        iam.allow("FindSessionLogGroup", [logs_actions.DescribeLogGroups], ["*"]),
+        iam.allow("DecryptSessions", [kms_actions.Decrypt], [inputs.telemetry_key_arn]),
+        description="Write the transcripts of sessions in the containers.",
+    )
+
+
+def load_balancer(config: Config, inputs: Inputs) -> LoadBalancer:
+    attributes = {
+        "access_logs.s3.enabled": "true",
+        "access_logs.s3.bucket": inputs.alb_log_bucket_name,
+        "access_logs.s3.prefix": config.alb_log_prefix,
+        "deletion_protection.enabled": inputs.deletion_protection,
+        "idle_timeout.timeout_seconds": str(config.idle_seconds),
+        "routing.http.drop_invalid_header_fields.enabled": "true",
+        "routing.http.desync_mitigation_mode": "strictest",
+        "routing.http2.enabled": "true",
+    }
+    return LoadBalancer(
+        "LoadBalancer",
+        Type="application",
+        Scheme="internet-facing",
+        Subnets=[inputs.public_subnet_1_id, inputs.public_subnet_2_id],
+        SecurityGroups=[inputs.alb_security_group_id, inputs.redirect_security_group_id],
+        LoadBalancerAttributes=[LoadBalancerAttributes(Key=key, Value=value) for key, value in attributes.items()],
+        Tags=Tags(Name=Sub("${Prefix}")),
+    )
+
+
+def origin_certificate(inputs: Inputs) -> Certificate:
+    """For ``origin.<domain>``: CloudFront checks the name by which it calls the origin (Amazon CloudFront Developer
+    Guide, "Requiring HTTPS for communication between CloudFront and your custom origin")."""
+    return Certificate(
+        "OriginCertificate",
+        Condition="MakesCertificate",
+        DomainName=Sub("origin.${DomainName}"),
+        ValidationMethod="DNS",
+        DomainValidationOptions=[
+            DomainValidationOption(DomainName=Sub("origin.${DomainName}"), HostedZoneId=inputs.hosted_zone_id)
+        ],
+        Tags=Tags(Name=Sub("${Prefix}-origin")),
+    )
+
+
+def https_listener(config: Config, inputs: Inputs, balancer: LoadBalancer, certificate: Certificate) -> Listener:
+    return Listener(
+        "HttpsListener",
+        LoadBalancerArn=balancer.ref(),
+        Port=443,
+        Protocol="HTTPS",
+        SslPolicy=config.tls_policy,
+        Certificates=[
+            ListenerCertificate(CertificateArn=If("MakesCertificate", certificate.ref(), inputs.origin_certificate_arn))
+        ],
+        DefaultActions=[
+            Action(
+                Type="fixed-response",
+                FixedResponseConfig=FixedResponseConfig(
+                    StatusCode="403", ContentType="text/plain", MessageBody="Forbidden"
+                ),
+            )
+        ],
+    )
+
+
+def http_listener(balancer: LoadBalancer) -> Listener:
+    return Listener(
+        "HttpListener",
+        LoadBalancerArn=balancer.ref(),
+        Port=80,
+        Protocol="HTTP",
+        DefaultActions=[
+            Action(
+                Type="redirect",
+                RedirectConfig=RedirectConfig(
+                    Protocol="HTTPS",
+                    Port="443",
+                    Host="#{host}",
+                    Path="/#{path}",
+                    Query="#{query}",
+                    StatusCode="HTTP_301",
+                ),
+            )
+        ],
+    )
+
+
+def origin_record(inputs: Inputs, balancer: LoadBalancer) -> RecordSetType:
+    return RecordSetType(
+        "OriginRecord",
+        Condition="HasHostedZone",
+        HostedZoneId=inputs.hosted_zone_id,
+        Name=Sub("origin.${DomainName}"),
+        Type="A",
+        AliasTarget=alias_target(balancer.get_att("DNSName"), balancer.get_att("CanonicalHostedZoneID")),
+    )
+
+
+LAYER = Layer("Application", "Application: ECS cluster, load balancer, listeners.", Inputs, Outputs, build)

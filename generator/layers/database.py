@@ -1,0 +1,226 @@
+"""Database: the Aurora MySQL cluster, its parameters and its log groups.
+
+The password is RDS's: made, kept and rotated by it, and never seen by CloudFormation. Leaves to ``access`` the rules
+that let services in, and to ``operations`` the alarms and the answer to a rotation.
+"""
+
+from typing import Annotated
+
+from troposphere import Equals, If, Not, NoValue, Sub, Tags, Template
+from troposphere.iam import Role
+from troposphere.logs import LogGroup
+from troposphere.rds import (
+    DBCluster,
+    DBClusterParameterGroup,
+    DBSubnetGroup,
+    MasterUserSecret,
+    ServerlessV2ScalingConfiguration,
+)
+
+from generator.resources import iam
+from generator.resources.aurora import InstanceInputs, add_instance
+from generator.resources.deletion_policies import policies
+from generator.resources.logs import LogInputs, log_group
+from generator.value_types import (
+    Capacity,
+    Choice,
+    Count,
+    DatabaseName,
+    DatabasePort,
+    DatabaseSecretArn,
+    DatabaseSecurityGroupId,
+    DbClusterId,
+    DbSubnetGroupName,
+    DbSubnetId,
+    Flag,
+    LogGroupName,
+    MonitoringRoleArn,
+    NamePrefix,
+    ReaderEndpoint,
+    WriterEndpoint,
+    ZoneName,
+)
+from generator.wiring import Contract, Layer, Structure
+
+SERVERLESS = "db.serverless"
+
+# As RDS names them, and as we do. Not the general log: it would hold every statement with its data, and the audit log
+# says who did what.
+EXPORTED_LOGS = {
+    "audit": "Audit",
+    "error": "Error",
+    "slowquery": "SlowQuery",
+    "instance": "Instance",
+    "iam-db-auth-error": "IamError",
+}
+
+
+class Config(Structure):
+    """``family`` must fit the engine versions that root admits. Windows are UTC: 03:00 and 04:00 in Tokyo."""
+
+    family: str = "aurora-mysql8.0"
+    schema: str = "app"
+    # "master", "admin" and the like are guessed first; "root", "mysql" and "rdsadmin" are reserved.
+    user: str = "platform"
+    backup_window: str = "18:00-18:30"
+    maintenance_window: str = "sun:19:00-sun:19:30"
+    pause_after_seconds: int = 600
+    slow_query_seconds: int = 1
+
+
+class Inputs(LogInputs, InstanceInputs):
+    prefix: Annotated[NamePrefix, "Project and environment, in front of names."]
+    first_zone: Annotated[ZoneName, "Zone of the writer."]
+    db_subnet_1_id: Annotated[DbSubnetId, "Isolated subnet of the first zone."]
+    db_subnet_2_id: Annotated[DbSubnetId, "Isolated subnet of the second zone."]
+    database_security_group_id: Annotated[DatabaseSecurityGroupId, "Group of the database."]
+    db_engine_version: Annotated[Choice, "Engine version of Aurora MySQL."]
+    db_min_capacity: Annotated[Capacity, "Least capacity of a serverless instance; 0 lets it pause."]
+    db_max_capacity: Annotated[Capacity, "Greatest capacity of a serverless instance."]
+    db_backtrack_seconds: Annotated[Count, "Seconds of backtrack; 0 for none."]
+    db_backup_retention_days: Annotated[Count, "Days of point-in-time recovery."]
+    deletion_protection: Annotated[Flag, "Whether the cluster refuses to be deleted."]
+
+
+class Outputs(Contract):
+    db_cluster_id: Annotated[DbClusterId, "The Aurora cluster."]
+    db_subnet_group_name: Annotated[DbSubnetGroupName, "Isolated subnets in two zones."]
+    monitoring_role_arn: Annotated[MonitoringRoleArn, "Role that writes the operating system's metrics."]
+    writer_endpoint: Annotated[WriterEndpoint, "Host name of the writer."]
+    reader_endpoint: Annotated[ReaderEndpoint, "Host name of the readers."]
+    database_port: Annotated[DatabasePort, "TCP port of the database."]
+    database_name: Annotated[DatabaseName, "Schema that exists from the start."]
+    database_secret_arn: Annotated[DatabaseSecretArn, "Secret with user and password of the master user."]
+    audit_log_group_name: Annotated[LogGroupName, "Log group of who did what."]
+    error_log_group_name: Annotated[LogGroupName, "Log group of errors."]
+    slow_query_log_group_name: Annotated[LogGroupName, "Log group of slow queries."]
+    instance_log_group_name: Annotated[LogGroupName, "Log group of why an instance did not pause."]
+    iam_error_log_group_name: Annotated[LogGroupName, "Log group of refused sign-ins by IAM."]
+
+
+def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
+    t.add_condition("IsServerless", Equals(inputs.db_instance_class, SERVERLESS))
+    t.add_condition("Pauses", Equals(inputs.db_min_capacity, "0"))
+    t.add_condition("Backtracks", Not(Equals(inputs.db_backtrack_seconds, "0")))
+    groups = {log: add_log_group(t, log, inputs) for log in EXPORTED_LOGS}
+    subnets = t.add_resource(subnet_group(inputs))
+    parameters = t.add_resource(parameter_group(config))
+    cluster = t.add_resource(aurora_cluster(config, inputs, subnets, parameters, list(groups.values())))
+    monitoring = t.add_resource(monitoring_role())
+    add_instance(
+        t,
+        "WriterInstance",
+        inputs,
+        zone=inputs.first_zone,
+        tier=0,
+        cluster=cluster.ref(),
+        subnets=subnets.ref(),
+        monitoring=monitoring.get_att("Arn"),
+    )
+    return Outputs(
+        db_cluster_id=DbClusterId(cluster.ref()),
+        db_subnet_group_name=DbSubnetGroupName(subnets.ref()),
+        monitoring_role_arn=MonitoringRoleArn(monitoring.get_att("Arn")),
+        writer_endpoint=WriterEndpoint(cluster.get_att("Endpoint.Address")),
+        reader_endpoint=ReaderEndpoint(cluster.get_att("ReadEndpoint.Address")),
+        database_port=DatabasePort(cluster.get_att("Endpoint.Port")),
+        database_name=DatabaseName(config.schema),
+        database_secret_arn=DatabaseSecretArn(cluster.get_att("MasterUserSecret.SecretArn")),
+        audit_log_group_name=LogGroupName(groups["audit"].ref()),
+        error_log_group_name=LogGroupName(groups["error"].ref()),
+        slow_query_log_group_name=LogGroupName(groups["slowquery"].ref()),
+        instance_log_group_name=LogGroupName(groups["instance"].ref()),
+        iam_error_log_group_name=LogGroupName(groups["iam-db-auth-error"].ref()),
+    )
+
+
+def add_log_group(t: Template, log: str, inputs: Inputs) -> LogGroup:
+    """The name is RDS's; made first, it expires. One that RDS makes never does."""
+    name = Sub(f"/aws/rds/cluster/${{Prefix}}/{log}")
+    return t.add_resource(log_group(f"Database{EXPORTED_LOGS[log]}LogGroup", name, inputs))
+
+
+def subnet_group(inputs: Inputs) -> DBSubnetGroup:
+    return DBSubnetGroup(
+        "SubnetGroup",
+        DBSubnetGroupDescription="Isolated subnets in two zones",
+        SubnetIds=[inputs.db_subnet_1_id, inputs.db_subnet_2_id],
+    )
+
+
+def parameter_group(config: Config) -> DBClusterParameterGroup:
+    return DBClusterParameterGroup(
+        "ParameterGroup",
+        Description="TLS only, audit and slow query log, UTF-8",
+        Family=config.family,
+        Parameters={
+            "require_secure_transport": "ON",
+            # Without these the exported log groups stay empty.
+            "server_audit_logging": "1",
+            "server_audit_events": "CONNECT,QUERY_DCL,QUERY_DDL",
+            "slow_query_log": "1",
+            "long_query_time": str(config.slow_query_seconds),
+            "log_output": "FILE",
+            "character_set_server": "utf8mb4",
+            "collation_server": "utf8mb4_0900_ai_ci",
+        },
+    )
+
+
+def aurora_cluster(
+    config: Config, inputs: Inputs, subnets: DBSubnetGroup, parameters: DBClusterParameterGroup, groups: list[LogGroup]
+) -> DBCluster:
+    """No AvailabilityZones: Aurora adds a third by itself, and the difference would replace the cluster."""
+    return DBCluster(
+        "Cluster",
+        # Lower case and ours, so that RDS finds the log groups of that name.
+        DBClusterIdentifier=Sub("${Prefix}"),
+        Engine="aurora-mysql",
+        EngineVersion=inputs.db_engine_version,
+        DatabaseName=config.schema,
+        MasterUsername=config.user,
+        ManageMasterUserPassword=True,
+        MasterUserSecret=MasterUserSecret(KmsKeyId=inputs.data_key_arn),
+        DBSubnetGroupName=subnets.ref(),
+        DBClusterParameterGroupName=parameters.ref(),
+        VpcSecurityGroupIds=[inputs.database_security_group_id],
+        StorageEncrypted=True,
+        KmsKeyId=inputs.data_key_arn,
+        ServerlessV2ScalingConfiguration=If(
+            "IsServerless",
+            ServerlessV2ScalingConfiguration(
+                MinCapacity=inputs.db_min_capacity,
+                MaxCapacity=inputs.db_max_capacity,
+                SecondsUntilAutoPause=If("Pauses", config.pause_after_seconds, NoValue),
+            ),
+            NoValue,
+        ),
+        EnableIAMDatabaseAuthentication=True,
+        EnableCloudwatchLogsExports=list(EXPORTED_LOGS),
+        # Asking an existing cluster for a window that it was not created with is refused, so there is no default.
+        BacktrackWindow=If("Backtracks", inputs.db_backtrack_seconds, NoValue),
+        BackupRetentionPeriod=inputs.db_backup_retention_days,
+        PreferredBackupWindow=config.backup_window,
+        PreferredMaintenanceWindow=config.maintenance_window,
+        CopyTagsToSnapshot=True,
+        DeletionProtection=inputs.deletion_protection,
+        Tags=Tags(Name=Sub("${Prefix}")),
+        # Before the cluster, and deleted after it: otherwise RDS would make them again, for ever.
+        DependsOn=groups,
+        **policies("database cluster"),
+    )
+
+
+def monitoring_role() -> Role:
+    """AmazonRDSEnhancedMonitoringRole is the policy that RDS prescribes."""
+    return iam.service_role(
+        "MonitoringRole",
+        "monitoring.rds",
+        iam.from_this_account(),
+        iam.from_source("arn:${AWS::Partition}:rds:${AWS::Region}:${AWS::AccountId}:db:*"),
+        description="Writes the operating system's metrics of the database.",
+        managed=[Sub("arn:${AWS::Partition}:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole")],
+    )
+
+
+LAYER = Layer("Database", "Database: Aurora MySQL, parameters, log groups.", Inputs, Outputs, build)

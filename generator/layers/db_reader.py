@@ -1,0 +1,47 @@
+"""Reader: a second Aurora instance in the other zone, which answers readers and takes over when the writer fails.
+
+A layer of its own and after ``database``: whichever instance is there first becomes the writer, and a change must not
+restart both at once. Nothing waits for it: until it is there, Aurora answers readers by the writer.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from troposphere import Template
+
+from generator.resources.aurora import InstanceInputs, add_instance
+from generator.value_types import DbClusterId, DbInstanceId, DbSubnetGroupName, MonitoringRoleArn, ZoneName
+from generator.wiring import Contract, Layer, Structure
+
+
+class Config(Structure):
+    """Nothing to choose."""
+
+
+class Inputs(InstanceInputs):
+    second_zone: Annotated[ZoneName, "Zone of the reader."]
+    db_cluster_id: Annotated[DbClusterId, "The Aurora cluster, its writer made."]
+    db_subnet_group_name: Annotated[DbSubnetGroupName, "Isolated subnets in two zones."]
+    monitoring_role_arn: Annotated[MonitoringRoleArn, "Role that writes the operating system's metrics."]
+
+
+class Outputs(Contract):
+    db_instance_id: Annotated[DbInstanceId, "The reader."]
+
+
+def build(t: Template, config: Config, inputs: Inputs) -> Outputs:  # noqa: ARG001 -- every layer's build looks alike
+    reader = add_instance(
+        t,
+        "ReaderInstance",
+        inputs,
+        zone=inputs.second_zone,
+        tier=1,
+        cluster=inputs.db_cluster_id,
+        subnets=inputs.db_subnet_group_name,
+        monitoring=inputs.monitoring_role_arn,
+    )
+    return Outputs(db_instance_id=DbInstanceId(reader.ref()))
+
+
+LAYER = Layer("Reader", "Reader: Aurora's second instance, in the other zone.", Inputs, Outputs, build)

@@ -1,0 +1,436 @@
+"""Distribution: what the internet sees: CloudFront, the bucket of static files and of the sorry page, DNS names.
+
+Leaves to the ``edge`` stack in us-east-1 the web ACL and the viewers' certificate, which CloudFront takes only from
+there, and to ``deploy.py site`` the real assets.
+"""
+
+from typing import Annotated
+
+from awacs import cloudformation as cloudformation_actions
+from awacs import s3 as s3_actions
+from awacs.aws import Statement, StringEquals
+from troposphere import And, Condition, Equals, If, Not, NoValue, Ref, Sub, Template
+from troposphere.cloudfront import (
+    CacheBehavior,
+    ContentSecurityPolicy,
+    ContentTypeOptions,
+    CustomErrorResponse,
+    CustomOriginConfig,
+    DefaultCacheBehavior,
+    Distribution,
+    DistributionConfig,
+    FrameOptions,
+    Function,
+    FunctionAssociation,
+    FunctionConfig,
+    Origin,
+    OriginAccessControl,
+    OriginAccessControlConfig,
+    OriginCustomHeader,
+    ReferrerPolicy,
+    RemoveHeader,
+    RemoveHeadersConfig,
+    ResponseHeadersPolicy,
+    ResponseHeadersPolicyConfig,
+    S3OriginConfig,
+    SecurityHeadersConfig,
+    StrictTransportSecurity,
+    ViewerCertificate,
+)
+from troposphere.route53 import RecordSetType
+from troposphere.s3 import Bucket, BucketPolicy
+from troposphere.validators.cloudformation import AWSCustomObject
+
+from generator.resources import iam
+from generator.resources.dns import CLOUDFRONT_ZONE, alias_target
+from generator.resources.lambda_functions import AddedFunction, FunctionInputs, Size, add_function
+from generator.resources.origin_secret import HEADER, secret_reference
+from generator.resources.s3 import bucket_policy, lifecycle_rule, objects, private_bucket
+from generator.resources.suppressions import skip
+from generator.value_types import (
+    AccessLogBucketName,
+    ArtifactKey,
+    DistributionArn,
+    DistributionId,
+    DomainName,
+    Flag,
+    FunctionName,
+    HostedZoneId,
+    OriginHostName,
+    OriginSecretArn,
+    SiteUrl,
+    StaticBucketName,
+    ViewerCertificateArn,
+    WebAclArn,
+)
+from generator.wiring import Contract, Layer, Structure
+
+# Amazon CloudFront Developer Guide, "Use managed cache policies" and "Use managed origin request policies".
+CACHING_DISABLED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
+CACHING_OPTIMIZED = "658327ea-f89d-4fab-a63d-7e88639e58f6"
+ALL_VIEWER_EXCEPT_HOST_HEADER = "b689b0a8-53d0-40ab-baf2-68738e2966ac"
+
+APP_ORIGIN = "app"
+STATIC_ORIGIN = "static"
+ALL_METHODS = ["GET", "HEAD", "OPTIONS", "PUT", "PATCH", "POST", "DELETE"]
+READ_METHODS = ["GET", "HEAD", "OPTIONS"]
+
+# S3 knows no directory index. Only on the S3 behaviours: mapping errors to a page would corrupt the API's answers.
+INDEX_CODE = """\
+function handler(event) {
+  var request = event.request;
+  if (request.uri.endsWith('/')) {
+    request.uri += 'index.html';
+  }
+  return request;
+}
+"""
+
+
+class Config(Structure):
+    """``sorry_codes``: answers of a missing or failing origin. An app's own 500 is left alone."""
+
+    sorry_page: str = "/sorry/index.html"
+    sorry_codes: tuple[int, ...] = (502, 503, 504)
+    sorry_cache_seconds: int = 10
+    read_timeout_seconds: int = 30
+    # 100 leaves out Japan.
+    price_class: str = "PriceClass_200"
+    content_security_policy: str = (
+        "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; "
+        "base-uri 'self'; form-action 'self'; frame-ancestors 'none'; upgrade-insecure-requests"
+    )
+    hidden_headers: tuple[str, ...] = ("Server", "X-Powered-By")
+    site_content: Size = Size(memory=256, timeout=240)
+    # A little more than the function's timeout; CloudFormation's own default is an hour of waiting.
+    site_content_service_timeout: int = 300
+
+
+class Inputs(FunctionInputs):
+    domain_name: Annotated[DomainName, "Domain of the site, or empty."]
+    hosted_zone_id: Annotated[HostedZoneId, "Hosted zone of the domain, or empty."]
+    viewer_certificate_arn: Annotated[ViewerCertificateArn, "Certificate of the domain in us-east-1, or none."]
+    web_acl_arn: Annotated[WebAclArn, "Web ACL in us-east-1."]
+    empty_bucket_on_delete: Annotated[Flag, "Whether deleting the stack also deletes the static files."]
+    custom_resource_code_key: Annotated[ArtifactKey, "S3 key of the function that writes the first pages."]
+    access_log_bucket_name: Annotated[AccessLogBucketName, "Bucket of S3 server access logs."]
+    origin_host_name: Annotated[OriginHostName, "Host name of the load balancer."]
+    origin_secret_arn: Annotated[OriginSecretArn, "Secret header value between CloudFront and load balancer."]
+
+
+class Outputs(Contract):
+    distribution_id: Annotated[DistributionId, "The CloudFront distribution."]
+    distribution_arn: Annotated[DistributionArn, "The CloudFront distribution as an ARN."]
+    site_url: Annotated[SiteUrl, "The address of the site."]
+    static_bucket_name: Annotated[StaticBucketName, "The bucket of static files."]
+    site_content_function_name: Annotated[FunctionName, "Function that writes the first pages."]
+
+
+def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
+    add_conditions(t, inputs)
+    bucket = t.add_resource(static_bucket(inputs))
+    access = t.add_resource(origin_access())
+    headers = t.add_resource(security_headers(config))
+    index = t.add_resource(index_function())
+    distribution = t.add_resource(cloudfront(config, inputs, bucket, access, headers, index))
+    policy = t.add_resource(bucket_policy(bucket, *read_by(distribution, bucket)))
+    add_records(t, inputs, distribution)
+    function = add_site_content(t, config, inputs, bucket, policy)
+    return Outputs(
+        distribution_id=DistributionId(distribution.ref()),
+        distribution_arn=DistributionArn(
+            Sub(f"arn:${{AWS::Partition}}:cloudfront::${{AWS::AccountId}}:distribution/${{{distribution.title}}}")
+        ),
+        site_url=SiteUrl(
+            If(
+                "HasDomain",
+                Sub("https://${DomainName}"),
+                Sub(f"https://${{{distribution.title}.DomainName}}"),
+            )
+        ),
+        static_bucket_name=StaticBucketName(bucket.ref()),
+        site_content_function_name=FunctionName(function.function.ref()),
+    )
+
+
+def add_conditions(t: Template, inputs: Inputs) -> None:
+    t.add_condition("HasDomain", Not(Equals(inputs.domain_name, "")))
+    t.add_condition("HasHostedZone", And(Condition("HasDomain"), Not(Equals(inputs.hosted_zone_id, ""))))
+    t.add_condition("EmptiesBucket", Equals(inputs.empty_bucket_on_delete, "true"))
+
+
+# --- Static files ------------------------------------------------------------------------------------------------
+
+
+def static_bucket(inputs: Inputs) -> Bucket:
+    """SSE-S3: with a key of ours, the key's policy would have to name the distribution, and each the other."""
+    return private_bucket(
+        "StaticBucket",
+        holds="site bucket",
+        rules=[lifecycle_rule("EndOldVersions")],
+        access_logs=(inputs.access_log_bucket_name, "static/"),
+    )
+
+
+def origin_access() -> OriginAccessControl:
+    return OriginAccessControl(
+        "OriginAccess",
+        OriginAccessControlConfig=OriginAccessControlConfig(
+            Name=Sub("${Prefix}-static"),
+            OriginAccessControlOriginType="s3",
+            SigningBehavior="always",
+            SigningProtocol="sigv4",
+        ),
+    )
+
+
+def read_by(distribution: Distribution, bucket: Bucket) -> list[Statement]:
+    """Only our distribution: the service principal alone would admit everybody's."""
+    ours = StringEquals(
+        "AWS:SourceArn",
+        Sub(f"arn:${{AWS::Partition}}:cloudfront::${{AWS::AccountId}}:distribution/${{{distribution.title}}}"),
+    )
+    cloudfront_service = iam.service("cloudfront")
+    return [
+        iam.allow("ReadObjects", [s3_actions.GetObject], [objects(bucket)], ours, principal=cloudfront_service),
+        # So that a missing file answers 404 and not 403.
+        iam.allow("TellMissing", [s3_actions.ListBucket], [bucket.get_att("Arn")], ours, principal=cloudfront_service),
+    ]
+
+
+# --- CloudFront --------------------------------------------------------------------------------------------------
+
+
+def security_headers(config: Config) -> ResponseHeadersPolicy:
+    """Defaults: a header that the app sets itself wins, except those that no app should weaken."""
+    return ResponseHeadersPolicy(
+        "SecurityHeaders",
+        ResponseHeadersPolicyConfig=ResponseHeadersPolicyConfig(
+            Name=Sub("${Prefix}-security-headers"),
+            Comment="HTTPS only, no framing, no sniffing, own content only",
+            SecurityHeadersConfig=SecurityHeadersConfig(
+                StrictTransportSecurity=StrictTransportSecurity(
+                    AccessControlMaxAgeSec=31536000, IncludeSubdomains=True, Preload=False, Override=True
+                ),
+                ContentTypeOptions=ContentTypeOptions(Override=True),
+                FrameOptions=FrameOptions(FrameOption="DENY", Override=False),
+                ReferrerPolicy=ReferrerPolicy(ReferrerPolicy="strict-origin-when-cross-origin", Override=False),
+                ContentSecurityPolicy=ContentSecurityPolicy(
+                    ContentSecurityPolicy=config.content_security_policy, Override=False
+                ),
+            ),
+            # Versions of what answers are of use to attackers only.
+            RemoveHeadersConfig=RemoveHeadersConfig(
+                Items=[RemoveHeader(Header=name) for name in config.hidden_headers]
+            ),
+        ),
+    )
+
+
+def index_function() -> Function:
+    return Function(
+        "IndexFunction",
+        Name=Sub("${Prefix}-index"),
+        AutoPublish=True,
+        FunctionCode=INDEX_CODE,
+        FunctionConfig=FunctionConfig(Comment="Adds index.html to folders", Runtime="cloudfront-js-2.0"),
+    )
+
+
+def cloudfront(
+    config: Config,
+    inputs: Inputs,
+    bucket: Bucket,
+    access: OriginAccessControl,
+    headers: ResponseHeadersPolicy,
+    index: Function,
+) -> Distribution:
+    return Distribution(
+        "Distribution",
+        **skip(
+            CKV_AWS_86="Standard logging v2 is set up by the edge-monitoring stack, as CloudFront's logs are delivered "
+            "from us-east-1 only; guard DST-10 holds it.",
+            CKV_AWS_174="With a domain, which prod must have, TLS 1.2 is the least. Without one CloudFront answers "
+            "with its own certificate, for which no version can be chosen (Amazon CloudFront Developer Guide, "
+            "Supported protocols and ciphers between viewers and CloudFront).",
+        ),
+        # No DefaultRootObject: the root is the app's, which would be asked for /index.html instead.
+        DistributionConfig=DistributionConfig(
+            Comment=Sub("${Prefix}"),
+            Enabled=True,
+            HttpVersion="http2and3",
+            IPV6Enabled=True,
+            PriceClass=config.price_class,
+            WebACLId=inputs.web_acl_arn,
+            Aliases=If("HasDomain", [inputs.domain_name], NoValue),
+            # Without a domain CloudFront's own certificate answers, whose TLS version cannot be chosen.
+            ViewerCertificate=If(
+                "HasDomain",
+                ViewerCertificate(
+                    AcmCertificateArn=inputs.viewer_certificate_arn,
+                    MinimumProtocolVersion="TLSv1.2_2021",
+                    SslSupportMethod="sni-only",
+                ),
+                ViewerCertificate(CloudFrontDefaultCertificate=True),
+            ),
+            Origins=[app_origin(config, inputs), static_origin(bucket, access)],
+            DefaultCacheBehavior=app_behavior(headers),
+            CacheBehaviors=[
+                static_behavior("/static/*", headers, index),
+                # Behind the app's behaviour CloudFront would ask the dead load balancer for the sorry page.
+                static_behavior("/sorry/*", headers, index),
+            ],
+            CustomErrorResponses=[
+                CustomErrorResponse(
+                    ErrorCode=code,
+                    ResponseCode=503,
+                    ResponsePagePath=config.sorry_page,
+                    ErrorCachingMinTTL=config.sorry_cache_seconds,
+                )
+                for code in config.sorry_codes
+            ],
+        ),
+    )
+
+
+def app_origin(config: Config, inputs: Inputs) -> Origin:
+    """HTTPS by the name in the load balancer's certificate. Without a domain there is none that CloudFront would
+    accept, so it calls port 80, where a rule forwards what carries the secret header."""
+    return Origin(
+        Id=APP_ORIGIN,
+        DomainName=inputs.origin_host_name,
+        CustomOriginConfig=CustomOriginConfig(
+            HTTPPort=80,
+            HTTPSPort=443,
+            OriginProtocolPolicy=If("HasDomain", "https-only", "http-only"),
+            OriginSSLProtocols=["TLSv1.2"],
+            OriginReadTimeout=config.read_timeout_seconds,
+            OriginKeepaliveTimeout=5,
+        ),
+        OriginCustomHeaders=[
+            OriginCustomHeader(HeaderName=HEADER, HeaderValue=Sub(secret_reference("OriginSecretArn")))
+        ],
+    )
+
+
+def static_origin(bucket: Bucket, access: OriginAccessControl) -> Origin:
+    return Origin(
+        Id=STATIC_ORIGIN,
+        # The regional name: the global one redirects while a bucket is young.
+        DomainName=bucket.get_att("RegionalDomainName"),
+        OriginAccessControlId=access.get_att("Id"),
+        S3OriginConfig=S3OriginConfig(OriginAccessIdentity=""),
+    )
+
+
+def app_behavior(headers: ResponseHeadersPolicy) -> DefaultCacheBehavior:
+    return DefaultCacheBehavior(
+        TargetOriginId=APP_ORIGIN,
+        ViewerProtocolPolicy="redirect-to-https",
+        AllowedMethods=ALL_METHODS,
+        CachePolicyId=CACHING_DISABLED,
+        OriginRequestPolicyId=ALL_VIEWER_EXCEPT_HOST_HEADER,
+        ResponseHeadersPolicyId=headers.ref(),
+        Compress=True,
+    )
+
+
+def static_behavior(pattern: str, headers: ResponseHeadersPolicy, index: Function) -> CacheBehavior:
+    return CacheBehavior(
+        PathPattern=pattern,
+        TargetOriginId=STATIC_ORIGIN,
+        ViewerProtocolPolicy="redirect-to-https",
+        AllowedMethods=READ_METHODS,
+        CachePolicyId=CACHING_OPTIMIZED,
+        ResponseHeadersPolicyId=headers.ref(),
+        FunctionAssociations=[
+            FunctionAssociation(EventType="viewer-request", FunctionARN=index.get_att("FunctionARN"))
+        ],
+        Compress=True,
+    )
+
+
+def add_records(t: Template, inputs: Inputs, distribution: Distribution) -> None:
+    for record in ("A", "AAAA"):
+        t.add_resource(
+            RecordSetType(
+                f"SiteRecord{record}",
+                Condition="HasHostedZone",
+                HostedZoneId=inputs.hosted_zone_id,
+                Name=inputs.domain_name,
+                Type=record,
+                AliasTarget=alias_target(distribution.get_att("DomainName"), CLOUDFRONT_ZONE),
+            )
+        )
+
+
+# --- First pages -------------------------------------------------------------------------------------------------
+
+
+class SiteContent(AWSCustomObject):
+    """Custom resource that writes the sorry page and the index page, answered by lambda/custom_resource."""
+
+    resource_type = "Custom::SiteContent"
+
+    props = {  # noqa: RUF012 -- troposphere's way
+        "ServiceToken": (str, True),
+        "ServiceTimeout": (int, True),
+        "BucketName": (str, True),
+        "ContentHash": (str, True),
+        "EmptyOnDelete": (str, True),
+    }
+
+
+def add_site_content(
+    t: Template, config: Config, inputs: Inputs, bucket: Bucket, bucket_access: BucketPolicy
+) -> AddedFunction:
+    added = add_function(
+        t,
+        "SiteContent",
+        inputs,
+        does="writes the sorry page and the first index page",
+        code=inputs.custom_resource_code_key,
+        size=config.site_content,
+        statements=write_pages(bucket),
+        # May delete only where the environment lets a deletion of the stack empty the bucket.
+        only_if=("EmptiesBucket", [empty_bucket(bucket), see_own_stack()]),
+        retries=1,
+        without_queue="CloudFormation waits for the function's answer: without one the deployment fails and says so.",
+    )
+    t.add_resource(
+        SiteContent(
+            "SiteContent",
+            ServiceToken=added.function.get_att("Arn"),
+            ServiceTimeout=config.site_content_service_timeout,
+            BucketName=bucket.ref(),
+            # The pages are in the function's package: whenever they change, so does its address.
+            ContentHash=inputs.custom_resource_code_key,
+            EmptyOnDelete=inputs.empty_bucket_on_delete,
+            # Deleted before them, while it still may empty the bucket.
+            DependsOn=[added.policy, bucket_access],
+        )
+    )
+    return added
+
+
+def write_pages(bucket: Bucket) -> list[Statement]:
+    return [
+        iam.allow(
+            "WritePages",
+            [s3_actions.PutObject, s3_actions.GetObject],
+            [objects(bucket, "sorry/index.html"), objects(bucket, "static/index.html")],
+        ),
+        iam.allow("ListBucket", [s3_actions.ListBucket, s3_actions.ListBucketVersions], [bucket.get_att("Arn")]),
+    ]
+
+
+def empty_bucket(bucket: Bucket) -> Statement:
+    return iam.allow("EmptyBucket", [s3_actions.DeleteObject, s3_actions.DeleteObjectVersion], [objects(bucket)])
+
+
+def see_own_stack() -> Statement:
+    """A custom resource is deleted also when it is renamed or taken out; only the stack says which of these it is."""
+    return iam.allow("SeeOwnStack", [cloudformation_actions.DescribeStacks], [Ref("AWS::StackId")])
+
+
+LAYER = Layer("Distribution", "Distribution: CloudFront, static bucket, DNS, first pages.", Inputs, Outputs, build)

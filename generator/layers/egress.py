@@ -1,0 +1,116 @@
+"""Egress: the ways out of the app subnets: a NAT gateway per zone, and the private ways to AWS.
+
+A layer of its own, because a NAT gateway takes minutes, and nothing but a task needs one: keys, database and load
+balancer are made meanwhile. Whoever runs in the app subnets takes them from here, so that it waits until they lead
+somewhere. Leaves to ``network`` the route tables and the endpoints' security group.
+"""
+
+from typing import Annotated
+
+from troposphere import AWSHelperFn, Sub, Template
+from troposphere.ec2 import EIP, NatGateway, Route, VPCEndpoint
+
+from generator.resources.cidr import INTERNET
+from generator.resources.tags import named
+from generator.value_types import (
+    AppRouteTableId,
+    AppSubnetId,
+    EndpointSecurityGroupId,
+    NamePrefix,
+    NatGatewayId,
+    PublicSubnetId,
+    RoutedSubnetId,
+    VpcId,
+)
+from generator.wiring import Contract, Layer, Structure
+
+
+class Config(Structure):
+    """The AWS services that tasks reach without leaving the VPC."""
+
+    interface_endpoints: tuple[str, ...] = ("ssm", "ssmmessages", "ec2messages", "ecr.api", "ecr.dkr", "logs")
+
+
+class Inputs(Contract):
+    prefix: Annotated[NamePrefix, "Project and environment, in front of names."]
+    vpc_id: Annotated[VpcId, "The VPC, its internet gateway attached."]
+    public_subnet_1_id: Annotated[PublicSubnetId, "Public subnet of the first zone, for its NAT gateway."]
+    public_subnet_2_id: Annotated[PublicSubnetId, "Public subnet of the second zone."]
+    app_subnet_1_id: Annotated[AppSubnetId, "Private subnet of the first zone."]
+    app_subnet_2_id: Annotated[AppSubnetId, "Private subnet of the second zone."]
+    app_route_table_1_id: Annotated[AppRouteTableId, "Its routes."]
+    app_route_table_2_id: Annotated[AppRouteTableId, "Routes of the second zone's."]
+    endpoint_security_group_id: Annotated[EndpointSecurityGroupId, "Group of the endpoints."]
+
+
+class Outputs(Contract):
+    app_subnet_1_id: Annotated[RoutedSubnetId, "Private subnet of the first zone, its ways out open: tasks."]
+    app_subnet_2_id: Annotated[RoutedSubnetId, "Private subnet of the second zone."]
+    nat_gateway_1_id: Annotated[NatGatewayId, "NAT gateway of the first zone, for metrics."]
+    nat_gateway_2_id: Annotated[NatGatewayId, "NAT gateway of the second zone, for metrics."]
+
+
+def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
+    first = add_nat_gateway(t, 1, inputs.public_subnet_1_id, inputs.app_route_table_1_id)
+    second = add_nat_gateway(t, 2, inputs.public_subnet_2_id, inputs.app_route_table_2_id)
+    add_endpoints(t, config, inputs)
+    return Outputs(
+        app_subnet_1_id=RoutedSubnetId(inputs.app_subnet_1_id.data),
+        app_subnet_2_id=RoutedSubnetId(inputs.app_subnet_2_id.data),
+        nat_gateway_1_id=NatGatewayId(first.ref()),
+        nat_gateway_2_id=NatGatewayId(second.ref()),
+    )
+
+
+def add_nat_gateway(t: Template, number: int, outside: PublicSubnetId, table: AWSHelperFn) -> NatGateway:
+    """One per zone, with that zone's default route: a zone that fails takes only its own way out with it."""
+    address = t.add_resource(EIP(f"NatAddress{number}", Domain="vpc", Tags=named(f"nat-{number}")))
+    nat = t.add_resource(
+        NatGateway(
+            f"NatGateway{number}",
+            AllocationId=address.get_att("AllocationId"),
+            SubnetId=outside,
+            Tags=named(f"nat-{number}"),
+        )
+    )
+    t.add_resource(
+        Route(
+            f"AppDefaultRoute{number}",
+            RouteTableId=table,
+            DestinationCidrBlock=INTERNET,
+            NatGatewayId=nat.ref(),
+        )
+    )
+    return nat
+
+
+def add_endpoints(t: Template, config: Config, inputs: Inputs) -> None:
+    """Private ways to AWS. Private DNS takes over the public names, so their group lets every task in: without it
+    pulls, sessions and logs hang although the NAT gateway works."""
+    for service in config.interface_endpoints:
+        t.add_resource(
+            VPCEndpoint(
+                "".join(part.capitalize() for part in service.split(".")) + "Endpoint",
+                VpcEndpointType="Interface",
+                VpcId=inputs.vpc_id,
+                ServiceName=Sub(f"com.amazonaws.${{AWS::Region}}.{service}"),
+                SubnetIds=[inputs.app_subnet_1_id, inputs.app_subnet_2_id],
+                SecurityGroupIds=[inputs.endpoint_security_group_id],
+                PrivateDnsEnabled=True,
+                Tags=named(service.replace(".", "-")),
+            )
+        )
+    # Full access by its default policy: ECR's layers lie in a bucket of AWS, and tasks install packages over it.
+    t.add_resource(
+        VPCEndpoint(
+            "S3Endpoint",
+            VpcEndpointType="Gateway",
+            VpcId=inputs.vpc_id,
+            ServiceName=Sub("com.amazonaws.${AWS::Region}.s3"),
+            RouteTableIds=[inputs.app_route_table_1_id, inputs.app_route_table_2_id],
+            Tags=named("s3"),
+        )
+    )
+
+
+LAYER = Layer("Egress", "Egress: NAT gateways, routes out, VPC endpoints.", Inputs, Outputs, build)

@@ -1,0 +1,208 @@
+"""Archive: the way of log records to Glacier: Firehose, and the function that transforms them.
+
+Leaves to ``security`` the bucket, to ``service`` the subscription of an app's log, and to ``operations`` all other
+subscriptions and the alarms, so that no layer that only owns a log group waits for this one.
+"""
+
+from typing import Annotated
+
+from awacs import awslambda as lambda_actions
+from awacs import firehose as firehose_actions
+from awacs import kms as kms_actions
+from awacs import logs as logs_actions
+from awacs import s3 as s3_actions
+from awacs.aws import Statement
+from troposphere import Join, Sub, Template
+from troposphere.awslambda import Function
+from troposphere.firehose import (
+    BufferingHints,
+    CloudWatchLoggingOptions,
+    DeliveryStream,
+    DeliveryStreamEncryptionConfigurationInput,
+    EncryptionConfiguration,
+    ExtendedS3DestinationConfiguration,
+    KMSEncryptionConfig,
+    ProcessingConfiguration,
+    Processor,
+    ProcessorParameter,
+)
+from troposphere.iam import ManagedPolicy, Role
+from troposphere.logs import LogGroup, LogStream
+
+from generator.resources import iam
+from generator.resources.lambda_functions import FunctionInputs, Size, add_function
+from generator.resources.logs import log_group
+from generator.value_types import (
+    ArchiveBucketName,
+    ArchiveStreamArn,
+    ArchiveStreamName,
+    ArtifactKey,
+    LogGroupName,
+    LogProcessorName,
+    SubscriptionRoleArn,
+)
+from generator.wiring import Contract, Layer, Structure
+
+
+class Config(Structure):
+    """Buffers of Firehose. Larger objects are cheaper in Glacier, which charges 40 KB of overhead for each."""
+
+    buffer_mb: int = 64
+    buffer_seconds: int = 900
+    # 1 MB of packed log can hold 15 MB unpacked, and the answer of the function may not exceed 6 MB.
+    batch_mb: int = 1
+    processor: Size = Size(memory=512, timeout=60)
+
+
+class Inputs(FunctionInputs):
+    archive_bucket_name: Annotated[ArchiveBucketName, "Bucket of the archive."]
+    log_processor_code_key: Annotated[ArtifactKey, "S3 key of the function that transforms records."]
+
+
+class Outputs(Contract):
+    archive_stream_arn: Annotated[ArchiveStreamArn, "Firehose stream to which log groups are subscribed."]
+    archive_stream_name: Annotated[ArchiveStreamName, "Name of that stream."]
+    subscription_role_arn: Annotated[SubscriptionRoleArn, "Role with which CloudWatch Logs writes to the stream."]
+    log_processor_name: Annotated[LogProcessorName, "Function that transforms the records."]
+    delivery_log_group_name: Annotated[LogGroupName, "Log group of what Firehose could not deliver."]
+
+
+def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
+    processor = add_log_processor(t, config, inputs)
+    group = t.add_resource(log_group("DeliveryLogGroup", Sub("/aws/kinesisfirehose/${Prefix}-archive"), inputs))
+    log_stream = t.add_resource(LogStream("DeliveryLogStream", LogGroupName=group.ref(), LogStreamName="delivery"))
+    role = t.add_resource(iam.service_role("DeliveryRole", "firehose", description="Delivers to the archive."))
+    policy = t.add_resource(delivery_policy(inputs, role, processor, group))
+    stream = t.add_resource(delivery_stream(config, inputs, role, policy, processor, group, log_stream))
+    subscription_role = add_subscription_role(t, inputs, stream)
+    return Outputs(
+        archive_stream_arn=ArchiveStreamArn(stream.get_att("Arn")),
+        archive_stream_name=ArchiveStreamName(stream.ref()),
+        subscription_role_arn=SubscriptionRoleArn(subscription_role.get_att("Arn")),
+        log_processor_name=LogProcessorName(processor.ref()),
+        delivery_log_group_name=LogGroupName(group.ref()),
+    )
+
+
+def add_log_processor(t: Template, config: Config, inputs: Inputs) -> Function:
+    added = add_function(
+        t,
+        "LogProcessor",
+        inputs,
+        does="turns batches of log events into archive lines, without secrets",
+        code=inputs.log_processor_code_key,
+        size=config.processor,
+        statements=[],
+        environment={"REDACT": "all"},
+        without_queue="Firehose calls it and waits: what it fails on is tried again, and at last kept under errors/.",
+    )
+    return added.function
+
+
+def delivery_policy(inputs: Inputs, role: Role, processor: Function, group: LogGroup) -> ManagedPolicy:
+    return iam.grant(
+        "DeliveryPolicy",
+        role,
+        iam.allow(
+            "WriteArchive",
+            [s3_actions.PutObject, s3_actions.GetObject, s3_actions.AbortMultipartUpload],
+            [Sub("arn:${AWS::Partition}:s3:::${ArchiveBucketName}/*")],
+        ),
+        iam.allow(
+            "ListArchive",
+            [s3_actions.ListBucket, s3_actions.GetBucketLocation, s3_actions.ListBucketMultipartUploads],
+            [Sub("arn:${AWS::Partition}:s3:::${ArchiveBucketName}")],
+        ),
+        use_key("EncryptArchive", inputs),
+        iam.allow(
+            "TransformRecords",
+            [lambda_actions.InvokeFunction, lambda_actions.GetFunctionConfiguration],
+            # Firehose calls the function by its qualified ARN.
+            [processor.get_att("Arn"), Join(":", [processor.get_att("Arn"), "*"])],
+        ),
+        iam.allow("WriteDeliveryErrors", [logs_actions.PutLogEvents], [group.get_att("Arn")]),
+        description="Transform records, write them to the archive, and say what failed.",
+    )
+
+
+def use_key(sid: str, inputs: Inputs) -> Statement:
+    return iam.allow(sid, [kms_actions.Decrypt, kms_actions.GenerateDataKey], [inputs.telemetry_key_arn])
+
+
+def delivery_stream(
+    config: Config,
+    inputs: Inputs,
+    role: Role,
+    policy: ManagedPolicy,
+    processor: Function,
+    group: LogGroup,
+    log_stream: LogStream,
+) -> DeliveryStream:
+    """The function answers gzip members, which laid end to end are one gzip file: so Firehose must not compress."""
+    return DeliveryStream(
+        "ArchiveStream",
+        DeliveryStreamType="DirectPut",
+        DeliveryStreamEncryptionConfigurationInput=DeliveryStreamEncryptionConfigurationInput(
+            KeyType="CUSTOMER_MANAGED_CMK", KeyARN=inputs.telemetry_key_arn
+        ),
+        ExtendedS3DestinationConfiguration=ExtendedS3DestinationConfiguration(
+            BucketARN=Sub("arn:${AWS::Partition}:s3:::${ArchiveBucketName}"),
+            RoleARN=role.get_att("Arn"),
+            Prefix="logs/!{timestamp:yyyy/MM/dd}/",
+            ErrorOutputPrefix="errors/!{firehose:error-output-type}/!{timestamp:yyyy/MM/dd}/",
+            CustomTimeZone="Asia/Tokyo",
+            CompressionFormat="UNCOMPRESSED",
+            FileExtension=".json.gz",
+            BufferingHints=BufferingHints(SizeInMBs=config.buffer_mb, IntervalInSeconds=config.buffer_seconds),
+            EncryptionConfiguration=EncryptionConfiguration(
+                KMSEncryptionConfig=KMSEncryptionConfig(AWSKMSKeyARN=inputs.telemetry_key_arn)
+            ),
+            CloudWatchLoggingOptions=CloudWatchLoggingOptions(
+                Enabled=True, LogGroupName=group.ref(), LogStreamName=log_stream.ref()
+            ),
+            ProcessingConfiguration=ProcessingConfiguration(
+                Enabled=True, Processors=[Processor(Type="Lambda", Parameters=processor_parameters(config, processor))]
+            ),
+        ),
+        DependsOn=[policy],
+    )
+
+
+def processor_parameters(config: Config, processor: Function) -> list[ProcessorParameter]:
+    values = {
+        "LambdaArn": Join(":", [processor.get_att("Arn"), "$LATEST"]),
+        "BufferSizeInMBs": str(config.batch_mb),
+        "BufferIntervalInSeconds": "60",
+        "NumberOfRetries": "3",
+    }
+    return [ProcessorParameter(ParameterName=name, ParameterValue=value) for name, value in values.items()]
+
+
+def add_subscription_role(t: Template, inputs: Inputs, stream: DeliveryStream) -> Role:
+    role = t.add_resource(
+        iam.service_role(
+            "SubscriptionRole",
+            "logs",
+            # CloudWatch Logs names the bare group here; a pattern with the group's ":*" would never match.
+            iam.from_source("arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:*"),
+            description="Lets CloudWatch Logs write to the archive stream.",
+        )
+    )
+    t.add_resource(
+        iam.grant(
+            "SubscriptionPolicy",
+            role,
+            iam.allow(
+                "WriteToStream", [firehose_actions.PutRecord, firehose_actions.PutRecordBatch], [stream.get_att("Arn")]
+            ),
+            # Firehose asks it of whoever writes to a stream under a customer-managed key, for streams made since April
+            # 2026 (AWS Health, "Enhanced security controls for Amazon Data Firehose"); without it the subscription
+            # itself is refused, as its test message is.
+            use_key("EncryptRecords", inputs),
+            description="Write to the archive stream, under its key.",
+        )
+    )
+    return role
+
+
+LAYER = Layer("Archive", "Archive: Firehose and the function that transforms log records.", Inputs, Outputs, build)

@@ -1,0 +1,186 @@
+"""Network: the VPC, its subnets in two zones and their route tables, and the internet gateway.
+
+Leaves to ``egress`` what takes minutes: NAT gateways and endpoints. Leaves to ``security`` every security group but
+the endpoints' own, and the flow log, which needs a key of that layer.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated
+
+from troposphere import Sub, Tags, Template
+from troposphere.ec2 import (
+    VPC,
+    InternetGateway,
+    Route,
+    RouteTable,
+    SecurityGroup,
+    SecurityGroupRule,
+    Subnet,
+    SubnetRouteTableAssociation,
+    VPCGatewayAttachment,
+)
+
+from generator.resources.cidr import INTERNET, Block, plan
+from generator.resources.security_groups import no_egress
+from generator.resources.tags import named
+from generator.value_types import (
+    AppRouteTableId,
+    AppSubnetId,
+    DbSubnetId,
+    EndpointSecurityGroupId,
+    NamePrefix,
+    Octets,
+    PublicSubnetId,
+    VpcId,
+    ZoneName,
+)
+from generator.wiring import Contract, Layer, Structure
+
+ZONES = 2
+
+
+class Config(Structure):
+    """Prefix length of a subnet per tier."""
+
+    tiers: Mapping[str, int] = MappingProxyType({"Public": 24, "App": 23, "Db": 24})
+
+
+class Inputs(Contract):
+    prefix: Annotated[NamePrefix, "Project and environment, in front of names."]
+    vpc_network: Annotated[Octets, "First two octets of the VPC's /16."]
+    first_zone: Annotated[ZoneName, "Availability zone of the first subnet of each tier."]
+    second_zone: Annotated[ZoneName, "Availability zone of the second subnet of each tier."]
+
+
+class Outputs(Contract):
+    vpc_id: Annotated[VpcId, "The VPC."]
+    public_subnet_1_id: Annotated[PublicSubnetId, "Public subnet of the first zone: load balancer, NAT."]
+    public_subnet_2_id: Annotated[PublicSubnetId, "Public subnet of the second zone."]
+    app_subnet_1_id: Annotated[AppSubnetId, "Private subnet of the first zone: tasks."]
+    app_subnet_2_id: Annotated[AppSubnetId, "Private subnet of the second zone."]
+    db_subnet_1_id: Annotated[DbSubnetId, "Isolated subnet of the first zone: database."]
+    db_subnet_2_id: Annotated[DbSubnetId, "Isolated subnet of the second zone."]
+    app_route_table_1_id: Annotated[AppRouteTableId, "Routes of the tasks in the first zone."]
+    app_route_table_2_id: Annotated[AppRouteTableId, "Routes of the tasks in the second zone."]
+    endpoint_security_group_id: Annotated[EndpointSecurityGroupId, "Interface endpoints: HTTPS from tasks."]
+
+
+def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
+    network = t.add_resource(vpc())
+    gateway = t.add_resource(InternetGateway("InternetGateway", Tags=named("internet")))
+    attachment = t.add_resource(
+        VPCGatewayAttachment("InternetGatewayAttachment", VpcId=network.ref(), InternetGatewayId=gateway.ref())
+    )
+    blocks = plan(config.tiers, ZONES)
+    public = add_subnets(t, "Public", network, blocks["Public"], inputs)
+    app = add_subnets(t, "App", network, blocks["App"], inputs)
+    db = add_subnets(t, "Db", network, blocks["Db"], inputs)
+    add_public_routes(t, network, public, gateway, attachment)
+    app_tables = add_app_tables(t, network, app)
+    add_isolated_routes(t, network, db)
+    endpoints = t.add_resource(endpoint_group(network, blocks["App"]))
+    return Outputs(
+        vpc_id=VpcId(network.ref()),
+        public_subnet_1_id=PublicSubnetId(public[0].ref()),
+        public_subnet_2_id=PublicSubnetId(public[1].ref()),
+        app_subnet_1_id=AppSubnetId(app[0].ref()),
+        app_subnet_2_id=AppSubnetId(app[1].ref()),
+        db_subnet_1_id=DbSubnetId(db[0].ref()),
+        db_subnet_2_id=DbSubnetId(db[1].ref()),
+        app_route_table_1_id=AppRouteTableId(app_tables[0].ref()),
+        app_route_table_2_id=AppRouteTableId(app_tables[1].ref()),
+        endpoint_security_group_id=EndpointSecurityGroupId(endpoints.get_att("GroupId")),
+    )
+
+
+def vpc() -> VPC:
+    # Private DNS of the interface endpoints needs both (AWS PrivateLink Guide, "DNS names").
+    return VPC(
+        "Vpc",
+        CidrBlock=Sub("${VpcNetwork}.0.0/16"),
+        EnableDnsSupport=True,
+        EnableDnsHostnames=True,
+        Tags=Tags(Name=Sub("${Prefix}")),
+    )
+
+
+def add_subnets(t: Template, tier: str, network: VPC, blocks: tuple[Block, ...], inputs: Inputs) -> list[Subnet]:
+    zones = (inputs.first_zone, inputs.second_zone)
+    return [
+        t.add_resource(
+            Subnet(
+                f"{tier}Subnet{number}",
+                VpcId=network.ref(),
+                AvailabilityZone=zone,
+                CidrBlock=block.sub(),
+                MapPublicIpOnLaunch=False,  # load balancer and NAT bring their own addresses
+                Tags=named(f"{tier.lower()}-{number}"),
+            )
+        )
+        for number, (zone, block) in enumerate(zip(zones, blocks, strict=True), start=1)
+    ]
+
+
+def add_public_routes(
+    t: Template, network: VPC, subnets: list[Subnet], gateway: InternetGateway, attachment: VPCGatewayAttachment
+) -> None:
+    table = t.add_resource(RouteTable("PublicRouteTable", VpcId=network.ref(), Tags=named("public")))
+    t.add_resource(
+        Route(
+            "PublicDefaultRoute",
+            RouteTableId=table.ref(),
+            DestinationCidrBlock=INTERNET,
+            GatewayId=gateway.ref(),
+            DependsOn=[attachment],
+        )
+    )
+    for subnet in subnets:
+        associate(t, subnet, table)
+
+
+def add_app_tables(t: Template, network: VPC, subnets: list[Subnet]) -> list[RouteTable]:
+    """One table per zone, whose default route ``egress`` adds when the zone's NAT gateway stands."""
+    tables = []
+    for number, subnet in enumerate(subnets, start=1):
+        table = t.add_resource(RouteTable(f"AppRouteTable{number}", VpcId=network.ref(), Tags=named(f"app-{number}")))
+        associate(t, subnet, table)
+        tables.append(table)
+    return tables
+
+
+def add_isolated_routes(t: Template, network: VPC, subnets: list[Subnet]) -> None:
+    """A table of its own without a default route, so that no later edit of another table opens a way out."""
+    table = t.add_resource(RouteTable("DbRouteTable", VpcId=network.ref(), Tags=named("db")))
+    for subnet in subnets:
+        associate(t, subnet, table)
+
+
+def associate(t: Template, subnet: Subnet, table: RouteTable) -> None:
+    t.add_resource(
+        SubnetRouteTableAssociation(f"{subnet.title}Routes", SubnetId=subnet.ref(), RouteTableId=table.ref())
+    )
+
+
+def endpoint_group(network: VPC, blocks: tuple[Block, ...]) -> SecurityGroup:
+    """Group of the endpoints that ``egress`` makes: here, because here the addresses of tasks are known."""
+    return SecurityGroup(
+        "EndpointSecurityGroup",
+        GroupDescription="Interface endpoints, reached by tasks",
+        VpcId=network.ref(),
+        SecurityGroupIngress=[
+            SecurityGroupRule(
+                IpProtocol="tcp",
+                FromPort=443,
+                ToPort=443,
+                CidrIp=block.sub(),
+                Description=f"HTTPS from app subnet {number}",
+            )
+            for number, block in enumerate(blocks, start=1)
+        ],
+        SecurityGroupEgress=[no_egress()],
+        Tags=named("endpoints"),
+    )
+
+
+LAYER = Layer("Network", "Network: VPC, subnets in two zones, route tables.", Inputs, Outputs, build)

@@ -1,0 +1,214 @@
+"""Alarms of the layer ``operations``: on what the services share. Their own are in ``service_alarms``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from troposphere import AWSHelperFn, Sub, Template
+from troposphere.awslambda import Function
+from troposphere.logs import MetricFilter, MetricTransformation
+from troposphere.sqs import Queue
+
+from generator.resources.alarms import alarm
+from generator.resources.bastion import RELAY_ENDED
+
+if TYPE_CHECKING:
+    from generator.layers.operations import Config, Inputs
+
+
+def add_alarms(
+    t: Template, config: Config, inputs: Inputs, notifier: Function, watch: Function, failures: Queue
+) -> None:
+    add_balancer_alarms(t, config, inputs)
+    add_database_alarms(t, config, inputs)
+    add_nat_alarms(t, inputs)
+    add_archive_alarms(t, config, inputs)
+    add_function_alarms(t, inputs, notifier, watch)
+    add_queue_alarm(t, inputs, failures)
+    add_relay_alarm(t, config, inputs)
+
+
+def add_balancer_alarms(t: Template, config: Config, inputs: Inputs) -> None:
+    balancer: dict[str, str | AWSHelperFn] = {"LoadBalancer": inputs.alb_full_name}
+    t.add_resource(
+        alarm(
+            "BalancerErrorsAlarm",
+            "alb-5xx",
+            inputs.alarm_topic_arn,
+            description="The load balancer itself answers with errors: no healthy task, or a timeout.",
+            namespace="AWS/ApplicationELB",
+            metric="HTTPCode_ELB_5XX_Count",
+            dimensions=balancer,
+            statistic="Sum",
+            threshold=config.alb_errors_per_minute,
+            periods=3,
+        )
+    )
+    t.add_resource(
+        alarm(
+            "SlowAnswersAlarm",
+            "alb-slow",
+            inputs.alarm_topic_arn,
+            description="One answer in a hundred is slow.",
+            namespace="AWS/ApplicationELB",
+            metric="TargetResponseTime",
+            dimensions=balancer,
+            statistic="p99",
+            threshold=config.slow_seconds,
+            periods=10,
+            comparison="GreaterThanThreshold",
+        )
+    )
+
+
+def add_database_alarms(t: Template, config: Config, inputs: Inputs) -> None:
+    cluster: dict[str, str | AWSHelperFn] = {"DBClusterIdentifier": inputs.db_cluster_id}
+    t.add_resource(
+        alarm(
+            "DatabaseCpuAlarm",
+            "database-cpu",
+            inputs.alarm_topic_arn,
+            description="The database's CPU stays high.",
+            namespace="AWS/RDS",
+            metric="CPUUtilization",
+            dimensions=cluster,
+            statistic="Maximum",
+            threshold=config.database_cpu_percent,
+            periods=10,
+        )
+    )
+    t.add_resource(
+        alarm(
+            "DatabaseCapacityAlarm",
+            "database-capacity",
+            inputs.alarm_topic_arn,
+            description="The database runs at its greatest capacity: raise DbMaxCapacity.",
+            namespace="AWS/RDS",
+            metric="ACUUtilization",
+            dimensions=cluster,
+            statistic="Maximum",
+            threshold=95,
+            periods=10,
+        )
+    )
+    t.add_resource(
+        alarm(
+            "ReplicaLagAlarm",
+            "database-replica-lag",
+            inputs.alarm_topic_arn,
+            description="The reader is more than a second behind the writer.",
+            namespace="AWS/RDS",
+            metric="AuroraReplicaLagMaximum",
+            dimensions=cluster,
+            statistic="Maximum",
+            threshold=1000,
+            Condition="HasReader",
+        )
+    )
+
+
+def add_nat_alarms(t: Template, inputs: Inputs) -> None:
+    for number, nat in enumerate((inputs.nat_gateway_1_id, inputs.nat_gateway_2_id), start=1):
+        t.add_resource(
+            alarm(
+                f"NatPorts{number}Alarm",
+                f"nat-{number}-ports",
+                inputs.alarm_topic_arn,
+                description="The NAT gateway ran out of ports: connections to one destination fail.",
+                namespace="AWS/NATGateway",
+                metric="ErrorPortAllocation",
+                dimensions={"NatGatewayId": nat},
+                statistic="Sum",
+                threshold=1,
+            )
+        )
+
+
+def add_archive_alarms(t: Template, config: Config, inputs: Inputs) -> None:
+    t.add_resource(
+        alarm(
+            "ArchiveDelayAlarm",
+            "archive-delay",
+            inputs.alarm_topic_arn,
+            description="Logs reach the archive late; Firehose gives up after a day.",
+            namespace="AWS/Firehose",
+            metric="DeliveryToS3.DataFreshness",
+            dimensions={"DeliveryStreamName": inputs.archive_stream_name},
+            statistic="Maximum",
+            threshold=config.archive_delay_seconds,
+            period=300,
+            periods=3,
+        )
+    )
+
+
+def add_function_alarms(t: Template, inputs: Inputs, notifier: Function, watch: Function) -> None:
+    functions: dict[str, AWSHelperFn] = {
+        "LogProcessor": inputs.log_processor_name,
+        "SiteContent": inputs.site_content_function_name,
+        "SlackNotifier": notifier.ref(),
+        "CredentialsWatch": watch.ref(),
+    }
+    for subject, name in functions.items():
+        t.add_resource(
+            alarm(
+                f"{subject}ErrorsAlarm",
+                f"function-{subject.lower()}-errors",
+                inputs.alarm_topic_arn,
+                description=f"Function {subject} failed; its log group says why.",
+                namespace="AWS/Lambda",
+                metric="Errors",
+                dimensions={"FunctionName": name},
+                statistic="Sum",
+                threshold=1,
+                period=300,
+                periods=1,
+            )
+        )
+
+
+def add_queue_alarm(t: Template, inputs: Inputs, failures: Queue) -> None:
+    t.add_resource(
+        alarm(
+            "FailuresAlarm",
+            "failures",
+            inputs.alarm_topic_arn,
+            description="A notification or event could not be handled; it waits in the failure queue.",
+            namespace="AWS/SQS",
+            metric="ApproximateNumberOfMessagesVisible",
+            dimensions={"QueueName": failures.get_att("QueueName")},
+            statistic="Maximum",
+            threshold=1,
+            period=300,
+            periods=1,
+        )
+    )
+
+
+def add_relay_alarm(t: Template, config: Config, inputs: Inputs) -> None:
+    """A bastion is not essential, so ECS will not say that its relay keeps dying. The stream's name begins with the
+    service."""
+    namespace, metric = Sub("${Prefix}/Bastion"), "RelayEnded"
+    t.add_resource(
+        MetricFilter(
+            "RelayEndedFilter",
+            LogGroupName=inputs.bastion_log_group_name,
+            FilterPattern=f'"{RELAY_ENDED}"',
+            MetricTransformations=[MetricTransformation(MetricNamespace=namespace, MetricName=metric, MetricValue="1")],
+        )
+    )
+    t.add_resource(
+        alarm(
+            "RelayAlarm",
+            "bastion-relay",
+            inputs.alarm_topic_arn,
+            description="A relay to the database keeps ending, so tunnels will not work: the bastions' log says whose.",
+            namespace=namespace,
+            metric=metric,
+            dimensions={},
+            statistic="Sum",
+            threshold=config.relay_ends_per_5_minutes,
+            period=300,
+            periods=1,
+        )
+    )

@@ -1,0 +1,306 @@
+"""Security: the keys, the security groups that services share, the log buckets, the origin secret, the alarm topic.
+
+Leaves to ``access``: the group, the rules and the roles of each service. Leaves to later layers: permissions for
+resources that they make.
+"""
+
+from typing import Annotated
+
+from awacs import logs as logs_actions
+from awacs import s3 as s3_actions
+from awacs.aws import Statement
+from troposphere import Equals, If, Not, NoValue, Sub, Tags, Template
+from troposphere.ec2 import FlowLog, SecurityGroup, SecurityGroupRule
+from troposphere.kms import Key
+from troposphere.logs import LogGroup
+from troposphere.s3 import (
+    Bucket,
+    DefaultRetention,
+    LifecycleRuleTransition,
+    ObjectLockConfiguration,
+    ObjectLockRule,
+)
+from troposphere.secretsmanager import GenerateSecretString, Secret
+
+from generator.resources import iam
+from generator.resources.deletion_policies import policies
+from generator.resources.kms import add_key, add_telemetry_key
+from generator.resources.logs import LogInputs, log_group
+from generator.resources.s3 import add_access_log_bucket, bucket_policy, lifecycle_rule, objects, private_bucket
+from generator.resources.security_groups import no_egress
+from generator.resources.sns import add_topic, publish_alarms
+from generator.value_types import (
+    AccessLogBucketName,
+    AlarmTopicArn,
+    AlbLogBucketName,
+    AlbSecurityGroupId,
+    ArchiveBucketName,
+    DatabaseSecurityGroupId,
+    DataKeyArn,
+    Days,
+    FlowLogGroupName,
+    NamePrefix,
+    OriginSecretArn,
+    PrefixListId,
+    RedirectSecurityGroupId,
+    TelemetryKeyArn,
+    VpcId,
+)
+from generator.wiring import Contract, Layer, Structure
+
+HTTP = 80
+HTTPS = 443
+
+
+class Config(Structure):
+    """``alb_log_prefix``: folder of the load balancer's logs; must not contain ``AWSLogs``."""
+
+    alb_log_prefix: str = "alb"
+    access_log_days: int = 90
+    # Letters and digits only: the value is matched by a listener rule, where * and ? are wildcards, and may not be
+    # longer than 128 characters there.
+    origin_secret_length: int = 48
+
+
+class Inputs(Contract):
+    prefix: Annotated[NamePrefix, "Project and environment, in front of names."]
+    vpc_id: Annotated[VpcId, "The VPC."]
+    cloud_front_prefix_list_id: Annotated[PrefixListId, "Addresses from which CloudFront reaches origins."]
+    log_retention_days: Annotated[Days, "Days that CloudWatch keeps the logs."]
+    archive_glacier_days: Annotated[Days, "Age at which archived logs move to Glacier."]
+    archive_expire_days: Annotated[Days, "Age at which archived logs are deleted."]
+    archive_lock_days: Annotated[Days, "Days during which archived logs cannot be deleted; 0 for no lock."]
+
+
+class Outputs(Contract):
+    data_key_arn: Annotated[DataKeyArn, "Key of the database and its secret."]
+    telemetry_key_arn: Annotated[TelemetryKeyArn, "Key of logs, notifications and the archive."]
+    alb_security_group_id: Annotated[AlbSecurityGroupId, "Load balancer: HTTPS from CloudFront, out to services."]
+    redirect_security_group_id: Annotated[RedirectSecurityGroupId, "Load balancer: HTTP from CloudFront."]
+    database_security_group_id: Annotated[DatabaseSecurityGroupId, "Database: closed but for services' rules."]
+    alb_log_bucket_name: Annotated[AlbLogBucketName, "Bucket of the load balancer's access logs."]
+    access_log_bucket_name: Annotated[AccessLogBucketName, "Bucket of S3 server access logs."]
+    archive_bucket_name: Annotated[ArchiveBucketName, "Bucket of archived logs."]
+    origin_secret_arn: Annotated[OriginSecretArn, "Secret header value between CloudFront and load balancer."]
+    alarm_topic_arn: Annotated[AlarmTopicArn, "Topic of the alarms in the home region."]
+    flow_log_group_name: Annotated[FlowLogGroupName, "Log group of the VPC's flow log."]
+
+
+def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
+    t.add_condition("LocksArchive", Not(Equals(inputs.archive_lock_days, "0")))
+    # RDS, Secrets Manager and ECS use the data key in the name of roles and of the deployer: no service is named.
+    data_key = add_key(t, "Data", "Database and its secret")
+    telemetry_key = add_telemetry_key(t, "Logs, notifications and archive")
+    telemetry_key_arn = TelemetryKeyArn(telemetry_key.get_att("Arn"))
+    alb = t.add_resource(alb_security_group(inputs))
+    redirect = t.add_resource(redirect_security_group(inputs))
+    database = t.add_resource(database_security_group(inputs))
+    flow_log = add_flow_log(t, inputs, telemetry_key_arn)
+    access_logs = add_access_log_bucket(t, "AccessLogBucket", config.access_log_days)
+    alb_logs = add_alb_log_bucket(t, config, access_logs)
+    archive = add_archive_bucket(t, inputs, access_logs, telemetry_key_arn)
+    secret = t.add_resource(origin_secret(config, data_key))
+    topic = add_topic(t, "AlarmTopic", "alarms", telemetry_key.ref(), publish_alarms)
+    return Outputs(
+        data_key_arn=DataKeyArn(data_key.get_att("Arn")),
+        telemetry_key_arn=telemetry_key_arn,
+        alb_security_group_id=AlbSecurityGroupId(alb.get_att("GroupId")),
+        redirect_security_group_id=RedirectSecurityGroupId(redirect.get_att("GroupId")),
+        database_security_group_id=DatabaseSecurityGroupId(database.get_att("GroupId")),
+        alb_log_bucket_name=AlbLogBucketName(alb_logs.ref()),
+        access_log_bucket_name=AccessLogBucketName(access_logs.ref()),
+        archive_bucket_name=ArchiveBucketName(archive.ref()),
+        origin_secret_arn=OriginSecretArn(secret.ref()),
+        alarm_topic_arn=AlarmTopicArn(topic.ref()),
+        flow_log_group_name=FlowLogGroupName(flow_log.ref()),
+    )
+
+
+# --- Security groups ---------------------------------------------------------------------------------------------
+
+
+def alb_security_group(inputs: Inputs) -> SecurityGroup:
+    return SecurityGroup(
+        "AlbSecurityGroup",
+        GroupDescription="Load balancer: HTTPS from CloudFront, out to the services",
+        VpcId=inputs.vpc_id,
+        SecurityGroupIngress=[from_cloudfront(inputs, HTTPS, "HTTPS from CloudFront")],
+        # The ways out to the services are rules of their own, made with each service.
+        SecurityGroupEgress=[no_egress()],
+        Tags=Tags(Name=Sub("${Prefix}-alb")),
+    )
+
+
+def redirect_security_group(inputs: Inputs) -> SecurityGroup:
+    """A second group, because CloudFront's prefix list counts as 55 of the 60 rules that one may hold."""
+    return SecurityGroup(
+        "RedirectSecurityGroup",
+        GroupDescription="Load balancer: HTTP from CloudFront",
+        VpcId=inputs.vpc_id,
+        SecurityGroupIngress=[from_cloudfront(inputs, HTTP, "HTTP from CloudFront")],
+        SecurityGroupEgress=[no_egress()],
+        Tags=Tags(Name=Sub("${Prefix}-alb-redirect")),
+    )
+
+
+def from_cloudfront(inputs: Inputs, port: int, description: str) -> SecurityGroupRule:
+    return SecurityGroupRule(
+        IpProtocol="tcp",
+        FromPort=port,
+        ToPort=port,
+        SourcePrefixListId=inputs.cloud_front_prefix_list_id,
+        Description=description,
+    )
+
+
+def database_security_group(inputs: Inputs) -> SecurityGroup:
+    return SecurityGroup(
+        "DatabaseSecurityGroup",
+        GroupDescription="Database: in only from services, by rules made with each",
+        VpcId=inputs.vpc_id,
+        SecurityGroupEgress=[no_egress()],
+        Tags=Tags(Name=Sub("${Prefix}-database")),
+    )
+
+
+# --- Flow log ----------------------------------------------------------------------------------------------------
+
+
+class _Logs(LogInputs):
+    """This layer makes the key itself, so it cannot come in by its contract."""
+
+
+def add_flow_log(t: Template, inputs: Inputs, key: TelemetryKeyArn) -> LogGroup:
+    own = _Logs(telemetry_key_arn=key, log_retention_days=inputs.log_retention_days)
+    group = t.add_resource(log_group("FlowLogGroup", Sub("/${Prefix}/vpc-flow"), own))
+    role = t.add_resource(
+        iam.service_role(
+            "FlowLogRole",
+            "vpc-flow-logs",
+            iam.from_this_account(),
+            iam.from_source("arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}:vpc-flow-log/*"),
+            description="Writes the VPC's flow log.",
+        )
+    )
+    policy = t.add_resource(
+        iam.grant(
+            "FlowLogPolicy",
+            role,
+            *write_flow_log(group),
+            description="Write to the flow log's group, which exists already.",
+        )
+    )
+    t.add_resource(
+        FlowLog(
+            "FlowLog",
+            ResourceType="VPC",
+            ResourceId=inputs.vpc_id,
+            TrafficType="ALL",
+            LogDestinationType="cloud-watch-logs",
+            LogGroupName=group.ref(),
+            DeliverLogsPermissionArn=role.get_att("Arn"),
+            MaxAggregationInterval=60,
+            Tags=Tags(Name=Sub("${Prefix}-vpc-flow")),
+            DependsOn=[policy],
+        )
+    )
+    return group
+
+
+def write_flow_log(group: LogGroup) -> list[Statement]:
+    return [
+        iam.allow(
+            "WriteFlowLog",
+            [logs_actions.CreateLogStream, logs_actions.PutLogEvents, logs_actions.DescribeLogStreams],
+            [group.get_att("Arn")],
+        ),
+        # The action takes no resource (Amazon VPC User Guide, "Publish flow logs to CloudWatch Logs").
+        iam.allow(
+            "FindFlowLogGroup",
+            [logs_actions.DescribeLogGroups],
+            ["*"],
+        ),
+    ]
+
+
+# --- Buckets -----------------------------------------------------------------------------------------------------
+
+
+def add_alb_log_bucket(t: Template, config: Config, access_logs: Bucket) -> Bucket:
+    """SSE-S3: the load balancer cannot write to a bucket with a customer-managed key (Elastic Load Balancing User
+    Guide, "Enable access logs")."""
+    bucket = t.add_resource(
+        private_bucket(
+            "AlbLogBucket",
+            holds="log bucket",
+            rules=[lifecycle_rule("Expire", ExpirationInDays=config.access_log_days)],
+            access_logs=(access_logs.ref(), "alb-logs/"),
+        )
+    )
+    t.add_resource(
+        bucket_policy(
+            bucket,
+            iam.allow(
+                "WriteLoadBalancerLogs",
+                [s3_actions.PutObject],
+                [objects(bucket, f"{config.alb_log_prefix}/AWSLogs/${{AWS::AccountId}}/*")],
+                iam.from_source(
+                    "arn:${AWS::Partition}:elasticloadbalancing:${AWS::Region}:${AWS::AccountId}:loadbalancer/*"
+                ),
+                principal=iam.service("logdelivery.elasticloadbalancing"),
+            ),
+        )
+    )
+    return bucket
+
+
+def add_archive_bucket(t: Template, inputs: Inputs, access_logs: Bucket, key: TelemetryKeyArn) -> Bucket:
+    bucket = t.add_resource(
+        private_bucket(
+            "ArchiveBucket",
+            holds="archive",
+            rules=[
+                lifecycle_rule(
+                    "MoveToGlacierThenExpire",
+                    Transitions=[
+                        LifecycleRuleTransition(StorageClass="GLACIER", TransitionInDays=inputs.archive_glacier_days)
+                    ],
+                    ExpirationInDays=inputs.archive_expire_days,
+                )
+            ],
+            key=key,
+            access_logs=(access_logs.ref(), "archive/"),
+            # A quiet night's objects are small, and would else stay in the dearer class for ever.
+            small_objects_move=True,
+            # Governance: whoever holds s3:BypassGovernanceRetention, which no role here does, can still undo a mistake.
+            ObjectLockEnabled=If("LocksArchive", True, NoValue),
+            ObjectLockConfiguration=If(
+                "LocksArchive",
+                ObjectLockConfiguration(
+                    ObjectLockEnabled="Enabled",
+                    Rule=ObjectLockRule(
+                        DefaultRetention=DefaultRetention(Mode="GOVERNANCE", Days=inputs.archive_lock_days)
+                    ),
+                ),
+                NoValue,
+            ),
+        )
+    )
+    t.add_resource(bucket_policy(bucket))
+    return bucket
+
+
+# --- Origin secret -------------------------------------------------------------------------------
+
+
+def origin_secret(config: Config, key: Key) -> Secret:
+    return Secret(
+        "OriginSecret",
+        Description="Header value by which the load balancer knows our own CloudFront distribution.",
+        GenerateSecretString=GenerateSecretString(PasswordLength=config.origin_secret_length, ExcludePunctuation=True),
+        KmsKeyId=key.ref(),
+        **policies("generated secret"),
+    )
+
+
+LAYER = Layer("Security", "Security: keys, shared security groups, log buckets, alarm topic.", Inputs, Outputs, build)

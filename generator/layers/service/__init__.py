@@ -1,0 +1,323 @@
+"""Service: one service of the platform: its task with app and bastion, its place behind the load balancer, its scaling
+and its alarms. One template, nested once per service.
+
+Leaves to ``access`` the security group and the roles; what those roles may do beyond it is granted here, where the
+log groups are born.
+"""
+
+from typing import Annotated, Any
+
+from awacs import ecr as ecr_actions
+from awacs import kms as kms_actions
+from awacs import logs as logs_actions
+from awacs import secretsmanager as secretsmanager_actions
+from awacs.aws import StringEquals
+from troposphere import Equals, If, Join, Not, NoValue, Sub, Tags, Template
+from troposphere.applicationautoscaling import (
+    PredefinedMetricSpecification,
+    ScalableTarget,
+    ScalingPolicy,
+    TargetTrackingScalingPolicyConfiguration,
+)
+from troposphere.ecs import (
+    AwsvpcConfiguration,
+    DeploymentCircuitBreaker,
+    DeploymentConfiguration,
+    LoadBalancer,
+    NetworkConfiguration,
+    Service,
+    TaskDefinition,
+)
+from troposphere.elasticloadbalancingv2 import (
+    Condition as RuleCondition,
+)
+from troposphere.elasticloadbalancingv2 import (
+    HttpHeaderConfig,
+    ListenerRule,
+    ListenerRuleAction,
+    Matcher,
+    PathPatternConfig,
+    TargetGroup,
+    TargetGroupAttribute,
+)
+from troposphere.iam import ManagedPolicy
+from troposphere.logs import LogGroup
+
+from generator.layers.service.alarms import add_alarms
+from generator.layers.service.task import APP, APP_MEMORY, app_memory, task_definition, writable_paths
+from generator.resources import iam
+from generator.resources.logs import ArchivedLogInputs, add_archive_filter, log_group
+from generator.resources.origin_secret import HEADER, secret_reference
+from generator.resources.suppressions import skip
+from generator.value_types import (
+    AlarmTopicArn,
+    AlbFullName,
+    Architecture,
+    BastionLogGroupName,
+    Choice,
+    ClusterArn,
+    ClusterName,
+    Count,
+    CpuUnits,
+    DatabaseName,
+    DatabasePort,
+    DatabaseSecretArn,
+    DataKeyArn,
+    ExecutionRoleArn,
+    ExecutionRoleName,
+    Flag,
+    FolderPath,
+    ImageUri,
+    MemoryMiB,
+    NamePrefix,
+    OriginListenerArn,
+    OriginSecretArn,
+    PathPatterns,
+    Port,
+    Priority,
+    ProjectName,
+    ReaderEndpoint,
+    RoutedSubnetId,
+    ServiceName,
+    ServiceSecurityGroupId,
+    TaskRoleArn,
+    UrlPath,
+    UserIds,
+    VpcId,
+    WriterEndpoint,
+)
+from generator.wiring import Contract, Layer, Structure
+
+
+class Config(Structure):
+    """Seconds, percent and counts that suit a web service; the same in every environment."""
+
+    grace_seconds: int = 60
+    # ECS takes a task out of the load balancer before it stops it; the default of 300 makes every deployment slow.
+    deregistration_seconds: int = 30
+    stop_seconds: int = 60
+    health_interval_seconds: int = 15
+    health_timeout_seconds: int = 5
+    cpu_target_percent: int = 60
+    memory_target_percent: int = 75
+    errors_per_minute: int = 10
+
+
+class Inputs(ArchivedLogInputs):
+    prefix: Annotated[NamePrefix, "Project and environment, in front of names."]
+    project: Annotated[ProjectName, "Project, in front of the names of image repositories."]
+    service_slug: Annotated[Choice, "The service, in lower case."]
+    image: Annotated[ImageUri, "Image of the app container, pinned by digest."]
+    bastion_image: Annotated[ImageUri, "Image of the bastion container, pinned by digest."]
+    cpu: Annotated[CpuUnits, "CPU units of a task."]
+    memory: Annotated[MemoryMiB, "Memory of a task in MiB."]
+    cpu_architecture: Annotated[Architecture, "Machine that the images are built for."]
+    min_tasks: Annotated[Count, "Least number of tasks, and the number to start with."]
+    max_tasks: Annotated[Count, "Greatest number of tasks."]
+    service_is_new: Annotated[Flag, "Whether the service does not exist yet, so that its number of tasks is set."]
+    container_port: Annotated[Port, "Port on which the app container listens."]
+    app_user: Annotated[UserIds, "User and group of the app's processes."]
+    read_only_root: Annotated[Flag, "Whether the app may write to mounted folders only."]
+    writable_path_1: Annotated[FolderPath, "A folder to which the app may write, or empty."]
+    writable_path_2: Annotated[FolderPath, "A second such folder, or empty."]
+    writable_path_3: Annotated[FolderPath, "A third such folder, or empty."]
+    health_check_path: Annotated[UrlPath, "Path that answers 200 to 399 when the app is well."]
+    path_patterns: Annotated[PathPatterns, "Paths that belong to the service."]
+    priority: Annotated[Priority, "Place of the service's rule among all services."]
+    vpc_id: Annotated[VpcId, "The VPC."]
+    app_subnet_1_id: Annotated[RoutedSubnetId, "Private subnet of the first zone, its ways out open."]
+    app_subnet_2_id: Annotated[RoutedSubnetId, "Private subnet of the second zone."]
+    service_security_group_id: Annotated[ServiceSecurityGroupId, "Group of the service's tasks."]
+    task_role_arn: Annotated[TaskRoleArn, "Role of the containers."]
+    execution_role_arn: Annotated[ExecutionRoleArn, "Role with which ECS starts the tasks."]
+    execution_role_name: Annotated[ExecutionRoleName, "Name of that role."]
+    data_key_arn: Annotated[DataKeyArn, "Key of the database's secret."]
+    cluster_name: Annotated[ClusterName, "The ECS cluster's name."]
+    cluster_arn: Annotated[ClusterArn, "The ECS cluster."]
+    bastion_log_group_name: Annotated[BastionLogGroupName, "Log group of all bastions."]
+    alb_full_name: Annotated[AlbFullName, "The load balancer, as metrics know it."]
+    origin_listener_arn: Annotated[OriginListenerArn, "Listener that CloudFront calls."]
+    origin_secret_arn: Annotated[OriginSecretArn, "Secret header value between CloudFront and load balancer."]
+    writer_endpoint: Annotated[WriterEndpoint, "Host name of the database's writer."]
+    reader_endpoint: Annotated[ReaderEndpoint, "Host name of the database's readers."]
+    database_port: Annotated[DatabasePort, "TCP port of the database."]
+    database_name: Annotated[DatabaseName, "Schema of the database."]
+    database_secret_arn: Annotated[DatabaseSecretArn, "Secret with user and password of the database."]
+    alarm_topic_arn: Annotated[AlarmTopicArn, "Topic of the alarms."]
+
+
+class Outputs(Contract):
+    service_name: Annotated[ServiceName, "The ECS service's name."]
+
+
+def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
+    t.add_condition("IsNew", Equals(inputs.service_is_new, "true"))
+    for number, path in enumerate(writable_paths(inputs), start=1):
+        t.add_condition(f"HasWritablePath{number}", Not(Equals(path, "")))
+    t.add_mapping(APP_MEMORY, app_memory())
+    logs = t.add_resource(log_group("AppLogGroup", Sub("/${Prefix}/${ServiceSlug}/app"), inputs))
+    add_archive_filter(t, "App", logs, inputs)
+    grants = t.add_resource(execution_grants(inputs, logs))
+    task = t.add_resource(task_definition(config, inputs, logs))
+    target = t.add_resource(target_group(config, inputs))
+    rule = t.add_resource(listener_rule(inputs, target))
+    service = t.add_resource(ecs_service(config, inputs, task, target, [rule, grants]))
+    add_scaling(t, config, inputs, service)
+    add_alarms(t, config, inputs, service, target)
+    return Outputs(service_name=ServiceName(service.get_att("Name")))
+
+
+# --- Permissions -------------------------------------------------------------------------------------------------
+
+
+def execution_grants(inputs: Inputs, logs: LogGroup) -> ManagedPolicy:
+    return iam.grant(
+        "ExecutionGrants",
+        inputs.execution_role_name,
+        # The token is for the whole registry: the action takes no resource (Service Authorization Reference).
+        iam.allow("SignInToRegistry", [ecr_actions.GetAuthorizationToken], ["*"]),
+        iam.allow(
+            "PullImages",
+            [ecr_actions.BatchCheckLayerAvailability, ecr_actions.BatchGetImage, ecr_actions.GetDownloadUrlForLayer],
+            [Sub("arn:${AWS::Partition}:ecr:${AWS::Region}:${AWS::AccountId}:repository/${Project}/*")],
+        ),
+        iam.allow(
+            "WriteOwnLogs",
+            [logs_actions.CreateLogStream, logs_actions.PutLogEvents],
+            [logs.get_att("Arn"), own_bastion_streams()],
+        ),
+        iam.allow("ReadDatabaseSecret", [secretsmanager_actions.GetSecretValue], [inputs.database_secret_arn]),
+        iam.allow(
+            "DecryptDatabaseSecret",
+            [kms_actions.Decrypt],
+            [inputs.data_key_arn],
+            StringEquals("kms:ViaService", Sub("secretsmanager.${AWS::Region}.${AWS::URLSuffix}")),
+        ),
+        description="Pull the service's images, open its logs, read the database's secret.",
+        **skip(
+            CREDENTIALS_EXPOSURE="The credentials are the sign-in to the image registry, without which no image is "
+            "pulled: valid for 12 hours and for what this role may pull anyway."
+        ),
+    )
+
+
+def own_bastion_streams() -> Sub:
+    """The bastions share a log group; a service writes only to streams that begin with its name."""
+    return Sub(
+        "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${BastionLogGroupName}"
+        ":log-stream:${ServiceSlug}/*"
+    )
+
+
+# --- Load balancing ----------------------------------------------------------------------------------------------
+
+
+def target_group(config: Config, inputs: Inputs) -> TargetGroup:
+    return TargetGroup(
+        "TargetGroup",
+        TargetType="ip",
+        VpcId=inputs.vpc_id,
+        Protocol="HTTP",
+        Port=inputs.container_port,
+        HealthCheckProtocol="HTTP",
+        HealthCheckPath=inputs.health_check_path,
+        HealthCheckIntervalSeconds=config.health_interval_seconds,
+        HealthCheckTimeoutSeconds=config.health_timeout_seconds,
+        HealthyThresholdCount=2,
+        UnhealthyThresholdCount=3,
+        Matcher=Matcher(HttpCode="200-399"),
+        TargetGroupAttributes=[
+            TargetGroupAttribute(Key="deregistration_delay.timeout_seconds", Value=str(config.deregistration_seconds))
+        ],
+        Tags=Tags(Name=Sub("${Prefix}-${ServiceSlug}")),
+    )
+
+
+def listener_rule(inputs: Inputs, target: TargetGroup) -> ListenerRule:
+    return ListenerRule(
+        "ListenerRule",
+        ListenerArn=inputs.origin_listener_arn,
+        Priority=inputs.priority,
+        Conditions=[
+            RuleCondition(Field="path-pattern", PathPatternConfig=PathPatternConfig(Values=inputs.path_patterns)),
+            RuleCondition(
+                Field="http-header",
+                HttpHeaderConfig=HttpHeaderConfig(
+                    HttpHeaderName=HEADER, Values=[Sub(secret_reference("OriginSecretArn"))]
+                ),
+            ),
+        ],
+        Actions=[ListenerRuleAction(Type="forward", TargetGroupArn=target.ref())],
+    )
+
+
+# --- Service and scaling -----------------------------------------------------------------------------------------
+
+
+def ecs_service(config: Config, inputs: Inputs, task: TaskDefinition, target: TargetGroup, first: list[Any]) -> Service:
+    return Service(
+        "Service",
+        Cluster=inputs.cluster_arn,
+        TaskDefinition=task.ref(),
+        LaunchType="FARGATE",
+        PlatformVersion="LATEST",
+        # Only for a new service: afterwards scaling owns the number, and each update would set it back.
+        DesiredCount=If("IsNew", inputs.min_tasks, NoValue),
+        EnableExecuteCommand=True,
+        DeploymentConfiguration=DeploymentConfiguration(
+            MinimumHealthyPercent=100,
+            MaximumPercent=200,
+            DeploymentCircuitBreaker=DeploymentCircuitBreaker(Enable=True, Rollback=True),
+        ),
+        AvailabilityZoneRebalancing="ENABLED",
+        HealthCheckGracePeriodSeconds=config.grace_seconds,
+        LoadBalancers=[
+            LoadBalancer(ContainerName=APP, ContainerPort=inputs.container_port, TargetGroupArn=target.ref())
+        ],
+        NetworkConfiguration=NetworkConfiguration(
+            AwsvpcConfiguration=AwsvpcConfiguration(
+                AssignPublicIp="DISABLED",
+                Subnets=[inputs.app_subnet_1_id, inputs.app_subnet_2_id],
+                SecurityGroups=[inputs.service_security_group_id],
+            )
+        ),
+        PropagateTags="SERVICE",
+        EnableECSManagedTags=True,
+        Tags=Tags(Name=Sub("${Prefix}-${ServiceSlug}"), Service=Sub("${ServiceSlug}")),
+        # ECS refuses a target group that no listener uses yet, and tasks need their permissions from the start.
+        DependsOn=first,
+    )
+
+
+def add_scaling(t: Template, config: Config, inputs: Inputs, service: Service) -> None:
+    target = t.add_resource(
+        ScalableTarget(
+            "ScalableTarget",
+            ServiceNamespace="ecs",
+            ScalableDimension="ecs:service:DesiredCount",
+            ResourceId=Join("/", ["service", inputs.cluster_name, service.get_att("Name")]),
+            MinCapacity=inputs.min_tasks,
+            MaxCapacity=inputs.max_tasks,
+        )
+    )
+    for subject, metric, percent in (
+        ("Cpu", "ECSServiceAverageCPUUtilization", config.cpu_target_percent),
+        ("Memory", "ECSServiceAverageMemoryUtilization", config.memory_target_percent),
+    ):
+        t.add_resource(
+            ScalingPolicy(
+                f"{subject}ScalingPolicy",
+                PolicyName=Sub(f"${{Prefix}}-${{ServiceSlug}}-{subject.lower()}"),
+                PolicyType="TargetTrackingScaling",
+                ScalingTargetId=target.ref(),
+                TargetTrackingScalingPolicyConfiguration=TargetTrackingScalingPolicyConfiguration(
+                    PredefinedMetricSpecification=PredefinedMetricSpecification(PredefinedMetricType=metric),
+                    TargetValue=percent,
+                    ScaleInCooldown=300,
+                    ScaleOutCooldown=60,
+                ),
+            )
+        )
+
+
+LAYER = Layer("Service", "Service: task with app and bastion, load balancing, scaling, alarms.", Inputs, Outputs, build)

@@ -1,0 +1,84 @@
+"""Alarms of one service. Those on the bastions, whose log all services share, are in ``operations_alarms``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from troposphere import AWSHelperFn, Template
+from troposphere.ecs import Service
+from troposphere.elasticloadbalancingv2 import TargetGroup
+
+from generator.resources.alarms import SILENCE_IS_BAD, alarm
+
+if TYPE_CHECKING:
+    from generator.layers.service import Config, Inputs
+
+
+def add_alarms(t: Template, config: Config, inputs: Inputs, service: Service, target: TargetGroup) -> None:
+    topic = inputs.alarm_topic_arn
+    behind_alb: dict[str, str | AWSHelperFn] = {
+        "LoadBalancer": inputs.alb_full_name,
+        "TargetGroup": target.get_att("TargetGroupFullName"),
+    }
+    in_ecs: dict[str, str | AWSHelperFn] = {
+        "ClusterName": inputs.cluster_name,
+        "ServiceName": service.get_att("Name"),
+    }
+    t.add_resource(
+        alarm(
+            "HealthyHostsAlarm",
+            "${ServiceSlug}-healthy-hosts",
+            topic,
+            description="Fewer than two healthy tasks behind the load balancer.",
+            namespace="AWS/ApplicationELB",
+            metric="HealthyHostCount",
+            dimensions=behind_alb,
+            statistic="Minimum",
+            threshold=2,
+            comparison="LessThanThreshold",
+            missing=SILENCE_IS_BAD,
+        )
+    )
+    t.add_resource(
+        alarm(
+            "ServerErrorsAlarm",
+            "${ServiceSlug}-5xx",
+            topic,
+            description="The app answers with server errors.",
+            namespace="AWS/ApplicationELB",
+            metric="HTTPCode_Target_5XX_Count",
+            dimensions=behind_alb,
+            statistic="Sum",
+            threshold=config.errors_per_minute,
+            periods=3,
+        )
+    )
+    t.add_resource(
+        alarm(
+            "RunningTasksAlarm",
+            "${ServiceSlug}-running-tasks",
+            topic,
+            description="Fewer tasks run than the least number.",
+            namespace="ECS/ContainerInsights",
+            metric="RunningTaskCount",
+            dimensions=in_ecs,
+            statistic="Minimum",
+            threshold=inputs.min_tasks,
+            comparison="LessThanThreshold",
+            missing=SILENCE_IS_BAD,
+        )
+    )
+    t.add_resource(
+        alarm(
+            "CpuAlarm",
+            "${ServiceSlug}-cpu",
+            topic,
+            description="CPU stays high although the service scales: the greatest number of tasks may be too low.",
+            namespace="AWS/ECS",
+            metric="CPUUtilization",
+            dimensions=in_ecs,
+            statistic="Average",
+            threshold=90,
+            periods=10,
+        )
+    )

@@ -1,0 +1,161 @@
+"""Access: the security part of one service: its group, every rule that opens a way to or from it, and its two roles.
+
+Nested once per service, so that a further service changes no template, and no stack runs into CloudFormation's 500
+resources or 200 outputs. Leaves to ``service``: permissions for log groups and secrets that are made later.
+"""
+
+from typing import Annotated
+
+from troposphere import Sub, Tags, Template
+from troposphere.ec2 import SecurityGroup, SecurityGroupEgress, SecurityGroupIngress, SecurityGroupRule
+from troposphere.iam import Role
+
+from generator.resources import iam
+from generator.value_types import (
+    AlbSecurityGroupId,
+    Choice,
+    DatabaseSecurityGroupId,
+    ExecutionRoleArn,
+    ExecutionRoleName,
+    NamePrefix,
+    Port,
+    ServiceSecurityGroupId,
+    SessionPolicyArn,
+    TaskRoleArn,
+    VpcId,
+)
+from generator.wiring import Contract, Layer, Structure
+
+MYSQL = 3306
+
+
+class Config(Structure):
+    """Nothing to choose."""
+
+
+class Inputs(Contract):
+    prefix: Annotated[NamePrefix, "Project and environment, in front of names."]
+    service_slug: Annotated[Choice, "The service, in lower case."]
+    container_port: Annotated[Port, "Port on which the app container listens."]
+    vpc_id: Annotated[VpcId, "The VPC."]
+    alb_security_group_id: Annotated[AlbSecurityGroupId, "Group of the load balancer."]
+    database_security_group_id: Annotated[DatabaseSecurityGroupId, "Group of the database."]
+    session_policy_arn: Annotated[SessionPolicyArn, "Policy by which containers write transcripts of sessions."]
+
+
+class Outputs(Contract):
+    service_security_group_id: Annotated[ServiceSecurityGroupId, "Group of the service's tasks."]
+    task_role_arn: Annotated[TaskRoleArn, "Role of the service's containers."]
+    execution_role_arn: Annotated[ExecutionRoleArn, "Role with which ECS starts the tasks."]
+    execution_role_name: Annotated[ExecutionRoleName, "Name of that role."]
+
+
+def build(t: Template, config: Config, inputs: Inputs) -> Outputs:  # noqa: ARG001 -- every layer's build looks alike
+    group = t.add_resource(service_group(inputs))
+    add_way_from_alb(t, inputs, group)
+    add_way_to_database(t, inputs, group)
+    task_role = t.add_resource(task_role_of(inputs))
+    execution_role = t.add_resource(execution_role_of(inputs))
+    return Outputs(
+        service_security_group_id=ServiceSecurityGroupId(group.get_att("GroupId")),
+        task_role_arn=TaskRoleArn(task_role.get_att("Arn")),
+        execution_role_arn=ExecutionRoleArn(execution_role.get_att("Arn")),
+        execution_role_name=ExecutionRoleName(execution_role.ref()),
+    )
+
+
+def service_group(inputs: Inputs) -> SecurityGroup:
+    return SecurityGroup(
+        "ServiceSecurityGroup",
+        GroupDescription=Sub("Tasks of service ${ServiceSlug}"),
+        VpcId=inputs.vpc_id,
+        SecurityGroupEgress=[
+            # Any address: the gateway endpoint of S3, ECR Public and Secrets Manager have public ones.
+            SecurityGroupRule(
+                IpProtocol="tcp",
+                FromPort=443,
+                ToPort=443,
+                CidrIp="0.0.0.0/0",
+                Description="HTTPS to AWS and to registries",
+            )
+        ],
+        Tags=Tags(Name=Sub("${Prefix}-${ServiceSlug}")),
+    )
+
+
+def add_way_from_alb(t: Template, inputs: Inputs, group: SecurityGroup) -> None:
+    t.add_resource(
+        SecurityGroupIngress(
+            "FromAlbIngress",
+            GroupId=group.get_att("GroupId"),
+            IpProtocol="tcp",
+            FromPort=inputs.container_port,
+            ToPort=inputs.container_port,
+            SourceSecurityGroupId=inputs.alb_security_group_id,
+            Description="From the load balancer",
+        )
+    )
+    t.add_resource(
+        SecurityGroupEgress(
+            "FromAlbEgress",
+            GroupId=inputs.alb_security_group_id,
+            IpProtocol="tcp",
+            FromPort=inputs.container_port,
+            ToPort=inputs.container_port,
+            DestinationSecurityGroupId=group.get_att("GroupId"),
+            Description=Sub("To service ${ServiceSlug}"),
+        )
+    )
+
+
+def add_way_to_database(t: Template, inputs: Inputs, group: SecurityGroup) -> None:
+    t.add_resource(
+        SecurityGroupIngress(
+            "ToDatabaseIngress",
+            GroupId=inputs.database_security_group_id,
+            IpProtocol="tcp",
+            FromPort=MYSQL,
+            ToPort=MYSQL,
+            SourceSecurityGroupId=group.get_att("GroupId"),
+            Description=Sub("MySQL from service ${ServiceSlug}"),
+        )
+    )
+    t.add_resource(
+        SecurityGroupEgress(
+            "ToDatabaseEgress",
+            GroupId=group.get_att("GroupId"),
+            IpProtocol="tcp",
+            FromPort=MYSQL,
+            ToPort=MYSQL,
+            DestinationSecurityGroupId=inputs.database_security_group_id,
+            Description="MySQL to the database",
+        )
+    )
+
+
+def task_role_of(inputs: Inputs) -> Role:
+    """AmazonSSMManagedInstanceCore carries the ssmmessages actions that ECS Exec and Session Manager need. It also
+    allows reading any SSM parameter, so this platform keeps no secret there."""
+    return iam.service_role(
+        "TaskRole",
+        "ecs-tasks",
+        iam.from_this_account(),
+        iam.from_source("arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:*"),
+        description="Containers of one service: what the app and the bastion may do.",
+        managed=[Sub("arn:${AWS::Partition}:iam::aws:policy/AmazonSSMManagedInstanceCore"), inputs.session_policy_arn],
+        Tags=Tags(Name=Sub("${Prefix}-${ServiceSlug}-task")),
+    )
+
+
+def execution_role_of(inputs: Inputs) -> Role:  # noqa: ARG001
+    return iam.service_role(
+        "ExecutionRole",
+        "ecs-tasks",
+        iam.from_this_account(),
+        iam.from_source("arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:*"),
+        description="Starts the tasks of one service: pulls images, opens logs, reads secrets.",
+        Tags=Tags(Name=Sub("${Prefix}-${ServiceSlug}-execution")),
+    )
+
+
+LAYER = Layer("Access", "Access: security group, rules and roles of one service.", Inputs, Outputs, build)

@@ -1,0 +1,1 @@
+"""Functions that build single resources in the shape that every layer uses."""

@@ -1,0 +1,154 @@
+"""Lambda functions as every layer wants them: own role, own log group, code addressed by content."""
+
+from typing import Annotated, Any
+
+from awacs import kms as kms_actions
+from awacs import logs as logs_actions
+from awacs.aws import Statement
+from troposphere import AWSHelperFn, If, Sub, Template
+from troposphere.awslambda import Code, DestinationConfig, Environment, EventInvokeConfig, Function, OnFailure
+from troposphere.awslambda import LoggingConfig as _LoggingConfig
+from troposphere.iam import ManagedPolicy, Role
+
+from generator.resources.iam import allow, document, grant, service_role
+from generator.resources.logs import LogInputs, log_group
+from generator.resources.suppressions import skip
+from generator.value_types import ArtifactKey, BucketName, NamePrefix
+from generator.wiring import Structure
+
+# One place for both: the tests watch this runtime's end of life, the packaging builds for this machine.
+RUNTIME = "python3.13"
+ARCHITECTURE = "arm64"
+
+
+class LoggingConfig(_LoggingConfig):
+    """With LogFormat: troposphere 4.11.1 took over the properties of another resource's type of the same name."""
+
+    props: dict[str, Any] = {**_LoggingConfig.props, "LogFormat": (str, True)}  # noqa: RUF012 -- troposphere's way
+
+
+class FunctionInputs(LogInputs):
+    """What a layer needs to own functions: base of its Inputs."""
+
+    prefix: Annotated[NamePrefix, "Project and environment, in front of names."]
+    artifact_bucket: Annotated[BucketName, "Bucket of the packaged functions."]
+
+
+class Size(Structure):
+    """``memory`` in MiB also sets the share of a CPU; ``timeout`` in seconds. Both measured, see the README."""
+
+    memory: int
+    timeout: int
+
+
+class AddedFunction(Structure):
+    """A function and what its users must wait for: without its permissions it fails on its first call."""
+
+    function: Function
+    role: Role
+    policy: ManagedPolicy
+
+
+def add_function(
+    t: Template,
+    subject: str,
+    inputs: FunctionInputs,
+    *,
+    does: str,
+    code: ArtifactKey,
+    size: Size,
+    statements: list[Statement],
+    only_if: tuple[str, list[Statement]] | None = None,
+    environment: dict[str, Any] | None = None,
+    retries: int | None = None,
+    failures: AWSHelperFn | None = None,
+    without_queue: str = "",
+) -> AddedFunction:
+    """A function with its log group, role, policy and, when it is invoked asynchronously, its retries.
+
+    ``only_if`` names a condition of the template and what the function may do beyond where it holds.
+    ``retries`` (0 to 2) and ``failures``, the ARN of a queue, are for asynchronous invocation only; a function
+    without such a queue says in ``without_queue`` why it loses nothing.
+    The log group is in ``/aws/lambda/`` so that the console finds it; its name is not the function's, which
+    CloudFormation chooses.
+    """
+    slug = "-".join(_words(subject)).lower()
+    group = t.add_resource(log_group(f"{subject}LogGroup", Sub(f"/aws/lambda/${{Prefix}}-{slug}"), inputs))
+    role = t.add_resource(service_role(f"{subject}Role", "lambda", description=f"Function that {does}."))
+    always = [
+        allow("WriteOwnLogs", [logs_actions.CreateLogStream, logs_actions.PutLogEvents], [group.get_att("Arn")]),
+        *([decrypt_environment(inputs)] if environment else []),
+        *statements,
+    ]
+    policy = t.add_resource(
+        grant(f"{subject}Policy", role, *always, description=f"What the function that {does} may do.")
+    )
+    if only_if:
+        condition, more = only_if
+        policy.PolicyDocument = If(condition, document(*always, *more), document(*always))
+    optional: dict[str, Any] = {}
+    if environment:
+        optional = {"Environment": Environment(Variables=environment), "KmsKeyArn": inputs.telemetry_key_arn}
+    function = t.add_resource(
+        Function(
+            f"{subject}Function",
+            Description=f"{does[0].upper()}{does[1:]}.",
+            Runtime=RUNTIME,
+            Architectures=[ARCHITECTURE],
+            Handler="index.handler",
+            Code=Code(S3Bucket=inputs.artifact_bucket, S3Key=code),
+            Role=role.get_att("Arn"),
+            MemorySize=size.memory,
+            Timeout=size.timeout,
+            LoggingConfig=LoggingConfig(
+                LogGroup=group.ref(), LogFormat="JSON", ApplicationLogLevel="INFO", SystemLogLevel="WARN"
+            ),
+            RecursiveLoop="Terminate",
+            DependsOn=[policy],
+            **optional,
+            **skip(
+                CKV_AWS_115="Reserving is refused in young accounts, whose whole quota is what must stay unreserved "
+                "(AWS Lambda Developer Guide, Lambda quotas); callers are few, and the quota bounds them all.",
+                CKV_AWS_116=without_queue
+                or "It has an on-failure destination, which unlike a dead-letter queue also says what went wrong "
+                "(AWS Lambda Developer Guide, Capturing records of Lambda asynchronous invocations).",
+                CKV_AWS_117="It calls APIs of AWS only and nothing in the VPC: there it would need endpoints that it "
+                "has no other use for, and gain a way to the database.",
+            ),
+        )
+    )
+    if retries is not None:
+        add_retries(t, subject, function, retries, failures)
+    return AddedFunction(function=function, role=role, policy=policy)
+
+
+def decrypt_environment(inputs: FunctionInputs) -> Statement:
+    """No secrets, but names and addresses: encrypted with our key, so that reading them is on record."""
+    return allow("DecryptEnvironment", [kms_actions.Decrypt], [inputs.telemetry_key_arn])
+
+
+def add_retries(t: Template, subject: str, function: Function, retries: int, failures: AWSHelperFn | None) -> None:
+    destination: dict[str, Any] = (
+        {"DestinationConfig": DestinationConfig(OnFailure=OnFailure(Destination=failures))} if failures else {}
+    )
+    t.add_resource(
+        EventInvokeConfig(
+            f"{subject}Retries",
+            FunctionName=function.ref(),
+            Qualifier="$LATEST",
+            MaximumRetryAttempts=retries,
+            MaximumEventAgeInSeconds=3600,
+            **destination,
+        )
+    )
+
+
+def _words(subject: str) -> list[str]:
+    """``SlackNotifier`` -> ``["Slack", "Notifier"]``."""
+    words: list[str] = []
+    for letter in subject:
+        if letter.isupper() or not words:
+            words.append(letter)
+        else:
+            words[-1] += letter
+    return words

@@ -1,0 +1,66 @@
+"""Log groups: made by us before anyone writes to them, encrypted, expiring, and subscribed to the archive.
+
+A group that a service makes by itself never expires (Amazon CloudWatch Logs User Guide, "Working with log groups").
+"""
+
+from typing import Annotated
+
+from troposphere import AWSHelperFn, Equals, Template
+from troposphere.logs import LogGroup, SubscriptionFilter
+
+from generator.resources.deletion_policies import policies
+from generator.value_types import (
+    ArchiveStreamArn,
+    Days,
+    Flag,
+    LogGroupName,
+    SubscriptionRoleArn,
+    TelemetryKeyArn,
+)
+from generator.wiring import Contract
+
+ARCHIVE_CONDITION = "ArchiveLogs"
+
+
+class LogInputs(Contract):
+    """What a layer needs to own log groups: base of its Inputs."""
+
+    telemetry_key_arn: Annotated[TelemetryKeyArn, "Key that encrypts the log groups."]
+    log_retention_days: Annotated[Days, "Days that CloudWatch keeps the logs."]
+
+
+class ArchivedLogInputs(LogInputs):
+    """What a layer needs to archive log groups in environments that ask for it."""
+
+    archive_logs: Annotated[Flag, "Whether logs are also sent to the archive."]
+    archive_stream_arn: Annotated[ArchiveStreamArn, "Firehose stream of the archive."]
+    subscription_role_arn: Annotated[SubscriptionRoleArn, "Role with which CloudWatch Logs writes to the stream."]
+
+
+def log_group(title: str, name: str | AWSHelperFn, inputs: LogInputs) -> LogGroup:
+    """A named group. The name is fixed because AWS services or people look for it."""
+    return LogGroup(
+        title,
+        LogGroupName=name,
+        RetentionInDays=inputs.log_retention_days,
+        KmsKeyId=inputs.telemetry_key_arn,
+        **policies("log group"),
+    )
+
+
+def add_archive_filter(
+    t: Template, log: str, group: LogGroup | LogGroupName, inputs: ArchivedLogInputs
+) -> SubscriptionFilter:
+    """Where logs are archived, the subscription of a group: of this template, or, by its name, of an earlier layer."""
+    if ARCHIVE_CONDITION not in t.conditions:
+        t.add_condition(ARCHIVE_CONDITION, Equals(inputs.archive_logs, "true"))
+    return t.add_resource(
+        SubscriptionFilter(
+            f"{log}ArchiveFilter",
+            Condition=ARCHIVE_CONDITION,
+            LogGroupName=group.ref() if isinstance(group, LogGroup) else group,
+            DestinationArn=inputs.archive_stream_arn,
+            RoleArn=inputs.subscription_role_arn,
+            FilterPattern="",
+        )
+    )

@@ -1,0 +1,57 @@
+"""SNS topics: encrypted, with a policy that names who publishes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from awacs import sns as sns_actions
+from awacs.aws import Statement
+from troposphere import AWSHelperFn, Sub, Template
+from troposphere.sns import Topic, TopicPolicy
+
+from generator.resources import iam
+
+
+def add_topic(
+    t: Template,
+    title: str,
+    what: str,
+    key: AWSHelperFn,
+    *publishers: Callable[[Topic], Statement],
+    prefix: str = "${Prefix}",
+) -> Topic:
+    """A topic and its policy, which names services only: principals of the account have what their own policies give
+    (IAM User Guide, "Policy evaluation for requests within a single account").
+
+    A key of ours: with the AWS-managed one CloudWatch cannot publish, and says nothing (Amazon SNS Developer Guide,
+    "Encryption at rest").
+    """
+    topic = t.add_resource(Topic(title, KmsMasterKeyId=key, DisplayName=Sub(f"{prefix} {what}")))
+    statements = [publisher(topic) for publisher in publishers]
+    t.add_resource(
+        TopicPolicy(
+            f"{title}Policy",
+            Topics=[topic.ref()],
+            PolicyDocument=iam.document(iam.deny_plain_http([sns_actions.Publish], topic.ref()), *statements),
+        )
+    )
+    return topic
+
+
+def publish_alarms(topic: Topic) -> Statement:
+    return _publish("PublishAlarms", "cloudwatch", "cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:*", topic)
+
+
+def publish_budgets(topic: Topic) -> Statement:
+    return _publish("PublishBudgets", "budgets", "budgets::${AWS::AccountId}:*", topic)
+
+
+def _publish(sid: str, service: str, source: str, topic: Topic) -> Statement:
+    return iam.allow(
+        sid,
+        [sns_actions.Publish],
+        [topic.ref()],
+        iam.from_this_account(),
+        iam.from_source(f"arn:${{AWS::Partition}}:{source}"),
+        principal=iam.service(service),
+    )

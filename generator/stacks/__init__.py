@@ -1,0 +1,1 @@
+"""The stacks beside root: bootstrap, edge and edge monitoring."""

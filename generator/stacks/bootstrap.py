@@ -1,0 +1,119 @@
+"""Bootstrap: what must be there before anything can be deployed: the bucket of artifacts, and the image repositories.
+
+One per project and region, shared by all environments, and kept when an environment is destroyed. In us-east-1, where
+the edge stacks are, it is the bucket alone.
+"""
+
+import json
+from typing import Annotated
+
+from troposphere import Equals, FindInMap, Ref, Sub, Template
+from troposphere.ecr import (
+    EncryptionConfiguration,
+    ImageScanningConfiguration,
+    LifecyclePolicy,
+    Repository,
+)
+
+from generator import parameter_specs as shared
+from generator.resources.deletion_policies import policies
+from generator.resources.s3 import add_access_log_bucket, bucket_policy, lifecycle_rule, private_bucket
+from generator.value_types import BucketName, Choice, ProjectName
+from generator.wiring import Contract, Spec, Structure, declare_all, publish
+
+LIFECYCLE = "Lifecycle"
+
+
+class Config(Structure):
+    """``images_kept`` is more than the revisions that a service may still scale out with."""
+
+    images_kept: int = 100
+    access_log_days: int = 365
+
+
+class Parameters(Contract):
+    project: Annotated[ProjectName, shared.PROJECT]
+    home_region: Annotated[
+        Choice,
+        Spec(
+            "Region of the environments; only there are image repositories.",
+            default="ap-northeast-1",
+            pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$",
+            constraint="A region such as ap-northeast-1.",
+        ),
+    ]
+
+
+class Outputs(Contract):
+    artifact_bucket: Annotated[BucketName, "Bucket of templates and packaged functions."]
+
+
+def build(config: Config, services: tuple[str, ...]) -> Template:
+    """The template. ``services`` are the names of the image repositories, in lower case."""
+    t = Template(Description="Hosting platform: artifacts and images of a project.")
+    t.set_version()
+    p = declare_all(t, Parameters)
+    t.add_condition("IsHome", Equals(Ref("AWS::Region"), p.home_region))
+    access_logs = add_access_log_bucket(t, "AccessLogBucket", config.access_log_days)
+    # No expiry: a template or package that a stack still uses must stay for its rollback.
+    bucket = t.add_resource(
+        private_bucket(
+            "ArtifactBucket",
+            holds="artifacts",
+            rules=[lifecycle_rule("EndOldVersions")],
+            # Whoever writes here decides what runs: who did is on record.
+            access_logs=(access_logs.ref(), "artifacts/"),
+        )
+    )
+    t.add_resource(bucket_policy(bucket))
+    # Written once: CloudFormation takes 51,200 bytes from a request, and bootstrap makes the bucket that a longer
+    # template would come from. So there is no tag with the repository's name either, which says itself.
+    t.add_mapping(LIFECYCLE, {"Images": {"Policy": json.dumps(lifecycle(config), sort_keys=True)}})
+    for service in (*services, "bastion"):
+        t.add_resource(repository(service))
+    publish(t, Outputs(artifact_bucket=BucketName(bucket.ref())))
+    return t
+
+
+def repository(service: str) -> Repository:
+    """Named, because people push to it. Tags are immutable: what was approved under a tag stays what it is."""
+    return Repository(
+        f"{service.capitalize()}Repository",
+        Condition="IsHome",
+        RepositoryName=Sub(f"${{Project}}/{service}"),
+        ImageTagMutability="IMMUTABLE",
+        ImageScanningConfiguration=ImageScanningConfiguration(ScanOnPush=True),
+        EncryptionConfiguration=EncryptionConfiguration(EncryptionType="KMS"),
+        LifecyclePolicy=LifecyclePolicy(LifecyclePolicyText=FindInMap(LIFECYCLE, "Images", "Policy")),
+        **policies("images"),
+    )
+
+
+def lifecycle(config: Config) -> dict[str, object]:
+    """Tagged images by number and never by age: a task started weeks later still pulls its image."""
+    return {
+        "rules": [
+            {
+                "rulePriority": 1,
+                "description": "Drop images without a tag",
+                "selection": {
+                    "tagStatus": "untagged",
+                    "countType": "sinceImagePushed",
+                    "countUnit": "days",
+                    "countNumber": 14,
+                },
+                "action": {"type": "expire"},
+            },
+            {
+                "rulePriority": 2,
+                "description": "Keep the latest images",
+                "selection": {
+                    "tagStatus": "tagged",
+                    "tagPatternList": ["*"],
+                    "countType": "imageCountMoreThan",
+                    "countNumber": config.images_kept,
+                },
+                "action": {"type": "expire"},
+            },
+        ]
+    }

@@ -1,0 +1,263 @@
+"""Edge: what CloudFront takes only from us-east-1: the web ACL with its log, the viewers' certificate, and the topic
+for alarms there.
+
+Made before root, which takes its outputs as parameters. Leaves to ``edge_monitoring`` what needs the distribution.
+"""
+
+from typing import Annotated, Any
+
+from troposphere import And, Condition, Equals, If, Not, Or, Sub, Tags, Template
+from troposphere.certificatemanager import Certificate, DomainValidationOption
+from troposphere.wafv2 import (
+    AllowAction,
+    BlockAction,
+    CountAction,
+    DefaultAction,
+    LoggingConfiguration,
+    LoggingConfigurationFieldToMatch,
+    ManagedRuleGroupStatement,
+    OverrideAction,
+    RateBasedStatement,
+    RuleAction,
+    RuleActionOverride,
+    SingleHeader,
+    Statement,
+    VisibilityConfig,
+    WebACL,
+    WebACLRule,
+)
+
+from generator import parameter_specs as shared
+from generator.resources.kms import add_telemetry_key
+from generator.resources.logs import LogInputs, log_group
+from generator.resources.rules import assertion, given, rule
+from generator.resources.sns import add_topic, publish_alarms
+from generator.value_types import (
+    Choice,
+    Count,
+    Days,
+    DomainName,
+    EdgeTopicArn,
+    EnvironmentName,
+    HostedZoneId,
+    ProjectName,
+    SuppliedCertificateArn,
+    TelemetryKeyArn,
+    ViewerCertificateArn,
+    WebAclArn,
+    WebAclName,
+)
+from generator.wiring import Contract, Spec, Structure, declare_all, publish
+
+PREFIX = "${Project}-${Environment}"
+
+
+class Config(Structure):
+    """Managed rule groups in their order. Their capacity units add up to 1,125, of 1,500 that a web ACL may hold.
+
+    ``counted_rules`` only count, because uploads and rich text set them off: 8 KB of body are blocked otherwise.
+    """
+
+    rule_groups: tuple[str, ...] = (
+        "AWSManagedRulesAmazonIpReputationList",
+        "AWSManagedRulesCommonRuleSet",
+        "AWSManagedRulesKnownBadInputsRuleSet",
+        "AWSManagedRulesSQLiRuleSet",
+    )
+    counted_rules: tuple[tuple[str, tuple[str, ...]], ...] = (
+        ("AWSManagedRulesCommonRuleSet", ("SizeRestrictions_BODY", "CrossSiteScripting_BODY")),
+    )
+    # No legitimate request sets these off, so they block even where the others only count for a first look.
+    blocking_groups: tuple[str, ...] = ("AWSManagedRulesKnownBadInputsRuleSet",)
+    redacted_headers: tuple[str, ...] = ("authorization", "cookie", "x-api-key")
+
+
+class Parameters(Contract):
+    project: Annotated[ProjectName, shared.PROJECT]
+    environment: Annotated[EnvironmentName, shared.ENVIRONMENT]
+    domain_name: Annotated[DomainName, shared.DOMAIN_NAME]
+    hosted_zone_id: Annotated[HostedZoneId, shared.HOSTED_ZONE_ID]
+    viewer_certificate_arn: Annotated[SuppliedCertificateArn, shared.VIEWER_CERTIFICATE_ARN]
+    log_retention_days: Annotated[Days, shared.LOG_RETENTION_DAYS]
+    waf_mode: Annotated[
+        Choice,
+        Spec(
+            "Whether the managed rules of the web ACL block, or only count for a first look; known attacks are always "
+            "blocked.",
+            default="block",
+            allowed=("block", "count"),
+            constraint="block or count.",
+        ),
+    ]
+    waf_rate_limit: Annotated[
+        Count,
+        Spec(
+            "Requests of one address in five minutes before it is blocked.",
+            default=2000,
+            minimum=10,
+            maximum=2000000000,
+            constraint="10 to 2000000000 requests.",
+        ),
+    ]
+
+
+class Outputs(Contract):
+    web_acl_arn: Annotated[WebAclArn, "Web ACL for CloudFront."]
+    web_acl_name: Annotated[WebAclName, "The web ACL, as metrics know it."]
+    viewer_certificate_arn: Annotated[ViewerCertificateArn, "Certificate of the domain, or none."]
+    edge_topic_arn: Annotated[EdgeTopicArn, "Topic of the alarms in us-east-1."]
+
+
+class _Logs(LogInputs):
+    """This stack makes the key itself, so it cannot come in by its parameters."""
+
+
+def build(config: Config) -> Template:
+    t = Template(Description="Hosting platform: web ACL, certificate and alarm topic of an environment, in us-east-1.")
+    t.set_version()
+    p = declare_all(t, Parameters)
+    add_conditions(t, p)
+    key = add_telemetry_key(t, "Logs and notifications at the edge", prefix=PREFIX)
+    logs = _Logs(telemetry_key_arn=TelemetryKeyArn(key.get_att("Arn")), log_retention_days=p.log_retention_days)
+    # AWS Chatbot writes its errors here, in us-east-1 wherever it is used; made first, the group expires.
+    t.add_resource(log_group("ChatbotLogGroup", Sub(f"/aws/chatbot/{PREFIX}"), logs))
+    acl = t.add_resource(web_acl(config, p))
+    add_waf_log(t, config, acl, logs)
+    certificate = t.add_resource(viewer_certificate(p))
+    topic = add_topic(t, "EdgeTopic", "edge alarms", key.ref(), publish_alarms, prefix=PREFIX)
+    given_or_none = If("HasCertificate", p.viewer_certificate_arn, "none")
+    publish(
+        t,
+        Outputs(
+            web_acl_arn=WebAclArn(acl.get_att("Arn")),
+            web_acl_name=WebAclName(Sub(PREFIX)),
+            viewer_certificate_arn=ViewerCertificateArn(If("MakesCertificate", certificate.ref(), given_or_none)),
+            edge_topic_arn=EdgeTopicArn(topic.ref()),
+        ),
+    )
+    t.add_rule("DomainHasCertificate", domain_has_certificate())
+    return t
+
+
+def domain_has_certificate() -> dict[str, Any]:
+    return rule(
+        assertion(
+            Or(given("HostedZoneId"), given("ViewerCertificateArn")),
+            "A domain needs a HostedZoneId, or OriginCertificateArn and ViewerCertificateArn.",
+        ),
+        when=given("DomainName"),
+    )
+
+
+def add_conditions(t: Template, p: Parameters) -> None:
+    t.add_condition("HasCertificate", Not(Equals(p.viewer_certificate_arn, "")))
+    t.add_condition(
+        "MakesCertificate",
+        And(
+            Not(Equals(p.domain_name, "")),
+            Not(Equals(p.hosted_zone_id, "")),
+            Not(Condition("HasCertificate")),
+        ),
+    )
+    t.add_condition("OnlyCounts", Equals(p.waf_mode, "count"))
+
+
+# --- Web ACL -----------------------------------------------------------------------------------------------------
+
+
+def web_acl(config: Config, p: Parameters) -> WebACL:
+    """Its name and its metric's name are the same, so that one output serves both."""
+    return WebACL(
+        "WebAcl",
+        Name=Sub(PREFIX),
+        Scope="CLOUDFRONT",
+        DefaultAction=DefaultAction(Allow=AllowAction()),
+        Rules=[
+            rate_rule(p),
+            *(managed_rules(config, group, priority) for priority, group in enumerate(config.rule_groups, start=1)),
+        ],
+        VisibilityConfig=visibility(PREFIX),
+        Tags=Tags(Name=Sub(PREFIX)),
+    )
+
+
+def visibility(metric: str) -> VisibilityConfig:
+    return VisibilityConfig(CloudWatchMetricsEnabled=True, SampledRequestsEnabled=True, MetricName=Sub(metric))
+
+
+def rate_rule(p: Parameters) -> WebACLRule:
+    return WebACLRule(
+        Name="RateLimit",
+        Priority=0,
+        Statement=Statement(RateBasedStatement=RateBasedStatement(AggregateKeyType="IP", Limit=p.waf_rate_limit)),
+        Action=RuleAction(Block=BlockAction()),
+        VisibilityConfig=visibility(f"{PREFIX}-RateLimit"),
+    )
+
+
+def managed_rules(config: Config, group: str, priority: int) -> WebACLRule:
+    """A rule group takes OverrideAction, never Action, whose place its own rules' actions have."""
+    counted = dict(config.counted_rules).get(group, ())
+    optional: dict[str, Any] = {
+        "RuleActionOverrides": [
+            RuleActionOverride(Name=name, ActionToUse=RuleAction(Count=CountAction())) for name in counted
+        ]
+    }
+    return WebACLRule(
+        Name=group,
+        Priority=priority,
+        Statement=Statement(
+            ManagedRuleGroupStatement=ManagedRuleGroupStatement(
+                VendorName="AWS", Name=group, **(optional if counted else {})
+            )
+        ),
+        OverrideAction=(
+            override_nothing()
+            if group in config.blocking_groups
+            else If("OnlyCounts", OverrideAction(Count={}), override_nothing())
+        ),
+        VisibilityConfig=visibility(f"{PREFIX}-{group}"),
+    )
+
+
+def override_nothing() -> OverrideAction:
+    action = OverrideAction()
+    setattr(action, "None", {})  # a keyword of Python, so it cannot be an argument
+    return action
+
+
+def add_waf_log(t: Template, config: Config, acl: WebACL, logs: LogInputs) -> None:
+    """The prefix of the name is WAF's rule. GetAtt Arn of a log group ends in ":*", which WAF refuses."""
+    group = t.add_resource(log_group("WafLogGroup", Sub(f"aws-waf-logs-{PREFIX}"), logs))
+    t.add_resource(
+        LoggingConfiguration(
+            "WafLogging",
+            ResourceArn=acl.get_att("Arn"),
+            LogDestinationConfigs=[
+                Sub(f"arn:${{AWS::Partition}}:logs:${{AWS::Region}}:${{AWS::AccountId}}:log-group:${{{group.title}}}")
+            ],
+            RedactedFields=[
+                *(
+                    LoggingConfigurationFieldToMatch(SingleHeader=SingleHeader(Name=header))
+                    for header in config.redacted_headers
+                ),
+                # Reset tokens and searches; CloudFront's access log leaves it out too. What a rule matched is kept.
+                LoggingConfigurationFieldToMatch(QueryString={}),
+            ],
+        )
+    )
+
+
+# --- Certificate -------------------------------------------------------------------------------------------------
+
+
+def viewer_certificate(p: Parameters) -> Certificate:
+    """Only with a hosted zone: without one the stack would wait up to three days for somebody's DNS entry."""
+    return Certificate(
+        "ViewerCertificate",
+        Condition="MakesCertificate",
+        DomainName=p.domain_name,
+        ValidationMethod="DNS",
+        DomainValidationOptions=[DomainValidationOption(DomainName=p.domain_name, HostedZoneId=p.hosted_zone_id)],
+        Tags=Tags(Name=Sub(f"{PREFIX}-viewer")),
+    )

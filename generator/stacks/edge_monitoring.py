@@ -1,0 +1,188 @@
+"""Edge monitoring: what watches CloudFront and the web ACL, whose metrics and logs exist only in us-east-1.
+
+Made after root, because it needs the distribution.
+"""
+
+from typing import Annotated
+
+from awacs import s3 as s3_actions
+from awacs.aws import ArnLike, StringEquals
+from troposphere import AWSHelperFn, Ref, Sub, Template
+from troposphere.logs import Delivery, DeliveryDestination, DeliverySource
+
+from generator import parameter_specs as shared
+from generator.resources import iam
+from generator.resources.alarms import alarm
+from generator.resources.s3 import bucket_policy, lifecycle_rule, objects, private_bucket
+from generator.resources.suppressions import skip
+from generator.value_types import (
+    DistributionArn,
+    DistributionId,
+    EdgeTopicArn,
+    EnvironmentName,
+    ProjectName,
+    WebAclName,
+)
+from generator.wiring import Contract, Spec, Structure, declare_all
+
+PREFIX = "${Project}-${Environment}"
+
+
+class Config(Structure):
+    """``blocked_in_5_minutes``: requests that the web ACL refused; below it, it is the internet's usual noise."""
+
+    error_percent: int = 5
+    blocked_in_5_minutes: int = 1000
+    log_days: int = 90
+    fields: tuple[str, ...] = (
+        "date",
+        "time",
+        "x-edge-location",
+        "sc-bytes",
+        "c-ip",
+        "cs-method",
+        "cs(Host)",
+        "cs-uri-stem",
+        "sc-status",
+        "cs(Referer)",
+        "cs(User-Agent)",
+        "x-edge-result-type",
+        "x-edge-request-id",
+        "x-host-header",
+        "cs-protocol",
+        "cs-bytes",
+        "time-taken",
+        "ssl-protocol",
+        "ssl-cipher",
+        "x-edge-response-result-type",
+        "cs-protocol-version",
+        "time-to-first-byte",
+        "x-edge-detailed-result-type",
+        "sc-content-type",
+    )
+
+
+class Parameters(Contract):
+    project: Annotated[ProjectName, shared.PROJECT]
+    environment: Annotated[EnvironmentName, shared.ENVIRONMENT]
+    distribution_id: Annotated[
+        DistributionId,
+        Spec(
+            "The CloudFront distribution: an output of root.",
+            pattern=r"^E[0-9A-Z]{8,20}$",
+            constraint="The id of a distribution, such as E1ABCDEFGHIJKL.",
+        ),
+    ]
+    distribution_arn: Annotated[
+        DistributionArn,
+        Spec(
+            "The CloudFront distribution: an output of root.",
+            pattern=r"^arn:aws[a-z-]*:cloudfront::[0-9]{12}:distribution/E[0-9A-Z]{8,20}$",
+            constraint="The ARN of a distribution.",
+        ),
+    ]
+    web_acl_name: Annotated[
+        WebAclName,
+        Spec(
+            "The web ACL, as metrics know it: an output of the edge stack.",
+            pattern=r"^[A-Za-z0-9_-]{1,128}$",
+            constraint="The name of a web ACL.",
+        ),
+    ]
+    edge_topic_arn: Annotated[EdgeTopicArn, shared.EDGE_TOPIC_ARN]
+
+
+def build(config: Config) -> Template:
+    t = Template(Description="Hosting platform: alarms and access log of CloudFront of an environment, in us-east-1.")
+    t.set_version()
+    p = declare_all(t, Parameters)
+    add_access_log(t, config, p)
+    add_alarms(t, config, p)
+    return t
+
+
+def add_access_log(t: Template, config: Config, p: Parameters) -> None:
+    """Standard logging v2: unlike the older way, it needs no ACLs on the bucket (Amazon CloudFront Developer Guide,
+    "Configure standard logging (v2)")."""
+    bucket = t.add_resource(
+        private_bucket(
+            "AccessLogBucket",
+            holds="log bucket",
+            rules=[lifecycle_rule("Expire", ExpirationInDays=config.log_days)],
+            **skip(
+                CKV_AWS_18="It holds access logs itself, which one service writes. The only bucket for S3's own access "
+                "logs in this region is the bootstrap stack's, shared by all environments."
+            ),
+        )
+    )
+    delivery_source = Sub("arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:delivery-source:*")
+    policy = t.add_resource(
+        bucket_policy(
+            bucket,
+            iam.allow(
+                "WriteAccessLogs",
+                [s3_actions.PutObject],
+                [objects(bucket)],
+                StringEquals("aws:SourceAccount", Ref("AWS::AccountId")),
+                ArnLike("aws:SourceArn", delivery_source),
+                principal=iam.service("delivery.logs"),
+            ),
+        )
+    )
+    source = t.add_resource(
+        DeliverySource(
+            "AccessLogSource", Name=Sub(f"{PREFIX}-cloudfront"), LogType="ACCESS_LOGS", ResourceArn=p.distribution_arn
+        )
+    )
+    destination = t.add_resource(
+        DeliveryDestination(
+            "AccessLogDestination",
+            Name=Sub(f"{PREFIX}-cloudfront"),
+            DestinationResourceArn=bucket.get_att("Arn"),
+            OutputFormat="json",
+            DependsOn=[policy],
+        )
+    )
+    t.add_resource(
+        Delivery(
+            "AccessLogDelivery",
+            DeliverySourceName=source.ref(),
+            DeliveryDestinationArn=destination.get_att("Arn"),
+            RecordFields=list(config.fields),
+            S3SuffixPath="{DistributionId}/{yyyy}/{MM}/{dd}",
+        )
+    )
+
+
+def add_alarms(t: Template, config: Config, p: Parameters) -> None:
+    distribution: dict[str, str | AWSHelperFn] = {"DistributionId": p.distribution_id, "Region": "Global"}
+    t.add_resource(
+        alarm(
+            "EdgeErrorsAlarm",
+            "cloudfront-5xx",
+            p.edge_topic_arn,
+            description="CloudFront answers with server errors: viewers see the sorry page.",
+            namespace="AWS/CloudFront",
+            metric="5xxErrorRate",
+            dimensions=distribution,
+            statistic="Average",
+            threshold=config.error_percent,
+            prefix=PREFIX,
+        )
+    )
+    t.add_resource(
+        alarm(
+            "BlockedRequestsAlarm",
+            "waf-blocked",
+            p.edge_topic_arn,
+            description="The web ACL refuses many requests: an attack, or a rule that hits real visitors.",
+            namespace="AWS/WAFV2",
+            metric="BlockedRequests",
+            dimensions={"WebACL": p.web_acl_name, "Rule": "ALL"},
+            statistic="Sum",
+            threshold=config.blocked_in_5_minutes,
+            period=300,
+            periods=1,
+            prefix=PREFIX,
+        )
+    )

@@ -1,0 +1,49 @@
+"""Two estimates side by side: what costs more in the second, and what less."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from hosting.analysis.cost.estimate import Estimate, Line
+
+_NOTHING = (Decimal(0), Decimal(0))
+
+
+@dataclass(frozen=True)
+class Change:
+    """One line that differs. A quantity is empty where the line does not exist."""
+
+    layer: str
+    item: str
+    quantity_before: str
+    quantity_after: str
+    before: tuple[Decimal, Decimal]
+    after: tuple[Decimal, Decimal]
+
+    @property
+    def difference(self) -> tuple[Decimal, Decimal]:
+        return self.after[0] - self.before[0], self.after[1] - self.before[1]
+
+
+def changes(before: Estimate, after: Estimate) -> Iterator[Change]:
+    """Every line that costs or counts differently, in the order of the second, then what is gone."""
+    old = {_key(line): line for line in before.lines}
+    new = {_key(line): line for line in after.lines}
+    for key in [*new, *(key for key in old if key not in new)]:
+        one, two = old.get(key), new.get(key)
+        if one is None or two is None or (one.least, one.most) != (two.least, two.most):
+            yield Change(*key, _quantity(one), _quantity(two), _range(one), _range(two))
+
+
+def _key(line: Line) -> tuple[str, str]:
+    return line.layer, line.item
+
+
+def _quantity(line: Line | None) -> str:
+    return line.quantity if line else ""
+
+
+def _range(line: Line | None) -> tuple[Decimal, Decimal]:
+    return (line.least, line.most) if line else _NOTHING

@@ -1,0 +1,153 @@
+"""What somebody may do after a change who might not before, told from one resource before and after.
+
+Pure functions on documents: a prediction has them from the templates, a real change set in its contexts before and
+after. So both speak of a change in the same words, and both gates refuse the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from hosting.analysis.diff.statements import Line, compare_policies
+from hosting.analysis.diff.traffic import compare_rules, rules_of
+from hosting.analysis.tokens import Json
+
+ROLE = "AWS::IAM::Role"
+PERMISSION = "AWS::Lambda::Permission"
+IDENTITIES = frozenset({ROLE, "AWS::IAM::Group", "AWS::IAM::User"})
+
+# Where a resource's own policy stands.
+DOCUMENTS = ("PolicyDocument", "KeyPolicy", "RepositoryPolicyText", "ResourcePolicy", "AssumeRolePolicyDocument")
+
+# AWS-managed policies that give everything, or what becomes everything.
+_ADMINISTRATION = ("AdministratorAccess", "IAMFullAccess", "PowerUserAccess", "SystemAdministrator")
+
+_Test = Callable[[Json], bool]
+
+
+def _on(value: Json) -> bool:
+    return value is True or str(value).lower() == "true"
+
+
+def _off(value: Json) -> bool:
+    return not _on(value)
+
+
+# Single switches: type, path, which value is the open one, and what that means.
+_SWITCHES: tuple[tuple[str, str, _Test, str], ...] = (
+    ("AWS::S3::Bucket", "PublicAccessBlockConfiguration.BlockPublicAcls", _off, "public ACLs are possible"),
+    ("AWS::S3::Bucket", "PublicAccessBlockConfiguration.BlockPublicPolicy", _off, "a public policy is possible"),
+    ("AWS::S3::Bucket", "PublicAccessBlockConfiguration.IgnorePublicAcls", _off, "public ACLs take effect"),
+    ("AWS::S3::Bucket", "PublicAccessBlockConfiguration.RestrictPublicBuckets", _off, "a public policy takes effect"),
+    ("AWS::RDS::DBInstance", "PubliclyAccessible", _on, "reachable from the internet"),
+    ("AWS::RDS::DBCluster", "PubliclyAccessible", _on, "reachable from the internet"),
+    ("AWS::EC2::Subnet", "MapPublicIpOnLaunch", _on, "whatever starts here gets a public address"),
+    (
+        "AWS::ECS::Service",
+        "NetworkConfiguration.AwsvpcConfiguration.AssignPublicIp",
+        lambda value: value == "ENABLED",
+        "tasks get public addresses",
+    ),
+    ("AWS::ECS::Service", "EnableExecuteCommand", _on, "commands can be run in the containers"),
+    (
+        "AWS::ElasticLoadBalancingV2::LoadBalancer",
+        "Scheme",
+        lambda value: value in {None, "internet-facing"},
+        "reachable from the internet",
+    ),
+)
+
+
+def compare_resource(kind: str, before: Mapping[str, Json] | None, after: Mapping[str, Json] | None) -> list[Line]:
+    """Everything about access in which two sets of properties differ; None where the resource is absent.
+
+    Sees one resource: what other resources grant a role or open in a group is compared by whoever sees them all.
+    """
+    old, new = before or {}, after or {}
+    lines = [*compare_rules(rules_of(kind, old) if before else [], rules_of(kind, new) if after else [])]
+    for name in DOCUMENTS:
+        lines += compare_policies([old.get(name)], [new.get(name)])
+    if kind in IDENTITIES:
+        lines += compare_policies(inline(old), inline(new))
+        lines += compare_managed(old.get("ManagedPolicyArns"), new.get("ManagedPolicyArns"))
+        if before and after:
+            lines += compare_boundary(old, new)
+    if kind == PERMISSION:
+        lines += compare_policies([invocation(before)], [invocation(after)])
+    if before and after:
+        lines += compare_switches(kind, old, new)
+    return lines
+
+
+def inline(properties: Mapping[str, Json]) -> list[Json]:
+    """The policies inside of an identity."""
+    return [item.get("PolicyDocument") for item in properties.get("Policies") or [] if isinstance(item, Mapping)]
+
+
+def compare_managed(before: Json, after: Json) -> list[Line]:
+    """Attached policies by ARN. What stands in our own is compared where they are defined."""
+    old, new = _arns(before), _arns(after)
+    lines = []
+    for arn in new:
+        if arn not in old:
+            name = arn.rsplit("/", 1)[-1]
+            aws = ":aws:policy/" in arn
+            severe = aws and name.startswith(_ADMINISTRATION)
+            what = f"attaches {'AWS-managed policy ' if aws else ''}{name}" if aws else "attaches a policy"
+            lines.append(Line("+", arn, what + (": may do everything" if severe else ""), severe))
+    return [*lines, *(Line("-", arn) for arn in old if arn not in new)]
+
+
+def compare_boundary(before: Mapping[str, Json], after: Mapping[str, Json]) -> list[Line]:
+    old, new = before.get("PermissionsBoundary"), after.get("PermissionsBoundary")
+    if old == new:
+        return []
+    if new is None:
+        return [Line("-", f"permissions boundary {old}", "permissions boundary removed", True)]
+    return [Line("~" if old else "+", f"permissions boundary {new}", "another permissions boundary" if old else "")]
+
+
+def invocation(properties: Mapping[str, Json] | None) -> Json:
+    """A Lambda permission as the statement that it becomes."""
+    if not properties:
+        return None
+    keys = {"SourceArn": ("ArnLike", "aws:SourceArn"), "SourceAccount": ("StringEquals", "aws:SourceAccount")}
+    keys["PrincipalOrgID"] = ("StringEquals", "aws:PrincipalOrgID")
+    condition: dict[str, Any] = {}
+    for name, (operator, key) in keys.items():
+        if name in properties:
+            condition.setdefault(operator, {})[key] = properties[name]
+    principal = str(properties.get("Principal", ""))
+    return {
+        "Statement": {
+            "Effect": "Allow",
+            "Principal": {"Service" if principal.endswith(".amazonaws.com") else "AWS": principal},
+            "Action": properties.get("Action", ""),
+            "Resource": properties.get("FunctionName", ""),
+            "Condition": condition,
+        }
+    }
+
+
+def compare_switches(kind: str, before: Mapping[str, Json], after: Mapping[str, Json]) -> list[Line]:
+    lines = []
+    for wanted, path, is_open, meaning in _SWITCHES:
+        old, new = _at(before, path), _at(after, path)
+        if kind == wanted and is_open(new) and not is_open(old):
+            lines.append(Line("~", f"{path}: {_shown(old)} -> {_shown(new)}", meaning, True))
+    return lines
+
+
+def _shown(value: Json) -> str:
+    return "(none)" if value is None else str(value)
+
+
+def _arns(value: Json) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else []
+
+
+def _at(value: Json, path: str) -> Json:
+    for step in path.split("."):
+        value = value.get(step) if isinstance(value, Mapping) else None
+    return value

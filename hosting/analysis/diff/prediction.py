@@ -1,0 +1,404 @@
+"""Two resolved environments compared: the change set that CloudFormation would compute, without asking it.
+
+A resource's own differences come first. Then each replacement spreads: whoever takes its id or an attribute gets
+another value, and is replaced too where that value cannot be changed in place. Values reach across stacks as tokens
+that name the resource behind them (tokens.py), so no output or parameter has to be followed here, and no placeholder
+can hide anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from hosting.analysis.diff.compare import Difference, Path, differences, written
+from hosting.analysis.diff.permissions import Access, access_changes
+from hosting.analysis.diff.replacement import Recreation, recreation, takes_tags
+from hosting.analysis.resolve import NESTED_STACK, ResolvedEnvironment, Resource, Stack, stack_name
+from hosting.analysis.tokens import REF, Json, Origin, origins
+
+# Worst first; the words are those of `plan`.
+EFFECTS = ("replace", "delete", "may replace", "modify", "add")
+LOSING = frozenset({"replace", "delete", "may replace"})
+
+# Attributes beside Properties whose change CloudFormation carries out or takes note of.
+_ATTRIBUTES = ("CreationPolicy", "DeletionPolicy", "Metadata", "UpdatePolicy", "UpdateReplacePolicy")
+
+Key = tuple[str, str]  # stack path, logical id
+
+# What would be lost with a resource, in words, from its type, what becomes of it, and its properties; "" for nothing.
+Loss = Callable[[str, str, Mapping[str, Json]], str]
+
+
+@dataclass(frozen=True)
+class Property:
+    """One value of a resource that differs."""
+
+    path: Path
+    before: Json
+    after: Json
+    recreation: Recreation
+    # The resource whose new id this value is; empty when the value differs by itself.
+    follows: Key | None = None
+
+    @property
+    def name(self) -> str:
+        return written(self.path)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What would happen to one resource."""
+
+    stack: str
+    logical_id: str
+    type: str
+    effect: str
+    properties: tuple[Property, ...] = ()
+    # What is lost with it, in words; empty where nothing is.
+    loss: str = ""
+    # What becomes of the old one, in the template's word: Retain, Snapshot, Delete.
+    policy: str = ""
+    note: str = ""
+
+    @property
+    def key(self) -> Key:
+        return self.stack, self.logical_id
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """As `plan` counts it: nested stacks, then the resource; without the stack of the chain."""
+        return (*self.stack.split("/")[1:], self.logical_id)
+
+    @property
+    def follows(self) -> tuple[Key, ...]:
+        """The resources that this change only follows from; empty when something here differs by itself."""
+        if not self.properties or any(item.follows is None for item in self.properties):
+            return ()
+        return tuple(dict.fromkeys(item.follows for item in self.properties if item.follows))
+
+    @property
+    def is_destructive(self) -> bool:
+        return bool(self.loss) and self.effect in LOSING
+
+
+@dataclass(frozen=True)
+class StackPrediction:
+    """One stack of the chain, with everything nested in it."""
+
+    path: str
+    name: str
+    region: str
+    kind: str  # create, update, nothing
+    changes: tuple[Change, ...] = ()
+    outputs: tuple[Difference, ...] = ()
+    # Names of the stack's tags that differ; CloudFormation hands them on to `retagged` resources.
+    tags: tuple[str, ...] = ()
+    retagged: int = 0
+
+    def counts(self) -> dict[str, int]:
+        return counts(self.changes)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What would happen to an environment."""
+
+    environment: str
+    stacks: tuple[StackPrediction, ...]
+    access: tuple[Access, ...] = ()  # the worst first
+    # Whether there is nothing to compare with: the environment is new.
+    is_new: bool = False
+    hidden: tuple[str, ...] = field(default=(), repr=False)  # values of NoEcho parameters, never to be shown
+
+    @cached_property
+    def changes(self) -> tuple[Change, ...]:
+        return tuple(change for stack in self.stacks for change in stack.changes)
+
+    @property
+    def is_empty(self) -> bool:
+        return all(stack.kind == "nothing" for stack in self.stacks)
+
+    @property
+    def destructive(self) -> tuple[Change, ...]:
+        """Replaced or deleted, although data is in it."""
+        return tuple(change for change in self.changes if change.is_destructive)
+
+    @property
+    def broader(self) -> tuple[Access, ...]:
+        return tuple(item for item in self.access if item.is_broader)
+
+    def roots(self, change: Change) -> tuple[Key, ...]:
+        """Where the replacements began that a change follows from."""
+        found: list[Key] = []
+        seen: set[Key] = set()
+        waiting = list(change.follows)
+        by_key = {item.key: item for item in self.changes}
+        while waiting:
+            key = waiting.pop(0)
+            if key in seen:
+                continue
+            seen.add(key)
+            further = by_key[key].follows if key in by_key else ()
+            waiting += further
+            if not further:
+                found.append(key)
+        return tuple(found)
+
+
+def counts(changes: Iterable[Change]) -> dict[str, int]:
+    """How many of each effect, worst first."""
+    found = [change.effect for change in changes]
+    return {effect: found.count(effect) for effect in EFFECTS if effect in found}
+
+
+def predict(old: ResolvedEnvironment | None, new: ResolvedEnvironment, loss: Loss) -> Prediction:
+    """What deploying `new` does to an environment that is deployed as `old`."""
+    names = {stack.path: stack_name(new.environment, stack.path) for stack in new.chain}
+    # Under another name it is another stack, and the old one stays as it is.
+    known = (
+        {}
+        if old is None
+        else {
+            stack.path: stack
+            for stack in old.chain
+            if stack_name(old.environment, stack.path) == names.get(stack.path) and _same_region(stack, new)
+        }
+    )
+    before = _resources(known.values())
+    after = _resources(new.chain)
+    changes = _Spread(
+        before, after, {stack.path: stack.region for top in new.chain for stack in top.walk()}, loss
+    ).changes()
+    retag = _tag_differences(old, new) if old else ()
+    stacks = []
+    for top in new.chain:
+        was = known.get(top.path)
+        own = tuple(change for change in changes if change.stack.split("/")[0] == top.path)
+        own += tuple(_containers(was, top, own)) if was else ()
+        outputs = tuple(differences(dict(was.outputs), dict(top.outputs))) if was else ()
+        # Bootstrap is shared by the environments and does not take their tags.
+        tags = retag if was and not top.path.startswith("bootstrap") else ()
+        kind = "create" if was is None else "update" if own or outputs or tags else "nothing"
+        ordered = tuple(sorted(own, key=_rank))
+        touched = _retagged(top) if tags else 0
+        stacks.append(StackPrediction(top.path, names[top.path], top.region, kind, ordered, outputs, tags, touched))
+    found = access_changes(old, new) if old and known else ()
+    access = sorted(found, key=lambda one: (not one.is_severe, not one.is_broader))
+    return Prediction(new.name, tuple(stacks), tuple(access), not known, tuple(sorted(_secrets(old) | _secrets(new))))
+
+
+def _same_region(stack: Stack, new: ResolvedEnvironment) -> bool:
+    return any(other.path == stack.path and other.region == stack.region for other in new.chain)
+
+
+def _resources(chain: Iterable[Stack]) -> dict[Key, Resource]:
+    return {
+        (stack.path, logical_id): resource
+        for top in chain
+        for stack in top.walk()
+        for logical_id, resource in stack.resources.items()
+        if resource.type != NESTED_STACK
+    }
+
+
+class _Spread:
+    """Starts with what differs by itself, and lets replacements spread until nothing more follows."""
+
+    def __init__(
+        self, before: Mapping[Key, Resource], after: Mapping[Key, Resource], regions: Mapping[str, str], loss: Loss
+    ) -> None:
+        self.before, self.after, self.regions, self.loss = before, after, regions, loss
+        self.common = [key for key in after if key in before]
+        self.own = {key: self._own(key) for key in self.common}
+        self.followed: dict[Key, dict[tuple[Path, Key], Property]] = {key: {} for key in self.common}
+        self.users: dict[Key, list[tuple[Key, tuple[str, ...], Origin, str]]] = {}
+        for key in self.common:
+            for path, text in _texts(dict(after[key].properties), ("Properties",)):
+                for source in origins(text):
+                    found = (source.stack, source.logical_id)
+                    if found != key:
+                        self.users.setdefault(found, []).append((key, path, source, text))
+
+    def changes(self) -> list[Change]:
+        waiting = [key for key in self.common if self.own[key] or self._retyped(key)]
+        while waiting:
+            source = waiting.pop()
+            for user, path, taken, text in self.users.get(source, ()):
+                if self._moves(source, taken) and self._follow(user, path, source, text):
+                    waiting.append(user)
+        found = [self._changed(key) for key in self.common if self._effect(key)]
+        found += [Change(*key, item.type, "add") for key, item in self.after.items() if key not in self.before]
+        found += [
+            self._lose(Change(*key, item.type, "delete"), item)
+            for key, item in self.before.items()
+            if key not in self.after
+        ]
+        return found
+
+    def _own(self, key: Key) -> list[Property]:
+        before, after = self.before[key], self.after[key]
+        found = list(differences(dict(before.properties), dict(after.properties), ("Properties",)))
+        for name in _ATTRIBUTES:
+            found += differences(before.attributes.get(name), after.attributes.get(name), (name,))
+        region = self.regions[key[0]]
+        return [Property(item.path, item.before, item.after, recreation(after.type, region, item)) for item in found]
+
+    def _retyped(self, key: Key) -> bool:
+        return self.before[key].type != self.after[key].type
+
+    def _effect(self, key: Key) -> str:
+        if self._retyped(key):
+            return "replace"
+        properties = [*self.own[key], *self.followed[key].values()]
+        if not properties:
+            return ""
+        worst = max(item.recreation for item in properties)
+        return {Recreation.ALWAYS: "replace", Recreation.MAY: "may replace"}.get(worst, "modify")
+
+    def _moves(self, source: Key, taken: Origin) -> bool:
+        """Whether the value that somebody takes from a resource becomes, or may become, another one."""
+        if self._effect(source) in {"replace", "may replace"}:
+            return True
+        if taken.attribute == REF:
+            return False
+        # Changed in place, a resource keeps what identifies it. An attribute that shows a property (Endpoint.Port)
+        # changes with it.
+        shown = taken.attribute.rsplit(".", 1)[-1]
+        changed = (*self.own[source], *self.followed[source].values())
+        return any(item.path[:2] == ("Properties", shown) for item in changed)
+
+    def _follow(self, user: Key, path: tuple[str, ...], source: Key, text: str) -> bool:
+        # Whatever it becomes, it becomes something else: compared as one that was not there.
+        worst = recreation(self.after[user].type, self.regions[user[0]], Difference(path, None, text))
+        if self._effect(source) == "may replace":
+            worst = min(worst, Recreation.MAY)
+        mark = (path, source)
+        known = self.followed[user].get(mark)
+        if known is not None and known.recreation >= worst:
+            return False
+        if any(path[: len(item.path)] == item.path for item in self.own[user]):
+            return False  # it, or what is around it, differs by itself already
+        effect = self._effect(user)
+        self.followed[user][mark] = Property(path, text, text, worst, source)
+        return self._effect(user) != effect
+
+    def _changed(self, key: Key) -> Change:
+        before, after = self.before[key], self.after[key]
+        effect = self._effect(key)
+        note = ""
+        if self._retyped(key):
+            note = f"was {before.type}: CloudFormation refuses another type under the same name; rename it"
+        elif effect == "replace" and (name := self._fixed_name(key)):
+            note = f"its name {name} is taken as long as the old one exists: CloudFormation fails unless it changes too"
+        properties = (*self.own[key], *self.followed[key].values())
+        return self._lose(Change(*key, after.type, effect, properties, note=note), after)
+
+    def _lose(self, change: Change, resource: Resource) -> Change:
+        """With what becomes of the old one, and what is lost with it."""
+        if change.effect not in LOSING:
+            return change
+        attribute = "DeletionPolicy" if change.effect == "delete" else "UpdateReplacePolicy"
+        default = "Snapshot" if resource.type == "AWS::RDS::DBCluster" and change.effect == "delete" else "Delete"
+        policy = str(resource.attributes.get(attribute, default))
+        policy = "Retain" if policy == "RetainExceptOnCreate" else policy
+        return replace(change, policy=policy, loss=self.loss(resource.type, policy, resource.properties))
+
+    def _fixed_name(self, key: Key) -> str:
+        """The name that the template gives and keeps, where the name is what identifies a resource."""
+        resource = self.after[key]
+        name = _NAMED.get(resource.type)
+        value = resource.properties.get(name) if name else None
+        return str(value) if value is not None and value == self.before[key].properties.get(name or "") else ""
+
+
+# Types whose name has to be unique in the account and region while the replacement stands beside the old one.
+_NAMED: Mapping[str, str] = {
+    "AWS::CloudWatch::Alarm": "AlarmName",
+    "AWS::ECR::Repository": "RepositoryName",
+    "AWS::ECS::Cluster": "ClusterName",
+    "AWS::ECS::Service": "ServiceName",
+    "AWS::ElasticLoadBalancingV2::LoadBalancer": "Name",
+    "AWS::ElasticLoadBalancingV2::TargetGroup": "Name",
+    "AWS::IAM::ManagedPolicy": "ManagedPolicyName",
+    "AWS::IAM::Role": "RoleName",
+    "AWS::KinesisFirehose::DeliveryStream": "DeliveryStreamName",
+    "AWS::Lambda::Function": "FunctionName",
+    "AWS::Logs::LogGroup": "LogGroupName",
+    "AWS::RDS::DBCluster": "DBClusterIdentifier",
+    "AWS::RDS::DBInstance": "DBInstanceIdentifier",
+    "AWS::S3::Bucket": "BucketName",
+    "AWS::SNS::Topic": "TopicName",
+    "AWS::SQS::Queue": "QueueName",
+    "AWS::SecretsManager::Secret": "Name",
+    "AWS::WAFv2::WebACL": "Name",
+}
+
+
+def _texts(value: Json, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Every text inside a value, with the way to it."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _texts(item, (*path, str(key)))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            name = next((item[key] for key in ("Name", "Sid", "Key") if isinstance(item, dict) and key in item), index)
+            yield from _texts(item, (*path, f"[{name}]"))
+
+
+def _containers(before: Stack, after: Stack, changes: tuple[Change, ...]) -> Iterator[Change]:
+    """Nested stacks that change without any resource in them changing: outputs, descriptions, their own attributes."""
+    was = {stack.path: stack for stack in before.walk()}
+    for stack in after.walk():
+        if stack.path not in was:
+            continue
+        for child in stack.children:
+            if child.path not in was:
+                continue
+            logical_id = child.path.rsplit("/", 1)[1]
+            touched = any(change.stack == child.path or change.stack.startswith(f"{child.path}/") for change in changes)
+            old_one, new_one = was[stack.path].resources[logical_id], stack.resources[logical_id]
+            found = list(differences(dict(old_one.properties), dict(new_one.properties), ("Properties",)))
+            shown = [item for item in found if item.path[1] not in {"TemplateURL", "Parameters"}]
+            for name in _ATTRIBUTES:
+                shown += differences(old_one.attributes.get(name), new_one.attributes.get(name), (name,))
+            if touched and not shown:
+                continue
+            same = was[child.path].template.text == child.template.text
+            if not touched:
+                shown = [*shown, *(item for item in found if item not in shown and not _is_sibling_only(item))]
+            if shown or (not touched and not same):
+                note = "" if same or touched else "no resource in it changes: outputs, descriptions or parameters"
+                properties = tuple(Property(item.path, item.before, item.after, Recreation.NEVER) for item in shown)
+                yield Change(stack.path, logical_id, NESTED_STACK, "modify", properties, note=note)
+
+
+def _is_sibling_only(difference: Difference) -> bool:
+    """The address changes with the template; the template is compared itself."""
+    return difference.path[1:2] == ("TemplateURL",)
+
+
+def _tag_differences(old: ResolvedEnvironment, new: ResolvedEnvironment) -> tuple[str, ...]:
+    before, after = old.environment.tags, new.environment.tags
+    return tuple(sorted(key for key in {*before, *after} if before.get(key) != after.get(key)))
+
+
+def _retagged(top: Stack) -> int:
+    return sum(takes_tags(resource.type, stack.region) for stack in top.walk() for resource in stack.resources.values())
+
+
+def _secrets(env: ResolvedEnvironment | None) -> set[str]:
+    return {
+        str(stack.parameters[name])
+        for stack in (env.stacks.values() if env else ())
+        for name, declared in stack.template.section("Parameters").items()
+        if declared.get("NoEcho") in (True, "true") and stack.parameters.get(name)
+    }
+
+
+def _rank(change: Change) -> tuple[bool, int, bool, str]:
+    """What loses data first, then the worst effect, then what changes by itself."""
+    return not change.is_destructive, EFFECTS.index(change.effect), bool(change.follows), change.logical_id

@@ -1,0 +1,47 @@
+"""A prediction held against the change set that CloudFormation computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hosting.analysis.diff.prediction import LOSING
+
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Resources by how the two sides see them."""
+
+    predicted: Mapping[Path, str]
+    actual: Mapping[Path, str]
+    agreed: tuple[Path, ...]
+    # In the change set and not predicted.
+    missed: tuple[Path, ...]
+    # Predicted and not in the change set.
+    extra: tuple[Path, ...]
+    # Both, with different effects: path -> (predicted, actual).
+    different: Mapping[Path, tuple[str, str]]
+
+    @property
+    def is_exact(self) -> bool:
+        return not (self.missed or self.extra or self.different)
+
+    @property
+    def wrong_losses(self) -> dict[Path, tuple[str, str]]:
+        """Where the sides do not agree about whether something is lost."""
+        return {path: pair for path, pair in self.different.items() if any(effect in LOSING for effect in pair)}
+
+
+def compare(predicted: Mapping[Path, str], actual: Mapping[Path, str]) -> Comparison:
+    """Effects by resource path ("DatabaseStack", "Cluster"), in the words that `plan` uses."""
+    both = [path for path in predicted if path in actual]
+    return Comparison(
+        predicted,
+        actual,
+        agreed=tuple(path for path in both if predicted[path] == actual[path]),
+        missed=tuple(path for path in actual if path not in predicted),
+        extra=tuple(path for path in predicted if path not in actual),
+        different={path: (predicted[path], actual[path]) for path in both if predicted[path] != actual[path]},
+    )

@@ -1,0 +1,78 @@
+"""What a check found, and where it is to be mended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+Level = Literal["error", "warning", "informational"]
+
+# template file -> logical id -> property path ("" for the resource itself) -> "generator/layers/network.py:42"
+SourceMap = Mapping[str, Mapping[str, Mapping[str, str]]]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong at one place."""
+
+    rule: str
+    level: Level
+    template: str
+    message: str
+    logical_id: str = ""
+    path: str = ""  # "Properties.Foo.0.Bar" within the resource, "Parameters.X" outside of one
+    remedy: str = ""
+    why: str = ""
+    stack: str = ""  # "root/NetworkStack"; empty when it is about the template, whatever stack uses it
+    environment: str = ""  # empty when it holds whatever the parameters are
+    source: str = ""  # "generator/layers/network.py:42"
+
+    @property
+    def place(self) -> tuple[str, str, str, str, str]:
+        """What makes two findings the same thing to mend, seen in whatever stack or environment."""
+        return (self.template, self.logical_id, self.path, self.rule, self.message)
+
+
+def located(finding: Finding, sources: SourceMap) -> Finding:
+    """With the line of Python that made it: that of the property, or of what encloses it."""
+    return replace(finding, source=source_line(sources, finding.template, finding.logical_id, finding.path))
+
+
+def source_line(sources: SourceMap, template: str, logical_id: str, path: str) -> str:
+    """The line of Python that made a property, or what encloses it; empty when nobody knows."""
+    lines = sources.get(template, {}).get(logical_id, {})
+    steps = path.split(".")
+    while steps:
+        if found := lines.get(".".join(steps)):
+            return found
+        steps.pop()
+    return lines.get("", "")
+
+
+def masked(findings: Iterable[Finding], values: Iterable[str]) -> list[Finding]:
+    """The findings without these values in their messages: whoever judges a copy quotes what stands in it."""
+    result = list(findings)
+    for value in values:
+        result = [replace(finding, message=finding.message.replace(value, f"{value[:4]}...")) for finding in result]
+    return result
+
+
+_LEVELS: dict[Level, int] = {"error": 0, "warning": 1, "informational": 2}
+
+
+def merged(findings: Iterable[Finding]) -> list[Finding]:
+    """Each thing to mend once, errors first; one that holds in several environments names them all.
+
+    What the committed template shows already is not worth repeating for its resolved copies.
+    """
+    groups: dict[tuple[str, str, str, str, str], list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault(finding.place, []).append(finding)
+    result = []
+    for group in groups.values():
+        first = min(group, key=lambda item: (item.environment != "", item.stack))
+        environments = sorted({item.environment for item in group})
+        names = "" if "" in environments else ", ".join(environments)
+        result.append(replace(first, environment=names))
+    return sorted(result, key=lambda item: (_LEVELS[item.level], item.place))

@@ -1,0 +1,67 @@
+"""Who may take a role from GitHub Actions: the identity provider, and the trust policy of the role."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from hosting.analysis.errors import AnalysisError
+
+_HOST = "token.actions.githubusercontent.com"
+_AUDIENCE = "sts.amazonaws.com"
+
+_REPOSITORY = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})/[A-Za-z0-9._-]{1,100}")
+_BRANCH = re.compile(r"[A-Za-z0-9._/-]{1,200}")
+_ENVIRONMENT = re.compile(r"[A-Za-z0-9._-]{1,255}")
+
+
+def provider() -> dict[str, Any]:
+    """For `aws iam create-open-id-connect-provider --cli-input-json`; once in an account."""
+    return {"Url": f"https://{_HOST}", "ClientIDList": [_AUDIENCE]}
+
+
+def cloudformation_trust(account: str) -> dict[str, Any]:
+    """For the role of `--role-arn`: CloudFormation takes it, for stacks of this account alone."""
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "TakeForStacks",
+                "Effect": "Allow",
+                "Principal": {"Service": "cloudformation.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+                "Condition": {"StringEquals": {"aws:SourceAccount": account}},
+            }
+        ],
+    }
+
+
+def trust_policy(account: str, partition: str, repository: str, *, branch: str, environment: str) -> dict[str, Any]:
+    """For a role that workflows of one repository take, from one branch or in one of GitHub's environments.
+
+    The subject is matched as a whole and without wildcards: a pattern such as `repo:owner/*` lets in whoever can make a
+    repository, a pull request or a branch (GitHub Docs, Configuring OpenID Connect in Amazon Web Services).
+    """
+    if not _REPOSITORY.fullmatch(repository):
+        raise AnalysisError(f'"{repository}" is not owner/name of a repository')
+    if bool(branch) == bool(environment):
+        raise AnalysisError("a role is for a branch or for an environment of GitHub", remedy="name one of the two")
+    if branch and not _BRANCH.fullmatch(branch):
+        raise AnalysisError(f'"{branch}" is not the name of one branch', remedy="wildcards are not taken")
+    if environment and not _ENVIRONMENT.fullmatch(environment):
+        raise AnalysisError(f'"{environment}" is not the name of one environment', remedy="wildcards are not taken")
+    scope = f"ref:refs/heads/{branch}" if branch else f"environment:{environment}"
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "TakeFromGitHub",
+                "Effect": "Allow",
+                "Principal": {"Federated": f"arn:{partition}:iam::{account}:oidc-provider/{_HOST}"},
+                "Action": "sts:AssumeRoleWithWebIdentity",
+                "Condition": {
+                    "StringEquals": {f"{_HOST}:aud": _AUDIENCE, f"{_HOST}:sub": f"repo:{repository}:{scope}"}
+                },
+            }
+        ],
+    }

@@ -1,0 +1,263 @@
+"""cfn-lint, over the committed templates and over their resolved copies, every level included.
+
+cfn-lint is the slow part of a validation, so: its rules are loaded once, worker processes inherit them by fork, files
+with the same content are judged once, and the longest start first.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal, NamedTuple
+
+from hosting.analysis.findings import Finding, Level
+from hosting.analysis.resolve import ResolvedEnvironment
+from hosting.analysis.resolved_templates import lintable
+from hosting.analysis.templates import ROOT, Template, nested_template, regions
+from hosting.analysis.tokens import Json
+
+
+class Subject(NamedTuple):
+    """Which template a linted file stands for."""
+
+    template: str
+    stack: str = ""
+    environment: str = ""
+
+
+@dataclass
+class Job:
+    """One file to lint, and whom its findings are about."""
+
+    text: str
+    regions: tuple[str, ...]
+    file: str
+    subjects: list[Subject] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Match:
+    """A match of cfn-lint, as plain data that can cross between processes."""
+
+    rule: str
+    level: Level
+    message: str
+    path: tuple[str, ...]
+    url: str
+
+
+@dataclass(frozen=True)
+class LintResult:
+    """Findings, and what was looked at."""
+
+    findings: tuple[Finding, ...]
+    files: int
+    rules: int
+
+
+def jobs(templates: Mapping[str, Template], environments: Iterable[ResolvedEnvironment]) -> list[Job]:
+    """The files to lint: each template as committed, each stack as resolved; same content, same job."""
+    found: dict[tuple[str, tuple[str, ...]], Job] = {}
+
+    def add(body: Mapping[str, Json], where: tuple[str, ...], file: str, subject: Subject) -> None:
+        text = json.dumps(_without_exceptions(body), indent=1)
+        found.setdefault((text, where), Job(text, where, file)).subjects.append(subject)
+
+    for name, template in templates.items():
+        body = _with_local_urls(template) if name == ROOT else template.body
+        add(body, regions(name), name, Subject(name))
+    for environment in environments:
+        for path, stack in environment.stacks.items():
+            file = f"{environment.name}-{path.replace('/', '-')}.json"
+            add(lintable(stack), (stack.region,), file, Subject(stack.template.name, path, environment.name))
+    return list(found.values())
+
+
+def _with_local_urls(root: Template) -> dict[str, Json]:
+    """Relative URLs let cfn-lint open the nested templates, and so check what is passed to them and read from them."""
+    resources = dict(root.resources)
+    for logical_id, resource in resources.items():
+        properties = resource.get("Properties")
+        if isinstance(properties, dict) and (file := nested_template(resource)):
+            resources[logical_id] = {**resource, "Properties": {**properties, "TemplateURL": file}}
+    body = {**root.body, "Resources": resources}
+    # What only the addresses used is now used by nobody, and would be reported for it.
+    used = json.dumps({key: item for key, item in body.items() if key not in ("Parameters", "Metadata")})
+    body["Parameters"] = {
+        key: item
+        for key, item in root.section("Parameters").items()
+        if not (key.endswith("TemplateKey") or key == "ArtifactBucket") or re.search(rf"\b{key}\b", used)
+    }
+    return body
+
+
+def _without_exceptions(body: Mapping[str, Json]) -> dict[str, Json]:
+    """Exceptions are applied here, not by cfn-lint: only so can one be noticed that applies no more."""
+    resources = {
+        key: {name: item for name, item in resource.items() if name != "Metadata" or not _exceptions_in(resource)}
+        for key, resource in body.get("Resources", {}).items()
+    }
+    metadata = {key: item for key, item in body.get("Metadata", {}).items() if key != "cfn-lint"}
+    rest = {key: item for key, item in body.items() if key != "Metadata"}
+    return {**rest, "Resources": resources} | ({"Metadata": metadata} if metadata else {})
+
+
+def lint(templates: Mapping[str, Template], environments: Iterable[ResolvedEnvironment]) -> LintResult:
+    """Everything cfn-lint has to say, less the exceptions that stand at a resource with their reason."""
+    work = jobs(templates, environments)
+    with TemporaryDirectory(prefix="validate-") as folder:
+        for job in work:
+            Path(folder, job.file).write_text(job.text, encoding="utf-8")
+        results = _run(folder, work)
+    exceptions = Exceptions(templates)
+    findings = [
+        finding
+        for job, matches in results
+        for match in matches
+        for subject in job.subjects
+        if not _made_here(subject, match) and not exceptions.cover(finding := _finding(subject, match))
+    ]
+    return LintResult((*findings, *exceptions.findings()), len(work), rule_count())
+
+
+def _made_here(subject: Subject, match: Match) -> bool:
+    """W3002 warns of a relative TemplateURL; the one that it sees is ours, the committed one is a URL of S3."""
+    return match.rule == "W3002" and subject == Subject(ROOT)
+
+
+def _run(folder: str, work: list[Job]) -> list[tuple[Job, list[Match]]]:
+    _engine()  # load once, before the workers are forked
+    work = sorted(work, key=lambda job: -len(job.text))
+    paths = [(str(Path(folder, job.file)), job.regions) for job in work]
+    processes = min(os.cpu_count() or 1, len(work))
+    # Only Linux forks safely enough to inherit what is loaded; elsewhere each worker would load it again.
+    if processes < 2 or not sys.platform.startswith("linux"):
+        return [(job, lint_file(path, where)) for job, (path, where) in zip(work, paths, strict=True)]
+    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("fork")) as pool:
+        futures: list[Future[list[Match]]] = [pool.submit(lint_file, path, where) for path, where in paths]
+        return [(job, future.result()) for job, future in zip(work, futures, strict=True)]
+
+
+class _Engine(NamedTuple):
+    run: Any
+    config: Any
+    rules: Any
+
+
+_loaded: list[_Engine] = []
+
+
+def _engine() -> _Engine:
+    if not _loaded:
+        from cfnlint.config import ConfigMixIn, ManualArgs
+        from cfnlint.runner import Runner, run_template_by_file_path
+
+        config = ConfigMixIn(**ManualArgs(include_checks=["I"]))
+        _loaded.append(_Engine(run_template_by_file_path, (ConfigMixIn, ManualArgs), Runner(config).rules))
+    return _loaded[0]
+
+
+def rule_count() -> int:
+    """How many rules of cfn-lint are enabled; experimental ones are not."""
+    engine = _engine()
+    config_class, arguments = engine.config
+    config = config_class(**arguments(include_checks=["I"]))
+    return sum(1 for rule in engine.rules.values() if engine.rules.is_rule_enabled(rule, config))
+
+
+def lint_file(path: str, where: tuple[str, ...]) -> list[Match]:
+    """Lint one file for its regions."""
+    engine = _engine()
+    config_class, arguments = engine.config
+    config = config_class(**arguments(include_checks=["I"], regions=list(where)))
+    return [
+        Match(
+            match.rule.id,
+            _LEVELS[match.rule.severity],
+            str(match.message),
+            tuple(str(step) for step in getattr(match, "path", None) or ()),  # not the decoder's own kind of string
+            match.rule.source_url,
+        )
+        for match in engine.run(path, config, engine.rules, False)
+    ]
+
+
+_LEVELS: dict[str, Literal["error", "warning", "informational"]] = {
+    "error": "error",
+    "warning": "warning",
+    "informational": "informational",
+}
+
+
+def _finding(subject: Subject, match: Match) -> Finding:
+    path = match.path
+    logical_id = path[1] if len(path) > 1 and path[0] == "Resources" else ""
+    return Finding(
+        rule=match.rule,
+        level=match.level,
+        template=subject.template,
+        message=match.message,
+        logical_id=logical_id,
+        path=".".join(path[2:] if logical_id else path),
+        remedy=f"see {match.url}" if match.url else "",
+        stack=subject.stack,
+        environment=subject.environment,
+    )
+
+
+class Exceptions:
+    """The exceptions in the templates' Metadata; each has a reason, and each is needed."""
+
+    def __init__(self, templates: Mapping[str, Template]) -> None:
+        self._declared: dict[tuple[str, str, str], str] = {}
+        self._used: set[tuple[str, str, str]] = set()
+        self._global = [name for name, template in templates.items() if "cfn-lint" in template.section("Metadata")]
+        for name, template in templates.items():
+            for logical_id, resource in template.resources.items():
+                for rule, reason in _declared_exceptions(resource):
+                    self._declared[name, logical_id, rule] = reason
+
+    def cover(self, finding: Finding) -> bool:
+        key = (finding.template, finding.logical_id, finding.rule)
+        if key not in self._declared:
+            return False
+        self._used.add(key)
+        return True
+
+    def findings(self) -> Iterator[Finding]:
+        for name in self._global:
+            yield Finding(
+                "LINT-01", "error", name, "a rule of cfn-lint is switched off for the whole template", "",
+                "Metadata.cfn-lint", "state the exception at the resource that needs it, with its Reason",
+            )  # fmt: skip
+        for (name, logical_id, rule), reason in self._declared.items():
+            place = "Metadata.cfn-lint.config.ignore_checks"
+            if not reason:
+                yield Finding(
+                    "LINT-02", "error", name, f"the exception for {rule} has no reason", logical_id, place,
+                    'say why beside it: Metadata {"cfn-lint": ..., "Reason": "..."}',
+                )  # fmt: skip
+            if (name, logical_id, rule) not in self._used:
+                yield Finding(
+                    "LINT-03", "error", name, f"{rule} does not occur here any more", logical_id, place,
+                    "remove the exception",
+                )  # fmt: skip
+
+
+def _exceptions_in(resource: Mapping[str, Json]) -> Mapping[str, Json]:
+    metadata = resource.get("Metadata")
+    found = metadata.get("cfn-lint") if isinstance(metadata, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _declared_exceptions(resource: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
+    for rule in _exceptions_in(resource).get("config", {}).get("ignore_checks", []):
+        yield rule, str(resource["Metadata"].get("Reason", "")).strip()

@@ -1,0 +1,141 @@
+"""Findings as text for people, as JSON for programs, and as SARIF for code review."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import PurePosixPath
+from typing import IO, Any, Protocol
+from urllib.parse import quote
+
+from hosting.analysis.findings import Finding, Level
+
+JSON_SCHEMA = "validate/1"
+SARIF_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a validation looked at, so that "no findings" means something."""
+
+    templates: int
+    environments: tuple[str, ...]
+    linted: int
+    rules: int
+    guards: int
+
+    def sentence(self) -> str:
+        environments = " and ".join(self.environments)
+        return (
+            f"{self.templates} templates, resolved for {environments}: "
+            f"{self.linted} files by {self.rules} cfn-lint rules, {self.guards} guards"
+        )
+
+
+def as_json(findings: Sequence[Finding], checked: Checked) -> str:
+    """Stable for programs: a field may be added under the same schema, never removed or changed in meaning."""
+    document = {
+        "schema": JSON_SCHEMA,
+        "checked": asdict(checked),
+        "findings": [asdict(finding) for finding in findings],
+    }
+    return json.dumps(document, indent=2)
+
+
+def as_sarif(findings: Sequence[Finding], checked: Checked, folder: str, titles: Mapping[str, str]) -> str:
+    """SARIF 2.1.0: the place is the line of Python that made the resource, the template where that is not known."""
+    rules = sorted({finding.rule for finding in findings})
+    driver = {
+        "name": "deploy.py validate",
+        "rules": [_sarif_rule(rule, titles, findings) for rule in rules],
+    }
+    run = {
+        "tool": {"driver": driver},
+        "columnKind": "unicodeCodePoints",
+        "properties": {"checked": checked.sentence()},
+        "results": [_sarif_result(finding, rules.index(finding.rule), folder) for finding in findings],
+    }
+    return json.dumps({"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2)
+
+
+def _sarif_rule(rule: str, titles: Mapping[str, str], findings: Sequence[Finding]) -> dict[str, Any]:
+    example = next(finding for finding in findings if finding.rule == rule)
+    described: dict[str, Any] = {"id": rule, "shortDescription": {"text": titles.get(rule, f"cfn-lint {rule}")}}
+    if example.why:
+        described["fullDescription"] = {"text": example.why}
+    if example.remedy:
+        described["help"] = {"text": example.remedy}
+    return described
+
+
+_SARIF_LEVELS = {"error": "error", "warning": "warning", "informational": "note"}
+
+
+def _sarif_result(finding: Finding, index: int, folder: str) -> dict[str, Any]:
+    file, line = _place(finding, folder)
+    text = f"{finding.message}. {finding.remedy}" if finding.remedy else finding.message
+    location: dict[str, Any] = {
+        "physicalLocation": {"artifactLocation": {"uri": file}, "region": {"startLine": line}},
+        "logicalLocations": [{"fullyQualifiedName": _subject(finding), "kind": "resource"}],
+    }
+    return {
+        "ruleId": finding.rule,
+        "ruleIndex": index,
+        "level": _SARIF_LEVELS[finding.level],
+        "message": {"text": text},
+        "locations": [location],
+        "properties": {"environment": finding.environment, "stack": finding.stack},
+    }
+
+
+def _place(finding: Finding, folder: str) -> tuple[str, int]:
+    file, _, line = finding.source.rpartition(":")
+    if file and line.isdigit():
+        return file, int(line)
+    return quote(str(PurePosixPath(folder, finding.template))), 1
+
+
+def _subject(finding: Finding) -> str:
+    return ".".join(part for part in (finding.template, finding.logical_id, finding.path) if part)
+
+
+_STYLES: dict[Level, str] = {"error": "bold red", "warning": "yellow", "informational": "cyan"}
+
+
+class Looked(Protocol):
+    """Says what was looked at."""
+
+    def sentence(self) -> str: ...
+
+
+def write_text(findings: Sequence[Finding], checked: Looked, stream: IO[str], *, color: bool | None = None) -> None:
+    """One paragraph for each finding, in the order in which to mend them, then what was checked."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(file=stream, highlight=False, soft_wrap=True, no_color=color is False)
+    for finding in findings:
+        head = Text()
+        head.append(f"{finding.level} {finding.rule}", style=_STYLES[finding.level])
+        head.append(f"  {finding.message}")
+        console.print(head)
+        for line in _details(finding):
+            console.print(Text(f"    {line}"))
+    counts = Counter(finding.level for finding in findings)
+    total = ", ".join(f"{counts[level]} {level}" for level in _STYLES if counts[level]) or "no findings"
+    console.print(Text(f"{total} ({checked.sentence()})", style="bold red" if findings else "bold green"))
+
+
+def _details(finding: Finding) -> list[str]:
+    where = " ".join(part for part in (finding.template, finding.logical_id, finding.path) if part)
+    if finding.source:
+        where = f"{finding.source}  ({where})"
+    context = ", ".join(part for part in (finding.stack, finding.environment) if part)
+    lines = [f"at  {where}" + (f"  [{context}]" if context else "")]
+    if finding.why:
+        lines.append(f"why {finding.why}")
+    if finding.remedy:
+        lines.append(f"do  {finding.remedy}")
+    return lines

@@ -1,0 +1,390 @@
+"""Durability, names, texts and limits: what CloudFormation refuses, replaces or loses."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+
+from hosting.analysis.resolve import NESTED_STACK, ResolvedEnvironment, Resource
+from hosting.analysis.rules.nesting import in_resources, reads_parameter
+from hosting.analysis.rules.registry import Broken, Place, guard, template_guard
+from hosting.analysis.rules.values import (
+    ROLE,
+    all_behind,
+    attached_policies,
+    behind,
+    depends,
+    listed,
+)
+from hosting.analysis.templates import Template
+from hosting.analysis.tokens import Json, origins, strings
+
+_ADDRESS = re.compile(r"[0-9a-f]{64}\.(json|zip)$")
+
+
+@guard(
+    "CF-09",
+    "Templates and function code are addressed by their content",
+    why="An unchanged key is no change: a function keeps its old code, and a key that is overwritten breaks rollback "
+    "(AWS Lambda Developer Guide, Deploying functions with CloudFormation).",
+    remedy="take the key from a parameter that the deployer fills with a hash of the content",
+)
+def content_addresses(env: ResolvedEnvironment) -> Iterator[Broken]:
+    for nested in env.of_type(NESTED_STACK):
+        if not _ADDRESS.search(str(nested.get("TemplateURL", ""))):
+            yield Broken(nested, "Properties.TemplateURL", "key is not the hash of the template")
+    for function in env.of_type("AWS::Lambda::Function", "AWS::Lambda::LayerVersion"):
+        path = "Code" if function.type.endswith("Function") else "Content"
+        if not _ADDRESS.search(str(function.get(f"{path}.S3Key", ""))):
+            yield Broken(function, f"Properties.{path}.S3Key", "key is not the hash of the code")
+
+
+KEEP = {"Retain", "RetainExceptOnCreate"}
+
+
+# What deletion and replacement may do to what holds data.
+_DURABLE: dict[str, set[str]] = {
+    "AWS::RDS::DBCluster": {"Snapshot"},
+    "AWS::KMS::Key": KEEP,
+    "AWS::ECR::Repository": KEEP,
+}
+
+
+_DATA = {
+    *_DURABLE,
+    "AWS::S3::Bucket",
+    "AWS::RDS::DBInstance",
+    "AWS::SecretsManager::Secret",
+    "AWS::Logs::LogGroup",
+    "AWS::SQS::Queue",
+    "AWS::DynamoDB::Table",
+    "AWS::EFS::FileSystem",
+    "AWS::Kinesis::Stream",
+}
+
+
+@guard(
+    "CF-11",
+    "What holds data says what becomes of it",
+    why="Without DeletionPolicy and UpdateReplacePolicy, data goes with the stack, or with a replacement that nobody "
+    "noticed (CloudFormation Template Reference, DeletionPolicy attribute).",
+    remedy="add both policies from the generator's durability table",
+)
+def data_has_policies(env: ResolvedEnvironment) -> Iterator[Broken]:
+    for resource in env.of_type(*sorted(_DATA)):
+        for policy in ("DeletionPolicy", "UpdateReplacePolicy"):
+            given = resource.attributes.get(policy)
+            allowed = _DURABLE.get(resource.type)
+            if given is None:
+                yield Broken(resource, policy, f"{resource.type} without {policy}")
+            elif allowed and isinstance(given, str) and given not in allowed:
+                yield Broken(resource, policy, f"{policy} of {resource.type} is {given}")
+
+
+@guard(
+    "CF-12",
+    "A key lives as long as what it encrypts",
+    why="Data that is kept under a deleted key is lost after the waiting period (AWS KMS Developer Guide, Delete an "
+    "AWS KMS key).",
+    remedy="keep the key: DeletionPolicy RetainExceptOnCreate, UpdateReplacePolicy Retain",
+)
+def keys_outlive_data(env: ResolvedEnvironment) -> Iterator[Broken]:
+    for stack in env.stacks.values():
+        for resource in stack.resources.values():
+            if (
+                str(resource.attributes.get("DeletionPolicy")) not in {"Snapshot", *KEEP}
+                or resource.type == "AWS::KMS::Key"
+            ):
+                continue
+            for key in all_behind(env, dict(resource.properties), "AWS::KMS::Key"):
+                if key.attributes.get("DeletionPolicy") not in KEEP:
+                    yield Broken(resource, "DeletionPolicy", f"is kept, but its key {key.logical_id} is not")
+
+
+# A replacement creates the new resource before the old one is deleted, so these may not be named.
+_NAMELESS: dict[str, str] = {
+    "AWS::ElasticLoadBalancingV2::LoadBalancer": "Name",
+    "AWS::ElasticLoadBalancingV2::TargetGroup": "Name",
+    "AWS::IAM::Role": "RoleName",
+    "AWS::IAM::ManagedPolicy": "ManagedPolicyName",
+    "AWS::EC2::SecurityGroup": "GroupName",
+    "AWS::SecretsManager::Secret": "Name",
+    "AWS::ECS::Service": "ServiceName",
+    "AWS::RDS::DBParameterGroup": "DBParameterGroupName",
+    "AWS::RDS::DBClusterParameterGroup": "DBClusterParameterGroupName",
+    "AWS::RDS::DBSubnetGroup": "DBSubnetGroupName",
+    "AWS::RDS::DBInstance": "DBInstanceIdentifier",
+    "AWS::Lambda::Function": "FunctionName",
+    "AWS::SNS::Topic": "TopicName",
+    "AWS::SQS::Queue": "QueueName",
+    "AWS::S3::Bucket": "BucketName",
+    "AWS::KinesisFirehose::DeliveryStream": "DeliveryStreamName",
+    "AWS::Events::Rule": "Name",
+}
+
+
+@guard(
+    "CF-13",
+    "Only what outsiders must find has a name",
+    why="A named resource cannot be replaced: its successor is created first, under the same name (CloudFormation "
+    "Template Reference, Name type).",
+    remedy="drop the name",
+)
+def no_needless_names(env: ResolvedEnvironment) -> Iterator[Broken]:
+    for stack in env.stacks.values():
+        for resource in stack.resources.values():
+            # A bucket of the account's own namespace takes no name from others, and is replaced by nobody.
+            own = resource.get("BucketNamespace") == "account-regional"
+            key = _NAMELESS.get(resource.type)
+            if key and resource.get(key) is not None and not own:
+                yield Broken(resource, f"Properties.{key}", f"{resource.type} is named {resource.get(key)}")
+
+
+_ACCOUNT_WIDE: dict[str, str] = {
+    "AWS::CloudFront::CachePolicy": "CachePolicyConfig.Name",
+    "AWS::CloudFront::OriginRequestPolicy": "OriginRequestPolicyConfig.Name",
+    "AWS::CloudFront::ResponseHeadersPolicy": "ResponseHeadersPolicyConfig.Name",
+    "AWS::CloudFront::OriginAccessControl": "OriginAccessControlConfig.Name",
+    "AWS::CloudFront::Function": "Name",
+    "AWS::KMS::Alias": "AliasName",
+    "AWS::CloudWatch::Alarm": "AlarmName",
+    "AWS::CloudWatch::CompositeAlarm": "AlarmName",
+    "AWS::CloudWatch::Dashboard": "DashboardName",
+    "AWS::ECS::Cluster": "ClusterName",
+    "AWS::RDS::DBCluster": "DBClusterIdentifier",
+    "AWS::WAFv2::WebACL": "Name",
+}
+
+
+@guard(
+    "CF-14",
+    "Names carry project and environment, and are unique",
+    why="These names are unique in the account or region, so a second environment, or another stack of this one, "
+    "would fail to create them (CloudFormation Template Reference, Name type).",
+    remedy="begin the name with the prefix of project and environment",
+)
+def names_are_unique(env: ResolvedEnvironment) -> Iterator[Broken]:
+    prefix = f"{env.environment.parameters.get('Project', '')}-{env.environment.parameters.get('Environment', '')}"
+    seen: dict[tuple[str, str, str], Resource] = {}
+    for stack in env.stacks.values():
+        for resource in stack.resources.values():
+            key = _ACCOUNT_WIDE.get(resource.type)
+            name = str(resource.get(key)) if key and resource.get(key) is not None else ""
+            if not name or not key:
+                continue
+            if prefix not in name:
+                yield Broken(resource, f"Properties.{key}", f"{name} does not carry {prefix}")
+            place = "" if "CloudFront" in resource.type else stack.region
+            if seen.setdefault((resource.type, place, name), resource) != resource:
+                yield Broken(resource, f"Properties.{key}", f"{name} is also the name of another {resource.type}")
+
+
+_GROUP_TEXT = re.compile(r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{1,255}")
+
+
+@template_guard(
+    "CF-15",
+    "Templates are printable ASCII",
+    why="Descriptions of security groups, subnet groups, parameter groups and IAM refuse other characters, tags of "
+    "some services too (Amazon EC2 API Reference, CreateSecurityGroup).",
+    remedy="write it in plain English letters",
+)
+def ascii_only(templates: Mapping[str, Template]) -> Iterator[Broken]:
+    for template in templates.values():
+        for section, content in template.body.items():
+            entries = content.items() if isinstance(content, dict) else [("", content)]
+            for name, entry in entries:
+                bad = [text for text in strings(entry) if not re.fullmatch(r"[\x20-\x7e\n]*", text)]
+                if bad:
+                    place = Place(template.name, name if section == "Resources" else "")
+                    yield Broken(place, f"{section}.{name}".rstrip("."), f"not printable ASCII: {bad[0]!r}")
+
+
+@guard(
+    "CF-26",
+    "Descriptions of security groups use EC2's characters",
+    why="EC2 allows a small set of characters, without > and ' (Amazon EC2 API Reference, CreateSecurityGroup); after "
+    "Fn::Sub cfn-lint sees no text to check.",
+    remedy="use letters, digits, spaces and ._-:/()#,@[]+=&;{}!$*",
+)
+def group_descriptions(env: ResolvedEnvironment) -> Iterator[Broken]:
+    types = ("AWS::EC2::SecurityGroup", "AWS::EC2::SecurityGroupIngress", "AWS::EC2::SecurityGroupEgress")
+    for resource in env.of_type(*types):
+        texts = {path: resource.get(path) for path in ("GroupDescription", "Description")}
+        for direction in ("SecurityGroupIngress", "SecurityGroupEgress"):
+            for index, rule in enumerate(listed(resource.get(direction))):
+                texts[f"{direction}.{index}.Description"] = rule.get("Description")
+        for path, text in texts.items():
+            if text is not None and not _GROUP_TEXT.fullmatch(str(text)):
+                yield Broken(resource, f"Properties.{path}", f"EC2 refuses {text!r}")
+
+
+@guard(
+    "CF-16",
+    "Secrets do not pass through custom resources",
+    why="Secure dynamic references are not resolved in custom resources (CloudFormation User Guide, Get values stored "
+    "in other services using dynamic references).",
+    remedy="give the function the secret's ARN and let it read the secret",
+)
+def no_secret_in_custom_resource(env: ResolvedEnvironment) -> Iterator[Broken]:
+    for resource in custom_resources(env):
+        for text in strings(dict(resource.properties)):
+            if re.search(r"\{\{resolve:(secretsmanager|ssm-secure)", text):
+                yield Broken(resource, "Properties", "dynamic reference to a secret")
+
+
+def custom_resources(env: ResolvedEnvironment) -> list[Resource]:
+    return [
+        resource
+        for stack in env.stacks.values()
+        for resource in stack.resources.values()
+        if resource.type.startswith("Custom::") or resource.type == "AWS::CloudFormation::CustomResource"
+    ]
+
+
+_ROLE_USERS = (
+    "AWS::EC2::FlowLog",
+    "AWS::KinesisFirehose::DeliveryStream",
+    "AWS::Lambda::Function",
+    "AWS::Logs::SubscriptionFilter",
+    "AWS::ECS::Service",
+    "AWS::Chatbot::SlackChannelConfiguration",
+)
+
+
+@guard(
+    "CF-17",
+    "Who uses a role waits for its policies",
+    why="A policy that is a resource of its own may come after the role's user, and go before it on deletion: the "
+    "user then fails with access denied (CloudFormation Template Reference, DependsOn attribute).",
+    remedy="add the policy to the DependsOn of its user",
+)
+def role_users_wait(env: ResolvedEnvironment) -> Iterator[Broken]:
+    for user in env.of_type(*_ROLE_USERS):
+        values: Json = dict(user.properties)
+        if task := behind(env, user.get("TaskDefinition"), "AWS::ECS::TaskDefinition"):
+            values = [values, dict(task.properties)]
+        stack = env.stacks[user.stack]
+        # A function does nothing until it is called: it is enough that those wait who call it from a template.
+        callers = [item for item in custom_resources(env) if behind(env, item.get("ServiceToken")) == user]
+        for role in all_behind(env, values, ROLE):
+            for policy in attached_policies(env, role):
+                waiting = [depends(stack, item, policy.logical_id) for item in (callers or [user])]
+                if policy.stack == user.stack and not all(waiting):
+                    yield Broken(user, "DependsOn", f"does not wait for {policy.logical_id} of its role")
+
+
+@template_guard(
+    "CF-18",
+    "No output or default carries a secret",
+    why="Outputs and parameters can be read by everyone who may describe the stack (CloudFormation User Guide, "
+    "Security best practices).",
+    remedy="give the ARN of the secret",
+)
+def outputs_without_secrets(templates: Mapping[str, Template]) -> Iterator[Broken]:
+    for template in templates.values():
+        hidden = {
+            key for key, item in template.section("Parameters").items() if str(item.get("NoEcho")).lower() == "true"
+        }
+        for name in sorted(hidden):
+            if template.section("Parameters")[name].get("Default"):
+                yield Broken(Place(template.name), f"Parameters.{name}.Default", "default of a NoEcho parameter")
+        for name, output in template.section("Outputs").items():
+            value = output.get("Value")
+            if any("{{resolve:" in text for text in strings(value)) or reads_parameter(value) & hidden:
+                yield Broken(Place(template.name), f"Outputs.{name}", "output shows a secret")
+
+
+@template_guard(
+    "CF-19",
+    "Zones are chosen by name, by the user",
+    why="Which zones GetAZs lists, and in which order, differs between accounts (CloudFormation Template Reference, "
+    "Fn::GetAZs), so a subnet may move and be replaced.",
+    remedy="take the zone from a root parameter",
+)
+def no_listed_zones(templates: Mapping[str, Template]) -> Iterator[Broken]:
+    for template in templates.values():
+        for logical_id, path, name, _ in in_resources(template):
+            if name == "Fn::GetAZs":
+                yield Broken(Place(template.name, logical_id), path, "zones are listed by CloudFormation")
+
+
+@guard(
+    "CF-27",
+    "Zones belong to the stack's region",
+    why="A zone of another region, or a zone's id in place of its name, is refused only when the subnet is created "
+    "(Amazon EC2 User Guide, Availability Zones).",
+    remedy="correct the zone in the parameter file",
+)
+def zones_of_region(env: ResolvedEnvironment) -> Iterator[Broken]:
+    for stack in env.stacks.values():
+        for resource in stack.of_type("AWS::EC2::Subnet", "AWS::RDS::DBInstance"):
+            zone = resource.get("AvailabilityZone")
+            if zone is not None and not re.fullmatch(rf"{stack.region}[a-z]", str(zone)):
+                yield Broken(resource, "Properties.AvailabilityZone", f"{zone} is no zone of {stack.region}")
+
+
+@guard(
+    "CF-22",
+    "A distribution's comment has at most 128 characters",
+    why="CloudFront refuses a longer one (Amazon CloudFront API Reference, DistributionConfig).",
+    remedy="shorten it",
+)
+def short_comment(env: ResolvedEnvironment) -> Iterator[Broken]:
+    for resource in env.of_type("AWS::CloudFront::Distribution"):
+        if len(str(resource.get("DistributionConfig.Comment", ""))) > 128:
+            yield Broken(resource, "Properties.DistributionConfig.Comment", "comment above 128 characters")
+
+
+@guard(
+    "CF-23",
+    "A dashboard's body is JSON",
+    why="CloudWatch refuses a body that does not parse (Amazon CloudWatch API Reference, Dashboard body structure); "
+    "behind Fn::Sub nobody else looks.",
+    remedy="build the body as data, and substitute only inside its strings",
+)
+def dashboards_parse(env: ResolvedEnvironment) -> Iterator[Broken]:
+    for resource in env.of_type("AWS::CloudWatch::Dashboard"):
+        try:
+            body = json.loads(str(resource.get("DashboardBody")))
+            if not body.get("widgets"):
+                yield Broken(resource, "Properties.DashboardBody", "no widgets")
+        except (ValueError, AttributeError) as problem:
+            yield Broken(resource, "Properties.DashboardBody", f"not JSON: {problem}")
+
+
+@guard(
+    "CF-24",
+    "Event patterns match against lists",
+    why="A bare value in a pattern is refused when the rule is created (Amazon EventBridge User Guide, Creating event "
+    "patterns).",
+    remedy="put the value into a list",
+)
+def patterns_hold_lists(env: ResolvedEnvironment) -> Iterator[Broken]:
+    def bare(value: Json, path: str) -> Iterator[str]:
+        if isinstance(value, Mapping):
+            for key, item in value.items():
+                yield from bare(item, f"{path}.{key}")
+        elif not isinstance(value, list):
+            yield path
+
+    for resource in env.of_type("AWS::Events::Rule"):
+        for path in bare(resource.get("EventPattern", {}), "Properties.EventPattern"):
+            yield Broken(resource, path, "a bare value instead of a list")
+
+
+@guard(
+    "CF-25",
+    "Names of buckets and of the database cluster are lower case, short enough and without two hyphens in a row",
+    why="S3 takes 3 to 63 small letters, digits and hyphens (Amazon S3 User Guide, Bucket naming rules). RDS takes no "
+    "two hyphens in a row, and puts an identifier in small letters: a log group named otherwise is never found.",
+    remedy="shorten Project or the name",
+)
+def physical_names(env: ResolvedEnvironment) -> Iterator[Broken]:
+    keys = {"AWS::S3::Bucket": "BucketName", "AWS::RDS::DBCluster": "DBClusterIdentifier"}
+    for resource in env.of_type(*keys):
+        name = resource.get(keys[resource.type])
+        sound = re.fullmatch(r"(?!.*--)[a-z][a-z0-9-]{1,61}[a-z0-9]", str(name))
+        if name is not None and not any(origins(name)) and not sound:
+            yield Broken(resource, f"Properties.{keys[resource.type]}", f"{name} is refused")

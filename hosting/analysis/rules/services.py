@@ -1,0 +1,297 @@
+"""Services, their scaling and target groups: what hangs a deployment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from hosting.analysis.resolve import ResolvedEnvironment, Resource
+from hosting.analysis.rules.registry import Broken, Place, guard, template_guard
+from hosting.analysis.rules.values import (
+    all_behind,
+    behind,
+    depends,
+    flag,
+    is_attribute,
+    listed,
+    number,
+    same,
+)
+from hosting.analysis.templates import Template
+from hosting.analysis.tokens import Json, origin
+
+SERVICE = "AWS::ECS::Service"
+TASK = "AWS::ECS::TaskDefinition"
+BALANCER = "AWS::ElasticLoadBalancingV2::LoadBalancer"
+LISTENER = "AWS::ElasticLoadBalancingV2::Listener"
+RULE = "AWS::ElasticLoadBalancingV2::ListenerRule"
+TARGET_GROUP = "AWS::ElasticLoadBalancingV2::TargetGroup"
+
+
+def containers(task: Resource) -> list[tuple[int, Mapping[str, Json]]]:
+    return list(enumerate(listed(task.get("ContainerDefinitions"))))
+
+
+def task_definition(env: ResolvedEnvironment, service: Resource) -> Resource | None:
+    return behind(env, service.get("TaskDefinition"), TASK)
+
+
+def served_tasks(env: ResolvedEnvironment) -> Iterator[tuple[Resource, Resource]]:
+    """Each service with its task definition."""
+    for service in env.of_type(SERVICE):
+        if task := task_definition(env, service):
+            yield service, task
+
+
+def target_ports(service: Resource) -> list[int]:
+    """The container ports to which a load balancer sends."""
+    ports = [number(item.get("ContainerPort")) for item in listed(service.get("LoadBalancers"))]
+    return [int(port) for port in ports if port is not None]
+
+
+def listener_ports(env: ResolvedEnvironment, balancer: Resource) -> list[int]:
+    ports = [
+        number(item.get("Port"))
+        for item in env.of_type(LISTENER)
+        if behind(env, item.get("LoadBalancerArn")) == balancer
+    ]
+    return [int(port) for port in ports if port is not None]
+
+
+def rules_of(env: ResolvedEnvironment, listener: Resource) -> list[Resource]:
+    return [rule for rule in env.of_type(RULE) if behind(env, rule.get("ListenerArn")) == listener]
+
+
+def forwards(rule: Resource) -> bool:
+    return any(action.get("Type") == "forward" for action in listed(rule.get("Actions") or rule.get("DefaultActions")))
+
+
+def header_conditions(rule: Resource) -> list[Mapping[str, Json]]:
+    return [
+        item.get("HttpHeaderConfig", {})
+        for item in listed(rule.get("Conditions"))
+        if item.get("Field") == "http-header"
+    ]
+
+
+def attributes(resource: Resource, path: str) -> dict[str, str]:
+    return {str(item.get("Key")): str(item.get("Value")) for item in listed(resource.get(path))}
+
+
+@guard(
+    "APP-13",
+    "The load balancer sends to a container and a port that exist",
+    why="ECS refuses a name or port that the task does not have, and Fargate needs targets of type ip (Amazon ECS "
+    "Developer Guide, Use an Application Load Balancer for Amazon ECS).",
+    remedy="use the app container's name and port; TargetType ip",
+)
+def load_balanced_container(env: ResolvedEnvironment) -> Iterator[Broken]:
+    for service, task in served_tasks(env):
+        for index, item in enumerate(listed(service.get("LoadBalancers"))):
+            path = f"Properties.LoadBalancers.{index}"
+            ports = [
+                str(mapping.get("ContainerPort"))
+                for _, container in containers(task)
+                if container.get("Name") == item.get("ContainerName")
+                for mapping in listed(container.get("PortMappings"))
+            ]
+            if str(item.get("ContainerPort")) not in ports:
+                yield Broken(service, path, f"no {item.get('ContainerName')}:{item.get('ContainerPort')} in the task")
+            target = behind(env, item.get("TargetGroupArn"), TARGET_GROUP)
+            if target is None or target.get("TargetType") != "ip":
+                yield Broken(service, path, "no target group of type ip")
+
+
+@guard(
+    "APP-14",
+    "A service waits until a listener uses its target group",
+    why="ECS refuses a target group without a load balancer, in the first deployment only (Amazon ECS Developer Guide, "
+    "Troubleshoot service load balancers).",
+    remedy="add the listener rule to the service's DependsOn",
+)
+def service_after_rule(env: ResolvedEnvironment) -> Iterator[Broken]:
+    for service in env.of_type(SERVICE):
+        stack = env.stacks[service.stack]
+        for item in listed(service.get("LoadBalancers")):
+            target = behind(env, item.get("TargetGroupArn"), TARGET_GROUP)
+            users = [
+                user
+                for user in stack.of_type(RULE, LISTENER)
+                if target in all_behind(env, user.get("Actions") or user.get("DefaultActions"))
+            ]
+            if target and not any(depends(stack, service, user.logical_id) for user in users):
+                yield Broken(service, "DependsOn", f"does not wait for a rule that forwards to {target.logical_id}")
+
+
+@guard(
+    "APP-15",
+    "A deployment can proceed, and one that fails is rolled back",
+    why="Without the circuit breaker a bad image holds the stack for hours; 100/100 percent can never replace a task "
+    "(Amazon ECS Developer Guide, How the Amazon ECS deployment circuit breaker detects failures).",
+    remedy="enable the breaker with rollback, 100 and 200 percent, zone rebalancing, and a grace period of 60 s",
+)
+def deployments(env: ResolvedEnvironment) -> Iterator[Broken]:
+    for service in env.of_type(SERVICE):
+        path = "DeploymentConfiguration"
+        breaker = [service.get(f"{path}.DeploymentCircuitBreaker.{key}") for key in ("Enable", "Rollback")]
+        if not all(flag(item) for item in breaker):
+            yield Broken(service, f"Properties.{path}.DeploymentCircuitBreaker", "does not roll back")
+        low, high = (number(service.get(f"{path}.{key}")) for key in ("MinimumHealthyPercent", "MaximumPercent"))
+        if low != 100 or high is None or high < 200:
+            yield Broken(service, f"Properties.{path}", f"{low} to {high} percent")
+        if service.get("AvailabilityZoneRebalancing") != "ENABLED":
+            yield Broken(service, "Properties.AvailabilityZoneRebalancing", "zones are not rebalanced")
+        grace = number(service.get("HealthCheckGracePeriodSeconds"))
+        if bool(listed(service.get("LoadBalancers"))) != (grace is not None) or (grace is not None and grace < 60):
+            yield Broken(service, "Properties.HealthCheckGracePeriodSeconds", f"grace period {grace}")
+
+
+@guard(
+    "APP-16",
+    "A service starts with two tasks or more, and never scales below",
+    why="A new service without DesiredCount starts with one task, and the minimum of scaling is enforced only at its "
+    "first event (Application Auto Scaling User Guide, Target tracking scaling policies).",
+    remedy="give at least 2 as DesiredCount of a new service and as MinCapacity",
+)
+def two_tasks(env: ResolvedEnvironment) -> Iterator[Broken]:
+    for service in env.of_type(SERVICE):
+        count = number(service.get("DesiredCount"))
+        if count is None or count < 2:
+            yield Broken(service, "Properties.DesiredCount", f"starts with {count or 1:g} task")
+        targets = [item for item in scaling_targets(env) if service in all_behind(env, item.get("ResourceId"))]
+        if not targets:
+            yield Broken(service, "", "does not scale")
+        for target in targets:
+            low, high = number(target.get("MinCapacity")) or 0, number(target.get("MaxCapacity")) or 0
+            if not 2 <= low <= high:
+                yield Broken(target, "Properties.MinCapacity", f"scales from {low:g} to {high:g}")
+
+
+def scaling_targets(env: ResolvedEnvironment) -> list[Resource]:
+    return env.of_type("AWS::ApplicationAutoScaling::ScalableTarget")
+
+
+@template_guard(
+    "APP-34",
+    "An update leaves the number of tasks to scaling",
+    why="A DesiredCount that is always given sets the number back at every update of the service (CloudFormation "
+    "Template Reference, AWS::ECS::Service).",
+    remedy="give DesiredCount by Fn::If, only when the service is new",
+)
+def count_only_when_new(templates: Mapping[str, Template]) -> Iterator[Broken]:
+    for template in templates.values():
+        for logical_id, resource in template.resources.items():
+            if resource["Type"] != SERVICE:
+                continue
+            count = resource.get("Properties", {}).get("DesiredCount")
+            branches = count.get("Fn::If", []) if isinstance(count, dict) else []
+            if {"Ref": "AWS::NoValue"} not in branches[1:]:
+                yield Broken(Place(template.name, logical_id), "Properties.DesiredCount", "is set at every update")
+
+
+@guard(
+    "APP-17",
+    "Services run on Fargate, by one way of saying so",
+    why="LaunchType and CapacityProviderStrategy exclude each other, and tags reach tasks only when propagated (Amazon "
+    "ECS API Reference, CreateService).",
+    remedy="set one of the two, PropagateTags SERVICE and EnableECSManagedTags",
+)
+def fargate_only(env: ResolvedEnvironment) -> Iterator[Broken]:
+    for service in env.of_type(SERVICE):
+        providers = [item.get("CapacityProvider") for item in listed(service.get("CapacityProviderStrategy"))]
+        launch = service.get("LaunchType")
+        if bool(providers) == bool(launch) or launch not in (None, "FARGATE") or not _fargate(providers):
+            yield Broken(service, "Properties.LaunchType", f"launch type {launch} with capacity providers {providers}")
+        if service.get("PropagateTags") != "SERVICE" or not flag(service.get("EnableECSManagedTags")):
+            yield Broken(service, "Properties.PropagateTags", "tasks are not tagged")
+    for clusters in env.of_type("AWS::ECS::Cluster", "AWS::ECS::ClusterCapacityProviderAssociations"):
+        if not _fargate(listed(clusters.get("CapacityProviders"))):
+            yield Broken(clusters, "Properties.CapacityProviders", "not Fargate only")
+
+
+def _fargate(providers: list[str]) -> bool:
+    return set(providers) <= {"FARGATE", "FARGATE_SPOT"}
+
+
+@guard(
+    "APP-19",
+    "Health checks and draining have times that work",
+    why="A timeout above the interval is refused; a long delay slows every deployment; Fargate stops a container after "
+    "at most 120 s (Elastic Load Balancing User Guide, Target group health checks).",
+    remedy="timeout below interval, Matcher 200-399, deregistration delay up to 60, StopTimeout up to 120",
+)
+def target_times(env: ResolvedEnvironment) -> Iterator[Broken]:
+    for target in env.of_type(TARGET_GROUP):
+        interval = number(target.get("HealthCheckIntervalSeconds")) or 30
+        timeout = number(target.get("HealthCheckTimeoutSeconds")) or 5
+        if timeout >= interval:
+            yield Broken(
+                target, "Properties.HealthCheckTimeoutSeconds", f"{timeout:g} s in an interval of {interval:g}"
+            )
+        given = attributes(target, "TargetGroupAttributes")
+        delay = number(given.get("deregistration_delay.timeout_seconds", 300)) or 0
+        if delay > 60:
+            yield Broken(target, "Properties.TargetGroupAttributes", f"deregistration takes {delay:g} s")
+        if not target.get("HealthCheckPath"):
+            yield Broken(target, "Properties.HealthCheckPath", "no path to check")
+        if not target.get("Matcher.HttpCode"):
+            yield Broken(target, "Properties.Matcher", "which answers are healthy is left to the default")
+    for task in env.of_type(TASK):
+        for index, container in containers(task):
+            if (number(container.get("StopTimeout")) or 0) > 120:
+                path = f"Properties.ContainerDefinitions.{index}.StopTimeout"
+                yield Broken(task, path, f"{container.get('StopTimeout')} s to stop")
+
+
+_SCALING_METRICS = {
+    "ALBRequestCountPerTarget",
+    "ECSServiceAverageCPUUtilization",
+    "ECSServiceAverageMemoryUtilization",
+}
+
+
+@guard(
+    "APP-29",
+    "Scaling names its service as Application Auto Scaling wants it",
+    why="The id is service/<cluster>/<service> with names, not ARNs; a role of ours would replace the service-linked "
+    "one (Application Auto Scaling User Guide, Amazon ECS and Application Auto Scaling).",
+    remedy="build ResourceId from the cluster's name and GetAtt Name of the service; drop RoleARN",
+)
+def scaling_names(env: ResolvedEnvironment) -> Iterator[Broken]:
+    for target in scaling_targets(env):
+        parts = str(target.get("ResourceId")).split("/service/", 1)[-1]
+        good = re.fullmatch(r"service/(?P<cluster>\S+)/(?P<service><<[^<>]+>>)", str(target.get("ResourceId")))
+        service = behind(env, good["service"], SERVICE) if good else None
+        if not good or service is None or not is_attribute(good["service"], "Name"):
+            yield Broken(target, "Properties.ResourceId", f"{parts} is not service/<cluster>/<service name>")
+        elif not _names_cluster(env, good["cluster"], service):
+            yield Broken(target, "Properties.ResourceId", "is not the service's cluster")
+        if target.get("RoleARN") is not None:
+            yield Broken(target, "Properties.RoleARN", "a role in place of the service-linked one")
+    for policy in env.of_type("AWS::ApplicationAutoScaling::ScalingPolicy"):
+        path = "TargetTrackingScalingPolicyConfiguration.PredefinedMetricSpecification"
+        metric, label = policy.get(f"{path}.PredefinedMetricType"), policy.get(f"{path}.ResourceLabel")
+        if metric is not None and metric not in _SCALING_METRICS:
+            yield Broken(policy, f"Properties.{path}", f"{metric} is no metric of a service")
+        if (metric == "ALBRequestCountPerTarget") != (label is not None):
+            yield Broken(policy, f"Properties.{path}", f"{metric} with label {label}")
+
+
+def _names_cluster(env: ResolvedEnvironment, text: str, service: Resource) -> bool:
+    cluster = behind(env, service.get("Cluster"), "AWS::ECS::Cluster")
+    if cluster is None:
+        return False
+    return text == cluster.get("ClusterName") or (origin(text) is not None and same(env, text, cluster.ref))
+
+
+@guard(
+    "APP-35",
+    "A service runs a task definition of ours",
+    why="A revision that the stack does not own is not updated with it, and none of these rules sees it (Amazon ECS "
+    "Developer Guide, Service definition parameters).",
+    remedy="take TaskDefinition from Ref, Cluster from the application layer",
+)
+def own_task_definition(env: ResolvedEnvironment) -> Iterator[Broken]:
+    for service in env.of_type(SERVICE):
+        if task_definition(env, service) is None:
+            yield Broken(service, "Properties.TaskDefinition", "is not ours")

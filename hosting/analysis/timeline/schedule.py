@@ -1,0 +1,168 @@
+"""When each resource of a first deployment begins and ends, if nothing waits for more than it needs.
+
+CloudFormation creates what depends on nothing unfinished; a nested stack begins when every stack whose outputs it
+takes is complete, and its outputs exist when all of it is. Lately a dependent may begin when what it needs is
+configured but not yet stable, so the truth can be shorter (CloudFormation User Guide, "Understand CloudFormation
+stack creation events"). The stacks of the chain come one after another, because deploy.py deploys them so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from hosting.analysis.resolve import NESTED_STACK, ResolvedEnvironment, Resource, Stack
+from hosting.analysis.timeline.durations import Duration, Durations
+from hosting.analysis.tokens import origins
+
+Edge = tuple[str, str]  # nested stack that waits, nested stack that it waits for
+
+
+@dataclass(frozen=True)
+class Task:
+    """One resource, or one nested stack with what is in it."""
+
+    stack: str
+    logical_id: str
+    type: str
+    begin: float
+    end: float
+    source: str
+    after: str | None  # the logical id in the same stack that it waited for longest
+
+    @property
+    def path(self) -> str:
+        return f"{self.stack}/{self.logical_id}"
+
+    @property
+    def seconds(self) -> float:
+        return self.end - self.begin
+
+
+@dataclass(frozen=True)
+class Schedule:
+    tasks: Mapping[str, Task]  # by path
+    tops: tuple[tuple[str, float, float], ...]  # stack of the chain, begin, end
+
+    @property
+    def total(self) -> float:
+        return max((end for _, _, end in self.tops), default=0.0)
+
+    def stacks(self, top: str) -> list[Task]:
+        return [task for task in self.tasks.values() if task.stack == top and task.type == NESTED_STACK]
+
+    @cached_property
+    def critical(self) -> tuple[Task, ...]:
+        """Resources without whose time the deployment would be shorter, first to last. Nested stacks are opened."""
+        return tuple(task for top, _, _ in self.tops for task in self._critical(top))
+
+    def _critical(self, stack: str) -> list[Task]:
+        within = {task.logical_id: task for task in self.tasks.values() if task.stack == stack}
+        if not within:
+            return []
+        last: Task | None = max(within.values(), key=lambda task: task.end)
+        path: list[Task] = []
+        while last is not None:
+            inner = self._critical(last.path) if last.type == NESTED_STACK else []
+            path = [*(inner or [last]), *path]
+            last = within[last.after] if last.after else None
+        return path
+
+
+def plan(env: ResolvedEnvironment, durations: Durations, without: frozenset[Edge] = frozenset()) -> Schedule:
+    """The schedule of a first deployment; ``without`` leaves out waiting of one nested stack for another."""
+    tasks: dict[str, Task] = {}
+    tops = []
+    now = 0.0
+    for top in env.chain:
+        end = _stack(top, top.path, now, durations, without, tasks)
+        tops.append((top.path, now, end))
+        now = end
+    return Schedule(tasks, tuple(tops))
+
+
+def _stack(
+    stack: Stack, top: str, begin: float, durations: Durations, without: frozenset[Edge], tasks: dict[str, Task]
+) -> float:
+    children = {child.path.rpartition("/")[2]: child for child in stack.children}
+    needs = needed(stack)
+    done: dict[str, Task] = {}
+
+    def settle(name: str) -> Task:
+        if name in done:
+            return done[name]
+        before = [settle(other) for other in sorted(needs[name]) if (name, other) not in without]
+        last = max(before, key=lambda task: task.end, default=None)
+        start = last.end if last else begin
+        kind = stack.resources[name].type
+        if name in children:
+            end = _stack(children[name], top, start, durations, without, tasks)
+            took = Duration(end - start, "its resources")
+        else:
+            took = durations.of(top, f"{stack.path}/{name}".partition("/")[2], kind)
+        task = Task(stack.path, name, kind, start, start + took.seconds, took.source, last.logical_id if last else None)
+        done[name] = tasks[task.path] = task
+        return task
+
+    return max((settle(name).end for name in stack.resources), default=begin)
+
+
+def needed(stack: Stack) -> dict[str, set[str]]:
+    """Logical id -> what CloudFormation creates before it, in the same stack."""
+    return {name: set(_needs(stack, resource)) - {name} for name, resource in stack.resources.items()}
+
+
+def _needs(stack: Stack, resource: Resource) -> Iterator[str]:
+    yield from (name for name in resource.depends_on if name in stack.resources)
+    for source in origins(resource.properties):
+        if source.stack == stack.path and source.logical_id in stack.resources:
+            yield source.logical_id
+
+
+# --- What could be cut -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The waiting of one nested stack for another, and what the deployment would gain without it."""
+
+    waits: str
+    awaits: str
+    parameters: tuple[str, ...]
+    gain: float
+
+
+def cuts(env: ResolvedEnvironment, durations: Durations) -> list[Cut]:
+    """Single dependencies between nested stacks whose loss would shorten a first deployment, greatest gain first."""
+    before = plan(env, durations).total
+    found = []
+    for top in env.chain:
+        nested = {one.path.rpartition("/")[2] for one in top.children}
+        for waits, awaited in needed(top).items():
+            for awaits in sorted(awaited & nested) if waits in nested else ():
+                gain = before - plan(env, durations, frozenset({(waits, awaits)})).total
+                if gain >= 1:
+                    found.append(Cut(waits, awaits, tuple(_wires(top, waits, awaits)), gain))
+    return sorted(found, key=lambda cut: (-cut.gain, cut.waits, cut.awaits))
+
+
+def _wires(stack: Stack, waits: str, awaits: str) -> Iterator[str]:
+    """The parameters by which one nested stack takes outputs of another."""
+    for name, value in stack.resources[waits].get("Parameters", {}).items():
+        if any(source.stack == stack.path and source.logical_id == awaits for source in origins(value)):
+            yield name
+
+
+def depth(stack: Stack) -> list[str]:
+    """The longest chain of nested stacks that wait for each other, first to last."""
+    needs = {name: set(found) for name, found in needed(stack).items()}
+    longest: dict[str, list[str]] = {}
+
+    def chain(name: str) -> list[str]:
+        if name not in longest:
+            longest[name] = [*max((chain(other) for other in sorted(needs[name])), key=len, default=[]), name]
+        return longest[name]
+
+    nested = [name for name, resource in stack.resources.items() if resource.type == NESTED_STACK]
+    return max((chain(name) for name in sorted(nested)), key=len, default=[])

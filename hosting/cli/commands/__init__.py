@@ -1,0 +1,1 @@
+"""One module per command of `deploy.py`; each is imported only when it runs."""

@@ -1,0 +1,185 @@
+"""`deploy.py cost`: what an environment costs in a month, from its templates and the bundled price table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hosting.cli.support.exit_codes import Exit
+from hosting.cli.support.options import ROOT, environment_names, output_option
+
+if TYPE_CHECKING:
+    from hosting.analysis.cost.difference import Change
+    from hosting.analysis.cost.estimate import Estimate
+    from hosting.cli.support.revisions import Side
+
+Range = tuple[Decimal, Decimal]
+
+
+@click.command()
+@click.option(
+    "-e", "--env", "environment", default="all", show_default=True, shell_complete=environment_names,
+    help="dev, prod, ... or all.",
+)  # fmt: skip
+@click.option("--against", metavar="GIT_REF|DIR", help="Show the difference from a commit, or from a folder.")
+@click.option(
+    "--compare", metavar="ENV", shell_complete=environment_names, help="Show the difference from another environment."
+)
+@output_option("text", "json")
+@click.option("--root", type=click.Path(file_okay=False, path_type=Path), default=ROOT, hidden=True)
+def cost(environment: str, against: str | None, compare: str | None, output: str, root: Path) -> int:
+    """Estimate what an environment costs in a month: a range, from idle to scaled out.
+
+    From the templates, the parameter file and a dated price table alone; needs neither credentials nor a network.
+    What depends on traffic, and what has no price in the table, is listed and not in the sum.
+    """
+    from hosting.cli.support import revisions
+
+    if against and compare:
+        raise click.UsageError("--against and --compare exclude each other.")
+    here = revisions.working_tree(root)
+    names = here.environments() if environment == "all" else (environment,)
+    if compare and environment == "all":
+        raise click.UsageError("--compare wants one environment: name it with -e.")
+    after = [_estimate(here, name) for name in names]
+    before: dict[str, Estimate] = {}
+    label = ""
+    if compare:
+        before[names[0]], label = _estimate(here, compare), compare
+    if against:
+        with revisions.other_side(root, against) as other:
+            before = {name: _estimate(other, name) for name in names if name in other.environments()}
+            label = other.label
+    if output == "json":
+        click.echo(json.dumps([_document(one, before.get(one.environment), label) for one in after], indent=2))
+        return Exit.DONE
+    for number, one in enumerate(after):
+        lines = _text(one) if not label else _difference(one, before.get(one.environment), label)
+        click.echo(("\n" if number else "") + "\n".join(lines))
+    return Exit.DONE
+
+
+def _estimate(side: Side, environment: str) -> Estimate:
+    from hosting.analysis.cost.estimate import estimate
+    from hosting.analysis.resolve import resolve
+    from hosting.analysis.templates import load_environment
+    from hosting.cli.commands.validate import parameter_files
+
+    (file,) = parameter_files(side.params, environment)
+    return estimate(resolve(side.load(), load_environment(file)))
+
+
+def _money(value: Decimal) -> str:
+    return f"{value:,.2f}"
+
+
+def _text(one: Estimate) -> Iterator[str]:
+    from hosting.analysis.cost.estimate import EXCLUDED
+
+    yield f"{one.environment}: US dollars in a month of 730 hours, from idle to scaled out\n"
+    for layer, (least, most) in one.layers.items():
+        yield f"{layer:<64}{_money(least):>11}{_money(most):>12}"
+        for line in one.lines:
+            if line.layer == layer:
+                yield f"  {line.item:<34}{line.quantity:<28}{_money(line.least):>11}{_money(line.most):>12}"
+    least, most = one.total
+    yield f"{'in all, without what follows':<64}{_money(least):>11}{_money(most):>12}\n"
+    if one.unknown:
+        yield "Price unknown, not in the sum:"
+        yield from (f"  {each.layer}: {each.item}, {each.quantity}" for each in one.unknown)
+        yield ""
+    yield "By use, not in the sum:"
+    yield from (f"  {kind.removeprefix('AWS::')}: {what}" for kind, what in one.by_use)
+    yield "\nNot counted:"
+    yield from (f"  {each}" for each in EXCLUDED)
+    yield f"\nPrices of {_dates(one)}; each with its source: deploy.py cost --output json"
+
+
+def _dates(one: Estimate) -> str:
+    dates = sorted({line.price.date for line in one.lines})
+    return f"{dates[0]} to {dates[-1]}" if dates else "no date"
+
+
+def _difference(after: Estimate, before: Estimate | None, label: str) -> Iterator[str]:
+    from hosting.analysis.cost.difference import changes
+
+    if before is None:
+        yield f"{after.environment}: not there in {label}; all of it is new"
+        yield from _text(after)
+        return
+    yield f"{after.environment}, compared with {label}: US dollars in a month, from idle to scaled out\n"
+    found = list(changes(before, after))
+    for change in found:
+        was, now = change.quantity_before or "none", change.quantity_after or "none"
+        quantities = now if was == now else f"{was} -> {now}"
+        least, most = change.difference
+        yield f"{change.layer + ': ' + change.item:<52}{least:>+12,.2f}{most:>+12,.2f}   {quantities}"
+    old, new = before.total, after.total
+    yield f"{'in all':<52}{new[0] - old[0]:>+12,.2f}{new[1] - old[1]:>+12,.2f}   {_span(old)} -> {_span(new)}"
+    mine, theirs = set(after.unknown), set(before.unknown)
+    yield from (f"price unknown, only here: {one.layer}: {one.item}, {one.quantity}" for one in mine - theirs)
+    yield from (f"price unknown, only there: {one.layer}: {one.item}, {one.quantity}" for one in theirs - mine)
+
+
+def _span(amounts: Range) -> str:
+    return f"{_money(amounts[0])} to {_money(amounts[1])}"
+
+
+def _document(one: Estimate, before: Estimate | None, label: str) -> dict[str, Any]:
+    from hosting.analysis.cost.difference import changes
+    from hosting.analysis.cost.estimate import EXCLUDED
+
+    document: dict[str, Any] = {
+        "schema": "hosting-platform/cost/1",
+        "environment": one.environment,
+        "currency": "USD",
+        "hoursPerMonth": 730,
+        "total": _pair(one.total),
+        "layers": {layer: _pair(amounts) for layer, amounts in one.layers.items()},
+        "lines": [
+            {
+                "layer": line.layer,
+                "item": line.item,
+                "quantity": line.quantity,
+                **_pair((line.least, line.most)),
+                "price": {
+                    "usd": str(line.price.usd),
+                    "per": line.price.unit,
+                    "source": line.price.source,
+                    "date": line.price.date,
+                },
+            }
+            for line in one.lines
+        ],
+        "priceUnknown": [vars(each) for each in one.unknown],
+        "byUse": [{"type": kind, "what": what} for kind, what in one.by_use],
+        "excluded": list(EXCLUDED),
+    }
+    if label:
+        found = list(changes(before, one)) if before else []
+        document["comparedWith"] = {
+            "label": label,
+            "total": _pair(before.total) if before else None,
+            "changes": [_change(change) for change in found],
+        }
+    return document
+
+
+def _change(change: Change) -> dict[str, Any]:
+    return {
+        "layer": change.layer,
+        "item": change.item,
+        "quantityBefore": change.quantity_before,
+        "quantityAfter": change.quantity_after,
+        "before": _pair(change.before),
+        "after": _pair(change.after),
+    }
+
+
+def _pair(amounts: Range) -> dict[str, str]:
+    return {"least": f"{amounts[0]:.2f}", "most": f"{amounts[1]:.2f}"}

@@ -1,0 +1,213 @@
+"""`deploy.py deploy`: bring an environment to what the files say, or execute a saved plan."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hosting.cli.support.exit_codes import Exit
+from hosting.cli.support.gates import Gates, gate_options
+from hosting.cli.support.operation_monitor import progress_option, wait_lock_option
+from hosting.cli.support.options import (
+    Options,
+    aws_options,
+    confirm,
+    connect,
+    environment_options,
+    need_answer,
+    output_option,
+    placeholder_option,
+    prepare,
+)
+from hosting.cli.support.signals import tidily
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hosting.cli.support.flow import Approve
+    from hosting.deployer.deployment import Context, StackPlan, States
+    from hosting.deployer.saved_plan import SavedPlan
+
+_ROLES = ("bootstrap", "edge", "root", "edge-monitoring")
+
+
+@click.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
+@partial(environment_options, required=False)
+@aws_options
+@placeholder_option
+@output_option("text", "json")
+@gate_options
+@progress_option
+@wait_lock_option
+@click.option("--plan", "plan_file", type=click.Path(dir_okay=False, path_type=Path), help="The same as FILE.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask. Allows no replacement or deletion of what holds data.")
+@click.option("--through", type=click.Choice(_ROLES), help="Stop after this stack of the chain.")
+@click.option(
+    "--before",
+    multiple=True,
+    metavar='"run ..."',
+    help="Once approved, first run this one-off task; nothing is deployed when it fails. A first deployment has "
+    "nothing to run it in, and leaves it out.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="List what is only added, and what is listed but will not change.")
+@tidily()
+def deploy(
+    file: Path | None,
+    plan_file: Path | None,
+    allow_replace: tuple[str, ...],
+    allow_delete: tuple[str, ...],
+    fail_on: tuple[str, ...],
+    progress: str,
+    wait_lock: float | None,
+    yes: bool,
+    through: str | None,
+    before: tuple[str, ...],
+    verbose: bool,
+    **given: object,
+) -> int:
+    """Create, show, confirm and execute the change sets of an environment's stacks, one after the other.
+
+    With FILE, a plan that `plan --out` saved, execute exactly that, and refuse when anything has moved since.
+    An operation that is running already is followed to its end first. Ctrl-C asks whether to detach or cancel.
+    """
+    source = file or plan_file
+    if source is not None:
+        _alone(given, through=through, allowed=(*allow_replace, *allow_delete), twice=file and plan_file)
+        return _deploy_saved(source, fail_on, given, yes=yes, before=before, verbose=verbose, mode=progress)
+    if not given["environment"]:
+        raise click.UsageError("Missing option '-e' / '--env', or a saved plan.")
+    need_answer(yes)
+    from hosting.cli.rendering import progress as showing
+    from hosting.cli.support import flow
+    from hosting.cli.support.operation_monitor import Watching
+    from hosting.deployer import deployment
+    from hosting.deployer.stack_order import Role
+
+    options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
+    context = connect(options, prepare(options))
+    console = showing.console()
+    watching = Watching.of(context, console, "deploy", options.root, progress)
+    if options.placeholder:
+        context = flow.with_placeholder(context, deployment.survey(context), console, options.placeholder)
+    role = Role(through) if through else None
+    limits = Gates.of(allow_replace, allow_delete, fail_on)
+    try:
+        with watching.closing():
+            states = flow.deploy_chain(
+                context,
+                console,
+                _asker(context, yes=yes, before=before),
+                through=role,
+                verbose=verbose,
+                limits=limits,
+                watching=watching,
+                wait_minutes=wait_lock,
+            )
+    except flow.Declined:
+        return _declined()
+    _print_outputs(states, "ndjson" if progress == "ndjson" else options.output)
+    return Exit.DONE
+
+
+def _deploy_saved(
+    source: Path,
+    fail_on: Sequence[str],
+    given: dict[str, object],
+    *,
+    yes: bool,
+    before: tuple[str, ...],
+    verbose: bool,
+    mode: str,
+) -> int:
+    from hosting.deployer import saved_plan
+
+    found = saved_plan.read(source)
+    said = given["environment"]
+    if said and said != found.environment:
+        raise click.UsageError(f"{source} is a plan of {found.environment}, not of {said}.")
+    need_answer(yes)
+    from hosting.cli.rendering import progress as showing
+    from hosting.cli.support import flow
+    from hosting.cli.support.operation_monitor import Watching
+
+    options = Options(**{**given, "environment": found.environment, "overrides": found.overrides})  # type: ignore[arg-type] # as above
+    context = connect(options, prepare(options))
+    console = showing.console()
+    watching = Watching.of(context, console, "deploy", options.root, mode)
+    try:
+        with watching.closing():
+            states, left = flow.deploy_saved(
+                context,
+                console,
+                _asker(context, yes=yes, approved=found, before=before),
+                found,
+                str(source),
+                fail_on=fail_on,
+                verbose=verbose,
+                watching=watching,
+            )
+    except flow.Declined:
+        return _declined()
+    _print_outputs(states, "ndjson" if mode == "ndjson" else options.output)
+    if left:
+        names = ", ".join(stack.name for stack in left)
+        click.echo(f"Not done yet: {names} can be planned now. Make and approve a plan for the rest.", err=True)
+        return Exit.CHANGES
+    return Exit.DONE
+
+
+def _alone(given: dict[str, object], *, through: str | None, allowed: Sequence[str], twice: object) -> None:
+    """Whatever would change a saved plan is refused: it would not be what was approved."""
+    others = {
+        "--set": given["overrides"],
+        "--through": through,
+        "--allow-replace and --allow-delete": allowed,
+        "--placeholder-image": given["placeholder"],
+        "--plan": twice,
+    }
+    if wrong := [name for name, value in others.items() if value]:
+        raise click.UsageError(f"A saved plan is executed as it was approved: leave out {', '.join(wrong)}.")
+
+
+def _asker(context: Context, *, yes: bool, approved: SavedPlan | None = None, before: tuple[str, ...] = ()) -> Approve:
+    """Asks; and the first time that the answer is yes, runs what has to run before anything is changed."""
+    from hosting.cli.commands import run
+    from hosting.deployer.deployment import Kind
+
+    waiting = [run.before(text, context) for text in before]
+    environment = context.environment
+    what = f"the plan of {approved.created}" if approved else ""
+
+    def approve(plans: Sequence[StackPlan]) -> bool:
+        moving = [plan.stack for plan in plans if plan.kind is not Kind.NOTHING]
+        stacks = what or (f"{len(moving)} stacks" if len(moving) > 1 else moving[0].label)
+        question = f"Deploy {stacks} to account {context.identity.account}?"
+        if not confirm(question, yes=yes, word=environment.name if environment.is_production else None):
+            return False
+        while waiting:
+            waiting.pop(0)()
+        return True
+
+    return approve
+
+
+def _declined() -> int:
+    click.echo("Declined; nothing more was changed.", err=True)
+    return Exit.INTERRUPTED
+
+
+def _print_outputs(states: States, form: str) -> None:
+    from hosting.cli.rendering import outputs
+
+    found = outputs.collect_outputs(states)
+    if form == "ndjson":
+        from hosting.cli.rendering.progress import ndjson
+
+        ndjson("outputs", {"outputs": found})
+        return
+    click.echo(json.dumps(found, indent=2) if form == "json" else outputs.outputs_text(found))

@@ -1,0 +1,155 @@
+"""`deploy.py diagnose`: why a deployment failed, from its record."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hosting.cli.support.exit_codes import Exit
+from hosting.cli.support.options import ROOT, output_option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from hosting.deployer.recording.runs import Record
+
+
+@click.command()
+@click.argument("run", required=False)
+@click.option("-e", "--env", "environment", metavar="ENV", help="The last run of this environment.")
+@output_option("text", "json")
+@click.option("--list", "listed", is_flag=True, help="List the recorded runs.")
+@click.option("--root", type=click.Path(file_okay=False), default=str(ROOT), hidden=True)
+def diagnose(run: str | None, environment: str | None, output: str, listed: bool, root: str) -> int:
+    """Read the record of RUN, or of the last run: what failed first, why, what to do, and what ECS said.
+
+    Works offline: everything was recorded while the deployment ran.
+    """
+    from pathlib import Path
+
+    from hosting.deployer.errors import DeployerError
+    from hosting.deployer.recording import runs
+
+    place = Path(root)
+    if listed:
+        _list(place, environment, output)
+        return Exit.DONE
+    if run:
+        record = runs.find(place, run)
+    else:
+        found = next(runs.records(place, environment), None)
+        if found is None:
+            of = f" of {environment}" if environment else ""
+            raise DeployerError(f"no run{of} is recorded", where=str(place / "runs"), hint="every `deploy` records one")
+        record = found
+    data = _data(record)
+    click.echo(json.dumps(data, indent=2) if output == "json" else "\n".join(_text(data)))
+    return Exit.DONE
+
+
+def _list(root: Path, environment: str | None, output: str) -> None:
+    from hosting.deployer.recording import runs
+
+    keys = ("id", "environment", "command", "result", "began", "ended")
+    rows = [{key: record.summary.get(key) for key in keys} for record in runs.records(root, environment)]
+    if output == "json":
+        click.echo(json.dumps({"schema": 1, "runs": rows}, indent=2))
+        return
+    for row in rows:
+        click.echo(f"{row['id']}  {_ended(row['result'])}")
+
+
+def _data(record: Record) -> dict[str, Any]:
+    from hosting.deployer.failures import report
+    from hosting.deployer.recording import evidence
+
+    services = record.services
+    return {
+        "schema": 1,
+        "run": record.id,
+        "directory": str(record.directory),
+        **{key: record.summary.get(key) for key in ("command", "environment", "region", "result", "began", "ended")},
+        "operations": [
+            {
+                **{key: one.get(key) for key in ("stack", "region", "verb", "status", "seconds", "diagnosis")},
+                "unfinished": [item["name"] for item in one.get("resources", ()) if not item.get("ended")],
+            }
+            for one in record.operations
+        ],
+        "services": [
+            {"name": one.name, "lines": list(one.lines), "match": report.match_as_data(one.match)}
+            for one in evidence.of(services)
+        ],
+        "ecs": services,
+    }
+
+
+def _text(data: Mapping[str, Any]) -> Iterator[str]:
+    from hosting.cli.support.operation_state import duration
+
+    yield f"{data['run']}: {data['command']} of {data['environment']}, {_ended(data['result'])}"
+    for one in data["operations"]:
+        took = f" in {duration(one['seconds'])}" if one["seconds"] is not None else ""
+        yield f"{one['stack']} ({one['region']}): {one['verb']}, {one['status'] or 'not followed to its end'}{took}"
+        if one["diagnosis"]:
+            yield from _diagnosis(one["diagnosis"])
+        elif one["unfinished"] and not one["status"]:
+            yield f"  at work when watching stopped: {', '.join(one['unfinished'])}"
+    for service in data["services"]:
+        yield f"{service['name']}, as ECS told it:"
+        yield from (f"  {line}" for line in service["lines"])
+        yield from _cause(service["match"], "  ")
+
+
+def _ended(result: object) -> object:
+    """A run that was killed could not write that it ended."""
+    return "running, or killed" if result == "running" else result
+
+
+def _diagnosis(diagnosis: Mapping[str, Any]) -> Iterator[str]:
+    yield from _finding("first failure", diagnosis["first"])
+    if len(diagnosis["chain"]) > 1:
+        yield f"  led to: {' -> '.join(diagnosis['chain'][1:])}"
+    for other in diagnosis["others"]:
+        yield from _finding("also failed", other)
+    if diagnosis["cancelled"]:
+        yield f"  cancelled because of it: {diagnosis['cancelled']}"
+    for blocker in diagnosis["rollback"]:
+        yield from _finding("the rollback failed at", blocker)
+
+
+def _finding(title: str, finding: Mapping[str, Any]) -> Iterator[str]:
+    yield f"  {title}: {finding['resource']} ({finding['type']})"
+    yield f"    {finding['status']}: {finding['reason']}"
+    if source := _source(finding):
+        yield f"    made by: {source}"
+    yield from _cause(finding["match"], "    ")
+
+
+def _cause(match: Mapping[str, str] | None, indent: str) -> Iterator[str]:
+    if match is not None:
+        yield f"{indent}cause ({match['cause']}): {match['meaning']}"
+        yield f"{indent}what to do: {match['remedy']}"
+        yield f"{indent}see: {match['document']}"
+
+
+def _source(finding: Mapping[str, Any]) -> str:
+    """The line of the generator that makes the resource, where this is the project's own template."""
+    from generator.tooling.source_map import source_map
+
+    *path, logical_id = str(finding["resource"]).split("/")
+    for file, resources in source_map().items():
+        if logical_id in resources and _is_of(file, path):
+            return str(resources[logical_id].get("", ""))
+    return ""
+
+
+def _is_of(file: str, path: list[str]) -> bool:
+    """FrontendServiceStack comes of service.json, NetworkStack of network.json."""
+    kind = file.removesuffix(".json").replace("-", "")
+    if not path:
+        return kind in {"root", "bootstrap", "edge", "edgemonitoring"}
+    return path[-1].removesuffix("Stack").lower().endswith(kind)

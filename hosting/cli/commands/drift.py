@@ -1,0 +1,143 @@
+"""`deploy.py drift`: what was changed behind CloudFormation's back, in every nested stack."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hosting.cli.support.exit_codes import Exit
+from hosting.cli.support.options import (
+    Options,
+    aws_options,
+    connect,
+    environment_options,
+    output_option,
+    recall,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.text import Text
+    from rich.tree import Tree
+
+    from hosting.deployer.drift import Drifted, Report
+
+SCHEMA = "hosting-platform/drift/1"
+
+
+@click.command()
+@environment_options
+@aws_options
+@output_option("text", "json")
+def drift(**given: object) -> int:
+    """Compare every resource with its template, over all nested stacks at once. Exit 2 when something differs.
+
+    Bootstrap is looked at too. A deployment repairs drift only where its template changes the same property.
+    """
+    from hosting.cli.rendering import progress
+    from hosting.deployer import deployment
+    from hosting.deployer import drift as drifting
+
+    options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
+    context = connect(options, recall(options))
+    states = deployment.survey(context)
+    drifting.require(context, states)
+    with progress.console().status("asking CloudFormation to compare"):
+        reports = drifting.detect(context, states)
+    if options.output == "json":
+        click.echo(json.dumps(_document(options.environment, reports), indent=2))
+    else:
+        console = progress.console(stderr=False)
+        for part in _text(reports):
+            console.print(part)
+    if any(report.drifted for report in reports):
+        return Exit.CHANGES
+    return Exit.ERROR if any(report.problem for report in reports) else Exit.DONE
+
+
+def _text(reports: Sequence[Report]) -> Iterator[Tree | Text]:
+    from rich.text import Text
+    from rich.tree import Tree
+
+    for report in reports:
+        if not report.drifted and not report.problem:
+            continue
+        place = "/".join((report.stack.name, *report.path))
+        tree = Tree(Text.assemble((place, "bold"), (f" ({report.stack.region})", "dim")))
+        if report.problem:
+            tree.add(Text(f"not, or not fully compared: {report.problem}", style="bold red"))
+        for one in report.drifted:
+            branch = tree.add(_line(one))
+            for line in _values(one):
+                branch.add(line)
+        yield tree
+    found = sum(len(report.drifted) for report in reports)
+    checked, resources = (sum(getattr(report, name) for report in reports) for name in ("checked", "resources"))
+    said = f"{found} of them differ{'s' * (found == 1)}" if found else "nothing differs"
+    style = "bold red" if found else "green"
+    yield Text.assemble(f"{checked} of {resources} resources in {len(reports)} stacks compared: ", (said, style))
+    if checked < resources:
+        yield Text("CloudFormation cannot compare the others.", style="dim")
+
+
+def _line(one: Drifted) -> Text:
+    from rich.text import Text
+
+    mark, style = ("-", "red") if one.status == "DELETED" else ("~", "yellow")
+    gone = "  is gone" if one.status == "DELETED" else ""
+    return Text.assemble((f"{mark} {one.name}", style), f"{gone}  ", (f"{one.type} {one.physical_id}", "dim"))
+
+
+def _values(one: Drifted) -> Iterator[Text]:
+    from rich.text import Text
+
+    from hosting.cli.rendering import change_symbols
+    from hosting.cli.support.plan_properties import masked
+
+    for item in one.differences:
+        path = tuple(item.path.strip("/").split("/"))
+        expected, actual = masked(item.expected or None, path), masked(item.actual or None, path)
+        before, after = change_symbols.excerpts(expected, actual)
+        yield Text.assemble(f"{'.'.join(path)}: template ", (before, "green"), ", really ", (after, "red"))
+
+
+def _document(environment: str, reports: Sequence[Report]) -> dict[str, Any]:
+    from hosting.cli.support.plan_properties import masked
+
+    return {
+        "schema": SCHEMA,
+        "environment": environment,
+        "drifted": any(report.drifted for report in reports),
+        "stacks": [
+            {
+                "stack": report.stack.name,
+                "region": report.stack.region,
+                "path": list(report.path),
+                "checked": report.checked,
+                "resources": report.resources,
+                "problem": report.problem,
+                "drifted": [
+                    {
+                        "name": one.name,
+                        "type": one.type,
+                        "physicalId": one.physical_id,
+                        "status": one.status,
+                        "differences": [
+                            {
+                                "path": item.path,
+                                "kind": item.kind,
+                                "expected": masked(item.expected, tuple(item.path.strip("/").split("/"))),
+                                "actual": masked(item.actual, tuple(item.path.strip("/").split("/"))),
+                            }
+                            for item in one.differences
+                        ],
+                    }
+                    for one in report.drifted
+                ],
+            }
+            for report in reports
+        ],
+    }

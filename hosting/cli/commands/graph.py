@@ -1,0 +1,110 @@
+"""`deploy.py graph`: the architecture as a picture, drawn from the templates."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from hosting.cli.support.exit_codes import Exit
+from hosting.cli.support.options import ROOT
+
+DOCS = "docs"
+
+
+@click.command()
+@click.option("-e", "--env", "environment", metavar="ENV", help="The environment: a file of params/.  [default: prod]")
+@click.option(
+    "--format", "form", type=click.Choice(["svg", "mermaid", "png"]), default="svg", show_default=True,
+    help="png needs rsvg-convert or cairosvg.",
+)  # fmt: skip
+@click.option(
+    "--to",
+    "target",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write there, not to stdout.",
+)
+@click.option("--write-docs", is_flag=True, help="Write docs/architecture-ENV.svg of every environment.")
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 when a picture in docs/ is stale.")
+@click.option("--root", type=click.Path(file_okay=False, path_type=Path), default=ROOT, hidden=True)
+def graph(environment: str | None, form: str, target: Path | None, write_docs: bool, check: bool, root: Path) -> int:
+    """Draw the architecture of an environment from the resolved templates.
+
+    Needs neither credentials nor a network. The same templates and parameters always give the same bytes.
+    """
+    if write_docs and check:
+        raise click.UsageError("--write-docs and --check exclude each other.")
+    if write_docs or check:
+        if environment or target or form != "svg":
+            raise click.UsageError("docs/ holds SVG of every environment: no --env, --format or --to here.")
+        return _check(root) if check else _write(root)
+    return _draw(root, _most_telling(root) if environment is None else environment, form, target)
+
+
+def _most_telling(root: Path) -> str:
+    """The environment to draw where none is named: prod, which has everything, or the first that there is."""
+    from hosting.cli.commands.validate import parameter_files
+
+    names = [file.stem for file in parameter_files(root / "params", "all")]
+    chosen = "prod" if "prod" in names else names[0]
+    others = ", ".join(name for name in names if name != chosen)
+    if others:
+        click.echo(f"graph: {chosen}; with -e also {others}", err=True)
+    return chosen
+
+
+def _draw(root: Path, environment: str, form: str, target: Path | None) -> int:
+    from hosting.analysis.graph import pictures
+    from hosting.analysis.templates import load_environment, load_templates
+    from hosting.cli.commands.validate import parameter_files
+
+    if form == "png" and target is None and sys.stdout.isatty():
+        raise click.UsageError("A PNG is not for a terminal: give --to FILE, or redirect stdout.")
+    if environment == "all":
+        raise click.UsageError("A picture shows one environment: give its name, not all.")
+    (file,) = parameter_files(root / "params", environment)
+    model = pictures.architecture(load_templates(root / "templates"), load_environment(file))
+    data = pictures.as_mermaid(model).encode() if form == "mermaid" else pictures.as_svg(model).encode()
+    if form == "png":
+        data = pictures.as_png(data.decode())
+    if target is None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return Exit.DONE
+    try:
+        target.write_bytes(data)
+    except OSError as problem:
+        raise click.ClickException(f"{target}: {problem.strerror}") from None
+    click.echo(f"{target}: {environment}, {form}, {len(data):,} bytes", err=True)
+    return Exit.DONE
+
+
+def _check(root: Path) -> int:
+    from hosting.analysis.graph import pictures
+
+    problems = pictures.stale(root / DOCS, _wanted(root))
+    for problem in problems:
+        click.echo(f"{DOCS}/{problem}", err=True)
+    if problems:
+        click.echo("Run `deploy.py graph --write-docs` and commit docs/.", err=True)
+    return Exit.ERROR if problems else Exit.DONE
+
+
+def _write(root: Path) -> int:
+    from hosting.analysis.graph import pictures
+
+    touched = pictures.write(root / DOCS, _wanted(root))
+    for name in touched:
+        click.echo(f"{DOCS}/{name}")
+    if not touched:
+        click.echo(f"{DOCS}/ is up to date.", err=True)
+    return Exit.DONE
+
+
+def _wanted(root: Path) -> dict[str, str]:
+    from hosting.analysis.graph import pictures
+    from hosting.cli.commands.validate import parameter_files
+
+    return pictures.documents(root / "templates", parameter_files(root / "params", "all"))

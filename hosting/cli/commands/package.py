@@ -1,0 +1,36 @@
+"""`deploy.py package`: what would go into the artifact buckets, and putting it there."""
+
+from __future__ import annotations
+
+import click
+
+from hosting.cli.support.exit_codes import Exit
+from hosting.cli.support.options import Options, aws_options, connect, environment_options, prepare
+
+
+@click.command()
+@environment_options
+@aws_options
+@click.option("--upload", is_flag=True, help="Put them into the buckets of the account, where they are not yet.")
+def package(upload: bool, **given: object) -> int:
+    """Build the Lambda archives and print the key of every artifact. Needs no credentials without --upload."""
+    from hosting.deployer import deployment
+    from hosting.deployer.errors import StateError
+    from hosting.deployer.stack_order import Role
+
+    options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
+    environment = prepare(options)
+    if not upload:
+        keys = {item.key: len(item.data) for items in environment.artifacts.values() for item in items}
+        for key, size in sorted(keys.items()):
+            click.echo(f"{size:>9}  {key}")
+        return Exit.DONE
+    context = connect(options, environment)
+    states = deployment.survey(context)
+    if any(states[stack] is None for stack in context.chain if stack.role is Role.BOOTSTRAP):
+        hint = f"deploy.py deploy -e {options.environment} --through bootstrap"
+        raise StateError("there is no artifact bucket yet", where=context.stack(Role.BOOTSTRAP).name, hint=hint)
+    roles = [role for role in Role if role is not Role.BOOTSTRAP]
+    for item in deployment.upload(context, states, roles):
+        click.echo(f"{'uploaded' if item.uploaded else 'present':<8}  {item.size:>9}  {item.key}")
+    return Exit.DONE

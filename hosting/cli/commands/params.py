@@ -1,0 +1,36 @@
+"""`deploy.py params check`: the input errors of an environment, without AWS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hosting.cli.support.exit_codes import Exit
+from hosting.cli.support.options import Options, environment_options, prepare
+
+
+@click.group()
+def params() -> None:
+    """Work on parameter files."""
+
+
+@params.command()
+@environment_options
+def check(environment: str, overrides: tuple[str, ...], root: Path) -> int:
+    """Check params/ENV.json against the templates; ENV may be "all". Needs no credentials."""
+    from hosting.deployer import parameters
+    from hosting.deployer.errors import InputError, Problem
+
+    names = parameters.environments(root / "params") if environment == "all" else (environment,)
+    problems: list[Problem] = []
+    for name in names:
+        try:
+            ready = prepare(Options(name, root, overrides))
+        except InputError as error:
+            problems += error.problems
+        else:
+            click.echo(f"{ready.file.path}: {len(ready.file.values)} values, all right", err=True)
+    if problems:
+        raise InputError(dict.fromkeys(problems))
+    return Exit.DONE

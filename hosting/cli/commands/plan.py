@@ -1,0 +1,138 @@
+"""`deploy.py plan`: what a deployment would change, with nothing left behind unless it is saved."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hosting.cli.support.exit_codes import Exit
+from hosting.cli.support.gates import Gates, gate_options
+from hosting.cli.support.options import (
+    Options,
+    aws_options,
+    connect,
+    environment_options,
+    output_option,
+    placeholder_option,
+    prepare,
+)
+from hosting.cli.support.signals import tidily
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hosting.cli.rendering.plan_text import Review
+    from hosting.cli.support.prediction_check import Foresight
+    from hosting.deployer.deployment import Context, StackPlan
+
+
+@click.command()
+@environment_options
+@aws_options
+@placeholder_option
+@output_option("text", "json", "markdown")
+@gate_options
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Keep the change sets and save the plan, for `deploy FILE` to execute exactly this.",
+)
+@click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there is something to change.")
+@click.option("-v", "--verbose", is_flag=True, help="List what is only added, and what is listed but will not change.")
+@tidily()
+def plan(
+    allow_replace: tuple[str, ...],
+    allow_delete: tuple[str, ...],
+    fail_on: tuple[str, ...],
+    out: Path | None,
+    detailed_exitcode: bool,
+    verbose: bool,
+    **given: object,
+) -> int:
+    """Show what a deployment would change, over all nested stacks, worst first.
+
+    Asks CloudFormation for real change sets and deletes them again. Uploads templates and archives, which
+    are addressed by content and change nothing.
+    """
+    from hosting.cli.rendering import progress
+    from hosting.cli.support import flow, prediction_check
+    from hosting.deployer import deployment
+
+    options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
+    gates = Gates.of(allow_replace, allow_delete, fail_on)
+    context = connect(options, prepare(options))
+    console = progress.console()
+    states = deployment.survey(context)
+    deployment.require_ready(states)
+    context = flow.with_placeholder(context, states, console, options.placeholder)
+    plans = flow.plan_chain(context, states, console, verb="saved" if out else "plan", final=out is not None)
+    kept = False
+    try:
+        gates.check_names(context, plans)
+        review = gates.review(context, plans)
+        _print(review, prediction_check.foresee(context, states, plans), options, context, verbose=verbose)
+        for name in gates.unused(review):
+            click.echo(f"{name}: nothing here does that", err=True)
+        refused = list(gates.refusals(review))
+        for line in refused:
+            click.echo(f"{click.style('refused:', fg='red', bold=True)} {line}", err=True)
+        if out is not None and not refused:
+            kept = _save(context, plans, gates, review, options, out)
+    finally:
+        if not kept:
+            with console.status("deleting the change sets"):
+                for one in plans:
+                    deployment.discard(context, one)
+    if refused:
+        return Exit.REFUSED
+    changes = any(one.kind is not deployment.Kind.NOTHING for one in plans)
+    return Exit.CHANGES if changes and detailed_exitcode else Exit.DONE
+
+
+def _print(review: Review, foreseen: Foresight, options: Options, context: Context, *, verbose: bool) -> None:
+    from hosting.cli.rendering import plan_json, plan_text, progress
+
+    if options.output == "json":
+        document = plan_json.as_json(review, options.environment, context.identity.account)
+        document["prediction"] = foreseen.as_json()
+        click.echo(json.dumps(document, indent=2))
+    elif options.output == "markdown":
+        click.echo(plan_json.as_markdown(review, options.environment), nl=False)
+    else:
+        console = progress.console(stderr=False)
+        for part in plan_text.trees(review, verbose=verbose):
+            console.print(part)
+        for line in foreseen.lines():
+            console.print(line, style="dim", markup=False)
+
+
+def _save(
+    context: Context, plans: Sequence[StackPlan], gates: Gates, review: Review, options: Options, out: Path
+) -> bool:
+    """Save the plan; whether there was anything to save. What `deploy` would refuse is not put up for approval."""
+    from hosting.deployer import saved_plan
+    from hosting.deployer.deployment import Kind
+    from hosting.deployer.safeguards.gates import refuse
+
+    refuse(review.losses, gates.allowed)
+    if not any(plan.change_set is not None for plan in plans):
+        click.echo(f"There is nothing to execute, so {out} was not written.", err=True)
+        return False
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    overrides = [*options.overrides, *_stand_ins(context, options)]
+    saved_plan.write(out, saved_plan.save(context, plans, gates.allowed, overrides, created))
+    click.echo(f"Saved to {out}. Execute it with: deploy.py deploy {out}", err=True)
+    if waiting := [plan.stack.name for plan in plans if plan.kind is Kind.LATER]:
+        click.echo(f"{', '.join(waiting)} cannot be planned yet and will need a plan of their own.", err=True)
+    return True
+
+
+def _stand_ins(context: Context, options: Options) -> list[str]:
+    """What a placeholder stands in for, as overrides: executing the plan has to see the same values."""
+    values = context.environment.file.values
+    return [f"{name}={value}" for name, value in values.items() if options.placeholder and value == options.placeholder]

@@ -1,0 +1,162 @@
+"""`deploy.py policy`: what a role needs to plan, deploy or operate exactly these templates, and who may take it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hosting.cli.support.exit_codes import Exit
+from hosting.cli.support.options import folder_options
+
+if TYPE_CHECKING:
+    from hosting.analysis.iam_policies.grants import Statement
+    from hosting.analysis.resolve import ResolvedEnvironment
+
+
+SCHEMA = "policy/1"
+_ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+")
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(["plan", "deploy", "operate", "oidc"]))
+@click.option("-e", "--env", "environment", required=True, metavar="ENV", help="The environment: a file of params/.")
+@click.option(
+    "--role-arn", default="", metavar="ARN",
+    help="deploy: you give CloudFormation this role (`deploy --role-arn`); writes the policies of both.",
+)  # fmt: skip
+@click.option(
+    "--command", "commands", multiple=True, metavar="NAME",
+    help="operate: for this command alone, of status, events, logs, tunnel, exec, run, site, invalidate. Repeatable.",
+)  # fmt: skip
+@click.option(
+    "--container", "containers", multiple=True, metavar="NAME",
+    help="operate: exec may enter this container alone. Repeatable.",
+)  # fmt: skip
+@click.option("--repository", default="", metavar="OWNER/NAME", help="oidc: the repository on GitHub.")
+@click.option("--branch", default="", metavar="NAME", help="oidc: workflows of this branch may take the role.")
+@click.option(
+    "--environment", "github_environment", default="", metavar="NAME",
+    help="oidc: workflows in this environment of GitHub may take the role.",
+)  # fmt: skip
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write one file each into this folder.")
+@folder_options
+def policy(
+    kind: str,
+    environment: str,
+    role_arn: str,
+    commands: tuple[str, ...],
+    containers: tuple[str, ...],
+    repository: str,
+    branch: str,
+    github_environment: str,
+    out: Path | None,
+    templates: Path,
+    params: Path,
+) -> int:
+    """Write least-privilege policies for the role that runs deploy.py.
+
+    \b
+    plan     look and propose: read, upload what is not there, make and delete change sets
+    deploy   deploy and destroy: that, and what CloudFormation does on the role's behalf
+    operate  look, open sessions, run one-off tasks, bring the static site; changes no stack
+    oidc     GitHub as identity provider, and the trust policy of a role for one repository
+
+    Needs neither credentials nor a network. The policies are for exactly these templates and parameters: write them
+    again when either changes. Resources to which AWS gives ids are bound by account and region only.
+    """
+    from hosting.analysis.errors import AnalysisError
+    from hosting.analysis.resolve import resolve
+    from hosting.analysis.templates import load_environment, load_templates
+    from hosting.cli.commands.validate import parameter_files
+
+    if environment == "all":
+        raise click.UsageError("A role belongs to one environment: name it.")
+    if kind != "oidc" and (repository or branch or github_environment):
+        raise click.UsageError("--repository, --branch and --environment are for `policy oidc`.")
+    if kind != "operate" and (commands or containers):
+        raise click.UsageError("--command and --container are for `policy operate`.")
+    if role_arn and (kind != "deploy" or not _ROLE.fullmatch(role_arn)):
+        raise click.UsageError("--role-arn is for `policy deploy`, and is the ARN of a role.")
+    try:
+        (file,) = parameter_files(params, environment)
+        resolved = resolve(load_templates(templates), load_environment(file))
+        if kind == "oidc":
+            written = _oidc(resolved, repository, branch, github_environment)
+        elif kind == "operate":
+            written = _operate(resolved, commands, containers)
+        else:
+            written = _policies(resolved, kind, role_arn)
+    except AnalysisError as error:
+        click.echo(f"{click.style('error:', fg='red', bold=True)} {error}", err=True)
+        return Exit.USAGE
+    _write(written, out)
+    return Exit.DONE
+
+
+def _policies(env: ResolvedEnvironment, kind: str, role_arn: str) -> dict[str, Any]:
+    from hosting.analysis.iam_policies import grants
+    from hosting.analysis.iam_policies.arns import names_of
+    from hosting.analysis.iam_policies.trust import cloudformation_trust
+
+    names = names_of(env)
+    if kind == "plan":
+        return _documents(f"{names.family}-plan", grants.plan_statements(env))
+    if not role_arn:
+        return _documents(f"{names.family}-deploy", grants.deploy_statements(env))
+    return {
+        **_documents(f"{names.family}-deploy", grants.caller_statements(env, role_arn)),
+        **_documents(f"{names.family}-cloudformation", grants.execution_statements(env)),
+        f"{names.family}-cloudformation-trust": cloudformation_trust(names.account),
+    }
+
+
+def _operate(env: ResolvedEnvironment, commands: tuple[str, ...], containers: tuple[str, ...]) -> dict[str, Any]:
+    from hosting.analysis.iam_policies import operate
+    from hosting.analysis.iam_policies.arns import names_of
+
+    if strangers := sorted(set(commands) - set(operate.COMMANDS)):
+        raise click.UsageError(
+            f"--command {', '.join(strangers)}: the commands for operating are {', '.join(operate.COMMANDS)}."
+        )
+    statements = operate.operate_statements(env, commands or operate.COMMANDS, containers)
+    return _documents(f"{names_of(env).family}-operate", statements)
+
+
+def _documents(prefix: str, statements: list[Statement]) -> dict[str, Any]:
+    from hosting.analysis.iam_policies.documents import LIMIT, PER_ROLE, documents
+
+    made = documents(prefix, statements)
+    click.echo(
+        f"policy: {prefix}: {len(made)} managed {'policy' if len(made) == 1 else 'policies'} of a role's {PER_ROLE}, "
+        f"the largest {max(item.size for item in made):,} of {LIMIT:,} characters",
+        err=True,
+    )
+    return {item.name: item.body for item in made}
+
+
+def _oidc(env: ResolvedEnvironment, repository: str, branch: str, github_environment: str) -> dict[str, Any]:
+    from hosting.analysis.iam_policies.arns import names_of
+    from hosting.analysis.iam_policies.trust import provider, trust_policy
+
+    names = names_of(env)
+    trust = trust_policy(names.account, names.partition, repository, branch=branch, environment=github_environment)
+    return {"github-oidc-provider": provider(), f"{names.family}-github-trust": trust}
+
+
+def _write(documents: Mapping[str, Any], out: Path | None) -> None:
+    if out is None:
+        click.echo(json.dumps({"schema": SCHEMA, "documents": documents}, indent=2))
+        return
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, body in documents.items():
+            target = out / f"{name}.json"
+            target.write_text(json.dumps(body, indent=2) + "\n", encoding="utf-8")
+            click.echo(target)
+    except OSError as error:
+        raise click.ClickException(f"{out}: {error.strerror}") from error

@@ -1,0 +1,60 @@
+"""`deploy.py preflight`: what is missing before the first deployment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from hosting.cli.support.options import (
+    Options,
+    account_options,
+    confirm,
+    connect,
+    environment_options,
+    is_interactive,
+    output_option,
+    prepare,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hosting.deployer.context import Context
+    from hosting.deployer.operate.checklist import Line
+
+
+@click.command()
+@environment_options
+@account_options
+@output_option("text", "json")
+@click.option("--create-roles", is_flag=True, help="Create missing service-linked roles without asking.")
+def preflight(create_roles: bool, **given: object) -> int:
+    """Check account, quotas, roles, images, certificates and names against the files. Changes nothing unasked.
+
+    Every line is ok, a problem with its remedy, or not checkable with these credentials. Exits 1 on a problem.
+    """
+    from hosting.cli.rendering import checklist
+    from hosting.deployer.operate import preflight as checking
+
+    options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
+    context = connect(options, prepare(options))
+    lines = checklist.show(checking.check(context), options.output)
+    created = _offer(context, lines, create_roles=create_roles)
+    return checklist.exit_code([line for line in lines if line.offer not in created or not line.offer])
+
+
+def _offer(context: Context, lines: Sequence[Line], *, create_roles: bool) -> set[str]:
+    """Create the missing service-linked roles, if somebody says so; which services got one."""
+    from hosting.deployer.operate import preflight as checking
+
+    missing = [line for line in lines if line.offer]
+    if not missing or not (create_roles or is_interactive()):
+        return set()
+    names = ", ".join(line.what for line in missing)
+    if not confirm(f"Create {names}?", yes=create_roles):
+        return set()
+    for line in missing:
+        checking.create_linked_role(context, line.offer)
+        click.echo(f"created {line.what}", err=True)
+    return {line.offer for line in missing}

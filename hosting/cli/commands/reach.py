@@ -1,0 +1,56 @@
+"""`deploy.py reach`: who can reach whom, proved from the templates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hosting.cli.support.exit_codes import Exit
+from hosting.cli.support.options import folder_options
+
+
+@click.command()
+@click.option("-e", "--env", "environment", default="all", show_default=True, help="dev, prod, ... or all.")
+@click.option(
+    "--output", type=click.Choice(["text", "json"]), default="text", show_default=True,
+    help="Form of the proof on stdout.",
+)  # fmt: skip
+@click.option(
+    "--call", "calls", metavar="CALLER:CALLEE", multiple=True,
+    help="Two services that are meant to talk to each other directly; all others are claimed to be closed.",
+)  # fmt: skip
+@folder_options
+def reach(environment: str, output: str, calls: tuple[str, ...], templates: Path, params: Path) -> int:
+    """Prove from the templates what is open and what is closed, each claim with the rules that carry it.
+
+    Needs neither credentials nor a network. Exits 0 when every claim holds, 1 when one fails, 64 on bad input.
+    """
+    from generator.tooling.source_map import source_map
+    from hosting.analysis.errors import AnalysisError
+    from hosting.analysis.reachability import report
+    from hosting.analysis.reachability.proof import prove
+    from hosting.analysis.resolve import resolve
+    from hosting.analysis.templates import load_environment, load_templates
+    from hosting.cli.commands.validate import parameter_files
+
+    pairs = [_pair(call) for call in calls]
+    try:
+        loaded = load_templates(templates)
+        sources = source_map()
+        proofs = [
+            prove(resolve(loaded, load_environment(file)), sources, pairs)
+            for file in parameter_files(params, environment)
+        ]
+    except AnalysisError as error:
+        click.echo(f"{click.style('error:', fg='red', bold=True)} {error}", err=True)
+        return Exit.USAGE
+    click.echo(report.as_json(proofs) if output == "json" else report.as_text(proofs), nl=output == "json")
+    return Exit.DONE if all(proof.holds for proof in proofs) else Exit.ERROR
+
+
+def _pair(text: str) -> tuple[str, str]:
+    caller, _, callee = text.partition(":")
+    if not caller or not callee or ":" in callee:
+        raise click.BadParameter(f'"{text}" is not CALLER:CALLEE, such as Frontend:Backend', param_hint="--call")
+    return caller, callee

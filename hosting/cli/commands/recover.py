@@ -1,0 +1,141 @@
+"""`deploy.py recover`: bring stacks to rest that CloudFormation could not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from hosting.cli.support.exit_codes import Exit
+from hosting.cli.support.operation_monitor import progress_option
+from hosting.cli.support.options import (
+    Options,
+    aws_options,
+    confirm,
+    connect,
+    environment_options,
+    need_answer,
+    recall,
+)
+from hosting.cli.support.signals import tidily
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from hosting.cli.support.operation_monitor import Watching
+    from hosting.deployer.aws.stacks import StackState
+    from hosting.deployer.context import Context
+    from hosting.deployer.recovery import Blocker
+    from hosting.deployer.stack_order import Stack
+
+
+_GO_ON = "remove what blocks it, then run `deploy.py destroy` again: it goes on from there"
+
+
+@click.command()
+@environment_options
+@aws_options
+@progress_option
+@click.option(
+    "--skip",
+    multiple=True,
+    metavar="NESTED.RESOURCE",
+    help="Leave this resource as it is and let CloudFormation forget what it was to be; only when nothing else helps.",
+)
+@click.option("--list", "only_list", is_flag=True, help="Only name what blocks, and what to do about it.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@tidily()
+def recover(progress: str, skip: tuple[str, ...], only_list: bool, yes: bool, **given: object) -> int:
+    """Name what keeps stacks from coming to rest, and continue a rollback that failed.
+
+    A resource is skipped only when it is named with --skip. A stack whose deletion failed is shown with what
+    blocks it; `deploy.py destroy` goes on with it.
+    """
+    from hosting.cli.rendering import progress as showing
+    from hosting.cli.support.operation_monitor import Watching
+    from hosting.deployer import deployment, recovery
+    from hosting.deployer.aws.stacks import Next
+    from hosting.deployer.aws.statuses import STATUSES
+    from hosting.deployer.errors import RecoverError
+
+    options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
+    context = connect(options, recall(options))
+    console = showing.console()
+    states = deployment.survey(context)
+    stuck = [
+        (stack, state)
+        for stack, state in states.items()
+        if state is not None and state.next in {Next.RECOVER, Next.DELETE}
+    ]
+    if not stuck:
+        running = [(stack, state) for stack, state in states.items() if state is not None and state.next is Next.WAIT]
+        if running:
+            for stack, state in running:
+                console.print(f"{stack.label} {STATUSES[state.status].meaning} ({state.status}).")
+            console.print("Nothing needs recovery yet. `deploy.py watch` follows what is running to its end.")
+        else:
+            console.print("Nothing needs recovery.", style="green")
+        return Exit.DONE
+    watching = Watching.of(context, console, "recover", options.root, progress)
+    left = []
+    for stack, state in stuck:
+        found = recovery.blockers(context, stack, state)
+        _show(console, stack, state, found)
+        if only_list or state.status != "UPDATE_ROLLBACK_FAILED":
+            # What blocks it stands above: that is not to be looked for here again.
+            remedy = _GO_ON if state.next is Next.DELETE else STATUSES[state.status].remedy
+            left.append(f"{stack.label}: {remedy}")
+            continue
+        skipped = recovery.chosen(found, skip)
+        need_answer(yes)
+        what = f" and skip {', '.join(one.name for one in skipped)}" if skipped else ""
+        question = f"Continue the rollback of {stack.label} in account {context.identity.account}{what}?"
+        word = context.environment.name if skipped and context.environment.is_production else None
+        if not confirm(question, yes=yes, word=word):
+            click.echo("Declined; nothing was changed.", err=True)
+            return Exit.INTERRUPTED
+        _continue(context, watching, stack, state, skipped)
+    if left:
+        raise RecoverError("not at rest yet", where=context.environment.family, hint="\n  ".join(left))
+    return Exit.DONE
+
+
+def _continue(context: Context, watching: Watching, stack: Stack, state: StackState, skipped: list[Blocker]) -> None:
+    from hosting.deployer import operations, recovery
+    from hosting.deployer.aws.statuses import remedy
+    from hosting.deployer.errors import DeploymentFailedError
+
+    operation = recovery.continue_rollback(context, stack, state, skipped)
+    result = "failed"
+    try:
+        watching.follow(context, operation)
+        after = operations.outcome(context, operation)
+        status = after.status if after is not None else "DELETE_COMPLETE"
+        if status != "UPDATE_ROLLBACK_COMPLETE":
+            raise operations.failed(operation, status, remedy(status))
+        watching.console.print(f"{stack.label}: {status}; a deployment can follow", style="green")
+        result = "succeeded"
+    except DeploymentFailedError as error:
+        watching.explain(operation, error)
+        raise
+    finally:
+        watching.close(result)
+
+
+def _show(console: Console, stack: Stack, state: StackState, found: list[Blocker]) -> None:
+    from rich.text import Text
+
+    from hosting.deployer.aws.statuses import STATUSES
+    from hosting.deployer.failures import report
+
+    console.print(Text(f"{stack.label} {STATUSES[state.status].meaning} ({state.status}). Blocked by:", style="bold"))
+    for one in found:
+        console.print(Text.assemble("  ", (one.name, "red"), f"  {one.type}  {one.physical_id}"))
+        console.print(Text(f"    {one.status}: {one.reason or 'no reason was given'}"))
+        for line in report.cause(one.match):
+            console.print(Text(f"    {line}"))
+        if one.holds_data:
+            advice = ": do not skip it lightly" if state.status == "UPDATE_ROLLBACK_FAILED" else ""
+            console.print(Text(f"    holds data{advice}", style="yellow"))
+    if not found:
+        console.print("  nothing that it names; continuing may do")

@@ -1,0 +1,275 @@
+"""`deploy.py rehearse`: a whole environment on an emulator of AWS, from the first plan to the last deletion."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from hosting.cli.support.exit_codes import Exit
+from hosting.cli.support.options import Options, environment_options, output_option, prepare
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from hosting.deployer.aws.stacks import StackState
+    from hosting.deployer.deployment import Context, Environment
+    from hosting.deployer.stack_order import Stack
+    from hosting.rehearsal.checks import Proof
+    from hosting.rehearsal.emulator import Emulator
+    from hosting.rehearsal.rehearse import Result
+
+# The emulator is done before a person could blink; asking it as seldom as AWS would only be waiting.
+_PACE = 0.05
+
+
+@click.command()
+@environment_options
+@output_option("text", "json")
+@click.option("--keep", is_flag=True, help="Leave the environment standing until Ctrl-C, and say how to reach it.")
+@click.option("--delay", type=float, default=0.0, metavar="SECONDS", help="Time every resource takes, to watch it.")
+def rehearse(keep: bool, delay: float, **given: object) -> int:
+    """Deploy a whole environment to an emulator, prove what came of it, change it, and destroy it again.
+
+    Needs no AWS account and no credentials: everything happens on this machine, by the code that deploys to
+    AWS. Exits 1 when a proof fails.
+    """
+    from hosting.cli.rendering import progress
+    from hosting.rehearsal.emulator import DEFAULT_ACCOUNT, DEFAULT_REGION, Emulator
+    from hosting.rehearsal.rehearse import Result
+
+    options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
+    environment = prepare(options)
+    console = progress.console()
+    account = environment.file.account or DEFAULT_ACCOUNT
+    region = environment.file.region or DEFAULT_REGION
+    result = Result()
+    begun = time.monotonic()
+    with console.status("starting the emulator"):
+        emulator = Emulator(delay=delay)
+        emulator.start()
+    # A terminated rehearsal tidies up like an interrupted one.
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        console.print(f"The emulator runs at {emulator.endpoint} as account {account}.", style="dim")
+        with emulator.activated(account, region):
+            _run(console, environment, emulator, account, result, destroys=not keep)
+        _summary(options, result, time.monotonic() - begun)
+        if keep:
+            _keep(console, emulator, account, region)
+    finally:
+        emulator.stop()
+        signal.signal(signal.SIGTERM, before)
+    return Exit.ERROR if result.failed else Exit.DONE
+
+
+def _run(
+    console: Console, environment: Environment, emulator: Emulator, account: str, result: Result, *, destroys: bool
+) -> None:
+    """The steps, each under its headline."""
+    from hosting.cli.support import flow
+    from hosting.deployer import deployment
+    from hosting.deployer.aws.session import Clients
+    from hosting.deployer.stack_order import Role
+    from hosting.rehearsal import rehearse as rehearsal
+    from hosting.rehearsal.prerequisites import World
+
+    context = deployment.connect(environment, Clients(), sleep=lambda seconds: time.sleep(min(seconds, _PACE)))
+    world = World(emulator, account, context.home)
+    values = environment.file.values
+
+    with _step(console, "What the account has before"):
+        for made in world.prepare(values) or ["nothing: the parameter file refers to nothing of its own"]:
+            console.print(made)
+    with _step(console, "Deploy bootstrap and push images"):
+        flow.deploy_chain(context, console, _yes, through=Role.BOOTSTRAP)
+        for repository in world.push_images(values):
+            console.print(f"pushed an image to {repository}", style="dim")
+    with _step(console, "Deploy the whole chain"):
+        states = flow.deploy_chain(context, console, _yes)
+    with _step(console, "Prove what is there"):
+        for proof in rehearsal.examine(rehearsal.look(context, states), result):
+            console.print(_line(proof))
+    with _step(console, "Deploy the same again"):
+        _expect_nothing(console, context, states, result)
+    with _step(console, "Change one parameter"):
+        _change(console, context, result)
+    if destroys:
+        with _step(console, "Destroy everything"):
+            _destroy(console, context, result)
+
+
+def _expect_nothing(console: Console, context: Context, states: dict[Stack, StackState | None], result: Result) -> None:
+    """A rerun with nothing changed has to be an empty plan, or every plan would hide the real change."""
+    from hosting.cli.rendering import plan_text
+    from hosting.cli.support import flow
+    from hosting.deployer import deployment
+    from hosting.deployer.deployment import Kind
+    from hosting.rehearsal.checks import Proof
+
+    plans = flow.plan_chain(context, states, console, verb="plan")
+    try:
+        changed = [plan for plan in plans if plan.kind is not Kind.NOTHING]
+        for part in plan_text.trees(plan_text.Review(changed)) if changed else ():
+            console.print(part)
+        seen = ", ".join(plan.stack.label for plan in changed) or f"{len(plans)} stacks"
+        proof = Proof("change", "deploying the same again changes nothing", not changed, seen)
+        result.proofs.append(proof)
+        console.print(_line(proof))
+    finally:
+        for plan in plans:
+            deployment.discard(context, plan)
+
+
+def _change(console: Console, context: Context, result: Result) -> None:
+    """One more task at most for the first service: the plan shows it, the deployment does it, nothing else moves."""
+    from dataclasses import replace
+
+    from hosting.cli.support import flow
+    from hosting.deployer import deployment
+    from hosting.deployer.stack_order import Role
+    from hosting.rehearsal import rehearse as rehearsal
+    from hosting.rehearsal.checks import Proof
+
+    service = context.template(context.stack(Role.ROOT)).services[0]
+    name = f"{service}MaxTasks"
+    before = deployment.survey(context)
+    root = before[context.stack(Role.ROOT)]
+    old = int(root.parameters[name]) if root is not None else 0
+    console.print(f"{name}: {old} -> {old + 1}", style="bold")
+    changed = replace(context, environment=deployment.with_parameters(context.environment, [f"{name}={old + 1}"]))
+    plans = flow.plan_chain(changed, before, console, verb="plan")
+    touched = sorted(
+        "/".join((*path, change.logical_id))
+        for plan in plans
+        if plan.change_set is not None
+        for path, change in plan.change_set.walk()
+    )
+    for plan in plans:
+        deployment.discard(changed, plan)
+    wanted = [f"{service}ServiceStack/ScalableTarget"]
+    seen = f"{len(touched)} changes, {wanted[0]} among them"
+    proof = Proof("change", "the plan names what the parameter changes", wanted[0] in touched, seen)
+    states = flow.deploy_chain(changed, console, _yes)
+    deployed = rehearsal.look(changed, states)
+    (target,) = deployed.client("application-autoscaling").describe_scalable_targets(
+        ServiceNamespace="ecs", ResourceIds=[deployed.id(wanted[0]).split("|")[0]]
+    )["ScalableTargets"]
+    done = Proof(
+        "change",
+        "the deployment does it",
+        target["MaxCapacity"] == old + 1,
+        f"{target['ResourceId']} may have {target['MaxCapacity']} tasks",
+    )
+    for one in (proof, done):
+        result.proofs.append(one)
+        console.print(_line(one))
+
+
+def _destroy(console: Console, context: Context, result: Result) -> None:
+    """As somebody would: refused where it is protected, then with the protection lifted."""
+    from hosting.cli.support import flow
+    from hosting.deployer import deployment
+    from hosting.deployer.errors import RefusedError
+    from hosting.deployer.stack_order import Role
+    from hosting.rehearsal import rehearse as rehearsal
+    from hosting.rehearsal.checks import Proof
+
+    def note(name: str, holds: bool, seen: str) -> None:
+        proof = Proof("destroy", name, holds, seen)
+        result.proofs.append(proof)
+        console.print(_line(proof))
+
+    deployed = rehearsal.look(context, deployment.survey(context))
+    protected = context.environment.is_production
+    try:
+        flow.destroy_chain(context, console, lambda: True)
+    except RefusedError as refusal:
+        note("what is protected is not destroyed by accident", protected, str(refusal).splitlines()[0])
+        try:
+            flow.destroy_chain(context, console, lambda: True, unprotect=True)
+        except RefusedError as failure:
+            # Without EmptyBucketOnDelete the site's files are their owner's to delete, and the deletion waits.
+            kept = deployed.parameter("EmptyBucketOnDelete") != "true" and "not empty" in str(failure)
+            note("the site's files are not deleted with the stack", kept, deployed.outputs["root"]["StaticBucketName"])
+            if not kept:
+                raise
+            rehearsal.empty(deployed, deployed.outputs["root"]["StaticBucketName"])
+            flow.destroy_chain(context, console, lambda: True, unprotect=True)
+    else:
+        note("nothing here was protected", not protected, context.environment.name)
+    left = [
+        stack.label
+        for stack, state in deployment.survey(context).items()
+        if state is not None and stack.role is not Role.BOOTSTRAP
+    ]
+    note("every stack but bootstrap is gone", not left, ", ".join(left) or "bootstrap stays")
+    for proof in rehearsal.examine_remains(deployed, result):
+        console.print(_line(proof))
+
+
+def _yes(_plans: object) -> bool:
+    return True
+
+
+@contextmanager
+def _step(console: Console, title: str) -> Iterator[None]:
+    console.rule(f"[bold]{title}", align="left", style="dim")
+    begun = time.monotonic()
+    yield
+    console.print(f"{title.lower()}: {time.monotonic() - begun:.1f} s\n", style="dim")
+
+
+def _line(proof: Proof) -> object:
+    from rich.text import Text
+
+    mark = Text("ok    ", style="green") if proof.holds else Text("FAIL  ", style="bold red")
+    return Text.assemble(mark, (f"{proof.area}: ", "dim"), proof.name, (f"  {proof.seen}", "dim"))
+
+
+def _summary(options: Options, result: Result, seconds: float) -> None:
+    """What was proven and what could not be: the data of this command, so on stdout."""
+    from hosting.rehearsal.rehearse import NOT_PROVEN
+
+    if options.output == "json":
+        document = {
+            "environment": options.environment,
+            "seconds": round(seconds, 1),
+            "proofs": [
+                {"area": proof.area, "name": proof.name, "holds": proof.holds, "seen": proof.seen}
+                for proof in result.proofs
+            ],
+            "notProven": list(NOT_PROVEN),
+        }
+        click.echo(json.dumps(document, indent=2))
+        return
+    good = len(result.proofs) - len(result.failed)
+    lines = [f"Rehearsal of {options.environment}: {good} of {len(result.proofs)} proofs hold, {seconds:.0f} s."]
+    width = max(len(area) for area in result.areas)
+    lines += [f"  {area:<{width}}  {held} of {total}" for area, (held, total) in result.areas.items()]
+    if result.failed:
+        lines += ["", "Failed:"]
+        lines += [f"  {proof.area}: {proof.name}\n    seen: {proof.seen}" for proof in result.failed]
+    lines += ["", "An emulator cannot prove:", *(f"  - {limit}" for limit in NOT_PROVEN)]
+    click.echo("\n".join(lines))
+
+
+def _keep(console: Console, emulator: Emulator, account: str, region: str) -> None:
+    """Hold the emulator until somebody has seen enough. It lives as long as this process."""
+    click.echo("\nThe environment stands until Ctrl-C. In another terminal:\n")
+    for name, value in emulator.environment(account, region).items():
+        click.echo(f"  export {name}={value}")
+    click.echo("\n  aws ecs list-services --cluster ...    deploy.py outputs -e ...    and every other command")
+    console.print(f"the emulator's log: {emulator.log}", style="dim")
+    try:
+        while True:
+            time.sleep(1)
+            emulator.raise_if_dead()
+    except KeyboardInterrupt:
+        console.print("stopped", style="dim")

@@ -1,0 +1,89 @@
+"""`deploy.py security`: would outside judges accept the templates?"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hosting.cli.support.exit_codes import Exit
+from hosting.cli.support.options import ROOT, folder_options
+
+if TYPE_CHECKING:
+    from hosting.analysis.findings import Finding
+    from hosting.analysis.security_scan import Scan
+    from hosting.analysis.suppressions import Suppression
+
+PYTHON = ROOT / ".venv-security" / "bin" / "python"
+
+
+@click.command()
+@click.option("-e", "--env", "environment", default="all", show_default=True, help="dev, prod, ... or all.")
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True,
+              help="Form of the data on stdout.")  # fmt: skip
+@folder_options
+def security(environment: str, output: str, templates: Path, params: Path) -> int:
+    """Judge templates and policies with checkov, parliament and the guards; list what is suppressed, and why.
+
+    Works offline; `make security` installs the judges once. Exits 0 when nothing was found, 1 with findings or when a
+    judge cannot work, 64 on bad input.
+    """
+    from hosting.analysis.security_scan import scan
+    from hosting.cli.commands.validate import parameter_files
+
+    started = time.monotonic()
+    files = parameter_files(params, environment)
+    result = scan(
+        templates,
+        files,
+        PYTHON,
+        complete=environment == "all",
+        progress=lambda line: click.echo(f"security: {line}", err=True),
+    )
+    findings = _with_sources(result.findings)
+    if output == "json":
+        click.echo(_as_json(result, findings))
+    else:
+        _write(result, findings)
+    click.echo(f"security: {time.monotonic() - started:.1f} s", err=True)
+    return Exit.ERROR if findings else Exit.DONE
+
+
+def _with_sources(findings: Sequence[Finding]) -> list[Finding]:
+    if not findings:
+        return []
+    # Building the map means running the generator: only worth it when there is something to point at.
+    from generator.tooling.source_map import source_map
+    from hosting.analysis.findings import located
+
+    sources = source_map()
+    return [located(finding, sources) for finding in findings]
+
+
+def _as_json(result: Scan, findings: Sequence[Finding]) -> str:
+    """Stable for programs: a field may be added under the same schema, never removed or changed in meaning."""
+    document = {
+        "schema": "security/1",
+        "checked": asdict(result.checked),
+        "findings": [asdict(finding) for finding in findings],
+        "suppressions": [asdict(suppression) for suppression in result.suppressions],
+    }
+    return json.dumps(document, indent=2)
+
+
+def _write(result: Scan, findings: Sequence[Finding]) -> None:
+    from hosting.analysis import report
+
+    by_reason: dict[tuple[str, str], list[Suppression]] = {}
+    for item in result.suppressions:
+        by_reason.setdefault((item.rule, item.reason), []).append(item)
+    for (rule, reason), items in sorted(by_reason.items()):
+        where = ", ".join(f"{item.template} {item.logical_id}" for item in items)
+        click.echo(f"suppressed {rule}  {where}\n    why {reason}")
+    report.write_text(findings, result.checked, sys.stdout)

@@ -1,0 +1,118 @@
+"""`deploy.py status`: one screen of an environment."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from hosting.cli.support.exit_codes import Exit
+from hosting.cli.support.options import (
+    Options,
+    account_options,
+    connect,
+    environment_options,
+    output_option,
+    recall,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from hosting.deployer.context import Context
+    from hosting.deployer.operate.status import Status
+
+_STYLES = {"good": "green", "busy": "yellow", "bad": "bold red", "unknown": "dim"}
+_MARKS = {"good": "ok", "busy": "..", "bad": "!!", "unknown": "??"}
+
+
+@click.command()
+@environment_options
+@account_options
+@output_option("text", "json")
+@click.option("--json", "as_json", is_flag=True, help="The same as --output json.")
+@click.option("-w", "--watch", is_flag=True, help="Look again every few seconds until Ctrl-C.")
+@click.option("--interval", type=click.FloatRange(min=1), default=5.0, show_default=True, metavar="SECONDS")
+def status(as_json: bool, watch: bool, interval: float, **given: object) -> int:
+    """Show stacks, services, targets, database, distribution, alarms and the last events.
+
+    Exits 1 when something of it is bad.
+    """
+    from hosting.cli.rendering import progress
+    from hosting.deployer.operate import status as looking
+
+    options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
+    context = connect(options, recall(options))
+    console = progress.console(stderr=False)
+    if watch:
+        return _watch(context, console, interval, as_json=as_json or options.output == "json")
+    found = looking.look(context)
+    if as_json or options.output == "json":
+        click.echo(json.dumps(looking.document(found), indent=2))
+    else:
+        console.print(render(found))
+    return Exit.ERROR if found.health == "bad" else Exit.DONE
+
+
+def _watch(context: Context, console: Console, interval: float, *, as_json: bool) -> int:
+    """In place on a terminal; one after the other, or one line of JSON each, anywhere else."""
+    from rich.live import Live
+
+    from hosting.deployer.operate import status as looking
+
+    found = looking.look(context)
+    try:
+        if as_json or not console.is_terminal:
+            for seen in itertools.chain([found], looking.go_on(context, interval)):
+                if isinstance(seen, str):
+                    click.echo(seen, err=True)
+                elif as_json:
+                    click.echo(json.dumps(looking.document(seen)))
+                else:
+                    console.print(render(seen))
+        with Live(_screen(found, console), console=console, auto_refresh=False, screen=True) as live:
+            for seen in looking.go_on(context, interval):
+                found, trouble = (found, seen) if isinstance(seen, str) else (seen, "")
+                live.update(_screen(found, console, trouble), refresh=True)
+    except KeyboardInterrupt:
+        pass
+    return Exit.INTERRUPTED
+
+
+def _screen(found: Status, console: Console, trouble: str = "") -> RenderableType:
+    """What fits the terminal: of the events rather the last than the first."""
+    from dataclasses import replace
+
+    from rich.console import Group
+    from rich.text import Text
+
+    head = [Text(trouble, style="bold red", no_wrap=True, overflow="ellipsis")] if trouble else []
+    without = console.render_lines(render(replace(found, happenings=())), pad=False)
+    room = max(0, console.height - len(without) - len(head) - 2)
+    return Group(*head, render(replace(found, happenings=found.happenings[-room:] if room else ())))
+
+
+def render(found: Status) -> RenderableType:
+    """The screen: one line per part, grouped, then the last events."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    area = ""
+    for part in found.parts:
+        title = part.area if part.area != area else ""
+        area = part.area
+        style = _STYLES[part.health]
+        table.add_row(Text(title, style="bold"), Text(_MARKS[part.health], style=style), part.name, Text(part.text))
+    head = Text.assemble((found.family, "bold"), "  ", (str(found.health), _STYLES[found.health]))
+    head.append(f"  {found.time:%Y-%m-%d %H:%M:%S} UTC", style="dim")
+    rows: list[RenderableType] = [head, Text(), table]
+    if found.happenings:
+        rows += [Text(), Text("last events", style="bold")]
+        for one in found.happenings:
+            line = f"{one.time:%m-%d %H:%M:%S}  {one.source}  {one.subject}  {one.text}"
+            rows.append(Text(line, style="red" if one.is_bad else "", overflow="ellipsis", no_wrap=True))
+    return Group(*rows)

@@ -1,0 +1,115 @@
+"""`deploy.py timeline`: how long a first deployment takes, what decides it, and what could be cut."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hosting.cli.support.exit_codes import Exit
+from hosting.cli.support.options import ROOT, environment_names, output_option
+
+if TYPE_CHECKING:
+    from hosting.analysis.resolve import ResolvedEnvironment
+    from hosting.analysis.timeline.schedule import Cut, Schedule
+
+_WIDTH = 40
+
+
+@click.command()
+@click.option(
+    "-e", "--env", "environment", default="all", show_default=True, metavar="ENV", shell_complete=environment_names,
+    help="The environment: a file of params/.",
+)  # fmt: skip
+@output_option("text", "json")
+@click.option("--root", type=click.Path(file_okay=False, path_type=Path), default=ROOT, hidden=True)
+def timeline(environment: str, output: str, root: Path) -> int:
+    """Show the critical path of a first deployment: the resources that decide how long it takes.
+
+    Times are those of the last recorded first deployment in runs/, else typical ones with their source. Needs
+    neither credentials nor a network.
+    """
+    from hosting.analysis.resolve import resolve
+    from hosting.analysis.templates import load_environment, load_templates
+    from hosting.analysis.timeline import durations
+    from hosting.analysis.timeline.schedule import cuts, plan
+    from hosting.cli.commands.validate import parameter_files
+
+    templates = load_templates(root / "templates")
+    documents, texts = [], []
+    for file in parameter_files(root / "params", environment):
+        env = resolve(templates, load_environment(file))
+        known = durations.measured(root, env.name)
+        schedule, found = plan(env, known), cuts(env, known)
+        documents.append(_document(env, schedule, found, known.run))
+        texts.append("\n".join(_text(env, schedule, found, known.run)))
+    if output == "json":
+        click.echo(json.dumps(documents if environment == "all" else documents[0], indent=2))
+    else:
+        click.echo("\n\n".join(texts))
+    return Exit.DONE
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60:>3}:{int(seconds) % 60:02}"
+
+
+def _text(env: ResolvedEnvironment, schedule: Schedule, found: Sequence[Cut], run: str) -> Iterator[str]:
+    from hosting.analysis.timeline.durations import ASSUMED
+    from hosting.analysis.timeline.schedule import depth
+
+    basis = f"as measured in {run}" if run else "with typical times; no first deployment is recorded in runs/"
+    yield f"{env.name}: a first deployment takes about {schedule.total / 60:.0f} minutes, {basis}\n"
+    yield "Stacks, minutes and seconds from the start:"
+    scale = _WIDTH / schedule.total if schedule.total else 0
+    for top, begin, end in schedule.tops:
+        yield _bar(top, begin, end, scale)
+        for task in sorted(schedule.stacks(top), key=lambda one: (one.begin, one.end)):
+            yield _bar("  " + task.logical_id.removesuffix("Stack"), task.begin, task.end, scale)
+    yield "\nCritical path: everything else has time to spare"
+    for task in schedule.critical:
+        if task.seconds >= 1:
+            yield f"  {_clock(task.begin)}  +{_clock(task.seconds).strip():<6}{task.path}  ({task.source})"
+    assumed = sum(task.seconds for task in schedule.critical if task.source == ASSUMED)
+    if assumed:
+        yield f"  {assumed:.0f} s of it are assumed: 10 s for every type without a source"
+    for stack in env.chain:
+        if len(chain := depth(stack)) > 1:
+            yield f"\nLongest chain of nested stacks in {stack.path}: {' -> '.join(_short(one) for one in chain)}"
+    yield "\nDependencies between stacks, one at a time, by what their loss would gain:"
+    for cut in found:
+        by = ", ".join(cut.parameters) or "DependsOn"
+        yield f"  {_clock(cut.gain).strip()}  {_short(cut.waits)} waits for {_short(cut.awaits)}, by {by}"
+    if not found:
+        yield "  none: each is covered by another that takes as long"
+
+
+def _short(logical_id: str) -> str:
+    return logical_id.removesuffix("Stack")
+
+
+def _bar(label: str, begin: float, end: float, scale: float) -> str:
+    left, width = int(begin * scale), max(1, int((end - begin) * scale))
+    return f"  {label:<20}{_clock(begin)} {_clock(end)}  {' ' * left}{'=' * width}"
+
+
+def _document(env: ResolvedEnvironment, schedule: Schedule, found: Sequence[Cut], run: str) -> dict[str, Any]:
+    return {
+        "schema": "hosting-platform/timeline/1",
+        "environment": env.name,
+        "measuredIn": run or None,
+        "seconds": round(schedule.total),
+        "stacks": [{"stack": top, "begin": round(begin), "end": round(end)} for top, begin, end in schedule.tops],
+        "critical": [
+            {"path": task.path, "type": task.type, "begin": round(task.begin), "seconds": round(task.seconds),
+             "source": task.source}
+            for task in schedule.critical
+        ],
+        "cuts": [
+            {"waits": cut.waits, "awaits": cut.awaits, "parameters": list(cut.parameters), "seconds": round(cut.gain)}
+            for cut in found
+        ],
+    }  # fmt: skip

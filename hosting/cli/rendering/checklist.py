@@ -1,0 +1,62 @@
+"""Checklists as text and JSON; shared by `exec --check` and `preflight`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from hosting.cli.support.exit_codes import Exit
+
+if TYPE_CHECKING:
+    from hosting.deployer.operate.checklist import Line
+
+_COLOURS = {"ok": "green", "problem": "red", "not checkable": "yellow"}
+
+
+def show(lines: Iterable[Line], output: str) -> list[Line]:
+    """Print each line as soon as it is known, or all of them as JSON."""
+    shown: list[Line] = []
+    for line in lines:
+        shown.append(line)
+        if output == "text":
+            click.echo(_text(line))
+    if output == "json":
+        click.echo(json.dumps(document(shown), indent=2))
+    else:
+        click.echo(_summary(shown))
+    return shown
+
+
+def exit_code(lines: Sequence[Line]) -> Exit:
+    return Exit.ERROR if any(line.verdict == "problem" for line in lines) else Exit.DONE
+
+
+def document(lines: Sequence[Line]) -> dict[str, object]:
+    return {
+        "schema": "hosting-platform/checklist/1",
+        "lines": [
+            {
+                "area": line.area,
+                "what": line.what,
+                "verdict": str(line.verdict),
+                "seen": line.seen,
+                "remedy": line.remedy,
+            }
+            for line in lines
+        ],
+    }
+
+
+def _text(line: Line) -> str:
+    mark = click.style(f"{line.verdict:<13}", fg=_COLOURS[line.verdict], bold=line.verdict == "problem")
+    seen = click.style(f"  {line.seen}", dim=True) if line.seen else ""
+    text = f"{mark}  {line.area}: {line.what}{seen}"
+    return f"{text}\n{'':<15}{line.remedy}" if line.remedy and line.verdict == "problem" else text
+
+
+def _summary(lines: Sequence[Line]) -> str:
+    counts = [sum(1 for line in lines if line.verdict == verdict) for verdict in _COLOURS]
+    return f"\n{counts[0]} ok, {counts[1]} problem{'s' * (counts[1] != 1)}, {counts[2]} not checkable"

@@ -1,0 +1,410 @@
+"""Predictions as text, JSON and markdown, in the look of a plan. Makes strings and renderables; prints nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import RenderableType
+from rich.text import Text
+from rich.tree import Tree
+
+from hosting.analysis.diff.compare import Path
+from hosting.analysis.diff.prediction import (
+    Change,
+    Key,
+    Prediction,
+    Property,
+    StackPrediction,
+    counts,
+)
+from hosting.analysis.diff.replacement import Recreation
+from hosting.analysis.tokens import REF, Json, Origin, origin, pieces
+from hosting.cli.rendering import change_symbols, permissions
+from hosting.cli.rendering.plan_json import cut
+from hosting.cli.rendering.plan_text import FATES
+from hosting.cli.support.plan_properties import HIDDEN, masked
+
+# Described in docs/diff.schema.json.
+SCHEMA = "hosting-platform/diff/1"
+
+# So many additions are shown without being asked for.
+_FEW = 10
+
+# The words of a plan.
+_RECREATION: Mapping[Recreation, str] = {
+    Recreation.NEVER: "never",
+    Recreation.MAY: "maybe",
+    Recreation.ALWAYS: "always",
+}
+
+_REQUIRES: Mapping[Recreation, str] = {
+    Recreation.ALWAYS: "cannot be changed in place",
+    Recreation.MAY: "cannot always be changed in place",
+}
+
+
+# --- values
+
+
+class _Words:
+    """Values of one prediction as people read them: tokens as references, without what nobody may read."""
+
+    def __init__(self, prediction: Prediction) -> None:
+        self.hidden = prediction.hidden
+
+    def pair(self, path: Path, before: Json, after: Json) -> tuple[str | None, str | None]:
+        """Both sides of one value."""
+        old, new = self._text(before, path), self._text(after, path)
+        if old == new and HIDDEN in (old or ""):
+            new = "(hidden, another one)"
+        return old, new
+
+    def _text(self, value: Json, path: Path) -> str | None:
+        # A reference is no secret, whatever the property is called.
+        text = value if origin(value) else masked(value, path, self.hidden)
+        return None if text is None else _references(text)
+
+    def line(self, text: str) -> str:
+        return _references(masked(text, (), self.hidden) or "")
+
+
+def _references(text: str) -> str:
+    """Tokens become `${NetworkStack/Vpc}`."""
+    return "".join(part if isinstance(part, str) else _reference(part) for part in pieces(text))
+
+
+def _reference(source: Origin) -> str:
+    name = "/".join((*source.stack.split("/")[1:], source.logical_id))
+    return f"${{{name}}}" if source.attribute == REF else f"${{{name}.{source.attribute}}}"
+
+
+def _name(item: Property) -> str:
+    return item.name.removeprefix("Properties.")
+
+
+def _sides(words: _Words, item: Property) -> tuple[str | None, str | None]:
+    return words.pair(item.path[item.path[:1] == ("Properties",) :], item.before, item.after)
+
+
+def _place(key: Key) -> str:
+    return "/".join((*key[0].split("/")[1:], key[1]))
+
+
+# --- text
+
+
+def as_text(
+    predictions: Sequence[Prediction], against: str, gone: Sequence[str], *, verbose: bool = False
+) -> Iterator[RenderableType]:
+    """Per environment: what loses data, what gets broader, then a tree per stack, worst first."""
+    for index, prediction in enumerate(predictions):
+        if index:
+            yield Text()
+        yield Text.assemble((prediction.environment, "bold"), (f"  predicted against {against}", "dim"))
+        if prediction.is_new:
+            yield Text("new: nothing of it is there to compare with", style="cyan")
+        yield from _losses(prediction)
+        yield from permissions.trees(prediction.access, _Words(prediction).line, verbose=verbose)
+        for stack in prediction.stacks:
+            yield _tree(prediction, stack, verbose=verbose)
+        yield _summary(prediction)
+    for name in gone:
+        yield Text(f"params/{name}.json is gone; its stacks stay until `deploy.py destroy`.", style="yellow")
+
+
+def _losses(prediction: Prediction) -> Iterator[RenderableType]:
+    words = _Words(prediction)
+    if prediction.destructive:
+        tree = Tree(Text("Loses data, or everything that hangs on it", style="bold red"))
+        for change in prediction.destructive:
+            branch = tree.add(_line(prediction, change, full=True))
+            for item in _causes(change):
+                branch.add(_property(words, item))
+        yield tree
+
+
+def _tree(prediction: Prediction, stack: StackPrediction, *, verbose: bool) -> Tree:
+    title = Text.assemble((stack.name, "bold"), (f" ({stack.region})", "dim"), "  ")
+    if stack.kind == "nothing":
+        return Tree(title + Text("nothing to change", style="dim"))
+    tree = Tree(title + Text(f"{stack.kind}  ") + change_symbols.counts(stack.counts()))
+    folded = set() if verbose else {change.key for change in stack.changes if _is_folded(change)}
+    _add_changes(prediction, tree, stack, (), folded, verbose=verbose)
+    words = _Words(prediction)
+    for difference in stack.outputs:
+        before, after = change_symbols.excerpts(*words.pair(difference.path, difference.before, difference.after))
+        name = f"output {difference.name}: "
+        tree.add(Text.assemble((name, "dim"), (before, "red"), " -> ", (after, "green")))
+    if stack.tags:
+        tree.add(Text(f"tags {', '.join(stack.tags)}: handed on to {stack.retagged} resources", style="dim"))
+    return tree
+
+
+def _is_folded(change: Change) -> bool:
+    return bool(change.follows) and not change.is_destructive
+
+
+def _add_changes(
+    prediction: Prediction,
+    tree: Tree,
+    stack: StackPrediction,
+    prefix: tuple[str, ...],
+    folded: set[Key],
+    *,
+    verbose: bool,
+) -> None:
+    """The changes of one level, and the nested stacks below it, both worst first."""
+    inside = [change for change in stack.changes if change.path[: len(prefix)] == prefix]
+    groups: dict[str, list[Change]] = {}
+    for change in inside:
+        nested = change.path[len(prefix)] if len(change.path) > len(prefix) + 1 else ""
+        groups.setdefault(nested, []).append(change)
+    entries: list[tuple[tuple[bool, int, str], str, Change | None]] = [
+        (_rank([change], change.logical_id), "", change) for change in groups.pop("", [])
+    ]
+    entries += [(_rank(changes, nested), nested, None) for nested, changes in groups.items()]
+    for _, nested, one in sorted(entries, key=lambda item: item[0]):
+        if one is not None:
+            if one.key not in folded:
+                _add_change(prediction, tree, one, verbose=verbose)
+            continue
+        shown = [item for item in groups[nested] if item.key not in folded]
+        if not shown:
+            continue
+        found = counts(groups[nested])
+        branch = tree.add(Text.assemble((nested, "bold"), "  ") + change_symbols.counts(found))
+        if verbose or set(found) != {"add"} or found["add"] <= _FEW:
+            _add_changes(prediction, branch, stack, (*prefix, nested), folded, verbose=verbose)
+
+
+def _rank(changes: Sequence[Change], name: str) -> tuple[bool, int, str]:
+    return not any(item.is_destructive for item in changes), change_symbols.worst(item.effect for item in changes), name
+
+
+def _add_change(prediction: Prediction, tree: Tree, change: Change, *, verbose: bool) -> None:
+    words = _Words(prediction)
+    branch = tree.add(_line(prediction, change))
+    for item in change.properties:
+        if item.follows is None or verbose:
+            branch.add(_property(words, item))
+    if change.note:
+        branch.add(Text(words.line(change.note), style="yellow"))
+    followers = [item for item in prediction.changes if change.key in prediction.roots(item)]
+    if followers and not verbose:
+        only = [item for item in followers if item.follows]
+        text = Text("its new id is followed by ", style="dim") + change_symbols.counts(counts(only))
+        branch.add(
+            text.append(f": {permissions.short(', '.join('/'.join(item.path) for item in only), 110)}", style="dim")
+        )
+
+
+def _line(prediction: Prediction, change: Change, *, full: bool = False) -> Text:
+    mark, style = change_symbols.MARKS[change.effect]
+    name = "/".join(change.path) if full else change.logical_id
+    line = Text.assemble((f"{mark} {name}", style), "  ", (change.type, "dim"))
+    if change.effect in {"replace", "may replace"}:
+        line.append(f"  {change.effect}", style=style)
+    if change.is_destructive:
+        line.append(f"  {change.loss}", style="bold red")
+    if change.policy in FATES:
+        line.append(f", {FATES[change.policy]}", style="cyan")
+    if roots := prediction.roots(change):
+        line.append(f"  follows {', '.join(_place(key) for key in roots)}", style="dim")
+    return line
+
+
+def _causes(change: Change) -> list[Property]:
+    return [item for item in change.properties if item.recreation is not Recreation.NEVER]
+
+
+def _property(words: _Words, item: Property) -> Text:
+    if item.follows is not None:
+        return Text.assemble((f"{_name(item)}: follows {_place(item.follows)}", "dim"), _requires(item))
+    before, after = change_symbols.excerpts(*_sides(words, item))
+    return Text.assemble(f"{_name(item)}: ", (before, "red"), " -> ", (after, "green"), _requires(item))
+
+
+def _requires(item: Property) -> tuple[str, str]:
+    reason = _REQUIRES.get(item.recreation, "")
+    return (f"  {reason}" if reason else "", "magenta")
+
+
+def _summary(prediction: Prediction) -> Text:
+    if prediction.is_empty:
+        return Text("Nothing to change.", style="green")
+    total = Counter(counts(prediction.changes))
+    text = Text("Changes: ") + change_symbols.counts(total)
+    if number := len(prediction.destructive):
+        text.append(f"; {number} of them lose{'s' * (number == 1)} data", style="bold red")
+    if number := len(prediction.broader):
+        text.append(f"; {number} resource{'s' * (number > 1)} broader", style="bold red")
+    return text.append("  (predicted)", style="dim")
+
+
+# --- JSON
+
+
+def as_json(predictions: Sequence[Prediction], against: str, gone: Sequence[str]) -> str:
+    """A stable form for programs: new keys may come, none goes without a new schema number."""
+    document = {
+        "schema": SCHEMA,
+        "against": against,
+        "environments": [_environment_json(prediction) for prediction in predictions],
+        "removedEnvironments": list(gone),
+    }
+    return json.dumps(document, indent=2)
+
+
+def _environment_json(prediction: Prediction) -> dict[str, Any]:
+    words = _Words(prediction)
+    return {
+        "environment": prediction.environment,
+        "isNew": prediction.is_new,
+        "isEmpty": prediction.is_empty,
+        "counts": counts(prediction.changes),
+        "destructive": [["/".join(change.path), change.effect] for change in prediction.destructive],
+        "stacks": [
+            {
+                "stack": stack.name,
+                "region": stack.region,
+                "kind": stack.kind,
+                "counts": stack.counts(),
+                "changes": [_change_json(prediction, words, change) for change in stack.changes],
+                "outputs": [
+                    {"name": item.name, **_values_json(words.pair(item.path, item.before, item.after))}
+                    for item in stack.outputs
+                ],
+                "tags": list(stack.tags),
+            }
+            for stack in prediction.stacks
+        ],
+        "access": [
+            {
+                "path": list(access.path),
+                "type": access.type,
+                "aspect": access.aspect,
+                "broader": access.is_broader,
+                "severe": access.is_severe,
+                "lines": [
+                    {
+                        "sign": line.sign,
+                        "text": words.line(line.text),
+                        "broader": words.line(line.broader),
+                        "severe": line.severe,
+                    }
+                    for line in access.lines
+                ],
+            }
+            for access in prediction.access
+        ],
+    }
+
+
+def _change_json(prediction: Prediction, words: _Words, change: Change) -> dict[str, Any]:
+    return {
+        "path": list(change.path),
+        "type": change.type,
+        "effect": change.effect,
+        "loss": change.loss,
+        "policy": change.policy,
+        "note": words.line(change.note),
+        "follows": [_place(key) for key in prediction.roots(change)],
+        "properties": [
+            {
+                "name": _name(item),
+                **_values_json(_sides(words, item)),
+                "recreation": _RECREATION[item.recreation],
+                "follows": _place(item.follows) if item.follows else None,
+            }
+            for item in change.properties
+        ],
+    }
+
+
+def _values_json(sides: tuple[str | None, str | None]) -> dict[str, str | None]:
+    return {"before": sides[0], "after": sides[1]}
+
+
+# --- markdown
+
+
+def as_markdown(predictions: Sequence[Prediction], against: str, gone: Sequence[str]) -> str:
+    """For a comment on a pull request: the worst in the open, the rest folded."""
+    lines: list[str] = []
+    for prediction in predictions:
+        lines += [f"### Predicted changes of `{prediction.environment}` against `{against}`", ""]
+        lines += [_summary(prediction).plain, ""]
+        lines += _markdown_worst(prediction)
+        if not prediction.is_empty:
+            lines += ["| Stack | Region | |", "| --- | --- | --- |"]
+            lines += [
+                f"| `{stack.name}` | {stack.region} | {_markdown_kind(stack)} |"
+                for stack in prediction.stacks
+                if stack.kind != "nothing"
+            ]
+            lines.append("")
+        lines += _markdown_changes(prediction)
+    lines += [f"`params/{name}.json` is gone; its stacks stay until `deploy.py destroy`." for name in gone]
+    return cut("\n".join(lines).rstrip() + "\n")
+
+
+def _markdown_kind(stack: StackPrediction) -> str:
+    return f"{stack.kind}: {change_symbols.counts(stack.counts()).plain}"
+
+
+def _markdown_worst(prediction: Prediction) -> list[str]:
+    words = _Words(prediction)
+    lines = []
+    if prediction.destructive:
+        lines.append("**Loses data, or everything that hangs on it**")
+        lines.append("")
+        for change in prediction.destructive:
+            fate = f", {FATES[change.policy]}" if change.policy in FATES else ""
+            lines.append(f"- {change.effect} {_code('/'.join(change.path))} ({change.type}): {change.loss}{fate}")
+            lines += [f"  - {_markdown_property(words, item)}" for item in _causes(change)]
+        lines.append("")
+    if prediction.broader:
+        lines += ["**Gets broader**", ""]
+        for access in prediction.broader:
+            lines.append(f"- {_code('/'.join(access.path))} {access.aspect}")
+            lines += [
+                f"  - {_code(f'{line.sign} {permissions.short(words.line(line.text))}')}"
+                + (f" **{words.line(line.broader)}**" if line.broader else "")
+                for line in access.lines
+            ]
+        lines.append("")
+    return lines
+
+
+def _markdown_changes(prediction: Prediction) -> list[str]:
+    shown = [change for change in prediction.changes if change.effect != "add" and not _is_folded(change)]
+    if not shown:
+        return []
+    words = _Words(prediction)
+    following = sum(1 for change in prediction.changes if _is_folded(change))
+    title = f"{len(shown)} changes" + (f", and {following} that only follow new ids" if following else "")
+    lines = ["<details>", f"<summary>{title}</summary>", ""]
+    for change in shown:
+        lines.append(f"- {change.effect} {_code('/'.join(change.path))} ({change.type})")
+        lines += [f"  - {_markdown_property(words, item)}" for item in change.properties if item.follows is None]
+        lines += [f"  - {words.line(change.note)}"] * bool(change.note)
+    return [*lines, "", "</details>", ""]
+
+
+def _markdown_property(words: _Words, item: Property) -> str:
+    reason = f" ({_REQUIRES[item.recreation]})" if item.recreation in _REQUIRES else ""
+    if item.follows is not None:
+        return f"{_code(_name(item))} follows {_code(_place(item.follows))}{reason}"
+    before, after = change_symbols.excerpts(*_sides(words, item))
+    return f"{_code(_name(item))}: {_code(before)} -> {_code(after)}{reason}"
+
+
+def _code(text: str) -> str:
+    """A code span, whatever backticks are in the text."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * (longest + 1)
+    return f"{fence} {text} {fence}" if longest else f"{fence}{text}{fence}"

@@ -1,0 +1,224 @@
+"""Plans as people read them: what loses data, what gets broader, then one tree per stack, worst first."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from rich.text import Text
+from rich.tree import Tree
+
+from hosting.cli.rendering import change_symbols, permissions
+from hosting.cli.support.plan_permissions import access_changes
+from hosting.cli.support.plan_properties import Value, causes, masked, values
+from hosting.deployer.change_set_filter import is_let_go
+from hosting.deployer.change_sets import Change, ChangeSet
+from hosting.deployer.deployment import Kind, StackPlan
+from hosting.deployer.safeguards.gates import Allowed, Loss, losses
+from hosting.deployer.stateful import LOSING
+
+# What becomes of the resource, or of the old one, when it is not simply deleted.
+FATES: Mapping[str, str] = {
+    "Retain": "kept outside the stack",
+    "RetainExceptOnCreate": "kept outside the stack",
+    "Snapshot": "after a last snapshot",
+    "ReplaceAndRetain": "the old one is kept outside the stack",
+    "ReplaceAndSnapshot": "after a snapshot of the old one",
+}
+_SHOWN_VALUES = 12
+# So many resources that only change their tags are listed one by one.
+_TAGGED = 3
+
+
+@dataclass(frozen=True)
+class Review:
+    """The plans of a chain with what is needed to show them: what was allowed, and what nobody may read."""
+
+    plans: Sequence[StackPlan]
+    allowed: Allowed = field(default_factory=Allowed)
+    hidden: Collection[str] = ()
+
+    @property
+    def losses(self) -> list[Loss]:
+        return [one for plan in self.plans for one in losses(plan.stack, plan.change_set)]
+
+    @property
+    def later(self) -> list[StackPlan]:
+        return [plan for plan in self.plans if plan.kind is Kind.LATER]
+
+    @property
+    def derived(self) -> int:
+        return sum(plan.change_set.derived for plan in self.plans if plan.change_set is not None)
+
+    def counts(self) -> Counter[str]:
+        total: Counter[str] = Counter()
+        for plan in self.plans:
+            if plan.change_set is not None:
+                total.update(plan.change_set.counts())
+        return total
+
+    def words(self, text: str) -> str:
+        """A line of ours about values, without what nobody may read."""
+        return masked(text, (), self.hidden) or ""
+
+
+def trees(review: Review, *, verbose: bool = False) -> Iterator[Tree | Text]:
+    """Everything about a plan, the worst first."""
+    if found := review.losses:
+        yield _losses(review, found)
+    yield from permissions.trees(access_changes(review.plans), review.words, verbose=verbose)
+    for plan in review.plans:
+        yield _plan_tree(review, plan, verbose=verbose)
+    yield Text()
+    yield summary(review)
+    if review.derived and not verbose:
+        listed = "1 resource is" if review.derived == 1 else f"{review.derived} resources are"
+        yield Text(f"{listed} listed by CloudFormation but will not change (-v shows them).", style="dim")
+
+
+def summary(review: Review) -> Text:
+    """All changes of the chain in one line."""
+    total, later = review.counts(), review.later
+    if not total and all(plan.kind is Kind.NOTHING for plan in review.plans):
+        return Text("Nothing to change.", style="green")
+    text = Text("Changes: ")
+    if total:
+        text += change_symbols.counts(total)
+    elif later:
+        text.append("none computed yet")
+    else:
+        text += change_symbols.counts({})
+    if later:
+        resources = sum(sum(plan.declares.values()) for plan in later)
+        text.append(f", and {len(later)} stack{'s' * (len(later) > 1)} with about {resources} resources afterwards")
+    if number := len(review.losses):
+        text.append(f"; {number} of them lose{'s' * (number == 1)} data", style="bold red")
+    if number := sum(access.is_broader for access in access_changes(review.plans)):
+        text.append(f"; {number} resource{'s' * (number > 1)} broader", style="bold red")
+    return text
+
+
+def because(change: Change, hidden: Collection[str] = ()) -> str:
+    """Why CloudFormation replaces a resource, or may have to."""
+    found = causes(change, hidden)
+    names = ", ".join(dict.fromkeys(re.split(r"[.\[]", value.name)[0] for value in found if value.recreation))
+    if not names:
+        return ""
+    if change.effect == "replace" and not all(value.dynamic for value in found):
+        return f"{names} cannot be changed in place"
+    if all(value.dynamic for value in found):
+        return f"if {names} turns out to change, which only the deployment tells"
+    return f"{names} cannot always be changed in place"
+
+
+def later(plan: StackPlan) -> str:
+    """What is said of a stack whose change set has to wait."""
+    what = "updated" if plan.exists else "created"
+    names = list(dict.fromkeys(stack.name for stack in plan.after))
+    verb = "is" if len(names) == 1 else "are"
+    return f"will be {what}; " + (plan.note or f"exact change set after {' and '.join(names)} {verb} deployed")
+
+
+def rank(change: Change) -> tuple[int, str]:
+    """Worst first, then by name."""
+    if change.nested is not None and change.nested.effective:
+        return change_symbols.worst(change.nested.counts()), change.logical_id
+    return change_symbols.worst([change.effect]), change.logical_id
+
+
+def _losses(review: Review, found: Sequence[Loss]) -> Tree:
+    tree = Tree(Text("Loses data, or everything that hangs on it", style="bold red"))
+    for one in found:
+        mark, style = change_symbols.MARKS[one.effect]
+        line = Text.assemble((f"{mark} {one.name}", style), f"  {one.effect}: {one.what}")
+        if one.policy in FATES:
+            line.append(f", {FATES[one.policy]}", style="cyan")
+        if review.allowed.covers(one):
+            line.append("  allowed", style="yellow")
+        else:
+            line.append(f"  refused without {one.option}", style="bold")
+        tree.add(line)
+    return tree
+
+
+def _plan_tree(review: Review, plan: StackPlan, *, verbose: bool) -> Tree:
+    title = Text.assemble((plan.stack.name, "bold"), (f" ({plan.stack.region})", "dim"), "  ")
+    if plan.kind is Kind.LATER:
+        tree = Tree(title + Text(later(plan), style="green"))
+        for layer, count in plan.declares.items():
+            tree.add(Text(f"{layer or 'resources'}: about {count}", style="dim"))
+        return tree
+    if plan.change_set is None:
+        return Tree(title + Text("nothing to change", style="dim"))
+    tree = Tree(title + Text(f"{plan.kind}  ") + change_symbols.counts(plan.change_set.counts()))
+    _add_changes(review, tree, plan.change_set, verbose=verbose)
+    return tree
+
+
+def _add_changes(review: Review, tree: Tree, change_set: ChangeSet, *, verbose: bool) -> None:
+    tagged = [] if verbose else [change for change in change_set.effective if change.is_about_tags]
+    # The stack's own tags reach every resource: a list of all of them hides what else changes.
+    folded = tagged if len(tagged) > _TAGGED else []
+    for change in sorted(change_set.changes if verbose else change_set.effective, key=rank):
+        if change in folded:
+            continue
+        nested = change.nested
+        if nested is None or not (nested.changes if verbose else nested.effective):
+            branch = tree.add(_line(review, change))
+            for line in _values(review, change, verbose=verbose):
+                branch.add(line)
+            continue
+        counts = nested.counts()
+        whole = {"Add": "  the whole layer is new", "Remove": "  the whole layer goes"}.get(change.action, "")
+        branch = tree.add(
+            Text.assemble((change.logical_id, "bold"), "  ") + change_symbols.counts(counts) + Text(whole)
+        )
+        # What is only added needs no reading line by line; what is changed or lost does.
+        if verbose or set(counts) != {"add"}:
+            _add_changes(review, branch, nested, verbose=verbose)
+    if folded:
+        mark, style = change_symbols.MARKS["modify"]
+        tree.add(Text.assemble((f"{mark} {len(folded)} resources", style), "  only their tags (-v lists them)"))
+
+
+def _line(review: Review, change: Change) -> Text:
+    mark, style = change_symbols.MARKS[change.effect]
+    line = Text.assemble((f"{mark} {change.logical_id}", style), "  ", (change.resource_type, "dim"))
+    if change.effect in {"replace", "may replace"}:
+        line.append(f"  {change.effect}", style=style)
+        if why := because(change, review.hidden):
+            line.append(f": {why}", style=style)
+    if change.effect == "nothing":
+        scales = any(is_let_go(change, detail) for detail in change.details)
+        left = "not new any more; its number of tasks stays as scaling chose it"
+        line.append(f"  {left if scales else 'derived, will not change'}", style="dim")
+    if change.effect in LOSING and change.policy_action in FATES:
+        line.append(f", {FATES[change.policy_action]}", style="cyan")
+    return line
+
+
+def _values(review: Review, change: Change, *, verbose: bool) -> Iterator[Text]:
+    if change.action != "Modify":
+        return
+    found = values(change, review.hidden, derived=verbose)
+    shown = found if verbose else found[:_SHOWN_VALUES]
+    for value in shown:
+        yield value_line(value)
+    if len(shown) < len(found):
+        yield Text(f"and {len(found) - len(shown)} more values (-v shows them)", style="dim")
+
+
+def value_line(
+    value: Value, excerpt: Callable[[str | None, str | None], tuple[str, str]] = change_symbols.excerpts
+) -> Text:
+    """One value, before and after."""
+    if value.before is None and value.after is None:
+        return Text(value.name, style="dim")
+    before, after = excerpt(value.before, value.after)
+    style = "dim" if value.derived else ""
+    return Text.assemble(
+        (f"{value.name}: ", style), (before, style or "red"), " -> ", (after, style or "green"),
+        ("  derived" if value.derived else "", "dim"),
+    )  # fmt: skip

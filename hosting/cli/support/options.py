@@ -1,0 +1,198 @@
+"""Options that commands share, and the way from options to an environment in an account.
+
+Imports only click: what is slow is imported when a command runs, not when it is described.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from hosting.deployer.deployment import Context, Environment
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def environment_names(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """The environments there are, for the shell's completion."""
+    return sorted(file.stem for file in (ROOT / "params").glob("*.json") if file.stem.startswith(incomplete))
+
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the shared options say."""
+
+    environment: str
+    root: Path = ROOT
+    overrides: tuple[str, ...] = ()
+    profile: str | None = None
+    region: str | None = None
+    role_arn: str | None = None
+    output: str = "text"
+    placeholder: str = ""
+
+
+def environment_options(command: Command, *, required: bool = True) -> Command:
+    """`-e/--env` and where its files are. The environment is never guessed: there is no default."""
+    for option in (
+        click.option(
+            "--set",
+            "overrides",
+            metavar="KEY=VALUE",
+            multiple=True,
+            help="Use this parameter value instead of the file's.",
+        ),
+        click.option(
+            "-e",
+            "--env",
+            "environment",
+            required=required,
+            metavar="ENV",
+            help="The environment: a file of params/.",
+            shell_complete=environment_names,
+        ),
+        click.option("--root", type=click.Path(file_okay=False, path_type=Path), default=ROOT, hidden=True),
+    ):
+        command = option(command)
+    return command
+
+
+def folder_options(command: Command) -> Command:
+    """Where the judges of templates look: other folders than the project's, for a structure that is only tried."""
+    for name, holds in (("params", "one parameter file per environment"), ("templates", "the generated templates")):
+        option = click.option(
+            f"--{name}",
+            type=click.Path(path_type=Path),
+            default=ROOT / name,
+            show_default=f"{name}/",
+            help=f"Folder with {holds}.",
+        )
+        command = option(command)
+    return command
+
+
+def account_options(command: Command) -> Command:
+    """Who and where, as in the AWS CLI. AWS_ENDPOINT_URL is honoured by boto3 itself."""
+    for option in (
+        click.option("--region", metavar="REGION", help="Home region, when the parameter file names none."),
+        click.option("--profile", metavar="NAME", help="Profile of your AWS configuration."),
+    ):
+        command = option(command)
+    return command
+
+
+def aws_options(command: Command) -> Command:
+    """Who and where, and for commands that let CloudFormation change something, as whom it does."""
+    option: Callable[[Command], Command] = click.option(
+        "--role-arn", metavar="ARN", help="The role that CloudFormation assumes; your own rights without it."
+    )
+    return account_options(option(command))
+
+
+def placeholder_option(command: Command) -> Command:
+    """`--placeholder-image`, for an environment that is there before its applications are."""
+    option: Callable[[Command], Command] = click.option(
+        "--placeholder-image",
+        "placeholder",
+        metavar="IMAGE@sha256:...",
+        default="",
+        callback=_pinned,
+        help="First deployment: run this image where a service's own is not in the registry yet.",
+    )
+    return option(command)
+
+
+def _pinned(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
+    if value and not re.fullmatch(r"\S+@sha256:[0-9a-f]{64}", value):
+        raise click.BadParameter("it has to be pinned: IMAGE@sha256:<64 hexadecimal digits>")
+    return value
+
+
+def output_option(*formats: str) -> Callable[[Command], Command]:
+    """`--output`: how the data on stdout is written."""
+    return click.option(
+        "--output",
+        type=click.Choice(formats),
+        default=formats[0],
+        show_default=True,
+        help="Form of the data on stdout.",
+    )
+
+
+def is_interactive() -> bool:
+    """Whether somebody is there to answer a question."""
+    return sys.stdin.isatty() and sys.stderr.isatty() and not os.environ.get("CI")
+
+
+def need_answer(yes: bool) -> None:
+    """Refuse early what would have to ask and cannot."""
+    if not yes and not is_interactive():
+        raise click.UsageError("This has to be confirmed, and there is no terminal to ask on: give --yes.")
+
+
+def confirm(question: str, *, yes: bool, word: str | None = None) -> bool:
+    """Ask on stderr. With a `word` that word has to be typed: too much hangs on it for a stray y."""
+    if yes:
+        return True
+    need_answer(yes)
+    if word is None:
+        return click.confirm(question, default=False, err=True)
+    answer: str = click.prompt(f'{question} Type "{word}" to go on', default="", show_default=False, err=True)
+    return answer.strip() == word
+
+
+def prepare(options: Options) -> Environment:
+    """The environment from its files, everything checked, nothing called."""
+    from hosting.deployer import deployment
+    from hosting.deployer.errors import InputError, Problem
+
+    problems: list[Problem] = []
+    try:
+        environment = deployment.prepare(
+            options.root, options.environment, overrides=options.overrides, placeholder=options.placeholder
+        )
+    except InputError as error:
+        problems += error.problems
+    findings = stale_templates(options.root)
+    for finding in findings:
+        file, _, what = finding.partition(": ")
+        problems.append(Problem(f"templates/{file}", what, "run `deploy.py generate`"))
+    if problems:
+        raise InputError(problems)
+    return environment
+
+
+def recall(options: Options) -> Environment:
+    """Only what it takes to find an environment that is deployed, whatever state the files are in."""
+    from hosting.deployer import deployment
+
+    return deployment.recall(options.root, options.environment, overrides=options.overrides)
+
+
+def connect(options: Options, environment: Environment) -> Context:
+    """The environment in the account that the credentials lead to."""
+    from hosting.deployer import deployment
+    from hosting.deployer.aws.session import Clients
+
+    clients = Clients(options.profile, environment.file.region or options.region)
+    return deployment.connect(environment, clients, region=options.region, role_arn=options.role_arn)
+
+
+def stale_templates(root: Path) -> list[str]:
+    """What in templates/ differs from a fresh render; of another project's root nothing can be said."""
+    if root.resolve() != ROOT:
+        return []
+    from generator import render
+
+    return render.stale(root / "templates")

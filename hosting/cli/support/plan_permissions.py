@@ -1,0 +1,66 @@
+"""Who may do more after a plan than before: every change of permissions, policies and security groups in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from hosting.analysis.diff.permission_widening import IDENTITIES, PERMISSION, compare_resource
+from hosting.analysis.diff.permissions import Access
+from hosting.analysis.diff.statements import Line
+from hosting.analysis.diff.traffic import EGRESS, GROUP, INGRESS
+from hosting.deployer.change_sets import PLACEHOLDER, Change
+from hosting.deployer.deployment import Kind, StackPlan
+
+_ASPECTS: Mapping[str, str] = {
+    **dict.fromkeys((GROUP, INGRESS, EGRESS), "rules"),
+    **dict.fromkeys((*IDENTITIES, "AWS::IAM::ManagedPolicy", "AWS::IAM::Policy"), "permissions"),
+    PERMISSION: "invocation",
+}
+
+
+def access_changes(plans: Sequence[StackPlan]) -> list[Access]:
+    """The worst first. A stack that is created is left out: there is nothing that it could be broader than."""
+    found = [access for plan in plans if plan.kind is Kind.UPDATE for access in _of(plan)]
+    return sorted(found, key=lambda one: (not one.is_severe, not one.is_broader))
+
+
+def _of(plan: StackPlan) -> Iterator[Access]:
+    if plan.change_set is None:
+        return
+    for path, change in plan.change_set.walk():
+        if lines := _lines(change):
+            aspect = _ASPECTS.get(change.resource_type, "policy")
+            yield Access(
+                "/".join((plan.stack.name, *path)), change.logical_id, change.resource_type, aspect, tuple(lines)
+            )
+
+
+def _lines(change: Change) -> list[Line]:
+    before: Mapping[str, Any] | None = None if change.action == "Add" else change.properties_before
+    after: Mapping[str, Any] | None = None if change.action == "Remove" else change.settled
+    if before is None and after is None:
+        return []
+    if change.action == "Modify" and (before is None or after is None):
+        return []  # CloudFormation gave no values, and half a comparison would cry wolf
+    if before is not None and after is not None:
+        after = {name: _aligned(before.get(name), value) for name, value in after.items()}
+    return compare_resource(change.resource_type, before, after)
+
+
+def _aligned(before: Any, after: Any) -> Any:
+    """A value that only the deployment knows is taken for the one that stands in its place now: what a role may do is
+    the same when the resource that it names is made anew."""
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        return {key: _aligned(before.get(key), value) for key, value in after.items()}
+    if isinstance(after, list):
+        known = before if isinstance(before, list) else [before]
+        # Statements stay in their places; of single values any may be meant.
+        if len(known) == len(after):
+            return [_aligned(old, new) for old, new in zip(known, after, strict=True)]
+        return [next((_aligned(old, new) for old in known if _aligned(old, new) != new), new) for new in after]
+    if isinstance(before, str) and isinstance(after, str) and PLACEHOLDER.search(after):
+        literal = PLACEHOLDER.split(after)
+        return before if re.fullmatch(".+".join(map(re.escape, literal)), before) else after
+    return after

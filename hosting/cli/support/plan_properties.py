@@ -1,0 +1,145 @@
+"""What changes in a resource, value by value, as people may see it: deep, aligned, and without secrets."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hosting.analysis.diff.compare import Path, differences
+from hosting.deployer.change_sets import PLACEHOLDER, Change, Detail
+
+HIDDEN = "(hidden)"
+LATER = "(known after deployment)"
+
+_REFERENCE = re.compile(r"arn:|\{\{(resolve|IntrinsicFunction|changeSet):")
+_SENSITIVE = re.compile(
+    r"passw(or)?d|secret|token|credential|(private|api|access|signing|encryption).?key|headervalue", re.IGNORECASE
+)
+# Beside secrets, not secret: how long one is, what it is called, where it is kept.
+_HARMLESS = re.compile(
+    r"(Arn|Arns|Id|Ids|Name|Names|Length|Days|Policy|Characters|Type|Description|Priority|Path|Schedule\w*)$"
+)
+_PAIRS = (("Name", "Value"), ("Key", "Value"), ("HeaderName", "HeaderValue"))
+
+
+@dataclass(frozen=True)
+class Value:
+    """One value that differs. None is nothing on that side; both None: CloudFormation does not say."""
+
+    name: str
+    before: str | None
+    after: str | None
+    # always or maybe: whether this cannot be changed in place.
+    recreation: str = ""
+    # Whether only the deployment will tell whether it really changes.
+    dynamic: bool = False
+    cause: str = ""
+    derived: bool = False
+
+
+def values(change: Change, hidden: Collection[str] = (), *, derived: bool = False) -> list[Value]:
+    """Everything that changes in a resource that is modified or replaced; with `derived`, what is only listed too."""
+    found: dict[str, list[Detail]] = {}
+    for detail in change.details if derived else change.real:
+        found.setdefault(_subject(detail), []).append(detail)
+    return [value for name, details in found.items() for value in _values(change, name, details, hidden)]
+
+
+def causes(change: Change, hidden: Collection[str] = ()) -> list[Value]:
+    """The values that make CloudFormation replace the resource, or perhaps replace it."""
+    found = values(change, hidden)
+    wanted = "always" if any(value.recreation == "always" for value in found) else "maybe"
+    return [value for value in found if value.recreation == wanted]
+
+
+def masked(value: Any, path: Path, hidden: Collection[str] = ()) -> str | None:
+    """A value as text, without what nobody may read."""
+    if value is None:
+        return None
+    cleaned = _clean(value, path, is_secret=False)
+    text = cleaned if isinstance(cleaned, str) else json.dumps(cleaned, sort_keys=True, default=str)
+    text = PLACEHOLDER.sub(LATER, text)
+    for secret in sorted(filter(None, hidden), key=len, reverse=True):
+        text = text.replace(secret, HIDDEN)
+    return text
+
+
+def _values(change: Change, name: str, details: list[Detail], hidden: Collection[str]) -> Iterator[Value]:
+    recreations = {detail.recreation for detail in details}
+    recreation = "always" if "Always" in recreations else "maybe" if "Conditionally" in recreations else ""
+    dynamic = all(detail.evaluation == "Dynamic" for detail in details)
+    cause = ", ".join(dict.fromkeys(detail.cause for detail in details if detail.cause))
+    derived = all(detail.derived for detail in details)
+    before, after = _sides(change, name, details)
+    # Equal sides are what CloudFormation itself cannot tell yet.
+    for one in differences(before, after, (name,)):
+        old, new = masked(one.before, one.path, hidden), masked(one.after, one.path, hidden)
+        if old == new and HIDDEN in (old or ""):
+            new = "(hidden, another one)"
+        yield Value(one.name, old, new, recreation, dynamic, cause, derived)
+    if before == after:
+        yield Value(name, None, None, recreation, dynamic, cause, derived)
+
+
+def _sides(change: Change, name: str, details: list[Detail]) -> tuple[Any, Any]:
+    if any(detail.attribute == "Properties" for detail in details):
+        old, new = change.properties_before, change.properties_after
+        if old is not None and new is not None and (name in old or name in new):
+            return old.get(name), new.get(name)
+    told = [detail for detail in details if detail.before is not None or detail.after is not None]
+    if len(told) == 1 and _steps(told[0]) == [name]:
+        return _parsed(told[0].before), _parsed(told[0].after)
+    # Deeper paths without the whole property: what CloudFormation named is all there is to show.
+    before = {"/".join(_steps(one)[1:]) or name: _parsed(one.before) for one in told if one.before is not None}
+    after = {"/".join(_steps(one)[1:]) or name: _parsed(one.after) for one in told if one.after is not None}
+    return (before or None), (after or None)
+
+
+def _subject(detail: Detail) -> str:
+    """The property, or the attribute beside the properties, that a detail is about."""
+    steps = _steps(detail)
+    return steps[0] if steps else detail.attribute
+
+
+def _steps(detail: Detail) -> list[str]:
+    return [step for step in detail.name.removeprefix("/Properties").split("/") if step]
+
+
+def _parsed(text: str | None) -> Any:
+    """CloudFormation gives lists and objects as JSON text."""
+    if text is not None and text[:1] in {"{", "["}:
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+    return text
+
+
+def _clean(value: Any, path: Path, *, is_secret: bool) -> Any:
+    if isinstance(value, Mapping):
+        named = next(
+            (
+                content
+                for name, content in _PAIRS
+                if content in value and _SENSITIVE.search(f"{value.get(name, '')} {content}")
+            ),
+            "",
+        )
+        return {
+            key: _clean(item, (*path, str(key)), is_secret=is_secret or key == named) for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_clean(item, path, is_secret=is_secret) for item in value]
+    if not isinstance(value, str) or value in {"", "true", "false"} or _REFERENCE.match(value):
+        return value
+    return HIDDEN if is_secret or _is_sensitive(path) else value
+
+
+def _is_sensitive(path: Path) -> bool:
+    """By the names on the way to it; the last one may say that it is only about a secret."""
+    if not path or (_HARMLESS.search(path[-1]) and not path[-1].startswith("[")):
+        return False
+    return any(_SENSITIVE.search(step) for step in path)

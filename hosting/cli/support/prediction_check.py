@@ -1,0 +1,164 @@
+"""The prediction of a plan, and where CloudFormation computed something else.
+
+Predicted from what is deployed and from the files, as `deploy.py diff` does between two commits. Where the two do not
+agree, one of them is worth a look: somebody changed something by hand, a placeholder was taken for a change, or a
+schema is out of date.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hosting.analysis.diff.prediction import Prediction, predict
+from hosting.analysis.diff.prediction_comparison import Comparison, compare
+from hosting.analysis.errors import AnalysisError
+from hosting.analysis.resolve import ResolvedEnvironment, resolve
+from hosting.analysis.templates import COMPANIONS, ROOT, Environment, Template, nested_template
+from hosting.deployer.aws import stacks
+from hosting.deployer.aws.lookups import SERVICE_IS_NEW
+from hosting.deployer.deployment import Kind, StackPlan
+from hosting.deployer.stack_order import Role, Stack
+from hosting.deployer.stateful import loss
+
+if TYPE_CHECKING:
+    from hosting.deployer.deployment import Context, States
+
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Foresight:
+    """Both opinions about the stacks that exist and have a change set, or none to make."""
+
+    comparisons: Mapping[Stack, Comparison]
+    # Why nothing could be predicted.
+    problem: str = ""
+
+    @property
+    def agreed(self) -> int:
+        return sum(len(item.agreed) for item in self.comparisons.values())
+
+    def differences(self) -> Iterator[tuple[Stack, Path, str, str]]:
+        """Stack, resource, predicted effect, CloudFormation's effect; "nothing" where one side has none."""
+        for stack, item in self.comparisons.items():
+            yield from ((stack, path, "nothing", item.actual[path]) for path in item.missed)
+            yield from ((stack, path, item.predicted[path], "nothing") for path in item.extra)
+            yield from ((stack, path, *pair) for path, pair in item.different.items())
+
+    def lines(self) -> Iterator[str]:
+        """For people; nothing when there is nothing to say."""
+        if self.problem:
+            yield f"No prediction to compare with: {self.problem}"
+            return
+        found = list(self.differences())
+        if found:
+            yield f"The templates predict {self.agreed} of these changes, and differ from CloudFormation in:"
+        for stack, path, predicted, actual in found:
+            yield f"  {stack.name} {'/'.join(path)}: predicted {predicted}, CloudFormation says {actual}"
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "agreed": self.agreed,
+            "problem": self.problem,
+            "differences": [
+                {"stack": stack.name, "region": stack.region, "path": list(path), "predicted": one, "actual": other}
+                for stack, path, one, other in self.differences()
+            ],
+        }
+
+
+def foresee(context: Context, states: States, plans: Sequence[StackPlan]) -> Foresight:
+    """Predict what the plans say, from what is deployed."""
+    compared = [plan for plan in plans if plan.kind in {Kind.UPDATE, Kind.NOTHING} and states[plan.stack] is not None]
+    if not compared:
+        return Foresight({})
+    try:
+        prediction = _predict(context, states, plans, compared)
+    except AnalysisError as error:
+        return Foresight({}, str(error))
+    predicted = {stack.path: stack.changes for stack in prediction.stacks}
+    comparisons = {}
+    for plan in compared:
+        found = {change.path: change.effect for change in predicted.get(_path(context, plan.stack), ())}
+        comparisons[plan.stack] = compare(found, _actual(plan, found))
+    return Foresight(comparisons)
+
+
+def _predict(context: Context, states: States, plans: Sequence[StackPlan], compared: Sequence[StackPlan]) -> Prediction:
+    new = {name: _template(name, item.body) for name, item in context.environment.templates.items()}
+    old = {**new, **_deployed(context, [plan.stack for plan in compared], states)}
+    values = dict(context.environment.file.values)
+    for plan in plans:
+        values |= plan.parameters
+    before = dict(values)
+    for plan in compared:
+        state = states[plan.stack]
+        # NoEcho comes back as asterisks.
+        known = state.parameters if state is not None else {}
+        before |= {name: value for name, value in known.items() if set(value) != {"*"}}
+    # That a service is not new any more changes nothing of it: the review of a plan says so, and no prediction
+    # needs to say otherwise. Where services come or go the lists cannot be compared.
+    was, now = before.get(SERVICE_IS_NEW), values.get(SERVICE_IS_NEW)
+    if was is not None and now is not None and was.count(",") == now.count(","):
+        before[SERVICE_IS_NEW] = now
+    return predict(_resolved(context, old, before), _resolved(context, new, values), loss)
+
+
+def _actual(plan: StackPlan, predicted: Collection[Path]) -> dict[Path, str]:
+    """What CloudFormation says. A stack's tags stand in no template: that they reach its resources is no news."""
+    if plan.change_set is None:
+        return {}
+    found = {(*path, change.logical_id): change for path, change in plan.change_set.walk()}
+    return {path: one.effect for path, one in found.items() if path in predicted or not one.is_about_tags}
+
+
+def _path(context: Context, stack: Stack) -> str:
+    """The stack's path in a resolved environment."""
+    other = stack.role is Role.BOOTSTRAP and stack.region != context.home
+    return f"{stack.role}-{stack.region}" if other else str(stack.role)
+
+
+def _resolved(context: Context, templates: Mapping[str, Template], values: Mapping[str, str]) -> ResolvedEnvironment:
+    declared = {name for file in (ROOT, *COMPANIONS) for name in templates[file].section("Parameters")}
+    # The addresses of templates follow from the templates here, and each stack's bucket from its region.
+    given = {
+        name: value
+        for name, value in values.items()
+        if name in declared and not name.endswith("TemplateKey") and name != "ArtifactBucket"
+    }
+    environment = context.environment
+    return resolve(templates, Environment(environment.name, given, context.identity.account, context.home))
+
+
+def _deployed(context: Context, compared: Sequence[Stack], states: States) -> dict[str, Template]:
+    """The templates of the stacks as they are deployed, nested ones once for each file."""
+    wanted: dict[str, tuple[Stack, str]] = {}
+    for stack in compared:
+        if (state := states[stack]) is not None:
+            wanted.setdefault(stack.template, (stack, state.id))
+    root = wanted.get(ROOT)
+    if root is not None:
+        client = context.clients.cloudformation(root[0].region)
+        declared = dict(stacks.template_body(client, root[1])).get("Resources", {})
+        for item in stacks.resources(client, root[1]):
+            file = nested_template(declared.get(item.logical_id, {}))
+            if file is not None and item.physical_id:
+                wanted.setdefault(file, (root[0], item.physical_id))
+    for region in {stack.region for stack, _ in wanted.values()}:
+        context.clients.cloudformation(region)
+
+    def read(entry: tuple[str, tuple[Stack, str]]) -> tuple[str, Template]:
+        name, (stack, identifier) = entry
+        return name, _template(name, stacks.template_body(context.clients.cloudformation(stack.region), identifier))
+
+    with ThreadPoolExecutor(8) as pool:
+        return dict(pool.map(read, wanted.items()))
+
+
+def _template(name: str, body: Mapping[str, Any]) -> Template:
+    """Written in one way, so that two that mean the same have the same address."""
+    return Template(name, body, json.dumps(body, sort_keys=True))

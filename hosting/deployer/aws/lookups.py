@@ -1,0 +1,111 @@
+"""What only the account knows and a template has to be told: looked up here, never written in a file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from hosting.deployer.aws.stacks import StackState, resources, template_body
+from hosting.deployer.errors import DeployerError, Problem
+from hosting.deployer.templates import Template
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ecr import ECRClient
+    from mypy_boto3_ecs import ECSClient
+
+SERVICE_IS_NEW = "ServiceIsNew"
+PREFIX_LIST_ID = "CloudFrontPrefixListId"
+
+_PREFIX_LIST = "com.amazonaws.global.cloudfront.origin-facing"
+_PRIVATE_IMAGE = re.compile(
+    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/"
+    r"(?P<repository>[^@:]+)(?::[^@]+)?@(?P<digest>sha256:[0-9a-f]{64})"
+)
+
+
+def prefix_list_id(client: EC2Client, region: str) -> str:
+    """The addresses from which CloudFront reaches origins; the id differs by region and account."""
+    found = client.describe_managed_prefix_lists(Filters=[{"Name": "prefix-list-name", "Values": [_PREFIX_LIST]}])
+    lists = found["PrefixLists"]
+    if not lists:
+        raise DeployerError(f"there is no prefix list {_PREFIX_LIST}", where=region, hint="is CloudFront offered here?")
+    return lists[0]["PrefixListId"]
+
+
+def service_is_new(
+    cloudformation: CloudFormationClient,
+    ecs: ECSClient,
+    template: Template,
+    root: StackState | None,
+    values: Mapping[str, str],
+) -> str:
+    """`true` or `false` for each service, in the template's order.
+
+    A service that exists keeps the number of tasks that its scaling chose; only a new one is given a number.
+    The answer changes by itself once a service has been made. So when nothing else differs from what is
+    deployed the old answer stays, and a second run finds nothing to change.
+    """
+    if root is None:
+        return ",".join("true" for _ in template.services)
+    previous = root.parameters.get(SERVICE_IS_NEW)
+    if previous is not None and previous.count(",") + 1 == len(template.services):
+        others = {key: value for key, value in root.parameters.items() if key != SERVICE_IS_NEW}
+        if others == dict(values) and template_body(cloudformation, root.id) == template.body:
+            return previous
+    nested = {item.logical_id: item.physical_id for item in resources(cloudformation, root.id)}
+    return ",".join(
+        "false" if _exists(cloudformation, ecs, root.name, nested.get(f"{name}ServiceStack")) else "true"
+        for name in template.services
+    )
+
+
+def missing_images(
+    client: ECRClient, account: str, region: str, images: Mapping[str, tuple[str, str]]
+) -> Iterator[tuple[str, Problem]]:
+    """Images of this account's own registry that are not there: tasks would fail to start for an hour.
+
+    Gives each parameter with what is wrong with it. `images` is parameter -> (where it stands, reference). Other
+    registries are not ours to ask.
+    """
+    for key, (where, image) in images.items():
+        match = _PRIVATE_IMAGE.fullmatch(image)
+        if not match or match["account"] != account or match["region"] != region:
+            continue
+        if not _pushed(client, match["repository"], match["digest"]):
+            what = f"{key}: {match['repository']}@{match['digest'][:19]}... is not in the registry"
+            yield key, Problem(where, what, f"push it first, then put its digest here ({image.split('@')[0]})")
+
+
+def images(names: Iterable[str], values: Mapping[str, str]) -> dict[str, str]:
+    """The parameters that hold an image."""
+    return {name: values[name] for name in names if name.endswith("Image") and values.get(name)}
+
+
+def _pushed(client: ECRClient, repository: str, digest: str) -> bool:
+    try:
+        found = client.describe_images(repositoryName=repository, imageIds=[{"imageDigest": digest}])
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") in {"ImageNotFoundException", "RepositoryNotFoundException"}:
+            return False
+        raise
+    return bool(found["imageDetails"])
+
+
+def _exists(cloudformation: CloudFormationClient, ecs: ECSClient, cluster: str, nested: str | None) -> bool:
+    """Whether the service of a nested stack is there: CloudFormation may list one whose creation failed."""
+    if not nested:
+        return False
+    services = [item.physical_id for item in resources(cloudformation, nested) if item.type == "AWS::ECS::Service"]
+    try:
+        found = [ecs.describe_services(cluster=cluster, services=[name])["services"] for name in services if name]
+    except ClientError as error:
+        # The cluster may have gone before its services' stack did, in a deletion that did not end.
+        if error.response.get("Error", {}).get("Code") == "ClusterNotFoundException":
+            return False
+        raise
+    return any(service.get("status") == "ACTIVE" for answer in found for service in answer)

@@ -1,0 +1,254 @@
+"""The way to AWS: clients by region, who we are, and one clear message when AWS cannot be reached."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import boto3
+from botocore import exceptions as botocore
+from botocore.config import Config
+
+from hosting.deployer.errors import CredentialsError, DeployerError, GuardError
+
+if TYPE_CHECKING:
+    from mypy_boto3_acm import ACMClient
+    from mypy_boto3_chatbot import ChatbotClient
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_cloudfront import CloudFrontClient
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ecr import ECRClient
+    from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
+    from mypy_boto3_iam import IAMClient
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_rds import RDSClient
+    from mypy_boto3_route53 import Route53Client
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_service_quotas import ServiceQuotasClient
+    from mypy_boto3_ssm import SSMClient
+    from mypy_boto3_sts import STSClient
+
+# Following a deployment reads many stacks: the standard mode backs off on throttling, and more attempts than
+# the default keep a busy account from failing a good deployment.
+_CONFIG = Config(
+    retries={"mode": "standard", "total_max_attempts": 8},
+    connect_timeout=10,
+    read_timeout=60,
+    user_agent_extra="hosting-platform",
+    max_pool_connections=32,
+)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who the credentials belong to."""
+
+    account: str
+    arn: str
+    partition: str
+
+    @property
+    def url_suffix(self) -> str:
+        return "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
+
+
+class Clients:
+    """boto3 clients, made when first asked for: making one costs more than most calls on it."""
+
+    def __init__(self, profile: str | None = None, region: str | None = None) -> None:
+        try:
+            self._session = boto3.Session(profile_name=profile, region_name=region)
+        except botocore.BotoCoreError as error:
+            raise explain(error) from error
+        self._profile = profile
+        self._made: dict[tuple[str, str, bool], Any] = {}
+        # A session may not be shared between threads while it makes clients; clients may.
+        self._lock = threading.Lock()
+
+    @property
+    def region(self) -> str | None:
+        return cast("str | None", self._session.region_name)
+
+    @property
+    def profile(self) -> str | None:
+        """The profile that was asked for by name."""
+        return self._profile
+
+    def cloudformation(self, region: str) -> CloudFormationClient:
+        return cast("CloudFormationClient", self._client("cloudformation", region))
+
+    def s3(self, region: str) -> S3Client:
+        return cast("S3Client", self._client("s3", region))
+
+    def sts(self, region: str) -> STSClient:
+        return cast("STSClient", self._client("sts", region))
+
+    def ec2(self, region: str) -> EC2Client:
+        return cast("EC2Client", self._client("ec2", region))
+
+    def ecs(self, region: str) -> ECSClient:
+        return cast("ECSClient", self._client("ecs", region))
+
+    def ecr(self, region: str) -> ECRClient:
+        return cast("ECRClient", self._client("ecr", region))
+
+    def acm(self, region: str) -> ACMClient:
+        return cast("ACMClient", self._client("acm", region))
+
+    def acm_once(self, region: str) -> ACMClient:
+        """A client that never repeats a request: for one that would be done twice."""
+        return cast("ACMClient", self._client("acm", region, repeats=False))
+
+    def rds(self, region: str) -> RDSClient:
+        return cast("RDSClient", self._client("rds", region))
+
+    def elbv2(self, region: str) -> ElasticLoadBalancingv2Client:
+        return cast("ElasticLoadBalancingv2Client", self._client("elbv2", region))
+
+    def cloudfront(self, region: str) -> CloudFrontClient:
+        return cast("CloudFrontClient", self._client("cloudfront", region))
+
+    def cloudwatch(self, region: str) -> CloudWatchClient:
+        return cast("CloudWatchClient", self._client("cloudwatch", region))
+
+    def chatbot(self, region: str) -> ChatbotClient:
+        return cast("ChatbotClient", self._client("chatbot", region))
+
+    def iam(self, region: str) -> IAMClient:
+        return cast("IAMClient", self._client("iam", region))
+
+    def logs(self, region: str) -> CloudWatchLogsClient:
+        return cast("CloudWatchLogsClient", self._client("logs", region))
+
+    def route53(self, region: str) -> Route53Client:
+        return cast("Route53Client", self._client("route53", region))
+
+    def secretsmanager(self, region: str) -> SecretsManagerClient:
+        return cast("SecretsManagerClient", self._client("secretsmanager", region))
+
+    def service_quotas(self, region: str) -> ServiceQuotasClient:
+        return cast("ServiceQuotasClient", self._client("service-quotas", region))
+
+    def ssm(self, region: str) -> SSMClient:
+        return cast("SSMClient", self._client("ssm", region))
+
+    def _client(self, service: str, region: str, *, repeats: bool = True) -> Any:
+        with self._lock:
+            key = (service, region, repeats)
+            if key not in self._made:
+                make = cast("Any", self._session.client)
+                config = _CONFIG if repeats else _CONFIG.merge(Config(retries={"total_max_attempts": 1}))
+                self._made[key] = make(service, region_name=region, config=config)
+                _insist_on_whole_replies(self._made[key])
+            return self._made[key]
+
+
+def _insist_on_whole_replies(client: Any) -> None:
+    """Take a reply that ends too early for a broken connection, which the SDK repeats.
+
+    botocore does not compare what it got with Content-Length: half an XML document becomes a parser's error that
+    nothing repeats, and half a JSON document becomes an answer without its members.
+    """
+    session = client._endpoint.http_session
+    send = session.send
+
+    def whole(request: Any) -> Any:
+        reply = send(request)
+        promised = reply.headers.get("Content-Length", "")
+        if request.method != "HEAD" and not request.stream_output and promised.isdigit():
+            missing = int(promised) - len(reply.content)
+            if missing > 0:
+                raise botocore.ConnectionClosedError(endpoint_url=request.url, error=f"{missing} bytes missing")
+        return reply
+
+    session.send = whole
+
+
+def identify(clients: Clients, region: str) -> Identity:
+    """The account behind the credentials; the first call of every command."""
+    try:
+        answer = clients.sts(region).get_caller_identity()
+    except (botocore.BotoCoreError, botocore.ClientError) as error:
+        raise explain(error) from error
+    return Identity(answer["Account"], answer["Arn"], answer["Arn"].split(":")[1])
+
+
+def home_region(said: str | None, asked: str | None, configured: str | None, where: str) -> str:
+    """The region of an environment. The file's own region is a guard: nothing quietly goes elsewhere."""
+    if said and asked and said != asked:
+        raise GuardError(
+            f"this environment belongs to {said}, not to {asked}",
+            where=where,
+            hint=f'leave out --region, or change "Region" in {where}',
+        )
+    region = said or asked or configured
+    if not region:
+        raise CredentialsError("no region", hint=f'add "Region" to {where}, or give --region')
+    return region
+
+
+def guard_account(identity: Identity, account: str | None, where: str) -> None:
+    if account and identity.account != account:
+        raise GuardError(
+            f"this environment belongs to account {account}, but the credentials ({identity.arn}) are of "
+            f"{identity.account}",
+            where=where,
+            hint="choose other credentials (--profile, AWS_PROFILE)",
+        )
+
+
+_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
+_INVALID = frozenset(
+    {
+        "InvalidClientTokenId",
+        "UnrecognizedClientException",
+        "InvalidAccessKeyId",
+        "SignatureDoesNotMatch",
+        "AuthFailure",
+    }
+)
+_DENIED = frozenset(
+    {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "UnauthorizedException", "AuthorizationError"}
+)
+
+
+def is_denied(error: botocore.ClientError) -> bool:
+    """Whether the principal lacks a permission, in any service's words."""
+    return error.response.get("Error", {}).get("Code", "") in _DENIED
+
+
+def explain(error: Exception) -> DeployerError:
+    """botocore's exceptions as ours: what happened and what to do, in one message."""
+    if isinstance(error, botocore.ClientError):
+        return _explain_answer(error)
+    if isinstance(error, (botocore.NoCredentialsError, botocore.PartialCredentialsError)):
+        hint = "log in first (`aws sso login`, AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)"
+        return CredentialsError("no AWS credentials found", hint=hint)
+    if isinstance(error, botocore.ProfileNotFound):
+        hint = "known profiles: `aws configure list-profiles`"
+        return CredentialsError(str(error), hint=hint)
+    if isinstance(error, (botocore.SSOError, botocore.TokenRetrievalError, botocore.CredentialRetrievalError)):
+        return CredentialsError(f"the credentials could not be fetched: {error}", hint="run `aws sso login`")
+    if isinstance(error, (botocore.EndpointConnectionError, botocore.ConnectTimeoutError)):
+        hint = "check the network, the region's name and AWS_ENDPOINT_URL"
+        return CredentialsError(f"AWS cannot be reached: {error}", hint=hint)
+    return DeployerError(f"AWS could not be called: {error}")
+
+
+def _explain_answer(error: botocore.ClientError) -> DeployerError:
+    code = error.response.get("Error", {}).get("Code", "")
+    message = error.response.get("Error", {}).get("Message", str(error))
+    operation = error.operation_name
+    if code in _EXPIRED:
+        return CredentialsError("the AWS credentials have expired", hint="log in again (`aws sso login`)")
+    if code in _INVALID:
+        hint = "check the profile and the access key; temporary ones also need AWS_SESSION_TOKEN"
+        return CredentialsError(f"AWS does not accept the credentials: {message}", hint=hint)
+    if code in _DENIED:
+        hint = f"the principal needs permission for {operation}"
+        return DeployerError(f"AWS denied {operation}: {message}", hint=hint)
+    return DeployerError(f"AWS refused {operation} ({code}): {message}")

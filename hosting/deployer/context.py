@@ -1,0 +1,92 @@
+"""An environment in an account: who and where we are, and how its stacks stand."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from hosting.deployer.aws import session, stacks
+from hosting.deployer.aws.session import Clients, Identity
+from hosting.deployer.aws.stacks import Next, StackState
+from hosting.deployer.aws.statuses import STATUSES
+from hosting.deployer.environment import Environment
+from hosting.deployer.errors import RecoverError, StateError
+from hosting.deployer.stack_order import Role, Stack, chain
+from hosting.deployer.templates import Template
+
+
+@dataclass(frozen=True)
+class Context:
+    """An environment in an account."""
+
+    environment: Environment
+    clients: Clients
+    identity: Identity
+    chain: tuple[Stack, ...]
+    role_arn: str | None = None
+    sleep: Callable[[float], None] = time.sleep
+
+    @property
+    def home(self) -> str:
+        return self.stack(Role.ROOT).region
+
+    def stack(self, role: Role) -> Stack:
+        return next(stack for stack in self.chain if stack.role is role)
+
+    def template(self, stack: Stack) -> Template:
+        return self.environment.templates[stack.template]
+
+
+States = Mapping[Stack, StackState | None]
+
+
+def connect(
+    environment: Environment,
+    clients: Clients,
+    *,
+    region: str | None = None,
+    role_arn: str | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Context:
+    """Find out who and where we are, and refuse to go on anywhere else than where the environment belongs."""
+    file = environment.file
+    home = session.home_region(file.region, region, clients.region, file.path)
+    identity = session.identify(clients, home)
+    session.guard_account(identity, file.account, file.where("Account"))
+    return Context(environment, clients, identity, chain(environment.project, environment.name, home), role_arn, sleep)
+
+
+def survey(context: Context) -> dict[Stack, StackState | None]:
+    """Every stack of the chain as it is now."""
+    # Clients are made one after the other, so making them here keeps the threads to the calls.
+    for region in {stack.region for stack in context.chain}:
+        context.clients.cloudformation(region)
+
+    def state(stack: Stack) -> StackState | None:
+        found = stacks.describe(context.clients.cloudformation(stack.region), stack.name)
+        return None if found is None or found.status == "DELETE_COMPLETE" else found
+
+    with ThreadPoolExecutor(8) as pool:
+        return dict(zip(context.chain, pool.map(state, context.chain), strict=True))
+
+
+def require_ready(states: States) -> None:
+    """Raise when a stack of the chain is in a state in which a deployment cannot start."""
+    for stack, state in states.items():
+        if state is None:
+            continue
+        where = stack.label
+        match state.next:
+            case Next.WAIT:
+                raise StateError(_found(state), where=where, hint=STATUSES[state.status].remedy)
+            case Next.RECOVER | Next.DELETE:
+                raise RecoverError(_found(state), where=where, hint=STATUSES[state.status].remedy)
+            case _:
+                pass
+
+
+def _found(state: StackState) -> str:
+    said = f": {state.reason}" if state.reason else ""
+    return f"it {STATUSES[state.status].meaning} ({state.status}){said}"

@@ -1,0 +1,352 @@
+"""A deployment as a pipeline of values: environment, context, states, plans, operations.
+
+    environment = prepare(...)           offline; every mistake in the input shows here
+    context = connect(...)               who and where we are; guards
+    states = survey(context)             the chain as it stands
+    plan = plan_stack(context, ...)      a change set, nothing to do, or why it has to wait
+    operation = execute(context, plan)   started; follow it, then ask for its outcome
+
+Whoever calls decides what to show and whether to go on between any two of them.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections import Counter
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal
+
+from hosting.deployer import change_set_filter, change_sets, operations, recovery, stack_parameters
+from hosting.deployer.aws import stacks, statuses
+from hosting.deployer.aws.stacks import Next, StackState
+from hosting.deployer.change_sets import Change, ChangeSet, ChangeSetRequest
+from hosting.deployer.context import Context, States, connect, require_ready, survey
+from hosting.deployer.environment import Environment, prepare, recall, with_parameters
+from hosting.deployer.errors import ChangeSetError, DeployerError
+from hosting.deployer.operations import Operation
+from hosting.deployer.packaging import artifacts
+from hosting.deployer.safeguards import default_security_group, secret_rotation
+from hosting.deployer.stack_order import Role, Stack
+from hosting.deployer.stack_parameters import check_images, upload
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+
+# One door to the pipeline: its first steps live in modules of their own.
+__all__ = [
+    "Context",
+    "Environment",
+    "Kind",
+    "Operation",
+    "StackPlan",
+    "States",
+    "Verb",
+    "check_images",
+    "close_default_group",
+    "connect",
+    "declared_resources",
+    "discard",
+    "execute",
+    "is_current",
+    "outcome",
+    "plan_stack",
+    "prepare",
+    "protect",
+    "recall",
+    "remove_shell",
+    "require_ready",
+    "reviewed",
+    "schedule_rotation",
+    "survey",
+    "upload",
+    "with_parameters",
+]
+
+
+# What a change set is for, and how its name begins: a look, an approval to come, or an execution at once.
+Verb = Literal["plan", "saved", "deploy"]
+
+# A plan takes minutes at most: whoever made an older change set did not live to delete it.
+_ABANDONED = timedelta(hours=1)
+
+
+class Kind(StrEnum):
+    CREATE = "create"
+    UPDATE = "update"
+    NOTHING = "nothing"
+    # Cannot be computed yet: an earlier stack has to be there first.
+    LATER = "later"
+
+
+@dataclass(frozen=True)
+class StackPlan:
+    """What a deployment would do to one stack."""
+
+    stack: Stack
+    kind: Kind
+    change_set: ChangeSet | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    # Whether what is finished stays when a later resource fails.
+    keep: bool = False
+    # For LATER: whether it exists, what it waits for, and how many resources each of its layers declares.
+    exists: bool = False
+    after: tuple[Stack, ...] = ()
+    declares: Mapping[str, int] = field(default_factory=dict)
+    note: str = ""
+
+
+def plan_stack(context: Context, stack: Stack, states: States, *, verb: Verb, final: bool = False) -> StackPlan:
+    """Compute what would happen to one stack. Leaves a change set only in a plan that has one.
+
+    A `final` plan is about to be executed: then what it refers to is made, which a preview must not do.
+    """
+    state = states[stack]
+    if absent := stack_parameters.awaited_by(context, stack, states):
+        return StackPlan(
+            stack, Kind.LATER, exists=state is not None, after=absent, declares=declared_resources(context, stack)
+        )
+    if state is not None and state.next is Next.REPLACE:
+        recovery.require_disposable(context.clients.cloudformation(stack.region), stack, state)
+        note = f"left empty by a creation that was rolled back ({state.status}); deleted first"
+        return StackPlan(stack, Kind.LATER, declares=declared_resources(context, stack), note=note)
+    client = context.clients.cloudformation(stack.region)
+    if state is not None and state.next is Next.CREATE:
+        remove_shell(context, stack, state.id)
+        state = None
+    if state is not None:
+        change_sets.sweep(client, state.id, _leftovers(verb), sleep=context.sleep)
+    values = stack_parameters.values_for(context, stack, states, final=final)
+    request = _request(
+        context,
+        stack,
+        state,
+        values,
+        verb,
+        stack_parameters.wired_to(context, stack, states).get(stack_parameters.BUCKET, ""),
+    )
+    arn = change_sets.create(client, request)
+    try:
+        change_set = change_sets.wait(client, arn, sleep=context.sleep)
+    except BaseException:
+        # Also when interrupted: nothing half-done stays behind.
+        _discard(context, stack, arn, creates=request.creates)
+        raise
+    kind = Kind.CREATE if request.creates else Kind.UPDATE
+    if change_sets.is_only_empty(change_set):
+        _discard(context, stack, arn, creates=request.creates)
+        return StackPlan(stack, Kind.NOTHING, parameters=values)
+    if reason := change_sets.problem(change_set):
+        _discard(context, stack, arn, creates=request.creates)
+        raise ChangeSetError(f"CloudFormation cannot compute the change set: {reason}", where=stack.label)
+    # An hour of creating the root is not thrown away because its last layer failed; whatever exists completely
+    # goes back to how it was.
+    unfinished = kind is Kind.CREATE or (state is not None and state.next is Next.CONTINUE)
+    reviewed = _review(context, stack, change_set, state, values)
+    return StackPlan(stack, kind, reviewed, values, keep=stack.role is Role.ROOT and unfinished)
+
+
+def reviewed(context: Context, plan: StackPlan, state: StackState) -> StackPlan:
+    """A plan whose change set was read again, with what it only lists told from what it changes."""
+    if plan.change_set is None:
+        return plan
+    present = None if plan.kind is Kind.CREATE else state
+    return replace(plan, change_set=_review(context, plan.stack, plan.change_set, present, plan.parameters))
+
+
+def is_current(context: Context, plan: StackPlan, states: States) -> bool:
+    """Whether a plan that was made earlier would be made with the same inputs now."""
+    if plan.kind is Kind.LATER or stack_parameters.awaited_by(context, plan.stack, states):
+        return False
+    wires = {
+        name: value
+        for name, value in stack_parameters.wired_to(context, plan.stack, states).items()
+        if name in context.template(plan.stack).parameters
+    }
+    return all(plan.parameters.get(name) == value for name, value in wires.items()) and not any(
+        stack_parameters.FUTURE_CERTIFICATE in value for value in plan.parameters.values()
+    )
+
+
+def discard(context: Context, plan: StackPlan) -> None:
+    """Delete a plan's change set, and the empty stack that a first one brings with it."""
+    if plan.change_set is not None:
+        _discard(context, plan.stack, plan.change_set.id, creates=plan.kind is Kind.CREATE)
+
+
+def remove_shell(context: Context, stack: Stack, stack_id: str) -> None:
+    """Delete a stack that holds nothing: never executed, or rolled back to nothing."""
+    client = context.clients.cloudformation(stack.region)
+    for arn in change_sets.leftovers(client, stack_id):
+        change_sets.discard(client, arn, sleep=context.sleep)
+    removal = operations.start(context, stack, stack_id, "delete", lambda: client.delete_stack(StackName=stack_id))
+    for _ in removal.follow():
+        pass
+
+
+def execute(context: Context, plan: StackPlan) -> Operation:
+    """Start a plan's change set."""
+    if plan.change_set is None:
+        raise DeployerError("there is no change set to execute", where=plan.stack.label)
+    client = context.clients.cloudformation(plan.stack.region)
+    change_set = plan.change_set
+
+    def begin() -> None:
+        change_sets.execute(client, change_set, token=change_set.name, keep=plan.keep)
+
+    return operations.start(context, plan.stack, change_set.stack_id, str(plan.kind), begin)
+
+
+def outcome(context: Context, operation: Operation) -> StackState:
+    """The stack after an operation that ended well; `DeploymentFailedError` otherwise."""
+    state = operations.outcome(context, operation)
+    status = state.status if state is not None else "DELETE_COMPLETE"
+    if state is None or not stacks.is_good(status):
+        raise operations.failed(operation, status, statuses.remedy(status))
+    return state
+
+
+def protect(context: Context, stack: Stack, state: StackState) -> bool:
+    """Switch termination protection on for a root in production; whether it had to be."""
+    if stack.role is not Role.ROOT or not context.environment.is_production or state.protected:
+        return False
+    client = context.clients.cloudformation(stack.region)
+    client.update_termination_protection(StackName=state.id, EnableTerminationProtection=True)
+    return True
+
+
+def schedule_rotation(context: Context, stack: Stack, state: StackState) -> bool:
+    """Set how often the database's password is rotated, once the database is there; whether it had to be."""
+    secret = state.outputs.get("DatabaseSecretArn")
+    if stack.role is not Role.ROOT or not secret:
+        return False
+    return secret_rotation.schedule(context.clients.secretsmanager(stack.region), secret)
+
+
+def close_default_group(context: Context, stack: Stack, state: StackState) -> bool:
+    """Take the rules out of the VPC's default security group, once the VPC is there; whether there were any."""
+    vpc = state.outputs.get("VpcId")
+    if stack.role is not Role.ROOT or not vpc:
+        return False
+    return default_security_group.close(context.clients.ec2(stack.region), vpc)
+
+
+def declared_resources(context: Context, stack: Stack) -> dict[str, int]:
+    """How many resources each layer of a stack declares; conditions are for CloudFormation to judge."""
+    template = context.template(stack)
+    found: Counter[str] = Counter()
+    for logical_id in template.resources:
+        child = template.children.get(logical_id)
+        if child is None:
+            found[""] += 1
+        elif child in context.environment.templates:
+            found[logical_id] += len(context.environment.templates[child].resources)
+    return dict(found)
+
+
+def _leftovers(verb: Verb) -> Mapping[str, timedelta]:
+    """What a command may delete of those before it. What a plan saved is let be: it may wait for an approval."""
+    # A deployment is alone on its environment; plans, of several pull requests say, are not.
+    abandoned = {"plan": _ABANDONED}
+    return {**abandoned, "deploy": timedelta()} if verb == "deploy" else abandoned
+
+
+def _request(
+    context: Context, stack: Stack, state: StackState | None, values: Mapping[str, str], verb: Verb, bucket: str
+) -> ChangeSetRequest:
+    template = context.template(stack)
+    name = f"{verb}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
+    source: dict[Literal["TemplateBody", "TemplateURL"], str] = (
+        {"TemplateURL": artifacts.url(bucket, stack.region, context.identity.url_suffix, template.key)}
+        if template.inline is None
+        else {"TemplateBody": template.inline}
+    )
+    creates = state is None
+    # Bootstrap is shared by the environments: with the tags of each, every deployment would change it back.
+    own = {"Project": context.environment.project}
+    tags = (
+        own
+        if stack.role is Role.BOOTSTRAP
+        else {**own, "Environment": context.environment.name, **context.environment.file.tags}
+    )
+    return ChangeSetRequest(
+        stack=stack.name,
+        name=name,
+        creates=creates,
+        template=source,
+        parameters=values,
+        tags=tags,
+        description=f"{name} of {stack.name}",
+        role_arn=context.role_arn,
+    )
+
+
+def _review(
+    context: Context, stack: Stack, change_set: ChangeSet, state: StackState | None, values: Mapping[str, str]
+) -> ChangeSet:
+    """The change set with what it only lists told from what it changes, and what goes with a nested stack named."""
+    client = context.clients.cloudformation(stack.region)
+    change_set = replace(change_set, changes=tuple(_with_contents(client, one) for one in change_set.changes))
+    nested = {one.logical_id: one.physical_id for one in change_set.changes if one.nested and one.physical_id}
+    if state is None:
+        return change_set
+    template = context.template(stack)
+    templates_of = change_set_filter.children(template, context.environment.templates)
+    before = state.parameters
+    unchanged = frozenset(name for name, value in values.items() if before.get(name) == value)
+
+    def deployed(logical_id: str) -> tuple[Mapping[str, str], Mapping[str, str]]:
+        """The outputs that still mean the same, and the parameters, of a nested stack."""
+        found, child = stacks.describe(client, nested[logical_id]), templates_of.get(logical_id)
+        if found is None or child is None:
+            return {}, {}
+        # What an output means can only have changed when the child's template has.
+        if child.key in {before[name] for name in unchanged}:
+            return found.outputs, found.parameters
+        same = change_set_filter.same_outputs(stacks.template_body(client, found.id), child)
+        return {name: value for name, value in found.outputs.items() if name in same}, found.parameters
+
+    # A flat stack has no outputs of others to fill in, but references of its own to follow.
+    with ThreadPoolExecutor(8) as pool:
+        known = dict(zip(nested, pool.map(deployed, nested), strict=True))
+    outputs = {name: found for name, (found, _) in known.items()}
+    parameters = {name: found for name, (_, found) in known.items()}
+    return change_set_filter.Review(template, templates_of, outputs, unchanged, parameters=parameters).settle(
+        change_set
+    )
+
+
+def _with_contents(client: CloudFormationClient, change: Change) -> Change:
+    """A nested stack that goes takes everything in it along, and a change set says nothing of that."""
+    if change.action != "Remove" or change.resource_type != stacks.STACK_TYPE or not change.physical_id:
+        return change
+    declared = stacks.template_body(client, change.physical_id).get("Resources", {})
+    gone = tuple(
+        _with_contents(
+            client,
+            Change(
+                action="Remove",
+                logical_id=one.logical_id,
+                physical_id=one.physical_id,
+                resource_type=one.type,
+                policy_action=declared.get(one.logical_id, {}).get("DeletionPolicy", "Delete"),
+                before=json.dumps({"Properties": declared.get(one.logical_id, {}).get("Properties", {})}),
+            ),
+        )
+        for one in stacks.resources(client, change.physical_id)
+    )
+    inner = ChangeSet("", "", change.physical_id, change.logical_id, "CREATE_COMPLETE", changes=gone)
+    return replace(change, nested=inner)
+
+
+def _discard(context: Context, stack: Stack, arn: str, *, creates: bool) -> None:
+    client = context.clients.cloudformation(stack.region)
+    change_sets.discard(client, arn, sleep=context.sleep)
+    if creates:
+        state = stacks.describe(client, stack.name)
+        if state is not None and state.status == "REVIEW_IN_PROGRESS":
+            remove_shell(context, stack, state.id)

@@ -1,0 +1,152 @@
+"""What was changed behind CloudFormation's back, in every nested stack at once.
+
+Detecting drift on a root says nothing of the stacks nested in it (CloudFormation User Guide, Detect drift on an entire
+stack), so each stack of the tree is asked by itself, a few at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from hosting.deployer.aws import stacks
+from hosting.deployer.aws.stacks import STACK_TYPE, Next
+from hosting.deployer.context import Context, States
+from hosting.deployer.errors import DeployerError, StateError
+from hosting.deployer.safeguards.gates import name_of
+from hosting.deployer.stack_order import Stack
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+
+# CloudFormation reads every resource; more stacks at once only meet its throttling.
+_PARALLEL = 5
+_FIRST_DELAY = 0.5
+_LONGEST_DELAY = 5.0
+_DRIFTED = ("MODIFIED", "DELETED")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One property that is not as the template has it."""
+
+    path: str
+    kind: str  # ADD, REMOVE, NOT_EQUAL
+    expected: str
+    actual: str
+
+
+@dataclass(frozen=True)
+class Drifted:
+    """A resource that is not as the template has it, or is gone."""
+
+    name: str
+    type: str
+    physical_id: str
+    status: str  # MODIFIED or DELETED
+    differences: tuple[Difference, ...] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """One stack of a tree, looked at."""
+
+    stack: Stack
+    path: tuple[str, ...]
+    stack_id: str
+    drifted: tuple[Drifted, ...] = ()
+    # Resources that CloudFormation compared; it cannot compare all types.
+    checked: int = 0
+    resources: int = 0
+    # Why the stack could not be looked at, or only in part.
+    problem: str = ""
+
+
+def require(context: Context, states: States) -> None:
+    """Raise when there is nothing that could have drifted."""
+    if all(state is None or state.next is Next.CREATE for state in states.values()):
+        raise DeployerError("is not deployed", where=context.environment.family, hint="deploy it first")
+
+
+def detect(context: Context, states: States) -> list[Report]:
+    """Look at every stack of the environment and all nested ones."""
+    for stack, state in states.items():
+        if state is not None and state.next is Next.WAIT:
+            hint = "wait until it has ended, then run this again"
+            raise StateError(f"an operation is running ({state.status})", where=stack.label, hint=hint)
+    targets = [
+        (stack, path, stack_id)
+        for stack, state in states.items()
+        if state is not None and state.next is not Next.CREATE
+        for path, stack_id in _tree(context.clients.cloudformation(stack.region), state.id, ())
+    ]
+
+    def look(target: tuple[Stack, tuple[str, ...], str]) -> Report:
+        stack, path, stack_id = target
+        return _look(context.clients.cloudformation(stack.region), stack, path, stack_id, context.sleep)
+
+    with ThreadPoolExecutor(_PARALLEL) as pool:
+        return list(pool.map(look, targets))
+
+
+def _tree(client: CloudFormationClient, stack_id: str, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+    yield path, stack_id
+    for one in stacks.resources(client, stack_id):
+        if one.type == STACK_TYPE and one.physical_id:
+            yield from _tree(client, one.physical_id, (*path, one.logical_id))
+
+
+def _look(
+    client: CloudFormationClient, stack: Stack, path: tuple[str, ...], stack_id: str, sleep: Callable[[float], None]
+) -> Report:
+    try:
+        detection = client.detect_stack_drift(StackName=stack_id)["StackDriftDetectionId"]
+    except ClientError as error:
+        # Such as a stack whose rollback failed: the others can still be looked at.
+        if error.response.get("Error", {}).get("Code") != "ValidationError":
+            raise
+        return Report(stack, path, stack_id, problem=error.response["Error"].get("Message", str(error)))
+    delay = _FIRST_DELAY
+    while True:
+        found = client.describe_stack_drift_detection_status(StackDriftDetectionId=detection)
+        if found["DetectionStatus"] != "DETECTION_IN_PROGRESS":
+            break
+        sleep(delay)
+        delay = min(delay * 1.5, _LONGEST_DELAY)
+    # A detection that failed on one resource still tells about the others.
+    problem = found.get("DetectionStatusReason", "") if found["DetectionStatus"] == "DETECTION_FAILED" else ""
+    raw = list(_drifts(client, stack_id))
+    drifted = tuple(_drifted(stack, path, one) for one in raw if one["StackResourceDriftStatus"] in _DRIFTED)
+    checked = sum(1 for one in raw if one["StackResourceDriftStatus"] in {*_DRIFTED, "IN_SYNC"})
+    resources = sum(1 for one in stacks.resources(client, stack_id) if one.type != STACK_TYPE)
+    return Report(stack, path, stack_id, drifted, checked, resources, problem)
+
+
+def _drifts(client: CloudFormationClient, stack_id: str) -> Iterator[Any]:
+    """All pages; boto3 has no paginator for this operation."""
+    more: dict[str, Any] = {}
+    while True:
+        page: Any = client.describe_stack_resource_drifts(StackName=stack_id, MaxResults=100, **more)
+        yield from (one for one in page["StackResourceDrifts"] if one["ResourceType"] != STACK_TYPE)
+        if not page.get("NextToken"):
+            return
+        more = {"NextToken": page["NextToken"]}
+
+
+def _drifted(stack: Stack, path: tuple[str, ...], raw: Any) -> Drifted:
+    return Drifted(
+        name=name_of(stack, path, raw["LogicalResourceId"]),
+        type=raw["ResourceType"],
+        physical_id=raw.get("PhysicalResourceId", ""),
+        status=raw["StackResourceDriftStatus"],
+        differences=tuple(
+            Difference(
+                one["PropertyPath"], one["DifferenceType"], one.get("ExpectedValue", ""), one.get("ActualValue", "")
+            )
+            for one in raw.get("PropertyDifferences", ())
+        ),
+    )

@@ -1,0 +1,75 @@
+"""An environment as its files describe it: read, checked, packaged. Calls nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from hosting.deployer import checks, parameters, templates
+from hosting.deployer.packaging import artifacts
+from hosting.deployer.packaging.artifacts import Artifact
+from hosting.deployer.parameters import ParameterFile
+from hosting.deployer.stack_order import TEMPLATES, Role
+from hosting.deployer.templates import Template
+
+
+@dataclass(frozen=True)
+class Environment:
+    """An environment as its files describe it, checked."""
+
+    name: str
+    project: str
+    file: ParameterFile
+    templates: Mapping[str, Template]
+    # Template -> what it needs in the artifact bucket of its region.
+    artifacts: Mapping[str, tuple[Artifact, ...]] = field(default_factory=dict)
+
+    @property
+    def family(self) -> str:
+        return f"{self.project}-{self.name}"
+
+    @property
+    def is_production(self) -> bool:
+        return self.name == "prod"
+
+
+def prepare(
+    project_root: Path, environment: str, *, overrides: Iterable[str] = (), placeholder: str = ""
+) -> Environment:
+    """Read and check everything that an environment's deployment is made of. Calls nothing.
+
+    A placeholder is what services run whose image the file does not name.
+    """
+    found = recall(project_root, environment, overrides=overrides)
+    root = found.templates.get(TEMPLATES[Role.ROOT])
+    if placeholder and root is not None:
+        unnamed = [name for name in service_images(root) if not found.file.values.get(name)]
+        found = replace(found, file=found.file.override(f"{name}={placeholder}" for name in unnamed))
+    checks.check(found.file, environment, found.templates)
+    names = [name for name in TEMPLATES.values() if name in found.templates]
+    return replace(found, artifacts=artifacts.artifacts(found.templates, names, project_root / "lambda"))
+
+
+def recall(project_root: Path, environment: str, *, overrides: Iterable[str] = ()) -> Environment:
+    """Only what it takes to find an environment that is deployed: it must not take a faultless file to see
+    or destroy one."""
+    path = parameters.locate(project_root / "params", environment)
+    file = parameters.read(path, f"params/{path.name}")
+    file = checks.complete(file.override(overrides), environment)
+    loaded = templates.load(project_root / "templates")
+    declared = checks.declarations(loaded).get("Project", {})
+    default = next((one.default for one in declared.values() if one.default), "")
+    return Environment(environment, file.values.get("Project", default), file, loaded)
+
+
+def service_images(root: Template) -> tuple[str, ...]:
+    """The image parameters of the services. The bastion's image is no application: it comes ready-made."""
+    return tuple(name for service in root.services if (name := f"{service}Image") in root.parameters)
+
+
+def with_parameters(environment: Environment, overrides: Iterable[str]) -> Environment:
+    """The same environment with some values changed, checked again."""
+    file = environment.file.override(overrides)
+    checks.check(file, environment.name, environment.templates)
+    return replace(environment, file=file)

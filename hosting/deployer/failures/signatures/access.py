@@ -1,0 +1,198 @@
+"""IAM, KMS and Secrets Manager."""
+
+from __future__ import annotations
+
+from hosting.deployer.failures.signature import Cause, Source, signature
+
+SIGNATURES = (
+    signature(
+        "permission-denied",
+        Cause.PERMISSION,
+        r"(?P<who>arn:aws[\w-]*:(?:sts|iam)::\S+) is not authorized to perform:? (?!iam:PassRole|ecr:|"
+        r"iam:CreateServiceLinkedRole)(?P<action>[\w-]+:\w+)"
+        r"(?: on resource:? (?P<resource>\S+))?(?!.*(?:unable to pull|unable to retrieve|failed to fetch) secret)",
+        meaning="{who} may not do {action} on {resource}.",
+        remedy="Allow {action} on that resource to whoever deploys (or to the role of --role-arn). When the message "
+        "ends with an explicit deny, a service control policy or permissions boundary forbids it.",
+        document="IAM User Guide, Troubleshoot access denied error messages",
+        source=Source.REPORT,
+    ),
+    signature(
+        "permission-encoded",
+        Cause.PERMISSION,
+        r"You are not authorized to perform this operation\.?.*Encoded authorization failure message",
+        meaning="EC2 refused the call, and says why only in code.",
+        remedy="aws sts decode-authorization-message --encoded-message ... shows the action and the resource.",
+        document="AWS STS API Reference, DecodeAuthorizationMessage",
+        source=Source.DOCUMENT,
+    ),
+    signature(
+        "permission-tagging",
+        Cause.PERMISSION,
+        r"Unauthori[sz]edTaggingOperation|permissions error performing a tagging operation|"
+        r"not authorized to perform \w+ with Tags",
+        meaning="Whoever deploys may create the resource, but not tag it.",
+        remedy="Allow the service's TagResource and UntagResource actions (AddTagsToResource for RDS, AddTags for "
+        "ELB).",
+        document="AWS CloudFormation User Guide, Resource tags",
+        source=Source.REPORT,
+    ),
+    signature(
+        "pass-role-denied",
+        Cause.PERMISSION,
+        r"is not authorized to perform:? iam:PassRole(?: on resource:? (?P<resource>\S+))?",
+        meaning="Whoever deploys may not hand the role {resource} to a service.",
+        remedy="Allow iam:PassRole on that role, with the condition iam:PassedToService naming the service.",
+        document="IAM User Guide, Granting permissions to pass a role",
+        source=Source.DOCUMENT,
+    ),
+    signature(
+        "service-linked-role-missing",
+        Cause.ROLE,
+        r"Unable to assume the service[- ]linked role|service[- ]linked role .*(?:does not exist|"
+        r"exists\.)(?!.*has been taken)",
+        meaning="The service's own role was not there yet; in a new account it is made by the first use.",
+        remedy="Deploy again: the first try made it. Otherwise: aws iam create-service-linked-role "
+        "--aws-service-name ecs.amazonaws.com",
+        document="Amazon ECS Developer Guide, Service-linked roles",
+        source=Source.REPORT,
+    ),
+    signature(
+        "service-linked-role-denied",
+        Cause.ROLE,
+        r"is not authorized to perform:? iam:CreateServiceLinkedRole|"
+        r"not authorized to create (?:a )?service[- ]linked role",
+        meaning="Whoever deploys may not make the service's own role.",
+        remedy="Allow iam:CreateServiceLinkedRole, or have an administrator make it once.",
+        document="IAM User Guide, Service-linked roles",
+        source=Source.DOCUMENT,
+    ),
+    signature(
+        "iam-name-taken",
+        Cause.NAME,
+        r"(?:Role|Policy|A policy called|EntityAlreadyExists).*?(?:with name|"
+        r"called)? ?(?P<name>\S+)? (?:already exists|\(Service: (?:Amazon)?I(?:AM|am|"
+        r"dentityManagement).*EntityAlreadyExists)",
+        meaning="An IAM name is taken; IAM's names are one space for all regions.",
+        remedy="Something made by hand has the name: rename or delete it, then deploy again.",
+        document="IAM User Guide, IAM identifiers",
+        source=Source.REPORT,
+        types="AWS::IAM::*",
+    ),
+    signature(
+        "role-in-use",
+        Cause.IN_USE,
+        r"Cannot delete (?:entity|a policy).*(?:must (?:detach|delete|remove)|attached to entities)|DeleteConflict",
+        meaning="The role or policy has something attached that was added by hand.",
+        remedy="Detach it in the IAM console, then run the command again.",
+        document="IAM User Guide, Deleting roles",
+        source=Source.DOCUMENT,
+        types="AWS::IAM::*",
+    ),
+    signature(
+        "trust-not-ready",
+        Cause.ORDER,
+        r"role defined for the function cannot be assumed by Lambda|"
+        r"(?:Firehose|service) is unable to assume role|not authorized to assume role|"
+        r"role provided .* cannot be assumed",
+        meaning="The role is not known everywhere yet, or trusts another service.",
+        remedy="Deploy again; when it fails the same way, its trust policy has to name the service that uses it.",
+        document="IAM User Guide, Changes that I make are not always immediately visible",
+        source=Source.REPORT,
+    ),
+    signature(
+        "key-policy-lockout",
+        Cause.KEY,
+        r"The new key policy will not allow you to update the key policy",
+        meaning="With this key policy nobody who deploys could change the key any more.",
+        remedy="The policy has to allow kms:* to the account's root principal.",
+        document="AWS KMS Developer Guide, Default key policy",
+        source=Source.DOCUMENT,
+        types="AWS::KMS::Key",
+    ),
+    signature(
+        "key-logs-not-allowed",
+        Cause.KEY,
+        r"specified KMS [Kk]ey does not exist or is not allowed to be used with",
+        meaning="CloudWatch Logs may not use the key for this log group.",
+        remedy="The key policy has to allow logs.<region>.amazonaws.com, with the encryption context aws:logs:arn "
+        "of these log groups; the group takes the key's ARN.",
+        document="Amazon CloudWatch Logs User Guide, Encrypt log data using AWS KMS",
+        source=Source.REPORT,
+        types="AWS::Logs::LogGroup",
+    ),
+    signature(
+        "key-pending-deletion",
+        Cause.KEY,
+        r"(?:key|arn:aws[\w-]*:kms:\S+) is (?:pending deletion|pending import|disabled)|KMSInvalidStateException|"
+        r"KMSKeyNotAccessible",
+        meaning="The key is disabled or about to be deleted, and with it whatever it encrypts.",
+        remedy="aws kms cancel-key-deletion and enable-key, now; then deploy again.",
+        document="AWS KMS Developer Guide, Key states",
+        source=Source.DOCUMENT,
+    ),
+    signature(
+        "key-alias-taken",
+        Cause.NAME,
+        r"(?P<alias>alias/\S+) already exists|An alias with the name .* already exists",
+        meaning="The alias belongs to a key that an earlier environment kept.",
+        remedy="Delete the alias (not the key: kept data may need it), then deploy again.",
+        document="AWS KMS Developer Guide, Aliases",
+        source=Source.DOCUMENT,
+        types="AWS::KMS::Alias",
+    ),
+    signature(
+        "secret-not-found",
+        Cause.SECRET,
+        r"Secrets Manager can't find the specified secret",
+        meaning="A secret that is referred to does not exist, or not with this name, region or version.",
+        remedy="Secrets are named by their ARN in this region. One that was deleted a short while ago can be brought "
+        "back with aws secretsmanager restore-secret.",
+        document="AWS CloudFormation User Guide, Dynamic references: Secrets Manager",
+        source=Source.DOCUMENT,
+        seen="event and task",
+    ),
+    signature(
+        "secret-scheduled",
+        Cause.SECRET,
+        r"secret with this name is already scheduled for deletion",
+        meaning="A deleted secret keeps its name until its days of grace are over.",
+        remedy="aws secretsmanager restore-secret, or delete-secret --force-delete-without-recovery.",
+        document="AWS Secrets Manager User Guide, Delete a secret",
+        source=Source.DOCUMENT,
+        types="AWS::SecretsManager::Secret",
+    ),
+    signature(
+        "task-secret-denied",
+        Cause.SECRET,
+        r"(?:unable to (?:pull|retrieve) secrets?|failed to fetch secret|unable to retrieve secret from asm)"
+        r"(?!.*Access to KMS)(?!.*can't find)(?!.*\becr\b).*(?:AccessDenied|is not authorized)",
+        meaning="The task's execution role may not read the secret.",
+        remedy="The role needs secretsmanager:GetSecretValue on the secret's ARN (ending in -* for its random part).",
+        document="Amazon ECS Developer Guide, Sensitive data",
+        source=Source.REPORT,
+        seen="event and task",
+    ),
+    signature(
+        "task-secret-key-denied",
+        Cause.KEY,
+        r"(?:unable to (?:pull|retrieve) secrets?|failed to fetch secret).*Access to KMS is not allowed",
+        meaning="The task's execution role may read the secret, but not use the key that encrypts it.",
+        remedy="Allow kms:Decrypt on the secret's key to the execution role.",
+        document="Amazon ECS Developer Guide, Sensitive data",
+        source=Source.REPORT,
+        seen="event and task",
+    ),
+    signature(
+        "task-secret-unreachable",
+        Cause.NETWORK,
+        r"(?:unable to (?:pull|retrieve) secrets?|failed to fetch secret)(?!.*AccessDenied)(?!.*\becr\b).*"
+        r"(?:context deadline exceeded|RequestCanceled|check your task network configuration)",
+        meaning="The task does not reach Secrets Manager.",
+        remedy="It goes through the NAT gateways: look at the app route tables and the tasks' egress rules "
+        "(`deploy.py reach`).",
+        document="Amazon ECS Developer Guide, ResourceInitializationError",
+        source=Source.REPORT,
+        seen="event and task",
+    ),
+)

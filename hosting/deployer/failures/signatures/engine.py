@@ -1,0 +1,220 @@
+"""CloudFormation itself, functions, custom resources, buckets, and throttling."""
+
+from __future__ import annotations
+
+from hosting.deployer.failures.signature import Cause, Source, signature
+
+_CUSTOM = "Custom::* AWS::CloudFormation::CustomResource"
+
+SIGNATURES = (
+    signature(
+        "early-validation",
+        Cause.INPUT,
+        r"AWS::EarlyValidation::(?P<check>\w+)",
+        meaning="CloudFormation found the fault before it touched anything ({check}).",
+        remedy="Nothing was changed. aws cloudformation describe-events --change-set-name ... names the property.",
+        document="AWS CloudFormation User Guide, Validate stack deployments",
+        source=Source.DOCUMENT,
+        seen="event and change set",
+    ),
+    signature(
+        "template-unreadable",
+        Cause.PERMISSION,
+        r"S3 error: Access Denied|TemplateURL must (?:be|reference)|S3 error: The specified (?:key|"
+        r"bucket) does not exist",
+        meaning="CloudFormation could not read a template from the artifact bucket.",
+        remedy="It reads as whoever deploys, or as the role of --role-arn: that one needs s3:GetObject on the bucket. "
+        "`deploy.py deploy` uploads what is missing.",
+        document="AWS CloudFormation API Reference, CreateChangeSet",
+        source=Source.REPORT,
+        seen="event and change set",
+    ),
+    signature(
+        "stack-busy",
+        Cause.IN_USE,
+        r"is in (?P<status>\w+_IN_PROGRESS) state and can ?not be updated",
+        meaning="The nested stack is still doing something else ({status}).",
+        remedy="`deploy.py watch` follows it; deploy again when it has ended.",
+        document="AWS CloudFormation User Guide, Stack status codes",
+        source=Source.REPORT,
+        types="AWS::CloudFormation::Stack",
+        seen="event and change set",
+    ),
+    signature(
+        "stack-quota",
+        Cause.QUOTA,
+        r"Limit for stack has been exceeded|(?:Limit|quota) .*(?:number of )?(?:stacks|resources per (?:stack|"
+        r"template)).*exceeded",
+        meaning="The account's quota of stacks, or of resources in one, is used up.",
+        remedy="Raise the quota L-0485CB21 (CloudFormation stack count), or delete stacks that nothing uses.",
+        document="AWS CloudFormation User Guide, Quotas",
+        source=Source.REPORT,
+        seen="event and change set",
+    ),
+    signature(
+        "stack-policy",
+        Cause.DATA,
+        r"Action denied by stack policy",
+        meaning="The stack policy protects this resource against replacement and deletion. This is meant to hold.",
+        remedy="Name the resource with --allow-replace or --allow-delete when its data really may go.",
+        document="AWS CloudFormation User Guide, Stack policies",
+        source=Source.DOCUMENT,
+    ),
+    signature(
+        "custom-resource-timeout",
+        Cause.CODE,
+        r"did not receive a response from your Custom Resource|Custom Resource failed to stabilize in expected time",
+        meaning="The function behind the custom resource did not answer in time.",
+        remedy="Its log group says why: an import that fails, no way to the S3 address that takes the answer, or a "
+        "bucket too large to empty in one run. Deploy again afterwards.",
+        document="AWS CloudFormation User Guide, Custom resources",
+        source=Source.REPORT,
+        types=_CUSTOM,
+    ),
+    signature(
+        "custom-resource-failed",
+        Cause.CODE,
+        r"Received response status \[FAILED\] from custom resource",
+        meaning="The function behind the custom resource says that it failed.",
+        remedy="Its reason is in the message; more is in the function's log group.",
+        document="AWS CloudFormation User Guide, Custom resource response objects",
+        source=Source.REPORT,
+        types=_CUSTOM,
+    ),
+    signature(
+        "custom-resource-function-missing",
+        Cause.CODE,
+        r"(?:Lambda function|Function) not found:? ?(?P<function>arn:\S+|\S+:function:\S+)|"
+        r"ServiceToken .* (?:does not exist|not found)|"
+        r"Invalid ServiceToken|Lambda function not found",
+        meaning="The custom resource names a function that does not exist in this region.",
+        remedy="The function's stack has to be deployed first and in the same region; look at the ServiceToken.",
+        document="AWS CloudFormation User Guide, Custom resources",
+        source=Source.REPORT,
+        types=_CUSTOM,
+    ),
+    signature(
+        "function-code-missing",
+        Cause.ORDER,
+        r"Error occurred while GetObject\. S3 Error Code: (?P<code>NoSuchKey|NoSuchBucket|PermanentRedirect|"
+        r"AccessDenied)",
+        meaning="Lambda cannot read the function's archive ({code}).",
+        remedy="`deploy.py deploy` uploads archives before it deploys; somebody deleted this one, or the bucket is "
+        "one of another region. Run it again.",
+        document="AWS Lambda API Reference, FunctionCode",
+        source=Source.REPORT,
+        types="AWS::Lambda::Function AWS::Lambda::LayerVersion",
+    ),
+    signature(
+        "lambda-concurrency",
+        Cause.QUOTA,
+        r"decreases account's UnreservedConcurrentExecution below its minimum",
+        meaning="The account has so little concurrency that none can be set aside; new accounts begin with 10.",
+        remedy="Raise the quota L-B99A9384 (Lambda concurrent executions), or reserve none.",
+        document="AWS Lambda Developer Guide, Reserved concurrency",
+        source=Source.REPORT,
+        types="AWS::Lambda::Function",
+    ),
+    signature(
+        "lambda-permission-exists",
+        Cause.NAME,
+        r"statement id \(?\S+\)? provided already exists",
+        meaning="The function has this permission already, made by hand or by an earlier try.",
+        remedy="aws lambda remove-permission with that statement id, then deploy again.",
+        document="AWS Lambda API Reference, AddPermission",
+        source=Source.REPORT,
+        types="AWS::Lambda::Permission",
+    ),
+    signature(
+        "bucket-not-empty",
+        Cause.DATA,
+        r"bucket you tried to delete is not empty|BucketNotEmpty",
+        meaning="The bucket still holds objects, perhaps old versions only.",
+        remedy="Save what is worth it and empty the bucket, versions included; then run `deploy.py destroy` again. "
+        "EmptyBucketOnDelete=true does it for the site's own bucket.",
+        document="Amazon S3 User Guide, Emptying a bucket",
+        source=Source.REPORT,
+        types="AWS::S3::Bucket",
+    ),
+    signature(
+        "bucket-exists",
+        Cause.NAME,
+        r"BucketAlreadyExists|BucketAlreadyOwnedByYou|requested bucket name is not available|"
+        r"(?P<bucket>[a-z0-9][a-z0-9.-]{2,62}) already exists(?: in stack)?",
+        meaning="The bucket's name is taken; bucket names are one space for all accounts.",
+        remedy="When it is yours, kept by an earlier environment: save its data and delete it, or import it into the "
+        "stack.",
+        document="Amazon S3 User Guide, Bucket naming rules",
+        source=Source.REPORT,
+        types="AWS::S3::Bucket",
+    ),
+    signature(
+        "bucket-conflict",
+        Cause.THROTTLING,
+        r"conflicting conditional operation is currently in progress|OperationAborted",
+        meaning="S3 is still busy with a bucket of the same name, mostly one deleted a moment ago.",
+        remedy="Wait a few minutes and deploy again.",
+        document="Amazon S3 API Reference, Error responses",
+        source=Source.REPORT,
+        types="AWS::S3::*",
+    ),
+    signature(
+        "bucket-quota",
+        Cause.QUOTA,
+        r"TooManyBuckets|attempted to create more buckets than allowed",
+        meaning="The account's quota of buckets is used up.",
+        remedy="Raise the quota L-DC2B2D3D (General purpose buckets).",
+        document="Amazon S3 User Guide, Bucket restrictions and limitations",
+        source=Source.DOCUMENT,
+        types="AWS::S3::Bucket",
+    ),
+    signature(
+        "repository-not-empty",
+        Cause.DATA,
+        r"repository with name '?"
+        r"(?P<name>\S+?)'? in registry with id '?\d+'? cannot be deleted because it still contains images",
+        meaning="The repository {name} still holds images.",
+        remedy="Bootstrap is shared and meant to stay. When it has to go, delete the images first.",
+        document="Amazon ECR User Guide, Deleting a repository",
+        source=Source.DOCUMENT,
+        types="AWS::ECR::Repository",
+    ),
+    signature(
+        "throttled",
+        Cause.THROTTLING,
+        r"Rate exceeded|HandlerErrorCode: Throttling|RequestLimitExceeded|ThrottlingException|Too Many Requests",
+        meaning="A service got more requests from this account than it takes.",
+        remedy="Deploy again; it goes on from here. When it happens often, look for what else polls the account.",
+        document="AWS General Reference, API throttling",
+        source=Source.REPORT,
+    ),
+    signature(
+        "internal-failure",
+        Cause.AWS,
+        r"Internal ?Failure|HandlerErrorCode: (?:InternalFailure|ServiceInternalError)|ServiceUnavailable|"
+        r"internal error (?:has )?occurred",
+        meaning="AWS failed inside.",
+        remedy="Deploy again; when it fails the same way, look at the AWS Health Dashboard.",
+        document="AWS CloudFormation CLI User Guide, Handler error codes",
+        source=Source.DOCUMENT,
+    ),
+    signature(
+        "not-stabilized",
+        Cause.AWS,
+        r"HandlerErrorCode: NotStabilized(?!.*service)|failed to stabilize within",
+        meaning="The resource was made, but did not become ready in the time that CloudFormation waits.",
+        remedy="Look at the resource in its own console, then deploy again: it goes on from here.",
+        document="AWS CloudFormation CLI User Guide, Handler error codes",
+        source=Source.DOCUMENT,
+        types="AWS::RDS::* AWS::EC2::* AWS::CloudFront::* AWS::KinesisFirehose::* AWS::CertificateManager::*",
+    ),
+    signature(
+        "cancelled-by-request",
+        Cause.INPUT,
+        r"(?:Update|Operation) cancel+ed by (?:user|request)|User Initiated cancel",
+        meaning="Somebody cancelled the update.",
+        remedy="Nothing is wrong: everything goes back to how it was.",
+        document="AWS CloudFormation User Guide, Cancel a stack update",
+        source=Source.KNOWN,
+    ),
+)

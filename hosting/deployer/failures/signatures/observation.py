@@ -1,0 +1,122 @@
+"""Log groups, filters, topics, Firehose, Slack and budgets."""
+
+from __future__ import annotations
+
+from hosting.deployer.failures.signature import Cause, Source, signature
+
+SIGNATURES = (
+    signature(
+        "log-group-exists",
+        Cause.NAME,
+        r"'AWS::Logs::LogGroup' with identifier .* already exists|specified log group already exists|"
+        r"/\S+ already exists in stack (?P<stack>arn:\S+)",
+        meaning="The log group is there already: kept by an earlier environment, or made by a late invocation.",
+        remedy="Export what is worth keeping, delete the group (aws logs delete-log-group), and deploy again.",
+        document="Amazon CloudWatch Logs User Guide, Log groups",
+        source=Source.REPORT,
+        types="AWS::Logs::LogGroup",
+    ),
+    signature(
+        "log-group-missing",
+        Cause.ORDER,
+        r"specified log group does not exist",
+        meaning="The filter or delivery came before its log group, or the group was deleted by hand.",
+        remedy="Deploy again; when the group was deleted by hand, restore it by name first.",
+        document="Amazon CloudWatch Logs User Guide, Log groups",
+        source=Source.REPORT,
+        types="AWS::Logs::*",
+    ),
+    signature(
+        "log-resource-policies",
+        Cause.QUOTA,
+        r"Resource limit exceeded.*(?:resource polic|ResourcePolic)|LimitExceeded.*resource polic",
+        meaning="CloudWatch Logs takes ten resource policies in a region, and they are used up.",
+        remedy="aws logs describe-resource-policies shows them; delete those of services that are gone.",
+        document="Amazon CloudWatch Logs User Guide, Quotas",
+        source=Source.DOCUMENT,
+    ),
+    signature(
+        "filter-limit",
+        Cause.QUOTA,
+        r"Resource limit exceeded(?!.*polic)",
+        meaning="A log group takes two subscription filters.",
+        remedy="Remove a filter that was added by hand (aws logs describe-subscription-filters).",
+        document="Amazon CloudWatch Logs User Guide, Subscriptions",
+        source=Source.DOCUMENT,
+        types="AWS::Logs::SubscriptionFilter",
+    ),
+    signature(
+        "filter-delivery",
+        Cause.PERMISSION,
+        r"Could not deliver test message to specified|Could not execute the lambda function",
+        meaning="CloudWatch Logs may not write to the filter's destination; the role is often only not ready yet.",
+        remedy="Deploy again. When it fails the same way: the role has to trust logs.amazonaws.com (with the "
+        "condition arn:aws:logs:<region>:<account>:*), the function to allow it by a permission.",
+        document="Amazon CloudWatch Logs User Guide, Subscription filters",
+        source=Source.DOCUMENT,
+        types="AWS::Logs::SubscriptionFilter",
+    ),
+    signature(
+        "slack-not-authorized",
+        Cause.ACCOUNT,
+        r"Slack (?:workspace|team) \S+ is not authorized with AWS account|workspace .* (?:is )?not authorized",
+        meaning="The Slack workspace has not been authorized in this account.",
+        remedy="Do it once by hand: Amazon Q Developer in chat applications, Configure new client, Slack. Then deploy "
+        "again.",
+        document="Amazon Q Developer in chat applications Administrator Guide, Get started with Slack",
+        source=Source.REPORT,
+        types="AWS::Chatbot::SlackChannelConfiguration",
+    ),
+    signature(
+        "slack-channel-taken",
+        Cause.NAME,
+        r"Slack channel with ID \S+ in Slack team \S+ has already been configured",
+        meaning="A channel takes one configuration per account, and another environment has it.",
+        remedy="Give each environment a channel of its own (SlackChannelId).",
+        document="Amazon Q Developer in chat applications Administrator Guide, Get started with Slack",
+        source=Source.REPORT,
+        types="AWS::Chatbot::SlackChannelConfiguration",
+    ),
+    signature(
+        "topic-policy",
+        Cause.INPUT,
+        r"Invalid parameter: Policy (?:statement )?(?:action out of service scope|Error)|Policy Error: null|"
+        r"Invalid principal in policy",
+        meaning="A principal or action of the policy is not known.",
+        remedy="A principal that was deleted shows as an id: name the service or role again.",
+        document="Amazon SNS Developer Guide, Access policies",
+        source=Source.REPORT,
+        types="AWS::SNS::* AWS::SQS::* AWS::S3::BucketPolicy AWS::KMS::Key",
+    ),
+    signature(
+        "topic-key",
+        Cause.KEY,
+        r"(?:SNS|SQS|Firehose|firehose|sns).*(?:KMS|kms).*(?:Access ?Denied|is not authorized|not allowed)|"
+        r"KMSAccessDenied",
+        meaning="The service may not use the key of this topic, queue or stream.",
+        remedy="The telemetry key's policy has to allow it to whoever publishes: kms:Decrypt and kms:GenerateDataKey*.",
+        document="Amazon SNS Developer Guide, Key management",
+        source=Source.MODEL,
+        types="AWS::SNS::* AWS::SQS::* AWS::KinesisFirehose::*",
+    ),
+    signature(
+        "budget-duplicate",
+        Cause.NAME,
+        r"(?:the )?budget .* already exists|DuplicateRecordException",
+        meaning="A budget of this name exists.",
+        remedy="Delete it in the Billing console, then deploy again.",
+        document="AWS Budgets API Reference, DuplicateRecordException",
+        source=Source.MODEL,
+        types="AWS::Budgets::Budget",
+    ),
+    signature(
+        "alarm-or-dashboard-invalid",
+        Cause.INPUT,
+        r"dashboard body is invalid|DashboardInvalidInput|Period must (?:not be|be)|Invalid metrics list",
+        meaning="CloudWatch does not accept the alarm or dashboard.",
+        remedy="The message names the field; the generator's operations layer makes it.",
+        document="Amazon CloudWatch API Reference, PutDashboard and PutMetricAlarm",
+        source=Source.MODEL,
+        types="AWS::CloudWatch::*",
+    ),
+)

@@ -1,0 +1,132 @@
+"""What happened to an environment, from everywhere that keeps a record, in one order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from hosting.deployer.aws import stacks
+from hosting.deployer.aws.session import explain
+from hosting.deployer.operate.platform import Platform, Service
+from hosting.deployer.stack_order import EDGE_REGION
+
+# What RDS keeps.
+_RDS_DAYS = 14
+
+
+@dataclass(frozen=True)
+class Happening:
+    time: datetime
+    source: str
+    subject: str
+    text: str
+    is_bad: bool = False
+
+
+def document(one: Happening) -> dict[str, Any]:
+    return {
+        "time": one.time.isoformat(timespec="seconds"),
+        "source": one.source,
+        "subject": one.subject,
+        "text": one.text,
+        "bad": one.is_bad,
+    }
+
+
+def collect(platform: Platform, since: datetime) -> list[Happening]:
+    """Everything since then, oldest first. A source that cannot be read says so in its place."""
+    services, nested = platform.services, dict(platform.nested)
+    clients = platform.context.clients
+    for name in ("cloudformation", "ecs", "rds", "cloudwatch"):
+        getattr(clients, name)(platform.home)
+    clients.cloudwatch(EDGE_REGION)
+    clients.cloudformation(EDGE_REGION)
+
+    def stack_job(name: str, region: str, label: str) -> Callable[[], Iterator[Happening]]:
+        return lambda: _of_stack(platform, name, region, label, since)
+
+    def service_job(service: Service) -> Callable[[], Iterator[Happening]]:
+        return lambda: _of_service(platform, service, since)
+
+    def alarm_job(region: str) -> Callable[[], Iterator[Happening]]:
+        return lambda: _of_alarms(platform, region, since)
+
+    jobs = [
+        *(stack_job(one.name, one.region, one.name) for one in platform.context.chain if one.role != "bootstrap"),
+        *(stack_job(stack, platform.home, logical_id) for logical_id, stack in nested.items()),
+        *(service_job(service) for service in services),
+        lambda: _of_database(platform, since),
+        *(alarm_job(region) for region in dict.fromkeys((platform.home, EDGE_REGION))),
+    ]
+
+    def run(job: Callable[[], Iterator[Happening]]) -> list[Happening]:
+        try:
+            return list(job())
+        except (ClientError, BotoCoreError) as error:
+            if isinstance(error, ClientError) and stacks.is_missing(error):
+                return []
+            return [Happening(datetime.now(UTC), "deploy.py", "", explain(error).what)]
+
+    with ThreadPoolExecutor(8) as pool:
+        found = [one for batch in pool.map(run, jobs) for one in batch]
+    return sorted(found, key=lambda one: one.time)
+
+
+def _of_stack(platform: Platform, name: str, region: str, label: str, since: datetime) -> Iterator[Happening]:
+    client = platform.context.clients.cloudformation(region)
+    for page in client.get_paginator("describe_stack_events").paginate(StackName=name):
+        for event in page["StackEvents"]:
+            if event["Timestamp"] < since:
+                return
+            status = event.get("ResourceStatus", "")
+            # What is in progress will be said again when it is done.
+            if status.endswith("_IN_PROGRESS") and "ROLLBACK" not in status:
+                continue
+            bad = status.endswith("_FAILED") or "ROLLBACK" in status
+            reason = event.get("ResourceStatusReason", "")
+            text = f"{status}: {reason}" if bad and reason else status
+            yield Happening(event["Timestamp"], "stack", f"{label}/{event.get('LogicalResourceId', '')}", text, bad)
+
+
+def _of_service(platform: Platform, service: Service, since: datetime) -> Iterator[Happening]:
+    answer: Any = platform.context.clients.ecs(platform.home).describe_services(
+        cluster=platform.cluster, services=[service.ecs_name]
+    )
+    for live in answer["services"]:
+        for event in live.get("events", ()):
+            if event["createdAt"] >= since:
+                text = event["message"].replace(f"(service {service.ecs_name})", "").strip()
+                bad = any(word in text for word in ("unable", "failed", "unhealthy", "error"))
+                yield Happening(event["createdAt"], "service", service.slug, text, bad)
+
+
+def _of_database(platform: Platform, since: datetime) -> Iterator[Happening]:
+    earliest = datetime.now(UTC).timestamp() - _RDS_DAYS * 86400 + 60
+    begin = datetime.fromtimestamp(max(since.timestamp(), earliest), UTC)
+    client = platform.context.clients.rds(platform.home)
+    for page in client.get_paginator("describe_events").paginate(StartTime=begin, EndTime=datetime.now(UTC)):
+        for event in page["Events"]:
+            # RDS answers for the whole account; the names of ours are the cluster's own or begin with the stacks'.
+            name = event.get("SourceIdentifier", "")
+            if name == platform.family or name.startswith(f"{platform.family}-"):
+                bad = "failure" in event.get("EventCategories", ()) or "failover" in event.get("EventCategories", ())
+                yield Happening(event["Date"], "database", event["SourceIdentifier"], event["Message"], bad)
+
+
+def _of_alarms(platform: Platform, region: str, since: datetime) -> Iterator[Happening]:
+    client = platform.context.clients.cloudwatch(region)
+    pages = client.get_paginator("describe_alarm_history").paginate(
+        HistoryItemType="StateUpdate", StartDate=since, AlarmTypes=["MetricAlarm", "CompositeAlarm"]
+    )
+    for page in pages:
+        for item in page["AlarmHistoryItems"]:
+            name = item.get("AlarmName", "")
+            if name.startswith(f"{platform.family}-"):
+                text = item.get("HistorySummary", "")
+                bad = text.endswith("to ALARM")
+                yield Happening(item["Timestamp"], "alarm", name.removeprefix(f"{platform.family}-"), text, bad)

@@ -1,0 +1,316 @@
+"""Why a session to a container would work, or would not: what Amazon ECS Developer Guide, "Using ECS Exec", asks for.
+
+The same questions are put to the templates, which needs no AWS, and to the tasks as they run. A session needs all of
+them, and each failing one looks alike from outside: "target not connected".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from hosting.deployer.errors import DeployerError
+from hosting.deployer.operate import plugin, tasks, tunnel
+from hosting.deployer.operate.checklist import (
+    Line,
+    guarded,
+    judge,
+    ok,
+    problem,
+    unknown,
+)
+from hosting.deployer.operate.platform import Platform, Service
+from hosting.deployer.templates import Template
+
+TEMPLATES, LIVE = "templates", "live"
+
+_CHANNELS = (
+    "ssmmessages:CreateControlChannel",
+    "ssmmessages:CreateDataChannel",
+    "ssmmessages:OpenControlChannel",
+    "ssmmessages:OpenDataChannel",
+)
+_CORE = "AmazonSSMManagedInstanceCore"
+# Where the agent writes. Volumes there are enough under a root file system that is read-only.
+_AGENT_FOLDERS = ("/managed-agents", "/var/lib/amazon/ssm", "/var/log/amazon/ssm")
+_OLDEST_PLATFORM = (1, 4, 0)
+_KEYS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
+
+
+# --- from the templates
+
+
+def of_templates(templates: Mapping[str, Template], container: str) -> Iterator[Line]:
+    """What can be known before anything is deployed."""
+    service, access = templates["service.json"], templates["access.json"]
+    definition = _api_shape(_resource(service, "AWS::ECS::TaskDefinition"))
+    live = _api_shape(_resource(service, "AWS::ECS::Service"))
+    enabled = live.get("enableExecuteCommand") is True
+    yield judge(TEMPLATES, "the service allows it", enabled, "EnableExecuteCommand", "set EnableExecuteCommand")
+    yield from _definition(TEMPLATES, definition, container)
+    yield _role_in_template(access)
+    yield _way_out_in_template(templates["egress.json"], access)
+    yield from _transcripts_in_template(templates["application.json"], access)
+
+
+def _role_in_template(access: Template) -> Line:
+    role = access.resources.get("TaskRole", {}).get("Properties", {})
+    text = json.dumps(role)
+    holds = _CORE in text or all(action in text for action in _CHANNELS)
+    seen = _CORE if _CORE in text else "ssmmessages actions"
+    return judge(TEMPLATES, "the task role may open channels", holds, seen, f"attach {_CORE} to TaskRole")
+
+
+def _way_out_in_template(egress: Template, access: Template) -> Line:
+    endpoints = [
+        logical_id
+        for logical_id, resource in egress.resources.items()
+        if resource["Type"] == "AWS::EC2::VPCEndpoint" and "ssmmessages" in json.dumps(resource["Properties"])
+    ]
+    nat = any(resource["Type"] == "AWS::EC2::NatGateway" for resource in egress.resources.values())
+    group = access.resources.get("ServiceSecurityGroup", {}).get("Properties", {})
+    opens = any(str(rule.get("ToPort")) == "443" for rule in group.get("SecurityGroupEgress", ()))
+    what = "a task reaches Session Manager"
+    if not opens:
+        return problem(TEMPLATES, what, "no way out on port 443", "open port 443 in ServiceSecurityGroup")
+    seen = " and ".join([*endpoints, *(["a NAT gateway"] if nat else [])])
+    return judge(TEMPLATES, what, bool(endpoints or nat), seen, "add an endpoint of ssmmessages or a NAT gateway")
+
+
+def _transcripts_in_template(application: Template, access: Template) -> Iterator[Line]:
+    cluster = _resource(application, "AWS::ECS::Cluster")
+    settings = cluster.get("Configuration", {}).get("ExecuteCommandConfiguration", {})
+    attached = "SessionPolicyArn" in json.dumps(access.resources.get("TaskRole", {}))
+    grants = json.dumps(application.resources.get("SessionPolicy", {})) if attached else ""
+    if settings.get("KmsKeyId"):
+        what, remedy = (
+            "the task role may use the sessions' key",
+            "allow kms:Decrypt in SessionPolicy, and attach it to TaskRole",
+        )
+        yield judge(TEMPLATES, what, "kms:Decrypt" in grants, "kms:Decrypt", remedy)
+    if settings.get("Logging") == "OVERRIDE":
+        what, remedy = (
+            "the task role may write transcripts",
+            "allow logs:PutLogEvents in SessionPolicy, and attach it to TaskRole",
+        )
+        yield judge(TEMPLATES, what, "logs:PutLogEvents" in grants, "logs:PutLogEvents", remedy)
+
+
+# --- as it is
+
+
+def of_live(platform: Platform, service: Service, container: str) -> Iterator[Line]:
+    """What this machine and the account say."""
+    yield from guarded(LIVE, plugin.NAME, _plugin)
+    yield from guarded(LIVE, "the service", lambda: _service(platform, service))
+    sessions: dict[str, Any] = {}
+    yield from guarded(LIVE, "the cluster's settings of sessions", lambda: _settings(platform, sessions))
+    found: list[tasks.Task] = []
+    yield from guarded(LIVE, "running tasks", lambda: _tasks(platform, service, container, found))
+    for arn in sorted({task.definition for task in found}):
+        definition: dict[str, Any] = {}
+        yield from guarded(LIVE, "the task definition", partial(_fetch, platform, arn, definition))
+        if definition:
+            yield from _definition(LIVE, definition, container)
+            role = definition.get("taskRoleArn", "")
+            yield from guarded(LIVE, "the task role", partial(_simulated, platform, role, sessions))
+    yield from guarded(LIVE, "the way to Session Manager", lambda: _endpoints(platform, service))
+    if found:
+        yield from guarded(LIVE, "your own permission", lambda: _own(platform, found[0], sessions))
+
+
+def _plugin() -> Iterator[Line]:
+    try:
+        found = plugin.find()
+    except DeployerError as error:
+        yield problem(LIVE, plugin.NAME, error.what, error.hint)
+    else:
+        yield ok(LIVE, plugin.NAME, ".".join(str(part) for part in found.version) or found.path)
+
+
+def _service(platform: Platform, service: Service) -> Iterator[Line]:
+    enabled = bool(tasks.service_of(platform, service).get("enableExecuteCommand"))
+    remedy = "deploy the service again: somebody switched it off"
+    yield judge(LIVE, f"service {service.slug} allows it", enabled, "enableExecuteCommand", remedy)
+
+
+def _tasks(platform: Platform, service: Service, container: str, found: list[tasks.Task]) -> Iterator[Line]:
+    found += tasks.running(platform, service)
+    if not found:
+        name = platform.context.environment.name
+        yield problem(LIVE, "tasks run", "none", f"see why: deploy.py status -e {name}")
+    for task in found:
+        short = f"task {task.id[:8]}"
+        remedy = "it was started before that was allowed: force a new deployment"
+        yield judge(LIVE, f"{short} allows it", task.exec_enabled, "enableExecuteCommand", remedy)
+        if version := task.platform_version:
+            new = version == "LATEST" or tuple(int(part) for part in version.split(".")) >= _OLDEST_PLATFORM
+            remedy = "start it on platform version 1.4.0 or later"
+            yield judge(LIVE, f"{short}: Fargate is new enough", new, version, remedy)
+        agent = task.container(container).agent
+        what = f"{short}: the agent in {container} runs"
+        if agent:
+            remedy = "stop the task; if the next one is the same, the lines above say why"
+            yield judge(LIVE, what, agent == "RUNNING", agent.lower(), remedy)
+        else:
+            yield unknown(LIVE, what, "ECS does not say")
+
+
+def _fetch(platform: Platform, arn: str, into: dict[str, Any]) -> Iterator[Line]:
+    into |= tasks.definition(platform, arn)
+    yield from ()
+
+
+def _settings(platform: Platform, into: dict[str, Any]) -> Iterator[Line]:
+    """How the cluster wants sessions: encrypted with a key, written down in a log group."""
+    answer: Any = platform.context.clients.ecs(platform.home).describe_clusters(
+        clusters=[platform.cluster], include=["CONFIGURATIONS"]
+    )
+    for cluster in answer["clusters"]:
+        into |= cluster.get("configuration", {}).get("executeCommandConfiguration", {})
+    yield from ()
+
+
+def _simulated(platform: Platform, role: str, sessions: Mapping[str, Any]) -> Iterator[Line]:
+    """The policies of the task role, as IAM itself reads them."""
+    if not role:
+        return
+    name = role.rpartition("/")[2]
+    denied = _denied(platform, role, _CHANNELS)
+    seen = ", ".join(denied) + " denied" if denied else f"ssmmessages by {name}"
+    yield judge(LIVE, "the task role may open channels", not denied, seen, f"attach {_CORE} to {name}")
+    if key := sessions.get("kmsKeyId", ""):
+        what = "the task role may use the sessions' key"
+        denied = _denied(platform, role, ["kms:Decrypt"], [key] if key.startswith("arn:") else [])
+        yield judge(LIVE, what, not denied, "kms:Decrypt", f"allow kms:Decrypt on {key} to {name}")
+    group = sessions.get("logConfiguration", {}).get("cloudWatchLogGroupName", "")
+    if group and sessions.get("logging") == "OVERRIDE":
+        identity = platform.context.identity
+        arn = f"arn:{identity.partition}:logs:{platform.home}:{identity.account}:log-group:{group}:log-stream:any"
+        denied = _denied(platform, role, ["logs:PutLogEvents"], [arn])
+        remedy = f"allow logs:PutLogEvents on {group} to {name}"
+        yield judge(LIVE, "the task role may write transcripts", not denied, "logs:PutLogEvents", remedy)
+
+
+def _denied(platform: Platform, principal: str, actions: Sequence[str], resources: Sequence[str] = ()) -> list[str]:
+    """Which of the actions the principal may not do."""
+    request: dict[str, Any] = {"PolicySourceArn": principal, "ActionNames": list(actions)}
+    if resources:
+        request["ResourceArns"] = list(resources)
+    answer: Any = platform.context.clients.iam(platform.home).simulate_principal_policy(**request)
+    found = {one["EvalActionName"] for one in answer["EvaluationResults"] if one["EvalDecision"] != "allowed"}
+    return [action for action in actions if action in found]
+
+
+def _endpoints(platform: Platform, service: Service) -> Iterator[Line]:
+    """An endpoint without private DNS, or one that lets nobody in, is worse than none: the name leads into it."""
+    clients = platform.context.clients
+    network = tasks.service_of(platform, service).get("networkConfiguration", {}).get("awsvpcConfiguration", {})
+    ec2 = clients.ec2(platform.home)
+    subnets = ec2.describe_subnets(SubnetIds=list(network.get("subnets", ())))["Subnets"]
+    vpc = subnets[0]["VpcId"] if subnets else ""
+    name = f"com.amazonaws.{platform.home}.ssmmessages"
+    found = ec2.describe_vpc_endpoints(
+        Filters=[{"Name": "vpc-id", "Values": [vpc]}, {"Name": "service-name", "Values": [name]}]
+    )["VpcEndpoints"]
+    what = "the way to Session Manager"
+    if not found:
+        yield ok(LIVE, what, "through the NAT gateway (no endpoint of ssmmessages)")
+    for endpoint in found:
+        state = str(endpoint.get("State", "")).lower()
+        good = state == "available" and bool(endpoint.get("PrivateDnsEnabled"))
+        seen = f"{endpoint['VpcEndpointId']} is {state}" + (
+            "" if endpoint.get("PrivateDnsEnabled") else ", no private DNS"
+        )
+        yield judge(LIVE, what, good, seen, "deploy the network again")
+
+
+def _own(platform: Platform, task: tasks.Task, sessions: Mapping[str, Any]) -> Iterator[Line]:
+    """Whether whoever asks may do it."""
+    identity = platform.context.identity
+    source = _principal(platform, identity.arn)
+    what = "you may open sessions"
+    if source is None:
+        yield unknown(LIVE, what, f"IAM cannot simulate {identity.arn}")
+        return
+    cluster = task.arn.replace(":task/", ":cluster/").rpartition("/")[0]
+    # Commands need the first, tunnels the second.
+    document = f"arn:{identity.partition}:ssm:{platform.home}::document/{tunnel.DOCUMENT}"
+    wanted = {"ecs:ExecuteCommand": [cluster, task.arn], "ssm:StartSession": [task.arn, document]}
+    if (key := sessions.get("kmsKeyId", "")).startswith("arn:"):
+        # Whoever opens a session makes the key that it is encrypted with.
+        wanted["kms:GenerateDataKey"] = [key]
+    denied = [one for action, where in wanted.items() for one in _denied(platform, source, [action], where)]
+    seen = ", ".join(denied) + " denied" if denied else ", ".join(wanted)
+    remedy = "allow " + "; ".join(f"{action} on {' and '.join(wanted[action])}" for action in denied)
+    yield judge(LIVE, what, not denied, seen, remedy)
+
+
+def _principal(platform: Platform, arn: str) -> str | None:
+    """The user or role behind a caller, as the policy simulator wants it; None for what it cannot take."""
+    if ":assumed-role/" not in arn:
+        return arn if ":user/" in arn else None
+    name = arn.partition(":assumed-role/")[2].split("/")[0]
+    try:
+        # Asked, because a session's ARN leaves the role's path out, and roles of IAM Identity Center have one.
+        return platform.context.clients.iam(platform.home).get_role(RoleName=name)["Role"]["Arn"]
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") != "NoSuchEntity":
+            raise
+        return None
+
+
+# --- either way
+
+
+def _definition(area: str, definition: Mapping[str, Any], name: str) -> Iterator[Line]:
+    """A task definition, in the shape of the API."""
+    has_role = bool(definition.get("taskRoleArn"))
+    yield judge(area, "the task has a role", has_role, "taskRoleArn", "without one the agent has no credentials")
+    apart = not definition.get("pidMode")
+    yield judge(area, "containers keep their processes apart", apart, "no pidMode", "remove pidMode")
+    containers: Sequence[Mapping[str, Any]] = definition.get("containerDefinitions", ())
+    found = next((one for one in containers if one.get("name") == name), None)
+    if found is None:
+        known = ", ".join(str(one.get("name")) for one in containers)
+        yield problem(area, f"container {name} exists", "no", f"choose another one with --container: {known}")
+        return
+    yield _writable(area, found, name)
+    init = bool(found.get("linuxParameters", {}).get("initProcessEnabled"))
+    remedy = "set InitProcessEnabled, or ended sessions leave dead processes"
+    yield judge(area, f"{name}: an init process reaps children", init, "initProcessEnabled", remedy)
+    set_here = {str(one.get("name")) for one in (*found.get("environment", ()), *found.get("secrets", ()))}
+    keys = sorted(set_here & _KEYS)
+    remedy = f"remove {', '.join(keys)}: the agent would use them in place of the task role"
+    yield judge(area, f"{name}: no access keys in the environment", not keys, ", ".join(keys) or "none", remedy)
+
+
+def _writable(area: str, container: Mapping[str, Any], name: str) -> Line:
+    what = f"{name}: the agent can write"
+    # A parameter or a condition may say yes as well as no.
+    if container.get("readonlyRootFilesystem") in (None, False, "false"):
+        return ok(area, what, "the root file system is writable")
+    points = (one for one in container.get("mountPoints", ()) if not one.get("readOnly"))
+    mounted = {str(one.get("containerPath")) for one in points}
+    missing = [folder for folder in _AGENT_FOLDERS if folder not in mounted]
+    seen = f"the root is read-only, and {', '.join(missing)} is no volume" if missing else "to volumes of its own"
+    return judge(area, what, not missing, seen, f"mount a volume at each of {', '.join(_AGENT_FOLDERS)}")
+
+
+def _resource(template: Template, kind: str) -> dict[str, Any]:
+    for resource in template.resources.values():
+        if resource.get("Type") == kind:
+            properties: dict[str, Any] = resource.get("Properties", {})
+            return properties
+    raise DeployerError(f"has no {kind}", where=f"templates/{template.name}", hint="run `deploy.py generate`")
+
+
+def _api_shape(value: Any) -> Any:
+    """A template's properties with the API's spelling, so that one set of questions does for both."""
+    if isinstance(value, dict):
+        return {key[:1].lower() + key[1:]: _api_shape(item) for key, item in value.items()}
+    return [_api_shape(item) for item in value] if isinstance(value, list) else value

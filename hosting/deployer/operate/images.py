@@ -1,0 +1,149 @@
+"""Which platforms an image is built for, asked of its registry.
+
+An image for another machine starts nowhere: ECS says "exec format error" after minutes, and the deployment rolls
+back after an hour. The registry knows beforehand.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from hosting.deployer.errors import DeployerError
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecr import ECRClient
+
+# Docker's words for what ECS calls CpuArchitecture.
+ARCHITECTURES = {"X86_64": "amd64", "ARM64": "arm64"}
+
+_INDEXES = (
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+)
+_MANIFESTS = ("application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json")
+# Where Docker Hub's registry is; its official images have no other namespace.
+_HOSTS = {"docker.io": "registry-1.docker.io"}
+_TIMEOUT = 15.0
+
+Fetch = Callable[[str, Mapping[str, str]], bytes]
+
+
+class NotThereError(DeployerError):
+    """The registry does not have the image."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An image pinned by digest."""
+
+    registry: str
+    repository: str
+    digest: str
+
+    @property
+    def account(self) -> str:
+        """The account whose private registry it is; empty for any other registry."""
+        match = re.fullmatch(r"(\d{12})\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?", self.registry)
+        return match[1] if match else ""
+
+    @property
+    def region(self) -> str:
+        return self.registry.split(".")[3] if self.account else ""
+
+
+def parse(image: str) -> Reference | None:
+    """The parts of an image's name; None for one without registry or digest."""
+    match = re.fullmatch(r"([^/]+\.[^/]+)/([^@:]+)(?::[^@]+)?@(sha256:[0-9a-f]{64})", image)
+    return Reference(match[1], match[2], match[3]) if match else None
+
+
+def of_ecr(client: ECRClient, image: Reference, fetch: Fetch) -> set[str]:
+    """Platforms of an image in a private registry, as "linux/arm64"."""
+    try:
+        answer = client.batch_get_image(
+            registryId=image.account,
+            repositoryName=image.repository,
+            imageIds=[{"imageDigest": image.digest}],
+            acceptedMediaTypes=[*_INDEXES, *_MANIFESTS],
+        )
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") == "RepositoryNotFoundException":
+            raise NotThereError(f"there is no repository {image.repository}") from error
+        raise
+    if not answer["images"]:
+        raise NotThereError(f"{image.repository} has no image {image.digest[:19]}...")
+
+    def blob(digest: str) -> bytes:
+        url = client.get_download_url_for_layer(
+            registryId=image.account, repositoryName=image.repository, layerDigest=digest
+        )["downloadUrl"]
+        return fetch(url, {})
+
+    return _platforms(json.loads(answer["images"][0]["imageManifest"]), blob)
+
+
+def of_public(image: Reference, fetch: Fetch) -> set[str]:
+    """Platforms of an image in a registry that answers everybody, by the protocol that all registries speak."""
+    host = _HOSTS.get(image.registry, image.registry)
+    repository = image.repository
+    if image.registry in _HOSTS and "/" not in repository:
+        repository = f"library/{repository}"
+    base = f"https://{host}/v2/{repository}"
+    accept = {"Accept": ", ".join((*_INDEXES, *_MANIFESTS))}
+    url, headers = f"{base}/manifests/{image.digest}", {}
+    try:
+        try:
+            manifest = json.loads(fetch(url, accept))
+        except urllib.error.HTTPError as error:
+            if error.code != 401:
+                raise
+            # Even what everybody may read takes a token, which everybody gets who asks where the registry says.
+            headers = {"Authorization": f"Bearer {_token(error.headers.get('WWW-Authenticate', ''), fetch)}"}
+            manifest = json.loads(fetch(url, {**accept, **headers}))
+    except urllib.error.HTTPError as error:
+        if error.code == 404:
+            raise NotThereError(f"{image.registry} has no {image.repository}@{image.digest[:19]}...") from error
+        raise
+    return _platforms(manifest, lambda digest: fetch(f"{base}/blobs/{digest}", headers))
+
+
+def over_https(url: str, headers: Mapping[str, str]) -> bytes:
+    """Fetch an address of a registry."""
+    if not url.startswith("https://"):
+        raise DeployerError(f"{url} is not https")
+    request = urllib.request.Request(url)  # noqa: S310 - https, see above
+    for name, value in headers.items():
+        # Registries keep blobs elsewhere and redirect there. A token is not for those, and some refuse one.
+        add = request.add_unredirected_header if name == "Authorization" else request.add_header
+        add(name, value)
+    with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310
+        data: bytes = answer.read(4 * 1024**2)
+        return data
+
+
+def _token(challenge: str, fetch: Fetch) -> str:
+    """Leave to read, from where a registry's challenge points: Bearer realm="https://...",service="...",scope="..."."""
+    said = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
+    realm = said.pop("realm", "")
+    if not challenge.lower().startswith("bearer ") or not realm:
+        raise ValueError("it takes no token")
+    answer = json.loads(fetch(f"{realm}?{urllib.parse.urlencode(said)}", {}))
+    return str(answer.get("token") or answer["access_token"])
+
+
+def _platforms(manifest: dict[str, Any], blob: Callable[[str], bytes]) -> set[str]:
+    if "manifests" in manifest:
+        named = (one.get("platform", {}) for one in manifest["manifests"])
+        # Attestations are listed too, as "unknown/unknown".
+        return {f"{one['os']}/{one['architecture']}" for one in named if one.get("os") not in {None, "unknown"}}
+    config = json.loads(blob(manifest["config"]["digest"]))
+    return {f"{config['os']}/{config['architecture']}"}

@@ -1,0 +1,225 @@
+"""Log lines of several groups as one stream, in order, from some time on and as they come.
+
+Which groups: those of the stacks, by their logical ids; nobody has to know their names.
+"""
+
+from __future__ import annotations
+
+import heapq
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from botocore.exceptions import ClientError
+
+from hosting.deployer.aws import stacks
+from hosting.deployer.errors import DeployerError, InputError, Problem
+from hosting.deployer.operate import tasks
+from hosting.deployer.operate.platform import Platform, Service
+from hosting.deployer.operate.tasks import Task
+from hosting.deployer.stack_order import Role
+
+_LOG_GROUP = "AWS::Logs::LogGroup"
+_POLL_SECONDS = 2.0
+# CloudWatch Logs shows lines some seconds late and not in order; so far back each poll looks again.
+_LATE = timedelta(seconds=30)
+# Where nothing is said for long, a poll need not look through everything again.
+_HORIZON = timedelta(minutes=5)
+# So many looks without anything new, and what ended has said its last word.
+_QUIET = 2
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A log group, or some streams of it."""
+
+    label: str
+    group: str
+    region: str
+    streams: tuple[str, ...] = ()
+    # Or those whose names begin like this.
+    prefix: str = ""
+
+
+@dataclass(frozen=True)
+class LogLine:
+    time: datetime
+    label: str
+    stream: str
+    text: str
+    id: str = ""
+
+
+def sources(platform: Platform, kind: str, *, service: str | None = None, name: str = "") -> list[Source]:
+    """The log groups of a kind: app, sidecar, db, waf, exec, lambda."""
+    match kind:
+        case "app":
+            return [
+                Source(one.slug, group, platform.home)
+                for one in _chosen(platform, service)
+                for found, group in _groups(platform, one.stack).items()
+                if found == "AppLogGroup"
+            ]
+        case "sidecar":
+            # All bastions write to one group, each to streams that begin with its service.
+            groups = _groups(platform, platform.nested.get("ApplicationStack", ""))
+            return [
+                Source(one.slug, groups["BastionLogGroup"], platform.home, prefix=f"{one.slug}/")
+                for one in _chosen(platform, service)
+                if "BastionLogGroup" in groups
+            ]
+        case "db":
+            groups = _groups(platform, platform.nested.get("DatabaseStack", ""))
+            return [Source(group.rpartition("/")[2], group, platform.home) for group in groups.values()]
+        case "exec":
+            groups = _groups(platform, platform.nested.get("ApplicationStack", ""))
+            return [Source("exec", groups["ExecLogGroup"], platform.home)] if "ExecLogGroup" in groups else []
+        case "waf":
+            edge = platform.context.stack(Role.EDGE)
+            groups = _groups(platform, edge.name, edge.region)
+            return [Source("waf", group, edge.region) for found, group in groups.items() if found.startswith("Waf")]
+        case "lambda":
+            return _function(platform, name)
+        case _:
+            raise DeployerError(f'there are no logs of "{kind}"')
+
+
+def _chosen(platform: Platform, service: str | None) -> Sequence[Service]:
+    return [platform.service(service)] if service else platform.services
+
+
+def of_last_stopped(platform: Platform, service: Service, container: str) -> tuple[Task, Source]:
+    """The task that ended last, and its stream: what it said before it died."""
+    ended = list(tasks.stopped(platform, service))
+    if not ended:
+        hint = "ECS forgets stopped tasks after an hour; without --previous their lines are still found"
+        raise DeployerError("no task has stopped lately", where=service.slug, hint=hint)
+    last = max(ended, key=lambda task: task.stopped)
+    group, stream = stream_of(tasks.definition(platform, last.definition), container, last.id)
+    return last, Source(service.slug, group, platform.home, (stream,))
+
+
+def stream_of(definition: dict[str, object], container: str, task_id: str) -> tuple[str, str]:
+    """Group and stream to which a task's container writes (Amazon ECS Developer Guide, "Send logs to CloudWatch")."""
+    containers = definition.get("containerDefinitions")
+    for one in containers if isinstance(containers, list) else ():
+        if one.get("name") == container:
+            options = one.get("logConfiguration", {}).get("options", {})
+            return options.get("awslogs-group", ""), f"{options.get('awslogs-stream-prefix', '')}/{container}/{task_id}"
+    raise DeployerError(f'has no container "{container}"', where=str(definition.get("taskDefinitionArn", "")))
+
+
+def since(text: str, now: datetime) -> datetime:
+    """A time from "10m", "2h", "3d" or an ISO date or time (UTC when it names no zone)."""
+    try:
+        if match := re.fullmatch(r"(\d+)\s*([smhdw])", text.strip()):
+            return now - timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+        found = datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        raise InputError(
+            [Problem("--since", f'"{text}" is no time', "as in 10m, 2h, 3d, or 2026-11-22T09:30")]
+        ) from None
+    found = found if found.tzinfo else found.replace(tzinfo=UTC)
+    if found > now:
+        raise InputError([Problem("--since", f'"{text}" is still to come', "times without a zone are UTC")])
+    return found
+
+
+def pattern(text: str | None) -> str:
+    """A filter pattern that means exactly this text."""
+    if not text:
+        return ""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def read(
+    platform: Platform, chosen: Sequence[Source], begin: datetime, *, grep: str | None = None
+) -> Iterator[LogLine]:
+    """Every line since then, in order over all sources."""
+    # CloudWatch Logs answers in order, so that nothing has to be held to be sorted.
+    found = [_page_through(platform, source, begin, pattern(grep)) for source in chosen]
+    yield from heapq.merge(*found, key=lambda line: line.time)
+
+
+def follow(
+    platform: Platform,
+    chosen: Sequence[Source],
+    begin: datetime,
+    *,
+    grep: str | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+    until: Callable[[], bool] = lambda: False,
+) -> Iterator[LogLine]:
+    """Lines since then and as they come, until somebody stops it or `until` says so and no more comes."""
+    seen: dict[str, datetime] = {}
+    ended = False
+    quiet = 0
+    while True:
+        newest = max(begin, datetime.now(UTC) - _HORIZON)
+        quiet += 1
+        for line in read(platform, chosen, begin, grep=grep):
+            key = line.id or f"{line.stream}{line.time}{line.text}"
+            newest = max(newest, line.time)
+            if key not in seen:
+                seen[key] = line.time
+                quiet = 0
+                yield line
+        if ended and quiet >= _QUIET:
+            return
+        if not ended and until():
+            # What was said last takes a moment to arrive.
+            ended, quiet = True, 0
+        sleep(_POLL_SECONDS)
+        begin = max(begin, newest - _LATE)
+        seen = {key: when for key, when in seen.items() if when >= begin}
+
+
+def _page_through(platform: Platform, source: Source, begin: datetime, wanted: str) -> Iterable[LogLine]:
+    client = platform.context.clients.logs(source.region)
+    request: dict[str, object] = {"logGroupName": source.group, "startTime": int(begin.timestamp() * 1000)}
+    if source.streams:
+        request["logStreamNames"] = list(source.streams)
+    elif source.prefix:
+        request["logStreamNamePrefix"] = source.prefix
+    if wanted:
+        request["filterPattern"] = wanted
+    try:
+        for page in client.get_paginator("filter_log_events").paginate(**request):  # type: ignore[arg-type]
+            for event in page["events"]:
+                yield LogLine(
+                    datetime.fromtimestamp(event["timestamp"] / 1000, UTC),
+                    source.label,
+                    event.get("logStreamName", ""),
+                    event["message"].rstrip("\n"),
+                    event.get("eventId", ""),
+                )
+    except ClientError as error:
+        # A stream begins with its first line; before that there is nothing to show.
+        if error.response.get("Error", {}).get("Code") != "ResourceNotFoundException":
+            raise
+
+
+def _groups(platform: Platform, stack: str, region: str | None = None) -> dict[str, str]:
+    """Logical id -> name of the log groups of a stack."""
+    if not stack:
+        return {}
+    client = platform.context.clients.cloudformation(region or platform.home)
+    return {item.logical_id: item.physical_id for item in stacks.resources(client, stack) if item.type == _LOG_GROUP}
+
+
+def _function(platform: Platform, name: str) -> list[Source]:
+    prefix = f"/aws/lambda/{platform.family}-"
+    known = {
+        group.removeprefix(prefix): group
+        for stack in platform.nested.values()
+        for group in _groups(platform, stack).values()
+        if group.startswith(prefix)
+    }
+    wanted = name.replace("_", "-").lower()
+    if wanted not in known:
+        raise DeployerError(f'there is no function "{name}"', hint=f"known: {', '.join(sorted(known))}")
+    return [Source(wanted, known[wanted], platform.home)]

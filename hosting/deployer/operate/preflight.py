@@ -1,0 +1,354 @@
+"""What can be known to be missing before the first deployment, instead of after forty minutes of it. Read only.
+
+Each check stands alone: one that these credentials may not make is a line too, and the others go on.
+"""
+
+from __future__ import annotations
+
+import urllib.error
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+from botocore.exceptions import ClientError
+
+from hosting.deployer.aws import lookups, stacks
+from hosting.deployer.context import Context
+from hosting.deployer.operate import images, quotas
+from hosting.deployer.operate.checklist import (
+    Line,
+    guarded,
+    judge,
+    ok,
+    problem,
+    unknown,
+)
+from hosting.deployer.operate.images import Fetch, NotThereError
+from hosting.deployer.stack_order import EDGE_REGION, Role
+
+# AWS Chatbot has no endpoint in most regions; this one answers for the whole account.
+_CHATBOT_REGION = "us-east-2"
+_ENGINE = "aurora-mysql"
+
+
+@dataclass(frozen=True)
+class LinkedRole:
+    """A role that a service makes for itself when it is first used, if whoever uses it may."""
+
+    name: str
+    service: str
+
+
+LINKED_ROLES = (
+    LinkedRole("AWSServiceRoleForECS", "ecs.amazonaws.com"),
+    LinkedRole("AWSServiceRoleForElasticLoadBalancing", "elasticloadbalancing.amazonaws.com"),
+    LinkedRole("AWSServiceRoleForRDS", "rds.amazonaws.com"),
+    LinkedRole("AWSServiceRoleForApplicationAutoScaling_ECSService", "ecs.application-autoscaling.amazonaws.com"),
+    LinkedRole("AWSServiceRoleForWAFV2Logging", "wafv2.amazonaws.com"),
+)
+SLACK_ROLE = LinkedRole("AWSServiceRoleForAWSChatbot", "management.chatbot.amazonaws.com")
+
+
+def check(context: Context, *, fetch: Fetch = images.over_https) -> Iterator[Line]:
+    """Every line, as soon as it is known."""
+    values = parameters(context)
+    checks = [*_references(context, values), *_roles(context, values), *_images(context, values, fetch)]
+    yield from _account(context)
+    # At the same time, because each waits for AWS alone; shown in this order, because people read it.
+    with ThreadPoolExecutor(8) as pool:
+        for found in pool.map(lambda one: list(guarded(*one)), [*checks, *_quotas(context, values)]):
+            yield from found
+
+
+Check = tuple[str, str, Callable[[], Iterable[Line]]]
+
+
+def _references(context: Context, values: Mapping[str, str]) -> list[Check]:
+    return [
+        ("zones", "availability zones", partial(_zones, context, values)),
+        ("network", "CloudFront's addresses", partial(_prefix_list, context)),
+        ("database", "engine version", partial(_engine, context, values)),
+        ("database", "exported logs", partial(_exports, context, values)),
+        ("domain", "certificates", partial(_certificates, context, values)),
+        ("domain", "hosted zone", partial(_hosted_zone, context, values)),
+        ("slack", "workspace", partial(_slack, context, values)),
+    ]
+
+
+def _roles(context: Context, values: Mapping[str, str]) -> list[Check]:
+    wanted = (*LINKED_ROLES, *((SLACK_ROLE,) if values.get("SlackWorkspaceId") else ()))
+    return [("roles", role.name, partial(_linked_role, context, role)) for role in wanted]
+
+
+def _images(context: Context, values: Mapping[str, str], fetch: Fetch) -> list[Check]:
+    return [
+        ("images", name, partial(_image, context, name, image, values["CpuArchitecture"], fetch))
+        for name, image in lookups.images(values, values).items()
+    ]
+
+
+def parameters(context: Context) -> dict[str, str]:
+    """The values of the root's parameters as the file and the templates give them."""
+    declared = context.template(context.stack(Role.ROOT)).parameters
+    values = {name: one.default for name, one in declared.items() if one.default is not None}
+    return values | dict(context.environment.file.values)
+
+
+def create_linked_role(context: Context, service: str) -> None:
+    """Have a service make its role now."""
+    try:
+        context.clients.iam(context.home).create_service_linked_role(AWSServiceName=service)
+    except ClientError as error:
+        # Made in the meantime, by whoever used the service first.
+        message = error.response.get("Error", {}).get("Message", "")
+        if "has been taken in this account" not in message:
+            raise
+
+
+# --- account
+
+
+def _account(context: Context) -> Iterator[Line]:
+    identity, file = context.identity, context.environment.file
+    yield ok("account", "credentials", identity.arn)
+    if file.account:
+        yield ok("account", "the environment's own account", identity.account)
+    else:
+        remedy = f'add "Account": "{identity.account}" to {file.path}, and nothing goes elsewhere by accident'
+        yield problem("account", "the environment's own account", "the file names none", remedy)
+    yield from guarded("account", "regions", partial(_regions, context))
+
+
+def _regions(context: Context) -> Iterator[Line]:
+    wanted = list(dict.fromkeys((context.home, EDGE_REGION)))
+    answer = context.clients.ec2(context.home).describe_regions(AllRegions=True, RegionNames=wanted)
+    states = {one["RegionName"]: one.get("OptInStatus", "") for one in answer["Regions"]}
+    for region in wanted:
+        state = states.get(region, "unknown to AWS")
+        usable = state in {"opt-in-not-required", "opted-in"}
+        yield judge("account", f"region {region}", usable, state, "enable the region in the account's settings")
+
+
+def _linked_role(context: Context, role: LinkedRole) -> Iterator[Line]:
+    try:
+        context.clients.iam(context.home).get_role(RoleName=role.name)
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") != "NoSuchEntity":
+            raise
+        remedy = f"aws iam create-service-linked-role --aws-service-name {role.service}  (or preflight --create-roles)"
+        yield problem("roles", role.name, "not there yet", remedy, offer=role.service)
+    else:
+        yield ok("roles", role.name)
+
+
+# --- what the parameters refer to
+
+
+def _zones(context: Context, values: Mapping[str, str]) -> Iterator[Line]:
+    answer = context.clients.ec2(context.home).describe_availability_zones()
+    states = {one["ZoneName"]: one.get("State", "") for one in answer["AvailabilityZones"]}
+    usable = ", ".join(sorted(name for name, state in states.items() if state == "available"))
+    wanted = [values.get("FirstZone", ""), values.get("SecondZone", "")]
+    for name in wanted:
+        seen = states.get(name, f"not a zone of this account in {context.home}")
+        yield judge("zones", name, seen == "available", seen, f"choose from {usable}")
+    if len(set(wanted)) < len(wanted):
+        yield problem("zones", "two different zones", f"both are {wanted[0]}", f"choose two of {usable}")
+
+
+def _prefix_list(context: Context) -> Iterator[Line]:
+    yield ok(
+        "network", "CloudFront's addresses", lookups.prefix_list_id(context.clients.ec2(context.home), context.home)
+    )
+
+
+def _engine(context: Context, values: Mapping[str, str]) -> Iterator[Line]:
+    version, kind = values["DbEngineVersion"], values["DbInstanceClass"]
+    client = context.clients.rds(context.home)
+    pages = client.get_paginator("describe_orderable_db_instance_options").paginate(
+        Engine=_ENGINE, EngineVersion=version, DBInstanceClass=kind
+    )
+    try:
+        offers = [offer for page in pages for offer in page["OrderableDBInstanceOptions"]]
+    except ClientError as error:
+        # So RDS says that it does not know the version at all.
+        if error.response.get("Error", {}).get("Code") != "InvalidParameterCombination":
+            raise
+        offers = []
+    what = f"{kind} with {_ENGINE} {version}"
+    if not offers:
+        found = client.describe_db_engine_versions(Engine=_ENGINE)["DBEngineVersions"]
+        major = version.rpartition(".")[0]
+        known = sorted(one["EngineVersion"] for one in found if one["EngineVersion"].startswith(major))
+        remedy = f"set DbEngineVersion to one of {', '.join(known)}" if known else "choose another DbInstanceClass"
+        yield problem("database", what, "not offered here", remedy)
+        return
+    zones = {zone["Name"] for offer in offers for zone in offer.get("AvailabilityZones", ())}
+    wanted = [values["FirstZone"]]
+    if values.get("DbReader") == "true":
+        wanted.append(values["SecondZone"])
+    missing = [zone for zone in wanted if zones and zone not in zones]
+    seen = f"not in {', '.join(missing)}" if missing else f"offered in {', '.join(wanted)}"
+    yield judge("database", what, not missing, seen, f"choose zones from {', '.join(sorted(zones))}")
+
+
+def _exports(context: Context, values: Mapping[str, str]) -> Iterator[Line]:
+    """A log that the version does not export fails the cluster only when it is created."""
+    wanted = {
+        log
+        for template in context.environment.templates.values()
+        for resource in template.resources.values()
+        if resource["Type"] == "AWS::RDS::DBCluster"
+        for log in resource["Properties"].get("EnableCloudwatchLogsExports", ())
+    }
+    version = values["DbEngineVersion"]
+    client = context.clients.rds(context.home)
+    found = client.describe_db_engine_versions(Engine=_ENGINE, EngineVersion=version)["DBEngineVersions"]
+    if not found:
+        return  # said by the check of the version
+    what = f"logs exported by {version}"
+    missing = sorted(wanted - {log for one in found for log in one.get("ExportableLogTypes", ())})
+    seen = f"not {', '.join(missing)}" if missing else ", ".join(sorted(wanted))
+    yield judge("database", what, not missing, seen, "take them out of EXPORTED_LOGS in generator/layers/database.py")
+
+
+def _certificates(context: Context, values: Mapping[str, str]) -> Iterator[Line]:
+    domain = values.get("DomainName", "")
+    wanted = (
+        ("OriginCertificateArn", context.home, f"origin.{domain}"),
+        ("ViewerCertificateArn", EDGE_REGION, domain),
+    )
+    for name, region, host in wanted:
+        arn = values.get(name, "")
+        if not arn or arn == "none":
+            continue
+        if arn.split(":")[3] != region:
+            yield problem("domain", name, f"it is in {arn.split(':')[3]}", f"take a certificate of {region}")
+            continue
+        try:
+            found = context.clients.acm(region).describe_certificate(CertificateArn=arn)["Certificate"]
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") != "ResourceNotFoundException":
+                raise
+            yield problem("domain", name, "there is no such certificate", f"look into ACM in {region}")
+            continue
+        status, names = found.get("Status", ""), found.get("SubjectAlternativeNames", [])
+        good = status == "ISSUED" and (not domain or covers(names, host))
+        seen = f"{status}, for {', '.join(names)}"
+        remedy = f"it has to be issued and to name {host}" if domain else "it has to be issued"
+        yield judge("domain", name, good, seen, remedy)
+    if not domain:
+        yield ok("domain", "certificates", "no domain: CloudFront's own, and a self-signed one that deploy.py imports")
+
+
+def covers(names: Sequence[str], host: str) -> bool:
+    """Whether a certificate's names include a host; a wildcard stands for exactly one label."""
+    parent = "*." + host.partition(".")[2]
+    return any(name.lower() in {host.lower(), parent.lower()} for name in names)
+
+
+def _hosted_zone(context: Context, values: Mapping[str, str]) -> Iterator[Line]:
+    zone, domain = values.get("HostedZoneId", ""), values.get("DomainName", "")
+    if not zone:
+        return
+    try:
+        found = context.clients.route53(context.home).get_hosted_zone(Id=zone)["HostedZone"]
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") != "NoSuchHostedZone":
+            raise
+        yield problem("domain", f"hosted zone {zone}", "not in this account", "correct HostedZoneId")
+        return
+    name = found["Name"].rstrip(".")
+    what = f"hosted zone {zone}"
+    if found.get("Config", {}).get("PrivateZone"):
+        yield problem("domain", what, f"{name} is private", "take the public zone of this name")
+        return
+    holds = domain == name or domain.endswith(f".{name}")
+    yield judge("domain", what, holds, f"{name}", f"{domain} does not belong to it: correct HostedZoneId or DomainName")
+
+
+def _slack(context: Context, values: Mapping[str, str]) -> Iterator[Line]:
+    wanted = values.get("SlackWorkspaceId", "")
+    if not wanted:
+        yield ok("slack", "workspace", "no Slack asked for")
+        return
+    answer = context.clients.chatbot(_CHATBOT_REGION).describe_slack_workspaces()
+    what = f"workspace {wanted}"
+    found = next((one for one in answer.get("SlackWorkspaces", ()) if one["SlackTeamId"] == wanted), None)
+    if found is None:
+        remedy = (
+            "authorise it once in the console: Amazon Q Developer in chat applications, Configure new client, Slack"
+        )
+        yield problem("slack", what, "not authorised in this account", remedy)
+        return
+    if found.get("State") == "DISABLED":
+        remedy = "have the organisation's chat applications policy allow it"
+        yield problem("slack", what, found.get("StateReason") or "disabled", remedy)
+        return
+    yield ok("slack", what, found.get("SlackTeamName") or "authorised")
+
+
+# --- images
+
+
+def _image(context: Context, name: str, image: str, architecture: str, fetch: Fetch) -> Iterator[Line]:
+    reference = images.parse(image)
+    if reference is None:
+        yield problem("images", name, f"{image} is not registry/name@sha256:...", "pin it by digest")
+        return
+    try:
+        if reference.account:
+            platforms = images.of_ecr(context.clients.ecr(reference.region), reference, fetch)
+        else:
+            platforms = images.of_public(reference, fetch)
+    except NotThereError as error:
+        first = f"deploy.py deploy -e {context.environment.name} --through bootstrap"
+        remedy = f"push it, then put its digest into the parameter file; repositories come from: {first}"
+        yield problem("images", name, error.what, remedy if reference.account else "correct its digest")
+        return
+    except (urllib.error.URLError, OSError, ValueError, KeyError) as error:
+        yield unknown("images", name, f"{reference.registry} does not answer as a registry does ({error})")
+        return
+    wanted = f"linux/{images.ARCHITECTURES.get(architecture, architecture)}"
+    seen = ", ".join(sorted(platforms))
+    yield judge("images", name, wanted in platforms, seen, f"build it for {wanted}, or change CpuArchitecture")
+
+
+# --- quotas
+
+
+def _quotas(context: Context, values: Mapping[str, str]) -> list[Check]:
+    root = context.template(context.stack(Role.ROOT))
+    needed = quotas.demand(root, context.environment.templates)
+    return [
+        *(
+            ("quotas", quota.name, partial(_quota, context, quota, -(-needed[quota.type] // quota.zones)))
+            for quota in quotas.QUOTAS
+            if needed[quota.type]
+        ),
+        ("quotas", "Fargate vCPUs", partial(_fargate, context, root.services, values)),
+    ]
+
+
+def _quota(context: Context, quota: quotas.Quota, needed: int) -> Iterator[Line]:
+    region = quota.region or context.home
+    limit = quotas.value(context.clients.service_quotas(region), quota.service, quota.code)
+    used = quotas.used(context.clients, region, quota.type)
+    # What is deployed already is among the used ones.
+    root = context.stack(Role.ROOT)
+    counted = used is not None and stacks.describe(context.clients.cloudformation(root.region), root.name) is not None
+    wanted = (used or 0) + (0 if counted else needed)
+    there = "" if used is None else f", {used} in use"
+    seen = f"{needed} needed{there}, {limit:.0f} allowed"
+    remedy = f"ask for {wanted} in Service Quotas ({quota.service} {quota.code}, {region})"
+    yield judge("quotas", quota.name, wanted <= limit, seen, remedy)
+
+
+def _fargate(context: Context, services: tuple[str, ...], values: Mapping[str, str]) -> Iterator[Line]:
+    """A new account has few, sometimes none, and a deployment beyond them waits in silence."""
+    needed = quotas.vcpus(services, values)
+    limit = quotas.value(context.clients.service_quotas(context.home), *quotas.FARGATE)
+    seen = f"{needed:g} needed while everything is deployed at once, {limit:g} allowed"
+    remedy = f"ask for at least {needed:g} in Service Quotas ({' '.join(quotas.FARGATE)}, {context.home})"
+    yield judge("quotas", "Fargate vCPUs", needed <= limit, seen, remedy)

@@ -1,0 +1,90 @@
+"""What an environment needs of the account's quotas, counted in the templates."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from hosting.deployer.stack_order import EDGE_REGION
+from hosting.deployer.templates import Template
+
+if TYPE_CHECKING:
+    from mypy_boto3_service_quotas import ServiceQuotasClient
+
+
+@dataclass(frozen=True)
+class Quota:
+    """A quota of Service Quotas, and the resource type of whose number it is one."""
+
+    service: str
+    code: str
+    name: str
+    type: str
+    # Where it counts: per zone, of which the templates use two, or in the region of CloudFront.
+    zones: int = 1
+    region: str = ""
+
+
+QUOTAS = (
+    Quota("vpc", "L-F678F1CE", "VPCs", "AWS::EC2::VPC"),
+    Quota("vpc", "L-A4707A72", "internet gateways", "AWS::EC2::InternetGateway"),
+    Quota("vpc", "L-FE5A380F", "NAT gateways in a zone", "AWS::EC2::NatGateway", zones=2),
+    Quota("vpc", "L-29B6F2EB", "interface endpoints in a VPC", "AWS::EC2::VPCEndpoint"),
+    Quota("ec2", "L-0263D0A3", "Elastic IP addresses", "AWS::EC2::EIP"),
+    Quota("elasticloadbalancing", "L-53DA6B97", "load balancers", "AWS::ElasticLoadBalancingV2::LoadBalancer"),
+    Quota("rds", "L-952B80B8", "database clusters", "AWS::RDS::DBCluster"),
+    Quota("cloudformation", "L-0485CB21", "stacks", "AWS::CloudFormation::Stack"),
+    Quota("cloudfront", "L-24B04930", "distributions", "AWS::CloudFront::Distribution", region=EDGE_REGION),
+)
+FARGATE = ("fargate", "L-3032A538")
+
+
+def demand(root: Template, templates: Mapping[str, Template]) -> Counter[str]:
+    """Resources by type that a root stack makes at most: conditions are for CloudFormation to judge."""
+    made = [root, *(templates[child] for child in root.children.values())]
+    return Counter(
+        resource["Type"]
+        for template in made
+        for resource in template.resources.values()
+        # Gateway endpoints have a quota of their own, far away.
+        if resource.get("Properties", {}).get("VpcEndpointType") != "Gateway"
+    )
+
+
+def vcpus(services: tuple[str, ...], values: Mapping[str, str]) -> float:
+    """Fargate's vCPUs while all services are deployed at once: each then runs twice, old and new."""
+    return sum(2 * int(values[f"{one}MinTasks"]) * int(values[f"{one}Cpu"]) / 1024 for one in services)
+
+
+def value(client: ServiceQuotasClient, service: str, code: str) -> float:
+    """The account's own value, or AWS's default where it has none of its own."""
+    try:
+        return client.get_service_quota(ServiceCode=service, QuotaCode=code)["Quota"]["Value"]
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") != "NoSuchResourceException":
+            raise
+    return client.get_aws_default_service_quota(ServiceCode=service, QuotaCode=code)["Quota"]["Value"]
+
+
+def used(clients: Any, region: str, kind: str) -> int | None:
+    """How many there are already, where one call tells; None where it does not."""
+    match kind:
+        case "AWS::EC2::VPC":
+            return sum(len(page["Vpcs"]) for page in clients.ec2(region).get_paginator("describe_vpcs").paginate())
+        case "AWS::EC2::EIP":
+            return len(clients.ec2(region).describe_addresses()["Addresses"])
+        case "AWS::EC2::InternetGateway":
+            pages = clients.ec2(region).get_paginator("describe_internet_gateways").paginate()
+            return sum(len(page["InternetGateways"]) for page in pages)
+        case "AWS::ElasticLoadBalancingV2::LoadBalancer":
+            pages = clients.elbv2(region).get_paginator("describe_load_balancers").paginate()
+            return sum(len(page["LoadBalancers"]) for page in pages)
+        case "AWS::RDS::DBCluster":
+            pages = clients.rds(region).get_paginator("describe_db_clusters").paginate()
+            return sum(len(page["DBClusters"]) for page in pages)
+        case _:
+            return None

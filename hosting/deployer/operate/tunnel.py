@@ -1,0 +1,350 @@
+"""A tunnel from a port of this machine to the database, through the bastion of a running task.
+
+    client -> 127.0.0.1:port -> session-manager-plugin -> Session Manager -> relay in the bastion -> Aurora
+
+Nothing listens on the network at either end, and no security group opens. A session lasts as long as the task,
+and Session Manager ends it after a while without traffic; `follow` then finds the next task, if it may.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import IO
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from hosting.deployer.aws.session import explain, is_denied
+from hosting.deployer.errors import CredentialsError, DeployerError
+from hosting.deployer.operate import tasks
+from hosting.deployer.operate.platform import Platform, Service
+from hosting.deployer.operate.plugin import Plugin
+from hosting.deployer.operate.tasks import Task
+
+BASTION = "bastion"
+LOOPBACK = "127.0.0.1"
+DOCUMENT = "AWS-StartPortForwardingSession"
+
+_TICK = 0.2
+# A database that has paused itself needs about fifteen seconds to answer again, a long pause up to thirty more
+# (Amazon Aurora User Guide, "Scaling to Zero ACUs with automatic pause and resume").
+_OPEN_SECONDS = 90.0
+_GREETING_SECONDS = 60.0
+_WATCH_SECONDS = 15.0
+_LONGEST_PAUSE = 30.0
+_PROTOCOL_10 = 0x0A
+_ERROR_PACKET = 0xFF
+
+
+class End(StrEnum):
+    """The database end of a tunnel."""
+
+    WRITER = "writer"
+    READER = "reader"
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A session is being started through this task."""
+
+    task: Task
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The database has answered through the tunnel."""
+
+    task: Task
+    port: int
+    server: str
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The tunnel is gone; after `wait` seconds another one is tried, or none when it is None."""
+
+    reason: str
+    wait: float | None
+
+
+Event = Opening | Opened | Lost
+
+
+@dataclass
+class Tunnel:
+    """One tunnel: which end, through which service, on which port here."""
+
+    platform: Platform
+    plugin: Plugin
+    service: Service
+    end: End
+    port: int
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+    watch_seconds: float = _WATCH_SECONDS
+    open_seconds: float = _OPEN_SECONDS
+    # Is told which process carries the tunnel, and None when none does any more.
+    carried_by: Callable[[int | None], None] = lambda _: None
+    _session: str | None = field(default=None, init=False)
+    _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    _said: IO[bytes] | None = field(default=None, init=False)
+
+    def follow(self, *, reconnect: bool) -> Generator[Event, None, None]:
+        """Open the tunnel and keep it open. Ends when it is lost and not to be opened again; close it to end it."""
+        pause = 1.0
+        try:
+            while True:
+                try:
+                    task = self._pick()
+                    yield Opening(task)
+                    server = self._open(task)
+                    yield Opened(task, self.port, server)
+                    pause = 1.0
+                    reason = self._watch(task)
+                except _NotOpenedError as error:
+                    # The first attempt says at once what is wrong; later ones follow a deployment through.
+                    if not reconnect:
+                        raise DeployerError(error.what, where=error.where, hint=error.hint) from error
+                    reason = error.what
+                except (ClientError, BotoCoreError) as error:
+                    # The network is away, as after a laptop has slept, or AWS is busy: both pass.
+                    explained = explain(error)
+                    if not reconnect or _is_final(error):
+                        raise explained from error
+                    reason = explained.what
+                finally:
+                    self.close()
+                yield Lost(reason, pause if reconnect else None)
+                if not reconnect:
+                    return
+                self.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """End the session, here and at AWS: one that is only left counts as open until it times out."""
+        process, self._process = self._process, None
+        if process is not None:
+            _end(process)
+            self.carried_by(None)
+        if self._said is not None:
+            self._said.close()
+            self._said = None
+        session, self._session = self._session, None
+        if session is not None:
+            with contextlib.suppress(ClientError, BotoCoreError):
+                self.platform.context.clients.ssm(self.platform.home).terminate_session(SessionId=session)
+
+    def _pick(self) -> Task:
+        try:
+            return tasks.pick(self.platform, self.service, BASTION)
+        except DeployerError as error:
+            raise _NotOpenedError(error.what, where=error.where, hint=error.hint) from error
+
+    def _open(self, task: Task) -> str:
+        target = task.target(BASTION)
+        parameters = {
+            "portNumber": [str(relay_port(tasks.definition(self.platform, task.definition), self.end))],
+            "localPortNumber": [str(self.port)],
+        }
+        client = self.platform.context.clients.ssm(self.platform.home)
+        try:
+            answer = client.start_session(Target=target, DocumentName=DOCUMENT, Parameters=parameters)
+        except ClientError as error:
+            refused = _refused(error, task, self.platform)
+            if refused is None:
+                raise
+            raise refused from error
+        self._session = answer["SessionId"]
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the session
+        command, environment = self.plugin.command(
+            {name: answer[name] for name in ("SessionId", "TokenValue", "StreamUrl")},
+            self.platform.home,
+            self.platform.context.clients.profile,
+            {"Target": target, "DocumentName": DOCUMENT, "Parameters": parameters},
+            client.meta.endpoint_url,
+        )
+        # In a group of its own: Ctrl-C is for us, and we end the plugin in our own order.
+        self._process = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            # A file and no pipe: it says a line for every connection, and nobody would empty the pipe.
+            stdout=self._said,
+            stderr=subprocess.STDOUT,
+            start_new_session=os.name == "posix",
+        )
+        self.carried_by(self._process.pid)
+        return self._await(self._process, task)
+
+    def _await(self, process: subprocess.Popen[bytes], task: Task) -> str:
+        """The server's greeting through the tunnel. One connection is made for it and closed: the port alone would
+        only prove that the plugin listens."""
+        deadline = self.clock() + self.open_seconds
+        trouble = "the plugin does not listen"
+        while self.clock() < deadline:
+            if process.poll() is not None:
+                said = self._last_words(process)
+                raise _NotOpenedError(f"{self.plugin.path} ended: {said}", where=f"task {task.id[:8]}")
+            answer = greeting(self.port)
+            if answer.server:
+                return answer.server
+            if answer.refusal:
+                raise _NotOpenedError(f"the database refuses: {answer.refusal}", where=self.end)
+            trouble = answer.trouble or trouble
+            self.sleep(_TICK if answer.trouble is None else 1.0)
+        name = self.platform.context.environment.name
+        raise _NotOpenedError(
+            f"{trouble}; waited {self.open_seconds:.0f} s",
+            where=f"task {task.id[:8]}",
+            hint=f"is the relay up, and the database? deploy.py logs sidecar -e {name}, deploy.py status -e {name}",
+        )
+
+    def _last_words(self, process: subprocess.Popen[bytes]) -> str:
+        """The last line that an ended plugin said."""
+        if self._said is None:
+            return ""
+        self._said.seek(0)
+        lines = [line.strip() for line in self._said.read().decode("utf-8", "replace").splitlines() if line.strip()]
+        return lines[-1] if lines else f"code {process.returncode}"
+
+    def _watch(self, task: Task) -> str:
+        """Wait until the tunnel is lost, and say why."""
+        client = self.platform.context.clients.ecs(self.platform.home)
+        process = self._process
+        looked = self.clock()
+        while process is not None:
+            if process.poll() is not None:
+                return f"the session ended: {self._last_words(process)}"
+            if self.clock() - looked >= self.watch_seconds:
+                looked = self.clock()
+                # The plugin may not notice for minutes that its task is gone.
+                with contextlib.suppress(ClientError, BotoCoreError):
+                    found = tasks.describe(client, task.cluster, [task.arn])
+                    if not found or not found[0].is_running:
+                        why = found[0].reason if found else ""
+                        return f"task {task.id[:8]} is stopping" + (f": {why}" if why else "")
+            self.sleep(_TICK)
+        return "closed"
+
+
+@dataclass(frozen=True)
+class Greeting:
+    """What came when somebody knocked: the server's version, its refusal, or what went wrong before either."""
+
+    server: str = ""
+    refusal: str = ""
+    # None while nothing listens yet.
+    trouble: str | None = None
+
+
+def greeting(port: int, timeout: float = _GREETING_SECONDS) -> Greeting:
+    """Knock at a port and read the first packet of the MySQL protocol."""
+    try:
+        with socket.create_connection((LOOPBACK, port), timeout=timeout) as connection:
+            return _read_greeting(connection)
+    except ConnectionRefusedError:
+        return Greeting()
+    except OSError as error:
+        return Greeting(trouble=f"no answer through the tunnel ({error})")
+
+
+def _read_greeting(connection: socket.socket) -> Greeting:
+    data = b""
+    while len(data) < 4 or len(data) < 4 + int.from_bytes(data[:3], "little"):
+        chunk = connection.recv(4096)
+        if not chunk:
+            return Greeting(trouble="the tunnel stands, but what is behind the relay closes the connection")
+        data += chunk
+    packet = data[4:]
+    if packet[0] == _ERROR_PACKET:
+        return Greeting(refusal=packet[3:].decode("utf-8", "replace").lstrip("#"))
+    if packet[0] != _PROTOCOL_10:
+        return Greeting(refusal="what answers is not a MySQL server")
+    return Greeting(server=packet[1:].split(b"\0", 1)[0].decode("ascii", "replace"))
+
+
+def relay_port(definition: dict[str, object], end: End) -> int:
+    """Where the relay of a running task listens, from the labels of its bastion."""
+    containers = definition.get("containerDefinitions")
+    for container in containers if isinstance(containers, list) else ():
+        if container.get("name") == BASTION and (port := container.get("dockerLabels", {}).get(f"relay.{end}")):
+            return int(port)
+    arn = str(definition.get("taskDefinitionArn", "")).rpartition("/")[2]
+    raise DeployerError(
+        f'no container "{BASTION}" with a relay to the {end}', where=arn, hint="deploy the service again"
+    )
+
+
+def local_port(wanted: int | None, preferred: int) -> int:
+    """A port of this machine: the wanted one or an error; otherwise the preferred one, or any free one."""
+    if _is_free(wanted or preferred):
+        return wanted or preferred
+    if wanted is not None:
+        raise DeployerError(f"port {wanted} of this machine is in use", hint="choose another one with -L, or none")
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        if os.name == "posix":
+            # Otherwise a connection that has just been closed would still hold the port for a minute.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+        return True
+
+
+class _NotOpenedError(DeployerError):
+    """The tunnel could not be opened this time."""
+
+
+def _is_final(error: ClientError | BotoCoreError) -> bool:
+    """Whether it will be the same at the next attempt: a missing permission, credentials that have run out."""
+    return isinstance(error, ClientError) and (is_denied(error) or isinstance(explain(error), CredentialsError))
+
+
+def _refused(error: ClientError, task: Task, platform: Platform) -> DeployerError | None:
+    """What AWS means, where it says so about the session itself."""
+    code = error.response.get("Error", {}).get("Code", "")
+    message = error.response.get("Error", {}).get("Message", str(error))
+    where = f"task {task.id[:8]}"
+    if code == "TargetNotConnected":
+        name = platform.context.environment.name
+        hint = f"find out why: deploy.py exec --check -e {name}"
+        return _NotOpenedError("its agent is not connected to Session Manager", where=where, hint=hint)
+    if code in {"AccessDenied", "AccessDeniedException"}:
+        hint = (
+            f"you need ssm:StartSession on {task.arn} and on the document {DOCUMENT}, and ssm:TerminateSession on "
+            "your own sessions"
+        )
+        return DeployerError(f"AWS denied the session: {message}", where=where, hint=hint)
+    return None
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if os.name == "posix":
+                os.killpg(process.pid, signal.SIGTERM)
+            else:
+                process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

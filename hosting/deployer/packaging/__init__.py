@@ -1,0 +1,1 @@
+"""Builds the Lambda packages and uploads them, with the templates, to the artifact buckets."""

@@ -1,0 +1,336 @@
+"""Function sources in, zips out: the same bytes from the same content, wherever and whenever it runs.
+
+The key in the artifact bucket is a digest of names, modes and contents, so an unchanged function is an
+unchanged parameter and its change set stays quiet. A function brings its dependencies as a `requirements.txt`
+locked with hashes; their wheels are taken for the function's platform, not for this machine's, without Docker.
+Uploading is left to the deployment.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hosting.deployer.errors import InputError, Problem
+
+# Part of the cache's address: raise it when the same input shall give another zip.
+_FORMAT = "2"
+_LOCK = "requirements.txt"
+# e_machine in the ELF header, which says for which processor a shared object was built.
+_ELF_MACHINES = {"arm64": 183, "x86_64": 62}
+_UV_PLATFORMS = {"arm64": "aarch64-manylinux2014", "x86_64": "x86_64-manylinux2014"}
+_LINK_HINT = "put the file itself here: a link may lead elsewhere on another checkout"
+# What an installer notes about its own run: it differs from machine to machine and nothing reads it in Lambda.
+_INSTALLER_NOTES = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json"}
+# The task root comes first on Lambda's sys.path, so a module of ours with one of these names would hide the
+# runtime's own, for the runtime too.
+_RUNTIME_MODULES = {"awslambdaric", "boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3"}
+
+
+@dataclass(frozen=True)
+class Platform:
+    """Where the functions run. A test compares it with the templates' Runtime and Architectures."""
+
+    python: str = "3.13"
+    machine: str = "arm64"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Lambda Developer Guide, Lambda quotas: 250 MB unpacked. From S3 there is none on the packed size."""
+
+    note: int = 10 * 1024 * 1024
+    fail: int = 250 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A packaged function; `key` is where it lies in the artifact bucket."""
+
+    name: str
+    digest: str
+    data: bytes = field(repr=False)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        return f"lambda/{self.name}/{self.digest}.zip"
+
+
+@dataclass(frozen=True)
+class _Entry:
+    path: str
+    mode: int
+    data: bytes = field(repr=False)
+
+
+def archives(directory: Path, *, cache: Path | None = None) -> list[Archive]:
+    """Package every function of a directory; all problems of all functions come out together."""
+    done: list[Archive] = []
+    problems: list[Problem] = []
+    for source in sorted(path for path in directory.iterdir() if path.is_dir() and not _ignored(path.name)):
+        try:
+            done.append(archive(source, cache=cache))
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(problems)
+    return done
+
+
+def archive(
+    source: Path,
+    *,
+    cache: Path | None = None,
+    platform: Platform = Platform(),
+    limits: Limits = Limits(),
+) -> Archive:
+    """Package one function. `cache` defaults to `build/archives` beside the directory of functions.
+
+    Only functions with dependencies use the cache; the others are read, hashed and packed in a few milliseconds.
+    """
+    entries = list(_sources(source))
+    _refuse(_wrong_sources(source, entries))
+    lock = _lock(source, platform)
+    if not lock:
+        return _pack(source.name, entries, source, platform, limits)
+
+    cache = cache or source.resolve().parent.parent / "build" / "archives"
+    shelf = cache / _digest([*entries, _Entry(f"{_FORMAT} {platform} {_LOCK}", 0o644, lock)])
+    if known := _cached(source.name, shelf, limits):
+        return known
+    with tempfile.TemporaryDirectory(prefix="archive-") as target:
+        _install(source, Path(target), platform)
+        dependencies = list(_installed(Path(target)))
+        clashes = [*_claimed_twice(source, Path(target)), *_clashes(source, entries, dependencies)]
+    _refuse(clashes)
+    made = _pack(source.name, [*entries, *dependencies], source, platform, limits)
+    _keep(made, shelf)
+    return made
+
+
+def _pack(name: str, entries: list[_Entry], source: Path, platform: Platform, limits: Limits) -> Archive:
+    size = sum(len(entry.data) for entry in entries)
+    problems = list(_wrong_machine(source, entries, platform))
+    if size > limits.fail:
+        what = f"{_megabytes(size)} unpacked; Lambda takes at most {_megabytes(limits.fail)}"
+        problems.append(Problem(str(source), what, "drop a dependency or use a container image"))
+    _refuse(problems)
+    data = _zip(entries)
+    return Archive(name, _digest(entries), data, _notes(data, limits))
+
+
+def _zip(entries: Iterable[_Entry]) -> bytes:
+    """Stored, not deflated: zlib, zlib-ng and their versions give different bytes at the same level, and a
+    function of a few files gains nothing from being smaller."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as target:
+        for entry in sorted(entries, key=lambda entry: entry.path):
+            info = zipfile.ZipInfo(entry.path)  # dates itself 1980-01-01, the oldest that the format knows
+            info.create_system = 3  # Unix, also where this runs on Windows
+            info.external_attr = (stat.S_IFREG | entry.mode) << 16
+            target.writestr(info, entry.data)
+    return buffer.getvalue()
+
+
+def _digest(entries: Iterable[_Entry]) -> str:
+    total = hashlib.sha256()
+    for entry in sorted(entries, key=lambda entry: entry.path):
+        content = hashlib.sha256(entry.data).hexdigest()
+        total.update(f"{entry.path}\0{entry.mode:o}\0{content}\n".encode())
+    return total.hexdigest()
+
+
+def _notes(data: bytes, limits: Limits) -> tuple[str, ...]:
+    if len(data) <= limits.note:
+        return ()
+    return (f"{_megabytes(len(data))}: a cold start loads all of it",)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1024 / 1024:.1f} MB"
+
+
+# --- reading files
+
+
+def _compiled(name: str) -> bool:
+    return name == "__pycache__" or name.endswith(".pyc")
+
+
+def _ignored(name: str) -> bool:
+    """What tools and editors leave among our sources; a dependency means all that it brings."""
+    return _compiled(name) or name.startswith((".", "requirements.")) or name.endswith("~")
+
+
+def _sources(root: Path) -> Iterator[_Entry]:
+    """The function's own files. Raises on what a zip cannot carry faithfully."""
+    if not root.is_dir():
+        raise InputError([Problem(str(root), "no such function", "expected a directory with an index.py")])
+    if root.is_symlink():
+        raise InputError([Problem(str(root), "is a symbolic link", _LINK_HINT)])
+    problems: list[Problem] = []
+    yield from _walk(root, root, _ignored, problems)
+    _refuse(problems)
+
+
+def _walk(root: Path, folder: Path, skipped: Callable[[str], bool], problems: list[Problem]) -> Iterator[_Entry]:
+    with os.scandir(folder) as found:
+        children = sorted(found, key=lambda child: child.name)
+    for child in children:
+        path = Path(child.path)
+        if skipped(child.name):
+            continue
+        if child.is_symlink():
+            problems.append(Problem(str(path), "is a symbolic link", _LINK_HINT))
+        elif child.is_dir():
+            yield from _walk(root, path, skipped, problems)
+        elif child.is_file():
+            # Git keeps one permission bit, and the umask changes the rest: two modes are all there is to know.
+            mode = 0o755 if child.stat().st_mode & stat.S_IXUSR else 0o644
+            yield _Entry(path.relative_to(root).as_posix(), mode, path.read_bytes())
+        else:
+            problems.append(Problem(str(path), "is neither a file nor a directory"))
+
+
+def _lock(source: Path, platform: Platform) -> bytes:
+    """The dependencies' lock, or nothing when it is absent or only comments."""
+    path = source / _LOCK
+    if not path.is_file():
+        return b""
+    data = path.read_bytes()
+    lines = [line.split(b"#")[0].strip() for line in data.splitlines()]
+    for number, line in enumerate(lines, 1):
+        if line.startswith((b"-r", b"-c", b"--requirement", b"--constraint")):
+            # The cache goes by this file's content, so a change of the other one would go unnoticed.
+            raise InputError([Problem(str(path), f"line {number} leads to another file", _lock_hint(platform))])
+    return data if any(lines) else b""
+
+
+# --- dependencies
+
+
+def _install(source: Path, target: Path, platform: Platform) -> None:
+    command = [
+        _uv(source),
+        *("pip", "install", "--quiet", "--no-progress", "--python", sys.executable, "--target", str(target)),
+        *("--python-version", platform.python, "--python-platform", _UV_PLATFORMS[platform.machine]),
+        # A source distribution would be built for this machine, and could run anything while it is built.
+        *("--only-binary", ":all:", "--no-deps", "--require-hashes"),
+        *("--link-mode", "copy", "--requirement", _LOCK),
+    ]
+    done = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise InputError([Problem(str(source / _LOCK), done.stderr.strip() or "uv failed", _lock_hint(platform))])
+
+
+def _lock_hint(platform: Platform) -> str:
+    return (
+        "lock again with: uv pip compile --generate-hashes "
+        f"--python-platform {_UV_PLATFORMS[platform.machine]} --python-version {platform.python} "
+        f"requirements.in -o {_LOCK}"
+    )
+
+
+def _uv(source: Path) -> str:
+    beside = Path(sys.executable).parent
+    found = shutil.which("uv", path=os.pathsep.join([str(beside), os.environ.get("PATH", "")]))
+    if not found:
+        raise InputError([Problem(str(source / _LOCK), "uv is needed to fetch wheels", "run `make install`")])
+    return found
+
+
+def _installed(target: Path) -> Iterator[_Entry]:
+    """What the wheels brought, without what differs between two installations of the same wheels."""
+    problems: list[Problem] = []
+    for entry in _walk(target, target, _compiled, problems):
+        first, _, rest = entry.path.partition("/")
+        # The installer's own lock is hidden; console scripts carry the path of this machine's Python.
+        if first.startswith(".") or first == "bin" or (first.endswith(".dist-info") and rest in _INSTALLER_NOTES):
+            continue
+        yield entry
+    _refuse(problems)
+
+
+def _claimed_twice(source: Path, target: Path) -> Iterator[Problem]:
+    """Two wheels that bring one file: the installer lets the last one win, silently."""
+    owners: dict[str, str] = {}
+    for record in sorted(target.glob("*.dist-info/RECORD")):
+        wheel = record.parent.name.removesuffix(".dist-info")
+        for line in record.read_text(encoding="utf-8").splitlines():
+            path = line.rsplit(",", 2)[0].strip('"')
+            if path.startswith(("../", "bin/")):
+                continue
+            if path in owners and owners[path] != wheel:
+                yield Problem(str(source / _LOCK), f"{path} comes from {owners[path]} and from {wheel}")
+            owners[path] = wheel
+
+
+def _clashes(source: Path, entries: list[_Entry], dependencies: list[_Entry]) -> Iterator[Problem]:
+    theirs = {_module(entry.path) for entry in dependencies}
+    for name in sorted({_module(entry.path) for entry in entries} & theirs):
+        yield Problem(str(source / name), "has the name of a dependency and would hide it", "rename it")
+
+
+def _module(path: str) -> str:
+    """The name by which Python would import it: `yaml/x.py`, `yaml.py` and `yaml.cpython-313.so` are all `yaml`."""
+    return path.partition("/")[0].partition(".")[0]
+
+
+# --- what must not be shipped
+
+
+def _wrong_sources(source: Path, entries: list[_Entry]) -> Iterator[Problem]:
+    if not any(entry.path == "index.py" for entry in entries):
+        yield Problem(str(source), "has no index.py", "the handler of every function is index.handler")
+    reserved = _RUNTIME_MODULES | sys.stdlib_module_names
+    for path in sorted(entry.path for entry in entries):
+        first = path.partition("/")[0]
+        if (first.endswith(".py") or first != path) and _module(path) in reserved:
+            yield Problem(str(source / path), "would hide a module of Python or of Lambda's runtime", "rename it")
+
+
+def _wrong_machine(source: Path, entries: Iterable[_Entry], platform: Platform) -> Iterator[Problem]:
+    for entry in entries:
+        if entry.data[:4] == b"\x7fELF":
+            machine = int.from_bytes(entry.data[18:20], "little" if entry.data[5:6] == b"\x01" else "big")
+            if machine != _ELF_MACHINES[platform.machine]:
+                built = {number: name for name, number in _ELF_MACHINES.items()}.get(machine, f"machine {machine}")
+                what = f"is built for {built}; the function runs on {platform.machine}"
+                yield Problem(str(source / entry.path), what)
+
+
+def _refuse(problems: Iterable[Problem]) -> None:
+    if found := list(problems):
+        raise InputError(found)
+
+
+# --- the cache
+
+
+def _cached(name: str, shelf: Path, limits: Limits) -> Archive | None:
+    """The digest and the zip's own checksum are its file name: a torn or edited file is made again."""
+    for path in shelf.glob("*.zip"):
+        digest, _, checksum = path.stem.partition(".")
+        data = path.read_bytes()
+        if hashlib.sha256(data).hexdigest() == checksum:
+            return Archive(name, digest, data, _notes(data, limits))
+    return None
+
+
+def _keep(made: Archive, shelf: Path) -> None:
+    shelf.mkdir(parents=True, exist_ok=True)
+    final = shelf / f"{made.digest}.{hashlib.sha256(made.data).hexdigest()}.zip"
+    with tempfile.NamedTemporaryFile(dir=shelf, delete=False) as part:
+        part.write(made.data)
+    Path(part.name).replace(final)  # whole or not at all, also when two processes package at once

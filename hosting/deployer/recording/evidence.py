@@ -1,0 +1,74 @@
+"""What the recorded tasks of a service say about why it failed. Works on the recorded data alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hosting.deployer.failures import catalogue
+from hosting.deployer.failures.signature import Match, Seen
+
+_LINES = 8
+# The words of a kill after a health check are the load balancer's; why it was not healthy is elsewhere.
+_LESS = ("container-exited", "load-balancer-health", "container-health")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Of one service: the likeliest cause among what its tasks said, and the lines that show it."""
+
+    name: str
+    match: Match | None
+    lines: tuple[str, ...]
+
+
+def of(services: Mapping[str, Any]) -> list[Evidence]:
+    """For each service with something to tell."""
+    found = (explain(name, sample) for name, sample in services.items())
+    return [one for one in found if one.lines]
+
+
+def explain(name: str, sample: Mapping[str, Any]) -> Evidence:
+    texts = [text for task in sample.get("tasks", ()) for text in _texts(task)]
+    texts += [str(event["message"]) for event in sample.get("events", ())]
+    texts += [f"{one['reason']} {one['description']}" for one in sample.get("targets", ())]
+    found = [match for text in texts if (match := catalogue.classify(text, seen=Seen.TASK))]
+    # What is said most counts, and the reason before its consequence.
+    ranked = sorted(Counter(match.name for match in found).items(), key=lambda item: (item[0] in _LESS, -item[1]))
+    best = next((match for match in found if ranked and match.name == ranked[0][0]), None)
+    return Evidence(name, best, tuple(_lines(sample)))
+
+
+def _texts(task: Mapping[str, Any]) -> Iterator[str]:
+    yield str(task.get("reason", ""))
+    for container in task.get("containers", ()):
+        yield str(container.get("reason", ""))
+        yield from map(str, container.get("lines", ()))
+
+
+def _lines(sample: Mapping[str, Any]) -> Iterator[str]:
+    tasks = list(sample.get("tasks", ()))
+    if tasks:
+        # The last one stands for all of its kind: a service repeats its mistake until it gives up.
+        last = tasks[-1]
+        yield f"{len(tasks)} stopped {'task' if len(tasks) == 1 else 'tasks'}, the last: {last['id']}"
+        yield f"  {last['code']}: {last['reason']}" if last.get("code") else f"  {last['reason']}"
+        for container in last["containers"]:
+            yield from _container(container)
+    for one in sample.get("targets", ()):
+        said = " ".join(filter(None, (one["reason"], one["description"])))
+        yield f"target {one['target']}:{one['port']} is {one['state']}: {said}".rstrip(": ")
+    if not tasks:
+        yield from (str(event["message"]) for event in list(sample.get("events", ()))[-3:])
+
+
+def _container(container: Mapping[str, Any]) -> Iterator[str]:
+    if container["exit"] is None and not container["reason"] and not container["lines"]:
+        return
+    code = "did not run" if container["exit"] is None else f"exit code {container['exit']}"
+    yield f"  {container['name']}: {code}" + (f", {container['reason']}" if container["reason"] else "")
+    if container["lines"]:
+        yield f"    last lines of {container['log_group']}:"
+        yield from (f"    | {line}" for line in container["lines"][-_LINES:])

@@ -1,0 +1,143 @@
+"""What a deployment may not do unasked: replace or delete what holds data, unless it is named.
+
+A name is LAYER/RESOURCE, as the plan shows it: Database/Cluster in a nested stack, edge/TelemetryKey in another
+stack of the chain. Naming allows exactly that, in this one run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from hosting.deployer.change_sets import Change, ChangeSet
+from hosting.deployer.errors import InputError, Problem, RefusedError
+from hosting.deployer.parameters import suggest
+from hosting.deployer.stack_order import Role, Stack
+from hosting.deployer.stateful import LOSING, loss
+from hosting.deployer.templates import Template
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """What somebody has named: it may be replaced, or deleted, although it holds data."""
+
+    replace: frozenset[str] = frozenset()
+    delete: frozenset[str] = frozenset()
+
+    @classmethod
+    def named(cls, replace: Iterable[str] = (), delete: Iterable[str] = ()) -> Allowed:
+        """DatabaseStack/Cluster is taken for Database/Cluster."""
+        return cls(frozenset(map(_short, replace)), frozenset(map(_short, delete)))
+
+    def covers(self, found: Loss) -> bool:
+        return found.name in (self.delete if found.effect == "delete" else self.replace)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A change by which data is lost, or would be."""
+
+    name: str
+    stack: Stack
+    path: tuple[str, ...]
+    logical_id: str
+    type: str
+    effect: str
+    what: str
+    # Retained or snapshotted: nothing is gone, but the environment goes on without it.
+    policy: str = ""
+
+    @property
+    def option(self) -> str:
+        return f"--allow-{'delete' if self.effect == 'delete' else 'replace'} {self.name}"
+
+    def __str__(self) -> str:
+        verb = {"replace": "is replaced", "may replace": "may be replaced"}.get(self.effect, "is deleted")
+        return f"{self.name} {verb} ({self.type}: {self.what})"
+
+
+def name_of(stack: Stack, path: Sequence[str], logical_id: str) -> str:
+    """How a resource is named in options and messages."""
+    layers = [layer.removesuffix("Stack") for layer in path] or ([] if stack.role is Role.ROOT else [str(stack.role)])
+    return "/".join((*layers, logical_id))
+
+
+def losses(stack: Stack, change_set: ChangeSet | None) -> Iterator[Loss]:
+    """What a change set would replace or delete although it holds data."""
+    if change_set is None:
+        return
+    for path, change in change_set.walk():
+        if change.effect in LOSING and (what := _what(change)):
+            name = name_of(stack, path, change.logical_id)
+            yield Loss(
+                name, stack, path, change.logical_id, change.resource_type, change.effect, what, change.policy_action
+            )
+
+
+def refuse(found: Iterable[Loss], allowed: Allowed) -> None:
+    """Raise when something is lost that nobody named."""
+    refused = [one for one in found if not allowed.covers(one)]
+    if refused:
+        what = "\n  ".join(["this would lose data, or everything that hangs on it:", *map(str, refused)])
+        options = " ".join(one.option for one in refused)
+        raise RefusedError(what, hint=f"if that is meant, name it: {options}")
+
+
+def check_names(allowed: Allowed, known: Iterable[str]) -> None:
+    """Raise for a name that no resource has, in the templates or in what is deployed: a slip of the pen here would
+    be found out in the middle of a night."""
+    names = sorted(known)
+    problems = []
+    for option, given in (("--allow-replace", allowed.replace), ("--allow-delete", allowed.delete)):
+        for name in sorted(given - set(names)):
+            near = suggest(name, names)
+            hint = f'did you mean "{near}"?' if near else "a name is LAYER/RESOURCE, such as Database/Cluster"
+            problems.append(Problem(option, f'there is no resource "{name}"', hint))
+    if problems:
+        raise InputError(problems)
+
+
+def known_names(chain: Mapping[Stack, Template], templates: Mapping[str, Template]) -> Iterator[str]:
+    """Every resource of the templates, by its name in options."""
+    for stack, template in chain.items():
+        yield from _names(stack, (), template, templates)
+
+
+def _names(stack: Stack, path: tuple[str, ...], template: Template, templates: Mapping[str, Template]) -> Iterator[str]:
+    for logical_id in template.resources:
+        child = templates.get(template.children.get(logical_id, ""))
+        if child is None:
+            yield name_of(stack, path, logical_id)
+        else:
+            yield from _names(stack, (*path, logical_id), child, templates)
+
+
+def changed_names(change_sets: Iterable[tuple[Stack, ChangeSet | None]]) -> Iterator[str]:
+    """Every resource that a change set speaks of: what is deleted stands in no template any more."""
+    for stack, change_set in change_sets:
+        if change_set is not None:
+            yield from (name_of(stack, path, change.logical_id) for path, change in change_set.walk())
+
+
+def unused(allowed: Allowed, found: Iterable[Loss]) -> list[str]:
+    """Names that allow what does not happen: worth a word, for they would allow the next accident."""
+    losing = {(one.name, one.effect == "delete") for one in found}
+    return [
+        f"{option} {name}"
+        for option, names, deletes in (
+            ("--allow-replace", allowed.replace, False),
+            ("--allow-delete", allowed.delete, True),
+        )
+        for name in sorted(names)
+        if (name, deletes) not in losing
+    ]
+
+
+def _what(change: Change) -> str:
+    properties = change.properties_before or change.properties_after
+    return loss(change.resource_type, change.policy_action, properties)
+
+
+def _short(name: str) -> str:
+    *layers, logical_id = name.split("/")
+    return "/".join((*(layer.removesuffix("Stack") for layer in layers), logical_id))

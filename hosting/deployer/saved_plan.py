@@ -1,0 +1,292 @@
+"""A plan as a file: what was approved, so that exactly that is executed and nothing else.
+
+The change sets stay at CloudFormation; the file says which they are and what they were computed from. Before any of
+them is executed everything is looked at again: the templates and parameters here, what the change sets say there, and
+the last thing that happened to every stack of the tree. Whatever has moved since the approval refuses the plan.
+
+No value of a parameter and no property stands in the file, only digests; NoEcho values do not even go into those.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from hosting.deployer import change_sets, deployment, events, stack_parameters
+from hosting.deployer.aws import stacks
+from hosting.deployer.aws.stacks import STACK_TYPE
+from hosting.deployer.change_sets import ChangeSet
+from hosting.deployer.context import Context, States
+from hosting.deployer.deployment import Kind, StackPlan
+from hosting.deployer.environment import Environment
+from hosting.deployer.errors import InputError, Problem, RefusedError
+from hosting.deployer.safeguards.gates import Allowed
+from hosting.deployer.stack_order import Stack
+
+FORMAT = "hosting-platform/saved-plan/1"
+
+_AGAIN = "make a new plan: deploy.py plan -e {environment} --out FILE"
+
+
+@dataclass(frozen=True)
+class SavedStack:
+    """One stack of the chain in an approved plan."""
+
+    role: str
+    name: str
+    region: str
+    kind: str
+    change_set: str = ""
+    stack_id: str = ""
+    keep: bool = False
+    # Of what the change set says, nested ones included.
+    content: str = ""
+    # Of the values that the stack is given.
+    parameters: str = ""
+    # Stack id -> its last event, for the stack and all nested in it.
+    last: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class SavedPlan:
+    """Everything that an approval is bound to."""
+
+    environment: str
+    project: str
+    account: str
+    region: str
+    created: str
+    # File name -> digest.
+    templates: Mapping[str, str]
+    # Of the parameter file with its overrides, the tags, and the archives of the functions.
+    inputs: str
+    overrides: tuple[str, ...]
+    allow_replace: tuple[str, ...]
+    allow_delete: tuple[str, ...]
+    stacks: tuple[SavedStack, ...]
+
+    @property
+    def allowed(self) -> Allowed:
+        return Allowed.named(self.allow_replace, self.allow_delete)
+
+
+def save(
+    context: Context, plans: Sequence[StackPlan], allowed: Allowed, overrides: Sequence[str], created: str
+) -> SavedPlan:
+    """The plan as it is to be approved; its change sets must stay."""
+    environment = context.environment
+    secret = _no_echo(environment)
+    if hidden := [item.partition("=")[0] for item in overrides if item.partition("=")[0] in secret]:
+        problem = Problem(
+            "--set", f"{', '.join(hidden)} is secret, and a saved plan holds none", "put it into the file"
+        )
+        raise InputError([problem])
+    return SavedPlan(
+        environment=environment.name,
+        project=environment.project,
+        account=context.identity.account,
+        region=context.home,
+        created=created,
+        templates=_templates(environment),
+        inputs=_inputs(environment),
+        overrides=tuple(overrides),
+        allow_replace=tuple(sorted(allowed.replace)),
+        allow_delete=tuple(sorted(allowed.delete)),
+        stacks=tuple(_saved(context, plan) for plan in plans),
+    )
+
+
+def write(path: Path, plan: SavedPlan) -> None:
+    """Put it into a file that only its owner reads; another process never finds half of it."""
+    body = {"format": FORMAT, **asdict(plan)}
+    text = json.dumps({**body, "digest": _digest(body)}, indent=2) + "\n"
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        partial.touch(mode=0o600)
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read(path: Path) -> SavedPlan:
+    """The plan of a file, which must be whole, ours, and as it was written."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise _refused(path, f"cannot be read: {error.strerror}") from None
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
+        raise _refused(path, "is not a saved plan, or not all of one") from None
+    if not isinstance(document, dict) or not str(document.get("format", "")).startswith("hosting-platform/saved-plan/"):
+        raise _refused(path, "is not a saved plan")
+    if document["format"] != FORMAT:
+        raise _refused(path, f"was written by another version ({document['format']})")
+    digest = document.pop("digest", "")
+    if digest != _digest(document):
+        raise _refused(path, "was changed after it was saved")
+    try:
+        del document["format"]
+        found = SavedPlan(**{**document, "stacks": tuple(SavedStack(**one) for one in document["stacks"])})
+        return replace(
+            found,
+            overrides=tuple(found.overrides),
+            allow_replace=tuple(found.allow_replace),
+            allow_delete=tuple(found.allow_delete),
+        )
+    except (TypeError, KeyError):
+        raise _refused(path, "is not a saved plan, or not all of one") from None
+
+
+def restore(context: Context, plan: SavedPlan, states: States, where: str) -> list[StackPlan]:
+    """The plans of an approved file as they can be executed now; refused when anything has moved."""
+    environment = context.environment
+    if elsewhere := list(_elsewhere(context, plan)):
+        raise InputError(
+            [Problem(where, what, "choose the right credentials, or make a new plan") for what in elsewhere]
+        )
+    if moved := list(_other_input(environment, plan)):
+        raise _moved(plan, where, moved)
+    by_name = {(stack.name, stack.region): stack for stack in context.chain}
+    plans = []
+    for saved in plan.stacks:
+        stack = by_name.get((saved.name, saved.region))
+        if stack is None:
+            moved.append(f"{saved.name} ({saved.region}) does not belong to {environment.name}")
+            continue
+        restored, found = _restore(context, stack, saved, states)
+        moved += found
+        plans.append(restored)
+    if moved:
+        raise _moved(plan, where, moved)
+    return plans
+
+
+def _saved(context: Context, plan: StackPlan) -> SavedStack:
+    stack = plan.stack
+    base = SavedStack(str(stack.role), stack.name, stack.region, str(plan.kind))
+    if plan.change_set is None:
+        return base
+    # As CloudFormation tells it, without what was found out about it here.
+    raw = change_sets.wait(context.clients.cloudformation(stack.region), plan.change_set.id, sleep=context.sleep)
+    return replace(
+        base,
+        change_set=raw.id,
+        stack_id=raw.stack_id,
+        keep=plan.keep,
+        content=content(raw),
+        parameters=_parameters(context, stack, plan.parameters),
+        last=_last(context, stack, raw.stack_id),
+    )
+
+
+def _restore(context: Context, stack: Stack, saved: SavedStack, states: States) -> tuple[StackPlan, list[str]]:
+    kind = Kind(saved.kind)
+    state = states[stack]
+    if kind in {Kind.LATER, Kind.NOTHING}:
+        exists = state is not None
+        after = tuple(one for one in context.chain[: context.chain.index(stack)])
+        return StackPlan(stack, kind, exists=exists, after=after if kind is Kind.LATER else ()), []
+    client = context.clients.cloudformation(stack.region)
+    empty = StackPlan(stack, kind)
+    if state is None or state.id != saved.stack_id:
+        return empty, [f"{stack.label} is not the stack that it was"]
+    if _last(context, stack, state.id) != saved.last:
+        return empty, [f"{stack.label} has been worked on since (now {state.status})"]
+    if change_sets.is_gone(client, saved.change_set):
+        return empty, [f"the change set of {stack.label} is gone"]
+    change_set = change_sets.wait(client, saved.change_set, sleep=context.sleep)
+    if change_set.stack_id != saved.stack_id or content(change_set) != saved.content:
+        return empty, [f"the change set of {stack.label} is not the one that was approved"]
+    values = stack_parameters.values_for(context, stack, states, final=False)
+    if _parameters(context, stack, values) != saved.parameters:
+        return empty, [f"{stack.label} would be given other values now"]
+    return deployment.reviewed(context, StackPlan(stack, kind, change_set, values, keep=saved.keep), state), []
+
+
+def content(change_set: ChangeSet) -> str:
+    """A digest of what a change set would do."""
+
+    def plain(one: ChangeSet) -> Any:
+        return [
+            [
+                change.action,
+                change.logical_id,
+                change.physical_id,
+                change.resource_type,
+                change.replacement,
+                change.before,
+                change.after,
+                [[item.attribute, item.name, item.before, item.after, item.recreation] for item in change.details],
+                plain(change.nested) if change.nested is not None and change.nested.id else None,
+            ]
+            for change in sorted(one.changes, key=lambda change: change.logical_id)
+        ]
+
+    return _digest([change_set.id, change_set.status, plain(change_set)])
+
+
+def _elsewhere(context: Context, plan: SavedPlan) -> Iterable[str]:
+    here = {"project": context.environment.project, "account": context.identity.account, "region": context.home}
+    for what, value in here.items():
+        if getattr(plan, what) != value:
+            yield f"is a plan of {what} {getattr(plan, what)}, and this is {value}"
+
+
+def _other_input(environment: Environment, plan: SavedPlan) -> Iterable[str]:
+    now = _templates(environment)
+    if changed := sorted(name for name in {*now, *plan.templates} if now.get(name) != plan.templates.get(name)):
+        yield f"templates are others: {', '.join(changed)}"
+    if _inputs(environment) != plan.inputs:
+        yield f"{environment.file.path} or the functions are others"
+
+
+def _templates(environment: Environment) -> dict[str, str]:
+    return {name: template.digest for name, template in sorted(environment.templates.items())}
+
+
+def _inputs(environment: Environment) -> str:
+    secret = _no_echo(environment)
+    values = {name: value for name, value in environment.file.values.items() if name not in secret}
+    keys = sorted({item.key for items in environment.artifacts.values() for item in items})
+    return _digest([sorted(values.items()), sorted(environment.file.tags.items()), keys])
+
+
+def _parameters(context: Context, stack: Stack, values: Mapping[str, str]) -> str:
+    secret = _no_echo(context.environment)
+    return _digest([stack.name, sorted((name, value) for name, value in values.items() if name not in secret)])
+
+
+def _no_echo(environment: Environment) -> frozenset[str]:
+    return frozenset(
+        name
+        for template in environment.templates.values()
+        for name, parameter in template.parameters.items()
+        if parameter.no_echo
+    )
+
+
+def _last(context: Context, stack: Stack, stack_id: str) -> dict[str, str]:
+    """The last event of a stack and of each nested in it: what an operation on any of them would change."""
+    client = context.clients.cloudformation(stack.region)
+    found = {stack_id: events.cursor(client, stack_id).event_id}
+    for one in stacks.resources(client, stack_id):
+        if one.type == STACK_TYPE and one.physical_id:
+            found |= _last(context, stack, one.physical_id)
+    return found
+
+
+def _digest(document: Any) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _refused(path: Path, what: str) -> InputError:
+    return InputError([Problem(str(path), what, "make one with `deploy.py plan -e ENV --out FILE`")])
+
+
+def _moved(plan: SavedPlan, where: str, moved: Sequence[str]) -> RefusedError:
+    what = "\n  ".join(["this plan is not what would happen any more:", *moved])
+    return RefusedError(what, where=where, hint=_AGAIN.format(environment=plan.environment))

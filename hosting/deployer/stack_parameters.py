@@ -1,0 +1,112 @@
+"""What a stack is given: a value for every parameter, and the artifacts that the values point to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from hosting.deployer import certificate
+from hosting.deployer.aws import lookups
+from hosting.deployer.aws.stacks import Next
+from hosting.deployer.context import Context, States
+from hosting.deployer.errors import InputError, Problem
+from hosting.deployer.packaging import artifacts
+from hosting.deployer.packaging.artifacts import Artifact, Upload
+from hosting.deployer.stack_order import Role, Stack, feeders, wired
+from hosting.deployer.templates import Template
+
+ORIGIN_CERTIFICATE = "OriginCertificateArn"
+BUCKET = "ArtifactBucket"
+HOME_REGION = "HomeRegion"
+
+# Stands for a certificate that a plan must not import yet. CloudFormation does not look at it before it is used.
+FUTURE_CERTIFICATE = "00000000-0000-0000-0000-000000000000"
+
+
+def values_for(context: Context, stack: Stack, states: States, *, final: bool) -> dict[str, str]:
+    """A value for every parameter that the template declares."""
+    template = context.template(stack)
+    given: dict[str, str] = {name: p.default for name, p in template.parameters.items() if p.default is not None}
+    given |= context.environment.file.values
+    given |= {item.parameter: item.key for item in context.environment.artifacts.get(stack.template, ())}
+    given |= wired_to(context, stack, states)
+    given[HOME_REGION] = context.home
+    if lookups.PREFIX_LIST_ID in template.parameters:
+        given[lookups.PREFIX_LIST_ID] = lookups.prefix_list_id(context.clients.ec2(stack.region), stack.region)
+    if _needs_certificate(template, given):
+        given[ORIGIN_CERTIFICATE] = _certificate(context, stack, final=final)
+    values = {name: given[name] for name in template.parameters if name in given}
+    if lookups.SERVICE_IS_NEW in template.parameters:
+        values.pop(lookups.SERVICE_IS_NEW, None)
+        client = context.clients.cloudformation(stack.region)
+        ecs = context.clients.ecs(stack.region)
+        state = states[stack]
+        present = state if state is not None and state.next is not Next.CREATE else None
+        values[lookups.SERVICE_IS_NEW] = lookups.service_is_new(client, ecs, template, present, values)
+    if missing := [name for name in template.parameters if name not in values]:
+        file = context.environment.file.path
+        raise InputError([Problem(file, f'missing "{name}" for {template.name}') for name in missing])
+    return values
+
+
+def wired_to(context: Context, stack: Stack, states: States) -> dict[str, str]:
+    outputs = {one: state.outputs for one, state in states.items() if state is not None}
+    return wired(stack, context.chain, outputs)
+
+
+def awaited_by(context: Context, stack: Stack, states: States) -> tuple[Stack, ...]:
+    """Earlier stacks that must exist before this one's inputs are known."""
+    template = context.template(stack)
+    needed = set(template.parameters) | ({BUCKET} if template.inline is None else set())
+    available = wired_to(context, stack, states)
+    missing = needed - available.keys()
+    return tuple(earlier for earlier in feeders(stack, context.chain) if missing & context.template(earlier).outputs)
+
+
+def check_images(context: Context) -> None:
+    """Raise for every image of our own registry that is not there."""
+    if found := missing_images(context):
+        raise InputError(found.values())
+
+
+def missing_images(context: Context) -> dict[str, Problem]:
+    """Image parameters whose image is not in our own registry."""
+    environment = context.environment
+    values = dict(environment.file.values)
+    root = context.template(context.stack(Role.ROOT))
+    for name, parameter in root.parameters.items():
+        values.setdefault(name, parameter.default or "")
+    wanted = {
+        name: (environment.file.where(name), image) for name, image in lookups.images(root.parameters, values).items()
+    }
+    client = context.clients.ecr(context.home)
+    return dict(lookups.missing_images(client, context.identity.account, context.home, wanted))
+
+
+def upload(context: Context, states: States, roles: Iterable[Role]) -> Iterator[Upload]:
+    """Put what these stacks need into the bucket of their region, where there is a bucket already."""
+    wanted: dict[tuple[str, str], list[Artifact]] = {}
+    for stack in (stack for stack in context.chain if stack.role in set(roles)):
+        bucket = wired_to(context, stack, states).get(BUCKET)
+        if bucket is not None:
+            items = wanted.setdefault((stack.region, bucket), [])
+            items += context.environment.artifacts.get(stack.template, ())
+            template = context.template(stack)
+            if template.inline is None:
+                items.append(Artifact("", template.key, template.data))
+    for (region, bucket), items in wanted.items():
+        yield from artifacts.upload(context.clients.s3(region), bucket, items)
+
+
+def _needs_certificate(template: Template, given: Mapping[str, str]) -> bool:
+    declares = ORIGIN_CERTIFICATE in template.parameters
+    return declares and not given.get(ORIGIN_CERTIFICATE) and not given.get("DomainName")
+
+
+def _certificate(context: Context, stack: Stack, *, final: bool) -> str:
+    client = context.clients.acm(stack.region)
+    family = context.environment.family
+    if final:
+        return certificate.ensure(client, family, once=context.clients.acm_once(stack.region), sleep=context.sleep)
+    identity = context.identity
+    future = f"arn:{identity.partition}:acm:{stack.region}:{identity.account}:certificate/{FUTURE_CERTIFICATE}"
+    return certificate.find(client, family) or future

@@ -1,0 +1,41 @@
+"""After destroying: what is left, and whether it is only what was meant to be kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hosting.rehearsal.checks.base import Area, Deployed, Proof
+
+proof = Area("destroy")
+
+
+def nothing_runs(deployed: Deployed) -> Iterator[Proof]:
+    """What costs by the hour is the first thing anybody looks for."""
+    ec2 = deployed.client("ec2")
+    left = {
+        "VPCs": [vpc["VpcId"] for vpc in ec2.describe_vpcs()["Vpcs"] if not vpc["IsDefault"]],
+        "NAT gateways": [one["NatGatewayId"] for one in ec2.describe_nat_gateways()["NatGateways"]],
+        "addresses": [one["PublicIp"] for one in ec2.describe_addresses()["Addresses"]],
+        "clusters": deployed.pages("ecs", "list_clusters", "clusterArns"),
+        "load balancers": deployed.pages("elbv2", "describe_load_balancers", "LoadBalancers"),
+        "databases": deployed.pages("rds", "describe_db_clusters", "DBClusters"),
+        "functions": deployed.pages("lambda", "list_functions", "Functions"),
+        "log groups": deployed.pages("logs", "describe_log_groups", "logGroups"),
+        "alarms": deployed.pages("cloudwatch", "describe_alarms", "MetricAlarms"),
+        "roles": deployed.pages("iam", "list_roles", "Roles"),
+        "secrets": deployed.pages("secretsmanager", "list_secrets", "SecretList"),
+    }
+    found = {name: len(items) for name, items in left.items() if items}
+    yield proof("nothing that costs by the hour is left, and nothing without an owner", not found, found or list(left))
+
+
+def data_is_kept(deployed: Deployed) -> Iterator[Proof]:
+    snapshots = deployed.client("rds").describe_db_cluster_snapshots()["DBClusterSnapshots"]
+    own = [one["DBClusterSnapshotIdentifier"] for one in snapshots if one["DBClusterIdentifier"] == deployed.family]
+    yield proof("the database left a last snapshot", own, own)
+    present = {bucket["Name"] for bucket in deployed.client("s3").list_buckets()["Buckets"]}
+    archive = deployed.outputs["root"]["ArchiveBucketName"]
+    yield proof("the archive of logs is kept", archive in present, archive)
+
+
+CHECKS = (nothing_runs, data_is_kept)

@@ -1,0 +1,61 @@
+"""The database: encrypted, closed, backed up, with a password nobody types."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from hosting.rehearsal.checks.base import Area, Deployed, Proof
+
+proof = Area("database")
+
+
+def cluster(deployed: Deployed) -> Iterator[Proof]:
+    (found,) = deployed.client("rds").describe_db_clusters(DBClusterIdentifier=deployed.family)["DBClusters"]
+    key = deployed.id("SecurityStack/DataKey")
+    yield proof(
+        "the cluster is available", found["Status"] == "available", f"{found['Engine']} {found['EngineVersion']}"
+    )
+    encrypted = found["StorageEncrypted"] and found.get("KmsKeyId", "").endswith(key)
+    yield proof("storage is encrypted with our data key", encrypted, found.get("KmsKeyId"))
+    groups = [group["VpcSecurityGroupId"] for group in found["VpcSecurityGroups"]]
+    yield proof(
+        "it stands behind its own group", groups == [deployed.id("SecurityStack/DatabaseSecurityGroup")], groups
+    )
+    protected = str(found["DeletionProtection"]).lower()
+    yield proof(
+        "deletion protection is as the parameters say",
+        protected == deployed.parameter("DeletionProtection"),
+        protected,
+    )
+    days = str(found["BackupRetentionPeriod"])
+    yield proof(
+        "backups are kept as long as asked", days == deployed.parameter("DbBackupRetentionDays"), f"{days} days"
+    )
+    readers = [member for member in found["DBClusterMembers"] if not member["IsClusterWriter"]]
+    wanted = 1 if deployed.parameter("DbReader") == "true" else 0
+    seen = f"{len(found['DBClusterMembers'])} instances, {len(readers)} of them reading"
+    yield proof("there are as many readers as asked", len(readers) == wanted, seen)
+
+
+def instances(deployed: Deployed) -> Iterator[Proof]:
+    found = deployed.pages("rds", "describe_db_instances", "DBInstances")
+    own = [one for one in found if one.get("DBClusterIdentifier") == deployed.family]
+    public = [one["DBInstanceIdentifier"] for one in own if one["PubliclyAccessible"]]
+    yield proof("no instance is public", own and not public, public or [one["DBInstanceClass"] for one in own])
+
+
+def credentials(deployed: Deployed) -> Iterator[Proof]:
+    manager = deployed.client("secretsmanager")
+    arn = deployed.outputs["root"]["DatabaseSecretArn"]
+    secret = manager.describe_secret(SecretId=arn)
+    value = json.loads(manager.get_secret_value(SecretId=arn)["SecretString"])
+    # What the secret holds is proven by its keys; the values are nobody's business.
+    yield proof("RDS keeps the password in a secret", {"username", "password"} <= set(value), sorted(value))
+    key = deployed.id("SecurityStack/DataKey")
+    yield proof("the secret is encrypted with our data key", key in str(secret.get("KmsKeyId")), secret.get("KmsKeyId"))
+    rules = secret.get("RotationRules", {})
+    yield proof("the password is rotated every 30 days", rules.get("ScheduleExpression") == "rate(30 days)", rules)
+
+
+CHECKS = (cluster, instances, credentials)

@@ -1,0 +1,111 @@
+"""The way in: CloudFront with the web ACL in front, the bucket that only CloudFront reads, the first pages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from hosting.rehearsal.checks.base import Area, Deployed, Proof
+from hosting.rehearsal.checks.services import SECRET_HEADER, origin_secret
+
+proof = Area("distribution")
+
+PAGES = ("sorry/index.html", "static/index.html")
+
+
+def config_of(deployed: Deployed) -> dict[str, Any]:
+    identifier = deployed.outputs["root"]["DistributionId"]
+    reply = deployed.client("cloudfront").get_distribution_config(Id=identifier)
+    config: dict[str, Any] = reply["DistributionConfig"]
+    return config
+
+
+def distribution(deployed: Deployed) -> Iterator[Proof]:
+    identifier = deployed.outputs["root"]["DistributionId"]
+    found = deployed.client("cloudfront").get_distribution(Id=identifier)["Distribution"]
+    yield proof("the distribution is deployed", found["Status"] == "Deployed", found["DomainName"])
+    config = config_of(deployed)
+    origins = {origin["Id"]: origin for origin in config["Origins"]["Items"]}
+    headers = {one["HeaderName"]: one["HeaderValue"] for one in origins["app"]["CustomHeaders"]["Items"]}
+    matches = headers.get(SECRET_HEADER) == origin_secret(deployed)
+    yield proof("CloudFront sends the secret the load balancer asks for", matches, f"{SECRET_HEADER} matches")
+    behaviours = [config["DefaultCacheBehavior"], *config.get("CacheBehaviors", {}).get("Items", [])]
+    policies = {behaviour["ViewerProtocolPolicy"] for behaviour in behaviours}
+    yield proof("viewers are sent to HTTPS", policies <= {"redirect-to-https", "https-only"}, policies)
+    pages = {
+        f"{one['ErrorCode']} {one['ResponsePagePath']}"
+        for one in config.get("CustomErrorResponses", {}).get("Items", [])
+    }
+    broken = {f"{code} /{PAGES[0]}" for code in (502, 503, 504)}
+    yield proof("a broken origin shows the sorry page", broken <= pages, pages)
+    domain = deployed.parameter("DomainName")
+    aliases = config.get("Aliases", {}).get("Items", [])
+    yield proof("it answers to the domain", aliases == ([domain] if domain else []), aliases or "its own name only")
+    if zone := deployed.parameter("HostedZoneId"):
+        records = deployed.pages("route53", "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=zone)
+        targets = {
+            record["Type"]: record["AliasTarget"]["DNSName"]
+            for record in records
+            if record["Name"] == f"{domain}." and "AliasTarget" in record
+        }
+        right = all(target.startswith(found["DomainName"]) for target in targets.values())
+        yield proof("the domain leads to it", {"A", "AAAA"} <= set(targets) and right, targets)
+
+
+def web_acl(deployed: Deployed) -> Iterator[Proof]:
+    waf = deployed.client("wafv2", deployed.edge)
+    arn = deployed.outputs["edge"]["WebAclArn"]
+    attached = config_of(deployed)["WebACLId"]
+    yield proof("the web ACL of the edge stack is attached", attached == arn, attached)
+    name, identifier = arn.split("/")[-2:]
+    acl = waf.get_web_acl(Name=name, Scope="CLOUDFRONT", Id=identifier)["WebACL"]
+    rules = [rule["Name"] for rule in acl["Rules"]]
+    wanted = ("IpReputation", "Common", "KnownBadInputs", "SQLi", "Rate")
+    missing = [part for part in wanted if not any(part in rule for rule in rules)]
+    yield proof("it has every rule it should", not missing, missing or rules)
+    logging = waf.get_logging_configuration(ResourceArn=arn)["LoggingConfiguration"]["LogDestinationConfigs"]
+    yield proof("its decisions are logged", len(logging) == 1, logging)
+
+
+def static_bucket(deployed: Deployed) -> Iterator[Proof]:
+    s3 = deployed.client("s3")
+    bucket = deployed.outputs["root"]["StaticBucketName"]
+    policy = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])
+    allowed = [one for one in policy["Statement"] if one["Effect"] == "Allow"]
+    arn = deployed.outputs["root"]["DistributionArn"]
+    only = [
+        one
+        for one in allowed
+        if one["Principal"] == {"Service": "cloudfront.amazonaws.com"}
+        and one.get("Condition") == {"StringEquals": {"AWS:SourceArn": arn}}
+    ]
+    yield proof("only this distribution may read the bucket", allowed and only == allowed, f"AWS:SourceArn {arn}")
+    origins = {origin["Id"]: origin for origin in config_of(deployed)["Origins"]["Items"]}
+    control = origins["static"].get("OriginAccessControlId", "")
+    yield proof("CloudFront signs its requests to it", control, control)
+    block = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
+    yield proof("nothing in it can become public", all(block.values()) and len(block) == 4, block)
+    rules = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+    algorithm = rules[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"]
+    yield proof("it is encrypted and versioned", algorithm and versioned(deployed, bucket), algorithm)
+
+
+def versioned(deployed: Deployed, bucket: str) -> bool:
+    return bool(deployed.client("s3").get_bucket_versioning(Bucket=bucket).get("Status") == "Enabled")
+
+
+def first_pages(deployed: Deployed) -> Iterator[Proof]:
+    """What the custom resource wrote, read back."""
+    s3 = deployed.client("s3")
+    bucket = deployed.outputs["root"]["StaticBucketName"]
+    for key in PAGES:
+        found = s3.get_object(Bucket=bucket, Key=key)
+        page = found["Body"].read().decode()
+        title = page.partition("<title>")[2].partition("</title>")[0]
+        html = found["ContentType"].startswith("text/html")
+        seen = f'"{title}", {len(page)} bytes, {found["ContentType"]}'
+        yield proof(f"the custom resource wrote {key}", html and title, seen)
+
+
+CHECKS = (distribution, web_acl, static_bucket, first_pages)

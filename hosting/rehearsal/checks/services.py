@@ -1,0 +1,178 @@
+"""The cluster, the load balancer and each service: running, reachable, scalable, open to ECS Exec."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from hosting.rehearsal.checks.base import Area, Deployed, Proof
+
+proof = Area("services")
+
+SECRET_HEADER = "X-Origin-Verify"  # noqa: S105 - the header's name
+EXEC_POLICY = "AmazonSSMManagedInstanceCore"
+
+
+def cluster(deployed: Deployed) -> Iterator[Proof]:
+    (found,) = deployed.client("ecs").describe_clusters(
+        clusters=[deployed.family], include=["SETTINGS", "CONFIGURATIONS"]
+    )["clusters"]
+    settings = {setting["name"]: setting["value"] for setting in found["settings"]}
+    wanted = deployed.parameter("ContainerInsights")
+    yield proof("the cluster is active", found["status"] == "ACTIVE", found["clusterName"])
+    yield proof("container insights are as the parameters say", settings.get("containerInsights") == wanted, settings)
+    yield proof("the cluster runs on Fargate", "FARGATE" in found["capacityProviders"], found["capacityProviders"])
+    recording = found.get("configuration", {}).get("executeCommandConfiguration", {})
+    group = recording.get("logConfiguration", {}).get("cloudWatchLogGroupName")
+    yield proof("sessions of ECS Exec are encrypted and recorded", recording.get("kmsKeyId") and group, group)
+
+
+def load_balancer(deployed: Deployed) -> Iterator[Proof]:
+    elb = deployed.client("elbv2")
+    arn = deployed.id("ApplicationStack/LoadBalancer")
+    (balancer,) = elb.describe_load_balancers(LoadBalancerArns=[arn])["LoadBalancers"]
+    public = {deployed.id(f"NetworkStack/PublicSubnet{number}") for number in (1, 2)}
+    subnets = {zone["SubnetId"] for zone in balancer["AvailabilityZones"]}
+    yield proof("the load balancer is active in both public subnets", subnets == public, balancer["DNSName"])
+    attributes = {
+        one["Key"]: one["Value"] for one in elb.describe_load_balancer_attributes(LoadBalancerArn=arn)["Attributes"]
+    }
+    logs = attributes.get("access_logs.s3.enabled") == "true"
+    yield proof("the load balancer logs its requests", logs, attributes.get("access_logs.s3.bucket", "nowhere"))
+    listeners = {one["Port"]: one for one in elb.describe_listeners(LoadBalancerArn=arn)["Listeners"]}
+    (default,) = listeners[443]["DefaultActions"]
+    answer = default.get("FixedResponseConfig", {}).get("StatusCode")
+    yield proof("port 443 refuses by default", answer == "403", f"{default['Type']} {answer}")
+    certificates = [one["CertificateArn"] for one in listeners[443]["Certificates"]]
+    yield proof("port 443 has its certificate", len(certificates) == 1, certificates)
+    (default,) = listeners[80]["DefaultActions"]
+    yield proof("port 80 redirects by default", default["Type"] == "redirect", default.get("RedirectConfig"))
+    secret = origin_secret(deployed)
+    for port, listener in sorted(listeners.items()):
+        rules = elb.describe_rules(ListenerArn=listener["ListenerArn"])["Rules"]
+        forwarding = [rule for rule in rules if any(action["Type"] == "forward" for action in rule["Actions"])]
+        guarded = [rule for rule in forwarding if header(rule) == [secret]]
+        if forwarding or port == origin_port(deployed):
+            yield proof(
+                f"port {port} forwards only what carries CloudFront's secret",
+                forwarding and guarded == forwarding,
+                f"{len(guarded)} of {len(forwarding)} rules ask for {SECRET_HEADER}",
+            )
+
+
+def origin_port(deployed: Deployed) -> int:
+    """Where CloudFront calls: no public certificate names a load balancer without a domain."""
+    return 443 if deployed.parameter("DomainName") else 80
+
+
+def origin_secret(deployed: Deployed) -> str:
+    arn = deployed.id("SecurityStack/OriginSecret")
+    return str(deployed.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"])
+
+
+def header(rule: dict[str, Any]) -> list[str]:
+    for condition in rule["Conditions"]:
+        config = condition.get("HttpHeaderConfig") or {}
+        if config.get("HttpHeaderName") == SECRET_HEADER:
+            return list(config["Values"])
+    return []
+
+
+def each_service(deployed: Deployed) -> Iterator[Proof]:
+    for name in deployed.services:
+        arn = deployed.id(f"{name}ServiceStack/Service")
+        (service,) = deployed.client("ecs").describe_services(cluster=deployed.family, services=[arn])["services"]
+        yield from tasks(deployed, name, service)
+        yield from reachable(deployed, name, service)
+        yield from scaling(deployed, name, service)
+        yield from definition(deployed, name, service)
+
+
+def size(deployed: Deployed, name: str, what: str) -> str:
+    """A service's own parameter, or the one that services without a size of their own share."""
+    return deployed.parameter(f"{name}{what}") or deployed.parameter(f"Service{what}")
+
+
+def tasks(deployed: Deployed, name: str, service: dict[str, Any]) -> Iterator[Proof]:
+    ecs = deployed.client("ecs")
+    minimum = int(size(deployed, name, "MinTasks"))
+    counts = f"{service['runningCount']} of {service['desiredCount']} running, {service['status']}"
+    running = service["runningCount"] == service["desiredCount"] >= minimum and service["status"] == "ACTIVE"
+    yield proof(f"{name} has its tasks", running, counts)
+    rollout = [deployment["rolloutState"] for deployment in service["deployments"]]
+    yield proof(f"{name}'s deployment is finished", rollout == ["COMPLETED"], rollout)
+    breaker = service["deploymentConfiguration"].get("deploymentCircuitBreaker", {})
+    yield proof(f"{name} rolls a bad deployment back by itself", breaker.get("rollback"), breaker)
+    arns = deployed.pages("ecs", "list_tasks", "taskArns", cluster=deployed.family, serviceName=service["serviceName"])
+    found = ecs.describe_tasks(cluster=deployed.family, tasks=arns)["tasks"] if arns else []
+    containers = {(one["name"], one["lastStatus"]) for task in found for one in task["containers"]}
+    yield proof(
+        f"every task of {name} runs the application and the bastion",
+        found and containers == {("app", "RUNNING"), ("bastion", "RUNNING")},
+        [f"{container} {status}" for container, status in sorted(containers)],
+    )
+    open_to_exec = [task for task in found if task["enableExecuteCommand"]]
+    yield proof(
+        f"ECS Exec is enabled on {name} and its tasks",
+        service["enableExecuteCommand"] and open_to_exec == found,
+        f"{len(open_to_exec)} of {len(found)} tasks",
+    )
+    zones = {task["availabilityZone"] for task in found}
+    yield proof(f"tasks of {name} stand in both zones", len(zones) == 2 or len(found) < 2, zones)
+    network = service["networkConfiguration"]["awsvpcConfiguration"]
+    private = {deployed.id(f"NetworkStack/AppSubnet{number}") for number in (1, 2)}
+    yield proof(
+        f"tasks of {name} are private",
+        set(network["subnets"]) == private and network["assignPublicIp"] == "DISABLED",
+        f"{len(network['subnets'])} app subnets, public addresses {network['assignPublicIp']}",
+    )
+
+
+def reachable(deployed: Deployed, name: str, service: dict[str, Any]) -> Iterator[Proof]:
+    elb = deployed.client("elbv2")
+    (balancer,) = service["loadBalancers"]
+    group = balancer["targetGroupArn"]
+    (found,) = elb.describe_target_groups(TargetGroupArns=[group])["TargetGroups"]
+    associated = found["LoadBalancerArns"] == [deployed.id("ApplicationStack/LoadBalancer")]
+    targets = elb.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]
+    states = [f"{one['Target']['Id']}:{one['Target']['Port']} {one['TargetHealth']['State']}" for one in targets]
+    healthy = [state for state in states if state.endswith(" healthy")]
+    yield proof(f"{name}'s target group belongs to the load balancer", associated, found["TargetGroupName"])
+    yield proof(f"every task of {name} is a healthy target", len(healthy) == service["runningCount"], states)
+
+
+def scaling(deployed: Deployed, name: str, service: dict[str, Any]) -> Iterator[Proof]:
+    client = deployed.client("application-autoscaling")
+    resource = f"service/{deployed.family}/{service['serviceName']}"
+    targets = client.describe_scalable_targets(ServiceNamespace="ecs", ResourceIds=[resource])["ScalableTargets"]
+    limits = [(str(target["MinCapacity"]), str(target["MaxCapacity"])) for target in targets]
+    wanted = (size(deployed, name, "MinTasks"), size(deployed, name, "MaxTasks"))
+    yield proof(f"{name} scales within its limits", limits == [wanted], [f"{low} to {high}" for low, high in limits])
+    policies = client.describe_scaling_policies(ServiceNamespace="ecs", ResourceId=resource)["ScalingPolicies"]
+    yield proof(f"{name} scales by itself", policies, [policy["PolicyName"] for policy in policies])
+
+
+def definition(deployed: Deployed, name: str, service: dict[str, Any]) -> Iterator[Proof]:
+    found = deployed.client("ecs").describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
+    containers = {container["name"]: container for container in found["containerDefinitions"]}
+    image = containers["app"]["image"]
+    yield proof(f"{name} runs the image of the parameters", image == deployed.parameter(f"{name}Image"), image)
+    secret = deployed.outputs["root"]["DatabaseSecretArn"]
+    secrets = {one["name"]: one["valueFrom"] for one in containers["app"].get("secrets", [])}
+    injected = secrets and all(value.startswith(secret) for value in secrets.values())
+    yield proof(f"{name} gets the database's credentials by reference", injected, list(secrets))
+    bastion = containers["bastion"]
+    yield proof(
+        f"the bastion of {name} cannot take the task down",
+        not bastion["essential"] and bastion.get("restartPolicy", {}).get("enabled"),
+        f"essential {bastion['essential']}, restarts {bastion.get('restartPolicy')}",
+    )
+    role = found["taskRoleArn"].rpartition("/")[2]
+    policies = deployed.pages("iam", "list_attached_role_policies", "AttachedPolicies", RoleName=role)
+    names = [policy["PolicyName"] for policy in policies]
+    yield proof(f"the task role of {name} carries {EXEC_POLICY}", EXEC_POLICY in names, names)
+    process = containers["app"].get("linuxParameters", {}).get("initProcessEnabled")
+    yield proof(f"{name} has an init process, which ECS Exec needs", process, process)
+
+
+CHECKS = (cluster, load_balancer, each_service)

@@ -1,0 +1,243 @@
+"""Starts MiniStack with our extension in a process of its own, and stops it whatever happens.
+
+The emulator lives in `.venv-emulator`, because it pins botocore to one version and runs Lambda functions
+with its own interpreter. The parent binds the port and hands the socket down, so two emulators started at
+the same moment can never meet on one port. A pipe ties the child's life to the parent's: when the parent
+is killed, the pipe closes and the child ends itself together with the Lambda workers it started.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+from hosting.rehearsal.errors import EmulatorError
+
+ROOT = Path(__file__).resolve().parents[2]
+INTERPRETER = ROOT / ".venv-emulator" / "bin" / "python"
+HEALTH = "/_ministack/health"
+START_TIMEOUT = 60.0
+DEFAULT_ACCOUNT = "123456789012"
+DEFAULT_REGION = "ap-northeast-1"
+
+# Whatever in the caller's environment could lead an SDK past the emulator, to a real account.
+LEADS_ELSEWHERE = (
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_ROLE_ARN",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+    "AWS_USE_FIPS_ENDPOINT",
+    "AWS_USE_DUALSTACK_ENDPOINT",
+    "AWS_CA_BUNDLE",
+)
+
+
+class Emulator:
+    """One emulator process; use it as a context manager.
+
+    `delay` makes every resource take that many seconds, so that states in progress can be seen. `directory`
+    keeps the log and what the emulator writes; without it both are temporary and go away on a clean stop.
+    """
+
+    def __init__(
+        self,
+        *,
+        delay: float = 0.0,
+        directory: Path | None = None,
+        interpreter: Path = INTERPRETER,
+        start_timeout: float = START_TIMEOUT,
+    ) -> None:
+        self.delay = delay
+        self._interpreter = interpreter
+        self._start_timeout = start_timeout
+        self._keep_directory = directory is not None
+        self._directory = directory
+        self._process: subprocess.Popen[bytes] | None = None
+        self._port = 0
+
+    def __enter__(self) -> Emulator:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def endpoint(self) -> str:
+        """What AWS_ENDPOINT_URL has to be. The address, not localhost: with an IP the SDKs use path-style S3."""
+        if not self._port:
+            raise EmulatorError("the emulator is not running; use it as `with Emulator() as emulator:`")
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def log(self) -> Path:
+        """The emulator's own log, worth reading when a resource fails for no visible reason."""
+        if self._directory is None:
+            raise EmulatorError("the emulator is not running, so it has no log")
+        return self._directory / "emulator.log"
+
+    @property
+    def pid(self) -> int:
+        if self._process is None:
+            raise EmulatorError("the emulator is not running")
+        return self._process.pid
+
+    def environment(self, account: str = DEFAULT_ACCOUNT, region: str = DEFAULT_REGION) -> dict[str, str]:
+        """Environment variables that point boto3 and the AWS CLI at this emulator, and at nothing else.
+
+        The twelve digits of the access key are the account, and accounts do not see each other.
+        """
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": account,
+            "AWS_SECRET_ACCESS_KEY": "not-a-secret",
+            "AWS_REGION": region,
+            "AWS_DEFAULT_REGION": region,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        }
+
+    def subprocess_environment(self, account: str = DEFAULT_ACCOUNT, region: str = DEFAULT_REGION) -> dict[str, str]:
+        """The caller's environment with everything AWS in it replaced by this emulator's."""
+        inherited = {name: value for name, value in os.environ.items() if not leads_elsewhere(name)}
+        return inherited | self.environment(account, region)
+
+    @contextlib.contextmanager
+    def activated(self, account: str = DEFAULT_ACCOUNT, region: str = DEFAULT_REGION) -> Iterator[None]:
+        """Run a block of this process against the emulator, as if the user had exported the variables."""
+        before = dict(os.environ)
+        replaced = self.subprocess_environment(account, region)
+        os.environ.clear()
+        os.environ.update(replaced)
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+    def start(self) -> None:
+        """Start the process and wait until it answers."""
+        if self._process is not None:
+            raise EmulatorError("the emulator is already running")
+        if not self._interpreter.is_file():
+            raise EmulatorError(
+                f"the emulator's environment is missing ({self._interpreter}). Run `make install`, then try again."
+            )
+        if self._directory is None:
+            self._directory = Path(tempfile.mkdtemp(prefix="rehearsal-"))
+        self._directory.mkdir(parents=True, exist_ok=True)
+        scratch = self._directory / "tmp"
+        scratch.mkdir(exist_ok=True)
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen(128)
+            self._port = listener.getsockname()[1]
+            self._process = self._spawn(listener.fileno(), scratch)
+        try:
+            self._wait_until_healthy()
+        except BaseException:
+            self.stop(keep_log=True)
+            raise
+
+    def _spawn(self, listener: int, scratch: Path) -> subprocess.Popen[bytes]:
+        environment = {name: value for name, value in os.environ.items() if not leads_elsewhere(name)}
+        environment |= {
+            "PYTHONPATH": str(ROOT),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "REHEARSAL_LISTENER": str(listener),
+            "REHEARSAL_DELAY": str(self.delay),
+            "REHEARSAL_DIRECTORY": "" if self._keep_directory else str(self.log.parent),
+            "GATEWAY_PORT": str(self._port),
+            "MINISTACK_HOST": "127.0.0.1",
+            "MINISTACK_REGION": DEFAULT_REGION,
+            "MINISTACK_ACCOUNT_ID": DEFAULT_ACCOUNT,
+            "LOG_LEVEL": "INFO",
+            # No image is pulled and no container runs, with or without a Docker daemon on this machine:
+            # a rehearsal must mean the same thing on every machine, and leave nothing behind.
+            "DOCKER_HOST": "unix:///nonexistent/docker.sock",
+            "LAMBDA_EXECUTOR": "local",
+            "IOT_MTLS_ENABLED": "0",
+            "SFTP_ENABLED": "0",
+            "TMPDIR": str(scratch),
+        }
+        with self.log.open("wb") as log:
+            return subprocess.Popen(
+                [str(self._interpreter), "-m", "hosting.rehearsal.ministack_patch"],
+                cwd=scratch,
+                env=environment,
+                stdin=subprocess.PIPE,  # its end of file tells the child that we are gone
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                pass_fds=(listener,),
+                start_new_session=True,  # Ctrl-C reaches us alone; we decide how the child ends
+            )
+
+    def _wait_until_healthy(self) -> None:
+        deadline = time.monotonic() + self._start_timeout
+        while time.monotonic() < deadline:
+            self.raise_if_dead()
+            try:
+                with urllib.request.urlopen(self.endpoint + HEALTH, timeout=5) as reply:  # noqa: S310 - our own loopback
+                    json.load(reply)
+                    return
+            except (urllib.error.URLError, OSError, ValueError):
+                time.sleep(0.05)
+        raise EmulatorError(
+            f"the emulator did not answer within {self._start_timeout:.0f} s; its log is {self.log}\n{self.tail()}"
+        )
+
+    def raise_if_dead(self) -> None:
+        """Turn a dead emulator into a message with the end of its log."""
+        if self._process is not None and (code := self._process.poll()) is not None:
+            raise EmulatorError(f"the emulator ended with code {code}; its log is {self.log}\n{self.tail()}")
+
+    def tail(self, lines: int = 15) -> str:
+        """The end of the emulator's log."""
+        try:
+            return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+        except OSError:
+            return ""
+
+    def stop(self, *, keep_log: bool = False) -> None:
+        """End the emulator and its Lambda workers. All state is in memory, so there is nothing to wait for."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        # Before its standard input closes: a child that finds itself orphaned removes its log.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        if process.stdin is not None:
+            process.stdin.close()
+        self._port = 0
+        if self._directory is None:
+            return
+        shutil.rmtree(self._directory / "tmp", ignore_errors=True)
+        if not self._keep_directory and not keep_log:
+            shutil.rmtree(self._directory, ignore_errors=True)
+            self._directory = None
+
+
+def leads_elsewhere(name: str) -> bool:
+    """Whether an environment variable could make an SDK leave the emulator."""
+    return name in LEADS_ELSEWHERE or name.startswith("AWS_ENDPOINT_URL")

@@ -1,0 +1,71 @@
+"""What an account has before the first deployment, and what only people can put there.
+
+A parameter file names a hosted zone, perhaps certificates, and images by their digest. They are the user's,
+not the stacks', so a rehearsal has to stand them up first; the deployer checks them as it would at AWS.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hosting.rehearsal.emulator import Emulator
+
+IMAGE = re.compile(
+    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/(?P<repository>[^@:]+)@(?P<digest>sha256:.+)"
+)
+
+
+@dataclass(frozen=True)
+class World:
+    """One account of one emulator, and what its owner does by hand."""
+
+    emulator: Emulator
+    account: str
+    region: str
+
+    def prepare(self, parameters: Mapping[str, str]) -> list[str]:
+        """Everything the file refers to that no stack makes; what that was."""
+        made = []
+        domain, zone = parameters.get("DomainName", ""), parameters.get("HostedZoneId", "")
+        if zone and domain:
+            apex = ".".join(domain.split(".")[-2:])
+            self._call("HostedZone", self.region, Id=zone, Name=apex)
+            made.append(f"hosted zone {zone} of {apex}")
+        for name in ("OriginCertificateArn", "ViewerCertificateArn"):
+            arn = parameters.get(name, "")
+            if arn.startswith("arn:"):
+                self._call("Certificate", arn.split(":")[3], Arn=arn, DomainName=domain or "example.com")
+                made.append(f"certificate {arn}")
+        return made
+
+    def push_images(self, parameters: Mapping[str, str]) -> list[str]:
+        """The images of the account's own registry, once bootstrap has made the repositories; which those were."""
+        pushed = []
+        for name, value in parameters.items():
+            match = IMAGE.fullmatch(value) if name.endswith("Image") else None
+            if match and match["account"] == self.account:
+                self._call("Image", match["region"], Repository=match["repository"], Digest=match["digest"])
+                pushed.append(match["repository"])
+        return sorted(set(pushed))
+
+    def end_task(self, task: str, exit_code: int) -> None:
+        """What a command does that has come to its end."""
+        self._call("EndTask", self.region, Task=task, ExitCode=str(exit_code))
+
+    def _call(self, operation: str, region: str, **parameters: str) -> None:
+        credential = f"{self.account}/20260101/{region}/rehearsal/aws4_request"
+        request = urllib.request.Request(  # noqa: S310 - our own loopback
+            self.emulator.endpoint,
+            data=json.dumps(parameters).encode(),
+            headers={
+                "X-Amz-Target": f"Rehearsal.{operation}",
+                "Content-Type": "application/x-amz-json-1.1",
+                "Authorization": f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=none",
+            },
+        )
+        with urllib.request.urlopen(request, timeout=10) as reply:  # noqa: S310 - our own loopback
+            reply.read()

@@ -1,0 +1,131 @@
+"""Each guard of logs, alarms, functions and Slack is shown to fail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hosting.analysis.rules import alarms, functions, logs, operations
+
+GROUP, ALARM, FUNCTION, FILTER, ROLE, POLICY, STREAM, RULE, PERMISSION = (
+    "Logs::LogGroup",
+    "CloudWatch::Alarm",
+    "Lambda::Function",
+    "Logs::SubscriptionFilter",
+    "IAM::Role",
+    "IAM::ManagedPolicy",
+    "KinesisFirehose::DeliveryStream",
+    "Events::Rule",
+    "Lambda::Permission",
+)
+SLACK, BUDGET, CONTENT = "Chatbot::SlackChannelConfiguration", "Budgets::Budget", "Custom::SiteContent"
+BASE = "ExtendedS3DestinationConfiguration"
+
+
+def cloudfront_alarm_at_home(b: Any) -> None:
+    b.put(
+        ALARM,
+        "Dimensions",
+        [{"Name": "DistributionId", "Value": "E1"}, {"Name": "Region", "Value": "Global"}],
+        has="ApproximateNumber",
+    )
+    b.put(ALARM, "MetricName", "5xxErrorRate", has="AWS/SQS")
+    b.put(ALARM, "Namespace", "AWS/CloudFront", has="AWS/SQS")
+
+
+def topic_of_other_region(b: Any) -> None:
+    b.put(ALARM, "AlarmActions", [{"Ref": "EdgeTopicArn"}], has="AWS/SQS")
+    b.put(ALARM, "OKActions", [{"Ref": "EdgeTopicArn"}], has="AWS/SQS")
+
+
+def loop(b: Any) -> None:
+    b.statement(POLICY, "PublishToChat")["Resource"].append({"Ref": "NoticeTopic"})
+
+
+def filter_on_own_log(b: Any) -> None:
+    b.put(FILTER, "LogGroupName", {"Ref": b.name_of(GROUP, "slack-notifier")}, has="NotifierFunction")
+
+
+def trust_with_group(b: Any) -> None:
+    text = "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:*:*"
+    b.put(
+        ROLE,
+        "AssumeRolePolicyDocument.Statement.0.Condition",
+        {"ArnLike": {"aws:SourceArn": {"Fn::Sub": text}}},
+        has="logs.amazonaws",
+    )
+
+
+def one_kind(b: Any) -> None:
+    b.one(BUDGET)["Properties"]["NotificationsWithSubscribers"].pop()
+
+
+def infrequent(b: Any) -> None:
+    for group in b.every(GROUP):
+        group["Properties"]["LogGroupClass"] = "INFREQUENT_ACCESS"
+
+
+def deaf(b: Any) -> None:
+    b.one(SLACK)["Properties"]["SnsTopicArns"].remove({"Ref": "AlarmTopicArn"})
+
+
+# Guard, environment, what breaks it, and the guards that cannot be kept apart from it.
+CASES: list[tuple[str, str, Any, set[str]]] = [
+    ("OPS-01", "dev", lambda b: b.drop(GROUP, "RetentionInDays"), set()),
+    ("OPS-01", "dev", lambda b: b.parameters.update(LogRetentionDays="60"), {"CF-21"}),
+    ("OPS-02", "dev", cloudfront_alarm_at_home, set()),
+    ("OPS-03", "dev", lambda b: b.replace(ALARM, "TargetGroupFullName", "TargetGroupArn"), set()),
+    ("OPS-03", "dev", lambda b: b.replace(ALARM, '"Name": "QueueName"', '"Name": "Queue"'), set()),
+    ("OPS-03", "dev", lambda b: b.replace(ALARM, "HTTPCode_ELB_5XX_Count", "HTTPCode_ELB_5xx"), set()),
+    ("OPS-04", "dev", topic_of_other_region, set()),
+    ("OPS-05", "dev", lambda b: b.put(SLACK, "SlackWorkspaceId", "our-team"), set()),
+    ("OPS-06", "dev", lambda b: b.drop(SLACK, "GuardrailPolicies"), {"CF-17"}),
+    ("OPS-06", "dev", lambda b: b.statement(POLICY, "ShowMetrics")["Action"].append("ecs:UpdateService"), {"SEC-22"}),
+    ("OPS-07", "dev", loop, set()),
+    ("OPS-08", "prod", trust_with_group, set()),
+    ("OPS-25", "prod", lambda b: b.statement(POLICY, "EncryptRecords").update(Action=["kms:Decrypt"]), set()),
+    ("OPS-25", "prod", lambda b: b.statement(POLICY, "EncryptRecords").update(Resource=["arn:aws:kms:::key/1"]), set()),
+    ("OPS-08", "prod", lambda b: b.drop(FILTER, "RoleArn", has="ArchiveStreamArn"), set()),
+    ("OPS-09", "dev", filter_on_own_log, set()),
+    ("OPS-09", "dev", lambda b: b.drop(FILTER, "/DependsOn", has="NotifierFunction"), set()),
+    ("OPS-09", "prod", infrequent, set()),
+    ("OPS-10", "dev", lambda b: b.put(STREAM, f"{BASE}.CompressionFormat", "GZIP"), set()),
+    ("OPS-10", "dev", lambda b: b.drop(STREAM, f"{BASE}.FileExtension"), set()),
+    ("OPS-10", "dev", lambda b: b.drop(STREAM, f"{BASE}.ErrorOutputPrefix"), set()),
+    ("OPS-10", "dev", lambda b: b.drop(STREAM, f"{BASE}.ProcessingConfiguration"), set()),
+    ("OPS-11", "dev", lambda b: b.drop(FUNCTION, "LoggingConfig"), set()),
+    ("OPS-11", "dev", lambda b: b.statement(POLICY, "WriteOwnLogs")["Action"].append("logs:CreateLogGroup"), set()),
+    ("OPS-12", "dev", lambda b: b.put(FUNCTION, "ReservedConcurrentExecutions", 1), set()),
+    ("OPS-13", "dev", lambda b: b.put(FUNCTION, "Runtime", "python3.9"), set()),
+    ("OPS-13", "dev", lambda b: b.drop(FUNCTION, "Timeout"), set()),
+    ("OPS-14", "dev", lambda b: b.drop(PERMISSION, "SourceArn"), set()),
+    ("OPS-14", "dev", lambda b: b.put(PERMISSION, "SourceAccount", "111122223333", has="sns.amazonaws"), set()),
+    ("OPS-15", "dev", lambda b: b.drop(CONTENT, "ServiceTimeout"), set()),
+    ("OPS-15", "dev", lambda b: b.put(CONTENT, "EmptyOnDelete", True), set()),
+    ("OPS-17", "dev", lambda b: b.replace(RULE, "ECS Deployment State Change", "ECS Service Action"), set()),
+    ("OPS-17", "dev", lambda b: b.drop(RULE, "Targets.0.DeadLetterConfig"), set()),
+    ("OPS-17", "dev", lambda b: b.remove(PERMISSION, has="TaskStoppedRule"), set()),
+    ("OPS-17", "dev", lambda b: b.replace(RULE, "SERVICE_DEPLOYMENT_FAILED", "DEPLOYMENT_FAILED"), set()),
+    ("OPS-18", "dev", one_kind, set()),
+    ("OPS-24", "dev", lambda b: b.put(BUDGET, "Budget.BudgetName", {"Fn::Sub": "${Prefix}"}), set()),
+    ("OPS-24", "dev", lambda b: b.put(BUDGET, "NotificationsWithSubscribers.0.Notification.Threshold", 90), set()),
+    ("OPS-19", "dev", lambda b: b.drop(ALARM, "TreatMissingData"), set()),
+    ("OPS-19", "dev", lambda b: b.drop(ALARM, "AlarmActions"), set()),
+    ("OPS-19", "dev", lambda b: b.put(ALARM, "TreatMissingData", "notBreaching", has="HealthyHostCount"), set()),
+    ("OPS-19", "dev", lambda b: b.put(ALARM, "ActionsEnabled", False), set()),
+    ("OPS-21", "dev", lambda b: b.put(GROUP, "LogGroupName", {"Fn::Sub": "/${Prefix}/app"}, has="/app"), set()),
+    ("OPS-22", "dev", deaf, set()),
+    ("OPS-23", "dev", lambda b: b.drop("Lambda::EventInvokeConfig", "DestinationConfig", has="OnFailure"), set()),
+    ("OPS-23", "dev", lambda b: b.drop("SNS::Subscription", "RedrivePolicy"), set()),
+    ("OPS-16", "dev", lambda b: b.put("S3::Bucket", "/DeletionPolicy", "Delete", has="alb-logs"), set()),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rule", "environment", "damage", "also"), CASES, ids=[case[0] for case in CASES])
+def test_guard_fails(check: Any, rule: str, environment: str, damage: Any, also: set[str]) -> None:
+    check(rule, environment, damage, also)
+
+
+def test_every_guard_is_shown_to_fail(guards_of: Any) -> None:
+    assert {case[0] for case in CASES} == guards_of(alarms, functions, logs, operations)

@@ -1,0 +1,148 @@
+"""Each guard of keys, groups, roles, buckets and the web ACL is shown to fail."""
+
+# ruff: noqa: E501 -- one case on each line reads as a table
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hosting.analysis.rules import buckets, roles, security
+
+KEY, BUCKET, GROUP, ACL, ROLE, POLICY = (
+    "KMS::Key", "S3::Bucket", "EC2::SecurityGroup", "WAFv2::WebACL", "IAM::Role", "IAM::ManagedPolicy",
+)  # fmt: skip
+TWO_LISTS = [
+    {
+        "IpProtocol": "tcp", "FromPort": port, "ToPort": port,
+        "SourcePrefixListId": {"Ref": "CloudFrontPrefixListId"}, "Description": "CloudFront",
+    }
+    for port in (80, 443)
+]  # fmt: skip
+OPEN = [{"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "CidrIp": "0.0.0.0/0", "Description": "Everybody"}]
+
+
+def index_of(b: Any, name: str) -> int:
+    rules = b.one(ACL)["Properties"]["Rules"]
+    return next(number for number, rule in enumerate(rules) if rule["Name"] == name)
+
+
+def common(b: Any) -> dict[str, Any]:
+    rule: dict[str, Any] = b.one(ACL)["Properties"]["Rules"][index_of(b, "AWSManagedRulesCommonRuleSet")]
+    return rule
+
+
+def tls_statement(b: Any) -> None:
+    statements = b.one("S3::BucketPolicy", "StaticBucket")["Properties"]["PolicyDocument"]["Statement"]
+    statements[:] = [item for item in statements if item["Effect"] != "Deny"]
+
+
+def administer(b: Any) -> None:
+    statements = b.one(KEY, "data")["Properties"]["KeyPolicy"]["Statement"]
+    statements[:] = [item for item in statements if "kms:*" not in item["Action"]]
+
+
+def in_clear(b: Any) -> None:
+    container = b.one("ECS::TaskDefinition")["Properties"]["ContainerDefinitions"][0]
+    container["Environment"].append({"Name": "API_TOKEN", "Value": "abc"})
+
+
+def except_iam(b: Any) -> None:
+    statement = {"Effect": "Allow", "NotAction": ["iam:*"], "Resource": {"Fn::GetAtt": ["FlowLogGroup", "Arn"]}}
+    b.one(POLICY, "WriteFlowLog")["Properties"]["PolicyDocument"]["Statement"].append(statement)
+
+
+def group_without_vpc(b: Any) -> None:
+    b.put(GROUP, "VpcId", "vpc-12345678", has="-database")
+
+
+def names(group: str) -> dict[str, Any]:
+    """An inline rule that lets a group of the same template in."""
+    source = {"Fn::GetAtt": [group, "GroupId"]}
+    ports = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
+    return {**ports, "SourceSecurityGroupId": source, "Description": "Its members"}
+
+
+def inline_rule(b: Any, within: str, named: str) -> None:
+    """One group names another, without being named itself."""
+    b.one(GROUP, within)["Properties"]["SecurityGroupIngress"].append(names(b.name_of(GROUP, named)))
+
+
+def circle(b: Any) -> None:
+    """Two groups of one template that name each other."""
+    inline_rule(b, '-alb"', '-alb-redirect"')
+    inline_rule(b, '-alb-redirect"', '-alb"')
+
+
+def sid(b: Any, kind: str, name: str, **changes: Any) -> None:
+    b.statement(kind, name).update(changes)
+
+
+# Guard, environment, what breaks it, and the guards that cannot be kept apart from it.
+CASES: list[tuple[str, str, Any, set[str]]] = [
+    ("SEC-01", "dev", administer, set()),
+    ("SEC-01", "dev", lambda b: b.drop(KEY, "EnableKeyRotation"), set()),
+    ("SEC-02", "dev", lambda b: b.put("Logs::LogGroup", "KmsKeyId", {"Ref": "TelemetryKey"}, has="vpc-flow"), set()),
+    ("SEC-02", "dev", lambda b: sid(b, KEY, "EncryptLogGroups", Principal={"Service": "logs.amazonaws.com"}), set()),
+    ("SEC-03", "dev", lambda b: b.put("SNS::Topic", "KmsMasterKeyId", "alias/aws/sns", has="alarms"), set()),
+    ("SEC-03", "dev", lambda b: b.replace(KEY, "cloudwatch.amazonaws.com", "cloudwatch2.amazonaws.com"), set()),
+    ("SEC-04", "dev", lambda b: b.statement("SNS::TopicPolicy", "PublishAlarms").pop("Condition"), set()),
+    ("SEC-04", "dev", lambda b: sid(b, "SNS::TopicPolicy", "PublishAlarms", Action=["sns:Subscribe"]), set()),
+    ("SEC-05", "dev", circle, set()),
+    ("SEC-05", "dev", lambda b: inline_rule(b, "-alb\"", "-alb\""), set()),
+    ("SEC-06", "dev", lambda b: b.put(GROUP, "SecurityGroupIngress", TWO_LISTS, has="-alb\""), set()),
+    ("SEC-07", "dev", lambda b: b.drop_rule("Egress", has="3306"), set()),
+    ("SEC-07", "dev", lambda b: b.drop_rule("Ingress", has="AlbSecurityGroupId"), set()),
+    ("SEC-07", "dev", lambda b: b.put(GROUP, "SecurityGroupEgress.0.CidrIp", "10.0.0.0/16", has="HTTPS to AWS"), set()),
+    ("SEC-09", "dev", lambda b: b.put(ACL, "Scope", "REGIONAL"), set()),
+    ("SEC-09", "dev", lambda b: b.drop("CloudFront::Distribution", "DistributionConfig.WebACLId"), set()),
+    ("SEC-10", "dev", lambda b: common(b).update(Action={"Block": {}}), set()),
+    ("SEC-10", "dev", lambda b: common(b).update(Priority=0), set()),
+    ("SEC-10", "dev", lambda b: common(b)["Statement"]["ManagedRuleGroupStatement"].update(Name="AWSManagedCommon"), set()),
+    ("SEC-10", "dev", lambda b: b.put(ACL, "DefaultAction", {"Block": {}}), set()),
+    ("SEC-11", "dev", lambda b: common(b)["Statement"]["ManagedRuleGroupStatement"].pop("RuleActionOverrides"), set()),
+    ("SEC-12", "dev", lambda b: b.put("WAFv2::LoggingConfiguration", "LogDestinationConfigs", [{"Fn::GetAtt": ["WafLogGroup", "Arn"]}]), set()),
+    ("SEC-12", "dev", lambda b: b.replace("Logs::LogGroup", "aws-waf-logs-", "waf-logs-"), set()),
+    ("SEC-12", "dev", lambda b: b.remove("WAFv2::LoggingConfiguration"), set()),
+    ("SEC-14", "dev", lambda b: b.replace("S3::BucketPolicy", "/AWSLogs/", "/logs/"), set()),
+    ("SEC-14", "dev", lambda b: b.replace(BUCKET, "AES256", "aws:kms", has="alb-logs"), set()),
+    ("SEC-15", "dev", lambda b: sid(b, POLICY, "WritePages", Resource=[{"Fn::GetAtt": ["StaticBucket", "Arn"]}]), set()),
+    ("SEC-16", "prod", lambda b: b.parameters.update(ArchiveGlacierDays="500"), {"CF-21"}),
+    ("SEC-16", "dev", lambda b: b.drop(BUCKET, "LifecycleConfiguration.Rules.0.AbortIncompleteMultipartUpload"), set()),
+    ("SEC-16", "dev", lambda b: b.drop(BUCKET, "LifecycleConfiguration.TransitionDefaultMinimumObjectSize", has="GLACIER"), set()),
+    ("SEC-17", "dev", lambda b: b.replace(ROLE, "ecs-tasks.amazonaws.com", "ecs-task.amazonaws.com"), set()),
+    ("SEC-17", "dev", lambda b: b.drop(ROLE, "AssumeRolePolicyDocument.Statement.0.Condition", has="ecs-tasks"), set()),
+    ("SEC-19", "dev", tls_statement, set()),
+    ("SEC-20", "dev", lambda b: b.put(BUCKET, "PublicAccessBlockConfiguration.BlockPublicPolicy", False), set()),
+    ("SEC-20", "dev", lambda b: b.drop(BUCKET, "OwnershipControls"), set()),
+    ("SEC-21", "dev", lambda b: b.replace(ROLE, "policy/service-role/AmazonRDS", "policy/AmazonRDS"), {"DB-10"}),
+    ("SEC-22", "dev", lambda b: b.statement(POLICY, "WriteOwnLogs").update(Action=["logs:*"]), {"OPS-11"}),
+    ("SEC-22", "dev", lambda b: b.statement(POLICY, "ReadDatabaseSecret").update(Resource=["*"]), {"APP-11"}),
+    ("SEC-22", "dev", except_iam, set()),
+    ("SEC-23", "dev", lambda b: b.one(GROUP, "-alb\"")["Properties"]["SecurityGroupIngress"].extend(OPEN), set()),
+    ("SEC-23", "dev", lambda b: b.drop("ElasticLoadBalancingV2::LoadBalancer", "SecurityGroups.1"), set()),
+    ("SEC-24", "dev", lambda b: b.put(ROLE, "ManagedPolicyArns", [{"Fn::Sub": "arn:${AWS::Partition}:iam::aws:policy/AmazonSSMManagedInstanceCore"}], has="lambda"), set()),
+    ("SEC-24", "dev", lambda b: b.statement(POLICY, "WriteOwnLogs")["Action"].append("ssmmessages:OpenDataChannel"), set()),
+    ("SEC-25", "dev", in_clear, set()),
+    ("SEC-26", "dev", lambda b: b.put("SecretsManager::Secret", "GenerateSecretString.ExcludePunctuation", False), set()),
+    ("SEC-27", "dev", group_without_vpc, set()),
+    ("SEC-28", "dev", lambda b: b.replace(ROLE, "vpc-flow-log/*", "log-group:*"), set()),
+    ("SEC-28", "dev", lambda b: b.put(ROLE, "AssumeRolePolicyDocument.Statement.0.Condition", {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}, has="firehose"), set()),
+    ("SEC-29", "dev", lambda b: b.put("SQS::Queue", "KmsMasterKeyId", "alias/aws/sqs"), set()),
+    ("SEC-30", "dev", lambda b: b.statement("S3::BucketPolicy", "WriteServerAccessLogs").update(Action=["s3:GetObject"]), set()),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rule", "environment", "damage", "also"), CASES, ids=[case[0] for case in CASES])
+def test_guard_fails(check: Any, rule: str, environment: str, damage: Any, also: set[str]) -> None:
+    check(rule, environment, damage, also)
+
+
+def test_every_guard_is_shown_to_fail(guards_of: Any) -> None:
+    assert {case[0] for case in CASES} == guards_of(buckets, roles, security)
+
+
+def test_a_group_may_name_another_that_does_not_name_it(untouched: Any) -> None:
+    inline_rule(untouched, '-alb"', '-alb-redirect"')
+    assert "SEC-05" not in untouched.found()

@@ -1,0 +1,46 @@
+"""The command line against a small project and the emulator."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from hosting.rehearsal.emulator import Emulator
+from tests import small_project
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Done:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return small_project.write(tmp_path / "project")
+
+
+@pytest.fixture
+def command(emulator: Emulator, account: str, project: Path) -> Callable[..., Done]:
+    """`command("plan", "-e", "dev")`: a process of its own, as a user starts it, without a terminal."""
+
+    def run(*arguments: str, **environment: str) -> Done:
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "deploy.py"), *arguments, "--root", str(project)],
+            env={**emulator.subprocess_environment(account), **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    return run

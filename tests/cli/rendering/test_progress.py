@@ -1,0 +1,99 @@
+"""What is shown while an operation runs."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pytest
+from rich.console import Console
+
+from hosting.cli.rendering import progress
+from hosting.deployer.aws.stacks import STACK_TYPE
+from hosting.deployer.deployment import Operation
+from hosting.deployer.events import Event
+from hosting.deployer.stack_order import Role, Stack
+
+STACK = Stack(Role.ROOT, "shop-dev", "eu-west-1")
+ARN = "arn:root"
+
+
+def event(name: str, status: str, *path: str, reason: str = "", type: str = "AWS::SNS::Topic") -> Event:
+    physical = ARN if name == "shop-dev" else f"id-{name}"
+    time = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
+    return Event(f"{name}{status}", ARN, "shop-dev", path, name, physical, type, status, reason, time)
+
+
+def root(status: str) -> Event:
+    return event("shop-dev", status, type=STACK_TYPE)
+
+
+def operation(*rounds: Sequence[Event]) -> Operation:
+    return Operation(STACK, ARN, "create", iter(rounds))
+
+
+def shown(monkeypatch: pytest.MonkeyPatch, step: float, *rounds: Sequence[Event], terminal: bool = False) -> str:
+    clock = iter(range(10_000))
+    monkeypatch.setattr("hosting.cli.rendering.progress.time.monotonic", lambda: next(clock) * step)
+    monkeypatch.setenv("TERM", "xterm")
+    console = Console(file=io.StringIO(), width=120, force_terminal=terminal, color_system=None)
+    progress.watch(console, operation(*rounds))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_a_log_has_a_line_for_each_event_and_a_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds = [
+        [root("CREATE_IN_PROGRESS"), event("Cluster", "CREATE_IN_PROGRESS", "DatabaseStack")],
+        [],
+        [],
+        [],
+        [event("Cluster", "CREATE_FAILED", "DatabaseStack", reason="Quota exceeded"), root("CREATE_FAILED")],
+    ]
+    assert shown(monkeypatch, 16, *rounds).splitlines() == [
+        "12:00:00  shop-dev  CREATE_IN_PROGRESS",
+        "12:00:00  shop-dev  DatabaseStack/Cluster  CREATE_IN_PROGRESS",
+        "... 48s, working on DatabaseStack/Cluster",
+        "12:00:00  shop-dev  DatabaseStack/Cluster  CREATE_FAILED  Quota exceeded",
+        "12:00:00  shop-dev  CREATE_FAILED  ",
+    ]
+
+
+def test_a_terminal_ends_with_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds = [
+        [root("CREATE_IN_PROGRESS"), event("Topic", "CREATE_IN_PROGRESS")],
+        [event("Topic", "CREATE_COMPLETE"), root("CREATE_COMPLETE")],
+    ]
+    out = shown(monkeypatch, 1, *rounds, terminal=True)
+    assert "ok shop-dev (eu-west-1)  create: 1 resources in" in out.splitlines()[-1]
+
+
+def test_a_terminal_does_not_call_a_rollback_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds = [
+        [root("UPDATE_IN_PROGRESS"), event("Topic", "UPDATE_FAILED")],
+        [event("Topic", "UPDATE_COMPLETE"), root("UPDATE_ROLLBACK_COMPLETE")],
+    ]
+    out = shown(monkeypatch, 1, *rounds, terminal=True)
+    assert "x shop-dev (eu-west-1)  create: UPDATE_ROLLBACK_COMPLETE, 1 resources in" in out.splitlines()[-1]
+
+
+def test_the_board_shows_the_innermost_work() -> None:
+    board = progress.Board("shop-dev", 0)
+    nested = event("DatabaseStack", "CREATE_IN_PROGRESS", type=STACK_TYPE)
+    board.update([root("CREATE_IN_PROGRESS"), nested, event("Cluster", "CREATE_IN_PROGRESS", "DatabaseStack")], 1)
+    assert board.running() == ["DatabaseStack/Cluster"]
+    board.update([event("Cluster", "CREATE_COMPLETE", "DatabaseStack")], 5)
+    assert board.running() == ["DatabaseStack"]
+    assert board.done() == 1
+    assert board.since["DatabaseStack/Cluster"] == 1
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0s"), (59.9, "59s"), (61, "1m01s"), (3700, "1h01m")])
+def test_durations(seconds: float, text: str) -> None:
+    assert progress.duration(seconds) == text
+
+
+def test_ci_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI", "true")
+    assert not progress.console().is_terminal

@@ -1,0 +1,120 @@
+"""What changes in a resource, as deep as it goes and without secrets."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from hosting.cli.support.plan_properties import Value, causes, masked, values
+from hosting.deployer.change_sets import Change, Detail
+
+SECRET = "s3cr3t-value"
+
+
+def detail(name: str, before: str | None = None, after: str | None = None, **more: Any) -> Detail:
+    given = {"recreation": "Never", "evaluation": "Static", "source": "", "cause": "", **more}
+    return Detail("Properties", f"/Properties/{name}", before, after, **given)
+
+
+def modified(before: dict[str, Any], after: dict[str, Any], *details: Detail) -> Change:
+    old, new = (json.dumps({"Properties": side}) for side in (before, after))
+    return Change("Modify", "X", "", "AWS::X", details=details, before=old, after=new)
+
+
+def told(change: Change, **more: Any) -> list[tuple[str, str | None, str | None]]:
+    return [(one.name, one.before, one.after) for one in values(change, **more)]
+
+
+def containers(image: str, **environment: str) -> dict[str, Any]:
+    pairs = [{"Name": name, "Value": value} for name, value in environment.items()]
+    return {"ContainerDefinitions": [{"Name": "bastion"}, {"Name": "app", "Image": image, "Environment": pairs}]}
+
+
+def test_a_container_is_compared_down_to_its_variables() -> None:
+    old, new = containers("app@1", MODE="blue", SIZE="1"), containers("app@2", NEW="x", MODE="green", SIZE="1")
+    assert told(modified(old, new, detail("ContainerDefinitions/1/Image"))) == [
+        ("ContainerDefinitions[app].Image", "app@1", "app@2"),
+        ("ContainerDefinitions[app].Environment[MODE].Value", "blue", "green"),
+        ("ContainerDefinitions[app].Environment[NEW]", None, '{"Name": "NEW", "Value": "x"}'),
+    ]
+
+
+def test_json_inside_of_a_text_is_compared_too() -> None:
+    old, new = ({"DashboardBody": json.dumps({"widgets": [{"width": width}]})} for width in (6, 12))
+    assert told(modified(old, new, detail("DashboardBody"))) == [("DashboardBody.widgets[0].width", "6", "12")]
+
+
+def test_without_contexts_what_the_change_set_names_is_shown() -> None:
+    change = Change("Modify", "X", "", "AWS::X", details=(detail("Rules", '[{"Port": 1}]', '[{"Port": 2}]'),))
+    assert told(change) == [("Rules[0].Port", "1", "2")]
+    deeper = Change("Modify", "X", "", "AWS::X", details=(detail("Rules/0/Port", "1", "2"), detail("Rules/0/To")))
+    assert told(deeper) == [("Rules.0/Port", "1", "2")]
+    silent = Change("Modify", "X", "", "AWS::X", details=(detail("Rules"),))
+    assert told(silent) == [("Rules", None, None)]
+
+
+def test_tags_and_other_attributes_have_a_line_as_well() -> None:
+    tags = Detail("Tags", "", None, None, "Never", "Static", "", "")
+    assert told(Change("Modify", "X", "", "AWS::X", details=(tags,))) == [("Tags", None, None)]
+
+
+def test_derived_values_are_shown_on_demand() -> None:
+    change = modified({"A": "1", "B": "v"}, {"A": "2", "B": "{{x}}"}, detail("A"), detail("B", derived=True))
+    assert told(change) == [("A", "1", "2")]
+    assert [one.derived for one in values(change, derived=True)] == [False, True]
+
+
+def test_causes_are_the_values_that_replace() -> None:
+    change = modified({"A": "1", "B": "1"}, {"A": "2", "B": "2"}, detail("A", recreation="Always"), detail("B"))
+    assert causes(change) == [Value("A", "1", "2", "always")]
+
+
+def test_what_only_the_deployment_knows_is_named_so() -> None:
+    later = "{{IntrinsicFunction:shop/DatabaseStack.Outputs.Arn/Fn::GetAtt}}"
+    assert told(modified({"Arn": "arn:x"}, {"Arn": f"{later}/*"}, detail("Arn"))) == [
+        ("Arn", "arn:x", "(known after deployment)/*")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"MasterUserPassword": SECRET}, {"MasterUserPassword": "other-" + SECRET}),
+        ({"SecretString": SECRET}, {"SecretString": json.dumps({"password": SECRET})}),
+        (containers("i", API_TOKEN=SECRET), containers("i", API_TOKEN="x" + SECRET)),
+        (containers("i"), containers("i", DB_PASSWORD=SECRET)),
+        ({"Environment": {"Variables": {"CLIENT_SECRET": SECRET}}}, {"Environment": {"Variables": {}}}),
+        ({"Headers": [{"HeaderName": "x-origin", "HeaderValue": SECRET}]}, {"Headers": []}),
+        ({"Note": f"a {SECRET} b"}, {"Note": "c"}),
+    ],
+    ids=["password", "secret", "variable", "new variable", "function", "header", "NoEcho anywhere"],
+)
+def test_no_secret_is_shown(before: dict[str, Any], after: dict[str, Any]) -> None:
+    names = {*before, *after}
+    found = values(modified(before, after, *(detail(name) for name in names)), hidden=[SECRET])
+    assert found
+    assert SECRET not in str(found)
+    assert "(hidden" in str(found)
+
+
+def test_that_a_secret_changes_is_shown() -> None:
+    change = modified({"Password": "one"}, {"Password": "two"}, detail("Password"))
+    assert told(change) == [("Password", "(hidden)", "(hidden, another one)")]
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("SecretArn",), "arn:aws:secretsmanager:x"),
+        (("ServiceToken",), "arn:aws:lambda:x"),
+        (("ContainerDefinitions", "[app]", "Secrets", "[DB_PASSWORD]", "ValueFrom"), "arn:aws:x:password::"),
+        (("HeaderValue",), "{{resolve:secretsmanager:arn:x}}"),
+        (("ManageMasterUserPassword",), "true"),
+        (("GenerateSecretString", "PasswordLength"), "32"),
+        (("PasswordPolicyName",), "strict"),
+    ],
+)
+def test_what_only_speaks_of_secrets_is_shown(path: tuple[str, ...], value: str) -> None:
+    assert masked(value, path) == value

@@ -1,0 +1,45 @@
+"""What the prediction of a plan is given to compare."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from hosting.cli.support import prediction_check
+from hosting.deployer.aws.stacks import StackState
+from hosting.deployer.deployment import Kind, StackPlan
+from hosting.deployer.stack_order import Role, Stack
+
+ROOT = Stack(Role.ROOT, "shop-dev", "eu-west-1")
+EDGE = Stack(Role.EDGE, "shop-dev-edge", "us-east-1")
+
+
+@pytest.mark.parametrize(
+    ("deployed", "planned", "compared"),
+    [
+        ("true,true", "false,false", "false,false"),
+        ("true", "false,true", "true"),
+        (None, None, None),
+    ],
+    ids=["services are not new any more", "a service is added", "there is no root yet"],
+)
+def test_the_newness_of_services(
+    monkeypatch: pytest.MonkeyPatch, deployed: str | None, planned: str | None, compared: str | None
+) -> None:
+    seen: list[Mapping[str, str]] = []
+    monkeypatch.setattr(prediction_check, "_resolved", lambda _context, _templates, values: seen.append(values))
+    monkeypatch.setattr(prediction_check, "_deployed", lambda *_: {})
+    monkeypatch.setattr(prediction_check, "predict", lambda *_: None)
+    file = SimpleNamespace(values={"Note": "hello"})
+    context: Any = SimpleNamespace(environment=SimpleNamespace(templates={}, file=file))
+    stack = EDGE if deployed is None else ROOT
+    known = {} if deployed is None else {"ServiceIsNew": deployed}
+    plan = StackPlan(stack, Kind.UPDATE, parameters={} if planned is None else {"ServiceIsNew": planned})
+    prediction_check._predict(
+        context, {stack: StackState("arn", stack.name, "CREATE_COMPLETE", parameters=known)}, [plan], [plan]
+    )
+    before, after = seen
+    assert (before.get("ServiceIsNew"), after.get("ServiceIsNew")) == (compared, planned)

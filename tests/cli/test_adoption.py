@@ -1,0 +1,102 @@
+"""What makes the first afternoon short: a new service by one command, completion, the version."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = ("docs", "generator", "hosting", "lambda", "params", "templates")
+FILES = ("deploy.py", "README.md", "pyproject.toml")
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The project once more, to be changed."""
+    for folder in FOLDERS:
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in FILES:
+        shutil.copy(ROOT / file, tmp_path / file)
+    return tmp_path
+
+
+def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "deploy.py", *arguments],
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_a_new_service_is_one_command_and_an_image(copy: Path) -> None:
+    before = {path.name: path.read_bytes() for path in (copy / "templates").iterdir()}
+    done = run(copy, "new-service", "Search")
+    assert done.returncode == 0, done.stderr
+    changed = {path.name for path in (copy / "templates").iterdir() if before[path.name] != path.read_bytes()}
+    assert changed == {"root.json", "bootstrap.json"}, "a further service changes no template but these"
+    assert {"templates/root.json", "generator/config.py", "params/dev.json"} <= set(done.stdout.split())
+    assert "docs/architecture-dev.svg" in done.stdout
+
+    missing = run(copy, "params", "check", "-e", "all")
+    assert missing.returncode == 64
+    assert missing.stderr.count("SearchImage") == 2, "nothing else is left to fill in"
+    for name in ("dev", "prod"):
+        file = copy / "params" / f"{name}.json"
+        image = json.loads(file.read_text())["Parameters"]["BackendImage"]
+        file.write_text(file.read_text().replace("FILL-IN", image.replace("/backend@", "/search@")))
+    assert run(copy, "params", "check", "-e", "all").returncode == 0
+
+    again = run(copy, "new-service", "Search")
+    assert again.returncode == 1
+    assert "there is Search already" in again.stderr
+    assert "Traceback" not in again.stderr
+
+
+def test_nothing_is_written_when_one_file_cannot_be(copy: Path) -> None:
+    (copy / "params" / "prod.json").write_text("{,}")
+    config = (copy / "generator" / "config.py").read_bytes()
+    done = run(copy, "new-service", "Search")
+    assert done.returncode == 1
+    assert "params/prod.json: line 1: not JSON" in done.stderr
+    assert (copy / "generator" / "config.py").read_bytes() == config
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_gets_its_script(shell: str) -> None:
+    done = run(ROOT, "completion", shell)
+    assert done.returncode == 0, done.stderr
+    assert "_DEPLOY_PY_COMPLETE" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [("deploy.py dep", "plain,deploy"), ("deploy.py params check -e ", "plain,dev\nplain,prod")],
+)
+def test_commands_and_environments_are_completed(words: str, expected: str) -> None:
+    position = str(len(words.split(" ")) - 1)
+    done = run(ROOT, COMP_WORDS=words, COMP_CWORD=position, _DEPLOY_PY_COMPLETE="bash_complete")
+    assert done.stdout.strip() == expected
+
+
+def test_bash_takes_the_script_and_completes() -> None:
+    script = run(ROOT, "completion", "bash").stdout
+    ask = 'COMP_WORDS=(deploy.py new); COMP_CWORD=1; _deploypy_completion ./deploy.py; echo "${COMPREPLY[@]}"'
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    command = ["bash", "--norc", "-c", f"{script}\n{ask}"]
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ, "PATH": path}, capture_output=True, text=True)
+    assert done.stdout.strip() == "new-service", done.stderr
+
+
+def test_the_version_is_the_project_s() -> None:
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert run(ROOT, "--version").stdout == f"hosting-platform {project['version']}\n"

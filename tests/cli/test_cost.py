@@ -1,0 +1,57 @@
+"""`deploy.py cost` as a person and a program read it."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+import pytest
+
+from hosting.analysis.cost import prices
+from hosting.cli.main import main
+from hosting.cli.support.exit_codes import Exit
+
+
+def test_text_says_the_sum_and_what_is_not_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cost", "-e", "dev"]) == Exit.DONE
+    out = capsys.readouterr().out
+    for words in ("NAT gateway", "in all, without what follows", "By use", "Not counted", "Prices of"):
+        assert words in out
+    assert "Price unknown" not in out
+
+
+def test_what_has_no_price_is_listed_and_not_guessed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = {key: price for key, price in prices.load().items() if price.id != "nat-gateway"}
+    monkeypatch.setattr(prices, "load", lambda: known)
+    assert main(["cost", "-e", "prod"]) == Exit.DONE
+    out = capsys.readouterr().out
+    assert "Price unknown, not in the sum:\n  Egress: NAT gateway, 2 times 1 in ap-northeast-1" in out
+    assert "  NAT gateway  " not in out
+
+
+def test_json_carries_every_price_with_its_source(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cost", "--output", "json"]) == Exit.DONE
+    documents = json.loads(capsys.readouterr().out)
+    assert [one["environment"] for one in documents] == ["dev", "prod"]
+    for document in documents:
+        assert document["schema"] == "hosting-platform/cost/1"
+        assert all(line["price"]["source"] and line["price"]["date"] for line in document["lines"])
+        sums = [Decimal(layer["least"]) for layer in document["layers"].values()]
+        assert abs(sum(sums) - Decimal(document["total"]["least"])) < 1
+
+
+def test_environments_and_commits_are_compared(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cost", "-e", "prod", "--compare", "dev"]) == Exit.DONE
+    assert "prod, compared with dev" in capsys.readouterr().out
+    assert main(["cost", "-e", "prod", "--against", "HEAD", "--output", "json"]) == Exit.DONE
+    (document,) = json.loads(capsys.readouterr().out)
+    assert document["comparedWith"]["total"] is not None
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--compare", "dev"], ["-e", "dev", "--compare", "prod", "--against", "HEAD"], ["-e", "staging"]]
+)
+def test_what_makes_no_sense_is_refused(arguments: list[str]) -> None:
+    assert main(["cost", *arguments]) == Exit.USAGE

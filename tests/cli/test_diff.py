@@ -1,0 +1,208 @@
+"""`deploy.py diff` as a user runs it: against commits and folders, with gates, in each form."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hosting.cli.main import main
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+Edit = Callable[[dict[str, Any]], None]
+
+
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project's folders in a git repository of their own, not at its top."""
+    repository = tmp_path_factory.mktemp("repository")
+    root = repository / "platform"
+    for name in ("templates", "params", "lambda"):
+        shutil.copytree(PROJECT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    identity = ["-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false"]
+    for arguments in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "first"]):
+        subprocess.run(["git", *arguments], cwd=repository, check=True)
+    return root
+
+
+@pytest.fixture
+def project(committed: Path, tmp_path: Path) -> Path:
+    """A clone to change at will."""
+    shutil.copytree(committed.parent, tmp_path / "clone")
+    return tmp_path / "clone" / committed.name
+
+
+def edit(project: Path, template: str, change: Edit) -> None:
+    path = project / "templates" / template
+    body = json.loads(path.read_text())
+    change(body)
+    path.write_text(json.dumps(body))
+
+
+def resources(body: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = body["Resources"]
+    return found
+
+
+def three_things_at_once(body: dict[str, Any]) -> None:
+    """In one nested template: the database is replaced, a role administers, a group is open."""
+    resources(body)["Cluster"]["Properties"]["StorageEncrypted"] = False
+    resources(body)["MonitoringRole"]["Properties"]["ManagedPolicyArns"].append(
+        "arn:aws:iam::aws:policy/AdministratorAccess"
+    )
+    resources(body)["Open"] = {
+        "Type": "AWS::EC2::SecurityGroupIngress",
+        "Properties": {
+            "GroupId": {"Ref": "DatabaseSecurityGroupId"},
+            "IpProtocol": "tcp",
+            "FromPort": 3306,
+            "ToPort": 3306,
+            "CidrIp": "0.0.0.0/0",
+        },
+    }
+
+
+def run(project: Path, *arguments: str) -> int:
+    return main(["diff", "--root", str(project), *arguments])
+
+
+def test_nothing_changed(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(project, "--fail-on", "any-change", "--detailed-exitcode") == 0
+    text = capsys.readouterr().out
+    assert text.count("Nothing to change.") == 2
+    assert "predicted against HEAD (" in text
+
+
+@pytest.mark.parametrize("gate", ["destructive", "broadening", "any-change"])
+def test_the_worst_stands_on_top_and_is_refused(project: Path, capsys: pytest.CaptureFixture[str], gate: str) -> None:
+    edit(project, "database.json", three_things_at_once)
+    assert run(project, "-e", "dev", "--fail-on", gate) == 3
+    shown = capsys.readouterr()
+    top = "\n".join(shown.out.splitlines()[:9])
+    assert "DatabaseStack/Cluster" in top
+    assert "StorageEncrypted: true -> false  cannot be changed in place" in top
+    assert "AdministratorAccess: may do everything" in top
+    assert "tcp 3306 from 0.0.0.0/0  open to everybody" in top
+    assert "its new id is followed by 3 replace" in shown.out
+    assert f"--fail-on {gate}: " in shown.err
+
+
+def test_a_gate_lets_pass_what_is_not_meant(project: Path) -> None:
+    edit(project, "service.json", lambda body: resources(body)["CpuAlarm"]["Properties"].update(Threshold=95))
+    assert run(project, "--fail-on", "destructive", "--fail-on", "broadening") == 0
+    assert run(project, "--fail-on", "destructive", "--detailed-exitcode") == 2
+    assert run(project, "--fail-on", "never") == 0
+
+
+def test_what_follows_is_folded_and_can_be_unfolded(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edit(project, "database.json", three_things_at_once)
+    run(project, "-e", "dev")
+    assert "WriterInstance  AWS" not in capsys.readouterr().out
+    run(project, "-e", "dev", "-v")
+    assert "DBClusterIdentifier: follows DatabaseStack/Cluster" in capsys.readouterr().out
+
+
+def test_json(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edit(project, "database.json", three_things_at_once)
+    run(project, "-e", "prod", "--output", "json")
+    document = json.loads(capsys.readouterr().out)
+    assert document["schema"] == "hosting-platform/diff/1"
+    (environment,) = document["environments"]
+    assert environment["destructive"] == [["DatabaseStack/Cluster", "replace"]]
+    root = next(stack for stack in environment["stacks"] if stack["stack"] == "platform-prod")
+    first = root["changes"][0]
+    assert (first["path"], first["effect"], first["follows"]) == (["DatabaseStack", "Cluster"], "replace", [])
+    (value,) = first["properties"]
+    assert value == {
+        "name": "StorageEncrypted",
+        "before": "true",
+        "after": "false",
+        "recreation": "always",
+        "follows": None,
+    }
+    assert [access["severe"] for access in environment["access"]] == [True, True]
+    assert "<<" not in json.dumps(document)
+
+
+def test_json_is_as_its_schema_says(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from cfnlint.jsonschema import StandardValidator
+
+    schema = json.loads((PROJECT / "docs" / "diff.schema.json").read_text())
+    edit(project, "database.json", three_things_at_once)
+    edit(project, "edge.json", lambda body: body["Outputs"].update(More={"Value": "x"}))
+    run(project, "--output", "json")
+    document = json.loads(capsys.readouterr().out)
+    assert [error.message for error in StandardValidator(schema).iter_errors(document)] == []
+    document["environments"][0]["stacks"][3]["changes"][0]["effect"] = "explode"
+    assert [error.message for error in StandardValidator(schema).iter_errors(document)]
+
+
+def test_markdown(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edit(project, "database.json", three_things_at_once)
+    run(project, "-e", "dev", "--output", "markdown")
+    text = capsys.readouterr().out
+    assert text.index("**Loses data") < text.index("**Gets broader**") < text.index("<details>")
+    assert "| `platform-dev` | ap-northeast-1 | update: 4 replace" in text
+
+
+def test_each_side_has_its_own_parameters(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = project / "params" / "dev.json"
+    file = json.loads(path.read_text())
+    file["Parameters"]["LogRetentionDays"] = "7"
+    path.write_text(json.dumps(file))
+    assert run(project, "--detailed-exitcode", "-e", "dev") == 2
+    assert "RetentionInDays: 3 -> 7" in capsys.readouterr().out
+    assert run(project, "--detailed-exitcode", "-e", "prod") == 0
+
+
+def test_what_would_a_value_change(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(project, "-e", "dev", "--set", "DbReader=true", "--detailed-exitcode") == 2
+    assert "+ ReaderInstance" in capsys.readouterr().out
+
+
+def test_a_function_that_changed_is_code_that_changes(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = project / "lambda" / "slack_notifier" / "index.py"
+    source.write_text(source.read_text() + "\n# another line\n")
+    assert run(project, "-e", "dev", "--detailed-exitcode") == 2
+    text = capsys.readouterr().out
+    assert "SlackNotifierFunction" in text
+    assert "LogProcessorFunction" not in text
+
+
+def test_against_a_folder_of_templates_only(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old = project.parent / "old"
+    shutil.copytree(project / "templates", old)
+    edit(project, "database.json", three_things_at_once)
+    assert run(project, "-e", "dev", "--against", str(old), "--fail-on", "destructive") == 3
+    assert "DatabaseStack/Cluster" in capsys.readouterr().out
+
+
+def test_a_new_environment_has_nothing_to_compare_with(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copy(project / "params" / "dev.json", project / "params" / "stage.json")
+    path = project / "params" / "stage.json"
+    path.write_text(path.read_text().replace('"Environment": "dev"', '"Environment": "stage"'))
+    assert run(project, "-e", "stage", "--fail-on", "broadening", "--fail-on", "destructive") == 0
+    assert "new: nothing of it is there to compare with" in capsys.readouterr().out
+
+
+def test_an_environment_that_is_gone_is_named(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "params" / "prod.json").unlink()
+    assert run(project) == 0
+    assert "params/prod.json is gone" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("against", ["no-such-branch", "--upload-pack=x", "HEAD~5"])
+def test_what_git_does_not_know(project: Path, capsys: pytest.CaptureFixture[str], against: str) -> None:
+    assert run(project, f"--against={against}") == 64
+    assert "--against" in capsys.readouterr().err
+
+
+def test_an_unknown_environment(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(project, "-e", "pord") == 64
+    assert 'did you mean "prod"' in capsys.readouterr().err

@@ -1,0 +1,105 @@
+"""The table of commands, errors as messages, exit codes; without AWS."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from hosting.cli import main as table
+from hosting.cli.support.exit_codes import Exit
+from hosting.deployer import errors
+from tests import small_project
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert table.main(["--help"]) == Exit.DONE
+    out = capsys.readouterr().out
+    for name, entry in table.COMMANDS.items():
+        assert f"  {name} " in out
+        assert entry.help.split()[0] in out
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["deploy", "--help"], ["plan", "--help"], ["destroy", "--help"]])
+def test_help_imports_nothing_slow(arguments: list[str]) -> None:
+    code = f"import sys; from hosting.cli.main import main; main({arguments!r}); print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    slow = {"boto3", "botocore", "rich", "cfnlint", "troposphere", "awacs", "cryptography"}
+    assert not slow & set(done.stderr.split())
+
+
+@pytest.mark.parametrize("name", ["plan", "deploy", "outputs", "destroy", "package", "params", "generate", "validate"])
+def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert table.main([name, "--help"]) == Exit.DONE
+    assert f"deploy.py {name}" in capsys.readouterr().out
+
+
+def test_an_unknown_command_is_corrected(capsys: pytest.CaptureFixture[str]) -> None:
+    assert table.main(["plam"]) == Exit.USAGE
+    assert 'There is no command "plam". Did you mean "plan"?' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["plan", "deploy", "outputs", "destroy"])
+def test_the_environment_is_never_guessed(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert table.main([name, "--yes"] if name in {"deploy", "destroy"} else [name]) == Exit.USAGE
+    assert "--env" in capsys.readouterr().err
+
+
+INPUT = errors.InputError([errors.Problem("params/dev.json:3", "unknown key", "remove it")])
+FAILURE = errors.Failure("shop-dev/NetworkStack", "Vpc", "AWS::EC2::VPC", "CREATE_FAILED", "Quota exceeded")
+FAILED = errors.DeploymentFailedError("shop-dev", "UPDATE_ROLLBACK_COMPLETE", FAILURE)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (INPUT, 64, "params/dev.json:3: unknown key; remove it"),
+        (errors.GuardError("other account"), 3, "other account"),
+        (errors.RefusedError("protected"), 3, "protected"),
+        (errors.StateError("busy", where="shop-dev"), 1, "shop-dev: busy"),
+        (errors.RecoverError("stuck"), 5, "stuck"),
+        (FAILED, 4, "Vpc (AWS::EC2::VPC) in shop-dev/NetworkStack"),
+        (errors.DeploymentFailedError("shop-dev", "UPDATE_ROLLBACK_FAILED", None), 5, "no resource failed by itself"),
+        (errors.CredentialsError("no credentials", hint="log in"), 1, "no credentials\n  log in"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (click.Abort(), 130, "interrupted"),
+    ],
+)  # fmt: skip
+def test_errors_become_a_message_and_a_code(
+    error: BaseException, code: int, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(table.cli, "main", fail)
+    assert table.main([]) == code
+    captured = capsys.readouterr()
+    assert words in captured.err
+    assert captured.out == ""
+
+
+def test_bugs_stay_tracebacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise KeyError("x")
+
+    monkeypatch.setattr(table.cli, "main", fail)
+    with pytest.raises(KeyError):
+        table.main([])
+
+
+def test_stale_templates_are_reported_with_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = small_project.write(tmp_path, Size="99")
+    monkeypatch.setattr(
+        "hosting.cli.support.options.stale_templates", lambda _: ["root.json: differs from what is rendered"]
+    )
+    assert table.main(["params", "check", "-e", "dev", "--root", str(root)]) == Exit.USAGE
+    err = capsys.readouterr().err
+    assert 'Size: "99" is more than 9' in err
+    assert "templates/root.json: differs from what is rendered; run `deploy.py generate`" in err

@@ -1,0 +1,75 @@
+"""`deploy.py security`: what it writes, and its exit codes. The judges themselves are tested in tests/analysis."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import hosting.analysis.security_scan
+from hosting.analysis.findings import Finding
+from hosting.analysis.security_scan import Checked, JudgeError, Scan
+from hosting.analysis.suppressions import Suppression
+from hosting.cli.main import main
+from hosting.cli.support.exit_codes import Exit
+
+CHECKED = Checked(13, ("dev", "prod"), 45, 84, 150)
+SUPPRESSED = Suppression("security.json", "AccessLogBucket", "CKV_AWS_18", "It receives the access logs.")
+FOUND = Finding("CKV_AWS_24", "error", "access.json", "SSH is open", "ServiceSecurityGroup")
+
+
+@pytest.fixture
+def judged(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the scan answers, and what it was asked."""
+    case: dict[str, Any] = {"findings": (), "error": None}
+
+    def scan(templates: Path, files: list[Path], python: Path, *, complete: bool, progress: Any) -> Scan:
+        case.update(files=[file.stem for file in files], complete=complete)
+        progress("judging")
+        if case["error"]:
+            raise case["error"]
+        return Scan(case["findings"], (SUPPRESSED,), CHECKED)
+
+    monkeypatch.setattr(hosting.analysis.security_scan, "scan", scan)
+    return case
+
+
+def test_accepted_templates_list_what_is_suppressed(judged: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["security"]) == Exit.DONE
+    shown = capsys.readouterr()
+    assert "suppressed CKV_AWS_18  security.json AccessLogBucket" in shown.out
+    assert "why It receives the access logs." in shown.out
+    assert "no findings (13 templates, resolved for dev and prod: 45 files by checkov" in shown.out
+    assert "judging" in shown.err
+    assert judged["files"] == ["dev", "prod"]
+    assert judged["complete"]
+
+
+def test_a_finding_fails_and_points_at_python(judged: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    judged["findings"] = (FOUND,)
+    assert main(["security", "-e", "dev"]) == Exit.ERROR
+    assert "at  generator/layers/service_access.py:" in capsys.readouterr().out
+    assert not judged["complete"]
+
+
+def test_json_is_for_programs(judged: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    judged["findings"] = (FOUND,)
+    assert main(["security", "--output", "json"]) == Exit.ERROR
+    document = json.loads(capsys.readouterr().out)
+    assert document["schema"] == "security/1"
+    assert document["findings"][0]["rule"] == "CKV_AWS_24"
+    assert document["suppressions"][0]["reason"] == SUPPRESSED.reason
+    assert document["checked"]["policies"] == 84
+
+
+def test_no_verdict_is_no_acquittal(judged: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    judged["error"] = JudgeError("a judge broke down", remedy="run `make clean security`")
+    assert main(["security"]) == Exit.ERROR
+    assert "a judge broke down; run `make clean security`" in capsys.readouterr().err
+
+
+def test_an_unknown_environment_is_wrong_input(judged: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["security", "-e", "staging"]) == Exit.USAGE
+    assert 'no environment "staging"' in capsys.readouterr().err

@@ -1,0 +1,131 @@
+"""`deploy.py validate` as a user runs it, on copies of the committed templates."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def templates(tmp_path: Path) -> Path:
+    return shutil.copytree(PROJECT / "templates", tmp_path / "templates")
+
+
+@pytest.fixture
+def validate(templates: Path) -> Run:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "deploy.py", "validate", "--templates", str(templates), *arguments]
+        return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120)
+
+    return run
+
+
+def change(templates: Path, name: str, edit: Callable[[dict[str, Any]], object]) -> None:
+    file = templates / name
+    body = json.loads(file.read_text())
+    edit(body)
+    file.write_text(json.dumps(body))
+
+
+def open_vpc(body: dict[str, Any]) -> None:
+    vpc = next(item for item in body["Resources"].values() if item["Type"] == "AWS::EC2::VPC")
+    vpc["Properties"]["EnableDnsHostnames"] = False
+
+
+def test_the_committed_templates_are_clean(validate: Run) -> None:
+    done = validate()
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.startswith("no findings (")
+    assert "dev and prod" in done.stdout
+    assert "linting" in done.stderr
+    assert "linting" not in done.stdout
+
+
+def test_a_finding_points_at_python(validate: Run, templates: Path) -> None:
+    change(templates, "network.json", open_vpc)
+    done = validate("-e", "dev")
+    assert done.returncode == 1
+    assert "error NET-01  EnableDnsHostnames is off" in done.stdout
+    assert "at  generator/layers/network.py:" in done.stdout
+    assert "network.json Vpc Properties.EnableDnsHostnames" in done.stdout
+    assert "do  set EnableDnsSupport" in done.stdout
+
+
+def test_json_and_sarif_are_alone_on_stdout(validate: Run, templates: Path) -> None:
+    change(templates, "network.json", open_vpc)
+    (found,) = json.loads(validate("-e", "dev", "--format", "json").stdout)["findings"]
+    assert (found["rule"], found["environment"]) == ("NET-01", "dev")
+    (result,) = json.loads(validate("-e", "dev", "--format", "sarif").stdout)["runs"][0]["results"]
+    place = result["locations"][0]["physicalLocation"]
+    assert place["artifactLocation"]["uri"] == "generator/layers/network.py"
+    assert place["region"]["startLine"] > 1
+
+
+def test_a_value_of_one_environment_is_found_there(validate: Run, tmp_path: Path) -> None:
+    params = shutil.copytree(PROJECT / "params", tmp_path / "params")
+    change(params, "dev.json", lambda body: body["Parameters"].update(LogRetentionDays="29"))
+    done = validate("--params", str(params), "--format", "json")
+    assert done.returncode == 1
+    findings = json.loads(done.stdout)["findings"]
+    assert {finding["environment"] for finding in findings} == {"dev"}
+    # The root's list of allowed values, and cfn-lint on the resolved copies.
+    assert {"CF-21", "E3030"} <= {finding["rule"] for finding in findings}
+
+
+def test_what_cannot_be_resolved_is_a_finding(validate: Run, templates: Path) -> None:
+    change(templates, "network.json", lambda body: body["Outputs"]["VpcId"].update(Value={"Ref": "Nothing"}))
+    done = validate("-e", "dev")
+    assert done.returncode == 1
+    assert "error CF-00  Ref to Nothing, which is neither a parameter nor a resource" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda folder: (folder / "edge.json").unlink(), "edge.json not found"),
+        (lambda folder: (folder / "service.json").unlink(), "root.json nests service.json, not found here"),
+        (lambda folder: (folder / "old.json").write_text('{"Resources": {"A": {"Type": "B"}}}'), "old.json is neither"),
+        (lambda folder: (folder / "edge.json").write_text("{"), "edge.json:1:2: not JSON"),
+        (lambda folder: (folder / "readme.md").write_text(""), "readme.md does not belong here"),
+    ],
+)
+def test_a_damaged_folder_is_one_message(validate: Run, templates: Path, damage: Any, message: str) -> None:
+    damage(templates)
+    done = validate()
+    assert done.returncode == 64
+    assert message in done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+
+
+def test_unknown_environments_and_parameters(validate: Run, tmp_path: Path) -> None:
+    done = validate("-e", "stage")
+    assert (done.returncode, done.stdout) == (64, "")
+    assert 'no environment "stage"; there are dev, prod, and all' in done.stderr
+    params = shutil.copytree(PROJECT / "params", tmp_path / "params")
+    change(params, "dev.json", lambda body: body["Parameters"].update(DomianName="x"))
+    done = validate("--params", str(params), "-e", "dev")
+    assert done.returncode == 64
+    assert "no stack has a parameter DomianName" in done.stderr
+
+
+def test_a_template_of_the_wrong_shape_is_explained(validate: Run, templates: Path) -> None:
+    def misshape(body: dict[str, Any]) -> None:
+        vpc = next(item for item in body["Resources"].values() if item["Type"] == "AWS::EC2::VPC")
+        vpc["Properties"]["Tags"] = {"Fn::Sub": 5}
+
+    change(templates, "network.json", misshape)
+    done = validate("-e", "dev")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "mend what cfn-lint finds in network.json first" in done.stdout

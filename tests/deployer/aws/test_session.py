@@ -1,0 +1,95 @@
+"""Who and where we are, and one clear message when that fails."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pytest
+from botocore import exceptions as botocore
+
+from hosting.deployer.aws import session
+from hosting.deployer.aws.session import Clients, Identity
+from hosting.deployer.errors import CredentialsError, DeployerError, GuardError
+from hosting.rehearsal.emulator import Emulator
+from hosting.rehearsal.fault_proxy import Fault, FaultProxy, Rule
+
+ME = Identity("123456789012", "arn:aws:iam::123456789012:user/me", "aws")
+
+
+def refused(code: str) -> botocore.ClientError:
+    return botocore.ClientError({"Error": {"Code": code, "Message": "no"}}, "GetCallerIdentity")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    [
+        (botocore.NoCredentialsError(), CredentialsError, "no AWS credentials found"),
+        (botocore.PartialCredentialsError(provider="env", cred_var="x"), CredentialsError, "no AWS credentials found"),
+        (botocore.ProfileNotFound(profile="x"), CredentialsError, "aws configure list-profiles"),
+        (botocore.UnauthorizedSSOTokenError(), CredentialsError, "aws sso login"),
+        (botocore.EndpointConnectionError(endpoint_url="http://x"), CredentialsError, "AWS_ENDPOINT_URL"),
+        (refused("ExpiredToken"), CredentialsError, "have expired"),
+        (refused("InvalidClientTokenId"), CredentialsError, "does not accept the credentials"),
+        (refused("AccessDenied"), DeployerError, "permission for GetCallerIdentity"),
+        (refused("Teapot"), DeployerError, "AWS refused GetCallerIdentity (Teapot): no"),
+    ],
+)
+def test_every_failure_is_one_message(error: Exception, kind: type[DeployerError], words: str) -> None:
+    found = session.explain(error)
+    assert isinstance(found, kind)
+    assert words in str(found)
+
+
+def test_an_unknown_profile_is_found_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    with pytest.raises(CredentialsError, match="nobody"):
+        Clients("nobody")
+
+
+@pytest.mark.parametrize(
+    ("said", "asked", "configured", "expected"),
+    [("a", None, "b", "a"), ("a", "a", None, "a"), (None, "c", "b", "c"), (None, None, "b", "b")],
+)
+def test_home_region(said: str | None, asked: str | None, configured: str | None, expected: str) -> None:
+    assert session.home_region(said, asked, configured, "params/dev.json") == expected
+
+
+def test_a_region_other_than_the_file_says_is_refused() -> None:
+    with pytest.raises(GuardError, match="belongs to ap-northeast-1, not to us-west-2"):
+        session.home_region("ap-northeast-1", "us-west-2", None, "params/dev.json")
+    with pytest.raises(CredentialsError, match="no region"):
+        session.home_region(None, None, None, "params/dev.json")
+
+
+def test_another_account_than_the_file_says_is_refused() -> None:
+    session.guard_account(ME, None, "params/dev.json")
+    session.guard_account(ME, "123456789012", "params/dev.json")
+    with pytest.raises(GuardError, match=r"params/dev.json:2: .* account 999999999999, but .* 123456789012"):
+        session.guard_account(ME, "999999999999", "params/dev.json:2")
+
+
+def test_identity_and_clients(clients: Clients, account: str, aws: Callable[..., object]) -> None:
+    found = session.identify(clients, "ap-northeast-1")
+    assert (found.account, found.partition, found.url_suffix) == (account, "aws", "amazonaws.com")
+    assert clients.s3("us-east-1") is clients.s3("us-east-1")
+    assert clients.s3("us-east-1") is not clients.s3("ap-northeast-1")
+
+
+def test_a_reply_that_ends_too_early_is_asked_for_again(emulator: Emulator, account: str) -> None:
+    """Without our check half of a JSON reply is an answer without its members: a KeyError somewhere else."""
+    with FaultProxy(emulator.endpoint) as proxy, emulator.activated(account):
+        os.environ["AWS_ENDPOINT_URL"] = proxy.endpoint
+        with proxy.breaking(Rule(Fault.TRUNCATE, account)):
+            assert Clients().acm("us-east-1").list_certificates()["CertificateSummaryList"] == []
+        with proxy.breaking(Rule(Fault.TRUNCATE, account)):
+            assert session.identify(Clients(), "us-east-1").account == account
+    assert [call.name for call in proxy.calls] == ["acm:ListCertificates"] * 2 + ["sts:GetCallerIdentity"] * 2
+
+
+def test_a_client_that_asks_once_asks_once(emulator: Emulator, account: str) -> None:
+    with FaultProxy(emulator.endpoint) as proxy, emulator.activated(account):
+        os.environ["AWS_ENDPOINT_URL"] = proxy.endpoint
+        with proxy.breaking(Rule(Fault.LOSE, account)), pytest.raises(botocore.ConnectionClosedError):
+            Clients().acm_once("us-east-1").list_certificates()
+    assert len(proxy.calls) == 1

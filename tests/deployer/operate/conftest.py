@@ -1,0 +1,106 @@
+"""One database per test session, and a bastion in front of it per test."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from hosting.rehearsal.emulator import Emulator
+from tests.deployer.operate import parts
+
+
+@pytest.fixture(scope="session")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[parts.Database]:
+    """A running MariaDB server with a schema `app` and a user `admin`."""
+    programs = parts.need("mariadbd", "mariadb-install-db", "mariadb")
+    made = parts.Database(tmp_path_factory.mktemp("db"), parts.free_port(), programs)
+    made.install()
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture(scope="session", params=["dash", "busybox"])
+def shell(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """A POSIX shell; busybox ash is the one of Alpine, which the bastion's image is."""
+    name: str = request.param
+    path = parts.need(name)[name]
+    return (path, "ash") if name == "busybox" else (path,)
+
+
+@pytest.fixture
+def make_bastion(
+    database: parts.Database, shell: tuple[str, ...], tmp_path: Path
+) -> Iterator[Callable[..., parts.Bastion]]:
+    """`make_bastion(installed=False)`: a prepared bastion, not started yet."""
+    parts.need("socat")
+    made: list[parts.Bastion] = []
+
+    def make(*, installed: bool = True) -> parts.Bastion:
+        bastion = parts.Bastion(shell, tmp_path / "bastion", database.port)
+        bastion.prepare(installed=installed)
+        made.append(bastion)
+        return bastion
+
+    with parts.relay_ports():
+        try:
+            yield make
+        finally:
+            for bastion in made:
+                bastion.stop()
+
+
+@pytest.fixture
+def bastion(make_bastion: Callable[..., parts.Bastion]) -> parts.Bastion:
+    """A running bastion, its relay up."""
+    made = make_bastion()
+    made.start()
+    parts.until(made.is_up)
+    return made
+
+
+@pytest.fixture
+def relay(database: parts.Database, tmp_path: Path) -> Iterator[parts.Bastion]:
+    """The running bastion of a task, for tests of what goes through it."""
+    made = parts.Bastion((parts.need("busybox", "socat")["busybox"], "ash"), tmp_path / "bastion", database.port)
+    made.prepare()
+    with parts.relay_ports():
+        try:
+            made.start()
+            parts.until(made.is_up)
+            yield made
+        finally:
+            made.stop()
+
+
+# --- a deployed platform
+
+
+@pytest.fixture(scope="session")
+def deployed(emulator: Emulator) -> parts.Deployed:
+    """The real templates with the values of dev, deployed once to an account of the emulator."""
+    return parts.deploy(emulator)
+
+
+@pytest.fixture
+def deploy_py(deployed: parts.Deployed, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """`deploy_py("status", "-e", "dev")`: a process of its own with a stand-in for the plugin on its PATH."""
+    environment = parts.with_plugin(deployed.environment(), tmp_path)
+
+    def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, str(parts.ROOT / "deploy.py"), *arguments],
+            env={**environment, **more},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    return run

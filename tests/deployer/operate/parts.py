@@ -1,0 +1,366 @@
+"""Real parts for tests of the bastion: its command from the committed template, a MariaDB server, free ports.
+
+Nothing here imitates: the shell is dash or busybox ash, the relay is socat, the database answers SQL over TLS.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from hosting.deployer.operate.platform import Platform
+    from hosting.rehearsal.emulator import Emulator
+
+ROOT = Path(__file__).resolve().parents[3]
+WRITER, READER = 13306, 13307
+PASSWORD = 'a "quoted" #pass\\word'
+# Executable -> the package of Debian and Ubuntu that brings it.
+PACKAGES = {
+    "socat": "socat",
+    "busybox": "busybox",
+    "dash": "dash",
+    "mariadbd": "mariadb-server",
+    "mariadb-install-db": "mariadb-server",
+    "mariadb": "mariadb-client",
+}
+_SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+
+
+def need(*names: str) -> dict[str, str]:
+    """Where these executables are; skips the test, naming the package, when one is missing."""
+    path = os.pathsep.join((os.environ.get("PATH", os.defpath), *_SBIN))
+    found = {name: shutil.which(name, path=path) for name in names}
+    if missing := [name for name, where in found.items() if where is None]:
+        packages = " ".join(sorted({PACKAGES[name] for name in missing}))
+        pytest.skip(f"{', '.join(missing)} not found: apt-get install {packages}")
+    return {name: where for name, where in found.items() if where is not None}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
+    """Wait for something that happens soon. Polls: what is waited for is another process."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s: {condition}")
+        time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def relay_ports() -> Iterator[None]:
+    """The relay's ports are fixed in the template, so only one test of the machine may have them at a time."""
+    path = Path(tempfile.gettempdir()) / f"hosting-platform-relay-{os.getuid()}.lock"
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for port in (WRITER, READER):
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind(("127.0.0.1", port))
+                except OSError:
+                    pytest.skip(f"port {port} of this machine is taken; the bastion's command needs it")
+        yield
+
+
+# --- the database
+
+
+@dataclass
+class Database:
+    """A MariaDB server of its own, which takes TLS only, as the cluster's parameter group demands."""
+
+    directory: Path
+    port: int
+    programs: Mapping[str, str]
+    process: subprocess.Popen[bytes] | None = None
+
+    def install(self) -> None:
+        subprocess.run(
+            [
+                self.programs["mariadb-install-db"],
+                "--no-defaults",
+                f"--datadir={self.directory / 'data'}",
+                "--auth-root-authentication-method=normal",
+                "--skip-test-db",
+                f"--user={_user()}",
+            ],
+            check=True,
+            capture_output=True,
+        )
+        statements = (
+            "CREATE DATABASE IF NOT EXISTS app;",
+            "CREATE TABLE IF NOT EXISTS app.items (name VARCHAR(20) PRIMARY KEY);",
+            "INSERT IGNORE INTO app.items VALUES ('lamp'), ('chair');",
+            f"CREATE USER IF NOT EXISTS admin@'%' IDENTIFIED BY '{_quoted(PASSWORD)}' REQUIRE SSL;",
+            "GRANT ALL ON app.* TO admin@'%';",
+        )
+        (self.directory / "init.sql").write_text("\n".join(statements) + "\n")
+        _certificate(self.directory)
+
+    def start(self) -> None:
+        with (self.directory / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [
+                    self.programs["mariadbd"],
+                    "--no-defaults",
+                    f"--datadir={self.directory / 'data'}",
+                    f"--user={_user()}",
+                    "--bind-address=127.0.0.1",
+                    f"--port={self.port}",
+                    f"--socket={self.directory / 's'}",
+                    f"--pid-file={self.directory / 'pid'}",
+                    f"--init-file={self.directory / 'init.sql'}",
+                    f"--ssl-cert={self.directory / 'cert.pem'}",
+                    f"--ssl-key={self.directory / 'key.pem'}",
+                    "--require-secure-transport=ON",
+                    "--skip-name-resolve",
+                    "--innodb-fast-shutdown=2",
+                    "--innodb-buffer-pool-size=32M",
+                ],
+                stdout=log,
+                stderr=log,
+            )
+        until(lambda: listening(self.port) and self.query(self.port).returncode == 0, 60)
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(30)
+            self.process = None
+
+    def options(self, port: int) -> Path:
+        path = self.directory / f"client-{port}.cnf"
+        password = PASSWORD.replace("\\", "\\\\").replace('"', '\\"')
+        path.write_text(
+            f'[client]\nuser=admin\npassword="{password}"\nhost=127.0.0.1\nport={port}\nssl\nconnect-timeout=5\n'
+        )
+        return path
+
+    def query(self, port: int, sql: str = "SELECT name FROM items ORDER BY name") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [self.programs["mariadb"], f"--defaults-file={self.options(port)}", "-N", "-e", sql, "app"],
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+
+
+def listening(port: int) -> bool:
+    """As the container's health check does it, without a connection."""
+    rows = Path("/proc/net/tcp").read_text().splitlines()
+    return any(f":{port:04X} 00000000:0000 0A" in row for row in rows)
+
+
+def _user() -> str:
+    import pwd
+
+    return pwd.getpwuid(os.getuid()).pw_name
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("'", "''")
+
+
+def _certificate(directory: Path) -> None:
+    from datetime import UTC, datetime, timedelta
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    # As with Aurora: the name is the server's, and nobody reaches the server by that name through a tunnel.
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "writer.example.internal")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=2))
+        .sign(key, hashes.SHA256())
+    )
+    (directory / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (directory / "key.pem").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+
+
+# --- the bastion
+
+
+def bastion_definition() -> dict[str, Any]:
+    """The container as the generated task definition describes it."""
+    template = json.loads((ROOT / "templates" / "service.json").read_text())
+    containers = template["Resources"]["TaskDefinition"]["Properties"]["ContainerDefinitions"]
+    definition: dict[str, Any] = next(one for one in containers if one["Name"] == "bastion")
+    return definition
+
+
+@dataclass
+class Bastion:
+    """The bastion's command, running under a shell, with a PATH that holds what its image would."""
+
+    shell: Sequence[str]
+    directory: Path
+    database_port: int
+    process: subprocess.Popen[bytes] | None = None
+    tools: tuple[str, ...] = ("sleep", "grep", "cat", "mkdir", "rmdir", "ln", "date", "sh")
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def log(self) -> str:
+        return (self.directory / "log").read_text()
+
+    @property
+    def bin(self) -> Path:
+        return self.directory / "bin"
+
+    def prepare(self, *, installed: bool = True) -> None:
+        """Put the image's programs in place; without `installed`, socat has to be brought by apk."""
+        self.bin.mkdir(parents=True)
+        for tool in self.tools:
+            if where := shutil.which(tool):
+                (self.bin / tool).symlink_to(where)
+        if installed:
+            (self.bin / "socat").symlink_to(need("socat")["socat"])
+            self.program("script", "exit 0")
+
+    def program(self, name: str, body: str) -> None:
+        path = self.bin / name
+        path.write_text(f"#!/bin/sh\n{body}\n")
+        path.chmod(0o755)
+
+    def start(self) -> None:
+        (command,) = bastion_definition()["Command"]
+        with (self.directory / "log").open("wb") as log:
+            self.process = subprocess.Popen(
+                [*self.shell, "-c", command],
+                env={
+                    "PATH": str(self.bin),
+                    "DB_HOST": "127.0.0.1",
+                    "DB_READER_HOST": "127.0.0.1",
+                    "DB_PORT": str(self.database_port),
+                    **self.environment,
+                },
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def health(self) -> int:
+        kind, command = bastion_definition()["HealthCheck"]["Command"]
+        assert kind == "CMD-SHELL"
+        return subprocess.run([*self.shell, "-c", command], env={"PATH": str(self.bin)}, timeout=5).returncode
+
+    def is_up(self) -> bool:
+        return listening(WRITER) and listening(READER)
+
+    def pids(self, name: str) -> list[int]:
+        """Processes of this bastion whose command line starts with a name."""
+        assert self.process is not None
+        found = []
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            with contextlib.suppress(OSError, IndexError, ValueError):
+                session = int((entry / "stat").read_text().rpartition(")")[2].split()[3])
+                first = (entry / "cmdline").read_bytes().split(b"\0")[0].decode()
+                if session == self.process.pid and Path(first).name == name:
+                    found.append(int(entry.name))
+        return found
+
+    def stop(self) -> None:
+        """What ending the container does to whatever still runs in it."""
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait(10)
+            self.process = None
+            until(lambda: not listening(WRITER) and not listening(READER))
+
+
+# --- a deployed platform
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """An environment on the emulator."""
+
+    emulator: Emulator
+    account: str
+    platform: Platform
+
+    def environment(self) -> dict[str, str]:
+        return self.emulator.subprocess_environment(self.account)
+
+    def client(self, service: str, region: str | None = None) -> Any:
+        """A client of the environment's account and region."""
+        with self.emulator.activated(self.account):
+            return getattr(self.platform.context.clients, service)(region or self.platform.home)
+
+
+def deploy(emulator: Emulator) -> Deployed:
+    """Deploy dev, stack after stack. The account is the file's own, as its guard demands."""
+    from hosting.deployer import context as contexts
+    from hosting.deployer import deployment, stack_parameters
+    from hosting.deployer import environment as environments
+    from hosting.deployer.aws.session import Clients
+    from hosting.deployer.operate import platform
+    from hosting.deployer.stack_order import Role
+    from hosting.rehearsal.prerequisites import World
+
+    environment = environments.prepare(ROOT, "dev")
+    account = environment.file.account or "123456789012"
+    with emulator.activated(account):
+        context = contexts.connect(environment, Clients(), sleep=lambda seconds: time.sleep(min(seconds, 0.05)))
+        world = World(emulator, account, context.home)
+        world.prepare(environment.file.values)
+        states = contexts.survey(context)
+        for stack in context.chain:
+            if stack.role is not Role.BOOTSTRAP:
+                world.push_images(environment.file.values)
+            list(stack_parameters.upload(context, states, [stack.role]))
+            plan = deployment.plan_stack(context, stack, states, verb="deploy", final=True)
+            operation = deployment.execute(context, plan)
+            for _ in operation.follow():
+                pass
+            states[stack] = deployment.outcome(context, operation)
+        found = platform.find(context)
+    return Deployed(emulator, account, found)
+
+
+def with_plugin(environment: dict[str, str], directory: Path) -> dict[str, str]:
+    """The environment with the stand-in for session-manager-plugin first on its PATH."""
+    folder = directory / "plugin"
+    folder.mkdir(exist_ok=True)
+    program = folder / "session-manager-plugin"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{ROOT / "tests/operate/stand_in_plugin.py"}" "$@"\n')
+    program.chmod(0o755)
+    return {**environment, "PATH": os.pathsep.join((str(folder), environment.get("PATH", os.defpath)))}

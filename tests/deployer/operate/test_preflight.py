@@ -1,0 +1,436 @@
+"""`preflight` against the emulator, and each check with what AWS answers when something is missing."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from email.message import Message
+from http.client import HTTPMessage
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from hosting.deployer.aws.session import Identity
+from hosting.deployer.context import Context
+from hosting.deployer.environment import recall
+from hosting.deployer.operate import images, preflight, quotas
+from hosting.deployer.operate.checklist import Line, Verdict
+from hosting.deployer.stack_order import chain
+from tests.deployer.operate import parts
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+ROLE_ARN = "arn:aws:iam::111122223333:role/operator"
+
+
+# Registries are out of reach, on machines with a network too.
+OFFLINE = {"HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+
+
+# --- against the emulator
+
+
+def test_a_deployed_environment_has_no_surprise(deploy_py: Run) -> None:
+    done = deploy_py("preflight", "-e", "dev", "--output", "json", **OFFLINE)
+    lines = json.loads(done.stdout)["lines"]
+    found = {(line["area"], line["what"]): line["verdict"] for line in lines}
+    assert found["account", "credentials"] == "ok"
+    assert found["zones", "ap-northeast-1a"] == "ok"
+    assert found["network", "CloudFront's addresses"] == "ok"
+    assert found["account", "region us-east-1"] == "ok"
+    problems = [line for line in lines if line["verdict"] == "problem"]
+    assert all(line["remedy"] for line in problems)
+    # The emulator has no service-linked roles, and does not know the newest engine versions.
+    assert {line["area"] for line in problems} <= {"roles", "database"}
+
+
+def test_missing_roles_are_created_on_request(deploy_py: Run, deployed: parts.Deployed) -> None:
+    before = deploy_py("preflight", "-e", "dev", **OFFLINE)
+    assert before.returncode == 1
+    assert "aws iam create-service-linked-role --aws-service-name" in before.stdout
+    assert "created" not in before.stderr, "nothing is changed unasked"
+    created = deploy_py("preflight", "-e", "dev", "--create-roles", **OFFLINE)
+    assert "created AWSServiceRoleForECS" in created.stderr
+    after = json.loads(deploy_py("preflight", "-e", "dev", "--output", "json", **OFFLINE).stdout)["lines"]
+    assert {line["verdict"] for line in after if line["area"] == "roles"} == {"ok"}
+
+
+# --- what AWS may answer
+
+
+def refuse(code: str, operation: str = "Call") -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": code}}, operation)
+
+
+class Service:
+    """A client that answers from a table; an exception in it is raised."""
+
+    def __init__(self, answers: Mapping[str, Any]) -> None:
+        self._answers = answers
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(**request: Any) -> Any:
+            if name not in self._answers:
+                raise refuse("AccessDeniedException", name)
+            answer = self._answers[name]
+            if callable(answer):
+                answer = answer(request)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        return call
+
+    def get_paginator(self, name: str) -> Any:
+        service = self
+
+        class Pages:
+            def paginate(self, **request: Any) -> Iterator[Any]:
+                yield getattr(service, name)(**request)
+
+        return Pages()
+
+
+class Clients:
+    """Clients by service; whatever a test does not answer is denied."""
+
+    profile = None
+
+    def __init__(self, **services: Mapping[str, Any]) -> None:
+        self._services = services
+
+    def __getattr__(self, name: str) -> Callable[[str], Service]:
+        return lambda _region: Service(self._services.get(name, {}))
+
+
+def context(values: Mapping[str, str], **services: Mapping[str, Any]) -> Context:
+    environment = recall(parts.ROOT, "dev", overrides=[f"{key}={value}" for key, value in values.items()])
+    clients: Any = Clients(**services)
+    identity = Identity("111122223333", ROLE_ARN, "aws")
+    return Context(environment, clients, identity, chain("platform", "dev", "ap-northeast-1"))
+
+
+def no_network(url: str, headers: Mapping[str, str]) -> bytes:
+    raise urllib.error.URLError("no network in tests")
+
+
+def lines(values: Mapping[str, str], area: str, **services: Mapping[str, Any]) -> list[Line]:
+    found = preflight.check(context(values, **services), fetch=no_network)
+    return [line for line in found if line.area == area]
+
+
+def test_without_permissions_every_line_says_which() -> None:
+    found = list(preflight.check(context({}), fetch=no_network))
+    unknown = [line for line in found if line.verdict is Verdict.UNKNOWN]
+    assert any("needs permission for describe_availability_zones" in line.seen for line in unknown)
+    assert not [line for line in found if line.verdict is Verdict.PROBLEM]
+    assert {line.area for line in found} >= {"account", "zones", "network", "database", "roles", "images", "quotas"}
+
+
+def test_zones_that_the_account_does_not_have() -> None:
+    zones = {"AvailabilityZones": [{"ZoneName": f"ap-northeast-1{one}", "State": "available"} for one in "acd"]}
+    good = lines({}, "zones", ec2={"describe_availability_zones": zones})
+    assert [line.verdict for line in good] == [Verdict.OK, Verdict.OK]
+    bad = lines({"SecondZone": "ap-northeast-1b"}, "zones", ec2={"describe_availability_zones": zones})
+    assert bad[1].verdict is Verdict.PROBLEM
+    assert bad[1].remedy == "choose from ap-northeast-1a, ap-northeast-1c, ap-northeast-1d"
+    same = lines({"SecondZone": "ap-northeast-1a"}, "zones", ec2={"describe_availability_zones": zones})
+    assert "both are ap-northeast-1a" in [line.seen for line in same]
+
+
+def test_an_engine_version_that_is_gone() -> None:
+    versions = {"DBEngineVersions": [{"EngineVersion": f"8.0.mysql_aurora.3.{one}"} for one in ("04.0", "10.7")]}
+    answers: dict[str, Any] = {
+        "describe_orderable_db_instance_options": {"OrderableDBInstanceOptions": []},
+        "describe_db_engine_versions": versions,
+    }
+    line, _ = lines({}, "database", rds=answers)
+    assert line.verdict is Verdict.PROBLEM
+    answers["describe_orderable_db_instance_options"] = refuse("InvalidParameterCombination")
+    assert lines({}, "database", rds=answers)[0] == line
+    assert line.remedy == "set DbEngineVersion to one of 8.0.mysql_aurora.3.10.7"
+
+
+def test_an_instance_class_that_is_not_in_a_zone() -> None:
+    offer = {"AvailabilityZones": [{"Name": "ap-northeast-1d"}]}
+    line, _ = lines(
+        {}, "database", rds={"describe_orderable_db_instance_options": {"OrderableDBInstanceOptions": [offer]}}
+    )
+    assert line.seen == "not in ap-northeast-1a"
+
+
+@pytest.mark.parametrize(
+    ("exportable", "verdict", "seen"),
+    [
+        (["audit", "error", "general", "iam-db-auth-error", "instance", "slowquery"], Verdict.OK, "audit, error, "),
+        (["audit", "error", "general", "slowquery"], Verdict.PROBLEM, "not iam-db-auth-error, instance"),
+    ],
+)
+def test_a_log_that_the_version_does_not_export(exportable: list[str], verdict: Verdict, seen: str) -> None:
+    versions = {"DBEngineVersions": [{"EngineVersion": "8.0", "ExportableLogTypes": exportable}]}
+    _, line = lines({}, "database", rds={"describe_db_engine_versions": versions})
+    assert line.verdict is verdict
+    assert line.seen.startswith(seen)
+
+
+VIEWER = "arn:aws:acm:us-east-1:111122223333:certificate/11111111-2222-3333-4444-555555555555"
+
+
+@pytest.mark.parametrize(
+    ("values", "answer", "verdict", "words"),
+    [
+        ({}, {"Status": "ISSUED", "SubjectAlternativeNames": ["*.example.com"]}, Verdict.OK, "ISSUED"),
+        ({}, {"Status": "ISSUED", "SubjectAlternativeNames": ["example.com"]}, Verdict.PROBLEM, "for example.com"),
+        (
+            {},
+            {"Status": "PENDING_VALIDATION", "SubjectAlternativeNames": ["*.example.com"]},
+            Verdict.PROBLEM,
+            "PENDING",
+        ),
+        ({}, refuse("ResourceNotFoundException"), Verdict.PROBLEM, "no such certificate"),
+        ({}, refuse("AccessDeniedException", "DescribeCertificate"), Verdict.UNKNOWN, "DescribeCertificate"),
+        (
+            {"ViewerCertificateArn": VIEWER.replace("us-east-1", "ap-northeast-1")},
+            None,
+            Verdict.PROBLEM,
+            "it is in ap-northeast-1",
+        ),
+    ],
+)
+def test_certificates(values: dict[str, str], answer: Any, verdict: Verdict, words: str) -> None:
+    given = {"DomainName": "www.example.com", "ViewerCertificateArn": VIEWER, **values}
+    result = answer if isinstance(answer, Exception) else {"Certificate": answer}
+    (line,) = lines(given, "domain", acm={"describe_certificate": result})
+    assert line.verdict is verdict
+    assert words in line.seen
+
+
+@pytest.mark.parametrize(
+    ("names", "host", "covered"),
+    [
+        (["www.example.com"], "WWW.example.com", True),
+        (["*.example.com"], "www.example.com", True),
+        (["*.example.com"], "origin.www.example.com", False),
+        (["*.www.example.com"], "origin.www.example.com", True),
+        (["example.com"], "www.example.com", False),
+    ],
+)
+def test_a_wildcard_stands_for_one_label(names: list[str], host: str, covered: bool) -> None:
+    assert preflight.covers(names, host) is covered
+
+
+@pytest.mark.parametrize(
+    ("zone", "verdict"),
+    [
+        ({"Name": "example.com.", "Config": {"PrivateZone": False}}, Verdict.OK),
+        ({"Name": "example.com.", "Config": {"PrivateZone": True}}, Verdict.PROBLEM),
+        ({"Name": "example.org."}, Verdict.PROBLEM),
+        ({"Name": "ample.com."}, Verdict.PROBLEM),
+        (refuse("NoSuchHostedZone"), Verdict.PROBLEM),
+    ],
+)
+def test_hosted_zones(zone: Any, verdict: Verdict) -> None:
+    answer = zone if isinstance(zone, Exception) else {"HostedZone": zone}
+    given = {"DomainName": "www.example.com", "HostedZoneId": "Z0123456789ABCDEFGHIJ"}
+    (line,) = lines(given, "domain", route53={"get_hosted_zone": answer})
+    assert line.verdict is verdict
+
+
+def test_a_slack_workspace_that_nobody_authorised() -> None:
+    (line,) = lines({}, "slack", chatbot={"describe_slack_workspaces": {"SlackWorkspaces": []}})
+    assert line.verdict is Verdict.PROBLEM
+    assert "Configure new client" in line.remedy
+    known = {"SlackWorkspaces": [{"SlackTeamId": "T0123456789", "SlackTeamName": "ours"}]}
+    (line,) = lines({}, "slack", chatbot={"describe_slack_workspaces": known})
+    assert (line.verdict, line.seen) == (Verdict.OK, "ours")
+    known["SlackWorkspaces"][0] |= {"State": "DISABLED", "StateReason": "forbidden by the organisation"}
+    (line,) = lines({}, "slack", chatbot={"describe_slack_workspaces": known})
+    assert (line.verdict, line.seen) == (Verdict.PROBLEM, "forbidden by the organisation")
+
+
+# --- quotas
+
+
+def test_quotas_are_compared_with_what_the_templates_make() -> None:
+    ec2 = {
+        "describe_vpcs": {"Vpcs": [{}] * 5},
+        "describe_addresses": {"Addresses": [{}] * 4},
+        "describe_internet_gateways": {"InternetGateways": []},
+    }
+    answers = {"get_service_quota": {"Quota": {"Value": 5.0}}}
+    cloudformation = {
+        "describe_stacks": ClientError(
+            {"Error": {"Code": "ValidationError", "Message": "Stack with id platform-dev does not exist"}},
+            "DescribeStacks",
+        )
+    }
+    found = {
+        line.what: line for line in lines({}, "quotas", ec2=ec2, service_quotas=answers, cloudformation=cloudformation)
+    }
+    assert found["VPCs"].verdict is Verdict.PROBLEM
+    assert found["VPCs"].seen == "1 needed, 5 in use, 5 allowed"
+    assert "ask for 6 in Service Quotas (vpc L-F678F1CE" in found["VPCs"].remedy
+    assert found["Elastic IP addresses"].seen == "2 needed, 4 in use, 5 allowed"
+    assert found["Elastic IP addresses"].verdict is Verdict.PROBLEM
+    assert found["internet gateways"].verdict is Verdict.OK
+    assert found["NAT gateways in a zone"].seen == "1 needed, 5 allowed"
+    assert found["interface endpoints in a VPC"].seen == f"{interface_endpoints()} needed, 5 allowed"
+    assert found["Fargate vCPUs"].seen.startswith("2 needed")
+
+
+def interface_endpoints() -> int:
+    made = json.loads((parts.ROOT / "templates" / "egress.json").read_text())["Resources"].values()
+    return sum(one["Properties"]["VpcEndpointType"] == "Interface" for one in made if "VPCEndpoint" in one["Type"])
+
+
+def test_the_default_counts_where_the_account_has_no_value_of_its_own() -> None:
+    answers = {
+        "get_service_quota": refuse("NoSuchResourceException"),
+        "get_aws_default_service_quota": {"Quota": {"Value": 6.0}},
+    }
+    client: Any = Service(answers)
+    assert quotas.value(client, "fargate", "L-3032A538") == 6.0
+
+
+def test_a_new_accounts_fargate_quota_is_too_small_for_production() -> None:
+    environment = recall(parts.ROOT, "prod")
+    made = replace(
+        context({}, service_quotas={"get_service_quota": {"Quota": {"Value": 6.0}}}), environment=environment
+    )
+    (line,) = [line for line in preflight.check(made, fetch=no_network) if line.what == "Fargate vCPUs"]
+    assert line.verdict is Verdict.PROBLEM
+    assert line.seen.startswith("8 needed")
+
+
+# --- images
+
+
+DIGEST = "sha256:" + hashlib.sha256(b"image").hexdigest()
+INDEX = {
+    "manifests": [
+        {"platform": {"os": "linux", "architecture": "amd64"}},
+        {"platform": {"os": "unknown", "architecture": "unknown"}},
+    ]
+}
+SINGLE = {"config": {"digest": "sha256:config"}}
+CONFIG = {"os": "linux", "architecture": "arm64"}
+PRIVATE = f"111122223333.dkr.ecr.ap-northeast-1.amazonaws.com/platform/frontend@{DIGEST}"
+PUBLIC = f"public.ecr.aws/docker/library/alpine@{DIGEST}"
+
+
+def image_line(image: str, fetch: images.Fetch, architecture: str = "X86_64", **ecr: Any) -> Line:
+    made = context({"FrontendImage": image, "CpuArchitecture": architecture}, ecr=ecr)
+    return next(line for line in preflight.check(made, fetch=fetch) if line.what == "FrontendImage")
+
+
+def test_a_private_image_for_several_machines() -> None:
+    answer = {"images": [{"imageManifest": json.dumps(INDEX)}]}
+    good = image_line(PRIVATE, no_network, batch_get_image=answer)
+    assert (good.verdict, good.seen) == (Verdict.OK, "linux/amd64")
+    bad = image_line(PRIVATE, no_network, "ARM64", batch_get_image=answer)
+    assert bad.verdict is Verdict.PROBLEM
+    assert bad.remedy == "build it for linux/arm64, or change CpuArchitecture"
+
+
+def test_a_private_image_for_one_machine_says_so_in_its_config() -> None:
+    line = image_line(
+        PRIVATE,
+        lambda _url, _headers: json.dumps(CONFIG).encode(),
+        "ARM64",
+        batch_get_image={"images": [{"imageManifest": json.dumps(SINGLE)}]},
+        get_download_url_for_layer={"downloadUrl": "https://layers.example.com/1"},
+    )
+    assert (line.verdict, line.seen) == (Verdict.OK, "linux/arm64")
+
+
+@pytest.mark.parametrize("answer", [{"images": []}, refuse("RepositoryNotFoundException")])
+def test_an_image_that_nobody_pushed(answer: Any) -> None:
+    line = image_line(PRIVATE, no_network, batch_get_image=answer)
+    assert line.verdict is Verdict.PROBLEM
+    assert "--through bootstrap" in line.remedy
+
+
+def registry_at(realm: str, asked: list[str], answers: Mapping[str, Any]) -> images.Fetch:
+    """A registry that wants a token of everybody and gives it to everybody; 404 for what it does not have."""
+
+    def fetch(url: str, headers: Mapping[str, str]) -> bytes:
+        asked.append(url)
+        if url.startswith(f"{realm}?"):
+            return b'{"token": "t"}'
+        refusal = Message()
+        if headers.get("Authorization") != "Bearer t":
+            refusal["WWW-Authenticate"] = f'Bearer realm="{realm}",service="registry",scope="repository:x:pull"'
+            raise urllib.error.HTTPError(url, 401, "Unauthorized", refusal, io.BytesIO())
+        for end, answer in answers.items():
+            if url.endswith(end):
+                return json.dumps(answer).encode()
+        raise urllib.error.HTTPError(url, 404, "Not Found", refusal, io.BytesIO())
+
+    return fetch
+
+
+def test_a_public_image_by_the_registry_protocol() -> None:
+    asked: list[str] = []
+    fetch = registry_at("https://public.ecr.aws/token/", asked, {DIGEST: INDEX})
+    assert image_line(PUBLIC, fetch).verdict is Verdict.OK
+    assert asked[0] == f"https://public.ecr.aws/v2/docker/library/alpine/manifests/{DIGEST}"
+    assert asked[1] == "https://public.ecr.aws/token/?service=registry&scope=repository%3Ax%3Apull"
+
+
+@pytest.mark.parametrize(("name", "path"), [("nginx", "library/nginx"), ("someone/app", "someone/app")])
+def test_an_image_of_docker_hub(name: str, path: str) -> None:
+    asked: list[str] = []
+    fetch = registry_at("https://auth.docker.io/token", asked, {DIGEST: SINGLE, "/blobs/sha256:config": CONFIG})
+    line = image_line(f"docker.io/{name}@{DIGEST}", fetch, "ARM64")
+    assert (line.verdict, line.seen) == (Verdict.OK, "linux/arm64")
+    assert asked[0] == f"https://registry-1.docker.io/v2/{path}/manifests/{DIGEST}"
+
+
+def test_a_public_image_that_is_not_there() -> None:
+    line = image_line(PUBLIC, registry_at("https://public.ecr.aws/token/", [], {}))
+    assert (line.verdict, line.remedy) == (Verdict.PROBLEM, "correct its digest")
+
+
+def test_a_registry_that_takes_no_token() -> None:
+    def fetch(url: str, headers: Mapping[str, str]) -> bytes:
+        raise urllib.error.HTTPError(url, 401, "Unauthorized", Message(), io.BytesIO())
+
+    assert image_line(PUBLIC, fetch).verdict is Verdict.UNKNOWN
+
+
+def test_a_token_is_not_sent_to_where_a_registry_redirects(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blobs lie in object stores, which refuse two ways of authorisation and should not see it either."""
+    seen: list[urllib.request.Request] = []
+
+    def open_url(request: urllib.request.Request, timeout: float) -> io.BytesIO:
+        seen.append(request)
+        return io.BytesIO(b"{}")
+
+    monkeypatch.setattr(urllib.request, "urlopen", open_url)
+    images.over_https("https://registry.example/blob", {"Authorization": "Bearer t", "Accept": "x"})
+    (request,) = seen
+    assert request.get_header("Authorization") == "Bearer t"
+    handler = urllib.request.HTTPRedirectHandler()
+    there = handler.redirect_request(
+        request, io.BytesIO(), 307, "", HTTPMessage(), "https://store.example/blob?signature"
+    )
+    assert there is not None
+    assert there.get_header("Authorization") is None
+    assert there.get_header("Accept") == "x"
+
+
+def test_a_registry_out_of_reach_is_no_problem_of_the_image() -> None:
+    assert image_line(PUBLIC, no_network).verdict is Verdict.UNKNOWN
+
+
+def test_names_of_images() -> None:
+    found = images.parse(PRIVATE)
+    assert found is not None
+    assert (found.account, found.region, found.repository) == ("111122223333", "ap-northeast-1", "platform/frontend")
+    assert images.parse("nginx:latest") is None

@@ -1,0 +1,186 @@
+"""One-off tasks: started like the service's own, followed by their log, ended with their exit status."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from hosting.cli.commands import run as run_command
+from hosting.deployer.errors import DeployerError
+from hosting.deployer.operate import standalone_task, tasks
+from hosting.rehearsal.prerequisites import World
+from tests.deployer.operate import parts
+
+CLUSTER = "platform-dev"
+
+
+def one_off_tasks(deployed: parts.Deployed) -> list[dict[str, Any]]:
+    ecs = deployed.client("ecs")
+    arns = ecs.list_tasks(cluster=CLUSTER, startedBy=standalone_task.STARTED_BY)["taskArns"]
+    found: list[dict[str, Any]] = ecs.describe_tasks(cluster=CLUSTER, tasks=arns)["tasks"] if arns else []
+    return found
+
+
+@pytest.fixture
+def start(deployed: parts.Deployed) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    made: list[subprocess.Popen[str]] = []
+
+    def run(*arguments: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, str(parts.ROOT / "deploy.py"), *arguments],
+            env=deployed.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        made.append(process)
+        return process
+
+    yield run
+    for process in made:
+        process.kill()
+        process.wait()
+
+
+def running(deployed: parts.Deployed) -> dict[str, Any]:
+    parts.until(lambda: one_off_tasks(deployed))
+    (task,) = one_off_tasks(deployed)
+    return task
+
+
+def say(deployed: parts.Deployed, task: dict[str, Any], service: str, *lines: str) -> None:
+    """What the command writes to its standard output."""
+    logs = deployed.client("logs")
+    group, stream = f"/{CLUSTER}/{service}/app", f"app/app/{task['taskArn'].rpartition('/')[2]}"
+    logs.create_log_stream(logGroupName=group, logStreamName=stream)
+    now = int(time.time() * 1000)
+    events = [{"timestamp": now + number, "message": line} for number, line in enumerate(lines)]
+    logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
+
+
+def test_output_and_exit_status(deployed: parts.Deployed, start: Callable[..., subprocess.Popen[str]]) -> None:
+    process = start("run", "-e", "dev", "--service", "backend", "--", "./manage", "migrate", "--fake")
+    task = running(deployed)
+    say(deployed, task, "backend", "applying 0001", "applying 0002")
+    World(deployed.emulator, deployed.account, deployed.platform.home).end_task(task["taskArn"], 3)
+    out, err = process.communicate(timeout=60)
+    assert out == "applying 0001\napplying 0002\n"
+    assert process.returncode == 3, err
+
+    (override,) = task["overrides"]["containerOverrides"]
+    assert override["command"] == ["./manage", "migrate", "--fake"]
+    service = deployed.platform.service("backend")
+    (live,) = deployed.client("ecs").describe_services(cluster=CLUSTER, services=[service.ecs_name])["services"]
+    assert task["taskDefinitionArn"] == live["taskDefinition"], "same image, secrets and roles"
+    subnet = next(one["value"] for one in task["attachments"][0]["details"] if one["name"] == "subnetId")
+    assert subnet in live["networkConfiguration"]["awsvpcConfiguration"]["subnets"]
+    assert task["group"] != f"service:{service.ecs_name}", "the service does not count it as its own"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interruption_stops_the_task(
+    deployed: parts.Deployed, start: Callable[..., subprocess.Popen[str]], number: signal.Signals
+) -> None:
+    """A cancelled build sends SIGTERM; nobody would be left who knows of the task."""
+    process = start("run", "-e", "dev", "--", "sleep", "1000")
+    task = running(deployed)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert one_off_tasks(deployed) == []
+    assert f"stopped task {task['taskArn'].rpartition('/')[2]}" in err
+
+
+def test_who_started_it_is_said_in_letters_that_ecs_takes() -> None:
+    """AWS refuses a dot or a space in it; the emulator takes anything."""
+    assert re.fullmatch(r"[A-Za-z0-9/_-]{1,128}", standalone_task.STARTED_BY)
+
+
+def test_a_task_that_ecs_does_not_show_yet(deployed: parts.Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RunTask answers before DescribeTasks knows: that is no reason to lose sight of a migration."""
+    show = tasks.describe
+    monkeypatch.setattr(tasks, "describe", lambda *_: [])
+    run = standalone_task.start(deployed.platform, deployed.platform.service(None), ["true"], sleep=lambda _: None)
+    assert not run._has_stopped()
+    run.started -= timedelta(minutes=5)
+    with pytest.raises(DeployerError, match="has forgotten it"):
+        run._has_stopped()
+    monkeypatch.setattr(tasks, "describe", show)
+    World(deployed.emulator, deployed.account, deployed.platform.home).end_task(run.task.arn, 4)
+    assert list(run.lines()) == []
+    assert run.exit_code() == 4
+
+
+def test_another_image_leaves_no_task_definition_behind(
+    deployed: parts.Deployed, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    image = "public.ecr.aws/nginx/nginx@sha256:" + "1" * 64
+    process = start("run", "-e", "dev", "--image", image, "--detach", "--", "true")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    ecs = deployed.client("ecs")
+    (task,) = ecs.describe_tasks(cluster=CLUSTER, tasks=[out.strip()])["tasks"]
+    definition = ecs.describe_task_definition(taskDefinition=task["taskDefinitionArn"])["taskDefinition"]
+    assert definition["status"] == "INACTIVE"
+    assert {one["name"]: one["image"] for one in definition["containerDefinitions"]}["app"] == image
+    assert [one["name"] for one in definition["containerDefinitions"]] == ["app", "bastion"]
+    World(deployed.emulator, deployed.account, deployed.platform.home).end_task(task["taskArn"], 0)
+
+
+def test_a_command_is_needed(deployed: parts.Deployed, start: Callable[..., subprocess.Popen[str]]) -> None:
+    process = start("run", "-e", "dev")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 64
+    assert "COMMAND" in err
+
+
+def before_arguments(deployed: parts.Deployed, value: str, *more: str) -> list[str]:
+    return ["deploy", "-e", "dev", "--yes", "--set", f"LogRetentionDays={value}", *more]
+
+
+def test_a_migration_runs_before_anything_is_deployed(
+    deployed: parts.Deployed, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    """A failing one stops the deployment; the parameter it would have changed is as before."""
+    process = start(*before_arguments(deployed, "1", "--before", "run --service backend -- ./manage migrate"))
+    task = running(deployed)
+    say(deployed, task, "backend", "no such column")
+    World(deployed.emulator, deployed.account, deployed.platform.home).end_task(task["taskArn"], 1)
+    out, err = process.communicate(timeout=90)
+    assert process.returncode == 1, err
+    assert "no such column" in err
+    assert "ended with 1; nothing was deployed" in err
+    assert out == ""
+    root = deployed.client("cloudformation").describe_stacks(StackName=CLUSTER)["Stacks"][0]
+    assert {one["ParameterKey"]: one["ParameterValue"] for one in root["Parameters"]}["LogRetentionDays"] == "3"
+
+
+@pytest.mark.parametrize("state", ["none", "never finished"])
+def test_a_first_deployment_says_what_to_run_afterwards(
+    deployed: parts.Deployed, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], state: str
+) -> None:
+    context = deployed.platform.context
+    failed = replace(deployed.platform.root, outputs={}, status="ROLLBACK_COMPLETE")
+    monkeypatch.setattr("hosting.deployer.aws.stacks.describe", lambda *_: None if state == "none" else failed)
+    run_command.before("run --service backend -- ./manage migrate --name 'a b'", context)()
+    said = capfd.readouterr().err
+    assert "has no database yet" in said
+    assert "When it is done: deploy.py run -e dev --service backend -- ./manage migrate --name 'a b'\n" in said
+    assert one_off_tasks(deployed) == []
+
+
+def test_only_run_may_come_before(deployed: parts.Deployed, start: Callable[..., subprocess.Popen[str]]) -> None:
+    process = start(*before_arguments(deployed, "1", "--before", "destroy --yes"))
+    _, err = process.communicate(timeout=90)
+    assert process.returncode == 64, err
+    assert 'takes a "run ..." command' in err

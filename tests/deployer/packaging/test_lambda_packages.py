@@ -1,0 +1,429 @@
+"""Packaging: the same bytes from the same content, and errors for what would fail or surprise in Lambda."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from hosting.deployer.errors import InputError
+from hosting.deployer.packaging import lambda_packages as packaging
+from hosting.deployer.packaging.lambda_packages import Archive, Limits, Platform, archive, archives
+from tests.lambdas.runtime import interpreter
+
+ROOT = Path(__file__).resolve().parents[3]
+Source = Callable[..., Path]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Source:
+    """`source({"index.py": "..."})` writes a function's directory, in the order given."""
+
+    def written(files: Mapping[str, str | bytes], name: str = "lambda/worker") -> Path:
+        folder = tmp_path / name
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, content in files.items():
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content.encode() if isinstance(content, str) else content)
+        return folder
+
+    return written
+
+
+FILES: dict[str, str] = {"index.py": "def handler(e, c): ...\n", "work.py": "x = 1\n", "pages/a.html": "<p>あ</p>"}
+
+
+def names(made: Archive) -> list[str]:
+    return zipfile.ZipFile(io.BytesIO(made.data)).namelist()
+
+
+def problems(caught: pytest.ExceptionInfo[InputError]) -> str:
+    return "\n".join(map(str, caught.value.problems))
+
+
+# --- the same content
+
+
+def test_the_zip_is_complete_sorted_and_without_a_date(source: Source) -> None:
+    made = archive(source(FILES))
+    assert made.name == "worker"
+    assert made.key == f"lambda/worker/{made.digest}.zip"
+    with zipfile.ZipFile(io.BytesIO(made.data)) as packed:
+        assert packed.testzip() is None
+        infos = packed.infolist()
+        assert [info.filename for info in infos] == ["index.py", "pages/a.html", "work.py"]
+        assert {info.date_time for info in infos} == {(1980, 1, 1, 0, 0, 0)}
+        assert {info.external_attr >> 16 for info in infos} == {0o100644}
+        assert packed.read("pages/a.html").decode() == "<p>あ</p>"
+
+
+def test_order_time_mode_and_folder_make_no_difference(source: Source, tmp_path: Path) -> None:
+    one = source(FILES)
+    other = source(dict(reversed(FILES.items())), "elsewhere/of another/worker")
+    for number, path in enumerate(sorted(other.rglob("*"))):
+        os.utime(path, (number * 1000, number * 1000))
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    assert archive(one) == archive(other)
+    relative = Path(os.path.relpath(one))
+    assert archive(relative) == archive(one)
+
+
+def test_every_python_makes_the_same_bytes_under_any_umask(source: Source, tmp_path: Path) -> None:
+    """In processes of their own, each with a fresh copy made under its umask."""
+    folder = source(FILES)
+    code = (
+        "import os, shutil, sys; from pathlib import Path; sys.dont_write_bytecode = True\n"
+        "os.umask(int(sys.argv[3], 8)); shutil.copytree(sys.argv[1], sys.argv[2], copy_function=shutil.copyfile)\n"
+        "from hosting.deployer.packaging.lambda_packages import archive; import hashlib\n"
+        "made = archive(Path(sys.argv[2])); print(made.key, hashlib.sha256(made.data).hexdigest())"
+    )
+    pythons = {found.version: found.path for found in map(interpreter, ("3.11", "3.12", "3.13"))}
+    pythons[sys.version.split()[0]] = Path(sys.executable)
+    seen = set()
+    for version, python in pythons.items():
+        for umask in ("022", "077"):
+            copy = tmp_path / version / umask / "worker"
+            copy.parent.mkdir(parents=True)
+            done = subprocess.run([python, "-c", code, folder, copy, umask], cwd=ROOT, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+            seen.add(done.stdout)
+    made = archive(folder)
+    assert seen == {f"{made.key} {hashlib.sha256(made.data).hexdigest()}\n"}
+
+
+def test_leftovers_are_not_packaged(source: Source) -> None:
+    clean = archive(source(FILES))
+    leftovers = {
+        "__pycache__/index.cpython-313.pyc": "x",
+        "pages/.DS_Store": "x",
+        ".mypy_cache/a": "x",
+        "work.py~": "x",
+        "requirements.in": "x",
+        "old.pyc": "x",
+        "requirements.txt": "# nothing yet\n\n",
+    }
+    assert archive(source(leftovers)) == clean
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda folder: (folder / "work.py").write_text("x = 2\n"),
+        lambda folder: (folder / "work.py").rename(folder / "job.py"),
+        lambda folder: (folder / "work.py").chmod(0o755),
+        lambda folder: (folder / "more.py").write_text(""),
+        lambda folder: (folder / "work.py").unlink(),
+    ],
+    ids=["content", "name", "mode", "one more", "one less"],
+)
+def test_every_real_change_is_another_key(source: Source, change: Callable[[Path], object]) -> None:
+    folder = source(FILES)
+    before = archive(folder)
+    change(folder)
+    after = archive(folder)
+    assert after.key != before.key
+    assert after.data != before.data
+
+
+def test_the_functions_of_this_repository_are_packaged_together() -> None:
+    made = archives(ROOT / "lambda")
+    assert [one.name for one in made] == ["credentials_watch", "custom_resource", "log_processor", "slack_notifier"]
+    assert all("index.py" in names(one) for one in made)
+    assert not any(one.notes for one in made)
+
+
+# --- what is refused
+
+
+def test_all_problems_of_all_functions_come_out_together(source: Source) -> None:
+    first = source({"main.py": ""}, "lambda/first")
+    second = source({"index.py": "", "json.py": "", "boto3/__init__.py": ""}, "lambda/second")
+    (second / "link.py").symlink_to(first / "main.py")
+    third = source(FILES, "lambda/third")
+    (third / "linked").symlink_to(first)
+    os.mkfifo(third / "pipe")
+    with pytest.raises(InputError) as caught:
+        archives(first.parent)
+    text = problems(caught)
+    assert f"{first}: has no index.py" in text
+    assert f"{second / 'link.py'}: is a symbolic link" in text
+    assert f"{third / 'linked'}: is a symbolic link" in text
+    assert f"{third / 'pipe'}: is neither a file nor a directory" in text
+
+
+def test_a_function_that_is_a_link_is_refused(source: Source) -> None:
+    folder = source(FILES, "lambda/worker")
+    (folder.parent / "alias").symlink_to(folder)
+    with pytest.raises(InputError, match="alias: is a symbolic link"):
+        archives(folder.parent)
+
+
+def test_a_module_that_would_hide_one_of_the_runtime_is_refused(source: Source) -> None:
+    with pytest.raises(InputError) as caught:
+        archive(source({"index.py": "", "json.py": "", "boto3/__init__.py": "", "data/json.txt": "", "queue.csv": ""}))
+    found = [problem.where.rpartition("worker/")[2] for problem in caught.value.problems]
+    assert found == ["boto3/__init__.py", "json.py"]
+
+
+def test_a_missing_function_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such function"):
+        archive(tmp_path / "absent")
+
+
+def elf(machine: int) -> bytes:
+    return b"\x7fELF\x02\x01\x01" + bytes(9) + (3).to_bytes(2, "little") + machine.to_bytes(2, "little") + bytes(40)
+
+
+def test_a_shared_object_of_another_machine_is_refused(source: Source) -> None:
+    assert "fast.so" in names(archive(source({**FILES, "fast.so": elf(183)})))
+    assert "fast.so" in names(archive(source({**FILES, "fast.so": elf(62)}), platform=Platform(machine="x86_64")))
+    for machine, name in ((62, "x86_64"), (40, "machine 40")):
+        with pytest.raises(InputError, match=f"fast.so: is built for {name}; the function runs on arm64"):
+            archive(source({"fast.so": elf(machine)}))
+
+
+def test_a_large_package_is_noted_and_a_too_large_one_refused(source: Source) -> None:
+    folder = source({**FILES, "data.bin": bytes(3_000_000)})
+    assert archive(folder).notes == ()
+    assert archive(folder, limits=Limits(note=2_000_000)).notes == ("2.9 MB: a cold start loads all of it",)
+    with pytest.raises(InputError, match=r"2\.9 MB unpacked; Lambda takes at most 1\.9 MB"):
+        archive(folder, limits=Limits(fail=2_000_000))
+
+
+# --- dependencies
+
+
+class Index:
+    """A folder of wheels made here, in place of a package index: no test needs the network."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+        self.locked: list[str] = []
+
+    def wheel(
+        self, name: str, files: Mapping[str, bytes | str], tags: tuple[str, ...] = ("py3-none-any",), lock: bool = True
+    ) -> None:
+        hashes = []
+        for tag in tags:
+            path = self.folder / f"{name}-1.0-{tag}.whl"
+            info = f"{name}-1.0.dist-info"
+            content = {file: data.encode() if isinstance(data, str) else data for file, data in files.items()}
+            machine = elf(183 if "aarch64" in tag else 62)
+            content = {file: machine if data == b"{machine}" else data for file, data in content.items()}
+            content |= {
+                f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n".encode(),
+                f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: {tag}\n".encode(),
+                f"{info}/entry_points.txt": f"[console_scripts]\n{name} = {name}:main\n".encode(),
+            }
+            record = "".join(
+                f"{file},sha256={base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b'=').decode()},{len(data)}\n"
+                for file, data in content.items()
+            )
+            with zipfile.ZipFile(path, "w") as target:
+                for file, data in {**content, f"{info}/RECORD": f"{record}{info}/RECORD,,\n".encode()}.items():
+                    target.writestr(file, data)
+            hashes.append(hashlib.sha256(path.read_bytes()).hexdigest())
+        if lock:
+            self.locked.append(f"{name}==1.0 " + " ".join(f"--hash=sha256:{value}" for value in hashes))
+
+    def lock(self, *lines: str) -> str:
+        return "\n".join(["--no-index", f"--find-links {self.folder}", *(lines or self.locked)]) + "\n"
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Index:
+    return Index(tmp_path / "wheels")
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+BOTH = ("cp313-cp313-manylinux2014_aarch64", "cp313-cp313-manylinux2014_x86_64")
+
+
+def test_wheels_of_the_functions_platform_are_packaged(source: Source, index: Index, cache: Path) -> None:
+    index.wheel("speedy", {"speedy/__init__.py": "", "speedy/_fast.so": "{machine}"}, BOTH)
+    index.wheel("plain", {"plain.py": "def main(): ...\n"})
+    folder = source({**FILES, "requirements.txt": index.lock()})
+    made = archive(folder, cache=cache)
+    assert names(made) == [
+        "index.py",
+        "pages/a.html",
+        "plain-1.0.dist-info/METADATA",
+        "plain-1.0.dist-info/WHEEL",
+        "plain-1.0.dist-info/entry_points.txt",
+        "plain.py",
+        "speedy-1.0.dist-info/METADATA",
+        "speedy-1.0.dist-info/WHEEL",
+        "speedy-1.0.dist-info/entry_points.txt",
+        "speedy/__init__.py",
+        "speedy/_fast.so",
+        "work.py",
+    ], "neither what the installer notes about itself, nor scripts with this machine's paths"
+    packed = zipfile.ZipFile(io.BytesIO(made.data))
+    assert packed.read("speedy/_fast.so") == elf(183)
+    other = archive(folder, cache=cache, platform=Platform(machine="x86_64"))
+    assert zipfile.ZipFile(io.BytesIO(other.data)).read("speedy/_fast.so") == elf(62)
+    assert other.key != made.key
+
+
+def test_a_dependency_keeps_files_that_would_be_leftovers_of_ours(source: Source, index: Index, cache: Path) -> None:
+    """Shared objects of older wheels lie in a hidden folder, and data files have any name."""
+    data = {"speedy/.libs/libz.so": "{machine}", "speedy/requirements.txt": "x", "speedy/.defaults": "x"}
+    index.wheel("speedy", {"speedy/__init__.py": "", "speedy/__pycache__/x.cpython-313.pyc": "x", **data}, BOTH[:1])
+    made = archive(source({"index.py": "", "requirements.txt": index.lock()}), cache=cache)
+    theirs = [name for name in names(made) if name.startswith("speedy/")]
+    assert theirs == ["speedy/.defaults", "speedy/.libs/libz.so", "speedy/__init__.py", "speedy/requirements.txt"]
+
+
+def test_the_cache_answers_until_something_changes(
+    source: Source, index: Index, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.wheel("plain", {"plain.py": ""})
+    folder = source({**FILES, "requirements.txt": index.lock()})
+    made = archive(folder, cache=cache)
+    runs = []
+    real = packaging._install
+
+    def counted(source: Path, target: Path, platform: Platform) -> None:
+        runs.append(source)
+        real(source, target, platform)
+
+    monkeypatch.setattr(packaging, "_install", counted)
+    assert archive(folder, cache=cache) == made
+    assert runs == [], "found"
+    (kept,) = cache.rglob("*.zip")
+    kept.write_bytes(kept.read_bytes()[:-1] + b"x")
+    assert archive(folder, cache=cache) == made
+    assert len(runs) == 1, "damaged, made again"
+    (folder / "work.py").write_text("x = 2\n")
+    changed = archive(folder, cache=cache)
+    assert len(runs) == 2
+    assert changed.key != made.key
+    index.wheel("second", {"second.py": ""})
+    (folder / "requirements.txt").write_text(index.lock())
+    assert "second.py" in names(archive(folder, cache=cache))
+    assert len(runs) == 3
+
+
+def test_without_a_cache_given_it_lies_under_build(source: Source, index: Index, tmp_path: Path) -> None:
+    index.wheel("plain", {"plain.py": ""})
+    archive(source({**FILES, "requirements.txt": index.lock()}))
+    assert list((tmp_path / "build" / "archives").rglob("*.zip"))
+
+
+def test_the_key_does_not_depend_on_the_installer_s_machine(source: Source, index: Index, tmp_path: Path) -> None:
+    index.wheel("plain", {"plain.py": ""})
+    lock = index.lock()
+    one = archive(source({**FILES, "requirements.txt": lock}), cache=tmp_path / "one")
+    other = archive(source({**FILES, "requirements.txt": lock}, "b/worker"), cache=tmp_path / "two")
+    assert one == other
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["plain==1.0"], "hash"),
+        (["plain==1.0 --hash=sha256:" + "0" * 64], "plain"),
+        (["absent==1.0 --hash=sha256:" + "0" * 64], "absent"),
+        (["plain>=1.0"], "=="),
+        (["not a requirement"], "requirements.txt"),
+    ],
+    ids=["no hash", "wrong hash", "absent", "not pinned", "nonsense"],
+)
+def test_only_exactly_locked_wheels_are_taken(
+    source: Source, index: Index, cache: Path, lines: list[str], expected: str
+) -> None:
+    index.wheel("plain", {"plain.py": ""})
+    folder = source({**FILES, "requirements.txt": index.lock(*lines)})
+    with pytest.raises(InputError) as caught:
+        archive(folder, cache=cache)
+    (problem,) = caught.value.problems
+    assert problem.where == str(folder / "requirements.txt")
+    assert expected in problem.what
+    assert "--generate-hashes --python-platform aarch64-manylinux2014 --python-version 3.13" in problem.hint
+    assert not list(cache.rglob("*.zip"))
+
+
+@pytest.mark.parametrize("option", ["-r", "-c ", "--requirement=", "--constraint "])
+def test_a_lock_of_several_files_is_refused(source: Source, index: Index, cache: Path, option: str) -> None:
+    """The other file is not part of the cache's address: a change there would go unnoticed."""
+    index.wheel("plain", {"plain.py": ""})
+    folder = source({**FILES, "requirements.txt": f"# all\n{option}../base.txt\n"})
+    (folder.parent / "base.txt").write_text(index.lock())
+    with pytest.raises(InputError, match=r"requirements\.txt: line 2 leads to another file") as caught:
+        archive(folder, cache=cache)
+    assert "--generate-hashes" in caught.value.problems[0].hint
+
+
+def test_a_wheel_for_another_machine_only_is_refused(source: Source, index: Index, cache: Path) -> None:
+    index.wheel("speedy", {"speedy.so": "{machine}"}, BOTH[1:])
+    with pytest.raises(InputError, match="speedy"):
+        archive(source({**FILES, "requirements.txt": index.lock()}), cache=cache)
+
+
+def test_a_wheel_that_lies_about_its_machine_is_refused(source: Source, index: Index, cache: Path) -> None:
+    index.wheel("liar", {"liar/fast.so": elf(62)})
+    with pytest.raises(InputError, match=r"liar/fast\.so: is built for x86_64; the function runs on arm64"):
+        archive(source({**FILES, "requirements.txt": index.lock()}), cache=cache)
+
+
+def test_a_source_distribution_is_refused(source: Source, index: Index, cache: Path) -> None:
+    """Building it would run its code here, for the wrong machine."""
+    path = index.folder / "crafted-1.0.tar.gz"
+    path.write_bytes(b"not even opened")
+    lock = index.lock(f"crafted==1.0 --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}")
+    with pytest.raises(InputError, match="crafted"):
+        archive(source({**FILES, "requirements.txt": lock}), cache=cache)
+
+
+def test_names_that_meet_are_refused(source: Source, index: Index, cache: Path) -> None:
+    index.wheel("work", {"work/__init__.py": ""})
+    with pytest.raises(InputError, match="work: has the name of a dependency and would hide it"):
+        archive(source({**FILES, "requirements.txt": index.lock()}), cache=cache)
+    index.wheel("second", {"shared/common.py": "2"})
+    index.wheel("third", {"shared/common.py": "3"})
+    lock = index.lock(*index.locked[1:])
+    with pytest.raises(InputError, match=r"shared/common\.py comes from second-1\.0 and from third-1\.0"):
+        archive(source({"requirements.txt": lock}, "lambda/worker"), cache=cache)
+
+
+def test_without_uv_the_hint_says_where_it_comes_from(
+    source: Source, index: Index, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.wheel("plain", {"plain.py": ""})
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
+    with pytest.raises(InputError, match=r"uv is needed to fetch wheels; run `make install`"):
+        archive(source({**FILES, "requirements.txt": index.lock()}), cache=cache)
+
+
+# --- agreement with the templates
+
+
+def test_functions_are_packaged_for_where_the_templates_run_them() -> None:
+    functions = [
+        (path.name, logical_id, resource["Properties"])
+        for path in sorted((ROOT / "templates").glob("*.json"))
+        for logical_id, resource in json.loads(path.read_text(encoding="utf-8"))["Resources"].items()
+        if resource["Type"] == "AWS::Lambda::Function"
+    ]
+    assert len(functions) >= 4
+    for template, logical_id, properties in functions:
+        where = f"{template} {logical_id}"
+        assert properties["Runtime"] == f"python{Platform().python}", where
+        assert properties["Architectures"] == [Platform().machine], where
+        assert properties["Handler"] == "index.handler", where

@@ -1,0 +1,51 @@
+"""Switches that forbid a deletion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import boto3
+from botocore.stub import Stubber
+
+from hosting.deployer.safeguards import protections
+from hosting.deployer.safeguards.protections import Protection
+
+
+def client(service: str) -> Any:
+    session: Any = boto3.Session(aws_access_key_id="x", aws_secret_access_key="x", region_name="eu-west-1")
+    return session.client(service)
+
+
+def test_only_what_is_switched_on_is_found() -> None:
+    rds, elb = client("rds"), client("elbv2")
+    with Stubber(rds) as stub:
+        stub.add_response("describe_db_clusters", {"DBClusters": [{"DeletionProtection": True}]})
+        stub.add_response("describe_db_clusters", {"DBClusters": [{"DeletionProtection": False}]})
+        found = list(protections.clusters(rds, [("DatabaseStack/Cluster", "c1"), ("X", "c2")]))
+    assert [str(one) for one in found] == ["the database's deletion protection of DatabaseStack/Cluster is on"]
+    with Stubber(elb) as stub:
+        attribute = {"Key": "deletion_protection.enabled", "Value": "true"}
+        stub.add_response("describe_load_balancer_attributes", {"Attributes": [attribute]})
+        stub.add_response("describe_load_balancer_attributes", {"Attributes": [{**attribute, "Value": "false"}]})
+        found = list(protections.load_balancers(elb, [("ApplicationStack/LoadBalancer", "arn1"), ("X", "arn2")]))
+    assert [one.physical_id for one in found] == ["arn1"]
+
+
+def test_each_is_lifted_where_it_is() -> None:
+    cloudformation, rds, elb = client("cloudformation"), client("rds"), client("elbv2")
+    with Stubber(cloudformation) as stacks, Stubber(rds) as databases, Stubber(elb) as balancers:
+        off: dict[str, Any] = {"StackName": "arn", "EnableTerminationProtection": False}
+        stacks.add_response("update_termination_protection", {}, off)
+        off = {"DBClusterIdentifier": "c1", "DeletionProtection": False, "ApplyImmediately": True}
+        databases.add_response("modify_db_cluster", {}, off)
+        attribute = {"Key": "deletion_protection.enabled", "Value": "false"}
+        off = {"LoadBalancerArn": "arn1", "Attributes": [attribute]}
+        balancers.add_response("modify_load_balancer_attributes", {}, off)
+        for type, physical_id in (
+            (protections.STACK, "arn"),
+            (protections.CLUSTER, "c1"),
+            (protections.LOAD_BALANCER, "arn1"),
+        ):
+            protections.lift(Protection(type, physical_id, "x"), cloudformation, rds, elb)
+        for stub in (stacks, databases, balancers):
+            stub.assert_no_pending_responses()

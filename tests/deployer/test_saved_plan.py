@@ -1,0 +1,201 @@
+"""A saved plan: executed exactly, or refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hosting.deployer import change_sets, deployment, saved_plan
+from hosting.deployer.deployment import Context, Kind, StackPlan
+from hosting.deployer.errors import InputError, RefusedError
+from hosting.deployer.safeguards.gates import Allowed
+from hosting.deployer.stack_order import Role
+from tests import small_project
+
+Connect = Callable[..., Context]
+WHEN = "2026-11-22T10:00:00+00:00"
+
+
+def plan(context: Context, *overrides: str, allowed: Allowed | None = None) -> saved_plan.SavedPlan:
+    states = deployment.survey(context)
+    list(deployment.upload(context, states, list(Role)))
+    plans = [deployment.plan_stack(context, stack, states, verb="saved", final=True) for stack in context.chain]
+    return saved_plan.save(context, plans, allowed or Allowed(), overrides, WHEN)
+
+
+def execute(context: Context, found: saved_plan.SavedPlan) -> Sequence[StackPlan]:
+    plans = saved_plan.restore(context, found, deployment.survey(context), "x.plan")
+    for one in plans:
+        if one.change_set is not None:
+            operation = deployment.execute(context, one)
+            for _ in operation.follow():
+                pass
+            deployment.outcome(context, operation)
+    return plans
+
+
+@pytest.fixture
+def deployed(connected: Connect, deploy: Callable[..., Any], project: Path) -> Path:
+    deploy(connected(project))
+    return project
+
+
+def test_exactly_what_was_approved_is_executed_once(connected: Connect, deployed: Path, tmp_path: Path) -> None:
+    context = connected(deployed, Note="approved")
+    file = tmp_path / "x.plan"
+    saved_plan.write(file, plan(context, "Note=approved", allowed=Allowed.named(["Operations/Data"])))
+    assert file.stat().st_mode & 0o077 == 0, "for nobody else to read"
+    found = saved_plan.read(file)
+    assert found.overrides == ("Note=approved",)
+    assert found.allowed == Allowed.named(["Operations/Data"])
+    plans = execute(connected(deployed, Note="approved"), found)
+    assert [one.kind for one in plans] == [Kind.NOTHING, Kind.NOTHING, Kind.NOTHING, Kind.UPDATE, Kind.NOTHING]
+    root = deployment.survey(context)[context.stack(Role.ROOT)]
+    assert root is not None
+    assert root.parameters["Note"] == "approved"
+    with pytest.raises(RefusedError, match=r"shop-dev \(ap-northeast-1\) has been worked on since"):
+        execute(context, found)
+
+
+def test_a_first_plan_is_saved_as_far_as_it_goes(connected: Connect, project: Path) -> None:
+    context = connected(project)
+    found = plan(context)
+    assert [one.kind for one in found.stacks] == ["create", "create", "create", "later", "later"]
+    plans = execute(context, found)
+    assert [one.stack.role for one in plans if one.kind is Kind.LATER] == [Role.ROOT, Role.EDGE_MONITORING]
+    states = deployment.survey(context)
+    assert states[context.stack(Role.EDGE)].status == "CREATE_COMPLETE"  # type: ignore[union-attr] # just made
+
+
+def test_no_value_stands_in_the_file(connected: Connect, deployed: Path, tmp_path: Path) -> None:
+    body = small_project.templates()["root.json"]
+    body["Parameters"]["Note"]["NoEcho"] = True
+    small_project.write(deployed, changed={"root.json": body}, Note="hunter2-hunter2")
+    context = connected(deployed)
+    file = tmp_path / "x.plan"
+    one = plan(context)
+    saved_plan.write(file, one)
+    text = file.read_text()
+    for secret in ("hunter2", small_project.DIGEST, "arn:aws:sns"):
+        assert secret not in text
+    small_project.write(deployed, changed={"root.json": body}, Note="another-one")
+    assert plan(connected(deployed)).inputs == one.inputs, "not even a digest tells of it"
+    with pytest.raises(InputError, match="Note is secret"):
+        plan(context, "Note=hunter2-hunter2")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda text: text[:400], "is not a saved plan, or not all of one"),
+        (lambda _: "", "is not a saved plan, or not all of one"),
+        (lambda _: "[1, 2]", "is not a saved plan"),
+        (lambda _: '{"Parameters": {}}', "is not a saved plan"),
+        (lambda text: text.replace('"Note=approved"', '"Note=other"'), "was changed after it was saved"),
+        (lambda text: text.replace("saved-plan/1", "saved-plan/9"), "was written by another version"),
+        (lambda _: json.dumps({"format": saved_plan.FORMAT, "digest": ""}), "was changed after it was saved"),
+        (lambda _: "\xff\xfe", "is not a saved plan"),
+    ],
+    ids=["truncated", "empty", "a list", "foreign", "tampered", "newer", "hollow", "not text"],
+)
+def test_a_file_that_is_not_as_it_was_written(
+    connected: Connect, deployed: Path, tmp_path: Path, spoil: Callable[[str], str], words: str
+) -> None:
+    file = tmp_path / "x.plan"
+    saved_plan.write(file, plan(connected(deployed, Note="approved"), "Note=approved"))
+    file.write_text(spoil(file.read_text()), encoding="latin-1")
+    with pytest.raises(InputError, match=words) as caught:
+        saved_plan.read(file)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_forged_digest_is_no_way_in(connected: Connect, deployed: Path, tmp_path: Path) -> None:
+    """Whoever writes a new digest still has to name change sets that say what was approved."""
+    context = connected(deployed, Note="approved")
+    one, other = plan(context, "Note=approved"), plan(connected(deployed, Note="evil"), "Note=evil")
+    forged = [
+        replace(mine, change_set=theirs.change_set) for mine, theirs in zip(one.stacks, other.stacks, strict=True)
+    ]
+    file = tmp_path / "x.plan"
+    saved_plan.write(file, replace(one, stacks=tuple(forged)))
+    with pytest.raises(RefusedError, match="is not the one that was approved"):
+        execute(context, saved_plan.read(file))
+
+
+def test_a_file_that_does_not_exist(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read: No such file"):
+        saved_plan.read(tmp_path / "x.plan")
+
+
+def change_template(context: Context, project: Path) -> None:
+    body = small_project.templates()["service.json"]
+    body["Resources"]["Topic"]["Properties"]["KmsMasterKeyId"] = "alias/x"
+    small_project.write(project, changed={"service.json": body})
+
+
+def change_parameters(context: Context, project: Path) -> None:
+    small_project.write(project, Size="5")
+
+
+def change_tags(context: Context, project: Path) -> None:
+    path = project / "params" / "dev.json"
+    path.write_text(path.read_text().replace('"web"', '"other"'))
+
+
+def change_code(context: Context, project: Path) -> None:
+    (project / "lambda" / "hello" / "index.py").write_text("def handler(event, context):\n    return None\n")
+
+
+def delete_change_set(context: Context, project: Path) -> None:
+    client = context.clients.cloudformation(context.home)
+    for arn in change_sets.leftovers(client, "shop-dev"):
+        change_sets.discard(client, arn, sleep=lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("move", "words"),
+    [
+        (change_template, "templates are others: service.json"),
+        (change_parameters, r"params/dev\.json or the functions are others"),
+        (change_tags, r"params/dev\.json or the functions are others"),
+        (change_code, r"params/dev\.json or the functions are others"),
+        (delete_change_set, r"the change set of shop-dev \(ap-northeast-1\) is gone"),
+    ],
+)
+def test_whatever_moved_refuses_the_plan(
+    connected: Connect, deployed: Path, move: Callable[[Context, Path], None], words: str
+) -> None:
+    context = connected(deployed, Note="approved")
+    found = plan(context, "Note=approved")
+    move(context, deployed)
+    with pytest.raises(RefusedError, match=words) as caught:
+        execute(connected(deployed, Note="approved"), found)
+    assert "plan -e dev --out" in str(caught.value)
+
+
+def test_an_operation_on_a_nested_stack_alone_refuses_the_plan(
+    connected: Connect, deployed: Path, aws: Callable[..., Any]
+) -> None:
+    context = connected(deployed, Note="approved")
+    found = plan(context, "Note=approved")
+    client = aws("cloudformation")
+    (child,) = [one["StackName"] for one in client.describe_stacks()["Stacks"] if "NetworkStack" in one["StackName"]]
+    client.update_stack(
+        StackName=child, UsePreviousTemplate=True, Parameters=[{"ParameterKey": "Size", "ParameterValue": "7"}]
+    )
+    client.get_waiter("stack_update_complete").wait(StackName=child, WaiterConfig={"Delay": 1})
+    with pytest.raises(RefusedError, match="has been worked on since"):
+        execute(context, found)
+
+
+@pytest.mark.parametrize("field", ["account", "project", "region"])
+def test_a_plan_of_elsewhere_is_wrong_input(connected: Connect, deployed: Path, field: str) -> None:
+    context = connected(deployed, Note="approved")
+    found: saved_plan.SavedPlan = replace(plan(context, "Note=approved"), **{field: "other"})  # type: ignore[arg-type] # by name
+    with pytest.raises(InputError, match=f"is a plan of {field} other, and this is"):
+        execute(context, found)

@@ -1,0 +1,166 @@
+"""Limits of CloudFormation and of the load balancer, each found where it is passed and silent where it is not."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from generator.config import Config, ServiceEntry
+from generator.render import render_all
+from generator.resources import limits
+from generator.tooling import trial
+from generator.wiring import WiringError
+
+PROJECT = Path(__file__).parents[3]
+
+
+def test_the_committed_structure_keeps_every_limit(rendered: dict[str, str]) -> None:
+    assert limits.check(rendered) == []
+
+
+def excesses(**changed: dict[str, Any]) -> list[str]:
+    """What is said of one template with these sections."""
+    body = {"Resources": {"One": {"Type": "AWS::SNS::Topic"}}, **changed}
+    return [str(excess) for excess in limits.check({"layer.json": json.dumps(body)})]
+
+
+def many(count: int, value: Any) -> dict[str, Any]:
+    return {f"Item{number}": value for number in range(count)}
+
+
+TOPIC = {"Type": "AWS::SNS::Topic"}
+PARAMETER = {"Type": "String"}
+NESTED = {"Type": "AWS::CloudFormation::Stack", "Properties": {"Parameters": {"Paths": "x" * 4097}}}
+
+
+@pytest.mark.parametrize(
+    ("within", "beyond", "says"),
+    [
+        ({"Resources": many(500, TOPIC)}, {"Resources": many(501, TOPIC)}, "501 resources, and 500 are the limit"),
+        ({"Parameters": many(200, PARAMETER)}, {"Parameters": many(201, PARAMETER)}, "201 parameters, and 200"),
+        ({"Outputs": many(200, {"Value": "x"})}, {"Outputs": many(201, {"Value": "x"})}, "201 outputs, and 200"),
+        ({"Mappings": many(200, {})}, {"Mappings": many(201, {})}, "201 mappings, and 200"),
+        ({"Mappings": {"M": many(200, {})}}, {"Mappings": {"M": many(201, {})}}, "201 attributes of mapping M"),
+        ({"Metadata": {"Text": "x" * 900_000}}, {"Metadata": {"Text": "x" * 1_000_000}}, "bytes, and 1,000,000"),
+        ({"Description": "x" * 1024}, {"Description": "x" * 1025}, "1,025 bytes of description, and 1,024"),
+        (
+            {"Metadata": {"Text": "{{resolve:ssm:x}}" * 60}},
+            {"Metadata": {"Text": "{{resolve:ssm:x}}" * 61}},
+            "61 dynamic references, and 60",
+        ),
+        (
+            {"Parameters": {"P": {"Type": "String", "Default": "x" * 4096}}},
+            {"Parameters": {"P": {"Type": "String", "Default": "x" * 4097}}},
+            "4,097 bytes in the default of P, and 4,096",
+        ),
+        ({"Resources": {"S": TOPIC}}, {"Resources": {"S": NESTED}}, "4,097 bytes in S.Paths, and 4,096"),
+        ({"Resources": {"x" * 255: TOPIC}}, {"Resources": {"x" * 256: TOPIC}}, "256 characters in a name"),
+    ],
+)
+def test_each_limit_of_a_template(within: dict[str, Any], beyond: dict[str, Any], says: str) -> None:
+    assert excesses(**within) == []
+    (found,) = excesses(**beyond)
+    assert found.startswith("layer.json: ")
+    assert says in found
+
+
+def with_services(count: int, *, own_size: bool = False) -> dict[str, str]:
+    entries = (
+        ServiceEntry(f"Service{number}", (f"/{number}/*",), priority=number, own_size=own_size)
+        for number in range(1, count + 1)
+    )
+    return render_all(Config(services=tuple(entries)))
+
+
+def refusals(rendered: dict[str, str]) -> list[str]:
+    return [str(excess) for excess in limits.check(rendered) if not excess.adjustable]
+
+
+def too_large_for_one_operation(count: int) -> list[str]:
+    return [text for text in refusals(with_services(count)) if "one operation" in text]
+
+
+def test_a_hundred_services_are_within_every_limit_that_nobody_raises() -> None:
+    assert refusals(with_services(100)) == []
+
+
+def test_the_number_of_services_that_is_said_to_fit_does_fit() -> None:
+    (found,) = too_large_for_one_operation(110)
+    assert found.startswith("root.json: ")
+    assert "resources in one operation, nested ones included, and 2,500 are the limit" in found
+    match = re.search(r"so (\d+) services fit", found)
+    assert match
+    fitting = int(match[1])
+    assert too_large_for_one_operation(fitting) == []
+    assert too_large_for_one_operation(fitting + 1) != []
+
+
+def test_what_aws_raises_on_request_is_only_a_note() -> None:
+    found = {excess.what: excess for excess in limits.check(with_services(61))}
+    assert set(found) == {"egress rules of AlbSecurityGroupId", "ingress rules of DatabaseSecurityGroupId"}
+    assert all(excess.adjustable for excess in found.values())
+    beyond = {excess.what: excess.adjustable for excess in limits.check(with_services(101))}
+    assert beyond["rules of one load balancer"]
+    assert not beyond["target groups of one load balancer"]
+
+
+def test_sizes_of_their_own_use_up_the_parameters() -> None:
+    with pytest.raises(WiringError, match=r"maximum parameters 200 reached.*own_size=False"):
+        with_services(40, own_size=True)
+
+
+def test_bootstrap_for_a_hundred_services_fits_into_a_request() -> None:
+    body = json.loads(with_services(100)["bootstrap.json"])
+    assert len(limits.compact(body).encode()) <= limits.INLINE_BYTES
+    assert any("bytes without the spaces" in text for text in refusals(with_services(140)))
+
+
+def generator(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "generator", *arguments], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_trial_is_a_root_of_its_own(tmp_path: Path) -> None:
+    done = generator("--services", "5", "--out", str(tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")
+    root = json.loads((tmp_path / "templates" / "root.json").read_text())
+    assert root["Metadata"]["Services"] == ["Frontend", "Backend", "Service003", "Service004", "Service005"]
+    dev = json.loads((tmp_path / "params" / "dev.json").read_text())["Parameters"]
+    assert dev["Service003Image"].startswith("111122223333.dkr.ecr.ap-northeast-1.amazonaws.com/platform/service003@")
+    assert dev["ServiceMinTasks"] == dev["FrontendMinTasks"]
+    assert (tmp_path / "lambda" / "log_processor" / "index.py").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--services", "5"), "belong together"),
+        (("--services", "5", "--out", "."), "is this project"),
+        (("--services", "1", "--out", "elsewhere"), "there are 2 already"),
+        (("--check", "--services", "5", "--out", "elsewhere"), "goes with neither"),
+    ],
+)
+def test_a_trial_that_makes_no_sense_is_refused(arguments: tuple[str, ...], says: str) -> None:
+    done = generator(*arguments)
+    assert done.returncode == 2
+    assert says in done.stderr
+
+
+def test_a_trial_beyond_the_limits_says_so_and_is_written(tmp_path: Path) -> None:
+    done = generator("--services", "110", "--out", str(tmp_path))
+    assert done.returncode == 0
+    assert "services fit" in done.stderr
+    assert "CloudFormation would refuse it" in done.stderr
+    assert len(json.loads((tmp_path / "templates" / "root.json").read_text())["Metadata"]["Services"]) == 110
+
+
+def test_priorities_of_a_trial_leave_the_catch_all_last() -> None:
+    services = trial.config_with(100).services
+    assert max(services, key=lambda entry: entry.priority).path_patterns == ("/*",)

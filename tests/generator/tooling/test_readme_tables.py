@@ -1,0 +1,44 @@
+"""The README's tables come from the contracts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from generator.tooling import readme_tables
+
+PROJECT = Path(__file__).parents[3]
+
+
+def test_the_readme_is_fresh() -> None:
+    assert not readme_tables.is_stale(PROJECT / "README.md"), "run `python -m generator` and commit README.md"
+
+
+def test_people_see_what_they_fill_in_and_nothing_else() -> None:
+    shown = readme_tables.tables()["parameters"]
+    for name in ("`Project`", "`FrontendImage`", "`WafMode`", "`HomeRegion`", "`ViewerCertificateArn`"):
+        assert name in shown
+    for name in ("NetworkTemplateKey", "ServiceIsNew", "WebAclArn", "ArtifactBucket", "DistributionId"):
+        assert name not in shown
+
+
+def test_a_changed_contract_makes_the_readme_stale(tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text(
+        "<!-- parameters: generated -->\nold\n<!-- end of parameters -->\n"
+        "<!-- outputs: generated -->\n<!-- end of outputs -->\n"
+    )
+    assert readme_tables.is_stale(readme)
+    assert readme_tables.write(readme)
+    assert not readme_tables.write(readme)
+    assert "`FrontendImage`" in readme.read_text()
+
+
+def test_a_readme_without_the_place_is_an_error() -> None:
+    with pytest.raises(readme_tables.DocumentationError, match="parameters"):
+        readme_tables.fill("nothing here", {"parameters": "x"})
+
+
+def test_a_pipe_does_not_break_a_row() -> None:
+    assert readme_tables.table(("a",), [("x|y",)]).endswith("| x\\|y |")
