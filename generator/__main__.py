@@ -17,9 +17,9 @@ from pathlib import Path  # noqa: E402
 from typing import NoReturn  # noqa: E402
 
 from generator import render  # noqa: E402
+from generator.errors import GeneratorError  # noqa: E402
 from generator.resources import limits  # noqa: E402
 from generator.tooling import readme_tables  # noqa: E402
-from generator.wiring import WiringError  # noqa: E402
 
 PROJECT = Path(__file__).resolve().parent.parent
 TEMPLATES = PROJECT / "templates"
@@ -36,7 +36,7 @@ def main() -> int:
     options = parser.parse_args()
     try:
         return run(parser, options)
-    except WiringError as error:
+    except GeneratorError as error:
         print(f"generator/config.py: {error}", file=sys.stderr)
         return 1
 

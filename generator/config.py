@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from generator.errors import ConfigError
 from generator.layers import (
     application,
     database,
@@ -23,7 +24,6 @@ from generator.layers import (
     service_access,
 )
 from generator.layers.service import task
-from generator.wiring import WiringError
 
 
 @dataclass(frozen=True)
@@ -61,14 +61,14 @@ def default_services() -> tuple[ServiceEntry, ...]:
 
 
 def check_container(entry: ServiceEntry) -> None:
-    """Raises WiringError where the app would be root, or would write where the agent of ECS Exec does."""
+    """Raises ConfigError where the app would be root, or would write where the agent of ECS Exec does."""
     if not re.fullmatch(r"[1-9][0-9]{0,8}:[1-9][0-9]{0,8}", entry.user):
-        raise WiringError(f'service {entry.name}: user "{entry.user}", give user and group as numbers other than 0')
+        raise ConfigError(f'service {entry.name}: user "{entry.user}", give user and group as numbers other than 0')
     if len(entry.writable_paths) > task.WRITABLE_PATHS:
-        raise WiringError(f"service {entry.name}: {len(entry.writable_paths)} writable paths, give at most 3")
+        raise ConfigError(f"service {entry.name}: {len(entry.writable_paths)} writable paths, give at most 3")
     for path in entry.writable_paths:
         if not re.fullmatch(r"(/[A-Za-z0-9._-]+)+", path) or path in task.AGENT_FOLDERS.values():
-            raise WiringError(f'service {entry.name}: writable path "{path}", give a folder of the app itself')
+            raise ConfigError(f'service {entry.name}: writable path "{path}", give a folder of the app itself')
 
 
 @dataclass(frozen=True)
@@ -93,9 +93,9 @@ class Config:
             values = [getattr(entry, what) for entry in self.services]
             twice = sorted({str(value) for value in values if values.count(value) > 1})
             if twice:
-                raise WiringError(f"two services with {what} {', '.join(twice)}: give each its own")
+                raise ConfigError(f"two services with {what} {', '.join(twice)}: give each its own")
         for entry in self.services:
             # A rule holds at most five values, and the secret header is one of them.
             if not 1 <= len(entry.path_patterns) <= 4:
-                raise WiringError(f"service {entry.name}: {len(entry.path_patterns)} path patterns, give 1 to 4")
+                raise ConfigError(f"service {entry.name}: {len(entry.path_patterns)} path patterns, give 1 to 4")
             check_container(entry)

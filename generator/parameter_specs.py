@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from generator.wiring import Spec
+from generator.wiring import ParameterSpec
 
 # CloudWatch Logs API Reference, "PutRetentionPolicy": nothing between 14 and 30.
 RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365)
@@ -11,47 +11,47 @@ _DNS_NAME = r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}"
 _ACCOUNT = r"[0-9]{12}"
 _UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
-PROJECT = Spec(
+PROJECT = ParameterSpec(
     "Project: in front of the names of all its stacks, in every environment.",
     # RDS takes no two hyphens in a row, and the database cluster has the project in its name.
     pattern=r"^(?!.*--)[a-z][a-z0-9-]{0,10}[a-z0-9]$",
     constraint="2 to 12 characters: lower-case letters, digits and single hyphens, beginning with a letter.",
 )
-ENVIRONMENT = Spec(
+ENVIRONMENT = ParameterSpec(
     "Environment, such as dev or prod. prod needs a domain, and keeps logs for 30 days.",
     pattern=r"^[a-z][a-z0-9]{1,7}$",
     constraint="2 to 8 characters: lower-case letters and digits, beginning with a letter.",
 )
-DOMAIN_NAME = Spec(
+DOMAIN_NAME = ParameterSpec(
     "Domain of the site, such as www.example.com; empty for CloudFront's own name.",
     default="",
     pattern=rf"^({_DNS_NAME})?$",
     constraint="A host name in lower case, such as www.example.com, or empty.",
 )
-HOSTED_ZONE_ID = Spec(
+HOSTED_ZONE_ID = ParameterSpec(
     "Public hosted zone of the domain in Route 53; empty when DNS is kept elsewhere.",
     default="",
     pattern=r"^(Z[0-9A-Z]{7,31})?$",
     constraint="A hosted zone id such as Z0123456789ABCDEFGHIJ, or empty.",
 )
-VIEWER_CERTIFICATE_ARN = Spec(
+VIEWER_CERTIFICATE_ARN = ParameterSpec(
     "Certificate of the domain in us-east-1; empty to have one made where there is a hosted zone.",
     default="",
     pattern=rf"^(arn:aws[a-z-]*:acm:us-east-1:{_ACCOUNT}:certificate/{_UUID})?$",
     constraint="The ARN of an ACM certificate in us-east-1, or empty. CloudFront takes no other region.",
 )
-LOG_RETENTION_DAYS = Spec(
+LOG_RETENTION_DAYS = ParameterSpec(
     "Days that CloudWatch keeps logs: 1 or 3 in dev, 30 in prod.",
     allowed=RETENTION_DAYS,
     constraint="One of the periods that CloudWatch Logs offers; there is none between 14 and 30 days.",
 )
-EDGE_TOPIC_ARN = Spec(
+EDGE_TOPIC_ARN = ParameterSpec(
     "Topic for alarms in us-east-1: an output of the edge stack.",
     pattern=rf"^arn:aws[a-z-]*:sns:us-east-1:{_ACCOUNT}:[A-Za-z0-9_-]+$",
     constraint="The ARN of an SNS topic in us-east-1.",
 )
 
 
-def flag(description: str, default: str | None = None) -> Spec:
+def flag(description: str, default: str | None = None) -> ParameterSpec:
     """true or false."""
-    return Spec(description, default=default, allowed=("true", "false"), constraint="true or false.")
+    return ParameterSpec(description, default=default, allowed=("true", "false"), constraint="true or false.")

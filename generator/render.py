@@ -10,6 +10,7 @@ from troposphere import Template
 
 from generator import root
 from generator.config import Config
+from generator.errors import ConfigError
 from generator.layers import (
     application,
     database,
@@ -24,7 +25,7 @@ from generator.layers import (
     service_access,
 )
 from generator.stacks import bootstrap, edge, edge_monitoring
-from generator.wiring import Layer, WiringError, file_name
+from generator.wiring import Layer, template_file
 
 # In the order of root: a layer uses only what those before it give.
 LAYERS: tuple[Layer[Any, Any, Any], ...] = (
@@ -50,7 +51,7 @@ def build_all(config: Config | None = None) -> dict[str, Template]:
         # troposphere itself stops at the first parameter, resource or output too many, and says no more than that.
         if not str(error).startswith("Maximum "):
             raise
-        raise WiringError(
+        raise ConfigError(
             f"CloudFormation would refuse a template ({str(error).lower()}); have fewer services, or give "
             "own_size=False to those that may share CPU, memory and number of tasks: each saves four parameters of root"
         ) from None
@@ -62,7 +63,7 @@ def _build_all(config: Config) -> dict[str, Template]:
         "root.json": root.build(config),
         "bootstrap.json": bootstrap.build(bootstrap.Config(), slugs),
         "edge.json": edge.build(edge.Config()),
-        file_name("EdgeMonitoring"): edge_monitoring.build(edge_monitoring.Config()),
+        template_file("EdgeMonitoring"): edge_monitoring.build(edge_monitoring.Config()),
         network.LAYER.file: network.LAYER.render(config.network),
         egress.LAYER.file: egress.LAYER.render(config.egress),
         security.LAYER.file: security.LAYER.render(config.security),

@@ -72,12 +72,12 @@ from generator.value_types import (
     ZoneName,
 )
 from generator.wiring import (
-    Contract,
-    Spec,
-    Structure,
-    declare,
-    declare_all,
-    publish,
+    FrozenConfig,
+    ParameterSpec,
+    StackInterface,
+    add_outputs,
+    add_parameter,
+    add_parameters,
 )
 
 _ACCOUNT = r"[0-9]{12}"
@@ -89,34 +89,34 @@ _DIGEST_CONSTRAINT = (
 )
 
 IMAGE = "Image of the app container, pinned by digest: a tag could mean another image tomorrow."
-CPU = Spec(
+CPU = ParameterSpec(
     "CPU units of a task: 1024 are one vCPU.",
     allowed=("256", "512", "1024", "2048", "4096"),
     constraint="256, 512, 1024, 2048 or 4096.",
 )
-MEMORY = Spec(
+MEMORY = ParameterSpec(
     "Memory of a task in MiB, as Fargate sells it with the CPU units.",
     minimum=512,
     maximum=30720,
     constraint="512 to 30720 MiB.",
 )
-MIN_TASKS = Spec(
+MIN_TASKS = ParameterSpec(
     "Least number of tasks, and the number to start with: two, one in each zone.",
     minimum=2,
     maximum=1000,
     constraint="2 or more, so that a zone may fail.",
 )
-MAX_TASKS = Spec("Greatest number of tasks.", minimum=2, maximum=1000, constraint="2 or more.")
+MAX_TASKS = ParameterSpec("Greatest number of tasks.", minimum=2, maximum=1000, constraint="2 or more.")
 
 
-class Parameters(Contract):
+class Parameters(StackInterface):
     """What differs between environments: set in params/<env>.json."""
 
     project: Annotated[ProjectName, shared.PROJECT]
     environment: Annotated[EnvironmentName, shared.ENVIRONMENT]
     vpc_network: Annotated[
         Octets,
-        Spec(
+        ParameterSpec(
             "First two octets of the VPC's /16; differs where networks are to be connected.",
             default="10.0",
             pattern=r"^(10\.(0|[1-9][0-9]?|1[0-9]{2}|2[0-4][0-9]|25[0-5])|172\.(1[6-9]|2[0-9]|3[01])|192\.168)$",
@@ -125,7 +125,7 @@ class Parameters(Contract):
     ]
     first_zone: Annotated[
         ZoneName,
-        Spec(
+        ParameterSpec(
             "First availability zone, by name.",
             default="ap-northeast-1a",
             pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9][a-z]$",
@@ -134,7 +134,7 @@ class Parameters(Contract):
     ]
     second_zone: Annotated[
         ZoneName,
-        Spec(
+        ParameterSpec(
             "Second availability zone, by name.",
             default="ap-northeast-1c",
             pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9][a-z]$",
@@ -145,7 +145,7 @@ class Parameters(Contract):
     hosted_zone_id: Annotated[HostedZoneId, shared.HOSTED_ZONE_ID]
     viewer_certificate_arn: Annotated[
         ViewerCertificateArn,
-        Spec(
+        ParameterSpec(
             "Certificate of CloudFront in us-east-1, or none: an output of the edge stack.",
             pattern=rf"^(none|arn:aws[a-z-]*:acm:us-east-1:{_ACCOUNT}:certificate/{_UUID})$",
             constraint="The ARN of an ACM certificate in us-east-1, or none.",
@@ -153,7 +153,7 @@ class Parameters(Contract):
     ]
     origin_certificate_arn: Annotated[
         SuppliedCertificateArn,
-        Spec(
+        ParameterSpec(
             "Certificate of origin.<domain> in the home region; empty to have one made where there is a hosted zone. "
             "Without a domain deploy.py imports a self-signed one.",
             default="",
@@ -163,7 +163,7 @@ class Parameters(Contract):
     ]
     web_acl_arn: Annotated[
         WebAclArn,
-        Spec(
+        ParameterSpec(
             "Web ACL of CloudFront: an output of the edge stack.",
             pattern=rf"^arn:aws[a-z-]*:wafv2:us-east-1:{_ACCOUNT}:global/webacl/[A-Za-z0-9_-]+/{_UUID}$",
             constraint="The ARN of a web ACL of scope CLOUDFRONT, which is in us-east-1 and global.",
@@ -172,7 +172,7 @@ class Parameters(Contract):
     edge_topic_arn: Annotated[EdgeTopicArn, shared.EDGE_TOPIC_ARN]
     cloud_front_prefix_list_id: Annotated[
         PrefixListId,
-        Spec(
+        ParameterSpec(
             "Managed prefix list of CloudFront's origin-facing addresses; deploy.py looks it up.",
             pattern=r"^pl-[0-9a-f]{8,17}$",
             constraint="The id of a prefix list, such as pl-58a04531.",
@@ -180,7 +180,7 @@ class Parameters(Contract):
     ]
     bastion_image: Annotated[
         ImageUri,
-        Spec(
+        ParameterSpec(
             "Image of the bastion container: any with sh, and socat or apk.",
             pattern=_DIGEST_PATTERN,
             constraint=_DIGEST_CONSTRAINT,
@@ -188,7 +188,7 @@ class Parameters(Contract):
     ]
     cpu_architecture: Annotated[
         Architecture,
-        Spec(
+        ParameterSpec(
             "Machine that all images are built for.",
             default="X86_64",
             allowed=("X86_64", "ARM64"),
@@ -197,7 +197,7 @@ class Parameters(Contract):
     ]
     container_insights: Annotated[
         Choice,
-        Spec(
+        ParameterSpec(
             "Container Insights of the cluster.",
             default="enabled",
             allowed=("enabled", "enhanced"),
@@ -206,13 +206,13 @@ class Parameters(Contract):
     ]
     service_is_new: Annotated[
         Flags,
-        Spec(
+        ParameterSpec(
             "For each service, in the order of Metadata.Services, whether it does not exist yet: deploy.py looks.",
         ),
     ]
     db_instance_class: Annotated[
         Choice,
-        Spec(
+        ParameterSpec(
             "Instance class of the database; db.serverless scales by itself.",
             default="db.serverless",
             allowed=(
@@ -229,7 +229,7 @@ class Parameters(Contract):
     ]
     db_engine_version: Annotated[
         Choice,
-        Spec(
+        ParameterSpec(
             "Version of Aurora MySQL; 3.10 has long-term support.",
             default="8.0.mysql_aurora.3.10.6",
             pattern=r"^8\.0\.mysql_aurora\.3\.10\.[0-9]+$",
@@ -238,7 +238,7 @@ class Parameters(Contract):
     ]
     db_min_capacity: Annotated[
         Capacity,
-        Spec(
+        ParameterSpec(
             "Least capacity of a serverless instance in ACU; 0 lets an idle database pause.",
             default="0.5",
             pattern=r"^(0|0\.5|[1-9][0-9]?(\.5)?|1[0-9]{2}(\.5)?|2[0-4][0-9](\.5)?|25[0-5](\.5)?|256)$",
@@ -247,7 +247,7 @@ class Parameters(Contract):
     ]
     db_max_capacity: Annotated[
         Capacity,
-        Spec(
+        ParameterSpec(
             "Greatest capacity of a serverless instance in ACU.",
             default="2",
             pattern=r"^([1-9][0-9]?(\.5)?|1[0-9]{2}(\.5)?|2[0-4][0-9](\.5)?|25[0-5](\.5)?|256)$",
@@ -265,7 +265,7 @@ class Parameters(Contract):
     ]
     db_backtrack_seconds: Annotated[
         Count,
-        Spec(
+        ParameterSpec(
             "How far a provisioned database can be wound back in place; 0 for not at all. Decided when the database is "
             "created: Aurora cannot turn it on later.",
             default=0,
@@ -276,7 +276,7 @@ class Parameters(Contract):
     ]
     db_backup_retention_days: Annotated[
         Count,
-        Spec("Days of point-in-time recovery.", minimum=1, maximum=35, constraint="1 to 35 days."),
+        ParameterSpec("Days of point-in-time recovery.", minimum=1, maximum=35, constraint="1 to 35 days."),
     ]
     deletion_protection: Annotated[
         Flag, shared.flag("Whether database and load balancer refuse to be deleted.", default="true")
@@ -285,7 +285,7 @@ class Parameters(Contract):
     archive_logs: Annotated[Flag, shared.flag("Whether logs are archived in S3 and Glacier.")]
     archive_glacier_days: Annotated[
         Days,
-        Spec(
+        ParameterSpec(
             "Age in days at which archived logs move to Glacier.",
             default=30,
             minimum=1,
@@ -296,7 +296,7 @@ class Parameters(Contract):
     ]
     archive_expire_days: Annotated[
         Days,
-        Spec(
+        ParameterSpec(
             "Age in days at which archived logs are deleted; Glacier charges 90 days at least.",
             default=400,
             minimum=121,
@@ -306,7 +306,7 @@ class Parameters(Contract):
     ]
     archive_lock_days: Annotated[
         Days,
-        Spec(
+        ParameterSpec(
             "Days during which an archived log can be neither changed nor deleted; 0 for no lock. Once locked, the "
             "bucket keeps its lock for ever.",
             default=0,
@@ -323,7 +323,7 @@ class Parameters(Contract):
     ]
     slack_workspace_id: Annotated[
         WorkspaceId,
-        Spec(
+        ParameterSpec(
             "Slack workspace, authorised once by hand in the console; empty for no Slack. To change it, deploy once "
             "without Slack: the channel's configuration cannot be replaced under its own name.",
             default="",
@@ -333,7 +333,7 @@ class Parameters(Contract):
     ]
     slack_channel_id: Annotated[
         ChannelId,
-        Spec(
+        ParameterSpec(
             "Slack channel; each environment needs its own. Empty for no Slack.",
             default="",
             pattern=r"^([CG][0-9A-Z]{8,14})?$",
@@ -342,7 +342,7 @@ class Parameters(Contract):
     ]
     monthly_budget: Annotated[
         Money,
-        Spec(
+        ParameterSpec(
             "Budget of the account in US dollars a month; 0 for none.",
             default=0,
             minimum=0,
@@ -351,15 +351,15 @@ class Parameters(Contract):
         ),
     ]
     artifact_bucket: Annotated[
-        BucketName, Spec("Bucket of templates and packaged functions: an output of the bootstrap stack.")
+        BucketName, ParameterSpec("Bucket of templates and packaged functions: an output of the bootstrap stack.")
     ]
-    log_processor_code_key: Annotated[ArtifactKey, Spec("S3 key of lambda/log_processor.")]
-    custom_resource_code_key: Annotated[ArtifactKey, Spec("S3 key of lambda/custom_resource.")]
-    slack_notifier_code_key: Annotated[ArtifactKey, Spec("S3 key of lambda/slack_notifier.")]
-    credentials_watch_code_key: Annotated[ArtifactKey, Spec("S3 key of lambda/credentials_watch.")]
+    log_processor_code_key: Annotated[ArtifactKey, ParameterSpec("S3 key of lambda/log_processor.")]
+    custom_resource_code_key: Annotated[ArtifactKey, ParameterSpec("S3 key of lambda/custom_resource.")]
+    slack_notifier_code_key: Annotated[ArtifactKey, ParameterSpec("S3 key of lambda/slack_notifier.")]
+    credentials_watch_code_key: Annotated[ArtifactKey, ParameterSpec("S3 key of lambda/credentials_watch.")]
 
 
-class Outputs(Contract):
+class Outputs(StackInterface):
     """What people and deploy.py look for, and what the edge-monitoring stack takes."""
 
     vpc_id: Annotated[VpcId, "The VPC."]
@@ -376,7 +376,7 @@ class Outputs(Contract):
     dashboard_name: Annotated[DashboardName, "The CloudWatch dashboard."]
 
 
-class Size(Structure):
+class Size(FrozenConfig):
     """CPU, memory and number of tasks of a service."""
 
     cpu: CpuUnits
@@ -385,7 +385,7 @@ class Size(Structure):
     max_tasks: Count
 
 
-class Platform(Structure):
+class Platform(FrozenConfig):
     """What the layers returned so far, as far as services need it."""
 
     network: network.Outputs
@@ -402,7 +402,7 @@ def build(config: Config) -> Template:
     t.set_version()
     # deploy.py fills ServiceIsNew in this order.
     t.set_metadata({"Services": [entry.name for entry in config.services]})
-    p = declare_all(t, Parameters)
+    p = add_parameters(t, Parameters)
     prefix = NamePrefix(Sub("${Project}-${Environment}"))
     t.add_condition("HasReader", Equals(p.db_reader, "true"))
     for name, content in root_rules().items():
@@ -562,7 +562,7 @@ def build(config: Config) -> Template:
             log_retention_days=p.log_retention_days,
         ),
     )
-    publish(
+    add_outputs(
         t,
         Outputs(
             vpc_id=net.vpc_id,
@@ -589,10 +589,10 @@ def declare_sizes(t: Template, config: Config) -> dict[str, Size]:
         subject = entry.name if entry.own_size else "Service"
         if subject not in sizes:
             sizes[subject] = Size(
-                cpu=declare(t, f"{subject}Cpu", CpuUnits, CPU),
-                memory=declare(t, f"{subject}Memory", MemoryMiB, MEMORY),
-                min_tasks=declare(t, f"{subject}MinTasks", Count, MIN_TASKS),
-                max_tasks=declare(t, f"{subject}MaxTasks", Count, MAX_TASKS),
+                cpu=add_parameter(t, f"{subject}Cpu", CpuUnits, CPU),
+                memory=add_parameter(t, f"{subject}Memory", MemoryMiB, MEMORY),
+                min_tasks=add_parameter(t, f"{subject}MinTasks", Count, MIN_TASKS),
+                max_tasks=add_parameter(t, f"{subject}MaxTasks", Count, MAX_TASKS),
             )
             t.add_rule(f"{subject}Size", fargate_size(f"{subject}Cpu", f"{subject}Memory"))
         sizes[entry.name] = sizes[subject]
@@ -620,8 +620,8 @@ def nest_service(
     port = Port(str(entry.port))
     unused = ("",) * (task.WRITABLE_PATHS - len(entry.writable_paths))
     writable = [FolderPath(path) for path in (*entry.writable_paths, *unused)]
-    image = declare(
-        t, f"{entry.name}Image", ImageUri, Spec(IMAGE, pattern=_DIGEST_PATTERN, constraint=_DIGEST_CONSTRAINT)
+    image = add_parameter(
+        t, f"{entry.name}Image", ImageUri, ParameterSpec(IMAGE, pattern=_DIGEST_PATTERN, constraint=_DIGEST_CONSTRAINT)
     )
     own = service_access.LAYER.nest(
         t,

@@ -30,10 +30,11 @@ from typing import (
 from troposphere import AWSHelperFn, GetAtt, Output, Parameter, Ref, Sub, Template
 from troposphere.cloudformation import Stack
 
-from generator.resources.deletion_policies import policies
+from generator.errors import WiringError
+from generator.resources.deletion_policies import deletion_policy
 
 
-class Value(AWSHelperFn):
+class StackValue(AWSHelperFn):
     """Text that may cross a stack boundary. Each subclass (see ``kinds``) is one meaning.
 
     It can stand wherever troposphere takes an intrinsic function. A list crosses as its members, one by one: stack
@@ -46,7 +47,7 @@ class Value(AWSHelperFn):
         self.data = source
 
 
-class Setting(Value):
+class StaticValue(StackValue):
     """What root knows before any stack exists: literals and root parameters, never a sibling's output.
 
     A child's Conditions may look only at these, because beside a placeholder a condition previews the wrong branch.
@@ -55,7 +56,7 @@ class Setting(Value):
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
-class Structure:
+class FrozenConfig:
     """Base of what a layer is told once for all environments: annotated fields, with or without a default.
 
     Type checkers treat a subclass as a frozen dataclass whose fields are given by keyword. At run time one constructor
@@ -70,26 +71,22 @@ class Structure:
         self.__dict__.update(values)
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"{type(self).__name__}.{name}: what is agreed does not change")
+        raise AttributeError(f"{type(self).__name__}.{name} is read-only")
 
 
-class Contract(Structure):
+class StackInterface(FrozenConfig):
     """Base of Inputs, Outputs and Parameters: every field is an annotated ``Value``, and all must be given."""
 
-    def __init__(self, **values: Value) -> None:
-        names = {f.name for f in fields(type(self))}
+    def __init__(self, **values: StackValue) -> None:
+        names = {f.name for f in interface_fields(type(self))}
         if names != set(values):
             wrong = ", ".join(sorted(names ^ set(values)))
             raise TypeError(f"{type(self).__module__}.{type(self).__name__}: missing or unexpected: {wrong}")
         self.__dict__.update(values)
 
 
-class NoInputs(Contract):
-    """For a stack that takes nothing."""
-
-
 @dataclass(frozen=True)
-class Spec:
+class ParameterSpec:
     """What a root or companion parameter says about itself.
 
     ``allowed``, ``pattern``, ``minimum`` and ``maximum`` are CloudFormation's constraints; ``constraint`` is the
@@ -111,34 +108,32 @@ class Spec:
             raise WiringError(f"parameter {self.description!r} has a constraint, but no sentence that explains it")
 
 
-class WiringError(Exception):
-    """A contract that cannot become a template: an unannotated field, a value of no kind, a name used twice."""
-
-
 @dataclass(frozen=True)
 class Field:
     """One field of a contract, as CloudFormation sees it."""
 
     name: str
     title: str
-    kind: type[Value]
-    spec: Spec
+    kind: type[StackValue]
+    spec: ParameterSpec
 
 
-def title_of(name: str) -> str:
+def parameter_name(name: str) -> str:
     """``vpc_id`` -> ``VpcId``; digits stay: ``public_subnet_1_id`` -> ``PublicSubnet1Id``."""
     return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
 
 
-def file_name(name: str) -> str:
+def template_file(name: str) -> str:
     """``EdgeMonitoring`` -> ``edge-monitoring.json``: how templates/ and the deployer name a layer."""
     return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower() + ".json"
 
 
-_FIELDS: dict[type[Contract], tuple[Field, ...]] = {}  # reading annotations is slow, and a service is nested often
+_FIELDS: dict[
+    type[StackInterface], tuple[Field, ...]
+] = {}  # reading annotations is slow, and a service is nested often
 
 
-def fields(contract: type[Contract]) -> tuple[Field, ...]:
+def interface_fields(contract: type[StackInterface]) -> tuple[Field, ...]:
     """The fields of a contract in their order.
 
     Raises WiringError when one is not ``Annotated[<a Value>, "description" or Spec]``.
@@ -148,24 +143,24 @@ def fields(contract: type[Contract]) -> tuple[Field, ...]:
     return _FIELDS[contract]
 
 
-def _fields(contract: type[Contract]) -> Iterator[Field]:
+def _fields(contract: type[StackInterface]) -> Iterator[Field]:
     hints: dict[str, Any] = {}
     for base in reversed(contract.__mro__):
         # Evaluates only what a module left as text; layers do not, because that is most of the time it takes.
         hints |= inspect.get_annotations(base, eval_str=True)
     for name, hint in hints.items():
         kind, *notes = get_args(hint) if get_origin(hint) is Annotated else (hint,)
-        if not (isinstance(kind, type) and issubclass(kind, Value)) or len(notes) != 1:
+        if not (isinstance(kind, type) and issubclass(kind, StackValue)) or len(notes) != 1:
             raise WiringError(f"{contract.__module__}.{contract.__name__}.{name}: not Annotated[a kind, text]")
-        spec = notes[0] if isinstance(notes[0], Spec) else Spec(str(notes[0]))
-        yield Field(name, title_of(name), kind, spec)
+        spec = notes[0] if isinstance(notes[0], ParameterSpec) else ParameterSpec(str(notes[0]))
+        yield Field(name, parameter_name(name), kind, spec)
 
 
-K = TypeVar("K", bound=Value)
-C = TypeVar("C", bound=Contract)
+K = TypeVar("K", bound=StackValue)
+C = TypeVar("C", bound=StackInterface)
 
 
-def declare(t: Template, title: str, kind: type[K], spec: Spec) -> K:
+def add_parameter(t: Template, title: str, kind: type[K], spec: ParameterSpec) -> K:
     """Add one parameter to the template and return it as a value of its kind."""
     numeric = spec.minimum is not None or spec.maximum is not None
     optional: dict[str, Any] = {
@@ -186,20 +181,20 @@ def declare(t: Template, title: str, kind: type[K], spec: Spec) -> K:
     return kind(Ref(parameter))
 
 
-def declare_all(t: Template, contract: type[C]) -> C:
+def add_parameters(t: Template, contract: type[C]) -> C:
     """Add a parameter per field and return the contract filled with references to them."""
-    return contract(**{f.name: declare(t, f.title, f.kind, f.spec) for f in fields(contract)})
+    return contract(**{f.name: add_parameter(t, f.title, f.kind, f.spec) for f in interface_fields(contract)})
 
 
-def publish(t: Template, outputs: Contract) -> None:
+def add_outputs(t: Template, outputs: StackInterface) -> None:
     """Add an output per field of a filled contract."""
-    for f in fields(type(outputs)):
+    for f in interface_fields(type(outputs)):
         t.add_output(Output(f.title, Description=f.spec.description, Value=getattr(outputs, f.name)))
 
 
 Config = TypeVar("Config")
-Inputs = TypeVar("Inputs", bound=Contract)
-Outputs = TypeVar("Outputs", bound=Contract)
+Inputs = TypeVar("Inputs", bound=StackInterface)
+Outputs = TypeVar("Outputs", bound=StackInterface)
 
 
 @dataclass(frozen=True)
@@ -218,7 +213,7 @@ class Layer(Generic[Config, Inputs, Outputs]):
 
     @property
     def file(self) -> str:
-        return file_name(self.name)
+        return template_file(self.name)
 
     @property
     def key_parameter(self) -> str:
@@ -228,11 +223,14 @@ class Layer(Generic[Config, Inputs, Outputs]):
         """The nested template."""
         t = Template(Description=self.description)
         t.set_version()
-        publish(t, self.build(t, config, declare_all(t, self.inputs)))
-        settings = {f.title for f in fields(self.inputs) if issubclass(f.kind, Setting)}
+        add_outputs(t, self.build(t, config, add_parameters(t, self.inputs)))
+        settings = {f.title for f in interface_fields(self.inputs) if issubclass(f.kind, StaticValue)}
         for name, condition in t.conditions.items():
             for parameter in sorted(_references(condition) & set(t.parameters) - settings):
-                raise WiringError(f"{self.file}: condition {name} looks at {parameter}, which is no Setting")
+                raise WiringError(
+                    f"{self.file}: condition {name} uses parameter {parameter}, which is wired from another "
+                    "stack. Conditions may use StaticValue parameters only."
+                )
         return t
 
     def nest(self, root: Template, inputs: Inputs, *, instance: str = "", condition: str = "") -> Outputs:
@@ -241,23 +239,27 @@ class Layer(Generic[Config, Inputs, Outputs]):
         ``instance`` tells several stacks of one template apart: ``Frontend`` gives ``FrontendServiceStack``.
         ``condition`` names a condition of root without which there is no such stack; no layer may take from it then.
         """
-        for f in fields(self.inputs):
-            if issubclass(f.kind, Setting) and _takes_outputs(getattr(inputs, f.name)):
-                raise WiringError(f"{self.name}.{f.name} is a Setting, but is wired to another stack's output")
+        for f in interface_fields(self.inputs):
+            if issubclass(f.kind, StaticValue) and _takes_outputs(getattr(inputs, f.name)):
+                raise WiringError(f"{self.name}.{f.name} is a StaticValue, but is wired to another stack's output")
         if self.key_parameter not in root.parameters:
-            declare(root, self.key_parameter, Value, Spec(f"S3 key of the template of layer {self.name}."))
+            add_parameter(
+                root, self.key_parameter, StackValue, ParameterSpec(f"S3 key of the template of layer {self.name}.")
+            )
         stack = Stack(
             f"{instance}{self.name}Stack",
             TemplateURL=Sub(
                 f"https://${{ArtifactBucket}}.s3.${{AWS::Region}}.${{AWS::URLSuffix}}/${{{self.key_parameter}}}"
             ),
-            Parameters={f.title: getattr(inputs, f.name) for f in fields(self.inputs)},
-            **policies("nested stack"),
+            Parameters={f.title: getattr(inputs, f.name) for f in interface_fields(self.inputs)},
+            **deletion_policy("nested stack"),
         )
         if condition:
             stack.Condition = condition
         root.add_resource(stack)
-        return self.outputs(**{f.name: f.kind(GetAtt(stack, f"Outputs.{f.title}")) for f in fields(self.outputs)})
+        return self.outputs(
+            **{f.name: f.kind(GetAtt(stack, f"Outputs.{f.title}")) for f in interface_fields(self.outputs)}
+        )
 
 
 def _references(value: object) -> set[str]:

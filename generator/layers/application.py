@@ -35,7 +35,7 @@ from troposphere.route53 import RecordSetType
 from generator.resources import iam
 from generator.resources.dns import alias_target
 from generator.resources.logs import LogInputs, log_group
-from generator.resources.suppressions import skip
+from generator.resources.suppressions import suppress
 from generator.value_types import (
     AlbFullName,
     AlbLogBucketName,
@@ -56,10 +56,10 @@ from generator.value_types import (
     SessionPolicyArn,
     SuppliedCertificateArn,
 )
-from generator.wiring import Contract, Layer, Structure
+from generator.wiring import FrozenConfig, Layer, StackInterface
 
 
-class Config(Structure):
+class Config(FrozenConfig):
     """``idle_seconds`` must exceed CloudFront's read timeout, and stay below the apps' own keep-alive."""
 
     idle_seconds: int = 60
@@ -82,7 +82,7 @@ class Inputs(LogInputs):
     alb_log_bucket_name: Annotated[AlbLogBucketName, "Bucket of its access logs."]
 
 
-class Outputs(Contract):
+class Outputs(StackInterface):
     cluster_name: Annotated[ClusterName, "The ECS cluster's name."]
     cluster_arn: Annotated[ClusterArn, "The ECS cluster."]
     exec_log_group_name: Annotated[ExecLogGroupName, "Log group of ECS Exec sessions."]
@@ -133,7 +133,7 @@ def add_cluster(t: Template, inputs: Inputs, exec_logs: LogGroup) -> Cluster:
     cluster = t.add_resource(
         Cluster(
             "Cluster",
-            **skip(
+            **suppress(
                 CKV_AWS_65="Always on: the parameter can be nothing but enabled or enhanced. checkov sees that only "
                 "in the resolved templates."
             ),
@@ -166,7 +166,7 @@ def add_cluster(t: Template, inputs: Inputs, exec_logs: LogGroup) -> Cluster:
 def session_policy(inputs: Inputs, group: LogGroup) -> ManagedPolicy:
     """Transcripts of ECS Exec (Amazon ECS Developer Guide, "Logging ECS Exec"), beyond AmazonSSMManagedInstanceCore.
     The same for every service, so one policy serves them all."""
-    return iam.policy(
+    return iam.managed_policy(
         "SessionPolicy",
         iam.allow(
             "WriteSessionTranscripts",

@@ -19,7 +19,7 @@ from troposphere.rds import (
 
 from generator.resources import iam
 from generator.resources.aurora import InstanceInputs, add_instance
-from generator.resources.deletion_policies import policies
+from generator.resources.deletion_policies import deletion_policy
 from generator.resources.logs import LogInputs, log_group
 from generator.value_types import (
     Capacity,
@@ -40,7 +40,7 @@ from generator.value_types import (
     WriterEndpoint,
     ZoneName,
 )
-from generator.wiring import Contract, Layer, Structure
+from generator.wiring import FrozenConfig, Layer, StackInterface
 
 SERVERLESS = "db.serverless"
 
@@ -55,7 +55,7 @@ EXPORTED_LOGS = {
 }
 
 
-class Config(Structure):
+class Config(FrozenConfig):
     """``family`` must fit the engine versions that root admits. Windows are UTC: 03:00 and 04:00 in Tokyo."""
 
     family: str = "aurora-mysql8.0"
@@ -82,7 +82,7 @@ class Inputs(LogInputs, InstanceInputs):
     deletion_protection: Annotated[Flag, "Whether the cluster refuses to be deleted."]
 
 
-class Outputs(Contract):
+class Outputs(StackInterface):
     db_cluster_id: Annotated[DbClusterId, "The Aurora cluster."]
     db_subnet_group_name: Annotated[DbSubnetGroupName, "Isolated subnets in two zones."]
     monitoring_role_arn: Annotated[MonitoringRoleArn, "Role that writes the operating system's metrics."]
@@ -207,7 +207,7 @@ def aurora_cluster(
         Tags=Tags(Name=Sub("${Prefix}")),
         # Before the cluster, and deleted after it: otherwise RDS would make them again, for ever.
         DependsOn=groups,
-        **policies("database cluster"),
+        **deletion_policy("database cluster"),
     )
 
 
@@ -216,8 +216,8 @@ def monitoring_role() -> Role:
     return iam.service_role(
         "MonitoringRole",
         "monitoring.rds",
-        iam.from_this_account(),
-        iam.from_source("arn:${AWS::Partition}:rds:${AWS::Region}:${AWS::AccountId}:db:*"),
+        iam.source_account_condition(),
+        iam.source_arn_condition("arn:${AWS::Partition}:rds:${AWS::Region}:${AWS::AccountId}:db:*"),
         description="Writes the operating system's metrics of the database.",
         managed=[Sub("arn:${AWS::Partition}:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole")],
     )

@@ -12,10 +12,10 @@ from troposphere import Template
 
 from generator.resources.aurora import InstanceInputs, add_instance
 from generator.value_types import DbClusterId, DbInstanceId, DbSubnetGroupName, MonitoringRoleArn, ZoneName
-from generator.wiring import Contract, Layer, Structure
+from generator.wiring import FrozenConfig, Layer, StackInterface
 
 
-class Config(Structure):
+class Config(FrozenConfig):
     """Nothing to choose."""
 
 
@@ -26,7 +26,7 @@ class Inputs(InstanceInputs):
     monitoring_role_arn: Annotated[MonitoringRoleArn, "Role that writes the operating system's metrics."]
 
 
-class Outputs(Contract):
+class Outputs(StackInterface):
     db_instance_id: Annotated[DbInstanceId, "The reader."]
 
 

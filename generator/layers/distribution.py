@@ -45,8 +45,8 @@ from generator.resources import iam
 from generator.resources.dns import CLOUDFRONT_ZONE, alias_target
 from generator.resources.lambda_functions import AddedFunction, FunctionInputs, Size, add_function
 from generator.resources.origin_secret import HEADER, secret_reference
-from generator.resources.s3 import bucket_policy, lifecycle_rule, objects, private_bucket
-from generator.resources.suppressions import skip
+from generator.resources.s3 import bucket_policy, lifecycle_rule, object_arn, private_bucket
+from generator.resources.suppressions import suppress
 from generator.value_types import (
     AccessLogBucketName,
     ArtifactKey,
@@ -63,7 +63,7 @@ from generator.value_types import (
     ViewerCertificateArn,
     WebAclArn,
 )
-from generator.wiring import Contract, Layer, Structure
+from generator.wiring import FrozenConfig, Layer, StackInterface
 
 # Amazon CloudFront Developer Guide, "Use managed cache policies" and "Use managed origin request policies".
 CACHING_DISABLED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
@@ -87,7 +87,7 @@ function handler(event) {
 """
 
 
-class Config(Structure):
+class Config(FrozenConfig):
     """``sorry_codes``: answers of a missing or failing origin. An app's own 500 is left alone."""
 
     sorry_page: str = "/sorry/index.html"
@@ -118,7 +118,7 @@ class Inputs(FunctionInputs):
     origin_secret_arn: Annotated[OriginSecretArn, "Secret header value between CloudFront and load balancer."]
 
 
-class Outputs(Contract):
+class Outputs(StackInterface):
     distribution_id: Annotated[DistributionId, "The CloudFront distribution."]
     distribution_arn: Annotated[DistributionArn, "The CloudFront distribution as an ARN."]
     site_url: Annotated[SiteUrl, "The address of the site."]
@@ -129,11 +129,11 @@ class Outputs(Contract):
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     add_conditions(t, inputs)
     bucket = t.add_resource(static_bucket(inputs))
-    access = t.add_resource(origin_access())
+    access = t.add_resource(origin_access_control())
     headers = t.add_resource(security_headers(config))
     index = t.add_resource(index_function())
-    distribution = t.add_resource(cloudfront(config, inputs, bucket, access, headers, index))
-    policy = t.add_resource(bucket_policy(bucket, *read_by(distribution, bucket)))
+    distribution = t.add_resource(cloudfront_distribution(config, inputs, bucket, access, headers, index))
+    policy = t.add_resource(bucket_policy(bucket, *origin_access_statements(distribution, bucket)))
     add_records(t, inputs, distribution)
     function = add_site_content(t, config, inputs, bucket, policy)
     return Outputs(
@@ -172,7 +172,7 @@ def static_bucket(inputs: Inputs) -> Bucket:
     )
 
 
-def origin_access() -> OriginAccessControl:
+def origin_access_control() -> OriginAccessControl:
     return OriginAccessControl(
         "OriginAccess",
         OriginAccessControlConfig=OriginAccessControlConfig(
@@ -184,15 +184,15 @@ def origin_access() -> OriginAccessControl:
     )
 
 
-def read_by(distribution: Distribution, bucket: Bucket) -> list[Statement]:
+def origin_access_statements(distribution: Distribution, bucket: Bucket) -> list[Statement]:
     """Only our distribution: the service principal alone would admit everybody's."""
     ours = StringEquals(
         "AWS:SourceArn",
         Sub(f"arn:${{AWS::Partition}}:cloudfront::${{AWS::AccountId}}:distribution/${{{distribution.title}}}"),
     )
-    cloudfront_service = iam.service("cloudfront")
+    cloudfront_service = iam.service_principal("cloudfront")
     return [
-        iam.allow("ReadObjects", [s3_actions.GetObject], [objects(bucket)], ours, principal=cloudfront_service),
+        iam.allow("ReadObjects", [s3_actions.GetObject], [object_arn(bucket)], ours, principal=cloudfront_service),
         # So that a missing file answers 404 and not 403.
         iam.allow("TellMissing", [s3_actions.ListBucket], [bucket.get_att("Arn")], ours, principal=cloudfront_service),
     ]
@@ -237,7 +237,7 @@ def index_function() -> Function:
     )
 
 
-def cloudfront(
+def cloudfront_distribution(
     config: Config,
     inputs: Inputs,
     bucket: Bucket,
@@ -247,7 +247,7 @@ def cloudfront(
 ) -> Distribution:
     return Distribution(
         "Distribution",
-        **skip(
+        **suppress(
             CKV_AWS_86="Standard logging v2 is set up by the edge-monitoring stack, as CloudFront's logs are delivered "
             "from us-east-1 only; guard DST-10 holds it.",
             CKV_AWS_174="With a domain, which prod must have, TLS 1.2 is the least. Without one CloudFront answers "
@@ -393,7 +393,7 @@ def add_site_content(
         size=config.site_content,
         statements=write_pages(bucket),
         # May delete only where the environment lets a deletion of the stack empty the bucket.
-        only_if=("EmptiesBucket", [empty_bucket(bucket), see_own_stack()]),
+        only_if=("EmptiesBucket", [empty_bucket(bucket), describe_own_stack()]),
         retries=1,
         without_queue="CloudFormation waits for the function's answer: without one the deployment fails and says so.",
     )
@@ -418,17 +418,17 @@ def write_pages(bucket: Bucket) -> list[Statement]:
         iam.allow(
             "WritePages",
             [s3_actions.PutObject, s3_actions.GetObject],
-            [objects(bucket, "sorry/index.html"), objects(bucket, "static/index.html")],
+            [object_arn(bucket, "sorry/index.html"), object_arn(bucket, "static/index.html")],
         ),
         iam.allow("ListBucket", [s3_actions.ListBucket, s3_actions.ListBucketVersions], [bucket.get_att("Arn")]),
     ]
 
 
 def empty_bucket(bucket: Bucket) -> Statement:
-    return iam.allow("EmptyBucket", [s3_actions.DeleteObject, s3_actions.DeleteObjectVersion], [objects(bucket)])
+    return iam.allow("EmptyBucket", [s3_actions.DeleteObject, s3_actions.DeleteObjectVersion], [object_arn(bucket)])
 
 
-def see_own_stack() -> Statement:
+def describe_own_stack() -> Statement:
     """A custom resource is deleted also when it is renamed or taken out; only the stack says which of these it is."""
     return iam.allow("SeeOwnStack", [cloudformation_actions.DescribeStacks], [Ref("AWS::StackId")])
 

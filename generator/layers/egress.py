@@ -11,7 +11,7 @@ from troposphere import AWSHelperFn, Sub, Template
 from troposphere.ec2 import EIP, NatGateway, Route, VPCEndpoint
 
 from generator.resources.cidr import INTERNET
-from generator.resources.tags import named
+from generator.resources.tags import name_tag
 from generator.value_types import (
     AppRouteTableId,
     AppSubnetId,
@@ -19,19 +19,19 @@ from generator.value_types import (
     NamePrefix,
     NatGatewayId,
     PublicSubnetId,
-    RoutedSubnetId,
+    RoutedAppSubnetId,
     VpcId,
 )
-from generator.wiring import Contract, Layer, Structure
+from generator.wiring import FrozenConfig, Layer, StackInterface
 
 
-class Config(Structure):
+class Config(FrozenConfig):
     """The AWS services that tasks reach without leaving the VPC."""
 
     interface_endpoints: tuple[str, ...] = ("ssm", "ssmmessages", "ec2messages", "ecr.api", "ecr.dkr", "logs")
 
 
-class Inputs(Contract):
+class Inputs(StackInterface):
     prefix: Annotated[NamePrefix, "Project and environment, in front of names."]
     vpc_id: Annotated[VpcId, "The VPC, its internet gateway attached."]
     public_subnet_1_id: Annotated[PublicSubnetId, "Public subnet of the first zone, for its NAT gateway."]
@@ -43,9 +43,9 @@ class Inputs(Contract):
     endpoint_security_group_id: Annotated[EndpointSecurityGroupId, "Group of the endpoints."]
 
 
-class Outputs(Contract):
-    app_subnet_1_id: Annotated[RoutedSubnetId, "Private subnet of the first zone, its ways out open: tasks."]
-    app_subnet_2_id: Annotated[RoutedSubnetId, "Private subnet of the second zone."]
+class Outputs(StackInterface):
+    app_subnet_1_id: Annotated[RoutedAppSubnetId, "Private subnet of the first zone, its ways out open: tasks."]
+    app_subnet_2_id: Annotated[RoutedAppSubnetId, "Private subnet of the second zone."]
     nat_gateway_1_id: Annotated[NatGatewayId, "NAT gateway of the first zone, for metrics."]
     nat_gateway_2_id: Annotated[NatGatewayId, "NAT gateway of the second zone, for metrics."]
 
@@ -55,8 +55,8 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     second = add_nat_gateway(t, 2, inputs.public_subnet_2_id, inputs.app_route_table_2_id)
     add_endpoints(t, config, inputs)
     return Outputs(
-        app_subnet_1_id=RoutedSubnetId(inputs.app_subnet_1_id.data),
-        app_subnet_2_id=RoutedSubnetId(inputs.app_subnet_2_id.data),
+        app_subnet_1_id=RoutedAppSubnetId(inputs.app_subnet_1_id.data),
+        app_subnet_2_id=RoutedAppSubnetId(inputs.app_subnet_2_id.data),
         nat_gateway_1_id=NatGatewayId(first.ref()),
         nat_gateway_2_id=NatGatewayId(second.ref()),
     )
@@ -64,13 +64,13 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
 
 def add_nat_gateway(t: Template, number: int, outside: PublicSubnetId, table: AWSHelperFn) -> NatGateway:
     """One per zone, with that zone's default route: a zone that fails takes only its own way out with it."""
-    address = t.add_resource(EIP(f"NatAddress{number}", Domain="vpc", Tags=named(f"nat-{number}")))
+    address = t.add_resource(EIP(f"NatAddress{number}", Domain="vpc", Tags=name_tag(f"nat-{number}")))
     nat = t.add_resource(
         NatGateway(
             f"NatGateway{number}",
             AllocationId=address.get_att("AllocationId"),
             SubnetId=outside,
-            Tags=named(f"nat-{number}"),
+            Tags=name_tag(f"nat-{number}"),
         )
     )
     t.add_resource(
@@ -97,7 +97,7 @@ def add_endpoints(t: Template, config: Config, inputs: Inputs) -> None:
                 SubnetIds=[inputs.app_subnet_1_id, inputs.app_subnet_2_id],
                 SecurityGroupIds=[inputs.endpoint_security_group_id],
                 PrivateDnsEnabled=True,
-                Tags=named(service.replace(".", "-")),
+                Tags=name_tag(service.replace(".", "-")),
             )
         )
     # Full access by its default policy: ECR's layers lie in a bucket of AWS, and tasks install packages over it.
@@ -108,7 +108,7 @@ def add_endpoints(t: Template, config: Config, inputs: Inputs) -> None:
             VpcId=inputs.vpc_id,
             ServiceName=Sub("com.amazonaws.${AWS::Region}.s3"),
             RouteTableIds=[inputs.app_route_table_1_id, inputs.app_route_table_2_id],
-            Tags=named("s3"),
+            Tags=name_tag("s3"),
         )
     )
 

@@ -41,10 +41,10 @@ from generator.value_types import (
     LogProcessorName,
     SubscriptionRoleArn,
 )
-from generator.wiring import Contract, Layer, Structure
+from generator.wiring import FrozenConfig, Layer, StackInterface
 
 
-class Config(Structure):
+class Config(FrozenConfig):
     """Buffers of Firehose. Larger objects are cheaper in Glacier, which charges 40 KB of overhead for each."""
 
     buffer_mb: int = 64
@@ -59,7 +59,7 @@ class Inputs(FunctionInputs):
     log_processor_code_key: Annotated[ArtifactKey, "S3 key of the function that transforms records."]
 
 
-class Outputs(Contract):
+class Outputs(StackInterface):
     archive_stream_arn: Annotated[ArchiveStreamArn, "Firehose stream to which log groups are subscribed."]
     archive_stream_name: Annotated[ArchiveStreamName, "Name of that stream."]
     subscription_role_arn: Annotated[SubscriptionRoleArn, "Role with which CloudWatch Logs writes to the stream."]
@@ -100,7 +100,7 @@ def add_log_processor(t: Template, config: Config, inputs: Inputs) -> Function:
 
 
 def delivery_policy(inputs: Inputs, role: Role, processor: Function, group: LogGroup) -> ManagedPolicy:
-    return iam.grant(
+    return iam.attach_policy(
         "DeliveryPolicy",
         role,
         iam.allow(
@@ -113,7 +113,7 @@ def delivery_policy(inputs: Inputs, role: Role, processor: Function, group: LogG
             [s3_actions.ListBucket, s3_actions.GetBucketLocation, s3_actions.ListBucketMultipartUploads],
             [Sub("arn:${AWS::Partition}:s3:::${ArchiveBucketName}")],
         ),
-        use_key("EncryptArchive", inputs),
+        allow_key_usage("EncryptArchive", inputs),
         iam.allow(
             "TransformRecords",
             [lambda_actions.InvokeFunction, lambda_actions.GetFunctionConfiguration],
@@ -125,7 +125,7 @@ def delivery_policy(inputs: Inputs, role: Role, processor: Function, group: LogG
     )
 
 
-def use_key(sid: str, inputs: Inputs) -> Statement:
+def allow_key_usage(sid: str, inputs: Inputs) -> Statement:
     return iam.allow(sid, [kms_actions.Decrypt, kms_actions.GenerateDataKey], [inputs.telemetry_key_arn])
 
 
@@ -184,12 +184,12 @@ def add_subscription_role(t: Template, inputs: Inputs, stream: DeliveryStream) -
             "SubscriptionRole",
             "logs",
             # CloudWatch Logs names the bare group here; a pattern with the group's ":*" would never match.
-            iam.from_source("arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:*"),
+            iam.source_arn_condition("arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:*"),
             description="Lets CloudWatch Logs write to the archive stream.",
         )
     )
     t.add_resource(
-        iam.grant(
+        iam.attach_policy(
             "SubscriptionPolicy",
             role,
             iam.allow(
@@ -198,7 +198,7 @@ def add_subscription_role(t: Template, inputs: Inputs, stream: DeliveryStream) -
             # Firehose asks it of whoever writes to a stream under a customer-managed key, for streams made since April
             # 2026 (AWS Health, "Enhanced security controls for Amazon Data Firehose"); without it the subscription
             # itself is refused, as its test message is.
-            use_key("EncryptRecords", inputs),
+            allow_key_usage("EncryptRecords", inputs),
             description="Write to the archive stream, under its key.",
         )
     )

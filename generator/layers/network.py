@@ -21,9 +21,9 @@ from troposphere.ec2 import (
     VPCGatewayAttachment,
 )
 
-from generator.resources.cidr import INTERNET, Block, plan
+from generator.resources.cidr import INTERNET, Block, plan_subnets
 from generator.resources.security_groups import no_egress
-from generator.resources.tags import named
+from generator.resources.tags import name_tag
 from generator.value_types import (
     AppRouteTableId,
     AppSubnetId,
@@ -35,25 +35,25 @@ from generator.value_types import (
     VpcId,
     ZoneName,
 )
-from generator.wiring import Contract, Layer, Structure
+from generator.wiring import FrozenConfig, Layer, StackInterface
 
 ZONES = 2
 
 
-class Config(Structure):
+class Config(FrozenConfig):
     """Prefix length of a subnet per tier."""
 
     tiers: Mapping[str, int] = MappingProxyType({"Public": 24, "App": 23, "Db": 24})
 
 
-class Inputs(Contract):
+class Inputs(StackInterface):
     prefix: Annotated[NamePrefix, "Project and environment, in front of names."]
     vpc_network: Annotated[Octets, "First two octets of the VPC's /16."]
     first_zone: Annotated[ZoneName, "Availability zone of the first subnet of each tier."]
     second_zone: Annotated[ZoneName, "Availability zone of the second subnet of each tier."]
 
 
-class Outputs(Contract):
+class Outputs(StackInterface):
     vpc_id: Annotated[VpcId, "The VPC."]
     public_subnet_1_id: Annotated[PublicSubnetId, "Public subnet of the first zone: load balancer, NAT."]
     public_subnet_2_id: Annotated[PublicSubnetId, "Public subnet of the second zone."]
@@ -68,11 +68,11 @@ class Outputs(Contract):
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     network = t.add_resource(vpc())
-    gateway = t.add_resource(InternetGateway("InternetGateway", Tags=named("internet")))
+    gateway = t.add_resource(InternetGateway("InternetGateway", Tags=name_tag("internet")))
     attachment = t.add_resource(
         VPCGatewayAttachment("InternetGatewayAttachment", VpcId=network.ref(), InternetGatewayId=gateway.ref())
     )
-    blocks = plan(config.tiers, ZONES)
+    blocks = plan_subnets(config.tiers, ZONES)
     public = add_subnets(t, "Public", network, blocks["Public"], inputs)
     app = add_subnets(t, "App", network, blocks["App"], inputs)
     db = add_subnets(t, "Db", network, blocks["Db"], inputs)
@@ -115,7 +115,7 @@ def add_subnets(t: Template, tier: str, network: VPC, blocks: tuple[Block, ...],
                 AvailabilityZone=zone,
                 CidrBlock=block.sub(),
                 MapPublicIpOnLaunch=False,  # load balancer and NAT bring their own addresses
-                Tags=named(f"{tier.lower()}-{number}"),
+                Tags=name_tag(f"{tier.lower()}-{number}"),
             )
         )
         for number, (zone, block) in enumerate(zip(zones, blocks, strict=True), start=1)
@@ -125,7 +125,7 @@ def add_subnets(t: Template, tier: str, network: VPC, blocks: tuple[Block, ...],
 def add_public_routes(
     t: Template, network: VPC, subnets: list[Subnet], gateway: InternetGateway, attachment: VPCGatewayAttachment
 ) -> None:
-    table = t.add_resource(RouteTable("PublicRouteTable", VpcId=network.ref(), Tags=named("public")))
+    table = t.add_resource(RouteTable("PublicRouteTable", VpcId=network.ref(), Tags=name_tag("public")))
     t.add_resource(
         Route(
             "PublicDefaultRoute",
@@ -136,27 +136,29 @@ def add_public_routes(
         )
     )
     for subnet in subnets:
-        associate(t, subnet, table)
+        associate_route_table(t, subnet, table)
 
 
 def add_app_tables(t: Template, network: VPC, subnets: list[Subnet]) -> list[RouteTable]:
     """One table per zone, whose default route ``egress`` adds when the zone's NAT gateway stands."""
     tables = []
     for number, subnet in enumerate(subnets, start=1):
-        table = t.add_resource(RouteTable(f"AppRouteTable{number}", VpcId=network.ref(), Tags=named(f"app-{number}")))
-        associate(t, subnet, table)
+        table = t.add_resource(
+            RouteTable(f"AppRouteTable{number}", VpcId=network.ref(), Tags=name_tag(f"app-{number}"))
+        )
+        associate_route_table(t, subnet, table)
         tables.append(table)
     return tables
 
 
 def add_isolated_routes(t: Template, network: VPC, subnets: list[Subnet]) -> None:
     """A table of its own without a default route, so that no later edit of another table opens a way out."""
-    table = t.add_resource(RouteTable("DbRouteTable", VpcId=network.ref(), Tags=named("db")))
+    table = t.add_resource(RouteTable("DbRouteTable", VpcId=network.ref(), Tags=name_tag("db")))
     for subnet in subnets:
-        associate(t, subnet, table)
+        associate_route_table(t, subnet, table)
 
 
-def associate(t: Template, subnet: Subnet, table: RouteTable) -> None:
+def associate_route_table(t: Template, subnet: Subnet, table: RouteTable) -> None:
     t.add_resource(
         SubnetRouteTableAssociation(f"{subnet.title}Routes", SubnetId=subnet.ref(), RouteTableId=table.ref())
     )
@@ -179,7 +181,7 @@ def endpoint_group(network: VPC, blocks: tuple[Block, ...]) -> SecurityGroup:
             for number, block in enumerate(blocks, start=1)
         ],
         SecurityGroupEgress=[no_egress()],
-        Tags=named("endpoints"),
+        Tags=name_tag("endpoints"),
     )
 
 

@@ -23,12 +23,12 @@ from troposphere.s3 import (
 from troposphere.secretsmanager import GenerateSecretString, Secret
 
 from generator.resources import iam
-from generator.resources.deletion_policies import policies
+from generator.resources.deletion_policies import deletion_policy
 from generator.resources.kms import add_key, add_telemetry_key
 from generator.resources.logs import LogInputs, log_group
-from generator.resources.s3 import add_access_log_bucket, bucket_policy, lifecycle_rule, objects, private_bucket
+from generator.resources.s3 import add_access_log_bucket, bucket_policy, lifecycle_rule, object_arn, private_bucket
 from generator.resources.security_groups import no_egress
-from generator.resources.sns import add_topic, publish_alarms
+from generator.resources.sns import add_topic, allow_alarm_publishing
 from generator.value_types import (
     AccessLogBucketName,
     AlarmTopicArn,
@@ -46,13 +46,13 @@ from generator.value_types import (
     TelemetryKeyArn,
     VpcId,
 )
-from generator.wiring import Contract, Layer, Structure
+from generator.wiring import FrozenConfig, Layer, StackInterface
 
 HTTP = 80
 HTTPS = 443
 
 
-class Config(Structure):
+class Config(FrozenConfig):
     """``alb_log_prefix``: folder of the load balancer's logs; must not contain ``AWSLogs``."""
 
     alb_log_prefix: str = "alb"
@@ -62,7 +62,7 @@ class Config(Structure):
     origin_secret_length: int = 48
 
 
-class Inputs(Contract):
+class Inputs(StackInterface):
     prefix: Annotated[NamePrefix, "Project and environment, in front of names."]
     vpc_id: Annotated[VpcId, "The VPC."]
     cloud_front_prefix_list_id: Annotated[PrefixListId, "Addresses from which CloudFront reaches origins."]
@@ -72,7 +72,7 @@ class Inputs(Contract):
     archive_lock_days: Annotated[Days, "Days during which archived logs cannot be deleted; 0 for no lock."]
 
 
-class Outputs(Contract):
+class Outputs(StackInterface):
     data_key_arn: Annotated[DataKeyArn, "Key of the database and its secret."]
     telemetry_key_arn: Annotated[TelemetryKeyArn, "Key of logs, notifications and the archive."]
     alb_security_group_id: Annotated[AlbSecurityGroupId, "Load balancer: HTTPS from CloudFront, out to services."]
@@ -100,7 +100,7 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     alb_logs = add_alb_log_bucket(t, config, access_logs)
     archive = add_archive_bucket(t, inputs, access_logs, telemetry_key_arn)
     secret = t.add_resource(origin_secret(config, data_key))
-    topic = add_topic(t, "AlarmTopic", "alarms", telemetry_key.ref(), publish_alarms)
+    topic = add_topic(t, "AlarmTopic", "alarms", telemetry_key.ref(), allow_alarm_publishing)
     return Outputs(
         data_key_arn=DataKeyArn(data_key.get_att("Arn")),
         telemetry_key_arn=telemetry_key_arn,
@@ -177,13 +177,13 @@ def add_flow_log(t: Template, inputs: Inputs, key: TelemetryKeyArn) -> LogGroup:
         iam.service_role(
             "FlowLogRole",
             "vpc-flow-logs",
-            iam.from_this_account(),
-            iam.from_source("arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}:vpc-flow-log/*"),
+            iam.source_account_condition(),
+            iam.source_arn_condition("arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}:vpc-flow-log/*"),
             description="Writes the VPC's flow log.",
         )
     )
     policy = t.add_resource(
-        iam.grant(
+        iam.attach_policy(
             "FlowLogPolicy",
             role,
             *write_flow_log(group),
@@ -243,11 +243,11 @@ def add_alb_log_bucket(t: Template, config: Config, access_logs: Bucket) -> Buck
             iam.allow(
                 "WriteLoadBalancerLogs",
                 [s3_actions.PutObject],
-                [objects(bucket, f"{config.alb_log_prefix}/AWSLogs/${{AWS::AccountId}}/*")],
-                iam.from_source(
+                [object_arn(bucket, f"{config.alb_log_prefix}/AWSLogs/${{AWS::AccountId}}/*")],
+                iam.source_arn_condition(
                     "arn:${AWS::Partition}:elasticloadbalancing:${AWS::Region}:${AWS::AccountId}:loadbalancer/*"
                 ),
-                principal=iam.service("logdelivery.elasticloadbalancing"),
+                principal=iam.service_principal("logdelivery.elasticloadbalancing"),
             ),
         )
     )
@@ -299,7 +299,7 @@ def origin_secret(config: Config, key: Key) -> Secret:
         Description="Header value by which the load balancer knows our own CloudFront distribution.",
         GenerateSecretString=GenerateSecretString(PasswordLength=config.origin_secret_length, ExcludePunctuation=True),
         KmsKeyId=key.ref(),
-        **policies("generated secret"),
+        **deletion_policy("generated secret"),
     )
 
 

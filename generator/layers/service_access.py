@@ -24,16 +24,16 @@ from generator.value_types import (
     TaskRoleArn,
     VpcId,
 )
-from generator.wiring import Contract, Layer, Structure
+from generator.wiring import FrozenConfig, Layer, StackInterface
 
 MYSQL = 3306
 
 
-class Config(Structure):
+class Config(FrozenConfig):
     """Nothing to choose."""
 
 
-class Inputs(Contract):
+class Inputs(StackInterface):
     prefix: Annotated[NamePrefix, "Project and environment, in front of names."]
     service_slug: Annotated[Choice, "The service, in lower case."]
     container_port: Annotated[Port, "Port on which the app container listens."]
@@ -43,7 +43,7 @@ class Inputs(Contract):
     session_policy_arn: Annotated[SessionPolicyArn, "Policy by which containers write transcripts of sessions."]
 
 
-class Outputs(Contract):
+class Outputs(StackInterface):
     service_security_group_id: Annotated[ServiceSecurityGroupId, "Group of the service's tasks."]
     task_role_arn: Annotated[TaskRoleArn, "Role of the service's containers."]
     execution_role_arn: Annotated[ExecutionRoleArn, "Role with which ECS starts the tasks."]
@@ -52,10 +52,10 @@ class Outputs(Contract):
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:  # noqa: ARG001 -- every layer's build looks alike
     group = t.add_resource(service_group(inputs))
-    add_way_from_alb(t, inputs, group)
-    add_way_to_database(t, inputs, group)
-    task_role = t.add_resource(task_role_of(inputs))
-    execution_role = t.add_resource(execution_role_of(inputs))
+    add_load_balancer_rules(t, inputs, group)
+    add_database_rules(t, inputs, group)
+    task_role = t.add_resource(task_role_for(inputs))
+    execution_role = t.add_resource(execution_role_for(inputs))
     return Outputs(
         service_security_group_id=ServiceSecurityGroupId(group.get_att("GroupId")),
         task_role_arn=TaskRoleArn(task_role.get_att("Arn")),
@@ -83,7 +83,7 @@ def service_group(inputs: Inputs) -> SecurityGroup:
     )
 
 
-def add_way_from_alb(t: Template, inputs: Inputs, group: SecurityGroup) -> None:
+def add_load_balancer_rules(t: Template, inputs: Inputs, group: SecurityGroup) -> None:
     t.add_resource(
         SecurityGroupIngress(
             "FromAlbIngress",
@@ -108,7 +108,7 @@ def add_way_from_alb(t: Template, inputs: Inputs, group: SecurityGroup) -> None:
     )
 
 
-def add_way_to_database(t: Template, inputs: Inputs, group: SecurityGroup) -> None:
+def add_database_rules(t: Template, inputs: Inputs, group: SecurityGroup) -> None:
     t.add_resource(
         SecurityGroupIngress(
             "ToDatabaseIngress",
@@ -133,26 +133,26 @@ def add_way_to_database(t: Template, inputs: Inputs, group: SecurityGroup) -> No
     )
 
 
-def task_role_of(inputs: Inputs) -> Role:
+def task_role_for(inputs: Inputs) -> Role:
     """AmazonSSMManagedInstanceCore carries the ssmmessages actions that ECS Exec and Session Manager need. It also
     allows reading any SSM parameter, so this platform keeps no secret there."""
     return iam.service_role(
         "TaskRole",
         "ecs-tasks",
-        iam.from_this_account(),
-        iam.from_source("arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:*"),
+        iam.source_account_condition(),
+        iam.source_arn_condition("arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:*"),
         description="Containers of one service: what the app and the bastion may do.",
         managed=[Sub("arn:${AWS::Partition}:iam::aws:policy/AmazonSSMManagedInstanceCore"), inputs.session_policy_arn],
         Tags=Tags(Name=Sub("${Prefix}-${ServiceSlug}-task")),
     )
 
 
-def execution_role_of(inputs: Inputs) -> Role:  # noqa: ARG001
+def execution_role_for(inputs: Inputs) -> Role:  # noqa: ARG001
     return iam.service_role(
         "ExecutionRole",
         "ecs-tasks",
-        iam.from_this_account(),
-        iam.from_source("arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:*"),
+        iam.source_account_condition(),
+        iam.source_arn_condition("arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:*"),
         description="Starts the tasks of one service: pulls images, opens logs, reads secrets.",
         Tags=Tags(Name=Sub("${Prefix}-${ServiceSlug}-execution")),
     )

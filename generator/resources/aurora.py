@@ -7,14 +7,14 @@ from typing import Annotated
 from troposphere import AWSHelperFn, Equals, If, Not, NoValue, Template
 from troposphere.rds import DBInstance
 
-from generator.resources.deletion_policies import policies
+from generator.resources.deletion_policies import deletion_policy
 from generator.value_types import Choice, DataKeyArn, Flag, ZoneName
-from generator.wiring import Contract
+from generator.wiring import StackInterface
 
 MONITORING_SECONDS = 60
 
 
-class InstanceInputs(Contract):
+class InstanceInputs(StackInterface):
     """What a layer needs to make an instance: base of its Inputs."""
 
     data_key_arn: Annotated[DataKeyArn, "Key of the storage and of the secret."]
@@ -54,6 +54,6 @@ def add_instance(
             EnablePerformanceInsights=If("HasInsights", True, False),
             PerformanceInsightsKMSKeyId=If("HasInsights", inputs.data_key_arn, NoValue),
             PerformanceInsightsRetentionPeriod=If("HasInsights", 7, NoValue),
-            **policies("database instance"),
+            **deletion_policy("database instance"),
         )
     )

@@ -49,7 +49,7 @@ exec sleep infinity
 """
 
 
-def listens(port: int) -> str:
+def listening_probe(port: int) -> str:
     """A shell test for a listening port that opens no connection: a probe that connected would wake a paused
     database, and MySQL blocks hosts that connect and leave."""
     return f"grep -q ':{port:04X} 00000000:0000 0A' /proc/net/tcp"
@@ -75,7 +75,7 @@ def bastion_container(
         ReadonlyRootFilesystem=False,
         LinuxParameters=LinuxParameters(InitProcessEnabled=True),
         HealthCheck=HealthCheck(
-            Command=["CMD-SHELL", f"{listens(WRITER_RELAY_PORT)} && {listens(READER_RELAY_PORT)}"],
+            Command=["CMD-SHELL", f"{listening_probe(WRITER_RELAY_PORT)} && {listening_probe(READER_RELAY_PORT)}"],
             Interval=30,
             Timeout=5,
             Retries=3,

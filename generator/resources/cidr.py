@@ -39,7 +39,7 @@ class Block:
         return IPv4Network(f"{octets}.{self.third}.{self.fourth}/{self.length}")
 
 
-def plan(tiers: Mapping[str, int], zones: int) -> dict[str, tuple[Block, ...]]:
+def plan_subnets(tiers: Mapping[str, int], zones: int) -> dict[str, tuple[Block, ...]]:
     """One block per tier and zone, in the order given, each aligned to its own size.
 
     ``tiers`` maps a tier's name to its prefix length (16 to 28). Raises CidrError when a length is outside of that or

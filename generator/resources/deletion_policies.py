@@ -38,6 +38,6 @@ _TABLE: dict[str, dict[str, str]] = {
 }
 
 
-def policies(kind: str) -> dict[str, Any]:
+def deletion_policy(kind: str) -> dict[str, Any]:
     """DeletionPolicy and UpdateReplacePolicy for a kind of the table above; KeyError for any other."""
     return dict(_TABLE[kind])

@@ -26,16 +26,16 @@ from awacs.aws import (
 from troposphere import AWSHelperFn, Ref, Sub
 from troposphere.iam import ManagedPolicy, Role
 
-from generator.wiring import Value
+from generator.wiring import StackValue
 
 ACCOUNT = Ref("AWS::AccountId")
 
 
-def document(*statements: Statement) -> PolicyDocument:
+def policy_document(*statements: Statement) -> PolicyDocument:
     return PolicyDocument(Version="2012-10-17", Statement=list(statements))
 
 
-def conditions(*elements: ConditionElement) -> Condition:
+def all_conditions(*elements: ConditionElement) -> Condition:
     """Several conditions, all of which must hold.
 
     Raises ValueError for two of one operator: awacs would keep only the last of them.
@@ -56,23 +56,23 @@ def allow(
     """An Allow. ``resources`` is empty only in trust policies."""
     optional: dict[str, Any] = {"Resource": list(resources) or None, "Principal": principal}
     if when:
-        optional["Condition"] = conditions(*when)
+        optional["Condition"] = all_conditions(*when)
     return Statement(
         Sid=sid, Effect=Allow, Action=list(actions), **{name: value for name, value in optional.items() if value}
     )
 
 
-def service(name: str | AWSHelperFn) -> Principal:
+def service_principal(name: str | AWSHelperFn) -> Principal:
     """A service principal: ``ecs-tasks`` or a Sub that names the region."""
     return Principal("Service", f"{name}.amazonaws.com" if isinstance(name, str) else name)
 
 
-def from_this_account() -> StringEquals:
+def source_account_condition() -> StringEquals:
     """Against the confused deputy: the service must act for this account."""
     return StringEquals("aws:SourceAccount", ACCOUNT)
 
 
-def from_source(arn: str | AWSHelperFn) -> ArnLike:
+def source_arn_condition(arn: str | AWSHelperFn) -> ArnLike:
     """Against the confused deputy: the service must act for this resource."""
     return ArnLike("aws:SourceArn", Sub(arn) if isinstance(arn, str) else arn)
 
@@ -96,30 +96,32 @@ def service_role(
     return Role(
         title,
         Description=description,
-        AssumeRolePolicyDocument=document(
-            allow("LetServiceAssume", [sts.AssumeRole], [], *when, principal=service(principal))
+        AssumeRolePolicyDocument=policy_document(
+            allow("LetServiceAssume", [sts.AssumeRole], [], *when, principal=service_principal(principal))
         ),
         **attributes,
     )
 
 
-def grant(title: str, role: Role | Value, *statements: Statement, description: str, **attributes: Any) -> ManagedPolicy:
+def attach_policy(
+    title: str, role: Role | StackValue, *statements: Statement, description: str, **attributes: Any
+) -> ManagedPolicy:
     """Permissions for a role of this template, or, by its name, of an earlier layer."""
     return ManagedPolicy(
         title,
         Description=description,
         Roles=[role.ref() if isinstance(role, Role) else role],
-        PolicyDocument=document(*statements),
+        PolicyDocument=policy_document(*statements),
         **attributes,
     )
 
 
-def policy(title: str, *statements: Statement, description: str, **attributes: Any) -> ManagedPolicy:
+def managed_policy(title: str, *statements: Statement, description: str, **attributes: Any) -> ManagedPolicy:
     """Permissions that roles of later layers attach themselves, by the policy's ARN."""
-    return ManagedPolicy(title, Description=description, PolicyDocument=document(*statements), **attributes)
+    return ManagedPolicy(title, Description=description, PolicyDocument=policy_document(*statements), **attributes)
 
 
-def deny_plain_http(actions: Sequence[Action], *resources: AWSHelperFn) -> Statement:
+def deny_insecure_transport(actions: Sequence[Action], *resources: AWSHelperFn) -> Statement:
     """TLS only, whoever calls."""
     return Statement(
         Sid="DenyPlainHttp",

@@ -8,8 +8,8 @@ from troposphere import Sub, Tags, Template
 from troposphere.kms import Alias, Key
 
 from generator.resources import iam
-from generator.resources.deletion_policies import policies
-from generator.resources.suppressions import skip
+from generator.resources.deletion_policies import deletion_policy
+from generator.resources.suppressions import suppress
 
 ADMINISTERED = (
     "The account must be able to administer its key: KMS refuses a policy that would lock everybody out (AWS KMS "
@@ -32,10 +32,10 @@ def add_key(
             Description=Sub(f"{prefix}: {protects}"),
             EnableKeyRotation=True,
             PendingWindowInDays=30,
-            KeyPolicy=iam.document(administer_by_account(), deny_grants_to_others(), *statements),
+            KeyPolicy=iam.policy_document(account_administration(), deny_grants_to_others(), *statements),
             Tags=Tags(Name=Sub(f"{prefix}-{subject.lower()}")),
-            **policies("key"),
-            **skip(PERMISSIONS_MANAGEMENT_ACTIONS=ADMINISTERED, **reasons),
+            **deletion_policy("key"),
+            **suppress(PERMISSIONS_MANAGEMENT_ACTIONS=ADMINISTERED, **reasons),
         )
     )
     t.add_resource(
@@ -44,7 +44,7 @@ def add_key(
     return key
 
 
-def administer_by_account() -> Statement:
+def account_administration() -> Statement:
     """Without it KMS refuses the policy: nobody could change it again (KMS Developer Guide, "Default key policy")."""
     return iam.allow(
         "AdministerByAccount",
@@ -103,7 +103,7 @@ def encrypt_log_groups() -> Statement:
             "kms:EncryptionContext:aws:logs:arn",
             Sub("arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:*"),
         ),
-        principal=iam.service(Sub("logs.${AWS::Region}.amazonaws.com")),
+        principal=iam.service_principal(Sub("logs.${AWS::Region}.amazonaws.com")),
     )
 
 
@@ -113,7 +113,7 @@ def publish_encrypted(*services: str) -> Statement:
         "PublishEncrypted",
         [kms_actions.Decrypt, kms_actions.GenerateDataKey],
         ["*"],
-        iam.from_this_account(),
+        iam.source_account_condition(),
         principal=Principal("Service", [f"{name}.amazonaws.com" for name in services]),
     )
 
@@ -124,5 +124,5 @@ def publish_events_encrypted() -> Statement:
         "PublishEventsEncrypted",
         [kms_actions.Decrypt, kms_actions.GenerateDataKey],
         ["*"],
-        principal=iam.service("events"),
+        principal=iam.service_principal("events"),
     )

@@ -10,11 +10,11 @@ from troposphere.awslambda import Code, DestinationConfig, Environment, EventInv
 from troposphere.awslambda import LoggingConfig as _LoggingConfig
 from troposphere.iam import ManagedPolicy, Role
 
-from generator.resources.iam import allow, document, grant, service_role
+from generator.resources.iam import allow, attach_policy, policy_document, service_role
 from generator.resources.logs import LogInputs, log_group
-from generator.resources.suppressions import skip
+from generator.resources.suppressions import suppress
 from generator.value_types import ArtifactKey, BucketName, NamePrefix
-from generator.wiring import Structure
+from generator.wiring import FrozenConfig
 
 # One place for both: the tests watch this runtime's end of life, the packaging builds for this machine.
 RUNTIME = "python3.13"
@@ -34,14 +34,14 @@ class FunctionInputs(LogInputs):
     artifact_bucket: Annotated[BucketName, "Bucket of the packaged functions."]
 
 
-class Size(Structure):
+class Size(FrozenConfig):
     """``memory`` in MiB also sets the share of a CPU; ``timeout`` in seconds. Both measured, see the README."""
 
     memory: int
     timeout: int
 
 
-class AddedFunction(Structure):
+class AddedFunction(FrozenConfig):
     """A function and what its users must wait for: without its permissions it fails on its first call."""
 
     function: Function
@@ -81,11 +81,11 @@ def add_function(
         *statements,
     ]
     policy = t.add_resource(
-        grant(f"{subject}Policy", role, *always, description=f"What the function that {does} may do.")
+        attach_policy(f"{subject}Policy", role, *always, description=f"What the function that {does} may do.")
     )
     if only_if:
         condition, more = only_if
-        policy.PolicyDocument = If(condition, document(*always, *more), document(*always))
+        policy.PolicyDocument = If(condition, policy_document(*always, *more), policy_document(*always))
     optional: dict[str, Any] = {}
     if environment:
         optional = {"Environment": Environment(Variables=environment), "KmsKeyArn": inputs.telemetry_key_arn}
@@ -106,7 +106,7 @@ def add_function(
             RecursiveLoop="Terminate",
             DependsOn=[policy],
             **optional,
-            **skip(
+            **suppress(
                 CKV_AWS_115="Reserving is refused in young accounts, whose whole quota is what must stay unreserved "
                 "(AWS Lambda Developer Guide, Lambda quotas); callers are few, and the quota bounds them all.",
                 CKV_AWS_116=without_queue

@@ -8,7 +8,7 @@ from typing import Annotated
 from troposphere import AWSHelperFn, Equals, Template
 from troposphere.logs import LogGroup, SubscriptionFilter
 
-from generator.resources.deletion_policies import policies
+from generator.resources.deletion_policies import deletion_policy
 from generator.value_types import (
     ArchiveStreamArn,
     Days,
@@ -17,12 +17,12 @@ from generator.value_types import (
     SubscriptionRoleArn,
     TelemetryKeyArn,
 )
-from generator.wiring import Contract
+from generator.wiring import StackInterface
 
 ARCHIVE_CONDITION = "ArchiveLogs"
 
 
-class LogInputs(Contract):
+class LogInputs(StackInterface):
     """What a layer needs to own log groups: base of its Inputs."""
 
     telemetry_key_arn: Annotated[TelemetryKeyArn, "Key that encrypts the log groups."]
@@ -44,7 +44,7 @@ def log_group(title: str, name: str | AWSHelperFn, inputs: LogInputs) -> LogGrou
         LogGroupName=name,
         RetentionInDays=inputs.log_retention_days,
         KmsKeyId=inputs.telemetry_key_arn,
-        **policies("log group"),
+        **deletion_policy("log group"),
     )
 
 

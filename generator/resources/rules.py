@@ -12,23 +12,23 @@ from troposphere import And, Equals, Not, Or, Ref
 Assertion = dict[str, Any]
 
 
-def given(parameter: str) -> Not:
+def is_given(parameter: str) -> Not:
     return Not(Equals(Ref(parameter), ""))
 
 
-def empty(parameter: str) -> Equals:
+def is_empty(parameter: str) -> Equals:
     return Equals(Ref(parameter), "")
 
 
-def one_of(parameter: str, *values: str) -> dict[str, Any]:
+def is_one_of(parameter: str, *values: str) -> dict[str, Any]:
     return {"Fn::Contains": [list(values), Ref(parameter)]}
 
 
-def assertion(holds: Any, description: str) -> Assertion:
+def rule_assertion(holds: Any, description: str) -> Assertion:
     return {"Assert": holds, "AssertDescription": description}
 
 
-def rule(*assertions: Assertion, when: Any = None) -> dict[str, Any]:
+def parameter_rule(*assertions: Assertion, when: Any = None) -> dict[str, Any]:
     condition = {"RuleCondition": when} if when is not None else {}
     return {**condition, "Assertions": list(assertions)}
 
@@ -45,10 +45,10 @@ FARGATE_MEMORY: dict[str, tuple[int, ...]] = {
 
 def fargate_size(cpu: str, memory: str) -> dict[str, Any]:
     """The pair of parameters must be one that Fargate sells."""
-    return rule(
+    return parameter_rule(
         *(
-            assertion(
-                Or(Not(Equals(Ref(cpu), units)), one_of(memory, *(str(size) for size in sizes))),
+            rule_assertion(
+                Or(Not(Equals(Ref(cpu), units)), is_one_of(memory, *(str(size) for size in sizes))),
                 f"With {cpu} {units}, {memory} must be {sizes[0]} to {sizes[-1]} MiB in Fargate's steps.",
             )
             for units, sizes in FARGATE_MEMORY.items()
@@ -60,53 +60,55 @@ def root_rules() -> dict[str, dict[str, Any]]:
     """The rules of root that do not depend on which services there are."""
     is_prod = Equals(Ref("Environment"), "prod")
     return {
-        "SlackIdsTogether": rule(
-            assertion(
+        "SlackIdsTogether": parameter_rule(
+            rule_assertion(
                 Or(
-                    And(empty("SlackWorkspaceId"), empty("SlackChannelId")),
-                    And(given("SlackWorkspaceId"), given("SlackChannelId")),
+                    And(is_empty("SlackWorkspaceId"), is_empty("SlackChannelId")),
+                    And(is_given("SlackWorkspaceId"), is_given("SlackChannelId")),
                 ),
                 "Give both SlackWorkspaceId and SlackChannelId, or neither.",
             )
         ),
-        "ProdHasDomain": rule(
-            assertion(given("DomainName"), "prod needs a DomainName: without one, CloudFront reaches it unencrypted."),
+        "ProdHasDomain": parameter_rule(
+            rule_assertion(
+                is_given("DomainName"), "prod needs a DomainName: without one, CloudFront reaches it unencrypted."
+            ),
             when=is_prod,
         ),
-        "DomainHasCertificates": rule(
-            assertion(
-                Or(given("HostedZoneId"), given("OriginCertificateArn")),
+        "DomainHasCertificates": parameter_rule(
+            rule_assertion(
+                Or(is_given("HostedZoneId"), is_given("OriginCertificateArn")),
                 "A domain needs a HostedZoneId, or OriginCertificateArn and ViewerCertificateArn.",
             ),
-            when=given("DomainName"),
+            when=is_given("DomainName"),
         ),
-        "HostedZoneHasDomain": rule(
-            assertion(given("DomainName"), "HostedZoneId is of use only with a DomainName."),
-            when=given("HostedZoneId"),
+        "HostedZoneHasDomain": parameter_rule(
+            rule_assertion(is_given("DomainName"), "HostedZoneId is of use only with a DomainName."),
+            when=is_given("HostedZoneId"),
         ),
-        "ProdKeepsLogs": rule(
-            assertion(one_of("LogRetentionDays", "30"), "prod keeps logs for 30 days in CloudWatch."),
-            assertion(one_of("ArchiveLogs", "true"), "prod archives its logs."),
-            assertion(one_of("DeletionProtection", "true"), "prod is protected against deletion."),
+        "ProdKeepsLogs": parameter_rule(
+            rule_assertion(is_one_of("LogRetentionDays", "30"), "prod keeps logs for 30 days in CloudWatch."),
+            rule_assertion(is_one_of("ArchiveLogs", "true"), "prod archives its logs."),
+            rule_assertion(is_one_of("DeletionProtection", "true"), "prod is protected against deletion."),
             when=is_prod,
         ),
         # Amazon Aurora User Guide, "Backtracking an Aurora DB cluster", names no serverless class.
-        "BacktrackIsProvisioned": rule(
-            assertion(
+        "BacktrackIsProvisioned": parameter_rule(
+            rule_assertion(
                 Or(Equals(Ref("DbBacktrackSeconds"), "0"), Not(Equals(Ref("DbInstanceClass"), "db.serverless"))),
                 "DbBacktrackSeconds needs a DbInstanceClass other than db.serverless.",
             )
         ),
         # Amazon Aurora User Guide, "Performance and scaling for Aurora Serverless v2".
-        "InsightsHasCapacity": rule(
-            assertion(
-                Not(one_of("DbMinCapacity", "0", "0.5", "1", "1.5")),
+        "InsightsHasCapacity": parameter_rule(
+            rule_assertion(
+                Not(is_one_of("DbMinCapacity", "0", "0.5", "1", "1.5")),
                 "DbInsights needs a DbMinCapacity of 2 or more.",
             ),
             when=And(Equals(Ref("DbInsights"), "true"), Equals(Ref("DbInstanceClass"), "db.serverless")),
         ),
-        "DevForgetsLogs": rule(
-            assertion(one_of("LogRetentionDays", "1", "3"), "dev keeps logs for 1 or 3 days."),
+        "DevForgetsLogs": parameter_rule(
+            rule_assertion(is_one_of("LogRetentionDays", "1", "3"), "dev keeps logs for 1 or 3 days."),
             when=Equals(Ref("Environment"), "dev"),
         ),
     }

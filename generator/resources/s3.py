@@ -25,10 +25,16 @@ from troposphere.s3 import (
     VersioningConfiguration,
 )
 
-from generator.resources.deletion_policies import policies
-from generator.resources.iam import allow, deny_plain_http, document, from_this_account, service
-from generator.resources.suppressions import skip
-from generator.wiring import Value
+from generator.resources.deletion_policies import deletion_policy
+from generator.resources.iam import (
+    allow,
+    deny_insecure_transport,
+    policy_document,
+    service_principal,
+    source_account_condition,
+)
+from generator.resources.suppressions import suppress
+from generator.wiring import StackValue
 
 NONCURRENT_DAYS = 30
 
@@ -49,7 +55,7 @@ def private_bucket(
     *,
     holds: str,
     rules: list[LifecycleRule],
-    key: Value | None = None,
+    key: StackValue | None = None,
     access_logs: tuple[AWSHelperFn, str] | None = None,
     small_objects_move: bool = False,
     **attributes: Any,
@@ -84,11 +90,11 @@ def private_bucket(
         VersioningConfiguration=VersioningConfiguration(Status="Enabled"),
         LifecycleConfiguration=lifecycle,
         **attributes,
-        **policies(holds),
+        **deletion_policy(holds),
     )
 
 
-def objects(bucket: Bucket, pattern: str = "*") -> Sub:
+def object_arn(bucket: Bucket, pattern: str = "*") -> Sub:
     """The ARN of a bucket's objects. ``pattern`` may hold ``${...}`` of Fn::Sub."""
     return Sub(f"${{{bucket.title}.Arn}}/{pattern}")
 
@@ -98,8 +104,8 @@ def bucket_policy(bucket: Bucket, *statements: Statement) -> BucketPolicy:
     return BucketPolicy(
         f"{bucket.title}Policy",
         Bucket=bucket.ref(),
-        PolicyDocument=document(
-            deny_plain_http([S3Action("*")], bucket.get_att("Arn"), objects(bucket)),
+        PolicyDocument=policy_document(
+            deny_insecure_transport([S3Action("*")], bucket.get_att("Arn"), object_arn(bucket)),
             *statements,
         ),
     )
@@ -112,7 +118,7 @@ def add_access_log_bucket(t: Template, title: str, days: int) -> Bucket:
             title,
             holds="log bucket",
             rules=[lifecycle_rule("Expire", ExpirationInDays=days)],
-            **skip(
+            **suppress(
                 CKV_AWS_18="It receives the access logs: logging its own access to itself would never end "
                 "(Amazon S3 User Guide, Enabling Amazon S3 server access logging)."
             ),
@@ -124,9 +130,9 @@ def add_access_log_bucket(t: Template, title: str, days: int) -> Bucket:
             allow(
                 "WriteServerAccessLogs",
                 [s3_actions.PutObject],
-                [objects(bucket)],
-                from_this_account(),
-                principal=service("logging.s3"),
+                [object_arn(bucket)],
+                source_account_condition(),
+                principal=service_principal("logging.s3"),
             ),
         )
     )

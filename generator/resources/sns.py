@@ -32,17 +32,19 @@ def add_topic(
         TopicPolicy(
             f"{title}Policy",
             Topics=[topic.ref()],
-            PolicyDocument=iam.document(iam.deny_plain_http([sns_actions.Publish], topic.ref()), *statements),
+            PolicyDocument=iam.policy_document(
+                iam.deny_insecure_transport([sns_actions.Publish], topic.ref()), *statements
+            ),
         )
     )
     return topic
 
 
-def publish_alarms(topic: Topic) -> Statement:
+def allow_alarm_publishing(topic: Topic) -> Statement:
     return _publish("PublishAlarms", "cloudwatch", "cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:*", topic)
 
 
-def publish_budgets(topic: Topic) -> Statement:
+def allow_budget_publishing(topic: Topic) -> Statement:
     return _publish("PublishBudgets", "budgets", "budgets::${AWS::AccountId}:*", topic)
 
 
@@ -51,7 +53,7 @@ def _publish(sid: str, service: str, source: str, topic: Topic) -> Statement:
         sid,
         [sns_actions.Publish],
         [topic.ref()],
-        iam.from_this_account(),
-        iam.from_source(f"arn:${{AWS::Partition}}:{source}"),
-        principal=iam.service(service),
+        iam.source_account_condition(),
+        iam.source_arn_condition(f"arn:${{AWS::Partition}}:{source}"),
+        principal=iam.service_principal(service),
     )

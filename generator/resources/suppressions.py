@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 
-def skip(**reasons: str) -> dict[str, Any]:
+def suppress(**reasons: str) -> dict[str, Any]:
     """The resource attribute for checks of checkov (``CKV_AWS_18``) and of parliament (``CREDENTIALS_EXPOSURE``), and
     why each does not apply."""
     judges: dict[str, dict[str, list[dict[str, str]]]] = {}

@@ -5,6 +5,6 @@ from __future__ import annotations
 from troposphere import Sub, Tags
 
 
-def named(what: str) -> Tags:
+def name_tag(what: str) -> Tags:
     """The name that the console shows: ``platform-dev-nat-1``."""
     return Tags(Name=Sub(f"${{Prefix}}-{what}"))

@@ -16,26 +16,26 @@ from troposphere.ecr import (
 )
 
 from generator import parameter_specs as shared
-from generator.resources.deletion_policies import policies
+from generator.resources.deletion_policies import deletion_policy
 from generator.resources.s3 import add_access_log_bucket, bucket_policy, lifecycle_rule, private_bucket
 from generator.value_types import BucketName, Choice, ProjectName
-from generator.wiring import Contract, Spec, Structure, declare_all, publish
+from generator.wiring import FrozenConfig, ParameterSpec, StackInterface, add_outputs, add_parameters
 
 LIFECYCLE = "Lifecycle"
 
 
-class Config(Structure):
+class Config(FrozenConfig):
     """``images_kept`` is more than the revisions that a service may still scale out with."""
 
     images_kept: int = 100
     access_log_days: int = 365
 
 
-class Parameters(Contract):
+class Parameters(StackInterface):
     project: Annotated[ProjectName, shared.PROJECT]
     home_region: Annotated[
         Choice,
-        Spec(
+        ParameterSpec(
             "Region of the environments; only there are image repositories.",
             default="ap-northeast-1",
             pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$",
@@ -44,7 +44,7 @@ class Parameters(Contract):
     ]
 
 
-class Outputs(Contract):
+class Outputs(StackInterface):
     artifact_bucket: Annotated[BucketName, "Bucket of templates and packaged functions."]
 
 
@@ -52,7 +52,7 @@ def build(config: Config, services: tuple[str, ...]) -> Template:
     """The template. ``services`` are the names of the image repositories, in lower case."""
     t = Template(Description="Hosting platform: artifacts and images of a project.")
     t.set_version()
-    p = declare_all(t, Parameters)
+    p = add_parameters(t, Parameters)
     t.add_condition("IsHome", Equals(Ref("AWS::Region"), p.home_region))
     access_logs = add_access_log_bucket(t, "AccessLogBucket", config.access_log_days)
     # No expiry: a template or package that a stack still uses must stay for its rollback.
@@ -71,7 +71,7 @@ def build(config: Config, services: tuple[str, ...]) -> Template:
     t.add_mapping(LIFECYCLE, {"Images": {"Policy": json.dumps(lifecycle(config), sort_keys=True)}})
     for service in (*services, "bastion"):
         t.add_resource(repository(service))
-    publish(t, Outputs(artifact_bucket=BucketName(bucket.ref())))
+    add_outputs(t, Outputs(artifact_bucket=BucketName(bucket.ref())))
     return t
 
 
@@ -85,7 +85,7 @@ def repository(service: str) -> Repository:
         ImageScanningConfiguration=ImageScanningConfiguration(ScanOnPush=True),
         EncryptionConfiguration=EncryptionConfiguration(EncryptionType="KMS"),
         LifecyclePolicy=LifecyclePolicy(LifecyclePolicyText=FindInMap(LIFECYCLE, "Images", "Policy")),
-        **policies("images"),
+        **deletion_policy("images"),
     )
 
 

@@ -30,8 +30,8 @@ from troposphere.wafv2 import (
 from generator import parameter_specs as shared
 from generator.resources.kms import add_telemetry_key
 from generator.resources.logs import LogInputs, log_group
-from generator.resources.rules import assertion, given, rule
-from generator.resources.sns import add_topic, publish_alarms
+from generator.resources.rules import is_given, parameter_rule, rule_assertion
+from generator.resources.sns import add_topic, allow_alarm_publishing
 from generator.value_types import (
     Choice,
     Count,
@@ -47,12 +47,12 @@ from generator.value_types import (
     WebAclArn,
     WebAclName,
 )
-from generator.wiring import Contract, Spec, Structure, declare_all, publish
+from generator.wiring import FrozenConfig, ParameterSpec, StackInterface, add_outputs, add_parameters
 
 PREFIX = "${Project}-${Environment}"
 
 
-class Config(Structure):
+class Config(FrozenConfig):
     """Managed rule groups in their order. Their capacity units add up to 1,125, of 1,500 that a web ACL may hold.
 
     ``counted_rules`` only count, because uploads and rich text set them off: 8 KB of body are blocked otherwise.
@@ -72,7 +72,7 @@ class Config(Structure):
     redacted_headers: tuple[str, ...] = ("authorization", "cookie", "x-api-key")
 
 
-class Parameters(Contract):
+class Parameters(StackInterface):
     project: Annotated[ProjectName, shared.PROJECT]
     environment: Annotated[EnvironmentName, shared.ENVIRONMENT]
     domain_name: Annotated[DomainName, shared.DOMAIN_NAME]
@@ -81,7 +81,7 @@ class Parameters(Contract):
     log_retention_days: Annotated[Days, shared.LOG_RETENTION_DAYS]
     waf_mode: Annotated[
         Choice,
-        Spec(
+        ParameterSpec(
             "Whether the managed rules of the web ACL block, or only count for a first look; known attacks are always "
             "blocked.",
             default="block",
@@ -91,7 +91,7 @@ class Parameters(Contract):
     ]
     waf_rate_limit: Annotated[
         Count,
-        Spec(
+        ParameterSpec(
             "Requests of one address in five minutes before it is blocked.",
             default=2000,
             minimum=10,
@@ -101,7 +101,7 @@ class Parameters(Contract):
     ]
 
 
-class Outputs(Contract):
+class Outputs(StackInterface):
     web_acl_arn: Annotated[WebAclArn, "Web ACL for CloudFront."]
     web_acl_name: Annotated[WebAclName, "The web ACL, as metrics know it."]
     viewer_certificate_arn: Annotated[ViewerCertificateArn, "Certificate of the domain, or none."]
@@ -115,7 +115,7 @@ class _Logs(LogInputs):
 def build(config: Config) -> Template:
     t = Template(Description="Hosting platform: web ACL, certificate and alarm topic of an environment, in us-east-1.")
     t.set_version()
-    p = declare_all(t, Parameters)
+    p = add_parameters(t, Parameters)
     add_conditions(t, p)
     key = add_telemetry_key(t, "Logs and notifications at the edge", prefix=PREFIX)
     logs = _Logs(telemetry_key_arn=TelemetryKeyArn(key.get_att("Arn")), log_retention_days=p.log_retention_days)
@@ -124,9 +124,9 @@ def build(config: Config) -> Template:
     acl = t.add_resource(web_acl(config, p))
     add_waf_log(t, config, acl, logs)
     certificate = t.add_resource(viewer_certificate(p))
-    topic = add_topic(t, "EdgeTopic", "edge alarms", key.ref(), publish_alarms, prefix=PREFIX)
+    topic = add_topic(t, "EdgeTopic", "edge alarms", key.ref(), allow_alarm_publishing, prefix=PREFIX)
     given_or_none = If("HasCertificate", p.viewer_certificate_arn, "none")
-    publish(
+    add_outputs(
         t,
         Outputs(
             web_acl_arn=WebAclArn(acl.get_att("Arn")),
@@ -140,12 +140,12 @@ def build(config: Config) -> Template:
 
 
 def domain_has_certificate() -> dict[str, Any]:
-    return rule(
-        assertion(
-            Or(given("HostedZoneId"), given("ViewerCertificateArn")),
+    return parameter_rule(
+        rule_assertion(
+            Or(is_given("HostedZoneId"), is_given("ViewerCertificateArn")),
             "A domain needs a HostedZoneId, or OriginCertificateArn and ViewerCertificateArn.",
         ),
-        when=given("DomainName"),
+        when=is_given("DomainName"),
     )
 
 

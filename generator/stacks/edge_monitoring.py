@@ -13,8 +13,8 @@ from troposphere.logs import Delivery, DeliveryDestination, DeliverySource
 from generator import parameter_specs as shared
 from generator.resources import iam
 from generator.resources.alarms import alarm
-from generator.resources.s3 import bucket_policy, lifecycle_rule, objects, private_bucket
-from generator.resources.suppressions import skip
+from generator.resources.s3 import bucket_policy, lifecycle_rule, object_arn, private_bucket
+from generator.resources.suppressions import suppress
 from generator.value_types import (
     DistributionArn,
     DistributionId,
@@ -23,12 +23,12 @@ from generator.value_types import (
     ProjectName,
     WebAclName,
 )
-from generator.wiring import Contract, Spec, Structure, declare_all
+from generator.wiring import FrozenConfig, ParameterSpec, StackInterface, add_parameters
 
 PREFIX = "${Project}-${Environment}"
 
 
-class Config(Structure):
+class Config(FrozenConfig):
     """``blocked_in_5_minutes``: requests that the web ACL refused; below it, it is the internet's usual noise."""
 
     error_percent: int = 5
@@ -62,12 +62,12 @@ class Config(Structure):
     )
 
 
-class Parameters(Contract):
+class Parameters(StackInterface):
     project: Annotated[ProjectName, shared.PROJECT]
     environment: Annotated[EnvironmentName, shared.ENVIRONMENT]
     distribution_id: Annotated[
         DistributionId,
-        Spec(
+        ParameterSpec(
             "The CloudFront distribution: an output of root.",
             pattern=r"^E[0-9A-Z]{8,20}$",
             constraint="The id of a distribution, such as E1ABCDEFGHIJKL.",
@@ -75,7 +75,7 @@ class Parameters(Contract):
     ]
     distribution_arn: Annotated[
         DistributionArn,
-        Spec(
+        ParameterSpec(
             "The CloudFront distribution: an output of root.",
             pattern=r"^arn:aws[a-z-]*:cloudfront::[0-9]{12}:distribution/E[0-9A-Z]{8,20}$",
             constraint="The ARN of a distribution.",
@@ -83,7 +83,7 @@ class Parameters(Contract):
     ]
     web_acl_name: Annotated[
         WebAclName,
-        Spec(
+        ParameterSpec(
             "The web ACL, as metrics know it: an output of the edge stack.",
             pattern=r"^[A-Za-z0-9_-]{1,128}$",
             constraint="The name of a web ACL.",
@@ -95,7 +95,7 @@ class Parameters(Contract):
 def build(config: Config) -> Template:
     t = Template(Description="Hosting platform: alarms and access log of CloudFront of an environment, in us-east-1.")
     t.set_version()
-    p = declare_all(t, Parameters)
+    p = add_parameters(t, Parameters)
     add_access_log(t, config, p)
     add_alarms(t, config, p)
     return t
@@ -109,7 +109,7 @@ def add_access_log(t: Template, config: Config, p: Parameters) -> None:
             "AccessLogBucket",
             holds="log bucket",
             rules=[lifecycle_rule("Expire", ExpirationInDays=config.log_days)],
-            **skip(
+            **suppress(
                 CKV_AWS_18="It holds access logs itself, which one service writes. The only bucket for S3's own access "
                 "logs in this region is the bootstrap stack's, shared by all environments."
             ),
@@ -122,10 +122,10 @@ def add_access_log(t: Template, config: Config, p: Parameters) -> None:
             iam.allow(
                 "WriteAccessLogs",
                 [s3_actions.PutObject],
-                [objects(bucket)],
+                [object_arn(bucket)],
                 StringEquals("aws:SourceAccount", Ref("AWS::AccountId")),
                 ArnLike("aws:SourceArn", delivery_source),
-                principal=iam.service("delivery.logs"),
+                principal=iam.service_principal("delivery.logs"),
             ),
         )
     )

@@ -189,7 +189,7 @@ _CODES = (
     ("hosting.analysis.errors", "ParameterFileError", Exit.USAGE),
     ("hosting.analysis.errors", "AnalysisError", Exit.ERROR),
     ("hosting.rehearsal.errors", "RehearsalError", Exit.ERROR),
-    ("generator.wiring", "WiringError", Exit.ERROR),
+    ("generator.errors", "GeneratorError", Exit.ERROR),
     ("botocore.exceptions", "ClientError", Exit.ERROR),
     ("botocore.exceptions", "BotoCoreError", Exit.ERROR),
 )

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from generator.config import Config, default_services
-from generator.wiring import WiringError
+from generator.errors import ConfigError
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from generator.wiring import WiringError
 )
 def test_a_container_that_could_harm_is_refused(change: dict[str, object], message: str) -> None:
     frontend, *others = default_services()
-    with pytest.raises(WiringError, match=message):
+    with pytest.raises(ConfigError, match=message):
         Config(services=(replace(frontend, **change), *others))  # type: ignore[arg-type] # one field, named by the case
 
 

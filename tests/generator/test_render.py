@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -88,6 +89,4 @@ def test_check_says_what_is_stale_and_what_to_do(tmp_path: Path, rendered: dict[
 
 def copy_generator(folder: Path) -> None:
     """Its own folder decides where templates/ is, so a link would lead back to the project's."""
-    (folder / "generator").mkdir()
-    for module in (PROJECT / "generator").glob("*.py"):
-        (folder / "generator" / module.name).write_bytes(module.read_bytes())
+    shutil.copytree(PROJECT / "generator", folder / "generator", ignore=shutil.ignore_patterns("__pycache__"))

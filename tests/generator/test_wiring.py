@@ -13,30 +13,30 @@ from troposphere import Equals, GetAtt, Ref, Template
 from troposphere.sns import Topic
 
 from generator.config import Config, ServiceEntry
+from generator.errors import ConfigError, WiringError
 from generator.root import build
 from generator.value_types import AlarmTopicArn, Flag, VpcId
 from generator.wiring import (
-    Contract,
+    FrozenConfig,
     Layer,
-    Spec,
-    Structure,
-    Value,
-    WiringError,
-    declare,
-    fields,
-    file_name,
-    title_of,
+    ParameterSpec,
+    StackInterface,
+    StackValue,
+    add_parameter,
+    interface_fields,
+    parameter_name,
+    template_file,
 )
 
 PROJECT = Path(__file__).parents[2]
 
 
-class Inputs(Contract):
+class Inputs(StackInterface):
     vpc_id: Annotated[VpcId, "The VPC."]
     loud: Annotated[Flag, "Whether to be loud."]
 
 
-class Outputs(Contract):
+class Outputs(StackInterface):
     topic_arn: Annotated[AlarmTopicArn, "The topic."]
 
 
@@ -46,7 +46,7 @@ def make(t: Template, config: None, inputs: Inputs) -> Outputs:
     return Outputs(topic_arn=AlarmTopicArn(topic.ref()))
 
 
-class Volume(Structure):
+class Volume(FrozenConfig):
     most: int
     least: int = 1
 
@@ -57,7 +57,7 @@ def test_a_structure_takes_what_it_declares_and_all_that_has_no_default(given: d
         Volume(**given)
     volume = Volume(most=3)
     assert (volume.most, volume.least) == (3, 1)
-    with pytest.raises(AttributeError, match="does not change"):
+    with pytest.raises(AttributeError, match="is read-only"):
         volume.most = 4  # type: ignore[misc]
 
 
@@ -82,14 +82,14 @@ def test_nesting_wires_and_returns_outputs() -> None:
 
 
 def test_names() -> None:
-    assert title_of("public_subnet_1_id") == "PublicSubnet1Id"
-    assert file_name("EdgeMonitoring") == "edge-monitoring.json"
+    assert parameter_name("public_subnet_1_id") == "PublicSubnet1Id"
+    assert template_file("EdgeMonitoring") == "edge-monitoring.json"
 
 
-def test_a_setting_cannot_be_wired_to_an_output() -> None:
+def test_a_static_value_cannot_be_wired_to_an_output() -> None:
     """Its layer may decide by it, and beside a placeholder it would decide wrongly."""
     wired = Flag(GetAtt("OtherStack", "Outputs.Loud"))
-    with pytest.raises(WiringError, match=r"LoudSpeaker\.loud is a Setting"):
+    with pytest.raises(WiringError, match=r"LoudSpeaker\.loud is a StaticValue"):
         LAYER.nest(Template(), Inputs(vpc_id=VpcId("vpc-1"), loud=wired))
 
 
@@ -98,32 +98,34 @@ def test_a_condition_cannot_look_at_a_wired_value() -> None:
         t.add_condition("HasVpc", Equals(inputs.vpc_id, "vpc-1"))
         return make(t, config, inputs)
 
-    with pytest.raises(WiringError, match="condition HasVpc looks at VpcId"):
+    with pytest.raises(WiringError, match="condition HasVpc uses parameter VpcId"):
         Layer("Deciding", "A layer.", Inputs, Outputs, decide).render(None)
 
 
 def test_a_constraint_needs_its_sentence() -> None:
     with pytest.raises(WiringError, match="no sentence"):
-        Spec("Some choice.", allowed=("a", "b"))
+        ParameterSpec("Some choice.", allowed=("a", "b"))
 
 
-class Unannotated(Contract):
+class Unannotated(StackInterface):
     vpc_id: VpcId
 
 
-class OfNoKind(Contract):
+class OfNoKind(StackInterface):
     vpc_id: Annotated[str, "The VPC."]
 
 
 @pytest.mark.parametrize("contract", [Unannotated, OfNoKind])
-def test_a_field_must_be_a_kind_with_a_description(contract: type[Contract]) -> None:
+def test_a_field_must_be_a_kind_with_a_description(contract: type[StackInterface]) -> None:
     with pytest.raises(WiringError, match="vpc_id: not Annotated"):
-        fields(contract)
+        interface_fields(contract)
 
 
 def test_a_number_with_bounds_becomes_a_number() -> None:
     t = Template()
-    value = declare(t, "Size", Value, Spec("Size.", default=2, minimum=1, maximum=3, constraint="1 to 3."))
+    value = add_parameter(
+        t, "Size", StackValue, ParameterSpec("Size.", default=2, minimum=1, maximum=3, constraint="1 to 3.")
+    )
     assert value.to_dict() == {"Ref": "Size"}
     assert t.to_dict()["Parameters"]["Size"] == {
         "Type": "Number",
@@ -163,7 +165,7 @@ def test_services_may_share_a_size() -> None:
     ],
 )
 def test_services_that_cannot_stand_together_are_refused(entry: ServiceEntry, says: str) -> None:
-    with pytest.raises(WiringError, match=says):
+    with pytest.raises(ConfigError, match=says):
         Config(services=(*Config().services, entry))
 
 

@@ -35,10 +35,10 @@ from troposphere.sqs import Queue, QueuePolicy
 from generator.layers.operations.alarms import add_alarms
 from generator.layers.operations.dashboard import dashboard
 from generator.resources import iam
-from generator.resources.deletion_policies import policies
+from generator.resources.deletion_policies import deletion_policy
 from generator.resources.lambda_functions import FunctionInputs, Size, add_function
 from generator.resources.logs import ArchivedLogInputs, add_archive_filter
-from generator.resources.sns import add_topic, publish_budgets
+from generator.resources.sns import add_topic, allow_budget_publishing
 from generator.value_types import (
     AlarmTopicArn,
     AlbFullName,
@@ -62,10 +62,10 @@ from generator.value_types import (
     NatGatewayId,
     WorkspaceId,
 )
-from generator.wiring import Contract, Layer, Structure
+from generator.wiring import FrozenConfig, Layer, StackInterface
 
 
-class Config(Structure):
+class Config(FrozenConfig):
     """Sizes of the functions and thresholds of the alarms."""
 
     notifier: Size = Size(memory=256, timeout=30)
@@ -111,14 +111,14 @@ class Inputs(FunctionInputs, ArchivedLogInputs):
     site_content_function_name: Annotated[FunctionName, "Function that writes the first pages."]
 
 
-class Outputs(Contract):
+class Outputs(StackInterface):
     dashboard_name: Annotated[DashboardName, "The CloudWatch dashboard."]
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     add_conditions(t, inputs)
     failures = add_failure_queue(t, config, inputs)
-    notices = add_topic(t, "NoticeTopic", "notices", inputs.telemetry_key_arn, publish_budgets)
+    notices = add_topic(t, "NoticeTopic", "notices", inputs.telemetry_key_arn, allow_budget_publishing)
     chat = add_topic(t, "ChatTopic", "chat", inputs.telemetry_key_arn)
     t.add_resource(failure_queue_policy(failures, notices))
     notifier = add_notifier(t, config, inputs, notices, chat, failures)
@@ -151,7 +151,7 @@ def add_failure_queue(t: Template, config: Config, inputs: Inputs) -> Queue:
             "FailureQueue",
             KmsMasterKeyId=inputs.telemetry_key_arn,
             MessageRetentionPeriod=config.failures_kept_seconds,
-            **policies("queue"),
+            **deletion_policy("queue"),
         )
     )
 
@@ -160,21 +160,21 @@ def failure_queue_policy(queue: Queue, notices: Topic) -> QueuePolicy:
     return QueuePolicy(
         "FailureQueuePolicy",
         Queues=[queue.ref()],
-        PolicyDocument=iam.document(
-            iam.deny_plain_http([sqs_actions.SendMessage, sqs_actions.ReceiveMessage], queue.get_att("Arn")),
+        PolicyDocument=iam.policy_document(
+            iam.deny_insecure_transport([sqs_actions.SendMessage, sqs_actions.ReceiveMessage], queue.get_att("Arn")),
             iam.allow(
                 "KeepUndeliveredNotices",
                 [sqs_actions.SendMessage],
                 [queue.get_att("Arn")],
-                iam.from_source(notices.ref()),
-                principal=iam.service("sns"),
+                iam.source_arn_condition(notices.ref()),
+                principal=iam.service_principal("sns"),
             ),
             iam.allow(
                 "KeepUndeliveredEvents",
                 [sqs_actions.SendMessage],
                 [queue.get_att("Arn")],
-                iam.from_source("arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/*"),
-                principal=iam.service("events"),
+                iam.source_arn_condition("arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/*"),
+                principal=iam.service_principal("events"),
             ),
         ),
     )
@@ -207,7 +207,7 @@ def add_notifier(t: Template, config: Config, inputs: Inputs, notices: Topic, ch
         retries=2,
         failures=failures.get_att("Arn"),
     )
-    permission = t.add_resource(let_invoke("NoticePermission", added.function, "sns", notices.ref()))
+    permission = t.add_resource(invoke_permission("NoticePermission", added.function, "sns", notices.ref()))
     t.add_resource(
         SubscriptionResource(
             "NoticeSubscription",
@@ -221,7 +221,9 @@ def add_notifier(t: Template, config: Config, inputs: Inputs, notices: Topic, ch
     return added.function
 
 
-def let_invoke(title: str, function: Function, principal: str, source: AWSHelperFn, **attributes: Any) -> Permission:
+def invoke_permission(
+    title: str, function: Function, principal: str, source: AWSHelperFn, **attributes: Any
+) -> Permission:
     """``source`` names our account already. EventBridge sends no SourceAccount: with that condition a rule's calls
     are refused, and nothing says so (Amazon EventBridge User Guide, "Troubleshooting")."""
     return Permission(
@@ -301,7 +303,9 @@ def add_rule(
             Targets=[event_target(function, failures)],
         )
     )
-    t.add_resource(let_invoke(title.removesuffix("Rule") + "Permission", function, "events", rule.get_att("Arn")))
+    t.add_resource(
+        invoke_permission(title.removesuffix("Rule") + "Permission", function, "events", rule.get_att("Arn"))
+    )
 
 
 def event_target(function: Function, failures: Queue) -> Target:
@@ -315,7 +319,7 @@ def event_target(function: Function, failures: Queue) -> Target:
 def add_error_filters(t: Template, inputs: Inputs, notifier: Function) -> None:
     """Every line of Firehose's own log is a failure: rare, and nobody would look there."""
     permission = t.add_resource(
-        let_invoke(
+        invoke_permission(
             "ErrorLogPermission",
             notifier,
             "logs",
@@ -363,7 +367,7 @@ def add_credentials_watch(t: Template, config: Config, inputs: Inputs, failures:
         does="restarts services after the database's password was rotated",
         code=inputs.credentials_watch_code_key,
         size=config.watch,
-        statements=[*watch_statements(inputs), *send_failures(failures, inputs)],
+        statements=[*credentials_watch_statements(inputs), *send_failures(failures, inputs)],
         environment={"CLUSTER_NAME": inputs.cluster_name, "SECRET_ARN": inputs.database_secret_arn},
         retries=0,
         failures=failures.get_att("Arn"),
@@ -377,11 +381,11 @@ def add_credentials_watch(t: Template, config: Config, inputs: Inputs, failures:
             Targets=[event_target(added.function, failures)],
         )
     )
-    t.add_resource(let_invoke("CredentialsWatchPermission", added.function, "events", schedule.get_att("Arn")))
+    t.add_resource(invoke_permission("CredentialsWatchPermission", added.function, "events", schedule.get_att("Arn")))
     return added.function
 
 
-def watch_statements(inputs: Inputs) -> list[Statement]:
+def credentials_watch_statements(inputs: Inputs) -> list[Statement]:
     in_cluster = Sub("arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:service/${ClusterName}/*")
     return [
         iam.allow("SeeRotation", [secretsmanager_actions.DescribeSecret], [inputs.database_secret_arn]),
@@ -403,7 +407,7 @@ def add_slack(t: Template, inputs: Inputs, chat: Topic) -> None:
         iam.service_role("SlackRole", "chatbot", description="What Slack users may see.", Condition="HasSlack")
     )
     policy = t.add_resource(
-        iam.grant(
+        iam.attach_policy(
             "SlackPolicy",
             role,
             iam.allow(

@@ -48,7 +48,7 @@ from generator.layers.service.task import APP, APP_MEMORY, app_memory, task_defi
 from generator.resources import iam
 from generator.resources.logs import ArchivedLogInputs, add_archive_filter, log_group
 from generator.resources.origin_secret import HEADER, secret_reference
-from generator.resources.suppressions import skip
+from generator.resources.suppressions import suppress
 from generator.value_types import (
     AlarmTopicArn,
     AlbFullName,
@@ -77,7 +77,7 @@ from generator.value_types import (
     Priority,
     ProjectName,
     ReaderEndpoint,
-    RoutedSubnetId,
+    RoutedAppSubnetId,
     ServiceName,
     ServiceSecurityGroupId,
     TaskRoleArn,
@@ -86,10 +86,10 @@ from generator.value_types import (
     VpcId,
     WriterEndpoint,
 )
-from generator.wiring import Contract, Layer, Structure
+from generator.wiring import FrozenConfig, Layer, StackInterface
 
 
-class Config(Structure):
+class Config(FrozenConfig):
     """Seconds, percent and counts that suit a web service; the same in every environment."""
 
     grace_seconds: int = 60
@@ -125,8 +125,8 @@ class Inputs(ArchivedLogInputs):
     path_patterns: Annotated[PathPatterns, "Paths that belong to the service."]
     priority: Annotated[Priority, "Place of the service's rule among all services."]
     vpc_id: Annotated[VpcId, "The VPC."]
-    app_subnet_1_id: Annotated[RoutedSubnetId, "Private subnet of the first zone, its ways out open."]
-    app_subnet_2_id: Annotated[RoutedSubnetId, "Private subnet of the second zone."]
+    app_subnet_1_id: Annotated[RoutedAppSubnetId, "Private subnet of the first zone, its ways out open."]
+    app_subnet_2_id: Annotated[RoutedAppSubnetId, "Private subnet of the second zone."]
     service_security_group_id: Annotated[ServiceSecurityGroupId, "Group of the service's tasks."]
     task_role_arn: Annotated[TaskRoleArn, "Role of the containers."]
     execution_role_arn: Annotated[ExecutionRoleArn, "Role with which ECS starts the tasks."]
@@ -146,7 +146,7 @@ class Inputs(ArchivedLogInputs):
     alarm_topic_arn: Annotated[AlarmTopicArn, "Topic of the alarms."]
 
 
-class Outputs(Contract):
+class Outputs(StackInterface):
     service_name: Annotated[ServiceName, "The ECS service's name."]
 
 
@@ -171,7 +171,7 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
 
 
 def execution_grants(inputs: Inputs, logs: LogGroup) -> ManagedPolicy:
-    return iam.grant(
+    return iam.attach_policy(
         "ExecutionGrants",
         inputs.execution_role_name,
         # The token is for the whole registry: the action takes no resource (Service Authorization Reference).
@@ -194,7 +194,7 @@ def execution_grants(inputs: Inputs, logs: LogGroup) -> ManagedPolicy:
             StringEquals("kms:ViaService", Sub("secretsmanager.${AWS::Region}.${AWS::URLSuffix}")),
         ),
         description="Pull the service's images, open its logs, read the database's secret.",
-        **skip(
+        **suppress(
             CREDENTIALS_EXPOSURE="The credentials are the sign-in to the image registry, without which no image is "
             "pulled: valid for 12 hours and for what this role may pull anyway."
         ),

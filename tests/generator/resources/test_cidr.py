@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from generator.layers.network import ZONES, Config
-from generator.resources.cidr import Block, CidrError, plan
+from generator.resources.cidr import Block, CidrError, plan_subnets
 
 TIERS = st.dictionaries(st.text("abcdef", min_size=1, max_size=4), st.integers(18, 28), min_size=1, max_size=6)
 OCTETS = st.one_of(
@@ -23,7 +23,7 @@ def test_every_plan_is_sound(tiers: dict[str, int], zones: int, octets: str) -> 
     # Alignment can waste at most as much as the blocks themselves take.
     wanted = sum(zones * 2 ** (32 - length) for length in tiers.values())
     assume(wanted <= 2**15)
-    planned = plan(tiers, zones)
+    planned = plan_subnets(tiers, zones)
     vpc = IPv4Network(f"{octets}.0.0/16")
     # IPv4Network refuses a block that is not aligned to its size.
     networks = [block.network(octets) for blocks in planned.values() for block in blocks]
@@ -34,7 +34,7 @@ def test_every_plan_is_sound(tiers: dict[str, int], zones: int, octets: str) -> 
 
 
 def test_the_plan_of_the_platform() -> None:
-    planned = plan(Config().tiers, ZONES)
+    planned = plan_subnets(Config().tiers, ZONES)
     assert {tier: [str(block.network("10.0")) for block in blocks] for tier, blocks in planned.items()} == {
         "Public": ["10.0.0.0/24", "10.0.1.0/24"],
         "App": ["10.0.2.0/23", "10.0.4.0/23"],
@@ -50,9 +50,9 @@ def test_a_misaligned_block_is_refused() -> None:
 @pytest.mark.parametrize("length", [15, 29])
 def test_lengths_that_aws_does_not_take_are_refused(length: int) -> None:
     with pytest.raises(CidrError, match="outside of /16 to /28"):
-        plan({"App": length}, 1)
+        plan_subnets({"App": length}, 1)
 
 
 def test_a_full_vpc_is_refused() -> None:
     with pytest.raises(CidrError, match="no longer fit"):
-        plan({"App": 17, "Db": 17}, 2)
+        plan_subnets({"App": 17, "Db": 17}, 2)

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from generator.config import Config, ServiceEntry
+from generator.errors import ConfigError
 from generator.render import render_all
 from generator.resources import limits
 from generator.tooling import trial
-from generator.wiring import WiringError
 
 PROJECT = Path(__file__).parents[3]
 
@@ -111,7 +111,7 @@ def test_what_aws_raises_on_request_is_only_a_note() -> None:
 
 
 def test_sizes_of_their_own_use_up_the_parameters() -> None:
-    with pytest.raises(WiringError, match=r"maximum parameters 200 reached.*own_size=False"):
+    with pytest.raises(ConfigError, match=r"maximum parameters 200 reached.*own_size=False"):
         with_services(40, own_size=True)
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from generator import config
 from generator.config import ServiceEntry
+from generator.errors import ConfigError
 from generator.tooling import parameter_files
 from generator.tooling.new_service import added, entry_for
-from generator.wiring import WiringError
 
 SOURCE = Path(config.__file__).read_text(encoding="utf-8")
 
@@ -54,12 +54,12 @@ def test_it_is_asked_before_whoever_takes_the_rest() -> None:
     ],
 )
 def test_what_cannot_be_is_refused(name: str, paths: tuple[str, ...], says: str) -> None:
-    with pytest.raises(WiringError, match=says):
+    with pytest.raises(ConfigError, match=says):
         entry_for(name, paths)
 
 
 def test_a_configuration_of_another_shape_is_left_alone() -> None:
-    with pytest.raises(WiringError, match="by hand"):
+    with pytest.raises(ConfigError, match="by hand"):
         added("def default_services():\n    return tuple(found)\n", entry_for("Search"))
 
 
