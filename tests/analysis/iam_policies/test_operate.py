@@ -264,7 +264,7 @@ def test_every_call_in_the_code_has_its_permission() -> None:
         if not known[name] & given
     ]
     # `exec --check` asks about whoever runs it, whose name we cannot know; without an answer it says "not checkable".
-    missing = [one for one in missing if one != "proof.py: get_role"]
+    missing = [one for one in missing if one != "exec_checker.py: get_role"]
     assert missing == [], "add the permission to GRANTS in hosting/analysis/iam_policies/operate.py"
 
 

@@ -415,13 +415,18 @@ def operations() -> dict[str, list[str]]:
     return found
 
 
+# Folders of hosting/deployer whose calls are made while deploying; those of operate, failures and recording are not.
+DEPLOYING = (".", "aws", "packaging", "safeguards")
+
+
 def in_code() -> Iterator[tuple[str, set[str]]]:
     """Every call of a client in the deployer's code, with the permissions that its name could stand for.
 
     What is for operating alone (`hosting/deployer/operate`) is not deploying, and not in these policies.
     """
     known = operations()
-    for path in sorted((PROJECT / "hosting" / "deployer").glob("*.py")):
+    deployer = PROJECT / "hosting" / "deployer"
+    for path in sorted(path for folder in DEPLOYING for path in (deployer / folder).glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             for name in called(node) & set(known):
                 actions = {PERMISSION_OF.get(action, action) for action in known[name]}

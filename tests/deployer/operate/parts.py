@@ -361,6 +361,6 @@ def with_plugin(environment: dict[str, str], directory: Path) -> dict[str, str]:
     folder = directory / "plugin"
     folder.mkdir(exist_ok=True)
     program = folder / "session-manager-plugin"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{ROOT / "tests/operate/stand_in_plugin.py"}" "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{ROOT / "tests/deployer/operate/stand_in_plugin.py"}" "$@"\n')
     program.chmod(0o755)
     return {**environment, "PATH": os.pathsep.join((str(folder), environment.get("PATH", os.defpath)))}
