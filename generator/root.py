@@ -8,6 +8,7 @@ from typing import Annotated
 from troposphere import Equals, Ref, Select, Sub, Template
 
 from generator import parameter_specs as shared
+from generator import value_types as v
 from generator.config import Config, ServiceEntry
 from generator.layers import (
     application,
@@ -24,53 +25,6 @@ from generator.layers import (
 )
 from generator.layers.service import task
 from generator.resources.rules import fargate_size, root_rules
-from generator.value_types import (
-    Architecture,
-    ArchiveBucketName,
-    ArtifactKey,
-    BucketName,
-    Capacity,
-    ChannelId,
-    Choice,
-    ClusterName,
-    Count,
-    CpuUnits,
-    DashboardName,
-    DatabaseName,
-    DatabaseSecretArn,
-    Days,
-    DistributionArn,
-    DistributionId,
-    DomainName,
-    EdgeTopicArn,
-    EnvironmentName,
-    Flag,
-    Flags,
-    FolderPath,
-    HostedZoneId,
-    ImageUri,
-    MemoryMiB,
-    Money,
-    NamePrefix,
-    Octets,
-    PathPatterns,
-    Port,
-    PrefixListId,
-    Priority,
-    ProjectName,
-    ReaderEndpoint,
-    SiteUrl,
-    StaticBucketName,
-    SuppliedCertificateArn,
-    UrlPath,
-    UserIds,
-    ViewerCertificateArn,
-    VpcId,
-    WebAclArn,
-    WorkspaceId,
-    WriterEndpoint,
-    ZoneName,
-)
 from generator.wiring import (
     FrozenConfig,
     ParameterSpec,
@@ -112,10 +66,10 @@ MAX_TASKS = ParameterSpec("Greatest number of tasks.", minimum=2, maximum=1000, 
 class Parameters(StackInterface):
     """What differs between environments: set in params/<env>.json."""
 
-    project: Annotated[ProjectName, shared.PROJECT]
-    environment: Annotated[EnvironmentName, shared.ENVIRONMENT]
+    project: Annotated[v.ProjectName, shared.PROJECT]
+    environment: Annotated[v.EnvironmentName, shared.ENVIRONMENT]
     vpc_network: Annotated[
-        Octets,
+        v.Octets,
         ParameterSpec(
             "First two octets of the VPC's /16; differs where networks are to be connected.",
             default="10.0",
@@ -124,7 +78,7 @@ class Parameters(StackInterface):
         ),
     ]
     first_zone: Annotated[
-        ZoneName,
+        v.ZoneName,
         ParameterSpec(
             "First availability zone, by name.",
             default="ap-northeast-1a",
@@ -133,7 +87,7 @@ class Parameters(StackInterface):
         ),
     ]
     second_zone: Annotated[
-        ZoneName,
+        v.ZoneName,
         ParameterSpec(
             "Second availability zone, by name.",
             default="ap-northeast-1c",
@@ -141,10 +95,10 @@ class Parameters(StackInterface):
             constraint="A zone's name such as ap-northeast-1c; not its id.",
         ),
     ]
-    domain_name: Annotated[DomainName, shared.DOMAIN_NAME]
-    hosted_zone_id: Annotated[HostedZoneId, shared.HOSTED_ZONE_ID]
+    domain_name: Annotated[v.DomainName, shared.DOMAIN_NAME]
+    hosted_zone_id: Annotated[v.HostedZoneId, shared.HOSTED_ZONE_ID]
     viewer_certificate_arn: Annotated[
-        ViewerCertificateArn,
+        v.ViewerCertificateArn,
         ParameterSpec(
             "Certificate of CloudFront in us-east-1, or none: an output of the edge stack.",
             pattern=rf"^(none|arn:aws[a-z-]*:acm:us-east-1:{_ACCOUNT}:certificate/{_UUID})$",
@@ -152,7 +106,7 @@ class Parameters(StackInterface):
         ),
     ]
     origin_certificate_arn: Annotated[
-        SuppliedCertificateArn,
+        v.SuppliedCertificateArn,
         ParameterSpec(
             "Certificate of origin.<domain> in the home region; empty to have one made where there is a hosted zone. "
             "Without a domain deploy.py imports a self-signed one.",
@@ -162,16 +116,16 @@ class Parameters(StackInterface):
         ),
     ]
     web_acl_arn: Annotated[
-        WebAclArn,
+        v.WebAclArn,
         ParameterSpec(
             "Web ACL of CloudFront: an output of the edge stack.",
             pattern=rf"^arn:aws[a-z-]*:wafv2:us-east-1:{_ACCOUNT}:global/webacl/[A-Za-z0-9_-]+/{_UUID}$",
             constraint="The ARN of a web ACL of scope CLOUDFRONT, which is in us-east-1 and global.",
         ),
     ]
-    edge_topic_arn: Annotated[EdgeTopicArn, shared.EDGE_TOPIC_ARN]
+    edge_topic_arn: Annotated[v.EdgeTopicArn, shared.EDGE_TOPIC_ARN]
     cloud_front_prefix_list_id: Annotated[
-        PrefixListId,
+        v.PrefixListId,
         ParameterSpec(
             "Managed prefix list of CloudFront's origin-facing addresses; deploy.py looks it up.",
             pattern=r"^pl-[0-9a-f]{8,17}$",
@@ -179,7 +133,7 @@ class Parameters(StackInterface):
         ),
     ]
     bastion_image: Annotated[
-        ImageUri,
+        v.ImageUri,
         ParameterSpec(
             "Image of the bastion container: any with sh, and socat or apk.",
             pattern=_DIGEST_PATTERN,
@@ -187,7 +141,7 @@ class Parameters(StackInterface):
         ),
     ]
     cpu_architecture: Annotated[
-        Architecture,
+        v.Architecture,
         ParameterSpec(
             "Machine that all images are built for.",
             default="X86_64",
@@ -196,7 +150,7 @@ class Parameters(StackInterface):
         ),
     ]
     container_insights: Annotated[
-        Choice,
+        v.Choice,
         ParameterSpec(
             "Container Insights of the cluster.",
             default="enabled",
@@ -205,13 +159,13 @@ class Parameters(StackInterface):
         ),
     ]
     service_is_new: Annotated[
-        Flags,
+        v.Flags,
         ParameterSpec(
             "For each service, in the order of Metadata.Services, whether it does not exist yet: deploy.py looks.",
         ),
     ]
     db_instance_class: Annotated[
-        Choice,
+        v.Choice,
         ParameterSpec(
             "Instance class of the database; db.serverless scales by itself.",
             default="db.serverless",
@@ -228,7 +182,7 @@ class Parameters(StackInterface):
         ),
     ]
     db_engine_version: Annotated[
-        Choice,
+        v.Choice,
         ParameterSpec(
             "Version of Aurora MySQL; 3.10 has long-term support.",
             default="8.0.mysql_aurora.3.10.6",
@@ -237,7 +191,7 @@ class Parameters(StackInterface):
         ),
     ]
     db_min_capacity: Annotated[
-        Capacity,
+        v.Capacity,
         ParameterSpec(
             "Least capacity of a serverless instance in ACU; 0 lets an idle database pause.",
             default="0.5",
@@ -246,7 +200,7 @@ class Parameters(StackInterface):
         ),
     ]
     db_max_capacity: Annotated[
-        Capacity,
+        v.Capacity,
         ParameterSpec(
             "Greatest capacity of a serverless instance in ACU.",
             default="2",
@@ -254,9 +208,9 @@ class Parameters(StackInterface):
             constraint="1 to 256 in steps of 0.5.",
         ),
     ]
-    db_reader: Annotated[Flag, shared.flag("Whether the database has a reader in the second zone.")]
+    db_reader: Annotated[v.Flag, shared.flag("Whether the database has a reader in the second zone.")]
     db_insights: Annotated[
-        Flag,
+        v.Flag,
         shared.flag(
             "Whether Performance Insights is on; it wants DbMinCapacity 2 or more. Turning it off later replaces the "
             "database's instances, not its data.",
@@ -264,7 +218,7 @@ class Parameters(StackInterface):
         ),
     ]
     db_backtrack_seconds: Annotated[
-        Count,
+        v.Count,
         ParameterSpec(
             "How far a provisioned database can be wound back in place; 0 for not at all. Decided when the database is "
             "created: Aurora cannot turn it on later.",
@@ -275,16 +229,16 @@ class Parameters(StackInterface):
         ),
     ]
     db_backup_retention_days: Annotated[
-        Count,
+        v.Count,
         ParameterSpec("Days of point-in-time recovery.", minimum=1, maximum=35, constraint="1 to 35 days."),
     ]
     deletion_protection: Annotated[
-        Flag, shared.flag("Whether database and load balancer refuse to be deleted.", default="true")
+        v.Flag, shared.flag("Whether database and load balancer refuse to be deleted.", default="true")
     ]
-    log_retention_days: Annotated[Days, shared.LOG_RETENTION_DAYS]
-    archive_logs: Annotated[Flag, shared.flag("Whether logs are archived in S3 and Glacier.")]
+    log_retention_days: Annotated[v.Days, shared.LOG_RETENTION_DAYS]
+    archive_logs: Annotated[v.Flag, shared.flag("Whether logs are archived in S3 and Glacier.")]
     archive_glacier_days: Annotated[
-        Days,
+        v.Days,
         ParameterSpec(
             "Age in days at which archived logs move to Glacier.",
             default=30,
@@ -295,7 +249,7 @@ class Parameters(StackInterface):
         ),
     ]
     archive_expire_days: Annotated[
-        Days,
+        v.Days,
         ParameterSpec(
             "Age in days at which archived logs are deleted; Glacier charges 90 days at least.",
             default=400,
@@ -305,7 +259,7 @@ class Parameters(StackInterface):
         ),
     ]
     archive_lock_days: Annotated[
-        Days,
+        v.Days,
         ParameterSpec(
             "Days during which an archived log can be neither changed nor deleted; 0 for no lock. Once locked, the "
             "bucket keeps its lock for ever.",
@@ -316,13 +270,13 @@ class Parameters(StackInterface):
         ),
     ]
     empty_bucket_on_delete: Annotated[
-        Flag,
+        v.Flag,
         shared.flag(
             "Whether deleting the environment, and nothing else, also deletes its static files.", default="false"
         ),
     ]
     slack_workspace_id: Annotated[
-        WorkspaceId,
+        v.WorkspaceId,
         ParameterSpec(
             "Slack workspace, authorised once by hand in the console; empty for no Slack. To change it, deploy once "
             "without Slack: the channel's configuration cannot be replaced under its own name.",
@@ -332,7 +286,7 @@ class Parameters(StackInterface):
         ),
     ]
     slack_channel_id: Annotated[
-        ChannelId,
+        v.ChannelId,
         ParameterSpec(
             "Slack channel; each environment needs its own. Empty for no Slack.",
             default="",
@@ -341,7 +295,7 @@ class Parameters(StackInterface):
         ),
     ]
     monthly_budget: Annotated[
-        Money,
+        v.Money,
         ParameterSpec(
             "Budget of the account in US dollars a month; 0 for none.",
             default=0,
@@ -351,38 +305,38 @@ class Parameters(StackInterface):
         ),
     ]
     artifact_bucket: Annotated[
-        BucketName, ParameterSpec("Bucket of templates and packaged functions: an output of the bootstrap stack.")
+        v.BucketName, ParameterSpec("Bucket of templates and packaged functions: an output of the bootstrap stack.")
     ]
-    log_processor_code_key: Annotated[ArtifactKey, ParameterSpec("S3 key of lambda/log_processor.")]
-    custom_resource_code_key: Annotated[ArtifactKey, ParameterSpec("S3 key of lambda/custom_resource.")]
-    slack_notifier_code_key: Annotated[ArtifactKey, ParameterSpec("S3 key of lambda/slack_notifier.")]
-    credentials_watch_code_key: Annotated[ArtifactKey, ParameterSpec("S3 key of lambda/credentials_watch.")]
+    log_processor_code_key: Annotated[v.ArtifactKey, ParameterSpec("S3 key of lambda/log_processor.")]
+    custom_resource_code_key: Annotated[v.ArtifactKey, ParameterSpec("S3 key of lambda/custom_resource.")]
+    slack_notifier_code_key: Annotated[v.ArtifactKey, ParameterSpec("S3 key of lambda/slack_notifier.")]
+    credentials_watch_code_key: Annotated[v.ArtifactKey, ParameterSpec("S3 key of lambda/credentials_watch.")]
 
 
 class Outputs(StackInterface):
     """What people and deploy.py look for, and what the edge-monitoring stack takes."""
 
-    vpc_id: Annotated[VpcId, "The VPC."]
-    site_url: Annotated[SiteUrl, "The address of the site."]
-    distribution_id: Annotated[DistributionId, "The CloudFront distribution."]
-    distribution_arn: Annotated[DistributionArn, "The CloudFront distribution as an ARN."]
-    static_bucket_name: Annotated[StaticBucketName, "The bucket of static files."]
-    cluster_name: Annotated[ClusterName, "The ECS cluster's name."]
-    database_name: Annotated[DatabaseName, "Schema that exists from the start."]
-    database_secret_arn: Annotated[DatabaseSecretArn, "Secret with user and password of the database."]
-    writer_endpoint: Annotated[WriterEndpoint, "Host name of the database's writer."]
-    reader_endpoint: Annotated[ReaderEndpoint, "Host name of the database's readers."]
-    archive_bucket_name: Annotated[ArchiveBucketName, "The bucket of archived logs."]
-    dashboard_name: Annotated[DashboardName, "The CloudWatch dashboard."]
+    vpc_id: v.VpcId
+    site_url: v.SiteUrl
+    distribution_id: v.DistributionId
+    distribution_arn: v.DistributionArn
+    static_bucket_name: v.StaticBucketName
+    cluster_name: v.ClusterName
+    database_name: v.DatabaseName
+    database_secret_arn: v.DatabaseSecretArn
+    writer_endpoint: v.WriterEndpoint
+    reader_endpoint: v.ReaderEndpoint
+    archive_bucket_name: v.ArchiveBucketName
+    dashboard_name: v.DashboardName
 
 
 class Size(FrozenConfig):
     """CPU, memory and number of tasks of a service."""
 
-    cpu: CpuUnits
-    memory: MemoryMiB
-    min_tasks: Count
-    max_tasks: Count
+    cpu: v.CpuUnits
+    memory: v.MemoryMiB
+    min_tasks: v.Count
+    max_tasks: v.Count
 
 
 class Platform(FrozenConfig):
@@ -403,7 +357,7 @@ def build(config: Config) -> Template:
     # deploy.py fills ServiceIsNew in this order.
     t.set_metadata({"Services": [entry.name for entry in config.services]})
     p = add_parameters(t, Parameters)
-    prefix = NamePrefix(Sub("${Project}-${Environment}"))
+    prefix = v.NamePrefix(Sub("${Project}-${Environment}"))
     t.add_condition("HasReader", Equals(p.db_reader, "true"))
     for name, content in root_rules().items():
         t.add_rule(name, content)
@@ -589,10 +543,10 @@ def declare_sizes(t: Template, config: Config) -> dict[str, Size]:
         subject = entry.name if entry.own_size else "Service"
         if subject not in sizes:
             sizes[subject] = Size(
-                cpu=add_parameter(t, f"{subject}Cpu", CpuUnits, CPU),
-                memory=add_parameter(t, f"{subject}Memory", MemoryMiB, MEMORY),
-                min_tasks=add_parameter(t, f"{subject}MinTasks", Count, MIN_TASKS),
-                max_tasks=add_parameter(t, f"{subject}MaxTasks", Count, MAX_TASKS),
+                cpu=add_parameter(t, f"{subject}Cpu", v.CpuUnits, CPU),
+                memory=add_parameter(t, f"{subject}Memory", v.MemoryMiB, MEMORY),
+                min_tasks=add_parameter(t, f"{subject}MinTasks", v.Count, MIN_TASKS),
+                max_tasks=add_parameter(t, f"{subject}MaxTasks", v.Count, MAX_TASKS),
             )
             t.add_rule(f"{subject}Size", fargate_size(f"{subject}Cpu", f"{subject}Memory"))
         sizes[entry.name] = sizes[subject]
@@ -604,7 +558,7 @@ def nest_service(
     entry: ServiceEntry,
     position: int,
     sizes: dict[str, Size],
-    prefix: NamePrefix,
+    prefix: v.NamePrefix,
     p: Parameters,
     platform: Platform,
 ) -> None:
@@ -617,17 +571,20 @@ def nest_service(
         platform.application,
     )
     size = sizes[entry.name]
-    port = Port(str(entry.port))
+    port = v.Port(str(entry.port))
     unused = ("",) * (task.WRITABLE_PATHS - len(entry.writable_paths))
-    writable = [FolderPath(path) for path in (*entry.writable_paths, *unused)]
+    writable = [v.FolderPath(path) for path in (*entry.writable_paths, *unused)]
     image = add_parameter(
-        t, f"{entry.name}Image", ImageUri, ParameterSpec(IMAGE, pattern=_DIGEST_PATTERN, constraint=_DIGEST_CONSTRAINT)
+        t,
+        f"{entry.name}Image",
+        v.ImageUri,
+        ParameterSpec(IMAGE, pattern=_DIGEST_PATTERN, constraint=_DIGEST_CONSTRAINT),
     )
     own = service_access.LAYER.nest(
         t,
         service_access.Inputs(
             prefix=prefix,
-            service_slug=Choice(entry.slug),
+            service_slug=v.Choice(entry.slug),
             container_port=port,
             vpc_id=net.vpc_id,
             alb_security_group_id=sec.alb_security_group_id,
@@ -641,7 +598,7 @@ def nest_service(
         service.Inputs(
             prefix=prefix,
             project=p.project,
-            service_slug=Choice(entry.slug),
+            service_slug=v.Choice(entry.slug),
             image=image,
             bastion_image=p.bastion_image,
             cpu=size.cpu,
@@ -649,16 +606,16 @@ def nest_service(
             cpu_architecture=p.cpu_architecture,
             min_tasks=size.min_tasks,
             max_tasks=size.max_tasks,
-            service_is_new=Flag(Select(position, Ref("ServiceIsNew"))),
+            service_is_new=v.Flag(Select(position, Ref("ServiceIsNew"))),
             container_port=port,
-            app_user=UserIds(entry.user),
-            read_only_root=Flag("true" if entry.read_only else "false"),
+            app_user=v.UserIds(entry.user),
+            read_only_root=v.Flag("true" if entry.read_only else "false"),
             writable_path_1=writable[0],
             writable_path_2=writable[1],
             writable_path_3=writable[2],
-            health_check_path=UrlPath(entry.health_check_path),
-            path_patterns=PathPatterns(",".join(entry.path_patterns)),
-            priority=Priority(str(entry.priority)),
+            health_check_path=v.UrlPath(entry.health_check_path),
+            path_patterns=v.PathPatterns(",".join(entry.path_patterns)),
+            priority=v.Priority(str(entry.priority)),
             vpc_id=net.vpc_id,
             app_subnet_1_id=platform.egress.app_subnet_1_id,
             app_subnet_2_id=platform.egress.app_subnet_2_id,

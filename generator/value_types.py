@@ -12,11 +12,17 @@ from generator.wiring import StackValue, StaticValue
 
 
 class NamePrefix(StaticValue):
-    """``<project>-<environment>``, in front of every name that outsiders or AWS must be able to find."""
+    """Project and environment, in front of names.
+
+    ``<project>-<environment>``, in front of every name that outsiders or AWS must be able to find.
+    """
 
 
 class ProjectName(StaticValue):
-    """The project: shared by all its environments."""
+    """Project, in front of the names of image repositories.
+
+    The project: shared by all its environments.
+    """
 
 
 class EnvironmentName(StaticValue):
@@ -46,7 +52,10 @@ class Days(StaticValue):
 
 
 class Octets(StaticValue):
-    """The first two octets of the VPC's /16, such as ``10.0``."""
+    """First two octets of the VPC's /16.
+
+    The first two octets of the VPC's /16, such as ``10.0``.
+    """
 
 
 class ZoneName(StaticValue):
@@ -54,15 +63,24 @@ class ZoneName(StaticValue):
 
 
 class DomainName(StaticValue):
-    """A host name in DNS, or empty."""
+    """Domain of the site, or empty.
+
+    A host name in DNS, or empty.
+    """
 
 
 class HostedZoneId(StaticValue):
-    """A Route 53 public hosted zone, or empty."""
+    """Hosted zone of the domain, or empty.
+
+    A Route 53 public hosted zone, or empty.
+    """
 
 
 class PrefixListId(StaticValue):
-    """A managed prefix list."""
+    """Addresses from which CloudFront reaches origins.
+
+    A managed prefix list.
+    """
 
 
 class ArtifactKey(StaticValue):
@@ -70,23 +88,38 @@ class ArtifactKey(StaticValue):
 
 
 class ImageUri(StaticValue):
-    """A container image, pinned by digest."""
+    """Image of the app container, pinned by digest.
+
+    A container image, pinned by digest.
+    """
 
 
 class CpuUnits(StaticValue):
-    """Fargate CPU units: 1024 are one vCPU."""
+    """CPU units of a task.
+
+    Fargate CPU units: 1024 are one vCPU.
+    """
 
 
 class MemoryMiB(StaticValue):
-    """Memory in MiB."""
+    """Memory of a task in MiB.
+
+    Memory in MiB.
+    """
 
 
 class Port(StaticValue):
-    """A TCP port."""
+    """Port on which the app container listens.
+
+    A TCP port.
+    """
 
 
 class UrlPath(StaticValue):
-    """An absolute path of a URL."""
+    """Path that answers 200 to 399 when the app is well.
+
+    An absolute path of a URL.
+    """
 
 
 class FolderPath(StaticValue):
@@ -94,21 +127,33 @@ class FolderPath(StaticValue):
 
 
 class UserIds(StaticValue):
-    """User and group of a container's processes, as numbers: 10001:10001."""
+    """User and group of the app's processes.
+
+    User and group of a container's processes, as numbers: 10001:10001.
+    """
 
 
 class PathPatterns(StaticValue):
-    """Up to three path patterns of a listener rule, separated by commas."""
+    """Paths that belong to the service.
+
+    Up to three path patterns of a listener rule, separated by commas.
+    """
 
     parameter_type = "CommaDelimitedList"
 
 
 class Priority(StaticValue):
-    """A listener rule's place: unique within the listener."""
+    """Place of the service's rule among all services.
+
+    A listener rule's place: unique within the listener.
+    """
 
 
 class Architecture(StaticValue):
-    """X86_64 or ARM64."""
+    """Machine that the images are built for.
+
+    X86_64 or ARM64.
+    """
 
 
 class Choice(StaticValue):
@@ -116,31 +161,52 @@ class Choice(StaticValue):
 
 
 class WorkspaceId(StaticValue):
-    """A Slack workspace, or empty."""
+    """Slack workspace, or empty.
+
+    A Slack workspace, or empty.
+    """
 
 
 class ChannelId(StaticValue):
-    """A Slack channel, or empty."""
+    """Slack channel, or empty.
+
+    A Slack channel, or empty.
+    """
 
 
 class Money(StaticValue):
-    """US dollars."""
+    """Budget of the account in US dollars a month; 0 for none.
+
+    US dollars.
+    """
 
 
 class SuppliedCertificateArn(StaticValue):
-    """A certificate that the user brings or deploy.py imports, or empty."""
+    """Certificate of the load balancer, or empty.
+
+    A certificate that the user brings or deploy.py imports, or empty.
+    """
 
 
 class ViewerCertificateArn(StaticValue):
-    """The certificate of CloudFront, in us-east-1, or ``none``."""
+    """Certificate of the domain in us-east-1, or none.
+
+    The certificate of CloudFront, in us-east-1, or ``none``.
+    """
 
 
 class WebAclArn(StaticValue):
-    """The web ACL of scope CLOUDFRONT, in us-east-1. An ARN, as CloudFront wants it."""
+    """Web ACL in us-east-1.
+
+    The web ACL of scope CLOUDFRONT, in us-east-1. An ARN, as CloudFront wants it.
+    """
 
 
 class EdgeTopicArn(StaticValue):
-    """The topic for alarms in us-east-1."""
+    """Topic of the alarms in us-east-1.
+
+    The topic for alarms in us-east-1.
+    """
 
 
 # --- Network -----------------------------------------------------------------------------------------------------
@@ -151,78 +217,126 @@ class VpcId(StackValue):
 
 
 class PublicSubnetId(StackValue):
-    """A subnet with a route to the internet gateway."""
+    """Public subnet of the second zone.
+
+    A subnet with a route to the internet gateway.
+    """
 
 
 class AppSubnetId(StackValue):
-    """A private subnet of the tasks, whose routes may not lead anywhere yet."""
+    """Private subnet of the second zone.
+
+    A private subnet of the tasks, whose routes may not lead anywhere yet.
+    """
 
 
 class RoutedAppSubnetId(StackValue):
-    """A private subnet of the tasks, with a route to the NAT gateway of its own zone and the ways to AWS."""
+    """Private subnet of the second zone.
+
+    A private subnet of the tasks, with a route to the NAT gateway of its own zone and the ways to AWS.
+    """
 
 
 class AppRouteTableId(StackValue):
-    """The routes of the tasks in one zone."""
+    """Routes of the tasks in the first zone.
+
+    The routes of the tasks in one zone.
+    """
 
 
 class EndpointSecurityGroupId(StackValue):
-    """The group of the interface endpoints."""
+    """Interface endpoints: HTTPS from tasks.
+
+    The group of the interface endpoints.
+    """
 
 
 class DbSubnetId(StackValue):
-    """A private subnet without any route out of the VPC."""
+    """Isolated subnet of the second zone.
+
+    A private subnet without any route out of the VPC.
+    """
 
 
 class NatGatewayId(StackValue):
-    """The NAT gateway of one zone."""
+    """NAT gateway of the first zone.
+
+    The NAT gateway of one zone.
+    """
 
 
 # --- Security ----------------------------------------------------------------------------------------------------
 
 
 class AlbSecurityGroupId(StackValue):
-    """The group of the load balancer: HTTPS in, services out."""
+    """Group of the load balancer.
+
+    The group of the load balancer: HTTPS in, services out.
+    """
 
 
 class RedirectSecurityGroupId(StackValue):
-    """The group that lets CloudFront reach port 80 of the load balancer."""
+    """Group that opens its port 80 to CloudFront.
+
+    The group that lets CloudFront reach port 80 of the load balancer.
+    """
 
 
 class DatabaseSecurityGroupId(StackValue):
-    """The group of the database."""
+    """Group of the database."""
 
 
 class ServiceSecurityGroupId(StackValue):
-    """The group of one service's tasks."""
+    """Group of the service's tasks.
+
+    The group of one service's tasks.
+    """
 
 
 class DataKeyArn(StackValue):
-    """The key of what customers would miss: database and its secret."""
+    """Key of the storage and of the secret.
+
+    The key of what customers would miss: database and its secret.
+    """
 
 
 class TelemetryKeyArn(StackValue):
-    """The key of logs, notifications and the archive."""
+    """Key of logs, notifications and the archive."""
 
 
 class TaskRoleArn(StackValue):
-    """The role of a service's containers."""
+    """Role of the service's containers.
+
+    The role of a service's containers.
+    """
 
 
 class ExecutionRoleArn(StackValue):
-    """The role with which ECS starts a service's tasks."""
+    """Role with which ECS starts the tasks.
+
+    The role with which ECS starts a service's tasks.
+    """
 
 
 class ExecutionRoleName(StackValue):
-    """The name of that role, for policies made in later layers."""
+    """Name of that role.
+
+    The name of that role, for policies made in later layers.
+    """
 
 
 class OriginSecretArn(StackValue):
-    """The secret header value that only CloudFront sends."""
+    """Secret header value between CloudFront and load balancer.
+
+    The secret header value that only CloudFront sends.
+    """
 
 
 class AlarmTopicArn(StackValue):
-    """The topic to which alarms of the home region are sent."""
+    """Topic of the alarms.
+
+    The topic to which alarms of the home region are sent.
+    """
 
 
 class LogGroupName(StackValue):
@@ -230,15 +344,21 @@ class LogGroupName(StackValue):
 
 
 class FlowLogGroupName(LogGroupName):
-    """The log group of the VPC's flow log."""
+    """Log group of the VPC's flow log."""
 
 
 class AlbLogBucketName(StackValue):
-    """The bucket of the load balancer's access logs."""
+    """Bucket of its access logs.
+
+    The bucket of the load balancer's access logs.
+    """
 
 
 class AccessLogBucketName(StackValue):
-    """The bucket of the S3 server access logs."""
+    """Bucket of S3 server access logs.
+
+    The bucket of the S3 server access logs.
+    """
 
 
 class ArchiveBucketName(StackValue):
@@ -249,34 +369,52 @@ class ArchiveBucketName(StackValue):
 
 
 class ArchiveStreamArn(StackValue):
-    """The Firehose stream that archives logs."""
+    """Firehose stream of the archive.
+
+    The Firehose stream that archives logs.
+    """
 
 
 class ArchiveStreamName(StackValue):
-    """The name of that stream, for metrics."""
+    """Firehose stream of the archive.
+
+    The name of that stream, for metrics.
+    """
 
 
 class SubscriptionRoleArn(StackValue):
-    """The role with which CloudWatch Logs writes to the archive stream."""
+    """Role with which CloudWatch Logs writes to the stream.
+
+    The role with which CloudWatch Logs writes to the archive stream.
+    """
 
 
 class LogProcessorName(StackValue):
-    """The function that transforms log records."""
+    """Function that transforms log records."""
 
 
 # --- Database ----------------------------------------------------------------------------------------------------
 
 
 class DbInstanceId(StackValue):
-    """An instance of the Aurora cluster."""
+    """The reader.
+
+    An instance of the Aurora cluster.
+    """
 
 
 class DbSubnetGroupName(StackValue):
-    """The isolated subnets as RDS knows them."""
+    """Isolated subnets in two zones.
+
+    The isolated subnets as RDS knows them.
+    """
 
 
 class MonitoringRoleArn(StackValue):
-    """The role that writes the operating system's metrics of the database."""
+    """Role that writes the operating system's metrics.
+
+    The role that writes the operating system's metrics of the database.
+    """
 
 
 class DbClusterId(StackValue):
@@ -284,23 +422,32 @@ class DbClusterId(StackValue):
 
 
 class WriterEndpoint(StackValue):
-    """The host name that follows the writer."""
+    """Host name of the database's writer.
+
+    The host name that follows the writer.
+    """
 
 
 class ReaderEndpoint(StackValue):
-    """The host name that spreads over the readers."""
+    """Host name of the database's readers.
+
+    The host name that spreads over the readers.
+    """
 
 
 class DatabasePort(StackValue):
-    """The TCP port of the database."""
+    """TCP port of the database."""
 
 
 class DatabaseName(StackValue):
-    """The schema that exists from the start."""
+    """Schema that exists from the start."""
 
 
 class DatabaseSecretArn(StackValue):
-    """The secret with the master user's name and password, kept by RDS."""
+    """Secret with user and password of the database.
+
+    The secret with the master user's name and password, kept by RDS.
+    """
 
 
 # --- Application -------------------------------------------------------------------------------------------------
@@ -315,38 +462,56 @@ class ClusterArn(StackValue):
 
 
 class OriginListenerArn(StackValue):
-    """The listener that CloudFront calls."""
+    """Listener that CloudFront calls: port 80 without a domain.
+
+    The listener that CloudFront calls.
+    """
 
 
 class SessionPolicyArn(StackValue):
-    """The policy by which a container writes the transcripts of sessions in it."""
+    """Policy by which containers write transcripts of sessions.
+
+    The policy by which a container writes the transcripts of sessions in it.
+    """
 
 
 class AlbFullName(StackValue):
-    """The load balancer as metrics know it."""
+    """The load balancer, as metrics know it.
+
+    The load balancer as metrics know it.
+    """
 
 
 class OriginHostName(StackValue):
-    """The host name by which CloudFront reaches the load balancer."""
+    """Host name of the load balancer.
+
+    The host name by which CloudFront reaches the load balancer.
+    """
 
 
 class ExecLogGroupName(LogGroupName):
-    """The log group of ECS Exec sessions."""
+    """Log group of ECS Exec sessions."""
 
 
 class BastionLogGroupName(LogGroupName):
-    """The log group of all bastions."""
+    """Log group of all bastions."""
 
 
 class ServiceName(StackValue):
-    """An ECS service's name."""
+    """The ECS service's name.
+
+    An ECS service's name.
+    """
 
 
 # --- Distribution ------------------------------------------------------------------------------------------------
 
 
 class StaticBucketName(StackValue):
-    """The bucket of static files and of the sorry page."""
+    """The bucket of static files.
+
+    The bucket of static files and of the sorry page.
+    """
 
 
 class DistributionId(StackValue):
@@ -373,7 +538,10 @@ class BucketName(StackValue):
 
 
 class WebAclName(StackValue):
-    """The web ACL as metrics know it."""
+    """The web ACL, as metrics know it.
+
+    The web ACL as metrics know it.
+    """
 
 
 class DashboardName(StackValue):

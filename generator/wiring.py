@@ -1,13 +1,13 @@
-"""Typed contracts between the layers: what a nested stack takes, what it gives, and how root joins them.
+"""Typed interfaces between stacks: the parameters of a nested stack, its outputs, and how root joins them.
 
-A layer declares ``Inputs`` and ``Outputs`` as contracts whose fields are ``Annotated[Kind, "description"]``.
-The fields become the parameters and outputs of the nested template, names and descriptions included, so that nobody
-writes a Parameter, an Output or a ``GetAtt(stack, "Outputs.X")`` by hand. Root passes to a layer only what an earlier
-layer returned: a missing input, a wrong kind or a misspelt output is an error of Python, and mypy says so first.
+A layer declares ``Inputs`` and ``Outputs`` as interfaces. Each field has a value type (``vpc_id: v.VpcId``) and becomes
+one parameter or output of the nested template. The value type's docstring is the description. No layer writes a
+Parameter, an Output or a ``GetAtt(stack, "Outputs.X")`` by hand. Root passes to a layer only values that an earlier
+layer returned: a missing input, a wrong type or a misspelt output is a Python error, and mypy reports it first.
 
-Wired parameters carry no constraints on purpose: while a nested change set is computed, a sibling's output is only a
-placeholder, and a pattern would refuse it (CloudFormation User Guide, "Change sets for nested stacks"). Constraints
-stand at the parameters of root and of the companion stacks, which receive real values.
+Wired parameters have no constraints on purpose. During a nested change set the output of a sibling stack is only a
+placeholder, and a pattern would reject it (CloudFormation User Guide, "Change sets for nested stacks"). Constraints
+belong to the parameters of root and of the companion stacks, which receive real values.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from generator.resources.deletion_policies import deletion_policy
 
 
 class StackValue(AWSHelperFn):
-    """Text that may cross a stack boundary. Each subclass (see ``kinds``) is one meaning.
+    """A text that may cross a stack boundary. Each subclass (see ``value_types``) has one meaning.
 
-    It can stand wherever troposphere takes an intrinsic function. A list crosses as its members, one by one: stack
+    troposphere accepts it like any intrinsic function. A list crosses as its members, one by one, because stack
     parameters are a map of strings (AWS::CloudFormation::Stack, "Parameters").
     """
 
@@ -48,19 +48,19 @@ class StackValue(AWSHelperFn):
 
 
 class StaticValue(StackValue):
-    """What root knows before any stack exists: literals and root parameters, never a sibling's output.
+    """A value that root knows before any stack exists: a literal or a root parameter, never another stack's output.
 
-    A child's Conditions may look only at these, because beside a placeholder a condition previews the wrong branch.
-    ``Layer`` holds both halves of that rule.
+    Conditions of a nested stack may use only these. During a change set an output of another stack is a placeholder,
+    and a condition on a placeholder previews the wrong branch. ``Layer`` checks both halves of this rule.
     """
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 class FrozenConfig:
-    """Base of what a layer is told once for all environments: annotated fields, with or without a default.
+    """Base of configuration that is the same in every environment: annotated fields, with or without a default.
 
-    Type checkers treat a subclass as a frozen dataclass whose fields are given by keyword. At run time one constructor
-    serves them all, because making fifty real dataclasses takes longer than rendering with them.
+    Type checkers treat a subclass as a frozen dataclass with keyword arguments. One constructor serves all subclasses
+    at run time, because creating fifty real dataclasses takes longer than rendering with them.
     """
 
     def __init__(self, **values: Any) -> None:
@@ -75,10 +75,14 @@ class FrozenConfig:
 
 
 class StackInterface(FrozenConfig):
-    """Base of Inputs, Outputs and Parameters: every field is an annotated ``Value``, and all must be given."""
+    """Base of Inputs, Outputs and Parameters. Every field is required.
 
-    def __init__(self, **values: StackValue) -> None:
-        names = {f.name for f in interface_fields(type(self))}
+    A field is a value type, ``Annotated[<value type>, "description" or ParameterSpec]``, or another interface. The
+    fields of that other interface become parameters or outputs too, under their own names.
+    """
+
+    def __init__(self, **values: StackValue | StackInterface) -> None:
+        names = set(_members(type(self)))
         if names != set(values):
             wrong = ", ".join(sorted(names ^ set(values)))
             raise TypeError(f"{type(self).__module__}.{type(self).__name__}: missing or unexpected: {wrong}")
@@ -87,10 +91,11 @@ class StackInterface(FrozenConfig):
 
 @dataclass(frozen=True)
 class ParameterSpec:
-    """What a root or companion parameter says about itself.
+    """Description, default and constraints of a parameter of root or of a companion stack.
 
-    ``allowed``, ``pattern``, ``minimum`` and ``maximum`` are CloudFormation's constraints; ``constraint`` is the
-    sentence shown to whoever breaks one, and is required with any of them. Without ``default`` a value must be given.
+    ``allowed``, ``pattern``, ``minimum`` and ``maximum`` are CloudFormation's constraints. ``constraint`` is the
+    sentence that CloudFormation shows for a value that violates one, and is required with any of them. A parameter
+    without ``default`` is required.
     """
 
     description: str
@@ -105,63 +110,106 @@ class ParameterSpec:
     def __post_init__(self) -> None:
         constrained = self.allowed or self.pattern or self.minimum is not None or self.maximum is not None
         if constrained and not self.constraint:
-            raise WiringError(f"parameter {self.description!r} has a constraint, but no sentence that explains it")
+            raise WiringError(
+                f"parameter {self.description!r} has a constraint without a description. Add the argument constraint."
+            )
 
 
 @dataclass(frozen=True)
 class Field:
-    """One field of a contract, as CloudFormation sees it."""
+    """One field of an interface, as a parameter or an output of CloudFormation."""
 
     name: str
     title: str
-    kind: type[StackValue]
+    value_type: type[StackValue]
     spec: ParameterSpec
 
 
 def parameter_name(name: str) -> str:
-    """``vpc_id`` -> ``VpcId``; digits stay: ``public_subnet_1_id`` -> ``PublicSubnet1Id``."""
+    """Convert ``vpc_id`` to ``VpcId``. Digits stay: ``public_subnet_1_id`` becomes ``PublicSubnet1Id``."""
     return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
 
 
 def template_file(name: str) -> str:
-    """``EdgeMonitoring`` -> ``edge-monitoring.json``: how templates/ and the deployer name a layer."""
+    """Convert the name of a layer to its file in templates/: ``EdgeMonitoring`` becomes ``edge-monitoring.json``."""
     return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower() + ".json"
 
 
-_FIELDS: dict[
-    type[StackInterface], tuple[Field, ...]
-] = {}  # reading annotations is slow, and a service is nested often
+Interface = TypeVar("Interface", bound=StackInterface)
+_Members = dict[str, "Field | type[StackInterface]"]
+_MEMBERS: dict[type[StackInterface], _Members] = {}  # reading annotations is slow, and a service is nested often
 
 
-def interface_fields(contract: type[StackInterface]) -> tuple[Field, ...]:
-    """The fields of a contract in their order.
+def interface_fields(interface: type[StackInterface]) -> tuple[Field, ...]:
+    """Return the fields of an interface in their order, with those of nested interfaces.
 
-    Raises WiringError when one is not ``Annotated[<a Value>, "description" or Spec]``.
+    Raises WiringError for a field of another type, a field without description, and a name that occurs twice.
     """
-    if contract not in _FIELDS:
-        _FIELDS[contract] = tuple(_fields(contract))
-    return _FIELDS[contract]
+    found: list[Field] = []
+    for member in _members(interface).values():
+        found.extend([member] if isinstance(member, Field) else interface_fields(member))
+    titles = [f.title for f in found]
+    if twice := sorted({title for title in titles if titles.count(title) > 1}):
+        raise WiringError(f"{interface.__module__}.{interface.__name__} has {', '.join(twice)} twice")
+    return tuple(found)
 
 
-def _fields(contract: type[StackInterface]) -> Iterator[Field]:
-    hints: dict[str, Any] = {}
-    for base in reversed(contract.__mro__):
-        # Evaluates only what a module left as text; layers do not, because that is most of the time it takes.
-        hints |= inspect.get_annotations(base, eval_str=True)
-    for name, hint in hints.items():
-        kind, *notes = get_args(hint) if get_origin(hint) is Annotated else (hint,)
-        if not (isinstance(kind, type) and issubclass(kind, StackValue)) or len(notes) != 1:
-            raise WiringError(f"{contract.__module__}.{contract.__name__}.{name}: not Annotated[a kind, text]")
-        spec = notes[0] if isinstance(notes[0], ParameterSpec) else ParameterSpec(str(notes[0]))
-        yield Field(name, parameter_name(name), kind, spec)
+def interface_values(values: StackInterface) -> Iterator[tuple[Field, StackValue]]:
+    """Yield each field of a filled interface with its value, nested interfaces included."""
+    for name, member in _members(type(values)).items():
+        value = getattr(values, name)
+        if isinstance(member, Field):
+            yield member, value
+        else:
+            yield from interface_values(value)
 
 
-K = TypeVar("K", bound=StackValue)
-C = TypeVar("C", bound=StackInterface)
+def fill_interface(interface: type[Interface], value_for: Callable[[Field], StackValue]) -> Interface:
+    """Return the interface with a value for each field, nested interfaces included."""
+    return interface(
+        **{
+            name: value_for(member) if isinstance(member, Field) else fill_interface(member, value_for)
+            for name, member in _members(interface).items()
+        }
+    )
 
 
-def add_parameter(t: Template, title: str, kind: type[K], spec: ParameterSpec) -> K:
-    """Add one parameter to the template and return it as a value of its kind."""
+def _members(interface: type[StackInterface]) -> _Members:
+    if interface not in _MEMBERS:
+        hints: dict[str, Any] = {}
+        for base in reversed(interface.__mro__):
+            # Evaluates only annotations that a module left as text. Layers do not, because evaluation is slow.
+            hints |= inspect.get_annotations(base, eval_str=True)
+        _MEMBERS[interface] = {name: _member(interface, name, hint) for name, hint in hints.items()}
+    return _MEMBERS[interface]
+
+
+def _member(interface: type[StackInterface], name: str, hint: Any) -> Field | type[StackInterface]:
+    value_type, *notes = get_args(hint) if get_origin(hint) is Annotated else (hint,)
+    if isinstance(value_type, type) and issubclass(value_type, StackInterface) and not notes:
+        return value_type
+    if not (isinstance(value_type, type) and issubclass(value_type, StackValue)) or len(notes) > 1:
+        raise WiringError(
+            f"{interface.__module__}.{interface.__name__}.{name} is neither a value type, an interface, nor "
+            "Annotated[<value type>, description]"
+        )
+    note = notes[0] if notes else _description(value_type)
+    spec = note if isinstance(note, ParameterSpec) else ParameterSpec(str(note))
+    return Field(name, parameter_name(name), value_type, spec)
+
+
+def _description(value_type: type[StackValue]) -> str:
+    """Return the first paragraph of the docstring. Further paragraphs are for the readers of Python."""
+    if not value_type.__doc__:
+        raise WiringError(f"value type {value_type.__name__} has no docstring, which is the description of its fields")
+    return " ".join(value_type.__doc__.strip().partition("\n\n")[0].split())
+
+
+Value = TypeVar("Value", bound=StackValue)
+
+
+def add_parameter(t: Template, title: str, value_type: type[Value], spec: ParameterSpec) -> Value:
+    """Add one parameter to the template and return a reference to it."""
     numeric = spec.minimum is not None or spec.maximum is not None
     optional: dict[str, Any] = {
         "Default": spec.default,
@@ -173,23 +221,24 @@ def add_parameter(t: Template, title: str, kind: type[K], spec: ParameterSpec) -
     }
     parameter = Parameter(
         title,
-        Type=spec.type or ("Number" if numeric else kind.parameter_type),
+        Type=spec.type or ("Number" if numeric else value_type.parameter_type),
         Description=spec.description,
         **{name: value for name, value in optional.items() if value is not None},
     )
     t.add_parameter(parameter)
-    return kind(Ref(parameter))
+    return value_type(Ref(parameter))
 
 
-def add_parameters(t: Template, contract: type[C]) -> C:
-    """Add a parameter per field and return the contract filled with references to them."""
-    return contract(**{f.name: add_parameter(t, f.title, f.kind, f.spec) for f in interface_fields(contract)})
+def add_parameters(t: Template, interface: type[Interface]) -> Interface:
+    """Add a parameter per field and return the interface filled with references to them."""
+    interface_fields(interface)  # raises for a name that occurs twice
+    return fill_interface(interface, lambda f: add_parameter(t, f.title, f.value_type, f.spec))
 
 
 def add_outputs(t: Template, outputs: StackInterface) -> None:
-    """Add an output per field of a filled contract."""
-    for f in interface_fields(type(outputs)):
-        t.add_output(Output(f.title, Description=f.spec.description, Value=getattr(outputs, f.name)))
+    """Add an output per field of a filled interface."""
+    for f, value in interface_values(outputs):
+        t.add_output(Output(f.title, Description=f.spec.description, Value=value))
 
 
 Config = TypeVar("Config")
@@ -199,10 +248,10 @@ Outputs = TypeVar("Outputs", bound=StackInterface)
 
 @dataclass(frozen=True)
 class Layer(Generic[Config, Inputs, Outputs]):
-    """One nested template: its name, its contract, and the function that fills it.
+    """One nested template: its name, its interfaces, and the function that builds it.
 
-    ``name`` in CamelCase gives the stack's logical id (``NetworkStack``), the file (``network.json``) and the root
-    parameter that holds the template's address (``NetworkTemplateKey``).
+    ``name`` in CamelCase gives the logical id of the stack (``NetworkStack``), the file (``network.json``) and the root
+    parameter with the S3 key of the template (``NetworkTemplateKey``).
     """
 
     name: str
@@ -220,13 +269,13 @@ class Layer(Generic[Config, Inputs, Outputs]):
         return f"{self.name}TemplateKey"
 
     def render(self, config: Config) -> Template:
-        """The nested template."""
+        """Return the nested template. Raises WiringError if a condition uses a value that is wired from a stack."""
         t = Template(Description=self.description)
         t.set_version()
         add_outputs(t, self.build(t, config, add_parameters(t, self.inputs)))
-        settings = {f.title for f in interface_fields(self.inputs) if issubclass(f.kind, StaticValue)}
+        static = {f.title for f in interface_fields(self.inputs) if issubclass(f.value_type, StaticValue)}
         for name, condition in t.conditions.items():
-            for parameter in sorted(_references(condition) & set(t.parameters) - settings):
+            for parameter in sorted(_references(condition) & set(t.parameters) - static):
                 raise WiringError(
                     f"{self.file}: condition {name} uses parameter {parameter}, which is wired from another "
                     "stack. Conditions may use StaticValue parameters only."
@@ -234,45 +283,44 @@ class Layer(Generic[Config, Inputs, Outputs]):
         return t
 
     def nest(self, root: Template, inputs: Inputs, *, instance: str = "", condition: str = "") -> Outputs:
-        """Add the nested stack to root and return its outputs, to be wired to later layers.
+        """Add the nested stack to root and return its outputs, which root passes to later layers.
 
-        ``instance`` tells several stacks of one template apart: ``Frontend`` gives ``FrontendServiceStack``.
-        ``condition`` names a condition of root without which there is no such stack; no layer may take from it then.
+        ``instance`` distinguishes several stacks of one template: ``Frontend`` gives ``FrontendServiceStack``.
+        ``condition`` names a condition of root. Root creates the stack only if it is true, so that no other layer may
+        use the outputs.
         """
-        for f in interface_fields(self.inputs):
-            if issubclass(f.kind, StaticValue) and _takes_outputs(getattr(inputs, f.name)):
+        given = dict(interface_values(inputs))
+        for f, value in given.items():
+            if issubclass(f.value_type, StaticValue) and _uses_outputs(value):
                 raise WiringError(f"{self.name}.{f.name} is a StaticValue, but is wired to another stack's output")
         if self.key_parameter not in root.parameters:
-            add_parameter(
-                root, self.key_parameter, StackValue, ParameterSpec(f"S3 key of the template of layer {self.name}.")
-            )
+            spec = ParameterSpec(f"S3 key of the template of layer {self.name}.")
+            add_parameter(root, self.key_parameter, StackValue, spec)
         stack = Stack(
             f"{instance}{self.name}Stack",
             TemplateURL=Sub(
                 f"https://${{ArtifactBucket}}.s3.${{AWS::Region}}.${{AWS::URLSuffix}}/${{{self.key_parameter}}}"
             ),
-            Parameters={f.title: getattr(inputs, f.name) for f in interface_fields(self.inputs)},
+            Parameters={f.title: value for f, value in given.items()},
             **deletion_policy("nested stack"),
         )
         if condition:
             stack.Condition = condition
         root.add_resource(stack)
-        return self.outputs(
-            **{f.name: f.kind(GetAtt(stack, f"Outputs.{f.title}")) for f in interface_fields(self.outputs)}
-        )
+        return fill_interface(self.outputs, lambda f: f.value_type(GetAtt(stack, f"Outputs.{f.title}")))
 
 
 def _references(value: object) -> set[str]:
-    """The names that a value Refs."""
+    """Return the names in the Ref functions of a value."""
     return {str(argument) for name, argument in _functions(value) if name == "Ref"}
 
 
-def _takes_outputs(value: object) -> bool:
+def _uses_outputs(value: object) -> bool:
     return any(name == "Fn::GetAtt" for name, _ in _functions(value))
 
 
 def _functions(value: object) -> Iterator[tuple[str, object]]:
-    """Every (key, argument) below a value, intrinsic functions among them."""
+    """Yield every (key, argument) below a value, intrinsic functions among them."""
     if isinstance(value, AWSHelperFn):
         value = value.to_dict()
     if isinstance(value, dict):

@@ -32,30 +32,11 @@ from troposphere.iam import ManagedPolicy
 from troposphere.logs import LogGroup
 from troposphere.route53 import RecordSetType
 
+from generator import value_types as v
 from generator.resources import iam
 from generator.resources.dns import alias_target
 from generator.resources.logs import LogInputs, log_group
 from generator.resources.suppressions import suppress
-from generator.value_types import (
-    AlbFullName,
-    AlbLogBucketName,
-    AlbSecurityGroupId,
-    BastionLogGroupName,
-    Choice,
-    ClusterArn,
-    ClusterName,
-    DomainName,
-    ExecLogGroupName,
-    Flag,
-    HostedZoneId,
-    NamePrefix,
-    OriginHostName,
-    OriginListenerArn,
-    PublicSubnetId,
-    RedirectSecurityGroupId,
-    SessionPolicyArn,
-    SuppliedCertificateArn,
-)
 from generator.wiring import FrozenConfig, Layer, StackInterface
 
 
@@ -69,28 +50,28 @@ class Config(FrozenConfig):
 
 
 class Inputs(LogInputs):
-    prefix: Annotated[NamePrefix, "Project and environment, in front of names."]
-    domain_name: Annotated[DomainName, "Domain of the site, or empty."]
-    hosted_zone_id: Annotated[HostedZoneId, "Hosted zone of the domain, or empty."]
-    origin_certificate_arn: Annotated[SuppliedCertificateArn, "Certificate of the load balancer, or empty."]
-    container_insights: Annotated[Choice, "Container Insights: enabled or enhanced."]
-    deletion_protection: Annotated[Flag, "Whether the load balancer refuses to be deleted."]
-    public_subnet_1_id: Annotated[PublicSubnetId, "Public subnet of the first zone."]
-    public_subnet_2_id: Annotated[PublicSubnetId, "Public subnet of the second zone."]
-    alb_security_group_id: Annotated[AlbSecurityGroupId, "Group of the load balancer."]
-    redirect_security_group_id: Annotated[RedirectSecurityGroupId, "Group that opens its port 80 to CloudFront."]
-    alb_log_bucket_name: Annotated[AlbLogBucketName, "Bucket of its access logs."]
+    prefix: v.NamePrefix
+    domain_name: v.DomainName
+    hosted_zone_id: v.HostedZoneId
+    origin_certificate_arn: v.SuppliedCertificateArn
+    container_insights: Annotated[v.Choice, "Container Insights: enabled or enhanced."]
+    deletion_protection: Annotated[v.Flag, "Whether the load balancer refuses to be deleted."]
+    public_subnet_1_id: Annotated[v.PublicSubnetId, "Public subnet of the first zone."]
+    public_subnet_2_id: v.PublicSubnetId
+    alb_security_group_id: v.AlbSecurityGroupId
+    redirect_security_group_id: v.RedirectSecurityGroupId
+    alb_log_bucket_name: v.AlbLogBucketName
 
 
 class Outputs(StackInterface):
-    cluster_name: Annotated[ClusterName, "The ECS cluster's name."]
-    cluster_arn: Annotated[ClusterArn, "The ECS cluster."]
-    exec_log_group_name: Annotated[ExecLogGroupName, "Log group of ECS Exec sessions."]
-    bastion_log_group_name: Annotated[BastionLogGroupName, "Log group of all bastions."]
-    session_policy_arn: Annotated[SessionPolicyArn, "Policy by which containers write transcripts of sessions."]
-    alb_full_name: Annotated[AlbFullName, "The load balancer, as metrics know it."]
-    origin_listener_arn: Annotated[OriginListenerArn, "Listener that CloudFront calls: port 80 without a domain."]
-    origin_host_name: Annotated[OriginHostName, "Host name by which CloudFront reaches the load balancer."]
+    cluster_name: v.ClusterName
+    cluster_arn: v.ClusterArn
+    exec_log_group_name: v.ExecLogGroupName
+    bastion_log_group_name: v.BastionLogGroupName
+    session_policy_arn: v.SessionPolicyArn
+    alb_full_name: v.AlbFullName
+    origin_listener_arn: v.OriginListenerArn
+    origin_host_name: Annotated[v.OriginHostName, "Host name by which CloudFront reaches the load balancer."]
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
@@ -105,16 +86,16 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     http = t.add_resource(http_listener(balancer))
     t.add_resource(origin_record(inputs, balancer))
     return Outputs(
-        cluster_name=ClusterName(cluster.ref()),
-        cluster_arn=ClusterArn(cluster.get_att("Arn")),
-        exec_log_group_name=ExecLogGroupName(exec_logs.ref()),
-        bastion_log_group_name=BastionLogGroupName(bastion_logs.ref()),
-        session_policy_arn=SessionPolicyArn(sessions.ref()),
-        alb_full_name=AlbFullName(balancer.get_att("LoadBalancerFullName")),
+        cluster_name=v.ClusterName(cluster.ref()),
+        cluster_arn=v.ClusterArn(cluster.get_att("Arn")),
+        exec_log_group_name=v.ExecLogGroupName(exec_logs.ref()),
+        bastion_log_group_name=v.BastionLogGroupName(bastion_logs.ref()),
+        session_policy_arn=v.SessionPolicyArn(sessions.ref()),
+        alb_full_name=v.AlbFullName(balancer.get_att("LoadBalancerFullName")),
         # Without a domain no public certificate can name the load balancer, so CloudFront calls port 80. Everybody
         # else is redirected there: plain forwarding without the services' rules would be an endless redirect.
-        origin_listener_arn=OriginListenerArn(If("HasDomain", https.ref(), http.ref())),
-        origin_host_name=OriginHostName(If("HasDomain", Sub("origin.${DomainName}"), balancer.get_att("DNSName"))),
+        origin_listener_arn=v.OriginListenerArn(If("HasDomain", https.ref(), http.ref())),
+        origin_host_name=v.OriginHostName(If("HasDomain", Sub("origin.${DomainName}"), balancer.get_att("DNSName"))),
     )
 
 

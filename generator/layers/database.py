@@ -17,29 +17,11 @@ from troposphere.rds import (
     ServerlessV2ScalingConfiguration,
 )
 
+from generator import value_types as v
 from generator.resources import iam
 from generator.resources.aurora import InstanceInputs, add_instance
 from generator.resources.deletion_policies import deletion_policy
 from generator.resources.logs import LogInputs, log_group
-from generator.value_types import (
-    Capacity,
-    Choice,
-    Count,
-    DatabaseName,
-    DatabasePort,
-    DatabaseSecretArn,
-    DatabaseSecurityGroupId,
-    DbClusterId,
-    DbSubnetGroupName,
-    DbSubnetId,
-    Flag,
-    LogGroupName,
-    MonitoringRoleArn,
-    NamePrefix,
-    ReaderEndpoint,
-    WriterEndpoint,
-    ZoneName,
-)
 from generator.wiring import FrozenConfig, Layer, StackInterface
 
 SERVERLESS = "db.serverless"
@@ -69,33 +51,33 @@ class Config(FrozenConfig):
 
 
 class Inputs(LogInputs, InstanceInputs):
-    prefix: Annotated[NamePrefix, "Project and environment, in front of names."]
-    first_zone: Annotated[ZoneName, "Zone of the writer."]
-    db_subnet_1_id: Annotated[DbSubnetId, "Isolated subnet of the first zone."]
-    db_subnet_2_id: Annotated[DbSubnetId, "Isolated subnet of the second zone."]
-    database_security_group_id: Annotated[DatabaseSecurityGroupId, "Group of the database."]
-    db_engine_version: Annotated[Choice, "Engine version of Aurora MySQL."]
-    db_min_capacity: Annotated[Capacity, "Least capacity of a serverless instance; 0 lets it pause."]
-    db_max_capacity: Annotated[Capacity, "Greatest capacity of a serverless instance."]
-    db_backtrack_seconds: Annotated[Count, "Seconds of backtrack; 0 for none."]
-    db_backup_retention_days: Annotated[Count, "Days of point-in-time recovery."]
-    deletion_protection: Annotated[Flag, "Whether the cluster refuses to be deleted."]
+    prefix: v.NamePrefix
+    first_zone: Annotated[v.ZoneName, "Zone of the writer."]
+    db_subnet_1_id: Annotated[v.DbSubnetId, "Isolated subnet of the first zone."]
+    db_subnet_2_id: v.DbSubnetId
+    database_security_group_id: v.DatabaseSecurityGroupId
+    db_engine_version: Annotated[v.Choice, "Engine version of Aurora MySQL."]
+    db_min_capacity: Annotated[v.Capacity, "Least capacity of a serverless instance; 0 lets it pause."]
+    db_max_capacity: Annotated[v.Capacity, "Greatest capacity of a serverless instance."]
+    db_backtrack_seconds: Annotated[v.Count, "Seconds of backtrack; 0 for none."]
+    db_backup_retention_days: Annotated[v.Count, "Days of point-in-time recovery."]
+    deletion_protection: Annotated[v.Flag, "Whether the cluster refuses to be deleted."]
 
 
 class Outputs(StackInterface):
-    db_cluster_id: Annotated[DbClusterId, "The Aurora cluster."]
-    db_subnet_group_name: Annotated[DbSubnetGroupName, "Isolated subnets in two zones."]
-    monitoring_role_arn: Annotated[MonitoringRoleArn, "Role that writes the operating system's metrics."]
-    writer_endpoint: Annotated[WriterEndpoint, "Host name of the writer."]
-    reader_endpoint: Annotated[ReaderEndpoint, "Host name of the readers."]
-    database_port: Annotated[DatabasePort, "TCP port of the database."]
-    database_name: Annotated[DatabaseName, "Schema that exists from the start."]
-    database_secret_arn: Annotated[DatabaseSecretArn, "Secret with user and password of the master user."]
-    audit_log_group_name: Annotated[LogGroupName, "Log group of who did what."]
-    error_log_group_name: Annotated[LogGroupName, "Log group of errors."]
-    slow_query_log_group_name: Annotated[LogGroupName, "Log group of slow queries."]
-    instance_log_group_name: Annotated[LogGroupName, "Log group of why an instance did not pause."]
-    iam_error_log_group_name: Annotated[LogGroupName, "Log group of refused sign-ins by IAM."]
+    db_cluster_id: v.DbClusterId
+    db_subnet_group_name: v.DbSubnetGroupName
+    monitoring_role_arn: v.MonitoringRoleArn
+    writer_endpoint: Annotated[v.WriterEndpoint, "Host name of the writer."]
+    reader_endpoint: Annotated[v.ReaderEndpoint, "Host name of the readers."]
+    database_port: v.DatabasePort
+    database_name: v.DatabaseName
+    database_secret_arn: Annotated[v.DatabaseSecretArn, "Secret with user and password of the master user."]
+    audit_log_group_name: Annotated[v.LogGroupName, "Log group of who did what."]
+    error_log_group_name: Annotated[v.LogGroupName, "Log group of errors."]
+    slow_query_log_group_name: Annotated[v.LogGroupName, "Log group of slow queries."]
+    instance_log_group_name: Annotated[v.LogGroupName, "Log group of why an instance did not pause."]
+    iam_error_log_group_name: Annotated[v.LogGroupName, "Log group of refused sign-ins by IAM."]
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
@@ -118,19 +100,19 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
         monitoring=monitoring.get_att("Arn"),
     )
     return Outputs(
-        db_cluster_id=DbClusterId(cluster.ref()),
-        db_subnet_group_name=DbSubnetGroupName(subnets.ref()),
-        monitoring_role_arn=MonitoringRoleArn(monitoring.get_att("Arn")),
-        writer_endpoint=WriterEndpoint(cluster.get_att("Endpoint.Address")),
-        reader_endpoint=ReaderEndpoint(cluster.get_att("ReadEndpoint.Address")),
-        database_port=DatabasePort(cluster.get_att("Endpoint.Port")),
-        database_name=DatabaseName(config.schema),
-        database_secret_arn=DatabaseSecretArn(cluster.get_att("MasterUserSecret.SecretArn")),
-        audit_log_group_name=LogGroupName(groups["audit"].ref()),
-        error_log_group_name=LogGroupName(groups["error"].ref()),
-        slow_query_log_group_name=LogGroupName(groups["slowquery"].ref()),
-        instance_log_group_name=LogGroupName(groups["instance"].ref()),
-        iam_error_log_group_name=LogGroupName(groups["iam-db-auth-error"].ref()),
+        db_cluster_id=v.DbClusterId(cluster.ref()),
+        db_subnet_group_name=v.DbSubnetGroupName(subnets.ref()),
+        monitoring_role_arn=v.MonitoringRoleArn(monitoring.get_att("Arn")),
+        writer_endpoint=v.WriterEndpoint(cluster.get_att("Endpoint.Address")),
+        reader_endpoint=v.ReaderEndpoint(cluster.get_att("ReadEndpoint.Address")),
+        database_port=v.DatabasePort(cluster.get_att("Endpoint.Port")),
+        database_name=v.DatabaseName(config.schema),
+        database_secret_arn=v.DatabaseSecretArn(cluster.get_att("MasterUserSecret.SecretArn")),
+        audit_log_group_name=v.LogGroupName(groups["audit"].ref()),
+        error_log_group_name=v.LogGroupName(groups["error"].ref()),
+        slow_query_log_group_name=v.LogGroupName(groups["slowquery"].ref()),
+        instance_log_group_name=v.LogGroupName(groups["instance"].ref()),
+        iam_error_log_group_name=v.LogGroupName(groups["iam-db-auth-error"].ref()),
     )
 
 

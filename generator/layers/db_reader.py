@@ -10,8 +10,8 @@ from typing import Annotated
 
 from troposphere import Template
 
+from generator import value_types as v
 from generator.resources.aurora import InstanceInputs, add_instance
-from generator.value_types import DbClusterId, DbInstanceId, DbSubnetGroupName, MonitoringRoleArn, ZoneName
 from generator.wiring import FrozenConfig, Layer, StackInterface
 
 
@@ -20,14 +20,14 @@ class Config(FrozenConfig):
 
 
 class Inputs(InstanceInputs):
-    second_zone: Annotated[ZoneName, "Zone of the reader."]
-    db_cluster_id: Annotated[DbClusterId, "The Aurora cluster, its writer made."]
-    db_subnet_group_name: Annotated[DbSubnetGroupName, "Isolated subnets in two zones."]
-    monitoring_role_arn: Annotated[MonitoringRoleArn, "Role that writes the operating system's metrics."]
+    second_zone: Annotated[v.ZoneName, "Zone of the reader."]
+    db_cluster_id: Annotated[v.DbClusterId, "The Aurora cluster, its writer made."]
+    db_subnet_group_name: v.DbSubnetGroupName
+    monitoring_role_arn: v.MonitoringRoleArn
 
 
 class Outputs(StackInterface):
-    db_instance_id: Annotated[DbInstanceId, "The reader."]
+    db_instance_id: v.DbInstanceId
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:  # noqa: ARG001 -- every layer's build looks alike
@@ -41,7 +41,7 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:  # noqa: ARG0
         subnets=inputs.db_subnet_group_name,
         monitoring=inputs.monitoring_role_arn,
     )
-    return Outputs(db_instance_id=DbInstanceId(reader.ref()))
+    return Outputs(db_instance_id=v.DbInstanceId(reader.ref()))
 
 
 LAYER = Layer("Reader", "Reader: Aurora's second instance, in the other zone.", Inputs, Outputs, build)

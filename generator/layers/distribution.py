@@ -41,28 +41,13 @@ from troposphere.route53 import RecordSetType
 from troposphere.s3 import Bucket, BucketPolicy
 from troposphere.validators.cloudformation import AWSCustomObject
 
+from generator import value_types as v
 from generator.resources import iam
 from generator.resources.dns import CLOUDFRONT_ZONE, alias_target
 from generator.resources.lambda_functions import AddedFunction, FunctionInputs, Size, add_function
 from generator.resources.origin_secret import HEADER, secret_reference
 from generator.resources.s3 import bucket_policy, lifecycle_rule, object_arn, private_bucket
 from generator.resources.suppressions import suppress
-from generator.value_types import (
-    AccessLogBucketName,
-    ArtifactKey,
-    DistributionArn,
-    DistributionId,
-    DomainName,
-    Flag,
-    FunctionName,
-    HostedZoneId,
-    OriginHostName,
-    OriginSecretArn,
-    SiteUrl,
-    StaticBucketName,
-    ViewerCertificateArn,
-    WebAclArn,
-)
 from generator.wiring import FrozenConfig, Layer, StackInterface
 
 # Amazon CloudFront Developer Guide, "Use managed cache policies" and "Use managed origin request policies".
@@ -107,23 +92,23 @@ class Config(FrozenConfig):
 
 
 class Inputs(FunctionInputs):
-    domain_name: Annotated[DomainName, "Domain of the site, or empty."]
-    hosted_zone_id: Annotated[HostedZoneId, "Hosted zone of the domain, or empty."]
-    viewer_certificate_arn: Annotated[ViewerCertificateArn, "Certificate of the domain in us-east-1, or none."]
-    web_acl_arn: Annotated[WebAclArn, "Web ACL in us-east-1."]
-    empty_bucket_on_delete: Annotated[Flag, "Whether deleting the stack also deletes the static files."]
-    custom_resource_code_key: Annotated[ArtifactKey, "S3 key of the function that writes the first pages."]
-    access_log_bucket_name: Annotated[AccessLogBucketName, "Bucket of S3 server access logs."]
-    origin_host_name: Annotated[OriginHostName, "Host name of the load balancer."]
-    origin_secret_arn: Annotated[OriginSecretArn, "Secret header value between CloudFront and load balancer."]
+    domain_name: v.DomainName
+    hosted_zone_id: v.HostedZoneId
+    viewer_certificate_arn: v.ViewerCertificateArn
+    web_acl_arn: v.WebAclArn
+    empty_bucket_on_delete: Annotated[v.Flag, "Whether deleting the stack also deletes the static files."]
+    custom_resource_code_key: Annotated[v.ArtifactKey, "S3 key of the function that writes the first pages."]
+    access_log_bucket_name: v.AccessLogBucketName
+    origin_host_name: v.OriginHostName
+    origin_secret_arn: v.OriginSecretArn
 
 
 class Outputs(StackInterface):
-    distribution_id: Annotated[DistributionId, "The CloudFront distribution."]
-    distribution_arn: Annotated[DistributionArn, "The CloudFront distribution as an ARN."]
-    site_url: Annotated[SiteUrl, "The address of the site."]
-    static_bucket_name: Annotated[StaticBucketName, "The bucket of static files."]
-    site_content_function_name: Annotated[FunctionName, "Function that writes the first pages."]
+    distribution_id: v.DistributionId
+    distribution_arn: v.DistributionArn
+    site_url: v.SiteUrl
+    static_bucket_name: v.StaticBucketName
+    site_content_function_name: Annotated[v.FunctionName, "Function that writes the first pages."]
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
@@ -137,19 +122,19 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     add_records(t, inputs, distribution)
     function = add_site_content(t, config, inputs, bucket, policy)
     return Outputs(
-        distribution_id=DistributionId(distribution.ref()),
-        distribution_arn=DistributionArn(
+        distribution_id=v.DistributionId(distribution.ref()),
+        distribution_arn=v.DistributionArn(
             Sub(f"arn:${{AWS::Partition}}:cloudfront::${{AWS::AccountId}}:distribution/${{{distribution.title}}}")
         ),
-        site_url=SiteUrl(
+        site_url=v.SiteUrl(
             If(
                 "HasDomain",
                 Sub("https://${DomainName}"),
                 Sub(f"https://${{{distribution.title}.DomainName}}"),
             )
         ),
-        static_bucket_name=StaticBucketName(bucket.ref()),
-        site_content_function_name=FunctionName(function.function.ref()),
+        static_bucket_name=v.StaticBucketName(bucket.ref()),
+        site_content_function_name=v.FunctionName(function.function.ref()),
     )
 
 

@@ -10,18 +10,9 @@ from typing import Annotated
 from troposphere import AWSHelperFn, Sub, Template
 from troposphere.ec2 import EIP, NatGateway, Route, VPCEndpoint
 
+from generator import value_types as v
 from generator.resources.cidr import INTERNET
 from generator.resources.tags import name_tag
-from generator.value_types import (
-    AppRouteTableId,
-    AppSubnetId,
-    EndpointSecurityGroupId,
-    NamePrefix,
-    NatGatewayId,
-    PublicSubnetId,
-    RoutedAppSubnetId,
-    VpcId,
-)
 from generator.wiring import FrozenConfig, Layer, StackInterface
 
 
@@ -32,22 +23,22 @@ class Config(FrozenConfig):
 
 
 class Inputs(StackInterface):
-    prefix: Annotated[NamePrefix, "Project and environment, in front of names."]
-    vpc_id: Annotated[VpcId, "The VPC, its internet gateway attached."]
-    public_subnet_1_id: Annotated[PublicSubnetId, "Public subnet of the first zone, for its NAT gateway."]
-    public_subnet_2_id: Annotated[PublicSubnetId, "Public subnet of the second zone."]
-    app_subnet_1_id: Annotated[AppSubnetId, "Private subnet of the first zone."]
-    app_subnet_2_id: Annotated[AppSubnetId, "Private subnet of the second zone."]
-    app_route_table_1_id: Annotated[AppRouteTableId, "Its routes."]
-    app_route_table_2_id: Annotated[AppRouteTableId, "Routes of the second zone's."]
-    endpoint_security_group_id: Annotated[EndpointSecurityGroupId, "Group of the endpoints."]
+    prefix: v.NamePrefix
+    vpc_id: Annotated[v.VpcId, "The VPC, its internet gateway attached."]
+    public_subnet_1_id: Annotated[v.PublicSubnetId, "Public subnet of the first zone, for its NAT gateway."]
+    public_subnet_2_id: v.PublicSubnetId
+    app_subnet_1_id: Annotated[v.AppSubnetId, "Private subnet of the first zone."]
+    app_subnet_2_id: v.AppSubnetId
+    app_route_table_1_id: Annotated[v.AppRouteTableId, "Its routes."]
+    app_route_table_2_id: Annotated[v.AppRouteTableId, "Routes of the second zone's."]
+    endpoint_security_group_id: Annotated[v.EndpointSecurityGroupId, "Group of the endpoints."]
 
 
 class Outputs(StackInterface):
-    app_subnet_1_id: Annotated[RoutedAppSubnetId, "Private subnet of the first zone, its ways out open: tasks."]
-    app_subnet_2_id: Annotated[RoutedAppSubnetId, "Private subnet of the second zone."]
-    nat_gateway_1_id: Annotated[NatGatewayId, "NAT gateway of the first zone, for metrics."]
-    nat_gateway_2_id: Annotated[NatGatewayId, "NAT gateway of the second zone, for metrics."]
+    app_subnet_1_id: Annotated[v.RoutedAppSubnetId, "Private subnet of the first zone, its ways out open: tasks."]
+    app_subnet_2_id: v.RoutedAppSubnetId
+    nat_gateway_1_id: Annotated[v.NatGatewayId, "NAT gateway of the first zone, for metrics."]
+    nat_gateway_2_id: Annotated[v.NatGatewayId, "NAT gateway of the second zone, for metrics."]
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
@@ -55,14 +46,14 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     second = add_nat_gateway(t, 2, inputs.public_subnet_2_id, inputs.app_route_table_2_id)
     add_endpoints(t, config, inputs)
     return Outputs(
-        app_subnet_1_id=RoutedAppSubnetId(inputs.app_subnet_1_id.data),
-        app_subnet_2_id=RoutedAppSubnetId(inputs.app_subnet_2_id.data),
-        nat_gateway_1_id=NatGatewayId(first.ref()),
-        nat_gateway_2_id=NatGatewayId(second.ref()),
+        app_subnet_1_id=v.RoutedAppSubnetId(inputs.app_subnet_1_id.data),
+        app_subnet_2_id=v.RoutedAppSubnetId(inputs.app_subnet_2_id.data),
+        nat_gateway_1_id=v.NatGatewayId(first.ref()),
+        nat_gateway_2_id=v.NatGatewayId(second.ref()),
     )
 
 
-def add_nat_gateway(t: Template, number: int, outside: PublicSubnetId, table: AWSHelperFn) -> NatGateway:
+def add_nat_gateway(t: Template, number: int, outside: v.PublicSubnetId, table: AWSHelperFn) -> NatGateway:
     """One per zone, with that zone's default route: a zone that fails takes only its own way out with it."""
     address = t.add_resource(EIP(f"NatAddress{number}", Domain="vpc", Tags=name_tag(f"nat-{number}")))
     nat = t.add_resource(

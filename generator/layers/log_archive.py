@@ -29,18 +29,10 @@ from troposphere.firehose import (
 from troposphere.iam import ManagedPolicy, Role
 from troposphere.logs import LogGroup, LogStream
 
+from generator import value_types as v
 from generator.resources import iam
 from generator.resources.lambda_functions import FunctionInputs, Size, add_function
 from generator.resources.logs import log_group
-from generator.value_types import (
-    ArchiveBucketName,
-    ArchiveStreamArn,
-    ArchiveStreamName,
-    ArtifactKey,
-    LogGroupName,
-    LogProcessorName,
-    SubscriptionRoleArn,
-)
 from generator.wiring import FrozenConfig, Layer, StackInterface
 
 
@@ -55,16 +47,16 @@ class Config(FrozenConfig):
 
 
 class Inputs(FunctionInputs):
-    archive_bucket_name: Annotated[ArchiveBucketName, "Bucket of the archive."]
-    log_processor_code_key: Annotated[ArtifactKey, "S3 key of the function that transforms records."]
+    archive_bucket_name: Annotated[v.ArchiveBucketName, "Bucket of the archive."]
+    log_processor_code_key: Annotated[v.ArtifactKey, "S3 key of the function that transforms records."]
 
 
 class Outputs(StackInterface):
-    archive_stream_arn: Annotated[ArchiveStreamArn, "Firehose stream to which log groups are subscribed."]
-    archive_stream_name: Annotated[ArchiveStreamName, "Name of that stream."]
-    subscription_role_arn: Annotated[SubscriptionRoleArn, "Role with which CloudWatch Logs writes to the stream."]
-    log_processor_name: Annotated[LogProcessorName, "Function that transforms the records."]
-    delivery_log_group_name: Annotated[LogGroupName, "Log group of what Firehose could not deliver."]
+    archive_stream_arn: Annotated[v.ArchiveStreamArn, "Firehose stream to which log groups are subscribed."]
+    archive_stream_name: Annotated[v.ArchiveStreamName, "Name of that stream."]
+    subscription_role_arn: v.SubscriptionRoleArn
+    log_processor_name: Annotated[v.LogProcessorName, "Function that transforms the records."]
+    delivery_log_group_name: Annotated[v.LogGroupName, "Log group of what Firehose could not deliver."]
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
@@ -76,11 +68,11 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     stream = t.add_resource(delivery_stream(config, inputs, role, policy, processor, group, log_stream))
     subscription_role = add_subscription_role(t, inputs, stream)
     return Outputs(
-        archive_stream_arn=ArchiveStreamArn(stream.get_att("Arn")),
-        archive_stream_name=ArchiveStreamName(stream.ref()),
-        subscription_role_arn=SubscriptionRoleArn(subscription_role.get_att("Arn")),
-        log_processor_name=LogProcessorName(processor.ref()),
-        delivery_log_group_name=LogGroupName(group.ref()),
+        archive_stream_arn=v.ArchiveStreamArn(stream.get_att("Arn")),
+        archive_stream_name=v.ArchiveStreamName(stream.ref()),
+        subscription_role_arn=v.SubscriptionRoleArn(subscription_role.get_att("Arn")),
+        log_processor_name=v.LogProcessorName(processor.ref()),
+        delivery_log_group_name=v.LogGroupName(group.ref()),
     )
 
 

@@ -21,20 +21,10 @@ from troposphere.ec2 import (
     VPCGatewayAttachment,
 )
 
+from generator import value_types as v
 from generator.resources.cidr import INTERNET, Block, plan_subnets
 from generator.resources.security_groups import no_egress
 from generator.resources.tags import name_tag
-from generator.value_types import (
-    AppRouteTableId,
-    AppSubnetId,
-    DbSubnetId,
-    EndpointSecurityGroupId,
-    NamePrefix,
-    Octets,
-    PublicSubnetId,
-    VpcId,
-    ZoneName,
-)
 from generator.wiring import FrozenConfig, Layer, StackInterface
 
 ZONES = 2
@@ -47,23 +37,23 @@ class Config(FrozenConfig):
 
 
 class Inputs(StackInterface):
-    prefix: Annotated[NamePrefix, "Project and environment, in front of names."]
-    vpc_network: Annotated[Octets, "First two octets of the VPC's /16."]
-    first_zone: Annotated[ZoneName, "Availability zone of the first subnet of each tier."]
-    second_zone: Annotated[ZoneName, "Availability zone of the second subnet of each tier."]
+    prefix: v.NamePrefix
+    vpc_network: v.Octets
+    first_zone: Annotated[v.ZoneName, "Availability zone of the first subnet of each tier."]
+    second_zone: Annotated[v.ZoneName, "Availability zone of the second subnet of each tier."]
 
 
 class Outputs(StackInterface):
-    vpc_id: Annotated[VpcId, "The VPC."]
-    public_subnet_1_id: Annotated[PublicSubnetId, "Public subnet of the first zone: load balancer, NAT."]
-    public_subnet_2_id: Annotated[PublicSubnetId, "Public subnet of the second zone."]
-    app_subnet_1_id: Annotated[AppSubnetId, "Private subnet of the first zone: tasks."]
-    app_subnet_2_id: Annotated[AppSubnetId, "Private subnet of the second zone."]
-    db_subnet_1_id: Annotated[DbSubnetId, "Isolated subnet of the first zone: database."]
-    db_subnet_2_id: Annotated[DbSubnetId, "Isolated subnet of the second zone."]
-    app_route_table_1_id: Annotated[AppRouteTableId, "Routes of the tasks in the first zone."]
-    app_route_table_2_id: Annotated[AppRouteTableId, "Routes of the tasks in the second zone."]
-    endpoint_security_group_id: Annotated[EndpointSecurityGroupId, "Interface endpoints: HTTPS from tasks."]
+    vpc_id: v.VpcId
+    public_subnet_1_id: Annotated[v.PublicSubnetId, "Public subnet of the first zone: load balancer, NAT."]
+    public_subnet_2_id: v.PublicSubnetId
+    app_subnet_1_id: Annotated[v.AppSubnetId, "Private subnet of the first zone: tasks."]
+    app_subnet_2_id: v.AppSubnetId
+    db_subnet_1_id: Annotated[v.DbSubnetId, "Isolated subnet of the first zone: database."]
+    db_subnet_2_id: v.DbSubnetId
+    app_route_table_1_id: v.AppRouteTableId
+    app_route_table_2_id: Annotated[v.AppRouteTableId, "Routes of the tasks in the second zone."]
+    endpoint_security_group_id: v.EndpointSecurityGroupId
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
@@ -81,16 +71,16 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     add_isolated_routes(t, network, db)
     endpoints = t.add_resource(endpoint_group(network, blocks["App"]))
     return Outputs(
-        vpc_id=VpcId(network.ref()),
-        public_subnet_1_id=PublicSubnetId(public[0].ref()),
-        public_subnet_2_id=PublicSubnetId(public[1].ref()),
-        app_subnet_1_id=AppSubnetId(app[0].ref()),
-        app_subnet_2_id=AppSubnetId(app[1].ref()),
-        db_subnet_1_id=DbSubnetId(db[0].ref()),
-        db_subnet_2_id=DbSubnetId(db[1].ref()),
-        app_route_table_1_id=AppRouteTableId(app_tables[0].ref()),
-        app_route_table_2_id=AppRouteTableId(app_tables[1].ref()),
-        endpoint_security_group_id=EndpointSecurityGroupId(endpoints.get_att("GroupId")),
+        vpc_id=v.VpcId(network.ref()),
+        public_subnet_1_id=v.PublicSubnetId(public[0].ref()),
+        public_subnet_2_id=v.PublicSubnetId(public[1].ref()),
+        app_subnet_1_id=v.AppSubnetId(app[0].ref()),
+        app_subnet_2_id=v.AppSubnetId(app[1].ref()),
+        db_subnet_1_id=v.DbSubnetId(db[0].ref()),
+        db_subnet_2_id=v.DbSubnetId(db[1].ref()),
+        app_route_table_1_id=v.AppRouteTableId(app_tables[0].ref()),
+        app_route_table_2_id=v.AppRouteTableId(app_tables[1].ref()),
+        endpoint_security_group_id=v.EndpointSecurityGroupId(endpoints.get_att("GroupId")),
     )
 
 

@@ -22,6 +22,7 @@ from troposphere.s3 import (
 )
 from troposphere.secretsmanager import GenerateSecretString, Secret
 
+from generator import value_types as v
 from generator.resources import iam
 from generator.resources.deletion_policies import deletion_policy
 from generator.resources.kms import add_key, add_telemetry_key
@@ -29,23 +30,6 @@ from generator.resources.logs import LogInputs, log_group
 from generator.resources.s3 import add_access_log_bucket, bucket_policy, lifecycle_rule, object_arn, private_bucket
 from generator.resources.security_groups import no_egress
 from generator.resources.sns import add_topic, allow_alarm_publishing
-from generator.value_types import (
-    AccessLogBucketName,
-    AlarmTopicArn,
-    AlbLogBucketName,
-    AlbSecurityGroupId,
-    ArchiveBucketName,
-    DatabaseSecurityGroupId,
-    DataKeyArn,
-    Days,
-    FlowLogGroupName,
-    NamePrefix,
-    OriginSecretArn,
-    PrefixListId,
-    RedirectSecurityGroupId,
-    TelemetryKeyArn,
-    VpcId,
-)
 from generator.wiring import FrozenConfig, Layer, StackInterface
 
 HTTP = 80
@@ -63,27 +47,27 @@ class Config(FrozenConfig):
 
 
 class Inputs(StackInterface):
-    prefix: Annotated[NamePrefix, "Project and environment, in front of names."]
-    vpc_id: Annotated[VpcId, "The VPC."]
-    cloud_front_prefix_list_id: Annotated[PrefixListId, "Addresses from which CloudFront reaches origins."]
-    log_retention_days: Annotated[Days, "Days that CloudWatch keeps the logs."]
-    archive_glacier_days: Annotated[Days, "Age at which archived logs move to Glacier."]
-    archive_expire_days: Annotated[Days, "Age at which archived logs are deleted."]
-    archive_lock_days: Annotated[Days, "Days during which archived logs cannot be deleted; 0 for no lock."]
+    prefix: v.NamePrefix
+    vpc_id: v.VpcId
+    cloud_front_prefix_list_id: v.PrefixListId
+    log_retention_days: Annotated[v.Days, "Days that CloudWatch keeps the logs."]
+    archive_glacier_days: Annotated[v.Days, "Age at which archived logs move to Glacier."]
+    archive_expire_days: Annotated[v.Days, "Age at which archived logs are deleted."]
+    archive_lock_days: Annotated[v.Days, "Days during which archived logs cannot be deleted; 0 for no lock."]
 
 
 class Outputs(StackInterface):
-    data_key_arn: Annotated[DataKeyArn, "Key of the database and its secret."]
-    telemetry_key_arn: Annotated[TelemetryKeyArn, "Key of logs, notifications and the archive."]
-    alb_security_group_id: Annotated[AlbSecurityGroupId, "Load balancer: HTTPS from CloudFront, out to services."]
-    redirect_security_group_id: Annotated[RedirectSecurityGroupId, "Load balancer: HTTP from CloudFront."]
-    database_security_group_id: Annotated[DatabaseSecurityGroupId, "Database: closed but for services' rules."]
-    alb_log_bucket_name: Annotated[AlbLogBucketName, "Bucket of the load balancer's access logs."]
-    access_log_bucket_name: Annotated[AccessLogBucketName, "Bucket of S3 server access logs."]
-    archive_bucket_name: Annotated[ArchiveBucketName, "Bucket of archived logs."]
-    origin_secret_arn: Annotated[OriginSecretArn, "Secret header value between CloudFront and load balancer."]
-    alarm_topic_arn: Annotated[AlarmTopicArn, "Topic of the alarms in the home region."]
-    flow_log_group_name: Annotated[FlowLogGroupName, "Log group of the VPC's flow log."]
+    data_key_arn: Annotated[v.DataKeyArn, "Key of the database and its secret."]
+    telemetry_key_arn: v.TelemetryKeyArn
+    alb_security_group_id: Annotated[v.AlbSecurityGroupId, "Load balancer: HTTPS from CloudFront, out to services."]
+    redirect_security_group_id: Annotated[v.RedirectSecurityGroupId, "Load balancer: HTTP from CloudFront."]
+    database_security_group_id: Annotated[v.DatabaseSecurityGroupId, "Database: closed but for services' rules."]
+    alb_log_bucket_name: Annotated[v.AlbLogBucketName, "Bucket of the load balancer's access logs."]
+    access_log_bucket_name: v.AccessLogBucketName
+    archive_bucket_name: Annotated[v.ArchiveBucketName, "Bucket of archived logs."]
+    origin_secret_arn: v.OriginSecretArn
+    alarm_topic_arn: Annotated[v.AlarmTopicArn, "Topic of the alarms in the home region."]
+    flow_log_group_name: v.FlowLogGroupName
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
@@ -91,7 +75,7 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     # RDS, Secrets Manager and ECS use the data key in the name of roles and of the deployer: no service is named.
     data_key = add_key(t, "Data", "Database and its secret")
     telemetry_key = add_telemetry_key(t, "Logs, notifications and archive")
-    telemetry_key_arn = TelemetryKeyArn(telemetry_key.get_att("Arn"))
+    telemetry_key_arn = v.TelemetryKeyArn(telemetry_key.get_att("Arn"))
     alb = t.add_resource(alb_security_group(inputs))
     redirect = t.add_resource(redirect_security_group(inputs))
     database = t.add_resource(database_security_group(inputs))
@@ -102,17 +86,17 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     secret = t.add_resource(origin_secret(config, data_key))
     topic = add_topic(t, "AlarmTopic", "alarms", telemetry_key.ref(), allow_alarm_publishing)
     return Outputs(
-        data_key_arn=DataKeyArn(data_key.get_att("Arn")),
+        data_key_arn=v.DataKeyArn(data_key.get_att("Arn")),
         telemetry_key_arn=telemetry_key_arn,
-        alb_security_group_id=AlbSecurityGroupId(alb.get_att("GroupId")),
-        redirect_security_group_id=RedirectSecurityGroupId(redirect.get_att("GroupId")),
-        database_security_group_id=DatabaseSecurityGroupId(database.get_att("GroupId")),
-        alb_log_bucket_name=AlbLogBucketName(alb_logs.ref()),
-        access_log_bucket_name=AccessLogBucketName(access_logs.ref()),
-        archive_bucket_name=ArchiveBucketName(archive.ref()),
-        origin_secret_arn=OriginSecretArn(secret.ref()),
-        alarm_topic_arn=AlarmTopicArn(topic.ref()),
-        flow_log_group_name=FlowLogGroupName(flow_log.ref()),
+        alb_security_group_id=v.AlbSecurityGroupId(alb.get_att("GroupId")),
+        redirect_security_group_id=v.RedirectSecurityGroupId(redirect.get_att("GroupId")),
+        database_security_group_id=v.DatabaseSecurityGroupId(database.get_att("GroupId")),
+        alb_log_bucket_name=v.AlbLogBucketName(alb_logs.ref()),
+        access_log_bucket_name=v.AccessLogBucketName(access_logs.ref()),
+        archive_bucket_name=v.ArchiveBucketName(archive.ref()),
+        origin_secret_arn=v.OriginSecretArn(secret.ref()),
+        alarm_topic_arn=v.AlarmTopicArn(topic.ref()),
+        flow_log_group_name=v.FlowLogGroupName(flow_log.ref()),
     )
 
 
@@ -170,7 +154,7 @@ class _Logs(LogInputs):
     """This layer makes the key itself, so it cannot come in by its contract."""
 
 
-def add_flow_log(t: Template, inputs: Inputs, key: TelemetryKeyArn) -> LogGroup:
+def add_flow_log(t: Template, inputs: Inputs, key: v.TelemetryKeyArn) -> LogGroup:
     own = _Logs(telemetry_key_arn=key, log_retention_days=inputs.log_retention_days)
     group = t.add_resource(log_group("FlowLogGroup", Sub("/${Prefix}/vpc-flow"), own))
     role = t.add_resource(
@@ -254,7 +238,7 @@ def add_alb_log_bucket(t: Template, config: Config, access_logs: Bucket) -> Buck
     return bucket
 
 
-def add_archive_bucket(t: Template, inputs: Inputs, access_logs: Bucket, key: TelemetryKeyArn) -> Bucket:
+def add_archive_bucket(t: Template, inputs: Inputs, access_logs: Bucket, key: v.TelemetryKeyArn) -> Bucket:
     bucket = t.add_resource(
         private_bucket(
             "ArchiveBucket",

@@ -10,20 +10,8 @@ from troposphere import Sub, Tags, Template
 from troposphere.ec2 import SecurityGroup, SecurityGroupEgress, SecurityGroupIngress, SecurityGroupRule
 from troposphere.iam import Role
 
+from generator import value_types as v
 from generator.resources import iam
-from generator.value_types import (
-    AlbSecurityGroupId,
-    Choice,
-    DatabaseSecurityGroupId,
-    ExecutionRoleArn,
-    ExecutionRoleName,
-    NamePrefix,
-    Port,
-    ServiceSecurityGroupId,
-    SessionPolicyArn,
-    TaskRoleArn,
-    VpcId,
-)
 from generator.wiring import FrozenConfig, Layer, StackInterface
 
 MYSQL = 3306
@@ -34,20 +22,20 @@ class Config(FrozenConfig):
 
 
 class Inputs(StackInterface):
-    prefix: Annotated[NamePrefix, "Project and environment, in front of names."]
-    service_slug: Annotated[Choice, "The service, in lower case."]
-    container_port: Annotated[Port, "Port on which the app container listens."]
-    vpc_id: Annotated[VpcId, "The VPC."]
-    alb_security_group_id: Annotated[AlbSecurityGroupId, "Group of the load balancer."]
-    database_security_group_id: Annotated[DatabaseSecurityGroupId, "Group of the database."]
-    session_policy_arn: Annotated[SessionPolicyArn, "Policy by which containers write transcripts of sessions."]
+    prefix: v.NamePrefix
+    service_slug: Annotated[v.Choice, "The service, in lower case."]
+    container_port: v.Port
+    vpc_id: v.VpcId
+    alb_security_group_id: v.AlbSecurityGroupId
+    database_security_group_id: v.DatabaseSecurityGroupId
+    session_policy_arn: v.SessionPolicyArn
 
 
 class Outputs(StackInterface):
-    service_security_group_id: Annotated[ServiceSecurityGroupId, "Group of the service's tasks."]
-    task_role_arn: Annotated[TaskRoleArn, "Role of the service's containers."]
-    execution_role_arn: Annotated[ExecutionRoleArn, "Role with which ECS starts the tasks."]
-    execution_role_name: Annotated[ExecutionRoleName, "Name of that role."]
+    service_security_group_id: v.ServiceSecurityGroupId
+    task_role_arn: v.TaskRoleArn
+    execution_role_arn: v.ExecutionRoleArn
+    execution_role_name: v.ExecutionRoleName
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:  # noqa: ARG001 -- every layer's build looks alike
@@ -57,10 +45,10 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:  # noqa: ARG0
     task_role = t.add_resource(task_role_for(inputs))
     execution_role = t.add_resource(execution_role_for(inputs))
     return Outputs(
-        service_security_group_id=ServiceSecurityGroupId(group.get_att("GroupId")),
-        task_role_arn=TaskRoleArn(task_role.get_att("Arn")),
-        execution_role_arn=ExecutionRoleArn(execution_role.get_att("Arn")),
-        execution_role_name=ExecutionRoleName(execution_role.ref()),
+        service_security_group_id=v.ServiceSecurityGroupId(group.get_att("GroupId")),
+        task_role_arn=v.TaskRoleArn(task_role.get_att("Arn")),
+        execution_role_arn=v.ExecutionRoleArn(execution_role.get_att("Arn")),
+        execution_role_name=v.ExecutionRoleName(execution_role.ref()),
     )
 
 

@@ -7,8 +7,8 @@ from typing import Annotated
 from troposphere import AWSHelperFn, Equals, If, Not, NoValue, Template
 from troposphere.rds import DBInstance
 
+from generator import value_types as v
 from generator.resources.deletion_policies import deletion_policy
-from generator.value_types import Choice, DataKeyArn, Flag, ZoneName
 from generator.wiring import StackInterface
 
 MONITORING_SECONDS = 60
@@ -17,9 +17,9 @@ MONITORING_SECONDS = 60
 class InstanceInputs(StackInterface):
     """What a layer needs to make an instance: base of its Inputs."""
 
-    data_key_arn: Annotated[DataKeyArn, "Key of the storage and of the secret."]
-    db_instance_class: Annotated[Choice, "Instance class; db.serverless scales by itself."]
-    db_insights: Annotated[Flag, "Whether Performance Insights is on."]
+    data_key_arn: v.DataKeyArn
+    db_instance_class: Annotated[v.Choice, "Instance class; db.serverless scales by itself."]
+    db_insights: Annotated[v.Flag, "Whether Performance Insights is on."]
 
 
 def add_instance(
@@ -27,7 +27,7 @@ def add_instance(
     title: str,
     inputs: InstanceInputs,
     *,
-    zone: ZoneName,
+    zone: v.ZoneName,
     tier: int,
     cluster: AWSHelperFn,
     subnets: AWSHelperFn,

@@ -10,10 +10,10 @@ from troposphere.awslambda import Code, DestinationConfig, Environment, EventInv
 from troposphere.awslambda import LoggingConfig as _LoggingConfig
 from troposphere.iam import ManagedPolicy, Role
 
+from generator import value_types as v
 from generator.resources.iam import allow, attach_policy, policy_document, service_role
 from generator.resources.logs import LogInputs, log_group
 from generator.resources.suppressions import suppress
-from generator.value_types import ArtifactKey, BucketName, NamePrefix
 from generator.wiring import FrozenConfig
 
 # One place for both: the tests watch this runtime's end of life, the packaging builds for this machine.
@@ -30,8 +30,8 @@ class LoggingConfig(_LoggingConfig):
 class FunctionInputs(LogInputs):
     """What a layer needs to own functions: base of its Inputs."""
 
-    prefix: Annotated[NamePrefix, "Project and environment, in front of names."]
-    artifact_bucket: Annotated[BucketName, "Bucket of the packaged functions."]
+    prefix: v.NamePrefix
+    artifact_bucket: Annotated[v.BucketName, "Bucket of the packaged functions."]
 
 
 class Size(FrozenConfig):
@@ -55,7 +55,7 @@ def add_function(
     inputs: FunctionInputs,
     *,
     does: str,
-    code: ArtifactKey,
+    code: v.ArtifactKey,
     size: Size,
     statements: list[Statement],
     only_if: tuple[str, list[Statement]] | None = None,

@@ -8,15 +8,8 @@ from typing import Annotated
 from troposphere import AWSHelperFn, Equals, Template
 from troposphere.logs import LogGroup, SubscriptionFilter
 
+from generator import value_types as v
 from generator.resources.deletion_policies import deletion_policy
-from generator.value_types import (
-    ArchiveStreamArn,
-    Days,
-    Flag,
-    LogGroupName,
-    SubscriptionRoleArn,
-    TelemetryKeyArn,
-)
 from generator.wiring import StackInterface
 
 ARCHIVE_CONDITION = "ArchiveLogs"
@@ -25,16 +18,16 @@ ARCHIVE_CONDITION = "ArchiveLogs"
 class LogInputs(StackInterface):
     """What a layer needs to own log groups: base of its Inputs."""
 
-    telemetry_key_arn: Annotated[TelemetryKeyArn, "Key that encrypts the log groups."]
-    log_retention_days: Annotated[Days, "Days that CloudWatch keeps the logs."]
+    telemetry_key_arn: Annotated[v.TelemetryKeyArn, "Key that encrypts the log groups."]
+    log_retention_days: Annotated[v.Days, "Days that CloudWatch keeps the logs."]
 
 
 class ArchivedLogInputs(LogInputs):
     """What a layer needs to archive log groups in environments that ask for it."""
 
-    archive_logs: Annotated[Flag, "Whether logs are also sent to the archive."]
-    archive_stream_arn: Annotated[ArchiveStreamArn, "Firehose stream of the archive."]
-    subscription_role_arn: Annotated[SubscriptionRoleArn, "Role with which CloudWatch Logs writes to the stream."]
+    archive_logs: Annotated[v.Flag, "Whether logs are also sent to the archive."]
+    archive_stream_arn: v.ArchiveStreamArn
+    subscription_role_arn: v.SubscriptionRoleArn
 
 
 def log_group(title: str, name: str | AWSHelperFn, inputs: LogInputs) -> LogGroup:
@@ -49,7 +42,7 @@ def log_group(title: str, name: str | AWSHelperFn, inputs: LogInputs) -> LogGrou
 
 
 def add_archive_filter(
-    t: Template, log: str, group: LogGroup | LogGroupName, inputs: ArchivedLogInputs
+    t: Template, log: str, group: LogGroup | v.LogGroupName, inputs: ArchivedLogInputs
 ) -> SubscriptionFilter:
     """Where logs are archived, the subscription of a group: of this template, or, by its name, of an earlier layer."""
     if ARCHIVE_CONDITION not in t.conditions:

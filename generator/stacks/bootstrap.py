@@ -16,9 +16,9 @@ from troposphere.ecr import (
 )
 
 from generator import parameter_specs as shared
+from generator import value_types as v
 from generator.resources.deletion_policies import deletion_policy
 from generator.resources.s3 import add_access_log_bucket, bucket_policy, lifecycle_rule, private_bucket
-from generator.value_types import BucketName, Choice, ProjectName
 from generator.wiring import FrozenConfig, ParameterSpec, StackInterface, add_outputs, add_parameters
 
 LIFECYCLE = "Lifecycle"
@@ -32,9 +32,9 @@ class Config(FrozenConfig):
 
 
 class Parameters(StackInterface):
-    project: Annotated[ProjectName, shared.PROJECT]
+    project: Annotated[v.ProjectName, shared.PROJECT]
     home_region: Annotated[
-        Choice,
+        v.Choice,
         ParameterSpec(
             "Region of the environments; only there are image repositories.",
             default="ap-northeast-1",
@@ -45,7 +45,7 @@ class Parameters(StackInterface):
 
 
 class Outputs(StackInterface):
-    artifact_bucket: Annotated[BucketName, "Bucket of templates and packaged functions."]
+    artifact_bucket: Annotated[v.BucketName, "Bucket of templates and packaged functions."]
 
 
 def build(config: Config, services: tuple[str, ...]) -> Template:
@@ -71,7 +71,7 @@ def build(config: Config, services: tuple[str, ...]) -> Template:
     t.add_mapping(LIFECYCLE, {"Images": {"Policy": json.dumps(lifecycle(config), sort_keys=True)}})
     for service in (*services, "bastion"):
         t.add_resource(repository(service))
-    add_outputs(t, Outputs(artifact_bucket=BucketName(bucket.ref())))
+    add_outputs(t, Outputs(artifact_bucket=v.BucketName(bucket.ref())))
     return t
 
 

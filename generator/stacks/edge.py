@@ -28,25 +28,11 @@ from troposphere.wafv2 import (
 )
 
 from generator import parameter_specs as shared
+from generator import value_types as v
 from generator.resources.kms import add_telemetry_key
 from generator.resources.logs import LogInputs, log_group
 from generator.resources.rules import is_given, parameter_rule, rule_assertion
 from generator.resources.sns import add_topic, allow_alarm_publishing
-from generator.value_types import (
-    Choice,
-    Count,
-    Days,
-    DomainName,
-    EdgeTopicArn,
-    EnvironmentName,
-    HostedZoneId,
-    ProjectName,
-    SuppliedCertificateArn,
-    TelemetryKeyArn,
-    ViewerCertificateArn,
-    WebAclArn,
-    WebAclName,
-)
 from generator.wiring import FrozenConfig, ParameterSpec, StackInterface, add_outputs, add_parameters
 
 PREFIX = "${Project}-${Environment}"
@@ -73,14 +59,14 @@ class Config(FrozenConfig):
 
 
 class Parameters(StackInterface):
-    project: Annotated[ProjectName, shared.PROJECT]
-    environment: Annotated[EnvironmentName, shared.ENVIRONMENT]
-    domain_name: Annotated[DomainName, shared.DOMAIN_NAME]
-    hosted_zone_id: Annotated[HostedZoneId, shared.HOSTED_ZONE_ID]
-    viewer_certificate_arn: Annotated[SuppliedCertificateArn, shared.VIEWER_CERTIFICATE_ARN]
-    log_retention_days: Annotated[Days, shared.LOG_RETENTION_DAYS]
+    project: Annotated[v.ProjectName, shared.PROJECT]
+    environment: Annotated[v.EnvironmentName, shared.ENVIRONMENT]
+    domain_name: Annotated[v.DomainName, shared.DOMAIN_NAME]
+    hosted_zone_id: Annotated[v.HostedZoneId, shared.HOSTED_ZONE_ID]
+    viewer_certificate_arn: Annotated[v.SuppliedCertificateArn, shared.VIEWER_CERTIFICATE_ARN]
+    log_retention_days: Annotated[v.Days, shared.LOG_RETENTION_DAYS]
     waf_mode: Annotated[
-        Choice,
+        v.Choice,
         ParameterSpec(
             "Whether the managed rules of the web ACL block, or only count for a first look; known attacks are always "
             "blocked.",
@@ -90,7 +76,7 @@ class Parameters(StackInterface):
         ),
     ]
     waf_rate_limit: Annotated[
-        Count,
+        v.Count,
         ParameterSpec(
             "Requests of one address in five minutes before it is blocked.",
             default=2000,
@@ -102,10 +88,10 @@ class Parameters(StackInterface):
 
 
 class Outputs(StackInterface):
-    web_acl_arn: Annotated[WebAclArn, "Web ACL for CloudFront."]
-    web_acl_name: Annotated[WebAclName, "The web ACL, as metrics know it."]
-    viewer_certificate_arn: Annotated[ViewerCertificateArn, "Certificate of the domain, or none."]
-    edge_topic_arn: Annotated[EdgeTopicArn, "Topic of the alarms in us-east-1."]
+    web_acl_arn: Annotated[v.WebAclArn, "Web ACL for CloudFront."]
+    web_acl_name: v.WebAclName
+    viewer_certificate_arn: Annotated[v.ViewerCertificateArn, "Certificate of the domain, or none."]
+    edge_topic_arn: v.EdgeTopicArn
 
 
 class _Logs(LogInputs):
@@ -118,7 +104,7 @@ def build(config: Config) -> Template:
     p = add_parameters(t, Parameters)
     add_conditions(t, p)
     key = add_telemetry_key(t, "Logs and notifications at the edge", prefix=PREFIX)
-    logs = _Logs(telemetry_key_arn=TelemetryKeyArn(key.get_att("Arn")), log_retention_days=p.log_retention_days)
+    logs = _Logs(telemetry_key_arn=v.TelemetryKeyArn(key.get_att("Arn")), log_retention_days=p.log_retention_days)
     # AWS Chatbot writes its errors here, in us-east-1 wherever it is used; made first, the group expires.
     t.add_resource(log_group("ChatbotLogGroup", Sub(f"/aws/chatbot/{PREFIX}"), logs))
     acl = t.add_resource(web_acl(config, p))
@@ -129,10 +115,10 @@ def build(config: Config) -> Template:
     add_outputs(
         t,
         Outputs(
-            web_acl_arn=WebAclArn(acl.get_att("Arn")),
-            web_acl_name=WebAclName(Sub(PREFIX)),
-            viewer_certificate_arn=ViewerCertificateArn(If("MakesCertificate", certificate.ref(), given_or_none)),
-            edge_topic_arn=EdgeTopicArn(topic.ref()),
+            web_acl_arn=v.WebAclArn(acl.get_att("Arn")),
+            web_acl_name=v.WebAclName(Sub(PREFIX)),
+            viewer_certificate_arn=v.ViewerCertificateArn(If("MakesCertificate", certificate.ref(), given_or_none)),
+            edge_topic_arn=v.EdgeTopicArn(topic.ref()),
         ),
     )
     t.add_rule("DomainHasCertificate", domain_has_certificate())

@@ -11,18 +11,11 @@ from troposphere import AWSHelperFn, Ref, Sub, Template
 from troposphere.logs import Delivery, DeliveryDestination, DeliverySource
 
 from generator import parameter_specs as shared
+from generator import value_types as v
 from generator.resources import iam
 from generator.resources.alarms import alarm
 from generator.resources.s3 import bucket_policy, lifecycle_rule, object_arn, private_bucket
 from generator.resources.suppressions import suppress
-from generator.value_types import (
-    DistributionArn,
-    DistributionId,
-    EdgeTopicArn,
-    EnvironmentName,
-    ProjectName,
-    WebAclName,
-)
 from generator.wiring import FrozenConfig, ParameterSpec, StackInterface, add_parameters
 
 PREFIX = "${Project}-${Environment}"
@@ -63,10 +56,10 @@ class Config(FrozenConfig):
 
 
 class Parameters(StackInterface):
-    project: Annotated[ProjectName, shared.PROJECT]
-    environment: Annotated[EnvironmentName, shared.ENVIRONMENT]
+    project: Annotated[v.ProjectName, shared.PROJECT]
+    environment: Annotated[v.EnvironmentName, shared.ENVIRONMENT]
     distribution_id: Annotated[
-        DistributionId,
+        v.DistributionId,
         ParameterSpec(
             "The CloudFront distribution: an output of root.",
             pattern=r"^E[0-9A-Z]{8,20}$",
@@ -74,7 +67,7 @@ class Parameters(StackInterface):
         ),
     ]
     distribution_arn: Annotated[
-        DistributionArn,
+        v.DistributionArn,
         ParameterSpec(
             "The CloudFront distribution: an output of root.",
             pattern=r"^arn:aws[a-z-]*:cloudfront::[0-9]{12}:distribution/E[0-9A-Z]{8,20}$",
@@ -82,14 +75,14 @@ class Parameters(StackInterface):
         ),
     ]
     web_acl_name: Annotated[
-        WebAclName,
+        v.WebAclName,
         ParameterSpec(
             "The web ACL, as metrics know it: an output of the edge stack.",
             pattern=r"^[A-Za-z0-9_-]{1,128}$",
             constraint="The name of a web ACL.",
         ),
     ]
-    edge_topic_arn: Annotated[EdgeTopicArn, shared.EDGE_TOPIC_ARN]
+    edge_topic_arn: Annotated[v.EdgeTopicArn, shared.EDGE_TOPIC_ARN]
 
 
 def build(config: Config) -> Template:

@@ -12,10 +12,10 @@ import pytest
 from troposphere import Equals, GetAtt, Ref, Template
 from troposphere.sns import Topic
 
+from generator import value_types as v
 from generator.config import Config, ServiceEntry
 from generator.errors import ConfigError, WiringError
 from generator.root import build
-from generator.value_types import AlarmTopicArn, Flag, VpcId
 from generator.wiring import (
     FrozenConfig,
     Layer,
@@ -32,18 +32,18 @@ PROJECT = Path(__file__).parents[2]
 
 
 class Inputs(StackInterface):
-    vpc_id: Annotated[VpcId, "The VPC."]
-    loud: Annotated[Flag, "Whether to be loud."]
+    vpc_id: v.VpcId
+    loud: Annotated[v.Flag, "Whether to be loud."]
 
 
 class Outputs(StackInterface):
-    topic_arn: Annotated[AlarmTopicArn, "The topic."]
+    topic_arn: Annotated[v.AlarmTopicArn, "The topic."]
 
 
 def make(t: Template, config: None, inputs: Inputs) -> Outputs:
     t.add_condition("IsLoud", Equals(inputs.loud, "true"))
     topic = t.add_resource(Topic("Topic", DisplayName=inputs.vpc_id))
-    return Outputs(topic_arn=AlarmTopicArn(topic.ref()))
+    return Outputs(topic_arn=v.AlarmTopicArn(topic.ref()))
 
 
 class Volume(FrozenConfig):
@@ -73,7 +73,7 @@ def test_a_layer_renders_its_contract() -> None:
 
 def test_nesting_wires_and_returns_outputs() -> None:
     root = Template()
-    outputs = LAYER.nest(root, Inputs(vpc_id=VpcId("vpc-1"), loud=Flag("true")), instance="First")
+    outputs = LAYER.nest(root, Inputs(vpc_id=v.VpcId("vpc-1"), loud=v.Flag("true")), instance="First")
     stack = root.to_dict()["Resources"]["FirstLoudSpeakerStack"]
     assert stack["Properties"]["Parameters"] == {"VpcId": "vpc-1", "Loud": "true"}
     assert "${LoudSpeakerTemplateKey}" in stack["Properties"]["TemplateURL"]["Fn::Sub"]
@@ -88,9 +88,9 @@ def test_names() -> None:
 
 def test_a_static_value_cannot_be_wired_to_an_output() -> None:
     """Its layer may decide by it, and beside a placeholder it would decide wrongly."""
-    wired = Flag(GetAtt("OtherStack", "Outputs.Loud"))
+    wired = v.Flag(GetAtt("OtherStack", "Outputs.Loud"))
     with pytest.raises(WiringError, match=r"LoudSpeaker\.loud is a StaticValue"):
-        LAYER.nest(Template(), Inputs(vpc_id=VpcId("vpc-1"), loud=wired))
+        LAYER.nest(Template(), Inputs(vpc_id=v.VpcId("vpc-1"), loud=wired))
 
 
 def test_a_condition_cannot_look_at_a_wired_value() -> None:
@@ -108,7 +108,7 @@ def test_a_constraint_needs_its_sentence() -> None:
 
 
 class Unannotated(StackInterface):
-    vpc_id: VpcId
+    vpc_id: v.VpcId
 
 
 class OfNoKind(StackInterface):
@@ -186,5 +186,5 @@ def test_mypy_rejects_wrong_wirings() -> None:
 
 
 def test_ref_of_a_value_is_plain() -> None:
-    assert VpcId(Ref("VpcId")).to_dict() == {"Ref": "VpcId"}
-    assert VpcId("vpc-1").to_dict() == "vpc-1"
+    assert v.VpcId(Ref("VpcId")).to_dict() == {"Ref": "VpcId"}
+    assert v.VpcId("vpc-1").to_dict() == "vpc-1"

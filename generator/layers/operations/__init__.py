@@ -32,6 +32,7 @@ from troposphere.logs import SubscriptionFilter
 from troposphere.sns import SubscriptionResource, Topic
 from troposphere.sqs import Queue, QueuePolicy
 
+from generator import value_types as v
 from generator.layers.operations.alarms import add_alarms
 from generator.layers.operations.dashboard import dashboard
 from generator.resources import iam
@@ -39,29 +40,6 @@ from generator.resources.deletion_policies import deletion_policy
 from generator.resources.lambda_functions import FunctionInputs, Size, add_function
 from generator.resources.logs import ArchivedLogInputs, add_archive_filter
 from generator.resources.sns import add_topic, allow_budget_publishing
-from generator.value_types import (
-    AlarmTopicArn,
-    AlbFullName,
-    ArchiveStreamName,
-    ArtifactKey,
-    BastionLogGroupName,
-    ChannelId,
-    ClusterArn,
-    ClusterName,
-    DashboardName,
-    DatabaseSecretArn,
-    DbClusterId,
-    EdgeTopicArn,
-    ExecLogGroupName,
-    Flag,
-    FlowLogGroupName,
-    FunctionName,
-    LogGroupName,
-    LogProcessorName,
-    Money,
-    NatGatewayId,
-    WorkspaceId,
-)
 from generator.wiring import FrozenConfig, Layer, StackInterface
 
 
@@ -82,37 +60,37 @@ class Config(FrozenConfig):
 
 
 class Inputs(FunctionInputs, ArchivedLogInputs):
-    slack_notifier_code_key: Annotated[ArtifactKey, "S3 key of the function that writes to Slack."]
-    credentials_watch_code_key: Annotated[ArtifactKey, "S3 key of the function that answers a password rotation."]
-    slack_workspace_id: Annotated[WorkspaceId, "Slack workspace, or empty."]
-    slack_channel_id: Annotated[ChannelId, "Slack channel, or empty."]
-    monthly_budget: Annotated[Money, "Budget of the account in US dollars a month; 0 for none."]
-    db_reader: Annotated[Flag, "Whether the database has a reader."]
-    edge_topic_arn: Annotated[EdgeTopicArn, "Topic of the alarms in us-east-1."]
-    alarm_topic_arn: Annotated[AlarmTopicArn, "Topic of the alarms."]
-    nat_gateway_1_id: Annotated[NatGatewayId, "NAT gateway of the first zone."]
-    nat_gateway_2_id: Annotated[NatGatewayId, "NAT gateway of the second zone."]
-    archive_stream_name: Annotated[ArchiveStreamName, "Firehose stream of the archive."]
-    log_processor_name: Annotated[LogProcessorName, "Function that transforms log records."]
-    delivery_log_group_name: Annotated[LogGroupName, "Log group of what Firehose could not deliver."]
-    flow_log_group_name: Annotated[FlowLogGroupName, "Log group of the VPC's flow log."]
-    exec_log_group_name: Annotated[ExecLogGroupName, "Log group of ECS Exec sessions."]
-    bastion_log_group_name: Annotated[BastionLogGroupName, "Log group of all bastions."]
-    audit_log_group_name: Annotated[LogGroupName, "Log group of who did what in the database."]
-    error_log_group_name: Annotated[LogGroupName, "Log group of the database's errors."]
-    slow_query_log_group_name: Annotated[LogGroupName, "Log group of slow queries."]
-    instance_log_group_name: Annotated[LogGroupName, "Log group of why an instance did not pause."]
-    iam_error_log_group_name: Annotated[LogGroupName, "Log group of refused sign-ins by IAM."]
-    db_cluster_id: Annotated[DbClusterId, "The Aurora cluster."]
-    database_secret_arn: Annotated[DatabaseSecretArn, "Secret with user and password of the database."]
-    cluster_name: Annotated[ClusterName, "The ECS cluster's name."]
-    cluster_arn: Annotated[ClusterArn, "The ECS cluster."]
-    alb_full_name: Annotated[AlbFullName, "The load balancer, as metrics know it."]
-    site_content_function_name: Annotated[FunctionName, "Function that writes the first pages."]
+    slack_notifier_code_key: Annotated[v.ArtifactKey, "S3 key of the function that writes to Slack."]
+    credentials_watch_code_key: Annotated[v.ArtifactKey, "S3 key of the function that answers a password rotation."]
+    slack_workspace_id: v.WorkspaceId
+    slack_channel_id: v.ChannelId
+    monthly_budget: v.Money
+    db_reader: Annotated[v.Flag, "Whether the database has a reader."]
+    edge_topic_arn: v.EdgeTopicArn
+    alarm_topic_arn: v.AlarmTopicArn
+    nat_gateway_1_id: v.NatGatewayId
+    nat_gateway_2_id: Annotated[v.NatGatewayId, "NAT gateway of the second zone."]
+    archive_stream_name: v.ArchiveStreamName
+    log_processor_name: v.LogProcessorName
+    delivery_log_group_name: Annotated[v.LogGroupName, "Log group of what Firehose could not deliver."]
+    flow_log_group_name: v.FlowLogGroupName
+    exec_log_group_name: v.ExecLogGroupName
+    bastion_log_group_name: v.BastionLogGroupName
+    audit_log_group_name: Annotated[v.LogGroupName, "Log group of who did what in the database."]
+    error_log_group_name: Annotated[v.LogGroupName, "Log group of the database's errors."]
+    slow_query_log_group_name: Annotated[v.LogGroupName, "Log group of slow queries."]
+    instance_log_group_name: Annotated[v.LogGroupName, "Log group of why an instance did not pause."]
+    iam_error_log_group_name: Annotated[v.LogGroupName, "Log group of refused sign-ins by IAM."]
+    db_cluster_id: v.DbClusterId
+    database_secret_arn: v.DatabaseSecretArn
+    cluster_name: v.ClusterName
+    cluster_arn: v.ClusterArn
+    alb_full_name: v.AlbFullName
+    site_content_function_name: Annotated[v.FunctionName, "Function that writes the first pages."]
 
 
 class Outputs(StackInterface):
-    dashboard_name: Annotated[DashboardName, "The CloudWatch dashboard."]
+    dashboard_name: v.DashboardName
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
@@ -130,7 +108,7 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     t.add_resource(budget(config, inputs, notices))
     add_alarms(t, config, inputs, notifier, watch, failures)
     board = t.add_resource(dashboard())
-    return Outputs(dashboard_name=DashboardName(board.ref()))
+    return Outputs(dashboard_name=v.DashboardName(board.ref()))
 
 
 def add_conditions(t: Template, inputs: Inputs) -> None:

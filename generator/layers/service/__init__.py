@@ -43,49 +43,13 @@ from troposphere.elasticloadbalancingv2 import (
 from troposphere.iam import ManagedPolicy
 from troposphere.logs import LogGroup
 
+from generator import value_types as v
 from generator.layers.service.alarms import add_alarms
 from generator.layers.service.task import APP, APP_MEMORY, app_memory, task_definition, writable_paths
 from generator.resources import iam
 from generator.resources.logs import ArchivedLogInputs, add_archive_filter, log_group
 from generator.resources.origin_secret import HEADER, secret_reference
 from generator.resources.suppressions import suppress
-from generator.value_types import (
-    AlarmTopicArn,
-    AlbFullName,
-    Architecture,
-    BastionLogGroupName,
-    Choice,
-    ClusterArn,
-    ClusterName,
-    Count,
-    CpuUnits,
-    DatabaseName,
-    DatabasePort,
-    DatabaseSecretArn,
-    DataKeyArn,
-    ExecutionRoleArn,
-    ExecutionRoleName,
-    Flag,
-    FolderPath,
-    ImageUri,
-    MemoryMiB,
-    NamePrefix,
-    OriginListenerArn,
-    OriginSecretArn,
-    PathPatterns,
-    Port,
-    Priority,
-    ProjectName,
-    ReaderEndpoint,
-    RoutedAppSubnetId,
-    ServiceName,
-    ServiceSecurityGroupId,
-    TaskRoleArn,
-    UrlPath,
-    UserIds,
-    VpcId,
-    WriterEndpoint,
-)
 from generator.wiring import FrozenConfig, Layer, StackInterface
 
 
@@ -104,50 +68,50 @@ class Config(FrozenConfig):
 
 
 class Inputs(ArchivedLogInputs):
-    prefix: Annotated[NamePrefix, "Project and environment, in front of names."]
-    project: Annotated[ProjectName, "Project, in front of the names of image repositories."]
-    service_slug: Annotated[Choice, "The service, in lower case."]
-    image: Annotated[ImageUri, "Image of the app container, pinned by digest."]
-    bastion_image: Annotated[ImageUri, "Image of the bastion container, pinned by digest."]
-    cpu: Annotated[CpuUnits, "CPU units of a task."]
-    memory: Annotated[MemoryMiB, "Memory of a task in MiB."]
-    cpu_architecture: Annotated[Architecture, "Machine that the images are built for."]
-    min_tasks: Annotated[Count, "Least number of tasks, and the number to start with."]
-    max_tasks: Annotated[Count, "Greatest number of tasks."]
-    service_is_new: Annotated[Flag, "Whether the service does not exist yet, so that its number of tasks is set."]
-    container_port: Annotated[Port, "Port on which the app container listens."]
-    app_user: Annotated[UserIds, "User and group of the app's processes."]
-    read_only_root: Annotated[Flag, "Whether the app may write to mounted folders only."]
-    writable_path_1: Annotated[FolderPath, "A folder to which the app may write, or empty."]
-    writable_path_2: Annotated[FolderPath, "A second such folder, or empty."]
-    writable_path_3: Annotated[FolderPath, "A third such folder, or empty."]
-    health_check_path: Annotated[UrlPath, "Path that answers 200 to 399 when the app is well."]
-    path_patterns: Annotated[PathPatterns, "Paths that belong to the service."]
-    priority: Annotated[Priority, "Place of the service's rule among all services."]
-    vpc_id: Annotated[VpcId, "The VPC."]
-    app_subnet_1_id: Annotated[RoutedAppSubnetId, "Private subnet of the first zone, its ways out open."]
-    app_subnet_2_id: Annotated[RoutedAppSubnetId, "Private subnet of the second zone."]
-    service_security_group_id: Annotated[ServiceSecurityGroupId, "Group of the service's tasks."]
-    task_role_arn: Annotated[TaskRoleArn, "Role of the containers."]
-    execution_role_arn: Annotated[ExecutionRoleArn, "Role with which ECS starts the tasks."]
-    execution_role_name: Annotated[ExecutionRoleName, "Name of that role."]
-    data_key_arn: Annotated[DataKeyArn, "Key of the database's secret."]
-    cluster_name: Annotated[ClusterName, "The ECS cluster's name."]
-    cluster_arn: Annotated[ClusterArn, "The ECS cluster."]
-    bastion_log_group_name: Annotated[BastionLogGroupName, "Log group of all bastions."]
-    alb_full_name: Annotated[AlbFullName, "The load balancer, as metrics know it."]
-    origin_listener_arn: Annotated[OriginListenerArn, "Listener that CloudFront calls."]
-    origin_secret_arn: Annotated[OriginSecretArn, "Secret header value between CloudFront and load balancer."]
-    writer_endpoint: Annotated[WriterEndpoint, "Host name of the database's writer."]
-    reader_endpoint: Annotated[ReaderEndpoint, "Host name of the database's readers."]
-    database_port: Annotated[DatabasePort, "TCP port of the database."]
-    database_name: Annotated[DatabaseName, "Schema of the database."]
-    database_secret_arn: Annotated[DatabaseSecretArn, "Secret with user and password of the database."]
-    alarm_topic_arn: Annotated[AlarmTopicArn, "Topic of the alarms."]
+    prefix: v.NamePrefix
+    project: v.ProjectName
+    service_slug: Annotated[v.Choice, "The service, in lower case."]
+    image: v.ImageUri
+    bastion_image: Annotated[v.ImageUri, "Image of the bastion container, pinned by digest."]
+    cpu: v.CpuUnits
+    memory: v.MemoryMiB
+    cpu_architecture: v.Architecture
+    min_tasks: Annotated[v.Count, "Least number of tasks, and the number to start with."]
+    max_tasks: Annotated[v.Count, "Greatest number of tasks."]
+    service_is_new: Annotated[v.Flag, "Whether the service does not exist yet, so that its number of tasks is set."]
+    container_port: v.Port
+    app_user: v.UserIds
+    read_only_root: Annotated[v.Flag, "Whether the app may write to mounted folders only."]
+    writable_path_1: Annotated[v.FolderPath, "A folder to which the app may write, or empty."]
+    writable_path_2: Annotated[v.FolderPath, "A second such folder, or empty."]
+    writable_path_3: Annotated[v.FolderPath, "A third such folder, or empty."]
+    health_check_path: v.UrlPath
+    path_patterns: v.PathPatterns
+    priority: v.Priority
+    vpc_id: v.VpcId
+    app_subnet_1_id: Annotated[v.RoutedAppSubnetId, "Private subnet of the first zone, its ways out open."]
+    app_subnet_2_id: v.RoutedAppSubnetId
+    service_security_group_id: v.ServiceSecurityGroupId
+    task_role_arn: Annotated[v.TaskRoleArn, "Role of the containers."]
+    execution_role_arn: v.ExecutionRoleArn
+    execution_role_name: v.ExecutionRoleName
+    data_key_arn: Annotated[v.DataKeyArn, "Key of the database's secret."]
+    cluster_name: v.ClusterName
+    cluster_arn: v.ClusterArn
+    bastion_log_group_name: v.BastionLogGroupName
+    alb_full_name: v.AlbFullName
+    origin_listener_arn: Annotated[v.OriginListenerArn, "Listener that CloudFront calls."]
+    origin_secret_arn: v.OriginSecretArn
+    writer_endpoint: v.WriterEndpoint
+    reader_endpoint: v.ReaderEndpoint
+    database_port: v.DatabasePort
+    database_name: Annotated[v.DatabaseName, "Schema of the database."]
+    database_secret_arn: v.DatabaseSecretArn
+    alarm_topic_arn: v.AlarmTopicArn
 
 
 class Outputs(StackInterface):
-    service_name: Annotated[ServiceName, "The ECS service's name."]
+    service_name: v.ServiceName
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
@@ -164,7 +128,7 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     service = t.add_resource(ecs_service(config, inputs, task, target, [rule, grants]))
     add_scaling(t, config, inputs, service)
     add_alarms(t, config, inputs, service, target)
-    return Outputs(service_name=ServiceName(service.get_att("Name")))
+    return Outputs(service_name=v.ServiceName(service.get_att("Name")))
 
 
 # --- Permissions -------------------------------------------------------------------------------------------------

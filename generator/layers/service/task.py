@@ -19,10 +19,10 @@ from troposphere.ecs import (
 )
 from troposphere.logs import LogGroup
 
+from generator import value_types as v
 from generator.resources import bastion
 from generator.resources.bastion import bastion_container
 from generator.resources.rules import FARGATE_MEMORY
-from generator.value_types import FolderPath
 
 if TYPE_CHECKING:
     from generator.layers.service import Config, Inputs
@@ -71,7 +71,7 @@ def task_definition(config: Config, inputs: Inputs, logs: LogGroup) -> TaskDefin
     )
 
 
-def writable_paths(inputs: Inputs) -> list[FolderPath]:
+def writable_paths(inputs: Inputs) -> list[v.FolderPath]:
     return [inputs.writable_path_1, inputs.writable_path_2, inputs.writable_path_3]
 
 
