@@ -8,8 +8,8 @@ from generator.wiring import ParameterSpec
 RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365)
 
 _DNS_NAME = r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}"
-_ACCOUNT = r"[0-9]{12}"
-_UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+ACCOUNT = r"[0-9]{12}"
+UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 PROJECT = ParameterSpec(
     "Project: in front of the names of all its stacks, in every environment.",
@@ -37,7 +37,7 @@ HOSTED_ZONE_ID = ParameterSpec(
 VIEWER_CERTIFICATE_ARN = ParameterSpec(
     "Certificate of the domain in us-east-1; empty to have one made where there is a hosted zone.",
     default="",
-    pattern=rf"^(arn:aws[a-z-]*:acm:us-east-1:{_ACCOUNT}:certificate/{_UUID})?$",
+    pattern=rf"^(arn:aws[a-z-]*:acm:us-east-1:{ACCOUNT}:certificate/{UUID})?$",
     constraint="The ARN of an ACM certificate in us-east-1, or empty. CloudFront takes no other region.",
 )
 LOG_RETENTION_DAYS = ParameterSpec(
@@ -47,7 +47,7 @@ LOG_RETENTION_DAYS = ParameterSpec(
 )
 EDGE_TOPIC_ARN = ParameterSpec(
     "Topic for alarms in us-east-1: an output of the edge stack.",
-    pattern=rf"^arn:aws[a-z-]*:sns:us-east-1:{_ACCOUNT}:[A-Za-z0-9_-]+$",
+    pattern=rf"^arn:aws[a-z-]*:sns:us-east-1:{ACCOUNT}:[A-Za-z0-9_-]+$",
     constraint="The ARN of an SNS topic in us-east-1.",
 )
 
