@@ -6,9 +6,19 @@ from awacs import kms as kms_actions
 from awacs import logs as logs_actions
 from awacs.aws import Statement
 from troposphere import AWSHelperFn, If, Sub, Template
-from troposphere.awslambda import Code, DestinationConfig, Environment, EventInvokeConfig, Function, OnFailure
+from troposphere.awslambda import (
+    Code,
+    DestinationConfig,
+    Environment,
+    EventInvokeConfig,
+    Function,
+    OnFailure,
+    Permission,
+)
 from troposphere.awslambda import LoggingConfig as _LoggingConfig
+from troposphere.events import DeadLetterConfig, Target
 from troposphere.iam import ManagedPolicy, Role
+from troposphere.sqs import Queue
 
 from generator import value_types as v
 from generator.resources.iam import allow, attach_policy, policy_document, service_role
@@ -140,6 +150,29 @@ def add_retries(t: Template, subject: str, function: Function, retries: int, fai
             MaximumEventAgeInSeconds=3600,
             **destination,
         )
+    )
+
+
+def invoke_permission(
+    title: str, function: Function, principal: str, source: AWSHelperFn, **attributes: Any
+) -> Permission:
+    """``source`` names our account already. EventBridge sends no SourceAccount: with that condition a rule's calls
+    are refused, and nothing says so (Amazon EventBridge User Guide, "Troubleshooting")."""
+    return Permission(
+        title,
+        FunctionName=function.get_att("Arn"),
+        Action="lambda:InvokeFunction",
+        Principal=f"{principal}.amazonaws.com",
+        SourceArn=source,
+        **attributes,
+    )
+
+
+def event_target(function: Function, failures: Queue) -> Target:
+    return Target(
+        Id="function",
+        Arn=function.get_att("Arn"),
+        DeadLetterConfig=DeadLetterConfig(Arn=failures.get_att("Arn")),
     )
 
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from troposphere import AWSHelperFn, Sub, Template
 from troposphere.awslambda import Function
 from troposphere.logs import MetricFilter, MetricTransformation
 from troposphere.sqs import Queue
 
+from generator.layers.operations.interface import Config, Inputs
 from generator.resources.alarms import alarm
 from generator.resources.bastion import RELAY_ENDED
-
-if TYPE_CHECKING:
-    from generator.layers.operations import Config, Inputs
 
 
 def add_alarms(

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from troposphere import AWSHelperFn, Template
 from troposphere.ecs import Service
 from troposphere.elasticloadbalancingv2 import TargetGroup
 
+from generator.layers.service.interface import Config, Inputs
 from generator.resources.alarms import SILENCE_IS_BAD, alarm
-
-if TYPE_CHECKING:
-    from generator.layers.service import Config, Inputs
 
 
 def add_alarms(t: Template, config: Config, inputs: Inputs, service: Service, target: TargetGroup) -> None:

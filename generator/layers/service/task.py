@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from troposphere import AWSHelperFn, FindInMap, If, NoValue, Ref, Sub, Tags
 from troposphere.ecs import (
     ContainerDefinition,
@@ -20,13 +18,10 @@ from troposphere.ecs import (
 from troposphere.logs import LogGroup
 
 from generator import value_types as v
+from generator.layers.service.interface import Config, Inputs
 from generator.resources import bastion
 from generator.resources.bastion import bastion_container
 from generator.resources.rules import FARGATE_MEMORY
-
-if TYPE_CHECKING:
-    from generator.layers.service import Config, Inputs
-
 
 APP = "app"
 APP_MEMORY = "AppMemory"

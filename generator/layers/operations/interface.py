@@ -1,0 +1,58 @@
+"""Configuration, inputs and outputs of the layer ``operations``."""
+
+from typing import Annotated
+
+from generator import value_types as v
+from generator.resources.lambda_functions import FunctionInputs, Size
+from generator.resources.logs import ArchivedLogInputs
+from generator.wiring import FrozenConfig, StackInterface
+
+
+class Config(FrozenConfig):
+    """Sizes of the functions and thresholds of the alarms."""
+
+    notifier: Size = Size(memory=256, timeout=30)
+    watch: Size = Size(memory=256, timeout=60)
+    watch_schedule: str = "rate(15 minutes)"
+    failures_kept_seconds: int = 1209600
+    alb_errors_per_minute: int = 10
+    slow_seconds: float = 3.0
+    database_cpu_percent: int = 80
+    archive_delay_seconds: int = 3600
+    relay_ends_per_5_minutes: int = 3
+    budget_actual_percent: int = 80
+    budget_forecast_percent: int = 100
+
+
+class Inputs(FunctionInputs, ArchivedLogInputs):
+    slack_notifier_code_key: Annotated[v.ArtifactKey, "S3 key of the function that writes to Slack."]
+    credentials_watch_code_key: Annotated[v.ArtifactKey, "S3 key of the function that answers a password rotation."]
+    slack_workspace_id: v.WorkspaceId
+    slack_channel_id: v.ChannelId
+    monthly_budget: v.Money
+    db_reader: Annotated[v.Flag, "Whether the database has a reader."]
+    edge_topic_arn: v.EdgeTopicArn
+    alarm_topic_arn: v.AlarmTopicArn
+    nat_gateway_1_id: v.NatGatewayId
+    nat_gateway_2_id: Annotated[v.NatGatewayId, "NAT gateway of the second zone."]
+    archive_stream_name: v.ArchiveStreamName
+    log_processor_name: v.LogProcessorName
+    delivery_log_group_name: Annotated[v.LogGroupName, "Log group of what Firehose could not deliver."]
+    flow_log_group_name: v.FlowLogGroupName
+    exec_log_group_name: v.ExecLogGroupName
+    bastion_log_group_name: v.BastionLogGroupName
+    audit_log_group_name: Annotated[v.LogGroupName, "Log group of who did what in the database."]
+    error_log_group_name: Annotated[v.LogGroupName, "Log group of the database's errors."]
+    slow_query_log_group_name: Annotated[v.LogGroupName, "Log group of slow queries."]
+    instance_log_group_name: Annotated[v.LogGroupName, "Log group of why an instance did not pause."]
+    iam_error_log_group_name: Annotated[v.LogGroupName, "Log group of refused sign-ins by IAM."]
+    db_cluster_id: v.DbClusterId
+    database_secret_arn: v.DatabaseSecretArn
+    cluster_name: v.ClusterName
+    cluster_arn: v.ClusterArn
+    alb_full_name: v.AlbFullName
+    site_content_function_name: Annotated[v.FunctionName, "Function that writes the first pages."]
+
+
+class Outputs(StackInterface):
+    dashboard_name: v.DashboardName

@@ -1,0 +1,49 @@
+"""Subscriptions of log groups to the archive and to the notifier."""
+
+from troposphere import Ref, Sub, Template
+from troposphere.awslambda import Function
+from troposphere.logs import SubscriptionFilter
+
+from generator.layers.operations.interface import Inputs
+from generator.layers.operations.notifications import add_error_filters
+from generator.resources.lambda_functions import invoke_permission
+from generator.resources.logs import add_archive_filter
+
+
+def add_archive_filters(t: Template, inputs: Inputs) -> None:
+    """Here and not with the groups' owners, which would wait for the archive: a subscription need only be there
+    before the first line that matters. Until the services run, nobody talks to the database or through the VPC."""
+    for log, group in (
+        ("FlowLog", inputs.flow_log_group_name),
+        ("Exec", inputs.exec_log_group_name),
+        ("Bastion", inputs.bastion_log_group_name),
+        ("DatabaseAudit", inputs.audit_log_group_name),
+        ("DatabaseError", inputs.error_log_group_name),
+        ("DatabaseSlowQuery", inputs.slow_query_log_group_name),
+        ("DatabaseInstance", inputs.instance_log_group_name),
+        ("DatabaseIamError", inputs.iam_error_log_group_name),
+    ):
+        add_archive_filter(t, log, group, inputs)
+
+
+def add_error_filters(t: Template, inputs: Inputs, notifier: Function) -> None:
+    """Every line of Firehose's own log is a failure: rare, and nobody would look there."""
+    permission = t.add_resource(
+        invoke_permission(
+            "ErrorLogPermission",
+            notifier,
+            "logs",
+            Sub("arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${DeliveryLogGroupName}:*"),
+            # Which CloudWatch Logs does send (CloudWatch Logs User Guide, "Log group-level subscription filters").
+            SourceAccount=Ref("AWS::AccountId"),
+        )
+    )
+    t.add_resource(
+        SubscriptionFilter(
+            "DeliveryErrorFilter",
+            LogGroupName=inputs.delivery_log_group_name,
+            DestinationArn=notifier.get_att("Arn"),
+            FilterPattern="",
+            DependsOn=[permission],
+        )
+    )

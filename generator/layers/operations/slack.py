@@ -1,0 +1,99 @@
+"""Slack channel and budget."""
+
+from awacs import cloudwatch as cloudwatch_actions
+from troposphere import Sub, Template
+from troposphere.budgets import (
+    Budget,
+    BudgetData,
+    Notification,
+    NotificationWithSubscribers,
+    Spend,
+    Subscriber,
+)
+from troposphere.chatbot import SlackChannelConfiguration
+from troposphere.sns import Topic
+
+from generator.layers.operations.interface import Config, Inputs
+from generator.resources import iam
+
+
+def add_slack(t: Template, inputs: Inputs, chat: Topic) -> None:
+    """The service is Amazon Q Developer in chat applications, whose types keep the name of AWS Chatbot. Its role may
+    look at what an alarm shows, and nothing else; without guardrails it could do whatever its role can."""
+    role = t.add_resource(
+        iam.service_role("SlackRole", "chatbot", description="What Slack users may see.", Condition="HasSlack")
+    )
+    policy = t.add_resource(
+        iam.attach_policy(
+            "SlackPolicy",
+            role,
+            iam.allow(
+                "ShowAlarms",
+                [cloudwatch_actions.DescribeAlarms, cloudwatch_actions.DescribeAlarmHistory],
+                [
+                    Sub(f"arn:${{AWS::Partition}}:cloudwatch:{region}:${{AWS::AccountId}}:alarm:*")
+                    # Those on CloudFront and the web ACL are in us-east-1.
+                    for region in ("${AWS::Region}", "us-east-1")
+                ],
+            ),
+            # Metrics are no resources (Service Authorization Reference, Amazon CloudWatch).
+            iam.allow(
+                "ShowMetrics",
+                [
+                    cloudwatch_actions.GetMetricData,
+                    cloudwatch_actions.GetMetricStatistics,
+                    cloudwatch_actions.ListMetrics,
+                ],
+                ["*"],
+            ),
+            description="Look at alarms and their metrics.",
+            Condition="HasSlack",
+        )
+    )
+    t.add_resource(
+        SlackChannelConfiguration(
+            "SlackChannel",
+            Condition="HasSlack",
+            ConfigurationName=Sub("${Prefix}"),
+            SlackWorkspaceId=inputs.slack_workspace_id,
+            SlackChannelId=inputs.slack_channel_id,
+            IamRoleArn=role.get_att("Arn"),
+            GuardrailPolicies=[policy.ref()],
+            LoggingLevel="ERROR",
+            SnsTopicArns=[inputs.alarm_topic_arn, chat.ref(), inputs.edge_topic_arn],
+        )
+    )
+
+
+def budget(config: Config, inputs: Inputs, notices: Topic) -> Budget:
+    """Of the whole account: a filter by tag stays silent for ever where nobody activated the tag for billing.
+
+    Its name tells the thresholds: another one replaces the budget, whose successor is made first and would be refused
+    under the same name (CloudFormation Template Reference, "AWS::Budgets::Budget").
+    """
+    name = f"${{Prefix}}-{config.budget_actual_percent}-{config.budget_forecast_percent}"
+    return Budget(
+        "Budget",
+        Condition="HasBudget",
+        Budget=BudgetData(
+            BudgetName=Sub(name),
+            BudgetType="COST",
+            TimeUnit="MONTHLY",
+            BudgetLimit=Spend(Amount=inputs.monthly_budget, Unit="USD"),
+        ),
+        NotificationsWithSubscribers=[
+            NotificationWithSubscribers(
+                Notification=Notification(
+                    NotificationType=kind,
+                    ComparisonOperator="GREATER_THAN",
+                    Threshold=percent,
+                    ThresholdType="PERCENTAGE",
+                ),
+                Subscribers=[Subscriber(SubscriptionType="SNS", Address=notices.ref())],
+            )
+            for kind, percent in (
+                ("ACTUAL", config.budget_actual_percent),
+                ("FORECASTED", config.budget_forecast_percent),
+            )
+        ],
+    )

@@ -1,0 +1,92 @@
+"""The ECS service and its scaling."""
+
+from typing import Any
+
+from troposphere import If, Join, NoValue, Sub, Tags, Template
+from troposphere.applicationautoscaling import (
+    PredefinedMetricSpecification,
+    ScalableTarget,
+    ScalingPolicy,
+    TargetTrackingScalingPolicyConfiguration,
+)
+from troposphere.ecs import (
+    AwsvpcConfiguration,
+    DeploymentCircuitBreaker,
+    DeploymentConfiguration,
+    LoadBalancer,
+    NetworkConfiguration,
+    Service,
+    TaskDefinition,
+)
+from troposphere.elasticloadbalancingv2 import (
+    TargetGroup,
+)
+
+from generator.layers.service.interface import Config, Inputs
+from generator.layers.service.task import APP
+
+
+def ecs_service(config: Config, inputs: Inputs, task: TaskDefinition, target: TargetGroup, first: list[Any]) -> Service:
+    return Service(
+        "Service",
+        Cluster=inputs.cluster_arn,
+        TaskDefinition=task.ref(),
+        LaunchType="FARGATE",
+        PlatformVersion="LATEST",
+        # Only for a new service: afterwards scaling owns the number, and each update would set it back.
+        DesiredCount=If("IsNew", inputs.min_tasks, NoValue),
+        EnableExecuteCommand=True,
+        DeploymentConfiguration=DeploymentConfiguration(
+            MinimumHealthyPercent=100,
+            MaximumPercent=200,
+            DeploymentCircuitBreaker=DeploymentCircuitBreaker(Enable=True, Rollback=True),
+        ),
+        AvailabilityZoneRebalancing="ENABLED",
+        HealthCheckGracePeriodSeconds=config.grace_seconds,
+        LoadBalancers=[
+            LoadBalancer(ContainerName=APP, ContainerPort=inputs.container_port, TargetGroupArn=target.ref())
+        ],
+        NetworkConfiguration=NetworkConfiguration(
+            AwsvpcConfiguration=AwsvpcConfiguration(
+                AssignPublicIp="DISABLED",
+                Subnets=[inputs.app_subnet_1_id, inputs.app_subnet_2_id],
+                SecurityGroups=[inputs.service_security_group_id],
+            )
+        ),
+        PropagateTags="SERVICE",
+        EnableECSManagedTags=True,
+        Tags=Tags(Name=Sub("${Prefix}-${ServiceSlug}"), Service=Sub("${ServiceSlug}")),
+        # ECS refuses a target group that no listener uses yet, and tasks need their permissions from the start.
+        DependsOn=first,
+    )
+
+
+def add_scaling(t: Template, config: Config, inputs: Inputs, service: Service) -> None:
+    target = t.add_resource(
+        ScalableTarget(
+            "ScalableTarget",
+            ServiceNamespace="ecs",
+            ScalableDimension="ecs:service:DesiredCount",
+            ResourceId=Join("/", ["service", inputs.cluster_name, service.get_att("Name")]),
+            MinCapacity=inputs.min_tasks,
+            MaxCapacity=inputs.max_tasks,
+        )
+    )
+    for subject, metric, percent in (
+        ("Cpu", "ECSServiceAverageCPUUtilization", config.cpu_target_percent),
+        ("Memory", "ECSServiceAverageMemoryUtilization", config.memory_target_percent),
+    ):
+        t.add_resource(
+            ScalingPolicy(
+                f"{subject}ScalingPolicy",
+                PolicyName=Sub(f"${{Prefix}}-${{ServiceSlug}}-{subject.lower()}"),
+                PolicyType="TargetTrackingScaling",
+                ScalingTargetId=target.ref(),
+                TargetTrackingScalingPolicyConfiguration=TargetTrackingScalingPolicyConfiguration(
+                    PredefinedMetricSpecification=PredefinedMetricSpecification(PredefinedMetricType=metric),
+                    TargetValue=percent,
+                    ScaleInCooldown=300,
+                    ScaleOutCooldown=60,
+                ),
+            )
+        )

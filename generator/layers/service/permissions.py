@@ -1,0 +1,53 @@
+"""Permissions of a service's execution role."""
+
+from awacs import ecr as ecr_actions
+from awacs import kms as kms_actions
+from awacs import logs as logs_actions
+from awacs import secretsmanager as secretsmanager_actions
+from awacs.aws import StringEquals
+from troposphere import Sub
+from troposphere.iam import ManagedPolicy
+from troposphere.logs import LogGroup
+
+from generator.layers.service.interface import Inputs
+from generator.resources import iam
+from generator.resources.suppressions import suppress
+
+
+def execution_grants(inputs: Inputs, logs: LogGroup) -> ManagedPolicy:
+    return iam.attach_policy(
+        "ExecutionGrants",
+        inputs.execution_role_name,
+        # The token is for the whole registry: the action takes no resource (Service Authorization Reference).
+        iam.allow("SignInToRegistry", [ecr_actions.GetAuthorizationToken], ["*"]),
+        iam.allow(
+            "PullImages",
+            [ecr_actions.BatchCheckLayerAvailability, ecr_actions.BatchGetImage, ecr_actions.GetDownloadUrlForLayer],
+            [Sub("arn:${AWS::Partition}:ecr:${AWS::Region}:${AWS::AccountId}:repository/${Project}/*")],
+        ),
+        iam.allow(
+            "WriteOwnLogs",
+            [logs_actions.CreateLogStream, logs_actions.PutLogEvents],
+            [logs.get_att("Arn"), own_bastion_streams()],
+        ),
+        iam.allow("ReadDatabaseSecret", [secretsmanager_actions.GetSecretValue], [inputs.database_secret_arn]),
+        iam.allow(
+            "DecryptDatabaseSecret",
+            [kms_actions.Decrypt],
+            [inputs.data_key_arn],
+            StringEquals("kms:ViaService", Sub("secretsmanager.${AWS::Region}.${AWS::URLSuffix}")),
+        ),
+        description="Pull the service's images, open its logs, read the database's secret.",
+        **suppress(
+            CREDENTIALS_EXPOSURE="The credentials are the sign-in to the image registry, without which no image is "
+            "pulled: valid for 12 hours and for what this role may pull anyway."
+        ),
+    )
+
+
+def own_bastion_streams() -> Sub:
+    """The bastions share a log group; a service writes only to streams that begin with its name."""
+    return Sub(
+        "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${BastionLogGroupName}"
+        ":log-stream:${ServiceSlug}/*"
+    )
