@@ -23,6 +23,7 @@ from generator.wiring import (
     StackInterface,
     StackValue,
     add_parameter,
+    add_parameters,
     interface_fields,
     parameter_name,
     template_file,
@@ -102,23 +103,88 @@ def test_a_condition_cannot_look_at_a_wired_value() -> None:
         Layer("Deciding", "A layer.", Inputs, Outputs, decide).render(None)
 
 
-def test_a_constraint_needs_its_sentence() -> None:
-    with pytest.raises(WiringError, match="no sentence"):
+def test_a_constraint_needs_a_description() -> None:
+    with pytest.raises(WiringError, match="a constraint without a description"):
         ParameterSpec("Some choice.", allowed=("a", "b"))
 
 
-class Unannotated(StackInterface):
-    vpc_id: v.VpcId
+class Plain(StackInterface):
+    vpc_id: str
 
 
-class OfNoKind(StackInterface):
+class OfNoType(StackInterface):
     vpc_id: Annotated[str, "The VPC."]
 
 
-@pytest.mark.parametrize("contract", [Unannotated, OfNoKind])
-def test_a_field_must_be_a_kind_with_a_description(contract: type[StackInterface]) -> None:
-    with pytest.raises(WiringError, match="vpc_id: not Annotated"):
-        interface_fields(contract)
+class TwoNotes(StackInterface):
+    vpc_id: Annotated[v.VpcId, "The VPC.", "The network."]
+
+
+@pytest.mark.parametrize("interface", [Plain, OfNoType, TwoNotes])
+def test_a_field_has_a_value_type_and_at_most_one_description(interface: type[StackInterface]) -> None:
+    with pytest.raises(WiringError, match="vpc_id is neither a value type"):
+        interface_fields(interface)
+
+
+class RouterId(StackValue):
+    """The router of the
+    VPC.
+
+    A second paragraph is for the readers of Python.
+    """
+
+
+class WithoutDocstring(StackValue): ...
+
+
+class Routers(StackInterface):
+    router_1_id: RouterId
+    router_2_id: Annotated[RouterId, "The second router."]
+
+
+class Nested(StackInterface):
+    loud: v.Flag
+    routers: Routers
+
+
+class Unnamed(StackInterface):
+    router_id: WithoutDocstring
+
+
+class Twice(StackInterface):
+    router_1_id: RouterId
+    routers: Routers
+
+
+def test_the_docstring_of_a_value_type_describes_its_fields() -> None:
+    described = {f.name: f.spec.description for f in interface_fields(Routers)}
+    assert described == {"router_1_id": "The router of the VPC.", "router_2_id": "The second router."}
+
+
+def test_a_value_type_has_a_docstring() -> None:
+    with pytest.raises(WiringError, match="WithoutDocstring has no docstring"):
+        interface_fields(Unnamed)
+
+
+def test_a_nested_interface_becomes_parameters_of_its_own_names() -> None:
+    def build(t: Template, config: None, inputs: Nested) -> Nested:
+        return inputs
+
+    layer = Layer("Routing", "A layer.", Nested, Nested, build)
+    template = layer.render(None).to_dict()
+    assert list(template["Parameters"]) == ["Loud", "Router1Id", "Router2Id"]
+    assert template["Outputs"]["Router2Id"] == {"Description": "The second router.", "Value": {"Ref": "Router2Id"}}
+    root = Template()
+    routers = Routers(router_1_id=RouterId("one"), router_2_id=RouterId("two"))
+    outputs = layer.nest(root, Nested(loud=v.Flag("true"), routers=routers))
+    stack = root.to_dict()["Resources"]["RoutingStack"]["Properties"]
+    assert stack["Parameters"] == {"Loud": "true", "Router1Id": "one", "Router2Id": "two"}
+    assert outputs.routers.router_2_id.to_dict() == {"Fn::GetAtt": ["RoutingStack", "Outputs.Router2Id"]}
+
+
+def test_a_name_may_occur_once_in_an_interface_and_its_nested_interfaces() -> None:
+    with pytest.raises(WiringError, match="Twice has Router1Id twice"):
+        add_parameters(Template(), Twice)
 
 
 def test_a_number_with_bounds_becomes_a_number() -> None:

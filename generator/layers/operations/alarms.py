@@ -1,4 +1,4 @@
-"""Alarms of the layer ``operations``: on what the services share. Their own are in ``service_alarms``."""
+"""Alarms on the resources that services share. The alarms of a service are in ``service.alarms``."""
 
 from __future__ import annotations
 

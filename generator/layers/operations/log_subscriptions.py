@@ -5,7 +5,6 @@ from troposphere.awslambda import Function
 from troposphere.logs import SubscriptionFilter
 
 from generator.layers.operations.interface import Inputs
-from generator.layers.operations.notifications import add_error_filters
 from generator.resources.lambda_functions import invoke_permission
 from generator.resources.logs import add_archive_filter
 

@@ -1,4 +1,4 @@
-"""Alarms of one service. Those on the bastions, whose log all services share, are in ``operations_alarms``."""
+"""Alarms of one service. The alarm on the bastions, which share one log group, is in ``operations.alarms``."""
 
 from __future__ import annotations
 
