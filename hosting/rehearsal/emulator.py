@@ -19,11 +19,14 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from hosting.rehearsal.errors import EmulatorError
+
+if TYPE_CHECKING:
+    from hosting.deployer.aws.session import Clients
 
 ROOT = Path(__file__).resolve().parents[2]
 INTERPRETER = ROOT / ".venv-emulator" / "bin" / "python"
@@ -47,6 +50,15 @@ LEADS_ELSEWHERE = (
     "AWS_USE_DUALSTACK_ENDPOINT",
     "AWS_CA_BUNDLE",
 )
+
+# The same for a session of this process: what botocore would otherwise read from the environment and from ~/.aws.
+_SEALED = {
+    "profile": None,
+    "config_file": os.devnull,
+    "credentials_file": os.devnull,
+    "use_fips_endpoint": False,
+    "use_dualstack_endpoint": False,
+}
 
 
 class Emulator:
@@ -122,18 +134,24 @@ class Emulator:
         inherited = {name: value for name, value in os.environ.items() if not leads_elsewhere(name)}
         return inherited | self.environment(account, region)
 
-    @contextlib.contextmanager
-    def activated(self, account: str = DEFAULT_ACCOUNT, region: str = DEFAULT_REGION) -> Iterator[None]:
-        """Run a block of this process against the emulator, as if the user had exported the variables."""
-        before = dict(os.environ)
-        replaced = self.subprocess_environment(account, region)
-        os.environ.clear()
-        os.environ.update(replaced)
-        try:
-            yield
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
+    def clients(
+        self, account: str = DEFAULT_ACCOUNT, region: str = DEFAULT_REGION, *, endpoint_url: str | None = None
+    ) -> Clients:
+        """Return the deployer's clients for one account of this emulator.
+
+        Neither environment variables nor ~/.aws can lead them to AWS. `endpoint_url` is that of a proxy in front.
+        """
+        import boto3
+        import botocore.session
+
+        from hosting.deployer.aws.session import Clients
+
+        # A tuple per setting: its key in the file, its environment variables, its value, a conversion.
+        fixed = {name: (None, None, value, None) for name, value in _SEALED.items()}
+        core = botocore.session.Session(session_vars=fixed)
+        core.set_credentials(account, "not-a-secret")
+        session = boto3.Session(botocore_session=core, region_name=region)
+        return Clients(session=session, endpoint_url=endpoint_url or self.endpoint)
 
     def start(self) -> None:
         """Start the process and wait until it answers."""

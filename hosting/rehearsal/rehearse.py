@@ -69,6 +69,7 @@ def look(context: Context, states: Mapping[Stack, StackState | None]) -> Deploye
         outputs={name: state.outputs for name, state in present.items()},
         parameters=root.parameters,
         services=tuple(template.services),
+        clients=context.clients,
     )
 
 

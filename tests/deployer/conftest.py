@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +31,8 @@ def project(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def clients(emulator: Emulator, account: str) -> Iterator[Clients]:
-    with emulator.activated(account):
-        yield Clients()
+def clients(emulator: Emulator, account: str) -> Clients:
+    return emulator.clients(account)
 
 
 @pytest.fixture

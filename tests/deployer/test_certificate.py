@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +13,6 @@ from botocore.stub import ANY, Stubber
 from cryptography import x509
 
 from hosting.deployer import certificate
-from hosting.deployer.aws.session import Clients
 from hosting.deployer.errors import DeployerError
 from hosting.rehearsal.emulator import Emulator
 from hosting.rehearsal.fault_proxy import Fault, FaultProxy, Rule
@@ -57,9 +55,8 @@ def test_imported_once_whatever_happens_to_the_request(
     emulator: Emulator, account: str, fault: Fault, imports: int
 ) -> None:
     """ACM cannot know a repeated import again, so one whose reply got lost is looked for, not repeated."""
-    with FaultProxy(emulator.endpoint) as proxy, emulator.activated(account):
-        os.environ["AWS_ENDPOINT_URL"] = proxy.endpoint
-        clients = Clients()
+    with FaultProxy(emulator.endpoint) as proxy:
+        clients = emulator.clients(account, endpoint_url=proxy.endpoint)
         acm, once = clients.acm("us-east-1"), clients.acm_once("us-east-1")
         with proxy.breaking(Rule(fault, account, "acm:ImportCertificate")):
             arn = certificate.ensure(acm, "shop-dev", once=once, sleep=lambda _seconds: None)

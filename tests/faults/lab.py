@@ -24,6 +24,7 @@ from hosting.rehearsal.emulator import DEFAULT_REGION, ROOT, Emulator
 from hosting.rehearsal.fault_proxy import FaultProxy
 from hosting.rehearsal.prerequisites import World
 from tests import small_project
+from tests.support.environment import exported
 
 REGIONS = (DEFAULT_REGION, "us-east-1")
 # The deployer waits a minute for a reply. A case waits as long as the slowest good reply of a busy machine.
@@ -76,11 +77,8 @@ class Lab:
         # Not one of the accounts that other tests of this process take.
         return f"{900_000 + os.getpid() % 100_000:06d}{next(self.accounts):06d}"
 
-    @contextlib.contextmanager
-    def _environment(self, account: str) -> Iterator[None]:
-        with self.emulator.activated(account):
-            os.environ["AWS_ENDPOINT_URL"] = self.proxy.endpoint
-            yield
+    def _environment(self, account: str) -> dict[str, str]:
+        return {**self.emulator.subprocess_environment(account), "AWS_ENDPOINT_URL": self.proxy.endpoint}
 
     def deploy(self, project: Project, account: str, changes: Mapping[str, str] | None = None) -> Outcome:
         return self.run("deploy", project, account, changes)
@@ -100,7 +98,7 @@ class Lab:
         connect = functools.partial(deployment.connect, sleep=lambda seconds: time.sleep(min(seconds, _PACE)))
         said = io.StringIO()
         with (
-            self._environment(account),
+            exported(self._environment(account)),
             mock.patch.object(session, "_CONFIG", hasty),
             mock.patch.object(deployment, "connect", connect),
             # Half of a case would be reading the same service models again.
@@ -121,7 +119,7 @@ class Lab:
         """The same in a process of its own, to be killed."""
         return subprocess.Popen(
             [sys.executable, str(ROOT / "deploy.py"), *self._arguments(command, project, account, changes)],
-            env={**self.emulator.subprocess_environment(account), "AWS_ENDPOINT_URL": self.proxy.endpoint},
+            env=self._environment(account),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -75,16 +75,15 @@ def test_a_killed_parent_leaves_no_orphan(how: signal.Signals) -> None:
     assert not Path(directory).exists()
 
 
-def test_activated_replaces_what_could_lead_to_a_real_account(
+def test_the_environment_of_a_subprocess_leads_to_no_real_account(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_PROFILE", "production")
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://elsewhere.example.com")
-    with emulator.activated(account="210987654321"):
-        assert "AWS_PROFILE" not in os.environ
-        assert "AWS_ENDPOINT_URL_S3" not in os.environ
-        assert os.environ["AWS_ACCESS_KEY_ID"] == "210987654321"
-    assert os.environ["AWS_PROFILE"] == "production"
+    environment = emulator.subprocess_environment(account="210987654321")
+    assert "AWS_PROFILE" not in environment
+    assert "AWS_ENDPOINT_URL_S3" not in environment
+    assert environment["AWS_ACCESS_KEY_ID"] == "210987654321"
 
 
 def test_a_delay_makes_states_in_progress_visible(sdk: Any) -> None:

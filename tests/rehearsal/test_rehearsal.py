@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 from click.testing import CliRunner
 
+from hosting.deployer.aws.session import Clients
 from hosting.rehearsal.checks.base import Area, Deployed, examine
 from hosting.rehearsal.emulator import ROOT
 
@@ -79,7 +80,7 @@ def test_something_that_is_not_there_is_a_failed_proof_and_no_crash() -> None:
         yield area("first", True, ["a", "b"])
         deployed.id("NetworkStack/Vpc")
 
-    deployed = Deployed("f", "1", "h", "e", {}, {}, {}, (), resources={"root": []})
+    deployed = Deployed("f", "1", "h", "e", {}, {}, {}, (), Clients(), resources={"root": []})
     first, second = examine(looks, deployed)
     assert (first.holds, first.seen) == (True, "a, b")
     assert not second.holds

@@ -58,8 +58,7 @@ def rehearse(keep: bool, delay: float, **given: object) -> int:
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         console.print(f"The emulator runs at {emulator.endpoint} as account {account}.", style="dim")
-        with emulator.activated(account, region):
-            _run(console, environment, emulator, account, result, destroys=not keep)
+        _run(console, environment, emulator, (account, region), result, destroys=not keep)
         _summary(options, result, time.monotonic() - begun)
         if keep:
             _keep(console, emulator, account, region)
@@ -70,17 +69,24 @@ def rehearse(keep: bool, delay: float, **given: object) -> int:
 
 
 def _run(
-    console: Console, environment: Environment, emulator: Emulator, account: str, result: Result, *, destroys: bool
+    console: Console,
+    environment: Environment,
+    emulator: Emulator,
+    place: tuple[str, str],
+    result: Result,
+    *,
+    destroys: bool,
 ) -> None:
     """The steps, each under its headline."""
     from hosting.cli.support import flow
     from hosting.deployer import deployment
-    from hosting.deployer.aws.session import Clients
     from hosting.deployer.stack_order import Role
     from hosting.rehearsal import rehearse as rehearsal
     from hosting.rehearsal.prerequisites import World
 
-    context = deployment.connect(environment, Clients(), sleep=lambda seconds: time.sleep(min(seconds, _PACE)))
+    account, region = place
+    clients = emulator.clients(account, region)
+    context = deployment.connect(environment, clients, sleep=lambda seconds: time.sleep(min(seconds, _PACE)))
     world = World(emulator, account, context.home)
     values = environment.file.values
 

@@ -57,17 +57,30 @@ class Identity:
 
 
 class Clients:
-    """boto3 clients, made when first asked for: making one costs more than most calls on it."""
+    """boto3 clients, created at their first use: creating one costs more than most calls on it.
 
-    def __init__(self, profile: str | None = None, region: str | None = None) -> None:
+    Without `endpoint_url` the SDK decides where a request goes: AWS_ENDPOINT_URL, the profile, or AWS. With it every
+    client goes there and nowhere else, whenever it is created. `session` replaces the profile and the environment as
+    the source of credentials.
+    """
+
+    def __init__(
+        self,
+        profile: str | None = None,
+        region: str | None = None,
+        *,
+        session: boto3.Session | None = None,
+        endpoint_url: str | None = None,
+    ) -> None:
         try:
-            self._session = boto3.Session(profile_name=profile, region_name=region)
+            self._session = session or boto3.Session(profile_name=profile, region_name=region)
         except botocore.BotoCoreError as error:
             raise explain(error) from error
         self._profile = profile
+        self._endpoint_url = endpoint_url
         self._made: dict[tuple[str, str, bool], Any] = {}
-        # A session may not be shared between threads while it makes clients; clients may.
-        self._lock = threading.Lock()
+        # A session may not be shared between threads while it creates clients; clients may.
+        self._lock = threading.RLock()
 
     @property
     def region(self) -> str | None:
@@ -140,11 +153,16 @@ class Clients:
         with self._lock:
             key = (service, region, repeats)
             if key not in self._made:
-                make = cast("Any", self._session.client)
                 config = _CONFIG if repeats else _CONFIG.merge(Config(retries={"total_max_attempts": 1}))
-                self._made[key] = make(service, region_name=region, config=config)
+                self._made[key] = self.create(service, region, config)
                 _insist_on_whole_replies(self._made[key])
             return self._made[key]
+
+    def create(self, service: str, region: str, config: Config) -> Any:
+        """Return a new client of any service, with the same credentials and endpoint."""
+        with self._lock:
+            create = cast("Any", self._session.client)
+            return create(service, region_name=region, endpoint_url=self._endpoint_url, config=config)
 
 
 def _insist_on_whole_replies(client: Any) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+
+if TYPE_CHECKING:
+    from hosting.deployer.aws.session import Clients
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Deployed:
     parameters: Mapping[str, str]
     # Logical ids of the services, as root.json's Metadata lists them.
     services: tuple[str, ...]
+    # The deployment's credentials and endpoint; the checks create clients of their own.
+    clients: Clients
     resources: dict[str, list[Resource]] = field(default_factory=dict)
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -57,8 +61,7 @@ class Deployed:
         with self._lock:
             if key not in self._clients:
                 config = Config(retries={"mode": "standard"}, connect_timeout=5, read_timeout=60)
-                make: Any = boto3.client
-                self._clients[key] = make(service, region_name=key[1], config=config)
+                self._clients[key] = self.clients.create(*key, config)
             return self._clients[key]
 
     def pages(self, service: str, operation: str, key: str, *, region: str | None = None, **named: Any) -> list[Any]:

@@ -12,7 +12,6 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,6 @@ from hosting.cli.support import flow
 from hosting.cli.support.prediction_check import Foresight, foresee
 from hosting.cli.support.revisions import Side, resolved, working_tree
 from hosting.deployer import deployment
-from hosting.deployer.aws.session import Clients
 from hosting.deployer.aws.stacks import StackState
 from hosting.deployer.stack_order import Role, Stack
 from hosting.deployer.stateful import loss
@@ -536,16 +534,16 @@ class Stage:
     states: dict[Stack, StackState | None] = field(init=False)
     console: Console = field(default_factory=lambda: Console(quiet=True))
 
-    def __enter__(self) -> Stage:
-        self._stack = ExitStack()
+    def deploy(self) -> Stage:
+        """Deploy the chain and return this stage."""
         # Everything is measured against one state, whatever somebody saves meanwhile.
         self.base = self.folder / "base"
         _copy(PROJECT, self.base)
         environment = deployment.prepare(self.base, ENVIRONMENT)
         account = environment.file.account or ""
         region = environment.file.region or ""
-        self._stack.enter_context(self.emulator.activated(account, region))
-        self.context = deployment.connect(environment, Clients(), sleep=lambda seconds: time.sleep(min(seconds, 0.05)))
+        clients = self.emulator.clients(account, region)
+        self.context = deployment.connect(environment, clients, sleep=lambda seconds: time.sleep(min(seconds, 0.05)))
         world = World(self.emulator, account, self.context.home)
         world.prepare(environment.file.values)
         flow.deploy_chain(self.context, self.console, lambda _plans: True, through=Role.BOOTSTRAP)
@@ -557,9 +555,6 @@ class Stage:
         self.context = replace(self.context, environment=later)
         self.states = flow.deploy_chain(self.context, self.console, lambda _plans: True)
         return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._stack.close()
 
     settled: Sequence[str] = ("FrontendMaxTasks=9",)
 
@@ -638,6 +633,7 @@ def _copy(source: Path, target: Path) -> None:
 
 def measure(edits: Sequence[Edit] = EDITS) -> Iterator[Result]:
     """Every edit on one stage."""
-    with Emulator() as emulator, tempfile.TemporaryDirectory() as name, Stage(emulator, Path(name)) as stage:
+    with Emulator() as emulator, tempfile.TemporaryDirectory() as name:
+        stage = Stage(emulator, Path(name)).deploy()
         for edit in edits:
             yield stage.measure(edit)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,9 +11,8 @@ from tests.analysis.diff.corpus import EDITS, Edit, Stage
 
 
 @pytest.fixture(scope="module")
-def stage(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with Stage(emulator, Path(tmp_path_factory.mktemp("corpus"))) as running:
-        yield running
+def stage(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    return Stage(emulator, tmp_path_factory.mktemp("corpus")).deploy()
 
 
 def test_there_are_enough_edits_of_every_template() -> None:

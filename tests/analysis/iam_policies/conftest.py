@@ -14,6 +14,7 @@ from hosting.analysis.resolve import ResolvedEnvironment, resolve
 from hosting.analysis.templates import load_environment, load_templates
 from hosting.cli.main import main
 from hosting.cli.support.exit_codes import Exit
+from hosting.rehearsal.checks.base import Deployed
 
 PROJECT = Path(__file__).resolve().parents[3]
 
@@ -67,15 +68,15 @@ def _listen(client: Any, asked: list[Asked]) -> None:
     events.register("after-call", after)
 
 
-def _collect(path: str, stack: str, region: str, into: dict[tuple[str, str], Made]) -> None:
-    """By a client of our own: what the test asks is not what the deployer asks."""
-    pages = boto3.client("cloudformation", region_name=region).get_paginator("list_stack_resources")
+def _collect(deployed: Deployed, path: str, stack: str, region: str, into: dict[tuple[str, str], Made]) -> None:
+    """By a client of the checks: what the test asks is not what the deployer asks."""
+    pages = deployed.client("cloudformation", region).get_paginator("list_stack_resources")
     for page in pages.paginate(StackName=stack):
         for item in page["StackResourceSummaries"]:
             made = Made(path, item["LogicalResourceId"], item["ResourceType"], item["PhysicalResourceId"], region)
             into[path, made.logical_id] = made
             if made.type == "AWS::CloudFormation::Stack":
-                _collect(f"{path}/{made.logical_id}", made.physical_id, region, into)
+                _collect(deployed, f"{path}/{made.logical_id}", made.physical_id, region, into)
 
 
 @pytest.fixture(scope="module", params=["dev", "prod"])
@@ -93,17 +94,16 @@ def rehearsal(request: pytest.FixtureRequest) -> Rehearsal:
             _listen(client, seen.asked)
         return client
 
-    def looking(context: Any, states: Mapping[Any, Any]) -> Any:
+    def looking(context: Any, states: Mapping[Any, Any]) -> Deployed:
+        deployed = look(context, states)
         for stack, state in states.items():
             if state is not None:
                 path = f"bootstrap-{stack.region}" if str(stack.role) == "bootstrap" else str(stack.role)
-                _collect(path.removesuffix(f"-{context.home}"), state.id, stack.region, seen.made)
-        return look(context, states)
+                _collect(deployed, path.removesuffix(f"-{context.home}"), state.id, stack.region, seen.made)
+        return deployed
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(boto3.Session, "client", listening)
         patch.setattr(rehearse, "look", looking)
-        # The default session would keep the account of an earlier rehearsal of this process.
-        patch.setattr(boto3, "DEFAULT_SESSION", None)
         assert main(["rehearse", "-e", request.param]) == Exit.DONE
     return seen

@@ -113,7 +113,6 @@ def asked(deployed: parts.Deployed, tmp_path_factory: pytest.TempPathFactory) ->
     with pytest.MonkeyPatch.context() as patch:
         for name, value in parts.with_plugin(deployed.environment(), folder).items():
             patch.setenv(name, value)
-        patch.setattr(boto3, "DEFAULT_SESSION", None)
         _end_a_task(deployed)
         for command, lines in ran.items():
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ from hosting.cli.rendering import progress
 from hosting.cli.support import flow
 from hosting.cli.support.operation_monitor import Detached
 from hosting.deployer import certificate, deployment, destroy
-from hosting.deployer.aws.session import Clients
 from hosting.deployer.change_sets import Change, ChangeSet
 from hosting.deployer.deployment import Context, Kind, StackPlan
 from hosting.deployer.errors import ChangeSetError, DeploymentFailedError
@@ -24,13 +23,14 @@ from tests import small_project
 
 
 @pytest.fixture
-def context(emulator: Emulator, account: str, project: Path) -> Iterator[Callable[..., Context]]:
+def context(emulator: Emulator, account: str, project: Path) -> Callable[..., Context]:
+    clients = emulator.clients(account)
+
     def connect(*overrides: str) -> Context:
         prepared = deployment.prepare(project, "dev", overrides=overrides)
-        return deployment.connect(prepared, Clients(), sleep=lambda _: None)
+        return deployment.connect(prepared, clients, sleep=lambda _: None)
 
-    with emulator.activated(account):
-        yield connect
+    return connect
 
 
 @pytest.fixture

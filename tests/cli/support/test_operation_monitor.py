@@ -18,7 +18,6 @@ from hosting.cli.support import flow, operation_monitor, operation_state
 from hosting.cli.support.operation_monitor import Detached, Watching
 from hosting.cli.support.operation_state import Board
 from hosting.deployer import deployment, operations
-from hosting.deployer.aws.session import Clients
 from hosting.deployer.aws.stacks import STACK_TYPE, StackState
 from hosting.deployer.context import Context
 from hosting.deployer.errors import DeployerError, DeploymentFailedError, StateError
@@ -56,9 +55,8 @@ class Interrupted:
 
 
 @pytest.fixture
-def context(emulator: Emulator, account: str, project: Path) -> Iterator[Context]:
-    with emulator.activated(account):
-        yield deployment.connect(deployment.prepare(project, "dev"), Clients(), sleep=lambda _: None)
+def context(emulator: Emulator, account: str, project: Path) -> Context:
+    return deployment.connect(deployment.prepare(project, "dev"), emulator.clients(account), sleep=lambda _: None)
 
 
 @pytest.fixture
@@ -198,7 +196,7 @@ def test_a_failed_deployment_is_recorded_and_explained(context: Context, console
     missing = {"Fn::Sub": "arn:aws:lambda:${AWS::Region}:${AWS::AccountId}:function:missing"}
     body["Resources"]["Probe"] = {"Type": "Custom::Probe", "Properties": {"ServiceToken": missing}}
     small_project.write(project, changed={"edge.json": body})
-    broken = deployment.connect(deployment.prepare(project, "dev"), Clients(), sleep=lambda _: None)
+    broken = deployment.connect(deployment.prepare(project, "dev"), context.clients, sleep=lambda _: None)
     watched = Watching(console, recorder=Recorder(broken, project, "deploy"), root=project)
     with pytest.raises(DeploymentFailedError) as failed, watched.closing():
         flow.deploy_chain(broken, console, lambda _: True, watching=watched)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 import pytest
@@ -76,20 +75,40 @@ def test_identity_and_clients(clients: Clients, account: str, aws: Callable[...,
     assert clients.s3("us-east-1") is not clients.s3("ap-northeast-1")
 
 
+def test_clients_of_a_user_go_where_the_environment_says(
+    emulator: Emulator, account: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in emulator.environment(account).items():
+        monkeypatch.setenv(name, value)
+    assert session.identify(Clients(), "us-east-1").account == account
+
+
+def test_an_explicit_endpoint_holds_for_clients_that_are_created_later(
+    emulator: Emulator, account: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clients = emulator.clients(account)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_PROFILE", "production")
+    monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", "true")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "999999999999")
+    assert session.identify(clients, "us-east-1").account == account
+
+
 def test_a_reply_that_ends_too_early_is_asked_for_again(emulator: Emulator, account: str) -> None:
     """Without our check half of a JSON reply is an answer without its members: a KeyError somewhere else."""
-    with FaultProxy(emulator.endpoint) as proxy, emulator.activated(account):
-        os.environ["AWS_ENDPOINT_URL"] = proxy.endpoint
+    with FaultProxy(emulator.endpoint) as proxy:
+        clients = emulator.clients(account, endpoint_url=proxy.endpoint)
         with proxy.breaking(Rule(Fault.TRUNCATE, account)):
-            assert Clients().acm("us-east-1").list_certificates()["CertificateSummaryList"] == []
+            assert clients.acm("us-east-1").list_certificates()["CertificateSummaryList"] == []
         with proxy.breaking(Rule(Fault.TRUNCATE, account)):
-            assert session.identify(Clients(), "us-east-1").account == account
+            assert session.identify(clients, "us-east-1").account == account
     assert [call.name for call in proxy.calls] == ["acm:ListCertificates"] * 2 + ["sts:GetCallerIdentity"] * 2
 
 
 def test_a_client_that_asks_once_asks_once(emulator: Emulator, account: str) -> None:
-    with FaultProxy(emulator.endpoint) as proxy, emulator.activated(account):
-        os.environ["AWS_ENDPOINT_URL"] = proxy.endpoint
+    with FaultProxy(emulator.endpoint) as proxy:
+        clients = emulator.clients(account, endpoint_url=proxy.endpoint)
         with proxy.breaking(Rule(Fault.LOSE, account)), pytest.raises(botocore.ConnectionClosedError):
-            Clients().acm_once("us-east-1").list_certificates()
+            clients.acm_once("us-east-1").list_certificates()
     assert len(proxy.calls) == 1

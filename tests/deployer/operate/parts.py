@@ -322,8 +322,7 @@ class Deployed:
 
     def client(self, service: str, region: str | None = None) -> Any:
         """A client of the environment's account and region."""
-        with self.emulator.activated(self.account):
-            return getattr(self.platform.context.clients, service)(region or self.platform.home)
+        return getattr(self.platform.context.clients, service)(region or self.platform.home)
 
 
 def deploy(emulator: Emulator) -> Deployed:
@@ -331,29 +330,27 @@ def deploy(emulator: Emulator) -> Deployed:
     from hosting.deployer import context as contexts
     from hosting.deployer import deployment, stack_parameters
     from hosting.deployer import environment as environments
-    from hosting.deployer.aws.session import Clients
     from hosting.deployer.operate import platform
     from hosting.deployer.stack_order import Role
     from hosting.rehearsal.prerequisites import World
 
     environment = environments.prepare(ROOT, "dev")
     account = environment.file.account or "123456789012"
-    with emulator.activated(account):
-        context = contexts.connect(environment, Clients(), sleep=lambda seconds: time.sleep(min(seconds, 0.05)))
-        world = World(emulator, account, context.home)
-        world.prepare(environment.file.values)
-        states = contexts.survey(context)
-        for stack in context.chain:
-            if stack.role is not Role.BOOTSTRAP:
-                world.push_images(environment.file.values)
-            list(stack_parameters.upload(context, states, [stack.role]))
-            plan = deployment.plan_stack(context, stack, states, verb="deploy", final=True)
-            operation = deployment.execute(context, plan)
-            for _ in operation.follow():
-                pass
-            states[stack] = deployment.outcome(context, operation)
-        found = platform.find(context)
-    return Deployed(emulator, account, found)
+    clients = emulator.clients(account)
+    context = contexts.connect(environment, clients, sleep=lambda seconds: time.sleep(min(seconds, 0.05)))
+    world = World(emulator, account, context.home)
+    world.prepare(environment.file.values)
+    states = contexts.survey(context)
+    for stack in context.chain:
+        if stack.role is not Role.BOOTSTRAP:
+            world.push_images(environment.file.values)
+        list(stack_parameters.upload(context, states, [stack.role]))
+        plan = deployment.plan_stack(context, stack, states, verb="deploy", final=True)
+        operation = deployment.execute(context, plan)
+        for _ in operation.follow():
+            pass
+        states[stack] = deployment.outcome(context, operation)
+    return Deployed(emulator, account, platform.find(context))
 
 
 def with_plugin(environment: dict[str, str], directory: Path) -> dict[str, str]:
@@ -361,6 +358,7 @@ def with_plugin(environment: dict[str, str], directory: Path) -> dict[str, str]:
     folder = directory / "plugin"
     folder.mkdir(exist_ok=True)
     program = folder / "session-manager-plugin"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{ROOT / "tests/deployer/operate/stand_in_plugin.py"}" "$@"\n')
+    stand_in = Path(__file__).with_name("stand_in_plugin.py")
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{stand_in}" "$@"\n')
     program.chmod(0o755)
     return {**environment, "PATH": os.pathsep.join((str(folder), environment.get("PATH", os.defpath)))}

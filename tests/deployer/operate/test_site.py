@@ -15,6 +15,7 @@ from hosting.deployer.aws.session import Clients
 from hosting.deployer.errors import InputError
 from hosting.deployer.operate import site
 from tests.deployer.operate import parts
+from tests.support.environment import exported
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -115,7 +116,7 @@ def test_an_upload_that_breaks_off_is_invalidated_all_the_same(
 
     monkeypatch.setattr(site, "upload", broken)
     before = invalidations(deployed)
-    with deployed.emulator.activated(deployed.account):
+    with exported(deployed.environment()):
         assert main(["site", str(folder), "-e", "dev"]) == 1
     told = {"/static/app.css", "/static/docs/index.html", "/static/docs/"}
     assert [set(one) for one in invalidations(deployed) if one not in before] == [told]
@@ -137,7 +138,7 @@ def test_an_invalidation_that_is_denied_is_not_forgotten(
         return made
 
     monkeypatch.setattr(Clients, "cloudfront", cloudfront)
-    with deployed.emulator.activated(deployed.account):
+    with exported(deployed.environment()):
         assert main(["site", str(folder), "-e", "dev"]) == 1
     said = capfd.readouterr().err
     assert "uploaded, but not invalidated" in said
