@@ -152,7 +152,8 @@ def test_a_judge_that_breaks_down_is_no_acquittal(tmp_path: Path) -> None:
 
 def test_judges_reach_nobody() -> None:
     program = (
-        "import sys, urllib.request, socket; sys.path.insert(0, sys.argv[1]); import scanners; scanners._stay_offline()\n"
+        "import sys, urllib.request, socket; sys.path.insert(0, sys.argv[1])\n"
+        "import scanners; scanners._stay_offline()\n"
         "for call in (lambda: urllib.request.urlopen('http://127.0.0.1:9'), lambda: socket.getaddrinfo('a.test', 1),\n"
         "             lambda: socket.socket().connect(('127.0.0.1', 9))):\n"
         "    try: call()\n"
