@@ -1,12 +1,18 @@
 #!/usr/bin/env python3
-"""Thin entry of the command line; everything is in `hosting/cli/`."""
+"""Start the command line of `hosting/cli/`."""
 
-import signal
 import sys
 
-from hosting.cli.main import main
-
 if __name__ == "__main__":
-    # A cancelled build sends SIGTERM: what was begun has to be cleaned up as after Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        from hosting.cli.main import main
+        from hosting.cli.support.signals import interrupt_on_sigterm
+    except ModuleNotFoundError as missing:
+        if missing.name != "click":
+            raise
+        sys.exit(
+            f"error: {sys.executable} does not have this project's packages. "
+            "Run `make install`, then start `.venv/bin/python deploy.py`."
+        )
+    interrupt_on_sigterm()
     sys.exit(main())

@@ -103,3 +103,16 @@ def test_stale_templates_are_reported_with_the_rest(
     err = capsys.readouterr().err
     assert 'Size: "99" is more than 9' in err
     assert "templates/root.json: differs from what is rendered; run `deploy.py generate`" in err
+
+
+def test_deploy_py_without_the_projects_packages_names_make_install() -> None:
+    """Started as `./deploy.py` outside the virtual environment it has no click."""
+    done = subprocess.run(
+        [sys.executable, "-S", "-E", str(ROOT / "deploy.py"), "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "Run `make install`" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -15,7 +15,7 @@ from hosting.cli.support.options import (
     need_answer,
     recall,
 )
-from hosting.cli.support.signals import tidily
+from hosting.cli.support.signals import interrupt_on_sighup
 
 
 @click.command()
@@ -23,7 +23,7 @@ from hosting.cli.support.signals import tidily
 @aws_options
 @progress_option
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@tidily()
+@interrupt_on_sighup()
 def cancel(progress: str, yes: bool, **given: object) -> int:
     """Cancel the update that is running on an environment's stacks, and follow it back.
 

@@ -23,7 +23,7 @@ from hosting.cli.support.options import (
     placeholder_option,
     prepare,
 )
-from hosting.cli.support.signals import tidily
+from hosting.cli.support.signals import interrupt_on_sighup
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +55,7 @@ _ROLES = ("bootstrap", "edge", "root", "edge-monitoring")
     "nothing to run it in, and leaves it out.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="List what is only added, and what is listed but will not change.")
-@tidily()
+@interrupt_on_sighup()
 def deploy(
     file: Path | None,
     plan_file: Path | None,

@@ -15,7 +15,7 @@ from hosting.cli.support.options import (
     need_answer,
     recall,
 )
-from hosting.cli.support.signals import tidily
+from hosting.cli.support.signals import interrupt_on_sighup
 
 
 @click.command()
@@ -25,7 +25,7 @@ from hosting.cli.support.signals import tidily
 @click.option("-y", "--yes", is_flag=True, help="Do not ask. Does not lift any protection.")
 @click.option("--preview", is_flag=True, help="Only show what would go and what would stay.")
 @click.option("--unprotect", is_flag=True, help="Switch termination and deletion protection off, where they are on.")
-@tidily()
+@interrupt_on_sighup()
 def destroy(progress: str, yes: bool, preview: bool, unprotect: bool, **given: object) -> int:
     """Delete an environment's stacks, backwards through the chain. Bootstrap and what holds data are kept."""
     if not preview:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hosting.cli.support.hangup import ended_by_hangup
 from hosting.cli.support.options import (
     Options,
     account_options,
@@ -17,6 +16,7 @@ from hosting.cli.support.options import (
     output_option,
     recall,
 )
+from hosting.cli.support.signals import interrupt_on_sighup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +61,7 @@ def execute(
     chosen = tasks.pick(found, found.service(service), container, task_id=task)
     token = executing.new_token()
     output = executing.Output(token)
-    with ended_by_hangup():
+    with interrupt_on_sighup():
         session = executing.start(found, program, chosen, container, executing.wrapped(command, token))
         try:
             _copy(session, output)

@@ -20,7 +20,7 @@ from hosting.cli.support.options import (
     placeholder_option,
     prepare,
 )
-from hosting.cli.support.signals import tidily
+from hosting.cli.support.signals import interrupt_on_sighup
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 )
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there is something to change.")
 @click.option("-v", "--verbose", is_flag=True, help="List what is only added, and what is listed but will not change.")
-@tidily()
+@interrupt_on_sighup()
 def plan(
     allow_replace: tuple[str, ...],
     allow_delete: tuple[str, ...],

@@ -17,7 +17,7 @@ from hosting.cli.support.options import (
     need_answer,
     recall,
 )
-from hosting.cli.support.signals import tidily
+from hosting.cli.support.signals import interrupt_on_sighup
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,7 +44,7 @@ _GO_ON = "remove what blocks it, then run `deploy.py destroy` again: it goes on 
 )
 @click.option("--list", "only_list", is_flag=True, help="Only name what blocks, and what to do about it.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@tidily()
+@interrupt_on_sighup()
 def recover(progress: str, skip: tuple[str, ...], only_list: bool, yes: bool, **given: object) -> int:
     """Name what keeps stacks from coming to rest, and continue a rollback that failed.
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,8 +52,6 @@ def rehearse(keep: bool, delay: float, **given: object) -> int:
     with console.status("starting the emulator"):
         emulator = Emulator(delay=delay)
         emulator.start()
-    # A terminated rehearsal tidies up like an interrupted one.
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         console.print(f"The emulator runs at {emulator.endpoint} as account {account}.", style="dim")
         _run(console, environment, emulator, (account, region), result, destroys=not keep)
@@ -64,7 +60,6 @@ def rehearse(keep: bool, delay: float, **given: object) -> int:
             _keep(console, emulator, account, region)
     finally:
         emulator.stop()
-        signal.signal(signal.SIGTERM, before)
     return Exit.ERROR if result.failed else Exit.DONE
 
 

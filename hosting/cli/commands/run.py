@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from hosting.cli.support.exit_codes import Exit
-from hosting.cli.support.hangup import ended_by_hangup
 from hosting.cli.support.options import Options, account_options, connect, environment_options, recall
+from hosting.cli.support.signals import interrupt_on_sighup
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,7 +91,7 @@ def start(
     chosen = found.service(service)
     if image == _FILE:
         image = context.environment.file.values.get(f"{chosen.name}Image")
-    with ended_by_hangup():
+    with interrupt_on_sighup():
         started = standalone_task.start(found, chosen, command, image=image, sleep=context.sleep)
         click.echo(f"task {started.task.id} of {chosen.slug}: {shlex.join(command)}", err=True)
         if detach:

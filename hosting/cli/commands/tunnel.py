@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from hosting.cli.support.exit_codes import Exit
-from hosting.cli.support.hangup import ended_by_hangup
 from hosting.cli.support.options import Options, account_options, connect, environment_options, recall
+from hosting.cli.support.signals import interrupt_on_sighup
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,7 +65,7 @@ def tunnel(
     shown = False
     try:
         with (
-            ended_by_hangup(),
+            interrupt_on_sighup(),
             credentials.options_file() as file,
             contextlib.closing(door.follow(reconnect=reconnect)) as events,
         ):

@@ -7,14 +7,14 @@ import click
 from hosting.cli.support.exit_codes import Exit
 from hosting.cli.support.operation_monitor import progress_option
 from hosting.cli.support.options import Options, aws_options, connect, environment_options, recall
-from hosting.cli.support.signals import tidily
+from hosting.cli.support.signals import interrupt_on_sighup
 
 
 @click.command()
 @environment_options
 @aws_options
 @progress_option
-@tidily()
+@interrupt_on_sighup()
 def watch(progress: str, **given: object) -> int:
     """Attach to the operations that are running on an environment's stacks, and follow them to their end.
 

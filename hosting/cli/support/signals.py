@@ -1,6 +1,7 @@
-"""A command that is told to end tidies up as after Ctrl-C, instead of dying where it stands.
+"""Turn SIGTERM and SIGHUP into an interruption, so that a command cleans up as it does after Ctrl-C.
 
-A cancelled build sends SIGTERM and a lost connection SIGHUP: change sets would stay, and a record without an end.
+A cancelled CI job sends SIGTERM, and a lost connection sends SIGHUP. Without these handlers change sets would remain
+in the account, one-off tasks would run on, and the record of a run would have no end.
 """
 
 from __future__ import annotations
@@ -13,28 +14,30 @@ from types import FrameType
 
 
 class Terminated(KeyboardInterrupt):
-    """Nobody is there to be asked any more."""
+    """The process received SIGTERM or SIGHUP: no user is present who could answer a question."""
+
+
+def interrupt_on_sigterm() -> None:
+    """Raise `Terminated` in the main thread when this process receives SIGTERM. Lasts until the process ends."""
+    signal.signal(signal.SIGTERM, _interrupt)
 
 
 @contextmanager
-def tidily() -> Iterator[None]:
-    """A block that these signals interrupt."""
-    if threading.current_thread() is not threading.main_thread():
+def interrupt_on_sighup() -> Iterator[None]:
+    """Raise `Terminated` in this block when its terminal closes. Under nohup SIGHUP remains ignored."""
+    number = getattr(signal, "SIGHUP", None)
+    is_main = threading.current_thread() is threading.main_thread()
+    if number is None or not is_main or signal.getsignal(number) is not signal.SIG_DFL:
         yield
         return
-    before = {}
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        # Under nohup SIGHUP is ignored, and stays so.
-        if signal.getsignal(number) is signal.SIG_DFL:
-            before[number] = signal.signal(number, _interrupt)
+    signal.signal(number, _interrupt)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:
-    # Once is enough: a second one must not interrupt the tidying.
+    # A second signal must not interrupt the cleanup that the first one starts.
     signal.signal(number, signal.SIG_IGN)
     raise Terminated

@@ -1,4 +1,4 @@
-"""A command that is told to end tidies up first."""
+"""A command that receives SIGTERM or SIGHUP cleans up first."""
 
 from __future__ import annotations
 
@@ -13,50 +13,64 @@ import pytest
 from rich.console import Console
 
 from hosting.cli.support.operation_monitor import Detached, Watching
-from hosting.cli.support.signals import Terminated, tidily
+from hosting.cli.support.signals import Terminated, interrupt_on_sighup, interrupt_on_sigterm
 from hosting.deployer.events import Event
 from hosting.deployer.operations import Operation
 from hosting.deployer.stack_order import Role, Stack
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_it_is_interrupted_and_signals_are_as_before(number: signal.Signals) -> None:
-    before = signal.getsignal(number)
-    tidied = False
+@pytest.fixture
+def default_signals() -> Iterator[None]:
+    """Set the default handlers for the test: the runner's parent may ignore SIGHUP."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
-    @tidily()
+
+@pytest.mark.usefixtures("default_signals")
+def test_a_closed_terminal_interrupts_a_command_once() -> None:
+    cleaned = False
+
+    @interrupt_on_sighup()
     def command() -> None:
-        nonlocal tidied
+        nonlocal cleaned
         try:
-            os.kill(os.getpid(), number)
+            os.kill(os.getpid(), signal.SIGHUP)
         finally:
-            # The second one, of somebody impatient, does not stop the tidying.
-            os.kill(os.getpid(), number)
-            tidied = True
+            # A second signal does not stop the cleanup.
+            os.kill(os.getpid(), signal.SIGHUP)
+            cleaned = True
 
     with pytest.raises(Terminated):
         command()
-    assert tidied
-    assert signal.getsignal(number) is before
+    assert cleaned
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
 
 
-def test_what_is_ignored_stays_ignored() -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with tidily():
-            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGHUP, before)
+@pytest.mark.usefixtures("default_signals")
+def test_sigterm_interrupts_the_process_once() -> None:
+    interrupt_on_sigterm()
+    with pytest.raises(Terminated):
+        os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
-def test_it_detaches_without_asking(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("default_signals")
+def test_nohup_keeps_sighup_ignored() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with interrupt_on_sighup():
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+def test_a_terminated_command_detaches_without_a_question(monkeypatch: pytest.MonkeyPatch) -> None:
     class Ended:
         def __iter__(self) -> Iterator[Sequence[Event]]:
             yield ()
             raise Terminated
 
     monkeypatch.setattr(
-        "hosting.cli.support.operation_monitor.click.prompt", lambda *_, **__: pytest.fail("nobody is there")
+        "hosting.cli.support.operation_monitor.click.prompt", lambda *_, **__: pytest.fail("a question was asked")
     )
     context: Any = SimpleNamespace(environment=SimpleNamespace(name="dev"))
     operation = Operation(Stack(Role.ROOT, "shop-dev", "eu-west-1"), "arn", "update", Ended())
