@@ -17,6 +17,7 @@ from pathlib import Path  # noqa: E402
 from typing import NoReturn  # noqa: E402
 
 from generator import render  # noqa: E402
+from generator.config import load_config  # noqa: E402
 from generator.errors import GeneratorError  # noqa: E402
 from generator.resources import limits  # noqa: E402
 from generator.tooling import readme_tables  # noqa: E402
@@ -37,7 +38,7 @@ def main() -> int:
     try:
         return run(parser, options)
     except GeneratorError as error:
-        print(f"generator/config.py: {error}", file=sys.stderr)
+        print(error, file=sys.stderr)
         return 1
 
 
@@ -60,7 +61,7 @@ def within_limits(texts: dict[str, str]) -> bool:
 
 
 def check() -> int:
-    templates = render.build_all()
+    templates = render.build_all(load_config(PROJECT))
     texts = render.as_texts(templates)
     fits = within_limits(texts)
     findings = [f"templates/{finding}" for finding in render.stale(TEMPLATES, texts)]
@@ -74,7 +75,7 @@ def check() -> int:
 
 
 def write() -> int:
-    templates = render.build_all()
+    templates = render.build_all(load_config(PROJECT))
     texts = render.as_texts(templates)
     if not within_limits(texts):
         print("Nothing is written: CloudFormation would refuse it.", file=sys.stderr)
@@ -96,7 +97,7 @@ def try_out(parser: argparse.ArgumentParser, services: int, folder: Path) -> int
     if folder.resolve() == PROJECT:
         parser.error("--out is this project: give another folder")
     try:
-        config = trial.config_with(services)
+        config = trial.config_with(load_config(PROJECT), services)
     except ValueError as error:
         parser.error(str(error))
     texts = render.render_all(config)

@@ -43,10 +43,10 @@ LAYERS: tuple[Layer[Any, Any, Any], ...] = (
 )
 
 
-def build_all(config: Config | None = None) -> dict[str, Template]:
-    """File name -> template, for one structure of the platform; the project's own without ``config``."""
+def build_all(config: Config) -> dict[str, Template]:
+    """Return file name -> template for one structure of the platform."""
     try:
-        return _build_all(config or Config())
+        return _build_all(config)
     except ValueError as error:
         # troposphere itself stops at the first parameter, resource or output too many, and says no more than that.
         if not str(error).startswith("Maximum "):
@@ -87,14 +87,13 @@ def as_texts(templates: dict[str, Template]) -> dict[str, str]:
     return {file: as_text(template) for file, template in sorted(templates.items())}
 
 
-def render_all(config: Config | None = None) -> dict[str, str]:
-    """File name -> JSON text, built afresh."""
+def render_all(config: Config) -> dict[str, str]:
+    """Return file name -> JSON text."""
     return as_texts(build_all(config))
 
 
-def stale(folder: Path, rendered: dict[str, str] | None = None) -> list[str]:
+def stale(folder: Path, rendered: dict[str, str]) -> list[str]:
     """What in ``folder`` differs from a fresh render: one line for each file, empty when all is well."""
-    rendered = rendered or render_all()
     findings = []
     for file, text in rendered.items():
         path = folder / file
@@ -108,9 +107,8 @@ def stale(folder: Path, rendered: dict[str, str] | None = None) -> list[str]:
     return findings
 
 
-def write(folder: Path, rendered: dict[str, str] | None = None) -> list[str]:
+def write(folder: Path, rendered: dict[str, str]) -> list[str]:
     """Write what differs, remove what no layer renders, and return the names of the files touched."""
-    rendered = rendered or render_all()
     folder.mkdir(exist_ok=True)
     touched = []
     for file, text in rendered.items():

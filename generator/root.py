@@ -6,7 +6,7 @@ A layer receives only values that an earlier layer returned, so the order below 
 from troposphere import Equals, Ref, Select, Sub, Template
 
 from generator import value_types as v
-from generator.config import Config, ServiceEntry
+from generator.config import Config
 from generator.layers import (
     application,
     database,
@@ -29,6 +29,7 @@ from generator.wiring import (
     add_outputs,
     add_parameters,
 )
+from generator.workloads import Service
 
 
 class Outputs(StackInterface):
@@ -254,7 +255,7 @@ def build(config: Config) -> Template:
 
 def nest_service(
     t: Template,
-    entry: ServiceEntry,
+    entry: Service,
     position: int,
     sizes: dict[str, ServiceSize],
     prefix: v.NamePrefix,

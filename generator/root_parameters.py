@@ -9,9 +9,10 @@ from troposphere import Template
 
 from generator import parameter_specs as shared
 from generator import value_types as v
-from generator.config import Config, ServiceEntry
+from generator.config import Config
 from generator.resources.rules import fargate_size
 from generator.wiring import FrozenConfig, ParameterSpec, StackInterface, add_parameter
+from generator.workloads import Service
 
 _DIGEST_PATTERN = r"^[a-z0-9-]+(\.[a-z0-9-]+)+(/[a-z0-9._-]+)+@sha256:[0-9a-f]{64}$"
 _DIGEST_CONSTRAINT = (
@@ -319,7 +320,7 @@ def add_size_parameters(t: Template, config: Config) -> dict[str, ServiceSize]:
     return sizes
 
 
-def add_image_parameter(t: Template, entry: ServiceEntry) -> v.ImageUri:
+def add_image_parameter(t: Template, entry: Service) -> v.ImageUri:
     """Add the parameter with the image of a service."""
     spec = ParameterSpec(_IMAGE, pattern=_DIGEST_PATTERN, constraint=_DIGEST_CONSTRAINT)
     return add_parameter(t, f"{entry.name}Image", v.ImageUri, spec)

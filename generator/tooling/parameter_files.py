@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 
-from generator.config import ServiceEntry
+from generator.workloads import Service
 
 # No value that CloudFormation would take: `deploy.py params check` names it until somebody writes the real one.
 FILL_IN = "FILL-IN"
@@ -17,7 +17,7 @@ class ParameterFileError(Exception):
     """A parameter file that cannot be extended without guessing."""
 
 
-def with_service(text: str, entry: ServiceEntry, model: str, *, image: str = FILL_IN) -> str:
+def with_service(text: str, entry: Service, model: str, *, image: str = FILL_IN) -> str:
     """The file with the parameters of one more service.
 
     Its size is that of the service ``model``, where the file gives one: what suits the environment is better than any

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from troposphere import Template
 
-from generator.render import LAYERS, build_all
+from generator.render import LAYERS
 
 # Filled by deploy.py and not by people: addresses by content, what it looks up, and outputs of earlier stacks.
 _FILLED = re.compile(r".*(TemplateKey|CodeKey)$|^(ArtifactBucket|ServiceIsNew|CloudFrontPrefixListId)$")
@@ -22,9 +22,8 @@ class DocumentationError(Exception):
     """The README lacks the place for a table."""
 
 
-def tables(templates: dict[str, Template] | None = None) -> dict[str, str]:
+def tables(templates: dict[str, Template]) -> dict[str, str]:
     """Name of the table -> Markdown."""
-    templates = templates or build_all()
     return {"parameters": parameter_table(templates), "outputs": output_table(templates)}
 
 
@@ -81,12 +80,12 @@ def fill(text: str, contents: dict[str, str]) -> str:
     return text
 
 
-def is_stale(readme: Path, templates: dict[str, Template] | None = None) -> bool:
+def is_stale(readme: Path, templates: dict[str, Template]) -> bool:
     text = readme.read_text(encoding="utf-8")
     return fill(text, tables(templates)) != text
 
 
-def write(readme: Path, templates: dict[str, Template] | None = None) -> bool:
+def write(readme: Path, templates: dict[str, Template]) -> bool:
     """Renew the tables; whether anything changed."""
     text = readme.read_text(encoding="utf-8")
     renewed = fill(text, tables(templates))

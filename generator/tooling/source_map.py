@@ -15,6 +15,7 @@ from typing import Any
 from troposphere import AWSObject, BaseAWSObject
 
 from generator import render
+from generator.config import Config
 
 _GENERATOR = Path(__file__).resolve().parents[1]
 # Frames of these are machinery: the line that matters is the one that called them.
@@ -28,13 +29,13 @@ _ATTRIBUTE = "_made_at"
 SourceMap = dict[str, dict[str, dict[str, str]]]
 
 
-def source_map() -> SourceMap:
-    """Template file -> logical id -> property path -> ``generator/layers/network.py:42``.
+def source_map(config: Config) -> SourceMap:
+    """Return template file -> logical id -> property path -> ``generator/layers/network.py:42``.
 
     The path ``""`` is the resource itself; ``Properties.Listeners.0`` is a property that an object of its own made.
     """
     with _recording():
-        templates = render.build_all()
+        templates = render.build_all(config)
     return {
         file: {title: dict(_places(resource, "")) for title, resource in template.resources.items()}
         for file, template in templates.items()

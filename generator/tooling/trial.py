@@ -10,21 +10,22 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from generator import render
-from generator.config import Config, ServiceEntry, default_services
+from generator.config import Config, load_config
 from generator.tooling import parameter_files
+from generator.workloads import Service
 
 # Between the committed services: after those with a path of their own, before the one that takes what is left.
 _FIRST_PRIORITY = 101
 _LAST_PRIORITY = 899
 
 
-def config_with(count: int) -> Config:
-    """The committed services and as many more as make ``count``, all of those of one size."""
-    own = default_services()
+def config_with(base: Config, count: int) -> Config:
+    """The services of ``base`` and as many more as make ``count``, all of those of one size."""
+    own = base.services
     if not len(own) <= count <= len(own) + _LAST_PRIORITY - _FIRST_PRIORITY:
         raise ValueError(f"{count} services: there are {len(own)} already, and room for some 800")
     more = (
-        ServiceEntry(
+        Service(
             f"Service{number:03}",
             (f"/service{number:03}", f"/service{number:03}/*"),
             priority=_FIRST_PRIORITY + number - len(own),
@@ -41,19 +42,19 @@ def write(project: Path, target: Path, config: Config, rendered: Mapping[str, st
     render.write(target / "templates", dict(rendered))
     (target / "params").mkdir(exist_ok=True)
     files = sorted((project / "params").glob("*.json"))
+    more = config.services[len(load_config(project).services) :]
     for file in files:
         text = file.read_text(encoding="utf-8")
-        (target / "params" / file.name).write_text(_extended(text, config), encoding="utf-8")
+        (target / "params" / file.name).write_text(_extended(text, config.services[0], more), encoding="utf-8")
     shutil.copytree(
         project / "lambda", target / "lambda", dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
     )
     return [f"templates/ ({len(rendered)} files)", *(f"params/{file.name}" for file in files), "lambda/"]
 
 
-def _extended(text: str, config: Config) -> str:
-    model = config.services[0]
+def _extended(text: str, model: Service, more: tuple[Service, ...]) -> str:
     image = parameter_files.image_of(text, model.name)
-    for entry in config.services[len(default_services()) :]:
+    for entry in more:
         own = image.replace(f"/{model.slug}@", f"/{entry.slug}@")
         text = parameter_files.with_service(text, entry, model.name, image=own)
     return text

@@ -101,12 +101,13 @@ def packaging() -> list[Row]:
 
 def services() -> list[Row]:
     """Rendering everything for more services, against two."""
-    from generator.config import Config, ServiceEntry
+    from generator.config import Config
     from generator.render import render_all
+    from generator.workloads import Service
 
     def render(count: int) -> float:
         entries = tuple(
-            ServiceEntry(f"Service{number}", (f"/{number}/*",), priority=number, own_size=number <= 2)
+            Service(f"Service{number}", (f"/{number}/*",), priority=number, own_size=number <= 2)
             for number in range(1, count + 1)
         )
         return wall_seconds(lambda: render_all(Config(services=entries)), runs=5)

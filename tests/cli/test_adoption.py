@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("docs", "generator", "hosting", "lambda", "params", "templates")
-FILES = ("deploy.py", "README.md", "pyproject.toml")
+FILES = ("deploy.py", "workloads.py", "README.md", "pyproject.toml")
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_a_new_service_is_one_command_and_an_image(copy: Path) -> None:
     assert done.returncode == 0, done.stderr
     changed = {path.name for path in (copy / "templates").iterdir() if before[path.name] != path.read_bytes()}
     assert changed == {"root.json", "bootstrap.json"}, "a further service changes no template but these"
-    assert {"templates/root.json", "generator/config.py", "params/dev.json"} <= set(done.stdout.split())
+    assert {"templates/root.json", "workloads.py", "params/dev.json"} <= set(done.stdout.split())
     assert "docs/architecture-dev.svg" in done.stdout
 
     missing = run(copy, "params", "check", "-e", "all")
@@ -62,11 +62,11 @@ def test_a_new_service_is_one_command_and_an_image(copy: Path) -> None:
 
 def test_nothing_is_written_when_one_file_cannot_be(copy: Path) -> None:
     (copy / "params" / "prod.json").write_text("{,}")
-    config = (copy / "generator" / "config.py").read_bytes()
+    config = (copy / "workloads.py").read_bytes()
     done = run(copy, "new-service", "Search")
     assert done.returncode == 1
     assert "params/prod.json: line 1: not JSON" in done.stderr
-    assert (copy / "generator" / "config.py").read_bytes() == config
+    assert (copy / "workloads.py").read_bytes() == config
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

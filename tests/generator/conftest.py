@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from troposphere import Template
 
-from generator.render import render_all
+from generator.config import Config, load_config
+from generator.render import as_texts, build_all
 
 TemplateDict = dict[str, Any]
 
 
 @pytest.fixture(scope="session")
-def rendered() -> dict[str, str]:
-    return render_all()
+def config() -> Config:
+    return load_config(Path(__file__).parents[2])
+
+
+@pytest.fixture(scope="session")
+def built(config: Config) -> dict[str, Template]:
+    return build_all(config)
+
+
+@pytest.fixture(scope="session")
+def rendered(built: dict[str, Template]) -> dict[str, str]:
+    return as_texts(built)
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,11 @@ def test_committed_templates_are_fresh(rendered: dict[str, str]) -> None:
 
 
 def test_rendering_twice_in_other_surroundings_gives_the_same_bytes(rendered: dict[str, str], tmp_path: Path) -> None:
-    script = "import sys; from generator.render import render_all; sys.stdout.write(''.join(render_all().values()))"
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from generator.config import load_config; from generator.render import render_all\n"
+        "sys.stdout.write(''.join(render_all(load_config(Path(sys.argv[1]))).values()))"
+    )
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(PROJECT),
@@ -31,9 +35,8 @@ def test_rendering_twice_in_other_surroundings_gives_the_same_bytes(rendered: di
         "TZ": "Asia/Tokyo",
         "AWS_REGION": "eu-west-1",
     }
-    again = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
-    )
+    command = [sys.executable, "-c", script, str(PROJECT)]
+    again = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
     assert again.stdout == "".join(rendered.values())
 
 
@@ -60,11 +63,11 @@ def test_stale_names_the_file(rendered: dict[str, str], tmp_path: Path, damage: 
 
 
 def test_write_touches_only_what_differs(rendered: dict[str, str], tmp_path: Path) -> None:
-    assert sorted(render.write(tmp_path)) == sorted(rendered)
+    assert sorted(render.write(tmp_path, rendered)) == sorted(rendered)
     (tmp_path / "network.json").write_text("{}")
     (tmp_path / "left-over.json").write_text("{}")
-    assert sorted(render.write(tmp_path)) == ["left-over.json", "network.json"]
-    assert render.write(tmp_path) == []
+    assert sorted(render.write(tmp_path, rendered)) == ["left-over.json", "network.json"]
+    assert render.write(tmp_path, rendered) == []
 
 
 def check(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -75,7 +78,8 @@ def check(folder: Path) -> subprocess.CompletedProcess[str]:
 
 def test_check_says_what_is_stale_and_what_to_do(tmp_path: Path, rendered: dict[str, str]) -> None:
     copy_generator(tmp_path)
-    (tmp_path / "README.md").symlink_to(PROJECT / "README.md")
+    for name in ("README.md", "workloads.py"):
+        (tmp_path / name).symlink_to(PROJECT / name)
     (tmp_path / "templates").mkdir()
     for name, text in rendered.items():
         (tmp_path / "templates" / name).write_bytes(text.encode())

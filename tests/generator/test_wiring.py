@@ -13,7 +13,7 @@ from troposphere import Equals, GetAtt, Ref, Template
 from troposphere.sns import Topic
 
 from generator import value_types as v
-from generator.config import Config, ServiceEntry
+from generator.config import Config
 from generator.errors import ConfigError, WiringError
 from generator.root import build
 from generator.wiring import (
@@ -28,6 +28,7 @@ from generator.wiring import (
     parameter_name,
     template_file,
 )
+from generator.workloads import Service
 
 PROJECT = Path(__file__).parents[2]
 
@@ -203,8 +204,8 @@ def test_a_number_with_bounds_becomes_a_number() -> None:
     }
 
 
-def test_a_third_service_is_one_entry() -> None:
-    config = Config(services=(*Config().services, ServiceEntry("Search", ("/search/*",), priority=200)))
+def test_a_third_service_is_one_entry(config: Config) -> None:
+    config = Config(services=(*config.services, Service("Search", ("/search/*",), priority=200)))
     root = build(config).to_dict()
     assert root["Metadata"]["Services"] == ["Frontend", "Backend", "Search"]
     assert {"SearchAccessStack", "SearchServiceStack"} <= set(root["Resources"])
@@ -214,9 +215,9 @@ def test_a_third_service_is_one_entry() -> None:
     assert service["PathPatterns"] == "/search/*"
 
 
-def test_services_may_share_a_size() -> None:
-    more = tuple(ServiceEntry(name, (f"/{name}/*",), priority=n, own_size=False) for n, name in ((1, "A"), (2, "B")))
-    root = build(Config(services=(*Config().services, *more))).to_dict()
+def test_services_may_share_a_size(config: Config) -> None:
+    more = tuple(Service(name, (f"/{name}/*",), priority=n, own_size=False) for n, name in ((1, "A"), (2, "B")))
+    root = build(Config(services=(*config.services, *more))).to_dict()
     assert "ACpu" not in root["Parameters"]
     for name in ("A", "B"):
         assert root["Resources"][f"{name}ServiceStack"]["Properties"]["Parameters"]["Cpu"] == {"Ref": "ServiceCpu"}
@@ -225,14 +226,13 @@ def test_services_may_share_a_size() -> None:
 @pytest.mark.parametrize(
     ("entry", "says"),
     [
-        (ServiceEntry("Frontend", ("/x",), priority=5), "two services with name Frontend"),
-        (ServiceEntry("Other", ("/x",), priority=900), "two services with priority 900"),
-        (ServiceEntry("Other", ("/a", "/b", "/c", "/d", "/e"), priority=5), "5 path patterns"),
+        (Service("Frontend", ("/x",), priority=5), "two services with name Frontend"),
+        (Service("Other", ("/x",), priority=900), "two services with priority 900"),
     ],
 )
-def test_services_that_cannot_stand_together_are_refused(entry: ServiceEntry, says: str) -> None:
+def test_services_that_cannot_stand_together_are_refused(config: Config, entry: Service, says: str) -> None:
     with pytest.raises(ConfigError, match=says):
-        Config(services=(*Config().services, entry))
+        Config(services=(*config.services, entry))
 
 
 def test_mypy_rejects_wrong_wirings() -> None:

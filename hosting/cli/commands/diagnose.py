@@ -138,10 +138,16 @@ def _cause(match: Mapping[str, str] | None, indent: str) -> Iterator[str]:
 
 def _source(finding: Mapping[str, Any]) -> str:
     """The line of the generator that makes the resource, where this is the project's own template."""
-    from generator.tooling.source_map import source_map
+    from generator.errors import GeneratorError
+    from hosting.cli.support.sources import resource_sources
 
     *path, logical_id = str(finding["resource"]).split("/")
-    for file, resources in source_map().items():
+    try:
+        sources = resource_sources(ROOT / "templates")
+    except GeneratorError:
+        # A project that cannot be generated now must not hide why a deployment failed.
+        return ""
+    for file, resources in sources.items():
         if logical_id in resources and _is_of(file, path):
             return str(resources[logical_id].get("", ""))
     return ""

@@ -13,10 +13,11 @@ from hosting.cli.support.options import ROOT
 def generate(check: bool) -> int:
     """Write templates/ from generator/. Needs no network and no credentials."""
     from generator import render
+    from generator.config import load_config
     from generator.resources import limits
 
     folder = ROOT / "templates"
-    rendered = render.render_all()
+    rendered = render.render_all(load_config(ROOT))
     excesses = limits.check(rendered)
     for excess in excesses:
         click.echo(f"{'note: ' if excess.adjustable else ''}{excess}", err=True)

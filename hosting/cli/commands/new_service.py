@@ -13,7 +13,7 @@ from hosting.cli.support.exit_codes import Exit
 from hosting.cli.support.options import ROOT
 
 if TYPE_CHECKING:
-    from generator.config import ServiceEntry
+    from generator.workloads import Service
 
 
 @click.command("new-service")
@@ -29,19 +29,19 @@ def new_service(name: str, paths: tuple[str, ...], shared_size: bool, root: Path
 
     What nobody can guess, its image, is marked in params/*.json; `params check` names it until it is filled in.
     """
-    from generator import render
-    from generator.config import Config, default_services
+    from generator import render, workloads
+    from generator.config import Config
     from generator.resources import limits
     from generator.tooling import new_service, parameter_files
 
-    services = default_services()
-    entry = new_service.entry_for(name, paths, own_size=not shared_size)
+    services = workloads.load(root)
+    entry = new_service.new_entry(services, name, paths, own_size=not shared_size)
     rendered = render.render_all(Config(services=(*services, entry)))
     if excesses := [excess for excess in limits.check(rendered) if not excess.adjustable]:
         raise click.ClickException("\n".join(str(excess) for excess in excesses))
-    config = root / "generator" / "config.py"
-    # Everything is made before anything is written: half a service would be nobody's intention.
-    written = {config: new_service.added(config.read_text(encoding="utf-8"), entry)}
+    file = root / workloads.FILE
+    # Every text is ready before the first is written: half a service helps no user.
+    written = {file: new_service.insert_entry(file.read_text(encoding="utf-8"), entry)}
     for file in sorted((root / "params").glob("*.json")):
         try:
             text = parameter_files.with_service(file.read_text(encoding="utf-8"), entry, services[-1].name)
@@ -62,7 +62,7 @@ def new_service(name: str, paths: tuple[str, ...], shared_size: bool, root: Path
     return Exit.DONE
 
 
-def _next(entry: ServiceEntry) -> None:
+def _next(entry: Service) -> None:
     click.echo(
         f"\n{entry.name} answers {' and '.join(entry.path_patterns)}, listens on port {entry.port}, and says at "
         f"{entry.health_check_path} that it is well."

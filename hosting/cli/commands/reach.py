@@ -26,18 +26,18 @@ def reach(environment: str, output: str, calls: tuple[str, ...], templates: Path
 
     Needs neither credentials nor a network. Exits 0 when every claim holds, 1 when one fails, 64 on bad input.
     """
-    from generator.tooling.source_map import source_map
     from hosting.analysis.errors import AnalysisError
     from hosting.analysis.reachability import report
     from hosting.analysis.reachability.proof import prove
     from hosting.analysis.resolve import resolve
     from hosting.analysis.templates import load_environment, load_templates
     from hosting.cli.commands.validate import parameter_files
+    from hosting.cli.support.sources import resource_sources
 
     pairs = [_pair(call) for call in calls]
     try:
         loaded = load_templates(templates)
-        sources = source_map()
+        sources = resource_sources(templates)
         proofs = [
             prove(resolve(loaded, load_environment(file)), sources, pairs)
             for file in parameter_files(params, environment)

@@ -46,7 +46,7 @@ def security(environment: str, output: str, templates: Path, params: Path) -> in
         complete=environment == "all",
         progress=lambda line: click.echo(f"security: {line}", err=True),
     )
-    findings = _with_sources(result.findings)
+    findings = _with_sources(result.findings, templates)
     if output == "json":
         click.echo(_as_json(result, findings))
     else:
@@ -55,14 +55,13 @@ def security(environment: str, output: str, templates: Path, params: Path) -> in
     return Exit.ERROR if findings else Exit.DONE
 
 
-def _with_sources(findings: Sequence[Finding]) -> list[Finding]:
+def _with_sources(findings: Sequence[Finding], templates: Path) -> list[Finding]:
     if not findings:
         return []
-    # Building the map means running the generator: only worth it when there is something to point at.
-    from generator.tooling.source_map import source_map
     from hosting.analysis.findings import located
+    from hosting.cli.support.sources import resource_sources
 
-    sources = source_map()
+    sources = resource_sources(templates)
     return [located(finding, sources) for finding in findings]
 
 

@@ -66,10 +66,9 @@ def _write(result: Validation, form: str, templates: Path) -> None:
 
     findings = list(result.findings)
     if findings:
-        # Building the map means running the generator: only worth it when there is something to point at.
-        from generator.tooling.source_map import source_map
+        from hosting.cli.support.sources import resource_sources
 
-        sources = source_map()
+        sources = resource_sources(templates)
         findings = [located(finding, sources) for finding in findings]
     if form == "json":
         click.echo(report.as_json(findings, result.checked))

@@ -190,9 +190,10 @@ def connect(options: Options, environment: Environment) -> Context:
 
 
 def stale_templates(root: Path) -> list[str]:
-    """What in templates/ differs from a fresh render; of another project's root nothing can be said."""
-    if root.resolve() != ROOT:
+    """Return what in templates/ differs from a fresh render. Another root without workloads.py is not checked."""
+    if root.resolve() != ROOT and not (root / "workloads.py").is_file():
         return []
     from generator import render
+    from generator.config import load_config
 
-    return render.stale(root / "templates")
+    return render.stale(root / "templates", render.render_all(load_config(root)))

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from generator.config import Config, ServiceEntry
+from generator.config import Config, load_config
 from generator.errors import ConfigError
 from generator.render import render_all
 from generator.resources import limits
 from generator.tooling import trial
+from generator.workloads import Service
 
 PROJECT = Path(__file__).parents[3]
 
@@ -72,7 +73,7 @@ def test_each_limit_of_a_template(within: dict[str, Any], beyond: dict[str, Any]
 
 def with_services(count: int, *, own_size: bool = False) -> dict[str, str]:
     entries = (
-        ServiceEntry(f"Service{number}", (f"/{number}/*",), priority=number, own_size=own_size)
+        Service(f"Service{number}", (f"/{number}/*",), priority=number, own_size=own_size)
         for number in range(1, count + 1)
     )
     return render_all(Config(services=tuple(entries)))
@@ -162,5 +163,5 @@ def test_a_trial_beyond_the_limits_says_so_and_is_written(tmp_path: Path) -> Non
 
 
 def test_priorities_of_a_trial_leave_the_catch_all_last() -> None:
-    services = trial.config_with(100).services
+    services = trial.config_with(load_config(PROJECT), 100).services
     assert max(services, key=lambda entry: entry.priority).path_patterns == ("/*",)

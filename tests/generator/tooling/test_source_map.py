@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 from troposphere import BaseAWSObject
 
+from generator.config import Config
 from generator.tooling.source_map import SourceMap, source_map
 
 PROJECT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
-def sources() -> SourceMap:
-    return source_map()
+def sources(config: Config) -> SourceMap:
+    return source_map(config)
 
 
 def line_of(place: str) -> str:
@@ -57,7 +58,7 @@ def test_a_line_is_the_one_that_made_it(
     assert text in line_of(place)
 
 
-def test_recording_leaves_nothing_behind() -> None:
+def test_recording_leaves_nothing_behind(config: Config) -> None:
     before = BaseAWSObject.__init__
-    source_map()
+    source_map(config)
     assert BaseAWSObject.__init__ is before

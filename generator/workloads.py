@@ -1,0 +1,153 @@
+"""The workloads of a project: the type in which workloads.py declares its services, and the one function that loads it.
+
+workloads.py belongs to the user of this package. The generator loads it by its path from the project's folder and never
+imports it by name, so that the package can be installed elsewhere and one process can load several projects.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import runpy
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from generator.errors import ConfigError
+from generator.layers.service import task
+
+FILE = "workloads.py"
+SERVICES = "SERVICES"
+
+# Annotation of a field -> whether a value has that type. mypy says the same, but generation does not wait for mypy.
+_TYPES: dict[str, Callable[[object], bool]] = {
+    "str": lambda value: isinstance(value, str),
+    "int": lambda value: type(value) is int,
+    "bool": lambda value: isinstance(value, bool),
+    "tuple[str, ...]": lambda value: isinstance(value, tuple) and all(isinstance(item, str) for item in value),
+}
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service of the platform.
+
+    ``name`` in CamelCase is part of parameter names: ``FrontendImage``. The load balancer sends requests for up to four
+    ``path_patterns`` to the service. It tries the service with the greater ``priority`` later. With ``own_size`` the
+    service has its own root parameters for CPU, memory and number of tasks. Without it the service shares one set of
+    these parameters with all such services.
+
+    The app runs as ``user``, never as root. It may write only to ``writable_paths``: up to three folders, which its
+    image should declare as VOLUME. Set ``read_only`` to False for an image that needs a writable root file system.
+    """
+
+    name: str
+    path_patterns: tuple[str, ...]
+    priority: int
+    port: int = 8080
+    health_check_path: str = "/healthz"
+    own_size: bool = True
+    user: str = "10001:10001"
+    read_only: bool = True
+    writable_paths: tuple[str, ...] = ("/tmp",)  # noqa: S108 -- a folder in the container, mounted for it alone
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not _TYPES[str(field.type)](value):
+                raise ConfigError(f"service {self.name}: {field.name} is {value!r}: give a value of type {field.type}")
+        check_name(self.name)
+        # A rule holds at most five values, and the secret header is one of them.
+        if not 1 <= len(self.path_patterns) <= 4:
+            raise ConfigError(f"service {self.name}: {len(self.path_patterns)} path patterns, give 1 to 4")
+        check_container(self)
+
+    @property
+    def slug(self) -> str:
+        """Return the name in lower case, as repositories and stacks use it."""
+        return self.name.lower()
+
+
+def check_name(name: str) -> None:
+    """Raise ConfigError if ``name`` cannot be the name of a service."""
+    if not re.fullmatch(r"[A-Z][A-Za-z0-9]{0,29}", name):
+        raise ConfigError(f'service "{name}": give it a name in CamelCase, such as Search or UserProfile')
+    # The bastion has a repository beside those of the services; ServiceCpu is the size that services share.
+    if name.lower() in ("bastion", "service"):
+        raise ConfigError(f'service "{name}": there is {name.capitalize()} already')
+
+
+def check_container(entry: Service) -> None:
+    """Raise ConfigError if the app would be root, or would write to the folders of the agent of ECS Exec."""
+    if not re.fullmatch(r"[1-9][0-9]{0,8}:[1-9][0-9]{0,8}", entry.user):
+        raise ConfigError(f'service {entry.name}: user "{entry.user}", give user and group as numbers other than 0')
+    if len(entry.writable_paths) > task.WRITABLE_PATHS:
+        raise ConfigError(f"service {entry.name}: {len(entry.writable_paths)} writable paths, give at most 3")
+    for path in entry.writable_paths:
+        if not re.fullmatch(r"(/[A-Za-z0-9._-]+)+", path) or path in task.AGENT_FOLDERS.values():
+            raise ConfigError(f'service {entry.name}: writable path "{path}", give a folder of the app itself')
+
+
+def check_together(services: tuple[Service, ...]) -> None:
+    """Raise ConfigError if there is no service, or if two share what only one may have."""
+    if not services:
+        raise ConfigError("no service: the platform needs at least one")
+    for attribute, shown in (("slug", "name"), ("priority", "priority")):
+        values = [getattr(entry, attribute) for entry in services]
+        for entry, value in zip(services, values, strict=True):
+            if values.count(value) > 1:
+                raise ConfigError(f"two services with {shown} {getattr(entry, shown)}: give each its own")
+
+
+def load(project: Path) -> tuple[Service, ...]:
+    """Return the services that workloads.py in the folder ``project`` declares.
+
+    Raises ConfigError with file and line if the file is missing, is not valid Python, or declares wrong services.
+    """
+    file = project / FILE
+    if not file.is_file():
+        raise ConfigError(f"{file}: the file is missing. It declares the services of the project as {SERVICES}")
+    try:
+        found = runpy.run_path(str(file), run_name=file.stem).get(SERVICES)
+    except SyntaxError as error:
+        raise ConfigError(f"{FILE}:{error.lineno or 1}: {error.msg}") from None
+    except Exception as error:  # noqa: BLE001 -- the user's file may raise any exception
+        name = "" if isinstance(error, ConfigError) else f"{type(error).__name__}: "
+        raise ConfigError(f"{FILE}:{_line_of(error, file)}: {name}{error}") from None
+    place = f"{FILE}:{_line_of_services(file)}"
+    if not isinstance(found, tuple) or not all(isinstance(entry, Service) for entry in found):
+        raise ConfigError(
+            f"{place}: {SERVICES} has to be a tuple of Service(...), such as {SERVICES} = (Service(...),)"
+        )
+    try:
+        check_together(found)
+    except ConfigError as error:
+        raise ConfigError(f"{place}: {error}") from None
+    return found
+
+
+def _line_of(error: Exception, file: Path) -> int:
+    """Return the last line of ``file`` in the traceback of an error."""
+    line = 1
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(file):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
+
+
+def _line_of_services(file: Path) -> int:
+    """Return the line that assigns SERVICES; 1 if no line does."""
+    return next((node.lineno for node in ast.parse(file.read_bytes()).body if services_value(node) is not None), 1)
+
+
+def services_value(node: ast.stmt) -> ast.expr | None:
+    """Return the value that a statement assigns to SERVICES, or None if it does not."""
+    if isinstance(node, ast.Assign) and len(node.targets) == 1:
+        target: ast.expr = node.targets[0]
+    elif isinstance(node, ast.AnnAssign):
+        target = node.target
+    else:
+        return None
+    return node.value if isinstance(target, ast.Name) and target.id == SERVICES else None

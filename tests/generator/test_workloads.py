@@ -1,0 +1,100 @@
+"""workloads.py: what a service may declare, and how each error in the file is reported."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from generator import workloads
+from generator.config import load_config
+from generator.errors import ConfigError
+from generator.workloads import Service
+
+IMPORT = "from generator.workloads import Service\n"
+
+
+def project(folder: Path, text: str) -> Path:
+    (folder / "workloads.py").write_text(IMPORT + text, encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"name": "search"}, "in CamelCase"),
+        ({"name": "Bastion"}, "there is Bastion already"),
+        ({"user": "0:0"}, "other than 0"),
+        ({"user": "10001:0"}, "other than 0"),
+        ({"user": "node"}, "as numbers"),
+        ({"writable_paths": ("/a", "/b", "/c", "/d")}, "at most 3"),
+        ({"writable_paths": ("/managed-agents",)}, "of the app itself"),
+        ({"writable_paths": ("tmp",)}, "of the app itself"),
+        ({"writable_paths": ("/",)}, "of the app itself"),
+        ({"path_patterns": ()}, "0 path patterns, give 1 to 4"),
+        ({"path_patterns": ("/a", "/b", "/c", "/d", "/e")}, "5 path patterns, give 1 to 4"),
+        ({"path_patterns": "/a"}, r"path_patterns is '/a': give a value of type tuple\[str, \.\.\.\]"),
+        ({"path_patterns": ("/a", 1)}, r"give a value of type tuple\[str, \.\.\.\]"),
+        ({"priority": "1"}, "priority is '1': give a value of type int"),
+        ({"port": True}, "port is True: give a value of type int"),
+        ({"own_size": 1}, "own_size is 1: give a value of type bool"),
+    ],
+)
+def test_a_service_that_cannot_run_is_refused(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        replace(Service("Search", ("/search",), priority=1), **change)  # type: ignore[arg-type] # one field of the case
+
+
+def test_an_app_is_neither_root_nor_free_to_write_unless_its_entry_says_so() -> None:
+    entry = Service("Search", ("/search",), priority=1)
+    assert entry.read_only
+    assert not entry.user.startswith("0")
+
+
+def test_a_project_is_loaded_by_its_path_and_leaves_no_module_behind(tmp_path: Path) -> None:
+    project(tmp_path, 'SERVICES = (Service("Search", ("/*",), priority=7),)\n')
+    assert load_config(tmp_path).services == (Service("Search", ("/*",), priority=7),)
+    project(tmp_path, 'SERVICES = (Service("Other", ("/*",), priority=7),)\n')
+    assert [entry.name for entry in load_config(tmp_path).services] == ["Other"], "a change is seen at once"
+    assert "workloads" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("\nSERVICES = (\n", r"^workloads\.py:3: '\(' was never closed$"),
+        ("import missing_module\n", r"^workloads\.py:2: ModuleNotFoundError: No module named 'missing_module'$"),
+        ('SERVICES = (\n    Service("A", ("/*",)),\n)\n', r"^workloads\.py:3: TypeError: .*'priority'$"),
+        (
+            'SERVICES = (\n    Service("A", "/*", priority=1),\n)\n',
+            r"^workloads\.py:3: service A: path_patterns is ",
+        ),
+        ("\nservices = ()\n", r"^workloads\.py:1: SERVICES has to be a tuple"),
+        ('\nSERVICES = [Service("A", ("/*",), priority=1)]\n', r"^workloads\.py:3: SERVICES has to be a tuple"),
+        ('\nSERVICES = ("A",)\n', r"^workloads\.py:3: SERVICES has to be a tuple"),
+        ("\nSERVICES: tuple[Service, ...] = ()\n", r"^workloads\.py:3: no service"),
+        (
+            '\nSERVICES = (Service("A", ("/*",), priority=1), Service("B", ("/b",), priority=1))\n',
+            r"^workloads\.py:3: two services with priority 1: give each its own$",
+        ),
+        (
+            '\nSERVICES = (Service("Web", ("/*",), priority=1), Service("WEB", ("/b",), priority=2))\n',
+            r"^workloads\.py:3: two services with name Web: give each its own$",
+        ),
+    ],
+)
+def test_an_error_in_the_file_is_one_message_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        workloads.load(project(tmp_path, text))
+
+
+def test_an_error_of_the_file_in_a_helper_of_python_names_the_line_of_the_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^workloads\.py:4: JSONDecodeError"):
+        workloads.load(project(tmp_path, "import json\n\nSERVICES = json.loads('{')\n"))
+
+
+def test_a_project_without_the_file_is_refused_with_its_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"workloads\.py: the file is missing"):
+        workloads.load(tmp_path)
