@@ -175,7 +175,7 @@ def _code(error: Exception) -> Exit | None:
 
 def _needs_recovery(error: Exception) -> Exit | None:
     status = getattr(error, "status", "")
-    return Exit.RECOVER if isinstance(status, str) and status.endswith("ROLLBACK_FAILED") else None
+    return Exit.RECOVERY_REQUIRED if isinstance(status, str) and status.endswith("ROLLBACK_FAILED") else None
 
 
 # The first match counts, so the special ones stand before their base class.
@@ -183,7 +183,7 @@ _CODES = (
     ("hosting.deployer.errors", "InputError", Exit.USAGE),
     ("hosting.deployer.errors", "RefusedError", Exit.REFUSED),
     ("hosting.deployer.errors", "GuardError", Exit.REFUSED),
-    ("hosting.deployer.errors", "RecoverError", Exit.RECOVER),
+    ("hosting.deployer.errors", "RecoverError", Exit.RECOVERY_REQUIRED),
     ("hosting.deployer.errors", "DeploymentFailedError", Exit.FAILED),
     ("hosting.deployer.errors", "DeployerError", Exit.ERROR),
     ("hosting.analysis.errors", "ParameterFileError", Exit.USAGE),

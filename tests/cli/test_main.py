@@ -97,7 +97,7 @@ def test_stale_templates_are_reported_with_the_rest(
 ) -> None:
     root = small_project.write(tmp_path, Size="99")
     monkeypatch.setattr(
-        "hosting.cli.support.options.stale_templates", lambda _: ["root.json: differs from what is rendered"]
+        "hosting.cli.support.options.find_stale_templates", lambda _: ["root.json: differs from what is rendered"]
     )
     assert table.main(["params", "check", "-e", "dev", "--root", str(root)]) == Exit.USAGE
     err = capsys.readouterr().err

@@ -12,8 +12,8 @@ from hosting.cli.support.options import (
     confirm,
     connect,
     environment_options,
-    need_answer,
-    recall,
+    load_without_validation,
+    require_answer,
 )
 from hosting.cli.support.signals import interrupt_on_sighup
 
@@ -29,7 +29,7 @@ def cancel(progress: str, yes: bool, **given: object) -> int:
 
     CloudFormation can cancel updates only: a first creation goes on, and is deleted afterwards.
     """
-    need_answer(yes)
+    require_answer(yes)
     from hosting.cli.rendering import progress as showing
     from hosting.cli.support.operation_monitor import Watching
     from hosting.deployer import deployment, operations
@@ -37,8 +37,8 @@ def cancel(progress: str, yes: bool, **given: object) -> int:
     from hosting.deployer.errors import DeploymentFailedError, StateError
 
     options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
-    context = connect(options, recall(options))
-    console = showing.console()
+    context = connect(options, load_without_validation(options))
+    console = showing.create_console()
     states = deployment.survey(context)
     running = [stack for stack, state in states.items() if state is not None and state.next.value == "wait"]
     if not running:

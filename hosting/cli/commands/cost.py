@@ -11,25 +11,28 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hosting.cli.support.exit_codes import Exit
-from hosting.cli.support.options import ROOT, environment_names, output_option
+from hosting.cli.support.options import ROOT, complete_environment, output_option
 
 if TYPE_CHECKING:
     from hosting.analysis.cost.difference import Change
     from hosting.analysis.cost.estimate import Estimate
-    from hosting.cli.support.revisions import Side
+    from hosting.cli.support.revisions import ProjectRevision
 
 Range = tuple[Decimal, Decimal]
 
 
 @click.command()
 @click.option(
-    "-e", "--env", "environment", default="all", show_default=True, shell_complete=environment_names,
+    "-e", "--env", "environment", default="all", show_default=True, shell_complete=complete_environment,
     help="dev, prod, ... or all.",
 )  # fmt: skip
 @click.option("--against", metavar="GIT_REF|DIR", help="Show the difference from a commit, or from a folder.")
 @click.option(
-    "--compare", metavar="ENV", shell_complete=environment_names, help="Show the difference from another environment."
-)
+    "--compare",
+    metavar="ENV",
+    shell_complete=complete_environment,
+    help="Show the difference from another environment.",
+)  # fmt: skip
 @output_option("text", "json")
 @click.option("--root", type=click.Path(file_okay=False, path_type=Path), default=ROOT, hidden=True)
 def cost(environment: str, against: str | None, compare: str | None, output: str, root: Path) -> int:
@@ -42,7 +45,7 @@ def cost(environment: str, against: str | None, compare: str | None, output: str
 
     if against and compare:
         raise click.UsageError("--against and --compare exclude each other.")
-    here = revisions.working_tree(root)
+    here = revisions.current_revision(root)
     names = here.environments() if environment == "all" else (environment,)
     if compare and environment == "all":
         raise click.UsageError("--compare wants one environment: name it with -e.")
@@ -52,7 +55,7 @@ def cost(environment: str, against: str | None, compare: str | None, output: str
     if compare:
         before[names[0]], label = _estimate(here, compare), compare
     if against:
-        with revisions.other_side(root, against) as other:
+        with revisions.open_revision(root, against) as other:
             before = {name: _estimate(other, name) for name in names if name in other.environments()}
             label = other.label
     if output == "json":
@@ -64,7 +67,7 @@ def cost(environment: str, against: str | None, compare: str | None, output: str
     return Exit.DONE
 
 
-def _estimate(side: Side, environment: str) -> Estimate:
+def _estimate(side: ProjectRevision, environment: str) -> Estimate:
     from hosting.analysis.cost.estimate import estimate
     from hosting.analysis.resolve import resolve
     from hosting.analysis.templates import load_environment

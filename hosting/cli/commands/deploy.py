@@ -18,10 +18,10 @@ from hosting.cli.support.options import (
     confirm,
     connect,
     environment_options,
-    need_answer,
+    load_environment,
     output_option,
     placeholder_option,
-    prepare,
+    require_answer,
 )
 from hosting.cli.support.signals import interrupt_on_sighup
 
@@ -81,7 +81,7 @@ def deploy(
         return _deploy_saved(source, fail_on, given, yes=yes, before=before, verbose=verbose, mode=progress)
     if not given["environment"]:
         raise click.UsageError("Missing option '-e' / '--env', or a saved plan.")
-    need_answer(yes)
+    require_answer(yes)
     from hosting.cli.rendering import progress as showing
     from hosting.cli.support import flow
     from hosting.cli.support.operation_monitor import Watching
@@ -89,13 +89,13 @@ def deploy(
     from hosting.deployer.stack_order import Role
 
     options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
-    context = connect(options, prepare(options))
-    console = showing.console()
+    context = connect(options, load_environment(options))
+    console = showing.create_console()
     watching = Watching.of(context, console, "deploy", options.root, progress)
     if options.placeholder:
         context = flow.with_placeholder(context, deployment.survey(context), console, options.placeholder)
     role = Role(through) if through else None
-    limits = Gates.of(allow_replace, allow_delete, fail_on)
+    limits = Gates.from_options(allow_replace, allow_delete, fail_on)
     try:
         with watching.closing():
             states = flow.deploy_chain(
@@ -130,14 +130,14 @@ def _deploy_saved(
     said = given["environment"]
     if said and said != found.environment:
         raise click.UsageError(f"{source} is a plan of {found.environment}, not of {said}.")
-    need_answer(yes)
+    require_answer(yes)
     from hosting.cli.rendering import progress as showing
     from hosting.cli.support import flow
     from hosting.cli.support.operation_monitor import Watching
 
     options = Options(**{**given, "environment": found.environment, "overrides": found.overrides})  # type: ignore[arg-type] # as above
-    context = connect(options, prepare(options))
-    console = showing.console()
+    context = connect(options, load_environment(options))
+    console = showing.create_console()
     watching = Watching.of(context, console, "deploy", options.root, mode)
     try:
         with watching.closing():
@@ -206,8 +206,8 @@ def _print_outputs(states: States, form: str) -> None:
 
     found = outputs.collect_outputs(states)
     if form == "ndjson":
-        from hosting.cli.rendering.progress import ndjson
+        from hosting.cli.rendering.progress import write_ndjson
 
-        ndjson("outputs", {"outputs": found})
+        write_ndjson("outputs", {"outputs": found})
         return
-    click.echo(json.dumps(found, indent=2) if form == "json" else outputs.outputs_text(found))
+    click.echo(json.dumps(found, indent=2) if form == "json" else outputs.format_outputs(found))

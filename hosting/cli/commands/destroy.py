@@ -12,8 +12,8 @@ from hosting.cli.support.options import (
     confirm,
     connect,
     environment_options,
-    need_answer,
-    recall,
+    load_without_validation,
+    require_answer,
 )
 from hosting.cli.support.signals import interrupt_on_sighup
 
@@ -29,15 +29,15 @@ from hosting.cli.support.signals import interrupt_on_sighup
 def destroy(progress: str, yes: bool, preview: bool, unprotect: bool, **given: object) -> int:
     """Delete an environment's stacks, backwards through the chain. Bootstrap and what holds data are kept."""
     if not preview:
-        need_answer(yes)
+        require_answer(yes)
     from hosting.cli.rendering import progress as showing
     from hosting.cli.support import flow
     from hosting.cli.support.operation_monitor import Watching
 
     options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
-    environment = recall(options)
+    environment = load_without_validation(options)
     context = connect(options, environment)
-    console = showing.console()
+    console = showing.create_console()
     watching = Watching.of(context, console, "destroy", options.root, progress)
     word = environment.name if environment.is_production else None
 

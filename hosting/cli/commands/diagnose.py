@@ -88,11 +88,11 @@ def _data(record: Record) -> dict[str, Any]:
 
 
 def _text(data: Mapping[str, Any]) -> Iterator[str]:
-    from hosting.cli.support.operation_state import duration
+    from hosting.cli.support.operation_state import format_duration
 
     yield f"{data['run']}: {data['command']} of {data['environment']}, {_ended(data['result'])}"
     for one in data["operations"]:
-        took = f" in {duration(one['seconds'])}" if one["seconds"] is not None else ""
+        took = f" in {format_duration(one['seconds'])}" if one["seconds"] is not None else ""
         yield f"{one['stack']} ({one['region']}): {one['verb']}, {one['status'] or 'not followed to its end'}{took}"
         if one["diagnosis"]:
             yield from _diagnosis(one["diagnosis"])

@@ -9,13 +9,13 @@ import click
 
 from hosting.cli.support.exit_codes import Exit
 from hosting.cli.support.gates import LEVELS
-from hosting.cli.support.options import ROOT, output_option, stale_templates
+from hosting.cli.support.options import ROOT, find_stale_templates, output_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from hosting.analysis.diff.prediction import Prediction
-    from hosting.cli.support.revisions import Side
+    from hosting.cli.support.revisions import ProjectRevision
 
 
 @click.command()
@@ -53,12 +53,12 @@ def diff(
     """
     from hosting.cli.support import revisions
 
-    if stale := stale_templates(root):
+    if stale := find_stale_templates(root):
         click.echo(
             f"diff: templates/ is not what generator/ renders ({', '.join(stale)}); comparing it as it is", err=True
         )
-    new = revisions.working_tree(root)
-    with revisions.other_side(root, against) as old:
+    new = revisions.current_revision(root)
+    with revisions.open_revision(root, against) as old:
         predictions = [_predict(old, new, name, overrides) for name in _environments(new, environment)]
         gone = [name for name in old.environments() if environment == "all" and name not in new.environments()]
         label = old.label
@@ -72,7 +72,7 @@ def diff(
     return Exit.CHANGES if changes and detailed_exitcode else Exit.DONE
 
 
-def _environments(side: Side, wanted: str) -> Sequence[str]:
+def _environments(side: ProjectRevision, wanted: str) -> Sequence[str]:
     from hosting.deployer import parameters
 
     if wanted == "all" and (known := side.environments()):
@@ -80,18 +80,18 @@ def _environments(side: Side, wanted: str) -> Sequence[str]:
     return [parameters.locate(side.params, wanted).stem]
 
 
-def _predict(old: Side, new: Side, environment: str, overrides: Iterable[str]) -> Prediction:
+def _predict(old: ProjectRevision, new: ProjectRevision, environment: str, overrides: Iterable[str]) -> Prediction:
     from hosting.analysis.diff.prediction import predict
     from hosting.analysis.resolve import services
-    from hosting.cli.support.revisions import resolved
+    from hosting.cli.support.revisions import resolve_environment
     from hosting.deployer.stateful import loss
 
     cache = new.functions.parent / "build" / "archives"
     running = services(old.load()["root.json"])
-    after = resolved(new, environment, services=running, cache=cache, overrides=overrides)
+    after = resolve_environment(new, environment, services=running, cache=cache, overrides=overrides)
     if environment not in old.environments():
         return predict(None, after, loss)
-    return predict(resolved(old, environment, services=running, cache=cache), after, loss)
+    return predict(resolve_environment(old, environment, services=running, cache=cache), after, loss)
 
 
 def _refusals(gate: str, predictions: Iterable[Prediction]) -> Iterable[str]:
@@ -113,12 +113,12 @@ def _print(predictions: Sequence[Prediction], against: str, gone: Sequence[str],
     from hosting.cli.rendering import diff
 
     if output == "json":
-        click.echo(diff.as_json(predictions, against, gone))
+        click.echo(diff.render_json(predictions, against, gone))
     elif output == "markdown":
-        click.echo(diff.as_markdown(predictions, against, gone), nl=False)
+        click.echo(diff.render_markdown(predictions, against, gone), nl=False)
     else:
         from hosting.cli.rendering import progress
 
-        console = progress.console(stderr=False)
-        for part in diff.as_text(predictions, against, gone, verbose=verbose):
+        console = progress.create_console(stderr=False)
+        for part in diff.render_text(predictions, against, gone, verbose=verbose):
             console.print(part)

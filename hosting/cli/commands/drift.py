@@ -13,8 +13,8 @@ from hosting.cli.support.options import (
     aws_options,
     connect,
     environment_options,
+    load_without_validation,
     output_option,
-    recall,
 )
 
 if TYPE_CHECKING:
@@ -42,15 +42,15 @@ def drift(**given: object) -> int:
     from hosting.deployer import drift as drifting
 
     options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
-    context = connect(options, recall(options))
+    context = connect(options, load_without_validation(options))
     states = deployment.survey(context)
     drifting.require(context, states)
-    with progress.console().status("asking CloudFormation to compare"):
+    with progress.create_console().status("asking CloudFormation to compare"):
         reports = drifting.detect(context, states)
     if options.output == "json":
         click.echo(json.dumps(_document(options.environment, reports), indent=2))
     else:
-        console = progress.console(stderr=False)
+        console = progress.create_console(stderr=False)
         for part in _text(reports):
             console.print(part)
     if any(report.drifted for report in reports):
@@ -95,17 +95,17 @@ def _values(one: Drifted) -> Iterator[Text]:
     from rich.text import Text
 
     from hosting.cli.rendering import change_symbols
-    from hosting.cli.support.plan_properties import masked
+    from hosting.cli.support.plan_properties import mask_value
 
     for item in one.differences:
         path = tuple(item.path.strip("/").split("/"))
-        expected, actual = masked(item.expected or None, path), masked(item.actual or None, path)
-        before, after = change_symbols.excerpts(expected, actual)
+        expected, actual = mask_value(item.expected or None, path), mask_value(item.actual or None, path)
+        before, after = change_symbols.shorten_pair(expected, actual)
         yield Text.assemble(f"{'.'.join(path)}: template ", (before, "green"), ", really ", (after, "red"))
 
 
 def _document(environment: str, reports: Sequence[Report]) -> dict[str, Any]:
-    from hosting.cli.support.plan_properties import masked
+    from hosting.cli.support.plan_properties import mask_value
 
     return {
         "schema": SCHEMA,
@@ -129,8 +129,8 @@ def _document(environment: str, reports: Sequence[Report]) -> dict[str, Any]:
                             {
                                 "path": item.path,
                                 "kind": item.kind,
-                                "expected": masked(item.expected, tuple(item.path.strip("/").split("/"))),
-                                "actual": masked(item.actual, tuple(item.path.strip("/").split("/"))),
+                                "expected": mask_value(item.expected, tuple(item.path.strip("/").split("/"))),
+                                "actual": mask_value(item.actual, tuple(item.path.strip("/").split("/"))),
                             }
                             for item in one.differences
                         ],

@@ -12,8 +12,8 @@ from hosting.cli.support.options import (
     account_options,
     connect,
     environment_options,
+    load_without_validation,
     output_option,
-    recall,
 )
 
 
@@ -33,7 +33,7 @@ def events(since: str, **given: object) -> int:
 
     options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
     begin = logs.since(since, datetime.now(UTC))
-    found = platform.find(connect(options, recall(options)))
+    found = platform.find(connect(options, load_without_validation(options)))
     for one in activity.collect(found, begin):
         if options.output == "json":
             click.echo(json.dumps(activity.document(one)))

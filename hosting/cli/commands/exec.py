@@ -13,8 +13,8 @@ from hosting.cli.support.options import (
     account_options,
     connect,
     environment_options,
+    load_without_validation,
     output_option,
-    recall,
 )
 from hosting.cli.support.signals import interrupt_on_sighup
 
@@ -57,7 +57,7 @@ def execute(
     if os.name != "posix":
         raise DeployerError("sessions need a POSIX terminal", hint="run this in WSL; tunnel and --check work here too")
     program = plugin.find()
-    found = platform.find(connect(options, recall(options)))
+    found = platform.find(connect(options, load_without_validation(options)))
     chosen = tasks.pick(found, found.service(service), container, task_id=task)
     token = executing.new_token()
     output = executing.Output(token)
@@ -95,7 +95,7 @@ def _check(options: Options, service: str | None, container: str) -> int:
     from hosting.cli.rendering import checklist
     from hosting.deployer.operate import exec_checker, platform
 
-    environment = recall(options)
+    environment = load_without_validation(options)
 
     def lines() -> Iterator[Line]:
         from hosting.deployer.errors import DeployerError
@@ -111,4 +111,4 @@ def _check(options: Options, service: str | None, container: str) -> int:
         else:
             yield from exec_checker.of_live(found, chosen, container)
 
-    return checklist.exit_code(checklist.show(lines(), options.output))
+    return checklist.exit_code(checklist.print_checks(lines(), options.output))

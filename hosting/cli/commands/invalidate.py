@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from hosting.cli.support.exit_codes import Exit
-from hosting.cli.support.options import Options, account_options, connect, environment_options, recall
+from hosting.cli.support.options import Options, account_options, connect, environment_options, load_without_validation
 
 
 @click.command()
@@ -18,7 +18,7 @@ def invalidate(paths: tuple[str, ...], wait: bool, **given: object) -> int:
     from hosting.deployer.operate import platform, site
 
     options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
-    found = platform.find(connect(options, recall(options)))
+    found = platform.find(connect(options, load_without_validation(options)))
     client, distribution = found.context.clients.cloudfront(found.home), found.output("DistributionId")
     identifier = site.invalidate(client, distribution, paths)
     if wait:

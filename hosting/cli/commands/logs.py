@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hosting.cli.support.exit_codes import Exit
-from hosting.cli.support.options import Options, account_options, connect, environment_options, recall
+from hosting.cli.support.options import Options, account_options, connect, environment_options, load_without_validation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +59,7 @@ def logs(
 
     options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
     begin = reading.since(since, datetime.now(UTC))
-    found = platform.find(connect(options, recall(options)))
+    found = platform.find(connect(options, load_without_validation(options)))
     chosen = reading.sources(found, kind, service=service, name=name or "")
     if not chosen:
         raise DeployerError(f"has no logs of {kind}", where=found.family)

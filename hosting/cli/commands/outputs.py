@@ -12,8 +12,8 @@ from hosting.cli.support.options import (
     aws_options,
     connect,
     environment_options,
+    load_without_validation,
     output_option,
-    recall,
 )
 
 
@@ -29,14 +29,14 @@ def outputs(name: str | None, **given: object) -> int:
     from hosting.deployer.errors import DeployerError
 
     options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
-    context = connect(options, recall(options))
+    context = connect(options, load_without_validation(options))
     found = outputs.collect_outputs(deployment.survey(context))
     if not found:
         raise DeployerError(
             "is not deployed", where=context.environment.family, hint=f"deploy.py deploy -e {options.environment}"
         )
     if name is None:
-        click.echo(json.dumps(found, indent=2) if options.output == "json" else outputs.outputs_text(found))
+        click.echo(json.dumps(found, indent=2) if options.output == "json" else outputs.format_outputs(found))
         return Exit.DONE
     values = [values[name] for values in found.values() if name in values]
     if not values:

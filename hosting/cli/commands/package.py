@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from hosting.cli.support.exit_codes import Exit
-from hosting.cli.support.options import Options, aws_options, connect, environment_options, prepare
+from hosting.cli.support.options import Options, aws_options, connect, environment_options, load_environment
 
 
 @click.command()
@@ -19,7 +19,7 @@ def package(upload: bool, **given: object) -> int:
     from hosting.deployer.stack_order import Role
 
     options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
-    environment = prepare(options)
+    environment = load_environment(options)
     if not upload:
         keys = {item.key: len(item.data) for items in environment.artifacts.values() for item in items}
         for key, size in sorted(keys.items()):

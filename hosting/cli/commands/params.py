@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from hosting.cli.support.exit_codes import Exit
-from hosting.cli.support.options import Options, environment_options, prepare
+from hosting.cli.support.options import Options, environment_options, load_environment
 
 
 @click.group()
@@ -26,7 +26,7 @@ def check(environment: str, overrides: tuple[str, ...], root: Path) -> int:
     problems: list[Problem] = []
     for name in names:
         try:
-            ready = prepare(Options(name, root, overrides))
+            ready = load_environment(Options(name, root, overrides))
         except InputError as error:
             problems += error.problems
         else:

@@ -16,17 +16,17 @@ from hosting.cli.support.options import (
     aws_options,
     connect,
     environment_options,
+    load_environment,
     output_option,
     placeholder_option,
-    prepare,
 )
 from hosting.cli.support.signals import interrupt_on_sighup
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hosting.cli.rendering.plan_text import Review
-    from hosting.cli.support.prediction_check import Foresight
+    from hosting.cli.rendering.plan_text import PlanReview
+    from hosting.cli.support.prediction_check import PredictionCheck
     from hosting.deployer.deployment import Context, StackPlan
 
 
@@ -64,9 +64,9 @@ def plan(
     from hosting.deployer import deployment
 
     options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
-    gates = Gates.of(allow_replace, allow_delete, fail_on)
-    context = connect(options, prepare(options))
-    console = progress.console()
+    gates = Gates.from_options(allow_replace, allow_delete, fail_on)
+    context = connect(options, load_environment(options))
+    console = progress.create_console()
     states = deployment.survey(context)
     deployment.require_ready(states)
     context = flow.with_placeholder(context, states, console, options.placeholder)
@@ -75,7 +75,7 @@ def plan(
     try:
         gates.check_names(context, plans)
         review = gates.review(context, plans)
-        _print(review, prediction_check.foresee(context, states, plans), options, context, verbose=verbose)
+        _print(review, prediction_check.check_prediction(context, states, plans), options, context, verbose=verbose)
         for name in gates.unused(review):
             click.echo(f"{name}: nothing here does that", err=True)
         refused = list(gates.refusals(review))
@@ -94,25 +94,25 @@ def plan(
     return Exit.CHANGES if changes and detailed_exitcode else Exit.DONE
 
 
-def _print(review: Review, foreseen: Foresight, options: Options, context: Context, *, verbose: bool) -> None:
+def _print(review: PlanReview, foreseen: PredictionCheck, options: Options, context: Context, *, verbose: bool) -> None:
     from hosting.cli.rendering import plan_json, plan_text, progress
 
     if options.output == "json":
-        document = plan_json.as_json(review, options.environment, context.identity.account)
+        document = plan_json.build_document(review, options.environment, context.identity.account)
         document["prediction"] = foreseen.as_json()
         click.echo(json.dumps(document, indent=2))
     elif options.output == "markdown":
-        click.echo(plan_json.as_markdown(review, options.environment), nl=False)
+        click.echo(plan_json.render_markdown(review, options.environment), nl=False)
     else:
-        console = progress.console(stderr=False)
-        for part in plan_text.trees(review, verbose=verbose):
+        console = progress.create_console(stderr=False)
+        for part in plan_text.render_plan(review, verbose=verbose):
             console.print(part)
         for line in foreseen.lines():
             console.print(line, style="dim", markup=False)
 
 
 def _save(
-    context: Context, plans: Sequence[StackPlan], gates: Gates, review: Review, options: Options, out: Path
+    context: Context, plans: Sequence[StackPlan], gates: Gates, review: PlanReview, options: Options, out: Path
 ) -> bool:
     """Save the plan; whether there was anything to save. What `deploy` would refuse is not put up for approval."""
     from hosting.deployer import saved_plan

@@ -13,8 +13,8 @@ from hosting.cli.support.options import (
     connect,
     environment_options,
     is_interactive,
+    load_environment,
     output_option,
-    prepare,
 )
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def preflight(create_roles: bool, **given: object) -> int:
     from hosting.deployer.operate import preflight as checking
 
     options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
-    context = connect(options, prepare(options))
-    lines = checklist.show(checking.check(context), options.output)
+    context = connect(options, load_environment(options))
+    lines = checklist.print_checks(checking.check(context), options.output)
     created = _offer(context, lines, create_roles=create_roles)
     return checklist.exit_code([line for line in lines if line.offer not in created or not line.offer])
 

@@ -14,8 +14,8 @@ from hosting.cli.support.options import (
     confirm,
     connect,
     environment_options,
-    need_answer,
-    recall,
+    load_without_validation,
+    require_answer,
 )
 from hosting.cli.support.signals import interrupt_on_sighup
 
@@ -59,8 +59,8 @@ def recover(progress: str, skip: tuple[str, ...], only_list: bool, yes: bool, **
     from hosting.deployer.errors import RecoverError
 
     options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
-    context = connect(options, recall(options))
-    console = showing.console()
+    context = connect(options, load_without_validation(options))
+    console = showing.create_console()
     states = deployment.survey(context)
     stuck = [
         (stack, state)
@@ -87,7 +87,7 @@ def recover(progress: str, skip: tuple[str, ...], only_list: bool, yes: bool, **
             left.append(f"{stack.label}: {remedy}")
             continue
         skipped = recovery.chosen(found, skip)
-        need_answer(yes)
+        require_answer(yes)
         what = f" and skip {', '.join(one.name for one in skipped)}" if skipped else ""
         question = f"Continue the rollback of {stack.label} in account {context.identity.account}{what}?"
         word = context.environment.name if skipped and context.environment.is_production else None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hosting.cli.support.exit_codes import Exit
-from hosting.cli.support.options import Options, environment_options, output_option, prepare
+from hosting.cli.support.options import Options, environment_options, load_environment, output_option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,8 +43,8 @@ def rehearse(keep: bool, delay: float, **given: object) -> int:
     from hosting.rehearsal.rehearse import Result
 
     options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
-    environment = prepare(options)
-    console = progress.console()
+    environment = load_environment(options)
+    console = progress.create_console()
     account = environment.file.account or DEFAULT_ACCOUNT
     region = environment.file.region or DEFAULT_REGION
     result = Result()
@@ -117,7 +117,7 @@ def _expect_nothing(console: Console, context: Context, states: dict[Stack, Stac
     plans = flow.plan_chain(context, states, console, verb="plan")
     try:
         changed = [plan for plan in plans if plan.kind is not Kind.NOTHING]
-        for part in plan_text.trees(plan_text.Review(changed)) if changed else ():
+        for part in plan_text.render_plan(plan_text.PlanReview(changed)) if changed else ():
             console.print(part)
         seen = ", ".join(plan.stack.label for plan in changed) or f"{len(plans)} stacks"
         proof = Proof("change", "deploying the same again changes nothing", not changed, seen)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hosting.cli.support.exit_codes import Exit
-from hosting.cli.support.options import Options, account_options, connect, environment_options, recall
+from hosting.cli.support.options import Options, account_options, connect, environment_options, load_without_validation
 from hosting.cli.support.signals import interrupt_on_sighup
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def run(service: str | None, image: str | None, detach: bool, command: tuple[str
     Ctrl-C stops the task.
     """
     options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
-    return start(connect(options, recall(options)), service, image, command, detach=detach)
+    return start(connect(options, load_without_validation(options)), service, image, command, detach=detach)
 
 
 def before(text: str, context: Context) -> Callable[[], None]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hosting.cli.support.exit_codes import Exit
-from hosting.cli.support.options import Options, account_options, connect, environment_options, recall
+from hosting.cli.support.options import Options, account_options, connect, environment_options, load_without_validation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +39,7 @@ def site(directory: Path, prefix: str, delete: bool, preview: bool, wait: bool, 
 
     options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
     files = syncing.scan(directory, prefix)
-    found = platform.find(connect(options, recall(options)))
+    found = platform.find(connect(options, load_without_validation(options)))
     s3 = found.context.clients.s3(found.home)
     bucket, distribution = found.output("StaticBucketName"), found.output("DistributionId")
     steps = syncing.compare(s3, bucket, prefix, files, delete=delete)

@@ -14,8 +14,8 @@ from hosting.cli.support.options import (
     account_options,
     connect,
     environment_options,
+    load_without_validation,
     output_option,
-    recall,
 )
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ def status(as_json: bool, watch: bool, interval: float, **given: object) -> int:
     from hosting.deployer.operate import status as looking
 
     options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
-    context = connect(options, recall(options))
-    console = progress.console(stderr=False)
+    context = connect(options, load_without_validation(options))
+    console = progress.create_console(stderr=False)
     if watch:
         return _watch(context, console, interval, as_json=as_json or options.output == "json")
     found = looking.look(context)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hosting.cli.support.exit_codes import Exit
-from hosting.cli.support.options import ROOT, environment_names, output_option
+from hosting.cli.support.options import ROOT, complete_environment, output_option
 
 if TYPE_CHECKING:
     from hosting.analysis.resolve import ResolvedEnvironment
@@ -21,7 +21,7 @@ _WIDTH = 40
 
 @click.command()
 @click.option(
-    "-e", "--env", "environment", default="all", show_default=True, metavar="ENV", shell_complete=environment_names,
+    "-e", "--env", "environment", default="all", show_default=True, metavar="ENV", shell_complete=complete_environment,
     help="The environment: a file of params/.",
 )  # fmt: skip
 @output_option("text", "json")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hosting.cli.support.exit_codes import Exit
-from hosting.cli.support.options import Options, account_options, connect, environment_options, recall
+from hosting.cli.support.options import Options, account_options, connect, environment_options, load_without_validation
 from hosting.cli.support.signals import interrupt_on_sighup
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def tunnel(
 
     options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
     program = plugin.find()
-    found = platform.find(connect(options, recall(options)))
+    found = platform.find(connect(options, load_without_validation(options)))
     end = End.READER if reader else End.WRITER
     door = Tunnel(found, program, found.service(service), end, local_port(port, _PREFERRED[end]))
     shown = False

@@ -6,7 +6,7 @@ import click
 
 from hosting.cli.support.exit_codes import Exit
 from hosting.cli.support.operation_monitor import progress_option
-from hosting.cli.support.options import Options, aws_options, connect, environment_options, recall
+from hosting.cli.support.options import Options, aws_options, connect, environment_options, load_without_validation
 from hosting.cli.support.signals import interrupt_on_sighup
 
 
@@ -26,8 +26,8 @@ def watch(progress: str, **given: object) -> int:
     from hosting.deployer.aws.statuses import STATUSES, is_good, remedy
 
     options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
-    context = connect(options, recall(options))
-    console = showing.console()
+    context = connect(options, load_without_validation(options))
+    console = showing.create_console()
     watching = Watching.of(context, console, "watch", options.root, progress)
     states = deployment.survey(context)
     running = operations.running(context, states)

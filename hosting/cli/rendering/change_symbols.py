@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping
 
 from rich.text import Text
 
-# Worst first.
-EFFECTS = ("replace", "delete", "may replace", "modify", "import", "add", "unknown")
+from hosting.deployer.change_sets import EFFECTS
 
-MARKS: Mapping[str, tuple[str, str]] = {
+SYMBOLS: Mapping[str, tuple[str, str]] = {
     "replace": ("-/+", "bold red"),
     "delete": ("-", "red"),
     "may replace": ("-/+?", "magenta"),
@@ -23,21 +22,21 @@ MARKS: Mapping[str, tuple[str, str]] = {
 VALUE_WIDTH = 48
 
 
-def counts(found: Mapping[str, int]) -> Text:
+def format_counts(found: Mapping[str, int]) -> Text:
     """Counts of effects in one line, worst first."""
-    parts = [Text(f"{found[effect]} {effect}", style=MARKS[effect][1]) for effect in EFFECTS if found.get(effect)]
+    parts = [Text(f"{found[effect]} {effect}", style=SYMBOLS[effect][1]) for effect in EFFECTS if found.get(effect)]
     return (
         Text(", ").join(parts) if parts else Text("no resource changes (outputs, tags or policies only)", style="dim")
     )
 
 
-def worst(effects: Iterable[str]) -> int:
+def severity_rank(effects: Iterable[str]) -> int:
     """The rank of the worst effect; smaller is worse."""
     ranks = [EFFECTS.index(effect) if effect in EFFECTS else len(EFFECTS) for effect in effects]
     return min(ranks, default=len(EFFECTS))
 
 
-def excerpts(before: str | None, after: str | None, width: int = VALUE_WIDTH) -> tuple[str, str]:
+def shorten_pair(before: str | None, after: str | None, width: int = VALUE_WIDTH) -> tuple[str, str]:
     """Both values in one line each; of long ones the part around the first place where they differ."""
     old, new = (" ".join(text.split()) if text is not None else None for text in (before, after))
     start = 0

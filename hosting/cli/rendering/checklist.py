@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _COLOURS = {"ok": "green", "problem": "red", "not checkable": "yellow"}
 
 
-def show(lines: Iterable[Line], output: str) -> list[Line]:
+def print_checks(lines: Iterable[Line], output: str) -> list[Line]:
     """Print each line as soon as it is known, or all of them as JSON."""
     shown: list[Line] = []
     for line in lines:
@@ -24,7 +24,7 @@ def show(lines: Iterable[Line], output: str) -> list[Line]:
         if output == "text":
             click.echo(_text(line))
     if output == "json":
-        click.echo(json.dumps(document(shown), indent=2))
+        click.echo(json.dumps(build_document(shown), indent=2))
     else:
         click.echo(_summary(shown))
     return shown
@@ -34,7 +34,7 @@ def exit_code(lines: Sequence[Line]) -> Exit:
     return Exit.ERROR if any(line.verdict == "problem" for line in lines) else Exit.DONE
 
 
-def document(lines: Sequence[Line]) -> dict[str, object]:
+def build_document(lines: Sequence[Line]) -> dict[str, object]:
     return {
         "schema": "hosting-platform/checklist/1",
         "lines": [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -24,9 +23,9 @@ from hosting.analysis.diff.prediction import (
 from hosting.analysis.diff.replacement import Recreation
 from hosting.analysis.tokens import REF, Json, Origin, origin, pieces
 from hosting.cli.rendering import change_symbols, permissions
-from hosting.cli.rendering.plan_json import cut
+from hosting.cli.rendering.markdown import code_span, truncate
 from hosting.cli.rendering.plan_text import FATES
-from hosting.cli.support.plan_properties import HIDDEN, masked
+from hosting.cli.support.plan_properties import HIDDEN, mask_value
 
 # Described in docs/diff.schema.json.
 SCHEMA = "hosting-platform/diff/1"
@@ -65,11 +64,11 @@ class _Words:
 
     def _text(self, value: Json, path: Path) -> str | None:
         # A reference is no secret, whatever the property is called.
-        text = value if origin(value) else masked(value, path, self.hidden)
+        text = value if origin(value) else mask_value(value, path, self.hidden)
         return None if text is None else _references(text)
 
     def line(self, text: str) -> str:
-        return _references(masked(text, (), self.hidden) or "")
+        return _references(mask_value(text, (), self.hidden) or "")
 
 
 def _references(text: str) -> str:
@@ -97,7 +96,7 @@ def _place(key: Key) -> str:
 # --- text
 
 
-def as_text(
+def render_text(
     predictions: Sequence[Prediction], against: str, gone: Sequence[str], *, verbose: bool = False
 ) -> Iterator[RenderableType]:
     """Per environment: what loses data, what gets broader, then a tree per stack, worst first."""
@@ -108,7 +107,7 @@ def as_text(
         if prediction.is_new:
             yield Text("new: nothing of it is there to compare with", style="cyan")
         yield from _losses(prediction)
-        yield from permissions.trees(prediction.access, _Words(prediction).line, verbose=verbose)
+        yield from permissions.render_permissions(prediction.access, _Words(prediction).line, verbose=verbose)
         for stack in prediction.stacks:
             yield _tree(prediction, stack, verbose=verbose)
         yield _summary(prediction)
@@ -131,12 +130,12 @@ def _tree(prediction: Prediction, stack: StackPrediction, *, verbose: bool) -> T
     title = Text.assemble((stack.name, "bold"), (f" ({stack.region})", "dim"), "  ")
     if stack.kind == "nothing":
         return Tree(title + Text("nothing to change", style="dim"))
-    tree = Tree(title + Text(f"{stack.kind}  ") + change_symbols.counts(stack.counts()))
+    tree = Tree(title + Text(f"{stack.kind}  ") + change_symbols.format_counts(stack.counts()))
     folded = set() if verbose else {change.key for change in stack.changes if _is_folded(change)}
     _add_changes(prediction, tree, stack, (), folded, verbose=verbose)
     words = _Words(prediction)
     for difference in stack.outputs:
-        before, after = change_symbols.excerpts(*words.pair(difference.path, difference.before, difference.after))
+        before, after = change_symbols.shorten_pair(*words.pair(difference.path, difference.before, difference.after))
         name = f"output {difference.name}: "
         tree.add(Text.assemble((name, "dim"), (before, "red"), " -> ", (after, "green")))
     if stack.tags:
@@ -176,13 +175,17 @@ def _add_changes(
         if not shown:
             continue
         found = counts(groups[nested])
-        branch = tree.add(Text.assemble((nested, "bold"), "  ") + change_symbols.counts(found))
+        branch = tree.add(Text.assemble((nested, "bold"), "  ") + change_symbols.format_counts(found))
         if verbose or set(found) != {"add"} or found["add"] <= _FEW:
             _add_changes(prediction, branch, stack, (*prefix, nested), folded, verbose=verbose)
 
 
 def _rank(changes: Sequence[Change], name: str) -> tuple[bool, int, str]:
-    return not any(item.is_destructive for item in changes), change_symbols.worst(item.effect for item in changes), name
+    return (
+        not any(item.is_destructive for item in changes),
+        change_symbols.severity_rank(item.effect for item in changes),
+        name,
+    )
 
 
 def _add_change(prediction: Prediction, tree: Tree, change: Change, *, verbose: bool) -> None:
@@ -196,14 +199,14 @@ def _add_change(prediction: Prediction, tree: Tree, change: Change, *, verbose: 
     followers = [item for item in prediction.changes if change.key in prediction.roots(item)]
     if followers and not verbose:
         only = [item for item in followers if item.follows]
-        text = Text("its new id is followed by ", style="dim") + change_symbols.counts(counts(only))
+        text = Text("its new id is followed by ", style="dim") + change_symbols.format_counts(counts(only))
         branch.add(
-            text.append(f": {permissions.short(', '.join('/'.join(item.path) for item in only), 110)}", style="dim")
+            text.append(f": {permissions.shorten(', '.join('/'.join(item.path) for item in only), 110)}", style="dim")
         )
 
 
 def _line(prediction: Prediction, change: Change, *, full: bool = False) -> Text:
-    mark, style = change_symbols.MARKS[change.effect]
+    mark, style = change_symbols.SYMBOLS[change.effect]
     name = "/".join(change.path) if full else change.logical_id
     line = Text.assemble((f"{mark} {name}", style), "  ", (change.type, "dim"))
     if change.effect in {"replace", "may replace"}:
@@ -224,7 +227,7 @@ def _causes(change: Change) -> list[Property]:
 def _property(words: _Words, item: Property) -> Text:
     if item.follows is not None:
         return Text.assemble((f"{_name(item)}: follows {_place(item.follows)}", "dim"), _requires(item))
-    before, after = change_symbols.excerpts(*_sides(words, item))
+    before, after = change_symbols.shorten_pair(*_sides(words, item))
     return Text.assemble(f"{_name(item)}: ", (before, "red"), " -> ", (after, "green"), _requires(item))
 
 
@@ -237,7 +240,7 @@ def _summary(prediction: Prediction) -> Text:
     if prediction.is_empty:
         return Text("Nothing to change.", style="green")
     total = Counter(counts(prediction.changes))
-    text = Text("Changes: ") + change_symbols.counts(total)
+    text = Text("Changes: ") + change_symbols.format_counts(total)
     if number := len(prediction.destructive):
         text.append(f"; {number} of them lose{'s' * (number == 1)} data", style="bold red")
     if number := len(prediction.broader):
@@ -248,7 +251,7 @@ def _summary(prediction: Prediction) -> Text:
 # --- JSON
 
 
-def as_json(predictions: Sequence[Prediction], against: str, gone: Sequence[str]) -> str:
+def render_json(predictions: Sequence[Prediction], against: str, gone: Sequence[str]) -> str:
     """A stable form for programs: new keys may come, none goes without a new schema number."""
     document = {
         "schema": SCHEMA,
@@ -332,7 +335,7 @@ def _values_json(sides: tuple[str | None, str | None]) -> dict[str, str | None]:
 # --- markdown
 
 
-def as_markdown(predictions: Sequence[Prediction], against: str, gone: Sequence[str]) -> str:
+def render_markdown(predictions: Sequence[Prediction], against: str, gone: Sequence[str]) -> str:
     """For a comment on a pull request: the worst in the open, the rest folded."""
     lines: list[str] = []
     for prediction in predictions:
@@ -349,11 +352,11 @@ def as_markdown(predictions: Sequence[Prediction], against: str, gone: Sequence[
             lines.append("")
         lines += _markdown_changes(prediction)
     lines += [f"`params/{name}.json` is gone; its stacks stay until `deploy.py destroy`." for name in gone]
-    return cut("\n".join(lines).rstrip() + "\n")
+    return truncate("\n".join(lines).rstrip() + "\n")
 
 
 def _markdown_kind(stack: StackPrediction) -> str:
-    return f"{stack.kind}: {change_symbols.counts(stack.counts()).plain}"
+    return f"{stack.kind}: {change_symbols.format_counts(stack.counts()).plain}"
 
 
 def _markdown_worst(prediction: Prediction) -> list[str]:
@@ -364,15 +367,15 @@ def _markdown_worst(prediction: Prediction) -> list[str]:
         lines.append("")
         for change in prediction.destructive:
             fate = f", {FATES[change.policy]}" if change.policy in FATES else ""
-            lines.append(f"- {change.effect} {_code('/'.join(change.path))} ({change.type}): {change.loss}{fate}")
+            lines.append(f"- {change.effect} {code_span('/'.join(change.path))} ({change.type}): {change.loss}{fate}")
             lines += [f"  - {_markdown_property(words, item)}" for item in _causes(change)]
         lines.append("")
     if prediction.broader:
         lines += ["**Gets broader**", ""]
         for access in prediction.broader:
-            lines.append(f"- {_code('/'.join(access.path))} {access.aspect}")
+            lines.append(f"- {code_span('/'.join(access.path))} {access.aspect}")
             lines += [
-                f"  - {_code(f'{line.sign} {permissions.short(words.line(line.text))}')}"
+                f"  - {code_span(f'{line.sign} {permissions.shorten(words.line(line.text))}')}"
                 + (f" **{words.line(line.broader)}**" if line.broader else "")
                 for line in access.lines
             ]
@@ -389,7 +392,7 @@ def _markdown_changes(prediction: Prediction) -> list[str]:
     title = f"{len(shown)} changes" + (f", and {following} that only follow new ids" if following else "")
     lines = ["<details>", f"<summary>{title}</summary>", ""]
     for change in shown:
-        lines.append(f"- {change.effect} {_code('/'.join(change.path))} ({change.type})")
+        lines.append(f"- {change.effect} {code_span('/'.join(change.path))} ({change.type})")
         lines += [f"  - {_markdown_property(words, item)}" for item in change.properties if item.follows is None]
         lines += [f"  - {words.line(change.note)}"] * bool(change.note)
     return [*lines, "", "</details>", ""]
@@ -398,13 +401,6 @@ def _markdown_changes(prediction: Prediction) -> list[str]:
 def _markdown_property(words: _Words, item: Property) -> str:
     reason = f" ({_REQUIRES[item.recreation]})" if item.recreation in _REQUIRES else ""
     if item.follows is not None:
-        return f"{_code(_name(item))} follows {_code(_place(item.follows))}{reason}"
-    before, after = change_symbols.excerpts(*_sides(words, item))
-    return f"{_code(_name(item))}: {_code(before)} -> {_code(after)}{reason}"
-
-
-def _code(text: str) -> str:
-    """A code span, whatever backticks are in the text."""
-    longest = max((len(run) for run in re.findall("`+", text)), default=0)
-    fence = "`" * (longest + 1)
-    return f"{fence} {text} {fence}" if longest else f"{fence}{text}{fence}"
+        return f"{code_span(_name(item))} follows {code_span(_place(item.follows))}{reason}"
+    before, after = change_symbols.shorten_pair(*_sides(words, item))
+    return f"{code_span(_name(item))}: {code_span(before)} -> {code_span(after)}{reason}"

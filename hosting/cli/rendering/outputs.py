@@ -27,7 +27,7 @@ def collect_outputs(states: States) -> dict[str, dict[str, str]]:
     }
 
 
-def outputs_text(found: Mapping[str, Mapping[str, str]]) -> str:
+def format_outputs(found: Mapping[str, Mapping[str, str]]) -> str:
     width = max((len(key) for values in found.values() for key in values), default=0)
     blocks = []
     for stack, values in found.items():
@@ -38,7 +38,7 @@ def outputs_text(found: Mapping[str, Mapping[str, str]]) -> str:
 # --- deletions
 
 
-def destroy_tree(doomed: Sequence[Doomed]) -> Iterator[Tree]:
+def render_deletions(doomed: Sequence[Doomed]) -> Iterator[Tree]:
     """What would go and what would stay, in the order of deletion."""
     for one in doomed:
         title = Text.assemble(("- ", "red"), (one.stack.name, "bold"), (f" ({one.stack.region})", "dim"))

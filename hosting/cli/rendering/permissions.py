@@ -13,10 +13,10 @@ from hosting.analysis.diff.statements import Line
 _WIDE = 160
 _FEW = 12
 
-Words = Callable[[str], str]
+Mask = Callable[[str], str]
 
 
-def trees(found: Sequence[Access], words: Words, *, verbose: bool = False) -> Iterator[Tree | Text]:
+def render_permissions(found: Sequence[Access], words: Mask, *, verbose: bool = False) -> Iterator[Tree | Text]:
     """What gets broader in the open; the rest where it is short or asked for."""
     if broader := [access for access in found if access.is_broader]:
         yield _tree(Text("Gets broader", style="bold red"), broader, words)
@@ -27,29 +27,29 @@ def trees(found: Sequence[Access], words: Words, *, verbose: bool = False) -> It
         yield Text(f"Permissions and rules: {len(rest)} resources change without getting broader (-v shows them).")
 
 
-def ordered(access: Access) -> list[Line]:
+def sort_lines(access: Access) -> list[Line]:
     """A resource's lines, the worst first."""
     return sorted(access.lines, key=lambda line: (not line.severe, not line.broader))
 
 
-def short(text: str, width: int = _WIDE) -> str:
+def shorten(text: str, width: int = _WIDE) -> str:
     return text if len(text) <= width else f"{text[: width - 3]}..."
 
 
-def _tree(title: Text, found: Sequence[Access], words: Words) -> Tree:
+def _tree(title: Text, found: Sequence[Access], words: Mask) -> Tree:
     tree = Tree(title)
     for access in found:
         style = "bold red" if access.is_severe else "bold yellow" if access.is_broader else ""
         place = "/".join(access.path)
         branch = tree.add(Text.assemble((place, style), f"  {access.aspect}  ", (access.type, "dim")))
-        for line in ordered(access):
+        for line in sort_lines(access):
             branch.add(_line(line, words))
     return tree
 
 
-def _line(line: Line, words: Words) -> Text:
+def _line(line: Line, words: Mask) -> Text:
     style = {"+": "green", "-": "red", "~": "yellow"}[line.sign]
-    text = Text(f"{line.sign} {short(words(line.text))}", style=style)
+    text = Text(f"{line.sign} {shorten(words(line.text))}", style=style)
     if line.broader:
         text.append(f"  {words(line.broader)}", style="bold red" if line.severe else "bold yellow")
     return text

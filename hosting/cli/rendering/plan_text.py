@@ -11,8 +11,13 @@ from rich.text import Text
 from rich.tree import Tree
 
 from hosting.cli.rendering import change_symbols, permissions
-from hosting.cli.support.plan_permissions import access_changes
-from hosting.cli.support.plan_properties import Value, causes, masked, values
+from hosting.cli.support.plan_permissions import find_permission_changes
+from hosting.cli.support.plan_properties import (
+    PropertyChange,
+    list_property_changes,
+    list_replacement_causes,
+    mask_value,
+)
 from hosting.deployer.change_set_filter import is_let_go
 from hosting.deployer.change_sets import Change, ChangeSet
 from hosting.deployer.deployment import Kind, StackPlan
@@ -33,7 +38,7 @@ _TAGGED = 3
 
 
 @dataclass(frozen=True)
-class Review:
+class PlanReview:
     """The plans of a chain with what is needed to show them: what was allowed, and what nobody may read."""
 
     plans: Sequence[StackPlan]
@@ -45,7 +50,7 @@ class Review:
         return [one for plan in self.plans for one in losses(plan.stack, plan.change_set)]
 
     @property
-    def later(self) -> list[StackPlan]:
+    def deferred(self) -> list[StackPlan]:
         return [plan for plan in self.plans if plan.kind is Kind.LATER]
 
     @property
@@ -61,48 +66,50 @@ class Review:
 
     def words(self, text: str) -> str:
         """A line of ours about values, without what nobody may read."""
-        return masked(text, (), self.hidden) or ""
+        return mask_value(text, (), self.hidden) or ""
 
 
-def trees(review: Review, *, verbose: bool = False) -> Iterator[Tree | Text]:
+def render_plan(review: PlanReview, *, verbose: bool = False) -> Iterator[Tree | Text]:
     """Everything about a plan, the worst first."""
     if found := review.losses:
         yield _losses(review, found)
-    yield from permissions.trees(access_changes(review.plans), review.words, verbose=verbose)
+    yield from permissions.render_permissions(find_permission_changes(review.plans), review.words, verbose=verbose)
     for plan in review.plans:
         yield _plan_tree(review, plan, verbose=verbose)
     yield Text()
-    yield summary(review)
+    yield render_summary(review)
     if review.derived and not verbose:
         listed = "1 resource is" if review.derived == 1 else f"{review.derived} resources are"
         yield Text(f"{listed} listed by CloudFormation but will not change (-v shows them).", style="dim")
 
 
-def summary(review: Review) -> Text:
+def render_summary(review: PlanReview) -> Text:
     """All changes of the chain in one line."""
-    total, later = review.counts(), review.later
+    total, deferred = review.counts(), review.deferred
     if not total and all(plan.kind is Kind.NOTHING for plan in review.plans):
         return Text("Nothing to change.", style="green")
     text = Text("Changes: ")
     if total:
-        text += change_symbols.counts(total)
-    elif later:
+        text += change_symbols.format_counts(total)
+    elif deferred:
         text.append("none computed yet")
     else:
-        text += change_symbols.counts({})
-    if later:
-        resources = sum(sum(plan.declares.values()) for plan in later)
-        text.append(f", and {len(later)} stack{'s' * (len(later) > 1)} with about {resources} resources afterwards")
+        text += change_symbols.format_counts({})
+    if deferred:
+        resources = sum(sum(plan.declares.values()) for plan in deferred)
+        text.append(
+            f", and {len(deferred)} stack{'s' * (len(deferred) > 1)} with about {resources} resources afterwards"
+        )
     if number := len(review.losses):
         text.append(f"; {number} of them lose{'s' * (number == 1)} data", style="bold red")
-    if number := sum(access.is_broader for access in access_changes(review.plans)):
+    if number := sum(access.is_broader for access in find_permission_changes(review.plans)):
         text.append(f"; {number} resource{'s' * (number > 1)} broader", style="bold red")
     return text
 
 
-def because(change: Change, hidden: Collection[str] = ()) -> str:
+def replacement_reason(change: Change, hidden: Collection[str] = ()) -> str:
     """Why CloudFormation replaces a resource, or may have to."""
-    found = causes(change, hidden)
+    found = list_replacement_causes(change, hidden)
     names = ", ".join(dict.fromkeys(re.split(r"[.\[]", value.name)[0] for value in found if value.recreation))
     if not names:
         return ""
@@ -113,7 +120,7 @@ def because(change: Change, hidden: Collection[str] = ()) -> str:
     return f"{names} cannot always be changed in place"
 
 
-def later(plan: StackPlan) -> str:
+def describe_deferred_stack(plan: StackPlan) -> str:
     """What is said of a stack whose change set has to wait."""
     what = "updated" if plan.exists else "created"
     names = list(dict.fromkeys(stack.name for stack in plan.after))
@@ -121,17 +128,17 @@ def later(plan: StackPlan) -> str:
     return f"will be {what}; " + (plan.note or f"exact change set after {' and '.join(names)} {verb} deployed")
 
 
-def rank(change: Change) -> tuple[int, str]:
+def severity_key(change: Change) -> tuple[int, str]:
     """Worst first, then by name."""
     if change.nested is not None and change.nested.effective:
-        return change_symbols.worst(change.nested.counts()), change.logical_id
-    return change_symbols.worst([change.effect]), change.logical_id
+        return change_symbols.severity_rank(change.nested.counts()), change.logical_id
+    return change_symbols.severity_rank([change.effect]), change.logical_id
 
 
-def _losses(review: Review, found: Sequence[Loss]) -> Tree:
+def _losses(review: PlanReview, found: Sequence[Loss]) -> Tree:
     tree = Tree(Text("Loses data, or everything that hangs on it", style="bold red"))
     for one in found:
-        mark, style = change_symbols.MARKS[one.effect]
+        mark, style = change_symbols.SYMBOLS[one.effect]
         line = Text.assemble((f"{mark} {one.name}", style), f"  {one.effect}: {one.what}")
         if one.policy in FATES:
             line.append(f", {FATES[one.policy]}", style="cyan")
@@ -143,25 +150,25 @@ def _losses(review: Review, found: Sequence[Loss]) -> Tree:
     return tree
 
 
-def _plan_tree(review: Review, plan: StackPlan, *, verbose: bool) -> Tree:
+def _plan_tree(review: PlanReview, plan: StackPlan, *, verbose: bool) -> Tree:
     title = Text.assemble((plan.stack.name, "bold"), (f" ({plan.stack.region})", "dim"), "  ")
     if plan.kind is Kind.LATER:
-        tree = Tree(title + Text(later(plan), style="green"))
+        tree = Tree(title + Text(describe_deferred_stack(plan), style="green"))
         for layer, count in plan.declares.items():
             tree.add(Text(f"{layer or 'resources'}: about {count}", style="dim"))
         return tree
     if plan.change_set is None:
         return Tree(title + Text("nothing to change", style="dim"))
-    tree = Tree(title + Text(f"{plan.kind}  ") + change_symbols.counts(plan.change_set.counts()))
+    tree = Tree(title + Text(f"{plan.kind}  ") + change_symbols.format_counts(plan.change_set.counts()))
     _add_changes(review, tree, plan.change_set, verbose=verbose)
     return tree
 
 
-def _add_changes(review: Review, tree: Tree, change_set: ChangeSet, *, verbose: bool) -> None:
+def _add_changes(review: PlanReview, tree: Tree, change_set: ChangeSet, *, verbose: bool) -> None:
     tagged = [] if verbose else [change for change in change_set.effective if change.is_about_tags]
     # The stack's own tags reach every resource: a list of all of them hides what else changes.
     folded = tagged if len(tagged) > _TAGGED else []
-    for change in sorted(change_set.changes if verbose else change_set.effective, key=rank):
+    for change in sorted(change_set.changes if verbose else change_set.effective, key=severity_key):
         if change in folded:
             continue
         nested = change.nested
@@ -173,22 +180,22 @@ def _add_changes(review: Review, tree: Tree, change_set: ChangeSet, *, verbose: 
         counts = nested.counts()
         whole = {"Add": "  the whole layer is new", "Remove": "  the whole layer goes"}.get(change.action, "")
         branch = tree.add(
-            Text.assemble((change.logical_id, "bold"), "  ") + change_symbols.counts(counts) + Text(whole)
+            Text.assemble((change.logical_id, "bold"), "  ") + change_symbols.format_counts(counts) + Text(whole)
         )
         # What is only added needs no reading line by line; what is changed or lost does.
         if verbose or set(counts) != {"add"}:
             _add_changes(review, branch, nested, verbose=verbose)
     if folded:
-        mark, style = change_symbols.MARKS["modify"]
+        mark, style = change_symbols.SYMBOLS["modify"]
         tree.add(Text.assemble((f"{mark} {len(folded)} resources", style), "  only their tags (-v lists them)"))
 
 
-def _line(review: Review, change: Change) -> Text:
-    mark, style = change_symbols.MARKS[change.effect]
+def _line(review: PlanReview, change: Change) -> Text:
+    mark, style = change_symbols.SYMBOLS[change.effect]
     line = Text.assemble((f"{mark} {change.logical_id}", style), "  ", (change.resource_type, "dim"))
     if change.effect in {"replace", "may replace"}:
         line.append(f"  {change.effect}", style=style)
-        if why := because(change, review.hidden):
+        if why := replacement_reason(change, review.hidden):
             line.append(f": {why}", style=style)
     if change.effect == "nothing":
         scales = any(is_let_go(change, detail) for detail in change.details)
@@ -199,19 +206,19 @@ def _line(review: Review, change: Change) -> Text:
     return line
 
 
-def _values(review: Review, change: Change, *, verbose: bool) -> Iterator[Text]:
+def _values(review: PlanReview, change: Change, *, verbose: bool) -> Iterator[Text]:
     if change.action != "Modify":
         return
-    found = values(change, review.hidden, derived=verbose)
+    found = list_property_changes(change, review.hidden, derived=verbose)
     shown = found if verbose else found[:_SHOWN_VALUES]
     for value in shown:
-        yield value_line(value)
+        yield render_value(value)
     if len(shown) < len(found):
         yield Text(f"and {len(found) - len(shown)} more values (-v shows them)", style="dim")
 
 
-def value_line(
-    value: Value, excerpt: Callable[[str | None, str | None], tuple[str, str]] = change_symbols.excerpts
+def render_value(
+    value: PropertyChange, excerpt: Callable[[str | None, str | None], tuple[str, str]] = change_symbols.shorten_pair
 ) -> Text:
     """One value, before and after."""
     if value.before is None and value.after is None:

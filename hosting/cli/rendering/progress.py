@@ -23,15 +23,13 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from hosting.cli.support.operation_state import Board, duration
+from hosting.cli.support.operation_state import OperationState, format_duration
 from hosting.deployer.aws.statuses import is_good, is_terminal
 from hosting.deployer.recording.runs import stamp
 
 if TYPE_CHECKING:
     from hosting.deployer.events import Event
     from hosting.deployer.operations import Operation
-
-__all__ = ["Board", "console", "duration", "ndjson", "watch"]
 
 _HEARTBEAT = 30.0
 _SPARE_ROWS = 6
@@ -42,7 +40,7 @@ Rounds = Iterable[Sequence["Event"]]
 Estimate = Callable[[Sequence["Event"]], "float | None"]
 
 
-def console(*, stderr: bool = True) -> Console:
+def create_console(*, stderr: bool = True) -> Console:
     """Where progress goes. rich itself honours NO_COLOR, TERM=dumb and COLUMNS."""
     if os.environ.get("CI"):
         # A build log is no terminal even where the runner pretends to be one.
@@ -56,24 +54,24 @@ def _log(*, stderr: bool) -> Console:
     return Console(stderr=stderr, force_terminal=False, highlight=False, width=_WIDE)
 
 
-def watch(
+def show_operation(
     target: Console,
     operation: Operation,
     *,
     mode: str = "auto",
     rounds: Rounds | None = None,
-    board: Board | None = None,
+    state: OperationState | None = None,
     estimate: Estimate | None = None,
 ) -> None:
-    """Show the operation until it ends. `board` carries what is known over an interruption."""
+    """Show the operation until it ends. `state` carries what is known over an interruption."""
     if mode == "auto":
         mode = "tree" if target.is_terminal and not target.is_dumb_terminal else "lines"
     show = {"tree": _live, "lines": _lines, "ndjson": _ndjson}[mode]
-    board = board or Board(operation.stack.label, time.monotonic())
-    show(target, operation, _known(operation, operation.follow() if rounds is None else rounds, board, estimate), board)
+    state = state or OperationState(operation.stack.label, time.monotonic())
+    show(target, operation, _known(operation, operation.follow() if rounds is None else rounds, state, estimate), state)
 
 
-def ndjson(type: str, data: dict[str, Any], *, stream: IO[str] | None = None) -> None:
+def write_ndjson(type: str, data: dict[str, Any], *, stream: IO[str] | None = None) -> None:
     """One line of the stream; flushed, since somebody waits for it."""
     out = stream or sys.stdout
     out.write(json.dumps({"schema": _SCHEMA, "type": type, **data}) + "\n")
@@ -81,21 +79,21 @@ def ndjson(type: str, data: dict[str, Any], *, stream: IO[str] | None = None) ->
 
 
 def _known(
-    operation: Operation, rounds: Rounds, board: Board, estimate: Estimate | None
+    operation: Operation, rounds: Rounds, state: OperationState, estimate: Estimate | None
 ) -> Iterable[tuple[Sequence[Event], float]]:
-    """The rounds with the time of each, after the board has learnt them."""
+    """The rounds with the time of each, after the state has learnt them."""
     for batch in rounds:
         now = time.monotonic()
-        board.update(batch, now)
+        state.update(batch, now)
         if batch and estimate is not None:
-            board.expect(estimate(operation.events), now)
+            state.expect(estimate(operation.events), now)
         yield batch, now
 
 
 def _lines(
-    target: Console, operation: Operation, rounds: Iterable[tuple[Sequence[Event], float]], board: Board
+    target: Console, operation: Operation, rounds: Iterable[tuple[Sequence[Event], float]], state: OperationState
 ) -> None:
-    last = board.clock
+    last = state.clock
     for batch, now in rounds:
         for event in batch:
             # "User Initiated" and the like say nothing; a failure's reason says everything.
@@ -107,16 +105,20 @@ def _lines(
             target.print(Text(line, style="red" if event.failed else ""))
             last = now
         if now - last >= _HEARTBEAT:
-            busy = ", ".join(board.running()[:3]) or "CloudFormation"
-            target.print(Text(f"... {duration(board.elapsed(now))}{_left(board, now)}, working on {busy}", style="dim"))
+            busy = ", ".join(state.running()[:3]) or "CloudFormation"
+            target.print(
+                Text(f"... {format_duration(state.elapsed(now))}{_left(state, now)}, working on {busy}", style="dim")
+            )
             last = now
 
 
-def _ndjson(_: Console, operation: Operation, rounds: Iterable[tuple[Sequence[Event], float]], board: Board) -> None:
+def _ndjson(
+    _: Console, operation: Operation, rounds: Iterable[tuple[Sequence[Event], float]], state: OperationState
+) -> None:
     where = {"stack": operation.stack.name, "region": operation.stack.region}
-    last = board.clock
-    if not board.latest:
-        ndjson("begin", {**where, "verb": operation.verb})
+    last = state.clock
+    if not state.latest:
+        write_ndjson("begin", {**where, "verb": operation.verb})
     now = last
     for batch, now in rounds:
         for event in batch:
@@ -127,61 +129,67 @@ def _ndjson(_: Console, operation: Operation, rounds: Iterable[tuple[Sequence[Ev
                 "reason": event.reason,
                 "time": stamp(event.time),
             }
-            ndjson("event", {**where, **about})
+            write_ndjson("event", {**where, **about})
             last = now
         if now - last >= _HEARTBEAT:
-            left = board.left(now)
-            beat: dict[str, Any] = {"seconds": round(board.elapsed(now), 1), "done": board.done()}
-            beat |= {"running": board.running(), "left": None if left is None else round(left, 1)}
-            ndjson("heartbeat", {**where, **beat})
+            left = state.left(now)
+            beat: dict[str, Any] = {"seconds": round(state.elapsed(now), 1), "done": state.done()}
+            beat |= {"running": state.running(), "left": None if left is None else round(left, 1)}
+            write_ndjson("heartbeat", {**where, **beat})
             last = now
-    end = {"verb": operation.verb, "status": operation.status, "seconds": round(board.elapsed(now), 1)}
-    failed = sum(1 for event in board.failed() if not event.is_stack_itself)
-    ndjson("end", {**where, **end, "done": board.done(), "failed": failed})
+    end = {"verb": operation.verb, "status": operation.status, "seconds": round(state.elapsed(now), 1)}
+    failed = sum(1 for event in state.failed() if not event.is_stack_itself)
+    write_ndjson("end", {**where, **end, "done": state.done(), "failed": failed})
 
 
-def _live(target: Console, operation: Operation, rounds: Iterable[tuple[Sequence[Event], float]], board: Board) -> None:
+def _live(
+    target: Console, operation: Operation, rounds: Iterable[tuple[Sequence[Event], float]], state: OperationState
+) -> None:
     spinner = Spinner("dots")
 
     def render() -> RenderableType:
-        return _tree(board, operation.verb, spinner, time.monotonic(), max(3, target.height - _SPARE_ROWS))
+        return _tree(state, operation.verb, spinner, time.monotonic(), max(3, target.height - _SPARE_ROWS))
 
     # The view is made anew on every refresh, so that the running times move while AWS is silent.
     with Live(get_renderable=render, console=target, refresh_per_second=8, transient=True):
         for _ in rounds:
             pass
-    elapsed = duration(board.elapsed(time.monotonic()))
+    elapsed = format_duration(state.elapsed(time.monotonic()))
     status = operation.status
     # After a rollback every resource is complete again, and the operation is none the less not what was wanted.
     bad = is_terminal(status) and not is_good(status) and operation.verb != "rollback"
-    mark = Text("x ", style="bold red") if bad or board.failed() else Text("ok ", style="bold green")
+    mark = Text("x ", style="bold red") if bad or state.failed() else Text("ok ", style="bold green")
     ended = f"{status}, " if bad else ""
-    target.print(mark + Text(f"{board.title}  {operation.verb}: {ended}{board.done()} resources in {elapsed}"))
+    target.print(mark + Text(f"{state.title}  {operation.verb}: {ended}{state.done()} resources in {elapsed}"))
 
 
-def _tree(board: Board, verb: str, spinner: Spinner, now: float, room: int) -> RenderableType:
-    head = f"{board.title}  {verb}: {board.done()} done, {duration(board.elapsed(now))}{_left(board, now)}"
+def _tree(state: OperationState, verb: str, spinner: Spinner, now: float, room: int) -> RenderableType:
+    head = f"{state.title}  {verb}: {state.done()} done, {format_duration(state.elapsed(now))}{_left(state, now)}"
     spinner.update(text=Text(head, style="bold"))
-    rows = [_row(board, depth, name, now) for depth, name in board.tree()]
+    rows = [_row(state, depth, name, now) for depth, name in state.tree()]
     if len(rows) > room:
         # The newest matter most: what began long ago and is still there is shown by its parent's time.
         rows = [Text(f"  and {len(rows) - room} more above", style="dim"), *rows[-room:]]
-    failed = [Text(f"  {event.name}  {event.status}: {event.reason}", style="red") for event in board.failed()[:3]]
+    failed = [Text(f"  {event.name}  {event.status}: {event.reason}", style="red") for event in state.failed()[:3]]
     return Group(spinner, *rows, *failed)
 
 
-def _row(board: Board, depth: int, name: str, now: float) -> Text:
-    event = board.latest[name]
+def _row(state: OperationState, depth: int, name: str, now: float) -> Text:
+    event = state.latest[name]
     indent = "  " * (depth + 1)
     label = name.rpartition("/")[2]
-    inside = board.inside(name)
+    inside = state.inside(name)
     count = f"  {inside} done" if inside else ""
     if is_terminal(event.status):
         style = "red" if event.failed else "green"
-        return Text.assemble(indent, (label, style), count, f"  {event.status}  {duration(board.took.get(name, 0.0))}")
-    return Text.assemble(indent, label, count, "  ", (event.status, "yellow"), f"  {duration(now - board.since[name])}")
+        return Text.assemble(
+            indent, (label, style), count, f"  {event.status}  {format_duration(state.took.get(name, 0.0))}"
+        )
+    return Text.assemble(
+        indent, label, count, "  ", (event.status, "yellow"), f"  {format_duration(now - state.since[name])}"
+    )
 
 
-def _left(board: Board, now: float) -> str:
-    left = board.left(now)
-    return "" if left is None else f", about {duration(left)} left"
+def _left(state: OperationState, now: float) -> str:
+    left = state.left(now)
+    return "" if left is None else f", about {format_duration(left)} left"

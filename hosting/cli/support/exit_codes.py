@@ -9,6 +9,6 @@ class Exit(IntEnum):
     CHANGES = 2
     REFUSED = 3
     FAILED = 4
-    RECOVER = 5
+    RECOVERY_REQUIRED = 5
     USAGE = 64
     INTERRUPTED = 130

@@ -55,7 +55,7 @@ class Run:
     def show(self, plans: Sequence[StackPlan], *, verbose: bool = False) -> None:
         """Show what would happen, and stop where the gates do. Nothing has been changed for it yet."""
         review = self.gates.review(self.context, plans)
-        for part in plan_text.trees(review, verbose=verbose):
+        for part in plan_text.render_plan(review, verbose=verbose):
             self.console.print(part)
         self.gates.require(review)
 
@@ -332,7 +332,7 @@ def destroy_chain(
         return doomed
     if not doomed:
         console.print(f"{context.environment.family} is not deployed. Left of it is the certificate {remains}.")
-    for tree in outputs.destroy_tree(doomed):
+    for tree in outputs.render_deletions(doomed):
         console.print(tree)
     bootstrap = context.stack(Role.BOOTSTRAP).name
     console.print(f"{bootstrap} stays: it holds artifacts and images that other environments may use.", style="dim")

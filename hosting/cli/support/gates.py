@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from hosting.cli.rendering.plan_text import Review
+    from hosting.cli.rendering.plan_text import PlanReview
     from hosting.deployer.deployment import Context, StackPlan
     from hosting.deployer.safeguards.gates import Allowed
 
@@ -59,7 +59,7 @@ class Gates:
     fail_on: Sequence[str] = ()
 
     @classmethod
-    def of(cls, allow_replace: Sequence[str], allow_delete: Sequence[str], fail_on: Sequence[str]) -> Gates:
+    def from_options(cls, allow_replace: Sequence[str], allow_delete: Sequence[str], fail_on: Sequence[str]) -> Gates:
         from hosting.deployer.safeguards.gates import Allowed
 
         return cls(Allowed.named(allow_replace, allow_delete), tuple(fail_on))
@@ -73,33 +73,33 @@ class Gates:
         changed = gates.changed_names((plan.stack, plan.change_set) for plan in plans)
         gates.check_names(self.allowed, {*known, *changed})
 
-    def review(self, context: Context, plans: Sequence[StackPlan]) -> Review:
+    def review(self, context: Context, plans: Sequence[StackPlan]) -> PlanReview:
         """The plans as they are shown under these gates."""
-        from hosting.cli.rendering.plan_text import Review
+        from hosting.cli.rendering.plan_text import PlanReview
 
-        return Review(plans, self.allowed, hidden_values(context))
+        return PlanReview(plans, self.allowed, find_secret_values(context))
 
-    def unused(self, review: Review) -> list[str]:
+    def unused(self, review: PlanReview) -> list[str]:
         """What was allowed and does not happen."""
         from hosting.deployer.safeguards import gates
 
         return gates.unused(self.allowed, review.losses)
 
-    def refusals(self, review: Review) -> Iterator[str]:
+    def refusals(self, review: PlanReview) -> Iterator[str]:
         """Why --fail-on stops here; empty when it does not."""
-        from hosting.cli.support.plan_permissions import access_changes
+        from hosting.cli.support.plan_permissions import find_permission_changes
         from hosting.deployer.deployment import Kind
 
         if "any-change" in self.fail_on and any(plan.kind is not Kind.NOTHING for plan in review.plans):
             yield "--fail-on any-change: there are changes"
         if "broadening" in self.fail_on:
-            for access in access_changes(review.plans):
+            for access in find_permission_changes(review.plans):
                 if access.is_broader:
                     yield f"--fail-on broadening: {'/'.join(access.path)} ({access.aspect})"
         if "destructive" in self.fail_on:
             yield from (f"--fail-on destructive: {one}" for one in review.losses)
 
-    def require(self, review: Review) -> None:
+    def require(self, review: PlanReview) -> None:
         """Raise before anything is changed."""
         from hosting.deployer.errors import RefusedError
         from hosting.deployer.safeguards import gates
@@ -109,7 +109,7 @@ class Gates:
         gates.refuse(review.losses, self.allowed)
 
 
-def hidden_values(context: Context) -> frozenset[str]:
+def find_secret_values(context: Context) -> frozenset[str]:
     """Values of NoEcho parameters, which are masked wherever they turn up."""
     environment = context.environment
     secret = {

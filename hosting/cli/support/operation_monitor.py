@@ -84,14 +84,16 @@ class Watching:
     def follow(self, context: Context, operation: Operation, *, until: float | None = None) -> None:
         """Show and record the operation to its end. `until` is the moment when patience is over."""
         from hosting.cli.rendering import progress
-        from hosting.cli.support.operation_state import Board
+        from hosting.cli.support.operation_state import OperationState
 
-        board = Board(operation.stack.label, self.clock())
+        state = OperationState(operation.stack.label, self.clock())
         estimate = self._estimate(context, operation)
         while True:
             rounds = self._rounds(operation, until)
             try:
-                progress.watch(self.console, operation, mode=self.mode, rounds=rounds, board=board, estimate=estimate)
+                progress.show_operation(
+                    self.console, operation, mode=self.mode, rounds=rounds, state=state, estimate=estimate
+                )
                 break
             except KeyboardInterrupt as pressed:
                 if isinstance(pressed, Terminated) or not self._goes_on(context, operation):

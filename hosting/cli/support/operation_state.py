@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from hosting.deployer.events import Event
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
@@ -21,7 +21,7 @@ def duration(seconds: float) -> str:
 
 
 @dataclass
-class Board:
+class OperationState:
     """The state of an operation's resources. `clock` is when watching began, in seconds of any clock."""
 
     title: str

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def environment_names(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+def complete_environment(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
     """The environments there are, for the shell's completion."""
     return sorted(file.stem for file in (ROOT / "params").glob("*.json") if file.stem.startswith(incomplete))
 
@@ -60,7 +60,7 @@ def environment_options(command: Command, *, required: bool = True) -> Command:
             required=required,
             metavar="ENV",
             help="The environment: a file of params/.",
-            shell_complete=environment_names,
+            shell_complete=complete_environment,
         ),
         click.option("--root", type=click.Path(file_okay=False, path_type=Path), default=ROOT, hidden=True),
     ):
@@ -135,7 +135,7 @@ def is_interactive() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty() and not os.environ.get("CI")
 
 
-def need_answer(yes: bool) -> None:
+def require_answer(yes: bool) -> None:
     """Refuse early what would have to ask and cannot."""
     if not yes and not is_interactive():
         raise click.UsageError("This has to be confirmed, and there is no terminal to ask on: give --yes.")
@@ -145,14 +145,14 @@ def confirm(question: str, *, yes: bool, word: str | None = None) -> bool:
     """Ask on stderr. With a `word` that word has to be typed: too much hangs on it for a stray y."""
     if yes:
         return True
-    need_answer(yes)
+    require_answer(yes)
     if word is None:
         return click.confirm(question, default=False, err=True)
     answer: str = click.prompt(f'{question} Type "{word}" to go on', default="", show_default=False, err=True)
     return answer.strip() == word
 
 
-def prepare(options: Options) -> Environment:
+def load_environment(options: Options) -> Environment:
     """The environment from its files, everything checked, nothing called."""
     from hosting.deployer import deployment
     from hosting.deployer.errors import InputError, Problem
@@ -164,7 +164,7 @@ def prepare(options: Options) -> Environment:
         )
     except InputError as error:
         problems += error.problems
-    findings = stale_templates(options.root)
+    findings = find_stale_templates(options.root)
     for finding in findings:
         file, _, what = finding.partition(": ")
         problems.append(Problem(f"templates/{file}", what, "run `deploy.py generate`"))
@@ -173,7 +173,7 @@ def prepare(options: Options) -> Environment:
     return environment
 
 
-def recall(options: Options) -> Environment:
+def load_without_validation(options: Options) -> Environment:
     """Only what it takes to find an environment that is deployed, whatever state the files are in."""
     from hosting.deployer import deployment
 
@@ -189,7 +189,7 @@ def connect(options: Options, environment: Environment) -> Context:
     return deployment.connect(environment, clients, region=options.region, role_arn=options.role_arn)
 
 
-def stale_templates(root: Path) -> list[str]:
+def find_stale_templates(root: Path) -> list[str]:
     """Return what in templates/ differs from a fresh render. Another root without workloads.py is not checked."""
     if root.resolve() != ROOT and not (root / "workloads.py").is_file():
         return []

@@ -20,7 +20,7 @@ _ASPECTS: Mapping[str, str] = {
 }
 
 
-def access_changes(plans: Sequence[StackPlan]) -> list[Access]:
+def find_permission_changes(plans: Sequence[StackPlan]) -> list[Access]:
     """The worst first. A stack that is created is left out: there is nothing that it could be broader than."""
     found = [access for plan in plans if plan.kind is Kind.UPDATE for access in _of(plan)]
     return sorted(found, key=lambda one: (not one.is_severe, not one.is_broader))

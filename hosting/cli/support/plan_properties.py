@@ -26,7 +26,7 @@ _PAIRS = (("Name", "Value"), ("Key", "Value"), ("HeaderName", "HeaderValue"))
 
 
 @dataclass(frozen=True)
-class Value:
+class PropertyChange:
     """One value that differs. None is nothing on that side; both None: CloudFormation does not say."""
 
     name: str
@@ -40,7 +40,9 @@ class Value:
     derived: bool = False
 
 
-def values(change: Change, hidden: Collection[str] = (), *, derived: bool = False) -> list[Value]:
+def list_property_changes(
+    change: Change, hidden: Collection[str] = (), *, derived: bool = False
+) -> list[PropertyChange]:
     """Everything that changes in a resource that is modified or replaced; with `derived`, what is only listed too."""
     found: dict[str, list[Detail]] = {}
     for detail in change.details if derived else change.real:
@@ -48,14 +50,14 @@ def values(change: Change, hidden: Collection[str] = (), *, derived: bool = Fals
     return [value for name, details in found.items() for value in _values(change, name, details, hidden)]
 
 
-def causes(change: Change, hidden: Collection[str] = ()) -> list[Value]:
+def list_replacement_causes(change: Change, hidden: Collection[str] = ()) -> list[PropertyChange]:
     """The values that make CloudFormation replace the resource, or perhaps replace it."""
-    found = values(change, hidden)
+    found = list_property_changes(change, hidden)
     wanted = "always" if any(value.recreation == "always" for value in found) else "maybe"
     return [value for value in found if value.recreation == wanted]
 
 
-def masked(value: Any, path: Path, hidden: Collection[str] = ()) -> str | None:
+def mask_value(value: Any, path: Path, hidden: Collection[str] = ()) -> str | None:
     """A value as text, without what nobody may read."""
     if value is None:
         return None
@@ -67,7 +69,7 @@ def masked(value: Any, path: Path, hidden: Collection[str] = ()) -> str | None:
     return text
 
 
-def _values(change: Change, name: str, details: list[Detail], hidden: Collection[str]) -> Iterator[Value]:
+def _values(change: Change, name: str, details: list[Detail], hidden: Collection[str]) -> Iterator[PropertyChange]:
     recreations = {detail.recreation for detail in details}
     recreation = "always" if "Always" in recreations else "maybe" if "Conditionally" in recreations else ""
     dynamic = all(detail.evaluation == "Dynamic" for detail in details)
@@ -76,12 +78,12 @@ def _values(change: Change, name: str, details: list[Detail], hidden: Collection
     before, after = _sides(change, name, details)
     # Equal sides are what CloudFormation itself cannot tell yet.
     for one in differences(before, after, (name,)):
-        old, new = masked(one.before, one.path, hidden), masked(one.after, one.path, hidden)
+        old, new = mask_value(one.before, one.path, hidden), mask_value(one.after, one.path, hidden)
         if old == new and HIDDEN in (old or ""):
             new = "(hidden, another one)"
-        yield Value(one.name, old, new, recreation, dynamic, cause, derived)
+        yield PropertyChange(one.name, old, new, recreation, dynamic, cause, derived)
     if before == after:
-        yield Value(name, None, None, recreation, dynamic, cause, derived)
+        yield PropertyChange(name, None, None, recreation, dynamic, cause, derived)
 
 
 def _sides(change: Change, name: str, details: list[Detail]) -> tuple[Any, Any]:

@@ -31,7 +31,7 @@ Path = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Foresight:
+class PredictionCheck:
     """Both opinions about the stacks that exist and have a change set, or none to make."""
 
     comparisons: Mapping[Stack, Comparison]
@@ -71,21 +71,21 @@ class Foresight:
         }
 
 
-def foresee(context: Context, states: States, plans: Sequence[StackPlan]) -> Foresight:
+def check_prediction(context: Context, states: States, plans: Sequence[StackPlan]) -> PredictionCheck:
     """Predict what the plans say, from what is deployed."""
     compared = [plan for plan in plans if plan.kind in {Kind.UPDATE, Kind.NOTHING} and states[plan.stack] is not None]
     if not compared:
-        return Foresight({})
+        return PredictionCheck({})
     try:
         prediction = _predict(context, states, plans, compared)
     except AnalysisError as error:
-        return Foresight({}, str(error))
+        return PredictionCheck({}, str(error))
     predicted = {stack.path: stack.changes for stack in prediction.stacks}
     comparisons = {}
     for plan in compared:
         found = {change.path: change.effect for change in predicted.get(_path(context, plan.stack), ())}
         comparisons[plan.stack] = compare(found, _actual(plan, found))
-    return Foresight(comparisons)
+    return PredictionCheck(comparisons)
 
 
 def _predict(context: Context, states: States, plans: Sequence[StackPlan], compared: Sequence[StackPlan]) -> Prediction:

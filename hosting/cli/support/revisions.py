@@ -22,7 +22,7 @@ _FOLDERS = ("templates", "params", "lambda")
 
 
 @dataclass(frozen=True)
-class Side:
+class ProjectRevision:
     """One state of the project. Folders that are absent there are taken from the working tree."""
 
     label: str
@@ -52,16 +52,16 @@ class Side:
         }
 
 
-def working_tree(root: Path) -> Side:
-    return Side("the working tree", root / "templates", root / "params", root / "lambda")
+def current_revision(root: Path) -> ProjectRevision:
+    return ProjectRevision("the working tree", root / "templates", root / "params", root / "lambda")
 
 
 @contextmanager
-def other_side(root: Path, against: str) -> Iterator[Side]:
+def open_revision(root: Path, against: str) -> Iterator[ProjectRevision]:
     """What is named by a folder or, else, by git: a branch, a tag, a commit."""
     folder = Path(against)
     if (folder / "root.json").is_file():
-        yield Side(against, folder, root / "params", root / "lambda")
+        yield ProjectRevision(against, folder, root / "params", root / "lambda")
     elif (folder / "templates" / "root.json").is_file():
         yield _side(against, folder, root)
     else:
@@ -70,8 +70,8 @@ def other_side(root: Path, against: str) -> Iterator[Side]:
             yield _side(f"{against} ({commit})" if commit != against else against, Path(name), root)
 
 
-def resolved(
-    side: Side,
+def resolve_environment(
+    side: ProjectRevision,
     environment: str,
     *,
     services: Iterable[str],
@@ -107,10 +107,10 @@ def resolved(
     return resolve.resolve(templates, given)
 
 
-def _side(label: str, folder: Path, root: Path) -> Side:
-    side = replace(working_tree(folder), label=label)
+def _side(label: str, folder: Path, root: Path) -> ProjectRevision:
+    side = replace(current_revision(folder), label=label)
     # A state without parameter files or functions is only about templates.
-    here = working_tree(root)
+    here = current_revision(root)
     if not side.params.is_dir():
         side = replace(side, params=here.params)
     return side if side.functions.is_dir() else replace(side, functions=here.functions)

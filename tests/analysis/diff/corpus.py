@@ -21,8 +21,8 @@ from rich.console import Console
 from hosting.analysis.diff.prediction import Prediction, predict
 from hosting.analysis.diff.prediction_comparison import Comparison, compare
 from hosting.cli.support import flow
-from hosting.cli.support.prediction_check import Foresight, foresee
-from hosting.cli.support.revisions import Side, resolved, working_tree
+from hosting.cli.support.prediction_check import PredictionCheck, check_prediction
+from hosting.cli.support.revisions import ProjectRevision, current_revision, resolve_environment
 from hosting.deployer import deployment
 from hosting.deployer.aws.stacks import StackState
 from hosting.deployer.stack_order import Role, Stack
@@ -592,19 +592,19 @@ class Stage:
         services = self.context.template(self.context.stack(Role.ROOT)).services
         cache = self.folder / "archives"
 
-        def side(at: Side) -> Any:
-            return resolved(at, ENVIRONMENT, services=services, cache=cache, overrides=self.settled)
+        def side(at: ProjectRevision) -> Any:
+            return resolve_environment(at, ENVIRONMENT, services=services, cache=cache, overrides=self.settled)
 
-        return predict(side(working_tree(self.base)), side(working_tree(edited)), loss)
+        return predict(side(current_revision(self.base)), side(current_revision(edited)), loss)
 
-    def foresee(self, edit: Edit) -> Foresight:
+    def check_prediction(self, edit: Edit) -> PredictionCheck:
         """What `plan` says about an edit: its change sets beside a prediction from what is deployed."""
         edited = self.edited(edit)
         environment = deployment.prepare(edited, ENVIRONMENT, overrides=self.settled)
         context = replace(self.context, environment=environment)
         plans = flow.plan_chain(context, self.states, self.console, verb="plan")
         try:
-            return foresee(context, self.states, plans)
+            return check_prediction(context, self.states, plans)
         finally:
             for plan in plans:
                 deployment.discard(context, plan)

@@ -43,7 +43,7 @@ def named(name: str) -> Edit:
 
 
 def test_a_plan_agrees_with_what_the_deployed_templates_predict(stage: Stage) -> None:
-    found = stage.foresee(named("storage that is not encrypted"))
+    found = stage.check_prediction(named("storage that is not encrypted"))
     assert list(found.differences()) == []
     assert found.agreed >= 16
     assert list(found.lines()) == []
@@ -51,7 +51,7 @@ def test_a_plan_agrees_with_what_the_deployed_templates_predict(stage: Stage) ->
 
 def test_a_plan_says_where_it_differs_from_the_prediction(stage: Stage) -> None:
     edit = named("another form of access logs")
-    found = stage.foresee(edit)
+    found = stage.check_prediction(edit)
     assert {path[-1] for _, path, _, _ in found.differences()} == set(edit.disputed)
     first, *rest = found.lines()
     assert first == "The templates predict 0 of these changes, and differ from CloudFormation in:"

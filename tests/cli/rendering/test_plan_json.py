@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from cfnlint.jsonschema import StandardValidator
 
-from hosting.cli.rendering import plan_json
-from hosting.cli.rendering.plan_text import Review
-from hosting.cli.support.plan_permissions import access_changes
+from hosting.cli.rendering import markdown, plan_json
+from hosting.cli.rendering.plan_text import PlanReview
+from hosting.cli.support.plan_permissions import find_permission_changes
 from hosting.deployer.aws.stacks import STACK_TYPE
 from hosting.deployer.change_sets import Change, ChangeSet, Detail
 from hosting.deployer.deployment import Kind, StackPlan
@@ -57,7 +57,7 @@ OPENED = modify(
     {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "CidrIp": "0.0.0.0/0"},
 )
 NEW = Change("Add", "New", "", "AWS::X")
-REVIEW = Review([plan(GRANT, BUCKET, OPENED, NEW), StackPlan(EDGE, Kind.LATER, after=(ROOT,))])
+REVIEW = PlanReview([plan(GRANT, BUCKET, OPENED, NEW), StackPlan(EDGE, Kind.LATER, after=(ROOT,))])
 
 
 def errors(document: dict[str, Any]) -> list[str]:
@@ -65,15 +65,15 @@ def errors(document: dict[str, Any]) -> list[str]:
 
 
 def test_json_is_as_its_schema_says() -> None:
-    document = plan_json.as_json(REVIEW, "dev", "1" * 12)
+    document = plan_json.build_document(REVIEW, "dev", "1" * 12)
     assert errors(document) == []
-    assert errors(plan_json.as_json(Review([StackPlan(ROOT, Kind.NOTHING)]), "dev", "1" * 12)) == []
+    assert errors(plan_json.build_document(PlanReview([StackPlan(ROOT, Kind.NOTHING)]), "dev", "1" * 12)) == []
     document["stacks"][0]["changes"][0]["effect"] = "explode"
     assert errors(document)
 
 
 def test_json_has_the_worst_first_and_every_value() -> None:
-    document = plan_json.as_json(REVIEW, "dev", "1" * 12)
+    document = plan_json.build_document(REVIEW, "dev", "1" * 12)
     assert document["counts"] == {"replace": 1, "modify": 2, "add": 1}
     (loss,) = document["losses"]
     assert (loss["name"], loss["allowed"], loss["option"]) == ("Data/Bucket", False, "--allow-replace Data/Bucket")
@@ -93,13 +93,13 @@ def test_json_has_the_worst_first_and_every_value() -> None:
 
 
 def test_an_allowance_is_told() -> None:
-    review = Review(REVIEW.plans, Allowed.named(replace=["Data/Bucket"]))
-    assert plan_json.as_json(review, "dev", "1" * 12)["losses"][0]["allowed"]
-    assert ": allowed" in plan_json.as_markdown(review, "dev")
+    review = PlanReview(REVIEW.plans, Allowed.named(replace=["Data/Bucket"]))
+    assert plan_json.build_document(review, "dev", "1" * 12)["losses"][0]["allowed"]
+    assert ": allowed" in plan_json.render_markdown(review, "dev")
 
 
 def test_markdown_has_the_worst_in_the_open() -> None:
-    lines = plan_json.as_markdown(REVIEW, "dev").splitlines()
+    lines = plan_json.render_markdown(REVIEW, "dev").splitlines()
     assert lines[0] == "### Plan for `dev`"
     assert lines[2].startswith("Changes: 1 replace, 2 modify, 1 add, and 1 stack")
     what = "- replace `Data/Bucket` (AWS::S3::Bucket: stored objects): refused without `--allow-replace Data/Bucket`"
@@ -116,34 +116,34 @@ def test_a_comment_is_never_longer_than_it_may_be() -> None:
         modify("AWS::X", f"Resource{number}", {"Description": "a" * 50}, {"Description": "b" * 50})
         for number in range(900)
     ]
-    text = plan_json.as_markdown(Review([plan(*many)]), "dev")
-    assert len(text) <= plan_json.LIMIT
+    text = plan_json.render_markdown(PlanReview([plan(*many)]), "dev")
+    assert len(text) <= markdown.LIMIT
     assert "cut here" in text
     assert text.count("<details>") == text.count("</details>")
-    assert len(plan_json.as_markdown(Review([plan(*many)]), "dev", limit=10**9)) > plan_json.LIMIT
+    assert len(plan_json.render_markdown(PlanReview([plan(*many)]), "dev", limit=10**9)) > markdown.LIMIT
 
 
 @pytest.mark.parametrize("kind", [Kind.CREATE, Kind.UPDATE])
 def test_only_what_was_there_can_get_broader(kind: Kind) -> None:
-    found = access_changes([StackPlan(ROOT, kind, whole(GRANT, OPENED))])
+    found = find_permission_changes([StackPlan(ROOT, kind, whole(GRANT, OPENED))])
     assert len(found) == (2 if kind is Kind.UPDATE else 0)
 
 
 def test_the_worst_opening_comes_first() -> None:
-    assert access_changes([plan(GRANT, OPENED)])[0].is_severe
+    assert find_permission_changes([plan(GRANT, OPENED)])[0].is_severe
 
 
 def test_a_grant_on_something_made_anew_is_no_broader() -> None:
     old = policy("s3:GetObject", resource="arn:aws:s3:::logs/*")
     new = policy("s3:GetObject", resource=f"{LATER}/*")
-    assert access_changes([plan(modify("AWS::IAM::ManagedPolicy", "Grant", old, new))]) == []
+    assert find_permission_changes([plan(modify("AWS::IAM::ManagedPolicy", "Grant", old, new))]) == []
     other = policy("s3:GetObject", "s3:PutObject", resource=f"{LATER}/*")
-    assert access_changes([plan(modify("AWS::IAM::ManagedPolicy", "Grant", old, other))])[0].is_broader
+    assert find_permission_changes([plan(modify("AWS::IAM::ManagedPolicy", "Grant", old, other))])[0].is_broader
 
 
 def test_without_values_nothing_is_claimed() -> None:
     silent = Change("Modify", "Grant", "", "AWS::IAM::ManagedPolicy", details=GRANT.details)
-    assert access_changes([plan(silent)]) == []
+    assert find_permission_changes([plan(silent)]) == []
 
 
 def test_a_removed_and_an_added_rule() -> None:
@@ -151,5 +151,5 @@ def test_a_removed_and_an_added_rule() -> None:
     kind = "AWS::EC2::SecurityGroupIngress"
     added = Change("Add", "In", "", kind, after=rule)
     removed = Change("Remove", "In", "", kind, before=rule)
-    assert access_changes([plan(added)])[0].is_severe
-    assert not access_changes([plan(removed)])[0].is_broader
+    assert find_permission_changes([plan(added)])[0].is_severe
+    assert not find_permission_changes([plan(removed)])[0].is_broader

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from hosting.cli.rendering.plan_text import Review, because, summary, trees
+from hosting.cli.rendering.plan_text import PlanReview, render_plan, render_summary, replacement_reason
 from hosting.deployer.aws.stacks import STACK_TYPE
 from hosting.deployer.change_sets import Change, ChangeSet, Detail
 from hosting.deployer.deployment import Kind, StackPlan
@@ -55,7 +55,7 @@ UPDATE = StackPlan(
 
 def text(*plans: StackPlan, verbose: bool = False, allowed: Allowed = NOTHING) -> list[str]:
     console = Console(file=io.StringIO(), width=150)
-    for part in trees(Review(plans, allowed), verbose=verbose):
+    for part in render_plan(PlanReview(plans, allowed), verbose=verbose):
         console.print(part)
     assert isinstance(console.file, io.StringIO)
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
@@ -124,7 +124,7 @@ def test_what_loses_data_stands_above_everything() -> None:
     )
     allowed = text(plan, allowed=Allowed.named(replace=["DataStack/Bucket"]))
     assert allowed[1].endswith("  allowed")
-    assert summary(Review([plan])).plain == "Changes: 1 replace; 1 of them loses data"
+    assert render_summary(PlanReview([plan])).plain == "Changes: 1 replace; 1 of them loses data"
 
 
 def test_a_layer_that_goes_says_what_goes_with_it() -> None:
@@ -158,7 +158,7 @@ def cause(name: str, recreation: str, evaluation: str) -> Detail:
     ],
 )
 def test_a_replacement_says_why(details: tuple[Detail, ...], replacement: str, words: str) -> None:
-    assert because(change("Modify", "X", details=details, replacement=replacement)) == words
+    assert replacement_reason(change("Modify", "X", details=details, replacement=replacement)) == words
 
 
 def tagged(name: str) -> Change:

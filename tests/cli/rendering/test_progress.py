@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from hosting.cli.rendering import progress
+from hosting.cli.support.operation_state import OperationState, format_duration
 from hosting.deployer.aws.stacks import STACK_TYPE
 from hosting.deployer.deployment import Operation
 from hosting.deployer.events import Event
@@ -38,7 +39,7 @@ def shown(monkeypatch: pytest.MonkeyPatch, step: float, *rounds: Sequence[Event]
     monkeypatch.setattr("hosting.cli.rendering.progress.time.monotonic", lambda: next(clock) * step)
     monkeypatch.setenv("TERM", "xterm")
     console = Console(file=io.StringIO(), width=120, force_terminal=terminal, color_system=None)
-    progress.watch(console, operation(*rounds))
+    progress.show_operation(console, operation(*rounds))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -79,21 +80,21 @@ def test_a_terminal_does_not_call_a_rollback_good(monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_board_shows_the_innermost_work() -> None:
-    board = progress.Board("shop-dev", 0)
+    state = OperationState("shop-dev", 0)
     nested = event("DatabaseStack", "CREATE_IN_PROGRESS", type=STACK_TYPE)
-    board.update([root("CREATE_IN_PROGRESS"), nested, event("Cluster", "CREATE_IN_PROGRESS", "DatabaseStack")], 1)
-    assert board.running() == ["DatabaseStack/Cluster"]
-    board.update([event("Cluster", "CREATE_COMPLETE", "DatabaseStack")], 5)
-    assert board.running() == ["DatabaseStack"]
-    assert board.done() == 1
-    assert board.since["DatabaseStack/Cluster"] == 1
+    state.update([root("CREATE_IN_PROGRESS"), nested, event("Cluster", "CREATE_IN_PROGRESS", "DatabaseStack")], 1)
+    assert state.running() == ["DatabaseStack/Cluster"]
+    state.update([event("Cluster", "CREATE_COMPLETE", "DatabaseStack")], 5)
+    assert state.running() == ["DatabaseStack"]
+    assert state.done() == 1
+    assert state.since["DatabaseStack/Cluster"] == 1
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0s"), (59.9, "59s"), (61, "1m01s"), (3700, "1h01m")])
 def test_durations(seconds: float, text: str) -> None:
-    assert progress.duration(seconds) == text
+    assert format_duration(seconds) == text
 
 
 def test_ci_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CI", "true")
-    assert not progress.console().is_terminal
+    assert not progress.create_console().is_terminal

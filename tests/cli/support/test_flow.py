@@ -79,7 +79,7 @@ def test_interrupted_while_watching(
     def interrupt(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(progress, "watch", interrupt)
+    monkeypatch.setattr(progress, "show_operation", interrupt)
     with pytest.raises(Detached):
         flow.deploy_chain(context(), console, yes)
     assert "CloudFormation goes on with shop-bootstrap (ap-northeast-1); nothing is lost." in text(console)

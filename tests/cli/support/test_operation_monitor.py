@@ -16,7 +16,7 @@ from rich.console import Console
 from hosting.cli.rendering import progress
 from hosting.cli.support import flow, operation_monitor, operation_state
 from hosting.cli.support.operation_monitor import Detached, Watching
-from hosting.cli.support.operation_state import Board
+from hosting.cli.support.operation_state import OperationState
 from hosting.deployer import deployment, operations
 from hosting.deployer.aws.stacks import STACK_TYPE, StackState
 from hosting.deployer.context import Context
@@ -212,7 +212,7 @@ def test_a_failed_deployment_is_recorded_and_explained(context: Context, console
 
 
 def test_somebody_who_attaches_late_sees_the_true_times() -> None:
-    found = Board("shop-dev", 1000)
+    found = OperationState("shop-dev", 1000)
     found.update(
         [
             event("Cluster", "CREATE_IN_PROGRESS", "DatabaseStack", at=0),
@@ -227,7 +227,7 @@ def test_somebody_who_attaches_late_sees_the_true_times() -> None:
 
 
 def test_the_tree_has_nested_stacks_and_what_is_at_work_in_them() -> None:
-    found = Board("shop-dev", 0)
+    found = OperationState("shop-dev", 0)
     found.update(
         [
             event("shop-dev", "CREATE_IN_PROGRESS", type=STACK_TYPE),
@@ -251,7 +251,7 @@ def test_the_tree_has_nested_stacks_and_what_is_at_work_in_them() -> None:
 
 
 def test_an_estimate_counts_down_and_is_silent_when_it_was_wrong() -> None:
-    found = Board("shop-dev", 0)
+    found = OperationState("shop-dev", 0)
     assert found.left(0) is None
     found.expect(100, 10)
     assert found.left(50) == 60
@@ -263,7 +263,7 @@ def test_ndjson_is_a_stream_of_objects(console: Console, capsys: pytest.CaptureF
         [event("shop-dev", "UPDATE_IN_PROGRESS", type=STACK_TYPE), event("Topic", "UPDATE_IN_PROGRESS")],
         [event("Topic", "UPDATE_FAILED", reason="no"), event("shop-dev", "UPDATE_FAILED", type=STACK_TYPE)],
     ]
-    progress.watch(console, Operation(STACK, "arn", "update", rounds), mode="ndjson")
+    progress.show_operation(console, Operation(STACK, "arn", "update", rounds), mode="ndjson")
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["type"] for line in lines] == ["begin", "event", "event", "event", "event", "end"]
     assert all(line["schema"] == 1 and line["stack"] == "shop-dev" for line in lines)
@@ -273,7 +273,7 @@ def test_ndjson_is_a_stream_of_objects(console: Console, capsys: pytest.CaptureF
 
 
 def test_durations_read_well() -> None:
-    assert [operation_state.duration(seconds) for seconds in (0, 61, 3700)] == ["0s", "1m01s", "1h01m"]
+    assert [operation_state.format_duration(seconds) for seconds in (0, 61, 3700)] == ["0s", "1m01s", "1h01m"]
 
 
 # --- The commands ------------------------------------------------------------------------------------------------

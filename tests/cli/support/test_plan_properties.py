@@ -7,7 +7,12 @@ from typing import Any
 
 import pytest
 
-from hosting.cli.support.plan_properties import Value, causes, masked, values
+from hosting.cli.support.plan_properties import (
+    PropertyChange,
+    list_property_changes,
+    list_replacement_causes,
+    mask_value,
+)
 from hosting.deployer.change_sets import Change, Detail
 
 SECRET = "s3cr3t-value"
@@ -24,7 +29,7 @@ def modified(before: dict[str, Any], after: dict[str, Any], *details: Detail) ->
 
 
 def told(change: Change, **more: Any) -> list[tuple[str, str | None, str | None]]:
-    return [(one.name, one.before, one.after) for one in values(change, **more)]
+    return [(one.name, one.before, one.after) for one in list_property_changes(change, **more)]
 
 
 def containers(image: str, **environment: str) -> dict[str, Any]:
@@ -63,12 +68,12 @@ def test_tags_and_other_attributes_have_a_line_as_well() -> None:
 def test_derived_values_are_shown_on_demand() -> None:
     change = modified({"A": "1", "B": "v"}, {"A": "2", "B": "{{x}}"}, detail("A"), detail("B", derived=True))
     assert told(change) == [("A", "1", "2")]
-    assert [one.derived for one in values(change, derived=True)] == [False, True]
+    assert [one.derived for one in list_property_changes(change, derived=True)] == [False, True]
 
 
 def test_causes_are_the_values_that_replace() -> None:
     change = modified({"A": "1", "B": "1"}, {"A": "2", "B": "2"}, detail("A", recreation="Always"), detail("B"))
-    assert causes(change) == [Value("A", "1", "2", "always")]
+    assert list_replacement_causes(change) == [PropertyChange("A", "1", "2", "always")]
 
 
 def test_what_only_the_deployment_knows_is_named_so() -> None:
@@ -93,7 +98,7 @@ def test_what_only_the_deployment_knows_is_named_so() -> None:
 )
 def test_no_secret_is_shown(before: dict[str, Any], after: dict[str, Any]) -> None:
     names = {*before, *after}
-    found = values(modified(before, after, *(detail(name) for name in names)), hidden=[SECRET])
+    found = list_property_changes(modified(before, after, *(detail(name) for name in names)), hidden=[SECRET])
     assert found
     assert SECRET not in str(found)
     assert "(hidden" in str(found)
@@ -117,4 +122,4 @@ def test_that_a_secret_changes_is_shown() -> None:
     ],
 )
 def test_what_only_speaks_of_secrets_is_shown(path: tuple[str, ...], value: str) -> None:
-    assert masked(value, path) == value
+    assert mask_value(value, path) == value
