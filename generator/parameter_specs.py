@@ -12,41 +12,41 @@ ACCOUNT = r"[0-9]{12}"
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 PROJECT = ParameterSpec(
-    "Project: in front of the names of all its stacks, in every environment.",
+    "Project. It is the prefix of the names of all stacks, in every environment.",
     # RDS takes no two hyphens in a row, and the database cluster has the project in its name.
     pattern=r"^(?!.*--)[a-z][a-z0-9-]{0,10}[a-z0-9]$",
-    constraint="2 to 12 characters: lower-case letters, digits and single hyphens, beginning with a letter.",
+    constraint="2 to 12 characters: lower-case letters, digits and single hyphens. The first character is a letter.",
 )
 ENVIRONMENT = ParameterSpec(
-    "Environment, such as dev or prod. prod needs a domain, and keeps logs for 30 days.",
+    "Environment, such as dev or prod. prod requires a domain and keeps logs for 30 days.",
     pattern=r"^[a-z][a-z0-9]{1,7}$",
-    constraint="2 to 8 characters: lower-case letters and digits, beginning with a letter.",
+    constraint="2 to 8 characters: lower-case letters and digits. The first character is a letter.",
 )
 DOMAIN_NAME = ParameterSpec(
-    "Domain of the site, such as www.example.com; empty for CloudFront's own name.",
+    "Domain of the site, such as www.example.com. Empty for the domain name of CloudFront.",
     default="",
     pattern=rf"^({_DNS_NAME})?$",
     constraint="A host name in lower case, such as www.example.com, or empty.",
 )
 HOSTED_ZONE_ID = ParameterSpec(
-    "Public hosted zone of the domain in Route 53; empty when DNS is kept elsewhere.",
+    "Route 53 public hosted zone of the domain. Empty if another provider hosts the DNS.",
     default="",
     pattern=r"^(Z[0-9A-Z]{7,31})?$",
     constraint="A hosted zone id such as Z0123456789ABCDEFGHIJ, or empty.",
 )
 VIEWER_CERTIFICATE_ARN = ParameterSpec(
-    "Certificate of the domain in us-east-1; empty to have one made where there is a hosted zone.",
+    "Certificate of the domain in us-east-1. If it is empty and HostedZoneId is set, the stack creates one.",
     default="",
     pattern=rf"^(arn:aws[a-z-]*:acm:us-east-1:{ACCOUNT}:certificate/{UUID})?$",
-    constraint="The ARN of an ACM certificate in us-east-1, or empty. CloudFront takes no other region.",
+    constraint="The ARN of an ACM certificate in us-east-1, or empty. CloudFront accepts no other region.",
 )
 LOG_RETENTION_DAYS = ParameterSpec(
-    "Days that CloudWatch keeps logs: 1 or 3 in dev, 30 in prod.",
+    "Days for which CloudWatch Logs keeps log events: 1 or 3 in dev, 30 in prod.",
     allowed=RETENTION_DAYS,
-    constraint="One of the periods that CloudWatch Logs offers; there is none between 14 and 30 days.",
+    constraint="A retention period of CloudWatch Logs. There is none between 14 and 30 days.",
 )
 EDGE_TOPIC_ARN = ParameterSpec(
-    "Topic for alarms in us-east-1: an output of the edge stack.",
+    "SNS topic of the alarms in us-east-1. An output of the edge stack.",
     pattern=rf"^arn:aws[a-z-]*:sns:us-east-1:{ACCOUNT}:[A-Za-z0-9_-]+$",
     constraint="The ARN of an SNS topic in us-east-1.",
 )

@@ -272,7 +272,7 @@ def nest_service(
         t,
         service_access.Inputs(
             prefix=prefix,
-            service_slug=v.Choice(entry.slug),
+            service_slug=v.ServiceSlug(entry.slug),
             container_port=port,
             vpc_id=platform.network.vpc_id,
             alb_security_group_id=platform.security.alb_security_group_id,
@@ -286,7 +286,7 @@ def nest_service(
         service.Inputs(
             prefix=prefix,
             project=p.project,
-            service_slug=v.Choice(entry.slug),
+            service_slug=v.ServiceSlug(entry.slug),
             image=image,
             bastion_image=p.bastion_image,
             cpu=size.cpu,

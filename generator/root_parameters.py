@@ -16,29 +16,29 @@ from generator.workloads import Service
 
 _DIGEST_PATTERN = r"^[a-z0-9-]+(\.[a-z0-9-]+)+(/[a-z0-9._-]+)+@sha256:[0-9a-f]{64}$"
 _DIGEST_CONSTRAINT = (
-    "An image with its registry and by digest, not by tag, such as "
+    "An image with registry and digest, without a tag, such as "
     "123456789012.dkr.ecr.ap-northeast-1.amazonaws.com/platform/frontend@sha256: and 64 hexadecimal digits."
 )
 
-_IMAGE = "Image of the app container, pinned by digest: a tag could mean another image tomorrow."
+_IMAGE = "Image of the app container, pinned by digest because a tag can move to another image."
 _CPU = ParameterSpec(
-    "CPU units of a task: 1024 are one vCPU.",
+    "CPU units of a task. 1024 units are one vCPU.",
     allowed=("256", "512", "1024", "2048", "4096"),
     constraint="256, 512, 1024, 2048 or 4096.",
 )
 _MEMORY = ParameterSpec(
-    "Memory of a task in MiB, as Fargate sells it with the CPU units.",
+    "Memory of a task in MiB. Fargate offers certain sizes for each number of CPU units.",
     minimum=512,
     maximum=30720,
     constraint="512 to 30720 MiB.",
 )
 _MIN_TASKS = ParameterSpec(
-    "Least number of tasks, and the number to start with: two, one in each zone.",
+    "Minimum number of tasks, and the initial number. With two, each zone has one.",
     minimum=2,
     maximum=1000,
-    constraint="2 or more, so that a zone may fail.",
+    constraint="2 or more, so that the service survives the failure of a zone.",
 )
-_MAX_TASKS = ParameterSpec("Greatest number of tasks.", minimum=2, maximum=1000, constraint="2 or more.")
+_MAX_TASKS = ParameterSpec("Maximum number of tasks.", minimum=2, maximum=1000, constraint="2 or more.")
 
 
 class Parameters(StackInterface):
@@ -49,7 +49,7 @@ class Parameters(StackInterface):
     vpc_network: Annotated[
         v.Octets,
         ParameterSpec(
-            "First two octets of the VPC's /16; differs where networks are to be connected.",
+            "First two octets of the /16 network of the VPC. Connected networks need different values.",
             default="10.0",
             pattern=r"^(10\.(0|[1-9][0-9]?|1[0-9]{2}|2[0-4][0-9]|25[0-5])|172\.(1[6-9]|2[0-9]|3[01])|192\.168)$",
             constraint="Two octets of a private network: 10.0 to 10.255, 172.16 to 172.31, or 192.168.",
@@ -58,19 +58,19 @@ class Parameters(StackInterface):
     first_zone: Annotated[
         v.ZoneName,
         ParameterSpec(
-            "First availability zone, by name.",
+            "Name of the first availability zone.",
             default="ap-northeast-1a",
             pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9][a-z]$",
-            constraint="A zone's name such as ap-northeast-1a; not its id.",
+            constraint="The name of a zone such as ap-northeast-1a, not its id.",
         ),
     ]
     second_zone: Annotated[
         v.ZoneName,
         ParameterSpec(
-            "Second availability zone, by name.",
+            "Name of the second availability zone.",
             default="ap-northeast-1c",
             pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9][a-z]$",
-            constraint="A zone's name such as ap-northeast-1c; not its id.",
+            constraint="The name of a zone such as ap-northeast-1c, not its id.",
         ),
     ]
     domain_name: Annotated[v.DomainName, shared.DOMAIN_NAME]
@@ -78,7 +78,7 @@ class Parameters(StackInterface):
     viewer_certificate_arn: Annotated[
         v.ViewerCertificateArn,
         ParameterSpec(
-            "Certificate of CloudFront in us-east-1, or none: an output of the edge stack.",
+            "Certificate of CloudFront in us-east-1, or none. An output of the edge stack.",
             pattern=rf"^(none|arn:aws[a-z-]*:acm:us-east-1:{shared.ACCOUNT}:certificate/{shared.UUID})$",
             constraint="The ARN of an ACM certificate in us-east-1, or none.",
         ),
@@ -86,8 +86,8 @@ class Parameters(StackInterface):
     origin_certificate_arn: Annotated[
         v.SuppliedCertificateArn,
         ParameterSpec(
-            "Certificate of origin.<domain> in the home region; empty to have one made where there is a hosted zone. "
-            "Without a domain deploy.py imports a self-signed one.",
+            "Certificate of origin.<domain> in the home region. If it is empty and HostedZoneId is set, the stack "
+            "creates one. Without a domain deploy.py imports a self-signed certificate.",
             default="",
             pattern=rf"^(arn:aws[a-z-]*:acm:[a-z0-9-]+:{shared.ACCOUNT}:certificate/{shared.UUID})?$",
             constraint="The ARN of an ACM certificate in the home region, or empty.",
@@ -96,16 +96,16 @@ class Parameters(StackInterface):
     web_acl_arn: Annotated[
         v.WebAclArn,
         ParameterSpec(
-            "Web ACL of CloudFront: an output of the edge stack.",
+            "Web ACL of CloudFront. An output of the edge stack.",
             pattern=rf"^arn:aws[a-z-]*:wafv2:us-east-1:{shared.ACCOUNT}:global/webacl/[A-Za-z0-9_-]+/{shared.UUID}$",
-            constraint="The ARN of a web ACL of scope CLOUDFRONT, which is in us-east-1 and global.",
+            constraint="The ARN of a web ACL of scope CLOUDFRONT in us-east-1.",
         ),
     ]
     edge_topic_arn: Annotated[v.EdgeTopicArn, shared.EDGE_TOPIC_ARN]
     cloud_front_prefix_list_id: Annotated[
         v.PrefixListId,
         ParameterSpec(
-            "Managed prefix list of CloudFront's origin-facing addresses; deploy.py looks it up.",
+            "Managed prefix list with the addresses from which CloudFront calls origins. deploy.py looks it up.",
             pattern=r"^pl-[0-9a-f]{8,17}$",
             constraint="The id of a prefix list, such as pl-58a04531.",
         ),
@@ -113,7 +113,7 @@ class Parameters(StackInterface):
     bastion_image: Annotated[
         v.ImageUri,
         ParameterSpec(
-            "Image of the bastion container: any with sh, and socat or apk.",
+            "Image of the bastion container. It must contain sh, and socat or apk.",
             pattern=_DIGEST_PATTERN,
             constraint=_DIGEST_CONSTRAINT,
         ),
@@ -121,7 +121,7 @@ class Parameters(StackInterface):
     cpu_architecture: Annotated[
         v.Architecture,
         ParameterSpec(
-            "Machine that all images are built for.",
+            "CPU architecture of all images.",
             default="X86_64",
             allowed=("X86_64", "ARM64"),
             constraint="X86_64 or ARM64.",
@@ -130,7 +130,7 @@ class Parameters(StackInterface):
     container_insights: Annotated[
         v.Choice,
         ParameterSpec(
-            "Container Insights of the cluster.",
+            "Container Insights of the ECS cluster.",
             default="enabled",
             allowed=("enabled", "enhanced"),
             constraint="enabled or enhanced.",
@@ -139,13 +139,13 @@ class Parameters(StackInterface):
     service_is_new: Annotated[
         v.Flags,
         ParameterSpec(
-            "For each service, in the order of Metadata.Services, whether it does not exist yet: deploy.py looks.",
+            "true for each service that does not exist yet, in the order of Metadata.Services. deploy.py looks it up.",
         ),
     ]
     db_instance_class: Annotated[
         v.Choice,
         ParameterSpec(
-            "Instance class of the database; db.serverless scales by itself.",
+            "Instance class of the database. db.serverless scales by itself.",
             default="db.serverless",
             allowed=(
                 "db.serverless",
@@ -162,7 +162,7 @@ class Parameters(StackInterface):
     db_engine_version: Annotated[
         v.Choice,
         ParameterSpec(
-            "Version of Aurora MySQL; 3.10 has long-term support.",
+            "Engine version of Aurora MySQL. 3.10 has long-term support.",
             default="8.0.mysql_aurora.3.10.6",
             pattern=r"^8\.0\.mysql_aurora\.3\.10\.[0-9]+$",
             constraint="A version of Aurora MySQL 3.10, such as 8.0.mysql_aurora.3.10.6.",
@@ -171,7 +171,7 @@ class Parameters(StackInterface):
     db_min_capacity: Annotated[
         v.Capacity,
         ParameterSpec(
-            "Least capacity of a serverless instance in ACU; 0 lets an idle database pause.",
+            "Minimum capacity of a serverless instance in ACU. With 0 an idle instance pauses.",
             default="0.5",
             pattern=r"^(0|0\.5|[1-9][0-9]?(\.5)?|1[0-9]{2}(\.5)?|2[0-4][0-9](\.5)?|25[0-5](\.5)?|256)$",
             constraint="0 to 256 in steps of 0.5.",
@@ -180,26 +180,26 @@ class Parameters(StackInterface):
     db_max_capacity: Annotated[
         v.Capacity,
         ParameterSpec(
-            "Greatest capacity of a serverless instance in ACU.",
+            "Maximum capacity of a serverless instance in ACU.",
             default="2",
             pattern=r"^([1-9][0-9]?(\.5)?|1[0-9]{2}(\.5)?|2[0-4][0-9](\.5)?|25[0-5](\.5)?|256)$",
             constraint="1 to 256 in steps of 0.5.",
         ),
     ]
-    db_reader: Annotated[v.Flag, shared.flag("Whether the database has a reader in the second zone.")]
+    db_reader: Annotated[v.Flag, shared.flag("true if the database has a reader in the second zone.")]
     db_insights: Annotated[
         v.Flag,
         shared.flag(
-            "Whether Performance Insights is on; it wants DbMinCapacity 2 or more. Turning it off later replaces the "
-            "database's instances, not its data.",
+            "true if Performance Insights is on. It requires DbMinCapacity 2 or more. A later change to false replaces "
+            "the database instances, but not the data.",
             default="false",
         ),
     ]
     db_backtrack_seconds: Annotated[
         v.Count,
         ParameterSpec(
-            "How far a provisioned database can be wound back in place; 0 for not at all. Decided when the database is "
-            "created: Aurora cannot turn it on later.",
+            "Backtrack window of a provisioned database in seconds. 0 for none. Aurora enables it only when it creates "
+            "the cluster.",
             default=0,
             minimum=0,
             maximum=259200,
@@ -211,10 +211,10 @@ class Parameters(StackInterface):
         ParameterSpec("Days of point-in-time recovery.", minimum=1, maximum=35, constraint="1 to 35 days."),
     ]
     deletion_protection: Annotated[
-        v.Flag, shared.flag("Whether database and load balancer refuse to be deleted.", default="true")
+        v.Flag, shared.flag("true if database and load balancer are protected against deletion.", default="true")
     ]
-    log_retention_days: Annotated[v.Days, shared.LOG_RETENTION_DAYS]
-    archive_logs: Annotated[v.Flag, shared.flag("Whether logs are archived in S3 and Glacier.")]
+    log_retention_days: Annotated[v.LogRetentionDays, shared.LOG_RETENTION_DAYS]
+    archive_logs: Annotated[v.Flag, shared.flag("true if logs are archived in S3 and Glacier.")]
     archive_glacier_days: Annotated[
         v.Days,
         ParameterSpec(
@@ -229,7 +229,7 @@ class Parameters(StackInterface):
     archive_expire_days: Annotated[
         v.Days,
         ParameterSpec(
-            "Age in days at which archived logs are deleted; Glacier charges 90 days at least.",
+            "Age in days at which archived logs are deleted. Glacier charges at least 90 days.",
             default=400,
             minimum=121,
             maximum=3651,
@@ -239,8 +239,8 @@ class Parameters(StackInterface):
     archive_lock_days: Annotated[
         v.Days,
         ParameterSpec(
-            "Days during which an archived log can be neither changed nor deleted; 0 for no lock. Once locked, the "
-            "bucket keeps its lock for ever.",
+            "Days for which S3 Object Lock protects an archived log. 0 for no lock. Object Lock of a bucket cannot be "
+            "disabled later.",
             default=0,
             minimum=0,
             maximum=3650,
@@ -249,15 +249,13 @@ class Parameters(StackInterface):
     ]
     empty_bucket_on_delete: Annotated[
         v.Flag,
-        shared.flag(
-            "Whether deleting the environment, and nothing else, also deletes its static files.", default="false"
-        ),
+        shared.flag("true if deleting the environment also deletes its static files.", default="false"),
     ]
     slack_workspace_id: Annotated[
         v.WorkspaceId,
         ParameterSpec(
-            "Slack workspace, authorised once by hand in the console; empty for no Slack. To change it, deploy once "
-            "without Slack: the channel's configuration cannot be replaced under its own name.",
+            "Slack workspace, authorized once in the AWS console. Empty for no Slack. To change it, deploy once with "
+            "an empty value: CloudFormation cannot replace a channel configuration under the same name.",
             default="",
             pattern=r"^(T[0-9A-Z]{8,14})?$",
             constraint="A workspace id such as T0123456789, or empty.",
@@ -266,7 +264,7 @@ class Parameters(StackInterface):
     slack_channel_id: Annotated[
         v.ChannelId,
         ParameterSpec(
-            "Slack channel; each environment needs its own. Empty for no Slack.",
+            "Slack channel. Each environment needs its own. Empty for no Slack.",
             default="",
             pattern=r"^([CG][0-9A-Z]{8,14})?$",
             constraint="A channel id such as C0123456789, or empty.",
@@ -275,7 +273,7 @@ class Parameters(StackInterface):
     monthly_budget: Annotated[
         v.Money,
         ParameterSpec(
-            "Budget of the account in US dollars a month; 0 for none.",
+            "Monthly budget of the account in US dollars. 0 for none.",
             default=0,
             minimum=0,
             maximum=1000000,
@@ -283,12 +281,18 @@ class Parameters(StackInterface):
         ),
     ]
     artifact_bucket: Annotated[
-        v.BucketName, ParameterSpec("Bucket of templates and packaged functions: an output of the bootstrap stack.")
+        v.BucketName, ParameterSpec("Bucket of templates and Lambda packages. An output of the bootstrap stack.")
     ]
-    log_processor_code_key: Annotated[v.ArtifactKey, ParameterSpec("S3 key of lambda/log_processor.")]
-    custom_resource_code_key: Annotated[v.ArtifactKey, ParameterSpec("S3 key of lambda/custom_resource.")]
-    slack_notifier_code_key: Annotated[v.ArtifactKey, ParameterSpec("S3 key of lambda/slack_notifier.")]
-    credentials_watch_code_key: Annotated[v.ArtifactKey, ParameterSpec("S3 key of lambda/credentials_watch.")]
+    log_processor_code_key: Annotated[v.ArtifactKey, ParameterSpec("S3 key of the package of function log_processor.")]
+    custom_resource_code_key: Annotated[
+        v.ArtifactKey, ParameterSpec("S3 key of the package of function custom_resource.")
+    ]
+    slack_notifier_code_key: Annotated[
+        v.ArtifactKey, ParameterSpec("S3 key of the package of function slack_notifier.")
+    ]
+    credentials_watch_code_key: Annotated[
+        v.ArtifactKey, ParameterSpec("S3 key of the package of function credentials_watch.")
+    ]
 
 
 class ServiceSize(FrozenConfig):

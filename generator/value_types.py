@@ -1,438 +1,331 @@
-"""The kinds of value that may cross a stack boundary.
+"""The types of value that may cross a stack boundary.
 
-Two values of one kind can be swapped by mistake and no checker will notice, so what would be dangerous when swapped
-has a kind of its own: the two keys, the two kinds of subnet, the writer's and the reader's endpoint.
+The first paragraph of a docstring is the description of every parameter and output of that type. Further paragraphs
+are for the readers of Python. mypy cannot tell two values of one type apart, so values that would be dangerous when
+swapped have types of their own: the two keys, the two kinds of subnet, the endpoints of writer and reader.
 """
 
 from __future__ import annotations
 
 from generator.wiring import StackValue, StaticValue
 
-# --- Settings: literals and root parameters, never a sibling's output -------------------------------------------
+# --- Static values: literals and root parameters, never an output of another stack --------------------------------
 
 
 class NamePrefix(StaticValue):
-    """Project and environment, in front of names.
-
-    ``<project>-<environment>``, in front of every name that outsiders or AWS must be able to find.
-    """
+    """Prefix of names: <project>-<environment>."""
 
 
 class ProjectName(StaticValue):
-    """Project, in front of the names of image repositories.
-
-    The project: shared by all its environments.
-    """
+    """Project, which is the prefix of image repository names."""
 
 
 class EnvironmentName(StaticValue):
-    """dev, prod, or any other the user adds."""
+    """Environment, such as dev or prod."""
+
+
+class ServiceSlug(StaticValue):
+    """Name of the service in lower case."""
 
 
 class Flag(StaticValue):
-    """``true`` or ``false``."""
+    """true or false."""
 
 
 class Flags(StaticValue):
-    """Comma-separated flags."""
+    """Comma-separated list of true and false."""
 
     parameter_type = "CommaDelimitedList"
 
 
 class Count(StaticValue):
-    """A whole number."""
+    """Whole number."""
 
 
 class Capacity(StaticValue):
-    """Aurora capacity units, in steps of a half."""
+    """Aurora capacity units (ACU), in steps of 0.5."""
 
 
 class Days(StaticValue):
-    """A number of days."""
+    """Number of days."""
+
+
+class LogRetentionDays(StaticValue):
+    """Days for which CloudWatch Logs keeps log events."""
 
 
 class Octets(StaticValue):
-    """First two octets of the VPC's /16.
-
-    The first two octets of the VPC's /16, such as ``10.0``.
-    """
+    """First two octets of the /16 network of the VPC, such as 10.0."""
 
 
 class ZoneName(StaticValue):
-    """An availability zone's name. Never its id, which differs between accounts."""
+    """Name of an availability zone.
+
+    Never the zone id, which names another zone in another account.
+    """
 
 
 class DomainName(StaticValue):
-    """Domain of the site, or empty.
-
-    A host name in DNS, or empty.
-    """
+    """Domain of the site; empty for the domain name of CloudFront."""
 
 
 class HostedZoneId(StaticValue):
-    """Hosted zone of the domain, or empty.
-
-    A Route 53 public hosted zone, or empty.
-    """
+    """Route 53 hosted zone of the domain; empty if another provider hosts the DNS."""
 
 
 class PrefixListId(StaticValue):
-    """Addresses from which CloudFront reaches origins.
-
-    A managed prefix list.
-    """
+    """Managed prefix list with the addresses from which CloudFront calls origins."""
 
 
 class ArtifactKey(StaticValue):
-    """Key of a content-addressed object in the artifact bucket."""
+    """S3 key of an object in the artifact bucket.
+
+    The key contains the SHA-256 of the content.
+    """
 
 
 class ImageUri(StaticValue):
-    """Image of the app container, pinned by digest.
-
-    A container image, pinned by digest.
-    """
+    """Container image, pinned by digest."""
 
 
 class CpuUnits(StaticValue):
-    """CPU units of a task.
-
-    Fargate CPU units: 1024 are one vCPU.
-    """
+    """CPU units of a task; 1024 units are one vCPU."""
 
 
 class MemoryMiB(StaticValue):
-    """Memory of a task in MiB.
-
-    Memory in MiB.
-    """
+    """Memory of a task in MiB."""
 
 
 class Port(StaticValue):
-    """Port on which the app container listens.
-
-    A TCP port.
-    """
+    """TCP port on which the app container listens."""
 
 
 class UrlPath(StaticValue):
-    """Path that answers 200 to 399 when the app is well.
-
-    An absolute path of a URL.
-    """
+    """Path of the health check; a healthy app answers it with a status from 200 to 399."""
 
 
 class FolderPath(StaticValue):
-    """An absolute path in a container, or empty."""
+    """Absolute path of a folder in a container, or empty."""
 
 
 class UserIds(StaticValue):
-    """User and group of the app's processes.
-
-    User and group of a container's processes, as numbers: 10001:10001.
-    """
+    """User and group ids of the processes in the app container, such as 10001:10001."""
 
 
 class PathPatterns(StaticValue):
-    """Paths that belong to the service.
-
-    Up to three path patterns of a listener rule, separated by commas.
-    """
+    """Path patterns of the listener rule, separated by commas."""
 
     parameter_type = "CommaDelimitedList"
 
 
 class Priority(StaticValue):
-    """Place of the service's rule among all services.
-
-    A listener rule's place: unique within the listener.
-    """
+    """Priority of the listener rule, unique within the listener."""
 
 
 class Architecture(StaticValue):
-    """Machine that the images are built for.
-
-    X86_64 or ARM64.
-    """
+    """CPU architecture of the images: X86_64 or ARM64."""
 
 
 class Choice(StaticValue):
-    """One word of a closed list."""
+    """One word of a fixed list."""
 
 
 class WorkspaceId(StaticValue):
-    """Slack workspace, or empty.
-
-    A Slack workspace, or empty.
-    """
+    """Slack workspace; empty for no Slack."""
 
 
 class ChannelId(StaticValue):
-    """Slack channel, or empty.
-
-    A Slack channel, or empty.
-    """
+    """Slack channel; empty for no Slack."""
 
 
 class Money(StaticValue):
-    """Budget of the account in US dollars a month; 0 for none.
-
-    US dollars.
-    """
+    """Monthly budget of the account in US dollars; 0 for none."""
 
 
 class SuppliedCertificateArn(StaticValue):
-    """Certificate of the load balancer, or empty.
-
-    A certificate that the user brings or deploy.py imports, or empty.
-    """
+    """Certificate that the user supplies or deploy.py imports; empty for none."""
 
 
 class ViewerCertificateArn(StaticValue):
-    """Certificate of the domain in us-east-1, or none.
-
-    The certificate of CloudFront, in us-east-1, or ``none``.
-    """
+    """Certificate of the domain in us-east-1, or none."""
 
 
 class WebAclArn(StaticValue):
-    """Web ACL in us-east-1.
+    """Web ACL of CloudFront, in us-east-1.
 
-    The web ACL of scope CLOUDFRONT, in us-east-1. An ARN, as CloudFront wants it.
+    An ARN, because CloudFront takes the ARN of a web ACL and not its id.
     """
 
 
-class EdgeTopicArn(StaticValue):
-    """Topic of the alarms in us-east-1.
+class TopicArn(StackValue):
+    """SNS topic of alarms."""
 
-    The topic for alarms in us-east-1.
-    """
+
+class EdgeTopicArn(StaticValue, TopicArn):
+    """SNS topic of the alarms in us-east-1."""
 
 
 # --- Network -----------------------------------------------------------------------------------------------------
 
 
 class VpcId(StackValue):
-    """The VPC."""
+    """VPC of the environment."""
 
 
-class PublicSubnetId(StackValue):
-    """Public subnet of the second zone.
+class SubnetId(StackValue):
+    """Subnet."""
 
-    A subnet with a route to the internet gateway.
+
+class PublicSubnetId(SubnetId):
+    """Public subnet, with a route to the internet gateway."""
+
+
+class AppSubnetId(SubnetId):
+    """Private subnet of the tasks.
+
+    The routes to the NAT gateway and to AWS may not exist yet: see RoutedAppSubnetId.
     """
 
 
-class AppSubnetId(StackValue):
-    """Private subnet of the second zone.
-
-    A private subnet of the tasks, whose routes may not lead anywhere yet.
-    """
-
-
-class RoutedAppSubnetId(StackValue):
-    """Private subnet of the second zone.
-
-    A private subnet of the tasks, with a route to the NAT gateway of its own zone and the ways to AWS.
-    """
+class RoutedAppSubnetId(SubnetId):
+    """Private subnet of the tasks, with routes to a NAT gateway and to AWS services."""
 
 
 class AppRouteTableId(StackValue):
-    """Routes of the tasks in the first zone.
-
-    The routes of the tasks in one zone.
-    """
+    """Route table of the private subnet of the tasks."""
 
 
 class EndpointSecurityGroupId(StackValue):
-    """Interface endpoints: HTTPS from tasks.
-
-    The group of the interface endpoints.
-    """
+    """Security group of the interface endpoints: HTTPS from the tasks."""
 
 
-class DbSubnetId(StackValue):
-    """Isolated subnet of the second zone.
-
-    A private subnet without any route out of the VPC.
-    """
+class DbSubnetId(SubnetId):
+    """Isolated subnet of the database, without a route out of the VPC."""
 
 
 class NatGatewayId(StackValue):
-    """NAT gateway of the first zone.
-
-    The NAT gateway of one zone.
-    """
+    """NAT gateway."""
 
 
 # --- Security ----------------------------------------------------------------------------------------------------
 
 
 class AlbSecurityGroupId(StackValue):
-    """Group of the load balancer.
-
-    The group of the load balancer: HTTPS in, services out.
-    """
+    """Security group of the load balancer: HTTPS from CloudFront, egress to the services."""
 
 
 class RedirectSecurityGroupId(StackValue):
-    """Group that opens its port 80 to CloudFront.
-
-    The group that lets CloudFront reach port 80 of the load balancer.
-    """
+    """Security group of the load balancer: HTTP from CloudFront."""
 
 
 class DatabaseSecurityGroupId(StackValue):
-    """Group of the database."""
+    """Security group of the database: ingress from services only, by rules in their stacks."""
 
 
 class ServiceSecurityGroupId(StackValue):
-    """Group of the service's tasks.
-
-    The group of one service's tasks.
-    """
+    """Security group of the tasks of the service."""
 
 
 class DataKeyArn(StackValue):
-    """Key of the storage and of the secret.
-
-    The key of what customers would miss: database and its secret.
-    """
+    """KMS key of the database and its secret."""
 
 
 class TelemetryKeyArn(StackValue):
-    """Key of logs, notifications and the archive."""
+    """KMS key of logs, notifications and the archive."""
+
+
+class TelemetryKeyId(StackValue):
+    """KMS key of logs, notifications and the archive, as its id."""
 
 
 class TaskRoleArn(StackValue):
-    """Role of the service's containers.
-
-    The role of a service's containers.
-    """
+    """IAM role of the containers of the service."""
 
 
 class ExecutionRoleArn(StackValue):
-    """Role with which ECS starts the tasks.
-
-    The role with which ECS starts a service's tasks.
-    """
+    """IAM role with which ECS starts the tasks of the service."""
 
 
 class ExecutionRoleName(StackValue):
-    """Name of that role.
-
-    The name of that role, for policies made in later layers.
-    """
+    """Name of the IAM role with which ECS starts the tasks of the service."""
 
 
 class OriginSecretArn(StackValue):
-    """Secret header value between CloudFront and load balancer.
-
-    The secret header value that only CloudFront sends.
-    """
+    """Secret with the value of the header that CloudFront sends to the load balancer."""
 
 
-class AlarmTopicArn(StackValue):
-    """Topic of the alarms.
-
-    The topic to which alarms of the home region are sent.
-    """
+class AlarmTopicArn(TopicArn):
+    """SNS topic of the alarms in the home region."""
 
 
 class LogGroupName(StackValue):
-    """A log group."""
+    """Log group."""
 
 
 class FlowLogGroupName(LogGroupName):
-    """Log group of the VPC's flow log."""
+    """Log group of the VPC flow log."""
 
 
 class AlbLogBucketName(StackValue):
-    """Bucket of its access logs.
-
-    The bucket of the load balancer's access logs.
-    """
+    """Bucket of the access logs of the load balancer."""
 
 
 class AccessLogBucketName(StackValue):
-    """Bucket of S3 server access logs.
-
-    The bucket of the S3 server access logs.
-    """
+    """Bucket of the S3 server access logs."""
 
 
 class ArchiveBucketName(StackValue):
-    """The bucket of archived logs."""
+    """Bucket of archived logs."""
 
 
 # --- Archive -----------------------------------------------------------------------------------------------------
 
 
 class ArchiveStreamArn(StackValue):
-    """Firehose stream of the archive.
-
-    The Firehose stream that archives logs.
-    """
+    """Firehose stream that archives logs."""
 
 
 class ArchiveStreamName(StackValue):
-    """Firehose stream of the archive.
-
-    The name of that stream, for metrics.
-    """
+    """Name of the Firehose stream that archives logs."""
 
 
 class SubscriptionRoleArn(StackValue):
-    """Role with which CloudWatch Logs writes to the stream.
-
-    The role with which CloudWatch Logs writes to the archive stream.
-    """
+    """IAM role with which CloudWatch Logs writes to the Firehose stream."""
 
 
 class LogProcessorName(StackValue):
-    """Function that transforms log records."""
+    """Lambda function that transforms log records."""
+
+
+class DeliveryLogGroupName(LogGroupName):
+    """Log group of the delivery errors of Firehose."""
 
 
 # --- Database ----------------------------------------------------------------------------------------------------
 
 
 class DbInstanceId(StackValue):
-    """The reader.
-
-    An instance of the Aurora cluster.
-    """
+    """Instance of the Aurora cluster."""
 
 
 class DbSubnetGroupName(StackValue):
-    """Isolated subnets in two zones.
-
-    The isolated subnets as RDS knows them.
-    """
+    """DB subnet group with the isolated subnets of two zones."""
 
 
 class MonitoringRoleArn(StackValue):
-    """Role that writes the operating system's metrics.
-
-    The role that writes the operating system's metrics of the database.
-    """
+    """IAM role with which RDS writes operating system metrics of the database."""
 
 
 class DbClusterId(StackValue):
-    """The Aurora cluster."""
+    """Aurora cluster."""
 
 
 class WriterEndpoint(StackValue):
-    """Host name of the database's writer.
-
-    The host name that follows the writer.
-    """
+    """Host name of the database writer."""
 
 
 class ReaderEndpoint(StackValue):
-    """Host name of the database's readers.
-
-    The host name that spreads over the readers.
-    """
+    """Host name of the database readers."""
 
 
 class DatabasePort(StackValue):
@@ -440,13 +333,13 @@ class DatabasePort(StackValue):
 
 
 class DatabaseName(StackValue):
-    """Schema that exists from the start."""
+    """Initial schema of the database."""
 
 
 class DatabaseSecretArn(StackValue):
-    """Secret with user and password of the database.
+    """Secret with the user name and password of the database's master user.
 
-    The secret with the master user's name and password, kept by RDS.
+    RDS creates and rotates it.
     """
 
 
@@ -454,39 +347,27 @@ class DatabaseSecretArn(StackValue):
 
 
 class ClusterName(StackValue):
-    """The ECS cluster's name."""
+    """Name of the ECS cluster."""
 
 
 class ClusterArn(StackValue):
-    """The ECS cluster."""
+    """ECS cluster."""
 
 
 class OriginListenerArn(StackValue):
-    """Listener that CloudFront calls: port 80 without a domain.
-
-    The listener that CloudFront calls.
-    """
+    """Listener that CloudFront calls: port 443 with a domain, port 80 without."""
 
 
 class SessionPolicyArn(StackValue):
-    """Policy by which containers write transcripts of sessions.
-
-    The policy by which a container writes the transcripts of sessions in it.
-    """
+    """IAM policy with which containers write transcripts of ECS Exec sessions."""
 
 
 class AlbFullName(StackValue):
-    """The load balancer, as metrics know it.
-
-    The load balancer as metrics know it.
-    """
+    """Full name of the load balancer, the dimension of its metrics."""
 
 
 class OriginHostName(StackValue):
-    """Host name of the load balancer.
-
-    The host name by which CloudFront reaches the load balancer.
-    """
+    """Host name at which CloudFront calls the load balancer."""
 
 
 class ExecLogGroupName(LogGroupName):
@@ -494,55 +375,46 @@ class ExecLogGroupName(LogGroupName):
 
 
 class BastionLogGroupName(LogGroupName):
-    """Log group of all bastions."""
+    """Log group of all bastion containers."""
 
 
 class ServiceName(StackValue):
-    """The ECS service's name.
-
-    An ECS service's name.
-    """
+    """Name of the ECS service."""
 
 
 # --- Distribution ------------------------------------------------------------------------------------------------
 
 
 class StaticBucketName(StackValue):
-    """The bucket of static files.
-
-    The bucket of static files and of the sorry page.
-    """
+    """Bucket of static files and of the sorry page."""
 
 
 class DistributionId(StackValue):
-    """The CloudFront distribution."""
+    """CloudFront distribution."""
 
 
 class DistributionArn(StackValue):
-    """The CloudFront distribution as an ARN."""
+    """ARN of the CloudFront distribution."""
 
 
 class SiteUrl(StackValue):
-    """The address of the site."""
+    """URL of the site."""
 
 
 class FunctionName(StackValue):
-    """A Lambda function, for metrics."""
+    """Lambda function that writes the sorry page and the first index page."""
 
 
 # --- Companions --------------------------------------------------------------------------------------------------
 
 
 class BucketName(StackValue):
-    """A bucket that deploy.py needs to know."""
+    """Bucket of templates and Lambda packages."""
 
 
 class WebAclName(StackValue):
-    """The web ACL, as metrics know it.
-
-    The web ACL as metrics know it.
-    """
+    """Name of the web ACL, the dimension of its metrics."""
 
 
 class DashboardName(StackValue):
-    """The CloudWatch dashboard."""
+    """CloudWatch dashboard."""

@@ -54,10 +54,14 @@ class Inputs(LogInputs):
     domain_name: v.DomainName
     hosted_zone_id: v.HostedZoneId
     origin_certificate_arn: v.SuppliedCertificateArn
-    container_insights: Annotated[v.Choice, "Container Insights: enabled or enhanced."]
-    deletion_protection: Annotated[v.Flag, "Whether the load balancer refuses to be deleted."]
-    public_subnet_1_id: Annotated[v.PublicSubnetId, "Public subnet of the first zone."]
-    public_subnet_2_id: v.PublicSubnetId
+    container_insights: Annotated[v.Choice, "Container Insights of the cluster: enabled or enhanced."]
+    deletion_protection: Annotated[v.Flag, "true if the load balancer is protected against deletion."]
+    public_subnet_1_id: Annotated[
+        v.PublicSubnetId, "Public subnet in the first zone, with a route to the internet gateway."
+    ]
+    public_subnet_2_id: Annotated[
+        v.PublicSubnetId, "Public subnet in the second zone, with a route to the internet gateway."
+    ]
     alb_security_group_id: v.AlbSecurityGroupId
     redirect_security_group_id: v.RedirectSecurityGroupId
     alb_log_bucket_name: v.AlbLogBucketName
@@ -71,7 +75,7 @@ class Outputs(StackInterface):
     session_policy_arn: v.SessionPolicyArn
     alb_full_name: v.AlbFullName
     origin_listener_arn: v.OriginListenerArn
-    origin_host_name: Annotated[v.OriginHostName, "Host name by which CloudFront reaches the load balancer."]
+    origin_host_name: v.OriginHostName
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:

@@ -52,32 +52,36 @@ class Config(FrozenConfig):
 
 class Inputs(LogInputs, InstanceInputs):
     prefix: v.NamePrefix
-    first_zone: Annotated[v.ZoneName, "Zone of the writer."]
-    db_subnet_1_id: Annotated[v.DbSubnetId, "Isolated subnet of the first zone."]
-    db_subnet_2_id: v.DbSubnetId
+    first_zone: Annotated[v.ZoneName, "Name of the availability zone of the first subnets and of the database writer."]
+    db_subnet_1_id: Annotated[v.DbSubnetId, "Isolated subnet in the first zone, without a route out of the VPC."]
+    db_subnet_2_id: Annotated[v.DbSubnetId, "Isolated subnet in the second zone, without a route out of the VPC."]
     database_security_group_id: v.DatabaseSecurityGroupId
     db_engine_version: Annotated[v.Choice, "Engine version of Aurora MySQL."]
-    db_min_capacity: Annotated[v.Capacity, "Least capacity of a serverless instance; 0 lets it pause."]
-    db_max_capacity: Annotated[v.Capacity, "Greatest capacity of a serverless instance."]
-    db_backtrack_seconds: Annotated[v.Count, "Seconds of backtrack; 0 for none."]
+    db_min_capacity: Annotated[
+        v.Capacity, "Minimum capacity of a serverless instance in ACU; with 0 an idle instance pauses."
+    ]
+    db_max_capacity: Annotated[v.Capacity, "Maximum capacity of a serverless instance in ACU."]
+    db_backtrack_seconds: Annotated[v.Count, "Backtrack window of the cluster in seconds; 0 for none."]
     db_backup_retention_days: Annotated[v.Count, "Days of point-in-time recovery."]
-    deletion_protection: Annotated[v.Flag, "Whether the cluster refuses to be deleted."]
+    deletion_protection: Annotated[v.Flag, "true if the database cluster is protected against deletion."]
 
 
 class Outputs(StackInterface):
     db_cluster_id: v.DbClusterId
     db_subnet_group_name: v.DbSubnetGroupName
     monitoring_role_arn: v.MonitoringRoleArn
-    writer_endpoint: Annotated[v.WriterEndpoint, "Host name of the writer."]
-    reader_endpoint: Annotated[v.ReaderEndpoint, "Host name of the readers."]
+    writer_endpoint: v.WriterEndpoint
+    reader_endpoint: v.ReaderEndpoint
     database_port: v.DatabasePort
     database_name: v.DatabaseName
-    database_secret_arn: Annotated[v.DatabaseSecretArn, "Secret with user and password of the master user."]
-    audit_log_group_name: Annotated[v.LogGroupName, "Log group of who did what."]
-    error_log_group_name: Annotated[v.LogGroupName, "Log group of errors."]
-    slow_query_log_group_name: Annotated[v.LogGroupName, "Log group of slow queries."]
-    instance_log_group_name: Annotated[v.LogGroupName, "Log group of why an instance did not pause."]
-    iam_error_log_group_name: Annotated[v.LogGroupName, "Log group of refused sign-ins by IAM."]
+    database_secret_arn: v.DatabaseSecretArn
+    audit_log_group_name: Annotated[v.LogGroupName, "Log group of the database's audit log."]
+    error_log_group_name: Annotated[v.LogGroupName, "Log group of the database's error log."]
+    slow_query_log_group_name: Annotated[v.LogGroupName, "Log group of slow database queries."]
+    instance_log_group_name: Annotated[
+        v.LogGroupName, "Log group of database instances: reasons why an instance did not pause."
+    ]
+    iam_error_log_group_name: Annotated[v.LogGroupName, "Log group of rejected IAM logins to the database."]
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:

@@ -20,8 +20,10 @@ class Config(FrozenConfig):
 
 
 class Inputs(InstanceInputs):
-    second_zone: Annotated[v.ZoneName, "Zone of the reader."]
-    db_cluster_id: Annotated[v.DbClusterId, "The Aurora cluster, its writer made."]
+    second_zone: Annotated[
+        v.ZoneName, "Name of the availability zone of the second subnets and of the database reader."
+    ]
+    db_cluster_id: v.DbClusterId
     db_subnet_group_name: v.DbSubnetGroupName
     monitoring_role_arn: v.MonitoringRoleArn
 
@@ -44,4 +46,4 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:  # noqa: ARG0
     return Outputs(db_instance_id=v.DbInstanceId(reader.ref()))
 
 
-LAYER = Layer("Reader", "Reader: Aurora's second instance, in the other zone.", Inputs, Outputs, build)
+LAYER = Layer("Reader", "Reader: second Aurora instance, in the other zone.", Inputs, Outputs, build)

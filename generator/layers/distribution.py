@@ -96,8 +96,8 @@ class Inputs(FunctionInputs):
     hosted_zone_id: v.HostedZoneId
     viewer_certificate_arn: v.ViewerCertificateArn
     web_acl_arn: v.WebAclArn
-    empty_bucket_on_delete: Annotated[v.Flag, "Whether deleting the stack also deletes the static files."]
-    custom_resource_code_key: Annotated[v.ArtifactKey, "S3 key of the function that writes the first pages."]
+    empty_bucket_on_delete: Annotated[v.Flag, "true if deleting the stack also deletes the static files."]
+    custom_resource_code_key: Annotated[v.ArtifactKey, "S3 key of the package of function custom_resource."]
     access_log_bucket_name: v.AccessLogBucketName
     origin_host_name: v.OriginHostName
     origin_secret_arn: v.OriginSecretArn
@@ -108,7 +108,7 @@ class Outputs(StackInterface):
     distribution_arn: v.DistributionArn
     site_url: v.SiteUrl
     static_bucket_name: v.StaticBucketName
-    site_content_function_name: Annotated[v.FunctionName, "Function that writes the first pages."]
+    site_content_function_name: v.FunctionName
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
@@ -418,4 +418,4 @@ def describe_own_stack() -> Statement:
     return iam.allow("SeeOwnStack", [cloudformation_actions.DescribeStacks], [Ref("AWS::StackId")])
 
 
-LAYER = Layer("Distribution", "Distribution: CloudFront, static bucket, DNS, first pages.", Inputs, Outputs, build)
+LAYER = Layer("Distribution", "Distribution: CloudFront, static bucket, DNS, initial pages.", Inputs, Outputs, build)

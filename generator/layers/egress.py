@@ -24,21 +24,31 @@ class Config(FrozenConfig):
 
 class Inputs(StackInterface):
     prefix: v.NamePrefix
-    vpc_id: Annotated[v.VpcId, "The VPC, its internet gateway attached."]
-    public_subnet_1_id: Annotated[v.PublicSubnetId, "Public subnet of the first zone, for its NAT gateway."]
-    public_subnet_2_id: v.PublicSubnetId
-    app_subnet_1_id: Annotated[v.AppSubnetId, "Private subnet of the first zone."]
-    app_subnet_2_id: v.AppSubnetId
-    app_route_table_1_id: Annotated[v.AppRouteTableId, "Its routes."]
-    app_route_table_2_id: Annotated[v.AppRouteTableId, "Routes of the second zone's."]
-    endpoint_security_group_id: Annotated[v.EndpointSecurityGroupId, "Group of the endpoints."]
+    vpc_id: v.VpcId
+    public_subnet_1_id: Annotated[
+        v.PublicSubnetId, "Public subnet in the first zone, with a route to the internet gateway."
+    ]
+    public_subnet_2_id: Annotated[
+        v.PublicSubnetId, "Public subnet in the second zone, with a route to the internet gateway."
+    ]
+    app_subnet_1_id: Annotated[v.AppSubnetId, "Private subnet of the tasks in the first zone."]
+    app_subnet_2_id: Annotated[v.AppSubnetId, "Private subnet of the tasks in the second zone."]
+    app_route_table_1_id: Annotated[v.AppRouteTableId, "Route table of the private subnet in the first zone."]
+    app_route_table_2_id: Annotated[v.AppRouteTableId, "Route table of the private subnet in the second zone."]
+    endpoint_security_group_id: v.EndpointSecurityGroupId
 
 
 class Outputs(StackInterface):
-    app_subnet_1_id: Annotated[v.RoutedAppSubnetId, "Private subnet of the first zone, its ways out open: tasks."]
-    app_subnet_2_id: v.RoutedAppSubnetId
-    nat_gateway_1_id: Annotated[v.NatGatewayId, "NAT gateway of the first zone, for metrics."]
-    nat_gateway_2_id: Annotated[v.NatGatewayId, "NAT gateway of the second zone, for metrics."]
+    app_subnet_1_id: Annotated[
+        v.RoutedAppSubnetId,
+        "Private subnet of the tasks in the first zone, with routes to a NAT gateway and to AWS services.",
+    ]
+    app_subnet_2_id: Annotated[
+        v.RoutedAppSubnetId,
+        "Private subnet of the tasks in the second zone, with routes to a NAT gateway and to AWS services.",
+    ]
+    nat_gateway_1_id: Annotated[v.NatGatewayId, "NAT gateway in the first zone."]
+    nat_gateway_2_id: Annotated[v.NatGatewayId, "NAT gateway in the second zone."]
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:

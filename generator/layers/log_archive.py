@@ -47,16 +47,16 @@ class Config(FrozenConfig):
 
 
 class Inputs(FunctionInputs):
-    archive_bucket_name: Annotated[v.ArchiveBucketName, "Bucket of the archive."]
-    log_processor_code_key: Annotated[v.ArtifactKey, "S3 key of the function that transforms records."]
+    archive_bucket_name: v.ArchiveBucketName
+    log_processor_code_key: Annotated[v.ArtifactKey, "S3 key of the package of function log_processor."]
 
 
 class Outputs(StackInterface):
-    archive_stream_arn: Annotated[v.ArchiveStreamArn, "Firehose stream to which log groups are subscribed."]
-    archive_stream_name: Annotated[v.ArchiveStreamName, "Name of that stream."]
+    archive_stream_arn: v.ArchiveStreamArn
+    archive_stream_name: v.ArchiveStreamName
     subscription_role_arn: v.SubscriptionRoleArn
-    log_processor_name: Annotated[v.LogProcessorName, "Function that transforms the records."]
-    delivery_log_group_name: Annotated[v.LogGroupName, "Log group of what Firehose could not deliver."]
+    log_processor_name: v.LogProcessorName
+    delivery_log_group_name: v.DeliveryLogGroupName
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
@@ -72,7 +72,7 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
         archive_stream_name=v.ArchiveStreamName(stream.ref()),
         subscription_role_arn=v.SubscriptionRoleArn(subscription_role.get_att("Arn")),
         log_processor_name=v.LogProcessorName(processor.ref()),
-        delivery_log_group_name=v.LogGroupName(group.ref()),
+        delivery_log_group_name=v.DeliveryLogGroupName(group.ref()),
     )
 
 

@@ -39,20 +39,26 @@ class Config(FrozenConfig):
 class Inputs(StackInterface):
     prefix: v.NamePrefix
     vpc_network: v.Octets
-    first_zone: Annotated[v.ZoneName, "Availability zone of the first subnet of each tier."]
-    second_zone: Annotated[v.ZoneName, "Availability zone of the second subnet of each tier."]
+    first_zone: Annotated[v.ZoneName, "Name of the availability zone of the first subnets and of the database writer."]
+    second_zone: Annotated[
+        v.ZoneName, "Name of the availability zone of the second subnets and of the database reader."
+    ]
 
 
 class Outputs(StackInterface):
     vpc_id: v.VpcId
-    public_subnet_1_id: Annotated[v.PublicSubnetId, "Public subnet of the first zone: load balancer, NAT."]
-    public_subnet_2_id: v.PublicSubnetId
-    app_subnet_1_id: Annotated[v.AppSubnetId, "Private subnet of the first zone: tasks."]
-    app_subnet_2_id: v.AppSubnetId
-    db_subnet_1_id: Annotated[v.DbSubnetId, "Isolated subnet of the first zone: database."]
-    db_subnet_2_id: v.DbSubnetId
-    app_route_table_1_id: v.AppRouteTableId
-    app_route_table_2_id: Annotated[v.AppRouteTableId, "Routes of the tasks in the second zone."]
+    public_subnet_1_id: Annotated[
+        v.PublicSubnetId, "Public subnet in the first zone, with a route to the internet gateway."
+    ]
+    public_subnet_2_id: Annotated[
+        v.PublicSubnetId, "Public subnet in the second zone, with a route to the internet gateway."
+    ]
+    app_subnet_1_id: Annotated[v.AppSubnetId, "Private subnet of the tasks in the first zone."]
+    app_subnet_2_id: Annotated[v.AppSubnetId, "Private subnet of the tasks in the second zone."]
+    db_subnet_1_id: Annotated[v.DbSubnetId, "Isolated subnet in the first zone, without a route out of the VPC."]
+    db_subnet_2_id: Annotated[v.DbSubnetId, "Isolated subnet in the second zone, without a route out of the VPC."]
+    app_route_table_1_id: Annotated[v.AppRouteTableId, "Route table of the private subnet in the first zone."]
+    app_route_table_2_id: Annotated[v.AppRouteTableId, "Route table of the private subnet in the second zone."]
     endpoint_security_group_id: v.EndpointSecurityGroupId
 
 

@@ -50,23 +50,23 @@ class Inputs(StackInterface):
     prefix: v.NamePrefix
     vpc_id: v.VpcId
     cloud_front_prefix_list_id: v.PrefixListId
-    log_retention_days: Annotated[v.Days, "Days that CloudWatch keeps the logs."]
-    archive_glacier_days: Annotated[v.Days, "Age at which archived logs move to Glacier."]
-    archive_expire_days: Annotated[v.Days, "Age at which archived logs are deleted."]
-    archive_lock_days: Annotated[v.Days, "Days during which archived logs cannot be deleted; 0 for no lock."]
+    log_retention_days: v.LogRetentionDays
+    archive_glacier_days: Annotated[v.Days, "Age in days at which archived logs move to Glacier."]
+    archive_expire_days: Annotated[v.Days, "Age in days at which archived logs are deleted."]
+    archive_lock_days: Annotated[v.Days, "Days for which archived logs cannot be deleted; 0 for no lock."]
 
 
 class Outputs(StackInterface):
-    data_key_arn: Annotated[v.DataKeyArn, "Key of the database and its secret."]
+    data_key_arn: v.DataKeyArn
     telemetry_key_arn: v.TelemetryKeyArn
-    alb_security_group_id: Annotated[v.AlbSecurityGroupId, "Load balancer: HTTPS from CloudFront, out to services."]
-    redirect_security_group_id: Annotated[v.RedirectSecurityGroupId, "Load balancer: HTTP from CloudFront."]
-    database_security_group_id: Annotated[v.DatabaseSecurityGroupId, "Database: closed but for services' rules."]
-    alb_log_bucket_name: Annotated[v.AlbLogBucketName, "Bucket of the load balancer's access logs."]
+    alb_security_group_id: v.AlbSecurityGroupId
+    redirect_security_group_id: v.RedirectSecurityGroupId
+    database_security_group_id: v.DatabaseSecurityGroupId
+    alb_log_bucket_name: v.AlbLogBucketName
     access_log_bucket_name: v.AccessLogBucketName
-    archive_bucket_name: Annotated[v.ArchiveBucketName, "Bucket of archived logs."]
+    archive_bucket_name: v.ArchiveBucketName
     origin_secret_arn: v.OriginSecretArn
-    alarm_topic_arn: Annotated[v.AlarmTopicArn, "Topic of the alarms in the home region."]
+    alarm_topic_arn: v.AlarmTopicArn
     flow_log_group_name: v.FlowLogGroupName
 
 
@@ -280,7 +280,7 @@ def add_archive_bucket(t: Template, inputs: Inputs, access_logs: Bucket, key: v.
 def origin_secret(config: Config, key: Key) -> Secret:
     return Secret(
         "OriginSecret",
-        Description="Header value by which the load balancer knows our own CloudFront distribution.",
+        Description="Value of the header that only this environment's CloudFront distribution sends.",
         GenerateSecretString=GenerateSecretString(PasswordLength=config.origin_secret_length, ExcludePunctuation=True),
         KmsKeyId=key.ref(),
         **deletion_policy("generated secret"),

@@ -4,8 +4,6 @@ Nested once per service, so that a further service changes no template, and no s
 resources or 200 outputs. Leaves to ``service``: permissions for log groups and secrets that are made later.
 """
 
-from typing import Annotated
-
 from troposphere import Sub, Tags, Template
 from troposphere.ec2 import SecurityGroup, SecurityGroupEgress, SecurityGroupIngress, SecurityGroupRule
 from troposphere.iam import Role
@@ -23,7 +21,7 @@ class Config(FrozenConfig):
 
 class Inputs(StackInterface):
     prefix: v.NamePrefix
-    service_slug: Annotated[v.Choice, "The service, in lower case."]
+    service_slug: v.ServiceSlug
     container_port: v.Port
     vpc_id: v.VpcId
     alb_security_group_id: v.AlbSecurityGroupId
@@ -129,7 +127,7 @@ def task_role_for(inputs: Inputs) -> Role:
         "ecs-tasks",
         iam.source_account_condition(),
         iam.source_arn_condition("arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:*"),
-        description="Containers of one service: what the app and the bastion may do.",
+        description="Permissions of the containers of one service: app and bastion.",
         managed=[Sub("arn:${AWS::Partition}:iam::aws:policy/AmazonSSMManagedInstanceCore"), inputs.session_policy_arn],
         Tags=Tags(Name=Sub("${Prefix}-${ServiceSlug}-task")),
     )

@@ -18,8 +18,8 @@ class InstanceInputs(StackInterface):
     """What a layer needs to make an instance: base of its Inputs."""
 
     data_key_arn: v.DataKeyArn
-    db_instance_class: Annotated[v.Choice, "Instance class; db.serverless scales by itself."]
-    db_insights: Annotated[v.Flag, "Whether Performance Insights is on."]
+    db_instance_class: Annotated[v.Choice, "Instance class of the database; db.serverless scales by itself."]
+    db_insights: Annotated[v.Flag, "true if Performance Insights is on."]
 
 
 def add_instance(

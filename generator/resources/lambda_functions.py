@@ -1,6 +1,6 @@
 """Lambda functions as every layer wants them: own role, own log group, code addressed by content."""
 
-from typing import Annotated, Any
+from typing import Any
 
 from awacs import kms as kms_actions
 from awacs import logs as logs_actions
@@ -41,7 +41,7 @@ class FunctionInputs(LogInputs):
     """What a layer needs to own functions: base of its Inputs."""
 
     prefix: v.NamePrefix
-    artifact_bucket: Annotated[v.BucketName, "Bucket of the packaged functions."]
+    artifact_bucket: v.BucketName
 
 
 class Size(FrozenConfig):

@@ -18,14 +18,14 @@ ARCHIVE_CONDITION = "ArchiveLogs"
 class LogInputs(StackInterface):
     """What a layer needs to own log groups: base of its Inputs."""
 
-    telemetry_key_arn: Annotated[v.TelemetryKeyArn, "Key that encrypts the log groups."]
-    log_retention_days: Annotated[v.Days, "Days that CloudWatch keeps the logs."]
+    telemetry_key_arn: v.TelemetryKeyArn
+    log_retention_days: v.LogRetentionDays
 
 
 class ArchivedLogInputs(LogInputs):
     """What a layer needs to archive log groups in environments that ask for it."""
 
-    archive_logs: Annotated[v.Flag, "Whether logs are also sent to the archive."]
+    archive_logs: Annotated[v.Flag, "true if logs are archived in S3 and Glacier."]
     archive_stream_arn: v.ArchiveStreamArn
     subscription_role_arn: v.SubscriptionRoleArn
 

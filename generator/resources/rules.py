@@ -49,7 +49,7 @@ def fargate_size(cpu: str, memory: str) -> dict[str, Any]:
         *(
             rule_assertion(
                 Or(Not(Equals(Ref(cpu), units)), is_one_of(memory, *(str(size) for size in sizes))),
-                f"With {cpu} {units}, {memory} must be {sizes[0]} to {sizes[-1]} MiB in Fargate's steps.",
+                f"With {cpu} {units}, {memory} must be a Fargate size from {sizes[0]} to {sizes[-1]} MiB.",
             )
             for units, sizes in FARGATE_MEMORY.items()
         )
@@ -66,49 +66,50 @@ def root_rules() -> dict[str, dict[str, Any]]:
                     And(is_empty("SlackWorkspaceId"), is_empty("SlackChannelId")),
                     And(is_given("SlackWorkspaceId"), is_given("SlackChannelId")),
                 ),
-                "Give both SlackWorkspaceId and SlackChannelId, or neither.",
+                "SlackWorkspaceId and SlackChannelId must both have a value, or both be empty.",
             )
         ),
         "ProdHasDomain": parameter_rule(
             rule_assertion(
-                is_given("DomainName"), "prod needs a DomainName: without one, CloudFront reaches it unencrypted."
+                is_given("DomainName"),
+                "prod requires DomainName. Without a domain CloudFront calls the load balancer without TLS.",
             ),
             when=is_prod,
         ),
         "DomainHasCertificates": parameter_rule(
             rule_assertion(
                 Or(is_given("HostedZoneId"), is_given("OriginCertificateArn")),
-                "A domain needs a HostedZoneId, or OriginCertificateArn and ViewerCertificateArn.",
+                "DomainName requires HostedZoneId, or OriginCertificateArn and ViewerCertificateArn.",
             ),
             when=is_given("DomainName"),
         ),
         "HostedZoneHasDomain": parameter_rule(
-            rule_assertion(is_given("DomainName"), "HostedZoneId is of use only with a DomainName."),
+            rule_assertion(is_given("DomainName"), "HostedZoneId requires DomainName."),
             when=is_given("HostedZoneId"),
         ),
         "ProdKeepsLogs": parameter_rule(
-            rule_assertion(is_one_of("LogRetentionDays", "30"), "prod keeps logs for 30 days in CloudWatch."),
-            rule_assertion(is_one_of("ArchiveLogs", "true"), "prod archives its logs."),
-            rule_assertion(is_one_of("DeletionProtection", "true"), "prod is protected against deletion."),
+            rule_assertion(is_one_of("LogRetentionDays", "30"), "prod requires LogRetentionDays 30."),
+            rule_assertion(is_one_of("ArchiveLogs", "true"), "prod requires ArchiveLogs true."),
+            rule_assertion(is_one_of("DeletionProtection", "true"), "prod requires DeletionProtection true."),
             when=is_prod,
         ),
         # Amazon Aurora User Guide, "Backtracking an Aurora DB cluster", names no serverless class.
         "BacktrackIsProvisioned": parameter_rule(
             rule_assertion(
                 Or(Equals(Ref("DbBacktrackSeconds"), "0"), Not(Equals(Ref("DbInstanceClass"), "db.serverless"))),
-                "DbBacktrackSeconds needs a DbInstanceClass other than db.serverless.",
+                "DbBacktrackSeconds requires a DbInstanceClass other than db.serverless.",
             )
         ),
         # Amazon Aurora User Guide, "Performance and scaling for Aurora Serverless v2".
         "InsightsHasCapacity": parameter_rule(
             rule_assertion(
                 Not(is_one_of("DbMinCapacity", "0", "0.5", "1", "1.5")),
-                "DbInsights needs a DbMinCapacity of 2 or more.",
+                "DbInsights requires a DbMinCapacity of 2 or more.",
             ),
             when=And(Equals(Ref("DbInsights"), "true"), Equals(Ref("DbInstanceClass"), "db.serverless")),
         ),
         "DevForgetsLogs": parameter_rule(
-            rule_assertion(is_one_of("LogRetentionDays", "1", "3"), "dev keeps logs for 1 or 3 days."),
+            rule_assertion(is_one_of("LogRetentionDays", "1", "3"), "dev requires LogRetentionDays 1 or 3."),
             when=Equals(Ref("Environment"), "dev"),
         ),
     }

@@ -36,7 +36,7 @@ class Parameters(StackInterface):
     home_region: Annotated[
         v.Choice,
         ParameterSpec(
-            "Region of the environments; only there are image repositories.",
+            "Region of the environments. Image repositories are in this region only.",
             default="ap-northeast-1",
             pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$",
             constraint="A region such as ap-northeast-1.",
@@ -45,12 +45,12 @@ class Parameters(StackInterface):
 
 
 class Outputs(StackInterface):
-    artifact_bucket: Annotated[v.BucketName, "Bucket of templates and packaged functions."]
+    artifact_bucket: v.BucketName
 
 
 def build(config: Config, services: tuple[str, ...]) -> Template:
     """The template. ``services`` are the names of the image repositories, in lower case."""
-    t = Template(Description="Hosting platform: artifacts and images of a project.")
+    t = Template(Description="Hosting platform: artifact bucket and image repositories of a project.")
     t.set_version()
     p = add_parameters(t, Parameters)
     t.add_condition("IsHome", Equals(Ref("AWS::Region"), p.home_region))

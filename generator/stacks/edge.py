@@ -64,12 +64,12 @@ class Parameters(StackInterface):
     domain_name: Annotated[v.DomainName, shared.DOMAIN_NAME]
     hosted_zone_id: Annotated[v.HostedZoneId, shared.HOSTED_ZONE_ID]
     viewer_certificate_arn: Annotated[v.SuppliedCertificateArn, shared.VIEWER_CERTIFICATE_ARN]
-    log_retention_days: Annotated[v.Days, shared.LOG_RETENTION_DAYS]
+    log_retention_days: Annotated[v.LogRetentionDays, shared.LOG_RETENTION_DAYS]
     waf_mode: Annotated[
         v.Choice,
         ParameterSpec(
-            "Whether the managed rules of the web ACL block, or only count for a first look; known attacks are always "
-            "blocked.",
+            "block if the managed rules of the web ACL block requests, count if they only count them. Known attacks "
+            "are always blocked.",
             default="block",
             allowed=("block", "count"),
             constraint="block or count.",
@@ -78,7 +78,7 @@ class Parameters(StackInterface):
     waf_rate_limit: Annotated[
         v.Count,
         ParameterSpec(
-            "Requests of one address in five minutes before it is blocked.",
+            "Requests from one IP address in five minutes. WAF blocks the address above this limit.",
             default=2000,
             minimum=10,
             maximum=2000000000,
@@ -88,9 +88,9 @@ class Parameters(StackInterface):
 
 
 class Outputs(StackInterface):
-    web_acl_arn: Annotated[v.WebAclArn, "Web ACL for CloudFront."]
+    web_acl_arn: v.WebAclArn
     web_acl_name: v.WebAclName
-    viewer_certificate_arn: Annotated[v.ViewerCertificateArn, "Certificate of the domain, or none."]
+    viewer_certificate_arn: v.ViewerCertificateArn
     edge_topic_arn: v.EdgeTopicArn
 
 
@@ -129,7 +129,7 @@ def domain_has_certificate() -> dict[str, Any]:
     return parameter_rule(
         rule_assertion(
             Or(is_given("HostedZoneId"), is_given("ViewerCertificateArn")),
-            "A domain needs a HostedZoneId, or OriginCertificateArn and ViewerCertificateArn.",
+            "DomainName requires HostedZoneId, or OriginCertificateArn and ViewerCertificateArn.",
         ),
         when=is_given("DomainName"),
     )

@@ -61,7 +61,7 @@ class Parameters(StackInterface):
     distribution_id: Annotated[
         v.DistributionId,
         ParameterSpec(
-            "The CloudFront distribution: an output of root.",
+            "CloudFront distribution. An output of the root stack.",
             pattern=r"^E[0-9A-Z]{8,20}$",
             constraint="The id of a distribution, such as E1ABCDEFGHIJKL.",
         ),
@@ -69,7 +69,7 @@ class Parameters(StackInterface):
     distribution_arn: Annotated[
         v.DistributionArn,
         ParameterSpec(
-            "The CloudFront distribution: an output of root.",
+            "CloudFront distribution. An output of the root stack.",
             pattern=r"^arn:aws[a-z-]*:cloudfront::[0-9]{12}:distribution/E[0-9A-Z]{8,20}$",
             constraint="The ARN of a distribution.",
         ),
@@ -77,7 +77,7 @@ class Parameters(StackInterface):
     web_acl_name: Annotated[
         v.WebAclName,
         ParameterSpec(
-            "The web ACL, as metrics know it: an output of the edge stack.",
+            "Name of the web ACL, the dimension of its metrics. An output of the edge stack.",
             pattern=r"^[A-Za-z0-9_-]{1,128}$",
             constraint="The name of a web ACL.",
         ),
@@ -86,7 +86,7 @@ class Parameters(StackInterface):
 
 
 def build(config: Config) -> Template:
-    t = Template(Description="Hosting platform: alarms and access log of CloudFront of an environment, in us-east-1.")
+    t = Template(Description="Hosting platform: CloudFront alarms and access log of an environment, in us-east-1.")
     t.set_version()
     p = add_parameters(t, Parameters)
     add_access_log(t, config, p)
@@ -154,7 +154,7 @@ def add_alarms(t: Template, config: Config, p: Parameters) -> None:
             "EdgeErrorsAlarm",
             "cloudfront-5xx",
             p.edge_topic_arn,
-            description="CloudFront answers with server errors: viewers see the sorry page.",
+            description="CloudFront returns server errors. Viewers see the sorry page.",
             namespace="AWS/CloudFront",
             metric="5xxErrorRate",
             dimensions=distribution,
@@ -168,7 +168,7 @@ def add_alarms(t: Template, config: Config, p: Parameters) -> None:
             "BlockedRequestsAlarm",
             "waf-blocked",
             p.edge_topic_arn,
-            description="The web ACL refuses many requests: an attack, or a rule that hits real visitors.",
+            description="The web ACL blocks many requests: an attack, or a rule that matches legitimate requests.",
             namespace="AWS/WAFV2",
             metric="BlockedRequests",
             dimensions={"WebACL": p.web_acl_name, "Rule": "ALL"},

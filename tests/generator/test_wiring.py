@@ -68,7 +68,7 @@ LAYER = Layer("LoudSpeaker", "A layer.", Inputs, Outputs, make)
 
 def test_a_layer_renders_its_contract() -> None:
     template = LAYER.render(None).to_dict()
-    assert template["Parameters"]["VpcId"] == {"Type": "String", "Description": "The VPC."}
+    assert template["Parameters"]["VpcId"] == {"Type": "String", "Description": "VPC of the environment."}
     assert template["Outputs"]["TopicArn"] == {"Description": "The topic.", "Value": {"Ref": "Topic"}}
     assert template["Resources"]["Topic"]["Properties"] == {"DisplayName": {"Ref": "VpcId"}}
 

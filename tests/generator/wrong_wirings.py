@@ -28,7 +28,7 @@ kind: v.AlarmTopicArn = net.vpc_id  # wrong: a VPC is no topic
 def swap(sec: security.Outputs) -> service_access.Inputs:
     return service_access.Inputs(
         prefix=prefix,
-        service_slug=v.Choice("web"),
+        service_slug=v.ServiceSlug("web"),
         container_port=v.Port("8080"),
         vpc_id=v.VpcId("vpc-1"),
         session_policy_arn=v.SessionPolicyArn("arn:aws:iam::111122223333:policy/sessions"),

@@ -50,4 +50,4 @@ def add_conditions(t: Template, inputs: Inputs) -> None:
     t.add_condition("HasReader", Equals(inputs.db_reader, "true"))
 
 
-LAYER = Layer("Operations", "Operations: alarms, dashboard, Slack, functions on events.", Inputs, Outputs, build)
+LAYER = Layer("Operations", "Operations: alarms, dashboard, Slack, functions for events.", Inputs, Outputs, build)

@@ -31,7 +31,7 @@ def add_credentials_watch(t: Template, config: Config, inputs: Inputs, failures:
     schedule = t.add_resource(
         Rule(
             "CredentialsWatchRule",
-            Description="Looks for a rotated password",
+            Description="Check for a rotated password",
             State="ENABLED",
             ScheduleExpression=config.watch_schedule,
             Targets=[event_target(added.function, failures)],

@@ -25,33 +25,35 @@ class Config(FrozenConfig):
 
 
 class Inputs(FunctionInputs, ArchivedLogInputs):
-    slack_notifier_code_key: Annotated[v.ArtifactKey, "S3 key of the function that writes to Slack."]
-    credentials_watch_code_key: Annotated[v.ArtifactKey, "S3 key of the function that answers a password rotation."]
+    slack_notifier_code_key: Annotated[v.ArtifactKey, "S3 key of the package of function slack_notifier."]
+    credentials_watch_code_key: Annotated[v.ArtifactKey, "S3 key of the package of function credentials_watch."]
     slack_workspace_id: v.WorkspaceId
     slack_channel_id: v.ChannelId
     monthly_budget: v.Money
-    db_reader: Annotated[v.Flag, "Whether the database has a reader."]
+    db_reader: Annotated[v.Flag, "true if the database has a reader."]
     edge_topic_arn: v.EdgeTopicArn
     alarm_topic_arn: v.AlarmTopicArn
-    nat_gateway_1_id: v.NatGatewayId
-    nat_gateway_2_id: Annotated[v.NatGatewayId, "NAT gateway of the second zone."]
+    nat_gateway_1_id: Annotated[v.NatGatewayId, "NAT gateway in the first zone."]
+    nat_gateway_2_id: Annotated[v.NatGatewayId, "NAT gateway in the second zone."]
     archive_stream_name: v.ArchiveStreamName
     log_processor_name: v.LogProcessorName
-    delivery_log_group_name: Annotated[v.LogGroupName, "Log group of what Firehose could not deliver."]
+    delivery_log_group_name: v.DeliveryLogGroupName
     flow_log_group_name: v.FlowLogGroupName
     exec_log_group_name: v.ExecLogGroupName
     bastion_log_group_name: v.BastionLogGroupName
-    audit_log_group_name: Annotated[v.LogGroupName, "Log group of who did what in the database."]
-    error_log_group_name: Annotated[v.LogGroupName, "Log group of the database's errors."]
-    slow_query_log_group_name: Annotated[v.LogGroupName, "Log group of slow queries."]
-    instance_log_group_name: Annotated[v.LogGroupName, "Log group of why an instance did not pause."]
-    iam_error_log_group_name: Annotated[v.LogGroupName, "Log group of refused sign-ins by IAM."]
+    audit_log_group_name: Annotated[v.LogGroupName, "Log group of the database's audit log."]
+    error_log_group_name: Annotated[v.LogGroupName, "Log group of the database's error log."]
+    slow_query_log_group_name: Annotated[v.LogGroupName, "Log group of slow database queries."]
+    instance_log_group_name: Annotated[
+        v.LogGroupName, "Log group of database instances: reasons why an instance did not pause."
+    ]
+    iam_error_log_group_name: Annotated[v.LogGroupName, "Log group of rejected IAM logins to the database."]
     db_cluster_id: v.DbClusterId
     database_secret_arn: v.DatabaseSecretArn
     cluster_name: v.ClusterName
     cluster_arn: v.ClusterArn
     alb_full_name: v.AlbFullName
-    site_content_function_name: Annotated[v.FunctionName, "Function that writes the first pages."]
+    site_content_function_name: v.FunctionName
 
 
 class Outputs(StackInterface):

@@ -86,7 +86,7 @@ def add_event_rules(t: Template, inputs: Inputs, notifier: Function, failures: Q
     add_rule(
         t,
         "DatabaseEventRule",
-        "RDS reports on the database cluster, failovers among it",
+        "RDS event of the database cluster, such as a failover",
         {
             "source": ["aws.rds"],
             "detail-type": ["RDS DB Cluster Event"],

@@ -21,7 +21,7 @@ def add_slack(t: Template, inputs: Inputs, chat: Topic) -> None:
     """The service is Amazon Q Developer in chat applications, whose types keep the name of AWS Chatbot. Its role may
     look at what an alarm shows, and nothing else; without guardrails it could do whatever its role can."""
     role = t.add_resource(
-        iam.service_role("SlackRole", "chatbot", description="What Slack users may see.", Condition="HasSlack")
+        iam.service_role("SlackRole", "chatbot", description="Permissions of Slack users.", Condition="HasSlack")
     )
     policy = t.add_resource(
         iam.attach_policy(

@@ -24,42 +24,50 @@ class Config(FrozenConfig):
 class Inputs(ArchivedLogInputs):
     prefix: v.NamePrefix
     project: v.ProjectName
-    service_slug: Annotated[v.Choice, "The service, in lower case."]
-    image: v.ImageUri
+    service_slug: v.ServiceSlug
+    image: Annotated[v.ImageUri, "Image of the app container, pinned by digest."]
     bastion_image: Annotated[v.ImageUri, "Image of the bastion container, pinned by digest."]
     cpu: v.CpuUnits
     memory: v.MemoryMiB
     cpu_architecture: v.Architecture
-    min_tasks: Annotated[v.Count, "Least number of tasks, and the number to start with."]
-    max_tasks: Annotated[v.Count, "Greatest number of tasks."]
-    service_is_new: Annotated[v.Flag, "Whether the service does not exist yet, so that its number of tasks is set."]
+    min_tasks: Annotated[v.Count, "Minimum number of tasks, and the initial number."]
+    max_tasks: Annotated[v.Count, "Maximum number of tasks."]
+    service_is_new: Annotated[
+        v.Flag, "true if the service does not exist yet, so that this deployment sets its desired count."
+    ]
     container_port: v.Port
     app_user: v.UserIds
-    read_only_root: Annotated[v.Flag, "Whether the app may write to mounted folders only."]
-    writable_path_1: Annotated[v.FolderPath, "A folder to which the app may write, or empty."]
-    writable_path_2: Annotated[v.FolderPath, "A second such folder, or empty."]
-    writable_path_3: Annotated[v.FolderPath, "A third such folder, or empty."]
+    read_only_root: Annotated[v.Flag, "true if the root file system of the app container is read-only."]
+    writable_path_1: Annotated[v.FolderPath, "First folder to which the app may write, or empty."]
+    writable_path_2: Annotated[v.FolderPath, "Second folder to which the app may write, or empty."]
+    writable_path_3: Annotated[v.FolderPath, "Third folder to which the app may write, or empty."]
     health_check_path: v.UrlPath
     path_patterns: v.PathPatterns
     priority: v.Priority
     vpc_id: v.VpcId
-    app_subnet_1_id: Annotated[v.RoutedAppSubnetId, "Private subnet of the first zone, its ways out open."]
-    app_subnet_2_id: v.RoutedAppSubnetId
+    app_subnet_1_id: Annotated[
+        v.RoutedAppSubnetId,
+        "Private subnet of the tasks in the first zone, with routes to a NAT gateway and to AWS services.",
+    ]
+    app_subnet_2_id: Annotated[
+        v.RoutedAppSubnetId,
+        "Private subnet of the tasks in the second zone, with routes to a NAT gateway and to AWS services.",
+    ]
     service_security_group_id: v.ServiceSecurityGroupId
-    task_role_arn: Annotated[v.TaskRoleArn, "Role of the containers."]
+    task_role_arn: v.TaskRoleArn
     execution_role_arn: v.ExecutionRoleArn
     execution_role_name: v.ExecutionRoleName
-    data_key_arn: Annotated[v.DataKeyArn, "Key of the database's secret."]
+    data_key_arn: v.DataKeyArn
     cluster_name: v.ClusterName
     cluster_arn: v.ClusterArn
     bastion_log_group_name: v.BastionLogGroupName
     alb_full_name: v.AlbFullName
-    origin_listener_arn: Annotated[v.OriginListenerArn, "Listener that CloudFront calls."]
+    origin_listener_arn: v.OriginListenerArn
     origin_secret_arn: v.OriginSecretArn
     writer_endpoint: v.WriterEndpoint
     reader_endpoint: v.ReaderEndpoint
     database_port: v.DatabasePort
-    database_name: Annotated[v.DatabaseName, "Schema of the database."]
+    database_name: v.DatabaseName
     database_secret_arn: v.DatabaseSecretArn
     alarm_topic_arn: v.AlarmTopicArn
 
