@@ -7,6 +7,7 @@ from troposphere import Equals, Ref, Select, Sub, Template
 
 from generator import value_types as v
 from generator.config import Config
+from generator.interfaces import DbInstanceSettings, LogArchive, LogSettings, ServiceSize, SiteDomain
 from generator.layers import (
     application,
     database,
@@ -22,7 +23,7 @@ from generator.layers import (
 )
 from generator.layers.service import task
 from generator.resources.rules import root_rules
-from generator.root_parameters import Parameters, ServiceSize, add_image_parameter, add_size_parameters
+from generator.root_parameters import Parameters, add_image_parameter, add_size_parameters
 from generator.wiring import (
     FrozenConfig,
     StackInterface,
@@ -55,7 +56,8 @@ class Platform(FrozenConfig):
     network: network.Outputs
     security: security.Outputs
     egress: egress.Outputs
-    archive: log_archive.Outputs
+    logs: LogSettings
+    archive: LogArchive
     database: database.Outputs
     application: application.Outputs
 
@@ -82,12 +84,9 @@ def build(config: Config) -> Template:
         egress.Inputs(
             prefix=prefix,
             vpc_id=network_outputs.vpc_id,
-            public_subnet_1_id=network_outputs.public_subnet_1_id,
-            public_subnet_2_id=network_outputs.public_subnet_2_id,
-            app_subnet_1_id=network_outputs.app_subnet_1_id,
-            app_subnet_2_id=network_outputs.app_subnet_2_id,
-            app_route_table_1_id=network_outputs.app_route_table_1_id,
-            app_route_table_2_id=network_outputs.app_route_table_2_id,
+            public_subnets=network_outputs.public_subnets,
+            app_subnets=network_outputs.app_subnets,
+            app_route_tables=network_outputs.app_route_tables,
             endpoint_security_group_id=network_outputs.endpoint_security_group_id,
         ),
     )
@@ -103,36 +102,35 @@ def build(config: Config) -> Template:
             archive_lock_days=p.archive_lock_days,
         ),
     )
+    logs = LogSettings(telemetry_key_arn=security_outputs.telemetry_key_arn, log_retention_days=p.log_retention_days)
     archive_outputs = log_archive.LAYER.nest(
         t,
         log_archive.Inputs(
             prefix=prefix,
             artifact_bucket=p.artifact_bucket,
             log_processor_code_key=p.log_processor_code_key,
-            log_retention_days=p.log_retention_days,
-            telemetry_key_arn=security_outputs.telemetry_key_arn,
+            logs=logs,
             archive_bucket_name=security_outputs.archive_bucket_name,
         ),
+    )
+    instances = DbInstanceSettings(
+        data_key_arn=security_outputs.data_key_arn, db_instance_class=p.db_instance_class, db_insights=p.db_insights
     )
     database_outputs = database.LAYER.nest(
         t,
         database.Inputs(
             prefix=prefix,
             first_zone=p.first_zone,
-            db_subnet_1_id=network_outputs.db_subnet_1_id,
-            db_subnet_2_id=network_outputs.db_subnet_2_id,
+            db_subnets=network_outputs.db_subnets,
             database_security_group_id=security_outputs.database_security_group_id,
-            data_key_arn=security_outputs.data_key_arn,
+            instances=instances,
             db_engine_version=p.db_engine_version,
-            db_instance_class=p.db_instance_class,
             db_min_capacity=p.db_min_capacity,
             db_max_capacity=p.db_max_capacity,
-            db_insights=p.db_insights,
             db_backtrack_seconds=p.db_backtrack_seconds,
             db_backup_retention_days=p.db_backup_retention_days,
             deletion_protection=p.deletion_protection,
-            telemetry_key_arn=security_outputs.telemetry_key_arn,
-            log_retention_days=p.log_retention_days,
+            logs=logs,
         ),
     )
     db_reader.LAYER.nest(
@@ -142,35 +140,37 @@ def build(config: Config) -> Template:
             db_cluster_id=database_outputs.db_cluster_id,
             db_subnet_group_name=database_outputs.db_subnet_group_name,
             monitoring_role_arn=database_outputs.monitoring_role_arn,
-            data_key_arn=security_outputs.data_key_arn,
-            db_instance_class=p.db_instance_class,
-            db_insights=p.db_insights,
+            instances=instances,
         ),
         condition="HasReader",
     )
+    domain = SiteDomain(domain_name=p.domain_name, hosted_zone_id=p.hosted_zone_id)
     application_outputs = application.LAYER.nest(
         t,
         application.Inputs(
             prefix=prefix,
-            domain_name=p.domain_name,
-            hosted_zone_id=p.hosted_zone_id,
+            domain=domain,
             origin_certificate_arn=p.origin_certificate_arn,
             container_insights=p.container_insights,
             deletion_protection=p.deletion_protection,
-            public_subnet_1_id=network_outputs.public_subnet_1_id,
-            public_subnet_2_id=network_outputs.public_subnet_2_id,
+            public_subnets=network_outputs.public_subnets,
             alb_security_group_id=security_outputs.alb_security_group_id,
             redirect_security_group_id=security_outputs.redirect_security_group_id,
             alb_log_bucket_name=security_outputs.alb_log_bucket_name,
-            telemetry_key_arn=security_outputs.telemetry_key_arn,
-            log_retention_days=p.log_retention_days,
+            logs=logs,
         ),
+    )
+    archive = LogArchive(
+        archive_logs=p.archive_logs,
+        archive_stream_arn=archive_outputs.archive_stream_arn,
+        subscription_role_arn=archive_outputs.subscription_role_arn,
     )
     platform = Platform(
         network=network_outputs,
         security=security_outputs,
         egress=egress_outputs,
-        archive=archive_outputs,
+        archive=archive,
+        logs=logs,
         database=database_outputs,
         application=application_outputs,
     )
@@ -182,16 +182,14 @@ def build(config: Config) -> Template:
             prefix=prefix,
             artifact_bucket=p.artifact_bucket,
             custom_resource_code_key=p.custom_resource_code_key,
-            domain_name=p.domain_name,
-            hosted_zone_id=p.hosted_zone_id,
+            domain=domain,
             viewer_certificate_arn=p.viewer_certificate_arn,
             web_acl_arn=p.web_acl_arn,
             empty_bucket_on_delete=p.empty_bucket_on_delete,
             access_log_bucket_name=security_outputs.access_log_bucket_name,
             origin_host_name=application_outputs.origin_host_name,
             origin_secret_arn=security_outputs.origin_secret_arn,
-            telemetry_key_arn=security_outputs.telemetry_key_arn,
-            log_retention_days=p.log_retention_days,
+            logs=logs,
         ),
     )
     operations_outputs = operations.LAYER.nest(
@@ -207,30 +205,21 @@ def build(config: Config) -> Template:
             db_reader=p.db_reader,
             edge_topic_arn=p.edge_topic_arn,
             alarm_topic_arn=security_outputs.alarm_topic_arn,
-            nat_gateway_1_id=egress_outputs.nat_gateway_1_id,
-            nat_gateway_2_id=egress_outputs.nat_gateway_2_id,
-            archive_logs=p.archive_logs,
-            archive_stream_arn=archive_outputs.archive_stream_arn,
-            subscription_role_arn=archive_outputs.subscription_role_arn,
+            nat_gateways=egress_outputs.nat_gateways,
+            log_archive=archive,
             flow_log_group_name=security_outputs.flow_log_group_name,
             exec_log_group_name=application_outputs.exec_log_group_name,
             bastion_log_group_name=application_outputs.bastion_log_group_name,
-            audit_log_group_name=database_outputs.audit_log_group_name,
-            error_log_group_name=database_outputs.error_log_group_name,
-            slow_query_log_group_name=database_outputs.slow_query_log_group_name,
-            instance_log_group_name=database_outputs.instance_log_group_name,
-            iam_error_log_group_name=database_outputs.iam_error_log_group_name,
+            database_log_groups=database_outputs.log_groups,
             archive_stream_name=archive_outputs.archive_stream_name,
             log_processor_name=archive_outputs.log_processor_name,
             delivery_log_group_name=archive_outputs.delivery_log_group_name,
             db_cluster_id=database_outputs.db_cluster_id,
-            database_secret_arn=database_outputs.database_secret_arn,
-            cluster_name=application_outputs.cluster_name,
-            cluster_arn=application_outputs.cluster_arn,
+            database_secret_arn=database_outputs.connection.database_secret_arn,
+            cluster=application_outputs.cluster,
             alb_full_name=application_outputs.alb_full_name,
             site_content_function_name=distribution_outputs.site_content_function_name,
-            telemetry_key_arn=security_outputs.telemetry_key_arn,
-            log_retention_days=p.log_retention_days,
+            logs=logs,
         ),
     )
     add_outputs(
@@ -241,11 +230,11 @@ def build(config: Config) -> Template:
             distribution_id=distribution_outputs.distribution_id,
             distribution_arn=distribution_outputs.distribution_arn,
             static_bucket_name=distribution_outputs.static_bucket_name,
-            cluster_name=application_outputs.cluster_name,
-            database_name=database_outputs.database_name,
-            database_secret_arn=database_outputs.database_secret_arn,
-            writer_endpoint=database_outputs.writer_endpoint,
-            reader_endpoint=database_outputs.reader_endpoint,
+            cluster_name=application_outputs.cluster.cluster_name,
+            database_name=database_outputs.connection.database_name,
+            database_secret_arn=database_outputs.connection.database_secret_arn,
+            writer_endpoint=database_outputs.connection.writer_endpoint,
+            reader_endpoint=database_outputs.connection.reader_endpoint,
             archive_bucket_name=security_outputs.archive_bucket_name,
             dashboard_name=operations_outputs.dashboard_name,
         ),
@@ -263,7 +252,6 @@ def nest_service(
     platform: Platform,
 ) -> None:
     """The two stacks of one service: who it is and may reach, and what it runs."""
-    size = sizes[entry.name]
     port = v.Port(str(entry.port))
     unused = ("",) * (task.WRITABLE_PATHS - len(entry.writable_paths))
     writable = [v.FolderPath(path) for path in (*entry.writable_paths, *unused)]
@@ -289,11 +277,8 @@ def nest_service(
             service_slug=v.ServiceSlug(entry.slug),
             image=image,
             bastion_image=p.bastion_image,
-            cpu=size.cpu,
-            memory=size.memory,
+            size=sizes[entry.name],
             cpu_architecture=p.cpu_architecture,
-            min_tasks=size.min_tasks,
-            max_tasks=size.max_tasks,
             service_is_new=v.Flag(Select(position, Ref("ServiceIsNew"))),
             container_port=port,
             app_user=v.UserIds(entry.user),
@@ -305,30 +290,18 @@ def nest_service(
             path_patterns=v.PathPatterns(",".join(entry.path_patterns)),
             priority=v.Priority(str(entry.priority)),
             vpc_id=platform.network.vpc_id,
-            app_subnet_1_id=platform.egress.app_subnet_1_id,
-            app_subnet_2_id=platform.egress.app_subnet_2_id,
-            service_security_group_id=access_outputs.service_security_group_id,
-            task_role_arn=access_outputs.task_role_arn,
-            execution_role_arn=access_outputs.execution_role_arn,
-            execution_role_name=access_outputs.execution_role_name,
+            app_subnets=platform.egress.routed_app_subnets,
+            access=access_outputs.access,
             data_key_arn=platform.security.data_key_arn,
-            cluster_name=platform.application.cluster_name,
-            cluster_arn=platform.application.cluster_arn,
+            cluster=platform.application.cluster,
             bastion_log_group_name=platform.application.bastion_log_group_name,
             alb_full_name=platform.application.alb_full_name,
             origin_listener_arn=platform.application.origin_listener_arn,
             origin_secret_arn=platform.security.origin_secret_arn,
-            writer_endpoint=platform.database.writer_endpoint,
-            reader_endpoint=platform.database.reader_endpoint,
-            database_port=platform.database.database_port,
-            database_name=platform.database.database_name,
-            database_secret_arn=platform.database.database_secret_arn,
+            database=platform.database.connection,
             alarm_topic_arn=platform.security.alarm_topic_arn,
-            telemetry_key_arn=platform.security.telemetry_key_arn,
-            log_retention_days=p.log_retention_days,
-            archive_logs=p.archive_logs,
-            archive_stream_arn=platform.archive.archive_stream_arn,
-            subscription_role_arn=platform.archive.subscription_role_arn,
+            logs=platform.logs,
+            log_archive=platform.archive,
         ),
         instance=entry.name,
     )

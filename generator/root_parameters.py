@@ -10,8 +10,9 @@ from troposphere import Template
 from generator import parameter_specs as shared
 from generator import value_types as v
 from generator.config import Config
+from generator.interfaces import ServiceSize
 from generator.resources.rules import fargate_size
-from generator.wiring import FrozenConfig, ParameterSpec, StackInterface, add_parameter
+from generator.wiring import ParameterSpec, StackInterface, add_parameter
 from generator.workloads import Service
 
 _DIGEST_PATTERN = r"^[a-z0-9-]+(\.[a-z0-9-]+)+(/[a-z0-9._-]+)+@sha256:[0-9a-f]{64}$"
@@ -293,15 +294,6 @@ class Parameters(StackInterface):
     credentials_watch_code_key: Annotated[
         v.ArtifactKey, ParameterSpec("S3 key of the package of function credentials_watch.")
     ]
-
-
-class ServiceSize(FrozenConfig):
-    """CPU, memory and number of tasks of a service."""
-
-    cpu: v.CpuUnits
-    memory: v.MemoryMiB
-    min_tasks: v.Count
-    max_tasks: v.Count
 
 
 def add_size_parameters(t: Template, config: Config) -> dict[str, ServiceSize]:

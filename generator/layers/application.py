@@ -33,9 +33,10 @@ from troposphere.logs import LogGroup
 from troposphere.route53 import RecordSetType
 
 from generator import value_types as v
+from generator.interfaces import EcsCluster, LogSettings, PublicSubnets, SiteDomain
 from generator.resources import iam
 from generator.resources.dns import alias_target
-from generator.resources.logs import LogInputs, log_group
+from generator.resources.logs import log_group
 from generator.resources.suppressions import suppress
 from generator.wiring import FrozenConfig, Layer, StackInterface
 
@@ -49,27 +50,21 @@ class Config(FrozenConfig):
     tls_policy: str = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"
 
 
-class Inputs(LogInputs):
+class Inputs(StackInterface):
     prefix: v.NamePrefix
-    domain_name: v.DomainName
-    hosted_zone_id: v.HostedZoneId
+    domain: SiteDomain
+    logs: LogSettings
     origin_certificate_arn: v.SuppliedCertificateArn
     container_insights: Annotated[v.Choice, "Container Insights of the cluster: enabled or enhanced."]
     deletion_protection: Annotated[v.Flag, "true if the load balancer is protected against deletion."]
-    public_subnet_1_id: Annotated[
-        v.PublicSubnetId, "Public subnet in the first zone, with a route to the internet gateway."
-    ]
-    public_subnet_2_id: Annotated[
-        v.PublicSubnetId, "Public subnet in the second zone, with a route to the internet gateway."
-    ]
+    public_subnets: PublicSubnets
     alb_security_group_id: v.AlbSecurityGroupId
     redirect_security_group_id: v.RedirectSecurityGroupId
     alb_log_bucket_name: v.AlbLogBucketName
 
 
 class Outputs(StackInterface):
-    cluster_name: v.ClusterName
-    cluster_arn: v.ClusterArn
+    cluster: EcsCluster
     exec_log_group_name: v.ExecLogGroupName
     bastion_log_group_name: v.BastionLogGroupName
     session_policy_arn: v.SessionPolicyArn
@@ -80,8 +75,8 @@ class Outputs(StackInterface):
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     add_conditions(t, inputs)
-    exec_logs = t.add_resource(log_group("ExecLogGroup", Sub("/${Prefix}/exec"), inputs))
-    bastion_logs = t.add_resource(log_group("BastionLogGroup", Sub("/${Prefix}/bastion"), inputs))
+    exec_logs = t.add_resource(log_group("ExecLogGroup", Sub("/${Prefix}/exec"), inputs.logs))
+    bastion_logs = t.add_resource(log_group("BastionLogGroup", Sub("/${Prefix}/bastion"), inputs.logs))
     sessions = t.add_resource(session_policy(inputs, exec_logs))
     cluster = add_cluster(t, inputs, exec_logs)
     balancer = t.add_resource(load_balancer(config, inputs))
@@ -90,8 +85,7 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     http = t.add_resource(http_listener(balancer))
     t.add_resource(origin_record(inputs, balancer))
     return Outputs(
-        cluster_name=v.ClusterName(cluster.ref()),
-        cluster_arn=v.ClusterArn(cluster.get_att("Arn")),
+        cluster=EcsCluster(cluster_name=v.ClusterName(cluster.ref()), cluster_arn=v.ClusterArn(cluster.get_att("Arn"))),
         exec_log_group_name=v.ExecLogGroupName(exec_logs.ref()),
         bastion_log_group_name=v.BastionLogGroupName(bastion_logs.ref()),
         session_policy_arn=v.SessionPolicyArn(sessions.ref()),
@@ -104,8 +98,8 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
 
 
 def add_conditions(t: Template, inputs: Inputs) -> None:
-    t.add_condition("HasDomain", Not(Equals(inputs.domain_name, "")))
-    t.add_condition("HasHostedZone", And(Condition("HasDomain"), Not(Equals(inputs.hosted_zone_id, ""))))
+    t.add_condition("HasDomain", Not(Equals(inputs.domain.domain_name, "")))
+    t.add_condition("HasHostedZone", And(Condition("HasDomain"), Not(Equals(inputs.domain.hosted_zone_id, ""))))
     t.add_condition("HasCertificate", Not(Equals(inputs.origin_certificate_arn, "")))
     t.add_condition("MakesCertificate", And(Condition("HasHostedZone"), Not(Condition("HasCertificate"))))
 
@@ -113,7 +107,7 @@ def add_conditions(t: Template, inputs: Inputs) -> None:
 def add_cluster(t: Template, inputs: Inputs, exec_logs: LogGroup) -> Cluster:
     # Container Insights writes to a group of this name; made first, it expires.
     insights = t.add_resource(
-        log_group("ContainerInsightsLogGroup", Sub("/aws/ecs/containerinsights/${Prefix}/performance"), inputs)
+        log_group("ContainerInsightsLogGroup", Sub("/aws/ecs/containerinsights/${Prefix}/performance"), inputs.logs)
     )
     cluster = t.add_resource(
         Cluster(
@@ -126,7 +120,7 @@ def add_cluster(t: Template, inputs: Inputs, exec_logs: LogGroup) -> Cluster:
             ClusterSettings=[ClusterSetting(Name="containerInsights", Value=inputs.container_insights)],
             Configuration=ClusterConfiguration(
                 ExecuteCommandConfiguration=ExecuteCommandConfiguration(
-                    KmsKeyId=inputs.telemetry_key_arn,
+                    KmsKeyId=inputs.logs.telemetry_key_arn,
                     Logging="OVERRIDE",
                     LogConfiguration=ExecuteCommandLogConfiguration(
                         CloudWatchLogGroupName=exec_logs.ref(), CloudWatchEncryptionEnabled=True
@@ -160,7 +154,7 @@ def session_policy(inputs: Inputs, group: LogGroup) -> ManagedPolicy:
         ),
         # The action takes no resource (Service Authorization Reference, Amazon CloudWatch Logs).
         iam.allow("FindSessionLogGroup", [logs_actions.DescribeLogGroups], ["*"]),
-        iam.allow("DecryptSessions", [kms_actions.Decrypt], [inputs.telemetry_key_arn]),
+        iam.allow("DecryptSessions", [kms_actions.Decrypt], [inputs.logs.telemetry_key_arn]),
         description="Write the transcripts of sessions in the containers.",
     )
 
@@ -180,7 +174,7 @@ def load_balancer(config: Config, inputs: Inputs) -> LoadBalancer:
         "LoadBalancer",
         Type="application",
         Scheme="internet-facing",
-        Subnets=[inputs.public_subnet_1_id, inputs.public_subnet_2_id],
+        Subnets=inputs.public_subnets.ids,
         SecurityGroups=[inputs.alb_security_group_id, inputs.redirect_security_group_id],
         LoadBalancerAttributes=[LoadBalancerAttributes(Key=key, Value=value) for key, value in attributes.items()],
         Tags=Tags(Name=Sub("${Prefix}")),
@@ -196,7 +190,7 @@ def origin_certificate(inputs: Inputs) -> Certificate:
         DomainName=Sub("origin.${DomainName}"),
         ValidationMethod="DNS",
         DomainValidationOptions=[
-            DomainValidationOption(DomainName=Sub("origin.${DomainName}"), HostedZoneId=inputs.hosted_zone_id)
+            DomainValidationOption(DomainName=Sub("origin.${DomainName}"), HostedZoneId=inputs.domain.hosted_zone_id)
         ],
         Tags=Tags(Name=Sub("${Prefix}-origin")),
     )
@@ -249,7 +243,7 @@ def origin_record(inputs: Inputs, balancer: LoadBalancer) -> RecordSetType:
     return RecordSetType(
         "OriginRecord",
         Condition="HasHostedZone",
-        HostedZoneId=inputs.hosted_zone_id,
+        HostedZoneId=inputs.domain.hosted_zone_id,
         Name=Sub("origin.${DomainName}"),
         Type="A",
         AliasTarget=alias_target(balancer.get_att("DNSName"), balancer.get_att("CanonicalHostedZoneID")),

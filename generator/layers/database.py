@@ -18,10 +18,11 @@ from troposphere.rds import (
 )
 
 from generator import value_types as v
+from generator.interfaces import DatabaseConnection, DatabaseLogGroups, DbInstanceSettings, DbSubnets, LogSettings
 from generator.resources import iam
-from generator.resources.aurora import InstanceInputs, add_instance
+from generator.resources.aurora import add_instance
 from generator.resources.deletion_policies import deletion_policy
-from generator.resources.logs import LogInputs, log_group
+from generator.resources.logs import log_group
 from generator.wiring import FrozenConfig, Layer, StackInterface
 
 SERVERLESS = "db.serverless"
@@ -50,11 +51,12 @@ class Config(FrozenConfig):
     slow_query_seconds: int = 1
 
 
-class Inputs(LogInputs, InstanceInputs):
+class Inputs(StackInterface):
+    instances: DbInstanceSettings
+    db_subnets: DbSubnets
+    logs: LogSettings
     prefix: v.NamePrefix
     first_zone: Annotated[v.ZoneName, "Name of the availability zone of the first subnets and of the database writer."]
-    db_subnet_1_id: Annotated[v.DbSubnetId, "Isolated subnet in the first zone, without a route out of the VPC."]
-    db_subnet_2_id: Annotated[v.DbSubnetId, "Isolated subnet in the second zone, without a route out of the VPC."]
     database_security_group_id: v.DatabaseSecurityGroupId
     db_engine_version: Annotated[v.Choice, "Engine version of Aurora MySQL."]
     db_min_capacity: Annotated[
@@ -70,22 +72,12 @@ class Outputs(StackInterface):
     db_cluster_id: v.DbClusterId
     db_subnet_group_name: v.DbSubnetGroupName
     monitoring_role_arn: v.MonitoringRoleArn
-    writer_endpoint: v.WriterEndpoint
-    reader_endpoint: v.ReaderEndpoint
-    database_port: v.DatabasePort
-    database_name: v.DatabaseName
-    database_secret_arn: v.DatabaseSecretArn
-    audit_log_group_name: Annotated[v.LogGroupName, "Log group of the database's audit log."]
-    error_log_group_name: Annotated[v.LogGroupName, "Log group of the database's error log."]
-    slow_query_log_group_name: Annotated[v.LogGroupName, "Log group of slow database queries."]
-    instance_log_group_name: Annotated[
-        v.LogGroupName, "Log group of database instances: reasons why an instance did not pause."
-    ]
-    iam_error_log_group_name: Annotated[v.LogGroupName, "Log group of rejected IAM logins to the database."]
+    connection: DatabaseConnection
+    log_groups: DatabaseLogGroups
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
-    t.add_condition("IsServerless", Equals(inputs.db_instance_class, SERVERLESS))
+    t.add_condition("IsServerless", Equals(inputs.instances.db_instance_class, SERVERLESS))
     t.add_condition("Pauses", Equals(inputs.db_min_capacity, "0"))
     t.add_condition("Backtracks", Not(Equals(inputs.db_backtrack_seconds, "0")))
     groups = {log: add_log_group(t, log, inputs) for log in EXPORTED_LOGS}
@@ -93,44 +85,51 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     parameters = t.add_resource(parameter_group(config))
     cluster = t.add_resource(aurora_cluster(config, inputs, subnets, parameters, list(groups.values())))
     monitoring = t.add_resource(monitoring_role())
+    cluster_id = v.DbClusterId(cluster.ref())
+    subnet_group_name = v.DbSubnetGroupName(subnets.ref())
+    monitoring_role_arn = v.MonitoringRoleArn(monitoring.get_att("Arn"))
     add_instance(
         t,
         "WriterInstance",
-        inputs,
+        inputs.instances,
         zone=inputs.first_zone,
         tier=0,
-        cluster=cluster.ref(),
-        subnets=subnets.ref(),
-        monitoring=monitoring.get_att("Arn"),
+        cluster=cluster_id,
+        subnets=subnet_group_name,
+        monitoring_role=monitoring_role_arn,
     )
     return Outputs(
-        db_cluster_id=v.DbClusterId(cluster.ref()),
-        db_subnet_group_name=v.DbSubnetGroupName(subnets.ref()),
-        monitoring_role_arn=v.MonitoringRoleArn(monitoring.get_att("Arn")),
-        writer_endpoint=v.WriterEndpoint(cluster.get_att("Endpoint.Address")),
-        reader_endpoint=v.ReaderEndpoint(cluster.get_att("ReadEndpoint.Address")),
-        database_port=v.DatabasePort(cluster.get_att("Endpoint.Port")),
-        database_name=v.DatabaseName(config.schema),
-        database_secret_arn=v.DatabaseSecretArn(cluster.get_att("MasterUserSecret.SecretArn")),
-        audit_log_group_name=v.LogGroupName(groups["audit"].ref()),
-        error_log_group_name=v.LogGroupName(groups["error"].ref()),
-        slow_query_log_group_name=v.LogGroupName(groups["slowquery"].ref()),
-        instance_log_group_name=v.LogGroupName(groups["instance"].ref()),
-        iam_error_log_group_name=v.LogGroupName(groups["iam-db-auth-error"].ref()),
+        db_cluster_id=cluster_id,
+        db_subnet_group_name=subnet_group_name,
+        monitoring_role_arn=monitoring_role_arn,
+        connection=DatabaseConnection(
+            writer_endpoint=v.WriterEndpoint(cluster.get_att("Endpoint.Address")),
+            reader_endpoint=v.ReaderEndpoint(cluster.get_att("ReadEndpoint.Address")),
+            database_port=v.DatabasePort(cluster.get_att("Endpoint.Port")),
+            database_name=v.DatabaseName(config.schema),
+            database_secret_arn=v.DatabaseSecretArn(cluster.get_att("MasterUserSecret.SecretArn")),
+        ),
+        log_groups=DatabaseLogGroups(
+            audit_log_group_name=v.LogGroupName(groups["audit"].ref()),
+            error_log_group_name=v.LogGroupName(groups["error"].ref()),
+            slow_query_log_group_name=v.LogGroupName(groups["slowquery"].ref()),
+            instance_log_group_name=v.LogGroupName(groups["instance"].ref()),
+            iam_error_log_group_name=v.LogGroupName(groups["iam-db-auth-error"].ref()),
+        ),
     )
 
 
 def add_log_group(t: Template, log: str, inputs: Inputs) -> LogGroup:
     """The name is RDS's; made first, it expires. One that RDS makes never does."""
     name = Sub(f"/aws/rds/cluster/${{Prefix}}/{log}")
-    return t.add_resource(log_group(f"Database{EXPORTED_LOGS[log]}LogGroup", name, inputs))
+    return t.add_resource(log_group(f"Database{EXPORTED_LOGS[log]}LogGroup", name, inputs.logs))
 
 
 def subnet_group(inputs: Inputs) -> DBSubnetGroup:
     return DBSubnetGroup(
         "SubnetGroup",
         DBSubnetGroupDescription="Isolated subnets in two zones",
-        SubnetIds=[inputs.db_subnet_1_id, inputs.db_subnet_2_id],
+        SubnetIds=inputs.db_subnets.ids,
     )
 
 
@@ -166,12 +165,12 @@ def aurora_cluster(
         DatabaseName=config.schema,
         MasterUsername=config.user,
         ManageMasterUserPassword=True,
-        MasterUserSecret=MasterUserSecret(KmsKeyId=inputs.data_key_arn),
+        MasterUserSecret=MasterUserSecret(KmsKeyId=inputs.instances.data_key_arn),
         DBSubnetGroupName=subnets.ref(),
         DBClusterParameterGroupName=parameters.ref(),
         VpcSecurityGroupIds=[inputs.database_security_group_id],
         StorageEncrypted=True,
-        KmsKeyId=inputs.data_key_arn,
+        KmsKeyId=inputs.instances.data_key_arn,
         ServerlessV2ScalingConfiguration=If(
             "IsServerless",
             ServerlessV2ScalingConfiguration(

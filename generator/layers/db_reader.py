@@ -11,7 +11,8 @@ from typing import Annotated
 from troposphere import Template
 
 from generator import value_types as v
-from generator.resources.aurora import InstanceInputs, add_instance
+from generator.interfaces import DbInstanceSettings
+from generator.resources.aurora import add_instance
 from generator.wiring import FrozenConfig, Layer, StackInterface
 
 
@@ -19,7 +20,8 @@ class Config(FrozenConfig):
     """Nothing to choose."""
 
 
-class Inputs(InstanceInputs):
+class Inputs(StackInterface):
+    instances: DbInstanceSettings
     second_zone: Annotated[
         v.ZoneName, "Name of the availability zone of the second subnets and of the database reader."
     ]
@@ -36,12 +38,12 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:  # noqa: ARG0
     reader = add_instance(
         t,
         "ReaderInstance",
-        inputs,
+        inputs.instances,
         zone=inputs.second_zone,
         tier=1,
         cluster=inputs.db_cluster_id,
         subnets=inputs.db_subnet_group_name,
-        monitoring=inputs.monitoring_role_arn,
+        monitoring_role=inputs.monitoring_role_arn,
     )
     return Outputs(db_instance_id=v.DbInstanceId(reader.ref()))
 

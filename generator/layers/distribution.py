@@ -42,6 +42,7 @@ from troposphere.s3 import Bucket, BucketPolicy
 from troposphere.validators.cloudformation import AWSCustomObject
 
 from generator import value_types as v
+from generator.interfaces import SiteDomain
 from generator.resources import iam
 from generator.resources.dns import CLOUDFRONT_ZONE, alias_target
 from generator.resources.lambda_functions import AddedFunction, FunctionInputs, Size, add_function
@@ -92,8 +93,7 @@ class Config(FrozenConfig):
 
 
 class Inputs(FunctionInputs):
-    domain_name: v.DomainName
-    hosted_zone_id: v.HostedZoneId
+    domain: SiteDomain
     viewer_certificate_arn: v.ViewerCertificateArn
     web_acl_arn: v.WebAclArn
     empty_bucket_on_delete: Annotated[v.Flag, "true if deleting the stack also deletes the static files."]
@@ -139,8 +139,8 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
 
 
 def add_conditions(t: Template, inputs: Inputs) -> None:
-    t.add_condition("HasDomain", Not(Equals(inputs.domain_name, "")))
-    t.add_condition("HasHostedZone", And(Condition("HasDomain"), Not(Equals(inputs.hosted_zone_id, ""))))
+    t.add_condition("HasDomain", Not(Equals(inputs.domain.domain_name, "")))
+    t.add_condition("HasHostedZone", And(Condition("HasDomain"), Not(Equals(inputs.domain.hosted_zone_id, ""))))
     t.add_condition("EmptiesBucket", Equals(inputs.empty_bucket_on_delete, "true"))
 
 
@@ -247,7 +247,7 @@ def cloudfront_distribution(
             IPV6Enabled=True,
             PriceClass=config.price_class,
             WebACLId=inputs.web_acl_arn,
-            Aliases=If("HasDomain", [inputs.domain_name], NoValue),
+            Aliases=If("HasDomain", [inputs.domain.domain_name], NoValue),
             # Without a domain CloudFront's own certificate answers, whose TLS version cannot be chosen.
             ViewerCertificate=If(
                 "HasDomain",
@@ -341,8 +341,8 @@ def add_records(t: Template, inputs: Inputs, distribution: Distribution) -> None
             RecordSetType(
                 f"SiteRecord{record}",
                 Condition="HasHostedZone",
-                HostedZoneId=inputs.hosted_zone_id,
-                Name=inputs.domain_name,
+                HostedZoneId=inputs.domain.hosted_zone_id,
+                Name=inputs.domain.domain_name,
                 Type=record,
                 AliasTarget=alias_target(distribution.get_att("DomainName"), CLOUDFRONT_ZONE),
             )

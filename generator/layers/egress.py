@@ -5,12 +5,11 @@ balancer are made meanwhile. Whoever runs in the app subnets takes them from her
 somewhere. Leaves to ``network`` the route tables and the endpoints' security group.
 """
 
-from typing import Annotated
-
-from troposphere import AWSHelperFn, Sub, Template
+from troposphere import Sub, Template
 from troposphere.ec2 import EIP, NatGateway, Route, VPCEndpoint
 
 from generator import value_types as v
+from generator.interfaces import AppRouteTables, AppSubnets, NatGateways, PublicSubnets, RoutedAppSubnets
 from generator.resources.cidr import INTERNET
 from generator.resources.tags import name_tag
 from generator.wiring import FrozenConfig, Layer, StackInterface
@@ -25,45 +24,37 @@ class Config(FrozenConfig):
 class Inputs(StackInterface):
     prefix: v.NamePrefix
     vpc_id: v.VpcId
-    public_subnet_1_id: Annotated[
-        v.PublicSubnetId, "Public subnet in the first zone, with a route to the internet gateway."
-    ]
-    public_subnet_2_id: Annotated[
-        v.PublicSubnetId, "Public subnet in the second zone, with a route to the internet gateway."
-    ]
-    app_subnet_1_id: Annotated[v.AppSubnetId, "Private subnet of the tasks in the first zone."]
-    app_subnet_2_id: Annotated[v.AppSubnetId, "Private subnet of the tasks in the second zone."]
-    app_route_table_1_id: Annotated[v.AppRouteTableId, "Route table of the private subnet in the first zone."]
-    app_route_table_2_id: Annotated[v.AppRouteTableId, "Route table of the private subnet in the second zone."]
+    public_subnets: PublicSubnets
+    app_subnets: AppSubnets
+    app_route_tables: AppRouteTables
     endpoint_security_group_id: v.EndpointSecurityGroupId
 
 
 class Outputs(StackInterface):
-    app_subnet_1_id: Annotated[
-        v.RoutedAppSubnetId,
-        "Private subnet of the tasks in the first zone, with routes to a NAT gateway and to AWS services.",
-    ]
-    app_subnet_2_id: Annotated[
-        v.RoutedAppSubnetId,
-        "Private subnet of the tasks in the second zone, with routes to a NAT gateway and to AWS services.",
-    ]
-    nat_gateway_1_id: Annotated[v.NatGatewayId, "NAT gateway in the first zone."]
-    nat_gateway_2_id: Annotated[v.NatGatewayId, "NAT gateway in the second zone."]
+    routed_app_subnets: RoutedAppSubnets
+    nat_gateways: NatGateways
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
-    first = add_nat_gateway(t, 1, inputs.public_subnet_1_id, inputs.app_route_table_1_id)
-    second = add_nat_gateway(t, 2, inputs.public_subnet_2_id, inputs.app_route_table_2_id)
+    first, second = (
+        add_nat_gateway(t, number, subnet, table)
+        for number, (subnet, table) in enumerate(
+            zip(inputs.public_subnets.ids, inputs.app_route_tables.ids, strict=True), start=1
+        )
+    )
     add_endpoints(t, config, inputs)
     return Outputs(
-        app_subnet_1_id=v.RoutedAppSubnetId(inputs.app_subnet_1_id.data),
-        app_subnet_2_id=v.RoutedAppSubnetId(inputs.app_subnet_2_id.data),
-        nat_gateway_1_id=v.NatGatewayId(first.ref()),
-        nat_gateway_2_id=v.NatGatewayId(second.ref()),
+        routed_app_subnets=RoutedAppSubnets(
+            app_subnet_1_id=v.RoutedAppSubnetId(inputs.app_subnets.app_subnet_1_id.data),
+            app_subnet_2_id=v.RoutedAppSubnetId(inputs.app_subnets.app_subnet_2_id.data),
+        ),
+        nat_gateways=NatGateways(
+            nat_gateway_1_id=v.NatGatewayId(first.ref()), nat_gateway_2_id=v.NatGatewayId(second.ref())
+        ),
     )
 
 
-def add_nat_gateway(t: Template, number: int, outside: v.PublicSubnetId, table: AWSHelperFn) -> NatGateway:
+def add_nat_gateway(t: Template, number: int, outside: v.PublicSubnetId, table: v.AppRouteTableId) -> NatGateway:
     """One per zone, with that zone's default route: a zone that fails takes only its own way out with it."""
     address = t.add_resource(EIP(f"NatAddress{number}", Domain="vpc", Tags=name_tag(f"nat-{number}")))
     nat = t.add_resource(
@@ -95,7 +86,7 @@ def add_endpoints(t: Template, config: Config, inputs: Inputs) -> None:
                 VpcEndpointType="Interface",
                 VpcId=inputs.vpc_id,
                 ServiceName=Sub(f"com.amazonaws.${{AWS::Region}}.{service}"),
-                SubnetIds=[inputs.app_subnet_1_id, inputs.app_subnet_2_id],
+                SubnetIds=inputs.app_subnets.ids,
                 SecurityGroupIds=[inputs.endpoint_security_group_id],
                 PrivateDnsEnabled=True,
                 Tags=name_tag(service.replace(".", "-")),
@@ -108,7 +99,7 @@ def add_endpoints(t: Template, config: Config, inputs: Inputs) -> None:
             VpcEndpointType="Gateway",
             VpcId=inputs.vpc_id,
             ServiceName=Sub("com.amazonaws.${AWS::Region}.s3"),
-            RouteTableIds=[inputs.app_route_table_1_id, inputs.app_route_table_2_id],
+            RouteTableIds=inputs.app_route_tables.ids,
             Tags=name_tag("s3"),
         )
     )

@@ -61,7 +61,7 @@ class Outputs(StackInterface):
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     processor = add_log_processor(t, config, inputs)
-    group = t.add_resource(log_group("DeliveryLogGroup", Sub("/aws/kinesisfirehose/${Prefix}-archive"), inputs))
+    group = t.add_resource(log_group("DeliveryLogGroup", Sub("/aws/kinesisfirehose/${Prefix}-archive"), inputs.logs))
     log_stream = t.add_resource(LogStream("DeliveryLogStream", LogGroupName=group.ref(), LogStreamName="delivery"))
     role = t.add_resource(iam.service_role("DeliveryRole", "firehose", description="Delivers to the archive."))
     policy = t.add_resource(delivery_policy(inputs, role, processor, group))
@@ -118,7 +118,7 @@ def delivery_policy(inputs: Inputs, role: Role, processor: Function, group: LogG
 
 
 def allow_key_usage(sid: str, inputs: Inputs) -> Statement:
-    return iam.allow(sid, [kms_actions.Decrypt, kms_actions.GenerateDataKey], [inputs.telemetry_key_arn])
+    return iam.allow(sid, [kms_actions.Decrypt, kms_actions.GenerateDataKey], [inputs.logs.telemetry_key_arn])
 
 
 def delivery_stream(
@@ -135,7 +135,7 @@ def delivery_stream(
         "ArchiveStream",
         DeliveryStreamType="DirectPut",
         DeliveryStreamEncryptionConfigurationInput=DeliveryStreamEncryptionConfigurationInput(
-            KeyType="CUSTOMER_MANAGED_CMK", KeyARN=inputs.telemetry_key_arn
+            KeyType="CUSTOMER_MANAGED_CMK", KeyARN=inputs.logs.telemetry_key_arn
         ),
         ExtendedS3DestinationConfiguration=ExtendedS3DestinationConfiguration(
             BucketARN=Sub("arn:${AWS::Partition}:s3:::${ArchiveBucketName}"),
@@ -147,7 +147,7 @@ def delivery_stream(
             FileExtension=".json.gz",
             BufferingHints=BufferingHints(SizeInMBs=config.buffer_mb, IntervalInSeconds=config.buffer_seconds),
             EncryptionConfiguration=EncryptionConfiguration(
-                KMSEncryptionConfig=KMSEncryptionConfig(AWSKMSKeyARN=inputs.telemetry_key_arn)
+                KMSEncryptionConfig=KMSEncryptionConfig(AWSKMSKeyARN=inputs.logs.telemetry_key_arn)
             ),
             CloudWatchLoggingOptions=CloudWatchLoggingOptions(
                 Enabled=True, LogGroupName=group.ref(), LogStreamName=log_stream.ref()

@@ -22,6 +22,7 @@ from troposphere.ec2 import (
 )
 
 from generator import value_types as v
+from generator.interfaces import AppRouteTables, AppSubnets, DbSubnets, PublicSubnets
 from generator.resources.cidr import INTERNET, Block, plan_subnets
 from generator.resources.security_groups import no_egress
 from generator.resources.tags import name_tag
@@ -47,18 +48,10 @@ class Inputs(StackInterface):
 
 class Outputs(StackInterface):
     vpc_id: v.VpcId
-    public_subnet_1_id: Annotated[
-        v.PublicSubnetId, "Public subnet in the first zone, with a route to the internet gateway."
-    ]
-    public_subnet_2_id: Annotated[
-        v.PublicSubnetId, "Public subnet in the second zone, with a route to the internet gateway."
-    ]
-    app_subnet_1_id: Annotated[v.AppSubnetId, "Private subnet of the tasks in the first zone."]
-    app_subnet_2_id: Annotated[v.AppSubnetId, "Private subnet of the tasks in the second zone."]
-    db_subnet_1_id: Annotated[v.DbSubnetId, "Isolated subnet in the first zone, without a route out of the VPC."]
-    db_subnet_2_id: Annotated[v.DbSubnetId, "Isolated subnet in the second zone, without a route out of the VPC."]
-    app_route_table_1_id: Annotated[v.AppRouteTableId, "Route table of the private subnet in the first zone."]
-    app_route_table_2_id: Annotated[v.AppRouteTableId, "Route table of the private subnet in the second zone."]
+    public_subnets: PublicSubnets
+    app_subnets: AppSubnets
+    db_subnets: DbSubnets
+    app_route_tables: AppRouteTables
     endpoint_security_group_id: v.EndpointSecurityGroupId
 
 
@@ -78,14 +71,17 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     endpoints = t.add_resource(endpoint_group(network, blocks["App"]))
     return Outputs(
         vpc_id=v.VpcId(network.ref()),
-        public_subnet_1_id=v.PublicSubnetId(public[0].ref()),
-        public_subnet_2_id=v.PublicSubnetId(public[1].ref()),
-        app_subnet_1_id=v.AppSubnetId(app[0].ref()),
-        app_subnet_2_id=v.AppSubnetId(app[1].ref()),
-        db_subnet_1_id=v.DbSubnetId(db[0].ref()),
-        db_subnet_2_id=v.DbSubnetId(db[1].ref()),
-        app_route_table_1_id=v.AppRouteTableId(app_tables[0].ref()),
-        app_route_table_2_id=v.AppRouteTableId(app_tables[1].ref()),
+        public_subnets=PublicSubnets(
+            public_subnet_1_id=v.PublicSubnetId(public[0].ref()), public_subnet_2_id=v.PublicSubnetId(public[1].ref())
+        ),
+        app_subnets=AppSubnets(
+            app_subnet_1_id=v.AppSubnetId(app[0].ref()), app_subnet_2_id=v.AppSubnetId(app[1].ref())
+        ),
+        db_subnets=DbSubnets(db_subnet_1_id=v.DbSubnetId(db[0].ref()), db_subnet_2_id=v.DbSubnetId(db[1].ref())),
+        app_route_tables=AppRouteTables(
+            app_route_table_1_id=v.AppRouteTableId(app_tables[0].ref()),
+            app_route_table_2_id=v.AppRouteTableId(app_tables[1].ref()),
+        ),
         endpoint_security_group_id=v.EndpointSecurityGroupId(endpoints.get_att("GroupId")),
     )
 

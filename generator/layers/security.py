@@ -23,10 +23,11 @@ from troposphere.s3 import (
 from troposphere.secretsmanager import GenerateSecretString, Secret
 
 from generator import value_types as v
+from generator.interfaces import LogSettings
 from generator.resources import iam
 from generator.resources.deletion_policies import deletion_policy
 from generator.resources.kms import add_key, add_telemetry_key
-from generator.resources.logs import LogInputs, log_group
+from generator.resources.logs import log_group
 from generator.resources.s3 import add_access_log_bucket, bucket_policy, lifecycle_rule, object_arn, private_bucket
 from generator.resources.security_groups import no_egress
 from generator.resources.sns import add_topic, allow_alarm_publishing
@@ -150,13 +151,9 @@ def database_security_group(inputs: Inputs) -> SecurityGroup:
 # --- Flow log ----------------------------------------------------------------------------------------------------
 
 
-class _Logs(LogInputs):
-    """This layer makes the key itself, so it cannot come in by its contract."""
-
-
 def add_flow_log(t: Template, inputs: Inputs, key: v.TelemetryKeyArn) -> LogGroup:
-    own = _Logs(telemetry_key_arn=key, log_retention_days=inputs.log_retention_days)
-    group = t.add_resource(log_group("FlowLogGroup", Sub("/${Prefix}/vpc-flow"), own))
+    logs = LogSettings(telemetry_key_arn=key, log_retention_days=inputs.log_retention_days)
+    group = t.add_resource(log_group("FlowLogGroup", Sub("/${Prefix}/vpc-flow"), logs))
     role = t.add_resource(
         iam.service_role(
             "FlowLogRole",

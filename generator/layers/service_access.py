@@ -9,6 +9,7 @@ from troposphere.ec2 import SecurityGroup, SecurityGroupEgress, SecurityGroupIng
 from troposphere.iam import Role
 
 from generator import value_types as v
+from generator.interfaces import ServiceAccess
 from generator.resources import iam
 from generator.wiring import FrozenConfig, Layer, StackInterface
 
@@ -30,10 +31,7 @@ class Inputs(StackInterface):
 
 
 class Outputs(StackInterface):
-    service_security_group_id: v.ServiceSecurityGroupId
-    task_role_arn: v.TaskRoleArn
-    execution_role_arn: v.ExecutionRoleArn
-    execution_role_name: v.ExecutionRoleName
+    access: ServiceAccess
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:  # noqa: ARG001 -- every layer's build looks alike
@@ -43,10 +41,12 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:  # noqa: ARG0
     task_role = t.add_resource(task_role_for(inputs))
     execution_role = t.add_resource(execution_role_for(inputs))
     return Outputs(
-        service_security_group_id=v.ServiceSecurityGroupId(group.get_att("GroupId")),
-        task_role_arn=v.TaskRoleArn(task_role.get_att("Arn")),
-        execution_role_arn=v.ExecutionRoleArn(execution_role.get_att("Arn")),
-        execution_role_name=v.ExecutionRoleName(execution_role.ref()),
+        access=ServiceAccess(
+            service_security_group_id=v.ServiceSecurityGroupId(group.get_att("GroupId")),
+            task_role_arn=v.TaskRoleArn(task_role.get_att("Arn")),
+            execution_role_arn=v.ExecutionRoleArn(execution_role.get_att("Arn")),
+            execution_role_name=v.ExecutionRoleName(execution_role.ref()),
+        )
     )
 
 

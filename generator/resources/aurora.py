@@ -2,46 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from troposphere import AWSHelperFn, Equals, If, Not, NoValue, Template
+from troposphere import Equals, If, Not, NoValue, Template
 from troposphere.rds import DBInstance
 
 from generator import value_types as v
+from generator.interfaces import DbInstanceSettings
 from generator.resources.deletion_policies import deletion_policy
-from generator.wiring import StackInterface
 
 MONITORING_SECONDS = 60
-
-
-class InstanceInputs(StackInterface):
-    """What a layer needs to make an instance: base of its Inputs."""
-
-    data_key_arn: v.DataKeyArn
-    db_instance_class: Annotated[v.Choice, "Instance class of the database; db.serverless scales by itself."]
-    db_insights: Annotated[v.Flag, "true if Performance Insights is on."]
 
 
 def add_instance(
     t: Template,
     title: str,
-    inputs: InstanceInputs,
+    settings: DbInstanceSettings,
     *,
     zone: v.ZoneName,
     tier: int,
-    cluster: AWSHelperFn,
-    subnets: AWSHelperFn,
-    monitoring: AWSHelperFn,
+    cluster: v.DbClusterId,
+    subnets: v.DbSubnetGroupName,
+    monitoring_role: v.MonitoringRoleArn,
 ) -> DBInstance:
     """``tier`` is the promotion tier: 0 and 1 scale with the writer, so that a failover finds a reader of its size
     (Amazon Aurora User Guide, "Aurora Serverless v2 scaling"). ``monitoring`` is the ARN of a role."""
-    t.add_condition("HasInsights", Not(Equals(inputs.db_insights, "false")))
+    t.add_condition("HasInsights", Not(Equals(settings.db_insights, "false")))
     return t.add_resource(
         DBInstance(
             title,
             Engine="aurora-mysql",
             DBClusterIdentifier=cluster,
-            DBInstanceClass=inputs.db_instance_class,
+            DBInstanceClass=settings.db_instance_class,
             DBSubnetGroupName=subnets,
             AvailabilityZone=zone,
             PubliclyAccessible=False,
@@ -50,9 +40,9 @@ def add_instance(
             AutoMinorVersionUpgrade=False,
             CACertificateIdentifier="rds-ca-rsa2048-g1",
             MonitoringInterval=MONITORING_SECONDS,
-            MonitoringRoleArn=monitoring,
+            MonitoringRoleArn=monitoring_role,
             EnablePerformanceInsights=If("HasInsights", True, False),
-            PerformanceInsightsKMSKeyId=If("HasInsights", inputs.data_key_arn, NoValue),
+            PerformanceInsightsKMSKeyId=If("HasInsights", settings.data_key_arn, NoValue),
             PerformanceInsightsRetentionPeriod=If("HasInsights", 7, NoValue),
             **deletion_policy("database instance"),
         )

@@ -21,10 +21,11 @@ from troposphere.iam import ManagedPolicy, Role
 from troposphere.sqs import Queue
 
 from generator import value_types as v
+from generator.interfaces import LogSettings
 from generator.resources.iam import allow, attach_policy, policy_document, service_role
-from generator.resources.logs import LogInputs, log_group
+from generator.resources.logs import log_group
 from generator.resources.suppressions import suppress
-from generator.wiring import FrozenConfig
+from generator.wiring import FrozenConfig, StackInterface
 
 # One place for both: the tests watch this runtime's end of life, the packaging builds for this machine.
 RUNTIME = "python3.13"
@@ -37,11 +38,12 @@ class LoggingConfig(_LoggingConfig):
     props: dict[str, Any] = {**_LoggingConfig.props, "LogFormat": (str, True)}  # noqa: RUF012 -- troposphere's way
 
 
-class FunctionInputs(LogInputs):
+class FunctionInputs(StackInterface):
     """What a layer needs to own functions: base of its Inputs."""
 
     prefix: v.NamePrefix
     artifact_bucket: v.BucketName
+    logs: LogSettings
 
 
 class Size(FrozenConfig):
@@ -83,7 +85,7 @@ def add_function(
     CloudFormation chooses.
     """
     slug = "-".join(_words(subject)).lower()
-    group = t.add_resource(log_group(f"{subject}LogGroup", Sub(f"/aws/lambda/${{Prefix}}-{slug}"), inputs))
+    group = t.add_resource(log_group(f"{subject}LogGroup", Sub(f"/aws/lambda/${{Prefix}}-{slug}"), inputs.logs))
     role = t.add_resource(service_role(f"{subject}Role", "lambda", description=f"Function that {does}."))
     always = [
         allow("WriteOwnLogs", [logs_actions.CreateLogStream, logs_actions.PutLogEvents], [group.get_att("Arn")]),
@@ -98,7 +100,7 @@ def add_function(
         policy.PolicyDocument = If(condition, policy_document(*always, *more), policy_document(*always))
     optional: dict[str, Any] = {}
     if environment:
-        optional = {"Environment": Environment(Variables=environment), "KmsKeyArn": inputs.telemetry_key_arn}
+        optional = {"Environment": Environment(Variables=environment), "KmsKeyArn": inputs.logs.telemetry_key_arn}
     function = t.add_resource(
         Function(
             f"{subject}Function",
@@ -134,7 +136,7 @@ def add_function(
 
 def decrypt_environment(inputs: FunctionInputs) -> Statement:
     """No secrets, but names and addresses: encrypted with our key, so that reading them is on record."""
-    return allow("DecryptEnvironment", [kms_actions.Decrypt], [inputs.telemetry_key_arn])
+    return allow("DecryptEnvironment", [kms_actions.Decrypt], [inputs.logs.telemetry_key_arn])
 
 
 def add_retries(t: Template, subject: str, function: Function, retries: int, failures: AWSHelperFn | None) -> None:

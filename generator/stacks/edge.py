@@ -29,8 +29,9 @@ from troposphere.wafv2 import (
 
 from generator import parameter_specs as shared
 from generator import value_types as v
+from generator.interfaces import LogSettings
 from generator.resources.kms import add_telemetry_key
-from generator.resources.logs import LogInputs, log_group
+from generator.resources.logs import log_group
 from generator.resources.rules import is_given, parameter_rule, rule_assertion
 from generator.resources.sns import add_topic, allow_alarm_publishing
 from generator.wiring import FrozenConfig, ParameterSpec, StackInterface, add_outputs, add_parameters
@@ -94,17 +95,13 @@ class Outputs(StackInterface):
     edge_topic_arn: v.EdgeTopicArn
 
 
-class _Logs(LogInputs):
-    """This stack makes the key itself, so it cannot come in by its parameters."""
-
-
 def build(config: Config) -> Template:
     t = Template(Description="Hosting platform: web ACL, certificate and alarm topic of an environment, in us-east-1.")
     t.set_version()
     p = add_parameters(t, Parameters)
     add_conditions(t, p)
     key = add_telemetry_key(t, "Logs and notifications at the edge", prefix=PREFIX)
-    logs = _Logs(telemetry_key_arn=v.TelemetryKeyArn(key.get_att("Arn")), log_retention_days=p.log_retention_days)
+    logs = LogSettings(telemetry_key_arn=v.TelemetryKeyArn(key.get_att("Arn")), log_retention_days=p.log_retention_days)
     # AWS Chatbot writes its errors here, in us-east-1 wherever it is used; made first, the group expires.
     t.add_resource(log_group("ChatbotLogGroup", Sub(f"/aws/chatbot/{PREFIX}"), logs))
     acl = t.add_resource(web_acl(config, p))
@@ -212,7 +209,7 @@ def override_nothing() -> OverrideAction:
     return action
 
 
-def add_waf_log(t: Template, config: Config, acl: WebACL, logs: LogInputs) -> None:
+def add_waf_log(t: Template, config: Config, acl: WebACL, logs: LogSettings) -> None:
     """The prefix of the name is WAF's rule. GetAtt Arn of a log group ends in ":*", which WAF refuses."""
     group = t.add_resource(log_group("WafLogGroup", Sub(f"aws-waf-logs-{PREFIX}"), logs))
     t.add_resource(

@@ -27,8 +27,8 @@ __all__ = ["LAYER", "Config", "Inputs", "Outputs", "build"]
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     add_conditions(t, inputs)
     failures = add_failure_queue(t, config, inputs)
-    notices = add_topic(t, "NoticeTopic", "notices", inputs.telemetry_key_arn, allow_budget_publishing)
-    chat = add_topic(t, "ChatTopic", "chat", inputs.telemetry_key_arn)
+    notices = add_topic(t, "NoticeTopic", "notices", inputs.logs.telemetry_key_arn, allow_budget_publishing)
+    chat = add_topic(t, "ChatTopic", "chat", inputs.logs.telemetry_key_arn)
     t.add_resource(failure_queue_policy(failures, notices))
     notifier = add_notifier(t, config, inputs, notices, chat, failures)
     add_event_rules(t, inputs, notifier, failures)

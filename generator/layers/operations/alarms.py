@@ -104,7 +104,7 @@ def add_database_alarms(t: Template, config: Config, inputs: Inputs) -> None:
 
 
 def add_nat_alarms(t: Template, inputs: Inputs) -> None:
-    for number, nat in enumerate((inputs.nat_gateway_1_id, inputs.nat_gateway_2_id), start=1):
+    for number, nat in enumerate(inputs.nat_gateways.ids, start=1):
         t.add_resource(
             alarm(
                 f"NatPorts{number}Alarm",

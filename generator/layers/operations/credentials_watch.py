@@ -24,7 +24,7 @@ def add_credentials_watch(t: Template, config: Config, inputs: Inputs, failures:
         code=inputs.credentials_watch_code_key,
         size=config.watch,
         statements=[*credentials_watch_statements(inputs), *send_failures(failures, inputs)],
-        environment={"CLUSTER_NAME": inputs.cluster_name, "SECRET_ARN": inputs.database_secret_arn},
+        environment={"CLUSTER_NAME": inputs.cluster.cluster_name, "SECRET_ARN": inputs.database_secret_arn},
         retries=0,
         failures=failures.get_att("Arn"),
     )
@@ -46,7 +46,9 @@ def credentials_watch_statements(inputs: Inputs) -> list[Statement]:
     return [
         iam.allow("SeeRotation", [secretsmanager_actions.DescribeSecret], [inputs.database_secret_arn]),
         # The action takes no resource, but a condition on the cluster (Service Authorization Reference, Amazon ECS).
-        iam.allow("ListServices", [ecs_actions.ListServices], ["*"], ArnEquals("ecs:cluster", inputs.cluster_arn)),
+        iam.allow(
+            "ListServices", [ecs_actions.ListServices], ["*"], ArnEquals("ecs:cluster", inputs.cluster.cluster_arn)
+        ),
         # The action takes neither a resource nor a condition.
         iam.allow("ReadTaskDefinitions", [ecs_actions.DescribeTaskDefinition], ["*"]),
         iam.allow("RestartServices", [ecs_actions.DescribeServices, ecs_actions.UpdateService], [in_cluster]),

@@ -17,7 +17,7 @@ def add_failure_queue(t: Template, config: Config, inputs: Inputs) -> Queue:
     return t.add_resource(
         Queue(
             "FailureQueue",
-            KmsMasterKeyId=inputs.telemetry_key_arn,
+            KmsMasterKeyId=inputs.logs.telemetry_key_arn,
             MessageRetentionPeriod=config.failures_kept_seconds,
             **deletion_policy("queue"),
         )
@@ -52,5 +52,7 @@ def send_failures(queue: Queue, inputs: Inputs) -> list[Statement]:
     """What Lambda does in the function's name when all retries failed."""
     return [
         iam.allow("SendFailures", [sqs_actions.SendMessage], [queue.get_att("Arn")]),
-        iam.allow("EncryptMessages", [kms_actions.Decrypt, kms_actions.GenerateDataKey], [inputs.telemetry_key_arn]),
+        iam.allow(
+            "EncryptMessages", [kms_actions.Decrypt, kms_actions.GenerateDataKey], [inputs.logs.telemetry_key_arn]
+        ),
     ]

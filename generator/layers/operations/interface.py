@@ -3,8 +3,8 @@
 from typing import Annotated
 
 from generator import value_types as v
+from generator.interfaces import DatabaseLogGroups, EcsCluster, LogArchive, NatGateways
 from generator.resources.lambda_functions import FunctionInputs, Size
-from generator.resources.logs import ArchivedLogInputs
 from generator.wiring import FrozenConfig, StackInterface
 
 
@@ -24,7 +24,7 @@ class Config(FrozenConfig):
     budget_forecast_percent: int = 100
 
 
-class Inputs(FunctionInputs, ArchivedLogInputs):
+class Inputs(FunctionInputs):
     slack_notifier_code_key: Annotated[v.ArtifactKey, "S3 key of the package of function slack_notifier."]
     credentials_watch_code_key: Annotated[v.ArtifactKey, "S3 key of the package of function credentials_watch."]
     slack_workspace_id: v.WorkspaceId
@@ -33,25 +33,18 @@ class Inputs(FunctionInputs, ArchivedLogInputs):
     db_reader: Annotated[v.Flag, "true if the database has a reader."]
     edge_topic_arn: v.EdgeTopicArn
     alarm_topic_arn: v.AlarmTopicArn
-    nat_gateway_1_id: Annotated[v.NatGatewayId, "NAT gateway in the first zone."]
-    nat_gateway_2_id: Annotated[v.NatGatewayId, "NAT gateway in the second zone."]
+    nat_gateways: NatGateways
+    log_archive: LogArchive
     archive_stream_name: v.ArchiveStreamName
     log_processor_name: v.LogProcessorName
     delivery_log_group_name: v.DeliveryLogGroupName
     flow_log_group_name: v.FlowLogGroupName
     exec_log_group_name: v.ExecLogGroupName
     bastion_log_group_name: v.BastionLogGroupName
-    audit_log_group_name: Annotated[v.LogGroupName, "Log group of the database's audit log."]
-    error_log_group_name: Annotated[v.LogGroupName, "Log group of the database's error log."]
-    slow_query_log_group_name: Annotated[v.LogGroupName, "Log group of slow database queries."]
-    instance_log_group_name: Annotated[
-        v.LogGroupName, "Log group of database instances: reasons why an instance did not pause."
-    ]
-    iam_error_log_group_name: Annotated[v.LogGroupName, "Log group of rejected IAM logins to the database."]
+    database_log_groups: DatabaseLogGroups
     db_cluster_id: v.DbClusterId
     database_secret_arn: v.DatabaseSecretArn
-    cluster_name: v.ClusterName
-    cluster_arn: v.ClusterArn
+    cluster: EcsCluster
     alb_full_name: v.AlbFullName
     site_content_function_name: v.FunctionName
 

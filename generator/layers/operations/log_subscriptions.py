@@ -16,13 +16,13 @@ def add_archive_filters(t: Template, inputs: Inputs) -> None:
         ("FlowLog", inputs.flow_log_group_name),
         ("Exec", inputs.exec_log_group_name),
         ("Bastion", inputs.bastion_log_group_name),
-        ("DatabaseAudit", inputs.audit_log_group_name),
-        ("DatabaseError", inputs.error_log_group_name),
-        ("DatabaseSlowQuery", inputs.slow_query_log_group_name),
-        ("DatabaseInstance", inputs.instance_log_group_name),
-        ("DatabaseIamError", inputs.iam_error_log_group_name),
+        ("DatabaseAudit", inputs.database_log_groups.audit_log_group_name),
+        ("DatabaseError", inputs.database_log_groups.error_log_group_name),
+        ("DatabaseSlowQuery", inputs.database_log_groups.slow_query_log_group_name),
+        ("DatabaseInstance", inputs.database_log_groups.instance_log_group_name),
+        ("DatabaseIamError", inputs.database_log_groups.iam_error_log_group_name),
     ):
-        add_archive_filter(t, log, group, inputs)
+        add_archive_filter(t, log, group, inputs.log_archive)
 
 
 def add_error_filters(t: Template, inputs: Inputs, notifier: Function) -> None:

@@ -69,7 +69,7 @@ def add_event_rules(t: Template, inputs: Inputs, notifier: Function, failures: Q
             "source": ["aws.ecs"],
             "detail-type": ["ECS Task State Change"],
             "detail": {
-                "clusterArn": [inputs.cluster_arn],
+                "clusterArn": [inputs.cluster.cluster_arn],
                 "lastStatus": ["STOPPED"],
                 # Deployments and scaling stop tasks too; those are no news.
                 "stopCode": [

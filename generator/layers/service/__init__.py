@@ -25,8 +25,8 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     for number, path in enumerate(writable_paths(inputs), start=1):
         t.add_condition(f"HasWritablePath{number}", Not(Equals(path, "")))
     t.add_mapping(APP_MEMORY, app_memory())
-    logs = t.add_resource(log_group("AppLogGroup", Sub("/${Prefix}/${ServiceSlug}/app"), inputs))
-    add_archive_filter(t, "App", logs, inputs)
+    logs = t.add_resource(log_group("AppLogGroup", Sub("/${Prefix}/${ServiceSlug}/app"), inputs.logs))
+    add_archive_filter(t, "App", logs, inputs.log_archive)
     grants = t.add_resource(execution_grants(inputs, logs))
     task = t.add_resource(task_definition(config, inputs, logs))
     target = t.add_resource(target_group(config, inputs))

@@ -17,7 +17,7 @@ def add_alarms(t: Template, config: Config, inputs: Inputs, service: Service, ta
         "TargetGroup": target.get_att("TargetGroupFullName"),
     }
     in_ecs: dict[str, str | AWSHelperFn] = {
-        "ClusterName": inputs.cluster_name,
+        "ClusterName": inputs.cluster.cluster_name,
         "ServiceName": service.get_att("Name"),
     }
     t.add_resource(
@@ -59,7 +59,7 @@ def add_alarms(t: Template, config: Config, inputs: Inputs, service: Service, ta
             metric="RunningTaskCount",
             dimensions=in_ecs,
             statistic="Minimum",
-            threshold=inputs.min_tasks,
+            threshold=inputs.size.min_tasks,
             comparison="LessThanThreshold",
             missing=SILENCE_IS_BAD,
         )

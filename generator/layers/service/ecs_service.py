@@ -29,12 +29,12 @@ from generator.layers.service.task import APP
 def ecs_service(config: Config, inputs: Inputs, task: TaskDefinition, target: TargetGroup, first: list[Any]) -> Service:
     return Service(
         "Service",
-        Cluster=inputs.cluster_arn,
+        Cluster=inputs.cluster.cluster_arn,
         TaskDefinition=task.ref(),
         LaunchType="FARGATE",
         PlatformVersion="LATEST",
         # Only for a new service: afterwards scaling owns the number, and each update would set it back.
-        DesiredCount=If("IsNew", inputs.min_tasks, NoValue),
+        DesiredCount=If("IsNew", inputs.size.min_tasks, NoValue),
         EnableExecuteCommand=True,
         DeploymentConfiguration=DeploymentConfiguration(
             MinimumHealthyPercent=100,
@@ -49,8 +49,8 @@ def ecs_service(config: Config, inputs: Inputs, task: TaskDefinition, target: Ta
         NetworkConfiguration=NetworkConfiguration(
             AwsvpcConfiguration=AwsvpcConfiguration(
                 AssignPublicIp="DISABLED",
-                Subnets=[inputs.app_subnet_1_id, inputs.app_subnet_2_id],
-                SecurityGroups=[inputs.service_security_group_id],
+                Subnets=inputs.app_subnets.ids,
+                SecurityGroups=[inputs.access.service_security_group_id],
             )
         ),
         PropagateTags="SERVICE",
@@ -67,9 +67,9 @@ def add_scaling(t: Template, config: Config, inputs: Inputs, service: Service) -
             "ScalableTarget",
             ServiceNamespace="ecs",
             ScalableDimension="ecs:service:DesiredCount",
-            ResourceId=Join("/", ["service", inputs.cluster_name, service.get_att("Name")]),
-            MinCapacity=inputs.min_tasks,
-            MaxCapacity=inputs.max_tasks,
+            ResourceId=Join("/", ["service", inputs.cluster.cluster_name, service.get_att("Name")]),
+            MinCapacity=inputs.size.min_tasks,
+            MaxCapacity=inputs.size.max_tasks,
         )
     )
     for subject, metric, percent in (

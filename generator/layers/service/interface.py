@@ -3,7 +3,15 @@
 from typing import Annotated
 
 from generator import value_types as v
-from generator.resources.logs import ArchivedLogInputs
+from generator.interfaces import (
+    DatabaseConnection,
+    EcsCluster,
+    LogArchive,
+    LogSettings,
+    RoutedAppSubnets,
+    ServiceAccess,
+    ServiceSize,
+)
 from generator.wiring import FrozenConfig, StackInterface
 
 
@@ -21,17 +29,14 @@ class Config(FrozenConfig):
     errors_per_minute: int = 10
 
 
-class Inputs(ArchivedLogInputs):
+class Inputs(StackInterface):
     prefix: v.NamePrefix
     project: v.ProjectName
     service_slug: v.ServiceSlug
     image: Annotated[v.ImageUri, "Image of the app container, pinned by digest."]
     bastion_image: Annotated[v.ImageUri, "Image of the bastion container, pinned by digest."]
-    cpu: v.CpuUnits
-    memory: v.MemoryMiB
+    size: ServiceSize
     cpu_architecture: v.Architecture
-    min_tasks: Annotated[v.Count, "Minimum number of tasks, and the initial number."]
-    max_tasks: Annotated[v.Count, "Maximum number of tasks."]
     service_is_new: Annotated[
         v.Flag, "true if the service does not exist yet, so that this deployment sets its desired count."
     ]
@@ -45,31 +50,18 @@ class Inputs(ArchivedLogInputs):
     path_patterns: v.PathPatterns
     priority: v.Priority
     vpc_id: v.VpcId
-    app_subnet_1_id: Annotated[
-        v.RoutedAppSubnetId,
-        "Private subnet of the tasks in the first zone, with routes to a NAT gateway and to AWS services.",
-    ]
-    app_subnet_2_id: Annotated[
-        v.RoutedAppSubnetId,
-        "Private subnet of the tasks in the second zone, with routes to a NAT gateway and to AWS services.",
-    ]
-    service_security_group_id: v.ServiceSecurityGroupId
-    task_role_arn: v.TaskRoleArn
-    execution_role_arn: v.ExecutionRoleArn
-    execution_role_name: v.ExecutionRoleName
+    app_subnets: RoutedAppSubnets
+    access: ServiceAccess
     data_key_arn: v.DataKeyArn
-    cluster_name: v.ClusterName
-    cluster_arn: v.ClusterArn
+    cluster: EcsCluster
     bastion_log_group_name: v.BastionLogGroupName
     alb_full_name: v.AlbFullName
     origin_listener_arn: v.OriginListenerArn
     origin_secret_arn: v.OriginSecretArn
-    writer_endpoint: v.WriterEndpoint
-    reader_endpoint: v.ReaderEndpoint
-    database_port: v.DatabasePort
-    database_name: v.DatabaseName
-    database_secret_arn: v.DatabaseSecretArn
+    database: DatabaseConnection
     alarm_topic_arn: v.AlarmTopicArn
+    logs: LogSettings
+    log_archive: LogArchive
 
 
 class Outputs(StackInterface):

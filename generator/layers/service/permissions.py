@@ -17,7 +17,7 @@ from generator.resources.suppressions import suppress
 def execution_grants(inputs: Inputs, logs: LogGroup) -> ManagedPolicy:
     return iam.attach_policy(
         "ExecutionGrants",
-        inputs.execution_role_name,
+        inputs.access.execution_role_name,
         # The token is for the whole registry: the action takes no resource (Service Authorization Reference).
         iam.allow("SignInToRegistry", [ecr_actions.GetAuthorizationToken], ["*"]),
         iam.allow(
@@ -30,7 +30,7 @@ def execution_grants(inputs: Inputs, logs: LogGroup) -> ManagedPolicy:
             [logs_actions.CreateLogStream, logs_actions.PutLogEvents],
             [logs.get_att("Arn"), own_bastion_streams()],
         ),
-        iam.allow("ReadDatabaseSecret", [secretsmanager_actions.GetSecretValue], [inputs.database_secret_arn]),
+        iam.allow("ReadDatabaseSecret", [secretsmanager_actions.GetSecretValue], [inputs.database.database_secret_arn]),
         iam.allow(
             "DecryptDatabaseSecret",
             [kms_actions.Decrypt],

@@ -38,19 +38,19 @@ WRITABLE_PATHS = 3
 
 def task_definition(config: Config, inputs: Inputs, logs: LogGroup) -> TaskDefinition:
     database = [
-        Environment(Name="DB_HOST", Value=inputs.writer_endpoint),
-        Environment(Name="DB_READER_HOST", Value=inputs.reader_endpoint),
-        Environment(Name="DB_PORT", Value=inputs.database_port),
+        Environment(Name="DB_HOST", Value=inputs.database.writer_endpoint),
+        Environment(Name="DB_READER_HOST", Value=inputs.database.reader_endpoint),
+        Environment(Name="DB_PORT", Value=inputs.database.database_port),
     ]
     return TaskDefinition(
         "TaskDefinition",
         RequiresCompatibilities=["FARGATE"],
         NetworkMode="awsvpc",
-        Cpu=inputs.cpu,
-        Memory=inputs.memory,
+        Cpu=inputs.size.cpu,
+        Memory=inputs.size.memory,
         RuntimePlatform=RuntimePlatform(OperatingSystemFamily="LINUX", CpuArchitecture=inputs.cpu_architecture),
-        TaskRoleArn=inputs.task_role_arn,
-        ExecutionRoleArn=inputs.execution_role_arn,
+        TaskRoleArn=inputs.access.task_role_arn,
+        ExecutionRoleArn=inputs.access.execution_role_arn,
         ContainerDefinitions=[
             app_container(config, inputs, database, awslogs(logs.ref(), "app")),
             bastion_container(
@@ -100,7 +100,7 @@ def app_container(
         PortMappings=[PortMapping(ContainerPort=inputs.container_port, Protocol="tcp")],
         Environment=[
             *database,
-            Environment(Name="DB_NAME", Value=inputs.database_name),
+            Environment(Name="DB_NAME", Value=inputs.database.database_name),
             Environment(Name="PORT", Value=inputs.container_port),
         ],
         Secrets=[
@@ -110,7 +110,7 @@ def app_container(
         User=inputs.app_user,
         ReadonlyRootFilesystem=inputs.read_only_root,
         MountPoints=mounts(inputs),
-        Memory=FindInMap(APP_MEMORY, inputs.memory, "MiB"),
+        Memory=FindInMap(APP_MEMORY, inputs.size.memory, "MiB"),
         LinuxParameters=LinuxParameters(InitProcessEnabled=True),
         StopTimeout=config.stop_seconds,
         LogConfiguration=logging,

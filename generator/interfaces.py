@@ -1,0 +1,175 @@
+"""Values that always travel together between stacks. A layer names one field for all of them.
+
+The fields keep their own names as parameters and outputs of the nested stacks.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from generator import value_types as v
+from generator.wiring import StackInterface
+
+# --- Network -----------------------------------------------------------------------------------------------------
+
+
+class PublicSubnets(StackInterface):
+    """The public subnets of both zones."""
+
+    public_subnet_1_id: Annotated[
+        v.PublicSubnetId, "Public subnet in the first zone, with a route to the internet gateway."
+    ]
+    public_subnet_2_id: Annotated[
+        v.PublicSubnetId, "Public subnet in the second zone, with a route to the internet gateway."
+    ]
+
+    @property
+    def ids(self) -> list[v.PublicSubnetId]:
+        return [self.public_subnet_1_id, self.public_subnet_2_id]
+
+
+class AppSubnets(StackInterface):
+    """The private subnets of the tasks in both zones, without their routes out of the VPC."""
+
+    app_subnet_1_id: Annotated[v.AppSubnetId, "Private subnet of the tasks in the first zone."]
+    app_subnet_2_id: Annotated[v.AppSubnetId, "Private subnet of the tasks in the second zone."]
+
+    @property
+    def ids(self) -> list[v.AppSubnetId]:
+        return [self.app_subnet_1_id, self.app_subnet_2_id]
+
+
+class RoutedAppSubnets(StackInterface):
+    """The private subnets of the tasks in both zones, with their routes out of the VPC."""
+
+    app_subnet_1_id: Annotated[
+        v.RoutedAppSubnetId,
+        "Private subnet of the tasks in the first zone, with routes to a NAT gateway and to AWS services.",
+    ]
+    app_subnet_2_id: Annotated[
+        v.RoutedAppSubnetId,
+        "Private subnet of the tasks in the second zone, with routes to a NAT gateway and to AWS services.",
+    ]
+
+    @property
+    def ids(self) -> list[v.RoutedAppSubnetId]:
+        return [self.app_subnet_1_id, self.app_subnet_2_id]
+
+
+class AppRouteTables(StackInterface):
+    """The route tables of the private subnets of the tasks."""
+
+    app_route_table_1_id: Annotated[v.AppRouteTableId, "Route table of the private subnet in the first zone."]
+    app_route_table_2_id: Annotated[v.AppRouteTableId, "Route table of the private subnet in the second zone."]
+
+    @property
+    def ids(self) -> list[v.AppRouteTableId]:
+        return [self.app_route_table_1_id, self.app_route_table_2_id]
+
+
+class DbSubnets(StackInterface):
+    """The isolated subnets of the database in both zones."""
+
+    db_subnet_1_id: Annotated[v.DbSubnetId, "Isolated subnet in the first zone, without a route out of the VPC."]
+    db_subnet_2_id: Annotated[v.DbSubnetId, "Isolated subnet in the second zone, without a route out of the VPC."]
+
+    @property
+    def ids(self) -> list[v.DbSubnetId]:
+        return [self.db_subnet_1_id, self.db_subnet_2_id]
+
+
+class NatGateways(StackInterface):
+    """The NAT gateways of both zones."""
+
+    nat_gateway_1_id: Annotated[v.NatGatewayId, "NAT gateway in the first zone."]
+    nat_gateway_2_id: Annotated[v.NatGatewayId, "NAT gateway in the second zone."]
+
+    @property
+    def ids(self) -> list[v.NatGatewayId]:
+        return [self.nat_gateway_1_id, self.nat_gateway_2_id]
+
+
+class SiteDomain(StackInterface):
+    """The domain of the site and its hosted zone, either of which may be empty."""
+
+    domain_name: v.DomainName
+    hosted_zone_id: v.HostedZoneId
+
+
+# --- Logs --------------------------------------------------------------------------------------------------------
+
+
+class LogSettings(StackInterface):
+    """Encryption and retention of log groups."""
+
+    telemetry_key_arn: v.TelemetryKeyArn
+    log_retention_days: v.LogRetentionDays
+
+
+class LogArchive(StackInterface):
+    """The destination of log groups in environments that archive them."""
+
+    archive_logs: Annotated[v.Flag, "true if logs are archived in S3 and Glacier."]
+    archive_stream_arn: v.ArchiveStreamArn
+    subscription_role_arn: v.SubscriptionRoleArn
+
+
+# --- Database ----------------------------------------------------------------------------------------------------
+
+
+class DbInstanceSettings(StackInterface):
+    """Settings of every instance of the Aurora cluster."""
+
+    data_key_arn: v.DataKeyArn
+    db_instance_class: Annotated[v.Choice, "Instance class of the database; db.serverless scales by itself."]
+    db_insights: Annotated[v.Flag, "true if Performance Insights is on."]
+
+
+class DatabaseConnection(StackInterface):
+    """Everything that an app needs to connect to the database."""
+
+    writer_endpoint: v.WriterEndpoint
+    reader_endpoint: v.ReaderEndpoint
+    database_port: v.DatabasePort
+    database_name: v.DatabaseName
+    database_secret_arn: v.DatabaseSecretArn
+
+
+class DatabaseLogGroups(StackInterface):
+    """The log groups to which RDS exports the logs of the cluster."""
+
+    audit_log_group_name: Annotated[v.LogGroupName, "Log group of the database's audit log."]
+    error_log_group_name: Annotated[v.LogGroupName, "Log group of the database's error log."]
+    slow_query_log_group_name: Annotated[v.LogGroupName, "Log group of slow database queries."]
+    instance_log_group_name: Annotated[
+        v.LogGroupName, "Log group of database instances: reasons why an instance did not pause."
+    ]
+    iam_error_log_group_name: Annotated[v.LogGroupName, "Log group of rejected IAM logins to the database."]
+
+
+# --- Services ----------------------------------------------------------------------------------------------------
+
+
+class EcsCluster(StackInterface):
+    """The ECS cluster, by name and ARN."""
+
+    cluster_name: v.ClusterName
+    cluster_arn: v.ClusterArn
+
+
+class ServiceAccess(StackInterface):
+    """Security group and roles of one service."""
+
+    service_security_group_id: v.ServiceSecurityGroupId
+    task_role_arn: v.TaskRoleArn
+    execution_role_arn: v.ExecutionRoleArn
+    execution_role_name: v.ExecutionRoleName
+
+
+class ServiceSize(StackInterface):
+    """CPU, memory and number of tasks of a service."""
+
+    cpu: v.CpuUnits
+    memory: v.MemoryMiB
+    min_tasks: Annotated[v.Count, "Minimum number of tasks, and the initial number."]
+    max_tasks: Annotated[v.Count, "Maximum number of tasks."]
