@@ -61,7 +61,7 @@ test: install $(SECURITY)/.installed  ## lint, types, and every test
 # A rehearsal of a hundred services says a megabyte; it is kept, and shown where it fails.
 scale: install  ## generate, validate and rehearse a platform of SERVICES=100
 	$(BIN)/python -m generator --services $(SERVICES) --out build/scale
-	$(BIN)/python deploy.py validate -e $(ENV) --templates build/scale/templates --params build/scale/params
+	$(BIN)/python deploy.py validate -e $(ENV) --root build/scale
 	@$(BIN)/python deploy.py rehearse -e $(ENV) --root build/scale > build/scale/rehearsal.log 2>&1 \
 	  || { tail -n 100 build/scale/rehearsal.log; exit 1; }
 	@grep 'proofs hold' build/scale/rehearsal.log

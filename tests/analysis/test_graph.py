@@ -356,7 +356,7 @@ def test_mermaid_is_balanced_and_links_what_is_there(case: str) -> None:
 def test_png_without_a_converter_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda _name: None)
     monkeypatch.setitem(sys.modules, "cairosvg", None)
-    with pytest.raises(pictures.RasterError, match=r"rsvg-convert.*cairosvg.*--format svg"):
+    with pytest.raises(pictures.RasterError, match=r"rsvg-convert.*cairosvg.*--output svg"):
         pictures.as_png("<svg/>")
 
 

@@ -51,8 +51,6 @@ READS_PARAMETERS: dict[str, tuple[str, ...]] = {
     "destroy": ("--yes",),
 }
 ELSEWHERE = {"generate", "new-service", "completion", "diagnose"}
-# These take the folders by options of their own.
-BY_FOLDER = {"validate", "security", "reach", "policy"}
 
 DAMAGED_PARAMETERS: dict[str, bytes] = {
     "empty": b"",
@@ -137,12 +135,7 @@ class Captured(Protocol):
 def invoke(command: str, project: Path, environment: str = "dev") -> int:
     arguments = [str(project) if argument == "HERE" else argument for argument in READS_PARAMETERS[command]]
     first, rest = (arguments[:1], arguments[1:]) if command in {"params", "policy"} else ([], arguments)
-    where = (
-        ["--templates", str(project / "templates"), "--params", str(project / "params")]
-        if command in BY_FOLDER
-        else ["--root", str(project)]
-    )
-    return main([command, *first, "-e", environment, *where, *rest])
+    return main([command, *first, "-e", environment, "--root", str(project), *rest])
 
 
 def contents(folder: Path) -> dict[str, bytes]:

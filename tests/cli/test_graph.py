@@ -30,7 +30,7 @@ def test_svg_goes_to_stdout(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
 
 def test_mermaid_goes_to_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = tmp_path / "prod.mmd"
-    assert main(["graph", "-e", "prod", "--format", "mermaid", "--to", str(target)]) == Exit.DONE
+    assert main(["graph", "-e", "prod", "--output", "mermaid", "--to", str(target)]) == Exit.DONE
     assert target.read_text().splitlines()[1] == "flowchart TB"
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -43,7 +43,7 @@ def test_png_needs_a_converter(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setitem(__import__("sys").modules, "cairosvg", None)
     target = tmp_path / "dev.png"
-    assert main(["graph", "-e", "dev", "--format", "png", "--to", str(target)]) == Exit.ERROR
+    assert main(["graph", "-e", "dev", "--output", "png", "--to", str(target)]) == Exit.ERROR
     assert "no converter for PNG is installed; install rsvg-convert" in capsys.readouterr().err
     assert not target.exists()
 
@@ -54,7 +54,7 @@ def test_png_comes_from_the_converter(tmp_path: Path, monkeypatch: pytest.Monkey
     converter.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     target = tmp_path / "dev.png"
-    assert main(["graph", "-e", "dev", "--format", "png", "--to", str(target)]) == Exit.DONE
+    assert main(["graph", "-e", "dev", "--output", "png", "--to", str(target)]) == Exit.DONE
     assert target.read_bytes() == b"PNG of <svg"
 
 
@@ -83,12 +83,14 @@ def test_a_changed_parameter_makes_the_picture_stale(copy: Path, capsys: pytest.
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        ([], "a picture shows one environment"),
         (["-e", "all"], "one environment"),
+        (["-e", "dev", "--format", "png"], "use --output"),
         (["-e", "dve"], 'no environment "dve"'),
-        (["-e", "dev", "--format", "gif"], "'gif' is not one of"),
+        (["-e", "dev", "--output", "gif"], "'gif' is not one of"),
         (["--check", "--write-docs"], "exclude each other"),
         (["--check", "-e", "dev"], "every environment"),
-        (["--write-docs", "--format", "png"], "every environment"),
+        (["--write-docs", "--output", "png"], "every environment"),
     ],
 )
 def test_wrong_input(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,10 +101,3 @@ def test_wrong_input(arguments: list[str], words: str, capsys: pytest.CaptureFix
 def test_a_file_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["graph", "-e", "dev", "--to", str(tmp_path / "no" / "dev.svg")]) == Exit.ERROR
     assert "No such file or directory" in capsys.readouterr().err
-
-
-def test_prod_is_drawn_where_none_is_named(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    assert main(["graph", "--format", "mermaid"]) == 0
-    captured = capfdbinary.readouterr()
-    assert b"platform-prod" in captured.out
-    assert captured.err == b"graph: prod; with -e also dev\n"

@@ -37,10 +37,11 @@ def test_the_proof_is_for_machines(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_claim_that_fails_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "templates"
     shutil.copytree(PROJECT / "templates", folder)
+    shutil.copytree(PROJECT / "params", tmp_path / "params")
     security = json.loads((folder / "security.json").read_text())
     del security["Resources"]["DatabaseSecurityGroup"]["Properties"]["SecurityGroupEgress"]
     (folder / "security.json").write_text(json.dumps(security))
-    assert main(["reach", "-e", "prod", "--templates", str(folder)]) == 1
+    assert main(["reach", "-e", "prod", "--root", str(tmp_path)]) == 1
     text = capsys.readouterr().out
     assert "FAIL  Aurora does not reach the internet" in text
     assert "wrong: SecurityStack/DatabaseSecurityGroup names no rule of its own for what leaves" in text
@@ -50,7 +51,7 @@ def test_a_claim_that_fails_is_an_error(tmp_path: Path, capsys: pytest.CaptureFi
     ("arguments", "says"),
     [
         (["-e", "staging"], 'no environment "staging"'),
-        (["--templates", "nowhere"], "no such folder"),
+        (["--root", "nowhere"], "no such folder"),
         (["--call", "Frontend"], "is not CALLER:CALLEE"),
         (["--call", "Frontend:Worker"], "there is no service worker"),
         (["--output", "yaml"], "yaml"),

@@ -17,14 +17,22 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def templates(tmp_path: Path) -> Path:
-    return shutil.copytree(PROJECT / "templates", tmp_path / "templates")
+def root(tmp_path: Path) -> Path:
+    """A copy of the project's templates and parameter files."""
+    for folder in ("templates", "params"):
+        shutil.copytree(PROJECT / folder, tmp_path / folder)
+    return tmp_path
 
 
 @pytest.fixture
-def validate(templates: Path) -> Run:
+def templates(root: Path) -> Path:
+    return root / "templates"
+
+
+@pytest.fixture
+def validate(root: Path) -> Run:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "deploy.py", "validate", "--templates", str(templates), *arguments]
+        command = [sys.executable, "deploy.py", "validate", "--root", str(root), *arguments]
         return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120)
 
     return run
@@ -63,18 +71,17 @@ def test_a_finding_points_at_python(validate: Run, templates: Path) -> None:
 
 def test_json_and_sarif_are_alone_on_stdout(validate: Run, templates: Path) -> None:
     change(templates, "network.json", open_vpc)
-    (found,) = json.loads(validate("-e", "dev", "--format", "json").stdout)["findings"]
+    (found,) = json.loads(validate("-e", "dev", "--output", "json").stdout)["findings"]
     assert (found["rule"], found["environment"]) == ("NET-01", "dev")
-    (result,) = json.loads(validate("-e", "dev", "--format", "sarif").stdout)["runs"][0]["results"]
+    (result,) = json.loads(validate("-e", "dev", "--output", "sarif").stdout)["runs"][0]["results"]
     place = result["locations"][0]["physicalLocation"]
     assert place["artifactLocation"]["uri"] == "generator/layers/network.py"
     assert place["region"]["startLine"] > 1
 
 
-def test_a_value_of_one_environment_is_found_there(validate: Run, tmp_path: Path) -> None:
-    params = shutil.copytree(PROJECT / "params", tmp_path / "params")
-    change(params, "dev.json", lambda body: body["Parameters"].update(LogRetentionDays="29"))
-    done = validate("--params", str(params), "--format", "json")
+def test_a_value_of_one_environment_is_found_there(validate: Run, root: Path) -> None:
+    change(root / "params", "dev.json", lambda body: body["Parameters"].update(LogRetentionDays="29"))
+    done = validate("--output", "json")
     assert done.returncode == 1
     findings = json.loads(done.stdout)["findings"]
     assert {finding["environment"] for finding in findings} == {"dev"}
@@ -108,13 +115,12 @@ def test_a_damaged_folder_is_one_message(validate: Run, templates: Path, damage:
     assert "Traceback" not in done.stderr
 
 
-def test_unknown_environments_and_parameters(validate: Run, tmp_path: Path) -> None:
+def test_unknown_environments_and_parameters_are_wrong_input(validate: Run, root: Path) -> None:
     done = validate("-e", "stage")
     assert (done.returncode, done.stdout) == (64, "")
     assert 'no environment "stage"; there are dev, prod, and all' in done.stderr
-    params = shutil.copytree(PROJECT / "params", tmp_path / "params")
-    change(params, "dev.json", lambda body: body["Parameters"].update(DomianName="x"))
-    done = validate("--params", str(params), "-e", "dev")
+    change(root / "params", "dev.json", lambda body: body["Parameters"].update(DomianName="x"))
+    done = validate("-e", "dev")
     assert done.returncode == 64
     assert "no stack has a parameter DomianName" in done.stderr
 
@@ -129,3 +135,9 @@ def test_a_template_of_the_wrong_shape_is_explained(validate: Run, templates: Pa
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "mend what cfn-lint finds in network.json first" in done.stdout
+
+
+def test_the_removed_option_names_its_successor(validate: Run) -> None:
+    done = validate("--format", "json")
+    assert done.returncode == 64
+    assert "--format does not exist any more: use --output." in done.stderr

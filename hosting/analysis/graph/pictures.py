@@ -45,7 +45,7 @@ def as_png(picture: str) -> bytes:
     except (ImportError, OSError):  # OSError: the package is there and the cairo library is not
         raise RasterError(
             "no converter for PNG is installed",
-            remedy="install rsvg-convert (librsvg2-bin, librsvg) or `pip install cairosvg`, or use --format svg",
+            remedy="install rsvg-convert (librsvg2-bin, librsvg) or `pip install cairosvg`, or use --output svg",
         ) from None
     made: bytes = cairosvg.svg2png(bytestring=picture.encode())
     return made

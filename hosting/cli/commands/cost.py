@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hosting.cli.support.exit_codes import Exit
-from hosting.cli.support.options import ROOT, complete_environment, output_option
+from hosting.cli.support.options import (
+    ALL,
+    complete_environment,
+    environments_option,
+    find_parameter_files,
+    output_option,
+    root_option,
+)
 
 if TYPE_CHECKING:
     from hosting.analysis.cost.difference import Change
@@ -22,10 +29,7 @@ Range = tuple[Decimal, Decimal]
 
 
 @click.command()
-@click.option(
-    "-e", "--env", "environment", default="all", show_default=True, shell_complete=complete_environment,
-    help="dev, prod, ... or all.",
-)  # fmt: skip
+@environments_option
 @click.option("--against", metavar="GIT_REF|DIR", help="Show the difference from a commit, or from a folder.")
 @click.option(
     "--compare",
@@ -34,7 +38,7 @@ Range = tuple[Decimal, Decimal]
     help="Show the difference from another environment.",
 )  # fmt: skip
 @output_option("text", "json")
-@click.option("--root", type=click.Path(file_okay=False, path_type=Path), default=ROOT, hidden=True)
+@root_option
 def cost(environment: str, against: str | None, compare: str | None, output: str, root: Path) -> int:
     """Estimate what an environment costs in a month: a range, from idle to scaled out.
 
@@ -46,8 +50,8 @@ def cost(environment: str, against: str | None, compare: str | None, output: str
     if against and compare:
         raise click.UsageError("--against and --compare exclude each other.")
     here = revisions.current_revision(root)
-    names = here.environments() if environment == "all" else (environment,)
-    if compare and environment == "all":
+    names = here.environments() if environment == ALL else (environment,)
+    if compare and environment == ALL:
         raise click.UsageError("--compare wants one environment: name it with -e.")
     after = [_estimate(here, name) for name in names]
     before: dict[str, Estimate] = {}
@@ -71,9 +75,8 @@ def _estimate(side: ProjectRevision, environment: str) -> Estimate:
     from hosting.analysis.cost.estimate import estimate
     from hosting.analysis.resolve import resolve
     from hosting.analysis.templates import load_environment
-    from hosting.cli.commands.validate import parameter_files
 
-    (file,) = parameter_files(side.params, environment)
+    (file,) = find_parameter_files(side.params, environment)
     return estimate(resolve(side.load(), load_environment(file)))
 
 

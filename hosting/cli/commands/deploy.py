@@ -44,7 +44,6 @@ _ROLES = ("bootstrap", "edge", "root", "edge-monitoring")
 @gate_options
 @progress_option
 @wait_lock_option
-@click.option("--plan", "plan_file", type=click.Path(dir_okay=False, path_type=Path), help="The same as FILE.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask. Allows no replacement or deletion of what holds data.")
 @click.option("--through", type=click.Choice(_ROLES), help="Stop after this stack of the chain.")
 @click.option(
@@ -58,7 +57,6 @@ _ROLES = ("bootstrap", "edge", "root", "edge-monitoring")
 @interrupt_on_sighup()
 def deploy(
     file: Path | None,
-    plan_file: Path | None,
     allow_replace: tuple[str, ...],
     allow_delete: tuple[str, ...],
     fail_on: tuple[str, ...],
@@ -75,10 +73,9 @@ def deploy(
     With FILE, a plan that `plan --out` saved, execute exactly that, and refuse when anything has moved since.
     An operation that is running already is followed to its end first. Ctrl-C asks whether to detach or cancel.
     """
-    source = file or plan_file
-    if source is not None:
-        _alone(given, through=through, allowed=(*allow_replace, *allow_delete), twice=file and plan_file)
-        return _deploy_saved(source, fail_on, given, yes=yes, before=before, verbose=verbose, mode=progress)
+    if file is not None:
+        _alone(given, through=through, allowed=(*allow_replace, *allow_delete))
+        return _deploy_saved(file, fail_on, given, yes=yes, before=before, verbose=verbose, mode=progress)
     if not given["environment"]:
         raise click.UsageError("Missing option '-e' / '--env', or a saved plan.")
     require_answer(yes)
@@ -161,14 +158,13 @@ def _deploy_saved(
     return Exit.DONE
 
 
-def _alone(given: dict[str, object], *, through: str | None, allowed: Sequence[str], twice: object) -> None:
+def _alone(given: dict[str, object], *, through: str | None, allowed: Sequence[str]) -> None:
     """Whatever would change a saved plan is refused: it would not be what was approved."""
     others = {
         "--set": given["overrides"],
         "--through": through,
         "--allow-replace and --allow-delete": allowed,
         "--placeholder-image": given["placeholder"],
-        "--plan": twice,
     }
     if wrong := [name for name, value in others.items() if value]:
         raise click.UsageError(f"A saved plan is executed as it was approved: leave out {', '.join(wrong)}.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hosting.cli.support.exit_codes import Exit
-from hosting.cli.support.options import ROOT, output_option
+from hosting.cli.support.options import ALL, ROOT, environments_option, output_option, root_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,31 +19,29 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("run", required=False)
-@click.option("-e", "--env", "environment", metavar="ENV", help="The last run of this environment.")
+@environments_option
 @output_option("text", "json")
 @click.option("--list", "listed", is_flag=True, help="List the recorded runs.")
-@click.option("--root", type=click.Path(file_okay=False), default=str(ROOT), hidden=True)
-def diagnose(run: str | None, environment: str | None, output: str, listed: bool, root: str) -> int:
+@root_option
+def diagnose(run: str | None, environment: str, output: str, listed: bool, root: Path) -> int:
     """Read the record of RUN, or of the last run: what failed first, why, what to do, and what ECS said.
 
     Works offline: everything was recorded while the deployment ran.
     """
-    from pathlib import Path
-
     from hosting.deployer.errors import DeployerError
     from hosting.deployer.recording import runs
 
-    place = Path(root)
+    wanted = None if environment == ALL else environment
     if listed:
-        _list(place, environment, output)
+        _list(root, wanted, output)
         return Exit.DONE
     if run:
-        record = runs.find(place, run)
+        record = runs.find(root, run)
     else:
-        found = next(runs.records(place, environment), None)
+        found = next(runs.records(root, wanted), None)
         if found is None:
-            of = f" of {environment}" if environment else ""
-            raise DeployerError(f"no run{of} is recorded", where=str(place / "runs"), hint="every `deploy` records one")
+            of = f" of {wanted}" if wanted else ""
+            raise DeployerError(f"no run{of} is recorded", where=str(root / "runs"), hint="every `deploy` records one")
         record = found
     data = _data(record)
     click.echo(json.dumps(data, indent=2) if output == "json" else "\n".join(_text(data)))
@@ -143,7 +141,7 @@ def _source(finding: Mapping[str, Any]) -> str:
 
     *path, logical_id = str(finding["resource"]).split("/")
     try:
-        sources = resource_sources(ROOT / "templates")
+        sources = resource_sources(ROOT)
     except GeneratorError:
         # A project that cannot be generated now must not hide why a deployment failed.
         return ""

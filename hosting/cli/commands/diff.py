@@ -9,7 +9,7 @@ import click
 
 from hosting.cli.support.exit_codes import Exit
 from hosting.cli.support.gates import LEVELS
-from hosting.cli.support.options import ROOT, find_stale_templates, output_option
+from hosting.cli.support.options import ALL, environments_option, find_stale_templates, output_option, root_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     "--against", metavar="GIT_REF|DIR", default="HEAD", show_default=True,
     help="What is taken for deployed: a branch, tag or commit, or a folder with templates/ or of templates.",
 )  # fmt: skip
-@click.option("-e", "--env", "environment", default="all", show_default=True, help="dev, prod, ... or all.")
+@environments_option
 @click.option(
     "--set", "overrides", metavar="KEY=VALUE", multiple=True,
     help="Use this parameter value on the new side: what would it change?",
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there is something to change.")
 @click.option("-v", "--verbose", is_flag=True, help="List also what is only added and what only follows.")
-@click.option("--root", type=click.Path(file_okay=False, path_type=Path), default=ROOT, hidden=True)
+@root_option
 def diff(
     against: str,
     environment: str,
@@ -60,7 +60,7 @@ def diff(
     new = revisions.current_revision(root)
     with revisions.open_revision(root, against) as old:
         predictions = [_predict(old, new, name, overrides) for name in _environments(new, environment)]
-        gone = [name for name in old.environments() if environment == "all" and name not in new.environments()]
+        gone = [name for name in old.environments() if environment == ALL and name not in new.environments()]
         label = old.label
     _print(predictions, label, gone, output, verbose=verbose)
     refused = [line for gate in gates for line in _refusals(gate, predictions)]
@@ -75,7 +75,7 @@ def diff(
 def _environments(side: ProjectRevision, wanted: str) -> Sequence[str]:
     from hosting.deployer import parameters
 
-    if wanted == "all" and (known := side.environments()):
+    if wanted == ALL and (known := side.environments()):
         return known
     return [parameters.locate(side.params, wanted).stem]
 

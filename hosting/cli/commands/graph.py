@@ -8,17 +8,22 @@ from pathlib import Path
 import click
 
 from hosting.cli.support.exit_codes import Exit
-from hosting.cli.support.options import ROOT
+from hosting.cli.support.options import (
+    ALL,
+    environment_option,
+    find_parameter_files,
+    output_option,
+    removed_option,
+    root_option,
+)
 
 DOCS = "docs"
 
 
 @click.command()
-@click.option("-e", "--env", "environment", metavar="ENV", help="The environment: a file of params/.  [default: prod]")
-@click.option(
-    "--format", "form", type=click.Choice(["svg", "mermaid", "png"]), default="svg", show_default=True,
-    help="png needs rsvg-convert or cairosvg.",
-)  # fmt: skip
+@environment_option(required=False)
+@output_option("svg", "mermaid", "png")
+@removed_option("--format", "--output")
 @click.option(
     "--to",
     "target",
@@ -28,8 +33,8 @@ DOCS = "docs"
 )
 @click.option("--write-docs", is_flag=True, help="Write docs/architecture-ENV.svg of every environment.")
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 when a picture in docs/ is stale.")
-@click.option("--root", type=click.Path(file_okay=False, path_type=Path), default=ROOT, hidden=True)
-def graph(environment: str | None, form: str, target: Path | None, write_docs: bool, check: bool, root: Path) -> int:
+@root_option
+def graph(environment: str | None, output: str, target: Path | None, write_docs: bool, check: bool, root: Path) -> int:
     """Draw the architecture of an environment from the resolved templates.
 
     Needs neither credentials nor a network. The same templates and parameters always give the same bytes.
@@ -37,34 +42,23 @@ def graph(environment: str | None, form: str, target: Path | None, write_docs: b
     if write_docs and check:
         raise click.UsageError("--write-docs and --check exclude each other.")
     if write_docs or check:
-        if environment or target or form != "svg":
-            raise click.UsageError("docs/ holds SVG of every environment: no --env, --format or --to here.")
+        if environment or target or output != "svg":
+            raise click.UsageError("docs/ holds SVG of every environment: leave out --env, --output and --to.")
         return _check(root) if check else _write(root)
-    return _draw(root, _most_telling(root) if environment is None else environment, form, target)
-
-
-def _most_telling(root: Path) -> str:
-    """The environment to draw where none is named: prod, which has everything, or the first that there is."""
-    from hosting.cli.commands.validate import parameter_files
-
-    names = [file.stem for file in parameter_files(root / "params", "all")]
-    chosen = "prod" if "prod" in names else names[0]
-    others = ", ".join(name for name in names if name != chosen)
-    if others:
-        click.echo(f"graph: {chosen}; with -e also {others}", err=True)
-    return chosen
+    if environment is None:
+        raise click.UsageError("Missing option '-e' / '--env': a picture shows one environment.")
+    return _draw(root, environment, output, target)
 
 
 def _draw(root: Path, environment: str, form: str, target: Path | None) -> int:
     from hosting.analysis.graph import pictures
     from hosting.analysis.templates import load_environment, load_templates
-    from hosting.cli.commands.validate import parameter_files
 
     if form == "png" and target is None and sys.stdout.isatty():
         raise click.UsageError("A PNG is not for a terminal: give --to FILE, or redirect stdout.")
-    if environment == "all":
+    if environment == ALL:
         raise click.UsageError("A picture shows one environment: give its name, not all.")
-    (file,) = parameter_files(root / "params", environment)
+    (file,) = find_parameter_files(root / "params", environment)
     model = pictures.architecture(load_templates(root / "templates"), load_environment(file))
     data = pictures.as_mermaid(model).encode() if form == "mermaid" else pictures.as_svg(model).encode()
     if form == "png":
@@ -105,6 +99,5 @@ def _write(root: Path) -> int:
 
 def _wanted(root: Path) -> dict[str, str]:
     from hosting.analysis.graph import pictures
-    from hosting.cli.commands.validate import parameter_files
 
-    return pictures.documents(root / "templates", parameter_files(root / "params", "all"))
+    return pictures.documents(root / "templates", find_parameter_files(root / "params", ALL))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hosting.cli.support.exit_codes import Exit
-from hosting.cli.support.options import ROOT
+from hosting.cli.support.options import root_option
 
 if TYPE_CHECKING:
     from generator.workloads import Service
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     help="A path that belongs to it, up to four; /NAME and /NAME/* without.",
 )  # fmt: skip
 @click.option("--shared-size", is_flag=True, help="Share CPU, memory and number of tasks with all such services.")
-@click.option("--root", type=click.Path(file_okay=False, path_type=Path), default=ROOT, hidden=True)
+@root_option
 def new_service(name: str, paths: tuple[str, ...], shared_size: bool, root: Path) -> int:
     """Add the service NAME, in CamelCase: its entry, the templates, and its parameters in every environment.
 

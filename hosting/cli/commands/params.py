@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from hosting.cli.support.exit_codes import Exit
-from hosting.cli.support.options import Options, environment_options, load_environment
+from hosting.cli.support.options import ALL, Options, environments_option, load_environment, root_option, set_option
 
 
 @click.group()
@@ -16,13 +16,15 @@ def params() -> None:
 
 
 @params.command()
-@environment_options
+@environments_option
+@set_option
+@root_option
 def check(environment: str, overrides: tuple[str, ...], root: Path) -> int:
     """Check params/ENV.json against the templates; ENV may be "all". Needs no credentials."""
     from hosting.deployer import parameters
     from hosting.deployer.errors import InputError, Problem
 
-    names = parameters.environments(root / "params") if environment == "all" else (environment,)
+    names = parameters.environments(root / "params") if environment == ALL else (environment,)
     problems: list[Problem] = []
     for name in names:
         try:

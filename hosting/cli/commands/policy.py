@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hosting.cli.support.exit_codes import Exit
-from hosting.cli.support.options import folder_options
+from hosting.cli.support.options import ALL, environment_option, find_parameter_files, root_option
 
 if TYPE_CHECKING:
     from hosting.analysis.iam_policies.grants import Statement
@@ -24,7 +24,7 @@ _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+")
 
 @click.command()
 @click.argument("kind", type=click.Choice(["plan", "deploy", "operate", "oidc"]))
-@click.option("-e", "--env", "environment", required=True, metavar="ENV", help="The environment: a file of params/.")
+@environment_option()
 @click.option(
     "--role-arn", default="", metavar="ARN",
     help="deploy: you give CloudFormation this role (`deploy --role-arn`); writes the policies of both.",
@@ -44,7 +44,7 @@ _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+")
     help="oidc: workflows in this environment of GitHub may take the role.",
 )  # fmt: skip
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write one file each into this folder.")
-@folder_options
+@root_option
 def policy(
     kind: str,
     environment: str,
@@ -55,8 +55,7 @@ def policy(
     branch: str,
     github_environment: str,
     out: Path | None,
-    templates: Path,
-    params: Path,
+    root: Path,
 ) -> int:
     """Write least-privilege policies for the role that runs deploy.py.
 
@@ -72,9 +71,8 @@ def policy(
     from hosting.analysis.errors import AnalysisError
     from hosting.analysis.resolve import resolve
     from hosting.analysis.templates import load_environment, load_templates
-    from hosting.cli.commands.validate import parameter_files
 
-    if environment == "all":
+    if environment == ALL:
         raise click.UsageError("A role belongs to one environment: name it.")
     if kind != "oidc" and (repository or branch or github_environment):
         raise click.UsageError("--repository, --branch and --environment are for `policy oidc`.")
@@ -83,8 +81,8 @@ def policy(
     if role_arn and (kind != "deploy" or not _ROLE.fullmatch(role_arn)):
         raise click.UsageError("--role-arn is for `policy deploy`, and is the ARN of a role.")
     try:
-        (file,) = parameter_files(params, environment)
-        resolved = resolve(load_templates(templates), load_environment(file))
+        (file,) = find_parameter_files(root / "params", environment)
+        resolved = resolve(load_templates(root / "templates"), load_environment(file))
         if kind == "oidc":
             written = _oidc(resolved, repository, branch, github_environment)
         elif kind == "operate":

@@ -7,21 +7,18 @@ from pathlib import Path
 import click
 
 from hosting.cli.support.exit_codes import Exit
-from hosting.cli.support.options import folder_options
+from hosting.cli.support.options import environments_option, find_parameter_files, output_option, root_option
 
 
 @click.command()
-@click.option("-e", "--env", "environment", default="all", show_default=True, help="dev, prod, ... or all.")
-@click.option(
-    "--output", type=click.Choice(["text", "json"]), default="text", show_default=True,
-    help="Form of the proof on stdout.",
-)  # fmt: skip
+@environments_option
+@output_option("text", "json")
 @click.option(
     "--call", "calls", metavar="CALLER:CALLEE", multiple=True,
     help="Two services that are meant to talk to each other directly; all others are claimed to be closed.",
 )  # fmt: skip
-@folder_options
-def reach(environment: str, output: str, calls: tuple[str, ...], templates: Path, params: Path) -> int:
+@root_option
+def reach(environment: str, output: str, calls: tuple[str, ...], root: Path) -> int:
     """Prove from the templates what is open and what is closed, each claim with the rules that carry it.
 
     Needs neither credentials nor a network. Exits 0 when every claim holds, 1 when one fails, 64 on bad input.
@@ -31,16 +28,15 @@ def reach(environment: str, output: str, calls: tuple[str, ...], templates: Path
     from hosting.analysis.reachability.proof import prove
     from hosting.analysis.resolve import resolve
     from hosting.analysis.templates import load_environment, load_templates
-    from hosting.cli.commands.validate import parameter_files
     from hosting.cli.support.sources import resource_sources
 
     pairs = [_pair(call) for call in calls]
     try:
-        loaded = load_templates(templates)
-        sources = resource_sources(templates)
+        templates = load_templates(root / "templates")
+        sources = resource_sources(root)
         proofs = [
-            prove(resolve(loaded, load_environment(file)), sources, pairs)
-            for file in parameter_files(params, environment)
+            prove(resolve(templates, load_environment(file)), sources, pairs)
+            for file in find_parameter_files(root / "params", environment)
         ]
     except AnalysisError as error:
         click.echo(f"{click.style('error:', fg='red', bold=True)} {error}", err=True)

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 import click
 
 from hosting.cli.support.exit_codes import Exit
-from hosting.cli.support.options import ROOT, folder_options
+from hosting.cli.support.options import (
+    ALL,
+    ROOT,
+    environments_option,
+    find_parameter_files,
+    output_option,
+    root_option,
+)
 
 if TYPE_CHECKING:
     from hosting.analysis.findings import Finding
@@ -24,45 +31,34 @@ PYTHON = ROOT / ".venv-security" / "bin" / "python"
 
 
 @click.command()
-@click.option("-e", "--env", "environment", default="all", show_default=True, help="dev, prod, ... or all.")
-@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True,
-              help="Form of the data on stdout.")  # fmt: skip
-@folder_options
-def security(environment: str, output: str, templates: Path, params: Path) -> int:
+@environments_option
+@output_option("text", "json")
+@root_option
+def security(environment: str, output: str, root: Path) -> int:
     """Judge templates and policies with checkov, parliament and the guards; list what is suppressed, and why.
 
     Works offline; `make security` installs the judges once. Exits 0 when nothing was found, 1 with findings or when a
     judge cannot work, 64 on bad input.
     """
     from hosting.analysis.security_scan import scan
-    from hosting.cli.commands.validate import parameter_files
+    from hosting.cli.support.sources import locate_findings
 
     started = time.monotonic()
-    files = parameter_files(params, environment)
+    files = find_parameter_files(root / "params", environment)
     result = scan(
-        templates,
+        root / "templates",
         files,
         PYTHON,
-        complete=environment == "all",
+        complete=environment == ALL,
         progress=lambda line: click.echo(f"security: {line}", err=True),
     )
-    findings = _with_sources(result.findings, templates)
+    findings = locate_findings(result.findings, root)
     if output == "json":
         click.echo(_as_json(result, findings))
     else:
         _write(result, findings)
     click.echo(f"security: {time.monotonic() - started:.1f} s", err=True)
     return Exit.ERROR if findings else Exit.DONE
-
-
-def _with_sources(findings: Sequence[Finding], templates: Path) -> list[Finding]:
-    if not findings:
-        return []
-    from hosting.analysis.findings import located
-    from hosting.cli.support.sources import resource_sources
-
-    sources = resource_sources(templates)
-    return [located(finding, sources) for finding in findings]
 
 
 def _as_json(result: Scan, findings: Sequence[Finding]) -> str:

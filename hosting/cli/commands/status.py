@@ -32,10 +32,9 @@ _MARKS = {"good": "ok", "busy": "..", "bad": "!!", "unknown": "??"}
 @environment_options
 @account_options
 @output_option("text", "json")
-@click.option("--json", "as_json", is_flag=True, help="The same as --output json.")
 @click.option("-w", "--watch", is_flag=True, help="Look again every few seconds until Ctrl-C.")
 @click.option("--interval", type=click.FloatRange(min=1), default=5.0, show_default=True, metavar="SECONDS")
-def status(as_json: bool, watch: bool, interval: float, **given: object) -> int:
+def status(watch: bool, interval: float, **given: object) -> int:
     """Show stacks, services, targets, database, distribution, alarms and the last events.
 
     Exits 1 when something of it is bad.
@@ -47,9 +46,9 @@ def status(as_json: bool, watch: bool, interval: float, **given: object) -> int:
     context = connect(options, load_without_validation(options))
     console = progress.create_console(stderr=False)
     if watch:
-        return _watch(context, console, interval, as_json=as_json or options.output == "json")
+        return _watch(context, console, interval, as_json=options.output == "json")
     found = looking.look(context)
-    if as_json or options.output == "json":
+    if options.output == "json":
         click.echo(json.dumps(looking.document(found), indent=2))
     else:
         console.print(render(found))

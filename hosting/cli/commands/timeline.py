@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hosting.cli.support.exit_codes import Exit
-from hosting.cli.support.options import ROOT, complete_environment, output_option
+from hosting.cli.support.options import ALL, environments_option, find_parameter_files, output_option, root_option
 
 if TYPE_CHECKING:
     from hosting.analysis.resolve import ResolvedEnvironment
@@ -20,12 +20,9 @@ _WIDTH = 40
 
 
 @click.command()
-@click.option(
-    "-e", "--env", "environment", default="all", show_default=True, metavar="ENV", shell_complete=complete_environment,
-    help="The environment: a file of params/.",
-)  # fmt: skip
+@environments_option
 @output_option("text", "json")
-@click.option("--root", type=click.Path(file_okay=False, path_type=Path), default=ROOT, hidden=True)
+@root_option
 def timeline(environment: str, output: str, root: Path) -> int:
     """Show the critical path of a first deployment: the resources that decide how long it takes.
 
@@ -36,18 +33,17 @@ def timeline(environment: str, output: str, root: Path) -> int:
     from hosting.analysis.templates import load_environment, load_templates
     from hosting.analysis.timeline import durations
     from hosting.analysis.timeline.schedule import cuts, plan
-    from hosting.cli.commands.validate import parameter_files
 
     templates = load_templates(root / "templates")
     documents, texts = [], []
-    for file in parameter_files(root / "params", environment):
+    for file in find_parameter_files(root / "params", environment):
         env = resolve(templates, load_environment(file))
         known = durations.measured(root, env.name)
         schedule, found = plan(env, known), cuts(env, known)
         documents.append(_document(env, schedule, found, known.run))
         texts.append("\n".join(_text(env, schedule, found, known.run)))
     if output == "json":
-        click.echo(json.dumps(documents if environment == "all" else documents[0], indent=2))
+        click.echo(json.dumps(documents if environment == ALL else documents[0], indent=2))
     else:
         click.echo("\n\n".join(texts))
     return Exit.DONE

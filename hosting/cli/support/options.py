@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from hosting.deployer.deployment import Context, Environment
 
 ROOT = Path(__file__).resolve().parents[3]
+# The value of -e that means every environment of params/.
+ALL = "all"
 
 
 def complete_environment(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -43,43 +45,83 @@ class Options:
     placeholder: str = ""
 
 
+def root_option(command: Command) -> Command:
+    """Add `--root`: the project folder that the command reads."""
+    return click.option(
+        "--root",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=ROOT,
+        metavar="DIR",
+        help="Project folder with templates/, params/ and lambda/.  [default: the folder of deploy.py]",
+    )(command)
+
+
+def environment_option(*, required: bool = True) -> Callable[[Command], Command]:
+    """Return the option `-e` of a command that works on one environment. It has no default."""
+    return click.option(
+        "-e",
+        "--env",
+        "environment",
+        required=required,
+        metavar="ENV",
+        shell_complete=complete_environment,
+        help="Environment: the name of a file in params/ without .json.",
+    )
+
+
+def environments_option(command: Command) -> Command:
+    """Add `-e` to an offline command: one environment, or every environment of params/ without the option."""
+    return click.option(
+        "-e",
+        "--env",
+        "environment",
+        default=ALL,
+        metavar="ENV",
+        shell_complete=complete_environment,
+        help="Environment: the name of a file in params/ without .json.  [default: every environment]",
+    )(command)
+
+
+def set_option(command: Command) -> Command:
+    """Add `--set`: parameter values that replace those of the parameter file."""
+    return click.option(
+        "--set",
+        "overrides",
+        metavar="KEY=VALUE",
+        multiple=True,
+        help="Use this value instead of the one in the parameter file. Repeatable.",
+    )(command)
+
+
 def environment_options(command: Command, *, required: bool = True) -> Command:
-    """`-e/--env` and where its files are. The environment is never guessed: there is no default."""
-    for option in (
-        click.option(
-            "--set",
-            "overrides",
-            metavar="KEY=VALUE",
-            multiple=True,
-            help="Use this parameter value instead of the file's.",
-        ),
-        click.option(
-            "-e",
-            "--env",
-            "environment",
-            required=required,
-            metavar="ENV",
-            help="The environment: a file of params/.",
-            shell_complete=complete_environment,
-        ),
-        click.option("--root", type=click.Path(file_okay=False, path_type=Path), default=ROOT, hidden=True),
-    ):
-        command = option(command)
-    return command
+    """Add `-e`, `--set` and `--root`."""
+    return environment_option(required=required)(set_option(root_option(command)))
 
 
-def folder_options(command: Command) -> Command:
-    """Where the judges of templates look: other folders than the project's, for a structure that is only tried."""
-    for name, holds in (("params", "one parameter file per environment"), ("templates", "the generated templates")):
-        option = click.option(
-            f"--{name}",
-            type=click.Path(path_type=Path),
-            default=ROOT / name,
-            show_default=f"{name}/",
-            help=f"Folder with {holds}.",
+def removed_option(name: str, use: str) -> Callable[[Command], Command]:
+    """Return a hidden option that fails with the name of the option that replaced it."""
+
+    def fail(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> None:
+        if value is not None:
+            raise click.UsageError(f"{name} does not exist any more: use {use}.")
+
+    return click.option(name, hidden=True, expose_value=False, callback=fail)
+
+
+def find_parameter_files(folder: Path, environment: str) -> list[Path]:
+    """Return the parameter file of one environment, or of every environment for "all"."""
+    from hosting.analysis.errors import ParameterFileError
+
+    files = sorted(folder.glob("*.json"))
+    if not files:
+        raise ParameterFileError("no parameter files", where=str(folder), remedy="write <environment>.json there")
+    chosen = [file for file in files if environment in (ALL, file.stem)]
+    if not chosen:
+        known = ", ".join(file.stem for file in files)
+        raise ParameterFileError(
+            f'no environment "{environment}"', where=str(folder), remedy=f"there are {known}, and all"
         )
-        command = option(command)
-    return command
+    return chosen
 
 
 def account_options(command: Command) -> Command:

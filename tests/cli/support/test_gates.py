@@ -126,7 +126,7 @@ def test_a_saved_plan(command: Command, project: Path, tmp_path: Path) -> None:
     assert command("deploy", str(file)).code == 64, "it asks as well"
     assert command("deploy", str(file), "--yes", "--set", "Note=other").code == 64
     assert command("deploy", str(file), "--yes", "-e", "prod").code == 64
-    done = command("deploy", "--plan", str(file), "--yes")
+    done = command("deploy", str(file), "--yes")
     assert done.code == 0, done.err
     assert "Note" not in done.out
     assert "DisplayName: hello -> approved" in done.err

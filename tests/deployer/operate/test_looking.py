@@ -38,7 +38,7 @@ def write(deployed: parts.Deployed, group: str, stream: str, *lines: str, ago: f
 
 
 def test_status_shows_every_part(deploy_py: Run) -> None:
-    done = deploy_py("status", "-e", "dev", "--json")
+    done = deploy_py("status", "-e", "dev", "--output", "json")
     document = json.loads(done.stdout)
     assert document["schema"] == "hosting-platform/status/1"
     assert {part["area"] for part in document["parts"]} == {
@@ -65,7 +65,7 @@ def test_an_alarm_is_bad(deploy_py: Run, deployed: parts.Deployed) -> None:
     name = f"{CLUSTER}-frontend-5xx"
     client.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="test")
     try:
-        done = deploy_py("status", "-e", "dev", "--json")
+        done = deploy_py("status", "-e", "dev", "--output", "json")
         assert done.returncode == 1
         bad = [part for part in json.loads(done.stdout)["parts"] if part["health"] == "bad"]
         assert [part["name"] for part in bad] == ["frontend-5xx"]
@@ -81,7 +81,7 @@ def test_a_service_that_was_scaled_away_is_bad(deploy_py: Run, deployed: parts.D
     ecs, service = deployed.client("ecs"), deployed.platform.service("backend")
     ecs.update_service(cluster=CLUSTER, service=service.ecs_name, desiredCount=0)
     try:
-        done = deploy_py("status", "-e", "dev", "--json")
+        done = deploy_py("status", "-e", "dev", "--output", "json")
         bad = [part for part in json.loads(done.stdout)["parts"] if part["health"] == "bad"]
         assert [(part["area"], part["name"]) for part in bad] == [("services", "backend")]
         assert "none is wanted" in bad[0]["text"]
@@ -93,7 +93,18 @@ def test_a_service_that_was_scaled_away_is_bad(deploy_py: Run, deployed: parts.D
 
 def test_watching_goes_on_until_interrupted(deployed: parts.Deployed) -> None:
     process = subprocess.Popen(
-        [sys.executable, str(parts.ROOT / "deploy.py"), "status", "-e", "dev", "--watch", "--json", "--interval", "1"],
+        [
+            sys.executable,
+            str(parts.ROOT / "deploy.py"),
+            "status",
+            "-e",
+            "dev",
+            "--watch",
+            "--output",
+            "json",
+            "--interval",
+            "1",
+        ],
         env=deployed.environment(),
         stdout=subprocess.PIPE,
         text=True,
