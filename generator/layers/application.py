@@ -246,7 +246,7 @@ def origin_record(inputs: Inputs, balancer: LoadBalancer) -> RecordSetType:
         HostedZoneId=inputs.domain.hosted_zone_id,
         Name=Sub("origin.${DomainName}"),
         Type="A",
-        AliasTarget=alias_target(balancer.get_att("DNSName"), balancer.get_att("CanonicalHostedZoneID")),
+        AliasTarget=alias_target(balancer),
     )
 
 

@@ -44,7 +44,7 @@ from troposphere.validators.cloudformation import AWSCustomObject
 from generator import value_types as v
 from generator.interfaces import SiteDomain
 from generator.resources import iam
-from generator.resources.dns import CLOUDFRONT_ZONE, alias_target
+from generator.resources.dns import alias_target
 from generator.resources.lambda_functions import AddedFunction, FunctionInputs, Size, add_function
 from generator.resources.origin_secret import HEADER, secret_reference
 from generator.resources.s3 import bucket_policy, lifecycle_rule, object_arn, private_bucket
@@ -293,7 +293,7 @@ def app_origin(config: Config, inputs: Inputs) -> Origin:
             OriginKeepaliveTimeout=5,
         ),
         OriginCustomHeaders=[
-            OriginCustomHeader(HeaderName=HEADER, HeaderValue=Sub(secret_reference("OriginSecretArn")))
+            OriginCustomHeader(HeaderName=HEADER, HeaderValue=secret_reference(inputs.origin_secret_arn))
         ],
     )
 
@@ -344,7 +344,7 @@ def add_records(t: Template, inputs: Inputs, distribution: Distribution) -> None
                 HostedZoneId=inputs.domain.hosted_zone_id,
                 Name=inputs.domain.domain_name,
                 Type=record,
-                AliasTarget=alias_target(distribution.get_att("DomainName"), CLOUDFRONT_ZONE),
+                AliasTarget=alias_target(distribution),
             )
         )
 

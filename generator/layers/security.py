@@ -81,11 +81,11 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     redirect = t.add_resource(redirect_security_group(inputs))
     database = t.add_resource(database_security_group(inputs))
     flow_log = add_flow_log(t, inputs, telemetry_key_arn)
-    access_logs = add_access_log_bucket(t, "AccessLogBucket", config.access_log_days)
+    access_logs = v.AccessLogBucketName(add_access_log_bucket(t, "AccessLogBucket", config.access_log_days).ref())
     alb_logs = add_alb_log_bucket(t, config, access_logs)
     archive = add_archive_bucket(t, inputs, access_logs, telemetry_key_arn)
     secret = t.add_resource(origin_secret(config, data_key))
-    topic = add_topic(t, "AlarmTopic", "alarms", telemetry_key.ref(), allow_alarm_publishing)
+    topic = add_topic(t, "AlarmTopic", "alarms", v.TelemetryKeyId(telemetry_key.ref()), allow_alarm_publishing)
     return Outputs(
         data_key_arn=v.DataKeyArn(data_key.get_att("Arn")),
         telemetry_key_arn=telemetry_key_arn,
@@ -93,7 +93,7 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
         redirect_security_group_id=v.RedirectSecurityGroupId(redirect.get_att("GroupId")),
         database_security_group_id=v.DatabaseSecurityGroupId(database.get_att("GroupId")),
         alb_log_bucket_name=v.AlbLogBucketName(alb_logs.ref()),
-        access_log_bucket_name=v.AccessLogBucketName(access_logs.ref()),
+        access_log_bucket_name=access_logs,
         archive_bucket_name=v.ArchiveBucketName(archive.ref()),
         origin_secret_arn=v.OriginSecretArn(secret.ref()),
         alarm_topic_arn=v.AlarmTopicArn(topic.ref()),
@@ -207,7 +207,7 @@ def write_flow_log(group: LogGroup) -> list[Statement]:
 # --- Buckets -----------------------------------------------------------------------------------------------------
 
 
-def add_alb_log_bucket(t: Template, config: Config, access_logs: Bucket) -> Bucket:
+def add_alb_log_bucket(t: Template, config: Config, access_logs: v.AccessLogBucketName) -> Bucket:
     """SSE-S3: the load balancer cannot write to a bucket with a customer-managed key (Elastic Load Balancing User
     Guide, "Enable access logs")."""
     bucket = t.add_resource(
@@ -215,7 +215,7 @@ def add_alb_log_bucket(t: Template, config: Config, access_logs: Bucket) -> Buck
             "AlbLogBucket",
             holds="log bucket",
             rules=[lifecycle_rule("Expire", ExpirationInDays=config.access_log_days)],
-            access_logs=(access_logs.ref(), "alb-logs/"),
+            access_logs=(access_logs, "alb-logs/"),
         )
     )
     t.add_resource(
@@ -235,7 +235,9 @@ def add_alb_log_bucket(t: Template, config: Config, access_logs: Bucket) -> Buck
     return bucket
 
 
-def add_archive_bucket(t: Template, inputs: Inputs, access_logs: Bucket, key: v.TelemetryKeyArn) -> Bucket:
+def add_archive_bucket(
+    t: Template, inputs: Inputs, access_logs: v.AccessLogBucketName, key: v.TelemetryKeyArn
+) -> Bucket:
     bucket = t.add_resource(
         private_bucket(
             "ArchiveBucket",
@@ -250,7 +252,7 @@ def add_archive_bucket(t: Template, inputs: Inputs, access_logs: Bucket, key: v.
                 )
             ],
             key=key,
-            access_logs=(access_logs.ref(), "archive/"),
+            access_logs=(access_logs, "archive/"),
             # A quiet night's objects are small, and would else stay in the dearer class for ever.
             small_objects_move=True,
             # Governance: whoever holds s3:BypassGovernanceRetention, which no role here does, can still undo a mistake.

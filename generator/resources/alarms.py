@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from troposphere import AWSHelperFn, Sub
 from troposphere.cloudwatch import Alarm, MetricDimension
+
+from generator import value_types as v
 
 # What an alarm means when its metric says nothing (Amazon CloudWatch User Guide, "missing data").
 SILENCE_IS_FINE = "notBreaching"
@@ -15,14 +18,14 @@ SILENCE_IS_BAD = "breaching"
 def alarm(
     title: str,
     name: str,
-    topic: AWSHelperFn,
+    topic: v.TopicArn,
     *,
     description: str,
-    namespace: str | AWSHelperFn,
-    metric: str | AWSHelperFn,
-    dimensions: dict[str, str | AWSHelperFn],
+    namespace: str | Sub,
+    metric: str,
+    dimensions: Mapping[str, str | AWSHelperFn],
     statistic: str,
-    threshold: float | AWSHelperFn,
+    threshold: float | v.Count,
     comparison: str = "GreaterThanOrEqualToThreshold",
     period: int = 60,
     periods: int = 5,

@@ -6,9 +6,10 @@ to one of them; nothing listens on the network, and no security group opens for 
 
 from __future__ import annotations
 
-from troposphere import AWSHelperFn
 from troposphere.ecs import ContainerDefinition, Environment, HealthCheck, LinuxParameters, LogConfiguration
 from troposphere.ecs import RestartPolicy as ContainerRestartPolicy
+
+from generator import value_types as v
 
 CONTAINER = "bastion"
 WRITER_RELAY_PORT = 13306
@@ -55,9 +56,7 @@ def listening_probe(port: int) -> str:
     return f"grep -q ':{port:04X} 00000000:0000 0A' /proc/net/tcp"
 
 
-def bastion_container(
-    image: AWSHelperFn, database: list[Environment], logging: LogConfiguration
-) -> ContainerDefinition:
+def bastion_container(image: v.ImageUri, database: list[Environment], logging: LogConfiguration) -> ContainerDefinition:
     """The sidecar's definition. ``database`` must set DB_HOST, DB_READER_HOST and DB_PORT."""
     return ContainerDefinition(
         Name=CONTAINER,

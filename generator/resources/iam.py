@@ -26,7 +26,7 @@ from awacs.aws import (
 from troposphere import AWSHelperFn, Ref, Sub
 from troposphere.iam import ManagedPolicy, Role
 
-from generator.wiring import StackValue
+from generator import value_types as v
 
 ACCOUNT = Ref("AWS::AccountId")
 
@@ -62,7 +62,7 @@ def allow(
     )
 
 
-def service_principal(name: str | AWSHelperFn) -> Principal:
+def service_principal(name: str | Sub) -> Principal:
     """A service principal: ``ecs-tasks`` or a Sub that names the region."""
     return Principal("Service", f"{name}.amazonaws.com" if isinstance(name, str) else name)
 
@@ -72,17 +72,17 @@ def source_account_condition() -> StringEquals:
     return StringEquals("aws:SourceAccount", ACCOUNT)
 
 
-def source_arn_condition(arn: str | AWSHelperFn) -> ArnLike:
+def source_arn_condition(arn: str | v.TopicArn | Ref) -> ArnLike:
     """Against the confused deputy: the service must act for this resource."""
     return ArnLike("aws:SourceArn", Sub(arn) if isinstance(arn, str) else arn)
 
 
 def service_role(
     title: str,
-    principal: str | AWSHelperFn,
+    principal: str,
     *when: ConditionElement,
     description: str,
-    managed: Sequence[str | AWSHelperFn] = (),
+    managed: Sequence[Sub | v.SessionPolicyArn] = (),
     **attributes: Any,
 ) -> Role:
     """A role that one AWS service assumes. ``managed`` are policies that AWS prescribes, or of an earlier layer.
@@ -104,7 +104,7 @@ def service_role(
 
 
 def attach_policy(
-    title: str, role: Role | StackValue, *statements: Statement, description: str, **attributes: Any
+    title: str, role: Role | v.ExecutionRoleName, *statements: Statement, description: str, **attributes: Any
 ) -> ManagedPolicy:
     """Permissions for a role of this template, or, by its name, of an earlier layer."""
     return ManagedPolicy(

@@ -16,8 +16,9 @@ from troposphere.awslambda import (
     Permission,
 )
 from troposphere.awslambda import LoggingConfig as _LoggingConfig
-from troposphere.events import DeadLetterConfig, Target
+from troposphere.events import DeadLetterConfig, Rule, Target
 from troposphere.iam import ManagedPolicy, Role
+from troposphere.sns import Topic
 from troposphere.sqs import Queue
 
 from generator import value_types as v
@@ -73,7 +74,7 @@ def add_function(
     only_if: tuple[str, list[Statement]] | None = None,
     environment: dict[str, Any] | None = None,
     retries: int | None = None,
-    failures: AWSHelperFn | None = None,
+    failures: Queue | None = None,
     without_queue: str = "",
 ) -> AddedFunction:
     """A function with its log group, role, policy and, when it is invoked asynchronously, its retries.
@@ -139,9 +140,11 @@ def decrypt_environment(inputs: FunctionInputs) -> Statement:
     return allow("DecryptEnvironment", [kms_actions.Decrypt], [inputs.logs.telemetry_key_arn])
 
 
-def add_retries(t: Template, subject: str, function: Function, retries: int, failures: AWSHelperFn | None) -> None:
+def add_retries(t: Template, subject: str, function: Function, retries: int, failures: Queue | None) -> None:
     destination: dict[str, Any] = (
-        {"DestinationConfig": DestinationConfig(OnFailure=OnFailure(Destination=failures))} if failures else {}
+        {"DestinationConfig": DestinationConfig(OnFailure=OnFailure(Destination=failures.get_att("Arn")))}
+        if failures
+        else {}
     )
     t.add_resource(
         EventInvokeConfig(
@@ -156,16 +159,20 @@ def add_retries(t: Template, subject: str, function: Function, retries: int, fai
 
 
 def invoke_permission(
-    title: str, function: Function, principal: str, source: AWSHelperFn, **attributes: Any
+    title: str, function: Function, principal: str, source: Topic | Rule | Sub, **attributes: Any
 ) -> Permission:
     """``source`` names our account already. EventBridge sends no SourceAccount: with that condition a rule's calls
     are refused, and nothing says so (Amazon EventBridge User Guide, "Troubleshooting")."""
+    if isinstance(source, Topic):
+        source_arn: AWSHelperFn = source.ref()
+    else:
+        source_arn = source.get_att("Arn") if isinstance(source, Rule) else source
     return Permission(
         title,
         FunctionName=function.get_att("Arn"),
         Action="lambda:InvokeFunction",
         Principal=f"{principal}.amazonaws.com",
-        SourceArn=source,
+        SourceArn=source_arn,
         **attributes,
     )
 

@@ -3,7 +3,7 @@
 A group that a service makes by itself never expires (Amazon CloudWatch Logs User Guide, "Working with log groups").
 """
 
-from troposphere import AWSHelperFn, Equals, Template
+from troposphere import Equals, Sub, Template
 from troposphere.logs import LogGroup, SubscriptionFilter
 
 from generator import value_types as v
@@ -13,7 +13,7 @@ from generator.resources.deletion_policies import deletion_policy
 ARCHIVE_CONDITION = "ArchiveLogs"
 
 
-def log_group(title: str, name: str | AWSHelperFn, logs: LogSettings) -> LogGroup:
+def log_group(title: str, name: str | Sub, logs: LogSettings) -> LogGroup:
     """A named group. The name is fixed because AWS services or people look for it."""
     return LogGroup(
         title,

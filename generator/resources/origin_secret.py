@@ -5,12 +5,16 @@ The prefix list in front of the load balancer admits everybody's distributions, 
 
 from __future__ import annotations
 
+from troposphere import Sub
+
+from generator import value_types as v
+
 HEADER = "X-Origin-Verify"
 
 
-def secret_reference(parameter: str) -> str:
-    """A dynamic reference, for Fn::Sub: the value is read when the resource is written, and stands nowhere.
+def secret_reference(secret: v.OriginSecretArn) -> Sub:
+    """Return a dynamic reference: CloudFormation reads the value when it writes the resource, and stores it nowhere.
 
-    ``parameter`` is the name of the template parameter that holds the secret's ARN.
+    ``secret`` is a parameter of the template.
     """
-    return f"{{{{resolve:secretsmanager:${{{parameter}}}:SecretString}}}}"
+    return Sub(f"{{{{resolve:secretsmanager:${{{secret.to_dict()['Ref']}}}:SecretString}}}}")

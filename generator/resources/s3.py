@@ -7,7 +7,7 @@ from typing import Any
 from awacs import s3 as s3_actions
 from awacs.aws import Statement
 from awacs.s3 import Action as S3Action
-from troposphere import AWSHelperFn, Sub, Template
+from troposphere import Sub, Template
 from troposphere.s3 import (
     AbortIncompleteMultipartUpload,
     Bucket,
@@ -25,6 +25,7 @@ from troposphere.s3 import (
     VersioningConfiguration,
 )
 
+from generator import value_types as v
 from generator.resources.deletion_policies import deletion_policy
 from generator.resources.iam import (
     allow,
@@ -34,7 +35,6 @@ from generator.resources.iam import (
     source_account_condition,
 )
 from generator.resources.suppressions import suppress
-from generator.wiring import StackValue
 
 NONCURRENT_DAYS = 30
 
@@ -55,8 +55,8 @@ def private_bucket(
     *,
     holds: str,
     rules: list[LifecycleRule],
-    key: StackValue | None = None,
-    access_logs: tuple[AWSHelperFn, str] | None = None,
+    key: v.TelemetryKeyArn | None = None,
+    access_logs: tuple[v.AccessLogBucketName, str] | None = None,
     small_objects_move: bool = False,
     **attributes: Any,
 ) -> Bucket:

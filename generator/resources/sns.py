@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from awacs import sns as sns_actions
 from awacs.aws import Statement
-from troposphere import AWSHelperFn, Sub, Template
+from troposphere import Sub, Template
 from troposphere.sns import Topic, TopicPolicy
 
+from generator import value_types as v
 from generator.resources import iam
 
 
@@ -16,7 +17,7 @@ def add_topic(
     t: Template,
     title: str,
     what: str,
-    key: AWSHelperFn,
+    key: v.TelemetryKeyArn | v.TelemetryKeyId,
     *publishers: Callable[[Topic], Statement],
     prefix: str = "${Prefix}",
 ) -> Topic:

@@ -54,7 +54,7 @@ def build(config: Config, services: tuple[str, ...]) -> Template:
     t.set_version()
     p = add_parameters(t, Parameters)
     t.add_condition("IsHome", Equals(Ref("AWS::Region"), p.home_region))
-    access_logs = add_access_log_bucket(t, "AccessLogBucket", config.access_log_days)
+    access_logs = v.AccessLogBucketName(add_access_log_bucket(t, "AccessLogBucket", config.access_log_days).ref())
     # No expiry: a template or package that a stack still uses must stay for its rollback.
     bucket = t.add_resource(
         private_bucket(
@@ -62,7 +62,7 @@ def build(config: Config, services: tuple[str, ...]) -> Template:
             holds="artifacts",
             rules=[lifecycle_rule("EndOldVersions")],
             # Whoever writes here decides what runs: who did is on record.
-            access_logs=(access_logs.ref(), "artifacts/"),
+            access_logs=(access_logs, "artifacts/"),
         )
     )
     t.add_resource(bucket_policy(bucket))

@@ -107,7 +107,7 @@ def build(config: Config) -> Template:
     acl = t.add_resource(web_acl(config, p))
     add_waf_log(t, config, acl, logs)
     certificate = t.add_resource(viewer_certificate(p))
-    topic = add_topic(t, "EdgeTopic", "edge alarms", key.ref(), allow_alarm_publishing, prefix=PREFIX)
+    topic = add_topic(t, "EdgeTopic", "edge alarms", v.TelemetryKeyId(key.ref()), allow_alarm_publishing, prefix=PREFIX)
     given_or_none = If("HasCertificate", p.viewer_certificate_arn, "none")
     add_outputs(
         t,

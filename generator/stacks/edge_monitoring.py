@@ -7,7 +7,7 @@ from typing import Annotated
 
 from awacs import s3 as s3_actions
 from awacs.aws import ArnLike, StringEquals
-from troposphere import AWSHelperFn, Ref, Sub, Template
+from troposphere import Ref, Sub, Template
 from troposphere.logs import Delivery, DeliveryDestination, DeliverySource
 
 from generator import parameter_specs as shared
@@ -148,7 +148,7 @@ def add_access_log(t: Template, config: Config, p: Parameters) -> None:
 
 
 def add_alarms(t: Template, config: Config, p: Parameters) -> None:
-    distribution: dict[str, str | AWSHelperFn] = {"DistributionId": p.distribution_id, "Region": "Global"}
+    distribution: dict[str, str | v.DistributionId] = {"DistributionId": p.distribution_id, "Region": "Global"}
     t.add_resource(
         alarm(
             "EdgeErrorsAlarm",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from troposphere import Template
+from troposphere import GetAtt, Template
+from troposphere.s3 import Bucket
 
 from generator import value_types as v
-from generator.layers import log_archive, network, security, service_access
+from generator.interfaces import AppSubnets, DbInstanceSettings, DbSubnets, LogSettings
+from generator.layers import db_reader, egress, log_archive, network, security, service, service_access
+from generator.resources import alarms, aurora, bastion, dns, iam, logs, s3, sns
 
 t = Template()
 prefix = v.NamePrefix("platform-dev")
@@ -22,7 +25,8 @@ plain = network.Inputs(prefix=prefix, vpc_network="10.0", first_zone=zone, secon
 swapped = network.Inputs(prefix=prefix, vpc_network=zone, first_zone=zone, second_zone=zone)  # wrong: another kind
 misspelt = net.vpc_identifier  # wrong: no such output
 foreign = log_archive.LAYER.nest(t, right)  # wrong: the contract of another layer
-kind: v.AlarmTopicArn = net.vpc_id  # wrong: a VPC is no topic
+topic: v.AlarmTopicArn = net.vpc_id  # wrong: a VPC is no topic
+subnets: DbSubnets = net.app_subnets  # wrong: the subnets of another tier
 
 
 def swap(sec: security.Outputs) -> service_access.Inputs:
@@ -35,3 +39,57 @@ def swap(sec: security.Outputs) -> service_access.Inputs:
         alb_security_group_id=sec.database_security_group_id,  # wrong: the two groups are swapped
         database_security_group_id=sec.alb_security_group_id,  # wrong: the two groups are swapped
     )
+
+
+def swap_in_helpers(reader: db_reader.Inputs, sec: security.Outputs, settings: LogSettings) -> None:
+    """The helpers of resources take typed values too."""
+    aurora.add_instance(
+        t,
+        "ReaderInstance",
+        reader.instances,
+        zone=reader.second_zone,
+        tier=1,
+        cluster=reader.db_subnet_group_name,  # wrong: the cluster and its subnets are swapped
+        subnets=reader.db_cluster_id,  # wrong: the cluster and its subnets are swapped
+        monitoring_role=reader.monitoring_role_arn,
+    )
+    aurora.add_instance(
+        t,
+        "OtherInstance",
+        settings,  # wrong: settings of logs, not of instances
+        zone=zone,
+        tier=1,
+        cluster=reader.db_cluster_id,
+        subnets=reader.db_subnet_group_name,
+        monitoring_role=GetAtt("Role", "Arn"),  # wrong: any attribute
+    )
+    sns.add_topic(t, "Topic", "alarms", sec.data_key_arn)  # wrong: the key of the database
+    s3.private_bucket("Bucket", holds="archive", rules=[], key=sec.data_key_arn)  # wrong: the key of the database
+    s3.private_bucket("Logs", holds="archive", rules=[], access_logs=(sec.archive_bucket_name, "x/"))  # wrong: a bucket
+    LogSettings(telemetry_key_arn=sec.data_key_arn, log_retention_days=settings.log_retention_days)  # wrong: a key
+    logs.log_group("LogGroup", sec.flow_log_group_name, settings)  # wrong: the name is of an existing group
+    dns.alias_target(Bucket("Bucket"))  # wrong: no alias record points to a bucket
+
+
+def swap_in_alarms(inputs: service.Inputs) -> None:
+    alarms.alarm(
+        "Alarm",
+        "name",
+        inputs.cluster.cluster_arn,  # wrong: a cluster is no topic
+        description="Something failed.",
+        namespace="AWS/ECS",
+        metric="CPUUtilization",
+        dimensions={"ClusterName": inputs.cluster.cluster_name},
+        statistic="Average",
+        threshold=inputs.size.cpu,  # wrong: CPU units are no number of tasks
+    )
+    iam.attach_policy("Policy", inputs.access.execution_role_arn, description="Nothing.")  # wrong: an ARN, not a name
+    bastion.bastion_container(inputs.app_user, [], logging=None)  # wrong: user ids and no logging
+
+
+def swap_zones(inputs: egress.Inputs) -> None:
+    first, second = inputs.public_subnets.ids
+    egress.add_nat_gateway(t, 1, first, inputs.app_route_tables.ids[0])
+    egress.add_nat_gateway(t, 2, inputs.app_subnets.ids[0], second)  # wrong: subnets, and no route table
+    AppSubnets(app_subnet_1_id=first, app_subnet_2_id=second)  # wrong: public subnets
+    DbInstanceSettings()  # wrong: nothing is given

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from troposphere import AWSHelperFn, Sub, Template
+from troposphere import Sub, Template
 from troposphere.awslambda import Function
 from troposphere.logs import MetricFilter, MetricTransformation
 from troposphere.sqs import Queue
@@ -25,7 +25,7 @@ def add_alarms(
 
 
 def add_balancer_alarms(t: Template, config: Config, inputs: Inputs) -> None:
-    balancer: dict[str, str | AWSHelperFn] = {"LoadBalancer": inputs.alb_full_name}
+    balancer = {"LoadBalancer": inputs.alb_full_name}
     t.add_resource(
         alarm(
             "BalancerErrorsAlarm",
@@ -58,7 +58,7 @@ def add_balancer_alarms(t: Template, config: Config, inputs: Inputs) -> None:
 
 
 def add_database_alarms(t: Template, config: Config, inputs: Inputs) -> None:
-    cluster: dict[str, str | AWSHelperFn] = {"DBClusterIdentifier": inputs.db_cluster_id}
+    cluster = {"DBClusterIdentifier": inputs.db_cluster_id}
     t.add_resource(
         alarm(
             "DatabaseCpuAlarm",
@@ -139,7 +139,7 @@ def add_archive_alarms(t: Template, config: Config, inputs: Inputs) -> None:
 
 
 def add_function_alarms(t: Template, inputs: Inputs, notifier: Function, watch: Function) -> None:
-    functions: dict[str, AWSHelperFn] = {
+    functions = {
         "LogProcessor": inputs.log_processor_name,
         "SiteContent": inputs.site_content_function_name,
         "SlackNotifier": notifier.ref(),

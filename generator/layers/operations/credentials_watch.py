@@ -26,7 +26,7 @@ def add_credentials_watch(t: Template, config: Config, inputs: Inputs, failures:
         statements=[*credentials_watch_statements(inputs), *send_failures(failures, inputs)],
         environment={"CLUSTER_NAME": inputs.cluster.cluster_name, "SECRET_ARN": inputs.database_secret_arn},
         retries=0,
-        failures=failures.get_att("Arn"),
+        failures=failures,
     )
     schedule = t.add_resource(
         Rule(
@@ -37,7 +37,7 @@ def add_credentials_watch(t: Template, config: Config, inputs: Inputs, failures:
             Targets=[event_target(added.function, failures)],
         )
     )
-    t.add_resource(invoke_permission("CredentialsWatchPermission", added.function, "events", schedule.get_att("Arn")))
+    t.add_resource(invoke_permission("CredentialsWatchPermission", added.function, "events", schedule))
     return added.function
 
 

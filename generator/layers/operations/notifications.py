@@ -29,9 +29,9 @@ def add_notifier(t: Template, config: Config, inputs: Inputs, notices: Topic, ch
         ],
         environment={"OUTPUT_TOPIC_ARN": chat.ref(), "ENVIRONMENT_NAME": inputs.prefix},
         retries=2,
-        failures=failures.get_att("Arn"),
+        failures=failures,
     )
-    permission = t.add_resource(invoke_permission("NoticePermission", added.function, "sns", notices.ref()))
+    permission = t.add_resource(invoke_permission("NoticePermission", added.function, "sns", notices))
     t.add_resource(
         SubscriptionResource(
             "NoticeSubscription",
@@ -112,6 +112,4 @@ def add_rule(
             Targets=[event_target(function, failures)],
         )
     )
-    t.add_resource(
-        invoke_permission(title.removesuffix("Rule") + "Permission", function, "events", rule.get_att("Arn"))
-    )
+    t.add_resource(invoke_permission(title.removesuffix("Rule") + "Permission", function, "events", rule))

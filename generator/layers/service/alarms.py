@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from troposphere import AWSHelperFn, Template
+from troposphere import Template
 from troposphere.ecs import Service
 from troposphere.elasticloadbalancingv2 import TargetGroup
 
@@ -12,11 +12,11 @@ from generator.resources.alarms import SILENCE_IS_BAD, alarm
 
 def add_alarms(t: Template, config: Config, inputs: Inputs, service: Service, target: TargetGroup) -> None:
     topic = inputs.alarm_topic_arn
-    behind_alb: dict[str, str | AWSHelperFn] = {
+    behind_alb = {
         "LoadBalancer": inputs.alb_full_name,
         "TargetGroup": target.get_att("TargetGroupFullName"),
     }
-    in_ecs: dict[str, str | AWSHelperFn] = {
+    in_ecs = {
         "ClusterName": inputs.cluster.cluster_name,
         "ServiceName": service.get_att("Name"),
     }

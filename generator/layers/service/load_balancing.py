@@ -49,7 +49,7 @@ def listener_rule(inputs: Inputs, target: TargetGroup) -> ListenerRule:
             RuleCondition(
                 Field="http-header",
                 HttpHeaderConfig=HttpHeaderConfig(
-                    HttpHeaderName=HEADER, Values=[Sub(secret_reference("OriginSecretArn"))]
+                    HttpHeaderName=HEADER, Values=[secret_reference(inputs.origin_secret_arn)]
                 ),
             ),
         ],

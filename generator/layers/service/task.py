@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from troposphere import AWSHelperFn, FindInMap, If, NoValue, Ref, Sub, Tags
+from troposphere import FindInMap, If, NoValue, Ref, Sub, Tags
 from troposphere.ecs import (
     ContainerDefinition,
     Environment,
@@ -52,7 +52,7 @@ def task_definition(config: Config, inputs: Inputs, logs: LogGroup) -> TaskDefin
         TaskRoleArn=inputs.access.task_role_arn,
         ExecutionRoleArn=inputs.access.execution_role_arn,
         ContainerDefinitions=[
-            app_container(config, inputs, database, awslogs(logs.ref(), "app")),
+            app_container(config, inputs, database, awslogs(v.LogGroupName(logs.ref()), "app")),
             bastion_container(
                 inputs.bastion_image, database, awslogs(inputs.bastion_log_group_name, inputs.service_slug)
             ),
@@ -117,7 +117,7 @@ def app_container(
     )
 
 
-def awslogs(group: AWSHelperFn, stream_prefix: str | AWSHelperFn) -> LogConfiguration:
+def awslogs(group: v.LogGroupName, stream_prefix: str | v.ServiceSlug) -> LogConfiguration:
     """Streams are named PREFIX/CONTAINER/TASK. Non-blocking: when CloudWatch Logs is slow, lines are lost instead of
     the app's time."""
     return LogConfiguration(
