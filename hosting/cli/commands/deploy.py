@@ -11,7 +11,7 @@ import click
 
 from hosting.cli.support.exit_codes import Exit
 from hosting.cli.support.gates import Gates, gate_options
-from hosting.cli.support.operation_monitor import progress_option, wait_lock_option
+from hosting.cli.support.operation_monitor import progress_option, wait_timeout_option
 from hosting.cli.support.options import (
     Options,
     aws_options,
@@ -43,11 +43,11 @@ _ROLES = ("bootstrap", "edge", "root", "edge-monitoring")
 @output_option("text", "json")
 @gate_options
 @progress_option
-@wait_lock_option
+@wait_timeout_option
 @click.option("-y", "--yes", is_flag=True, help="Do not ask. Allows no replacement or deletion of what holds data.")
 @click.option("--through", type=click.Choice(_ROLES), help="Stop after this stack of the chain.")
 @click.option(
-    "--before",
+    "--pre-deploy",
     multiple=True,
     metavar='"run ..."',
     help="Once approved, first run this one-off task; nothing is deployed when it fails. A first deployment has "
@@ -61,10 +61,10 @@ def deploy(
     allow_delete: tuple[str, ...],
     fail_on: tuple[str, ...],
     progress: str,
-    wait_lock: float | None,
+    wait_timeout: float | None,
     yes: bool,
     through: str | None,
-    before: tuple[str, ...],
+    pre_deploy: tuple[str, ...],
     verbose: bool,
     **given: object,
 ) -> int:
@@ -75,7 +75,7 @@ def deploy(
     """
     if file is not None:
         _alone(given, through=through, allowed=(*allow_replace, *allow_delete))
-        return _deploy_saved(file, fail_on, given, yes=yes, before=before, verbose=verbose, mode=progress)
+        return _deploy_saved(file, fail_on, given, yes=yes, pre_deploy=pre_deploy, verbose=verbose, mode=progress)
     if not given["environment"]:
         raise click.UsageError("Missing option '-e' / '--env', or a saved plan.")
     require_answer(yes)
@@ -98,12 +98,12 @@ def deploy(
             states = flow.deploy_chain(
                 context,
                 console,
-                _asker(context, yes=yes, before=before),
+                _asker(context, yes=yes, pre_deploy=pre_deploy),
                 through=role,
                 verbose=verbose,
                 limits=limits,
                 watching=watching,
-                wait_minutes=wait_lock,
+                wait_minutes=wait_timeout,
             )
     except flow.Declined:
         return _declined()
@@ -117,7 +117,7 @@ def _deploy_saved(
     given: dict[str, object],
     *,
     yes: bool,
-    before: tuple[str, ...],
+    pre_deploy: tuple[str, ...],
     verbose: bool,
     mode: str,
 ) -> int:
@@ -141,7 +141,7 @@ def _deploy_saved(
             states, left = flow.deploy_saved(
                 context,
                 console,
-                _asker(context, yes=yes, approved=found, before=before),
+                _asker(context, yes=yes, approved=found, pre_deploy=pre_deploy),
                 found,
                 str(source),
                 fail_on=fail_on,
@@ -170,12 +170,14 @@ def _alone(given: dict[str, object], *, through: str | None, allowed: Sequence[s
         raise click.UsageError(f"A saved plan is executed as it was approved: leave out {', '.join(wrong)}.")
 
 
-def _asker(context: Context, *, yes: bool, approved: SavedPlan | None = None, before: tuple[str, ...] = ()) -> Approve:
+def _asker(
+    context: Context, *, yes: bool, approved: SavedPlan | None = None, pre_deploy: tuple[str, ...] = ()
+) -> Approve:
     """Asks; and the first time that the answer is yes, runs what has to run before anything is changed."""
     from hosting.cli.commands import run
     from hosting.deployer.deployment import Kind
 
-    waiting = [run.before(text, context) for text in before]
+    waiting = [run.prepare_pre_deploy(text, context) for text in pre_deploy]
     environment = context.environment
     what = f"the plan of {approved.created}" if approved else ""
 

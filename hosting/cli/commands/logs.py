@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from hosting.deployer.operate.logs import LogLine
 
-_KINDS = ("app", "sidecar", "db", "waf", "exec", "lambda")
+_KINDS = ("app", "bastion", "db", "waf", "exec", "lambda")
 _PALETTE = ("cyan", "magenta", "green", "yellow", "blue")
 
 
@@ -42,13 +42,13 @@ def logs(
     grep: str | None,
     **given: object,
 ) -> int:
-    """Print log lines of the environment in order: app, sidecar, db, waf, exec, or lambda NAME."""
+    """Print log lines of the environment in order: app, bastion, db, waf, exec, or lambda NAME."""
     if (kind == "lambda") != (name is not None):
         raise click.UsageError(
             "Name a function after lambda, and only there." if name is None else f'What is "{name}"?'
         )
-    if previous and kind not in {"app", "sidecar"}:
-        raise click.UsageError("--previous is for app and sidecar: only tasks stop.")
+    if previous and kind not in {"app", "bastion"}:
+        raise click.UsageError("--previous is for app and bastion: only tasks stop.")
     if previous and follow:
         raise click.UsageError("--previous cannot be followed: that task says nothing any more.")
     from datetime import UTC, datetime

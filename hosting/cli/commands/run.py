@@ -38,7 +38,7 @@ def run(service: str | None, image: str | None, detach: bool, command: tuple[str
 
     \b
     deploy.py run -e dev --service backend -- ./manage migrate
-    deploy.py deploy -e prod --before "run --service backend -- ./manage migrate"
+    deploy.py deploy -e prod --pre-deploy "run --service backend -- ./manage migrate"
 
     Ctrl-C stops the task.
     """
@@ -46,15 +46,15 @@ def run(service: str | None, image: str | None, detach: bool, command: tuple[str
     return start(connect(options, load_without_validation(options)), service, image, command, detach=detach)
 
 
-def before(text: str, context: Context) -> Callable[[], None]:
-    """A command line given to `deploy --before`, checked at once and run when called.
+def prepare_pre_deploy(text: str, context: Context) -> Callable[[], None]:
+    """A command line given to `deploy --pre-deploy`, checked at once and run when called.
 
     It gets the image that is about to be deployed. On a first deployment it is left out, and said how to make up for
     it: there is no database yet that could be migrated, and no service whose network it could have.
     """
     name, *words = shlex.split(text) or [""]
     if name != "run":
-        raise click.UsageError(f'--before takes a "run ..." command, not "{name}".')
+        raise click.UsageError(f'--pre-deploy takes a "run ..." command, not "{name}".')
     given = run.make_context("run", ["-e", context.environment.name, *words]).params
 
     def now() -> None:

@@ -50,9 +50,9 @@ def progress_option(command: Command) -> Command:
     )(command)
 
 
-def wait_lock_option(command: Command) -> Command:
+def wait_timeout_option(command: Command) -> Command:
     return click.option(
-        "--wait-lock",
+        "--wait-timeout",
         type=click.FloatRange(min=0),
         metavar="MINUTES",
         help="How long to wait for an operation that is already running; 0 fails at once.  [default: to its end]",
@@ -150,7 +150,7 @@ class Watching:
                 self.recorder.note(operation, batch)
             yield batch
             if until is not None and self.clock() >= until:
-                hint = "wait longer with --wait-lock, or follow it with `deploy.py watch`"
+                hint = "wait longer with --wait-timeout, or follow it with `deploy.py watch`"
                 raise StateError("is still busy with another operation", where=operation.stack.label, hint=hint)
 
     def _end(self, operation: Operation, status: str) -> None:

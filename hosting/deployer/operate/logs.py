@@ -54,7 +54,7 @@ class LogLine:
 
 
 def sources(platform: Platform, kind: str, *, service: str | None = None, name: str = "") -> list[Source]:
-    """The log groups of a kind: app, sidecar, db, waf, exec, lambda."""
+    """The log groups of a kind: app, bastion, db, waf, exec, lambda."""
     match kind:
         case "app":
             return [
@@ -63,7 +63,7 @@ def sources(platform: Platform, kind: str, *, service: str | None = None, name: 
                 for found, group in _groups(platform, one.stack).items()
                 if found == "AppLogGroup"
             ]
-        case "sidecar":
+        case "bastion":
             # All bastions write to one group, each to streams that begin with its service.
             groups = _groups(platform, platform.nested.get("ApplicationStack", ""))
             return [

@@ -206,7 +206,7 @@ class Tunnel:
         raise _NotOpenedError(
             f"{trouble}; waited {self.open_seconds:.0f} s",
             where=f"task {task.id[:8]}",
-            hint=f"is the relay up, and the database? deploy.py logs sidecar -e {name}, deploy.py status -e {name}",
+            hint=f"is the relay up, and the database? deploy.py logs bastion -e {name}, deploy.py status -e {name}",
         )
 
     def _last_words(self, process: subprocess.Popen[bytes]) -> str:

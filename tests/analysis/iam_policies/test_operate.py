@@ -99,7 +99,7 @@ def asked(deployed: parts.Deployed, tmp_path_factory: pytest.TempPathFactory) ->
         "status": [["status"]],
         "events": [["events"]],
         "logs": [
-            ["logs", "app"], ["logs", "sidecar"], ["logs", "db"], ["logs", "exec"], ["logs", "waf"],
+            ["logs", "app"], ["logs", "bastion"], ["logs", "db"], ["logs", "exec"], ["logs", "waf"],
             ["logs", "lambda", "slack-notifier"], ["logs", "app", "--previous"],
         ],
         "exec": [["exec", "--check"], ["exec", "--", "true"]],

@@ -189,9 +189,9 @@ def test_every_kind_has_its_group(deploy_py: Run, deployed: parts.Deployed, argu
 def test_the_bastions_share_a_group_and_each_service_has_its_streams(deploy_py: Run, deployed: parts.Deployed) -> None:
     write(deployed, f"/{CLUSTER}/bastion", "frontend/bastion/one", "relay of the frontend", ago=5)
     write(deployed, f"/{CLUSTER}/bastion", "backend/bastion/two", "relay of the backend")
-    alone = deploy_py("logs", "sidecar", "-e", "dev", "--service", "frontend").stdout
+    alone = deploy_py("logs", "bastion", "-e", "dev", "--service", "frontend").stdout
     assert [line.split("  ")[1:] for line in alone.splitlines()] == [["relay of the frontend"]]
-    both = deploy_py("logs", "sidecar", "-e", "dev").stdout
+    both = deploy_py("logs", "bastion", "-e", "dev").stdout
     assert [line.split("  ")[1] for line in both.splitlines()] == ["frontend", "backend"]
 
 

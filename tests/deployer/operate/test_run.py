@@ -152,7 +152,7 @@ def test_a_migration_runs_before_anything_is_deployed(
     deployed: parts.Deployed, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
     """A failing one stops the deployment; the parameter it would have changed is as before."""
-    process = start(*before_arguments(deployed, "1", "--before", "run --service backend -- ./manage migrate"))
+    process = start(*before_arguments(deployed, "1", "--pre-deploy", "run --service backend -- ./manage migrate"))
     task = running(deployed)
     say(deployed, task, "backend", "no such column")
     World(deployed.emulator, deployed.account, deployed.platform.home).end_task(task["taskArn"], 1)
@@ -180,7 +180,7 @@ def test_a_first_deployment_says_what_to_run_afterwards(
 
 
 def test_only_run_may_come_before(deployed: parts.Deployed, start: Callable[..., subprocess.Popen[str]]) -> None:
-    process = start(*before_arguments(deployed, "1", "--before", "destroy --yes"))
+    process = start(*before_arguments(deployed, "1", "--pre-deploy", "destroy --yes"))
     _, err = process.communicate(timeout=90)
     assert process.returncode == 64, err
     assert 'takes a "run ..." command' in err
