@@ -172,7 +172,7 @@ def test_a_first_deployment_says_what_to_run_afterwards(
     context = deployed.platform.context
     failed = replace(deployed.platform.root, outputs={}, status="ROLLBACK_COMPLETE")
     monkeypatch.setattr("hosting.deployer.aws.stacks.describe", lambda *_: None if state == "none" else failed)
-    run_command.before("run --service backend -- ./manage migrate --name 'a b'", context)()
+    run_command.prepare_pre_deploy("run --service backend -- ./manage migrate --name 'a b'", context)()
     said = capfd.readouterr().err
     assert "has no database yet" in said
     assert "When it is done: deploy.py run -e dev --service backend -- ./manage migrate --name 'a b'\n" in said
