@@ -1,4 +1,4 @@
-"""The table of commands, and what becomes of an error: one message and an exit code."""
+"""Define the table of commands and turn errors into one message and an exit code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hosting.cli.support.exit_codes import Exit
 
 @dataclass(frozen=True)
 class Entry:
-    """A command that is imported when it is run; `help` stands in the overview without importing it."""
+    """A command that is imported only when it runs. `help` is its line in the overview."""
 
     target: str
     help: str
@@ -22,46 +22,46 @@ class Entry:
 
 SECTIONS: Mapping[str, Mapping[str, Entry]] = {
     "Offline": {
-        "generate": Entry("generate:generate", "Write templates/ from generator/, or --check them."),
-        "new-service": Entry("new_service:new_service", "Add a service: entry, templates, parameters."),
-        "validate": Entry("validate:validate", "Lint and guard the templates with each environment's values."),
-        "security": Entry("security:security", "Judge the templates with checkov, parliament and the guards."),
-        "diff": Entry("diff:diff", "Predict what a deployment would change, without AWS."),
-        "reach": Entry("reach:reach", "Prove from the templates who can reach whom."),
-        "graph": Entry("graph:graph", "Draw the architecture from the templates: SVG, Mermaid, PNG."),
-        "cost": Entry("cost:cost", "Estimate what an environment costs in a month."),
-        "timeline": Entry("timeline:timeline", "Show what decides how long a first deployment takes."),
-        "policy": Entry("policy:policy", "Write the IAM policies that planning and deploying need."),
+        "generate": Entry("generate:generate", "Write templates/ from generator/, or check them with --check."),
+        "new-service": Entry("new_service:new_service", "Add a service: its entry, templates and parameters."),
+        "validate": Entry("validate:validate", "Check templates with cfn-lint and the project's rules."),
+        "security": Entry("security:security", "Scan templates and policies with checkov and parliament."),
+        "diff": Entry("diff:diff", "Predict the changes of a deployment, without AWS."),
+        "reach": Entry("reach:reach", "Prove which network paths the templates open."),
+        "graph": Entry("graph:graph", "Draw the architecture as SVG, Mermaid or PNG."),
+        "cost": Entry("cost:cost", "Estimate the monthly cost of an environment."),
+        "timeline": Entry("timeline:timeline", "Show the critical path of a first deployment."),
+        "policy": Entry("policy:policy", "Write IAM policies for planning, deploying and operating."),
         "params": Entry("params:params", "Check parameter files against the templates."),
-        "package": Entry("package:package", "Build the Lambda archives; upload them with the templates."),
+        "package": Entry("package:package", "Build the Lambda packages; upload them with the templates."),
     },
     "Rehearse": {
         "rehearse": Entry("rehearse:rehearse", "Deploy a whole environment to an emulator, without AWS."),
     },
     "Deploy": {
-        "preflight": Entry("preflight:preflight", "Find out what is missing before the first deployment."),
-        "plan": Entry("plan:plan", "Show what a deployment would change."),
-        "deploy": Entry("deploy:deploy", "Bring an environment to what the files say."),
+        "preflight": Entry("preflight:preflight", "Check the prerequisites of a first deployment."),
+        "plan": Entry("plan:plan", "Show the changes of a deployment."),
+        "deploy": Entry("deploy:deploy", "Create or update the stacks of an environment."),
     },
     "Operate": {
         "tunnel": Entry("tunnel:tunnel", "Open a tunnel to the database through a running task."),
         "exec": Entry("exec:execute", "Run a command or a shell in a container of a running task."),
-        "run": Entry("run:run", "Run a command in a one-off task of a service, for migrations and the like."),
-        "status": Entry("status:status", "Show an environment on one screen."),
-        "logs": Entry("logs:logs", "Print what containers, database, firewall and functions write."),
-        "events": Entry("events:events", "Print what happened to an environment lately."),
-        "site": Entry("site:site", "Bring a directory to the static site, and viewers' caches up to date."),
-        "invalidate": Entry("invalidate:invalidate", "Make CloudFront forget addresses."),
-        "drift": Entry("drift:drift", "Compare what there is with the templates, in all nested stacks."),
+        "run": Entry("run:run", "Run a command in a standalone task, such as a migration."),
+        "status": Entry("status:status", "Show the health of an environment on one screen."),
+        "logs": Entry("logs:logs", "Print logs of containers, database, WAF and functions."),
+        "events": Entry("events:events", "Print recent events of an environment."),
+        "site": Entry("site:site", "Upload a directory to the static site; invalidate its paths."),
+        "invalidate": Entry("invalidate:invalidate", "Invalidate CloudFront paths."),
+        "drift": Entry("drift:drift", "Detect drift in all nested stacks."),
         "outputs": Entry("outputs:outputs", "Print the outputs of an environment's stacks."),
-        "watch": Entry("watch:watch", "Attach to what is running, and follow it to its end."),
-        "cancel": Entry("cancel:cancel", "Have a running update go back to how it was."),
-        "diagnose": Entry("diagnose:diagnose", "Say why a deployment failed, from its record; offline."),
-        "recover": Entry("recover:recover", "Continue a rollback that failed, and name what blocks a stack."),
-        "destroy": Entry("destroy:destroy", "Delete an environment; what holds data is kept."),
+        "watch": Entry("watch:watch", "Follow running stack operations to their end."),
+        "cancel": Entry("cancel:cancel", "Cancel a running stack update and roll it back."),
+        "diagnose": Entry("diagnose:diagnose", "Explain a failed deployment from its record, offline."),
+        "recover": Entry("recover:recover", "Continue a failed rollback; list what blocks a stack."),
+        "destroy": Entry("destroy:destroy", "Delete an environment; stateful resources are retained."),
     },
     "Shell": {
-        "completion": Entry("completion:completion", "Print what bash, zsh or fish needs to complete."),
+        "completion": Entry("completion:completion", "Print the completion script for bash, zsh or fish."),
     },
 }
 
@@ -69,7 +69,7 @@ COMMANDS: Mapping[str, Entry] = {name: entry for section in SECTIONS.values() fo
 
 
 class LazyGroup(click.Group):
-    """A group that knows its commands by name and imports only the one that is run."""
+    """A command group that imports only the command that runs."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
         return list(COMMANDS)
@@ -85,6 +85,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that is named in `args`. An unknown name is an error with the nearest known name."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             import difflib
 
@@ -115,20 +116,31 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     "--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Show the version and exit."
 )
 def cli() -> None:
-    """Deploy the hosting platform: nested CloudFormation through change sets.
+    """Deploy and operate the hosting platform, which consists of nested CloudFormation stacks.
 
     \b
-    deploy.py rehearse -e dev     try everything without an AWS account
-    deploy.py plan -e dev         see what would change
-    deploy.py deploy -e dev       change it
+    deploy.py rehearse -e dev     deploy to an emulator, without an AWS account
+    deploy.py plan -e dev         show the changes
+    deploy.py deploy -e dev       deploy the changes
 
-    Exit codes: 0 done or nothing to change, 1 error, 2 changes (plan --detailed-exitcode), 3 refused by a
-    gate, 4 failed and rolled back or stopped, 5 needs recovery, 64 wrong input, 130 interrupted.
+    Commands that use an environment or an AWS account require -e ENV. Offline checks cover every environment
+    of params/ without -e.
+
+    \b
+    Exit codes
+      0    success, or nothing to change
+      1    error, or findings of a check
+      2    there are changes (--detailed-exitcode, drift)
+      3    refused by a gate
+      4    operation failed and was rolled back, or was cancelled
+      5    a stack needs recovery
+      64   wrong input
+      130  interrupted or declined
     """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code. Errors of ours become a message; bugs stay tracebacks."""
+    """Run a command and return its exit code. Known errors become one message; a bug remains a traceback."""
     try:
         result = cli.main(
             args=list(arguments) if arguments is not None else None, prog_name="deploy.py", standalone_mode=False
@@ -142,44 +154,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return Exit.ERROR
     except (click.Abort, KeyboardInterrupt):
-        _say("interrupted")
+        _print_error("interrupted")
         return Exit.INTERRUPTED
     except BrokenPipeError:
-        # Somebody piped into `head`. Python would complain again when it closes stdout.
+        # The reader, such as `head`, closed the pipe. Python would report it again when it closes stdout.
         sys.stderr.close()
         return Exit.DONE
     except Exception as error:
-        code = _code(error)
+        code = _find_exit_code(error)
         if code is None:
             raise
-        _say(_message(error))
+        _print_error(_message(error))
         return code
     return int(result) if isinstance(result, int) else Exit.DONE
 
 
-def _say(message: str) -> None:
+def _print_error(message: str) -> None:
     click.echo(f"{click.style('error:', fg='red', bold=True)} {message}", err=True)
 
 
-def _code(error: Exception) -> Exit | None:
-    """The exit code of an error that is somebody's to act on; None for a bug.
+def _find_exit_code(error: Exception) -> Exit | None:
+    """Return the exit code of a known error, or None for a bug.
 
-    Looks among the modules that are loaded: an error's class has been imported by whoever raised it.
+    Only loaded modules are searched: the code that raised the error has imported its class.
     """
-    for module, name, code in _CODES:
+    for module, name, code in _EXIT_CODES:
         loaded = sys.modules.get(module)
         if loaded is not None and isinstance(error, getattr(loaded, name)):
-            return _needs_recovery(error) or code
+            return _check_recovery(error) or code
     return None
 
 
-def _needs_recovery(error: Exception) -> Exit | None:
+def _check_recovery(error: Exception) -> Exit | None:
     status = getattr(error, "status", "")
     return Exit.RECOVERY_REQUIRED if isinstance(status, str) and status.endswith("ROLLBACK_FAILED") else None
 
 
-# The first match counts, so the special ones stand before their base class.
-_CODES = (
+# Error classes and their exit codes. The first match counts, so a subclass precedes its base class.
+_EXIT_CODES: Sequence[tuple[str, str, Exit]] = (
     ("hosting.deployer.errors", "InputError", Exit.USAGE),
     ("hosting.deployer.errors", "RefusedError", Exit.REFUSED),
     ("hosting.deployer.errors", "GuardError", Exit.REFUSED),

@@ -89,7 +89,7 @@ def test_the_worst_stands_on_top_and_is_refused(project: Path, capsys: pytest.Ca
     assert "StorageEncrypted: true -> false  cannot be changed in place" in top
     assert "AdministratorAccess: may do everything" in top
     assert "tcp 3306 from 0.0.0.0/0  open to everybody" in top
-    assert "its new id is followed by 3 replace" in shown.out
+    assert "its new id causes 3 replace" in shown.out
     assert f"--fail-on {gate}: " in shown.err
 
 
@@ -147,7 +147,7 @@ def test_markdown(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     edit(project, "database.json", three_things_at_once)
     run(project, "-e", "dev", "--output", "markdown")
     text = capsys.readouterr().out
-    assert text.index("**Loses data") < text.index("**Gets broader**") < text.index("<details>")
+    assert text.index("**Data loss") < text.index("**Permissions widen**") < text.index("<details>")
     assert "| `platform-dev` | ap-northeast-1 | update: 4 replace" in text
 
 
@@ -188,13 +188,13 @@ def test_a_new_environment_has_nothing_to_compare_with(project: Path, capsys: py
     path = project / "params" / "stage.json"
     path.write_text(path.read_text().replace('"Environment": "dev"', '"Environment": "stage"'))
     assert run(project, "-e", "stage", "--fail-on", "broadening", "--fail-on", "destructive") == 0
-    assert "new: nothing of it is there to compare with" in capsys.readouterr().out
+    assert "new environment: no earlier revision to compare with" in capsys.readouterr().out
 
 
 def test_an_environment_that_is_gone_is_named(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "params" / "prod.json").unlink()
     assert run(project) == 0
-    assert "params/prod.json is gone" in capsys.readouterr().out
+    assert "params/prod.json was removed" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("against", ["no-such-branch", "--upload-pack=x", "HEAD~5"])

@@ -1,1 +1,1 @@
-"""Turns values of the deployer and of analysis into text, trees, JSON and Markdown. Prints nothing."""
+"""Render values of the deployer and of analysis as text, trees, JSON and Markdown."""

@@ -1,4 +1,4 @@
-"""How changes look wherever they are shown: marks, colours, order and counts."""
+"""Symbols, colours and order of change actions, as in the plans of Terraform."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ VALUE_WIDTH = 48
 
 
 def format_counts(found: Mapping[str, int]) -> Text:
-    """Counts of effects in one line, worst first."""
+    """Return the counts of effects in one line, the most severe first."""
     parts = [Text(f"{found[effect]} {effect}", style=SYMBOLS[effect][1]) for effect in EFFECTS if found.get(effect)]
     return (
         Text(", ").join(parts) if parts else Text("no resource changes (outputs, tags or policies only)", style="dim")
@@ -31,13 +31,13 @@ def format_counts(found: Mapping[str, int]) -> Text:
 
 
 def severity_rank(effects: Iterable[str]) -> int:
-    """The rank of the worst effect; smaller is worse."""
+    """Return the rank of the most severe effect. A smaller rank is more severe."""
     ranks = [EFFECTS.index(effect) if effect in EFFECTS else len(EFFECTS) for effect in effects]
     return min(ranks, default=len(EFFECTS))
 
 
 def shorten_pair(before: str | None, after: str | None, width: int = VALUE_WIDTH) -> tuple[str, str]:
-    """Both values in one line each; of long ones the part around the first place where they differ."""
+    """Return both values, each in one line. Long values are cut around the first difference."""
     old, new = (" ".join(text.split()) if text is not None else None for text in (before, after))
     start = 0
     if old is not None and new is not None and max(len(old), len(new)) > width:

@@ -1,4 +1,4 @@
-"""Checklists as text and JSON; shared by `exec --check` and `preflight`."""
+"""Print the checks of `exec --check` and `preflight` as text or JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COLOURS = {"ok": "green", "problem": "red", "not checkable": "yellow"}
 
 
 def print_checks(lines: Iterable[Line], output: str) -> list[Line]:
-    """Print each line as soon as it is known, or all of them as JSON."""
+    """Print each check as soon as it has a result, or all of them as JSON. Return the checks."""
     shown: list[Line] = []
     for line in lines:
         shown.append(line)
@@ -31,10 +31,12 @@ def print_checks(lines: Iterable[Line], output: str) -> list[Line]:
 
 
 def exit_code(lines: Sequence[Line]) -> Exit:
+    """Return ERROR if a check found a problem, else DONE."""
     return Exit.ERROR if any(line.verdict == "problem" for line in lines) else Exit.DONE
 
 
 def build_document(lines: Sequence[Line]) -> dict[str, object]:
+    """Return the checks as a JSON document."""
     return {
         "schema": "hosting-platform/checklist/1",
         "lines": [

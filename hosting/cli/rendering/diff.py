@@ -1,4 +1,4 @@
-"""Predictions as text, JSON and markdown, in the look of a plan. Makes strings and renderables; prints nothing."""
+"""Render predictions as text, JSON and Markdown, in the format of a plan."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from hosting.cli.support.plan_properties import HIDDEN, mask_value
 # Described in docs/diff.schema.json.
 SCHEMA = "hosting-platform/diff/1"
 
-# So many additions are shown without being asked for.
+# Up to this number, additions are listed without -v.
 _FEW = 10
 
-# The words of a plan.
+# The same values as in a plan.
 _RECREATION: Mapping[Recreation, str] = {
     Recreation.NEVER: "never",
     Recreation.MAY: "maybe",
@@ -49,30 +49,30 @@ _REQUIRES: Mapping[Recreation, str] = {
 # --- values
 
 
-class _Words:
-    """Values of one prediction as people read them: tokens as references, without what nobody may read."""
+class _ValueFormatter:
+    """Formats the values of one prediction: tokens become references, secrets are masked."""
 
     def __init__(self, prediction: Prediction) -> None:
         self.hidden = prediction.hidden
 
-    def pair(self, path: Path, before: Json, after: Json) -> tuple[str | None, str | None]:
-        """Both sides of one value."""
+    def format_pair(self, path: Path, before: Json, after: Json) -> tuple[str | None, str | None]:
+        """Return one value before and after the change."""
         old, new = self._text(before, path), self._text(after, path)
         if old == new and HIDDEN in (old or ""):
-            new = "(hidden, another one)"
+            new = "(hidden, different)"
         return old, new
 
     def _text(self, value: Json, path: Path) -> str | None:
-        # A reference is no secret, whatever the property is called.
+        # A reference is not secret, even if the property name suggests it.
         text = value if origin(value) else mask_value(value, path, self.hidden)
         return None if text is None else _references(text)
 
-    def line(self, text: str) -> str:
+    def format_line(self, text: str) -> str:
         return _references(mask_value(text, (), self.hidden) or "")
 
 
 def _references(text: str) -> str:
-    """Tokens become `${NetworkStack/Vpc}`."""
+    """Replace tokens by references such as `${NetworkStack/Vpc}`."""
     return "".join(part if isinstance(part, str) else _reference(part) for part in pieces(text))
 
 
@@ -85,8 +85,8 @@ def _name(item: Property) -> str:
     return item.name.removeprefix("Properties.")
 
 
-def _sides(words: _Words, item: Property) -> tuple[str | None, str | None]:
-    return words.pair(item.path[item.path[:1] == ("Properties",) :], item.before, item.after)
+def _sides(formatter: _ValueFormatter, item: Property) -> tuple[str | None, str | None]:
+    return formatter.format_pair(item.path[item.path[:1] == ("Properties",) :], item.before, item.after)
 
 
 def _place(key: Key) -> str:
@@ -99,30 +99,32 @@ def _place(key: Key) -> str:
 def render_text(
     predictions: Sequence[Prediction], against: str, gone: Sequence[str], *, verbose: bool = False
 ) -> Iterator[RenderableType]:
-    """Per environment: what loses data, what gets broader, then a tree per stack, worst first."""
+    """Yield for each environment: data loss, wider permissions, then a tree for each stack, the most severe first."""
     for index, prediction in enumerate(predictions):
         if index:
             yield Text()
         yield Text.assemble((prediction.environment, "bold"), (f"  predicted against {against}", "dim"))
         if prediction.is_new:
-            yield Text("new: nothing of it is there to compare with", style="cyan")
+            yield Text("new environment: no earlier revision to compare with", style="cyan")
         yield from _losses(prediction)
-        yield from permissions.render_permissions(prediction.access, _Words(prediction).line, verbose=verbose)
+        yield from permissions.render_permissions(
+            prediction.access, _ValueFormatter(prediction).format_line, verbose=verbose
+        )
         for stack in prediction.stacks:
             yield _tree(prediction, stack, verbose=verbose)
         yield _summary(prediction)
     for name in gone:
-        yield Text(f"params/{name}.json is gone; its stacks stay until `deploy.py destroy`.", style="yellow")
+        yield Text(f"params/{name}.json was removed. Its stacks remain until `deploy.py destroy`.", style="yellow")
 
 
 def _losses(prediction: Prediction) -> Iterator[RenderableType]:
-    words = _Words(prediction)
+    formatter = _ValueFormatter(prediction)
     if prediction.destructive:
-        tree = Tree(Text("Loses data, or everything that hangs on it", style="bold red"))
+        tree = Tree(Text("Data loss", style="bold red"))
         for change in prediction.destructive:
             branch = tree.add(_line(prediction, change, full=True))
             for item in _causes(change):
-                branch.add(_property(words, item))
+                branch.add(_property(formatter, item))
         yield tree
 
 
@@ -133,13 +135,15 @@ def _tree(prediction: Prediction, stack: StackPrediction, *, verbose: bool) -> T
     tree = Tree(title + Text(f"{stack.kind}  ") + change_symbols.format_counts(stack.counts()))
     folded = set() if verbose else {change.key for change in stack.changes if _is_folded(change)}
     _add_changes(prediction, tree, stack, (), folded, verbose=verbose)
-    words = _Words(prediction)
+    formatter = _ValueFormatter(prediction)
     for difference in stack.outputs:
-        before, after = change_symbols.shorten_pair(*words.pair(difference.path, difference.before, difference.after))
+        before, after = change_symbols.shorten_pair(
+            *formatter.format_pair(difference.path, difference.before, difference.after)
+        )
         name = f"output {difference.name}: "
         tree.add(Text.assemble((name, "dim"), (before, "red"), " -> ", (after, "green")))
     if stack.tags:
-        tree.add(Text(f"tags {', '.join(stack.tags)}: handed on to {stack.retagged} resources", style="dim"))
+        tree.add(Text(f"tags {', '.join(stack.tags)}: propagated to {stack.retagged} resources", style="dim"))
     return tree
 
 
@@ -156,7 +160,7 @@ def _add_changes(
     *,
     verbose: bool,
 ) -> None:
-    """The changes of one level, and the nested stacks below it, both worst first."""
+    """Add the changes of one level and the nested stacks below it, the most severe first."""
     inside = [change for change in stack.changes if change.path[: len(prefix)] == prefix]
     groups: dict[str, list[Change]] = {}
     for change in inside:
@@ -189,17 +193,17 @@ def _rank(changes: Sequence[Change], name: str) -> tuple[bool, int, str]:
 
 
 def _add_change(prediction: Prediction, tree: Tree, change: Change, *, verbose: bool) -> None:
-    words = _Words(prediction)
+    formatter = _ValueFormatter(prediction)
     branch = tree.add(_line(prediction, change))
     for item in change.properties:
         if item.follows is None or verbose:
-            branch.add(_property(words, item))
+            branch.add(_property(formatter, item))
     if change.note:
-        branch.add(Text(words.line(change.note), style="yellow"))
+        branch.add(Text(formatter.format_line(change.note), style="yellow"))
     followers = [item for item in prediction.changes if change.key in prediction.roots(item)]
     if followers and not verbose:
         only = [item for item in followers if item.follows]
-        text = Text("its new id is followed by ", style="dim") + change_symbols.format_counts(counts(only))
+        text = Text("its new id causes ", style="dim") + change_symbols.format_counts(counts(only))
         branch.add(
             text.append(f": {permissions.shorten(', '.join('/'.join(item.path) for item in only), 110)}", style="dim")
         )
@@ -224,10 +228,10 @@ def _causes(change: Change) -> list[Property]:
     return [item for item in change.properties if item.recreation is not Recreation.NEVER]
 
 
-def _property(words: _Words, item: Property) -> Text:
+def _property(formatter: _ValueFormatter, item: Property) -> Text:
     if item.follows is not None:
         return Text.assemble((f"{_name(item)}: follows {_place(item.follows)}", "dim"), _requires(item))
-    before, after = change_symbols.shorten_pair(*_sides(words, item))
+    before, after = change_symbols.shorten_pair(*_sides(formatter, item))
     return Text.assemble(f"{_name(item)}: ", (before, "red"), " -> ", (after, "green"), _requires(item))
 
 
@@ -244,7 +248,7 @@ def _summary(prediction: Prediction) -> Text:
     if number := len(prediction.destructive):
         text.append(f"; {number} of them lose{'s' * (number == 1)} data", style="bold red")
     if number := len(prediction.broader):
-        text.append(f"; {number} resource{'s' * (number > 1)} broader", style="bold red")
+        text.append(f"; {number} resource{'s' * (number > 1)} with wider permissions", style="bold red")
     return text.append("  (predicted)", style="dim")
 
 
@@ -252,7 +256,7 @@ def _summary(prediction: Prediction) -> Text:
 
 
 def render_json(predictions: Sequence[Prediction], against: str, gone: Sequence[str]) -> str:
-    """A stable form for programs: new keys may come, none goes without a new schema number."""
+    """Return the predictions as JSON. Keys may be added; a removed key requires a new schema number."""
     document = {
         "schema": SCHEMA,
         "against": against,
@@ -263,7 +267,7 @@ def render_json(predictions: Sequence[Prediction], against: str, gone: Sequence[
 
 
 def _environment_json(prediction: Prediction) -> dict[str, Any]:
-    words = _Words(prediction)
+    formatter = _ValueFormatter(prediction)
     return {
         "environment": prediction.environment,
         "isNew": prediction.is_new,
@@ -276,9 +280,9 @@ def _environment_json(prediction: Prediction) -> dict[str, Any]:
                 "region": stack.region,
                 "kind": stack.kind,
                 "counts": stack.counts(),
-                "changes": [_change_json(prediction, words, change) for change in stack.changes],
+                "changes": [_change_json(prediction, formatter, change) for change in stack.changes],
                 "outputs": [
-                    {"name": item.name, **_values_json(words.pair(item.path, item.before, item.after))}
+                    {"name": item.name, **_values_json(formatter.format_pair(item.path, item.before, item.after))}
                     for item in stack.outputs
                 ],
                 "tags": list(stack.tags),
@@ -295,8 +299,8 @@ def _environment_json(prediction: Prediction) -> dict[str, Any]:
                 "lines": [
                     {
                         "sign": line.sign,
-                        "text": words.line(line.text),
-                        "broader": words.line(line.broader),
+                        "text": formatter.format_line(line.text),
+                        "broader": formatter.format_line(line.broader),
                         "severe": line.severe,
                     }
                     for line in access.lines
@@ -307,19 +311,19 @@ def _environment_json(prediction: Prediction) -> dict[str, Any]:
     }
 
 
-def _change_json(prediction: Prediction, words: _Words, change: Change) -> dict[str, Any]:
+def _change_json(prediction: Prediction, formatter: _ValueFormatter, change: Change) -> dict[str, Any]:
     return {
         "path": list(change.path),
         "type": change.type,
         "effect": change.effect,
         "loss": change.loss,
         "policy": change.policy,
-        "note": words.line(change.note),
+        "note": formatter.format_line(change.note),
         "follows": [_place(key) for key in prediction.roots(change)],
         "properties": [
             {
                 "name": _name(item),
-                **_values_json(_sides(words, item)),
+                **_values_json(_sides(formatter, item)),
                 "recreation": _RECREATION[item.recreation],
                 "follows": _place(item.follows) if item.follows else None,
             }
@@ -336,7 +340,7 @@ def _values_json(sides: tuple[str | None, str | None]) -> dict[str, str | None]:
 
 
 def render_markdown(predictions: Sequence[Prediction], against: str, gone: Sequence[str]) -> str:
-    """For a comment on a pull request: the worst in the open, the rest folded."""
+    """Return a comment for a pull request: data loss and wider permissions first, the rest folded."""
     lines: list[str] = []
     for prediction in predictions:
         lines += [f"### Predicted changes of `{prediction.environment}` against `{against}`", ""]
@@ -351,7 +355,7 @@ def render_markdown(predictions: Sequence[Prediction], against: str, gone: Seque
             ]
             lines.append("")
         lines += _markdown_changes(prediction)
-    lines += [f"`params/{name}.json` is gone; its stacks stay until `deploy.py destroy`." for name in gone]
+    lines += [f"`params/{name}.json` was removed. Its stacks remain until `deploy.py destroy`." for name in gone]
     return truncate("\n".join(lines).rstrip() + "\n")
 
 
@@ -360,23 +364,23 @@ def _markdown_kind(stack: StackPrediction) -> str:
 
 
 def _markdown_worst(prediction: Prediction) -> list[str]:
-    words = _Words(prediction)
+    formatter = _ValueFormatter(prediction)
     lines = []
     if prediction.destructive:
-        lines.append("**Loses data, or everything that hangs on it**")
+        lines.append("**Data loss**")
         lines.append("")
         for change in prediction.destructive:
             fate = f", {FATES[change.policy]}" if change.policy in FATES else ""
             lines.append(f"- {change.effect} {code_span('/'.join(change.path))} ({change.type}): {change.loss}{fate}")
-            lines += [f"  - {_markdown_property(words, item)}" for item in _causes(change)]
+            lines += [f"  - {_markdown_property(formatter, item)}" for item in _causes(change)]
         lines.append("")
     if prediction.broader:
-        lines += ["**Gets broader**", ""]
+        lines += ["**Permissions widen**", ""]
         for access in prediction.broader:
             lines.append(f"- {code_span('/'.join(access.path))} {access.aspect}")
             lines += [
-                f"  - {code_span(f'{line.sign} {permissions.shorten(words.line(line.text))}')}"
-                + (f" **{words.line(line.broader)}**" if line.broader else "")
+                f"  - {code_span(f'{line.sign} {permissions.shorten(formatter.format_line(line.text))}')}"
+                + (f" **{formatter.format_line(line.broader)}**" if line.broader else "")
                 for line in access.lines
             ]
         lines.append("")
@@ -387,20 +391,20 @@ def _markdown_changes(prediction: Prediction) -> list[str]:
     shown = [change for change in prediction.changes if change.effect != "add" and not _is_folded(change)]
     if not shown:
         return []
-    words = _Words(prediction)
+    formatter = _ValueFormatter(prediction)
     following = sum(1 for change in prediction.changes if _is_folded(change))
     title = f"{len(shown)} changes" + (f", and {following} that only follow new ids" if following else "")
     lines = ["<details>", f"<summary>{title}</summary>", ""]
     for change in shown:
         lines.append(f"- {change.effect} {code_span('/'.join(change.path))} ({change.type})")
-        lines += [f"  - {_markdown_property(words, item)}" for item in change.properties if item.follows is None]
-        lines += [f"  - {words.line(change.note)}"] * bool(change.note)
+        lines += [f"  - {_markdown_property(formatter, item)}" for item in change.properties if item.follows is None]
+        lines += [f"  - {formatter.format_line(change.note)}"] * bool(change.note)
     return [*lines, "", "</details>", ""]
 
 
-def _markdown_property(words: _Words, item: Property) -> str:
+def _markdown_property(formatter: _ValueFormatter, item: Property) -> str:
     reason = f" ({_REQUIRES[item.recreation]})" if item.recreation in _REQUIRES else ""
     if item.follows is not None:
         return f"{code_span(_name(item))} follows {code_span(_place(item.follows))}{reason}"
-    before, after = change_symbols.shorten_pair(*_sides(words, item))
+    before, after = change_symbols.shorten_pair(*_sides(formatter, item))
     return f"{code_span(_name(item))}: {code_span(before)} -> {code_span(after)}{reason}"

@@ -1,4 +1,4 @@
-"""Outputs and deletions as people read them. Makes strings and renderables; prints nothing."""
+"""Render stack outputs and the preview of a deletion."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def collect_outputs(states: States) -> dict[str, dict[str, str]]:
-    """Outputs by stack; a stack of the same name in two regions is told apart by its region."""
+    """Return the outputs by stack. The region is added to a stack name that exists in two regions."""
     names = Counter(stack.name for stack, state in states.items() if state is not None)
     return {
         stack.name if names[stack.name] == 1 else f"{stack.name} ({stack.region})": dict(sorted(state.outputs.items()))
@@ -28,6 +28,7 @@ def collect_outputs(states: States) -> dict[str, dict[str, str]]:
 
 
 def format_outputs(found: Mapping[str, Mapping[str, str]]) -> str:
+    """Return the outputs as aligned text, one block for each stack."""
     width = max((len(key) for values in found.values() for key in values), default=0)
     blocks = []
     for stack, values in found.items():
@@ -39,20 +40,18 @@ def format_outputs(found: Mapping[str, Mapping[str, str]]) -> str:
 
 
 def render_deletions(doomed: Sequence[Doomed]) -> Iterator[Tree]:
-    """What would go and what would stay, in the order of deletion."""
+    """Yield a tree for each stack, in the order of deletion: deleted, retained and protected resources."""
     for one in doomed:
         title = Text.assemble(("- ", "red"), (one.stack.name, "bold"), (f" ({one.stack.region})", "dim"))
         title.append(f"  {one.resources - len(one.kept)} of {one.resources} resources deleted")
         if one.kept:
-            title.append(f", {len(one.kept)} kept", style="cyan")
+            title.append(f", {len(one.kept)} retained", style="cyan")
         tree = Tree(title)
         for kept in one.kept:
-            how = "a last snapshot is made" if kept.policy == "Snapshot" else "kept"
+            how = "a final snapshot is created" if kept.policy == "Snapshot" else "retained"
             tree.add(Text.assemble((f"{kept.name}", "cyan"), f"  {how}  ", (f"{kept.type} {kept.physical_id}", "dim")))
         for bucket in one.full:
-            line = (
-                f"{bucket.name} is not empty, and EmptyBucketOnDelete is false: empty it first ({bucket.physical_id})"
-            )
+            line = f"{bucket.name} is not empty and EmptyBucketOnDelete is false. Empty it first: {bucket.physical_id}"
             tree.add(Text(line, style="bold yellow"))
         for protection in one.protections:
             tree.add(Text(str(protection), style="bold yellow"))

@@ -1,4 +1,4 @@
-"""Changes of permissions and rules as people read them."""
+"""Render changes of permissions and security group rules."""
 
 from __future__ import annotations
 
@@ -16,40 +16,41 @@ _FEW = 12
 Mask = Callable[[str], str]
 
 
-def render_permissions(found: Sequence[Access], words: Mask, *, verbose: bool = False) -> Iterator[Tree | Text]:
-    """What gets broader in the open; the rest where it is short or asked for."""
+def render_permissions(found: Sequence[Access], mask: Mask, *, verbose: bool = False) -> Iterator[Tree | Text]:
+    """Yield the permissions that widen, then the others if they are few or `verbose` is set."""
     if broader := [access for access in found if access.is_broader]:
-        yield _tree(Text("Gets broader", style="bold red"), broader, words)
+        yield _tree(Text("Permissions widen", style="bold red"), broader, mask)
     rest = [access for access in found if not access.is_broader]
     if rest and (verbose or len(rest) <= _FEW):
-        yield _tree(Text("Permissions and rules that change without getting broader", style="bold"), rest, words)
+        yield _tree(Text("Permissions and rules change without widening", style="bold"), rest, mask)
     elif rest:
-        yield Text(f"Permissions and rules: {len(rest)} resources change without getting broader (-v shows them).")
+        yield Text(f"Permissions and rules of {len(rest)} resources change without widening (-v lists them).")
 
 
 def sort_lines(access: Access) -> list[Line]:
-    """A resource's lines, the worst first."""
+    """Return the lines of a resource, the most severe first."""
     return sorted(access.lines, key=lambda line: (not line.severe, not line.broader))
 
 
 def shorten(text: str, width: int = _WIDE) -> str:
+    """Return the text, cut to the width."""
     return text if len(text) <= width else f"{text[: width - 3]}..."
 
 
-def _tree(title: Text, found: Sequence[Access], words: Mask) -> Tree:
+def _tree(title: Text, found: Sequence[Access], mask: Mask) -> Tree:
     tree = Tree(title)
     for access in found:
         style = "bold red" if access.is_severe else "bold yellow" if access.is_broader else ""
         place = "/".join(access.path)
         branch = tree.add(Text.assemble((place, style), f"  {access.aspect}  ", (access.type, "dim")))
         for line in sort_lines(access):
-            branch.add(_line(line, words))
+            branch.add(_line(line, mask))
     return tree
 
 
-def _line(line: Line, words: Mask) -> Text:
+def _line(line: Line, mask: Mask) -> Text:
     style = {"+": "green", "-": "red", "~": "yellow"}[line.sign]
-    text = Text(f"{line.sign} {shorten(words(line.text))}", style=style)
+    text = Text(f"{line.sign} {shorten(mask(line.text))}", style=style)
     if line.broader:
-        text.append(f"  {words(line.broader)}", style="bold red" if line.severe else "bold yellow")
+        text.append(f"  {mask(line.broader)}", style="bold red" if line.severe else "bold yellow")
     return text

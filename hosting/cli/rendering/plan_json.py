@@ -1,4 +1,4 @@
-"""Plans for programs and for comments on pull requests: JSON and markdown."""
+"""Render plans as JSON for programs and as Markdown for comments on pull requests."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from hosting.deployer.change_sets import EFFECTS, Change
 from hosting.deployer.deployment import Kind, StackPlan
 from hosting.deployer.safeguards.gates import Loss
 
-# Described in docs/plan.schema.json. New keys may come; none goes or changes its meaning without a new number.
+# Described in docs/plan.schema.json. Keys may be added. A removed or changed key requires a new schema number.
 SCHEMA = "hosting-platform/plan/1"
 
 
 def build_document(review: PlanReview, environment: str, account: str) -> dict[str, Any]:
-    """The whole plan as data."""
+    """Return the whole plan as a JSON document."""
     access = find_permission_changes(review.plans)
     return {
         "schema": SCHEMA,
@@ -68,8 +68,8 @@ def _access_json(review: PlanReview, access: Access) -> dict[str, Any]:
         "lines": [
             {
                 "sign": line.sign,
-                "text": review.words(line.text),
-                "broader": review.words(line.broader),
+                "text": review.mask(line.text),
+                "broader": review.mask(line.broader),
                 "severe": line.severe,
             }
             for line in permissions.sort_lines(access)
@@ -119,17 +119,17 @@ def _value_json(value: PropertyChange) -> dict[str, Any]:
 
 
 def render_markdown(review: PlanReview, environment: str, limit: int = LIMIT) -> str:
-    """For a comment on a pull request: the worst in the open, the rest folded, never longer than a comment may be."""
+    """Return a comment for a pull request: data loss and wider permissions first, the rest folded, within the limit."""
     lines = [f"### Plan for `{environment}`", "", render_summary(review).plain, ""]
     lines += _losses(review)
     access = find_permission_changes(review.plans)
-    lines += _access(review, "Gets broader", [one for one in access if one.is_broader])
+    lines += _access(review, "Permissions widen", [one for one in access if one.is_broader])
     lines += ["| Stack | Region | |", "| --- | --- | --- |"]
-    lines += [f"| `{plan.stack.name}` | {plan.stack.region} | {_said(plan)} |" for plan in review.plans]
+    lines += [f"| `{plan.stack.name}` | {plan.stack.region} | {_describe_stack(plan)} |" for plan in review.plans]
     lines.append("")
     lines += fold(_changes(review), "changes that are more than additions")
-    quiet = [one for one in access if not one.is_broader]
-    lines += fold(_access(review, "", quiet), "permissions and rules that change without getting broader")
+    others = [one for one in access if not one.is_broader]
+    lines += fold(_access(review, "", others), "resources whose permissions and rules change without widening")
     return truncate("\n".join(lines).rstrip() + "\n", limit)
 
 
@@ -137,7 +137,7 @@ def _losses(review: PlanReview) -> list[str]:
     found = review.losses
     if not found:
         return []
-    lines = ["**Loses data, or everything that hangs on it**", ""]
+    lines = ["**Data loss**", ""]
     for one in found:
         fate = f", {FATES[one.policy]}" if one.policy in FATES else ""
         said = "allowed" if review.allowed.covers(one) else f"refused without {code_span(one.option)}"
@@ -152,12 +152,12 @@ def _access(review: PlanReview, title: str, found: list[Access]) -> list[str]:
     for one in found:
         lines.append(f"- {code_span('/'.join(one.path))} {one.aspect}")
         for line in permissions.sort_lines(one):
-            what = code_span(f"{line.sign} {permissions.shorten(review.words(line.text))}")
-            lines.append(f"  - {what}" + (f" **{escape(review.words(line.broader))}**" if line.broader else ""))
+            what = code_span(f"{line.sign} {permissions.shorten(review.mask(line.text))}")
+            lines.append(f"  - {what}" + (f" **{escape(review.mask(line.broader))}**" if line.broader else ""))
     return [*lines, ""]
 
 
-def _said(plan: StackPlan) -> str:
+def _describe_stack(plan: StackPlan) -> str:
     if plan.kind is Kind.LATER:
         return describe_deferred_stack(plan)
     if plan.change_set is None:

@@ -1,4 +1,4 @@
-"""Plans as people read them: what loses data, what gets broader, then one tree per stack, worst first."""
+"""Render plans as text: data loss, wider permissions, then one tree for each stack, the most severe first."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from hosting.deployer.deployment import Kind, StackPlan
 from hosting.deployer.safeguards.gates import Allowed, Loss, losses
 from hosting.deployer.stateful import LOSING
 
-# What becomes of the resource, or of the old one, when it is not simply deleted.
+# The effect of a deletion policy or update replace policy on the resource.
 FATES: Mapping[str, str] = {
-    "Retain": "kept outside the stack",
-    "RetainExceptOnCreate": "kept outside the stack",
-    "Snapshot": "after a last snapshot",
-    "ReplaceAndRetain": "the old one is kept outside the stack",
-    "ReplaceAndSnapshot": "after a snapshot of the old one",
+    "Retain": "retained outside the stack",
+    "RetainExceptOnCreate": "retained outside the stack",
+    "Snapshot": "after a final snapshot",
+    "ReplaceAndRetain": "the old resource is retained outside the stack",
+    "ReplaceAndSnapshot": "after a snapshot of the old resource",
 }
 _SHOWN_VALUES = 12
-# So many resources that only change their tags are listed one by one.
+# Up to this number, resources that change only their tags are listed one by one.
 _TAGGED = 3
 
 
 @dataclass(frozen=True)
 class PlanReview:
-    """The plans of a chain with what is needed to show them: what was allowed, and what nobody may read."""
+    """The plans of a run with the data that is needed to render them: allowed losses and secret values."""
 
     plans: Sequence[StackPlan]
     allowed: Allowed = field(default_factory=Allowed)
@@ -64,16 +64,16 @@ class PlanReview:
                 total.update(plan.change_set.counts())
         return total
 
-    def words(self, text: str) -> str:
-        """A line of ours about values, without what nobody may read."""
+    def mask(self, text: str) -> str:
+        """Return a line with secret values masked."""
         return mask_value(text, (), self.hidden) or ""
 
 
 def render_plan(review: PlanReview, *, verbose: bool = False) -> Iterator[Tree | Text]:
-    """Everything about a plan, the worst first."""
+    """Yield the parts of a plan, the most severe first."""
     if found := review.losses:
         yield _losses(review, found)
-    yield from permissions.render_permissions(find_permission_changes(review.plans), review.words, verbose=verbose)
+    yield from permissions.render_permissions(find_permission_changes(review.plans), review.mask, verbose=verbose)
     for plan in review.plans:
         yield _plan_tree(review, plan, verbose=verbose)
     yield Text()
@@ -84,7 +84,7 @@ def render_plan(review: PlanReview, *, verbose: bool = False) -> Iterator[Tree |
 
 
 def render_summary(review: PlanReview) -> Text:
-    """All changes of the chain in one line."""
+    """Return the changes of all stacks in one line."""
     total, deferred = review.counts(), review.deferred
     if not total and all(plan.kind is Kind.NOTHING for plan in review.plans):
         return Text("Nothing to change.", style="green")
@@ -97,18 +97,16 @@ def render_summary(review: PlanReview) -> Text:
         text += change_symbols.format_counts({})
     if deferred:
         resources = sum(sum(plan.declares.values()) for plan in deferred)
-        text.append(
-            f", and {len(deferred)} stack{'s' * (len(deferred) > 1)} with about {resources} resources afterwards"
-        )
+        text.append(f", and later {len(deferred)} stack{'s' * (len(deferred) > 1)} with about {resources} resources")
     if number := len(review.losses):
         text.append(f"; {number} of them lose{'s' * (number == 1)} data", style="bold red")
     if number := sum(access.is_broader for access in find_permission_changes(review.plans)):
-        text.append(f"; {number} resource{'s' * (number > 1)} broader", style="bold red")
+        text.append(f"; {number} resource{'s' * (number > 1)} with wider permissions", style="bold red")
     return text
 
 
 def replacement_reason(change: Change, hidden: Collection[str] = ()) -> str:
-    """Why CloudFormation replaces a resource, or may have to."""
+    """Return the reason why CloudFormation replaces a resource or may replace it."""
     found = list_replacement_causes(change, hidden)
     names = ", ".join(dict.fromkeys(re.split(r"[.\[]", value.name)[0] for value in found if value.recreation))
     if not names:
@@ -116,27 +114,29 @@ def replacement_reason(change: Change, hidden: Collection[str] = ()) -> str:
     if change.effect == "replace" and not all(value.dynamic for value in found):
         return f"{names} cannot be changed in place"
     if all(value.dynamic for value in found):
-        return f"if {names} turns out to change, which only the deployment tells"
+        return f"if {names} changes, which is known only during the deployment"
     return f"{names} cannot always be changed in place"
 
 
 def describe_deferred_stack(plan: StackPlan) -> str:
-    """What is said of a stack whose change set has to wait."""
+    """Return the text for a stack whose change set depends on stacks that are not deployed yet."""
     what = "updated" if plan.exists else "created"
     names = list(dict.fromkeys(stack.name for stack in plan.after))
     verb = "is" if len(names) == 1 else "are"
-    return f"will be {what}; " + (plan.note or f"exact change set after {' and '.join(names)} {verb} deployed")
+    return f"will be {what}; " + (
+        plan.note or f"the change set is computed after {' and '.join(names)} {verb} deployed"
+    )
 
 
 def severity_key(change: Change) -> tuple[int, str]:
-    """Worst first, then by name."""
+    """Return the sort key: the most severe change first, then by name."""
     if change.nested is not None and change.nested.effective:
         return change_symbols.severity_rank(change.nested.counts()), change.logical_id
     return change_symbols.severity_rank([change.effect]), change.logical_id
 
 
 def _losses(review: PlanReview, found: Sequence[Loss]) -> Tree:
-    tree = Tree(Text("Loses data, or everything that hangs on it", style="bold red"))
+    tree = Tree(Text("Data loss", style="bold red"))
     for one in found:
         mark, style = change_symbols.SYMBOLS[one.effect]
         line = Text.assemble((f"{mark} {one.name}", style), f"  {one.effect}: {one.what}")
@@ -166,7 +166,7 @@ def _plan_tree(review: PlanReview, plan: StackPlan, *, verbose: bool) -> Tree:
 
 def _add_changes(review: PlanReview, tree: Tree, change_set: ChangeSet, *, verbose: bool) -> None:
     tagged = [] if verbose else [change for change in change_set.effective if change.is_about_tags]
-    # The stack's own tags reach every resource: a list of all of them hides what else changes.
+    # A change of stack tags changes every resource: the list would hide the other changes.
     folded = tagged if len(tagged) > _TAGGED else []
     for change in sorted(change_set.changes if verbose else change_set.effective, key=severity_key):
         if change in folded:
@@ -178,11 +178,11 @@ def _add_changes(review: PlanReview, tree: Tree, change_set: ChangeSet, *, verbo
                 branch.add(line)
             continue
         counts = nested.counts()
-        whole = {"Add": "  the whole layer is new", "Remove": "  the whole layer goes"}.get(change.action, "")
+        whole = {"Add": "  the whole layer is created", "Remove": "  the whole layer is deleted"}.get(change.action, "")
         branch = tree.add(
             Text.assemble((change.logical_id, "bold"), "  ") + change_symbols.format_counts(counts) + Text(whole)
         )
-        # What is only added needs no reading line by line; what is changed or lost does.
+        # Additions are counted. Changes and losses are listed one by one.
         if verbose or set(counts) != {"add"}:
             _add_changes(review, branch, nested, verbose=verbose)
     if folded:
@@ -199,7 +199,7 @@ def _line(review: PlanReview, change: Change) -> Text:
             line.append(f": {why}", style=style)
     if change.effect == "nothing":
         scales = any(is_let_go(change, detail) for detail in change.details)
-        left = "not new any more; its number of tasks stays as scaling chose it"
+        left = "desired count unchanged: Application Auto Scaling controls it"
         line.append(f"  {left if scales else 'derived, will not change'}", style="dim")
     if change.effect in LOSING and change.policy_action in FATES:
         line.append(f", {FATES[change.policy_action]}", style="cyan")
@@ -214,13 +214,13 @@ def _values(review: PlanReview, change: Change, *, verbose: bool) -> Iterator[Te
     for value in shown:
         yield render_value(value)
     if len(shown) < len(found):
-        yield Text(f"and {len(found) - len(shown)} more values (-v shows them)", style="dim")
+        yield Text(f"and {len(found) - len(shown)} more values (-v lists them)", style="dim")
 
 
 def render_value(
     value: PropertyChange, excerpt: Callable[[str | None, str | None], tuple[str, str]] = change_symbols.shorten_pair
 ) -> Text:
-    """One value, before and after."""
+    """Return one value before and after the change."""
     if value.before is None and value.after is None:
         return Text(value.name, style="dim")
     before, after = excerpt(value.before, value.after)

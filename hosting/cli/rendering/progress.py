@@ -1,12 +1,12 @@
-"""Shows an operation while it runs: a live tree on a terminal, lines with a sign of life elsewhere, or NDJSON.
+"""Show an operation while it runs: a live tree on a terminal, lines with a heartbeat elsewhere, or NDJSON.
 
-NDJSON, one object a line, each with `schema` 1 and a `type`:
+NDJSON has one object in each line, with `schema` 1 and a `type`:
   begin      {"stack", "region", "verb"}
   event      {"stack", "region", "resource", "resource_type", "status", "reason", "time"}; resource is empty for the
              stack itself
-  heartbeat  {"stack", "region", "seconds", "done", "running": [...], "left": seconds to the end, or null}
+  heartbeat  {"stack", "region", "seconds", "done", "running": [...], "left": remaining seconds, or null}
   end        {"stack", "region", "verb", "status", "seconds", "done", "failed"}
-A command adds lines of its own types at the end, `outputs` say. Readers skip types that they do not know.
+A command can add lines of other types at the end, such as `outputs`. Readers must skip unknown types.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ Estimate = Callable[[Sequence["Event"]], "float | None"]
 
 
 def create_console(*, stderr: bool = True) -> Console:
-    """Where progress goes. rich itself honours NO_COLOR, TERM=dumb and COLUMNS."""
+    """Return the console for progress messages. rich itself reads NO_COLOR, TERM=dumb and COLUMNS."""
     if os.environ.get("CI"):
-        # A build log is no terminal even where the runner pretends to be one.
+        # A CI log is not a terminal, even if the runner provides a pseudo-terminal.
         return _log(stderr=stderr)
     found = Console(stderr=stderr, highlight=False)
     return found if found.is_terminal else _log(stderr=stderr)
 
 
 def _log(*, stderr: bool) -> Console:
-    """Where nobody looks at columns a line stays one line, for grep."""
+    """Return a console for log files: lines are not wrapped, so that grep finds them."""
     return Console(stderr=stderr, force_terminal=False, highlight=False, width=_WIDE)
 
 
@@ -63,25 +63,27 @@ def show_operation(
     state: OperationState | None = None,
     estimate: Estimate | None = None,
 ) -> None:
-    """Show the operation until it ends. `state` carries what is known over an interruption."""
+    """Show the operation until it ends. A given `state` continues after an interruption."""
     if mode == "auto":
         mode = "tree" if target.is_terminal and not target.is_dumb_terminal else "lines"
     show = {"tree": _live, "lines": _lines, "ndjson": _ndjson}[mode]
     state = state or OperationState(operation.stack.label, time.monotonic())
-    show(target, operation, _known(operation, operation.follow() if rounds is None else rounds, state, estimate), state)
+    show(
+        target, operation, _record(operation, operation.follow() if rounds is None else rounds, state, estimate), state
+    )
 
 
 def write_ndjson(type: str, data: dict[str, Any], *, stream: IO[str] | None = None) -> None:
-    """One line of the stream; flushed, since somebody waits for it."""
+    """Write one line of NDJSON and flush it, because a program waits for it."""
     out = stream or sys.stdout
     out.write(json.dumps({"schema": _SCHEMA, "type": type, **data}) + "\n")
     out.flush()
 
 
-def _known(
+def _record(
     operation: Operation, rounds: Rounds, state: OperationState, estimate: Estimate | None
 ) -> Iterable[tuple[Sequence[Event], float]]:
-    """The rounds with the time of each, after the state has learnt them."""
+    """Record each poll in the state and yield it with its time."""
     for batch in rounds:
         now = time.monotonic()
         state.update(batch, now)
@@ -96,10 +98,10 @@ def _lines(
     last = state.clock
     for batch, now in rounds:
         for event in batch:
-            # "User Initiated" and the like say nothing; a failure's reason says everything.
+            # Only the reason of a failure has information; others are texts such as "User Initiated".
             reason = f"  {event.reason}" if event.failed else ""
             if event.is_stack_itself and event.path:
-                continue  # its parent says the same
+                continue  # the event of the parent stack has the same content
             name = "" if event.is_stack_itself else f"  {event.name}"
             line = f"{event.time:%H:%M:%S}  {operation.stack.name}{name}  {event.status}{reason}"
             target.print(Text(line, style="red" if event.failed else ""))
@@ -150,13 +152,13 @@ def _live(
     def render() -> RenderableType:
         return _tree(state, operation.verb, spinner, time.monotonic(), max(3, target.height - _SPARE_ROWS))
 
-    # The view is made anew on every refresh, so that the running times move while AWS is silent.
+    # Each refresh renders the tree again, so that running times advance without new events.
     with Live(get_renderable=render, console=target, refresh_per_second=8, transient=True):
         for _ in rounds:
             pass
     elapsed = format_duration(state.elapsed(time.monotonic()))
     status = operation.status
-    # After a rollback every resource is complete again, and the operation is none the less not what was wanted.
+    # After a rollback every resource is complete, but the operation has failed.
     bad = is_terminal(status) and not is_good(status) and operation.verb != "rollback"
     mark = Text("x ", style="bold red") if bad or state.failed() else Text("ok ", style="bold green")
     ended = f"{status}, " if bad else ""
@@ -168,7 +170,7 @@ def _tree(state: OperationState, verb: str, spinner: Spinner, now: float, room: 
     spinner.update(text=Text(head, style="bold"))
     rows = [_row(state, depth, name, now) for depth, name in state.tree()]
     if len(rows) > room:
-        # The newest matter most: what began long ago and is still there is shown by its parent's time.
+        # The newest rows are shown. Older ones are covered by the duration of their nested stack.
         rows = [Text(f"  and {len(rows) - room} more above", style="dim"), *rows[-room:]]
     failed = [Text(f"  {event.name}  {event.status}: {event.reason}", style="red") for event in state.failed()[:3]]
     return Group(spinner, *rows, *failed)
@@ -178,7 +180,7 @@ def _row(state: OperationState, depth: int, name: str, now: float) -> Text:
     event = state.latest[name]
     indent = "  " * (depth + 1)
     label = name.rpartition("/")[2]
-    inside = state.inside(name)
+    inside = state.count_finished_in(name)
     count = f"  {inside} done" if inside else ""
     if is_terminal(event.status):
         style = "red" if event.failed else "green"

@@ -1,1 +1,1 @@
-"""What several commands share: options, exit codes, signals, following operations."""
+"""Code that several commands share: options, exit codes, signals, gates and the monitor of operations."""

@@ -1,4 +1,4 @@
-"""What the exit codes mean; the same for every command."""
+"""Define the exit codes. They mean the same in every command; `deploy.py --help` lists them."""
 
 from enum import IntEnum
 

@@ -1,4 +1,4 @@
-"""What stops a plan or a deployment: losing data that nobody named, and what --fail-on asks for."""
+"""Gates of `plan` and `deploy`: data loss that is not allowed by name, and the conditions of --fail-on."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def gate_options(command: Command) -> Command:
-    """`--allow-replace`, `--allow-delete` and `--fail-on`. No other option opens these gates, --yes least of all."""
+    """Add `--allow-replace`, `--allow-delete` and `--fail-on`. No other option opens these gates, also not --yes."""
     for option in (
         click.option(
             "--fail-on",
             "fail_on",
             type=click.Choice(LEVELS),
             multiple=True,
-            help="Exit 3 when there is such a change; may be given more than once.  [default: never]",
+            help="Exit 3 if there is a change of this kind. Repeatable.  [default: never]",
         ),
         click.option(
             "--allow-delete",
             metavar="LAYER/ID",
             multiple=True,
-            help="Allow deleting this resource, although it holds data.",
+            help="Allow the deletion of this stateful resource. Repeatable.",
         ),
         click.option(
             "--allow-replace",
             metavar="LAYER/ID",
             multiple=True,
-            help="Allow replacing this resource, although it holds data.",
+            help="Allow the replacement of this stateful resource. Repeatable.",
         ),
     ):
         command = option(command)
     return command
 
 
-def _nothing() -> Allowed:
+def _allow_nothing() -> Allowed:
     from hosting.deployer.safeguards.gates import Allowed
 
     return Allowed()
@@ -53,9 +53,9 @@ def _nothing() -> Allowed:
 
 @dataclass(frozen=True)
 class Gates:
-    """What the options of one run allow and refuse."""
+    """The gate options of one run."""
 
-    allowed: Allowed = field(default_factory=_nothing)
+    allowed: Allowed = field(default_factory=_allow_nothing)
     fail_on: Sequence[str] = ()
 
     @classmethod
@@ -65,7 +65,7 @@ class Gates:
         return cls(Allowed.named(allow_replace, allow_delete), tuple(fail_on))
 
     def check_names(self, context: Context, plans: Sequence[StackPlan]) -> None:
-        """Raise for a name that no resource has."""
+        """Raise an error if an allowed name belongs to no resource."""
         from hosting.deployer.safeguards import gates
 
         template_of = {stack: context.template(stack) for stack in context.chain}
@@ -74,24 +74,24 @@ class Gates:
         gates.check_names(self.allowed, {*known, *changed})
 
     def review(self, context: Context, plans: Sequence[StackPlan]) -> PlanReview:
-        """The plans as they are shown under these gates."""
+        """Return the plans with the data that is needed to render them."""
         from hosting.cli.rendering.plan_text import PlanReview
 
         return PlanReview(plans, self.allowed, find_secret_values(context))
 
     def unused(self, review: PlanReview) -> list[str]:
-        """What was allowed and does not happen."""
+        """Return the allow options that have no effect in this plan."""
         from hosting.deployer.safeguards import gates
 
         return gates.unused(self.allowed, review.losses)
 
     def refusals(self, review: PlanReview) -> Iterator[str]:
-        """Why --fail-on stops here; empty when it does not."""
+        """Yield a line for each change that --fail-on refuses."""
         from hosting.cli.support.plan_permissions import find_permission_changes
         from hosting.deployer.deployment import Kind
 
         if "any-change" in self.fail_on and any(plan.kind is not Kind.NOTHING for plan in review.plans):
-            yield "--fail-on any-change: there are changes"
+            yield "--fail-on any-change: the plan contains changes"
         if "broadening" in self.fail_on:
             for access in find_permission_changes(review.plans):
                 if access.is_broader:
@@ -100,7 +100,7 @@ class Gates:
             yield from (f"--fail-on destructive: {one}" for one in review.losses)
 
     def require(self, review: PlanReview) -> None:
-        """Raise before anything is changed."""
+        """Raise an error if a gate refuses the plan. Nothing has been changed yet."""
         from hosting.deployer.errors import RefusedError
         from hosting.deployer.safeguards import gates
 
@@ -110,7 +110,7 @@ class Gates:
 
 
 def find_secret_values(context: Context) -> frozenset[str]:
-    """Values of NoEcho parameters, which are masked wherever they turn up."""
+    """Return the values of NoEcho parameters. They are masked in every output."""
     environment = context.environment
     secret = {
         name

@@ -1,4 +1,4 @@
-"""What is known of a running operation: every resource by its place in the tree, and how long it takes."""
+"""The state of a running stack operation: its resources as a tree, their durations, and the remaining time."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 
 def format_duration(seconds: float) -> str:
+    """Return a duration such as 3s, 1m02s or 1h02m."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
@@ -22,25 +23,26 @@ def format_duration(seconds: float) -> str:
 
 @dataclass
 class OperationState:
-    """The state of an operation's resources. `clock` is when watching began, in seconds of any clock."""
+    """The resources of an operation. `clock` is the time at which monitoring began, in seconds of any clock."""
 
     title: str
     clock: float
     latest: dict[str, Event] = field(default_factory=dict)
     since: dict[str, float] = field(default_factory=dict)
     took: dict[str, float] = field(default_factory=dict)
-    # Seconds to the end and when that was said; empty when nothing is known from earlier runs.
+    # Remaining seconds and the time of that estimate. None if no earlier run is recorded.
     estimate: float | None = None
     estimated: float = 0.0
 
     def update(self, batch: Sequence[Event], now: float) -> None:
-        # Events tell their own time, so that somebody who attaches late sees the true running times. How that
-        # clock stands to ours is told by the newest of the round, which has only just been written.
+        """Record the events of one poll, which happened at `now` on the local clock."""
+        # Durations come from the time stamps of the events, so that they are correct for a user who attaches late.
+        # CloudFormation has just written the newest event, so its time stamp equals `now` on the local clock.
         newest = max((event.time for event in batch), default=None)
         for event in batch:
             assert newest is not None  # noqa: S101 - there is a batch
             if event.is_stack_itself and event.path:
-                continue  # its parent says the same, and says it last
+                continue  # the event of the parent stack has the same content and comes last
             at = now - (newest - event.time).total_seconds()
             known = self.latest.get(event.name)
             if known is None or is_terminal(known.status):
@@ -53,7 +55,7 @@ class OperationState:
         self.estimate, self.estimated = seconds, now
 
     def left(self, now: float) -> float | None:
-        """Seconds to the end; None when unknown, or when it takes longer than it ever did."""
+        """Return the remaining seconds. None if unknown, or if the estimate has passed."""
         if self.estimate is None:
             return None
         left = self.estimate - (now - self.estimated)
@@ -63,7 +65,7 @@ class OperationState:
         return now - min([self.clock, *self.since.values()])
 
     def running(self) -> list[str]:
-        """Resources in progress; nested stacks only while nothing in them is."""
+        """Return the resources in progress. A nested stack is included only if no resource in it is in progress."""
         busy = {name: event for name, event in self.latest.items() if not is_terminal(event.status)}
         names = [name for name, event in busy.items() if event.path or not event.is_stack_itself]
         return [name for name in names if not any(other.startswith(f"{name}/") for other in names)]
@@ -75,12 +77,14 @@ class OperationState:
         return [event for event in self.latest.values() if event.failed]
 
     def tree(self) -> Iterator[tuple[int, str]]:
-        """Depth and name of what is worth a line, as a tree: nested stacks in the order in which they began, and
-        under those that are at work what is at work in them."""
+        """Yield depth and name of each line of the tree.
+
+        Nested stacks have the order in which they began. Resources in progress follow their nested stack.
+        """
         yield from self._below("")
 
-    def inside(self, name: str) -> int:
-        """How many resources in a nested stack are done."""
+    def count_finished_in(self, name: str) -> int:
+        """Return the number of finished resources in a nested stack."""
         return sum(
             1 for other, event in self.latest.items() if other.startswith(f"{name}/") and is_terminal(event.status)
         )

@@ -1,6 +1,6 @@
-"""Options that commands share, and the way from options to an environment in an account.
+"""Options that commands share, and the functions that load an environment and connect to its account.
 
-Imports only click: what is slow is imported when a command runs, not when it is described.
+This module imports only click. Slow packages are imported when a command runs, so that --help is fast.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ALL = "all"
 
 
 def complete_environment(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
-    """The environments there are, for the shell's completion."""
+    """Return the environments whose name begins with `incomplete`, for shell completion."""
     return sorted(file.stem for file in (ROOT / "params").glob("*.json") if file.stem.startswith(incomplete))
 
 
@@ -33,7 +33,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Options:
-    """What the shared options say."""
+    """The values of the shared options of one command line."""
 
     environment: str
     root: Path = ROOT
@@ -125,77 +125,77 @@ def find_parameter_files(folder: Path, environment: str) -> list[Path]:
 
 
 def account_options(command: Command) -> Command:
-    """Who and where, as in the AWS CLI. AWS_ENDPOINT_URL is honoured by boto3 itself."""
+    """Add `--profile` and `--region`, as in the AWS CLI. boto3 itself reads AWS_ENDPOINT_URL."""
     for option in (
-        click.option("--region", metavar="REGION", help="Home region, when the parameter file names none."),
-        click.option("--profile", metavar="NAME", help="Profile of your AWS configuration."),
+        click.option("--region", metavar="REGION", help="Home region, if the parameter file names none."),
+        click.option("--profile", metavar="NAME", help="Profile of the AWS configuration.  [default: as the AWS CLI]"),
     ):
         command = option(command)
     return command
 
 
 def aws_options(command: Command) -> Command:
-    """Who and where, and for commands that let CloudFormation change something, as whom it does."""
+    """Add `--profile`, `--region` and the service role of CloudFormation."""
     option: Callable[[Command], Command] = click.option(
-        "--role-arn", metavar="ARN", help="The role that CloudFormation assumes; your own rights without it."
+        "--role-arn", metavar="ARN", help="Service role for CloudFormation.  [default: the caller's permissions]"
     )
     return account_options(option(command))
 
 
 def placeholder_option(command: Command) -> Command:
-    """`--placeholder-image`, for an environment that is there before its applications are."""
+    """Add `--placeholder-image`, for an environment that is created before its images exist."""
     option: Callable[[Command], Command] = click.option(
         "--placeholder-image",
         "placeholder",
         metavar="IMAGE@sha256:...",
         default="",
         callback=_pinned,
-        help="First deployment: run this image where a service's own is not in the registry yet.",
+        help="First deployment: use this image for each service whose image is not in the registry yet.",
     )
     return option(command)
 
 
 def _pinned(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
     if value and not re.fullmatch(r"\S+@sha256:[0-9a-f]{64}", value):
-        raise click.BadParameter("it has to be pinned: IMAGE@sha256:<64 hexadecimal digits>")
+        raise click.BadParameter("the image must be pinned by digest: IMAGE@sha256:<64 hexadecimal digits>")
     return value
 
 
 def output_option(*formats: str) -> Callable[[Command], Command]:
-    """`--output`: how the data on stdout is written."""
+    """Return the option `--output` with these formats. The first one is the default."""
     return click.option(
         "--output",
         type=click.Choice(formats),
         default=formats[0],
         show_default=True,
-        help="Form of the data on stdout.",
+        help="Format of the data on stdout.",
     )
 
 
 def is_interactive() -> bool:
-    """Whether somebody is there to answer a question."""
+    """Return whether a user can answer a question: stdin and stderr are terminals, and CI is not set."""
     return sys.stdin.isatty() and sys.stderr.isatty() and not os.environ.get("CI")
 
 
 def require_answer(yes: bool) -> None:
-    """Refuse early what would have to ask and cannot."""
+    """Raise a usage error if a confirmation is required and no terminal is available."""
     if not yes and not is_interactive():
-        raise click.UsageError("This has to be confirmed, and there is no terminal to ask on: give --yes.")
+        raise click.UsageError("A confirmation is required, and stdin is not a terminal. Use --yes to confirm.")
 
 
 def confirm(question: str, *, yes: bool, word: str | None = None) -> bool:
-    """Ask on stderr. With a `word` that word has to be typed: too much hangs on it for a stray y."""
+    """Ask on stderr and return whether the user confirmed. With `word` the user has to type that word."""
     if yes:
         return True
     require_answer(yes)
     if word is None:
         return click.confirm(question, default=False, err=True)
-    answer: str = click.prompt(f'{question} Type "{word}" to go on', default="", show_default=False, err=True)
+    answer: str = click.prompt(f'{question} Type "{word}" to confirm', default="", show_default=False, err=True)
     return answer.strip() == word
 
 
 def load_environment(options: Options) -> Environment:
-    """The environment from its files, everything checked, nothing called."""
+    """Load an environment from its files and validate it, without AWS."""
     from hosting.deployer import deployment
     from hosting.deployer.errors import InputError, Problem
 
@@ -216,14 +216,14 @@ def load_environment(options: Options) -> Environment:
 
 
 def load_without_validation(options: Options) -> Environment:
-    """Only what it takes to find an environment that is deployed, whatever state the files are in."""
+    """Load an environment that is deployed. Errors in its files do not prevent the command."""
     from hosting.deployer import deployment
 
     return deployment.recall(options.root, options.environment, overrides=options.overrides)
 
 
 def connect(options: Options, environment: Environment) -> Context:
-    """The environment in the account that the credentials lead to."""
+    """Return the environment with clients for the account of the credentials."""
     from hosting.deployer import deployment
     from hosting.deployer.aws.session import Clients
 

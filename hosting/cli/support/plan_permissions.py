@@ -1,4 +1,4 @@
-"""Who may do more after a plan than before: every change of permissions, policies and security groups in it."""
+"""Find the changes of permissions, policies and security groups in a plan."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _ASPECTS: Mapping[str, str] = {
 
 
 def find_permission_changes(plans: Sequence[StackPlan]) -> list[Access]:
-    """The worst first. A stack that is created is left out: there is nothing that it could be broader than."""
-    found = [access for plan in plans if plan.kind is Kind.UPDATE for access in _of(plan)]
+    """Return the permission changes, the most severe first. New stacks are left out: they have no earlier state."""
+    found = [access for plan in plans if plan.kind is Kind.UPDATE for access in _find_in(plan)]
     return sorted(found, key=lambda one: (not one.is_severe, not one.is_broader))
 
 
-def _of(plan: StackPlan) -> Iterator[Access]:
+def _find_in(plan: StackPlan) -> Iterator[Access]:
     if plan.change_set is None:
         return
     for path, change in plan.change_set.walk():
@@ -43,20 +43,22 @@ def _lines(change: Change) -> list[Line]:
     if before is None and after is None:
         return []
     if change.action == "Modify" and (before is None or after is None):
-        return []  # CloudFormation gave no values, and half a comparison would cry wolf
+        return []  # CloudFormation returned no values: a comparison with one side only gives false alarms
     if before is not None and after is not None:
         after = {name: _aligned(before.get(name), value) for name, value in after.items()}
     return compare_resource(change.resource_type, before, after)
 
 
 def _aligned(before: Any, after: Any) -> Any:
-    """A value that only the deployment knows is taken for the one that stands in its place now: what a role may do is
-    the same when the resource that it names is made anew."""
+    """Replace values that are known only after deployment by the current value in their place.
+
+    The permissions of a role do not widen if the resource that they name is recreated.
+    """
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         return {key: _aligned(before.get(key), value) for key, value in after.items()}
     if isinstance(after, list):
         known = before if isinstance(before, list) else [before]
-        # Statements stay in their places; of single values any may be meant.
+        # Lists of equal length are compared by position. Otherwise any known value may be the current one.
         if len(known) == len(after):
             return [_aligned(old, new) for old, new in zip(known, after, strict=True)]
         return [next((_aligned(old, new) for old in known if _aligned(old, new) != new), new) for new in after]

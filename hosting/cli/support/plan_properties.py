@@ -1,4 +1,4 @@
-"""What changes in a resource, value by value, as people may see it: deep, aligned, and without secrets."""
+"""List the property changes of a resource, value by value, with secrets masked."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _REFERENCE = re.compile(r"arn:|\{\{(resolve|IntrinsicFunction|changeSet):")
 _SENSITIVE = re.compile(
     r"passw(or)?d|secret|token|credential|(private|api|access|signing|encryption).?key|headervalue", re.IGNORECASE
 )
-# Beside secrets, not secret: how long one is, what it is called, where it is kept.
+# Attributes of a secret that are not secret: its length, its name, its location.
 _HARMLESS = re.compile(
     r"(Arn|Arns|Id|Ids|Name|Names|Length|Days|Policy|Characters|Type|Description|Priority|Path|Schedule\w*)$"
 )
@@ -27,14 +27,14 @@ _PAIRS = (("Name", "Value"), ("Key", "Value"), ("HeaderName", "HeaderValue"))
 
 @dataclass(frozen=True)
 class PropertyChange:
-    """One value that differs. None is nothing on that side; both None: CloudFormation does not say."""
+    """One value that differs. None means absent; if both are None, CloudFormation returned no values."""
 
     name: str
     before: str | None
     after: str | None
-    # always or maybe: whether this cannot be changed in place.
+    # always, maybe or empty: whether this change requires a replacement.
     recreation: str = ""
-    # Whether only the deployment will tell whether it really changes.
+    # Whether the value is known only during the deployment, so that it may remain equal.
     dynamic: bool = False
     cause: str = ""
     derived: bool = False
@@ -43,7 +43,7 @@ class PropertyChange:
 def list_property_changes(
     change: Change, hidden: Collection[str] = (), *, derived: bool = False
 ) -> list[PropertyChange]:
-    """Everything that changes in a resource that is modified or replaced; with `derived`, what is only listed too."""
+    """Return the property changes of a resource. `derived` adds entries that are listed but will not change."""
     found: dict[str, list[Detail]] = {}
     for detail in change.details if derived else change.real:
         found.setdefault(_subject(detail), []).append(detail)
@@ -51,14 +51,14 @@ def list_property_changes(
 
 
 def list_replacement_causes(change: Change, hidden: Collection[str] = ()) -> list[PropertyChange]:
-    """The values that make CloudFormation replace the resource, or perhaps replace it."""
+    """Return the values that require the replacement of the resource, or that may require it."""
     found = list_property_changes(change, hidden)
     wanted = "always" if any(value.recreation == "always" for value in found) else "maybe"
     return [value for value in found if value.recreation == wanted]
 
 
 def mask_value(value: Any, path: Path, hidden: Collection[str] = ()) -> str | None:
-    """A value as text, without what nobody may read."""
+    """Return a value as text with secrets masked."""
     if value is None:
         return None
     cleaned = _clean(value, path, is_secret=False)
@@ -76,11 +76,11 @@ def _values(change: Change, name: str, details: list[Detail], hidden: Collection
     cause = ", ".join(dict.fromkeys(detail.cause for detail in details if detail.cause))
     derived = all(detail.derived for detail in details)
     before, after = _sides(change, name, details)
-    # Equal sides are what CloudFormation itself cannot tell yet.
+    # Equal sides: CloudFormation does not know the new value yet.
     for one in differences(before, after, (name,)):
         old, new = mask_value(one.before, one.path, hidden), mask_value(one.after, one.path, hidden)
         if old == new and HIDDEN in (old or ""):
-            new = "(hidden, another one)"
+            new = "(hidden, different)"
         yield PropertyChange(one.name, old, new, recreation, dynamic, cause, derived)
     if before == after:
         yield PropertyChange(name, None, None, recreation, dynamic, cause, derived)
@@ -91,17 +91,17 @@ def _sides(change: Change, name: str, details: list[Detail]) -> tuple[Any, Any]:
         old, new = change.properties_before, change.properties_after
         if old is not None and new is not None and (name in old or name in new):
             return old.get(name), new.get(name)
-    told = [detail for detail in details if detail.before is not None or detail.after is not None]
-    if len(told) == 1 and _steps(told[0]) == [name]:
-        return _parsed(told[0].before), _parsed(told[0].after)
-    # Deeper paths without the whole property: what CloudFormation named is all there is to show.
-    before = {"/".join(_steps(one)[1:]) or name: _parsed(one.before) for one in told if one.before is not None}
-    after = {"/".join(_steps(one)[1:]) or name: _parsed(one.after) for one in told if one.after is not None}
+    given = [detail for detail in details if detail.before is not None or detail.after is not None]
+    if len(given) == 1 and _steps(given[0]) == [name]:
+        return _parsed(given[0].before), _parsed(given[0].after)
+    # CloudFormation named only paths below the property, so only those are shown.
+    before = {"/".join(_steps(one)[1:]) or name: _parsed(one.before) for one in given if one.before is not None}
+    after = {"/".join(_steps(one)[1:]) or name: _parsed(one.after) for one in given if one.after is not None}
     return (before or None), (after or None)
 
 
 def _subject(detail: Detail) -> str:
-    """The property, or the attribute beside the properties, that a detail is about."""
+    """Return the property, or the attribute beside the properties, that a detail describes."""
     steps = _steps(detail)
     return steps[0] if steps else detail.attribute
 
@@ -111,7 +111,7 @@ def _steps(detail: Detail) -> list[str]:
 
 
 def _parsed(text: str | None) -> Any:
-    """CloudFormation gives lists and objects as JSON text."""
+    """Return the value of a detail. CloudFormation returns lists and objects as JSON text."""
     if text is not None and text[:1] in {"{", "["}:
         try:
             return json.loads(text)
@@ -141,7 +141,7 @@ def _clean(value: Any, path: Path, *, is_secret: bool) -> Any:
 
 
 def _is_sensitive(path: Path) -> bool:
-    """By the names on the way to it; the last one may say that it is only about a secret."""
+    """Return whether a name in the path marks a secret. The last name can mark metadata of a secret instead."""
     if not path or (_HARMLESS.search(path[-1]) and not path[-1].startswith("[")):
         return False
     return any(_SENSITIVE.search(step) for step in path)

@@ -1,8 +1,7 @@
-"""The prediction of a plan, and where CloudFormation computed something else.
+"""Compare the prediction of a plan with the change set of CloudFormation.
 
-Predicted from what is deployed and from the files, as `deploy.py diff` does between two commits. Where the two do not
-agree, one of them is worth a look: somebody changed something by hand, a placeholder was taken for a change, or a
-schema is out of date.
+The prediction uses the deployed templates and the files, as `deploy.py diff` does for two commits. A difference has
+one of these causes: drift, a placeholder value that CloudFormation counted as a change, or an outdated schema.
 """
 
 from __future__ import annotations
@@ -32,10 +31,10 @@ Path = tuple[str, ...]
 
 @dataclass(frozen=True)
 class PredictionCheck:
-    """Both opinions about the stacks that exist and have a change set, or none to make."""
+    """The comparison for each stack that exists and has a change set or no changes."""
 
     comparisons: Mapping[Stack, Comparison]
-    # Why nothing could be predicted.
+    # The reason, if a prediction was not possible.
     problem: str = ""
 
     @property
@@ -43,22 +42,22 @@ class PredictionCheck:
         return sum(len(item.agreed) for item in self.comparisons.values())
 
     def differences(self) -> Iterator[tuple[Stack, Path, str, str]]:
-        """Stack, resource, predicted effect, CloudFormation's effect; "nothing" where one side has none."""
+        """Yield stack, resource, predicted effect and actual effect. "nothing" means no change."""
         for stack, item in self.comparisons.items():
             yield from ((stack, path, "nothing", item.actual[path]) for path in item.missed)
             yield from ((stack, path, item.predicted[path], "nothing") for path in item.extra)
             yield from ((stack, path, *pair) for path, pair in item.different.items())
 
     def lines(self) -> Iterator[str]:
-        """For people; nothing when there is nothing to say."""
+        """Yield the differences as text, or nothing if there are none."""
         if self.problem:
-            yield f"No prediction to compare with: {self.problem}"
+            yield f"Prediction is not possible: {self.problem}"
             return
         found = list(self.differences())
         if found:
-            yield f"The templates predict {self.agreed} of these changes, and differ from CloudFormation in:"
+            yield f"The prediction agrees with CloudFormation in {self.agreed} changes and differs in:"
         for stack, path, predicted, actual in found:
-            yield f"  {stack.name} {'/'.join(path)}: predicted {predicted}, CloudFormation says {actual}"
+            yield f"  {stack.name} {'/'.join(path)}: predicted {predicted}, CloudFormation computed {actual}"
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -72,7 +71,7 @@ class PredictionCheck:
 
 
 def check_prediction(context: Context, states: States, plans: Sequence[StackPlan]) -> PredictionCheck:
-    """Predict what the plans say, from what is deployed."""
+    """Predict the changes of the plans from the deployed templates, and compare."""
     compared = [plan for plan in plans if plan.kind in {Kind.UPDATE, Kind.NOTHING} and states[plan.stack] is not None]
     if not compared:
         return PredictionCheck({})
@@ -100,8 +99,8 @@ def _predict(context: Context, states: States, plans: Sequence[StackPlan], compa
         # NoEcho comes back as asterisks.
         known = state.parameters if state is not None else {}
         before |= {name: value for name, value in known.items() if set(value) != {"*"}}
-    # That a service is not new any more changes nothing of it: the review of a plan says so, and no prediction
-    # needs to say otherwise. Where services come or go the lists cannot be compared.
+    # ServiceIsNew changes after the first deployment of a service without effect on its resources: change_set_filter
+    # treats it as derived, and so does the prediction. If services are added or removed, the lists differ in length.
     was, now = before.get(SERVICE_IS_NEW), values.get(SERVICE_IS_NEW)
     if was is not None and now is not None and was.count(",") == now.count(","):
         before[SERVICE_IS_NEW] = now
@@ -109,7 +108,7 @@ def _predict(context: Context, states: States, plans: Sequence[StackPlan], compa
 
 
 def _actual(plan: StackPlan, predicted: Collection[Path]) -> dict[Path, str]:
-    """What CloudFormation says. A stack's tags stand in no template: that they reach its resources is no news."""
+    """Return the effects in the change set. Changes of stack tags are left out: they are not part of a template."""
     if plan.change_set is None:
         return {}
     found = {(*path, change.logical_id): change for path, change in plan.change_set.walk()}
@@ -117,14 +116,14 @@ def _actual(plan: StackPlan, predicted: Collection[Path]) -> dict[Path, str]:
 
 
 def _path(context: Context, stack: Stack) -> str:
-    """The stack's path in a resolved environment."""
+    """Return the path of the stack in a resolved environment."""
     other = stack.role is Role.BOOTSTRAP and stack.region != context.home
     return f"{stack.role}-{stack.region}" if other else str(stack.role)
 
 
 def _resolved(context: Context, templates: Mapping[str, Template], values: Mapping[str, str]) -> ResolvedEnvironment:
     declared = {name for file in (ROOT, *COMPANIONS) for name in templates[file].section("Parameters")}
-    # The addresses of templates follow from the templates here, and each stack's bucket from its region.
+    # `resolve` computes template keys from the templates, and the bucket of a stack from its region.
     given = {
         name: value
         for name, value in values.items()
@@ -135,7 +134,7 @@ def _resolved(context: Context, templates: Mapping[str, Template], values: Mappi
 
 
 def _deployed(context: Context, compared: Sequence[Stack], states: States) -> dict[str, Template]:
-    """The templates of the stacks as they are deployed, nested ones once for each file."""
+    """Return the deployed templates of the stacks. A template that is nested several times is read once."""
     wanted: dict[str, tuple[Stack, str]] = {}
     for stack in compared:
         if (state := states[stack]) is not None:
@@ -160,5 +159,5 @@ def _deployed(context: Context, compared: Sequence[Stack], states: States) -> di
 
 
 def _template(name: str, body: Mapping[str, Any]) -> Template:
-    """Written in one way, so that two that mean the same have the same address."""
+    """Return a template with canonical text, so that equal templates have equal keys."""
     return Template(name, body, json.dumps(body, sort_keys=True))

@@ -1,6 +1,6 @@
-"""A program in a pseudo-terminal of its own, its output read on the way to ours.
+"""Run a program in a pseudo-terminal and filter its output.
 
-session-manager-plugin wants a terminal even where there is none, as in a build, and ends with "EOF" otherwise.
+session-manager-plugin requires a terminal and ends with "EOF" without one, for example in a CI job.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 _CHUNK = 65536
-# Where nobody looks, programs that format to the width should not break lines.
+# Size without a user: programs that format to the width should not break lines.
 _WIDE = (50, 250)
 _PATIENCE = 5.0
 
@@ -22,7 +22,7 @@ _PATIENCE = 5.0
 def run(
     command: Sequence[str], environment: Mapping[str, str], show: Callable[[bytes], bytes], *, interactive: bool
 ) -> None:
-    """Run a program until it ends. `show` decides what of its output is written to stdout."""
+    """Run a program until it ends. `show` returns the part of its output to write to stdout."""
     import fcntl
     import pty
     import struct
@@ -37,7 +37,7 @@ def run(
 
     pid, terminal = pty.fork()
     if pid == 0:
-        # Raw: every key is for the other end, and what comes from there is a terminal's output already.
+        # Raw mode: the remote shell handles every key, and its output is already formatted for a terminal.
         tty.setraw(0)
         try:
             os.execve(command[0], list(command), dict(environment))  # noqa: S606 - a fixed argument list
@@ -57,7 +57,7 @@ def run(
 
 
 def _reap(pid: int) -> None:
-    """Wait for the program's end, which the closed terminal is a reason for; not for ever."""
+    """Wait until the program ends after its terminal is closed. Kill it after `_PATIENCE` seconds."""
     deadline = time.monotonic() + _PATIENCE
     while os.waitpid(pid, os.WNOHANG) == (0, 0):
         if time.monotonic() > deadline:
@@ -76,7 +76,7 @@ def _copy(terminal: int, show: Callable[[bytes], bytes], *, interactive: bool) -
             try:
                 data = os.read(terminal, _CHUNK)
             except OSError:
-                return  # Linux says so when the program is gone; others answer nothing
+                return  # Linux reports EIO after the program has ended; other systems return no data
             if not data:
                 return
             _write(screen, show(data))
@@ -95,7 +95,7 @@ def _write(target: int, data: bytes) -> None:
 
 @contextlib.contextmanager
 def _raw(interactive: bool, resize: Callable[..., None]) -> Iterator[None]:
-    """Our own terminal in raw mode, and back however this ends."""
+    """Put the user's terminal into raw mode in this block, and restore it in every case."""
     if not interactive:
         yield
         return

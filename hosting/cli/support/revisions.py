@@ -1,4 +1,4 @@
-"""The project as it is and as it was: two folders of templates, parameter files and functions to compare."""
+"""Revisions of the project to compare: the working tree, a folder, or a git commit."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ _FOLDERS = ("templates", "params", "lambda")
 
 @dataclass(frozen=True)
 class ProjectRevision:
-    """One state of the project. Folders that are absent there are taken from the working tree."""
+    """The templates, parameter files and functions of one revision.
+
+    Folders that the revision does not have are those of the working tree.
+    """
 
     label: str
     templates: Path
@@ -40,8 +43,8 @@ class ProjectRevision:
 
         return load_templates(self.templates)
 
-    def code_keys(self, cache: Path) -> dict[str, str]:
-        """`<Pascal>CodeKey` -> where the function's archive would lie; unchanged sources give the same key."""
+    def package_keys(self, cache: Path) -> dict[str, str]:
+        """Return parameter `<Name>CodeKey` -> S3 key of the Lambda package. Unchanged sources keep their key."""
         from hosting.deployer.packaging.lambda_packages import archives
 
         if not self.functions.is_dir():
@@ -53,46 +56,47 @@ class ProjectRevision:
 
 
 def current_revision(root: Path) -> ProjectRevision:
+    """Return the revision of the working tree."""
     return ProjectRevision("the working tree", root / "templates", root / "params", root / "lambda")
 
 
 @contextmanager
 def open_revision(root: Path, against: str) -> Iterator[ProjectRevision]:
-    """What is named by a folder or, else, by git: a branch, a tag, a commit."""
+    """Open the revision that a folder, branch, tag or commit names. Files of a commit are extracted temporarily."""
     folder = Path(against)
     if (folder / "root.json").is_file():
         yield ProjectRevision(against, folder, root / "params", root / "lambda")
     elif (folder / "templates" / "root.json").is_file():
-        yield _side(against, folder, root)
+        yield _read_folder(against, folder, root)
     else:
         with tempfile.TemporaryDirectory(prefix="diff-") as name:
             commit = _extract(root, against, Path(name))
-            yield _side(f"{against} ({commit})" if commit != against else against, Path(name), root)
+            yield _read_folder(f"{against} ({commit})" if commit != against else against, Path(name), root)
 
 
 def resolve_environment(
-    side: ProjectRevision,
+    revision: ProjectRevision,
     environment: str,
     *,
     services: Iterable[str],
     cache: Path,
     overrides: Iterable[str] = (),
 ) -> ResolvedEnvironment:
-    """An environment with its own side's values; `services` are those that run already.
+    """Resolve an environment with the values of its revision. `services` are the services that already run.
 
-    What the deployer fills in from AWS is the same on both sides, so that it never shows as a change.
+    Values that the deployer looks up in AWS are equal in all revisions, so that they never appear as a change.
     """
     from hosting.analysis import resolve
     from hosting.analysis.templates import EXAMPLE_ACCOUNT, HOME_REGION, Environment
     from hosting.deployer import checks, parameters
 
-    templates = side.load()
-    path = parameters.locate(side.params, environment)
+    templates = revision.load()
+    path = parameters.locate(revision.params, environment)
     file = checks.complete(parameters.read(path, f"params/{path.name}").override(overrides), environment)
     declared = {name for one in templates.values() for name in one.section("Parameters")}
     running = set(services)
     filled = {
-        **side.code_keys(cache),
+        **revision.package_keys(cache),
         "ServiceIsNew": ",".join(str(name not in running).lower() for name in resolve.services(templates["root.json"])),
     }
     values = {**file.values, **{name: value for name, value in filled.items() if name in declared}}
@@ -102,28 +106,28 @@ def resolve_environment(
         file.account or EXAMPLE_ACCOUNT,
         file.region or HOME_REGION,
         dict(file.tags),
-        f"{side.label}: params/{path.name}",
+        f"{revision.label}: params/{path.name}",
     )
     return resolve.resolve(templates, given)
 
 
-def _side(label: str, folder: Path, root: Path) -> ProjectRevision:
-    side = replace(current_revision(folder), label=label)
-    # A state without parameter files or functions is only about templates.
+def _read_folder(label: str, folder: Path, root: Path) -> ProjectRevision:
+    revision = replace(current_revision(folder), label=label)
+    # A revision without parameter files or functions compares templates only.
     here = current_revision(root)
-    if not side.params.is_dir():
-        side = replace(side, params=here.params)
-    return side if side.functions.is_dir() else replace(side, functions=here.functions)
+    if not revision.params.is_dir():
+        revision = replace(revision, params=here.params)
+    return revision if revision.functions.is_dir() else replace(revision, functions=here.functions)
 
 
 def _extract(root: Path, reference: str, target: Path) -> str:
-    """The project's folders as they are in a commit, written to `target`; its short id."""
+    """Write the project folders of a commit to `target` and return the short commit id."""
     if reference.startswith("-"):
         raise click.BadParameter(f'"{reference}" is neither a folder nor a git reference', param_hint="--against")
     commit = _git(root, "rev-parse", "--verify", "--quiet", "--short", f"{reference}^{{commit}}")
     if commit is None:
-        what = f'"{reference}" is neither a folder with templates nor a commit that git knows here'
-        raise click.BadParameter(f"{what}; a shallow clone has to fetch it first", param_hint="--against")
+        what = f'"{reference}" is neither a folder with templates nor a commit in this clone'
+        raise click.BadParameter(f"{what}. In a shallow clone, fetch the commit first.", param_hint="--against")
     listed = _git(root, "ls-tree", "--name-only", commit.decode().strip(), "--", *_FOLDERS) or b""
     present = [name for name in listed.decode().split() if name in _FOLDERS]
     if "templates" not in present:
@@ -138,5 +142,7 @@ def _git(root: Path, *arguments: str) -> bytes | None:
     try:
         done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, check=False)
     except FileNotFoundError:
-        raise click.UsageError("git is needed to compare with a commit; name a folder instead") from None
+        raise click.UsageError(
+            "git is not installed, so a commit cannot be read. Install git, or name a folder."
+        ) from None
     return done.stdout if done.returncode == 0 else None

@@ -101,14 +101,14 @@ def test_an_allowance_is_told() -> None:
 def test_markdown_has_the_worst_in_the_open() -> None:
     lines = plan_json.render_markdown(REVIEW, "dev").splitlines()
     assert lines[0] == "### Plan for `dev`"
-    assert lines[2].startswith("Changes: 1 replace, 2 modify, 1 add, and 1 stack")
+    assert lines[2].startswith("Changes: 1 replace, 2 modify, 1 add, and later 1 stack")
     what = "- replace `Data/Bucket` (AWS::S3::Bucket: stored objects): refused without `--allow-replace Data/Bucket`"
     assert what in lines
     assert "- `DataStack/Grant` permissions" in lines
     assert any(line.endswith(r"**new action s3:\***") for line in lines)
     assert "| `shop-dev` | eu-west-1 | update: 1 replace, 2 modify, 1 add |" in lines
     assert "  - `BucketName`: `a` -> `b`" in lines
-    assert lines.index("<details>") > lines.index("**Gets broader**")
+    assert lines.index("<details>") > lines.index("**Permissions widen**")
 
 
 def test_a_comment_is_never_longer_than_it_may_be() -> None:

@@ -65,7 +65,7 @@ def test_the_worst_comes_first_and_what_is_only_added_or_derived_is_folded() -> 
     assert text(UPDATE) == [
         "shop-dev (eu-west-1)  update  1 replace, 1 delete, 1 modify, 1 add",
         "├── BStack  1 replace, 1 delete, 1 modify",
-        "│   ├── -/+ Bucket  AWS::X::Y  replace, the old one is kept outside the stack",
+        "│   ├── -/+ Bucket  AWS::X::Y  replace, the old resource is retained outside the stack",
         "│   ├── - Gone  AWS::X::Y",
         "│   └── ~ Size  AWS::X::Y",
         "│       └── Cpu: 256 -> 512",
@@ -89,11 +89,11 @@ def test_verbose_shows_everything() -> None:
 def test_what_has_to_wait_says_for_what() -> None:
     later = StackPlan(ROOT, Kind.LATER, after=(EDGE,), declares={"AStack": 3, "": 1})
     assert text(later) == [
-        "shop-dev (eu-west-1)  will be created; exact change set after shop-dev-edge is deployed",
+        "shop-dev (eu-west-1)  will be created; the change set is computed after shop-dev-edge is deployed",
         "├── AStack: about 3",
         "└── resources: about 1",
         "",
-        "Changes: none computed yet, and 1 stack with about 4 resources afterwards",
+        "Changes: none computed yet, and later 1 stack with about 4 resources",
     ]
     assert "will be updated" in text(StackPlan(ROOT, Kind.LATER, exists=True, after=(EDGE,)))[0]
 
@@ -117,9 +117,9 @@ def updated(*changes: Change) -> StackPlan:
 def test_what_loses_data_stands_above_everything() -> None:
     plan = updated(nested("DataStack", bucket(replacement="True", policy_action="ReplaceAndRetain")))
     title, line = text(plan)[:2]
-    assert title == "Loses data, or everything that hangs on it"
+    assert title == "Data loss"
     assert line == (
-        "\u2514\u2500\u2500 -/+ Data/Bucket  replace: stored objects, the old one is kept outside the stack"
+        "\u2514\u2500\u2500 -/+ Data/Bucket  replace: stored objects, the old resource is retained outside the stack"
         "  refused without --allow-replace Data/Bucket"
     )
     allowed = text(plan, allowed=Allowed.named(replace=["DataStack/Bucket"]))
@@ -131,7 +131,7 @@ def test_a_layer_that_goes_says_what_goes_with_it() -> None:
     inner = whole(change("Remove", "Queue"), Change("Remove", "Bucket", "", "AWS::S3::Bucket", policy_action="Delete"))
     lines = text(updated(Change("Remove", "DataStack", "arn", STACK_TYPE, nested=inner)))
     assert "--allow-delete Data/Bucket" in lines[1]
-    assert "DataStack  2 delete  the whole layer goes" in lines[3]
+    assert "DataStack  2 delete  the whole layer is deleted" in lines[3]
     assert any("- Queue" in line for line in lines)
 
 
@@ -150,7 +150,7 @@ def cause(name: str, recreation: str, evaluation: str) -> Detail:
         (
             (cause("Cluster", "Always", "Dynamic"),),
             "Conditional",
-            "if Cluster turns out to change, which only the deployment tells",
+            "if Cluster changes, which is known only during the deployment",
         ),
         ((cause("Size", "Conditionally", "Static"),), "Conditional", "Size cannot always be changed in place"),
         ((cause("Containers/0/Image", "Always", "Static"),), "True", "Containers cannot be changed in place"),

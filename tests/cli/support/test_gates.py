@@ -52,7 +52,7 @@ def test_fail_on(command: Command, project: Path) -> None:
     assert command("plan", *changed, "--fail-on", "destructive", "--fail-on", "broadening").code == 0
     assert command("plan", *changed, "--fail-on", "never").code == 0
     any_change = command("plan", *changed, "--fail-on", "any-change")
-    assert (any_change.code, any_change.err) == (3, "refused: --fail-on any-change: there are changes\n")
+    assert (any_change.code, any_change.err) == (3, "refused: --fail-on any-change: the plan contains changes\n")
     refused = command("deploy", *changed, "--yes", "--fail-on", "any-change")
     assert refused.code == 3
     assert command("plan", *changed, "--detailed-exitcode").code == 2, "nothing was deployed"
@@ -80,13 +80,13 @@ def test_what_gets_broader_fails_where_that_is_asked(command: Command, project: 
     grant("s3:GetObject")
     narrower = command("plan", "-e", "dev", "--fail-on", "broadening")
     assert narrower.code == 0
-    assert "change without getting broader" in narrower.out
+    assert "change without widening" in narrower.out
 
 
 def test_production_asks_and_is_protected(command: Command, project: Path) -> None:
     silent = command("deploy", "-e", "prod")
     assert silent.code == 64
-    assert "there is no terminal to ask on: give --yes" in silent.err
+    assert "stdin is not a terminal. Use --yes" in silent.err
     first = command("deploy", "-e", "prod", "--yes")
     assert first.code == 0, first.err
     assert "shop-prod (ap-northeast-1): 2 stack policies deny losing data now" in first.err

@@ -247,7 +247,7 @@ def test_the_tree_has_nested_stacks_and_what_is_at_work_in_them() -> None:
         (1, "DatabaseStack/Cluster"),
         (0, "Topic"),
     ]
-    assert found.inside("DatabaseStack") == 1
+    assert found.count_finished_in("DatabaseStack") == 1
 
 
 def test_an_estimate_counts_down_and_is_silent_when_it_was_wrong() -> None:

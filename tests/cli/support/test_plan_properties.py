@@ -106,7 +106,7 @@ def test_no_secret_is_shown(before: dict[str, Any], after: dict[str, Any]) -> No
 
 def test_that_a_secret_changes_is_shown() -> None:
     change = modified({"Password": "one"}, {"Password": "two"}, detail("Password"))
-    assert told(change) == [("Password", "(hidden)", "(hidden, another one)")]
+    assert told(change) == [("Password", "(hidden)", "(hidden, different)")]
 
 
 @pytest.mark.parametrize(
