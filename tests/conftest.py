@@ -13,8 +13,26 @@ from typing import Any
 import pytest
 
 from hosting.rehearsal.emulator import DEFAULT_REGION, Emulator
+from tests.support.offline import sitecustomize as network
 
 _accounts = itertools.count(1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Close the network in the processes that run tests. The controller of pytest-xdist runs none."""
+    if hasattr(config, "workerinput") or not getattr(config.option, "numprocesses", None):
+        environment = network.environment(os.environ)
+        os.environ.clear()
+        os.environ.update(environment)
+        network.forbid()
+
+
+@pytest.fixture(autouse=True)
+def offline() -> Iterator[None]:
+    """Fail a test that tried to leave this machine, also where the code under test or a thread swallowed the error."""
+    network.attempts.clear()
+    yield
+    assert network.attempts == [], "tests must not leave this machine"
 
 
 @pytest.fixture(scope="session")
