@@ -56,6 +56,7 @@ test: install $(SECURITY)/.installed  ## lint, types, and every test
 	  (cd $$function && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml \
 	    --cache-dir $(CURDIR)/.mypy_cache/$$function --python-version 3.13 .) || exit 1; \
 	done
+	$(BIN)/python -m tests.lambdas.runtime
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
 # A rehearsal of a hundred services says a megabyte; it is kept, and shown where it fails.

@@ -14,17 +14,20 @@ import pytest
 
 from hosting.rehearsal.emulator import DEFAULT_REGION, Emulator
 from tests.support.offline import sitecustomize as network
+from tests.support.signals import deliver_to_children
+from tests.support.waiting import PATIENCE
 
 _accounts = itertools.count(1)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Close the network in the processes that run tests. The controller of pytest-xdist runs none."""
+    """Prepare the processes that run tests. The controller of pytest-xdist runs none."""
     if hasattr(config, "workerinput") or not getattr(config.option, "numprocesses", None):
         environment = network.environment(os.environ)
         os.environ.clear()
         os.environ.update(environment)
         network.forbid()
+        deliver_to_children()
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +65,7 @@ def aws(emulator: Emulator, account: str, sdk: Any) -> Callable[..., Any]:
     from botocore.config import Config
 
     # No retries: an answer of the emulator is the answer, and a hidden second try would hide a defect.
-    config = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=60)
+    config = Config(retries={"total_max_attempts": 1}, connect_timeout=PATIENCE, read_timeout=PATIENCE)
 
     def client(service: str, region: str = DEFAULT_REGION) -> Any:
         return sdk.client(

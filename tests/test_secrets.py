@@ -30,6 +30,9 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tests.support.processes import command_line, family
+from tests.support.waiting import PATIENCE
+
 PROJECT = Path(__file__).resolve().parents[1]
 REGIONS = ("ap-northeast-1", "us-east-1")
 NOT_OURS = (".git", ".venv*", "__pycache__", ".*_cache", "build", "runs", "tests", ".hypothesis", "node_modules")
@@ -133,9 +136,8 @@ class Watched:
     def _look(self) -> None:
         """Command lines of the process and its children, passing files, and what AWS knows of the stacks."""
         for pid in family(self.process.pid):
-            with suppress(OSError):
-                line = Path(f"/proc/{pid}/cmdline").read_bytes()
-                self.written[f"argv {line[:200]!r}"] = line
+            line = command_line(pid)
+            self.written[f"argv {line[:200]!r}"] = line
         for folder in self.folders:
             self.written |= {f"{place} (while it ran)": data for place, data in files_below(folder / "tmp").items()}
         endpoint = re.search(rb"runs at (http://\S+) as account (\d{12})", bytes(self.err))
@@ -155,7 +157,7 @@ class Watched:
                 endpoint_url=url,
                 aws_access_key_id=account,
                 aws_secret_access_key="not-a-secret",
-                config=Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=10),
+                config=Config(retries={"total_max_attempts": 1}, connect_timeout=PATIENCE, read_timeout=PATIENCE),
             )
 
         manager = client("secretsmanager")
@@ -169,16 +171,6 @@ class Watched:
                 key: stack.get(key) for key in ("Parameters", "Outputs", "Tags", "Description", "StackStatusReason")
             }
             self.written[f"stack {stack['StackName']} {stack['StackStatus']}"] = json.dumps(shown).encode()
-
-
-def family(pid: int) -> list[int]:
-    """A process and its descendants."""
-    found = [pid]
-    for parent in found:
-        with suppress(OSError):
-            for task in Path(f"/proc/{parent}/task").iterdir():
-                found += [int(child) for child in (task / "children").read_text().split()]
-    return found
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import pytest
 
 from hosting.rehearsal.emulator import Emulator
 from tests import small_project
+from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -39,7 +40,7 @@ def command(emulator: Emulator, account: str, project: Path) -> Callable[..., Do
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE,
         )
         return Done(done.returncode, done.stdout, done.stderr)
 

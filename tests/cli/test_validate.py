@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.waiting import PATIENCE
+
 PROJECT = Path(__file__).resolve().parents[2]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -33,7 +35,7 @@ def templates(root: Path) -> Path:
 def validate(root: Path) -> Run:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "deploy.py", "validate", "--root", str(root), *arguments]
-        return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120)
+        return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=PATIENCE)
 
     return run
 

@@ -25,12 +25,12 @@ from hosting.rehearsal.fault_proxy import FaultProxy
 from hosting.rehearsal.prerequisites import World
 from tests import small_project
 from tests.support.environment import exported
+from tests.support.waiting import eventually
 
 REGIONS = (DEFAULT_REGION, "us-east-1")
-# The deployer waits a minute for a reply. A case waits as long as the slowest good reply of a busy machine.
-PATIENCE = 2.0
+# Seconds. The deployer waits a minute for a reply; a case waits as long as the slowest good reply of a busy machine.
+REPLY = 2.0
 _PACE = 0.01
-_AT_REST = 60.0
 
 # What differs between two clean deployments cannot be compared, only that it is there.
 VOLATILE = "(differs each time)"
@@ -94,7 +94,7 @@ class Lab:
 
         loader = _session()._session.get_component("data_loader")
 
-        hasty = session._CONFIG.merge(Config(read_timeout=PATIENCE, connect_timeout=PATIENCE))
+        hasty = session._CONFIG.merge(Config(read_timeout=REPLY, connect_timeout=REPLY))
         connect = functools.partial(deployment.connect, sleep=lambda seconds: time.sleep(min(seconds, _PACE)))
         said = io.StringIO()
         with (
@@ -136,11 +136,11 @@ class Lab:
 
     def wait(self, account: str) -> None:
         """Until CloudFormation has done what it was asked: it goes on without the deployer."""
-        deadline = time.monotonic() + _AT_REST
-        while any(_busy(stack) for region in REGIONS for stack in self.stacks(account, region)):
-            if time.monotonic() > deadline:
-                raise TimeoutError("an operation does not end")
-            time.sleep(0.02)
+        eventually(
+            lambda: not any(_busy(stack) for region in REGIONS for stack in self.stacks(account, region)),
+            "every operation has ended",
+            pause=0.02,
+        )
 
     def stacks(self, account: str, region: str) -> list[dict[str, Any]]:
         """Every stack there is or was."""

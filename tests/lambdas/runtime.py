@@ -99,8 +99,11 @@ def _version(path: Path) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def runtime_directory(python: Interpreter) -> Path:
-    """Our /var/runtime for an interpreter: the runtime client built for it, and boto3. Made once, under build/."""
+def runtime_directory(python: Interpreter, *, offline: bool = True) -> Path:
+    """Return our /var/runtime for an interpreter, under build/: the runtime client built for it, and boto3.
+
+    Tests have no network: `make test` creates the directory before they begin, and otherwise it comes from uv's cache.
+    """
     lock = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     final = ROOT / "build" / "runtime" / python.minor
     wanted = "".join(_locked(lock, name) for name in _CLIENT)
@@ -119,10 +122,12 @@ def runtime_directory(python: Interpreter) -> Path:
         *(Path(sys.executable).with_name("uv"), "pip", "install", "--quiet", "--python", sys.executable),
         *("--python-version", python.minor, "--target", made, "--only-binary", ":all:", "--no-deps"),
         *("--require-hashes", "--requirement", requirements),
+        *(("--offline",) if offline else ()),
     ]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f"awslambdaric for Python {python.minor}: {done.stderr}")
+        hint = "Run `python -m tests.lambdas.runtime`, which downloads it, and try again."
+        raise RuntimeError(f"awslambdaric for Python {python.minor} is not installed: {done.stderr}\n{hint}")
     import boto3
 
     packages = Path(boto3.__file__).parent.parent
@@ -418,3 +423,7 @@ class Function:
         if self._api is not None:
             self._api.stop()
             self._api = None
+
+
+if __name__ == "__main__":
+    runtime_directory(interpreter(), offline=False)

@@ -2,6 +2,7 @@
 
 Started as `python -S start_function.py TASK_ROOT RUNTIME_DIRECTORY HANDLER`. A read-only file system cannot be had
 without privileges (and as root the modes of files mean nothing), so an audit hook refuses what the file system would.
+Unlike Lambda, this process reaches nothing beyond this machine.
 """
 
 import errno
@@ -27,6 +28,9 @@ def read_only(event: str, arguments: tuple[Any, ...]) -> None:
     if isinstance(path, str | bytes) and not (os.path.realpath(os.fsdecode(path)) + os.sep).startswith(writable):
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
 
+
+sys.path[0] = os.path.join(os.path.dirname(__file__), os.pardir, "support", "offline")  # noqa: PTH118, PTH120
+__import__("sitecustomize")  # the option -S has kept the interpreter from it
 
 # What Lambda's interpreter looks through: the function first, then the runtime with its own boto3.
 sys.path[0:1] = [task_root, runtime_directory]

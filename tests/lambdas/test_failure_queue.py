@@ -16,11 +16,11 @@ import pytest
 
 from hosting.deployer.packaging.lambda_packages import Archive
 from tests.lambdas.test_slack_notifier import records, sns
+from tests.support.waiting import PATIENCE, eventually
 
 Client = Callable[..., Any]
 OPERATIONS = Path(__file__).resolve().parent.parent.parent / "templates" / "operations.json"
 ROLE = "arn:aws:iam::123456789012:role/any"
-PATIENCE_SECONDS = 30.0
 
 
 class Notices:
@@ -74,9 +74,7 @@ class Notices:
             time.sleep(0.1)
 
     def wait_for_a_refusal(self) -> None:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while "NotFound" not in json.dumps(self.logged()) and time.monotonic() < deadline:
-            time.sleep(0.05)
+        eventually(lambda: "NotFound" in json.dumps(self.logged()), self.logged)
 
     def logged(self) -> list[str]:
         try:
@@ -85,10 +83,10 @@ class Notices:
             return []
         return [event["message"] for event in found["events"]]
 
-    def failed(self, seconds: float = PATIENCE_SECONDS) -> list[dict[str, Any]]:
+    def failed(self, seconds: float = PATIENCE) -> list[dict[str, Any]]:
         return self._messages(self._failures, seconds)
 
-    def published(self, seconds: float = PATIENCE_SECONDS) -> list[dict[str, Any]]:
+    def published(self, seconds: float = PATIENCE) -> list[dict[str, Any]]:
         return self._messages(self._read, seconds)
 
 

@@ -17,12 +17,12 @@ import pytest
 
 from hosting.deployer.packaging.lambda_packages import Archive
 from tests.lambdas.test_log_processor import FLOW_LINES, JAPANESE, SLOW_QUERY
+from tests.support.waiting import PATIENCE
 
 Client = Callable[..., Any]
 ARCHIVE = Path(__file__).resolve().parent.parent.parent / "templates" / "archive.json"
 ROLE = "arn:aws:iam::123456789012:role/any"
 GROUP, STREAM = "/ecs/shop-prod/backend", "app/app/0123456789abcdef"
-PATIENCE_SECONDS = 20.0
 
 
 class Archived:
@@ -79,7 +79,7 @@ class Archived:
 
     def lines(self, expected: int) -> list[dict[str, Any]]:
         """What the archive holds, as soon as it holds as much as expected."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + PATIENCE
         while True:
             found = []
             for item in self.s3.list_objects_v2(Bucket=self.bucket).get("Contents", []):

@@ -64,6 +64,18 @@ def handler(event, context):
     assert start(code).invoke({}).payload == ["Read-only file system", "Read-only file system", ["index.py"]]
 
 
+def test_a_function_reaches_this_machine_only(start: Start) -> None:
+    code = """
+import socket
+def handler(event, context):
+    try:
+        socket.create_connection(("192.0.2.1", 443))
+    except BaseException as error:
+        return repr(error)
+"""
+    assert "tests must not leave this machine" in start(code).invoke({}).payload
+
+
 def test_boto3_is_there_and_the_rest_of_our_packages_is_not(start: Start) -> None:
     code = """
 import importlib.util

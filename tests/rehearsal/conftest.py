@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+
+from tests.support.waiting import eventually
 
 IAM = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"]
 ARTIFACTS = "artifacts"
@@ -82,11 +83,11 @@ class Cloud:
         return self.wait(change_set["StackId"])
 
     def wait(self, name: str) -> dict[str, Any]:
-        deadline = time.monotonic() + 60
-        while (stack := self.stack(name))["StackStatus"].endswith("_IN_PROGRESS"):
-            assert time.monotonic() < deadline, stack["StackStatus"]
-            time.sleep(0.02)
-        return stack
+        def ended() -> dict[str, Any] | None:
+            stack = self.stack(name)
+            return None if stack["StackStatus"].endswith("_IN_PROGRESS") else stack
+
+        return eventually(ended, f"{name} has ended its operation", pause=0.02)
 
     def stack(self, name: str) -> dict[str, Any]:
         stack: dict[str, Any] = self.cloudformation.describe_stacks(StackName=name)["Stacks"][0]

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import pytest
 
 from hosting.rehearsal.emulator import DEFAULT_ACCOUNT, DEFAULT_REGION, INTERPRETER, ROOT, Emulator
 from hosting.rehearsal.errors import EmulatorError
+from tests.support.waiting import PATIENCE, eventually
 
 
 def test_an_account_is_the_twelve_digits_of_the_access_key(account: str, aws: Callable[..., Any]) -> None:
@@ -68,11 +68,8 @@ def test_a_killed_parent_leaves_no_orphan(how: signal.Signals) -> None:
     parent.send_signal(how)
     parent.wait()
     parent.stdout.close()
-    deadline = time.monotonic() + 10
-    while alive(int(pid)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not alive(int(pid))
-    assert not Path(directory).exists()
+    eventually(lambda: not alive(int(pid)), "the emulator has ended")
+    eventually(lambda: not Path(directory).exists(), "its directory is removed")
 
 
 def test_the_environment_of_a_subprocess_leads_to_no_real_account(
@@ -117,7 +114,7 @@ def test_in_the_foreground_it_says_how_to_reach_it() -> None:
     assert lines[0].startswith("export AWS_ENDPOINT_URL=http://127.0.0.1:")
     assert lines[1] == "export AWS_ACCESS_KEY_ID=210987654321"
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=10) == 130
+    assert process.wait(PATIENCE) == 130
     process.stdout.close()
 
 

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,15 +17,14 @@ from click.testing import CliRunner
 from hosting.deployer.aws.session import Clients
 from hosting.rehearsal.checks.base import Area, Deployed, examine
 from hosting.rehearsal.emulator import ROOT
+from tests.support.waiting import PATIENCE, eventually
 
 COMMAND = [sys.executable, "deploy.py", "rehearse"]
 
 
 @pytest.mark.parametrize("environment", ["dev", "prod"])
 def test_every_proof_of_an_environment_holds(environment: str) -> None:
-    done = subprocess.run(
-        [*COMMAND, "-e", environment, "--output", "json"], cwd=ROOT, capture_output=True, text=True, timeout=300
-    )
+    done = subprocess.run([*COMMAND, "-e", environment, "--output", "json"], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout, done.stderr[-2000:]
     document = json.loads(done.stdout)
     assert [proof for proof in document["proofs"] if not proof["holds"]] == []
@@ -42,7 +40,7 @@ def test_ctrl_c_in_the_middle_stops_the_emulator(tmp_path: Path) -> None:
     process, log = begin(tmp_path, "-e", "dev", "--delay", "0.2")
     wait_for(log, "Deploy the whole chain")
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=30) == 130
+    assert process.wait(PATIENCE) == 130
     assert not answers(endpoint_of(log.read_text()))
 
 
@@ -54,7 +52,7 @@ def test_keep_says_how_to_reach_it_and_ctrl_c_ends_it(tmp_path: Path) -> None:
     assert f"export AWS_ENDPOINT_URL={endpoint}" in text
     assert answers(endpoint)
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=30) == 0
+    assert process.wait(PATIENCE) == 0
     assert not answers(endpoint)
 
 
@@ -95,11 +93,8 @@ def begin(tmp_path: Path, *arguments: str) -> tuple[subprocess.Popen[bytes], Pat
 
 
 def wait_for(log: Path, words: str) -> str:
-    deadline = time.monotonic() + 120
-    while words not in (text := log.read_text()):
-        assert time.monotonic() < deadline, text[-2000:]
-        time.sleep(0.05)
-    return text
+    eventually(lambda: words in log.read_text(), lambda: f"{words!r} in {log.read_text()[-2000:]}")
+    return log.read_text()
 
 
 def endpoint_of(text: str) -> str:

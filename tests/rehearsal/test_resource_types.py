@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.waiting import eventually
+
 Template = dict[str, Any]
 
 
@@ -486,8 +488,8 @@ def test_waf_logging_and_the_distribution_behind_it(aws: Callable[..., Any], clo
     edge = aws("cloudformation", region="us-east-1")
     outputs = {"Acl": {"Value": att("Acl", "Arn")}, "Distribution": {"Value": ref("Distribution")}}
     edge.create_stack(StackName="types", TemplateBody=json.dumps({"Resources": resources, "Outputs": outputs}))
-    while (stack := edge.describe_stacks(StackName="types")["Stacks"][0])["StackStatus"] == "CREATE_IN_PROGRESS":
-        time.sleep(0.02)
+    eventually(lambda: edge.describe_stacks(StackName="types")["Stacks"][0]["StackStatus"] != "CREATE_IN_PROGRESS")
+    stack = edge.describe_stacks(StackName="types")["Stacks"][0]
     assert stack["StackStatus"] == "CREATE_COMPLETE"
     found = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     waf, logs = aws("wafv2", region="us-east-1"), aws("logs", region="us-east-1")
@@ -658,7 +660,5 @@ def test_a_subscription_delivers_through_firehose_and_its_function(cloud: Any, m
     logs.create_log_stream(logGroupName="/types/app", logStreamName="s")
     event = {"timestamp": int(time.time() * 1000), "message": "hello"}
     logs.put_log_events(logGroupName="/types/app", logStreamName="s", logEvents=[event])
-    deadline = time.monotonic() + 20
-    while not (items := cloud.s3.list_objects_v2(Bucket=name).get("Contents", [])) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    items = eventually(lambda: cloud.s3.list_objects_v2(Bucket=name).get("Contents", []))
     assert cloud.s3.get_object(Bucket=name, Key=items[0]["Key"])["Body"].read() == b"HELLO"

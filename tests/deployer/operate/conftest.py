@@ -11,6 +11,7 @@ import pytest
 
 from hosting.rehearsal.emulator import Emulator
 from tests.deployer.operate import parts
+from tests.support.waiting import PATIENCE, eventually
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +62,7 @@ def bastion(make_bastion: Callable[..., parts.Bastion]) -> parts.Bastion:
     """A running bastion, its relay up."""
     made = make_bastion()
     made.start()
-    parts.until(made.is_up)
+    eventually(made.is_up, "the relay listens")
     return made
 
 
@@ -73,7 +74,7 @@ def relay(database: parts.Database, tmp_path: Path) -> Iterator[parts.Bastion]:
     with parts.relay_ports():
         try:
             made.start()
-            parts.until(made.is_up)
+            eventually(made.is_up, "the relay listens")
             yield made
         finally:
             made.stop()
@@ -100,7 +101,7 @@ def deploy_py(deployed: parts.Deployed, tmp_path: Path) -> Callable[..., subproc
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE,
         )
 
     return run

@@ -16,12 +16,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tests.support.waiting import PATIENCE, eventually
 
 if TYPE_CHECKING:
     from hosting.deployer.operate.platform import Platform
@@ -57,15 +59,6 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    """Wait for something that happens soon. Polls: what is waited for is another process."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s: {condition}")
-        time.sleep(0.05)
 
 
 @contextlib.contextmanager
@@ -142,19 +135,19 @@ class Database:
                 stdout=log,
                 stderr=log,
             )
-        until(lambda: listening(self.port) and self.query(self.port).returncode == 0, 60)
+        eventually(lambda: listening(self.port) and self.query(self.port).returncode == 0, "the database answers")
 
     def stop(self) -> None:
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(30)
+            self.process.wait(PATIENCE)
             self.process = None
 
     def options(self, port: int) -> Path:
         path = self.directory / f"client-{port}.cnf"
         password = PASSWORD.replace("\\", "\\\\").replace('"', '\\"')
         path.write_text(
-            f'[client]\nuser=admin\npassword="{password}"\nhost=127.0.0.1\nport={port}\nssl\nconnect-timeout=5\n'
+            f'[client]\nuser=admin\npassword="{password}"\nhost=127.0.0.1\nport={port}\nssl\nconnect-timeout=60\n'
         )
         return path
 
@@ -163,7 +156,7 @@ class Database:
             [self.programs["mariadb"], f"--defaults-file={self.options(port)}", "-N", "-e", sql, "app"],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=PATIENCE,
         )
 
 
@@ -277,7 +270,7 @@ class Bastion:
     def health(self) -> int:
         kind, command = bastion_definition()["HealthCheck"]["Command"]
         assert kind == "CMD-SHELL"
-        return subprocess.run([*self.shell, "-c", command], env={"PATH": str(self.bin)}, timeout=5).returncode
+        return subprocess.run([*self.shell, "-c", command], env={"PATH": str(self.bin)}, timeout=PATIENCE).returncode
 
     def is_up(self) -> bool:
         return listening(WRITER) and listening(READER)
@@ -301,9 +294,9 @@ class Bastion:
         if self.process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait(10)
+            self.process.wait(PATIENCE)
             self.process = None
-            until(lambda: not listening(WRITER) and not listening(READER))
+            eventually(lambda: not listening(WRITER) and not listening(READER), "the relay has ended")
 
 
 # --- a deployed platform

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 from tests.deployer.operate import parts
+from tests.support.waiting import PATIENCE, eventually
 
 ROWS = "chair\nlamp\n"
 ENDED = "bastion: relay ended"
@@ -41,8 +42,8 @@ def test_the_database_may_restart(bastion: parts.Bastion, database: parts.Databa
 def test_a_killed_relay_comes_back_and_says_so(bastion: parts.Bastion, database: parts.Database) -> None:
     for pid in bastion.pids("socat"):
         os.kill(pid, signal.SIGKILL)
-    parts.until(lambda: bastion.log.count(ENDED) == 2)
-    parts.until(bastion.is_up)
+    eventually(lambda: bastion.log.count(ENDED) == 2)
+    eventually(bastion.is_up)
     assert database.query(parts.WRITER).stdout == ROWS
     assert database.query(parts.READER).stdout == ROWS
 
@@ -62,11 +63,11 @@ def test_an_open_connection_outlives_the_listener(bastion: parts.Bastion, databa
         stdout=subprocess.PIPE,
         text=True,
     )
-    parts.until(lambda: len(bastion.pids("socat")) == 3)
+    eventually(lambda: len(bastion.pids("socat")) == 3)
     for pid in sorted(bastion.pids("socat"))[:2]:
         os.kill(pid, signal.SIGKILL)
-    parts.until(lambda: ENDED in bastion.log)
-    assert query.communicate(timeout=20)[0] == "0\ndone\n"
+    eventually(lambda: ENDED in bastion.log)
+    assert query.communicate(timeout=PATIENCE)[0] == "0\ndone\n"
 
 
 # apk as far as the command can tell: it takes its time, and while one is at work the database of packages is
@@ -100,7 +101,7 @@ def test_a_bare_image_gets_its_packages_without_an_alarm(
     bastion = make_bastion(installed=False)
     with_apk(bastion)
     bastion.start()
-    parts.until(bastion.is_up)
+    eventually(bastion.is_up)
     assert database.query(parts.WRITER).stdout == ROWS
     assert database.query(parts.READER).stdout == ROWS
     assert ENDED not in bastion.log
@@ -115,12 +116,12 @@ def test_a_registry_that_is_down_is_asked_again(
     with_apk(bastion)
     (bastion.directory / "down").touch()
     bastion.start()
-    parts.until(lambda: bastion.log.count(ENDED) >= 2, 40)
+    eventually(lambda: bastion.log.count(ENDED) >= 2)
     assert bastion.process is not None
     assert bastion.process.poll() is None
     assert bastion.health() != 0
     (bastion.directory / "down").unlink()
-    parts.until(bastion.is_up)
+    eventually(bastion.is_up)
     assert bastion.health() == 0
     assert database.query(parts.WRITER).stdout == ROWS
 
@@ -131,7 +132,7 @@ def test_an_image_without_apk_works_when_it_brings_socat(
     bastion = make_bastion()
     (bastion.bin / "script").unlink()
     bastion.start()
-    parts.until(bastion.is_up)
+    eventually(bastion.is_up)
     assert database.query(parts.WRITER).stdout == ROWS
 
 
@@ -148,7 +149,7 @@ def test_a_stop_ends_it_while_packages_are_awaited(make_bastion: Callable[..., p
     bastion = make_bastion(installed=False)
     with_apk(bastion)
     bastion.start()
-    parts.until((bastion.directory / "lock").exists)
+    eventually((bastion.directory / "lock").exists)
     assert bastion.process is not None
     bastion.process.terminate()
     bastion.process.wait(parts.bastion_definition()["StopTimeout"])
@@ -159,5 +160,5 @@ def test_the_health_check_sees_a_dead_relay(bastion: parts.Bastion) -> None:
     for pid in bastion.pids("socat")[:1]:
         os.kill(pid, signal.SIGKILL)
     assert bastion.health() != 0
-    parts.until(bastion.is_up)
+    eventually(bastion.is_up)
     assert bastion.health() == 0

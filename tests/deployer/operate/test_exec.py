@@ -10,7 +10,6 @@ import select
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +18,8 @@ import pytest
 from hosting.deployer.errors import DeployerError
 from hosting.deployer.operate import exec_checker, execute
 from tests.deployer.operate import parts
+from tests.support.processes import command_line, family
+from tests.support.waiting import PATIENCE, eventually
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -62,11 +63,9 @@ def test_a_shell_in_a_terminal(deployed: parts.Deployed, tmp_path: Path) -> None
 
     def read_until(text: bytes) -> None:
         nonlocal seen
-        deadline = time.monotonic() + 20
         while text not in seen:
-            assert time.monotonic() < deadline, seen
-            if select.select([terminal], [], [], 0.5)[0]:
-                seen += os.read(terminal, 4096)
+            assert select.select([terminal], [], [], PATIENCE)[0], seen
+            seen += os.read(terminal, 4096)
 
     try:
         read_until(b" ")  # a prompt, whatever it looks like
@@ -74,11 +73,11 @@ def test_a_shell_in_a_terminal(deployed: parts.Deployed, tmp_path: Path) -> None
         read_until(b"sum 42")
         os.write(terminal, b"sleep 60\r")
         read_until(b"sleep 60")
-        time.sleep(0.5)
+        eventually(lambda: b"sleep\x0060\x00" in map(command_line, family(pid)), "the shell runs it")
         os.write(terminal, b"\x03")
         read_until(b"^C")
         os.write(terminal, b"echo; exit $((4+5))\r")
-        parts.until(lambda: os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT))
+        eventually(lambda: os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT))
     finally:
         os.kill(pid, signal.SIGTERM)
         os.close(terminal)
@@ -110,7 +109,7 @@ def test_a_killed_build_ends_its_session(deployed: parts.Deployed, tmp_path: Pat
     ssm = deployed.client("ssm")
     assert len(ssm.describe_sessions(State="Active")["Sessions"]) == 1
     process.terminate()
-    assert process.wait(20) == 130
+    assert process.wait(PATIENCE) == 130
     assert ssm.describe_sessions(State="Active")["Sessions"] == []
 
 

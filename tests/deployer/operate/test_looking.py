@@ -19,6 +19,7 @@ from hosting.cli.commands import status as status_command
 from hosting.deployer.errors import InputError
 from hosting.deployer.operate import logs, status, tasks
 from tests.deployer.operate import parts
+from tests.support.waiting import PATIENCE, eventually
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 CLUSTER = "platform-dev"
@@ -88,7 +89,7 @@ def test_a_service_that_was_scaled_away_is_bad(deploy_py: Run, deployed: parts.D
         assert done.returncode == 1
     finally:
         ecs.update_service(cluster=CLUSTER, service=service.ecs_name, desiredCount=2)
-        parts.until(lambda: len(ecs.list_tasks(cluster=CLUSTER, serviceName=service.ecs_name)["taskArns"]) == 2)
+        eventually(lambda: len(ecs.list_tasks(cluster=CLUSTER, serviceName=service.ecs_name)["taskArns"]) == 2)
 
 
 def test_watching_goes_on_until_interrupted(deployed: parts.Deployed) -> None:
@@ -112,7 +113,7 @@ def test_watching_goes_on_until_interrupted(deployed: parts.Deployed) -> None:
     assert process.stdout is not None
     screens = [json.loads(process.stdout.readline()) for _ in range(2)]
     process.terminate()
-    process.wait(20)
+    process.wait(PATIENCE)
     assert screens[0]["environment"] == screens[1]["environment"] == CLUSTER
     assert screens[0]["time"] < screens[1]["time"]
 
@@ -207,20 +208,22 @@ def test_the_firewall_logs_in_its_own_region(deploy_py: Run, deployed: parts.Dep
 
 
 def test_following_shows_what_comes(deployed: parts.Deployed) -> None:
+    write(deployed, f"/{CLUSTER}/exec", "new", "was there before")
     process = subprocess.Popen(
-        [sys.executable, str(parts.ROOT / "deploy.py"), "logs", "exec", "-f", "-e", "dev", "--since", "1s"],
+        [sys.executable, str(parts.ROOT / "deploy.py"), "logs", "exec", "-f", "-e", "dev", "--since", "1h"],
         env=deployed.environment(),
         stdout=subprocess.PIPE,
         text=True,
     )
     assert process.stdout is not None
-    time.sleep(2)
+    while not process.stdout.readline().rstrip().endswith("was there before"):
+        pass
     write(deployed, f"/{CLUSTER}/exec", "new", "came later")
     assert process.stdout.readline().rstrip().endswith("came later")
     write(deployed, f"/{CLUSTER}/exec", "new", "and once more")
     assert process.stdout.readline().rstrip().endswith("and once more"), "nothing twice"
     process.terminate()
-    process.wait(20)
+    process.wait(PATIENCE)
 
 
 def test_the_last_words_of_a_stopped_task(deploy_py: Run, deployed: parts.Deployed) -> None:

@@ -19,6 +19,7 @@ from hosting.deployer.errors import DeployerError
 from hosting.deployer.operate import standalone_task, tasks
 from hosting.rehearsal.prerequisites import World
 from tests.deployer.operate import parts
+from tests.support.waiting import PATIENCE, eventually
 
 CLUSTER = "platform-dev"
 
@@ -53,7 +54,7 @@ def start(deployed: parts.Deployed) -> Iterator[Callable[..., subprocess.Popen[s
 
 
 def running(deployed: parts.Deployed) -> dict[str, Any]:
-    parts.until(lambda: one_off_tasks(deployed))
+    eventually(lambda: one_off_tasks(deployed))
     (task,) = one_off_tasks(deployed)
     return task
 
@@ -73,7 +74,7 @@ def test_output_and_exit_status(deployed: parts.Deployed, start: Callable[..., s
     task = running(deployed)
     say(deployed, task, "backend", "applying 0001", "applying 0002")
     World(deployed.emulator, deployed.account, deployed.platform.home).end_task(task["taskArn"], 3)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert out == "applying 0001\napplying 0002\n"
     assert process.returncode == 3, err
 
@@ -95,7 +96,7 @@ def test_an_interruption_stops_the_task(
     process = start("run", "-e", "dev", "--", "sleep", "1000")
     task = running(deployed)
     process.send_signal(number)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, err
     assert one_off_tasks(deployed) == []
     assert f"stopped task {task['taskArn'].rpartition('/')[2]}" in err
@@ -126,7 +127,7 @@ def test_another_image_leaves_no_task_definition_behind(
 ) -> None:
     image = "public.ecr.aws/nginx/nginx@sha256:" + "1" * 64
     process = start("run", "-e", "dev", "--image", image, "--detach", "--", "true")
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, err
     ecs = deployed.client("ecs")
     (task,) = ecs.describe_tasks(cluster=CLUSTER, tasks=[out.strip()])["tasks"]
@@ -139,7 +140,7 @@ def test_another_image_leaves_no_task_definition_behind(
 
 def test_a_command_is_needed(deployed: parts.Deployed, start: Callable[..., subprocess.Popen[str]]) -> None:
     process = start("run", "-e", "dev")
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 64
     assert "COMMAND" in err
 
@@ -156,7 +157,7 @@ def test_a_migration_runs_before_anything_is_deployed(
     task = running(deployed)
     say(deployed, task, "backend", "no such column")
     World(deployed.emulator, deployed.account, deployed.platform.home).end_task(task["taskArn"], 1)
-    out, err = process.communicate(timeout=90)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1, err
     assert "no such column" in err
     assert "ended with 1; nothing was deployed" in err
@@ -181,6 +182,6 @@ def test_a_first_deployment_says_what_to_run_afterwards(
 
 def test_only_run_may_come_before(deployed: parts.Deployed, start: Callable[..., subprocess.Popen[str]]) -> None:
     process = start(*before_arguments(deployed, "1", "--pre-deploy", "destroy --yes"))
-    _, err = process.communicate(timeout=90)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 64, err
     assert 'takes a "run ..." command' in err

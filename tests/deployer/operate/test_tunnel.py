@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 
 from tests.deployer.operate import parts
+from tests.support.waiting import PATIENCE, eventually
 
 ROWS = "chair\nlamp\n"
 
@@ -32,29 +33,35 @@ class Running:
     process: subprocess.Popen[str]
     out: list[str] = field(default_factory=list)
     err: list[str] = field(default_factory=list)
+    readers: list[threading.Thread] = field(default_factory=list)
 
     def collect(self) -> None:
         for stream, lines in ((self.process.stdout, self.out), (self.process.stderr, self.err)):
             assert stream is not None
-            threading.Thread(target=lines.extend, args=(stream,), daemon=True).start()
+            reader = threading.Thread(target=lines.extend, args=(stream,), daemon=True)
+            reader.start()
+            self.readers.append(reader)
 
     def seen(self, text: str) -> bool:
         return any(text in line for line in self.err)
 
-    def until(self, text: str, seconds: float = 30) -> None:
-        with contextlib.suppress(AssertionError):
-            parts.until(lambda: self.seen(text) or self.process.poll() is not None, seconds)
+    def is_open(self) -> bool:
+        """Whether more output can come."""
+        return any(reader.is_alive() for reader in self.readers)
+
+    def until(self, text: str) -> None:
+        eventually(lambda: self.seen(text) or not self.is_open(), lambda: f"{text!r} in {self.err}")
         assert self.seen(text), f"no {text!r} in {self.err}"
 
     def end(self, number: int = signal.SIGINT) -> int:
         self.process.send_signal(number)
-        return self.process.wait(20)
+        return self.process.wait(PATIENCE)
 
     @property
     def command(self) -> list[str]:
         import shlex
 
-        parts.until(lambda: self.out)
+        eventually(lambda: self.out)
         return shlex.split(self.out[0])
 
 
@@ -95,7 +102,7 @@ def mysql(running: Running, sql: str = "SELECT name FROM items ORDER BY name") -
     program, *arguments = running.command
     assert program == "mysql"
     program = parts.need("mariadb")["mariadb"]
-    return subprocess.run([program, *arguments, "-N", "-e", sql], capture_output=True, text=True, timeout=30)
+    return subprocess.run([program, *arguments, "-N", "-e", sql], capture_output=True, text=True, timeout=PATIENCE)
 
 
 def plugin_arguments(tmp_path: Path) -> list[list[str]]:
@@ -150,10 +157,10 @@ def test_an_old_plugin_gets_the_session_as_it_can_read_it(start: Start, relay: p
 def test_variables_instead_of_a_command_line(start: Start, relay: parts.Bastion) -> None:
     running = start("--print-env")
     running.until("open: ")
-    parts.until(lambda: len(running.out) == 5)
+    eventually(lambda: len(running.out) == 5)
     client = 'mariadb --defaults-file="$DB_OPTIONS_FILE" -N -e "SELECT * FROM items" "$DB_NAME"'
     script = "".join(running.out) + client
-    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=30)
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=PATIENCE)
     assert done.stdout == ROWS, done.stderr
 
 
@@ -172,7 +179,7 @@ def test_a_dead_session_is_replaced(start: Start, relay: parts.Bastion) -> None:
     running.until("open: ")
     os.killpg(plugin_of(running), signal.SIGKILL)
     running.until("lost: the session ended")
-    parts.until(lambda: sum("open: " in line for line in running.err) == 2, 40)
+    eventually(lambda: sum("open: " in line for line in running.err) == 2)
     assert mysql(running).stdout == ROWS, "on the same port, with the same file"
     assert running.end(signal.SIGTERM) == 130
     assert not Path(running.command[1].partition("=")[2]).exists()
@@ -186,8 +193,8 @@ def test_nothing_is_left_when_it_is_killed(start: Start, relay: parts.Bastion) -
     assert file.exists()
     running.process.kill()
     running.process.wait()
-    parts.until(lambda: not file.parent.exists())
-    parts.until(lambda: not Path(f"/proc/{plugin}").exists() or is_dead(plugin))
+    eventually(lambda: not file.parent.exists())
+    eventually(lambda: not Path(f"/proc/{plugin}").exists() or is_dead(plugin))
 
 
 def is_dead(process: int) -> bool:
@@ -201,7 +208,7 @@ def test_without_reconnect_it_says_what_helps(start: Start, relay: parts.Bastion
     running = start()
     running.until("open: ")
     os.killpg(plugin_of(running), signal.SIGKILL)
-    assert running.process.wait(20) == 1
+    assert running.process.wait(PATIENCE) == 1
     running.until("--reconnect opens it again by itself")
 
 
@@ -214,8 +221,8 @@ def test_a_stopped_task_is_left_for_another(start: Start, relay: parts.Bastion, 
         arn for arn in ecs.list_tasks(cluster="platform-dev")["taskArns"] if arn.rpartition("/")[2].startswith(first)
     ]
     ecs.stop_task(cluster="platform-dev", task=arn, reason="scaled in")
-    running.until(f"lost: task {first} is stopping: scaled in", 40)
-    parts.until(lambda: sum("open: " in line for line in running.err) == 2, 40)
+    running.until(f"lost: task {first} is stopping: scaled in")
+    eventually(lambda: sum("open: " in line for line in running.err) == 2)
     second = [line.split("task ")[1].split()[0] for line in running.err if line.startswith("opening: ")][-1]
     assert second != first
     assert mysql(running).stdout == ROWS
@@ -226,11 +233,11 @@ def test_a_database_that_is_away_is_waited_for(start: Start, relay: parts.Bastio
     try:
         running = start()
         running.until("opening: ")
-        parts.until(lambda: "Connection refused" in relay.log)
+        eventually(lambda: "Connection refused" in relay.log)
         assert not running.seen("open: ")
     finally:
         database.start()
-    running.until("open: ", 40)
+    running.until("open: ")
     assert mysql(running).stdout == ROWS
 
 
@@ -260,7 +267,7 @@ def test_a_missing_plugin_is_said(deployed: parts.Deployed, tmp_path: Path) -> N
         env={**deployed.environment(), "PATH": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert done.returncode == 1
     assert "session-manager-plugin is not installed" in done.stderr
