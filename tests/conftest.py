@@ -38,6 +38,23 @@ def offline() -> Iterator[None]:
     assert network.attempts == [], "tests must not leave this machine"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def service_models() -> Iterator[None]:
+    """Let all boto3 sessions of this process share the parsed service models, which cost more than the calls do."""
+    import botocore.loaders
+
+    shared = botocore.loaders.create_loader()
+
+    def share(_search_path: str | None = None) -> botocore.loaders.Loader:
+        # Each boto3 session appends its own folder once more.
+        shared._search_paths = list(dict.fromkeys(shared.search_paths))  # type: ignore[attr-defined]
+        return shared
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.loaders, "create_loader", share)
+        yield
+
+
 @pytest.fixture(scope="session")
 def emulator() -> Iterator[Emulator]:
     """A running emulator, shared by the session; it starts with the first test that asks for it."""

@@ -5,23 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from hosting.rehearsal.emulator import Emulator
 from tests import small_project
+from tests.support import commands
+from tests.support.commands import Done
 from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@dataclass(frozen=True)
-class Done:
-    code: int
-    out: str
-    err: str
 
 
 @pytest.fixture
@@ -31,7 +25,18 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def command(emulator: Emulator, account: str, project: Path) -> Callable[..., Done]:
-    """`command("plan", "-e", "dev")`: a process of its own, as a user starts it, without a terminal."""
+    """`command("plan", "-e", "dev")`: as a user starts it, without a terminal, but in this process."""
+
+    def run(*arguments: str, **environment: str) -> Done:
+        variables = {**emulator.subprocess_environment(account), **environment}
+        return commands.run([*arguments, "--root", str(project)], variables)
+
+    return run
+
+
+@pytest.fixture
+def process(emulator: Emulator, account: str, project: Path) -> Callable[..., Done]:
+    """The same in a process of its own, which takes a second longer."""
 
     def run(*arguments: str, **environment: str) -> Done:
         done = subprocess.run(
