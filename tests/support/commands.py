@@ -42,4 +42,4 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> Done:
         contextlib.redirect_stderr(err),
     ):
         code = hosting.cli.main.main(list(arguments))
-    return Done(code, *(stream.buffer.getvalue().decode() for stream in (out, err)))  # type: ignore[attr-defined]
+    return Done(code, *(stream.buffer.getvalue().decode() for stream in (out, err)))
