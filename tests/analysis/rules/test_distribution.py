@@ -36,7 +36,7 @@ def other_secret(b: Any) -> None:
 CASES: list[tuple[str, str, Any, set[str]]] = [
     ("DST-01", "dev", lambda b: config(b)["CacheBehaviors"][0].update(TargetOriginId="images"), set()),
     ("DST-02", "dev", lambda b: origin(b, "S3OriginConfig").pop("OriginAccessControlId"), set()),
-    ("DST-02", "dev", lambda b: b.replace(DISTRIBUTION, "RegionalDomainName", "DomainName"), set()),
+    ("DST-02", "dev", lambda b: b.replace(DISTRIBUTION, "RegionalDomainName", "DomainName"), {"CF-31"}),
     ("DST-02", "dev", lambda b: b.put("CloudFront::OriginAccessControl", "OriginAccessControlConfig.SigningBehavior", "never"), set()),
     ("DST-03", "dev", lambda b: b.statement("S3::BucketPolicy", "ReadObjects").pop("Condition"), {"SEC-36"}),
     ("DST-03", "dev", lambda b: b.replace("S3::Bucket", "AES256", "aws:kms", has="static/"), set()),
@@ -59,7 +59,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("DST-13", "dev", lambda b: origin(b, "CustomOriginConfig")["CustomOriginConfig"].update(OriginReadTimeout=120), set()),
     ("DST-13", "dev", lambda b: config(b).update(DefaultRootObject="index.html"), set()),
     ("DST-15", "prod", lambda b: b.replace(RECORD, "Z2FDTNDATAQYW2", "Z2FDTNDATAQYW3"), set()),
-    ("DST-15", "prod", lambda b: b.replace(RECORD, "CanonicalHostedZoneID", "DNSName"), set()),
+    ("DST-15", "prod", lambda b: b.replace(RECORD, "CanonicalHostedZoneID", "DNSName"), {"CF-31"}),
     ("DST-17", "dev", other_secret, set()),
     ("DST-17", "dev", lambda b: b.replace("ElasticLoadBalancingV2::ListenerRule", "X-Origin-Verify", "X-Verify"), set()),
     ("DST-18", "dev", lambda b: config(b).update(Enabled=False), set()),

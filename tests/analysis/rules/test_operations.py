@@ -75,7 +75,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("OPS-01", "dev", lambda b: b.drop(GROUP, "RetentionInDays"), set()),
     ("OPS-01", "dev", lambda b: b.parameters.update(LogRetentionDays="60"), {"CF-21"}),
     ("OPS-02", "dev", cloudfront_alarm_at_home, set()),
-    ("OPS-03", "dev", lambda b: b.replace(ALARM, "TargetGroupFullName", "TargetGroupArn"), set()),
+    ("OPS-03", "dev", lambda b: b.replace(ALARM, "TargetGroupFullName", "TargetGroupArn"), {"CF-31"}),
     ("OPS-03", "dev", lambda b: b.replace(ALARM, '"Name": "QueueName"', '"Name": "Queue"'), set()),
     ("OPS-03", "dev", lambda b: b.replace(ALARM, "HTTPCode_ELB_5XX_Count", "HTTPCode_ELB_5xx"), set()),
     ("OPS-04", "dev", topic_of_other_region, set()),
