@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,9 +25,10 @@ OURS = {
 # Package -> what its modules must not import, at module level or inside a function.
 FORBIDDEN: dict[str, set[str]] = {
     "generator": (OURS - {"generator"}) | AWS | {"cfnlint", "click", "rich", "requests", "urllib3"},
-    "hosting.deployer": (OURS - {"hosting.deployer"}) | TEMPLATING | {"cfnlint", "click", "rich"},
-    "hosting.analysis": (OURS - {"hosting.analysis"}) | TEMPLATING | AWS,
-    "hosting.rehearsal": (OURS - {"hosting.rehearsal", "hosting.deployer"}) | TEMPLATING,
+    "hosting.model": OURS - {"hosting.model"},
+    "hosting.deployer": (OURS - {"hosting.deployer", "hosting.model"}) | TEMPLATING | {"cfnlint", "click", "rich"},
+    "hosting.analysis": (OURS - {"hosting.analysis", "hosting.model"}) | TEMPLATING | AWS,
+    "hosting.rehearsal": (OURS - {"hosting.rehearsal", "hosting.deployer", "hosting.model"}) | TEMPLATING,
     "hosting.cli": TEMPLATING | AWS | {"tests"},
     "lambda": {"generator", "hosting", "tests"} | TEMPLATING | {"click", "rich"},
 }
@@ -67,6 +69,15 @@ def test_the_generator_is_pure() -> None:
     found = {path.name: names for path in modules("generator") if (names := slips(path, IMPURE))}
     # Only to leave: it reads nothing.
     assert found == {"__main__.py": ["os", "os._exit"]}
+
+
+def test_the_model_needs_only_the_standard_library() -> None:
+    found = {
+        str(path.relative_to(PROJECT)): names
+        for path in modules("hosting.model")
+        if (names := sorted(n for n in imported(path) if n.split(".")[0] not in {*sys.stdlib_module_names, "hosting"}))
+    }
+    assert found == {}
 
 
 def layer_of(path: Path) -> str:

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from hosting.analysis.resolve import ResolvedEnvironment, Resource, Stack, resolve
-from hosting.analysis.templates import load_environment, load_templates
+from hosting.model.parameter_file import load_environment
+from hosting.model.templates import load_complete
 
 PROJECT = Path(__file__).parents[1]
 LAYERS = ("Network", "Security", "Database", "Application", "Distribution", "Operations")
@@ -22,7 +23,7 @@ LAYERS = ("Network", "Security", "Database", "Application", "Distribution", "Ope
 @pytest.fixture(scope="module", params=["dev", "prod"])
 def env(request: pytest.FixtureRequest) -> ResolvedEnvironment:
     name: str = request.param
-    return resolve(load_templates(PROJECT / "templates"), load_environment(PROJECT / "params" / f"{name}.json"))
+    return resolve(load_complete(PROJECT / "templates"), load_environment(PROJECT / "params" / f"{name}.json"))
 
 
 def only(resources: list[Resource]) -> Resource:

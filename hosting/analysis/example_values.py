@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hosting.analysis.resolve import ResolvedEnvironment, Resource, Stack
-from hosting.analysis.tokens import Json, Origin, pieces
+from hosting.model.tokens import Json, Origin, pieces
 
 _UUID = "11111111-2222-4333-8444-555555555555"
 _SECRET_FORM = "arn:aws:secretsmanager:{region}:{account}:secret:{name}-AbCdEf"  # noqa: S105 -- an address

@@ -21,8 +21,9 @@ from typing import Any, Literal, NamedTuple
 from hosting.analysis.findings import Finding, Level
 from hosting.analysis.resolve import ResolvedEnvironment
 from hosting.analysis.resolved_templates import lintable
-from hosting.analysis.templates import ROOT, Template, nested_template, regions
-from hosting.analysis.tokens import Json
+from hosting.model.stack_order import ROOT, regions
+from hosting.model.templates import Template, nested_template
+from hosting.model.tokens import Json
 
 
 class Subject(NamedTuple):

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from hosting.analysis.errors import ResolveError
 from hosting.analysis.resolve import ResolvedEnvironment
-from hosting.analysis.tokens import Json
+from hosting.model.errors import ResolveError
+from hosting.model.tokens import Json
 
 
 @dataclass(frozen=True)

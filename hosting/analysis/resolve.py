@@ -14,21 +14,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from hosting.analysis.errors import ParameterFileError, ResolveError
-from hosting.analysis.expressions import NO_VALUE, Evaluator
-from hosting.analysis.templates import (
-    COMPANIONS,
-    EDGE_REGION,
-    ROOT,
-    Environment,
-    Template,
-    kebab,
-    nested_template,
-    template_file,
-)
-from hosting.analysis.tokens import Json, Origin, origin, origins
+from hosting.model.constraints import violation
+from hosting.model.errors import InputError, Problem, ResolveError
+from hosting.model.intrinsics import NO_VALUE, Evaluator, broken_assertions, parameter_values
+from hosting.model.parameter_file import Environment
+from hosting.model.stack_order import COMPANIONS, ROOT, StackRole, stack_order
+from hosting.model.stack_order import Stack as DeployedStack
+from hosting.model.templates import NESTED_STACK, Template, nested_template, scalar, snake, template_file
+from hosting.model.tokens import Json, Origin, origin, origins
 
-NESTED_STACK = "AWS::CloudFormation::Stack"
 # The longest wrong value that a finding repeats.
 _SHOWN = 16
 
@@ -145,40 +139,40 @@ class ResolvedEnvironment:
 
 
 def resolve(templates: Mapping[str, Template], environment: Environment) -> ResolvedEnvironment:
-    """Every stack of the environment. `templates` is what load_templates returns."""
+    """Return every stack of the environment. `templates` is what `templates.load_complete` returns."""
     _refuse_unknown(templates, environment)
     chain: list[Stack] = []
     made: dict[str, Json] = {}  # outputs so far: each feeds the parameter of its name in a later stack of the chain
-    for path, name, region in _chain(templates, environment.region):
-        stack = _Resolver(templates, environment, region).top(path, templates[name], made)
-        chain.append(stack)
-        if path != _SECOND_BOOTSTRAP:
-            made |= stack.outputs
+    for path, stack in top_level_stacks(environment).items():
+        if stack.template not in templates:
+            continue
+        resolved = _Resolver(templates, environment, stack.region).top(
+            path, stack.name, templates[stack.template], made
+        )
+        chain.append(resolved)
+        # Another region's bootstrap feeds only stacks of that region, with the bucket that `filler` knows.
+        if stack.role is not StackRole.BOOTSTRAP or stack.region == environment.region:
+            made |= resolved.outputs
     return ResolvedEnvironment(environment, tuple(chain))
 
 
-_SECOND_BOOTSTRAP = f"bootstrap-{EDGE_REGION}"
-
-
-def _chain(templates: Mapping[str, Template], home: str) -> list[tuple[str, str, str]]:
-    chain = [
-        ("bootstrap", "bootstrap.json", home),
-        (_SECOND_BOOTSTRAP, "bootstrap.json", EDGE_REGION),
-        ("edge", "edge.json", EDGE_REGION),
-        ("root", ROOT, home),
-        ("edge-monitoring", "edge-monitoring.json", EDGE_REGION),
-    ]
-    return [item for item in chain if item[1] in templates]
+def top_level_stacks(environment: Environment) -> dict[str, DeployedStack]:
+    """Return the top-level stacks in the order of deployment, by the first part of a path: "root", "edge", ..."""
+    project = environment.parameters.get("Project", "project")
+    stacks = stack_order(project, environment.parameters.get("Environment", environment.name), environment.region)
+    named: dict[str, DeployedStack] = {}
+    for stack in stacks:
+        path = str(stack.role) if str(stack.role) not in named else f"{stack.role}-{stack.region}"
+        named[path] = stack
+    return named
 
 
 def _refuse_unknown(templates: Mapping[str, Template], environment: Environment) -> None:
     known = {key for name in (ROOT, *COMPANIONS) for key in templates[name].section("Parameters")}
     if unknown := sorted(set(environment.parameters) - known):
-        raise ParameterFileError(
-            f"no stack has a parameter {', '.join(unknown)}",
-            where=environment.file or environment.name,
-            remedy="run `deploy.py params check` for suggestions",
-        )
+        where = environment.file or environment.name
+        hint = "run `deploy.py params check` for suggestions"
+        raise InputError([Problem(where, f"no stack has a parameter {', '.join(unknown)}", hint)])
 
 
 def filler(parameter: str, templates: Mapping[str, Template], environment: Environment, region: str) -> str | None:
@@ -192,10 +186,10 @@ def filler(parameter: str, templates: Mapping[str, Template], environment: Envir
         digest = templates[file].digest if file in templates else _digest(file)
         return f"templates/{file.removesuffix('.json')}/{digest}.json"
     if parameter.endswith("CodeKey"):
-        name = kebab(parameter.removesuffix("CodeKey")).replace("-", "_")
+        name = snake(parameter.removesuffix("CodeKey"))
         return f"lambda/{name}/{_digest(name)}.zip"
     if parameter == "ServiceIsNew":
-        return ",".join("true" for _ in services(templates[ROOT]))
+        return ",".join("true" for _ in templates[ROOT].services)
     if parameter == "CloudFrontPrefixListId":
         return "pl-58a04531"
     if parameter == "OriginCertificateArn" and not environment.parameters.get("DomainName"):
@@ -203,21 +197,6 @@ def filler(parameter: str, templates: Mapping[str, Template], environment: Envir
     if parameter == "ArtifactBucket":
         return f"{environment.parameters.get('Project', 'project')}-artifacts-{environment.account}-{region}"
     return None
-
-
-def services(root: Template) -> list[str]:
-    """The names of the services, in the order in which the root nests them."""
-    listed = root.section("Metadata").get("Services", [])
-    return [item if isinstance(item, str) else item["Name"] for item in listed]
-
-
-def stack_name(environment: Environment, path: str) -> str:
-    """The name under which a stack of the chain is deployed."""
-    project = environment.parameters.get("Project", "project")
-    if path.startswith("bootstrap"):
-        return f"{project}-bootstrap"
-    name = f"{project}-{environment.parameters.get('Environment', environment.name)}"
-    return name if path == "root" else f"{name}-{path}"
 
 
 def _digest(text: str) -> str:
@@ -235,46 +214,41 @@ class _Resolver:
     environment: Environment
     region: str
 
-    def top(self, path: str, template: Template, made: Mapping[str, Json]) -> Stack:
-        """A stack of the chain: its parameters come from earlier outputs, the deployer, the file, or their defaults."""
+    def top(self, path: str, name: str, template: Template, made: Mapping[str, Json]) -> Stack:
+        """Return a top-level stack, its parameters from upstream outputs, deployer, file or defaults."""
         given: dict[str, Json] = {}
         missing = []
-        for name, declared in template.section("Parameters").items():
-            filled = filler(name, self.templates, self.environment, self.region)
-            if name == "ArtifactBucket":
-                given[name] = filled  # each stack reads the bucket of its own region
-            elif name in made and made[name] != "":
-                given[name] = made[name]
-            elif name in self.environment.parameters:
-                given[name] = self.environment.parameters[name]
+        for key, declared in template.section("Parameters").items():
+            filled = filler(key, self.templates, self.environment, self.region)
+            if key == "ArtifactBucket":
+                given[key] = filled  # each stack reads the bucket of its own region
+            elif key in made and made[key] != "":
+                given[key] = made[key]
+            elif key in self.environment.parameters:
+                given[key] = self.environment.parameters[key]
             elif filled is not None:
-                given[name] = filled
+                given[key] = filled
             elif "Default" not in declared:
-                missing.append(name)
+                missing.append(key)
         if missing:
-            raise ParameterFileError(
-                f"{template.name} needs {', '.join(missing)}",
-                where=self.environment.file or self.environment.name,
-                remedy="add it under Parameters",
-            )
-        return self.stack(path, stack_name(self.environment, path), template, given, frozenset())
+            where = self.environment.file or self.environment.name
+            what = f"{template.name} needs {', '.join(missing)}"
+            raise InputError([Problem(where, what, "add it under Parameters")])
+        return self.stack(path, name, template, given, frozenset())
 
     def stack(
         self, path: str, name: str, template: Template, given: Mapping[str, Json], wired: frozenset[str]
     ) -> Stack:
-        parameters = {}
-        for key, declared in template.section("Parameters").items():
-            value = given.get(key, declared.get("Default", ""))
-            value = _text(value)
-            parameters[key] = _split_list(value) if _is_list(declared) else value
+        # A missing value of a nested stack is a finding of cfn-lint; the rest is resolved as if it were empty.
+        parameters = parameter_values(template, {**dict.fromkeys(_without_default(template), ""), **given})
         evaluator = Evaluator(template, path, parameters, self._pseudo(name))
-        conditions = {key: evaluator.condition(key) for key in template.section("Conditions")}
+        conditions = {key: bool(evaluator.condition(key)) for key in template.section("Conditions")}
         present = {
             logical_id: resource
             for logical_id, resource in template.resources.items()
             if conditions.get(resource.get("Condition", ""), True)
         }
-        violations = [*_constraints(template, parameters), *_rules(template, evaluator)]
+        violations = [*_constraints(template, parameters), *_rules(template, parameters)]
         children, gaps = self._children(path, name, template, present, evaluator)
         resources = {
             logical_id: _resource(path, logical_id, resource, evaluator) for logical_id, resource in present.items()
@@ -346,7 +320,7 @@ class _Resolver:
                 raise ResolveError(f"{user} nests {file}, which is not there", template=template.name)
             expressions = nested[user].get("Properties", {}).get("Parameters", {})
             values = {key: follower.value(item) for key, item in expressions.items()}
-            given = {key: _text(value) for key, value in values.items() if value is not NO_VALUE}
+            given = {key: scalar(value) for key, value in values.items() if value is not NO_VALUE}
             wired = frozenset(key for key, item in expressions.items() if _outputs_used(item))
             suffix = _digest(user)[:12].upper()
             done[user] = self.stack(f"{path}/{user}", f"{name}-{user}-{suffix}", self.templates[file], given, wired)
@@ -388,52 +362,18 @@ def _resource(stack: str, logical_id: str, declared: Mapping[str, Json], evaluat
     )
 
 
-def _text(value: Json) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return ",".join(_text(item) for item in value) if isinstance(value, list) else str(value)
-
-
-def _is_list(declared: Mapping[str, Json]) -> bool:
-    kind = str(declared.get("Type", "String"))
-    return kind == "CommaDelimitedList" or kind.startswith("List<") or "<List<" in kind
-
-
-def _split_list(value: str) -> list[str]:
-    return [item.strip() for item in value.split(",")] if value else []
+def _without_default(template: Template) -> list[str]:
+    return [name for name, parameter in template.parameters.items() if parameter.default is None]
 
 
 def _constraints(template: Template, parameters: Mapping[str, Json]) -> Iterator[Violation]:
-    for name, declared in template.section("Parameters").items():
-        values = parameters[name] if isinstance(parameters[name], list) else [parameters[name]]
-        for value in values:
-            if not any(origins(value)) and (broken := _broken_constraint(declared, value)):
-                text = repr(value) if len(value) <= _SHOWN and not declared.get("NoEcho") else "its value"
-                hint = declared.get("ConstraintDescription", "")
-                message = f"{text} breaks {broken}" + (f" ({hint})" if hint else "")
-                yield Violation("CF-21", f"Parameters.{name}", message)
+    for name, parameter in template.parameters.items():
+        value = scalar(parameters[name])
+        if not any(origins(value)) and (broken := violation(parameter, value)):
+            hint = f" ({parameter.constraint})" if parameter.constraint else ""
+            yield Violation("CF-21", f"Parameters.{name}", f"{broken}{hint}")
 
 
-def _broken_constraint(declared: Mapping[str, Json], value: str) -> str | None:
-    if "AllowedValues" in declared and value not in [_text(item) for item in declared["AllowedValues"]]:
-        return f"AllowedValues {declared['AllowedValues']}"
-    if "AllowedPattern" in declared and not re.fullmatch(declared["AllowedPattern"], value):
-        return f"AllowedPattern {declared['AllowedPattern']}"
-    if not int(declared.get("MinLength", 0)) <= len(value) <= int(declared.get("MaxLength", 4096)):
-        return "MinLength or MaxLength"
-    if declared.get("Type") in ("Number", "List<Number>"):
-        if not re.fullmatch(r"-?\d+(\.\d+)?", value):
-            return "Type Number"
-        if not float(declared.get("MinValue", "-inf")) <= float(value) <= float(declared.get("MaxValue", "inf")):
-            return "MinValue or MaxValue"
-    return None
-
-
-def _rules(template: Template, evaluator: Evaluator) -> Iterator[Violation]:
-    for name, rule in template.section("Rules").items():
-        if "RuleCondition" in rule and not evaluator.decide(rule["RuleCondition"]):
-            continue
-        for number, assertion in enumerate(rule.get("Assertions", [])):
-            if not evaluator.decide(assertion["Assert"]):
-                message = assertion.get("AssertDescription", "the assertion does not hold")
-                yield Violation("CF-21", f"Rules.{name}.Assertions.{number}", message)
+def _rules(template: Template, parameters: Mapping[str, Json]) -> Iterator[Violation]:
+    for broken in broken_assertions(template, parameters):
+        yield Violation("CF-21", f"Rules.{broken.rule}.Assertions.{broken.number}", broken.description)

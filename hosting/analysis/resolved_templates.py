@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from hosting.analysis.resolve import NESTED_STACK, Resource, Stack
-from hosting.analysis.tokens import REF, Json, Origin, origin, pieces
+from hosting.analysis.resolve import Resource, Stack
+from hosting.model.templates import NESTED_STACK
+from hosting.model.tokens import REF, Json, Origin, origin, pieces
 
 
 def lintable(stack: Stack) -> dict[str, Any]:

@@ -22,8 +22,9 @@ from hosting.analysis.resolved_templates import lintable
 from hosting.analysis.rules import GUARDS, guard_findings
 from hosting.analysis.rules.values import policy_documents
 from hosting.analysis.suppressions import JUDGES, Suppression, Suppressions
-from hosting.analysis.templates import Template, load_environment, load_templates
-from hosting.analysis.tokens import Json
+from hosting.model.parameter_file import load_environment
+from hosting.model.templates import Template, load_complete
+from hosting.model.tokens import Json
 
 _PROGRAM = Path(__file__).with_name("scanners.py")
 _SECONDS = 300
@@ -81,7 +82,7 @@ def scan(
     ``complete`` says that these are all environments, so that a suppression which none of them needs is stale.
     Raises AnalysisError on bad input, and JudgeError when a judge cannot work.
     """
-    templates = load_templates(templates_folder)
+    templates = load_complete(templates_folder)
     environments = [load_environment(file) for file in parameter_files]
     names = tuple(environment.name for environment in environments)
     progress(f"resolving {len(templates)} templates for {', '.join(names)}")
@@ -176,7 +177,7 @@ def _judge(python: Path, files: Mapping[str, _File], policies: Sequence[_Policy]
 
 def _run(python: Path, folder: Path) -> None:
     if not python.is_file():
-        raise JudgeError("no environment for checkov and parliament", where=str(python), remedy="run `make security`")
+        raise JudgeError("no environment for checkov and parliament", where=str(python), hint="run `make security`")
     try:
         # -I: nothing of the caller's path or environment gets between the judges and what they were locked with.
         done = subprocess.run(
@@ -187,7 +188,7 @@ def _run(python: Path, folder: Path) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise JudgeError(f"no verdict after {_SECONDS} s", where=_PROGRAM.name, remedy="run it alone") from None
+        raise JudgeError(f"no verdict after {_SECONDS} s", where=_PROGRAM.name, hint="run it alone") from None
     if done.returncode or not (folder / "verdicts.json").is_file():
         last = (done.stderr.strip() or "it said nothing").splitlines()[-1]
-        raise JudgeError(f"a judge broke down: {last}", where=_PROGRAM.name, remedy="run `make clean security`")
+        raise JudgeError(f"a judge broke down: {last}", where=_PROGRAM.name, hint="run `make clean security`")

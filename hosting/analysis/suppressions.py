@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from hosting.analysis.findings import Finding
-from hosting.analysis.templates import Template
+from hosting.model.templates import Template
 
 # Where checkov itself looks, and the same for parliament, which knows none.
 JUDGES = ("checkov", "parliament")

@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hosting.analysis.errors import ResolveError
 from hosting.analysis.findings import Finding, masked, merged
 from hosting.analysis.lint import lint
 from hosting.analysis.report import Checked
 from hosting.analysis.resolve import ResolvedEnvironment, resolve
 from hosting.analysis.rules import GUARDS, ShapeError, guard_findings
-from hosting.analysis.templates import Environment, load_environment, load_templates
+from hosting.model.errors import ResolveError
+from hosting.model.parameter_file import Environment, load_environment
+from hosting.model.templates import load_complete
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ def validate(
     templates_folder: Path, parameter_files: Sequence[Path], progress: Callable[[str], None] = lambda _line: None
 ) -> Validation:
     """Check the templates as committed and with the values of each environment. Raises AnalysisError on bad input."""
-    templates = load_templates(templates_folder)
+    templates = load_complete(templates_folder)
     environments = [load_environment(file) for file in parameter_files]
     names = tuple(environment.name for environment in environments)
     progress(f"resolving {len(templates)} templates for {', '.join(names)}")

@@ -192,14 +192,14 @@ def _check_recovery(error: Exception) -> Exit | None:
 
 # Error classes and their exit codes. The first match counts, so a subclass precedes its base class.
 _EXIT_CODES: Sequence[tuple[str, str, Exit]] = (
-    ("hosting.deployer.errors", "InputError", Exit.USAGE),
+    ("hosting.model.errors", "InputError", Exit.USAGE),
     ("hosting.deployer.errors", "RefusedError", Exit.REFUSED),
     ("hosting.deployer.errors", "GuardError", Exit.REFUSED),
     ("hosting.deployer.errors", "RecoverError", Exit.RECOVERY_REQUIRED),
     ("hosting.deployer.errors", "DeploymentFailedError", Exit.FAILED),
-    ("hosting.deployer.errors", "DeployerError", Exit.ERROR),
-    ("hosting.analysis.errors", "ParameterFileError", Exit.USAGE),
-    ("hosting.analysis.errors", "AnalysisError", Exit.ERROR),
+    ("hosting.analysis.errors", "AnalysisError", Exit.USAGE),
+    ("hosting.model.errors", "ResolveError", Exit.USAGE),
+    ("hosting.model.errors", "PlatformError", Exit.ERROR),
     ("hosting.rehearsal.errors", "RehearsalError", Exit.ERROR),
     ("generator.errors", "GeneratorError", Exit.ERROR),
     ("botocore.exceptions", "ClientError", Exit.ERROR),

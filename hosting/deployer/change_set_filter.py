@@ -19,9 +19,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from hosting.deployer import rules
 from hosting.deployer.change_sets import Change, ChangeSet, Detail
-from hosting.deployer.templates import Template
+from hosting.model.intrinsics import UNKNOWN, Evaluator, parameter_values
+from hosting.model.templates import Template
 
 _OUTPUT = re.compile(r"\{\{IntrinsicFunction:[^/{}]+/(?P<nested>\w+)\.Outputs\.(?P<output>\w+)/Fn::GetAtt\}\}")
 _SUBSTITUTED = re.compile(r"\$\{(?!!)([^}]+)\}")
@@ -184,12 +184,20 @@ class Review:
         match node.get("Fn::If"):
             case [str(name), yes, no]:
                 condition = _expanded(self.children[nested].body.get("Conditions", {}), {"Condition": name})
-                known = {name: value for name, value in self.parameters.get(nested, {}).items() if set(value) != {"*"}}
-                verdict = rules.holds(condition, known)
+                verdict = Evaluator(self.children[nested], nested, self._deployed_parameters(nested), {}).condition(
+                    name
+                )
                 branches = [yes, no] if verdict is None else [yes if verdict else no]
                 return [condition, *(self._decided(nested, branch) for branch in branches)]
             case _:
                 return {key: self._decided(nested, value) for key, value in node.items()}
+
+    def _deployed_parameters(self, nested: str) -> dict[str, Any]:
+        """Return the deployed parameters of a child; UNKNOWN for a value that CloudFormation masks or does not show."""
+        template, shown = self.children[nested], self.parameters.get(nested, {})
+        masked = {name for name, value in shown.items() if set(value) == {"*"}}
+        unknown = dict.fromkeys({*template.parameters, *masked} - (shown.keys() - masked), UNKNOWN)
+        return parameter_values(template, {**shown, **unknown})
 
     def _keeps(self, nested: str, name: str, attribute: str) -> bool:
         """Whether what an expression in a child refers to stays: a resource, or a parameter handed through."""

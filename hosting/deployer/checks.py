@@ -8,41 +8,71 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass
 
-from hosting.deployer import rules
-from hosting.deployer.constraints import violation
-from hosting.deployer.errors import InputError, Problem
-from hosting.deployer.parameters import ParameterFile, suggest
-from hosting.deployer.rules import UNKNOWN
-from hosting.deployer.stack_order import TEMPLATES, Role
-from hosting.deployer.templates import Parameter, Template
+from hosting.model.constraints import violation
+from hosting.model.errors import InputError, Problem
+from hosting.model.intrinsics import UNKNOWN, broken_assertions
+from hosting.model.parameter_file import ParameterFile, suggest
+from hosting.model.stack_order import TEMPLATES, StackRole
+from hosting.model.templates import Parameter, Template
 
 _DIGEST = re.compile(r".+@sha256:[0-9a-f]{64}")
 
-# Filled by the deployer and by nobody else: a value in the file would be overwritten in silence.
-_OURS = re.compile(r"ArtifactBucket|HomeRegion|ServiceIsNew|CloudFrontPrefixListId|\w+TemplateKey|\w+CodeKey")
+# Only the deployer supplies these: it would overwrite a value of the file without a message.
+_SUPPLIED = re.compile(r"ArtifactBucket|HomeRegion|ServiceIsNew|CloudFrontPrefixListId|\w+TemplateKey|\w+CodeKey")
 
-# Filled by the deployer when the file says nothing.
+# The deployer supplies these when the file does not contain them.
 _FALLBACK = frozenset({"OriginCertificateArn"})
 
 
-def ours(name: str) -> bool:
-    """Whether the deployer alone fills this parameter."""
-    return _OURS.fullmatch(name) is not None
-
-
-def complete(file: ParameterFile, environment: str) -> ParameterFile:
-    """The file with what `-e` already says, so that nobody has to write it twice."""
-    if "Environment" in file.values:
-        return file
-    return replace(file, values={**file.values, "Environment": environment})
+def is_supplied_by_deployer(name: str) -> bool:
+    """Return whether the deployer alone supplies this parameter."""
+    return _SUPPLIED.fullmatch(name) is not None
 
 
 def check(file: ParameterFile, environment: str, templates: Mapping[str, Template]) -> None:
     """Raise every problem of the input at once."""
     if found := list(problems(file, environment, templates)):
         raise InputError(found)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A value of an environment and its origin: file and line, `--set`, a default, or who supplies it later."""
+
+    name: str
+    value: str | None
+    origin: str
+
+
+def settings(file: ParameterFile, templates: Mapping[str, Template]) -> Iterator[Setting]:
+    """Yield account, region, every parameter of the top-level stacks, and the tags. Values of NoEcho are hidden."""
+    for key, value in (("Account", file.account), ("Region", file.region)):
+        yield Setting(key, value, file.where(key) if value else "not set")
+    upstream: set[str] = set()
+    seen: set[str] = set()
+    for template in (templates[name] for name in TEMPLATES.values() if name in templates):
+        for name, parameter in template.parameters.items():
+            if name not in seen:
+                seen.add(name)
+                yield _setting(file, parameter, template, wired=name in upstream)
+        upstream |= template.outputs
+    for key, value in file.tags.items():
+        yield Setting(f"Tags.{key}", value, file.where(f"Tags.{key}"))
+
+
+def _setting(file: ParameterFile, parameter: Parameter, template: Template, *, wired: bool) -> Setting:
+    name = parameter.name
+    if name in file.values:
+        return Setting(name, "(hidden)" if parameter.no_echo else file.values[name], file.where(name))
+    if is_supplied_by_deployer(name) or name in _FALLBACK:
+        return Setting(name, None, "supplied by deploy.py")
+    if wired:
+        return Setting(name, None, "output of an earlier stack")
+    if parameter.default is not None:
+        return Setting(name, parameter.default, f"default of templates/{template.name}")
+    return Setting(name, None, "missing")
 
 
 def problems(file: ParameterFile, environment: str, templates: Mapping[str, Template]) -> Iterator[Problem]:
@@ -74,10 +104,10 @@ def _environment(file: ParameterFile, environment: str) -> Iterator[Problem]:
 
 def _unknown(file: ParameterFile, declared: Mapping[str, object]) -> Iterator[Problem]:
     for key in file.values:
-        if ours(key):
+        if is_supplied_by_deployer(key):
             yield Problem(file.where(key), f'"{key}" is filled by the deployer', "remove it")
         elif key not in declared:
-            near = suggest(key, (name for name in declared if not ours(name)))
+            near = suggest(key, (name for name in declared if not is_supplied_by_deployer(name)))
             hint = f'did you mean "{near}"?' if near else "no stack declares it: remove it"
             yield Problem(file.where(key), f'unknown key "{key}"', hint)
 
@@ -85,13 +115,13 @@ def _unknown(file: ParameterFile, declared: Mapping[str, object]) -> Iterator[Pr
 def _missing(file: ParameterFile, templates: Mapping[str, Template]) -> Iterator[Problem]:
     earlier: set[str] = set()
     reported: set[str] = set()
-    for role in Role:
+    for role in StackRole:
         template = templates.get(TEMPLATES[role])
         if template is None:
             yield Problem("templates/", f"{TEMPLATES[role]} is missing", "run `deploy.py generate`")
             continue
         for name, parameter in template.parameters.items():
-            filled = ours(name) or name in _FALLBACK or name in earlier or name in file.values
+            filled = is_supplied_by_deployer(name) or name in _FALLBACK or name in earlier or name in file.values
             if parameter.default is None and not filled and name not in reported:
                 reported.add(name)
                 near = suggest(name, set(file.values) - set(declarations(templates)))
@@ -128,10 +158,10 @@ def _rules(file: ParameterFile, templates: Mapping[str, Template]) -> Iterator[P
             # demands a real one.
             name: file.values.get(name, UNKNOWN if parameter.default is None else parameter.default)
             for name, parameter in template.parameters.items()
-            if not ours(name)
+            if not is_supplied_by_deployer(name)
         }
         values.update({name: "" for name in _FALLBACK if values.get(name) is UNKNOWN})
-        for found in rules.broken(template.rules, values):
+        for found in broken_assertions(template, values):
             key = (found.rule, found.description)
             if key not in reported:
                 reported.add(key)

@@ -13,8 +13,8 @@ from hosting.deployer.aws.stacks import Next, StackState
 from hosting.deployer.aws.statuses import STATUSES
 from hosting.deployer.environment import Environment
 from hosting.deployer.errors import RecoverError, StateError
-from hosting.deployer.stack_order import Role, Stack, chain
-from hosting.deployer.templates import Template
+from hosting.model.stack_order import Stack, StackRole, stack_order
+from hosting.model.templates import Template
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class Context:
 
     @property
     def home(self) -> str:
-        return self.stack(Role.ROOT).region
+        return self.stack(StackRole.ROOT).region
 
-    def stack(self, role: Role) -> Stack:
+    def stack(self, role: StackRole) -> Stack:
         return next(stack for stack in self.chain if stack.role is role)
 
     def template(self, stack: Stack) -> Template:
@@ -55,7 +55,9 @@ def connect(
     home = session.home_region(file.region, region, clients.region, file.path)
     identity = session.identify(clients, home)
     session.guard_account(identity, file.account, file.where("Account"))
-    return Context(environment, clients, identity, chain(environment.project, environment.name, home), role_arn, sleep)
+    return Context(
+        environment, clients, identity, stack_order(environment.project, environment.name, home), role_arn, sleep
+    )
 
 
 def survey(context: Context) -> dict[Stack, StackState | None]:

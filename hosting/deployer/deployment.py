@@ -31,8 +31,8 @@ from hosting.deployer.errors import ChangeSetError, DeployerError
 from hosting.deployer.operations import Operation
 from hosting.deployer.packaging import artifacts
 from hosting.deployer.safeguards import default_security_group, secret_rotation
-from hosting.deployer.stack_order import Role, Stack
 from hosting.deployer.stack_parameters import check_images, upload
+from hosting.model.stack_order import Stack, StackRole
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -147,7 +147,7 @@ def plan_stack(context: Context, stack: Stack, states: States, *, verb: Verb, fi
     # goes back to how it was.
     unfinished = kind is Kind.CREATE or (state is not None and state.next is Next.CONTINUE)
     reviewed = _review(context, stack, change_set, state, values)
-    return StackPlan(stack, kind, reviewed, values, keep=stack.role is Role.ROOT and unfinished)
+    return StackPlan(stack, kind, reviewed, values, keep=stack.role is StackRole.ROOT and unfinished)
 
 
 def reviewed(context: Context, plan: StackPlan, state: StackState) -> StackPlan:
@@ -212,7 +212,7 @@ def outcome(context: Context, operation: Operation) -> StackState:
 
 def protect(context: Context, stack: Stack, state: StackState) -> bool:
     """Switch termination protection on for a root in production; whether it had to be."""
-    if stack.role is not Role.ROOT or not context.environment.is_production or state.protected:
+    if stack.role is not StackRole.ROOT or not context.environment.is_production or state.protected:
         return False
     client = context.clients.cloudformation(stack.region)
     client.update_termination_protection(StackName=state.id, EnableTerminationProtection=True)
@@ -222,7 +222,7 @@ def protect(context: Context, stack: Stack, state: StackState) -> bool:
 def schedule_rotation(context: Context, stack: Stack, state: StackState) -> bool:
     """Set how often the database's password is rotated, once the database is there; whether it had to be."""
     secret = state.outputs.get("DatabaseSecretArn")
-    if stack.role is not Role.ROOT or not secret:
+    if stack.role is not StackRole.ROOT or not secret:
         return False
     return secret_rotation.schedule(context.clients.secretsmanager(stack.region), secret)
 
@@ -230,7 +230,7 @@ def schedule_rotation(context: Context, stack: Stack, state: StackState) -> bool
 def close_default_group(context: Context, stack: Stack, state: StackState) -> bool:
     """Take the rules out of the VPC's default security group, once the VPC is there; whether there were any."""
     vpc = state.outputs.get("VpcId")
-    if stack.role is not Role.ROOT or not vpc:
+    if stack.role is not StackRole.ROOT or not vpc:
         return False
     return default_security_group.close(context.clients.ec2(stack.region), vpc)
 
@@ -270,7 +270,7 @@ def _request(
     own = {"Project": context.environment.project}
     tags = (
         own
-        if stack.role is Role.BOOTSTRAP
+        if stack.role is StackRole.BOOTSTRAP
         else {**own, "Environment": context.environment.name, **context.environment.file.tags}
     )
     return ChangeSetRequest(

@@ -21,7 +21,7 @@ from hosting.deployer.deployment import Context, Operation, States, remove_shell
 from hosting.deployer.errors import RefusedError, StateError
 from hosting.deployer.safeguards import protections
 from hosting.deployer.safeguards.protections import Protection
-from hosting.deployer.stack_order import Role, Stack
+from hosting.model.stack_order import Stack, StackRole
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -65,7 +65,7 @@ def preview(context: Context, states: States) -> tuple[Doomed, ...]:
     doomed = []
     for stack in reversed(context.chain):
         state = states[stack]
-        if stack.role is Role.BOOTSTRAP or state is None:
+        if stack.role is StackRole.BOOTSTRAP or state is None:
             continue
         if state.next is Next.WAIT:
             hint = "wait until it has ended, then run this again"

@@ -18,7 +18,7 @@ from hosting.deployer.aws.stacks import STACK_TYPE, Next
 from hosting.deployer.context import Context, States
 from hosting.deployer.errors import DeployerError, StateError
 from hosting.deployer.safeguards.gates import name_of
-from hosting.deployer.stack_order import Stack
+from hosting.model.stack_order import Stack
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient

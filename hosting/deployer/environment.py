@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from hosting.deployer import checks, parameters, templates
+from hosting.deployer import checks
 from hosting.deployer.packaging import artifacts
 from hosting.deployer.packaging.artifacts import Artifact
-from hosting.deployer.parameters import ParameterFile
-from hosting.deployer.stack_order import TEMPLATES, Role
-from hosting.deployer.templates import Template
+from hosting.model import parameter_file, templates
+from hosting.model.parameter_file import ParameterFile
+from hosting.model.stack_order import TEMPLATES, StackRole
+from hosting.model.templates import Template
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def prepare(
     A placeholder is what services run whose image the file does not name.
     """
     found = recall(project_root, environment, overrides=overrides)
-    root = found.templates.get(TEMPLATES[Role.ROOT])
+    root = found.templates.get(TEMPLATES[StackRole.ROOT])
     if placeholder and root is not None:
         unnamed = [name for name in service_images(root) if not found.file.values.get(name)]
         found = replace(found, file=found.file.override(f"{name}={placeholder}" for name in unnamed))
@@ -54,9 +55,9 @@ def prepare(
 def recall(project_root: Path, environment: str, *, overrides: Iterable[str] = ()) -> Environment:
     """Only what it takes to find an environment that is deployed: it must not take a faultless file to see
     or destroy one."""
-    path = parameters.locate(project_root / "params", environment)
-    file = parameters.read(path, f"params/{path.name}")
-    file = checks.complete(file.override(overrides), environment)
+    path = parameter_file.locate(project_root / "params", environment)
+    file = parameter_file.read(path, f"params/{path.name}")
+    file = file.override(overrides).named(environment)
     loaded = templates.load(project_root / "templates")
     declared = checks.declarations(loaded).get("Project", {})
     default = next((one.default for one in declared.values() if one.default), "")

@@ -1,48 +1,15 @@
-"""What can go wrong for reasons outside this program, as data that a caller can show.
-
-Anything that is not a `DeployerError` is a bug and stays a traceback.
-"""
+"""Errors of a deployment: what AWS refused, and what a safeguard or the state of a stack does not permit."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-
-class DeployerError(Exception):
-    """What failed, where, and what to do next."""
-
-    def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
-        super().__init__(what)
-        self.what = what
-        self.where = where
-        self.hint = hint
-
-    def __str__(self) -> str:
-        text = f"{self.where}: {self.what}" if self.where else self.what
-        return f"{text}\n  {self.hint}" if self.hint else text
+from hosting.model.errors import PlatformError
 
 
-@dataclass(frozen=True)
-class Problem:
-    """One finding about the input; `where` is a file, with line and column where they are known."""
-
-    where: str
-    what: str
-    hint: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.what}" + (f"; {self.hint}" if self.hint else "")
-
-
-class InputError(DeployerError):
-    """The input is wrong. Carries every problem found, so that one run shows them all."""
-
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(problems)
-        lines = [str(problem) for problem in self.problems]
-        what = lines[0] if len(lines) == 1 else "\n  ".join([f"{len(lines)} problems in the input", *lines])
-        super().__init__(what)
+class DeployerError(PlatformError):
+    """An operation on AWS failed or is refused."""
 
 
 class CredentialsError(DeployerError):

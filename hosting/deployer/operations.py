@@ -18,7 +18,7 @@ from hosting.deployer.errors import DeploymentFailedError, StateError
 from hosting.deployer.event_poller import Follower
 from hosting.deployer.events import Event
 from hosting.deployer.failures import report, rootcause
-from hosting.deployer.stack_order import Stack
+from hosting.model.stack_order import Stack
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient

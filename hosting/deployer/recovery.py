@@ -13,13 +13,14 @@ from hosting.deployer import operations
 from hosting.deployer.aws import stacks
 from hosting.deployer.aws.stacks import STACK_TYPE, StackState
 from hosting.deployer.context import Context
-from hosting.deployer.errors import InputError, Problem, StateError
+from hosting.deployer.errors import StateError
 from hosting.deployer.events import Event
 from hosting.deployer.failures import catalogue, rootcause
 from hosting.deployer.failures.signature import Match
 from hosting.deployer.operations import Operation
-from hosting.deployer.stack_order import Stack
-from hosting.deployer.stateful import HOLDS_DATA
+from hosting.model.errors import InputError, Problem
+from hosting.model.stack_order import Stack
+from hosting.model.stateful import HOLDS_DATA
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient

@@ -23,9 +23,10 @@ from hosting.deployer.change_sets import ChangeSet
 from hosting.deployer.context import Context, States
 from hosting.deployer.deployment import Kind, StackPlan
 from hosting.deployer.environment import Environment
-from hosting.deployer.errors import InputError, Problem, RefusedError
+from hosting.deployer.errors import RefusedError
 from hosting.deployer.safeguards.gates import Allowed
-from hosting.deployer.stack_order import Stack
+from hosting.model.errors import InputError, Problem
+from hosting.model.stack_order import Stack
 
 FORMAT = "hosting-platform/saved-plan/1"
 

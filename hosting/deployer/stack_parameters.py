@@ -8,11 +8,11 @@ from hosting.deployer import certificate
 from hosting.deployer.aws import lookups
 from hosting.deployer.aws.stacks import Next
 from hosting.deployer.context import Context, States
-from hosting.deployer.errors import InputError, Problem
 from hosting.deployer.packaging import artifacts
 from hosting.deployer.packaging.artifacts import Artifact, Upload
-from hosting.deployer.stack_order import Role, Stack, feeders, wired
-from hosting.deployer.templates import Template
+from hosting.model.errors import InputError, Problem
+from hosting.model.stack_order import Stack, StackRole, resolve_upstream_outputs, upstream_stacks
+from hosting.model.templates import Template
 
 ORIGIN_CERTIFICATE = "OriginCertificateArn"
 BUCKET = "ArtifactBucket"
@@ -50,7 +50,7 @@ def values_for(context: Context, stack: Stack, states: States, *, final: bool) -
 
 def wired_to(context: Context, stack: Stack, states: States) -> dict[str, str]:
     outputs = {one: state.outputs for one, state in states.items() if state is not None}
-    return wired(stack, context.chain, outputs)
+    return resolve_upstream_outputs(stack, context.chain, outputs)
 
 
 def awaited_by(context: Context, stack: Stack, states: States) -> tuple[Stack, ...]:
@@ -59,7 +59,9 @@ def awaited_by(context: Context, stack: Stack, states: States) -> tuple[Stack, .
     needed = set(template.parameters) | ({BUCKET} if template.inline is None else set())
     available = wired_to(context, stack, states)
     missing = needed - available.keys()
-    return tuple(earlier for earlier in feeders(stack, context.chain) if missing & context.template(earlier).outputs)
+    return tuple(
+        earlier for earlier in upstream_stacks(stack, context.chain) if missing & context.template(earlier).outputs
+    )
 
 
 def check_images(context: Context) -> None:
@@ -72,7 +74,7 @@ def missing_images(context: Context) -> dict[str, Problem]:
     """Image parameters whose image is not in our own registry."""
     environment = context.environment
     values = dict(environment.file.values)
-    root = context.template(context.stack(Role.ROOT))
+    root = context.template(context.stack(StackRole.ROOT))
     for name, parameter in root.parameters.items():
         values.setdefault(name, parameter.default or "")
     wanted = {
@@ -82,7 +84,7 @@ def missing_images(context: Context) -> dict[str, Problem]:
     return dict(lookups.missing_images(client, context.identity.account, context.home, wanted))
 
 
-def upload(context: Context, states: States, roles: Iterable[Role]) -> Iterator[Upload]:
+def upload(context: Context, states: States, roles: Iterable[StackRole]) -> Iterator[Upload]:
     """Put what these stacks need into the bucket of their region, where there is a bucket already."""
     wanted: dict[tuple[str, str], list[Artifact]] = {}
     for stack in (stack for stack in context.chain if stack.role in set(roles)):

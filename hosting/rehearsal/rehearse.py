@@ -12,7 +12,7 @@ from hosting.rehearsal.checks.base import Deployed
 if TYPE_CHECKING:
     from hosting.deployer.aws.stacks import StackState
     from hosting.deployer.deployment import Context
-    from hosting.deployer.stack_order import Stack
+    from hosting.model.stack_order import Stack
 
 # An emulator answers by the letter of the API. Whatever depends on the world behind it is not rehearsed.
 NOT_PROVEN = (
@@ -50,16 +50,16 @@ class Result:
 
 def look(context: Context, states: Mapping[Stack, StackState | None]) -> Deployed:
     """What is deployed, as the proofs want to see it."""
-    from hosting.deployer.stack_order import EDGE_REGION, Role
+    from hosting.model.stack_order import EDGE_REGION, StackRole
 
     present: dict[str, StackState] = {}
     for stack, state in states.items():
         if state is not None:
             # Bootstrap stands in two regions; the one away from home needs a name of its own.
-            away = stack.role is Role.BOOTSTRAP and stack.region != context.home
+            away = stack.role is StackRole.BOOTSTRAP and stack.region != context.home
             present[f"{stack.role}-{stack.region}" if away else str(stack.role)] = state
-    root = present[str(Role.ROOT)]
-    template = context.template(context.stack(Role.ROOT))
+    root = present[str(StackRole.ROOT)]
+    template = context.template(context.stack(StackRole.ROOT))
     return Deployed(
         family=context.environment.family,
         account=context.identity.account,

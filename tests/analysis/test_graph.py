@@ -18,7 +18,8 @@ from hosting.analysis.graph import pictures
 from hosting.analysis.graph.layout import draw
 from hosting.analysis.graph.model import Architecture
 from hosting.analysis.graph.scene import Rect, Scene, fit, text_width
-from hosting.analysis.templates import Environment, Template, load_environment
+from hosting.model.parameter_file import Environment, load_environment
+from hosting.model.templates import Template
 
 PROJECT = Path(__file__).resolve().parents[2]
 PARAMS = sorted((PROJECT / "params").glob("*.json"))
@@ -39,7 +40,7 @@ def model(name: str, edit: Edit | None = None, **parameters: str) -> Architectur
         edit(bodies)
     file = load_environment(PROJECT / "params" / f"{name}.json")
     environment = Environment(name, {**file.parameters, **parameters}, file.account, file.region, file.tags, file.file)
-    templates = {key: Template(key, body, json.dumps(body)) for key, body in bodies.items()}
+    templates = {key: Template.from_body(key, body) for key, body in bodies.items()}
     return pictures.architecture(templates, environment)
 
 
@@ -155,7 +156,7 @@ def test_stale_missing_and_left_pictures_are_found(tmp_path: Path) -> None:
 def test_same_bytes_whatever_the_hash_seed() -> None:
     code = (
         "import sys; from pathlib import Path; from hosting.analysis.graph import pictures as p; "
-        "t = p.load_templates(Path('templates')); "
+        "t = p.load_complete(Path('templates')); "
         "m = p.architecture(t, p.load_environment(Path('params/prod.json'))); "
         "sys.stdout.write(p.as_svg(m) + p.as_mermaid(m))"
     )

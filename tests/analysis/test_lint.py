@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -10,13 +9,14 @@ import pytest
 from hosting.analysis.findings import Finding, SourceMap, located, merged
 from hosting.analysis.lint import LintResult, jobs, lint
 from hosting.analysis.resolve import resolve
-from hosting.analysis.templates import Environment, Template
+from hosting.model.parameter_file import Environment
+from hosting.model.templates import Template
 
 Bodies = dict[str, dict[str, Any]]
 
 
 def run(bodies: Bodies, **parameters: str) -> LintResult:
-    templates = {name: Template(name, body, json.dumps(body)) for name, body in bodies.items()}
+    templates = {name: Template.from_body(name, body) for name, body in bodies.items()}
     values = {"Project": "shop", "SiteName": "unused", **parameters}
     return lint(templates, [resolve(templates, Environment("dev", values))])
 
@@ -74,7 +74,7 @@ def test_no_rule_is_switched_off_for_a_whole_template(small: Bodies) -> None:
 
 
 def test_the_same_content_is_linted_once(small: Bodies) -> None:
-    templates = {name: Template(name, body, json.dumps(body)) for name, body in small.items()}
+    templates = {name: Template.from_body(name, body) for name, body in small.items()}
     values = {"Project": "shop", "SiteName": "unused"}
     dev, prod = (resolve(templates, Environment(name, values)) for name in ("dev", "prod"))
     assert len(jobs(templates, [dev, prod])) == len(jobs(templates, [dev]))

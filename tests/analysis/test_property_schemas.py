@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import random
 from typing import Any
 
 import pytest
 
-from hosting.analysis.errors import AnalysisError, ResolveError
+from hosting.analysis.errors import AnalysisError
 from hosting.analysis.iam_policies.grants import deploy_statements
 from hosting.analysis.property_schemas import SHAPES, check_shapes
 from hosting.analysis.reachability.proof import prove
 from hosting.analysis.resolve import ResolvedEnvironment, resolve
-from hosting.analysis.templates import Environment, Template
+from hosting.model.errors import ResolveError
+from hosting.model.parameter_file import Environment
+from hosting.model.templates import Template
 from tests.analysis.rules.conftest import Bench
 
 WRONG: list[Any] = ["x", 5, None, [], {}, ["x"], {"a": 1}, True, [{"Ref": "AWS::Region"}]]
 
 
 def resolved(bench: Bench) -> ResolvedEnvironment:
-    templates = {name: Template(name, body, json.dumps(body)) for name, body in bench.bodies.items()}
+    templates = {name: Template.from_body(name, body) for name, body in bench.bodies.items()}
     given = bench.environment
     return resolve(templates, Environment(given.name, bench.parameters, given.account))
 

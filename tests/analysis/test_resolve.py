@@ -9,17 +9,18 @@ from typing import Any
 
 import pytest
 
-from hosting.analysis.errors import ParameterFileError, ResolveError, TemplateFolderError
 from hosting.analysis.resolve import ResolvedEnvironment, resolve
 from hosting.analysis.resolved_templates import lintable
-from hosting.analysis.templates import Environment, Template, load_environment, load_templates
-from hosting.analysis.tokens import origin, origins
+from hosting.model.errors import InputError, ResolveError
+from hosting.model.parameter_file import Environment, load_environment
+from hosting.model.templates import Template, load_complete
+from hosting.model.tokens import origin, origins
 
 Bodies = dict[str, dict[str, Any]]
 
 
 def templates_of(bodies: Bodies) -> dict[str, Template]:
-    return {name: Template(name, body, json.dumps(body)) for name, body in bodies.items()}
+    return {name: Template.from_body(name, body) for name, body in bodies.items()}
 
 
 def resolved(bodies: Bodies, **parameters: str) -> ResolvedEnvironment:
@@ -114,9 +115,9 @@ def test_a_cycle_of_nested_stacks_is_named(small: Bodies) -> None:
 
 
 def test_a_missing_and_an_unknown_parameter_are_input_errors(small: Bodies) -> None:
-    with pytest.raises(ParameterFileError, match="no stack has a parameter Projekt"):
+    with pytest.raises(InputError, match="no stack has a parameter Projekt"):
         resolve(templates_of(small), Environment("dev", {"Projekt": "shop", "Project": "shop"}))
-    with pytest.raises(ParameterFileError, match=r"bootstrap\.json needs Project"):
+    with pytest.raises(InputError, match=r"bootstrap\.json needs Project"):
         resolve(templates_of(small), Environment("dev", {}))
 
 
@@ -143,7 +144,7 @@ def test_a_lint_copy_is_a_template_again(small: Bodies) -> None:
     ],
 )
 def test_functions(small: Bodies, expression: object, expected: object) -> None:
-    from hosting.analysis.expressions import Evaluator
+    from hosting.model.intrinsics import Evaluator
 
     template = templates_of(small)["service.json"]
     evaluator = Evaluator(template, "s", {"Name": "web", "Archive": "true"}, {"AWS::Region": "ap-northeast-1"})
@@ -152,35 +153,35 @@ def test_functions(small: Bodies, expression: object, expected: object) -> None:
 
 def test_the_folder_is_complete_and_clean(small: Bodies, folder: Callable[[Bodies], Path], tmp_path: Path) -> None:
     target = folder(small)
-    assert set(load_templates(target)) == set(small)
+    assert set(load_complete(target)) == set(small)
     (target / "notes.txt").write_text("")
-    with pytest.raises(TemplateFolderError, match=r"notes\.txt does not belong here"):
-        load_templates(target)
+    with pytest.raises(InputError, match=r"notes\.txt does not belong here"):
+        load_complete(target)
     (target / "notes.txt").unlink()
     (target / "old.json").write_text(json.dumps(small["edge.json"]))
-    with pytest.raises(TemplateFolderError, match=r"old\.json is neither nested"):
-        load_templates(target)
+    with pytest.raises(InputError, match=r"old\.json is neither nested"):
+        load_complete(target)
     (target / "old.json").unlink()
     (target / "service.json").unlink()
-    with pytest.raises(TemplateFolderError, match=r"root\.json nests service\.json, not found"):
-        load_templates(target)
+    with pytest.raises(InputError, match=r"root\.json nests service\.json, not found"):
+        load_complete(target)
     (target / "service.json").write_text('{"Resources":\n oops}')
-    with pytest.raises(TemplateFolderError, match=r"service\.json:2:2: not JSON"):
-        load_templates(target)
-    with pytest.raises(TemplateFolderError, match="no such folder"):
-        load_templates(tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r"service\.json:2:2: not JSON"):
+        load_complete(target)
+    with pytest.raises(InputError, match="no such folder"):
+        load_complete(tmp_path / "nowhere")
 
 
 def test_parameter_files(tmp_path: Path) -> None:
     file = tmp_path / "dev.json"
     file.write_text(json.dumps({"Account": "111122223333", "Parameters": {"A": True, "B": 3, "C": ["x", "y"]}}))
     environment = load_environment(file)
-    assert environment.parameters == {"A": "true", "B": "3", "C": "x,y"}
+    assert environment.parameters == {"A": "true", "B": "3", "C": "x,y", "Environment": "dev"}
     assert (environment.name, environment.account) == ("dev", "111122223333")
     file.write_text(json.dumps([{"ParameterKey": "A", "ParameterValue": "1"}]))
-    assert load_environment(file).parameters == {"A": "1"}
+    assert load_environment(file).parameters == {"A": "1", "Environment": "dev"}
     file.write_text("{}")
-    with pytest.raises(ParameterFileError, match="expected"):
+    with pytest.raises(InputError, match='has no "Parameters"'):
         load_environment(file)
 
 

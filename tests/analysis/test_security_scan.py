@@ -19,8 +19,9 @@ from hosting.analysis.resolve import resolve
 from hosting.analysis.rules.values import policy_documents
 from hosting.analysis.security_scan import JudgeError, Scan, scan
 from hosting.analysis.suppressions import Suppressions
-from hosting.analysis.templates import Template, load_environment, load_templates
-from hosting.analysis.tokens import origins
+from hosting.model.parameter_file import load_environment
+from hosting.model.templates import Template, load_complete
+from hosting.model.tokens import origins
 
 PROJECT = Path(__file__).resolve().parents[2]
 PYTHON = PROJECT / ".venv-security" / "bin" / "python"
@@ -117,7 +118,7 @@ def test_the_committed_templates_are_accepted() -> None:
 def suppressed(comment: str) -> Suppressions:
     metadata = {"checkov": {"skip": [{"id": "CKV_AWS_18", "comment": comment}]}}
     body = {"Resources": {"Bucket": {"Type": "AWS::S3::Bucket", "Metadata": metadata}}}
-    return Suppressions({"security.json": Template("security.json", body, "")})
+    return Suppressions({"security.json": Template.from_body("security.json", body)})
 
 
 def test_a_suppression_covers_its_own_finding_only() -> None:
@@ -165,7 +166,7 @@ def test_judges_reach_nobody() -> None:
 
 
 def test_policies_are_judged_without_tokens() -> None:
-    env = resolve(load_templates(PROJECT / "templates"), load_environment(PARAMS[0]))
+    env = resolve(load_complete(PROJECT / "templates"), load_environment(PARAMS[0]))
     documents = [concrete(env, document) for _, _, document in policy_documents(env)]
     assert not [item for document in documents for item in origins(document)]
     text = json.dumps(documents)

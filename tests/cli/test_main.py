@@ -12,6 +12,7 @@ import pytest
 from hosting.cli import main as table
 from hosting.cli.support.exit_codes import Exit
 from hosting.deployer import errors
+from hosting.model.errors import InputError, Problem
 from tests import small_project
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,7 +51,7 @@ def test_the_environment_is_never_guessed(name: str, capsys: pytest.CaptureFixtu
     assert "--env" in capsys.readouterr().err
 
 
-INPUT = errors.InputError([errors.Problem("params/dev.json:3", "unknown key", "remove it")])
+INPUT = InputError([Problem("params/dev.json:3", "unknown key", "remove it")])
 FAILURE = errors.Failure("shop-dev/NetworkStack", "Vpc", "AWS::EC2::VPC", "CREATE_FAILED", "Quota exceeded")
 FAILED = errors.DeploymentFailedError("shop-dev", "UPDATE_ROLLBACK_COMPLETE", FAILURE)
 

@@ -12,7 +12,7 @@ from hosting.deployer import deployment
 from hosting.deployer.aws.session import Clients
 from hosting.deployer.aws.stacks import StackState
 from hosting.deployer.deployment import Context, Kind, StackPlan
-from hosting.deployer.stack_order import Role
+from hosting.model.stack_order import StackRole
 from hosting.rehearsal.emulator import Emulator
 from tests import small_project
 
@@ -51,10 +51,10 @@ def connected(clients: Clients, no_sleep: Callable[[float], None]) -> Callable[.
 def deploy() -> Callable[..., States]:
     """Deploys the chain without asking; what `hosting.cli.support.flow` does, without showing it."""
 
-    def run(context: Context, through: Role = Role.EDGE_MONITORING) -> States:
+    def run(context: Context, through: StackRole = StackRole.EDGE_MONITORING) -> States:
         states: States = dict(deployment.survey(context))
         for stack in context.chain:
-            list(deployment.upload(context, states, list(Role)))
+            list(deployment.upload(context, states, list(StackRole)))
             plan = deployment.plan_stack(context, stack, states, verb="deploy", final=True)
             states[stack] = run_plan(context, plan, states[stack])
             if stack.role is through and stack == [one for one in context.chain if one.role is through][-1]:

@@ -11,7 +11,7 @@ from hosting.deployer import change_set_filter
 from hosting.deployer.aws.stacks import STACK_TYPE
 from hosting.deployer.change_set_filter import Review
 from hosting.deployer.change_sets import Change, ChangeSet, Detail
-from hosting.deployer.templates import Template
+from hosting.model.templates import Template
 
 GROUP = "{{IntrinsicFunction:shop/NetworkStack.Outputs.GroupId/Fn::GetAtt}}"
 VERSION = "{{IntrinsicFunction:shop/NetworkStack.Outputs.Version/Fn::GetAtt}}"

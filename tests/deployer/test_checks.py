@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from hosting.deployer import checks, constraints
-from hosting.deployer.errors import InputError
-from hosting.deployer.parameters import ParameterFile
-from hosting.deployer.templates import Parameter, Template
+from hosting.deployer import checks
+from hosting.model import constraints
+from hosting.model.errors import InputError
+from hosting.model.parameter_file import ParameterFile
+from hosting.model.templates import Parameter, Template
 from tests import small_project
 
 TEMPLATES = {name: Template(name, json.dumps(body)) for name, body in small_project.templates().items()}

@@ -12,22 +12,16 @@ import pytest
 from hosting.deployer import change_sets, deployment, destroy, events
 from hosting.deployer.aws.stacks import StackState
 from hosting.deployer.deployment import Context, Kind, StackPlan
-from hosting.deployer.errors import (
-    DeploymentFailedError,
-    GuardError,
-    InputError,
-    RecoverError,
-    RefusedError,
-    StateError,
-)
-from hosting.deployer.stack_order import Role, Stack
+from hosting.deployer.errors import DeploymentFailedError, GuardError, RecoverError, RefusedError, StateError
+from hosting.model.errors import InputError
+from hosting.model.stack_order import Stack, StackRole
 from tests import small_project
 
 Connect = Callable[..., Context]
 Deploy = Callable[..., dict[Stack, StackState | None]]
 
 
-def plans(context: Context) -> dict[Role, StackPlan]:
+def plans(context: Context) -> dict[StackRole, StackPlan]:
     """A plan per role, and nothing left behind."""
     states = deployment.survey(context)
     found = {}
@@ -57,7 +51,7 @@ def broken_service() -> dict[str, Any]:
 def test_deploy_change_and_deploy_again(connected: Connect, deploy: Deploy, project: Path) -> None:
     context = connected(project)
     states = deploy(context)
-    root = states[context.stack(Role.ROOT)]
+    root = states[context.stack(StackRole.ROOT)]
     assert root is not None
     assert root.status == "CREATE_COMPLETE"
     assert root.parameters["EdgeTopicArn"].startswith("arn:aws:sns:us-east-1:")
@@ -67,19 +61,19 @@ def test_deploy_change_and_deploy_again(connected: Connect, deploy: Deploy, proj
     assert {plan.kind for plan in again.values()} == {Kind.NOTHING}
 
     changed = connected(project, Note="changed")
-    plan = plans(changed)[Role.ROOT]
+    plan = plans(changed)[StackRole.ROOT]
     assert plan.change_set is not None
     assert plan.change_set.counts() == {"modify": 1}
     assert [(path, one.logical_id) for path, one in plan.change_set.walk()] == [(("OperationsStack",), "Topic")]
-    assert deploy(changed)[changed.stack(Role.ROOT)].status == "UPDATE_COMPLETE"  # type: ignore[union-attr]
+    assert deploy(changed)[changed.stack(StackRole.ROOT)].status == "UPDATE_COMPLETE"  # type: ignore[union-attr]
 
 
 def test_a_first_plan_leaves_nothing_behind(connected: Connect, project: Path, aws: Callable[..., Any]) -> None:
     context = connected(project)
     found = plans(context)
-    assert [found[role].kind for role in Role] == [Kind.CREATE, Kind.CREATE, Kind.LATER, Kind.LATER]
-    root = found[Role.ROOT]
-    assert [stack.role for stack in root.after] == [Role.BOOTSTRAP, Role.EDGE]
+    assert [found[role].kind for role in StackRole] == [Kind.CREATE, Kind.CREATE, Kind.LATER, Kind.LATER]
+    root = found[StackRole.ROOT]
+    assert [stack.role for stack in root.after] == [StackRole.BOOTSTRAP, StackRole.EDGE]
     assert root.declares == {"NetworkStack": 1, "FrontendServiceStack": 1, "OperationsStack": 2}
     assert stack_names(context, aws) == []
 
@@ -101,7 +95,7 @@ def test_what_a_killed_plan_left_goes_and_what_was_saved_stays(
 ) -> None:
     deploy(connected(project))
     changed = connected(project, Note="changed")
-    root, states = changed.stack(Role.ROOT), deployment.survey(changed)
+    root, states = changed.stack(StackRole.ROOT), deployment.survey(changed)
     saved = deployment.plan_stack(changed, root, states, verb="saved")
     killed = deployment.plan_stack(changed, root, states, verb="plan")
     assert saved.change_set is not None
@@ -119,7 +113,7 @@ def test_what_a_killed_plan_left_goes_and_what_was_saved_stays(
 def test_a_leftover_of_a_first_creation_is_no_obstacle(connected: Connect, deploy: Deploy, project: Path) -> None:
     """As a deployer leaves it that was killed between creating and executing."""
     context = connected(project)
-    stack = context.stack(Role.EDGE)
+    stack = context.stack(StackRole.EDGE)
     plan = deployment.plan_stack(context, stack, deployment.survey(context), verb="deploy")
     assert plan.change_set is not None
     state = deployment.survey(context)[stack]
@@ -152,7 +146,7 @@ def test_a_failed_first_creation_is_continued(connected: Connect, deploy: Deploy
     with pytest.raises(DeploymentFailedError):
         deploy(connected(project))
     context = connected(project)
-    root = context.stack(Role.ROOT)
+    root = context.stack(StackRole.ROOT)
     failed = deployment.survey(context)[root]
     assert failed is not None
     small_project.write(project)
@@ -180,7 +174,7 @@ def test_a_plan_made_before_an_earlier_stack_moved_is_not_current(
 ) -> None:
     context = connected(project)
     states = deploy(context)
-    root, edge = context.stack(Role.ROOT), context.stack(Role.EDGE)
+    root, edge = context.stack(StackRole.ROOT), context.stack(StackRole.EDGE)
     plan = deployment.plan_stack(context, root, states, verb="deploy")
     assert deployment.is_current(context, plan, states)
     moved = states[edge]
@@ -193,9 +187,9 @@ def test_a_preview_imports_no_certificate(
     connected: Connect, deploy: Deploy, project: Path, aws: Callable[..., Any]
 ) -> None:
     context = connected(project)
-    states = deploy(context, through=Role.EDGE)
-    list(deployment.upload(context, states, list(Role)))
-    plan = deployment.plan_stack(context, context.stack(Role.ROOT), states, verb="plan")
+    states = deploy(context, through=StackRole.EDGE)
+    list(deployment.upload(context, states, list(StackRole)))
+    plan = deployment.plan_stack(context, context.stack(StackRole.ROOT), states, verb="plan")
     deployment.discard(context, plan)
     assert plan.parameters["OriginCertificateArn"].endswith("00000000-0000-0000-0000-000000000000")
     assert not deployment.is_current(context, plan, states)
@@ -204,7 +198,7 @@ def test_a_preview_imports_no_certificate(
 
 def test_a_domain_needs_no_certificate_of_ours(connected: Connect, deploy: Deploy, project: Path) -> None:
     context = connected(project, "prod")
-    root = deploy(context)[context.stack(Role.ROOT)]
+    root = deploy(context)[context.stack(StackRole.ROOT)]
     assert root is not None
     assert root.parameters["OriginCertificateArn"] == ""
 
@@ -212,11 +206,11 @@ def test_a_domain_needs_no_certificate_of_ours(connected: Connect, deploy: Deplo
 def test_production_is_protected(connected: Connect, deploy: Deploy, project: Path, aws: Callable[..., Any]) -> None:
     context = connected(project, "prod")
     states = deploy(context)
-    root = context.stack(Role.ROOT)
+    root = context.stack(StackRole.ROOT)
     state = states[root]
     assert state is not None
     assert deployment.protect(context, root, state)
-    assert not deployment.protect(context, context.stack(Role.EDGE), state)
+    assert not deployment.protect(context, context.stack(StackRole.EDGE), state)
     doomed = destroy.preview(context, deployment.survey(context))
     with pytest.raises(RefusedError, match="termination protection of shop-prod is on"):
         destroy.refuse(doomed, unprotect=False)
@@ -231,7 +225,7 @@ def test_destroy_runs_backwards_and_keeps_what_it_says(
     context = connected(project)
     deploy(context)
     doomed = destroy.preview(context, deployment.survey(context))
-    assert [one.stack.role for one in doomed] == [Role.EDGE_MONITORING, Role.ROOT, Role.EDGE]
+    assert [one.stack.role for one in doomed] == [StackRole.EDGE_MONITORING, StackRole.ROOT, StackRole.EDGE]
     (kept,) = [item for one in doomed for item in one.kept]
     assert kept.name == "OperationsStack/Data"
     for one in doomed:
@@ -278,8 +272,8 @@ def test_two_environments_share_a_bootstrap_that_neither_changes(
 ) -> None:
     deploy(connected(project, "dev"))
     found = plans(connected(project, "prod"))
-    assert found[Role.BOOTSTRAP].kind is Kind.NOTHING
-    assert found[Role.EDGE].kind is Kind.CREATE
+    assert found[StackRole.BOOTSTRAP].kind is Kind.NOTHING
+    assert found[StackRole.EDGE].kind is Kind.CREATE
 
 
 def test_the_wrong_account_is_refused_before_anything(connected: Connect, tmp_path: Path) -> None:
@@ -310,16 +304,16 @@ def test_states_that_stop_a_deployment(
     context = connected(project)
     states: dict[Stack, StackState | None] = dict.fromkeys(context.chain)
     deployment.require_ready(states)
-    states[context.stack(Role.ROOT)] = StackState("arn", "shop-dev", status)
+    states[context.stack(StackRole.ROOT)] = StackState("arn", "shop-dev", status)
     with pytest.raises(error, match=words):
         deployment.require_ready(states)
 
 
 def test_what_is_followed_is_everything(connected: Connect, deploy: Deploy, project: Path) -> None:
     context = connected(project)
-    states = deploy(context, through=Role.EDGE)
-    list(deployment.upload(context, states, list(Role)))
-    plan = deployment.plan_stack(context, context.stack(Role.ROOT), states, verb="deploy", final=True)
+    states = deploy(context, through=StackRole.EDGE)
+    list(deployment.upload(context, states, list(StackRole)))
+    plan = deployment.plan_stack(context, context.stack(StackRole.ROOT), states, verb="deploy", final=True)
     operation = deployment.execute(context, plan)
     seen = names(event for batch in operation.follow() for event in batch)
     assert {"NetworkStack/Topic", "FrontendServiceStack/Topic", "OperationsStack/Data", "shop-dev"} <= seen

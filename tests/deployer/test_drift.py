@@ -14,9 +14,9 @@ from botocore.stub import Stubber
 from hosting.deployer import deployment, drift
 from hosting.deployer.deployment import Context
 from hosting.deployer.errors import DeployerError, StateError
-from hosting.deployer.stack_order import Role, Stack
+from hosting.model.stack_order import Stack, StackRole
 
-STACK = Stack(Role.ROOT, "shop-dev", "eu-west-1")
+STACK = Stack(StackRole.ROOT, "shop-dev", "eu-west-1")
 
 
 def test_drift_is_found_in_whichever_nested_stack(
@@ -57,8 +57,8 @@ def test_a_stack_that_is_being_worked_on_is_not_compared(
     connected: Callable[..., Context], deploy: Callable[..., Any], project: Path
 ) -> None:
     context = connected(project)
-    states = deploy(context, through=Role.EDGE)
-    edge = context.stack(Role.EDGE)
+    states = deploy(context, through=StackRole.EDGE)
+    edge = context.stack(StackRole.EDGE)
     with pytest.raises(StateError, match="an operation is running"):
         drift.detect(context, {edge: replace(states[edge], status="UPDATE_IN_PROGRESS")})
 

@@ -14,11 +14,11 @@ from hosting.deployer.aws.stacks import STACK_TYPE
 from hosting.deployer.errors import StateError
 from hosting.deployer.events import Event
 from hosting.deployer.operations import Operation
-from hosting.deployer.stack_order import Role, Stack
+from hosting.model.stack_order import Stack, StackRole
 
 THROTTLED = ClientError({"Error": {"Code": "Throttling", "Message": "Rate exceeded"}}, "DescribeStacks")
 GONE = ClientError({"Error": {"Code": "ValidationError", "Message": "Stack does not exist"}}, "DescribeStacks")
-STACK = Stack(Role.ROOT, "shop", "eu-west-1")
+STACK = Stack(StackRole.ROOT, "shop", "eu-west-1")
 
 
 class Answers:

@@ -13,8 +13,9 @@ import pytest
 from hosting.deployer import deployment, operations, recovery
 from hosting.deployer.aws.stacks import StackState
 from hosting.deployer.deployment import Context
-from hosting.deployer.errors import DeploymentFailedError, InputError, StateError
-from hosting.deployer.stack_order import Role, Stack
+from hosting.deployer.errors import DeploymentFailedError, StateError
+from hosting.model.errors import InputError
+from hosting.model.stack_order import Stack, StackRole
 from tests import small_project
 
 Connect = Callable[..., Context]
@@ -65,11 +66,11 @@ def stuck(connected: Connect, deploy: Deploy, project: Path, account: str) -> Co
     with zipfile.ZipFile(archive, "w") as packed:
         packed.writestr("index.py", STUBBORN)
     s3.put_object(Bucket=bucket, Key="stubborn.zip", Body=archive.getvalue())
-    deploy(context, through=Role.ROOT)
+    deploy(context, through=StackRole.ROOT)
     s3.put_object(Bucket=bucket, Key="stuck", Body=b"")
     stubborn(project, bucket, "two")
     with pytest.raises(DeploymentFailedError) as failed:
-        deploy(connected(project), through=Role.ROOT)
+        deploy(connected(project), through=StackRole.ROOT)
     assert failed.value.status == "UPDATE_ROLLBACK_FAILED"
     assert "the rollback failed at: NetworkStack/Stubborn" in str(failed.value)
     assert "deploy.py recover" in failed.value.hint
@@ -77,13 +78,13 @@ def stuck(connected: Connect, deploy: Deploy, project: Path, account: str) -> Co
 
 
 def root_of(context: Context) -> StackState:
-    state = deployment.survey(context)[context.stack(Role.ROOT)]
+    state = deployment.survey(context)[context.stack(StackRole.ROOT)]
     assert state is not None
     return state
 
 
 def proceed(context: Context, *names: str) -> str:
-    root = context.stack(Role.ROOT)
+    root = context.stack(StackRole.ROOT)
     state = root_of(context)
     found = recovery.blockers(context, root, state)
     operation = recovery.continue_rollback(context, root, state, recovery.chosen(found, names))
@@ -95,7 +96,7 @@ def proceed(context: Context, *names: str) -> str:
 
 
 def test_a_stuck_rollback_is_named_and_continued(stuck: Context) -> None:
-    root = stuck.stack(Role.ROOT)
+    root = stuck.stack(StackRole.ROOT)
     (blocker,) = recovery.blockers(stuck, root, root_of(stuck))
     assert blocker.name == "NetworkStack.Stubborn"
     assert blocker.skip.startswith("shop-dev-NetworkStack-")
@@ -171,7 +172,7 @@ def test_what_a_rolled_back_creation_left_is_deleted_only_without_data(
     resources: list[tuple[str, str, str]], kept: str | None
 ) -> None:
     client: Any = Listing(*resources)
-    stack = Stack(Role.EDGE, "shop-dev-edge", "us-east-1")
+    stack = Stack(StackRole.EDGE, "shop-dev-edge", "us-east-1")
     state = StackState("arn", stack.name, "ROLLBACK_COMPLETE")
     if kept is None:
         recovery.require_disposable(client, stack, state)
@@ -182,8 +183,8 @@ def test_what_a_rolled_back_creation_left_is_deleted_only_without_data(
 
 def test_a_running_operation_is_taken_up_from_its_beginning(connected: Connect, deploy: Deploy, project: Path) -> None:
     context = connected(project)
-    states = deploy(context, through=Role.EDGE)
-    edge = context.stack(Role.EDGE)
+    states = deploy(context, through=StackRole.EDGE)
+    edge = context.stack(StackRole.EDGE)
     state = states[edge]
     assert state is not None
     assert operations.running(context, states) == []
@@ -196,8 +197,8 @@ def test_a_running_operation_is_taken_up_from_its_beginning(connected: Connect, 
 
 def test_cancelling_what_cannot_be_cancelled_is_explained(connected: Connect, deploy: Deploy, project: Path) -> None:
     context = connected(project)
-    states = deploy(context, through=Role.EDGE)
-    edge = context.stack(Role.EDGE)
+    states = deploy(context, through=StackRole.EDGE)
+    edge = context.stack(StackRole.EDGE)
     state = states[edge]
     assert state is not None
     with pytest.raises(StateError, match="cannot be cancelled: it is CREATE_COMPLETE"):

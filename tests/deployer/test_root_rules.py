@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from hosting.deployer import rules
+from hosting.model.intrinsics import broken_assertions
+from hosting.model.templates import Template
 
 PROJECT = Path(__file__).parents[2]
 ROOT: dict[str, Any] = json.loads((PROJECT / "templates" / "root.json").read_text(encoding="utf-8"))
@@ -20,7 +21,7 @@ def refused(environment: str, **changed: str) -> set[str]:
     given = {name: str(value) for name, value in json.loads(text)["Parameters"].items()}
     defaults = {name: str(one.get("Default", "")) for name, one in ROOT["Parameters"].items()}
     values = {**defaults, **given, **changed}
-    return {name for name, rule in ROOT["Rules"].items() if list(rules.broken({name: rule}, values))}
+    return {broken.rule for broken in broken_assertions(Template.from_body("root.json", ROOT), values)}
 
 
 CASES = {

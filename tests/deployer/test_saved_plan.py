@@ -12,9 +12,10 @@ import pytest
 
 from hosting.deployer import change_sets, deployment, saved_plan
 from hosting.deployer.deployment import Context, Kind, StackPlan
-from hosting.deployer.errors import InputError, RefusedError
+from hosting.deployer.errors import RefusedError
 from hosting.deployer.safeguards.gates import Allowed
-from hosting.deployer.stack_order import Role
+from hosting.model.errors import InputError
+from hosting.model.stack_order import StackRole
 from tests import small_project
 
 Connect = Callable[..., Context]
@@ -23,7 +24,7 @@ WHEN = "2026-11-22T10:00:00+00:00"
 
 def plan(context: Context, *overrides: str, allowed: Allowed | None = None) -> saved_plan.SavedPlan:
     states = deployment.survey(context)
-    list(deployment.upload(context, states, list(Role)))
+    list(deployment.upload(context, states, list(StackRole)))
     plans = [deployment.plan_stack(context, stack, states, verb="saved", final=True) for stack in context.chain]
     return saved_plan.save(context, plans, allowed or Allowed(), overrides, WHEN)
 
@@ -55,7 +56,7 @@ def test_exactly_what_was_approved_is_executed_once(connected: Connect, deployed
     assert found.allowed == Allowed.named(["Operations/Data"])
     plans = execute(connected(deployed, Note="approved"), found)
     assert [one.kind for one in plans] == [Kind.NOTHING, Kind.NOTHING, Kind.NOTHING, Kind.UPDATE, Kind.NOTHING]
-    root = deployment.survey(context)[context.stack(Role.ROOT)]
+    root = deployment.survey(context)[context.stack(StackRole.ROOT)]
     assert root is not None
     assert root.parameters["Note"] == "approved"
     with pytest.raises(RefusedError, match=r"shop-dev \(ap-northeast-1\) has been worked on since"):
@@ -67,9 +68,9 @@ def test_a_first_plan_is_saved_as_far_as_it_goes(connected: Connect, project: Pa
     found = plan(context)
     assert [one.kind for one in found.stacks] == ["create", "create", "create", "later", "later"]
     plans = execute(context, found)
-    assert [one.stack.role for one in plans if one.kind is Kind.LATER] == [Role.ROOT, Role.EDGE_MONITORING]
+    assert [one.stack.role for one in plans if one.kind is Kind.LATER] == [StackRole.ROOT, StackRole.EDGE_MONITORING]
     states = deployment.survey(context)
-    assert states[context.stack(Role.EDGE)].status == "CREATE_COMPLETE"  # type: ignore[union-attr] # just made
+    assert states[context.stack(StackRole.EDGE)].status == "CREATE_COMPLETE"  # type: ignore[union-attr] # just made
 
 
 def test_no_value_stands_in_the_file(connected: Connect, deployed: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import zip_longest
 
-from hosting.analysis.tokens import Json
+from hosting.model.tokens import Json
 
 Path = tuple[str, ...]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from hosting.analysis.diff.statements import Line, compare_policies
 from hosting.analysis.diff.traffic import compare_rules, rules_of
-from hosting.analysis.tokens import Json
+from hosting.model.tokens import Json
 
 ROLE = "AWS::IAM::Role"
 PERMISSION = "AWS::Lambda::Permission"

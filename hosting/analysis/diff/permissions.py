@@ -30,7 +30,7 @@ from hosting.analysis.diff.traffic import (
 )
 from hosting.analysis.resolve import ResolvedEnvironment, Resource
 from hosting.analysis.rules.values import attached_policies, listed
-from hosting.analysis.tokens import Json, origin
+from hosting.model.tokens import Json, origin
 
 _ATTACHED = ("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy")
 

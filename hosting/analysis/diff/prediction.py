@@ -15,8 +15,9 @@ from functools import cached_property
 from hosting.analysis.diff.compare import Difference, Path, differences, written
 from hosting.analysis.diff.permissions import Access, access_changes
 from hosting.analysis.diff.replacement import Recreation, recreation, takes_tags
-from hosting.analysis.resolve import NESTED_STACK, ResolvedEnvironment, Resource, Stack, stack_name
-from hosting.analysis.tokens import REF, Json, Origin, origins
+from hosting.analysis.resolve import ResolvedEnvironment, Resource, Stack, top_level_stacks
+from hosting.model.templates import NESTED_STACK
+from hosting.model.tokens import REF, Json, Origin, origins
 
 # Worst first; the words are those of `plan`.
 EFFECTS = ("replace", "delete", "may replace", "modify", "add")
@@ -155,7 +156,7 @@ def counts(changes: Iterable[Change]) -> dict[str, int]:
 
 def predict(old: ResolvedEnvironment | None, new: ResolvedEnvironment, loss: Loss) -> Prediction:
     """What deploying `new` does to an environment that is deployed as `old`."""
-    names = {stack.path: stack_name(new.environment, stack.path) for stack in new.chain}
+    names = {path: stack.name for path, stack in top_level_stacks(new.environment).items()}
     # Under another name it is another stack, and the old one stays as it is.
     known = (
         {}
@@ -163,7 +164,7 @@ def predict(old: ResolvedEnvironment | None, new: ResolvedEnvironment, loss: Los
         else {
             stack.path: stack
             for stack in old.chain
-            if stack_name(old.environment, stack.path) == names.get(stack.path) and _same_region(stack, new)
+            if top_level_stacks(old.environment)[stack.path].name == names.get(stack.path) and _same_region(stack, new)
         }
     )
     before = _resources(known.values())

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from hosting.analysis.diff.compare import Difference, Path
-from hosting.analysis.tokens import Json
+from hosting.model.tokens import Json
 
 
 class Recreation(IntEnum):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from hosting.analysis.tokens import Json
+from hosting.model.tokens import Json
 
 # While a change set is computed, this stands where a value will be known only afterwards.
 _LATER = re.compile(r"\{\{(?:IntrinsicFunction|changeSet):[^{}]*\}\}")

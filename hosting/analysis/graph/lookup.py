@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 
 from hosting.analysis.graph import model
 from hosting.analysis.resolve import ResolvedEnvironment, Resource
-from hosting.analysis.templates import Template, kebab
-from hosting.analysis.tokens import Json
+from hosting.model.templates import Template, kebab
+from hosting.model.tokens import Json
 
 TOPIC = "AWS::SNS::Topic"
 BUCKET = "AWS::S3::Bucket"

@@ -14,7 +14,8 @@ from hosting.analysis.graph.layout import draw
 from hosting.analysis.graph.model import Architecture
 from hosting.analysis.graph.read import read
 from hosting.analysis.resolve import resolve
-from hosting.analysis.templates import Environment, Template, load_environment, load_templates
+from hosting.model.parameter_file import Environment, load_environment
+from hosting.model.templates import Template, load_complete
 
 
 class RasterError(AnalysisError):
@@ -45,7 +46,7 @@ def as_png(picture: str) -> bytes:
     except (ImportError, OSError):  # OSError: the package is there and the cairo library is not
         raise RasterError(
             "no converter for PNG is installed",
-            remedy="install rsvg-convert (librsvg2-bin, librsvg) or `pip install cairosvg`, or use --output svg",
+            hint="install rsvg-convert (librsvg2-bin, librsvg) or `pip install cairosvg`, or use --output svg",
         ) from None
     made: bytes = cairosvg.svg2png(bytestring=picture.encode())
     return made
@@ -56,7 +57,7 @@ def as_png(picture: str) -> bytes:
 
 def documents(templates: Path, params: Iterable[Path]) -> dict[str, str]:
     """File name in docs/ -> the picture that belongs there, for every environment."""
-    loaded = load_templates(templates)
+    loaded = load_complete(templates)
     return {
         f"architecture-{file.stem}.svg": as_svg(architecture(loaded, load_environment(file))) for file in sorted(params)
     }

@@ -8,11 +8,12 @@ from hosting.analysis.graph import model, read_operations, read_platform
 from hosting.analysis.graph.lookup import Lookup
 from hosting.analysis.graph.read_edge import edge
 from hosting.analysis.resolve import ResolvedEnvironment
-from hosting.analysis.templates import EDGE_REGION, Template
+from hosting.model.stack_order import EDGE_REGION
+from hosting.model.templates import Template
 
 
 def read(env: ResolvedEnvironment, templates: Mapping[str, Template]) -> model.Architecture:
-    """The architecture of one environment. `templates` is what load_templates returns."""
+    """The architecture of one environment. `templates` is what load_complete returns."""
     look = Lookup(env, templates)
     archive = read_operations.archive(look)
     notices = read_operations.notices(look)

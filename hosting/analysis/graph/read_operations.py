@@ -18,7 +18,7 @@ from hosting.analysis.graph.lookup import (
     words,
 )
 from hosting.analysis.resolve import Resource
-from hosting.analysis.templates import EDGE_REGION
+from hosting.model.stack_order import EDGE_REGION
 
 STREAM = "AWS::KinesisFirehose::DeliveryStream"
 

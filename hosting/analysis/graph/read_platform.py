@@ -8,9 +8,9 @@ from typing import Any
 
 from hosting.analysis.graph import model
 from hosting.analysis.graph.lookup import Lookup, days, is_in, key, true
-from hosting.analysis.resolve import Resource, services
-from hosting.analysis.templates import ROOT
-from hosting.analysis.tokens import Json
+from hosting.analysis.resolve import Resource
+from hosting.model.stack_order import ROOT
+from hosting.model.tokens import Json
 
 
 def network(look: Lookup) -> model.Network | None:
@@ -105,7 +105,7 @@ def cluster(look: Lookup) -> model.Cluster | None:
 def all_services(look: Lookup) -> tuple[model.Service, ...]:
     """In the order of the root's list, which is the generator's; whatever is not listed comes after."""
     found = [service(look, item) for item in look.all("AWS::ECS::Service")]
-    order = {name: place for place, name in enumerate(services(look.templates[ROOT]))}
+    order = {name: place for place, name in enumerate(look.templates[ROOT].services)}
     return tuple(sorted(found, key=lambda item: (order.get(item.name, len(order)), item.name)))
 
 

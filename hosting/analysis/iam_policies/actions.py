@@ -105,7 +105,7 @@ def handler_permissions(kind: str, region: str) -> frozenset[str]:
         return frozenset()
     name = _data("schemas", "providers", f"{region}.json").get(kind)
     if name is None:
-        raise AnalysisError(f"{kind} is no resource type of {region}", remedy="run `deploy.py validate`")
+        raise AnalysisError(f"{kind} is no resource type of {region}", hint="run `deploy.py validate`")
     handlers = _data("schemas", "resources", f"{name}.json").get("handlers", {})
     return frozenset(
         action for operation in _OPERATIONS for action in handlers.get(operation, {}).get("permissions", ())

@@ -58,7 +58,7 @@ def documents(prefix: str, statements: Iterable[Statement]) -> list[Document]:
     if len(bins) > PER_ROLE:
         raise AnalysisError(
             f"{prefix} needs {len(bins)} managed policies, and a role takes {PER_ROLE}",
-            remedy="raise the quota (Managed policies attached to an IAM role), or let CloudFormation assume a role",
+            hint="raise the quota (Managed policies attached to an IAM role), or let CloudFormation assume a role",
         )
     return [
         Document(f"{prefix}-{number}", tuple(sorted(items, key=lambda item: item.why)))

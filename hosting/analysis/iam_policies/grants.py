@@ -145,7 +145,7 @@ def _bound(action: str, names: Names, places: Iterable[tuple[str, str]]) -> tupl
     if not found:
         raise AnalysisError(
             f"no ARN is known for {action} ({', '.join(bound_to(action))})",
-            remedy="add a pattern to PATTERNS in iam_policies/arns.py, or the action to UNUSED in actions.py",
+            hint="add a pattern to PATTERNS in iam_policies/arns.py, or the action to UNUSED in actions.py",
         )
     return tuple(sorted(found))
 

@@ -15,7 +15,7 @@ from hosting.analysis.iam_policies.arns import Names, names_of
 from hosting.analysis.iam_policies.grants import Condition, Statement
 from hosting.analysis.resolve import ResolvedEnvironment, Resource
 from hosting.analysis.rules.values import all_behind, behind
-from hosting.analysis.templates import EDGE_REGION
+from hosting.model.stack_order import EDGE_REGION
 
 # What `ecs:RunTask` and `ecs:RegisterTaskDefinition` pass on to ECS.
 _PASSED = ("TaskRoleArn", "ExecutionRoleArn")
@@ -82,7 +82,7 @@ class Scope:
         (root,) = (stack for stack in self.env.chain if stack.path == "root")
         bucket = behind(self.env, root.outputs.get("StaticBucketName"), "AWS::S3::Bucket")
         if bucket is None:
-            raise AnalysisError("root.json has no output StaticBucketName", remedy="run `deploy.py generate`")
+            raise AnalysisError("root.json has no output StaticBucketName", hint="run `deploy.py generate`")
         return (self.names.bucket(bucket.stack.partition("/")[2], bucket.logical_id),)
 
     def pages(self) -> tuple[str, ...]:
@@ -230,7 +230,7 @@ def operate_statements(
     }
     if strangers := sorted(set(containers) - known):
         raise AnalysisError(
-            f"no task has a container {', '.join(strangers)}", remedy=f"known: {', '.join(sorted(known))}"
+            f"no task has a container {', '.join(strangers)}", hint=f"known: {', '.join(sorted(known))}"
         )
     scope = Scope(env, names_of(env), tuple(sorted(containers)))
     return [

@@ -45,11 +45,11 @@ def trust_policy(account: str, partition: str, repository: str, *, branch: str, 
     if not _REPOSITORY.fullmatch(repository):
         raise AnalysisError(f'"{repository}" is not owner/name of a repository')
     if bool(branch) == bool(environment):
-        raise AnalysisError("a role is for a branch or for an environment of GitHub", remedy="name one of the two")
+        raise AnalysisError("a role is for a branch or for an environment of GitHub", hint="name one of the two")
     if branch and not _BRANCH.fullmatch(branch):
-        raise AnalysisError(f'"{branch}" is not the name of one branch', remedy="wildcards are not taken")
+        raise AnalysisError(f'"{branch}" is not the name of one branch', hint="wildcards are not taken")
     if environment and not _ENVIRONMENT.fullmatch(environment):
-        raise AnalysisError(f'"{environment}" is not the name of one environment', remedy="wildcards are not taken")
+        raise AnalysisError(f'"{environment}" is not the name of one environment', hint="wildcards are not taken")
     scope = f"ref:refs/heads/{branch}" if branch else f"environment:{environment}"
     return {
         "Version": "2012-10-17",

@@ -9,7 +9,7 @@ from hosting.analysis.reachability.network_model import BUCKET, LISTENER_RULE, T
 from hosting.analysis.reachability.traffic import Evidence
 from hosting.analysis.resolve import Resource
 from hosting.analysis.rules.values import Statement, flag, listed, number, statements
-from hosting.analysis.tokens import Json
+from hosting.model.tokens import Json
 
 _CONFIG = "DistributionConfig"
 _HTTPS_ONLY = ("redirect-to-https", "https-only")

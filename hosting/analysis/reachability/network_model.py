@@ -8,7 +8,7 @@ from functools import cached_property
 
 from hosting.analysis.resolve import ResolvedEnvironment, Resource
 from hosting.analysis.rules.values import flag, listed
-from hosting.analysis.tokens import Json, origin
+from hosting.model.tokens import Json, origin
 
 VPC = "AWS::EC2::VPC"
 SUBNET = "AWS::EC2::Subnet"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from hosting.analysis.tokens import Json
+from hosting.model.tokens import Json
 
 ANY = "any"
 _NAMES = {"-1": ANY, "6": "tcp", "17": "udp", "1": "icmp"}

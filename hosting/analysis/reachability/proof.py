@@ -56,7 +56,7 @@ def prove(env: ResolvedEnvironment, sources: SourceMap, calls: Iterable[tuple[st
     known = {place.name for place in world.services}
     if strangers := sorted({name for pair in world.calls for name in pair} - known):
         raise AnalysisError(
-            f"there is no service {', '.join(strangers)}", remedy=f"the services are {', '.join(sorted(known))}"
+            f"there is no service {', '.join(strangers)}", hint=f"the services are {', '.join(sorted(known))}"
         )
 
     def place(evidence: Evidence) -> Place:

@@ -23,7 +23,7 @@ from hosting.analysis.reachability.network_model import (
 from hosting.analysis.reachability.ports import EVERYTHING, Range, common, of_rule
 from hosting.analysis.resolve import Resource
 from hosting.analysis.rules.values import listed
-from hosting.analysis.tokens import Json
+from hosting.model.tokens import Json
 
 Block = ipaddress.IPv4Network
 

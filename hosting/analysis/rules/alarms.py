@@ -9,8 +9,8 @@ from hosting.analysis.rules.logs import FUNCTION, STREAM
 from hosting.analysis.rules.registry import Broken, guard
 from hosting.analysis.rules.security import topic_users
 from hosting.analysis.rules.values import all_behind, behind, flag, listed
-from hosting.analysis.templates import EDGE_REGION
-from hosting.analysis.tokens import Json, origin
+from hosting.model.stack_order import EDGE_REGION
+from hosting.model.tokens import Json, origin
 
 ALARMS = ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm")
 

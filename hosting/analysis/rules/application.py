@@ -19,7 +19,7 @@ from hosting.analysis.rules.services import (
     rules_of,
 )
 from hosting.analysis.rules.values import behind, listed, number
-from hosting.analysis.tokens import Json
+from hosting.model.tokens import Json
 
 # Elastic Load Balancing User Guide, Security policies for your Application Load Balancer: TLS 1.2 and up, with forward
 # secrecy for every client.

@@ -18,7 +18,7 @@ from hosting.analysis.rules.values import (
     policy_documents,
     statements,
 )
-from hosting.analysis.tokens import Json, origin
+from hosting.model.tokens import Json, origin
 
 BUCKET = "AWS::S3::Bucket"
 

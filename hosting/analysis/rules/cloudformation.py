@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 
-from hosting.analysis.resolve import NESTED_STACK, ResolvedEnvironment, Resource
+from hosting.analysis.resolve import ResolvedEnvironment, Resource
 from hosting.analysis.rules.nesting import in_resources, reads_parameter
 from hosting.analysis.rules.registry import Broken, Place, guard, template_guard
 from hosting.analysis.rules.values import (
@@ -17,8 +17,8 @@ from hosting.analysis.rules.values import (
     depends,
     listed,
 )
-from hosting.analysis.templates import Template
-from hosting.analysis.tokens import Json, origins, strings
+from hosting.model.templates import NESTED_STACK, Template
+from hosting.model.tokens import Json, origins, strings
 
 _ADDRESS = re.compile(r"[0-9a-f]{64}\.(json|zip)$")
 

@@ -25,8 +25,8 @@ from hosting.analysis.rules.values import (
     listed,
     number,
 )
-from hosting.analysis.templates import EDGE_REGION
-from hosting.analysis.tokens import Json
+from hosting.model.stack_order import EDGE_REGION
+from hosting.model.tokens import Json
 
 DISTRIBUTION = "AWS::CloudFront::Distribution"
 CERTIFICATE = "AWS::CertificateManager::Certificate"

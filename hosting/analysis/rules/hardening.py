@@ -18,7 +18,7 @@ from hosting.analysis.rules.values import (
     number,
     statements,
 )
-from hosting.analysis.tokens import origins
+from hosting.model.tokens import origins
 
 KEY = "AWS::KMS::Key"
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from hosting.analysis.resolve import NESTED_STACK, ResolvedEnvironment, Stack
+from hosting.analysis.resolve import ResolvedEnvironment, Stack
 from hosting.analysis.rules.registry import Broken, Place, guard, template_guard
 from hosting.analysis.rules.values import listed, number
-from hosting.analysis.templates import COMPANIONS, ROOT, Template, nested_template
-from hosting.analysis.tokens import Json
+from hosting.model.stack_order import COMPANIONS, ROOT
+from hosting.model.templates import NESTED_STACK, Template, nested_template
+from hosting.model.tokens import Json
 
 
 def expressions(value: Json, path: str = "") -> Iterator[tuple[str, str, Json]]:

@@ -9,7 +9,7 @@ from hosting.analysis.resolve import ResolvedEnvironment
 from hosting.analysis.rules.alarms import SLACK, TOPIC
 from hosting.analysis.rules.registry import Broken, guard
 from hosting.analysis.rules.values import ROLE, all_behind, behind, listed, statements
-from hosting.analysis.tokens import Json
+from hosting.model.tokens import Json
 
 
 @guard(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from hosting.analysis.findings import Finding
 from hosting.analysis.resolve import ResolvedEnvironment, Resource
-from hosting.analysis.templates import Template
+from hosting.model.templates import Template
 
 
 class Place(NamedTuple):

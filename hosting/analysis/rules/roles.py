@@ -18,7 +18,7 @@ from hosting.analysis.rules.values import (
     policy_documents,
     statements,
 )
-from hosting.analysis.tokens import origins, strings
+from hosting.model.tokens import origins, strings
 
 
 def bound_to_account(item: Statement) -> bool:

@@ -23,8 +23,8 @@ from hosting.analysis.rules.values import (
     statements,
     waits,
 )
-from hosting.analysis.templates import EDGE_REGION
-from hosting.analysis.tokens import strings
+from hosting.model.stack_order import EDGE_REGION
+from hosting.model.tokens import strings
 
 KEY = "AWS::KMS::Key"
 

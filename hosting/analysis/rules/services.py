@@ -17,8 +17,8 @@ from hosting.analysis.rules.values import (
     number,
     same,
 )
-from hosting.analysis.templates import Template
-from hosting.analysis.tokens import Json, origin
+from hosting.model.templates import Template
+from hosting.model.tokens import Json, origin
 
 SERVICE = "AWS::ECS::Service"
 TASK = "AWS::ECS::TaskDefinition"

@@ -19,7 +19,7 @@ from hosting.analysis.rules.values import (
     number,
     permissions,
 )
-from hosting.analysis.tokens import Json
+from hosting.model.tokens import Json
 
 LOG_GROUP = "AWS::Logs::LogGroup"
 _LISTENS = re.compile(r"\bTCP4?-LISTEN:(\d*)", re.IGNORECASE)

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from hosting.analysis.resolve import ResolvedEnvironment, Resource, Stack
-from hosting.analysis.tokens import Json, origin, origins
+from hosting.model.tokens import Json, origin, origins
 
 
 def flag(value: Json) -> bool:

@@ -12,9 +12,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from hosting.analysis.resolve import NESTED_STACK, ResolvedEnvironment, Resource, Stack
+from hosting.analysis.resolve import ResolvedEnvironment, Resource, Stack
 from hosting.analysis.timeline.durations import Duration, Durations
-from hosting.analysis.tokens import origins
+from hosting.model.templates import NESTED_STACK
+from hosting.model.tokens import origins
 
 Edge = tuple[str, str]  # nested stack that waits, nested stack that it waits for
 

@@ -15,7 +15,6 @@ from hosting.cli.support.options import (
     ALL,
     complete_environment,
     environments_option,
-    find_parameter_files,
     output_option,
     root_option,
 )
@@ -74,9 +73,9 @@ def cost(environment: str, against: str | None, compare: str | None, output: str
 def _estimate(side: ProjectRevision, environment: str) -> Estimate:
     from hosting.analysis.cost.estimate import estimate
     from hosting.analysis.resolve import resolve
-    from hosting.analysis.templates import load_environment
+    from hosting.model.parameter_file import load_environment, locate
 
-    (file,) = find_parameter_files(side.params, environment)
+    file = locate(side.params, environment)
     return estimate(resolve(side.load(), load_environment(file)))
 
 

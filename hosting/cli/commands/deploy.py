@@ -83,7 +83,7 @@ def deploy(
     from hosting.cli.support import flow
     from hosting.cli.support.operation_monitor import Watching
     from hosting.deployer import deployment
-    from hosting.deployer.stack_order import Role
+    from hosting.model.stack_order import StackRole
 
     options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
     context = connect(options, load_environment(options))
@@ -91,7 +91,7 @@ def deploy(
     watching = Watching.of(context, console, "deploy", options.root, progress)
     if options.placeholder:
         context = flow.with_placeholder(context, deployment.survey(context), console, options.placeholder)
-    role = Role(through) if through else None
+    role = StackRole(through) if through else None
     limits = Gates.from_options(allow_replace, allow_delete, fail_on)
     try:
         with watching.closing():

@@ -73,21 +73,20 @@ def diff(
 
 
 def _environments(side: ProjectRevision, wanted: str) -> Sequence[str]:
-    from hosting.deployer import parameters
+    from hosting.model import parameter_file
 
     if wanted == ALL and (known := side.environments()):
         return known
-    return [parameters.locate(side.params, wanted).stem]
+    return [parameter_file.locate(side.params, wanted).stem]
 
 
 def _predict(old: ProjectRevision, new: ProjectRevision, environment: str, overrides: Iterable[str]) -> Prediction:
     from hosting.analysis.diff.prediction import predict
-    from hosting.analysis.resolve import services
     from hosting.cli.support.revisions import resolve_environment
-    from hosting.deployer.stateful import loss
+    from hosting.model.stateful import loss
 
     cache = new.functions.parent / "build" / "archives"
-    running = services(old.load()["root.json"])
+    running = old.load()["root.json"].services
     after = resolve_environment(new, environment, services=running, cache=cache, overrides=overrides)
     if environment not in old.environments():
         return predict(None, after, loss)

@@ -11,7 +11,6 @@ from hosting.cli.support.exit_codes import Exit
 from hosting.cli.support.options import (
     ALL,
     environment_option,
-    find_parameter_files,
     output_option,
     removed_option,
     root_option,
@@ -52,14 +51,15 @@ def graph(environment: str | None, output: str, target: Path | None, write_docs:
 
 def _draw(root: Path, environment: str, form: str, target: Path | None) -> int:
     from hosting.analysis.graph import pictures
-    from hosting.analysis.templates import load_environment, load_templates
+    from hosting.model.parameter_file import load_environment, locate
+    from hosting.model.templates import load_complete
 
     if form == "png" and target is None and sys.stdout.isatty():
         raise click.UsageError("A PNG is not for a terminal: give --to FILE, or redirect stdout.")
     if environment == ALL:
         raise click.UsageError("A picture shows one environment: give its name, not all.")
-    (file,) = find_parameter_files(root / "params", environment)
-    model = pictures.architecture(load_templates(root / "templates"), load_environment(file))
+    file = locate(root / "params", environment)
+    model = pictures.architecture(load_complete(root / "templates"), load_environment(file))
     data = pictures.as_mermaid(model).encode() if form == "mermaid" else pictures.as_svg(model).encode()
     if form == "png":
         data = pictures.as_png(data.decode())
@@ -99,5 +99,6 @@ def _write(root: Path) -> int:
 
 def _wanted(root: Path) -> dict[str, str]:
     from hosting.analysis.graph import pictures
+    from hosting.model.parameter_file import select_files
 
-    return pictures.documents(root / "templates", find_parameter_files(root / "params", ALL))
+    return pictures.documents(root / "templates", select_files(root / "params", ALL))

@@ -33,6 +33,7 @@ def new_service(name: str, paths: tuple[str, ...], shared_size: bool, root: Path
     from generator.config import Config
     from generator.resources import limits
     from generator.tooling import new_service, parameter_files
+    from hosting.model import parameter_file
 
     services = workloads.load(root)
     entry = new_service.new_entry(services, name, paths, own_size=not shared_size)
@@ -42,7 +43,7 @@ def new_service(name: str, paths: tuple[str, ...], shared_size: bool, root: Path
     file = root / workloads.FILE
     # Every text is ready before the first is written: half a service helps no user.
     written = {file: new_service.insert_entry(file.read_text(encoding="utf-8"), entry)}
-    for file in sorted((root / "params").glob("*.json")):
+    for file in parameter_file.select_files(root / "params", parameter_file.ALL):
         try:
             text = parameter_files.with_service(file.read_text(encoding="utf-8"), entry, services[-1].name)
         except parameter_files.ParameterFileError as error:

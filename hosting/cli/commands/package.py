@@ -16,7 +16,7 @@ def package(upload: bool, **given: object) -> int:
     """Build the Lambda archives and print the key of every artifact. Needs no credentials without --upload."""
     from hosting.deployer import deployment
     from hosting.deployer.errors import StateError
-    from hosting.deployer.stack_order import Role
+    from hosting.model.stack_order import StackRole
 
     options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
     environment = load_environment(options)
@@ -27,10 +27,10 @@ def package(upload: bool, **given: object) -> int:
         return Exit.DONE
     context = connect(options, environment)
     states = deployment.survey(context)
-    if any(states[stack] is None for stack in context.chain if stack.role is Role.BOOTSTRAP):
+    if any(states[stack] is None for stack in context.chain if stack.role is StackRole.BOOTSTRAP):
         hint = f"deploy.py deploy -e {options.environment} --through bootstrap"
-        raise StateError("there is no artifact bucket yet", where=context.stack(Role.BOOTSTRAP).name, hint=hint)
-    roles = [role for role in Role if role is not Role.BOOTSTRAP]
+        raise StateError("there is no artifact bucket yet", where=context.stack(StackRole.BOOTSTRAP).name, hint=hint)
+    roles = [role for role in StackRole if role is not StackRole.BOOTSTRAP]
     for item in deployment.upload(context, states, roles):
         click.echo(f"{'uploaded' if item.uploaded else 'present':<8}  {item.size:>9}  {item.key}")
     return Exit.DONE

@@ -1,18 +1,29 @@
-"""`deploy.py params check`: the input errors of an environment, without AWS."""
+"""`deploy.py params`: check parameter files, and show the values of an environment with their origins."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from hosting.cli.support.exit_codes import Exit
-from hosting.cli.support.options import ALL, Options, environments_option, load_environment, root_option, set_option
+from hosting.cli.support.options import (
+    Options,
+    environment_options,
+    environments_option,
+    load_environment,
+    load_without_validation,
+    output_option,
+    root_option,
+    set_option,
+)
 
 
 @click.group()
 def params() -> None:
-    """Work on parameter files."""
+    """Check parameter files, or show their values. Needs no credentials."""
 
 
 @params.command()
@@ -20,19 +31,40 @@ def params() -> None:
 @set_option
 @root_option
 def check(environment: str, overrides: tuple[str, ...], root: Path) -> int:
-    """Check params/ENV.json against the templates; ENV may be "all". Needs no credentials."""
-    from hosting.deployer import parameters
-    from hosting.deployer.errors import InputError, Problem
+    """Check params/ENV.json against the templates; ENV may be "all"."""
+    from hosting.model import parameter_file
+    from hosting.model.errors import InputError, Problem
 
-    names = parameters.environments(root / "params") if environment == ALL else (environment,)
     problems: list[Problem] = []
-    for name in names:
+    for path in parameter_file.select_files(root / "params", environment):
         try:
-            ready = load_environment(Options(name, root, overrides))
+            ready = load_environment(Options(path.stem, root, overrides))
         except InputError as error:
             problems += error.problems
         else:
-            click.echo(f"{ready.file.path}: {len(ready.file.values)} values, all right", err=True)
+            click.echo(f"{ready.file.path}: {len(ready.file.values)} values, no problem found", err=True)
     if problems:
         raise InputError(dict.fromkeys(problems))
+    return Exit.DONE
+
+
+@params.command()
+@environment_options
+@output_option("text", "json")
+def show(environment: str, overrides: tuple[str, ...], root: Path, output: str) -> int:
+    """Print every value of an environment with its origin.
+
+    The origin is the file and line that set the value, --set, the default of a template, or deploy.py itself.
+    params/ENV.json overrides params/base.json. The values are not checked.
+    """
+    from hosting.deployer import checks
+
+    loaded = load_without_validation(Options(environment, root, overrides))
+    found = list(checks.settings(loaded.file, loaded.templates))
+    if output == "json":
+        click.echo(json.dumps([asdict(one) for one in found], indent=2))
+        return Exit.DONE
+    width = max(len(one.name) for one in found)
+    for one in found:
+        click.echo(f"{one.name:<{width}}  {'-' if one.value is None else json.dumps(one.value)}  ({one.origin})")
     return Exit.DONE

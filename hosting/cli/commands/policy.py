@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hosting.cli.support.exit_codes import Exit
-from hosting.cli.support.options import ALL, environment_option, find_parameter_files, root_option
+from hosting.cli.support.options import ALL, environment_option, root_option
 
 if TYPE_CHECKING:
     from hosting.analysis.iam_policies.grants import Statement
@@ -68,9 +68,9 @@ def policy(
     Needs neither credentials nor a network. The policies are for exactly these templates and parameters: write them
     again when either changes. Resources to which AWS gives ids are bound by account and region only.
     """
-    from hosting.analysis.errors import AnalysisError
     from hosting.analysis.resolve import resolve
-    from hosting.analysis.templates import load_environment, load_templates
+    from hosting.model.parameter_file import load_environment, locate
+    from hosting.model.templates import load_complete
 
     if environment == ALL:
         raise click.UsageError("A role belongs to one environment: name it.")
@@ -80,18 +80,13 @@ def policy(
         raise click.UsageError("--command and --container are for `policy operate`.")
     if role_arn and (kind != "deploy" or not _ROLE.fullmatch(role_arn)):
         raise click.UsageError("--role-arn is for `policy deploy`, and is the ARN of a role.")
-    try:
-        (file,) = find_parameter_files(root / "params", environment)
-        resolved = resolve(load_templates(root / "templates"), load_environment(file))
-        if kind == "oidc":
-            written = _oidc(resolved, repository, branch, github_environment)
-        elif kind == "operate":
-            written = _operate(resolved, commands, containers)
-        else:
-            written = _policies(resolved, kind, role_arn)
-    except AnalysisError as error:
-        click.echo(f"{click.style('error:', fg='red', bold=True)} {error}", err=True)
-        return Exit.USAGE
+    resolved = resolve(load_complete(root / "templates"), load_environment(locate(root / "params", environment)))
+    if kind == "oidc":
+        written = _oidc(resolved, repository, branch, github_environment)
+    elif kind == "operate":
+        written = _operate(resolved, commands, containers)
+    else:
+        written = _policies(resolved, kind, role_arn)
     _write(written, out)
     return Exit.DONE
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from hosting.cli.support.exit_codes import Exit
-from hosting.cli.support.options import environments_option, find_parameter_files, output_option, root_option
+from hosting.cli.support.options import environments_option, output_option, root_option
 
 
 @click.command()
@@ -23,24 +23,18 @@ def reach(environment: str, output: str, calls: tuple[str, ...], root: Path) -> 
 
     Needs neither credentials nor a network. Exits 0 when every claim holds, 1 when one fails, 64 on bad input.
     """
-    from hosting.analysis.errors import AnalysisError
     from hosting.analysis.reachability import report
     from hosting.analysis.reachability.proof import prove
     from hosting.analysis.resolve import resolve
-    from hosting.analysis.templates import load_environment, load_templates
     from hosting.cli.support.sources import resource_sources
+    from hosting.model.parameter_file import load_environment, select_files
+    from hosting.model.templates import load_complete
 
     pairs = [_pair(call) for call in calls]
-    try:
-        templates = load_templates(root / "templates")
-        sources = resource_sources(root)
-        proofs = [
-            prove(resolve(templates, load_environment(file)), sources, pairs)
-            for file in find_parameter_files(root / "params", environment)
-        ]
-    except AnalysisError as error:
-        click.echo(f"{click.style('error:', fg='red', bold=True)} {error}", err=True)
-        return Exit.USAGE
+    templates = load_complete(root / "templates")
+    sources = resource_sources(root)
+    files = select_files(root / "params", environment)
+    proofs = [prove(resolve(templates, load_environment(file)), sources, pairs) for file in files]
     click.echo(report.as_json(proofs) if output == "json" else report.as_text(proofs), nl=output == "json")
     return Exit.DONE if all(proof.holds for proof in proofs) else Exit.ERROR
 

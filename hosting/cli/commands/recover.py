@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hosting.deployer.aws.stacks import StackState
     from hosting.deployer.context import Context
     from hosting.deployer.recovery import Blocker
-    from hosting.deployer.stack_order import Stack
+    from hosting.model.stack_order import Stack
 
 
 _GO_ON = "remove what blocks it, then run `deploy.py destroy` again: it goes on from there"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from hosting.deployer.aws.stacks import StackState
     from hosting.deployer.deployment import Context, Environment
-    from hosting.deployer.stack_order import Stack
+    from hosting.model.stack_order import Stack
     from hosting.rehearsal.checks import Proof
     from hosting.rehearsal.emulator import Emulator
     from hosting.rehearsal.rehearse import Result
@@ -75,7 +75,7 @@ def _run(
     """The steps, each under its headline."""
     from hosting.cli.support import flow
     from hosting.deployer import deployment
-    from hosting.deployer.stack_order import Role
+    from hosting.model.stack_order import StackRole
     from hosting.rehearsal import rehearse as rehearsal
     from hosting.rehearsal.prerequisites import World
 
@@ -89,7 +89,7 @@ def _run(
         for made in world.prepare(values) or ["nothing: the parameter file refers to nothing of its own"]:
             console.print(made)
     with _step(console, "Deploy bootstrap and push images"):
-        flow.deploy_chain(context, console, _yes, through=Role.BOOTSTRAP)
+        flow.deploy_chain(context, console, _yes, through=StackRole.BOOTSTRAP)
         for repository in world.push_images(values):
             console.print(f"pushed an image to {repository}", style="dim")
     with _step(console, "Deploy the whole chain"):
@@ -134,14 +134,14 @@ def _change(console: Console, context: Context, result: Result) -> None:
 
     from hosting.cli.support import flow
     from hosting.deployer import deployment
-    from hosting.deployer.stack_order import Role
+    from hosting.model.stack_order import StackRole
     from hosting.rehearsal import rehearse as rehearsal
     from hosting.rehearsal.checks import Proof
 
-    service = context.template(context.stack(Role.ROOT)).services[0]
+    service = context.template(context.stack(StackRole.ROOT)).services[0]
     name = f"{service}MaxTasks"
     before = deployment.survey(context)
-    root = before[context.stack(Role.ROOT)]
+    root = before[context.stack(StackRole.ROOT)]
     old = int(root.parameters[name]) if root is not None else 0
     console.print(f"{name}: {old} -> {old + 1}", style="bold")
     changed = replace(context, environment=deployment.with_parameters(context.environment, [f"{name}={old + 1}"]))
@@ -178,7 +178,7 @@ def _destroy(console: Console, context: Context, result: Result) -> None:
     from hosting.cli.support import flow
     from hosting.deployer import deployment
     from hosting.deployer.errors import RefusedError
-    from hosting.deployer.stack_order import Role
+    from hosting.model.stack_order import StackRole
     from hosting.rehearsal import rehearse as rehearsal
     from hosting.rehearsal.checks import Proof
 
@@ -208,7 +208,7 @@ def _destroy(console: Console, context: Context, result: Result) -> None:
     left = [
         stack.label
         for stack, state in deployment.survey(context).items()
-        if state is not None and stack.role is not Role.BOOTSTRAP
+        if state is not None and stack.role is not StackRole.BOOTSTRAP
     ]
     note("every stack but bootstrap is gone", not left, ", ".join(left) or "bootstrap stays")
     for proof in rehearsal.examine_remains(deployed, result):

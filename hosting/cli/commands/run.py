@@ -60,9 +60,9 @@ def prepare_pre_deploy(text: str, context: Context) -> Callable[[], None]:
     def now() -> None:
         from hosting.deployer.aws.stacks import describe
         from hosting.deployer.errors import DeployerError
-        from hosting.deployer.stack_order import Role
+        from hosting.model.stack_order import StackRole
 
-        root = context.stack(Role.ROOT)
+        root = context.stack(StackRole.ROOT)
         state = describe(context.clients.cloudformation(root.region), root.name)
         if state is None or "ClusterName" not in state.outputs:
             own = shlex.join(["deploy.py", "run", "-e", context.environment.name, *words])

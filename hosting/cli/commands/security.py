@@ -17,7 +17,6 @@ from hosting.cli.support.options import (
     ALL,
     ROOT,
     environments_option,
-    find_parameter_files,
     output_option,
     root_option,
 )
@@ -42,9 +41,10 @@ def security(environment: str, output: str, root: Path) -> int:
     """
     from hosting.analysis.security_scan import scan
     from hosting.cli.support.sources import locate_findings
+    from hosting.model.parameter_file import select_files
 
     started = time.monotonic()
-    files = find_parameter_files(root / "params", environment)
+    files = select_files(root / "params", environment)
     result = scan(
         root / "templates",
         files,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hosting.cli.support.exit_codes import Exit
-from hosting.cli.support.options import ALL, environments_option, find_parameter_files, output_option, root_option
+from hosting.cli.support.options import ALL, environments_option, output_option, root_option
 
 if TYPE_CHECKING:
     from hosting.analysis.resolve import ResolvedEnvironment
@@ -30,13 +30,14 @@ def timeline(environment: str, output: str, root: Path) -> int:
     neither credentials nor a network.
     """
     from hosting.analysis.resolve import resolve
-    from hosting.analysis.templates import load_environment, load_templates
     from hosting.analysis.timeline import durations
     from hosting.analysis.timeline.schedule import cuts, plan
+    from hosting.model.parameter_file import load_environment, select_files
+    from hosting.model.templates import load_complete
 
-    templates = load_templates(root / "templates")
+    templates = load_complete(root / "templates")
     documents, texts = [], []
-    for file in find_parameter_files(root / "params", environment):
+    for file in select_files(root / "params", environment):
         env = resolve(templates, load_environment(file))
         known = durations.measured(root, env.name)
         schedule, found = plan(env, known), cuts(env, known)

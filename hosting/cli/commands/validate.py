@@ -13,7 +13,6 @@ from hosting.cli.support.exit_codes import Exit
 from hosting.cli.support.options import (
     ROOT,
     environments_option,
-    find_parameter_files,
     output_option,
     removed_option,
     root_option,
@@ -33,16 +32,12 @@ def validate(environment: str, output: str, root: Path) -> int:
 
     Needs neither credentials nor a network. Exits 0 when nothing was found, 1 with findings, 64 on bad input.
     """
-    from hosting.analysis.errors import AnalysisError
     from hosting.analysis.validation import validate as run
+    from hosting.model.parameter_file import select_files
 
     started = time.monotonic()
-    try:
-        files = find_parameter_files(root / "params", environment)
-        result = run(root / "templates", files, lambda line: click.echo(f"validate: {line}", err=True))
-    except AnalysisError as error:
-        click.echo(f"{click.style('error:', fg='red', bold=True)} {error}", err=True)
-        return Exit.USAGE
+    files = select_files(root / "params", environment)
+    result = run(root / "templates", files, lambda line: click.echo(f"validate: {line}", err=True))
     _write(result, output, root)
     click.echo(f"validate: {time.monotonic() - started:.1f} s", err=True)
     return Exit.ERROR if result.findings else Exit.DONE

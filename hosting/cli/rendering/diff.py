@@ -21,11 +21,11 @@ from hosting.analysis.diff.prediction import (
     counts,
 )
 from hosting.analysis.diff.replacement import Recreation
-from hosting.analysis.tokens import REF, Json, Origin, origin, pieces
 from hosting.cli.rendering import change_symbols, permissions
 from hosting.cli.rendering.markdown import code_span, truncate
 from hosting.cli.rendering.plan_text import FATES
 from hosting.cli.support.plan_properties import HIDDEN, mask_value
+from hosting.model.tokens import REF, Json, Origin, origin, pieces
 
 # Described in docs/diff.schema.json.
 SCHEMA = "hosting-platform/diff/1"

@@ -22,7 +22,7 @@ from hosting.deployer.change_set_filter import is_let_go
 from hosting.deployer.change_sets import Change, ChangeSet
 from hosting.deployer.deployment import Kind, StackPlan
 from hosting.deployer.safeguards.gates import Allowed, Loss, losses
-from hosting.deployer.stateful import LOSING
+from hosting.model.stateful import LOSING
 
 # The effect of a deletion policy or update replace policy on the resource.
 FATES: Mapping[str, str] = {

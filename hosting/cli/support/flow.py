@@ -19,8 +19,8 @@ from hosting.deployer.deployment import Context, Kind, StackPlan, Verb
 from hosting.deployer.errors import DeployerError, DeploymentFailedError, RefusedError
 from hosting.deployer.packaging import placeholder
 from hosting.deployer.safeguards import gates, stack_policies
-from hosting.deployer.stack_order import Role, Stack
-from hosting.deployer.stateful import LOSING
+from hosting.model.stack_order import Stack, StackRole
+from hosting.model.stateful import LOSING
 
 if TYPE_CHECKING:
     from hosting.deployer.aws.stacks import StackState
@@ -66,7 +66,7 @@ def plan_chain(
     console: Console,
     *,
     verb: Verb,
-    through: Role | None = None,
+    through: StackRole | None = None,
     final: bool = False,
 ) -> list[StackPlan]:
     """A plan for each stack of the chain, computed at the same time. Whoever calls has to discard them."""
@@ -104,12 +104,12 @@ def with_placeholder(context: Context, states: States, console: Console, image: 
 
 def prepare_artifacts(context: Context, states: States, console: Console, chain: Iterable[Stack]) -> None:
     """Images are looked for and artifacts put there as soon as bootstrap has made the places for them."""
-    if any(states[stack] is None for stack in context.chain if stack.role is Role.BOOTSTRAP):
+    if any(states[stack] is None for stack in context.chain if stack.role is StackRole.BOOTSTRAP):
         return
-    roles = {stack.role for stack in chain} - {Role.BOOTSTRAP}
+    roles = {stack.role for stack in chain} - {StackRole.BOOTSTRAP}
     if not roles:
         return
-    if Role.ROOT in roles:
+    if StackRole.ROOT in roles:
         deployment.check_images(context)
     with console.status("uploading artifacts"):
         done = list(deployment.upload(context, states, roles))
@@ -123,7 +123,7 @@ def deploy_chain(
     console: Console,
     approve: Approve,
     *,
-    through: Role | None = None,
+    through: StackRole | None = None,
     verbose: bool = False,
     limits: Gates | None = None,
     watching: Watching | None = None,
@@ -305,7 +305,7 @@ def _losses(plan: StackPlan) -> set[tuple[tuple[str, ...], str, str]]:
     }
 
 
-def until(chain: Sequence[Stack], through: Role | None) -> tuple[Stack, ...]:
+def until(chain: Sequence[Stack], through: StackRole | None) -> tuple[Stack, ...]:
     """The chain up to and including a role; all of it without one."""
     if through is None:
         return tuple(chain)
@@ -334,7 +334,7 @@ def destroy_chain(
         console.print(f"{context.environment.family} is not deployed. Left of it is the certificate {remains}.")
     for tree in outputs.render_deletions(doomed):
         console.print(tree)
-    bootstrap = context.stack(Role.BOOTSTRAP).name
+    bootstrap = context.stack(StackRole.BOOTSTRAP).name
     console.print(f"{bootstrap} stays: it holds artifacts and images that other environments may use.", style="dim")
     if preview:
         return doomed

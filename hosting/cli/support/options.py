@@ -25,7 +25,9 @@ ALL = "all"
 
 def complete_environment(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
     """Return the environments whose name begins with `incomplete`, for shell completion."""
-    return sorted(file.stem for file in (ROOT / "params").glob("*.json") if file.stem.startswith(incomplete))
+    from hosting.model.parameter_file import environments
+
+    return [name for name in environments(ROOT / "params") if name.startswith(incomplete)]
 
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -108,22 +110,6 @@ def removed_option(name: str, use: str) -> Callable[[Command], Command]:
     return click.option(name, hidden=True, expose_value=False, callback=fail)
 
 
-def find_parameter_files(folder: Path, environment: str) -> list[Path]:
-    """Return the parameter file of one environment, or of every environment for "all"."""
-    from hosting.analysis.errors import ParameterFileError
-
-    files = sorted(folder.glob("*.json"))
-    if not files:
-        raise ParameterFileError("no parameter files", where=str(folder), remedy="write <environment>.json there")
-    chosen = [file for file in files if environment in (ALL, file.stem)]
-    if not chosen:
-        known = ", ".join(file.stem for file in files)
-        raise ParameterFileError(
-            f'no environment "{environment}"', where=str(folder), remedy=f"there are {known}, and all"
-        )
-    return chosen
-
-
 def account_options(command: Command) -> Command:
     """Add `--profile` and `--region`, as in the AWS CLI. boto3 itself reads AWS_ENDPOINT_URL."""
     for option in (
@@ -197,7 +183,7 @@ def confirm(question: str, *, yes: bool, word: str | None = None) -> bool:
 def load_environment(options: Options) -> Environment:
     """Load an environment from its files and validate it, without AWS."""
     from hosting.deployer import deployment
-    from hosting.deployer.errors import InputError, Problem
+    from hosting.model.errors import InputError, Problem
 
     problems: list[Problem] = []
     try:

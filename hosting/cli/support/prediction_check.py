@@ -6,7 +6,6 @@ one of these causes: drift, a placeholder value that CloudFormation counted as a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from hosting.analysis.diff.prediction import Prediction, predict
 from hosting.analysis.diff.prediction_comparison import Comparison, compare
-from hosting.analysis.errors import AnalysisError
 from hosting.analysis.resolve import ResolvedEnvironment, resolve
-from hosting.analysis.templates import COMPANIONS, ROOT, Environment, Template, nested_template
 from hosting.deployer.aws import stacks
 from hosting.deployer.aws.lookups import SERVICE_IS_NEW
 from hosting.deployer.deployment import Kind, StackPlan
-from hosting.deployer.stack_order import Role, Stack
-from hosting.deployer.stateful import loss
+from hosting.model.errors import PlatformError
+from hosting.model.parameter_file import Environment
+from hosting.model.stack_order import COMPANIONS, ROOT, Stack, StackRole
+from hosting.model.stateful import loss
+from hosting.model.templates import Template, nested_template
 
 if TYPE_CHECKING:
     from hosting.deployer.deployment import Context, States
@@ -77,7 +77,7 @@ def check_prediction(context: Context, states: States, plans: Sequence[StackPlan
         return PredictionCheck({})
     try:
         prediction = _predict(context, states, plans, compared)
-    except AnalysisError as error:
+    except PlatformError as error:
         return PredictionCheck({}, str(error))
     predicted = {stack.path: stack.changes for stack in prediction.stacks}
     comparisons = {}
@@ -88,7 +88,7 @@ def check_prediction(context: Context, states: States, plans: Sequence[StackPlan
 
 
 def _predict(context: Context, states: States, plans: Sequence[StackPlan], compared: Sequence[StackPlan]) -> Prediction:
-    new = {name: _template(name, item.body) for name, item in context.environment.templates.items()}
+    new = {name: Template.from_body(name, item.body) for name, item in context.environment.templates.items()}
     old = {**new, **_deployed(context, [plan.stack for plan in compared], states)}
     values = dict(context.environment.file.values)
     for plan in plans:
@@ -117,7 +117,7 @@ def _actual(plan: StackPlan, predicted: Collection[Path]) -> dict[Path, str]:
 
 def _path(context: Context, stack: Stack) -> str:
     """Return the path of the stack in a resolved environment."""
-    other = stack.role is Role.BOOTSTRAP and stack.region != context.home
+    other = stack.role is StackRole.BOOTSTRAP and stack.region != context.home
     return f"{stack.role}-{stack.region}" if other else str(stack.role)
 
 
@@ -152,12 +152,9 @@ def _deployed(context: Context, compared: Sequence[Stack], states: States) -> di
 
     def read(entry: tuple[str, tuple[Stack, str]]) -> tuple[str, Template]:
         name, (stack, identifier) = entry
-        return name, _template(name, stacks.template_body(context.clients.cloudformation(stack.region), identifier))
+        return name, Template.from_body(
+            name, stacks.template_body(context.clients.cloudformation(stack.region), identifier)
+        )
 
     with ThreadPoolExecutor(8) as pool:
         return dict(pool.map(read, wanted.items()))
-
-
-def _template(name: str, body: Mapping[str, Any]) -> Template:
-    """Return a template with canonical text, so that equal templates have equal keys."""
-    return Template(name, body, json.dumps(body, sort_keys=True))

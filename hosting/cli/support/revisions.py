@@ -16,7 +16,7 @@ import click
 
 if TYPE_CHECKING:
     from hosting.analysis.resolve import ResolvedEnvironment
-    from hosting.analysis.templates import Template
+    from hosting.model.templates import Template
 
 _FOLDERS = ("templates", "params", "lambda")
 
@@ -34,14 +34,14 @@ class ProjectRevision:
     functions: Path
 
     def environments(self) -> tuple[str, ...]:
-        from hosting.deployer import parameters
+        from hosting.model import parameter_file
 
-        return parameters.environments(self.params)
+        return parameter_file.environments(self.params)
 
     def load(self) -> Mapping[str, Template]:
-        from hosting.analysis.templates import load_templates
+        from hosting.model.templates import load_complete
 
-        return load_templates(self.templates)
+        return load_complete(self.templates)
 
     def package_keys(self, cache: Path) -> dict[str, str]:
         """Return parameter `<Name>CodeKey` -> S3 key of the Lambda package. Unchanged sources keep their key."""
@@ -87,28 +87,21 @@ def resolve_environment(
     Values that the deployer looks up in AWS are equal in all revisions, so that they never appear as a change.
     """
     from hosting.analysis import resolve
-    from hosting.analysis.templates import EXAMPLE_ACCOUNT, HOME_REGION, Environment
-    from hosting.deployer import checks, parameters
+    from hosting.model import parameter_file
+    from hosting.model.parameter_file import Environment
 
     templates = revision.load()
-    path = parameters.locate(revision.params, environment)
-    file = checks.complete(parameters.read(path, f"params/{path.name}").override(overrides), environment)
+    path = parameter_file.locate(revision.params, environment)
+    file = parameter_file.read(path, f"params/{path.name}").override(overrides).named(environment)
     declared = {name for one in templates.values() for name in one.section("Parameters")}
     running = set(services)
     filled = {
         **revision.package_keys(cache),
-        "ServiceIsNew": ",".join(str(name not in running).lower() for name in resolve.services(templates["root.json"])),
+        "ServiceIsNew": ",".join(str(name not in running).lower() for name in templates["root.json"].services),
     }
     values = {**file.values, **{name: value for name, value in filled.items() if name in declared}}
-    given = Environment(
-        environment,
-        values,
-        file.account or EXAMPLE_ACCOUNT,
-        file.region or HOME_REGION,
-        dict(file.tags),
-        f"{revision.label}: params/{path.name}",
-    )
-    return resolve.resolve(templates, given)
+    given = replace(file, values=values, path=f"{revision.label}: params/{path.name}")
+    return resolve.resolve(templates, Environment.from_file(environment, given))
 
 
 def _read_folder(label: str, folder: Path, root: Path) -> ProjectRevision:

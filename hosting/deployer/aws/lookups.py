@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from hosting.deployer.aws.stacks import StackState, resources, template_body
-from hosting.deployer.errors import DeployerError, Problem
-from hosting.deployer.templates import Template
+from hosting.deployer.errors import DeployerError
+from hosting.model.errors import Problem
+from hosting.model.templates import Template
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient

@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from hosting.deployer.aws import stacks
 from hosting.deployer.aws.session import explain
 from hosting.deployer.operate.platform import Platform, Service
-from hosting.deployer.stack_order import EDGE_REGION
+from hosting.model.stack_order import EDGE_REGION
 
 # What RDS keeps.
 _RDS_DAYS = 14

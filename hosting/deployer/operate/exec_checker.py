@@ -24,7 +24,7 @@ from hosting.deployer.operate.checklist import (
     unknown,
 )
 from hosting.deployer.operate.platform import Platform, Service
-from hosting.deployer.templates import Template
+from hosting.model.templates import Template
 
 TEMPLATES, LIVE = "templates", "live"
 

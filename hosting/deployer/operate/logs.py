@@ -15,11 +15,12 @@ from datetime import UTC, datetime, timedelta
 from botocore.exceptions import ClientError
 
 from hosting.deployer.aws import stacks
-from hosting.deployer.errors import DeployerError, InputError, Problem
+from hosting.deployer.errors import DeployerError
 from hosting.deployer.operate import tasks
 from hosting.deployer.operate.platform import Platform, Service
 from hosting.deployer.operate.tasks import Task
-from hosting.deployer.stack_order import Role
+from hosting.model.errors import InputError, Problem
+from hosting.model.stack_order import StackRole
 
 _LOG_GROUP = "AWS::Logs::LogGroup"
 _POLL_SECONDS = 2.0
@@ -78,7 +79,7 @@ def sources(platform: Platform, kind: str, *, service: str | None = None, name: 
             groups = _groups(platform, platform.nested.get("ApplicationStack", ""))
             return [Source("exec", groups["ExecLogGroup"], platform.home)] if "ExecLogGroup" in groups else []
         case "waf":
-            edge = platform.context.stack(Role.EDGE)
+            edge = platform.context.stack(StackRole.EDGE)
             groups = _groups(platform, edge.name, edge.region)
             return [Source("waf", group, edge.region) for found, group in groups.items() if found.startswith("Waf")]
         case "lambda":

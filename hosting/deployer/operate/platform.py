@@ -11,7 +11,7 @@ from hosting.deployer.aws import stacks
 from hosting.deployer.aws.stacks import STACK_TYPE, StackState
 from hosting.deployer.context import Context
 from hosting.deployer.errors import DeployerError
-from hosting.deployer.stack_order import Role
+from hosting.model.stack_order import StackRole
 
 _ECS_SERVICE = "AWS::ECS::Service"
 
@@ -60,7 +60,7 @@ class Platform:
         """Every service that exists, in the order of the templates."""
         client = self.context.clients.cloudformation(self.home)
         made: list[Service] = []
-        for name in self.context.template(self.context.stack(Role.ROOT)).services:
+        for name in self.context.template(self.context.stack(StackRole.ROOT)).services:
             stack = self.nested.get(f"{name}ServiceStack")
             if stack is None:
                 continue
@@ -101,7 +101,7 @@ class Platform:
 
 def find(context: Context) -> Platform:
     """The deployed environment; an error when there is none."""
-    stack = context.stack(Role.ROOT)
+    stack = context.stack(StackRole.ROOT)
     state = stacks.describe(context.clients.cloudformation(stack.region), stack.name)
     if state is None or state.status in {"DELETE_COMPLETE", "REVIEW_IN_PROGRESS"}:
         name = context.environment.name

@@ -25,7 +25,7 @@ from hosting.deployer.operate.checklist import (
     unknown,
 )
 from hosting.deployer.operate.images import Fetch, NotThereError
-from hosting.deployer.stack_order import EDGE_REGION, Role
+from hosting.model.stack_order import EDGE_REGION, StackRole
 
 # AWS Chatbot has no endpoint in most regions; this one answers for the whole account.
 _CHATBOT_REGION = "us-east-2"
@@ -90,7 +90,7 @@ def _images(context: Context, values: Mapping[str, str], fetch: Fetch) -> list[C
 
 def parameters(context: Context) -> dict[str, str]:
     """The values of the root's parameters as the file and the templates give them."""
-    declared = context.template(context.stack(Role.ROOT)).parameters
+    declared = context.template(context.stack(StackRole.ROOT)).parameters
     values = {name: one.default for name, one in declared.items() if one.default is not None}
     return values | dict(context.environment.file.values)
 
@@ -319,7 +319,7 @@ def _image(context: Context, name: str, image: str, architecture: str, fetch: Fe
 
 
 def _quotas(context: Context, values: Mapping[str, str]) -> list[Check]:
-    root = context.template(context.stack(Role.ROOT))
+    root = context.template(context.stack(StackRole.ROOT))
     needed = quotas.demand(root, context.environment.templates)
     return [
         *(
@@ -336,7 +336,7 @@ def _quota(context: Context, quota: quotas.Quota, needed: int) -> Iterator[Line]
     limit = quotas.value(context.clients.service_quotas(region), quota.service, quota.code)
     used = quotas.used(context.clients, region, quota.type)
     # What is deployed already is among the used ones.
-    root = context.stack(Role.ROOT)
+    root = context.stack(StackRole.ROOT)
     counted = used is not None and stacks.describe(context.clients.cloudformation(root.region), root.name) is not None
     wanted = (used or 0) + (0 if counted else needed)
     there = "" if used is None else f", {used} in use"

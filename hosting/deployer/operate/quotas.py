@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from hosting.deployer.stack_order import EDGE_REGION
-from hosting.deployer.templates import Template
+from hosting.model.stack_order import EDGE_REGION
+from hosting.model.templates import Template
 
 if TYPE_CHECKING:
     from mypy_boto3_service_quotas import ServiceQuotasClient

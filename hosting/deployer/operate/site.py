@@ -22,7 +22,7 @@ from urllib.parse import quote
 from botocore.exceptions import BotoCoreError, ClientError
 
 from hosting.deployer.aws.session import explain
-from hosting.deployer.errors import InputError, Problem
+from hosting.model.errors import InputError, Problem
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudfront import CloudFrontClient

@@ -19,7 +19,7 @@ from hosting.deployer.errors import DeployerError
 from hosting.deployer.operate import activity
 from hosting.deployer.operate.activity import Happening
 from hosting.deployer.operate.platform import Platform, Service
-from hosting.deployer.stack_order import EDGE_REGION
+from hosting.model.stack_order import EDGE_REGION
 
 SCHEMA = "hosting-platform/status/1"
 _RECENT = timedelta(hours=3)

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from botocore.exceptions import ClientError
 
-from hosting.deployer.errors import InputError, Problem
 from hosting.deployer.packaging.lambda_packages import archive
-from hosting.deployer.templates import Template, kebab, snake
+from hosting.model.errors import InputError, Problem
+from hosting.model.templates import Template, kebab, snake
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

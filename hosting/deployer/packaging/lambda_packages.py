@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hosting.deployer.errors import InputError, Problem
+from hosting.model.errors import InputError, Problem
 
 # Part of the cache's address: raise it when the same input shall give another zip.
 _FORMAT = "2"

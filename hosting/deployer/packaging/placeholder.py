@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from hosting.deployer import stack_parameters
 from hosting.deployer.context import Context, States
 from hosting.deployer.environment import Environment, service_images, with_parameters
-from hosting.deployer.stack_order import Role
-from hosting.deployer.templates import Template
+from hosting.model.stack_order import StackRole
+from hosting.model.templates import Template
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class StandIn:
 
 def stand_in(context: Context, states: States, image: str) -> tuple[Context, list[StandIn]]:
     """The same environment with the placeholder wherever an image is missing and nothing else is running yet."""
-    root = context.stack(Role.ROOT)
+    root = context.stack(StackRole.ROOT)
     template, state = context.template(root), states[root]
     deployed = state.parameters if state is not None else {}
     values = context.environment.file.values

@@ -10,11 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from hosting.deployer.change_sets import Change, ChangeSet
-from hosting.deployer.errors import InputError, Problem, RefusedError
-from hosting.deployer.parameters import suggest
-from hosting.deployer.stack_order import Role, Stack
-from hosting.deployer.stateful import LOSING, loss
-from hosting.deployer.templates import Template
+from hosting.deployer.errors import RefusedError
+from hosting.model.errors import InputError, Problem
+from hosting.model.parameter_file import suggest
+from hosting.model.stack_order import Stack, StackRole
+from hosting.model.stateful import LOSING, loss
+from hosting.model.templates import Template
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,9 @@ class Loss:
 
 def name_of(stack: Stack, path: Sequence[str], logical_id: str) -> str:
     """How a resource is named in options and messages."""
-    layers = [layer.removesuffix("Stack") for layer in path] or ([] if stack.role is Role.ROOT else [str(stack.role)])
+    layers = [layer.removesuffix("Stack") for layer in path] or (
+        [] if stack.role is StackRole.ROOT else [str(stack.role)]
+    )
     return "/".join((*layers, logical_id))
 
 

@@ -21,8 +21,8 @@ from hosting.deployer.aws import stacks
 from hosting.deployer.aws.stacks import STACK_TYPE
 from hosting.deployer.context import Context
 from hosting.deployer.safeguards.gates import Allowed, name_of
-from hosting.deployer.stack_order import Role, Stack
-from hosting.deployer.stateful import loss
+from hosting.model.stack_order import Stack, StackRole
+from hosting.model.stateful import loss
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -42,7 +42,7 @@ class Guarded:
 
 def applies(context: Context, stack: Stack) -> bool:
     """Bootstrap belongs to all environments, so production does not rule it alone."""
-    return context.environment.is_production and stack.role is not Role.BOOTSTRAP
+    return context.environment.is_production and stack.role is not StackRole.BOOTSTRAP
 
 
 def close(context: Context, stack: Stack, stack_id: str) -> int:

@@ -14,10 +14,11 @@ import pytest
 from hosting.analysis.cost import difference, prices
 from hosting.analysis.cost.estimate import BY_USE, FREE, Estimate, estimate
 from hosting.analysis.resolve import resolve
-from hosting.analysis.templates import Environment, load_environment, load_templates
+from hosting.model.parameter_file import Environment, load_environment
+from hosting.model.templates import load_complete
 
 ROOT = Path(__file__).parents[3]
-TEMPLATES = load_templates(ROOT / "templates")
+TEMPLATES = load_complete(ROOT / "templates")
 
 
 def environment(name: str, **values: str) -> Environment:

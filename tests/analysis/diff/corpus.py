@@ -25,15 +25,15 @@ from hosting.cli.support.prediction_check import PredictionCheck, check_predicti
 from hosting.cli.support.revisions import ProjectRevision, current_revision, resolve_environment
 from hosting.deployer import deployment
 from hosting.deployer.aws.stacks import StackState
-from hosting.deployer.stack_order import Role, Stack
-from hosting.deployer.stateful import loss
+from hosting.model.stack_order import Stack, StackRole
+from hosting.model.stateful import loss
 from hosting.rehearsal.emulator import Emulator
 from hosting.rehearsal.prerequisites import World
 
 PROJECT = Path(__file__).resolve().parents[3]
 # The one with every condition on: a domain, a reader, archived logs, Slack, a budget.
 ENVIRONMENT = "prod"
-COMPANIONS = {"bootstrap": Role.BOOTSTRAP, "edge": Role.EDGE, "edge-monitoring": Role.EDGE_MONITORING}
+COMPANIONS = {"bootstrap": StackRole.BOOTSTRAP, "edge": StackRole.EDGE, "edge-monitoring": StackRole.EDGE_MONITORING}
 
 Body = dict[str, Any]
 Mutate = Callable[[Body, str], None]
@@ -546,7 +546,7 @@ class Stage:
         self.context = deployment.connect(environment, clients, sleep=lambda seconds: time.sleep(min(seconds, 0.05)))
         world = World(self.emulator, account, self.context.home)
         world.prepare(environment.file.values)
-        flow.deploy_chain(self.context, self.console, lambda _plans: True, through=Role.BOOTSTRAP)
+        flow.deploy_chain(self.context, self.console, lambda _plans: True, through=StackRole.BOOTSTRAP)
         world.push_images(environment.file.values)
         flow.deploy_chain(self.context, self.console, lambda _plans: True)
         # The first deployment says that the services are new. Whatever comes next says that they are not, and that
@@ -574,7 +574,7 @@ class Stage:
         began = time.perf_counter()
         prediction = self.predict(edited)
         seconds = time.perf_counter() - began
-        role = COMPANIONS.get(edit.template, Role.ROOT)
+        role = COMPANIONS.get(edit.template, StackRole.ROOT)
         actual = self.computed(edited, role)
         # A later stack of the chain sees an edit only when the earlier one is deployed, so one stack is compared.
         predicted = {
@@ -589,7 +589,7 @@ class Stage:
         return Result(edit, prediction, comparison, documented, seconds)
 
     def predict(self, edited: Path) -> Prediction:
-        services = self.context.template(self.context.stack(Role.ROOT)).services
+        services = self.context.template(self.context.stack(StackRole.ROOT)).services
         cache = self.folder / "archives"
 
         def side(at: ProjectRevision) -> Any:
@@ -610,7 +610,7 @@ class Stage:
                 deployment.discard(context, plan)
             shutil.rmtree(edited)
 
-    def computed(self, edited: Path, role: Role) -> Mapping[tuple[str, ...], str]:
+    def computed(self, edited: Path, role: StackRole) -> Mapping[tuple[str, ...], str]:
         """Effects by path, as `plan` would show them."""
         environment = deployment.prepare(edited, ENVIRONMENT, overrides=self.settled)
         context = replace(self.context, environment=environment)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +10,8 @@ import pytest
 
 from hosting.analysis.diff.permissions import Access, access_changes
 from hosting.analysis.resolve import ResolvedEnvironment, resolve
-from hosting.analysis.templates import Environment, Template
+from hosting.model.parameter_file import Environment
+from hosting.model.templates import Template
 
 Bodies = dict[str, dict[str, Any]]
 
@@ -41,7 +41,7 @@ def changed(small: Bodies) -> Callable[..., list[Access]]:
     def side(resources: dict[str, Any]) -> ResolvedEnvironment:
         bodies = copy.deepcopy(small)
         bodies["edge.json"]["Resources"] |= resources
-        templates = {name: Template(name, body, json.dumps(body)) for name, body in bodies.items()}
+        templates = {name: Template.from_body(name, body) for name, body in bodies.items()}
         return resolve(templates, Environment("dev", {"Project": "shop"}))
 
     def run(before: dict[str, Any], after: dict[str, Any]) -> list[Access]:

@@ -14,7 +14,8 @@ import pytest
 from hosting.analysis.diff.prediction import Prediction, predict
 from hosting.analysis.diff.prediction_comparison import compare
 from hosting.analysis.resolve import ResolvedEnvironment, resolve
-from hosting.analysis.templates import Environment, load_templates
+from hosting.model.parameter_file import Environment
+from hosting.model.templates import load_complete
 
 Bodies = dict[str, dict[str, Any]]
 
@@ -34,7 +35,7 @@ def side(tmp_path: Path) -> Callable[..., ResolvedEnvironment]:
         for name, body in bodies.items():
             (folder / name).write_text(json.dumps(body))
         given = {"Project": "shop", **values}
-        return resolve(load_templates(folder), Environment("dev", given, tags={"Team": "a"}))
+        return resolve(load_complete(folder), Environment("dev", given, tags={"Team": "a"}))
 
     return resolved
 

@@ -11,9 +11,10 @@ import boto3
 import pytest
 
 from hosting.analysis.resolve import ResolvedEnvironment, resolve
-from hosting.analysis.templates import load_environment, load_templates
 from hosting.cli.main import main
 from hosting.cli.support.exit_codes import Exit
+from hosting.model.parameter_file import load_environment
+from hosting.model.templates import load_complete
 from hosting.rehearsal.checks.base import Deployed
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -50,7 +51,7 @@ class Rehearsal:
     @property
     def resolved(self) -> ResolvedEnvironment:
         file = PROJECT / "params" / f"{self.environment}.json"
-        return resolve(load_templates(PROJECT / "templates"), load_environment(file))
+        return resolve(load_complete(PROJECT / "templates"), load_environment(file))
 
 
 def _listen(client: Any, asked: list[Asked]) -> None:

@@ -20,9 +20,10 @@ from hosting.analysis.iam_policies.documents import LIMIT, documents
 from hosting.analysis.iam_policies.evaluate import Call, allows
 from hosting.analysis.iam_policies.operate import COMMANDS, GRANTS, operate_statements
 from hosting.analysis.resolve import ResolvedEnvironment, resolve
-from hosting.analysis.templates import load_environment, load_templates
 from hosting.cli.main import main
 from hosting.deployer.operate import tunnel
+from hosting.model.parameter_file import load_environment
+from hosting.model.templates import load_complete
 from hosting.rehearsal.emulator import Emulator
 from tests.analysis.iam_policies.conftest import Asked, _listen
 from tests.deployer.operate import parts
@@ -67,7 +68,7 @@ BESIDES: dict[str, list[Call]] = {
 
 
 def environment(name: str) -> ResolvedEnvironment:
-    return resolve(load_templates(parts.ROOT / "templates"), load_environment(parts.ROOT / "params" / f"{name}.json"))
+    return resolve(load_complete(parts.ROOT / "templates"), load_environment(parts.ROOT / "params" / f"{name}.json"))
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 
 import pytest
@@ -10,7 +9,8 @@ import pytest
 from hosting.analysis.errors import AnalysisError
 from hosting.analysis.reachability.proof import Proof, prove
 from hosting.analysis.resolve import resolve
-from hosting.analysis.templates import Environment, Template
+from hosting.model.parameter_file import Environment
+from hosting.model.templates import Template
 from tests.analysis.rules.conftest import Bench
 
 SERVICES = ("backend", "frontend")
@@ -18,7 +18,7 @@ ANYWHERE = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "CidrIp": "0.0.
 
 
 def proof_of(bench: Bench, calls: Iterable[tuple[str, str]] = ()) -> Proof:
-    templates = {name: Template(name, body, json.dumps(body)) for name, body in bench.bodies.items()}
+    templates = {name: Template.from_body(name, body) for name, body in bench.bodies.items()}
     given = bench.environment
     return prove(resolve(templates, Environment(given.name, bench.parameters, given.account)), {}, calls)
 

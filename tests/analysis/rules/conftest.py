@@ -16,7 +16,8 @@ import pytest
 
 from hosting.analysis.resolve import resolve
 from hosting.analysis.rules import GUARDS, guard_findings
-from hosting.analysis.templates import Environment, Template, load_environment
+from hosting.model.parameter_file import Environment, load_environment
+from hosting.model.templates import Template
 
 PROJECT = Path(__file__).resolve().parents[3]
 COMMITTED = {path.name: path.read_text() for path in sorted((PROJECT / "templates").glob("*.json"))}
@@ -143,7 +144,7 @@ class Bench:
 
     def found(self) -> set[str]:
         """The ids of the guards that find something."""
-        templates = {name: Template(name, body, json.dumps(body)) for name, body in self.bodies.items()}
+        templates = {name: Template.from_body(name, body) for name, body in self.bodies.items()}
         environment = self.environment
         resolved = resolve(templates, Environment(environment.name, self.parameters, environment.account))
         return {finding.rule for finding in guard_findings(templates, [resolved])}

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from hosting.analysis.resolve import NESTED_STACK, ResolvedEnvironment, resolve
-from hosting.analysis.templates import load_environment, load_templates
+from hosting.analysis.resolve import ResolvedEnvironment, resolve
 from hosting.analysis.timeline import durations
 from hosting.analysis.timeline.durations import Duration, Durations
 from hosting.analysis.timeline.schedule import cuts, depth, needed, plan
+from hosting.model.parameter_file import load_environment
+from hosting.model.templates import NESTED_STACK, load_complete
 
 ROOT = Path(__file__).parents[3]
-TEMPLATES = load_templates(ROOT / "templates")
+TEMPLATES = load_complete(ROOT / "templates")
 # Network, security, application, access, service. A deeper graph makes every deployment longer:
 # before raising this, look at `deploy.py timeline` and pass a narrower output or move a resource.
 DEEPEST = 5

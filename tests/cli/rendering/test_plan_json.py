@@ -16,11 +16,11 @@ from hosting.deployer.aws.stacks import STACK_TYPE
 from hosting.deployer.change_sets import Change, ChangeSet, Detail
 from hosting.deployer.deployment import Kind, StackPlan
 from hosting.deployer.safeguards.gates import Allowed
-from hosting.deployer.stack_order import Role, Stack
+from hosting.model.stack_order import Stack, StackRole
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "plan.schema.json").read_text())
-ROOT = Stack(Role.ROOT, "shop-dev", "eu-west-1")
-EDGE = Stack(Role.EDGE, "shop-dev-edge", "us-east-1")
+ROOT = Stack(StackRole.ROOT, "shop-dev", "eu-west-1")
+EDGE = Stack(StackRole.EDGE, "shop-dev-edge", "us-east-1")
 LATER = "{{IntrinsicFunction:shop/NetworkStack.Outputs.GroupId/Fn::GetAtt}}"
 
 

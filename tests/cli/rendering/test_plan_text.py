@@ -13,11 +13,11 @@ from hosting.deployer.aws.stacks import STACK_TYPE
 from hosting.deployer.change_sets import Change, ChangeSet, Detail
 from hosting.deployer.deployment import Kind, StackPlan
 from hosting.deployer.safeguards.gates import Allowed
-from hosting.deployer.stack_order import Role, Stack
+from hosting.model.stack_order import Stack, StackRole
 
-ROOT = Stack(Role.ROOT, "shop-dev", "eu-west-1")
+ROOT = Stack(StackRole.ROOT, "shop-dev", "eu-west-1")
 NOTHING = Allowed()
-EDGE = Stack(Role.EDGE, "shop-dev-edge", "us-east-1")
+EDGE = Stack(StackRole.EDGE, "shop-dev-edge", "us-east-1")
 
 
 def detail(name: str, before: str | None, after: str | None, *, derived: bool = False) -> Detail:

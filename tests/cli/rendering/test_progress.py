@@ -14,9 +14,9 @@ from hosting.cli.support.operation_state import OperationState, format_duration
 from hosting.deployer.aws.stacks import STACK_TYPE
 from hosting.deployer.deployment import Operation
 from hosting.deployer.events import Event
-from hosting.deployer.stack_order import Role, Stack
+from hosting.model.stack_order import Stack, StackRole
 
-STACK = Stack(Role.ROOT, "shop-dev", "eu-west-1")
+STACK = Stack(StackRole.ROOT, "shop-dev", "eu-west-1")
 ARN = "arn:root"
 
 

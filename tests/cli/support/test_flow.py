@@ -17,7 +17,7 @@ from hosting.deployer import certificate, deployment, destroy
 from hosting.deployer.change_sets import Change, ChangeSet
 from hosting.deployer.deployment import Context, Kind, StackPlan
 from hosting.deployer.errors import ChangeSetError, DeploymentFailedError
-from hosting.deployer.stack_order import Role, Stack
+from hosting.model.stack_order import Stack, StackRole
 from hosting.rehearsal.emulator import Emulator
 from tests import small_project
 
@@ -114,7 +114,7 @@ def test_what_a_rolled_back_creation_left_is_replaced(
     assert set(existing(context()).values()) == {"CREATE_COMPLETE"}
 
 
-STACK = Stack(Role.ROOT, "shop-dev", "ap-northeast-1")
+STACK = Stack(StackRole.ROOT, "shop-dev", "ap-northeast-1")
 
 
 def planned(kind: Kind, *effects: str) -> StackPlan:
@@ -141,7 +141,10 @@ def test_what_was_approved_covers_what_is_no_worse(now: StackPlan, approved: Sta
 
 def test_the_chain_up_to_a_stack(context: Callable[..., Context]) -> None:
     chain = context().chain
-    assert [stack.role for stack in flow.until(chain, Role.BOOTSTRAP)] == [Role.BOOTSTRAP, Role.BOOTSTRAP]
+    assert [stack.role for stack in flow.until(chain, StackRole.BOOTSTRAP)] == [
+        StackRole.BOOTSTRAP,
+        StackRole.BOOTSTRAP,
+    ]
     assert flow.until(chain, None) == chain
 
 

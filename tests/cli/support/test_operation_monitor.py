@@ -25,11 +25,11 @@ from hosting.deployer.events import Event
 from hosting.deployer.operations import Operation
 from hosting.deployer.recording import runs
 from hosting.deployer.recording.recorder import Recorder
-from hosting.deployer.stack_order import Role, Stack
+from hosting.model.stack_order import Stack, StackRole
 from hosting.rehearsal.emulator import Emulator
 from tests import small_project
 
-STACK = Stack(Role.ROOT, "shop-dev", "eu-west-1")
+STACK = Stack(StackRole.ROOT, "shop-dev", "eu-west-1")
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
@@ -159,12 +159,12 @@ def test_patience_has_an_end(context: Context, console: Console) -> None:
 def test_a_second_deployment_follows_the_first_and_goes_on(
     context: Context, console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    flow.deploy_chain(context, console, lambda _: True, through=Role.EDGE)
+    flow.deploy_chain(context, console, lambda _: True, through=StackRole.EDGE)
     running = [update()]
     running[0].rounds = [[event("shop-dev", "UPDATE_COMPLETE", type=STACK_TYPE)]]
     monkeypatch.setattr(operations, "running", lambda *_: running)
     monkeypatch.setattr(operations, "outcome", lambda *_: None)
-    flow.deploy_chain(context, console, lambda _: True, through=Role.EDGE)
+    flow.deploy_chain(context, console, lambda _: True, through=StackRole.EDGE)
     assert "an operation is running (update); following it" in text(console)
     assert "Nothing to change." in text(console)
 
@@ -177,14 +177,14 @@ def test_what_was_cancelled_while_it_was_taken_up_is_not_deployed_again(
     monkeypatch.setattr(operations, "running", lambda *_: [cancelled])
     monkeypatch.setattr(operations, "outcome", lambda *_: StackState("arn", "shop-dev", "UPDATE_ROLLBACK_COMPLETE"))
     with pytest.raises(DeploymentFailedError, match="it was cancelled, and everything is as it was before"):
-        flow.deploy_chain(context, console, lambda _: True, through=Role.EDGE)
+        flow.deploy_chain(context, console, lambda _: True, through=StackRole.EDGE)
 
 
 @pytest.mark.parametrize(("status", "wait"), [("UPDATE_IN_PROGRESS", 0.0), ("DELETE_IN_PROGRESS", None)])
 def test_what_is_not_waited_for(
     context: Context, console: Console, monkeypatch: pytest.MonkeyPatch, status: str, wait: float | None
 ) -> None:
-    states = {context.stack(Role.ROOT): StackState("arn", "shop-dev", status)}
+    states = {context.stack(StackRole.ROOT): StackState("arn", "shop-dev", status)}
     verb = "delete" if status.startswith("DELETE") else "update"
     monkeypatch.setattr(operations, "running", lambda *_: [Operation(STACK, "arn", verb, ())])
     with pytest.raises(StateError, match=status):

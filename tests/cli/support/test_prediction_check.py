@@ -11,10 +11,10 @@ import pytest
 from hosting.cli.support import prediction_check
 from hosting.deployer.aws.stacks import StackState
 from hosting.deployer.deployment import Kind, StackPlan
-from hosting.deployer.stack_order import Role, Stack
+from hosting.model.stack_order import Stack, StackRole
 
-ROOT = Stack(Role.ROOT, "shop-dev", "eu-west-1")
-EDGE = Stack(Role.EDGE, "shop-dev-edge", "us-east-1")
+ROOT = Stack(StackRole.ROOT, "shop-dev", "eu-west-1")
+EDGE = Stack(StackRole.EDGE, "shop-dev-edge", "us-east-1")
 
 
 @pytest.mark.parametrize(

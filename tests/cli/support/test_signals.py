@@ -16,7 +16,7 @@ from hosting.cli.support.operation_monitor import Detached, Watching
 from hosting.cli.support.signals import Terminated, interrupt_on_sighup, interrupt_on_sigterm
 from hosting.deployer.events import Event
 from hosting.deployer.operations import Operation
-from hosting.deployer.stack_order import Role, Stack
+from hosting.model.stack_order import Stack, StackRole
 
 
 @pytest.fixture
@@ -73,6 +73,6 @@ def test_a_terminated_command_detaches_without_a_question(monkeypatch: pytest.Mo
         "hosting.cli.support.operation_monitor.click.prompt", lambda *_, **__: pytest.fail("a question was asked")
     )
     context: Any = SimpleNamespace(environment=SimpleNamespace(name="dev"))
-    operation = Operation(Stack(Role.ROOT, "shop-dev", "eu-west-1"), "arn", "update", Ended())
+    operation = Operation(Stack(StackRole.ROOT, "shop-dev", "eu-west-1"), "arn", "update", Ended())
     with pytest.raises(Detached):
         Watching(Console(file=io.StringIO()), interactive=True).follow(context, operation)

@@ -13,7 +13,7 @@ from botocore.stub import Stubber
 from hosting.deployer.aws import lookups
 from hosting.deployer.aws.stacks import StackState
 from hosting.deployer.errors import DeployerError
-from hosting.deployer.templates import Template
+from hosting.model.templates import Template
 
 BODY: dict[str, Any] = {"Metadata": {"Services": ["Frontend", "Backend"]}, "Resources": {}}
 TEMPLATE = Template("root.json", json.dumps(BODY))

@@ -10,9 +10,9 @@ from hosting.deployer.aws.stacks import StackState
 from hosting.deployer.aws.statuses import STATUSES, Next
 from hosting.deployer.context import require_ready
 from hosting.deployer.errors import RecoverError, StateError
-from hosting.deployer.stack_order import Role, Stack
+from hosting.model.stack_order import Stack, StackRole
 
-STACK = Stack(Role.ROOT, "shop-dev", "eu-west-1")
+STACK = Stack(StackRole.ROOT, "shop-dev", "eu-west-1")
 EVERY = sorted(STATUSES)
 
 # Written out once more, so that a changed row has to be changed twice.

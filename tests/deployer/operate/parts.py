@@ -324,7 +324,7 @@ def deploy(emulator: Emulator) -> Deployed:
     from hosting.deployer import deployment, stack_parameters
     from hosting.deployer import environment as environments
     from hosting.deployer.operate import platform
-    from hosting.deployer.stack_order import Role
+    from hosting.model.stack_order import StackRole
     from hosting.rehearsal.prerequisites import World
 
     environment = environments.prepare(ROOT, "dev")
@@ -335,7 +335,7 @@ def deploy(emulator: Emulator) -> Deployed:
     world.prepare(environment.file.values)
     states = contexts.survey(context)
     for stack in context.chain:
-        if stack.role is not Role.BOOTSTRAP:
+        if stack.role is not StackRole.BOOTSTRAP:
             world.push_images(environment.file.values)
         list(stack_parameters.upload(context, states, [stack.role]))
         plan = deployment.plan_stack(context, stack, states, verb="deploy", final=True)

@@ -16,8 +16,8 @@ from botocore.exceptions import EndpointConnectionError
 from rich.console import Console
 
 from hosting.cli.commands import status as status_command
-from hosting.deployer.errors import InputError
 from hosting.deployer.operate import logs, status, tasks
+from hosting.model.errors import InputError
 from tests.deployer.operate import parts
 from tests.support.waiting import PATIENCE, eventually
 

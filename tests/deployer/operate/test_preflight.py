@@ -22,7 +22,7 @@ from hosting.deployer.context import Context
 from hosting.deployer.environment import recall
 from hosting.deployer.operate import images, preflight, quotas
 from hosting.deployer.operate.checklist import Line, Verdict
-from hosting.deployer.stack_order import chain
+from hosting.model.stack_order import stack_order
 from tests.deployer.operate import parts
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -113,7 +113,7 @@ def context(values: Mapping[str, str], **services: Mapping[str, Any]) -> Context
     environment = recall(parts.ROOT, "dev", overrides=[f"{key}={value}" for key, value in values.items()])
     clients: Any = Clients(**services)
     identity = Identity("111122223333", ROLE_ARN, "aws")
-    return Context(environment, clients, identity, chain("platform", "dev", "ap-northeast-1"))
+    return Context(environment, clients, identity, stack_order("platform", "dev", "ap-northeast-1"))
 
 
 def no_network(url: str, headers: Mapping[str, str]) -> bytes:

@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from hosting.cli.main import main
 from hosting.deployer.aws.session import Clients
-from hosting.deployer.errors import InputError
 from hosting.deployer.operate import site
+from hosting.model.errors import InputError
 from tests.deployer.operate import parts
 from tests.support.environment import exported
 

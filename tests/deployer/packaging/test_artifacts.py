@@ -13,10 +13,10 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from hosting.deployer import templates
-from hosting.deployer.errors import InputError
 from hosting.deployer.packaging import artifacts
 from hosting.deployer.packaging.artifacts import Artifact
+from hosting.model import templates
+from hosting.model.errors import InputError
 
 
 def test_a_template_needs_what_its_parameters_name(project: Path) -> None:

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from hosting.deployer.errors import InputError
 from hosting.deployer.packaging import lambda_packages as packaging
 from hosting.deployer.packaging.lambda_packages import Archive, Limits, Platform, archive, archives
+from hosting.model.errors import InputError
 from tests.lambdas.runtime import interpreter
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -11,9 +11,9 @@ import pytest
 from hosting.deployer import deployment
 from hosting.deployer.aws.stacks import StackState
 from hosting.deployer.deployment import Context
-from hosting.deployer.errors import InputError
 from hosting.deployer.packaging import placeholder
-from hosting.deployer.stack_order import Role
+from hosting.model.errors import InputError
+from hosting.model.stack_order import StackRole
 from tests import small_project
 
 STAND_IN = f"public.ecr.aws/stand/in@{small_project.DIGEST}"
@@ -51,7 +51,7 @@ def test_an_image_that_is_not_ours_to_ask_for_stays(connected: Callable[..., Con
 
 def test_what_runs_is_never_taken_down_for_it(connected: Callable[..., Context], tmp_path: Path, missing: str) -> None:
     context = connected(small_project.write(tmp_path / "x", FrontendImage=missing))
-    root = context.stack(Role.ROOT)
+    root = context.stack(StackRole.ROOT)
     states = {
         **dict.fromkeys(context.chain),
         root: StackState("arn", "shop-dev", "UPDATE_COMPLETE", parameters={"FrontendImage": "shop/web@sha256:1"}),

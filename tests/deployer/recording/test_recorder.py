@@ -17,10 +17,10 @@ from hosting.deployer.events import Event
 from hosting.deployer.operations import Operation
 from hosting.deployer.recording import durations, evidence, runs
 from hosting.deployer.recording.recorder import Recorder
-from hosting.deployer.stack_order import Role, Stack
+from hosting.model.stack_order import Stack, StackRole
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
-STACK = Stack(Role.ROOT, "shop-dev", "eu-west-1")
+STACK = Stack(StackRole.ROOT, "shop-dev", "eu-west-1")
 SERVICE = "arn:aws:ecs:eu-west-1:123456789012:service/shop-dev/frontend"
 TASK = "arn:aws:ecs:eu-west-1:123456789012:task/shop-dev/0a1b2c"
 PASSWORD = "hunter2-very-secret"

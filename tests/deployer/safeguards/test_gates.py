@@ -7,17 +7,18 @@ from typing import Any
 
 import pytest
 
-from hosting.deployer import stateful
 from hosting.deployer.aws.stacks import STACK_TYPE
 from hosting.deployer.change_sets import Change, ChangeSet
-from hosting.deployer.errors import InputError, RefusedError
+from hosting.deployer.errors import RefusedError
 from hosting.deployer.safeguards import gates
 from hosting.deployer.safeguards.gates import Allowed
-from hosting.deployer.stack_order import Role, Stack
-from hosting.deployer.templates import Template
+from hosting.model import stateful
+from hosting.model.errors import InputError
+from hosting.model.stack_order import Stack, StackRole
+from hosting.model.templates import Template
 
-ROOT = Stack(Role.ROOT, "shop-prod", "eu-west-1")
-EDGE = Stack(Role.EDGE, "shop-prod-edge", "us-east-1")
+ROOT = Stack(StackRole.ROOT, "shop-prod", "eu-west-1")
+EDGE = Stack(StackRole.EDGE, "shop-prod-edge", "us-east-1")
 
 
 def whole(*changes: Change) -> ChangeSet:

@@ -14,7 +14,7 @@ from hosting.deployer.deployment import Context
 from hosting.deployer.errors import DeploymentFailedError
 from hosting.deployer.safeguards import stack_policies
 from hosting.deployer.safeguards.gates import Allowed
-from hosting.deployer.stack_order import Role
+from hosting.model.stack_order import StackRole
 from tests import small_project
 
 Aws = Callable[..., Any]
@@ -70,7 +70,7 @@ def test_policies_are_closed_opened_and_closed_again(
     connected: Callable[..., Context], deploy: Callable[..., Any], project: Path, aws: Aws
 ) -> None:
     context = connected(project, "prod")
-    root = context.stack(Role.ROOT)
+    root = context.stack(StackRole.ROOT)
     state = deploy(context)[root]
     assert denied(aws, "shop-prod") == {}
     assert stack_policies.close(context, root, state.id) == 2
@@ -89,7 +89,7 @@ def test_cloudformation_itself_refuses_a_loss(
     connected: Callable[..., Context], deploy: Callable[..., Any], project: Path
 ) -> None:
     context = connected(project, "prod")
-    root = context.stack(Role.ROOT)
+    root = context.stack(StackRole.ROOT)
     stack_policies.close(context, root, deploy(context)[root].id)
     body = small_project.templates()["operations.json"]
     del body["Resources"]["Data"]
@@ -108,7 +108,7 @@ def test_a_replacement_is_refused_too(
     connected: Callable[..., Context], deploy: Callable[..., Any], project: Path
 ) -> None:
     context = connected(project, "prod")
-    root = context.stack(Role.ROOT)
+    root = context.stack(StackRole.ROOT)
     stack_policies.close(context, root, deploy(context)[root].id)
     body = small_project.templates()["operations.json"]
     body["Resources"]["Data"]["Properties"]["BucketName"] = {"Fn::Sub": "other-${AWS::AccountId}"}
@@ -118,13 +118,13 @@ def test_a_replacement_is_refused_too(
 
 
 @pytest.mark.parametrize(("environment", "role", "applies"), [
-    ("prod", Role.ROOT, True),
-    ("prod", Role.EDGE, True),
-    ("prod", Role.BOOTSTRAP, False),
-    ("dev", Role.ROOT, False),
+    ("prod", StackRole.ROOT, True),
+    ("prod", StackRole.EDGE, True),
+    ("prod", StackRole.BOOTSTRAP, False),
+    ("dev", StackRole.ROOT, False),
 ])  # fmt: skip
 def test_where_it_applies(
-    connected: Callable[..., Context], project: Path, environment: str, role: Role, applies: bool
+    connected: Callable[..., Context], project: Path, environment: str, role: StackRole, applies: bool
 ) -> None:
     context = connected(project, environment)
     assert stack_policies.applies(context, context.stack(role)) is applies

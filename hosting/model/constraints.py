@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from hosting.deployer.templates import Parameter
+from hosting.model.templates import Parameter
 
 # What an AWS-specific type promises about the text of its value; existence is for AWS to say.
 _TYPE_PATTERNS: Mapping[str, str] = {

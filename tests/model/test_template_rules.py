@@ -1,4 +1,4 @@
-"""The template's Rules, with three answers: holds, does not hold, cannot be said yet."""
+"""The Rules of a template have three results: true, false, and not known yet."""
 
 from __future__ import annotations
 
@@ -6,10 +6,16 @@ from typing import Any
 
 import pytest
 
-from hosting.deployer import rules
-from hosting.deployer.rules import UNKNOWN
+from hosting.model.intrinsics import UNKNOWN, BrokenAssertion, broken_assertions
+from hosting.model.templates import Template
 
 REF = {"Ref": "A"}
+
+
+def broken(rules: dict[str, Any], values: dict[str, Any]) -> list[BrokenAssertion]:
+    """Return the broken assertions of a template with these rules, whose parameters have no defaults."""
+    parameters = {"A": {"Type": "String"}, "Environment": {"Type": "String"}}
+    return list(broken_assertions(Template.from_body("root.json", {"Parameters": parameters, "Rules": rules}), values))
 
 
 @pytest.mark.parametrize(
@@ -36,7 +42,7 @@ REF = {"Ref": "A"}
 )
 def test_assertions(assertion: Any, value: Any, holds: bool) -> None:
     rule = {"R": {"Assertions": [{"Assert": assertion, "AssertDescription": "no"}]}}
-    assert (not list(rules.broken(rule, {"A": value}))) is holds
+    assert (not broken(rule, {"A": value})) is holds
 
 
 def test_a_condition_that_does_not_hold_or_is_unknown_silences_the_rule() -> None:
@@ -46,7 +52,7 @@ def test_a_condition_that_does_not_hold_or_is_unknown_silences_the_rule() -> Non
             "Assertions": [{"Assert": {"Fn::Equals": [REF, "x"]}, "AssertDescription": "A must be x"}],
         }
     }
-    assert not list(rules.broken(rule, {"A": "y", "Environment": "dev"}))
-    assert not list(rules.broken(rule, {"A": "y", "Environment": UNKNOWN}))
-    (found,) = rules.broken(rule, {"A": "y", "Environment": "prod"})
+    assert not broken(rule, {"A": "y", "Environment": "dev"})
+    assert not broken(rule, {"A": "y", "Environment": UNKNOWN})
+    (found,) = broken(rule, {"A": "y", "Environment": "prod"})
     assert (found.rule, found.description, found.parameters) == ("R", "A must be x", ("A", "Environment"))

@@ -1,4 +1,4 @@
-"""Every accepted form of a parameter file, and every way to get one wrong."""
+"""Parameter files: both forms, the base file, and every mistake with its place."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from hosting.deployer import parameters
-from hosting.deployer.errors import InputError
+from hosting.model import parameter_file
+from hosting.model.errors import InputError
 
 
-def parse(text: str | bytes) -> parameters.ParameterFile:
-    return parameters.parse(text.encode() if isinstance(text, str) else text, "params/dev.json")
+def parse(text: str | bytes) -> parameter_file.ParameterFile:
+    return parameter_file.parse(text.encode() if isinstance(text, str) else text, "params/dev.json")
 
 
 def problems(text: str | bytes) -> list[str]:
@@ -25,11 +25,9 @@ def problems(text: str | bytes) -> list[str]:
     "text",
     [
         '{"Parameters": {"A": "1", "B": "x=y"}}',
-        '["A=1", "B=x=y"]',
         '[{"ParameterKey": "A", "ParameterValue": "1"}, {"ParameterKey": "B", "ParameterValue": "x=y"}]',
-        '{"template-file-path": "templates/root.json", "parameters": {"A": "1", "B": "x=y"}, "tags": {}}',
     ],
-    ids=["codepipeline", "pairs", "cli", "git-sync"],
+    ids=["codepipeline", "cli"],
 )
 def test_every_form_gives_the_same_values(text: str) -> None:
     assert parse(text).values == {"A": "1", "B": "x=y"}
@@ -70,7 +68,6 @@ def test_lines_are_known_for_messages() -> None:
         ("", "not valid JSON"),
         ('"text"', "neither an object nor a list"),
         ('{"Parameters": {"A": "1", "A": "2"}}', '"A" is given more than once'),
-        ('["A=1", "A=2"]', '"A" is given more than once'),
         (
             '[{"ParameterKey": "A", "ParameterValue": "1"}, {"ParameterKey": "A", "ParameterValue": "2"}]',
             "more than once",
@@ -80,9 +77,10 @@ def test_lines_are_known_for_messages() -> None:
         ('{"Parameters": {"A": [[1]]}}', 'the value of "A" is a list of more than plain values'),
         ('{"Parameters": []}', '"Parameters" is not an object'),
         ('{"Parametres": {"A": "1"}}', 'unknown key "Parametres"; did you mean "Parameters"?'),
-        ('{"Parameters": {}, "StackPolicy": {}}', '"StackPolicy" is not taken from this file'),
+        ('{"Parameters": {}, "StackPolicy": {}}', '"StackPolicy" has no effect here'),
         ('{"Parameters": {}, "Account": "12"}', "is not an account id"),
-        ('["A"]', "write Key=Value"),
+        ('["A=1"]', "item 1 is not a parameter; write {"),
+        ('{"template-file-path": "root.json", "parameters": {"A": "1"}}', 'has no "Parameters"; write {'),
         ('[{"Key": "A"}]', "item 1 is not a parameter"),
         ('[{"ParameterKey": "A", "UsePreviousValue": true}]', "UsePreviousValue"),
         (b'{"Parameters": {\n"A": "\xe9"}}', "params/dev.json:2: is not UTF-8 (byte 0xe9)"),
@@ -101,11 +99,54 @@ def test_all_problems_come_at_once() -> None:
 def test_an_unknown_environment_names_the_known_ones(tmp_path: Path) -> None:
     for name in ("dev", "prod"):
         (tmp_path / f"{name}.json").write_text(json.dumps({"Parameters": {}}))
-    assert parameters.locate(tmp_path, "dev") == tmp_path / "dev.json"
+    assert parameter_file.locate(tmp_path, "dev") == tmp_path / "dev.json"
     with pytest.raises(InputError, match=r'unknown environment "pord"; did you mean "prod"\? .*dev, prod'):
-        parameters.locate(tmp_path, "pord")
+        parameter_file.locate(tmp_path, "pord")
     with pytest.raises(InputError, match=r"no \*\.json in"):
-        parameters.locate(tmp_path / "empty", "dev")
+        parameter_file.locate(tmp_path / "empty", "dev")
+
+
+def write(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def test_a_file_overrides_the_base_file_key_by_key(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "base.json",
+        '{"Account": "111122223333", "Region": "eu-west-1",\n'
+        '"Parameters": {"A": "base",\n"B": "base"},\n"Tags": {"T": "base"}}',
+    )
+    dev = write(tmp_path, "dev.json", '{"Region": "us-east-1",\n"Parameters": {"B": "dev"}, "Tags": {"U": "dev"}}')
+    file = parameter_file.read(dev, "params/dev.json")
+    assert file.values == {"A": "base", "B": "dev"}
+    assert file.tags == {"T": "base", "U": "dev"}
+    assert (file.account, file.region) == ("111122223333", "us-east-1")
+    assert [file.where(key) for key in ("A", "B", "Account", "Region")] == [
+        "params/base.json:2",
+        "params/dev.json:2",
+        "params/base.json:1",
+        "params/dev.json:1",
+    ]
+
+
+def test_problems_of_both_files_come_at_once(tmp_path: Path) -> None:
+    write(tmp_path, "base.json", '{"Parameters": {"A": null}}')
+    dev = write(tmp_path, "dev.json", '{"Parameters": {"B": null}}')
+    with pytest.raises(InputError) as caught:
+        parameter_file.read(dev, "params/dev.json")
+    assert [problem.where for problem in caught.value.problems] == ["params/base.json:1", "params/dev.json:1"]
+
+
+def test_the_base_file_is_no_environment(tmp_path: Path) -> None:
+    write(tmp_path, "base.json", '{"Parameters": {}}')
+    write(tmp_path, "dev.json", '{"Parameters": {}}')
+    assert parameter_file.environments(tmp_path) == ("dev",)
+    assert parameter_file.select_files(tmp_path, "all") == [tmp_path / "dev.json"]
+    with pytest.raises(InputError, match=r"base\.json holds what the environments share"):
+        parameter_file.select_files(tmp_path, "base")
 
 
 def test_overrides_win_and_say_where_they_stand() -> None:
@@ -120,4 +161,4 @@ def test_overrides_win_and_say_where_they_stand() -> None:
     ("word", "expected"), [("DomianName", "DomainName"), ("domainname", "DomainName"), ("Zebra", None)]
 )
 def test_suggestions(word: str, expected: str | None) -> None:
-    assert parameters.suggest(word, ["DomainName", "Environment"]) == expected
+    assert parameter_file.suggest(word, ["DomainName", "Environment"]) == expected

@@ -1,4 +1,9 @@
-"""CloudFormation's intrinsic functions, conditions and rule assertions, evaluated for one stack."""
+"""CloudFormation's intrinsic functions, conditions and rule assertions, evaluated for one stack.
+
+Conditions have three values: true, false, and None for "not known". A parameter whose value only the deployment will
+know is `UNKNOWN`; an expression that depends on it is not known either. A value that a resource will have is a token
+(tokens.py), which differs from every literal.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +11,12 @@ import base64
 import ipaddress
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from hosting.analysis.errors import ResolveError
-from hosting.analysis.templates import Template
-from hosting.analysis.tokens import (
+from hosting.model.errors import ResolveError
+from hosting.model.templates import Template, scalar
+from hosting.model.tokens import (
     REF,
     Json,
     Origin,
@@ -22,16 +27,31 @@ from hosting.analysis.tokens import (
 
 
 class _NoValue:
-    """AWS::NoValue: whoever holds it drops it."""
+    """The value of AWS::NoValue: the property or item that has it is removed."""
+
+
+class _Unknown:
+    """The value of a parameter that only the deployment will know."""
+
+    def __repr__(self) -> str:
+        return "UNKNOWN"
+
+
+class _NotKnownError(Exception):
+    """An expression depends on an UNKNOWN value."""
 
 
 NO_VALUE = _NoValue()
+UNKNOWN = _Unknown()
 
-# Opaque in the offline world: taken literally, so a lookup that fails is a finding of cfn-lint, not ours.
+# Kept as they are: only CloudFormation can evaluate them, and cfn-lint checks them.
 _KEPT = {"Fn::Transform", "Fn::GetStackOutput"}
 
-# A condition may stand where a value is compared: Fn::Equals of two Fn::Equals asks whether both hold or neither.
+# A condition may be compared like a value: Fn::Equals of two Fn::Equals asks whether both hold or neither.
 _DECIDED = {"Fn::Equals", "Fn::And", "Fn::Or", "Fn::Not"}
+
+# Functions of rules that look up resources in the account: their result is not known here.
+_NEEDS_AWS = {"Fn::ValueOf", "Fn::ValueOfAll", "Fn::RefAll"}
 
 _VARIABLE = re.compile(r"\$\{(!?)([^{}]+)\}")
 
@@ -44,13 +64,13 @@ class Evaluator:
     stack: str
     parameters: Mapping[str, Json]
     pseudo: Mapping[str, Json]
-    # GetAtt "Outputs.X" of a nested stack: the caller decides what that is, and in which order children resolve.
+    # Returns GetAtt "Outputs.X" of a nested stack: the caller resolves the nested stacks, in the order of their wires.
     nested_output: Callable[[str, str], Json | None] = lambda _id, _output: None
-    _conditions: dict[str, bool] = field(default_factory=dict)
+    _conditions: dict[str, bool | None] = field(default_factory=dict)
     _deciding: list[str] = field(default_factory=list)
 
     def value(self, expression: Json) -> Json:
-        """The expression with everything replaced that is known; NO_VALUE when there is nothing."""
+        """Return the expression with everything replaced that is known; NO_VALUE if nothing is left."""
         if isinstance(expression, dict):
             if len(expression) == 1:
                 ((name, argument),) = expression.items()
@@ -62,7 +82,8 @@ class Evaluator:
             return [item for item in (self.value(item) for item in expression) if item is not NO_VALUE]
         return expression
 
-    def condition(self, name: str) -> bool:
+    def condition(self, name: str) -> bool | None:
+        """Return whether a condition of the template holds; None if that is not known."""
         if name in self._deciding:
             raise self._error(f"condition {name} depends on itself")
         if name not in self._conditions:
@@ -74,8 +95,8 @@ class Evaluator:
             self._deciding.pop()
         return self._conditions[name]
 
-    def decide(self, expression: Json) -> bool:
-        """A condition, or an assertion of a rule. A value that is not known yet equals nothing literal."""
+    def decide(self, expression: Json) -> bool | None:
+        """Return whether a condition, or an assertion of a rule, holds; None if that is not known."""
         if not isinstance(expression, dict) or len(expression) != 1:
             raise self._error(f"not a condition: {_short(expression)}")
         ((name, argument),) = expression.items()
@@ -83,22 +104,23 @@ class Evaluator:
             case "Condition":
                 return self.condition(argument)
             case "Fn::And":
-                return all(self.decide(item) for item in argument)
+                results = [self.decide(item) for item in argument]
+                return False if False in results else None if None in results else True
             case "Fn::Or":
-                return any(self.decide(item) for item in argument)
+                results = [self.decide(item) for item in argument]
+                return True if True in results else None if None in results else False
             case "Fn::Not":
-                return not self.decide(argument[0])
-            case "Fn::Equals":
-                first, second = (_text(self.value(item)) for item in argument)
-                return bool(first == second)
-            case "Fn::Contains":
-                return _text(self.value(argument[1])) in [_text(item) for item in self.value(argument[0])]
-            case "Fn::EachMemberEquals":
-                return all(_text(item) == _text(self.value(argument[1])) for item in self.value(argument[0]))
-            case "Fn::EachMemberIn":
-                allowed = [_text(item) for item in self.value(argument[1])]
-                return all(_text(item) in allowed for item in self.value(argument[0]))
-        raise self._error(f"{name} is not known in a condition")
+                result = self.decide(argument[0])
+                return None if result is None else not result
+        if name in _NEEDS_AWS:
+            return None
+        if name not in _COMPARISONS:
+            raise self._error(f"{name} is not known in a condition")
+        try:
+            first, second = (self.value(item) for item in argument)
+        except _NotKnownError:
+            return None
+        return _COMPARISONS[name](first, second)
 
     def _function(self, name: str, argument: Json) -> Json:
         functions: dict[str, Callable[[Json], Json]] = {
@@ -121,7 +143,10 @@ class Evaluator:
         if name in functions:
             return functions[name](argument)
         if name in _DECIDED:
-            return self.decide({name: argument})
+            decided = self.decide({name: argument})
+            if decided is None:
+                raise _NotKnownError
+            return decided
         if name in _KEPT:
             return {name: self.value(argument)}
         raise self._error(f"{name} is not known")
@@ -131,6 +156,8 @@ class Evaluator:
             return NO_VALUE
         if name in self.pseudo:
             return self.pseudo[name]
+        if self.parameters.get(name, UNKNOWN if name.startswith("AWS::") else None) is UNKNOWN:
+            raise _NotKnownError
         if name in self.parameters:
             return self.parameters[name]
         if name in self.template.resources:
@@ -150,7 +177,10 @@ class Evaluator:
 
     def _if(self, argument: Json) -> Json:
         name, yes, no = argument
-        return self.value(yes if self.condition(name) else no)
+        decided = self.condition(name)
+        if decided is None:
+            raise _NotKnownError
+        return self.value(yes if decided else no)
 
     def _sub(self, argument: Json) -> Json:
         text, names = argument if isinstance(argument, list) else (argument, {})
@@ -224,8 +254,60 @@ class Evaluator:
         return ResolveError(what, template=self.template.name, stack=self.stack)
 
 
+def parameter_values(template: Template, given: Mapping[str, Json]) -> dict[str, Json]:
+    """Return a value for every declared parameter: given, else its default, else UNKNOWN. Lists are split."""
+    values: dict[str, Json] = {}
+    for name, parameter in template.parameters.items():
+        value = given.get(name, UNKNOWN if parameter.default is None else parameter.default)
+        if value is not UNKNOWN:
+            value = scalar(value)
+            if parameter.is_list:
+                value = [item.strip() for item in value.split(",")] if value else []
+        values[name] = value
+    return values
+
+
+@dataclass(frozen=True)
+class BrokenAssertion:
+    """An assertion of a template's `Rules` that is certainly false."""
+
+    rule: str
+    number: int
+    description: str
+    # The parameters that the assertion and the rule's condition name.
+    parameters: tuple[str, ...]
+
+
+def broken_assertions(template: Template, values: Mapping[str, Json]) -> Iterator[BrokenAssertion]:
+    """Yield every assertion that is false for these values, before CloudFormation evaluates it.
+
+    CloudFormation evaluates `Rules` only after a change set was requested. Values that are missing are UNKNOWN.
+    """
+    evaluator = Evaluator(template, template.name, parameter_values(template, values), {})
+    for name, rule in template.rules.items():
+        if "RuleCondition" in rule and evaluator.decide(rule["RuleCondition"]) is not True:
+            continue
+        for number, assertion in enumerate(rule.get("Assertions", ())):
+            if evaluator.decide(assertion["Assert"]) is False:
+                description = assertion.get("AssertDescription", f"the rule {name} does not hold")
+                named = _references([assertion["Assert"], rule.get("RuleCondition")])
+                yield BrokenAssertion(name, number, description, tuple(dict.fromkeys(named)))
+
+
+def _references(node: Json) -> Iterator[str]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key == REF:
+                yield value
+            else:
+                yield from _references(value)
+    elif isinstance(node, list):
+        for item in node:
+            yield from _references(item)
+
+
 def _text(value: Json) -> str:
-    """As CloudFormation turns a value into text."""
+    """Return a value as CloudFormation turns it into text."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return value if isinstance(value, str) else _short(value) if isinstance(value, dict) else str(value)
@@ -234,3 +316,15 @@ def _text(value: Json) -> str:
 def _short(value: Json) -> str:
     text = json.dumps(value, default=str)
     return text if len(text) <= 120 else f"{text[:117]}..."
+
+
+def _items(value: Json) -> list[str]:
+    return [_text(item) for item in value] if isinstance(value, list) else _text(value).split(",")
+
+
+_COMPARISONS: Mapping[str, Callable[[Json, Json], bool]] = {
+    "Fn::Equals": lambda first, second: _text(first) == _text(second),
+    "Fn::Contains": lambda members, wanted: _text(wanted) in _items(members),
+    "Fn::EachMemberEquals": lambda members, wanted: all(item == _text(wanted) for item in _items(members)),
+    "Fn::EachMemberIn": lambda members, allowed: set(_items(members)) <= set(_items(allowed)),
+}
