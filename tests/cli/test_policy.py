@@ -69,7 +69,7 @@ def test_github_trust(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["deploy"], "--env"),
         (["deploy", "-e", "all"], "belongs to one environment"),
-        (["deploy", "-e", "staging"], 'no environment "staging"'),
+        (["deploy", "-e", "staging"], 'unknown environment "staging"'),
         (["destroy", "-e", "dev"], "destroy"),
         (["plan", "-e", "dev", "--repository", "octo-org/site"], "are for `policy oidc`"),
         (["oidc", "-e", "dev"], "is not owner/name"),
@@ -77,7 +77,7 @@ def test_github_trust(capsys: pytest.CaptureFixture[str]) -> None:
         (["oidc", "-e", "dev", "--repository", "octo-org/*", "--branch", "main"], "is not owner/name"),
         (["plan", "-e", "dev", "--role-arn", "arn:aws:iam::111122223333:role/cfn"], "--role-arn is for"),
         (["deploy", "-e", "dev", "--role-arn", "cfn"], "ARN of a role"),
-        (["plan", "-e", "dev", "--root", "nowhere"], "no parameter files"),
+        (["plan", "-e", "dev", "--root", "nowhere"], "no such folder"),
         (["plan", "-e", "dev", "--command", "logs"], "--command and --container are for"),
         (["operate", "-e", "dev", "--command", "log"], "the commands for operating are status, events, logs"),
         (["operate", "-e", "dev", "--container", "nginx"], "no task has a container nginx"),

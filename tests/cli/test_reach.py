@@ -50,7 +50,7 @@ def test_a_claim_that_fails_is_an_error(tmp_path: Path, capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["-e", "staging"], 'no environment "staging"'),
+        (["-e", "staging"], 'unknown environment "staging"'),
         (["--root", "nowhere"], "no such folder"),
         (["--call", "Frontend"], "is not CALLER:CALLEE"),
         (["--call", "Frontend:Worker"], "there is no service worker"),

@@ -120,7 +120,7 @@ def test_a_damaged_folder_is_one_message(validate: Run, templates: Path, damage:
 def test_unknown_environments_and_parameters_are_wrong_input(validate: Run, root: Path) -> None:
     done = validate("-e", "stage")
     assert (done.returncode, done.stdout) == (64, "")
-    assert 'no environment "stage"; there are dev, prod, and all' in done.stderr
+    assert 'unknown environment "stage"; known environments: dev, prod' in done.stderr
     change(root / "params", "dev.json", lambda body: body["Parameters"].update(DomianName="x"))
     done = validate("-e", "dev")
     assert done.returncode == 64

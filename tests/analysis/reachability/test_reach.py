@@ -414,5 +414,5 @@ def test_services_talk_only_when_declared() -> None:
 
 
 def test_an_unknown_service_is_refused() -> None:
-    with pytest.raises(AnalysisError, match="no service worker; the services are backend, frontend"):
+    with pytest.raises(AnalysisError, match="no service worker\n  the services are backend, frontend"):
         proof_of(Bench("dev"), [("Frontend", "Worker")])
