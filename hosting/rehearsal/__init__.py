@@ -1,5 +1,5 @@
-"""An AWS to deploy to without AWS, and the rehearsal of a whole environment on it.
+"""An emulator of AWS, and the rehearsal of a whole environment on it.
 
-`emulator` starts and stops MiniStack, `extension` teaches it what our templates need, `rehearse` deploys
-the chain of stacks to it with the deployer's own functions and proves the result through the AWS API.
+`emulator` starts and stops MiniStack, `ministack_patch` adds what our templates require, `rehearse` deploys the chain
+of stacks with the deployer's own functions, and `checks` verify the result through the AWS API.
 """

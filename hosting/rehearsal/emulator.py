@@ -1,9 +1,9 @@
-"""Starts MiniStack with our extension in a process of its own, and stops it whatever happens.
+"""Starts a patched MiniStack in a process of its own, and stops it in every case.
 
-The emulator lives in `.venv-emulator`, because it pins botocore to one version and runs Lambda functions
-with its own interpreter. The parent binds the port and hands the socket down, so two emulators started at
-the same moment can never meet on one port. A pipe ties the child's life to the parent's: when the parent
-is killed, the pipe closes and the child ends itself together with the Lambda workers it started.
+The emulator has its own environment, `.venv-emulator`, because it pins botocore to one version and runs Lambda
+functions with its own interpreter. The parent binds the port and passes the socket to the child, so two emulators
+never compete for a port. A pipe connects the processes: if the parent is killed, the pipe closes and the child ends
+itself together with its Lambda workers.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ START_TIMEOUT = 60.0
 DEFAULT_ACCOUNT = "123456789012"
 DEFAULT_REGION = "ap-northeast-1"
 
-# Whatever in the caller's environment could lead an SDK past the emulator, to a real account.
+# Variables of the caller's environment that could direct an SDK past the emulator, to a real account.
 LEADS_ELSEWHERE = (
     "AWS_PROFILE",
     "AWS_DEFAULT_PROFILE",
@@ -62,10 +62,10 @@ _SEALED = {
 
 
 class Emulator:
-    """One emulator process; use it as a context manager.
+    """One emulator process, used as a context manager.
 
-    `delay` makes every resource take that many seconds, so that states in progress can be seen. `directory`
-    keeps the log and what the emulator writes; without it both are temporary and go away on a clean stop.
+    With `delay` each resource takes that many seconds, so that states in progress are visible. `directory` holds the
+    log and the emulator's files; without it both are temporary and are deleted by a clean stop.
     """
 
     def __init__(
@@ -95,14 +95,14 @@ class Emulator:
 
     @property
     def endpoint(self) -> str:
-        """What AWS_ENDPOINT_URL has to be. The address, not localhost: with an IP the SDKs use path-style S3."""
+        """The URL for AWS_ENDPOINT_URL. It is the address, not localhost, because SDKs then use path-style S3."""
         if not self._port:
             raise EmulatorError("the emulator is not running; use it as `with Emulator() as emulator:`")
         return f"http://127.0.0.1:{self._port}"
 
     @property
     def log(self) -> Path:
-        """The emulator's own log, worth reading when a resource fails for no visible reason."""
+        """The emulator's log, which may explain a resource failure without a visible reason."""
         if self._directory is None:
             raise EmulatorError("the emulator is not running, so it has no log")
         return self._directory / "emulator.log"
@@ -114,7 +114,7 @@ class Emulator:
         return self._process.pid
 
     def environment(self, account: str = DEFAULT_ACCOUNT, region: str = DEFAULT_REGION) -> dict[str, str]:
-        """Environment variables that point boto3 and the AWS CLI at this emulator, and at nothing else.
+        """Return environment variables that direct boto3 and the AWS CLI to this emulator only.
 
         The twelve digits of the access key are the account, and accounts do not see each other.
         """
@@ -130,7 +130,7 @@ class Emulator:
         }
 
     def subprocess_environment(self, account: str = DEFAULT_ACCOUNT, region: str = DEFAULT_REGION) -> dict[str, str]:
-        """The caller's environment with everything AWS in it replaced by this emulator's."""
+        """Return the caller's environment with all AWS variables replaced by this emulator's."""
         inherited = {name: value for name, value in os.environ.items() if not leads_elsewhere(name)}
         return inherited | self.environment(account, region)
 
@@ -203,11 +203,11 @@ class Emulator:
                 [str(self._interpreter), "-m", "hosting.rehearsal.ministack_patch"],
                 cwd=scratch,
                 env=environment,
-                stdin=subprocess.PIPE,  # its end of file tells the child that we are gone
+                stdin=subprocess.PIPE,  # its end of file signals the child that the parent has ended
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 pass_fds=(listener,),
-                start_new_session=True,  # Ctrl-C reaches us alone; we decide how the child ends
+                start_new_session=True,  # Ctrl-C reaches only the parent, which then stops the child
             )
 
     def _wait_until_healthy(self) -> None:
@@ -225,23 +225,23 @@ class Emulator:
         )
 
     def raise_if_dead(self) -> None:
-        """Turn a dead emulator into a message with the end of its log."""
+        """Raise EmulatorError with the end of the log if the emulator has ended."""
         if self._process is not None and (code := self._process.poll()) is not None:
             raise EmulatorError(f"the emulator ended with code {code}; its log is {self.log}\n{self.tail()}")
 
     def tail(self, lines: int = 15) -> str:
-        """The end of the emulator's log."""
+        """Return the last lines of the emulator's log."""
         try:
             return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
         except OSError:
             return ""
 
     def stop(self, *, keep_log: bool = False) -> None:
-        """End the emulator and its Lambda workers. All state is in memory, so there is nothing to wait for."""
+        """Kill the emulator and its Lambda workers. All state is in memory, so no shutdown is necessary."""
         process, self._process = self._process, None
         if process is None:
             return
-        # Before its standard input closes: a child that finds itself orphaned removes its log.
+        # Before its standard input closes, because a child without a parent removes its log.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -257,5 +257,5 @@ class Emulator:
 
 
 def leads_elsewhere(name: str) -> bool:
-    """Whether an environment variable could make an SDK leave the emulator."""
+    """Return whether an environment variable could direct an SDK past the emulator."""
     return name in LEADS_ELSEWHERE or name.startswith("AWS_ENDPOINT_URL")

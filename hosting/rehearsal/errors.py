@@ -1,10 +1,10 @@
-"""The one family of errors this package raises on purpose."""
+"""Defines the errors that this package raises on purpose."""
 
 from __future__ import annotations
 
 
 class RehearsalError(Exception):
-    """Something the person at the keyboard can act on: what failed, where, and what to do."""
+    """An error that the caller can correct; the text contains the cause and the next step."""
 
 
 class EmulatorError(RehearsalError):

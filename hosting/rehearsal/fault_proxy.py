@@ -1,7 +1,7 @@
-"""A proxy in front of the emulator that does to an SDK what networks and busy services do.
+"""A proxy in front of the emulator that injects faults of networks and busy services.
 
-It stands between processes, so it works for a deployer in this process, for one in a process of its own, and
-sees every retry. Rules say which call goes wrong and how; everything else passes through untouched.
+The proxy is a server between processes. It therefore works for a deployer in this process and for one in another
+process, and it sees every retry. Rules select a call and its fault; all other calls pass unchanged.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from hosting.rehearsal.request_names import Call, identify
 
 
 class Fault(StrEnum):
-    """What goes wrong with a call."""
+    """A fault of one call."""
 
-    THROTTLE = "throttle"  # refused in the service's own words for "too often"
+    THROTTLE = "throttle"  # refused with the service's own throttling error
     ERROR_500 = "500"  # refused: internal failure
     ERROR_503 = "503"  # refused: unavailable
     RESET = "reset"  # the connection breaks before the request arrives
-    HANG = "hang"  # the request never arrives, and nobody answers
+    HANG = "hang"  # the request never arrives and has no reply
     TRUNCATE = "truncate"  # done, and half of the reply arrives
     LOSE = "lose"  # done, and the connection breaks instead of a reply
     WITHHOLD = "withhold"  # done, and the reply never comes
-    LAG = "lag"  # from then on a question that was asked before gets the answer that it got then
+    LAG = "lag"  # from then on a repeated query gets its previous answer
 
 
-# After these the request has had its effect, whatever the caller believes.
+# Faults after which the request has had its effect.
 EFFECTIVE = frozenset({Fault.TRUNCATE, Fault.LOSE, Fault.WITHHOLD})
 
 
@@ -51,8 +51,8 @@ class _Reply:
 
 
 @dataclass
-class Rule:
-    """The nth call that fits goes wrong; with `lasting`, so does everything of the account from there on."""
+class FaultRule:
+    """A rule that injects a fault into the nth matching call; with `lasting`, into all later calls too."""
 
     fault: Fault
     account: str
@@ -63,11 +63,11 @@ class Rule:
     # Set when the call has arrived, and with an effective fault after it has been done.
     reached: threading.Event = field(default_factory=threading.Event)
     seen: int = 0
-    # With LAG: region, path and body of a question -> the last answer that was not given yet.
+    # With LAG: region, path and body of a query -> the latest answer, which is not yet sent.
     answers: dict[tuple[str, str, bytes], _Reply] = field(default_factory=dict)
 
-    def strikes(self, call: Call) -> bool:
-        """Whether this call is the one. Counts, so it is asked once per call."""
+    def matches(self, call: Call) -> bool:
+        """Count a call, and return whether the rule applies to it. Call it once per call."""
         if call.account != self.account:
             return False
         if self.lasting and self.seen >= self.nth:
@@ -82,16 +82,16 @@ class FaultProxy(http.server.ThreadingHTTPServer):
     """`with FaultProxy(emulator.endpoint) as proxy:` and AWS_ENDPOINT_URL = `proxy.endpoint`."""
 
     daemon_threads = True
-    # A deployer asks for many things at once; with the default of five it would meet faults of our own.
+    # A deployer opens many connections at once; the default of five would cause additional faults.
     request_queue_size = 128
 
     def __init__(self, behind: str) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.behind = urlsplit(behind).netloc
         self.calls: list[Call] = []
-        self.rules: list[Rule] = []
+        self.rules: list[FaultRule] = []
         self.lock = threading.Lock()
-        # For an answer that never comes; set at the end, so that no thread outlives the proxy.
+        # Ends replies that never arrive, so that no thread outlives the proxy.
         self.released = threading.Event()
 
     def __enter__(self) -> FaultProxy:
@@ -110,8 +110,8 @@ class FaultProxy(http.server.ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     @contextlib.contextmanager
-    def breaking(self, rule: Rule) -> Iterator[Rule]:
-        """A block in which the rule holds."""
+    def injecting(self, rule: FaultRule) -> Iterator[FaultRule]:
+        """Apply a rule within the block."""
         with self.lock:
             self.rules.append(rule)
         try:
@@ -120,21 +120,21 @@ class FaultProxy(http.server.ThreadingHTTPServer):
             with self.lock:
                 self.rules.remove(rule)
 
-    def calls_of(self, account: str) -> list[Call]:
-        """What an account has asked for, in the order of arrival."""
+    def calls_by(self, account: str) -> list[Call]:
+        """Return the calls of an account in the order of arrival."""
         with self.lock:
             return [call for call in self.calls if call.account == account]
 
-    def struck(self, call: Call) -> Rule | None:
-        """Note a call; the rule that it falls under."""
+    def find_rule(self, call: Call) -> FaultRule | None:
+        """Record a call, and return the rule that applies to it or None."""
         with self.lock:
             self.calls.append(call)
-            # Each rule counts every call, also those that another one breaks.
-            hit = [rule for rule in self.rules if rule.strikes(call)]
+            # Each rule counts every call, including those to which another rule applies.
+            hit = [rule for rule in self.rules if rule.matches(call)]
         return hit[0] if hit else None
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that was killed or gave up is what this is for."""
+        """Ignore a client that was killed or gave up, and report other errors."""
         if not isinstance(sys.exception(), (ConnectionError, TimeoutError)):
             super().handle_error(request, client_address)
 
@@ -145,12 +145,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """The tests look at the outcome instead."""
+        """Log nothing; the tests check results instead."""
 
     def _serve(self) -> None:
         body = self._read()
         call = identify(self.command, self.path, dict(self.headers.items()), body)
-        rule = self.server.struck(call)
+        rule = self.server.find_rule(call)
         if rule is None:
             self._send(self._forward(body))
             return
@@ -199,7 +199,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         finally:
             connection.close()
 
-    def _lagging(self, rule: Rule, question: tuple[str, str, bytes], now: _Reply) -> _Reply:
+    def _lagging(self, rule: FaultRule, question: tuple[str, str, bytes], now: _Reply) -> _Reply:
         with self.server.lock:
             before = rule.answers.get(question)
             rule.answers[question] = now
@@ -223,7 +223,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(reply.body)))
 
     def _truncate(self, reply: _Reply) -> None:
-        """Half of the body, or of the status line where there is no body, and then the end."""
+        """Send half of the body, or of the status line if there is no body, and close the connection."""
         self.close_connection = True
         if not reply.body:
             self.wfile.write(b"HTTP/1.1 2")
@@ -236,11 +236,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """Close so that the other side sees a reset and not an orderly end."""
         self.close_connection = True
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        # http.server would end the connection politely first, so it is taken from it.
+        # http.server would shut the connection down in order first, so the socket is detached from it.
         socket.close(self.connection.detach())
 
     def _until_gone(self) -> None:
-        """Wait until the client has lost patience, or the proxy ends."""
+        """Wait until the client has closed the connection, or the proxy ends."""
         while not self.server.released.is_set():
             readable, _, _ = select.select([self.connection], [], [], 0.02)
             if readable:
@@ -260,7 +260,7 @@ _CODES: dict[str, tuple[int, str, str]] = {
 
 
 def refusal(call: Call, fault: Fault) -> _Reply:
-    """An error as this service writes it."""
+    """Return a fault's error in the format of the called service."""
     if fault is Fault.ERROR_500:
         code, message = ("InternalError" if call.service in {"s3", "ec2"} else "InternalFailure"), "We made a mistake."
         return error_reply(call, 500, code, message)
@@ -271,6 +271,7 @@ def refusal(call: Call, fault: Fault) -> _Reply:
 
 
 def error_reply(call: Call, status: int, code: str, message: str) -> _Reply:
+    """Return an error in the protocol of the call."""
     words = f"<Code>{code}</Code><Message>{message}</Message>"
     match call.protocol:
         case "query":

@@ -1,7 +1,7 @@
-"""What an account has before the first deployment, and what only people can put there.
+"""Creates in the emulator what an account contains before the first deployment.
 
-A parameter file names a hosted zone, perhaps certificates, and images by their digest. They are the user's,
-not the stacks', so a rehearsal has to stand them up first; the deployer checks them as it would at AWS.
+A parameter file names a hosted zone, possibly certificates, and images by their digest. No stack creates them, so a
+rehearsal creates them first. The deployer then checks them as in a real account.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ IMAGE = re.compile(
 
 
 @dataclass(frozen=True)
-class World:
-    """One account of one emulator, and what its owner does by hand."""
+class Prerequisites:
+    """One account of one emulator, and the resources that its owner creates by hand."""
 
     emulator: Emulator
     account: str
     region: str
 
     def prepare(self, parameters: Mapping[str, str]) -> list[str]:
-        """Everything the file refers to that no stack makes; what that was."""
+        """Create everything the parameters refer to that no stack creates. Return its descriptions."""
         made = []
         domain, zone = parameters.get("DomainName", ""), parameters.get("HostedZoneId", "")
         if zone and domain:
@@ -43,7 +43,7 @@ class World:
         return made
 
     def push_images(self, parameters: Mapping[str, str]) -> list[str]:
-        """The images of the account's own registry, once bootstrap has made the repositories; which those were."""
+        """Push the images of the account's own registry into existing repositories. Return the repositories."""
         pushed = []
         for name, value in parameters.items():
             match = IMAGE.fullmatch(value) if name.endswith("Image") else None
@@ -53,7 +53,7 @@ class World:
         return sorted(set(pushed))
 
     def end_task(self, task: str, exit_code: int) -> None:
-        """What a command does that has come to its end."""
+        """Stop a task as if its command had ended."""
         self._call("EndTask", self.region, Task=task, ExitCode=str(exit_code))
 
     def _call(self, operation: str, region: str, **parameters: str) -> None:

@@ -1,4 +1,4 @@
-"""What a rehearsal does besides deploying: finding what was deployed, proving it, and saying what stays unproven."""
+"""Collects what a rehearsal has deployed, proves it, and lists what a rehearsal cannot prove."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from hosting.deployer.deployment import Context
     from hosting.model.stack_order import Stack
 
-# An emulator answers by the letter of the API. Whatever depends on the world behind it is not rehearsed.
+# An emulator answers API calls. What depends on networks, time, money or containers is not rehearsed.
 NOT_PROVEN = (
-    "that your role and the functions' roles are allowed to do it: the emulator asks nobody for permission",
-    "that AWS accepts every property: `deploy.py validate` judges that, with AWS's own schemas",
-    "quotas, capacity, prices, and how long things take",
+    "that your role and the functions' roles have the permissions: the emulator does not check permissions",
+    "that AWS accepts every property: `deploy.py validate` checks that, with AWS's own schemas",
+    "quotas, capacity, prices and durations",
     "DNS: that the hosted zone answers for the domain, and that certificates are validated by it",
     "that the images start, answer their health checks and find the database; no container runs",
     "the bastion's relay and sessions of ECS Exec, which need the SSM agent of a real task",
     "Aurora itself: failover, pausing, and that a rotated password works",
-    "CloudFront's edge: caching, headers and the pages viewers see; what WAF lets through",
+    "CloudFront's edge: caching, headers and the pages viewers see; which requests WAF allows",
     "that Slack shows a message: the workspace has to be authorised in the console once",
 )
 
@@ -48,14 +48,14 @@ class Result:
         return counted
 
 
-def look(context: Context, states: Mapping[Stack, StackState | None]) -> Deployed:
-    """What is deployed, as the proofs want to see it."""
+def collect_deployed_resources(context: Context, states: Mapping[Stack, StackState | None]) -> Deployed:
+    """Return the deployed environment in the form that the checks use."""
     from hosting.model.stack_order import EDGE_REGION, StackRole
 
     present: dict[str, StackState] = {}
     for stack, state in states.items():
         if state is not None:
-            # Bootstrap stands in two regions; the one away from home needs a name of its own.
+            # Bootstrap has stacks in two regions; the one outside the home region needs another name.
             away = stack.role is StackRole.BOOTSTRAP and stack.region != context.home
             present[f"{stack.role}-{stack.region}" if away else str(stack.role)] = state
     root = present[str(StackRole.ROOT)]
@@ -74,21 +74,21 @@ def look(context: Context, states: Mapping[Stack, StackState | None]) -> Deploye
 
 
 def examine(deployed: Deployed, result: Result) -> Iterator[Proof]:
-    """Every proof of a deployment, kept in the result too."""
+    """Yield the proofs of a deployment, and add them to the result."""
     for proof in prove(deployed):
         result.proofs.append(proof)
         yield proof
 
 
 def examine_remains(deployed: Deployed, result: Result) -> Iterator[Proof]:
-    """The same after destroying, of what `deployed` once was."""
+    """Yield the proofs after destroying `deployed`, and add them to the result."""
     for proof in prove_afterwards(deployed):
         result.proofs.append(proof)
         yield proof
 
 
 def empty(deployed: Deployed, bucket: str) -> None:
-    """Delete everything in a bucket, every version of it, as its owner would."""
+    """Delete all objects and versions of a bucket, as its owner would."""
     s3 = deployed.client("s3")
     for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
         for item in page.get("Versions", []) + page.get("DeleteMarkers", []):

@@ -1,7 +1,7 @@
-"""Names what an SDK sends: the account, region, service and operation of an HTTP request to AWS.
+"""Identifies a request to AWS: its account, region, service and operation.
 
-JSON services say their operation in a header and Query services in a form field. REST services say it only by
-method, path and query, so for them botocore's own models are asked, the same that made the request.
+JSON services name the operation in a header, Query services in a form field. REST services name it only by method, path
+and query, so for them botocore's own models are used, as in the client.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ class Call:
 
     @property
     def writes(self) -> bool:
-        """Whether it may change something; told from the verb, as IAM's access levels mostly can be."""
+        """True if the operation may change resources. The verb decides, as for most of IAM's access levels."""
         return not self.operation.startswith(_READS)
 
 
 def identify(method: str, target: str, headers: Mapping[str, str], body: bytes) -> Call:
-    """What a request asks for. `target` is its path with the query."""
+    """Return the call of a request. `target` is its path with the query."""
     given = {name.lower(): value for name, value in headers.items()}
     scope = _SCOPE.search(given.get("authorization", ""))
     account, region, service = (scope["account"], scope["region"], scope["service"]) if scope else ("", "", "")
@@ -57,7 +57,7 @@ def identify(method: str, target: str, headers: Mapping[str, str], body: bytes) 
 
 @dataclass(frozen=True)
 class _Route:
-    """Where an operation of a REST service is found."""
+    """Method, path and required members of an operation of a REST service."""
 
     operation: str
     method: str
@@ -79,7 +79,7 @@ class _Route:
 
     @property
     def weight(self) -> tuple[int, int]:
-        """The more a route asks for, the surer it is meant."""
+        """The number of requirements; among matching routes the most specific one is the operation."""
         return self.literals, len(self.query) + len(self.needs_query) + len(self.needs_headers)
 
 

@@ -15,7 +15,7 @@ from cryptography import x509
 from hosting.deployer import certificate
 from hosting.deployer.errors import DeployerError
 from hosting.rehearsal.emulator import Emulator
-from hosting.rehearsal.fault_proxy import Fault, FaultProxy, Rule
+from hosting.rehearsal.fault_proxy import Fault, FaultProxy, FaultRule
 
 
 def test_imported_once_and_found_again(aws: Callable[..., Any]) -> None:
@@ -58,7 +58,7 @@ def test_imported_once_whatever_happens_to_the_request(
     with FaultProxy(emulator.endpoint) as proxy:
         clients = emulator.clients(account, endpoint_url=proxy.endpoint)
         acm, once = clients.acm("us-east-1"), clients.acm_once("us-east-1")
-        with proxy.breaking(Rule(fault, account, "acm:ImportCertificate")):
+        with proxy.injecting(FaultRule(fault, account, "acm:ImportCertificate")):
             arn = certificate.ensure(acm, "shop-dev", once=once, sleep=lambda _seconds: None)
         found = [item["CertificateArn"] for item in acm.list_certificates()["CertificateSummaryList"]]
     assert found == [arn]

@@ -22,7 +22,7 @@ from unittest import mock
 
 from hosting.rehearsal.emulator import DEFAULT_REGION, ROOT, Emulator
 from hosting.rehearsal.fault_proxy import FaultProxy
-from hosting.rehearsal.prerequisites import World
+from hosting.rehearsal.prerequisites import Prerequisites
 from tests import small_project
 from tests.support.environment import exported
 from tests.support.waiting import eventually
@@ -160,7 +160,7 @@ class Lab:
         def prepare(account: str) -> None:
             # The repository stands for one of bootstrap's: with it bootstrap and the rest are one deployment.
             self.client(account, "ecr").create_repository(repositoryName="shop/frontend")
-            World(self.emulator, account, DEFAULT_REGION).push_images({"FrontendImage": image(account)})
+            Prerequisites(self.emulator, account, DEFAULT_REGION).push_images({"FrontendImage": image(account)})
 
         return Project(
             name="small",
@@ -211,7 +211,7 @@ class Lab:
             for value in sorted({value for value in values.values() if f"{account}.dkr.ecr" in value}):
                 repository = value.partition("/")[2].partition("@")[0]
                 self.client(account, "ecr").create_repository(repositoryName=repository)
-            World(self.emulator, account, DEFAULT_REGION).push_images(values)
+            Prerequisites(self.emulator, account, DEFAULT_REGION).push_images(values)
 
         return Project("real", root, lambda _account: {}, {"FrontendMaxTasks": "5"}, prepare)
 

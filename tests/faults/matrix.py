@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from hosting.rehearsal.fault_proxy import Fault, Rule
+from hosting.rehearsal.fault_proxy import Fault, FaultRule
 from tests.faults.lab import Facts, Lab, Outcome, Project, compare, differences
 
 # What is done to the deployer besides what is done to its calls.
@@ -107,9 +107,9 @@ def record(lab: Lab, project: Project, into: Recording) -> None:
         for _ in range(2):
             account = lab.account()
             changes = arrange(lab, project, account, scenario)
-            before = len(lab.proxy.calls_of(account))
+            before = len(lab.proxy.calls_by(account))
             _expect(lab.run(scenario.command, project, account, changes), 0)
-            calls = lab.proxy.calls_of(account)[before:]
+            calls = lab.proxy.calls_by(account)[before:]
             into.writes |= {call.name for call in calls if call.writes}
             counts.append(Counter(call.name for call in calls))
             facts.append(lab.facts(account))
@@ -205,7 +205,7 @@ def _broken(
 ) -> tuple[Outcome, bool]:
     outage = case.fault == OUTAGE
     fault = Fault.RESET if outage else Fault(case.fault)
-    with lab.proxy.breaking(Rule(fault, account, case.call, case.nth, lasting=outage)) as rule:
+    with lab.proxy.injecting(FaultRule(fault, account, case.call, case.nth, lasting=outage)) as rule:
         outcome = lab.run(case.scenario.command, project, account, changes)
     return outcome, rule.reached.is_set()
 
@@ -215,7 +215,7 @@ def _killed(
 ) -> tuple[Outcome, bool]:
     """SIGKILL when the call arrives, or when it has been done and its reply is on the way."""
     fault = Fault.HANG if case.fault == KILL_BEFORE else Fault.WITHHOLD
-    with lab.proxy.breaking(Rule(fault, account, case.call, case.nth)) as rule:
+    with lab.proxy.injecting(FaultRule(fault, account, case.call, case.nth)) as rule:
         process = lab.start(case.scenario.command, project, account, changes)
         try:
             while not rule.reached.wait(0.02) and process.poll() is None:

@@ -54,7 +54,7 @@ def test_the_small_project_makes_every_call_of_the_real_one(
     for changes in (None, lab.real.change):
         outcome = lab.deploy(lab.real, account, changes)
         assert (outcome.code, outcome.bug) == (0, ""), outcome.said
-    made = {call.name for call in lab.proxy.calls_of(account)}
+    made = {call.name for call in lab.proxy.calls_by(account)}
     covered = {name for counts in recording.counts.values() for name in counts}
     record_property(
         "summary",

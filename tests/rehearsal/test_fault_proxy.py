@@ -10,7 +10,7 @@ from botocore import exceptions as botocore
 from botocore.config import Config
 
 from hosting.rehearsal.emulator import Emulator
-from hosting.rehearsal.fault_proxy import EFFECTIVE, Fault, FaultProxy, Rule
+from hosting.rehearsal.fault_proxy import EFFECTIVE, Fault, FaultProxy, FaultRule
 from hosting.rehearsal.request_names import identify
 
 
@@ -86,7 +86,7 @@ def test_each_fault_reaches_the_sdk_and_only_some_the_emulator(
         Fault.TRUNCATE: (Exception, "Unable to parse response"),
     }
     kind, words = expected[fault]
-    with proxy.breaking(Rule(fault, account, "sns:CreateTopic")) as rule, pytest.raises(Exception) as caught:  # noqa: PT011 - which one it is, is the test
+    with proxy.injecting(FaultRule(fault, account, "sns:CreateTopic")) as rule, pytest.raises(Exception) as caught:  # noqa: PT011 - which one it is, is the test
         client("sns", patience=0.5 if "timeout" in words else 20).create_topic(Name="topic")
     assert rule.reached.is_set()
     assert isinstance(caught.value, kind)
@@ -115,30 +115,30 @@ def test_services_throttle_in_their_own_words(
     client: Callable[..., Any],
     account: str,
 ) -> None:
-    with proxy.breaking(Rule(Fault.THROTTLE, account)), pytest.raises(botocore.ClientError) as caught:
+    with proxy.injecting(FaultRule(Fault.THROTTLE, account)), pytest.raises(botocore.ClientError) as caught:
         getattr(client(service), operation)(**arguments)
     assert caught.value.response["Error"]["Code"] == code
 
 
 def test_the_sdk_takes_each_of_them_for_throttling(proxy: FaultProxy, client: Callable[..., Any], account: str) -> None:
-    with proxy.breaking(Rule(Fault.THROTTLE, account)):
+    with proxy.injecting(FaultRule(Fault.THROTTLE, account)):
         client("ecs", attempts=2).list_clusters()
-    assert [call.name for call in proxy.calls_of(account)] == ["ecs:ListClusters"] * 2
+    assert [call.name for call in proxy.calls_by(account)] == ["ecs:ListClusters"] * 2
 
 
 def test_only_the_nth_call_of_one_account(proxy: FaultProxy, client: Callable[..., Any], account: str) -> None:
     sts = client("sts")
-    with proxy.breaking(Rule(Fault.RESET, account, "sts:GetCallerIdentity", nth=2)):
+    with proxy.injecting(FaultRule(Fault.RESET, account, "sts:GetCallerIdentity", nth=2)):
         sts.get_caller_identity()
         with pytest.raises(botocore.ConnectionClosedError):
             sts.get_caller_identity()
         sts.get_caller_identity()
-    with proxy.breaking(Rule(Fault.RESET, "another account")):
+    with proxy.injecting(FaultRule(Fault.RESET, "another account")):
         sts.get_caller_identity()
 
 
 def test_an_outage_lasts(proxy: FaultProxy, client: Callable[..., Any], account: str) -> None:
-    with proxy.breaking(Rule(Fault.RESET, account, "sts:GetCallerIdentity", lasting=True)):
+    with proxy.injecting(FaultRule(Fault.RESET, account, "sts:GetCallerIdentity", lasting=True)):
         client("s3").list_buckets()
         for call in (client("sts").get_caller_identity, client("s3").list_buckets):
             with pytest.raises(botocore.ConnectionClosedError):
@@ -154,7 +154,7 @@ def test_answers_that_lag_are_those_of_the_time_before(
     def names() -> list[str]:
         return [topic["TopicArn"].rpartition(":")[2] for topic in sns.list_topics()["Topics"]]
 
-    with proxy.breaking(Rule(Fault.LAG, account, "sns:ListTopics")) as rule:
+    with proxy.injecting(FaultRule(Fault.LAG, account, "sns:ListTopics")) as rule:
         assert names() == []
         sns.create_topic(Name="a")
         assert not rule.reached.is_set()

@@ -77,12 +77,12 @@ def _run(
     from hosting.deployer import deployment
     from hosting.model.stack_order import StackRole
     from hosting.rehearsal import rehearse as rehearsal
-    from hosting.rehearsal.prerequisites import World
+    from hosting.rehearsal.prerequisites import Prerequisites
 
     account, region = place
     clients = emulator.clients(account, region)
     context = deployment.connect(environment, clients, sleep=lambda seconds: time.sleep(min(seconds, _PACE)))
-    world = World(emulator, account, context.home)
+    world = Prerequisites(emulator, account, context.home)
     values = environment.file.values
 
     with _step(console, "What the account has before"):
@@ -95,7 +95,7 @@ def _run(
     with _step(console, "Deploy the whole chain"):
         states = flow.deploy_chain(context, console, _yes)
     with _step(console, "Prove what is there"):
-        for proof in rehearsal.examine(rehearsal.look(context, states), result):
+        for proof in rehearsal.examine(rehearsal.collect_deployed_resources(context, states), result):
             console.print(_line(proof))
     with _step(console, "Deploy the same again"):
         _expect_nothing(console, context, states, result)
@@ -158,7 +158,7 @@ def _change(console: Console, context: Context, result: Result) -> None:
     seen = f"{len(touched)} changes, {wanted[0]} among them"
     proof = Proof("change", "the plan names what the parameter changes", wanted[0] in touched, seen)
     states = flow.deploy_chain(changed, console, _yes)
-    deployed = rehearsal.look(changed, states)
+    deployed = rehearsal.collect_deployed_resources(changed, states)
     (target,) = deployed.client("application-autoscaling").describe_scalable_targets(
         ServiceNamespace="ecs", ResourceIds=[deployed.id(wanted[0]).split("|")[0]]
     )["ScalableTargets"]
@@ -187,7 +187,7 @@ def _destroy(console: Console, context: Context, result: Result) -> None:
         result.proofs.append(proof)
         console.print(_line(proof))
 
-    deployed = rehearsal.look(context, deployment.survey(context))
+    deployed = rehearsal.collect_deployed_resources(context, deployment.survey(context))
     protected = context.environment.is_production
     try:
         flow.destroy_chain(context, console, lambda: True)

@@ -1,7 +1,7 @@
-"""What a rehearsal asks the AWS API after a deployment, and what has to be true of the answers.
+"""Checks of a deployed environment: queries of the AWS API, and the conditions that the answers have to meet.
 
-One module per part of the platform; a check yields named proofs with what was seen. Checks read through the
-same API a user would, never the emulator's insides, so they would say the same of a real account.
+There is one module per part of the platform. A check yields named proofs with the observed values. Checks use the AWS
+API only, never the emulator's internals, so they also hold for a real account.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ __all__ = ["CHECKS", "Deployed", "Proof", "prove", "prove_afterwards"]
 
 
 def prove(deployed: Deployed) -> Iterator[Proof]:
-    """Every proof, as soon as it is known."""
+    """Yield each proof of a deployment when its check has finished."""
     for check in CHECKS:
         yield from examine(check, deployed)
 
 
 def prove_afterwards(deployed: Deployed) -> Iterator[Proof]:
-    """What has to be true once the environment is destroyed."""
+    """Yield each proof that has to hold after the environment is destroyed."""
     for check in after_destroy.CHECKS:
         yield from examine(check, deployed)

@@ -1,4 +1,4 @@
-"""After destroying: what is left, and whether it is only what was meant to be kept."""
+"""Resources that remain after an environment is destroyed, and whether they are retained on purpose."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ proof = Area("destroy")
 
 
 def nothing_runs(deployed: Deployed) -> Iterator[Proof]:
-    """What costs by the hour is the first thing anybody looks for."""
+    """Check that no resource with an hourly price is left."""
     ec2 = deployed.client("ec2")
     left = {
         "VPCs": [vpc["VpcId"] for vpc in ec2.describe_vpcs()["Vpcs"] if not vpc["IsDefault"]],
@@ -30,6 +30,7 @@ def nothing_runs(deployed: Deployed) -> Iterator[Proof]:
 
 
 def data_is_kept(deployed: Deployed) -> Iterator[Proof]:
+    """Check the final snapshot and the archive bucket."""
     snapshots = deployed.client("rds").describe_db_cluster_snapshots()["DBClusterSnapshots"]
     own = [one["DBClusterSnapshotIdentifier"] for one in snapshots if one["DBClusterIdentifier"] == deployed.family]
     yield proof("the database left a last snapshot", own, own)

@@ -1,4 +1,4 @@
-"""What checks share: a deployment to look at, and the form of a proof."""
+"""The deployed environment that checks query, and the form of a proof."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Proof:
 
 @dataclass(frozen=True)
 class Resource:
-    """A resource as CloudFormation lists it, with its place in the tree of nested stacks."""
+    """A resource as CloudFormation lists it, with its path in the tree of nested stacks."""
 
     path: str
     type: str
@@ -36,7 +36,7 @@ class Resource:
 
 @dataclass
 class Deployed:
-    """A deployed environment: its stacks, what is in them, and clients to ask about the rest."""
+    """A deployed environment: its stacks, their resources, and clients to query the API."""
 
     family: str
     account: str
@@ -56,7 +56,7 @@ class Deployed:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def client(self, service: str, region: str | None = None) -> Any:
-        """A client of a service, home region unless said otherwise."""
+        """Return a client of a service, by default in the home region."""
         key = (service, region or self.home)
         with self._lock:
             if key not in self._clients:
@@ -65,12 +65,12 @@ class Deployed:
             return self._clients[key]
 
     def pages(self, service: str, operation: str, key: str, *, region: str | None = None, **named: Any) -> list[Any]:
-        """Every item of a paginated answer."""
+        """Return all items of a paginated answer."""
         paginator = self.client(service, region).get_paginator(operation)
         return [item for page in paginator.paginate(**named) for item in page[key]]
 
-    def of(self, role: str) -> list[Resource]:
-        """Every resource of a stack of the chain, those of its nested stacks included."""
+    def resources_of_stack(self, role: str) -> list[Resource]:
+        """Return all resources of a stack of the chain, including those of its nested stacks."""
         if role not in self.resources:
             stack = self.stacks[role]
             self.resources[role] = list(self._walk(stack, "", stack.split(":")[3]))
@@ -86,15 +86,17 @@ class Deployed:
                 yield from self._walk(item["PhysicalResourceId"], f"{path}/", region)
 
     def id(self, path: str, role: str = "root") -> str:
-        """The physical id of one resource, by its place: `NetworkStack/Vpc`."""
-        for resource in self.of(role):
+        """Return the physical id of the resource at a path such as `NetworkStack/Vpc`, or raise LookupError."""
+        for resource in self.resources_of_stack(role):
             if resource.path == path:
                 return resource.physical_id
         raise LookupError(f"there is no {path} in the {role} stack")
 
     def ids(self, kind: str, role: str = "root") -> dict[str, str]:
-        """Physical ids of every resource of a type, by place."""
-        return {resource.path: resource.physical_id for resource in self.of(role) if resource.type == kind}
+        """Return the physical ids of all resources of a type, by path."""
+        return {
+            resource.path: resource.physical_id for resource in self.resources_of_stack(role) if resource.type == kind
+        }
 
     def parameter(self, name: str) -> str:
         return self.parameters.get(name, "")
@@ -104,16 +106,17 @@ Check = Callable[[Deployed], Iterator[Proof]]
 
 
 class Area:
-    """Makes the proofs of one part of the platform."""
+    """A factory for the proofs of one part of the platform."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     def __call__(self, name: str, holds: object, seen: object) -> Proof:
-        return Proof(self.name, name, bool(holds), shown(seen))
+        return Proof(self.name, name, bool(holds), format_value(seen))
 
 
-def shown(seen: object) -> str:
+def format_value(seen: object) -> str:
+    """Return an observed value as one line of text."""
     if isinstance(seen, str):
         return seen
     if isinstance(seen, Mapping):
@@ -124,7 +127,7 @@ def shown(seen: object) -> str:
 
 
 def examine(check: Check, deployed: Deployed) -> Iterator[Proof]:
-    """Run a check; something that is not there at all is a failed proof, not a crash."""
+    """Run a check. A failed API call or a missing resource becomes a failed proof."""
     try:
         yield from check(deployed)
     except (ClientError, BotoCoreError, LookupError) as error:

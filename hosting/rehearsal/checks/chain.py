@@ -1,4 +1,4 @@
-"""The stacks themselves: complete, and nothing in a template was skipped."""
+"""The stacks: complete, with every resource that their templates declare."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def stacks_are_complete(deployed: Deployed) -> Iterator[Proof]:
 
 
 def nothing_was_skipped(deployed: Deployed) -> Iterator[Proof]:
-    """Every resource that a template declares without a condition exists, and every existing one is complete."""
+    """Check that every resource without a condition exists, and that every resource is complete."""
     missing, left_out, unfinished, types = [], 0, [], Counter[str]()
     for role, identifier in deployed.stacks.items():
         region = identifier.split(":")[3]
-        created = deployed.of(role)
+        created = deployed.resources_of_stack(role)
         present = {resource.path for resource in created}
         unfinished += [f"{resource.path} {resource.status}" for resource in created if resource.status not in DONE]
         types.update(resource.type for resource in created if resource.type != "AWS::CloudFormation::Stack")
@@ -49,8 +49,8 @@ def nothing_was_skipped(deployed: Deployed) -> Iterator[Proof]:
     yield proof("every resource is complete", not unfinished, unfinished or f"{total} of {total}")
 
 
-def production_is_guarded(deployed: Deployed) -> Iterator[Proof]:
-    """CloudFormation itself denies losing the database in production, and leaves other environments alone."""
+def production_is_protected(deployed: Deployed) -> Iterator[Proof]:
+    """Check termination protection and the stack policy, which only production has."""
     client = deployed.client("cloudformation")
     (root,) = client.describe_stacks(StackName=deployed.stacks["root"])["Stacks"]
     production = deployed.parameter("Environment") == "prod"
@@ -59,9 +59,9 @@ def production_is_guarded(deployed: Deployed) -> Iterator[Proof]:
     yield proof("termination protection is on in production only", protected == production, seen)
     body = client.get_stack_policy(StackName=deployed.id("DatabaseStack")).get("StackPolicyBody", "")
     denied = [item for item in json.loads(body)["Statement"] if item["Effect"] == "Deny"] if body else []
-    guarded = any("LogicalResourceId/Cluster" in item["Resource"] for item in denied)
+    protected_database = any("LogicalResourceId/Cluster" in item["Resource"] for item in denied)
     what = [f"{', '.join(item['Action'])} of {', '.join(item['Resource'])}" for item in denied] or "no stack policy"
-    yield proof("a stack policy guards the database in production only", guarded == production, what)
+    yield proof("a stack policy protects the database in production only", protected_database == production, what)
 
 
-CHECKS = (stacks_are_complete, nothing_was_skipped, production_is_guarded)
+CHECKS = (stacks_are_complete, nothing_was_skipped, production_is_protected)

@@ -1,4 +1,4 @@
-"""The database: encrypted, closed, backed up, with a password nobody types."""
+"""The database: encrypted, private, backed up, with a password that RDS generates and rotates."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ proof = Area("database")
 
 
 def cluster(deployed: Deployed) -> Iterator[Proof]:
+    """Check encryption, network, deletion protection, backups and instances of the cluster."""
     (found,) = deployed.client("rds").describe_db_clusters(DBClusterIdentifier=deployed.family)["DBClusters"]
     key = deployed.id("SecurityStack/DataKey")
     yield proof(
@@ -19,9 +20,7 @@ def cluster(deployed: Deployed) -> Iterator[Proof]:
     encrypted = found["StorageEncrypted"] and found.get("KmsKeyId", "").endswith(key)
     yield proof("storage is encrypted with our data key", encrypted, found.get("KmsKeyId"))
     groups = [group["VpcSecurityGroupId"] for group in found["VpcSecurityGroups"]]
-    yield proof(
-        "it stands behind its own group", groups == [deployed.id("SecurityStack/DatabaseSecurityGroup")], groups
-    )
+    yield proof("it has its own security group", groups == [deployed.id("SecurityStack/DatabaseSecurityGroup")], groups)
     protected = str(found["DeletionProtection"]).lower()
     yield proof(
         "deletion protection is as the parameters say",
@@ -46,11 +45,12 @@ def instances(deployed: Deployed) -> Iterator[Proof]:
 
 
 def credentials(deployed: Deployed) -> Iterator[Proof]:
+    """Check the secret of the master user: keys, encryption and rotation."""
     manager = deployed.client("secretsmanager")
     arn = deployed.outputs["root"]["DatabaseSecretArn"]
     secret = manager.describe_secret(SecretId=arn)
     value = json.loads(manager.get_secret_value(SecretId=arn)["SecretString"])
-    # What the secret holds is proven by its keys; the values are nobody's business.
+    # The keys of the secret are enough. A proof must not contain the values.
     yield proof("RDS keeps the password in a secret", {"username", "password"} <= set(value), sorted(value))
     key = deployed.id("SecurityStack/DataKey")
     yield proof("the secret is encrypted with our data key", key in str(secret.get("KmsKeyId")), secret.get("KmsKeyId"))

@@ -1,4 +1,4 @@
-"""The way in: CloudFront with the web ACL in front, the bucket that only CloudFront reads, the first pages."""
+"""CloudFront with its web ACL, the bucket that only CloudFront reads, the first pages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ proof = Area("distribution")
 PAGES = ("sorry/index.html", "static/index.html")
 
 
-def config_of(deployed: Deployed) -> dict[str, Any]:
+def read_distribution_config(deployed: Deployed) -> dict[str, Any]:
     identifier = deployed.outputs["root"]["DistributionId"]
     reply = deployed.client("cloudfront").get_distribution_config(Id=identifier)
     config: dict[str, Any] = reply["DistributionConfig"]
@@ -22,10 +22,11 @@ def config_of(deployed: Deployed) -> dict[str, Any]:
 
 
 def distribution(deployed: Deployed) -> Iterator[Proof]:
+    """Check status, origin secret, protocols, error pages and aliases of the distribution."""
     identifier = deployed.outputs["root"]["DistributionId"]
     found = deployed.client("cloudfront").get_distribution(Id=identifier)["Distribution"]
     yield proof("the distribution is deployed", found["Status"] == "Deployed", found["DomainName"])
-    config = config_of(deployed)
+    config = read_distribution_config(deployed)
     origins = {origin["Id"]: origin for origin in config["Origins"]["Items"]}
     headers = {one["HeaderName"]: one["HeaderValue"] for one in origins["app"]["CustomHeaders"]["Items"]}
     matches = headers.get(SECRET_HEADER) == origin_secret(deployed)
@@ -54,9 +55,10 @@ def distribution(deployed: Deployed) -> Iterator[Proof]:
 
 
 def web_acl(deployed: Deployed) -> Iterator[Proof]:
+    """Check the web ACL's association, rules and logs."""
     waf = deployed.client("wafv2", deployed.edge)
     arn = deployed.outputs["edge"]["WebAclArn"]
-    attached = config_of(deployed)["WebACLId"]
+    attached = read_distribution_config(deployed)["WebACLId"]
     yield proof("the web ACL of the edge stack is attached", attached == arn, attached)
     name, identifier = arn.split("/")[-2:]
     acl = waf.get_web_acl(Name=name, Scope="CLOUDFRONT", Id=identifier)["WebACL"]
@@ -69,6 +71,7 @@ def web_acl(deployed: Deployed) -> Iterator[Proof]:
 
 
 def static_bucket(deployed: Deployed) -> Iterator[Proof]:
+    """Check that only CloudFront can read the bucket, and that it is encrypted and versioned."""
     s3 = deployed.client("s3")
     bucket = deployed.outputs["root"]["StaticBucketName"]
     policy = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])
@@ -81,7 +84,7 @@ def static_bucket(deployed: Deployed) -> Iterator[Proof]:
         and one.get("Condition") == {"StringEquals": {"AWS:SourceArn": arn}}
     ]
     yield proof("only this distribution may read the bucket", allowed and only == allowed, f"AWS:SourceArn {arn}")
-    origins = {origin["Id"]: origin for origin in config_of(deployed)["Origins"]["Items"]}
+    origins = {origin["Id"]: origin for origin in read_distribution_config(deployed)["Origins"]["Items"]}
     control = origins["static"].get("OriginAccessControlId", "")
     yield proof("CloudFront signs its requests to it", control, control)
     block = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
@@ -96,7 +99,7 @@ def versioned(deployed: Deployed, bucket: str) -> bool:
 
 
 def first_pages(deployed: Deployed) -> Iterator[Proof]:
-    """What the custom resource wrote, read back."""
+    """Check the pages that the custom resource wrote."""
     s3 = deployed.client("s3")
     bucket = deployed.outputs["root"]["StaticBucketName"]
     for key in PAGES:

@@ -1,4 +1,4 @@
-"""Things set in motion, and what comes out at the other end: the functions at work where they are deployed."""
+"""The deployed functions at work: each check triggers an event and waits for its effect."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from hosting.rehearsal.checks.base import Area, Deployed, Proof
 proof = Area("effects")
 
 PATIENCE = 20.0
-ADDRESS = "somebody@example.com"
+ADDRESS = "operator@example.com"
 
 
-def until(found: Callable[[], Any], seconds: float = PATIENCE) -> Any:
-    """What `found` answers as soon as it answers something."""
+def poll(found: Callable[[], Any], seconds: float = PATIENCE) -> Any:
+    """Call `found` until it returns a true value, and return that value or the last one."""
     deadline = time.monotonic() + seconds
     while not (value := found()) and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -27,16 +27,19 @@ def until(found: Callable[[], Any], seconds: float = PATIENCE) -> Any:
 
 
 @contextmanager
-def listening(deployed: Deployed) -> Iterator[Callable[[], dict[str, Any]]]:
-    """Stand where the chat stands: a queue on its topic. Calling the value waits for one message's content."""
+def subscribed_queue(deployed: Deployed) -> Iterator[Callable[[], dict[str, Any]]]:
+    """Subscribe a temporary queue to the chat topic, like the Slack channel.
+
+    The yielded function waits for one message and returns its content.
+    """
     sqs, sns = deployed.client("sqs"), deployed.client("sns")
     queue = sqs.create_queue(QueueName=f"{deployed.family}-rehearsal-{secrets.token_hex(4)}")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     chat = deployed.id("OperationsStack/ChatTopic")
     subscription = sns.subscribe(TopicArn=chat, Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True)
 
-    def heard() -> dict[str, Any]:
-        messages = until(lambda: sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1).get("Messages"))
+    def receive_message() -> dict[str, Any]:
+        messages = poll(lambda: sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1).get("Messages"))
         envelope = json.loads(messages[0]["Body"]) if messages else {}
         message = json.loads(envelope.get("Message", "{}"))
         # Chatbot shows messages of this form and drops any other.
@@ -44,39 +47,39 @@ def listening(deployed: Deployed) -> Iterator[Callable[[], dict[str, Any]]]:
         return content if content.get("description") else {}
 
     try:
-        yield heard
+        yield receive_message
     finally:
         sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])
         sqs.delete_queue(QueueUrl=queue)
 
 
-def a_notice_reaches_the_chat(deployed: Deployed) -> Iterator[Proof]:
-    """Publish on the notice topic and listen where the chat listens: the notifier stands in between."""
-    with listening(deployed) as heard:
+def notification_reaches_chat_topic(deployed: Deployed) -> Iterator[Proof]:
+    """Publish on the notice topic, and expect the notifier's message on the chat topic."""
+    with subscribed_queue(deployed) as receive_message:
         deployed.client("sns").publish(
             TopicArn=deployed.id("OperationsStack/NoticeTopic"),
             Subject="AWS Budgets: rehearsal",
             Message="A notice of the rehearsal, as AWS Budgets would write it.",
         )
-        content = heard()
+        content = receive_message()
     seen = content.get("title") or "nothing arrived"
     yield proof("a budget's notice arrives at the chat in Slack's form", content, seen)
 
 
-def a_failed_delivery_reaches_the_chat(deployed: Deployed) -> Iterator[Proof]:
-    """What Firehose writes into its error log is told to the chat, by a subscription to the same function."""
+def failed_delivery_reaches_chat_topic(deployed: Deployed) -> Iterator[Proof]:
+    """Write an error to Firehose's error log, and expect the notifier's message on the chat topic."""
     logs = deployed.client("logs")
     group, stream = deployed.id("ArchiveStack/DeliveryLogGroup"), "rehearsal"
-    with listening(deployed) as heard:
+    with subscribed_queue(deployed) as receive_message:
         logs.create_log_stream(logGroupName=group, logStreamName=stream)
         event = {"timestamp": int(time.time() * 1000), "message": '{"errorCode": "S3.AccessDenied"}'}
         logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[event])
-        content = heard()
+        content = receive_message()
     yield proof("an error in a log arrives at the chat", content, content.get("title") or "nothing arrived")
 
 
-def a_rotated_password_reaches_the_services(deployed: Deployed) -> Iterator[Proof]:
-    """The scheduled function leaves services alone that have the password, and restarts them once it is rotated."""
+def rotated_password_reaches_services(deployed: Deployed) -> Iterator[Proof]:
+    """Expect the scheduled function to restart services after a rotation of the password, and only then."""
     manager = deployed.client("secretsmanager")
     answer = watch(deployed)
     yield proof(
@@ -100,20 +103,20 @@ def a_rotated_password_reaches_the_services(deployed: Deployed) -> Iterator[Proo
 
 
 def shortened(answer: dict[str, Any]) -> dict[str, Any]:
-    """The watch's answer with numbers for names."""
+    """Return the function's answer with lists replaced by their lengths."""
     return {name: len(value) if isinstance(value, list) else value for name, value in answer.items()}
 
 
 def watch(deployed: Deployed) -> dict[str, Any]:
-    """Run the credentials watch; what it answers."""
+    """Run the credentials watch, and return its answer."""
     name = deployed.id("OperationsStack/CredentialsWatchFunction")
     reply = deployed.client("lambda").invoke(FunctionName=name, Payload=b"{}")
     answer = json.loads(reply["Payload"].read())
     return {"error": answer} if "FunctionError" in reply else dict(answer)
 
 
-def a_log_line_is_archived_without_secrets(deployed: Deployed) -> Iterator[Proof]:
-    """Write a line with an address to an application's log and look for it in the archive."""
+def log_line_is_archived_without_secrets(deployed: Deployed) -> Iterator[Proof]:
+    """Write a log line with an e-mail address, and expect it in the archive without the address."""
     if deployed.parameter("ArchiveLogs") != "true":
         return
     logs, s3 = deployed.client("logs"), deployed.client("s3")
@@ -131,7 +134,7 @@ def a_log_line_is_archived_without_secrets(deployed: Deployed) -> Iterator[Proof
                 return next(line for line in text.splitlines() if "rehearsal: mail to" in line)
         return ""
 
-    line = until(archived)
+    line = poll(archived)
     yield proof("a log line arrives in the archive", line, line[:160] or f"nothing in {bucket}")
     yield proof(
         "and without the address that was in it", line and ADDRESS not in line, "redacted" if line else "no line"
@@ -139,8 +142,8 @@ def a_log_line_is_archived_without_secrets(deployed: Deployed) -> Iterator[Proof
 
 
 CHECKS = (
-    a_notice_reaches_the_chat,
-    a_failed_delivery_reaches_the_chat,
-    a_rotated_password_reaches_the_services,
-    a_log_line_is_archived_without_secrets,
+    notification_reaches_chat_topic,
+    failed_delivery_reaches_chat_topic,
+    rotated_password_reaches_services,
+    log_line_is_archived_without_secrets,
 )

@@ -1,4 +1,4 @@
-"""Logs that end, alarms that reach somebody, and the ways messages take."""
+"""Log groups with retention, alarms with topics, and the delivery of messages."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ ALARMS = ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm")
 
 
 def log_groups(deployed: Deployed) -> Iterator[Proof]:
+    """Check that every log group has a retention period and belongs to a stack."""
     for region, roles in ((deployed.home, ("root",)), (deployed.edge, ("edge", "edge-monitoring"))):
         found = {
             one["logGroupName"]: one
@@ -29,6 +30,7 @@ def log_groups(deployed: Deployed) -> Iterator[Proof]:
 
 
 def alarms(deployed: Deployed) -> Iterator[Proof]:
+    """Check that every alarm has an existing topic and enabled actions."""
     for region, roles in ((deployed.home, ("root",)), (deployed.edge, ("edge", "edge-monitoring"))):
         cloudwatch = deployed.client("cloudwatch", region)
         names = [identifier for role in roles for kind in ALARMS for identifier in deployed.ids(kind, role).values()]
@@ -56,6 +58,7 @@ def dashboard(deployed: Deployed) -> Iterator[Proof]:
 
 
 def slack(deployed: Deployed) -> Iterator[Proof]:
+    """Check the Slack channel and its topics, or that there is none without Slack ids."""
     wanted = deployed.parameter("SlackChannelId")
     found = deployed.client("chatbot", "us-east-2").describe_slack_channel_configurations()[
         "SlackChannelConfigurations"
@@ -77,6 +80,7 @@ def edge_topic(deployed: Deployed) -> str:
 
 
 def budget(deployed: Deployed) -> Iterator[Proof]:
+    """Check amount and notifications of the budget."""
     limit = deployed.parameter("MonthlyBudget")
     if limit in ("", "0"):
         return
@@ -87,7 +91,7 @@ def budget(deployed: Deployed) -> Iterator[Proof]:
     yield proof("the budget is what the parameters say", float(amount["Amount"]) == float(limit), amount)
     notices = client.describe_notifications_for_budget(AccountId=deployed.account, BudgetName=name)
     kinds = [notice["NotificationType"] for notice in notices["Notifications"]]
-    yield proof("it tells before the money is gone", {"ACTUAL", "FORECASTED"} <= set(kinds), kinds)
+    yield proof("it notifies before the amount is spent", {"ACTUAL", "FORECASTED"} <= set(kinds), kinds)
 
 
 def rules(deployed: Deployed) -> Iterator[Proof]:

@@ -1,4 +1,4 @@
-"""The network: private by construction, with a way out in each zone."""
+"""The network: private subnets, with a NAT gateway in each zone."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ def in_vpc(deployed: Deployed) -> list[dict[str, Any]]:
 
 
 def vpc_and_subnets(deployed: Deployed) -> Iterator[Proof]:
+    """Check the address range, DNS settings, zones and public addresses of the network."""
     ec2 = deployed.client("ec2")
     vpc = deployed.id("NetworkStack/Vpc")
     (found,) = ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"]
@@ -33,12 +34,13 @@ def vpc_and_subnets(deployed: Deployed) -> Iterator[Proof]:
         pair = [subnets[deployed.id(f"NetworkStack/{tier}Subnet{number}")] for number in (1, 2)]
         zones = [subnet["AvailabilityZone"] for subnet in pair]
         seen = ", ".join(f"{subnet['CidrBlock']} in {subnet['AvailabilityZone']}" for subnet in pair)
-        yield proof(f"two {tier} subnets stand in two zones", len(set(zones)) == 2, seen)
+        yield proof(f"two {tier} subnets are in two zones", len(set(zones)) == 2, seen)
     public = [subnet["SubnetId"] for subnet in subnets.values() if subnet["MapPublicIpOnLaunch"]]
     yield proof("no subnet hands out public addresses", not public, public or f"{len(subnets)} subnets")
 
 
 def routes(deployed: Deployed) -> Iterator[Proof]:
+    """Check that app subnets use the NAT gateway of their zone, and that database subnets have no default route."""
     ec2 = deployed.client("ec2")
     tables = ec2.describe_route_tables(Filters=in_vpc(deployed))["RouteTables"]
     subnets = {subnet["SubnetId"]: subnet for subnet in ec2.describe_subnets(Filters=in_vpc(deployed))["Subnets"]}
@@ -51,7 +53,7 @@ def routes(deployed: Deployed) -> Iterator[Proof]:
     zones = {subnets[nat["SubnetId"]]["AvailabilityZone"] for nat in gateways.values()}
     addresses = [address["PublicIp"] for nat in gateways.values() for address in nat["NatGatewayAddresses"]]
     yield proof(
-        "a NAT gateway with an address of its own stands in each zone",
+        "each zone has a NAT gateway with an address of its own",
         len(gateways) == 2 and len(zones) == 2 and len(set(addresses)) == 2,
         f"{', '.join(sorted(zones))}: {', '.join(addresses)}",
     )
@@ -74,6 +76,7 @@ def routes(deployed: Deployed) -> Iterator[Proof]:
 
 
 def endpoints(deployed: Deployed) -> Iterator[Proof]:
+    """Check the VPC endpoints that tasks require without the internet."""
     found = deployed.client("ec2").describe_vpc_endpoints(Filters=in_vpc(deployed))["VpcEndpoints"]
     prefix = f"com.amazonaws.{deployed.home}."
     services = {endpoint["ServiceName"].removeprefix(prefix): endpoint for endpoint in found}
@@ -89,6 +92,7 @@ def endpoints(deployed: Deployed) -> Iterator[Proof]:
 
 
 def security_groups(deployed: Deployed) -> Iterator[Proof]:
+    """Check the sources that the security groups admit."""
     ec2 = deployed.client("ec2")
     groups = ec2.describe_security_groups(Filters=in_vpc(deployed))["SecurityGroups"]
     by_id = {group["GroupId"]: group for group in groups}
@@ -119,7 +123,7 @@ def security_groups(deployed: Deployed) -> Iterator[Proof]:
         for pair in rule["UserIdGroupPairs"]
     )
     services = {deployed.id(f"{service}AccessStack/ServiceSecurityGroup") for service in deployed.services}
-    yield proof("the database admits the services and nobody else", set(admitted) == services, list(admitted))
+    yield proof("the database admits only the services", set(admitted) == services, list(admitted))
 
 
 def flow_log(deployed: Deployed) -> Iterator[Proof]:

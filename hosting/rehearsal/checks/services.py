@@ -1,4 +1,4 @@
-"""The cluster, the load balancer and each service: running, reachable, scalable, open to ECS Exec."""
+"""The cluster, the load balancer and each service: running, reachable, scalable, with ECS Exec."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ EXEC_POLICY = "AmazonSSMManagedInstanceCore"
 
 
 def cluster(deployed: Deployed) -> Iterator[Proof]:
+    """Check status, Container Insights, capacity providers and the recording of ECS Exec sessions."""
     (found,) = deployed.client("ecs").describe_clusters(
         clusters=[deployed.family], include=["SETTINGS", "CONFIGURATIONS"]
     )["clusters"]
@@ -28,6 +29,7 @@ def cluster(deployed: Deployed) -> Iterator[Proof]:
 
 
 def load_balancer(deployed: Deployed) -> Iterator[Proof]:
+    """Check subnets, access logs, certificate and rules of the load balancer."""
     elb = deployed.client("elbv2")
     arn = deployed.id("ApplicationStack/LoadBalancer")
     (balancer,) = elb.describe_load_balancers(LoadBalancerArns=[arn])["LoadBalancers"]
@@ -51,17 +53,17 @@ def load_balancer(deployed: Deployed) -> Iterator[Proof]:
     for port, listener in sorted(listeners.items()):
         rules = elb.describe_rules(ListenerArn=listener["ListenerArn"])["Rules"]
         forwarding = [rule for rule in rules if any(action["Type"] == "forward" for action in rule["Actions"])]
-        guarded = [rule for rule in forwarding if header(rule) == [secret]]
+        with_secret = [rule for rule in forwarding if header(rule) == [secret]]
         if forwarding or port == origin_port(deployed):
             yield proof(
                 f"port {port} forwards only what carries CloudFront's secret",
-                forwarding and guarded == forwarding,
-                f"{len(guarded)} of {len(forwarding)} rules ask for {SECRET_HEADER}",
+                forwarding and with_secret == forwarding,
+                f"{len(with_secret)} of {len(forwarding)} rules ask for {SECRET_HEADER}",
             )
 
 
 def origin_port(deployed: Deployed) -> int:
-    """Where CloudFront calls: no public certificate names a load balancer without a domain."""
+    """Return the port that CloudFront calls: 80 without a domain, because no public certificate is possible then."""
     return 443 if deployed.parameter("DomainName") else 80
 
 
@@ -89,11 +91,12 @@ def each_service(deployed: Deployed) -> Iterator[Proof]:
 
 
 def size(deployed: Deployed, name: str, what: str) -> str:
-    """A service's own parameter, or the one that services without a size of their own share."""
+    """Return a service's own parameter, or the one that services without their own size share."""
     return deployed.parameter(f"{name}{what}") or deployed.parameter(f"Service{what}")
 
 
 def tasks(deployed: Deployed, name: str, service: dict[str, Any]) -> Iterator[Proof]:
+    """Check number, containers, zones and subnets of a service's tasks."""
     ecs = deployed.client("ecs")
     minimum = int(size(deployed, name, "MinTasks"))
     counts = f"{service['runningCount']} of {service['desiredCount']} running, {service['status']}"
@@ -118,7 +121,7 @@ def tasks(deployed: Deployed, name: str, service: dict[str, Any]) -> Iterator[Pr
         f"{len(open_to_exec)} of {len(found)} tasks",
     )
     zones = {task["availabilityZone"] for task in found}
-    yield proof(f"tasks of {name} stand in both zones", len(zones) == 2 or len(found) < 2, zones)
+    yield proof(f"tasks of {name} are in both zones", len(zones) == 2 or len(found) < 2, zones)
     network = service["networkConfiguration"]["awsvpcConfiguration"]
     private = {deployed.id(f"NetworkStack/AppSubnet{number}") for number in (1, 2)}
     yield proof(
@@ -129,6 +132,7 @@ def tasks(deployed: Deployed, name: str, service: dict[str, Any]) -> Iterator[Pr
 
 
 def reachable(deployed: Deployed, name: str, service: dict[str, Any]) -> Iterator[Proof]:
+    """Check that the load balancer has every task as a healthy target."""
     elb = deployed.client("elbv2")
     (balancer,) = service["loadBalancers"]
     group = balancer["targetGroupArn"]
@@ -153,6 +157,7 @@ def scaling(deployed: Deployed, name: str, service: dict[str, Any]) -> Iterator[
 
 
 def definition(deployed: Deployed, name: str, service: dict[str, Any]) -> Iterator[Proof]:
+    """Check image, secrets, bastion and roles of a service's task definition."""
     found = deployed.client("ecs").describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
     containers = {container["name"]: container for container in found["containerDefinitions"]}
     image = containers["app"]["image"]

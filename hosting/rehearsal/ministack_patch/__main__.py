@@ -1,4 +1,4 @@
-"""The emulator process: check the version, extend MiniStack, serve the socket the parent bound."""
+"""Runs the emulator process: check the version, patch MiniStack, serve the socket that the parent has bound."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from hosting.rehearsal.ministack_patch import SUPPORTED_VERSION
 
 
 def die_with_parent() -> None:
-    """End this process group as soon as the parent's end of our standard input closes.
+    """End this process group when the parent's end of our standard input closes.
 
-    Works for a parent that was killed, where no handler runs; the group takes the Lambda workers along, and a
-    temporary directory that nobody knows of any more is removed.
+    That also works for a parent that was killed, where no signal handler runs. The signal ends the Lambda workers of
+    the group too. Remove the temporary directory first, because no process knows it afterwards.
     """
 
     def watch() -> None:
@@ -31,6 +31,7 @@ def die_with_parent() -> None:
 
 
 def refuse_other_versions() -> None:
+    """Exit with a message if MiniStack has another version than the patches are written for."""
     try:
         version = importlib.metadata.version("ministack")
     except importlib.metadata.PackageNotFoundError:
@@ -44,6 +45,7 @@ def refuse_other_versions() -> None:
 
 
 def main() -> None:
+    """Patch MiniStack and serve its application on the inherited socket until the parent ends."""
     refuse_other_versions()
     die_with_parent()
     from hypercorn.asyncio import serve  # type: ignore[import-not-found]  # only in the emulator's environment
@@ -52,7 +54,7 @@ def main() -> None:
 
     from hosting.rehearsal.ministack_patch import install
 
-    install.everything()
+    install.install_all()
     config = Config()
     config.bind = [f"fd://{os.environ['REHEARSAL_LISTENER']}"]
     config.keep_alive_timeout = 75

@@ -1,8 +1,8 @@
-"""Operations that MiniStack's services do not have, answered before it routes a request.
+"""Answers API operations that MiniStack lacks or answers incompletely, before MiniStack routes the request.
 
-An operation is named `Target.Operation` for the JSON protocols (as in X-Amz-Target), `service:Action` for
-the Query protocol and `service:METHOD /path` for REST. It gets the parameters and answers a value; or it asks
-MiniStack first, through `proceed`, and corrects the answer.
+The name of an operation is `Target.Operation` in the JSON protocols (as in X-Amz-Target), `service:Action` in the Query
+protocol and `service:METHOD /path` in REST. Its function gets the parameters and returns the answer. It may call
+MiniStack's own implementation through `proceed` and correct that answer.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from urllib.parse import parse_qs
 
 from ministack import app
 
+from hosting.rehearsal.ministack_patch.patching import record, set_attribute
+
 Reply = tuple[int, dict[str, str], Any]
 Proceed = Callable[[], Awaitable[Reply]]
 Operation = Callable[..., Any]
@@ -27,7 +29,7 @@ _dispatch = app._dispatch_service_request
 
 
 class RefusedError(Exception):
-    """An operation's error, with the code the SDK turns into an exception."""
+    """The error answer of an operation, with the code that the SDK turns into an exception."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
         super().__init__(message)
@@ -35,20 +37,24 @@ class RefusedError(Exception):
 
 
 def operation(name: str) -> Callable[[Operation], Operation]:
+    """Register the decorated function as the implementation of an API operation."""
+
     def add(function: Operation) -> Operation:
         OPERATIONS[name] = function
+        record(name)
         return function
 
     return add
 
 
 def install() -> None:
-    app._dispatch_service_request = dispatch
+    set_attribute(app, "_dispatch_service_request", dispatch)
 
 
 async def dispatch(
     method: str, path: str, headers: dict[str, str], body: bytes, query_params: dict[str, Any], request_id: str
 ) -> Reply:
+    """Answer a request by its operation in OPERATIONS, or by MiniStack if there is none."""
     name, parameters = identify(method, path, headers, body)
     function = OPERATIONS.get(name)
 
@@ -63,7 +69,7 @@ async def dispatch(
         if inspect.isawaitable(result):
             result = await result
     except RefusedError as refusal:
-        return error(refusal)
+        return error_reply(refusal)
     if isinstance(result, tuple):
         return result
     if path == "/" and not headers.get("x-amz-target"):
@@ -72,20 +78,20 @@ async def dispatch(
 
 
 def identify(method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[str, dict[str, Any]]:
-    """The operation's name in this module's spelling, and its parameters."""
+    """Return the operation's name in the spelling of this module, and its parameters."""
     if target := headers.get("x-amz-target", ""):
-        return target, parsed(body)
+        return target, parse_json(body)
     scope = re.search(r"Credential=[^/]+/[^/]+/[^/]+/([^/]+)/", headers.get("authorization", ""))
     service = scope[1] if scope else ""
     if method == "POST" and path == "/" and headers.get("content-type", "").startswith("application/x-www-form"):
         form = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True)
         return f"{service}:{(form.get('Action') or [''])[0]}", form
     if service in ("chatbot",):
-        return f"{service}:{method} {path}", parsed(body)
+        return f"{service}:{method} {path}", parse_json(body)
     return "", {}
 
 
-def parsed(body: bytes) -> dict[str, Any]:
+def parse_json(body: bytes) -> dict[str, Any]:
     try:
         value = json.loads(body) if body else {}
     except ValueError:
@@ -93,14 +99,14 @@ def parsed(body: bytes) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def error(refusal: RefusedError) -> Reply:
+def error_reply(refusal: RefusedError) -> Reply:
     payload = {"__type": refusal.code, "message": str(refusal), "Message": str(refusal)}
     headers = {"Content-Type": "application/x-amz-json-1.1", "x-amzn-ErrorType": refusal.code}
     return refusal.status, headers, json.dumps(payload).encode()
 
 
 def query_reply(action: str, result: str) -> Reply:
-    """A Query answer around XML that the operation wrote."""
+    """Return an answer of the Query protocol around the operation's XML."""
     xml = (
         f"<{action}Response><{action}Result>{result}</{action}Result>"
         f"<ResponseMetadata><RequestId>{uuid.uuid4()}</RequestId></ResponseMetadata></{action}Response>"

@@ -1,8 +1,8 @@
-"""Change sets as AWS computes them: values as deployed, nested stacks included, pages, before and after.
+"""Computes change sets as AWS does: values as deployed, nested stacks included, pages, values before and after.
 
-MiniStack stores and executes change sets; what is in them is computed here. A value that only the execution
-can tell appears as AWS writes it: the output of a nested stack that is new or about to change as
-`{{IntrinsicFunction:<stack>/<logical id>.Outputs.<name>/Fn::GetAtt}}`, a resource's own as
+MiniStack stores and executes change sets; this module computes their contents. A value that is only known after
+execution appears as AWS writes it. The output of a new or changing nested stack is
+`{{IntrinsicFunction:<stack>/<logical id>.Outputs.<name>/Fn::GetAtt}}`, an attribute of a new resource is
 `{{changeSet:KNOWN_AFTER_APPLY}}`.
 """
 
@@ -22,16 +22,15 @@ from ministack.services.cloudformation import changesets, engine, handlers, help
 from ministack.services.cloudformation import stacks as engine_stacks
 
 from hosting.rehearsal.ministack_patch import stacks
-from hosting.rehearsal.ministack_patch.patching import replace
+from hosting.rehearsal.ministack_patch.patching import CLOUDFORMATION, replace
 from hosting.rehearsal.ministack_patch.stacks import STACK, Nested, Stack
 
-CLOUDFORMATION = "ministack.services.cloudformation"
 NO_CHANGES = "The submitted information didn't contain changes. Submit different information to create a change set."
-LATER = "{{changeSet:KNOWN_AFTER_APPLY}}"
-# AWS cuts by bytes; a page small enough that a real template has several makes a reader of one page fail here.
+KNOWN_AFTER_APPLY = "{{changeSet:KNOWN_AFTER_APPLY}}"
+# AWS limits a page by bytes. With this size real templates have several pages, so a reader of one page fails here.
 PAGE = 20
 
-# Seconds a change set is being computed, for those who want to see it.
+# Seconds that a change set remains in CREATE_IN_PROGRESS, for tests that observe this status.
 _delay = 0.0
 
 ChangeSet = dict[str, Any]
@@ -60,26 +59,27 @@ def install(delay: float) -> None:
 
 
 def create_change_set(params: dict[str, Any]) -> Any:
+    """Create a change set with those of its nested stacks, or return the error that AWS answers."""
     kind = helpers._p(params, "ChangeSetType", "UPDATE")
     if kind == "IMPORT":
         return _create_change_set(params)
     stack = handlers._resolve_stack(helpers._p(params, "StackName"))
     if stack and stack["StackStatus"] == "DELETE_COMPLETE":
-        stacks.bury(stack)
+        stacks.keep_deleted_stack(stack)
         stack = None
     if stack and kind == "UPDATE" and (refusal := stacks.refuse_state(stack)):
         return refusal
     if stack and kind == "CREATE" and stack["StackStatus"] != "REVIEW_IN_PROGRESS":
         return helpers._error("AlreadyExistsException", f"Stack [{stack['StackName']}] already exists")
     if stack and stack.get("ParentId") and kind == "UPDATE":
-        # AWS allows it with a warning in the console; nobody here wants it, and it hides a wrong stack name.
+        # AWS allows it with a warning in the console. Here it would hide a wrong stack name.
         return helpers._error(
             "ValidationError", f"{stack['StackId']} is a nested stack; create the change set on its root"
         )
     reply = _create_change_set(params)
     if reply[0] != 200:
         if stack and kind == "CREATE":
-            cloudformation._stacks[stack["StackName"]] = stack  # refused: the reviewed stack stays as it was
+            cloudformation._stacks[stack["StackName"]] = stack  # after an error the reviewed stack is unchanged
         return reply
     identifier = reply[2].decode().partition("<Id>")[2].partition("</Id>")[0]
     change_set = cloudformation._change_sets[identifier]
@@ -95,7 +95,7 @@ def create_change_set(params: dict[str, Any]) -> Any:
 
 
 def keep_reviewed_stack(stack: Stack, change_set: ChangeSet, reply: Any) -> Any:
-    """A second change set for a stack that is only reviewed belongs to the same stack."""
+    """Attach a second change set to the existing stack in REVIEW_IN_PROGRESS instead of a new stack."""
     replaced = change_set["StackId"]
     cloudformation._stacks[stack["StackName"]] = stack
     cloudformation._stack_events.pop(replaced, None)
@@ -105,14 +105,14 @@ def keep_reviewed_stack(stack: Stack, change_set: ChangeSet, reply: Any) -> Any:
 
 
 def compute(change_set: ChangeSet, stack: Stack) -> None:
-    """Fill in the changes of one change set, and make those of its nested stacks."""
+    """Set the changes and the status of one change set, and create those of its nested stacks."""
     template, parameters = change_set["_template"], change_set["_resolved_params"]
     updates = change_set["ChangeSetType"] == "UPDATE"
-    old_template, old_parameters = stacks.deployed(stack) if updates else ({}, {})
+    old_template, old_parameters = stacks.deployed_template(stack) if updates else ({}, {})
     records: dict[str, Any] = stack.get("_resources") or {} if updates else {}
-    old = Resolved(stack, old_template, old_parameters, Known(stack, records))
-    known = Known(stack, records)
-    new = Resolved(stack, template, parameters, known)
+    old = ResolvedTemplate(stack, old_template, old_parameters, KnownResources(stack, records))
+    known = KnownResources(stack, records)
+    new = ResolvedTemplate(stack, template, parameters, known)
     nested: dict[str, ChangeSet | None] = {}
     failure = ""
     try:
@@ -130,7 +130,7 @@ def compute(change_set: ChangeSet, stack: Stack) -> None:
         changed_parameters = {
             name for name, entry in parameters.items() if old_parameters.get(name, {}).get("Value") != entry["Value"]
         }
-        retag = records if updates and retagged(change_set, stack) else ()
+        retag = records if updates and tags_changed(change_set, stack) else ()
         changes = engine_stacks._diff_resources(
             old.template(), new.template(), records, template, changed_parameters, retag
         )
@@ -141,26 +141,26 @@ def compute(change_set: ChangeSet, stack: Stack) -> None:
         add_values(change["ResourceChange"], old, new)
     outputs_differ = updates and old_template.get("Outputs", {}) != template.get("Outputs", {})
     if failure:
-        settle(change_set, "FAILED", "UNAVAILABLE", failure)
-    elif change_set["Changes"] or outputs_differ or (updates and retagged(change_set, stack)):
-        settle(change_set, "CREATE_COMPLETE", "AVAILABLE", "")
+        set_status(change_set, "FAILED", "UNAVAILABLE", failure)
+    elif change_set["Changes"] or outputs_differ or (updates and tags_changed(change_set, stack)):
+        set_status(change_set, "CREATE_COMPLETE", "AVAILABLE", "")
     else:
-        settle(change_set, "FAILED", "UNAVAILABLE", NO_CHANGES)
+        set_status(change_set, "FAILED", "UNAVAILABLE", NO_CHANGES)
 
 
-def settle(change_set: ChangeSet, status: str, execution: str, reason: str) -> None:
+def set_status(change_set: ChangeSet, status: str, execution: str, reason: str) -> None:
     change_set["Status"], change_set["ExecutionStatus"], change_set["StatusReason"] = status, execution, reason
 
 
-def retagged(change_set: ChangeSet, stack: Stack) -> bool:
+def tags_changed(change_set: ChangeSet, stack: Stack) -> bool:
     return bool(engine_stacks._stack_tags_changed(stack, change_set["Tags"], bool(change_set.get("_tags_given"))))
 
 
 def nested_change_set(
     parent_set: ChangeSet, parent: Stack, logical_id: str, properties: dict[str, Any]
 ) -> ChangeSet | None:
-    """The change set of one nested stack, or None when nothing in it changes."""
-    stack = stacks.child_of(parent, logical_id)
+    """Return the change set of one nested stack, or None if nothing in it changes."""
+    stack = stacks.find_child(parent, logical_id)
     updates = stack is not None and stack["StackStatus"] != "REVIEW_IN_PROGRESS"
     if stack is None:
         stack = stacks.new_child(parent, logical_id, "REVIEW_IN_PROGRESS")
@@ -198,7 +198,7 @@ def nested_change_set(
     try:
         wanted = Nested(parent, properties, parent_set["Capabilities"])
     except ValueError as problem:
-        settle(change_set, "FAILED", "UNAVAILABLE", str(problem))
+        set_status(change_set, "FAILED", "UNAVAILABLE", str(problem))
     else:
         change_set["Tags"] = wanted.tags
         change_set["_template"], change_set["_template_body"] = wanted.template, wanted.body
@@ -217,7 +217,7 @@ def nested_change_set(
 def describe_nested(
     changes: list[dict[str, Any]], nested: dict[str, ChangeSet | None], records: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    """The parent's lines for its nested stacks: present when the child changes, or when it may."""
+    """Return the parent's changes, with one for each nested stack that changes or may change."""
     listed = {change["ResourceChange"]["LogicalResourceId"]: change for change in changes}
     for logical_id, child in nested.items():
         if child is None:
@@ -249,7 +249,7 @@ def describe_nested(
 # --- Values -------------------------------------------------------------------------------------------------
 
 
-class Attributes(Mapping[str, Any]):
+class UnknownAttributes(Mapping[str, Any]):
     """The attributes of a resource that does not exist yet, or of a nested stack about to change."""
 
     def __init__(self, stack: Stack, logical_id: str, existing: dict[str, Any] | None = None) -> None:
@@ -261,7 +261,7 @@ class Attributes(Mapping[str, Any]):
     def __getitem__(self, name: str) -> str:
         if name.startswith("Outputs."):
             return f"{{{{IntrinsicFunction:{self.stack['StackName']}/{self.logical_id}.{name}/Fn::GetAtt}}}}"
-        return LATER
+        return KNOWN_AFTER_APPLY
 
     def __iter__(self) -> Iterator[str]:
         return iter(())
@@ -270,8 +270,8 @@ class Attributes(Mapping[str, Any]):
         return 0
 
 
-class Known(Mapping[str, dict[str, Any]]):
-    """Resources as a resolver sees them before execution: as deployed where they stay, unknown where not."""
+class KnownResources(Mapping[str, dict[str, Any]]):
+    """Resources before execution: deployed ones with their attributes, new or changing ones with placeholders."""
 
     def __init__(self, stack: Stack, records: dict[str, Any]) -> None:
         self.stack, self.records = stack, records
@@ -284,12 +284,12 @@ class Known(Mapping[str, dict[str, Any]]):
     def __getitem__(self, logical_id: str) -> dict[str, Any]:
         record = self.records.get(logical_id)
         if record is not None and logical_id not in self.changing:
-            # A GetAtt that this deployment's template newly asks for must not fail the diff.
-            return {**record, "Attributes": Lenient(self.stack, logical_id, record.get("Attributes") or {})}
+            # A GetAtt that only the new template contains must not fail the comparison.
+            return {**record, "Attributes": DeployedAttributes(self.stack, logical_id, record.get("Attributes") or {})}
         if record is None and logical_id not in self.declared:
             raise KeyError(logical_id)
-        identifier = record["PhysicalResourceId"] if record else LATER
-        return {"PhysicalResourceId": identifier, "Attributes": Attributes(self.stack, logical_id)}
+        identifier = record["PhysicalResourceId"] if record else KNOWN_AFTER_APPLY
+        return {"PhysicalResourceId": identifier, "Attributes": UnknownAttributes(self.stack, logical_id)}
 
     def __iter__(self) -> Iterator[str]:
         return iter({**self.records, **dict.fromkeys(self.declared)})
@@ -298,18 +298,18 @@ class Known(Mapping[str, dict[str, Any]]):
         return len(set(self.records) | self.declared)
 
 
-class Lenient(Attributes):
-    """The attributes of a deployed resource; one it does not have counts as unknown."""
+class DeployedAttributes(UnknownAttributes):
+    """The attributes of a deployed resource; a missing attribute is a placeholder."""
 
     def __getitem__(self, name: str) -> Any:
         existing = self.existing or {}
         return existing[name] if name in existing else super().__getitem__(name)
 
 
-class Resolved:
-    """One side of a comparison: a template with everything in it resolved that can be."""
+class ResolvedTemplate:
+    """One template of a comparison, resolved as far as that is possible before execution."""
 
-    def __init__(self, stack: Stack, template: Template, parameters: dict[str, Any], known: Known) -> None:
+    def __init__(self, stack: Stack, template: Template, parameters: dict[str, Any], known: KnownResources) -> None:
         self.stack, self.raw, self.parameters, self.known = stack, template, parameters, known
         self.conditions: dict[str, bool] = engine._evaluate_conditions(template, parameters) if template else {}
         self.resources: dict[str, Any] = {
@@ -320,7 +320,7 @@ class Resolved:
         known.declared = set(self.resources)
 
     def nested(self) -> list[str]:
-        """The nested stacks in the order they would be deployed."""
+        """Return the logical ids of the nested stacks in the order of their deployment."""
         order = engine._topological_sort(self.resources, self.conditions)
         return [logical_id for logical_id in order if self.resources[logical_id].get("Type") == STACK]
 
@@ -329,6 +329,7 @@ class Resolved:
         return {name: value for name, value in resolved.items() if value is not engine._NO_VALUE}
 
     def resolve(self, node: Any) -> Any:
+        """Return a node with references, conditions and mappings resolved."""
         return engine._resolve_refs(
             copy.deepcopy(node),
             self.known,
@@ -355,12 +356,12 @@ class Resolved:
         return {"Properties": self.properties(logical_id), **attributes}
 
 
-def add_values(change: dict[str, Any], old: Resolved, new: Resolved) -> None:
-    """Before and after: whole contexts, and per changed property its path and values."""
+def add_values(change: dict[str, Any], old: ResolvedTemplate, new: ResolvedTemplate) -> None:
+    """Add the values before and after: of the whole resource, and of each changed property with its path."""
     try:
         before, after = old.context(change["LogicalResourceId"]), new.context(change["LogicalResourceId"])
     except ValueError:
-        return  # an operand that only the execution knows; the change itself is listed without values
+        return  # an operand is known only after execution; the change is listed without values
     if before is not None:
         change["_BeforeContext"] = json.dumps(before, sort_keys=True, default=str)
     if after is not None:
@@ -395,7 +396,7 @@ def find(params: dict[str, Any]) -> ChangeSet | None:
     return change_set if isinstance(change_set, dict) else None
 
 
-def being_computed(change_set: ChangeSet) -> bool:
+def is_being_computed(change_set: ChangeSet) -> bool:
     return bool(change_set.get("_ready_at", 0.0) > time.monotonic())
 
 
@@ -405,10 +406,11 @@ def missing(params: dict[str, Any]) -> Any:
 
 
 def describe_change_set(params: dict[str, Any]) -> Any:
+    """Answer DescribeChangeSet with one page of changes."""
     change_set = find(params)
     if change_set is None:
         return missing(params)
-    if being_computed(change_set):
+    if is_being_computed(change_set):
         change_set = change_set | {
             "Status": "CREATE_IN_PROGRESS",
             "ExecutionStatus": "UNAVAILABLE",
@@ -452,7 +454,7 @@ def describe_change_set(params: dict[str, Any]) -> Any:
 
 
 def visible(node: Any, with_values: bool) -> Any:
-    """The members a reader gets: those with a leading underscore only when asked for values."""
+    """Return a node for the answer; members with a leading underscore are included only with property values."""
     if isinstance(node, list):
         return [visible(member, with_values) for member in node]
     if not isinstance(node, dict):
@@ -465,7 +467,7 @@ def visible(node: Any, with_values: bool) -> Any:
 
 
 def xml(name: str, value: Any) -> str:
-    """A value in the Query protocol."""
+    """Return a value as XML of the Query protocol."""
     if isinstance(value, dict):
         inner = "".join(xml(key, member) for key, member in value.items())
     elif isinstance(value, list):
@@ -478,6 +480,7 @@ def xml(name: str, value: Any) -> str:
 
 
 def list_change_sets(params: dict[str, Any]) -> Any:
+    """Answer ListChangeSets for one stack, nested change sets included."""
     stack = handlers._resolve_stack(helpers._p(params, "StackName"))
     if stack is None:
         name = helpers._p(params, "StackName")
@@ -517,6 +520,7 @@ def list_change_sets(params: dict[str, Any]) -> Any:
 
 
 def execute_change_set(params: dict[str, Any]) -> Any:
+    """Execute a root's change set, and mark those of its nested stacks as executing."""
     change_set = find(params)
     if change_set is None:
         return missing(params)
@@ -524,7 +528,7 @@ def execute_change_set(params: dict[str, Any]) -> Any:
         return helpers._error(
             "ValidationError", "Nested change sets can't be executed; execute the change set of the root stack."
         )
-    if being_computed(change_set):
+    if is_being_computed(change_set):
         name = change_set["ChangeSetName"]
         return helpers._error(
             "InvalidChangeSetStatus",
@@ -540,7 +544,7 @@ def execute_change_set(params: dict[str, Any]) -> Any:
         child["ExecutionStatus"] = "EXECUTE_IN_PROGRESS"
     reply = _execute_change_set(params | {"ChangeSetName": [change_set["ChangeSetId"]]})
     if reply[0] != 200:
-        # Asked a second time, they are being executed already.
+        # A repeated request is refused because the nested sets are being executed already.
         for child, status in zip(nested, before, strict=True):
             child["ExecutionStatus"] = status
     return reply
@@ -553,6 +557,7 @@ async def track_change_set_execution(change_set: ChangeSet, stack: Stack, operat
 
 
 def delete_change_set(params: dict[str, Any]) -> Any:
+    """Delete a root's change set with those of its nested stacks, and stacks that only it announced."""
     change_set = find(params)
     if change_set and change_set.get("ParentChangeSetId"):
         return helpers._error(
@@ -568,11 +573,11 @@ def delete_change_set(params: dict[str, Any]) -> Any:
             if announced_only and not any(
                 entry["StackId"] == child["StackId"] for entry in cloudformation._change_sets.values()
             ):
-                stacks.forget(child["StackName"])
+                stacks.remove_stack(child["StackName"])
     return reply
 
 
 def descendants(change_set: ChangeSet) -> list[ChangeSet]:
-    """The change sets of all nested stacks below a root's."""
+    """Return the change sets of all nested stacks below a root's change set."""
     identifier = change_set["ChangeSetId"]
     return [entry for entry in cloudformation._change_sets.values() if entry.get("RootChangeSetId") == identifier]

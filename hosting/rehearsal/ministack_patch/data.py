@@ -1,4 +1,4 @@
-"""RDS and Secrets Manager: what their template types say, stored and shown."""
+"""RDS and Secrets Manager: properties of their resource types, which MiniStack drops or answers differently."""
 # Handlers take the arguments that MiniStack passes, needed or not.
 # ruff: noqa: ARG001
 
@@ -16,11 +16,12 @@ from ministack.services import rds, secretsmanager
 from ministack.services.cloudformation import drift, provisioners
 
 from hosting.rehearsal.ministack_patch.api import Proceed, Reply, operation
+from hosting.rehearsal.ministack_patch.patching import record, set_attribute
 from hosting.rehearsal.ministack_patch.registry import (
     Properties,
     Provisioned,
     as_bool,
-    own,
+    native_handlers,
     physical_name,
     register,
     tag_list,
@@ -33,14 +34,15 @@ _subscriptions = AccountRegionScopedDict()
 
 
 def install() -> None:
+    """Register the types and operations of RDS and Secrets Manager."""
     wrap("AWS::RDS::DBCluster", before=cluster_properties, after=complete_cluster)
     wrap("AWS::RDS::DBInstance", after=complete_instance)
-    delete_cluster = own("AWS::RDS::DBCluster")["delete"]
-    delete_instance = own("AWS::RDS::DBInstance")["delete"]
-    own("AWS::RDS::DBCluster")["delete"] = lambda physical_id, properties: guarded_delete(
+    delete_cluster = native_handlers("AWS::RDS::DBCluster")["delete"]
+    delete_instance = native_handlers("AWS::RDS::DBInstance")["delete"]
+    native_handlers("AWS::RDS::DBCluster")["delete"] = lambda physical_id, properties: checked_delete(
         rds._clusters, physical_id, properties, delete_cluster
     )
-    own("AWS::RDS::DBInstance")["delete"] = lambda physical_id, properties: guarded_delete(
+    native_handlers("AWS::RDS::DBInstance")["delete"] = lambda physical_id, properties: checked_delete(
         rds._instances, physical_id, properties, delete_instance
     )
     register(
@@ -50,17 +52,18 @@ def install() -> None:
         delete=unsubscribe,
         replaces=("SubscriptionName", "SnsTopicArn"),
     )
-    secrets_by_arn()
+    identify_secrets_by_arn()
     reader, supported = drift._DRIFT_READERS[SECRET_RESOURCE]
+    record("cloudformation.drift._DRIFT_READERS")
     drift._DRIFT_READERS[SECRET_RESOURCE] = (lambda arn, properties: reader(secret_name(arn), properties), supported)
-    provisioners._sm_secret_string = secret_string
+    set_attribute(provisioners, "_sm_secret_string", secret_string)
 
 
 # --- RDS ----------------------------------------------------------------------------------------------------
 
 
 def cluster_properties(properties: Properties) -> Properties:
-    """Booleans and numbers of the template in their types."""
+    """Convert booleans and numbers of a cluster from strings to their types."""
     typed = dict(properties)
     for name in ("StorageEncrypted", "ManageMasterUserPassword", "MultiAZ"):
         if name in typed:
@@ -73,6 +76,7 @@ def cluster_properties(properties: Properties) -> Properties:
 
 
 def complete_cluster(physical_id: str, attributes: dict[str, Any], properties: Properties) -> Provisioned:
+    """Store key, log exports, tags and managed secret of a cluster. Raise ValueError for a missing subnet group."""
     cluster = rds._clusters[physical_id]
     group = properties.get("DBSubnetGroupName")
     if group and group.lower() not in {name.lower() for name in rds._subnet_groups}:
@@ -91,6 +95,7 @@ def complete_cluster(physical_id: str, attributes: dict[str, Any], properties: P
 
 
 def managed_secret(physical_id: str, cluster: dict[str, Any], properties: Properties) -> dict[str, Any]:
+    """Create the secret that RDS manages for a cluster's master user, and return its description."""
     password = rds._generate_master_user_password()
     cluster["_MasterUserPassword"] = password
     arn = secretsmanager.create_secret_in_process(
@@ -106,12 +111,13 @@ def managed_secret(physical_id: str, cluster: dict[str, Any], properties: Proper
 
 
 def complete_instance(physical_id: str, attributes: dict[str, Any], properties: Properties) -> Provisioned:
+    """Set the role and the inherited properties of a cluster's instance. Raise ValueError without its cluster."""
     instance = rds._instances[physical_id]
     cluster = rds._clusters.get(properties.get("DBClusterIdentifier", ""))
     if properties.get("DBClusterIdentifier") and cluster is None:
         raise ValueError(f"DBCluster {properties['DBClusterIdentifier']} not found.")
     if cluster is not None:
-        # The first member writes, every other one reads.
+        # The first member is the writer, the others are readers.
         for index, member in enumerate(cluster["DBClusterMembers"]):
             member["IsClusterWriter"] = index == 0
         for name in ("StorageEncrypted", "KmsKeyId", "DeletionProtection"):
@@ -121,7 +127,8 @@ def complete_instance(physical_id: str, attributes: dict[str, Any], properties: 
     return physical_id, attributes
 
 
-def guarded_delete(store: Any, physical_id: str, properties: Properties, delete: Any) -> None:
+def checked_delete(store: Any, physical_id: str, properties: Properties, delete: Any) -> None:
+    """Delete a cluster or an instance. Raise ValueError if a cluster is protected or still has instances."""
     record = store.get(physical_id)
     if record and record.get("DeletionProtection") and store is rds._clusters:
         raise ValueError(
@@ -152,6 +159,7 @@ def unsubscribe(physical_id: str, properties: Properties) -> None:
 
 @operation("rds:DescribeEventSubscriptions")
 def describe_event_subscriptions(parameters: dict[str, Any], proceed: Any) -> str:
+    """Answer DescribeEventSubscriptions."""
     wanted = (parameters.get("SubscriptionName") or [""])[0]
     members = ""
     for name, properties in _subscriptions.items():
@@ -178,13 +186,13 @@ def describe_event_subscriptions(parameters: dict[str, Any], proceed: Any) -> st
 
 
 def secret_name(arn: str) -> str:
-    """A secret's name from its ARN, without the six characters AWS appends."""
+    """Return a secret's name from its ARN, without the six characters that AWS appends."""
     return next((name for name, secret in secretsmanager._secrets.items() if secret["ARN"] == arn), arn)
 
 
-def secrets_by_arn() -> None:
-    """Ref of a secret is its ARN; MiniStack answers the name and looks it up by that."""
-    handlers = dict(own(SECRET_RESOURCE))
+def identify_secrets_by_arn() -> None:
+    """Make the ARN the physical id of a secret, which Ref returns. MiniStack uses the name."""
+    handlers = dict(native_handlers(SECRET_RESOURCE))
     create, update, delete = handlers["create"], handlers["update"], handlers["delete"]
 
     def create_by_arn(logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
@@ -208,7 +216,7 @@ def secrets_by_arn() -> None:
 
 
 def secret_string(properties: Properties) -> str:
-    """The value a template declares or has generated; MiniStack ignores most of what it may ask for."""
+    """Return the declared or generated value. MiniStack ignores most properties of GenerateSecretString."""
     wanted = properties.get("GenerateSecretString")
     if wanted is None:
         return str(properties.get("SecretString", ""))
@@ -227,7 +235,7 @@ def secret_string(properties: Properties) -> str:
     excluded = set(wanted.get("ExcludeCharacters", ""))
     alphabets = [[character for character in characters if character not in excluded] for characters in classes]
     alphabets = [alphabet for alphabet in alphabets if alphabet]
-    # One of each class first, as AWS does unless told otherwise; then anything.
+    # AWS includes each character class by default (RequireEachIncludedType).
     characters = [secrets.choice(alphabet) for alphabet in alphabets]
     everything = [character for alphabet in alphabets for character in alphabet]
     while len(characters) < int(wanted.get("PasswordLength", 32)):
@@ -242,8 +250,10 @@ def secret_string(properties: Properties) -> str:
 
 @operation("secretsmanager.RotateSecret")
 async def rotate_secret(parameters: dict[str, Any], proceed: Proceed) -> Any:
-    """RDS rotates its own secrets: a new password at once, unless only the schedule is set. MiniStack would copy
-    the old password, asked to or not."""
+    """Set a new password in a secret that RDS manages, unless the request only sets the schedule.
+
+    MiniStack copies the old password in both cases.
+    """
     secret = secretsmanager._secrets.get(secret_name(parameters.get("SecretId", "")))
     if secret is not None and parameters.get("RotateImmediately") is False:
         secret["RotationRules"] = parameters.get("RotationRules") or secret.get("RotationRules")
@@ -261,7 +271,7 @@ async def rotate_secret(parameters: dict[str, Any], proceed: Proceed) -> Any:
 
 @operation("secretsmanager.DescribeSecret")
 async def describe_secret(parameters: dict[str, Any], proceed: Proceed) -> Reply:
-    """MiniStack does not say when a secret was rotated, nor who owns it."""
+    """Add the date of the last rotation and the owning service, which MiniStack omits."""
     status, headers, body = await proceed()
     secret = secretsmanager._secrets.get(secret_name(parameters.get("SecretId", "")))
     if status == 200 and secret is not None:

@@ -1,4 +1,4 @@
-"""EC2 types: addresses, NAT gateways, rules of security groups, flow logs; attributes and answers completed."""
+"""EC2: elastic IP addresses, NAT gateways, rules of security groups, flow logs; attributes and answers completed."""
 # Handlers take the arguments that MiniStack passes, needed or not.
 # ruff: noqa: ARG001
 
@@ -26,6 +26,7 @@ from hosting.rehearsal.ministack_patch.registry import (
 
 
 def install() -> None:
+    """Register the types of EC2 that MiniStack refuses, and complete those that it has."""
     register("AWS::EC2::EIP", create=create_address, update=update_tags, delete=delete_address, replaces=("Domain",))
     register(
         "AWS::EC2::NatGateway",
@@ -77,7 +78,7 @@ def install() -> None:
 
 
 def booleans(*names: str) -> Any:
-    """Template booleans arrive as strings when a Ref or a condition wrote them."""
+    """Return a function that converts properties to booleans; a Ref or a condition makes them strings."""
 
     def convert(properties: Properties) -> Properties:
         return {name: str(value).lower() == "true" if name in names else value for name, value in properties.items()}
@@ -90,20 +91,20 @@ def with_cidr_block(physical_id: str, attributes: dict[str, Any], properties: Pr
     return physical_id, {**attributes, "CidrBlock": block, "CidrBlockAssociations": [f"vpc-cidr-assoc-{physical_id}"]}
 
 
-def tags_of(properties: Properties, kind: str) -> list[dict[str, Any]]:
+def tag_specifications(properties: Properties, kind: str) -> list[dict[str, Any]]:
     return [{"ResourceType": kind, "Tag": tag_list(properties.get("Tags"))}]
 
 
 def update_tags(physical_id: str, old: Properties, new: Properties, stack_name: str, logical_id: str) -> Provisioned:
-    """Everything but the tags replaces these types."""
+    """Update the tags, the only property that these types update without replacement."""
     identifier = physical_id
     if physical_id.count(".") == 3:
         identifier = next(key for key, item in ec2._addresses.items() if item["PublicIp"] == physical_id)
     provisioners._ec2_apply_tags(identifier, new, old)
-    return physical_id, attributes_of(physical_id, identifier)
+    return physical_id, resource_attributes(physical_id, identifier)
 
 
-def attributes_of(physical_id: str, identifier: str) -> dict[str, Any]:
+def resource_attributes(physical_id: str, identifier: str) -> dict[str, Any]:
     if identifier.startswith("eipalloc-"):
         return {"AllocationId": identifier, "PublicIp": physical_id}
     if identifier.startswith("nat-"):
@@ -111,7 +112,7 @@ def attributes_of(physical_id: str, identifier: str) -> dict[str, Any]:
     return {"Id": identifier}
 
 
-def one(xml: dict[str, Any], tag: str) -> str:
+def extract_element(xml: dict[str, Any], tag: str) -> str:
     match = re.search(rf"<{tag}>([^<]+)</{tag}>", xml["_xml"])
     if match is None:
         raise ValueError(f"EC2 answered without {tag}")
@@ -119,15 +120,16 @@ def one(xml: dict[str, Any], tag: str) -> str:
 
 
 def create_address(logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
+    """Allocate an elastic IP address."""
     reply = checked(
         ec2._allocate_address(
-            query(Domain=properties.get("Domain", "vpc"), TagSpecification=tags_of(properties, "elastic-ip"))
+            query(Domain=properties.get("Domain", "vpc"), TagSpecification=tag_specifications(properties, "elastic-ip"))
         ),
         "AllocateAddress",
     )
-    identifier, address = one(reply, "allocationId"), one(reply, "publicIp")
+    identifier, address = extract_element(reply, "allocationId"), extract_element(reply, "publicIp")
     provisioners._ec2_apply_tags(identifier, properties)
-    return address, attributes_of(address, identifier)
+    return address, resource_attributes(address, identifier)
 
 
 def delete_address(physical_id: str, properties: Properties) -> None:
@@ -143,6 +145,7 @@ def live_nat_gateways() -> set[str]:
 
 
 def create_nat_gateway(logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
+    """Create a NAT gateway. Raise ValueError if its subnet or address does not exist."""
     subnet, allocation = properties.get("SubnetId", ""), properties.get("AllocationId", "")
     if subnet not in ec2._subnets:
         raise ValueError(f"The subnet ID '{subnet}' does not exist")
@@ -154,17 +157,17 @@ def create_nat_gateway(logical_id: str, properties: Properties, stack_name: str)
                 SubnetId=subnet,
                 AllocationId=allocation,
                 ConnectivityType=properties.get("ConnectivityType", "public"),
-                TagSpecification=tags_of(properties, "natgateway"),
+                TagSpecification=tag_specifications(properties, "natgateway"),
             )
         ),
         "CreateNatGateway",
     )
-    identifier = one(reply, "natGatewayId")
+    identifier = extract_element(reply, "natGatewayId")
     if allocation:
         ec2._addresses[allocation]["AssociationId"] = f"eipassoc-{identifier[4:]}"
         ec2._addresses[allocation]["_nat_gateway"] = identifier
     provisioners._ec2_apply_tags(identifier, properties)
-    return identifier, attributes_of(identifier, identifier)
+    return identifier, resource_attributes(identifier, identifier)
 
 
 def delete_nat_gateway(physical_id: str, properties: Properties) -> None:
@@ -174,6 +177,7 @@ def delete_nat_gateway(physical_id: str, properties: Properties) -> None:
 
 
 def create_rule(store: str, logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
+    """Add a rule to a security group. Raise ValueError if the group is missing or has that rule."""
     group = ec2._security_groups.get(properties.get("GroupId", ""))
     if group is None:
         raise ValueError(f"The security group '{properties.get('GroupId')}' does not exist")
@@ -184,7 +188,7 @@ def create_rule(store: str, logical_id: str, properties: Properties, stack_name:
         raise ValueError(f"the specified rule already exists in {properties['GroupId']}")
     wanted["SecurityGroupRuleId"] = ec2._sg_rule_id(properties["GroupId"], egress, wanted)
     if egress:
-        # The first explicit egress rule takes the place of the allow-all that a new group is born with.
+        # The first explicit egress rule replaces the default rule that allows all egress, as in CloudFormation.
         rules[:] = [rule for rule in rules if not default_egress(rule)]
     rules.append(wanted)
     return wanted["SecurityGroupRuleId"], {"Id": wanted["SecurityGroupRuleId"]}
@@ -201,7 +205,7 @@ def default_egress(rule: dict[str, Any]) -> bool:
 def update_rule(
     store: str, physical_id: str, old: Properties, new: Properties, stack_name: str, logical_id: str
 ) -> Provisioned:
-    """Only the description changes in place."""
+    """Replace a rule by one with another description, the only property that is updated in place."""
     delete_rule(physical_id, old)
     return create_rule(store, logical_id, new, stack_name)
 
@@ -215,6 +219,7 @@ def delete_rule(physical_id: str, properties: Properties) -> None:
 
 
 def create_flow_log(logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
+    """Create a flow log. Raise ValueError if its log group does not exist."""
     kind = properties.get("LogDestinationType", "cloud-watch-logs")
     group = properties.get("LogGroupName") or str(properties.get("LogDestination", "")).partition(":log-group:")[2]
     if kind == "cloud-watch-logs" and group.removesuffix(":*") not in cloudwatch_logs._log_groups:
@@ -232,7 +237,7 @@ def create_flow_log(logical_id: str, properties: Properties, stack_name: str) ->
         ),
         "CreateFlowLogs",
     )
-    identifier = one(reply, "item")
+    identifier = extract_element(reply, "item")
     ec2._flow_logs[identifier] |= {
         "_more": {
             "logGroupName": group.removesuffix(":*"),
@@ -242,7 +247,7 @@ def create_flow_log(logical_id: str, properties: Properties, stack_name: str) ->
         }
     }
     provisioners._ec2_apply_tags(identifier, properties)
-    return identifier, attributes_of(identifier, identifier)
+    return identifier, resource_attributes(identifier, identifier)
 
 
 def delete_flow_log(physical_id: str, properties: Properties) -> None:
@@ -251,9 +256,10 @@ def delete_flow_log(physical_id: str, properties: Properties) -> None:
 
 @operation("ec2:DescribeNatGateways")
 async def describe_nat_gateways(parameters: dict[str, Any], proceed: Proceed) -> Reply:
-    """MiniStack leaves out a gateway's addresses."""
+    """Add the addresses of gateways, which MiniStack omits."""
 
     def addresses(match: re.Match[str]) -> str:
+        """Return a match with the gateway's address set filled in."""
         allocation = ec2._nat_gateways[match[1]].get("AllocationId")
         address = ec2._addresses.get(allocation) if allocation else None
         if address is None:
@@ -270,7 +276,7 @@ async def describe_nat_gateways(parameters: dict[str, Any], proceed: Proceed) ->
 
 @operation("ec2:DescribeVpcEndpoints")
 async def describe_vpc_endpoints(parameters: dict[str, Any], proceed: Proceed) -> Reply:
-    """MiniStack leaves out private names, tags and policy, and ignores filters."""
+    """Add private DNS and policy, which MiniStack omits, and apply the filters, which it ignores."""
     filters = ec2._parse_filters(parameters)
 
     def wanted(endpoint: dict[str, Any]) -> bool:
@@ -278,6 +284,7 @@ async def describe_vpc_endpoints(parameters: dict[str, Any], proceed: Proceed) -
         return all(endpoint[named[name]] in values for name, values in filters.items() if name in named)
 
     def completed(match: re.Match[str]) -> str:
+        """Return an endpoint with its missing elements, or nothing if the filters exclude it."""
         endpoint = ec2._vpc_endpoints[match[2]]
         if not wanted(endpoint):
             return ""
@@ -295,7 +302,7 @@ async def describe_vpc_endpoints(parameters: dict[str, Any], proceed: Proceed) -
 
 @operation("ec2:DescribeFlowLogs")
 async def describe_flow_logs(parameters: dict[str, Any], proceed: Proceed) -> Reply:
-    """MiniStack leaves out where a flow log delivers, and in which form."""
+    """Add destination, role and format of flow logs, which MiniStack omits."""
 
     def more(match: re.Match[str]) -> str:
         known = ec2._flow_logs[match[1]].get("_more", {})

@@ -15,6 +15,7 @@ from ministack.core.responses import error_response_json
 from ministack.services import ec2, ecs
 
 from hosting.rehearsal.ministack_patch import shapes
+from hosting.rehearsal.ministack_patch.patching import set_attribute
 from hosting.rehearsal.ministack_patch.registry import (
     REPLACES,
     Properties,
@@ -27,7 +28,7 @@ from hosting.rehearsal.ministack_patch.registry import (
 
 _run_task = ecs._run_task
 
-# What a service keeps of its request although MiniStack's CreateService does not store it.
+# Properties of a request that MiniStack's CreateService does not store.
 KEPT = (
     "availabilityZoneRebalancing",
     "placementConstraints",
@@ -39,6 +40,7 @@ KEPT = (
 
 
 def install() -> None:
+    """Register the types of ECS, and replace RunTask and the conversion of times."""
     register(
         "AWS::ECS::TaskDefinition",
         create=create_task_definition,
@@ -61,13 +63,13 @@ def install() -> None:
         replaces=("Cluster",),
     )
     wrap("AWS::ECS::Cluster", before=cluster_properties)
-    ecs._ts_to_epoch = exact_time
-    ecs._run_task = run_task
+    set_attribute(ecs, "_ts_to_epoch", convert_time)
+    set_attribute(ecs, "_run_task", run_task)
     ecs._ACTION_MAP["RunTask"] = run_task
 
 
 def cluster_properties(properties: Properties) -> Properties:
-    """The strategy's numbers may be strings."""
+    """Convert base and weight of the capacity provider strategy from strings to numbers."""
     strategy = properties.get("DefaultCapacityProviderStrategy")
     if not strategy:
         return properties
@@ -78,6 +80,7 @@ def cluster_properties(properties: Properties) -> Properties:
 
 
 def create_task_definition(logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
+    """Register a task definition. Raise ValueError for a Fargate task without size."""
     request = shapes.request("ecs", "RegisterTaskDefinition", properties)
     request.setdefault("family", physical_name(stack_name, logical_id, 255))
     compatible = "FARGATE" in request.get("requiresCompatibilities", [])
@@ -93,7 +96,7 @@ def create_task_definition(logical_id: str, properties: Properties, stack_name: 
 def update_task_definition(
     physical_id: str, old: Properties, new: Properties, stack_name: str, logical_id: str
 ) -> Provisioned:
-    """Anything but the tags registers another revision, which replaces the resource."""
+    """Update the tags. Every other property registers a new revision, which replaces the resource."""
     tags = shapes.request("ecs", "TagResource", {"Tags": new.get("Tags") or []})["tags"]
     ecs._tags[physical_id] = tags
     return physical_id, {"TaskDefinitionArn": physical_id}
@@ -103,7 +106,7 @@ def delete_task_definition(physical_id: str, properties: Properties) -> None:
     ecs._deregister_task_definition({"taskDefinition": physical_id})
 
 
-def cluster_of(properties: Properties) -> str:
+def cluster_name(properties: Properties) -> str:
     cluster = str(properties.get("Cluster", "default")).rpartition("/")[2]
     if cluster not in ecs._clusters:
         raise ValueError(f"Cluster not found: {cluster}")
@@ -112,7 +115,7 @@ def cluster_of(properties: Properties) -> str:
 
 def create_service(logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
     request = shapes.request("ecs", "CreateService", properties)
-    request["cluster"] = cluster_of(properties)
+    request["cluster"] = cluster_name(properties)
     request.setdefault("serviceName", physical_name(stack_name, logical_id, 255))
     refuse_missing_target_groups(request)
     service = checked(ecs._create_service(request), "CreateService")["service"]
@@ -121,6 +124,7 @@ def create_service(logical_id: str, properties: Properties, stack_name: str) -> 
 
 
 def refuse_missing_target_groups(request: dict[str, Any]) -> None:
+    """Raise ValueError if a target group is missing or is not associated with a load balancer."""
     from ministack.services import alb
 
     for balancer in request.get("loadBalancers", []):
@@ -150,9 +154,10 @@ def identity(arn: str) -> Provisioned:
 
 
 def update_service(physical_id: str, old: Properties, new: Properties, stack_name: str, logical_id: str) -> Provisioned:
+    """Update the changed properties of a service, and its tags."""
     changed = {name: value for name, value in new.items() if value != old.get(name) and name != "Tags"}
     request = shapes.request("ecs", "UpdateService", changed)
-    request |= {"cluster": cluster_of(new), "service": physical_id.rpartition("/")[2]}
+    request |= {"cluster": cluster_name(new), "service": physical_id.rpartition("/")[2]}
     refuse_missing_target_groups(request)
     checked(ecs._update_service(request), "UpdateService")
     keep(request | {"serviceName": request["service"]})
@@ -167,7 +172,7 @@ def delete_service(physical_id: str, properties: Properties) -> None:
 
 
 def associate(logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
-    name = cluster_of(properties)
+    name = cluster_name(properties)
     request = shapes.request("ecs", "PutClusterCapacityProviders", properties)
     ecs._clusters[name] |= {
         "capacityProviders": request.get("capacityProviders", []),
@@ -185,8 +190,8 @@ def dissociate(physical_id: str, properties: Properties) -> None:
         ecs._clusters[physical_id] |= {"capacityProviders": [], "defaultCapacityProviderStrategy": []}
 
 
-def exact_time(value: Any) -> Any:
-    """ECS tells times to the millisecond; MiniStack cuts the seconds, so that later looks like earlier."""
+def convert_time(value: Any) -> Any:
+    """Return an ISO time in seconds with fractions, as ECS does. MiniStack cuts the fractions."""
     if not isinstance(value, str):
         return value
     try:
@@ -200,7 +205,7 @@ def run_task(data: dict[str, Any]) -> Any:
 
     Without a container MiniStack has no address for a task, and without an address no target is registered.
     """
-    # Amazon ECS API Reference, RunTask: the service refuses what MiniStack takes.
+    # Amazon ECS API Reference, RunTask: the service refuses other characters, MiniStack accepts them.
     if not re.fullmatch(r"[A-Za-z0-9/_-]{0,128}", data.get("startedBy") or ""):
         return error_response_json("InvalidParameterException", "startedBy has characters that are not allowed", 400)
     reply = _run_task(data)
@@ -220,9 +225,10 @@ def run_task(data: dict[str, Any]) -> Any:
 
 
 def network_interface(subnet: dict[str, Any], task: str) -> dict[str, Any]:
+    """Return the attachment of a task's network interface, with a stable address of its subnet."""
     number = uuid.uuid5(uuid.NAMESPACE_URL, task).int
     network = ipaddress.ip_network(subnet["CidrBlock"])
-    # AWS keeps the first four addresses of a subnet and its last one.
+    # AWS reserves the first four addresses of a subnet and its last one.
     address = network[4 + number % (network.num_addresses - 5)]
     details = {
         "subnetId": subnet["SubnetId"],

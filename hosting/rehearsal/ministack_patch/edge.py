@@ -1,4 +1,4 @@
-"""Load balancers, CloudFront and WAF: what points at what, and WAF's logging configurations and IP sets."""
+"""Load balancers, CloudFront and WAF: associations between them, and WAF's logging configurations and IP sets."""
 # Handlers take the arguments that MiniStack passes, needed or not.
 # ruff: noqa: ARG001
 
@@ -16,8 +16,8 @@ from hosting.rehearsal.ministack_patch.api import Proceed, RefusedError, operati
 from hosting.rehearsal.ministack_patch.registry import (
     Properties,
     Provisioned,
+    check_deletion,
     checked,
-    guard,
     physical_name,
     register,
     wrap,
@@ -29,6 +29,7 @@ _logging = AccountRegionScopedDict()
 
 
 def install() -> None:
+    """Register the types of WAF, CloudFront and load balancers."""
     register(
         "AWS::WAFv2::LoggingConfiguration",
         create=create_logging,
@@ -46,7 +47,7 @@ def install() -> None:
     wrap("AWS::WAFv2::WebACL", before=web_acl_properties, after=complete_web_acl)
     wrap("AWS::CloudFront::Distribution", before=distribution_properties)
     wrap("AWS::ElasticLoadBalancingV2::ListenerRule", after=associate_target_groups)
-    guard(BALANCER, refuse_protected_balancer)
+    check_deletion(BALANCER, refuse_protected_balancer)
 
 
 # --- WAF ----------------------------------------------------------------------------------------------------
@@ -77,7 +78,7 @@ def create_logging(logical_id: str, properties: Properties, stack_name: str) -> 
 
 
 def refuse_destination(arn: str) -> None:
-    """WAF insists on the prefix, and on a destination that exists."""
+    """Raise ValueError if a WAF log destination does not exist or has a name without the prefix."""
     name = re.sub(r":\*$", "", arn).rpartition(":")[2].rpartition("/")[2]
     if not name.startswith("aws-waf-logs-"):
         raise ValueError(f"The ARN isn't valid: the name of a WAF log destination starts with aws-waf-logs-: {arn}")
@@ -138,7 +139,7 @@ def delete_ip_set(physical_id: str, properties: Properties) -> None:
 
 
 def associate_target_groups(physical_id: str, attributes: dict[str, Any], properties: Properties) -> Provisioned:
-    """A rule associates its target groups with the load balancer; MiniStack does that for default actions only."""
+    """Associate a rule's target groups with its load balancer. MiniStack does that for default actions only."""
     rule = alb._rules[physical_id]
     balancer = alb._listeners[rule["ListenerArn"]]["LoadBalancerArn"]
     for action in rule["Actions"]:
@@ -158,7 +159,7 @@ def refuse_protected_balancer(arn: str) -> None:
 
 
 def distribution_properties(properties: Properties) -> Properties:
-    """Refuse an ACL that is not there: the one reference between two stacks that nothing else checks."""
+    """Raise ValueError if the web ACL does not exist. No other check covers this reference between two stacks."""
     arn = (properties.get("DistributionConfig") or {}).get("WebACLId", "")
     if arn.startswith("arn:"):
         known = {acl["ARN"] for acl in waf._values_for_scope(waf._web_acls, "CLOUDFRONT")}
@@ -169,7 +170,7 @@ def distribution_properties(properties: Properties) -> Properties:
 
 @operation("AWSWAF_20190729.ListResourcesForWebACL")
 async def list_resources(parameters: dict[str, Any], proceed: Proceed) -> Any:
-    """CloudFront distributions name their ACL themselves; MiniStack lists only associations."""
+    """Add the distributions that name the ACL themselves; MiniStack lists only associations."""
     arn = html.escape(parameters.get("WebACLArn", ""))
     if "/global/" not in arn and ":global/" not in arn:
         return await proceed()

@@ -1,4 +1,4 @@
-"""Lambda: code that is not there fails the function, as at AWS."""
+"""Lambda: a function whose package is missing fails, as at AWS."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ def install() -> None:
 
 
 def refuse_missing_code(properties: Properties) -> Properties:
+    """Convert numbers and booleans of a function. Raise ValueError if its package is not in S3."""
     code = properties.get("Code") or {}
     bucket, key = code.get("S3Bucket"), code.get("S3Key")
     if bucket or key:

@@ -1,11 +1,12 @@
-"""Applies every part of the extension, once, before the first request."""
+"""Applies every patch once, before the first request, and compares them with the table in patches.py."""
 
 from __future__ import annotations
 
 import os
 
 
-def everything() -> None:
+def install_all() -> None:
+    """Apply all patches. Raise IncompatibleError if MiniStack or the table of patches differs from what is patched."""
     from hosting.rehearsal.ministack_patch import (
         api,
         changesets,
@@ -15,6 +16,7 @@ def everything() -> None:
         edge,
         functions,
         observation,
+        patching,
         registry,
         roles,
         s3,
@@ -33,5 +35,6 @@ def everything() -> None:
     api.install()
     for part in (ec2, ecs, data, scaling, edge, observation, functions, s3):
         part.install()
-    # Their operations are known by being imported.
+    # An import registers the operations of these modules.
     del roles, sessions, seeding
+    patching.require_described()

@@ -1,4 +1,4 @@
-"""Logs, alarms, notices and budgets: the types MiniStack refuses, and what its services forget."""
+"""Logs, alarms, Slack notifications and budgets: types that MiniStack refuses, properties that it drops."""
 # Handlers take the arguments that MiniStack passes, needed or not.
 # ruff: noqa: ARG001
 
@@ -20,6 +20,7 @@ from ministack.services.cloudformation import provisioners
 
 from hosting.rehearsal.ministack_patch import shapes
 from hosting.rehearsal.ministack_patch.api import Proceed, operation
+from hosting.rehearsal.ministack_patch.patching import set_attribute
 from hosting.rehearsal.ministack_patch.registry import (
     Properties,
     Provisioned,
@@ -37,12 +38,13 @@ _slack = AccountScopedDict()
 
 
 def install() -> None:
+    """Register the types of log deliveries, composite alarms, budgets and Slack channels."""
     for kind, create, delete, replaces in (
         ("DeliverySource", create_source, delete_source, ("Name",)),
         ("DeliveryDestination", create_destination, delete_destination, ("Name", "DestinationResourceArn")),
         ("Delivery", create_delivery, delete_delivery, ("DeliveryDestinationArn", "DeliverySourceName")),
     ):
-        register(f"AWS::Logs::{kind}", create=create, update=again(create), delete=delete, replaces=replaces)
+        register(f"AWS::Logs::{kind}", create=create, update=update_by_create(create), delete=delete, replaces=replaces)
     register(
         "AWS::CloudWatch::CompositeAlarm",
         create=create_composite,
@@ -50,8 +52,10 @@ def install() -> None:
         delete=delete_composite,
         replaces=("AlarmName",),
     )
-    record = provisioners._cw_metric_alarm_record
-    provisioners._cw_metric_alarm_record = lambda name, properties: alarm_record(record, name, properties)
+    native = provisioners._cw_metric_alarm_record
+    set_attribute(
+        provisioners, "_cw_metric_alarm_record", lambda name, properties: alarm_record(native, name, properties)
+    )
     register("AWS::Budgets::Budget", create=create_budget, update=update_budget, delete=delete_budget)
     register(
         "AWS::Chatbot::SlackChannelConfiguration",
@@ -62,17 +66,19 @@ def install() -> None:
     )
     fan_out = cloudwatch_logs._fanout_to_subscription_filters
 
-    def fan_out_everywhere(group: str, stream: str, events: list[dict[str, Any]]) -> None:
+    def deliver_to_all(group: str, stream: str, events: list[dict[str, Any]]) -> None:
         fan_out(group, stream, events)
         deliver_to_firehose(group, stream, events)
 
-    cloudwatch_logs._fanout_to_subscription_filters = fan_out_everywhere
+    set_attribute(cloudwatch_logs, "_fanout_to_subscription_filters", deliver_to_all)
     filter_events = cloudwatch_logs._filter_log_events
-    cloudwatch_logs._filter_log_events = lambda request: filter_events(with_streams_of_prefix(request))
+    set_attribute(
+        cloudwatch_logs, "_filter_log_events", lambda request: filter_events(select_streams_by_prefix(request))
+    )
 
 
-def with_streams_of_prefix(request: dict[str, Any]) -> dict[str, Any]:
-    """FilterLogEvents takes a prefix of stream names, of which MiniStack knows nothing."""
+def select_streams_by_prefix(request: dict[str, Any]) -> dict[str, Any]:
+    """Replace logStreamNamePrefix of FilterLogEvents, which MiniStack ignores, by the names of the streams."""
     prefix, group = request.get("logStreamNamePrefix"), cloudwatch_logs._log_groups.get(request.get("logGroupName", ""))
     if not prefix or not group:
         return request
@@ -81,8 +87,8 @@ def with_streams_of_prefix(request: dict[str, Any]) -> dict[str, Any]:
     return {**request, "logStreamNames": streams}
 
 
-def again(create: Any) -> Any:
-    """An update that puts the same thing anew."""
+def update_by_create(create: Any) -> Any:
+    """Return an update handler that calls the create handler, for operations that overwrite."""
 
     def update(physical_id: str, old: Properties, new: Properties, stack_name: str, logical_id: str) -> Provisioned:
         result: Provisioned = create(logical_id, new, stack_name)
@@ -125,6 +131,7 @@ def delete_destination(physical_id: str, properties: Properties) -> None:
 
 
 def create_delivery(logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
+    """Create a delivery, or update the one with the same source and destination."""
     request = shapes.request("logs", "CreateDelivery", without(properties, ["Tags"]))
     for identifier, delivery in cloudwatch_logs._deliveries.items():
         same = (delivery["deliverySourceName"], delivery["deliveryDestinationArn"])
@@ -152,7 +159,7 @@ def delete_delivery(physical_id: str, properties: Properties) -> None:
 
 
 def deliver_to_firehose(group: str, stream: str, events: list[dict[str, Any]]) -> None:
-    """Subscription filters whose destination is a delivery stream; MiniStack only calls Lambda functions."""
+    """Deliver log events to subscription filters of delivery streams; MiniStack calls only Lambda functions."""
     filters = (cloudwatch_logs._log_groups.get(group) or {}).get("subscriptionFilters") or {}
     for subscription in filters.values():
         name = str(subscription.get("destinationArn", "")).partition(":deliverystream/")[2]
@@ -168,6 +175,7 @@ def deliver_to_firehose(group: str, stream: str, events: list[dict[str, Any]]) -
 
 
 def subscription_payload(group: str, stream: str, name: str, events: list[dict[str, Any]]) -> bytes:
+    """Return log events in the compressed form that CloudWatch Logs delivers."""
     now = int(time.time() * 1000)
     payload = {
         "messageType": "DATA_MESSAGE",
@@ -184,7 +192,10 @@ def subscription_payload(group: str, stream: str, name: str, events: list[dict[s
 
 
 def put_record(stream: str, data: bytes) -> None:
-    """In a thread of its own: the stream's transformation calls a Lambda function, which may log in turn."""
+    """Put a record into a delivery stream, in a thread of its own.
+
+    The stream's transformation calls a Lambda function, whose logs may be delivered again.
+    """
     account, region = get_account_id(), get_region()
     request = {"DeliveryStreamName": stream, "Record": {"Data": base64.b64encode(data).decode()}}
 
@@ -201,7 +212,7 @@ def put_record(stream: str, data: bytes) -> None:
 
 
 def alarm_record(record: Any, name: str, properties: Properties) -> dict[str, Any]:
-    """MiniStack's record for a plain alarm; for metric math the same, with the queries as the API shows them."""
+    """Return MiniStack's record of an alarm; with metric math, the queries in the form of the API."""
     typed = dict(properties)
     if "ActionsEnabled" in typed:
         typed["ActionsEnabled"] = as_bool(typed["ActionsEnabled"])
@@ -255,6 +266,7 @@ def delete_composite(physical_id: str, properties: Properties) -> None:
 
 
 def create_budget(logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
+    """Create a budget with its notifications."""
     given = dict(properties["Budget"])
     given.setdefault("BudgetName", physical_name(stack_name, logical_id, 100))
     budget = shapes.structure("budgets", "Budget", given)
@@ -306,6 +318,7 @@ def delete_slack(physical_id: str, properties: Properties) -> None:
 
 @operation("chatbot:POST /describe-slack-channel-configurations")
 def describe_slack(parameters: dict[str, Any], proceed: Proceed) -> dict[str, Any]:
+    """Answer DescribeSlackChannelConfigurations."""
     wanted = parameters.get("ChatConfigurationArn")
     return {
         "SlackChannelConfigurations": [

@@ -1,7 +1,7 @@
-"""Stack policies take effect: MiniStack keeps them, and updates whatever it is told to.
+"""Applies stack policies; MiniStack stores them and ignores them.
 
-An update fails at the resource that the policy protects, as on AWS, and is rolled back. Understood is what a policy of
-ours says: Allow and Deny, actions by name, resources by logical id; the last matching word is not asked, Deny wins.
+An update fails at the resource that the policy protects, as on AWS, and is rolled back. The supported policies are
+those of this project: Allow and Deny, actions by name, resources by logical id. Deny overrides Allow.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Stack = dict[str, Any]
 
 
 def refusal(stack: Stack, action: str, logical_id: str) -> str:
-    """Why a policy does not let `Replace` or `Delete` happen to a resource; empty when it does."""
+    """Return the reason why a policy denies `Replace` or `Delete` of a resource, or an empty string."""
     text = stack.get("_stack_policy")
     if not text:
         return ""

@@ -1,7 +1,7 @@
-"""Adding resource types to MiniStack's engine, and the answers of its services as exceptions.
+"""Registers resource types in MiniStack's engine, and turns error answers of its services into exceptions.
 
-A handler takes resolved properties and answers (physical id, attributes). Types registered here delegate to
-MiniStack's own service wherever it has one, so that describe calls find what the template made.
+A handler takes resolved properties and returns (physical id, attributes). A type that is registered here delegates to
+MiniStack's own service if there is one, so that describe calls find what the template created.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from ministack.services.cloudformation import provisioners
 
-from hosting.rehearsal.ministack_patch.patching import IncompatibleError
+from hosting.rehearsal.ministack_patch.patching import IncompatibleError, record
 
 Properties = dict[str, Any]
 Provisioned = tuple[str, dict[str, Any]]
@@ -22,7 +22,7 @@ Update = Callable[[str, Properties, Properties, str, str], Provisioned]
 Delete = Callable[[str, Properties], None]
 
 # Properties the reference marks "Update requires: Replacement", for the types MiniStack has no list of.
-# Without a list it calls every change conditional, and plans would cry wolf.
+# Without a list MiniStack reports every change as a conditional replacement.
 REPLACES: dict[str, tuple[str, ...]] = {
     "AWS::CloudFormation::Stack": (),
     "AWS::EC2::VPC": ("CidrBlock", "Ipv4IpamPoolId", "Ipv4NetmaskLength"),
@@ -102,10 +102,11 @@ def install() -> None:
     table = provisioners._REPLACING_PROPERTIES
     for kind, names in REPLACES.items():
         table.setdefault(kind, names)
+    record("cloudformation.provisioners._REPLACING_PROPERTIES")
 
 
 def register(kind: str, *, create: Create, update: Update, delete: Delete, replaces: tuple[str, ...] = ()) -> None:
-    """Teach the engine a resource type that MiniStack refuses."""
+    """Register the handlers of a resource type that MiniStack refuses or implements incompletely."""
     provisioners._RESOURCE_HANDLERS[kind] = {
         "create": create,
         "update": update,
@@ -113,13 +114,15 @@ def register(kind: str, *, create: Create, update: Update, delete: Delete, repla
         "delete": delete,
     }
     provisioners._REPLACING_PROPERTIES[kind] = replaces
+    record(kind)
 
 
-def own(kind: str) -> dict[str, Any]:
-    """MiniStack's own handlers of a type, to wrap."""
+def native_handlers(kind: str) -> dict[str, Any]:
+    """Return MiniStack's own handlers of a type for a patch to wrap. Raise IncompatibleError if there are none."""
     if kind not in provisioners._RESOURCE_HANDLERS:
         raise IncompatibleError(f"MiniStack has no handlers for {kind}")
     handlers: dict[str, Any] = provisioners._RESOURCE_HANDLERS[kind]
+    record(kind)
     return handlers
 
 
@@ -129,8 +132,8 @@ def wrap(
     before: Callable[[Properties], Properties] | None = None,
     after: Callable[[str, dict[str, Any], Properties], Provisioned] | None = None,
 ) -> None:
-    """Change what goes into MiniStack's create and update of a type, and what comes out."""
-    handlers = dict(own(kind))
+    """Change the input and the result of MiniStack's create and update handlers of a type."""
+    handlers = dict(native_handlers(kind))
     create, update = handlers["create"], handlers["update"]
     with_logical_id = handlers.get("update_with_logical_id")
 
@@ -151,16 +154,16 @@ def wrap(
     provisioners._RESOURCE_HANDLERS[kind] = handlers
 
 
-def guard(kind: str, refuse: Callable[[str], None]) -> None:
-    """Let something forbid the deletion of a type's resources, which MiniStack never refuses."""
-    handlers = dict(own(kind))
+def check_deletion(kind: str, refuse: Callable[[str], None]) -> None:
+    """Call `refuse`, which may raise ValueError, before a resource of a type is deleted. MiniStack never refuses."""
+    handlers = dict(native_handlers(kind))
     delete = handlers["delete"]
 
-    def guarded(physical_id: str, properties: Properties) -> None:
+    def checked_delete(physical_id: str, properties: Properties) -> None:
         refuse(physical_id)
         delete(physical_id, properties)
 
-    provisioners._RESOURCE_HANDLERS[kind] = handlers | {"delete": guarded}
+    provisioners._RESOURCE_HANDLERS[kind] = handlers | {"delete": checked_delete}
 
 
 def physical_name(stack_name: str, logical_id: str, longest: int = 128, *, lowercase: bool = False) -> str:
@@ -168,7 +171,7 @@ def physical_name(stack_name: str, logical_id: str, longest: int = 128, *, lower
 
 
 def checked(reply: Any, what: str) -> dict[str, Any]:
-    """The parsed JSON of a MiniStack service's answer, or the error it carries."""
+    """Return the parsed JSON of a MiniStack service's answer. Raise ValueError if it is an error."""
     status, _headers, body = reply[:3]
     text = body.decode() if isinstance(body, bytes) else str(body)
     if status >= 400:
@@ -191,14 +194,14 @@ def error_text(body: str) -> str:
 
 
 def tag_list(tags: Any) -> list[dict[str, str]]:
-    """A template's tags, list or map, as a list of Key and Value."""
+    """Return a template's tags, which are a list or a map, as a list of Key and Value."""
     if isinstance(tags, dict):
         return [{"Key": key, "Value": str(value)} for key, value in tags.items()]
     return [{"Key": tag["Key"], "Value": str(tag.get("Value", ""))} for tag in tags or []]
 
 
 def query(**parameters: Any) -> dict[str, list[str]]:
-    """Parameters as MiniStack's Query services take them; lists become Name.1, Name.2, ..."""
+    """Return parameters in the form of MiniStack's Query services; lists become Name.1, Name.2, ..."""
     flat: dict[str, list[str]] = {}
 
     def add(name: str, value: Any) -> None:

@@ -1,4 +1,4 @@
-"""Service-linked roles by their real names, which are the services' own and follow no rule."""
+"""Service-linked roles with the names that AWS gives them, which follow no rule."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAMES = {
 
 @operation("iam:CreateServiceLinkedRole")
 async def create_service_linked_role(parameters: dict[str, Any], proceed: Proceed) -> Reply:
-    """MiniStack makes a name of the service's first word, under which no SDK would look for the role."""
+    """Give the role its name at AWS. MiniStack derives a name from the service's first word."""
     service = (parameters.get("AWSServiceName") or [""])[0]
     made = f"AWSServiceRoleFor{service.split('.')[0].capitalize()}"
     hidden = iam._roles.pop(made, None)

@@ -1,4 +1,4 @@
-"""S3 buckets with the configuration their template gives them, which MiniStack's provisioner mostly drops."""
+"""S3 buckets with the configuration of their templates, most of which MiniStack's provisioner drops."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hosting.rehearsal.ministack_patch.registry import (
     Properties,
     Provisioned,
     as_bool,
+    check_deletion,
     checked,
-    guard,
     tag_list,
     wrap,
 )
@@ -25,10 +25,11 @@ POLICY = "AWS::S3::BucketPolicy"
 def install() -> None:
     wrap(BUCKET, after=configure)
     wrap(POLICY, before=refuse_missing_bucket)
-    guard(BUCKET, refuse_full_bucket)
+    check_deletion(BUCKET, refuse_full_bucket)
 
 
 def configure(name: str, attributes: dict[str, Any], properties: Properties) -> Provisioned:
+    """Apply encryption, lifecycle, ownership, logging, tags and versioning of a template to a bucket."""
     encryption = (properties.get("BucketEncryption") or {}).get("ServerSideEncryptionConfiguration")
     if encryption:
         rules = [
@@ -74,7 +75,7 @@ def configure(name: str, attributes: dict[str, Any], properties: Properties) -> 
 
 
 def put(operation: Any, bucket: str, name: str, parameters: dict[str, Any]) -> None:
-    """Call MiniStack's operation with the body the SDK would have sent."""
+    """Call MiniStack's operation with the body that the SDK sends."""
     model = shapes.service("s3").operation_model(name)
     conformed = shapes.request("s3", name, {"Bucket": bucket, **parameters})
     request = botocore.serialize.create_serializer("rest-xml").serialize_to_request(conformed, model)
@@ -83,7 +84,7 @@ def put(operation: Any, bucket: str, name: str, parameters: dict[str, Any]) -> N
 
 
 def lifecycle_rule(rule: Properties) -> dict[str, Any]:
-    """A template's rule in the API's words."""
+    """Convert a lifecycle rule of a template to the form of the API."""
     converted: dict[str, Any] = {"Status": rule["Status"], "Filter": lifecycle_filter(rule)}
     if "Id" in rule:
         converted["ID"] = rule["Id"]
@@ -132,7 +133,7 @@ def refuse_missing_bucket(properties: Properties) -> Properties:
 
 
 def refuse_full_bucket(name: str) -> None:
-    """AWS does not empty a bucket for a stack; the templates have to."""
+    """Raise ValueError if a bucket has objects or versions. AWS does not empty a bucket for CloudFormation."""
     bucket = s3._buckets.get(name)
     if bucket is not None and (bucket["objects"] or s3._bucket_has_versions(name)):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Application Auto Scaling: MiniStack has no such service, so targets and policies are recorded here."""
+"""Application Auto Scaling, which MiniStack does not have: targets and policies are recorded here."""
 # Handlers take the arguments that MiniStack passes, needed or not.
 # ruff: noqa: ARG001
 
@@ -23,6 +23,7 @@ _policies = AccountRegionScopedDict()
 
 
 def install() -> None:
+    """Register scalable targets and scaling policies."""
     register(
         "AWS::ApplicationAutoScaling::ScalableTarget",
         create=create_target,
@@ -40,6 +41,7 @@ def install() -> None:
 
 
 def create_target(logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
+    """Register a scalable target for an existing service."""
     request = shapes.request(SERVICE, "RegisterScalableTarget", properties)
     refuse_missing_service(request)
     identifier = "|".join(request[name] for name in ("ResourceId", "ScalableDimension", "ServiceNamespace"))
@@ -56,7 +58,7 @@ def create_target(logical_id: str, properties: Properties, stack_name: str) -> P
 
 
 def refuse_missing_service(request: dict[str, Any]) -> None:
-    """A target for a service that is not there is an error at AWS, and the usual wiring mistake."""
+    """Raise ValueError if the ECS service of a target is not active, as AWS does."""
     if request["MinCapacity"] > request["MaxCapacity"]:
         raise ValueError("Maximum capacity cannot be less than minimum capacity")
     if request["ServiceNamespace"] != "ecs":
@@ -74,11 +76,11 @@ def update_target(physical_id: str, old: Properties, new: Properties, stack_name
 def delete_target(physical_id: str, properties: Properties) -> None:
     _targets.pop(physical_id, None)
     for arn, policy in _policies.items():
-        if identifier_of(policy) == physical_id:
+        if target_id(policy) == physical_id:
             _policies.pop(arn, None)
 
 
-def identifier_of(record: dict[str, Any]) -> str:
+def target_id(record: dict[str, Any]) -> str:
     return "|".join(record[name] for name in ("ResourceId", "ScalableDimension", "ServiceNamespace"))
 
 
@@ -87,12 +89,13 @@ def create_policy(logical_id: str, properties: Properties, stack_name: str) -> P
 
 
 def put_policy(properties: Properties, identifier: str) -> Provisioned:
+    """Record a scaling policy. Raise ValueError if its target is not registered."""
     wanted = dict(properties)
     if target := wanted.get("ScalingTargetId"):
         names = ("ResourceId", "ScalableDimension", "ServiceNamespace")
         wanted |= dict(zip(names, target.split("|"), strict=True))
     request = shapes.request(SERVICE, "PutScalingPolicy", wanted)
-    if identifier_of(request) not in _targets:
+    if target_id(request) not in _targets:
         raise ValueError(f"No scalable target registered for {request['ResourceId']}")
     arn = (
         f"arn:aws:autoscaling:{get_region()}:{get_account_id()}:scalingPolicy:{identifier}:"
@@ -111,6 +114,7 @@ def delete_policy(physical_id: str, properties: Properties) -> None:
 
 
 def matching(store: Any, parameters: dict[str, Any], ids: str) -> list[dict[str, Any]]:
+    """Return copies of the records that a describe request selects."""
     namespace = parameters.get("ServiceNamespace")
     if not namespace:
         raise RefusedError("ValidationException", "ServiceNamespace is required")

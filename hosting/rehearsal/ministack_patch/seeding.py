@@ -1,7 +1,7 @@
-"""What an account has before anybody deploys, put there under the names that parameter files give it.
+"""Creates prerequisites in the emulator under the ids that parameter files give them.
 
-The real APIs choose ids and digests themselves, so a rehearsal with a real parameter file needs another way
-in. These operations exist only here, and only for `hosting.rehearsal.prerequisites`.
+The real APIs choose ids and digests themselves. These operations exist only in the emulator, for
+`hosting.rehearsal.prerequisites`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ ECR = "AmazonEC2ContainerRegistry_V20150921"
 
 @operation("Rehearsal.HostedZone")
 def hosted_zone(parameters: dict[str, Any], _proceed: Proceed) -> dict[str, Any]:
+    """Create a hosted zone with a given id."""
     identifier, name = parameters["Id"], route53._normalise_name(parameters["Name"])
     route53._zones[identifier] = {
         "id": identifier,
         "name": name,
         "caller_reference": identifier,
-        "comment": "stands for a zone of yours",
+        "comment": "placeholder for the real zone",
         "private": False,
         "vpcs": [],
     }
@@ -34,6 +35,7 @@ def hosted_zone(parameters: dict[str, Any], _proceed: Proceed) -> dict[str, Any]
 
 @operation("Rehearsal.Certificate")
 def certificate(parameters: dict[str, Any], _proceed: Proceed) -> dict[str, Any]:
+    """Create an issued certificate with a given ARN."""
     arn, domain = parameters["Arn"], parameters["DomainName"]
     acm._certificates[arn] = {
         "CertificateArn": arn,
@@ -58,6 +60,7 @@ def certificate(parameters: dict[str, Any], _proceed: Proceed) -> dict[str, Any]
 
 @operation("Rehearsal.Image")
 def image(parameters: dict[str, Any], _proceed: Proceed) -> dict[str, Any]:
+    """Add an image with a given digest to a repository."""
     repository, digest = parameters["Repository"], parameters["Digest"]
     if repository not in ecr._repositories:
         raise RefusedError("RepositoryNotFoundException", f"The repository with name '{repository}' does not exist")
@@ -73,7 +76,7 @@ def image(parameters: dict[str, Any], _proceed: Proceed) -> dict[str, Any]:
 
 @operation("Rehearsal.EndTask")
 def end_task(parameters: dict[str, Any], _proceed: Proceed) -> dict[str, Any]:
-    """The app of a task has ended by itself: no container runs here that could."""
+    """Stop a task as if its application had ended; no container runs in the emulator."""
     task = ecs._tasks[parameters["Task"]]
     reason, code = "Essential container in task exited", int(parameters["ExitCode"])
     ecs._mark_task_stopped(task["taskArn"], task, reason, "EssentialContainerExited", exit_code=code)
@@ -82,7 +85,7 @@ def end_task(parameters: dict[str, Any], _proceed: Proceed) -> dict[str, Any]:
 
 @operation(f"{ECR}.DescribeImages")
 async def describe_images(parameters: dict[str, Any], proceed: Proceed) -> Reply:
-    """An image asked for by name that is not there is an error at AWS; MiniStack answers an empty list."""
+    """Answer ImageNotFoundException for a missing image, as ECR does. MiniStack returns an empty list."""
     repository = parameters.get("repositoryName", "")
     for wanted in parameters.get("imageIds") or []:
         if repository in ecr._repositories and not ecr._find_image(repository, wanted):

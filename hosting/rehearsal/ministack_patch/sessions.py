@@ -1,7 +1,7 @@
-"""Session Manager and ECS Exec up to where the agent in a container would take over.
+"""Session Manager and ECS Exec, up to the agent in a container.
 
-MiniStack knows neither sessions nor the agent. Here a session is opened only to what could really take one, and
-can be looked up by a stand-in for the client's plugin, which has to find out what it would be connected to.
+MiniStack has neither sessions nor the agent. Here a session opens only to a target that could accept one. A fake of the
+Session Manager plugin can look up the target of a session.
 """
 # Handlers take the arguments that MiniStack passes, needed or not.
 # ruff: noqa: ARG001
@@ -34,9 +34,9 @@ def start_session(parameters: dict[str, Any], proceed: Proceed) -> dict[str, Any
     target, document = parameters.get("Target", ""), parameters.get("DocumentName", "")
     if document not in DOCUMENTS:
         raise RefusedError("InvalidDocument", f"Document with name {document} does not exist.")
-    if not connected(target):
+    if not is_connected(target):
         raise RefusedError("TargetNotConnected", f"{target} is not connected.")
-    return opened(target, {"Document": document, "Parameters": parameters.get("Parameters") or {}})
+    return open_session(target, {"Document": document, "Parameters": parameters.get("Parameters") or {}})
 
 
 @operation("AmazonSSM.TerminateSession")
@@ -49,6 +49,7 @@ def terminate_session(parameters: dict[str, Any], proceed: Proceed) -> dict[str,
 
 @operation("AmazonSSM.DescribeSessions")
 def describe_sessions(parameters: dict[str, Any], proceed: Proceed) -> dict[str, Any]:
+    """Answer DescribeSessions for one state."""
     wanted = "Connected" if parameters["State"] == "Active" else "Terminated"
     shown = ("SessionId", "Target", "Status", "StartDate", "EndDate", "Owner", "DocumentName")
     return {
@@ -62,7 +63,7 @@ def describe_sessions(parameters: dict[str, Any], proceed: Proceed) -> dict[str,
 
 @operation("Rehearsal.Session")
 def session(parameters: dict[str, Any], proceed: Proceed) -> dict[str, Any]:
-    """What a session is connected to: for a stand-in of the plugin."""
+    """Return target, command and state of a session to a fake of the plugin."""
     found = _sessions.get(parameters["SessionId"])
     if found is None:
         raise RefusedError("DoesNotExistException", f"there is no session {parameters['SessionId']}")
@@ -71,7 +72,7 @@ def session(parameters: dict[str, Any], proceed: Proceed) -> dict[str, Any]:
 
 @operation(f"{ECS}.ExecuteCommand")
 async def execute_command(parameters: dict[str, Any], proceed: Proceed) -> Any:
-    """Refuses what ECS refuses, and remembers the command."""
+    """Record the command, or raise the error that ECS answers."""
     reply: Reply = await proceed()
     if reply[0] >= 400:
         return reply
@@ -90,16 +91,16 @@ async def execute_command(parameters: dict[str, Any], proceed: Proceed) -> Any:
     target = (
         f"ecs:{task['clusterArn'].rpartition('/')[2]}_{task['taskArn'].rpartition('/')[2]}_{container['runtimeId']}"
     )
-    if not connected(target):
+    if not is_connected(target):
         raise RefusedError("TargetNotConnectedException", "The execute command failed due to an internal error.")
-    made = opened(target, {"Command": parameters["command"]}, prefix="ecs-execute-command-")
+    made = open_session(target, {"Command": parameters["command"]}, prefix="ecs-execute-command-")
     answer["session"] = {name[0].lower() + name[1:]: value for name, value in made.items()}
     return answer
 
 
 @operation(f"{ECS}.DescribeTasks")
 async def describe_tasks(parameters: dict[str, Any], proceed: Proceed) -> Any:
-    """ECS says of every container of a task with ECS Exec whether the agent in it runs."""
+    """Add the status of the agent to each container of a task with ECS Exec."""
     reply: Reply = await proceed()
     if reply[0] >= 400:
         return reply
@@ -112,8 +113,8 @@ async def describe_tasks(parameters: dict[str, Any], proceed: Proceed) -> Any:
     return answer
 
 
-def connected(target: str) -> bool:
-    """Whether a session's target is a running container of a task with ECS Exec."""
+def is_connected(target: str) -> bool:
+    """Return whether a session's target is a running container of a task with ECS Exec."""
     kind, _, rest = target.partition(":")
     cluster, _, rest = rest.partition("_")
     identifier, _, runtime = rest.partition("_")
@@ -123,7 +124,8 @@ def connected(target: str) -> bool:
     return any(one["runtimeId"] == runtime and one["lastStatus"] == "RUNNING" for one in task["containers"])
 
 
-def opened(target: str, more: dict[str, Any], prefix: str = "operator-") -> dict[str, Any]:
+def open_session(target: str, more: dict[str, Any], prefix: str = "operator-") -> dict[str, Any]:
+    """Record a session and return its identifier, token and stream."""
     identifier = f"{prefix}{uuid.uuid4().hex[:17]}"
     _sessions[identifier] = {
         "SessionId": identifier,

@@ -1,7 +1,7 @@
-"""Template properties as the service's API wants them, by the SDK's own model.
+"""Converts template properties to the input of a service's API, by the SDK's own model.
 
-Templates write PascalCase and pass numbers as strings (a Ref is always one); APIs want the model's names and
-types. The model knows both, so no table of ours has to.
+Templates write PascalCase and may pass numbers as strings (a Ref is always a string); APIs require the model's names
+and types. The model contains both, so no table of ours is necessary.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ def service(name: str) -> Any:
 
 
 def request(name: str, operation: str, properties: dict[str, Any]) -> dict[str, Any]:
-    """Properties as the input of an operation; members the operation does not know are left out."""
+    """Return properties as the input of an operation, without members that the operation does not have."""
     conformed: dict[str, Any] = conform(service(name).operation_model(operation).input_shape, properties)
     return conformed
 
 
 def structure(name: str, shape: str, properties: Any) -> Any:
-    """Properties as one named shape of a service."""
+    """Return properties as one named shape of a service."""
     return conform(service(name).shape_for(shape), properties)
 
 
 def conform(shape: Any, value: Any) -> Any:
-    """A value with the names and the types of a shape."""
+    """Return a value with the names and the types of a shape."""
     kind = shape.type_name
     if kind == "structure" and isinstance(value, dict):
         members = {name.lower(): (name, member) for name, member in shape.members.items()}

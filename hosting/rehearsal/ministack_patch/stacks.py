@@ -1,4 +1,4 @@
-"""Stack operations as AWS runs them: nested stacks through the engine, states that refuse, quiet updates."""
+"""Stack operations as AWS runs them: nested stacks, refused states, events, rollback, clean-up."""
 # Functions that MiniStack calls take the arguments it passes, needed or not.
 # ruff: noqa: ARG001, ARG005
 
@@ -19,9 +19,9 @@ from ministack.services import cloudformation
 from ministack.services.cloudformation import engine, handlers, helpers, provisioners, stacks
 
 from hosting.rehearsal.ministack_patch import policies
-from hosting.rehearsal.ministack_patch.patching import replace
+from hosting.rehearsal.ministack_patch.patching import CLOUDFORMATION, replace, set_attribute
+from hosting.rehearsal.ministack_patch.registry import register
 
-CLOUDFORMATION = "ministack.services.cloudformation"
 STACK = "AWS::CloudFormation::Stack"
 CLEANUP = "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"
 UPDATABLE = frozenset(
@@ -31,7 +31,7 @@ UPDATABLE = frozenset(
         "UPDATE_ROLLBACK_COMPLETE",
         "IMPORT_COMPLETE",
         "IMPORT_ROLLBACK_COMPLETE",
-        # Left by an operation whose rollback was disabled: an update continues where it stopped.
+        # The result of an operation with DisableRollback: an update continues there.
         "CREATE_FAILED",
         "UPDATE_FAILED",
     }
@@ -54,11 +54,12 @@ _continue_update_rollback = handlers._continue_update_rollback
 _describe_stacks = handlers._describe_stacks
 _resolve_stack_outputs = stacks._resolve_stack_outputs
 
-# Resources whose update turned out to change nothing: their events are withheld, as AWS never sends them.
+# Resources whose update changed nothing. AWS sends no events for them.
 _unchanged: set[tuple[str, str]] = set()
 
 
 def install(delay: float) -> None:
+    """Replace the stack operations of MiniStack. Each resource then takes `delay` seconds."""
     replace(_add_event, add_event, CLOUDFORMATION)
     replace(_deploy_stack_async, deploy_stack_async, CLOUDFORMATION)
     replace(_roll_back_operation, roll_back_operation, CLOUDFORMATION)
@@ -71,24 +72,19 @@ def install(delay: float) -> None:
     replace(_resolve_stack_outputs, resolve_stack_outputs, CLOUDFORMATION)
     for read in ("_describe_stack_events", "_describe_stack_resources", "_list_stack_resources", "_get_template"):
         original = getattr(handlers, read)
-        replace(original, not_by_the_name_of_a_deleted_stack(original), CLOUDFORMATION)
-    # Only in the engine: provisioners call each other's originals.
-    stacks._update_resource = update_resource
-    stacks._delete_resource = delete_in_cleanup
-    provisioners._RESOURCE_HANDLERS[STACK] = {
-        "create": create_nested,
-        "update": update_nested,
-        "update_with_logical_id": True,
-        "delete": delete_nested,
-    }
+        replace(original, hide_deleted_stack_names(original), CLOUDFORMATION)
+    # In the engine only: MiniStack's provisioners call each other's originals.
+    set_attribute(stacks, "_update_resource", update_resource)
+    set_attribute(stacks, "_delete_resource", delete_resource)
+    register(STACK, create=create_nested, update=update_nested, delete=delete_nested)
     if delay > 0:
         slow_down(delay)
 
 
 def slow_down(delay: float) -> None:
-    """Make every resource take a while, off the event loop, so that describe calls see it in progress."""
+    """Delay each resource outside the event loop, so that describe calls see operations in progress."""
 
-    def slowly(act: Callable[..., Any]) -> Callable[..., Any]:
+    def delay_call(act: Callable[..., Any]) -> Callable[..., Any]:
         def wrapped(kind: str, *arguments: Any) -> Any:
             if kind != STACK:
                 time.sleep(delay)
@@ -101,8 +97,8 @@ def slow_down(delay: float) -> None:
             time.sleep(delay)
         return update_resource(kind, pid, old, new, *rest)
 
-    stacks._provision_resource = slowly(_provision_resource)
-    stacks._delete_resource = slowly(delete_in_cleanup)
+    stacks._provision_resource = delay_call(_provision_resource)
+    stacks._delete_resource = delay_call(delete_resource)
     stacks._update_resource = slow_update
     stacks._runs_on_worker_thread = lambda kind: True
 
@@ -113,22 +109,23 @@ def slow_down(delay: float) -> None:
 def add_event(
     stack_id: str, stack_name: str, logical_id: str, kind: str, status: str, *rest: Any, **named: Any
 ) -> None:
+    """Record an event as AWS reports it: none for unchanged resources, CREATE for new ones, with physical id."""
     if status == "UPDATE_COMPLETE" and (stack_id, logical_id) in _unchanged:
         _unchanged.discard((stack_id, logical_id))
         return
     before = (cloudformation._stacks.get(stack_name) or {}).get("_before")
     if before is not None and logical_id != stack_name and logical_id not in before:
-        # The engine calls everything in an update an update; AWS says what happens to the resource.
+        # The engine reports every resource of an update as updated; AWS reports a new one as created.
         status = status.replace("UPDATE_", "CREATE_")
     about = dict(zip(("reason", "physical_id", "detailed_status"), rest, strict=False)) | named
-    # AWS names a resource from the first event of its update on; the engine only at the end.
+    # AWS includes the physical id from the first event of an update; the engine only at the end.
     known = ((cloudformation._stacks.get(stack_name) or {}).get("_resources") or {}).get(logical_id) or {}
     about["physical_id"] = about.get("physical_id") or known.get("PhysicalResourceId", "")
     _add_event(stack_id, stack_name, logical_id, kind, status, **about)
 
 
 def withhold_events(stack_name: str, logical_id: str | None) -> None:
-    """Take back the UPDATE_IN_PROGRESS that the engine sent before it knew that nothing changes."""
+    """Remove the UPDATE_IN_PROGRESS event that the engine sent for an unchanged resource."""
     stack = cloudformation._stacks.get(stack_name)
     if stack is None or logical_id is None:
         return
@@ -148,14 +145,15 @@ def update_resource(
     logical_id: str | None = None,
     attributes: dict[str, Any] | None = None,
 ) -> Provisioned:
+    """Update a resource or a nested stack. Raise ValueError if the stack policy denies a replacement."""
     if kind == STACK:
-        # Even with equal properties: what is behind an unchanged address may have changed.
+        # Even with equal properties: the template behind an unchanged URL may have changed.
         return update_nested(physical_id, old, new, stack_name, logical_id)
     stack = cloudformation._stacks.get(stack_name) or {}
     if logical_id and stacks._replacing_change(kind, old, new):
-        # A rollback takes the same way back, and a policy does not stand in its way.
-        goes_forward = stack.get("StackStatus") == "UPDATE_IN_PROGRESS"
-        if goes_forward and (refused := policies.refusal(stack, "Replace", logical_id)):
+        # A rollback uses the same function, and a stack policy does not apply to it.
+        is_update = stack.get("StackStatus") == "UPDATE_IN_PROGRESS"
+        if is_update and (refused := policies.refusal(stack, "Replace", logical_id)):
             raise ValueError(refused)
     if old == new:
         withhold_events(stack_name, logical_id)
@@ -164,7 +162,10 @@ def update_resource(
 
 
 def resolve_stack_outputs(outputs: Any, conditions: Any, resources: dict[str, Any], *rest: Any) -> Any:
-    """The last step before an update deletes what left the template: what a policy protects stops it here."""
+    """Resolve outputs. Raise ValueError if the stack policy denies the deletion of a removed resource.
+
+    This is the engine's last step before an update deletes resources that are no longer in the template.
+    """
     stack = cloudformation._stacks.get(rest[2]) or {}
     for logical_id in sorted(set(stack.get("_before") or ()) - set(resources)):
         if refused := policies.refusal(stack, "Delete", logical_id):
@@ -179,12 +180,12 @@ def create_stack(params: dict[str, Any]) -> Any:
     existing = cloudformation._stacks.get(helpers._p(params, "StackName"))
     if existing and existing["StackStatus"] == "ROLLBACK_COMPLETE":
         return helpers._error("AlreadyExistsException", f"Stack [{existing['StackName']}] already exists")
-    bury(existing)
+    keep_deleted_stack(existing)
     return _create_stack(params)
 
 
-def bury(stack: Stack | None) -> None:
-    """Keep a deleted stack reachable by its id when another one takes its name."""
+def keep_deleted_stack(stack: Stack | None) -> None:
+    """Keep a deleted stack reachable by its id when a new stack takes its name."""
     if stack and stack["StackStatus"] == "DELETE_COMPLETE":
         cloudformation._stacks[stack["StackId"]] = stack
 
@@ -196,8 +197,8 @@ def update_stack(params: dict[str, Any]) -> Any:
     return _update_stack(params)
 
 
-def not_by_the_name_of_a_deleted_stack(read: Callable[..., Any]) -> Callable[..., Any]:
-    """A deleted stack answers to its id alone."""
+def hide_deleted_stack_names(read: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a describe operation that finds deleted stacks by their id only."""
 
     def guarded(params: dict[str, Any]) -> Any:
         name = helpers._p(params, "StackName")
@@ -210,6 +211,7 @@ def not_by_the_name_of_a_deleted_stack(read: Callable[..., Any]) -> Callable[...
 
 
 def delete_stack(params: dict[str, Any]) -> Any:
+    """Delete a stack, or return the error of a protected root or a running update. A repetition has no effect."""
     stack = handlers._resolve_stack(helpers._p(params, "StackName"))
     root = handlers._resolve_stack((stack or {}).get("RootId", ""))
     if stack and root and root.get("EnableTerminationProtection"):
@@ -223,16 +225,16 @@ def delete_stack(params: dict[str, Any]) -> Any:
             f"Stack [{stack['StackId']}] cannot be deleted while in status {stack['StackStatus']}",
         )
     if stack and stack["StackStatus"] == "DELETE_IN_PROGRESS":
-        # AWS takes a repetition, sent because a reply got lost, for the same; the engine would go through it twice.
+        # AWS ignores a repetition (a client repeats after a lost reply); the engine would delete twice.
         return helpers._xml(200, "DeleteStackResponse", "")
     reply = _delete_stack(params)
     if stack and reply[0] == 200:
-        drop_reviews(stack["StackName"])
+        discard_change_sets(stack["StackName"])
     return reply
 
 
 def continue_update_rollback(params: dict[str, Any]) -> Any:
-    """Resources to skip inside a nested stack come as `<name of the nested stack>.<logical id>`."""
+    """Continue a rollback; ResourcesToSkip may contain `<name of the nested stack>.<logical id>`."""
     stack = handlers._resolve_stack(helpers._p(params, "StackName"))
     skipped = helpers._extract_string_members(params, "ResourcesToSkip")
     own = [name for name in skipped if "." not in name]
@@ -247,7 +249,7 @@ def continue_update_rollback(params: dict[str, Any]) -> Any:
 
 
 def describe_stacks(params: dict[str, Any]) -> Any:
-    """MiniStack keeps which stacks are nested, and does not say it."""
+    """Add ParentId and RootId of nested stacks, which MiniStack omits."""
     status, headers, body = _describe_stacks(params)
     if status != 200:
         return status, headers, body
@@ -260,7 +262,7 @@ def describe_stacks(params: dict[str, Any]) -> Any:
 
 
 def cancel_update_stack(params: dict[str, Any]) -> Any:
-    """A cancelled parent cancels the child that is updating right now."""
+    """Cancel an update, and that of the nested stack in progress."""
     reply = _cancel_update_stack(params)
     stack = handlers._resolve_stack(helpers._p(params, "StackName"))
     if reply[0] == 200 and stack:
@@ -279,8 +281,9 @@ async def deploy_stack_async(
     tags: list[Any],
     **named: Any,
 ) -> None:
+    """Deploy a stack; record DisableRollback for nested stacks, and report created resources as created."""
     stack = cloudformation._stacks[stack_name]
-    # Nested stacks inherit the choice, and the engine does not record it for updates.
+    # Nested stacks inherit DisableRollback, and the engine does not record it for updates.
     stack["_disable_rollback"] = disable_rollback
     stack["StackStatusReason"] = ""
     if named.get("is_update"):
@@ -295,10 +298,10 @@ async def deploy_stack_async(
                 record["ResourceStatus"] = "CREATE_COMPLETE"
 
 
-def delete_in_cleanup(
+def delete_resource(
     kind: str, physical_id: str, properties: dict[str, Any], stack_name: str = "", logical_id: str = ""
 ) -> None:
-    """A delete of the engine. After a successful update it belongs to AWS's clean-up phase, with its events."""
+    """Delete a resource. After a successful update this is AWS's clean-up phase, with status and events."""
     stack = cloudformation._stacks.get(stack_name) or {}
     cleanup = stack.get("StackStatus") in ("UPDATE_IN_PROGRESS", CLEANUP)
     if not cleanup:
@@ -316,6 +319,7 @@ def delete_in_cleanup(
 async def roll_back_operation(
     stack_name: str, stack_id: str, stack: Stack, operation: dict[str, Any], reason_override: str = ""
 ) -> None:
+    """Roll back a stack with the reason that AWS gives."""
     failed = operation.get("failed_logical_id")
     if not reason_override and not operation.get("cancelled") and failed:
         known = failed in ((operation.get("previous_stack") or {}).get("_resources") or {})
@@ -327,15 +331,15 @@ async def roll_back_operation(
 
 
 def refuse_state(stack: Stack) -> Any:
-    """AWS's answer when a stack's state does not allow an update, or None."""
+    """Return AWS's error if a stack's status does not allow an update, or None."""
     status = stack["StackStatus"]
     if status in UPDATABLE:
         return None
     return helpers._error("ValidationError", f"Stack:{stack['StackId']} is in {status} state and can not be updated.")
 
 
-def deployed(stack: Stack) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The template and parameters that made what the stack has, also when its creation stopped half-way."""
+def deployed_template(stack: Stack) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the template and parameters of the existing resources, also after a failed creation."""
     operation = stack.get("_failed_operation") or {}
     if stack["StackStatus"] != "CREATE_FAILED" or not operation:
         return stack.get("_template") or {}, stack.get("_resolved_params") or {}
@@ -349,7 +353,7 @@ def deployed(stack: Stack) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def children(parent: Stack) -> list[Stack]:
-    """The living nested stacks of a stack."""
+    """Return the nested stacks of a stack that are not deleted."""
     return [
         stack
         for stack in cloudformation._stacks.values()
@@ -364,20 +368,20 @@ def descendants(parent: Stack) -> list[Stack]:
     return found
 
 
-def child_of(parent: Stack, logical_id: str) -> Stack | None:
-    """The nested stack behind a logical id, also one that so far exists only in a change set."""
+def find_child(parent: Stack, logical_id: str) -> Stack | None:
+    """Return the nested stack of a logical id, which may exist only in a change set, or None."""
     return next((child for child in children(parent) if child.get("_logical_id") == logical_id), None)
 
 
-def drop_reviews(parent_name: str) -> None:
-    """Nested stacks that a change set announced and nobody executed go with their parent."""
+def discard_change_sets(parent_name: str) -> None:
+    """Remove nested stacks that only an unexecuted change set announced, with their change sets."""
     for name, stack in cloudformation._stacks.items():
         if stack.get("_parent_stack_name") == parent_name and stack["StackStatus"] == "REVIEW_IN_PROGRESS":
-            drop_reviews(name)
-            forget(name)
+            discard_change_sets(name)
+            remove_stack(name)
 
 
-def forget(name: str) -> None:
+def remove_stack(name: str) -> None:
     stack = cloudformation._stacks.pop(name, None)
     if stack:
         cloudformation._stack_events.pop(stack["StackId"], None)
@@ -387,7 +391,7 @@ def forget(name: str) -> None:
 
 
 class Nested:
-    """A nested stack as its parent's resource asks for it: template, parameters, tags; all checked."""
+    """A nested stack as its parent's resource declares it: template, parameters and tags, all validated."""
 
     def __init__(self, parent: Stack, properties: dict[str, Any], capabilities: list[str] | None = None) -> None:
         url = properties.get("TemplateURL")
@@ -395,7 +399,7 @@ class Nested:
             raise ValueError("TemplateURL must be a supported URL.")
         self.body, error = helpers._resolve_template({"TemplateURL": [url]})
         if error is not None:
-            raise ValueError(message_of(error))
+            raise ValueError(error_message(error))
         try:
             self.template: dict[str, Any] = engine._parse_template(self.body)
         except ValueError as problem:
@@ -425,6 +429,7 @@ class Nested:
         )
 
     def apply(self, stack: Stack) -> None:
+        """Write template, parameters and tags into the record of a stack."""
         stack["_template_body"] = self.body
         stack["_conditions"] = self.conditions
         stack["Capabilities"] = self.capabilities
@@ -442,7 +447,7 @@ def values(parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 def plain(value: Any) -> str:
-    """A scalar as CloudFormation writes it into a String parameter."""
+    """Return a scalar as the string that CloudFormation passes to a String parameter."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -450,13 +455,13 @@ def plain(value: Any) -> str:
     return str(value)
 
 
-def message_of(error: tuple[int, dict[str, str], bytes]) -> str:
+def error_message(error: tuple[int, dict[str, str], bytes]) -> str:
     match = re.search(r"<Message>(.*?)</Message>", error[2].decode(), re.DOTALL)
     return match[1] if match else error[2].decode()
 
 
 def new_child(parent: Stack, logical_id: str, status: str) -> Stack:
-    """The record of a nested stack that does not exist yet."""
+    """Create the record of a nested stack."""
     suffix = "".join(secrets.choice(string.ascii_uppercase + string.digits) for _ in range(12))
     name = f"{parent['StackName'][: 128 - 14 - len(logical_id)]}-{logical_id}-{suffix}"
     identifier = f"arn:aws:cloudformation:{get_region()}:{get_account_id()}:stack/{name}/{new_uuid()}"
@@ -494,30 +499,31 @@ def new_uuid() -> str:
     return str(responses.new_uuid())
 
 
-def outputs_of(stack: Stack) -> dict[str, Any]:
+def nested_outputs(stack: Stack) -> dict[str, Any]:
     return {f"Outputs.{output['OutputKey']}": output["OutputValue"] for output in stack.get("Outputs", [])}
 
 
 def create_nested(logical_id: str, properties: dict[str, Any], parent_name: str) -> Provisioned:
+    """Create a nested stack and wait for it. Raise ValueError if it fails."""
     parent = cloudformation._stacks[parent_name]
     nested = Nested(parent, properties)
-    announced = child_of(parent, logical_id)
+    announced = find_child(parent, logical_id)
     stack = announced or new_child(parent, logical_id, "CREATE_IN_PROGRESS")
     nested.apply(stack)
     disable_rollback = bool(parent.get("_disable_rollback"))
     stack["StackStatus"] = "CREATE_IN_PROGRESS"
     stack["DisableRollback"] = disable_rollback
     name, identifier = stack["StackName"], stack["StackId"]
-    # The parent's second event is the one that names the nested stack: from then on it can be followed.
+    # The parent's second event names the nested stack. Followers need its physical id.
     initiated = "Resource creation Initiated"
     _add_event(parent["StackId"], parent_name, logical_id, STACK, "CREATE_IN_PROGRESS", initiated, identifier)
     stacks._add_event(identifier, name, name, STACK, "CREATE_IN_PROGRESS", "", identifier)
     run(stacks._deploy_stack_async(name, identifier, nested.template, nested.parameters, disable_rollback, nested.tags))
     if stack["StackStatus"] == "CREATE_COMPLETE":
-        return identifier, outputs_of(stack)
-    reason = f"Embedded stack {identifier} was not successfully created: {failure_of(stack, 'create')}"
+        return identifier, nested_outputs(stack)
+    reason = f"Embedded stack {identifier} was not successfully created: {describe_failure(stack, 'create')}"
     if disable_rollback:
-        # The failed child stays, so its parent has to know it: deleting the parent must reach it.
+        # The failed child remains, so its parent must have a record: deleting the parent deletes the child.
         parent["_resources"][logical_id] = {
             "PhysicalResourceId": identifier,
             "ResourceType": STACK,
@@ -540,23 +546,24 @@ def update_nested(
     parent_name: str,
     logical_id: str | None = None,
 ) -> Provisioned:
+    """Update a nested stack, or continue its rollback, and wait for it. Raise ValueError if it fails."""
     parent = cloudformation._stacks[parent_name]
     stack = handlers._resolve_stack(physical_id)
     if stack is None or stack["StackStatus"] == "DELETE_COMPLETE":
         raise ValueError(f"Stack with id {physical_id} does not exist")
     name, identifier = stack["StackName"], stack["StackId"]
     if stack["StackStatus"] == "UPDATE_ROLLBACK_FAILED":
-        # The parent's ContinueUpdateRollback arrives here as the old properties.
+        # ContinueUpdateRollback of the parent calls this function with the old properties.
         skip = frozenset(parent.get("_skip_in_children", {}).get(name, ()))
         run(stacks._continue_update_rollback_async(name, identifier, skip))
         if stack["StackStatus"] == "UPDATE_ROLLBACK_FAILED":
             raise ValueError(f"Embedded stack {identifier} is still in UPDATE_ROLLBACK_FAILED")
-        return identifier, outputs_of(stack)
+        return identifier, nested_outputs(stack)
     nested = Nested(parent, new)
     if nested.equals(stack) and not nested_templates_changed(stack):
-        return identifier, outputs_of(stack)
+        return identifier, nested_outputs(stack)
     if refusal := refuse_state(stack):
-        raise ValueError(message_of(refusal))
+        raise ValueError(error_message(refusal))
     previous = {
         key: copy.deepcopy(stack.get(key))
         for key in (
@@ -587,17 +594,17 @@ def update_nested(
         )
     )
     if stack["StackStatus"] == "UPDATE_COMPLETE":
-        return identifier, outputs_of(stack)
-    # AWS reports the state at the moment of the failure, when the child's own rollback has only begun.
+        return identifier, nested_outputs(stack)
+    # AWS reports the status at the failure, when the child's own rollback has just begun.
     status = "UPDATE_FAILED" if disable_rollback else "UPDATE_ROLLBACK_IN_PROGRESS"
     raise ValueError(
         f"Embedded stack {identifier} was not successfully updated. Currently in {status} "
-        f"with reason: {failure_of(stack, 'update')}"
+        f"with reason: {describe_failure(stack, 'update')}"
     )
 
 
 def nested_templates_changed(stack: Stack) -> bool:
-    """Whether a grandchild's template changed behind an address that stayed the same."""
+    """Return whether a grandchild's template changed behind an unchanged URL."""
     for record in stack["_resources"].values():
         if record["ResourceType"] != STACK:
             continue
@@ -618,8 +625,8 @@ def delete_nested(physical_id: str, properties: dict[str, Any]) -> None:
         )
 
 
-def failure_of(stack: Stack, verb: str) -> str:
-    """What the last operation of a stack failed on, in AWS's words."""
+def describe_failure(stack: Stack, verb: str) -> str:
+    """Return the reason of the last operation's failure in AWS's words."""
     operation: list[dict[str, Any]] = []
     for event in reversed(cloudformation._stack_events.get(stack["StackId"], [])):
         operation.append(event)
@@ -641,10 +648,10 @@ def failure_of(stack: Stack, verb: str) -> str:
 
 
 def run(operation: Coroutine[Any, Any, None]) -> None:
-    """Run a child's operation on the server's loop while this worker thread waits.
+    """Run a nested stack's operation on the server's event loop and block this worker thread until it ends.
 
-    The account, region and request token travel with the context; what the parent's resource set for itself
-    must not, or the child's replacements would be queued for the parent's clean-up.
+    Account, region and request token are part of the context. Context variables of the parent's resource are reset,
+    because the engine would otherwise queue the child's replaced resources for the parent's clean-up.
     """
 
     async def fresh() -> None:

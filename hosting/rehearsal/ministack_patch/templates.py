@@ -1,7 +1,7 @@
-"""What CloudFormation checks before it touches a resource, with the texts that AWS answers.
+"""Validates templates and parameters before an operation starts, with the texts that AWS answers.
 
-MiniStack evaluates conditions over a subset of the functions, leaves an unresolvable Ref as its own name,
-ignores parameters a template does not declare, and fetches templates by path-style addresses only.
+MiniStack evaluates conditions over a subset of the functions, resolves an unknown Ref to its own name, ignores
+parameters that a template does not declare, and fetches templates by path-style addresses only.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from urllib.parse import urlsplit
 
 from ministack.services.cloudformation import engine, handlers, helpers
 
-from hosting.rehearsal.ministack_patch.patching import replace
+from hosting.rehearsal.ministack_patch.patching import CLOUDFORMATION, replace
 
-CLOUDFORMATION = "ministack.services.cloudformation"
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 _resolve_parameters = engine._resolve_parameters
@@ -29,14 +28,14 @@ def install() -> None:
     replace(_evaluate_conditions, evaluate_conditions, CLOUDFORMATION)
     replace(_validate_template_support, validate_template_support, CLOUDFORMATION)
     replace(_resolve_document, resolve_document, CLOUDFORMATION)
-    # AWS asks for CAPABILITY_* always, not only where IAM is enforced.
+    # AWS always requires CAPABILITY_*, not only where IAM is enforced.
     replace(handlers._capabilities_enforced, lambda: True, CLOUDFORMATION)
 
 
 def resolve_parameters(
     template: dict[str, Any], provided: list[dict[str, Any]], previous: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Refuse what AWS refuses, then let MiniStack resolve."""
+    """Raise ValueError for parameters that AWS refuses, then resolve the others with MiniStack."""
     declared = template.get("Parameters") or {}
     given = {entry["Key"]: entry for entry in provided if "Key" in entry}
     if unknown := [name for name in given if name not in declared]:
@@ -55,7 +54,7 @@ def resolve_parameters(
 def effective_value(
     name: str, definition: dict[str, Any], entry: dict[str, Any] | None, previous: dict[str, Any]
 ) -> str | None:
-    """The value a parameter would take, or None where MiniStack has to say why there is none."""
+    """Return the value of a parameter, or None if MiniStack has to report why there is none."""
     if str(definition.get("Type", "")).startswith("AWS::SSM::Parameter::Value<"):
         return None
     if entry is None:
@@ -66,7 +65,7 @@ def effective_value(
 
 
 def check_constraints(name: str, definition: dict[str, Any], value: str) -> None:
-    """The constraints whose texts differ between MiniStack and AWS."""
+    """Raise ValueError for a violated constraint whose text differs between MiniStack and AWS."""
     described = definition.get("ConstraintDescription")
 
     def refuse(reason: str) -> None:
@@ -101,7 +100,7 @@ def is_list(kind: str) -> bool:
 
 
 def evaluate_conditions(template: dict[str, Any], parameters: dict[str, Any]) -> dict[str, bool]:
-    """Every condition of a template, with any function that a condition may contain."""
+    """Return all conditions of a template, with every function that a condition may contain."""
     definitions = template.get("Conditions") or {}
     mappings = template.get("Mappings") or {}
     known: dict[str, bool] = {}
@@ -110,6 +109,7 @@ def evaluate_conditions(template: dict[str, Any], parameters: dict[str, Any]) ->
         return engine._resolve_refs(copy.deepcopy(node), {}, parameters, known, mappings, "", "")
 
     def truth(node: Any) -> bool:
+        """Return the value of one condition function."""
         if not isinstance(node, dict) or len(node) != 1:
             raise ValueError("Template format error: every Condition member must be a condition function")
         function, argument = next(iter(node.items()))
@@ -141,7 +141,7 @@ def evaluate_conditions(template: dict[str, Any], parameters: dict[str, Any]) ->
 def validate_template_support(
     template: dict[str, Any], conditions: dict[str, bool], params: dict[str, Any] | None = None
 ) -> None:
-    """MiniStack's own checks, then the references that lead nowhere."""
+    """Run MiniStack's own checks, then refuse unresolved references."""
     _validate_template_support(template, conditions, params=params)
     if template.get("Transform"):
         return
@@ -149,7 +149,7 @@ def validate_template_support(
 
 
 def refuse_unresolved_references(template: dict[str, Any], conditions: dict[str, bool]) -> None:
-    """A Ref or GetAtt to nothing, or to a resource whose condition is false, fails before anything starts."""
+    """Raise ValueError for a reference to a missing resource or to one whose condition is false."""
     resources = template.get("Resources") or {}
     active = {name: body for name, body in resources.items() if is_active(body, conditions)}
     named = set(active) | set(template.get("Parameters") or {})
@@ -166,7 +166,7 @@ def refuse_unresolved_references(template: dict[str, Any], conditions: dict[str,
             }
             depends_on = body.get("DependsOn", [])
             depends_on = [depends_on] if isinstance(depends_on, str) else depends_on
-            # DependsOn to a resource whose condition is false is allowed; to one that is not there, never.
+            # DependsOn a resource whose condition is false is allowed; DependsOn a missing resource is not.
             missing |= {name for name in depends_on if name not in resources}
         if missing:
             raise ValueError(
@@ -181,7 +181,7 @@ def is_active(body: Any, conditions: dict[str, bool]) -> bool:
 
 
 def prune(node: Any, conditions: dict[str, bool]) -> Any:
-    """The node with every Fn::If replaced by its chosen branch."""
+    """Return the node with each Fn::If replaced by its chosen branch."""
     if isinstance(node, list):
         return [prune(member, conditions) for member in node]
     if isinstance(node, dict):
@@ -194,7 +194,7 @@ def prune(node: Any, conditions: dict[str, bool]) -> Any:
 
 
 def resolve_document(params: dict[str, Any], body_key: str, url_key: str, label: str) -> Any:
-    """Accept virtual-hosted S3 addresses too, the form that templates and deployers write."""
+    """Fetch a template. Accept virtual-hosted S3 addresses too, the form that templates and deployers write."""
     url = helpers._p(params, url_key)
     if url:
         params = {**params, url_key: [path_style(url)]}
@@ -205,7 +205,7 @@ def resolve_document(params: dict[str, Any], body_key: str, url_key: str, label:
 
 
 def path_style(url: str) -> str:
-    """https://bucket.s3.region.amazonaws.com/key as https://s3.region.amazonaws.com/bucket/key."""
+    """Convert https://bucket.s3.region.amazonaws.com/key to https://s3.region.amazonaws.com/bucket/key."""
     parts = urlsplit(url)
     match = re.fullmatch(r"(?P<bucket>.+?)\.(?P<service>s3[.-].*)", parts.hostname or "")
     if match is None:

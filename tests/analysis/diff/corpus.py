@@ -28,7 +28,7 @@ from hosting.deployer.aws.stacks import StackState
 from hosting.model.stack_order import Stack, StackRole
 from hosting.model.stateful import loss
 from hosting.rehearsal.emulator import Emulator
-from hosting.rehearsal.prerequisites import World
+from hosting.rehearsal.prerequisites import Prerequisites
 
 PROJECT = Path(__file__).resolve().parents[3]
 # The one with every condition on: a domain, a reader, archived logs, Slack, a budget.
@@ -544,7 +544,7 @@ class Stage:
         region = environment.file.region or ""
         clients = self.emulator.clients(account, region)
         self.context = deployment.connect(environment, clients, sleep=lambda seconds: time.sleep(min(seconds, 0.05)))
-        world = World(self.emulator, account, self.context.home)
+        world = Prerequisites(self.emulator, account, self.context.home)
         world.prepare(environment.file.values)
         flow.deploy_chain(self.context, self.console, lambda _plans: True, through=StackRole.BOOTSTRAP)
         world.push_images(environment.file.values)

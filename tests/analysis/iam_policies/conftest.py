@@ -86,7 +86,7 @@ def rehearsal(request: pytest.FixtureRequest) -> Rehearsal:
     from hosting.rehearsal import rehearse
 
     seen = Rehearsal(request.param)
-    make, look = boto3.Session.client, rehearse.look
+    make, look = boto3.Session.client, rehearse.collect_deployed_resources
 
     def listening(self: boto3.Session, *given: Any, **named: Any) -> Any:
         client = cast("Any", make)(self, *given, **named)

@@ -11,7 +11,7 @@ from hosting.deployer.aws import session
 from hosting.deployer.aws.session import Clients, Identity
 from hosting.deployer.errors import CredentialsError, DeployerError, GuardError
 from hosting.rehearsal.emulator import Emulator
-from hosting.rehearsal.fault_proxy import Fault, FaultProxy, Rule
+from hosting.rehearsal.fault_proxy import Fault, FaultProxy, FaultRule
 
 ME = Identity("123456789012", "arn:aws:iam::123456789012:user/me", "aws")
 
@@ -99,9 +99,9 @@ def test_a_reply_that_ends_too_early_is_asked_for_again(emulator: Emulator, acco
     """Without our check half of a JSON reply is an answer without its members: a KeyError somewhere else."""
     with FaultProxy(emulator.endpoint) as proxy:
         clients = emulator.clients(account, endpoint_url=proxy.endpoint)
-        with proxy.breaking(Rule(Fault.TRUNCATE, account)):
+        with proxy.injecting(FaultRule(Fault.TRUNCATE, account)):
             assert clients.acm("us-east-1").list_certificates()["CertificateSummaryList"] == []
-        with proxy.breaking(Rule(Fault.TRUNCATE, account)):
+        with proxy.injecting(FaultRule(Fault.TRUNCATE, account)):
             assert session.identify(clients, "us-east-1").account == account
     assert [call.name for call in proxy.calls] == ["acm:ListCertificates"] * 2 + ["sts:GetCallerIdentity"] * 2
 
@@ -109,6 +109,6 @@ def test_a_reply_that_ends_too_early_is_asked_for_again(emulator: Emulator, acco
 def test_a_client_that_asks_once_asks_once(emulator: Emulator, account: str) -> None:
     with FaultProxy(emulator.endpoint) as proxy:
         clients = emulator.clients(account, endpoint_url=proxy.endpoint)
-        with proxy.breaking(Rule(Fault.LOSE, account)), pytest.raises(botocore.ConnectionClosedError):
+        with proxy.injecting(FaultRule(Fault.LOSE, account)), pytest.raises(botocore.ConnectionClosedError):
             clients.acm_once("us-east-1").list_certificates()
     assert len(proxy.calls) == 1

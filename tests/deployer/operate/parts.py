@@ -325,13 +325,13 @@ def deploy(emulator: Emulator) -> Deployed:
     from hosting.deployer import environment as environments
     from hosting.deployer.operate import platform
     from hosting.model.stack_order import StackRole
-    from hosting.rehearsal.prerequisites import World
+    from hosting.rehearsal.prerequisites import Prerequisites
 
     environment = environments.prepare(ROOT, "dev")
     account = environment.file.account or "123456789012"
     clients = emulator.clients(account)
     context = contexts.connect(environment, clients, sleep=lambda seconds: time.sleep(min(seconds, 0.05)))
-    world = World(emulator, account, context.home)
+    world = Prerequisites(emulator, account, context.home)
     world.prepare(environment.file.values)
     states = contexts.survey(context)
     for stack in context.chain:

@@ -17,7 +17,7 @@ import pytest
 from hosting.cli.commands import run as run_command
 from hosting.deployer.errors import DeployerError
 from hosting.deployer.operate import standalone_task, tasks
-from hosting.rehearsal.prerequisites import World
+from hosting.rehearsal.prerequisites import Prerequisites
 from tests.deployer.operate import parts
 from tests.support.waiting import PATIENCE, eventually
 
@@ -73,7 +73,7 @@ def test_output_and_exit_status(deployed: parts.Deployed, start: Callable[..., s
     process = start("run", "-e", "dev", "--service", "backend", "--", "./manage", "migrate", "--fake")
     task = running(deployed)
     say(deployed, task, "backend", "applying 0001", "applying 0002")
-    World(deployed.emulator, deployed.account, deployed.platform.home).end_task(task["taskArn"], 3)
+    Prerequisites(deployed.emulator, deployed.account, deployed.platform.home).end_task(task["taskArn"], 3)
     out, err = process.communicate(timeout=PATIENCE)
     assert out == "applying 0001\napplying 0002\n"
     assert process.returncode == 3, err
@@ -117,7 +117,7 @@ def test_a_task_that_ecs_does_not_show_yet(deployed: parts.Deployed, monkeypatch
     with pytest.raises(DeployerError, match="has forgotten it"):
         run._has_stopped()
     monkeypatch.setattr(tasks, "describe", show)
-    World(deployed.emulator, deployed.account, deployed.platform.home).end_task(run.task.arn, 4)
+    Prerequisites(deployed.emulator, deployed.account, deployed.platform.home).end_task(run.task.arn, 4)
     assert list(run.lines()) == []
     assert run.exit_code() == 4
 
@@ -135,7 +135,7 @@ def test_another_image_leaves_no_task_definition_behind(
     assert definition["status"] == "INACTIVE"
     assert {one["name"]: one["image"] for one in definition["containerDefinitions"]}["app"] == image
     assert [one["name"] for one in definition["containerDefinitions"]] == ["app", "bastion"]
-    World(deployed.emulator, deployed.account, deployed.platform.home).end_task(task["taskArn"], 0)
+    Prerequisites(deployed.emulator, deployed.account, deployed.platform.home).end_task(task["taskArn"], 0)
 
 
 def test_a_command_is_needed(deployed: parts.Deployed, start: Callable[..., subprocess.Popen[str]]) -> None:
@@ -156,7 +156,7 @@ def test_a_migration_runs_before_anything_is_deployed(
     process = start(*before_arguments(deployed, "1", "--pre-deploy", "run --service backend -- ./manage migrate"))
     task = running(deployed)
     say(deployed, task, "backend", "no such column")
-    World(deployed.emulator, deployed.account, deployed.platform.home).end_task(task["taskArn"], 1)
+    Prerequisites(deployed.emulator, deployed.account, deployed.platform.home).end_task(task["taskArn"], 1)
     out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1, err
     assert "no such column" in err

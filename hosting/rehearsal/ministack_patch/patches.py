@@ -1,0 +1,478 @@
+"""The table of everything that is patched in MiniStack: what it does unpatched, and what AWS does instead.
+
+`install.install_all` compares this table with what was patched. The emulator does not start if a patch has no row here,
+or a row has no patch. docs/emulator.md is written from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_CFN = "AWS CloudFormation API Reference"
+_GUIDE = "AWS CloudFormation User Guide"
+_TYPES = "AWS CloudFormation Template Reference"
+
+
+@dataclass(frozen=True)
+class Patch:
+    """One deviation of MiniStack from AWS, and the patch that removes it."""
+
+    # Resource types, API operations, or names inside ministack.services that the patch replaces.
+    subjects: tuple[str, ...]
+    # The module of this package that holds the patch.
+    module: str
+    # What MiniStack does without the patch, and why that matters to a rehearsal.
+    ministack: str
+    # What AWS does, and so the patched emulator.
+    aws: str
+    # Where AWS documents it; empty for operations that exist only in the emulator.
+    document: str
+
+
+PATCHES: tuple[Patch, ...] = (
+    # --- CloudFormation: before an operation starts ---------------------------------------------------------
+    Patch(
+        ("cloudformation.engine._resolve_parameters",),
+        "templates",
+        "It accepts parameters that the template does not declare, and words violated constraints in its own way.",
+        "CloudFormation rejects undeclared, missing and invalid parameters with a ValidationError.",
+        f"{_GUIDE}, Parameters",
+    ),
+    Patch(
+        ("cloudformation.engine._evaluate_conditions",),
+        "templates",
+        "It evaluates conditions over a subset of the intrinsic functions.",
+        "Every function that AWS allows in conditions is evaluated.",
+        f"{_TYPES}, Condition functions",
+    ),
+    Patch(
+        ("cloudformation.engine.validate_template_support",),
+        "templates",
+        "It resolves a reference to a missing resource to the name itself.",
+        "The operation is rejected: `Unresolved resource dependencies [...]`.",
+        f"{_GUIDE}, Troubleshooting CloudFormation",
+    ),
+    Patch(
+        ("cloudformation.helpers._resolve_document",),
+        "templates",
+        "It fetches templates from path-style addresses only.",
+        "TemplateURL may be a virtual-hosted address; a missing object is reported as an S3 error.",
+        "Amazon S3 User Guide, Virtual hosting of buckets",
+    ),
+    Patch(
+        ("cloudformation.handlers._capabilities_enforced",),
+        "templates",
+        "It requires capabilities only with `AUTH=true`.",
+        "A template with IAM resources always requires CAPABILITY_IAM or CAPABILITY_NAMED_IAM.",
+        f"{_CFN}, CreateStack, Capabilities",
+    ),
+    # --- CloudFormation: stacks -----------------------------------------------------------------------------
+    Patch(
+        ("AWS::CloudFormation::Stack",),
+        "stacks",
+        "A nested stack keeps dynamic references literal, loses exports, and fails to update around an unchanged "
+        "bucket. A template that changed behind an unchanged URL is not deployed.",
+        "A nested stack is a stack of its own with the same engine, whose failure fails its parent.",
+        f"{_GUIDE}, Nested stacks",
+    ),
+    Patch(
+        ("cloudformation.stacks._add_event", "cloudformation.stacks._update_resource"),
+        "stacks",
+        "It sends update events for unchanged resources, UPDATE events for resources that an update creates, and "
+        "the physical id only at the end. It ignores stack policies.",
+        "An unchanged resource has no event, a new one has CREATE events, and the first event of an update names the "
+        "physical id. A denied replacement fails the resource.",
+        f"{_GUIDE}, Prevent updates to stack resources",
+    ),
+    Patch(
+        ("cloudformation.stacks._resolve_stack_outputs",),
+        "stacks",
+        "It deletes a resource that left the template although a stack policy denies `Update:Delete`.",
+        "The update fails and is rolled back.",
+        f"{_GUIDE}, Prevent updates to stack resources",
+    ),
+    Patch(
+        ("cloudformation.stacks._delete_resource",),
+        "stacks",
+        "It deletes replaced resources without status and events of their own.",
+        "After an update the stack is in UPDATE_COMPLETE_CLEANUP_IN_PROGRESS until old resources are deleted.",
+        f"{_GUIDE}, Understand CloudFormation stack creation events",
+    ),
+    Patch(
+        ("cloudformation.stacks._deploy_stack_async",),
+        "stacks",
+        "It does not record DisableRollback for updates, and reports created resources as updated.",
+        "Nested stacks inherit DisableRollback; a resource that an update creates is CREATE_COMPLETE.",
+        f"{_GUIDE}, Stack failure options",
+    ),
+    Patch(
+        ("cloudformation.stacks._roll_back_operation",),
+        "stacks",
+        "It gives a rollback a reason of its own.",
+        "The reason is `The following resource(s) failed to create: [...]`.",
+        f"{_GUIDE}, Troubleshooting CloudFormation",
+    ),
+    Patch(
+        ("cloudformation.handlers._create_stack",),
+        "stacks",
+        "It overwrites a stack in ROLLBACK_COMPLETE, and forgets a deleted stack when its name is used again.",
+        "The name is in use until the stack is deleted. A deleted stack can be described by its id for 90 days.",
+        f"{_CFN}, CreateStack; DescribeStacks",
+    ),
+    Patch(
+        ("cloudformation.handlers._update_stack",),
+        "stacks",
+        "It updates a stack in any status, ROLLBACK_COMPLETE included.",
+        "CloudFormation rejects the update: `Stack:... is in ROLLBACK_COMPLETE state and can not be updated.`",
+        f"{_GUIDE}, Stack status codes",
+    ),
+    Patch(
+        ("cloudformation.handlers._delete_stack",),
+        "stacks",
+        "It deletes a nested stack whose root has termination protection, and a stack that is being updated. "
+        "A repeated request deletes twice.",
+        "The root's protection holds for nested stacks. A stack that is being updated cannot be deleted.",
+        f"{_GUIDE}, Protect CloudFormation stacks from being deleted",
+    ),
+    Patch(
+        ("cloudformation.handlers._cancel_update_stack",),
+        "stacks",
+        "It cancels the parent only; the nested stack continues.",
+        "The nested stack that is being updated is cancelled too.",
+        f"{_CFN}, CancelUpdateStack",
+    ),
+    Patch(
+        ("cloudformation.handlers._continue_update_rollback",),
+        "stacks",
+        "It does not understand `<nested stack>.<logical id>` in ResourcesToSkip.",
+        "Resources inside nested stacks are skipped by that form.",
+        f"{_CFN}, ContinueUpdateRollback, ResourcesToSkip",
+    ),
+    Patch(
+        ("cloudformation.handlers._describe_stacks",),
+        "stacks",
+        "It omits ParentId and RootId.",
+        "A nested stack has both.",
+        f"{_CFN}, Stack",
+    ),
+    Patch(
+        (
+            "cloudformation.handlers._describe_stack_events",
+            "cloudformation.handlers._describe_stack_resources",
+            "cloudformation.handlers._get_template",
+            "cloudformation.handlers._list_stack_resources",
+        ),
+        "stacks",
+        "It answers for a deleted stack by its name.",
+        "A deleted stack is found by its id only; its name gives `Stack [...] does not exist`.",
+        f"{_CFN}, DescribeStackEvents, StackName",
+    ),
+    # --- CloudFormation: change sets ------------------------------------------------------------------------
+    Patch(
+        (
+            "cloudformation.changesets._create_change_set",
+            "cloudformation.changesets._delete_change_set",
+            "cloudformation.changesets._describe_change_set",
+            "cloudformation.changesets._execute_change_set",
+            "cloudformation.changesets._list_change_sets",
+            "cloudformation.changesets._track_change_set_execution",
+        ),
+        "changesets",
+        "It ignores IncludeNestedStacks, has no property values, and compares templates without resolving them.",
+        "A change set contains those of its nested stacks. Values known only after execution are placeholders. "
+        "An answer has pages, and a nested change set cannot be executed alone.",
+        f"{_GUIDE}, Change sets for nested stacks",
+    ),
+    Patch(
+        ("cloudformation.provisioners._REPLACING_PROPERTIES",),
+        "registry",
+        "Without a list of replacing properties it reports every change as a conditional replacement.",
+        "Each property has `Update requires: Replacement` or not.",
+        f"{_TYPES}, Update requires of each property",
+    ),
+    # --- EC2 ------------------------------------------------------------------------------------------------
+    Patch(
+        (
+            "AWS::EC2::EIP",
+            "AWS::EC2::FlowLog",
+            "AWS::EC2::NatGateway",
+            "AWS::EC2::SecurityGroupEgress",
+            "AWS::EC2::SecurityGroupIngress",
+        ),
+        "ec2",
+        "It refuses these resource types.",
+        "They exist. A missing subnet, address, group or log group fails the resource, and the first egress rule "
+        "replaces the default one.",
+        f"{_TYPES}, AWS::EC2",
+    ),
+    Patch(
+        ("AWS::EC2::Subnet", "AWS::EC2::VPC", "AWS::EC2::VPCEndpoint"),
+        "ec2",
+        "GetAtt of CidrBlock fails, and booleans remain strings.",
+        "Fn::GetAtt returns CidrBlock; booleans are booleans.",
+        f"{_TYPES}, AWS::EC2::VPC, Return values",
+    ),
+    Patch(
+        ("ec2:DescribeFlowLogs", "ec2:DescribeNatGateways", "ec2:DescribeVpcEndpoints"),
+        "ec2",
+        "It omits addresses of NAT gateways, private DNS and policy of endpoints, and the destination of flow logs.",
+        "The answers contain them, and DescribeVpcEndpoints applies filters.",
+        "Amazon EC2 API Reference, DescribeNatGateways; DescribeVpcEndpoints; DescribeFlowLogs",
+    ),
+    # --- ECS and sessions -----------------------------------------------------------------------------------
+    Patch(
+        (
+            "AWS::ECS::Cluster",
+            "AWS::ECS::ClusterCapacityProviderAssociations",
+            "AWS::ECS::Service",
+            "AWS::ECS::TaskDefinition",
+        ),
+        "ecs",
+        "It refuses capacity provider associations, fails on numbers that are strings, and drops properties.",
+        "Numbers may be strings. A missing cluster or a target group without load balancer fails the service.",
+        f"{_TYPES}, AWS::ECS::Service",
+    ),
+    Patch(
+        ("ecs._run_task",),
+        "ecs",
+        "A task without a container has no network interface, so no target is registered. It accepts any startedBy.",
+        "A task in awsvpc mode has a network interface in one of its subnets. RunTask validates startedBy.",
+        "Amazon ECS API Reference, RunTask",
+    ),
+    Patch(
+        ("ecs._ts_to_epoch",),
+        "ecs",
+        "It cuts times to whole seconds, which changes the order of events.",
+        "ECS reports milliseconds.",
+        "Amazon ECS API Reference, Task",
+    ),
+    Patch(
+        (
+            "AmazonEC2ContainerServiceV20141113.DescribeTasks",
+            "AmazonEC2ContainerServiceV20141113.ExecuteCommand",
+            "AmazonSSM.DescribeSessions",
+            "AmazonSSM.StartSession",
+            "AmazonSSM.TerminateSession",
+        ),
+        "sessions",
+        "It has no sessions and no agent in containers.",
+        "ECS Exec and Session Manager open a session only to a running container of a task with ECS Exec.",
+        "Amazon ECS Developer Guide, Monitor Amazon ECS containers with ECS Exec",
+    ),
+    # --- Load balancing, CloudFront, WAF --------------------------------------------------------------------
+    Patch(
+        ("AWS::ElasticLoadBalancingV2::ListenerRule",),
+        "edge",
+        "It associates a target group with a load balancer for default actions only.",
+        "A rule associates its target groups too, which ECS requires of a service.",
+        "Elastic Load Balancing API Reference, CreateRule",
+    ),
+    Patch(
+        ("AWS::ElasticLoadBalancingV2::LoadBalancer",),
+        "edge",
+        "It deletes a load balancer that has deletion protection.",
+        "The deletion fails.",
+        "Elastic Load Balancing API Reference, DeleteLoadBalancer",
+    ),
+    Patch(
+        ("AWS::CloudFront::Distribution",),
+        "edge",
+        "It accepts the ARN of a web ACL that does not exist.",
+        "CloudFront rejects it.",
+        "Amazon CloudFront API Reference, CreateDistribution",
+    ),
+    Patch(
+        ("AWS::WAFv2::IPSet", "AWS::WAFv2::LoggingConfiguration", "AWS::WAFv2::WebACL"),
+        "edge",
+        "It refuses the first two types, and drops properties of a web ACL.",
+        "A log destination exists and its name begins with aws-waf-logs-.",
+        "AWS WAF Developer Guide, Logging AWS WAF web ACL traffic",
+    ),
+    Patch(
+        (
+            "AWSWAF_20190729.GetLoggingConfiguration",
+            "AWSWAF_20190729.ListLoggingConfigurations",
+            "AWSWAF_20190729.ListResourcesForWebACL",
+        ),
+        "edge",
+        "It has no logging configurations, and lists no distributions of a web ACL.",
+        "WAF returns them.",
+        "AWS WAF API Reference, GetLoggingConfiguration; ListResourcesForWebACL",
+    ),
+    # --- Databases and secrets ------------------------------------------------------------------------------
+    Patch(
+        ("AWS::RDS::DBCluster", "AWS::RDS::DBInstance"),
+        "data",
+        "It drops key, log exports and tags, has no managed master user secret, accepts a missing subnet group, "
+        "and deletes a protected cluster or one with instances.",
+        "RDS stores them, manages the secret, and rejects such a deletion.",
+        f"{_TYPES}, AWS::RDS::DBCluster; Amazon Aurora User Guide, Deleting Aurora DB clusters",
+    ),
+    Patch(
+        ("AWS::RDS::EventSubscription", "rds:DescribeEventSubscriptions"),
+        "data",
+        "It refuses the type and does not have the operation.",
+        "RDS has event subscriptions.",
+        "Amazon RDS API Reference, DescribeEventSubscriptions",
+    ),
+    Patch(
+        ("AWS::SecretsManager::Secret", "cloudformation.drift._DRIFT_READERS"),
+        "data",
+        "Ref of a secret is its name.",
+        "Ref of a secret is its ARN.",
+        f"{_TYPES}, AWS::SecretsManager::Secret, Return values",
+    ),
+    Patch(
+        ("cloudformation.provisioners._sm_secret_string",),
+        "data",
+        "It ignores most properties of GenerateSecretString.",
+        "Excluded characters, classes, length and template are applied.",
+        f"{_TYPES}, AWS::SecretsManager::Secret GenerateSecretString",
+    ),
+    Patch(
+        ("secretsmanager.DescribeSecret", "secretsmanager.RotateSecret"),
+        "data",
+        "A rotation copies the old password, and DescribeSecret omits owner and date of the rotation.",
+        "RDS sets a new password in a secret that it manages, unless RotateImmediately is false.",
+        "AWS Secrets Manager API Reference, RotateSecret",
+    ),
+    # --- Scaling --------------------------------------------------------------------------------------------
+    Patch(
+        (
+            "AWS::ApplicationAutoScaling::ScalableTarget",
+            "AWS::ApplicationAutoScaling::ScalingPolicy",
+            "AnyScaleFrontendService.DescribeScalableTargets",
+            "AnyScaleFrontendService.DescribeScalingActivities",
+            "AnyScaleFrontendService.DescribeScalingPolicies",
+        ),
+        "scaling",
+        "It has no Application Auto Scaling.",
+        "A target requires an active ECS service. The patched emulator records targets and policies; it never scales.",
+        "Application Auto Scaling API Reference, RegisterScalableTarget",
+    ),
+    # --- Logs, alarms, messages -----------------------------------------------------------------------------
+    Patch(
+        ("AWS::Logs::Delivery", "AWS::Logs::DeliveryDestination", "AWS::Logs::DeliverySource"),
+        "observation",
+        "It has the API but refuses the resource types.",
+        "CloudFormation creates vended log deliveries.",
+        f"{_TYPES}, AWS::Logs::Delivery",
+    ),
+    Patch(
+        ("cloudwatch_logs._fanout_to_subscription_filters",),
+        "observation",
+        "It delivers subscriptions to Lambda functions only.",
+        "A subscription filter also delivers to a Firehose stream.",
+        "Amazon CloudWatch Logs User Guide, Subscription filters",
+    ),
+    Patch(
+        ("cloudwatch_logs._filter_log_events",),
+        "observation",
+        "It ignores logStreamNamePrefix.",
+        "FilterLogEvents returns events of streams with that prefix.",
+        "Amazon CloudWatch Logs API Reference, FilterLogEvents",
+    ),
+    Patch(
+        ("AWS::CloudWatch::CompositeAlarm", "cloudformation.provisioners._cw_metric_alarm_record"),
+        "observation",
+        "It refuses composite alarms, and fails on alarms with metric math.",
+        "Both exist.",
+        f"{_TYPES}, AWS::CloudWatch::Alarm; AWS::CloudWatch::CompositeAlarm",
+    ),
+    Patch(
+        ("AWS::Budgets::Budget",),
+        "observation",
+        "It has the API but refuses the resource type.",
+        "CloudFormation creates budgets. Amounts are numbers in a template and strings in the API.",
+        f"{_TYPES}, AWS::Budgets::Budget",
+    ),
+    Patch(
+        ("AWS::Chatbot::SlackChannelConfiguration", "chatbot:POST /describe-slack-channel-configurations"),
+        "observation",
+        "It has no AWS Chatbot (Amazon Q Developer in chat applications).",
+        "A configuration requires existing topics and a role. The patched emulator sends nothing to Slack.",
+        f"{_TYPES}, AWS::Chatbot::SlackChannelConfiguration",
+    ),
+    # --- S3, Lambda, IAM, ECR -------------------------------------------------------------------------------
+    Patch(
+        ("AWS::S3::Bucket",),
+        "s3",
+        "It drops encryption, lifecycle, ownership, access logging and tags, and deletes a bucket with objects.",
+        "S3 stores the configuration. The deletion of a bucket with objects or versions fails.",
+        "Amazon S3 API Reference, DeleteBucket",
+    ),
+    Patch(
+        ("AWS::S3::BucketPolicy",),
+        "s3",
+        "It accepts a policy for a bucket that does not exist.",
+        "The resource fails: `The specified bucket does not exist`.",
+        "Amazon S3 API Reference, PutBucketPolicy",
+    ),
+    Patch(
+        ("AWS::Lambda::Function",),
+        "functions",
+        "It creates a function whose package is not in S3.",
+        "The resource fails: `Error occurred while GetObject. S3 Error Code: NoSuchKey`.",
+        "AWS Lambda API Reference, CreateFunction",
+    ),
+    Patch(
+        ("iam:CreateServiceLinkedRole",),
+        "roles",
+        "It derives a role name from the service's first word.",
+        "Each service has a fixed name, such as AWSServiceRoleForECS.",
+        "IAM User Guide, AWS services that work with IAM",
+    ),
+    Patch(
+        ("AmazonEC2ContainerRegistry_V20150921.DescribeImages",),
+        "seeding",
+        "It returns an empty list for an image that does not exist.",
+        "ECR answers ImageNotFoundException.",
+        "Amazon ECR API Reference, DescribeImages",
+    ),
+    # --- The emulator itself --------------------------------------------------------------------------------
+    Patch(
+        ("ministack.app._dispatch_service_request",),
+        "api",
+        "It has no hook for operations of another package.",
+        "Not applicable: the operations in this table are answered here.",
+        "",
+    ),
+    Patch(
+        (
+            "Rehearsal.Certificate",
+            "Rehearsal.EndTask",
+            "Rehearsal.HostedZone",
+            "Rehearsal.Image",
+            "Rehearsal.Session",
+        ),
+        "seeding, sessions",
+        "Its API chooses ids and digests itself, but parameter files name those of the real account.",
+        "Not applicable: these operations exist only in the emulator. They create prerequisites and end tasks.",
+        "",
+    ),
+)
+
+
+def render_document(version: str) -> str:
+    """Return docs/emulator.md: the table of patches for one version of MiniStack."""
+    rows = [
+        f"| {', '.join(f'`{subject}`' for subject in patch.subjects)} | {patch.ministack} | {patch.aws} "
+        f"| {patch.document or '-'} | `{patch.module}` |"
+        for patch in PATCHES
+    ]
+    return "\n".join([_HEAD.format(version=version), *rows, ""])
+
+
+_HEAD = """\
+# Patches of the emulator
+
+`deploy.py rehearse` and the tests deploy to MiniStack {version}, which runs in `.venv-emulator`. The package
+`hosting/rehearsal/ministack_patch` changes it inside its own process, so that it behaves like AWS where a deployment
+depends on it. The emulator refuses to start with another version, or if this table and the patches differ.
+
+To move to another version: change `hosting/rehearsal/requirements.in` and `SUPPORTED_VERSION`, read each row of this
+table, remove the patches that are no longer necessary, and run `tests/rehearsal`. This file is written by
+`python -m hosting.rehearsal --write-docs`; edit `ministack_patch/patches.py` instead.
+
+| Patched | MiniStack without the patch | AWS, and the patched emulator | AWS document | Module |
+| --- | --- | --- | --- | --- |"""
