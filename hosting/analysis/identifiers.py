@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
-from hosting.analysis.tokens import Json
+from hosting.model.tokens import Json
 
 _FUNCTION = "AWS::Lambda::Function.Arn"
 _KEY = ("AWS::KMS::Key.Arn", "AWS::KMS::Key.Id")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from hosting.analysis.identifiers import identifiers_of_dimension, identifiers_returned, identifiers_taken
 from hosting.analysis.resolve import ResolvedEnvironment, Resource
 from hosting.analysis.rules.registry import Broken, guard
-from hosting.analysis.tokens import Json, Origin, origin
+from hosting.model.tokens import Json, Origin, origin
 
 
 @guard(

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hosting.analysis.templates import Environment, Template
 
 from hosting.analysis import identifiers
 from hosting.analysis.identifiers import identifiers_returned, identifiers_taken
 from hosting.analysis.resolve import resolve
 from hosting.analysis.rules import references
+from hosting.model.templates import Environment, Template
 
 
 def wire(bench: Any, stack: str, **outputs: str) -> None:
