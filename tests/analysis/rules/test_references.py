@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +11,8 @@ from hosting.analysis import identifiers
 from hosting.analysis.identifiers import identifiers_returned, identifiers_taken
 from hosting.analysis.resolve import resolve
 from hosting.analysis.rules import references
-from hosting.model.templates import Environment, Template
+from hosting.model.parameter_file import Environment
+from hosting.model.templates import Template
 
 
 def wire(bench: Any, stack: str, **outputs: str) -> None:
@@ -121,7 +121,7 @@ CASES: dict[str, tuple[Any, str]] = {
 
 
 def found(bench: Any) -> list[Any]:
-    templates = {name: Template(name, body, json.dumps(body)) for name, body in bench.bodies.items()}
+    templates = {name: Template.from_body(name, body) for name, body in bench.bodies.items()}
     environment = Environment(bench.environment.name, bench.parameters, bench.environment.account)
     return list(references.references_lead_to_the_type(resolve(templates, environment)))
 
@@ -218,7 +218,7 @@ FREE = ("PolicyDocument.", "Environment.", "EventPattern.", "Parameters.", "Load
 
 def test_every_property_with_a_reference_is_known(untouched: Any) -> None:
     """A property without an entry would be a reference that the rule does not check."""
-    templates = {name: Template(name, body, json.dumps(body)) for name, body in untouched.bodies.items()}
+    templates = {name: Template.from_body(name, body) for name, body in untouched.bodies.items()}
     environment = Environment(untouched.environment.name, untouched.parameters, untouched.environment.account)
     unknown = {
         f"{resource.type} {path}"
