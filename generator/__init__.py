@@ -1,4 +1,4 @@
-"""Configuration in, CloudFormation templates out.
+"""Render configuration to CloudFormation templates.
 
-Pure: no boto3, no network, no clock, no environment variable. The same commit gives the same bytes.
+The package is pure: it uses no boto3, network, clock or environment variable. The same commit gives the same bytes.
 """

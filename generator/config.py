@@ -1,7 +1,7 @@
-"""Configuration: the structure of the platform, the same in every environment. What differs between environments is a
-parameter of root and a line in params/.
+"""Configuration of the platform: structure that is the same in every environment.
 
-The services come from the project's workloads.py. Everything else is the default of a layer's own Config.
+A value that differs between environments is a root parameter with a line in params/. The services come from the
+project's workloads.py. Everything else is a default of a layer's own Config.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from generator.workloads import Service
 
 @dataclass(frozen=True)
 class Config:
-    """The structure of the platform, the same in every environment."""
+    """Configuration of every layer."""
 
     services: tuple[Service, ...]
     network: network.Config = field(default_factory=network.Config)

@@ -1,10 +1,10 @@
-"""Specifications of parameters that root and the companion stacks share, so that one file serves the whole chain."""
+"""Specifications of parameters that root and the companion stacks share. One parameter file serves all of them."""
 
 from __future__ import annotations
 
 from generator.wiring import ParameterSpec
 
-# CloudWatch Logs API Reference, "PutRetentionPolicy": nothing between 14 and 30.
+# CloudWatch Logs API Reference, "PutRetentionPolicy": there is no value between 14 and 30.
 RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365)
 
 _DNS_NAME = r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}"
@@ -13,7 +13,7 @@ UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 PROJECT = ParameterSpec(
     "Project. It is the prefix of the names of all stacks, in every environment.",
-    # RDS takes no two hyphens in a row, and the database cluster has the project in its name.
+    # The name of the database cluster contains the project, and RDS accepts no two hyphens in a row.
     pattern=r"^(?!.*--)[a-z][a-z0-9-]{0,10}[a-z0-9]$",
     constraint="2 to 12 characters: lower-case letters, digits and single hyphens. The first character is a letter.",
 )
@@ -53,5 +53,5 @@ EDGE_TOPIC_ARN = ParameterSpec(
 
 
 def flag(description: str, default: str | None = None) -> ParameterSpec:
-    """true or false."""
+    """Return the specification of a parameter that is true or false."""
     return ParameterSpec(description, default=default, allowed=("true", "false"), constraint="true or false.")

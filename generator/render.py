@@ -1,4 +1,4 @@
-"""Every template as text: sorted, indented, with a final newline, and the same bytes on every machine."""
+"""Templates as JSON text: sorted, indented, with a final newline, and the same bytes on every machine."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from generator.layers import (
 from generator.stacks import bootstrap, edge, edge_monitoring
 from generator.wiring import Layer, template_file
 
-# In the order of root: a layer uses only what those before it give.
+# In the order of root: a layer uses only outputs of the layers before it.
 LAYERS: tuple[Layer[Any, Any, Any], ...] = (
     network.LAYER,
     egress.LAYER,
@@ -48,7 +48,7 @@ def build_all(config: Config) -> dict[str, Template]:
     try:
         return _build_all(config)
     except ValueError as error:
-        # troposphere itself stops at the first parameter, resource or output too many, and says no more than that.
+        # troposphere raises an error at the first parameter, resource or output above the limit, without the reason.
         if not str(error).startswith("Maximum "):
             raise
         raise ConfigError(
@@ -83,7 +83,7 @@ def as_text(template: Template) -> str:
 
 
 def as_texts(templates: dict[str, Template]) -> dict[str, str]:
-    """File name -> JSON text."""
+    """Return file name -> JSON text."""
     return {file: as_text(template) for file, template in sorted(templates.items())}
 
 
@@ -93,7 +93,7 @@ def render_all(config: Config) -> dict[str, str]:
 
 
 def stale(folder: Path, rendered: dict[str, str]) -> list[str]:
-    """What in ``folder`` differs from a fresh render: one line for each file, empty when all is well."""
+    """Return a line for each file of ``folder`` that differs from a fresh render, or an empty list."""
     findings = []
     for file, text in rendered.items():
         path = folder / file
@@ -108,7 +108,7 @@ def stale(folder: Path, rendered: dict[str, str]) -> list[str]:
 
 
 def write(folder: Path, rendered: dict[str, str]) -> list[str]:
-    """Write what differs, remove what no layer renders, and return the names of the files touched."""
+    """Write the files that differ, delete the files that no layer renders, and return the names of both."""
     folder.mkdir(exist_ok=True)
     touched = []
     for file, text in rendered.items():

@@ -34,7 +34,7 @@ from generator.workloads import Service
 
 
 class Outputs(StackInterface):
-    """What people and deploy.py look for, and what the edge-monitoring stack takes."""
+    """Outputs for operators and deploy.py, and parameters of the stack ``edge-monitoring``."""
 
     vpc_id: v.VpcId
     site_url: v.SiteUrl
@@ -51,7 +51,7 @@ class Outputs(StackInterface):
 
 
 class Platform(FrozenConfig):
-    """What the layers returned so far, as far as services need it."""
+    """Outputs of earlier layers that services need."""
 
     network: network.Outputs
     security: security.Outputs
@@ -63,7 +63,7 @@ class Platform(FrozenConfig):
 
 
 def build(config: Config) -> Template:
-    """The root template."""
+    """Return the root template."""
     t = Template(Description="Hosting platform: one environment, one nested stack per layer.")
     t.set_version()
     # deploy.py fills ServiceIsNew in this order.
@@ -251,7 +251,7 @@ def nest_service(
     p: Parameters,
     platform: Platform,
 ) -> None:
-    """The two stacks of one service: who it is and may reach, and what it runs."""
+    """Add the two stacks of one service: first its security group and roles, then its task and ECS service."""
     port = v.Port(str(entry.port))
     unused = ("",) * (task.WRITABLE_PATHS - len(entry.writable_paths))
     writable = [v.FolderPath(path) for path in (*entry.writable_paths, *unused)]

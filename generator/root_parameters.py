@@ -43,7 +43,7 @@ _MAX_TASKS = ParameterSpec("Maximum number of tasks.", minimum=2, maximum=1000, 
 
 
 class Parameters(StackInterface):
-    """What differs between environments: set in params/<env>.json."""
+    """Values that differ between environments. They are set in params/<env>.json."""
 
     project: Annotated[v.ProjectName, shared.PROJECT]
     environment: Annotated[v.EnvironmentName, shared.ENVIRONMENT]
@@ -222,7 +222,7 @@ class Parameters(StackInterface):
             "Age in days at which archived logs move to Glacier.",
             default=30,
             minimum=1,
-            # Rules cannot compare numbers; below the least ArchiveExpireDays the order is certain.
+            # Rules cannot compare numbers. This maximum is below the minimum of ArchiveExpireDays.
             maximum=120,
             constraint="1 to 120 days.",
         ),

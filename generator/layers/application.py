@@ -1,7 +1,7 @@
-"""Application: what the services share: the ECS cluster, the load balancer with its listeners, the bastions' log.
+"""Application: the resources that services share: ECS cluster, load balancer with listeners, log group of bastions.
 
-Leaves to ``service`` every target group and forwarding rule. The listeners' own answer is a refusal or a redirect,
-so a request that no service claims, or that did not come through CloudFront, ends here.
+The layer ``service`` adds every target group and forwarding rule. The default actions of the listeners are a 403
+response and a redirect. They answer a request that matches no service, or that does not come from CloudFront.
 """
 
 from typing import Annotated
@@ -42,15 +42,17 @@ from generator.wiring import FrozenConfig, Layer, StackInterface
 
 
 class Config(FrozenConfig):
-    """``idle_seconds`` must exceed CloudFront's read timeout, and stay below the apps' own keep-alive."""
+    """``idle_seconds`` is longer than CloudFront's read timeout and shorter than the keep-alive timeout of the apps."""
 
     idle_seconds: int = 60
     alb_log_prefix: str = "alb"
-    # TLS 1.2 and 1.3 with forward secrecy, post-quantum key exchange. Unset, CloudFormation would take TLS 1.0.
+    # TLS 1.2 and 1.3 with forward secrecy and post-quantum key exchange. CloudFormation's default accepts TLS 1.0.
     tls_policy: str = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"
 
 
 class Inputs(StackInterface):
+    """Parameters of the nested stack."""
+
     prefix: v.NamePrefix
     domain: SiteDomain
     logs: LogSettings
@@ -64,6 +66,8 @@ class Inputs(StackInterface):
 
 
 class Outputs(StackInterface):
+    """Outputs of the nested stack."""
+
     cluster: EcsCluster
     exec_log_group_name: v.ExecLogGroupName
     bastion_log_group_name: v.BastionLogGroupName
@@ -74,6 +78,7 @@ class Outputs(StackInterface):
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
+    """Add the cluster, the load balancer with its listeners, and the log groups of sessions and bastions."""
     add_conditions(t, inputs)
     exec_logs = t.add_resource(log_group("ExecLogGroup", Sub("/${Prefix}/exec"), inputs.logs))
     bastion_logs = t.add_resource(log_group("BastionLogGroup", Sub("/${Prefix}/bastion"), inputs.logs))
@@ -90,8 +95,8 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
         bastion_log_group_name=v.BastionLogGroupName(bastion_logs.ref()),
         session_policy_arn=v.SessionPolicyArn(sessions.ref()),
         alb_full_name=v.AlbFullName(balancer.get_att("LoadBalancerFullName")),
-        # Without a domain no public certificate can name the load balancer, so CloudFront calls port 80. Everybody
-        # else is redirected there: plain forwarding without the services' rules would be an endless redirect.
+        # Without a domain the load balancer has no publicly trusted certificate, so CloudFront calls port 80. Other
+        # clients get the redirect of that listener: only requests with the secret header match the services' rules.
         origin_listener_arn=v.OriginListenerArn(If("HasDomain", https.ref(), http.ref())),
         origin_host_name=v.OriginHostName(If("HasDomain", Sub("origin.${DomainName}"), balancer.get_att("DNSName"))),
     )
@@ -105,7 +110,8 @@ def add_conditions(t: Template, inputs: Inputs) -> None:
 
 
 def add_cluster(t: Template, inputs: Inputs, exec_logs: LogGroup) -> Cluster:
-    # Container Insights writes to a group of this name; made first, it expires.
+    """Add the ECS cluster with Fargate capacity, Container Insights and transcripts of ECS Exec sessions."""
+    # Container Insights writes to a log group of this name. It creates a missing group without an expiry.
     insights = t.add_resource(
         log_group("ContainerInsightsLogGroup", Sub("/aws/ecs/containerinsights/${Prefix}/performance"), inputs.logs)
     )
@@ -143,8 +149,11 @@ def add_cluster(t: Template, inputs: Inputs, exec_logs: LogGroup) -> Cluster:
 
 
 def session_policy(inputs: Inputs, group: LogGroup) -> ManagedPolicy:
-    """Transcripts of ECS Exec (Amazon ECS Developer Guide, "Logging ECS Exec"), beyond AmazonSSMManagedInstanceCore.
-    The same for every service, so one policy serves them all."""
+    """Return the policy to write transcripts of ECS Exec sessions (Amazon ECS Developer Guide, "Logging ECS Exec").
+
+    AmazonSSMManagedInstanceCore does not contain these permissions. They are the same for every service, so one policy
+    is enough.
+    """
     return iam.managed_policy(
         "SessionPolicy",
         iam.allow(
@@ -160,6 +169,7 @@ def session_policy(inputs: Inputs, group: LogGroup) -> ManagedPolicy:
 
 
 def load_balancer(config: Config, inputs: Inputs) -> LoadBalancer:
+    """Return the public load balancer, with access logs and strict handling of malformed requests."""
     attributes = {
         "access_logs.s3.enabled": "true",
         "access_logs.s3.bucket": inputs.alb_log_bucket_name,
@@ -182,8 +192,11 @@ def load_balancer(config: Config, inputs: Inputs) -> LoadBalancer:
 
 
 def origin_certificate(inputs: Inputs) -> Certificate:
-    """For ``origin.<domain>``: CloudFront checks the name by which it calls the origin (Amazon CloudFront Developer
-    Guide, "Requiring HTTPS for communication between CloudFront and your custom origin")."""
+    """Return the certificate of ``origin.<domain>``, the name at which CloudFront calls the load balancer.
+
+    CloudFront compares that name with the certificate (Amazon CloudFront Developer Guide, "Requiring HTTPS for
+    communication between CloudFront and your custom origin").
+    """
     return Certificate(
         "OriginCertificate",
         Condition="MakesCertificate",
@@ -197,6 +210,7 @@ def origin_certificate(inputs: Inputs) -> Certificate:
 
 
 def https_listener(config: Config, inputs: Inputs, balancer: LoadBalancer, certificate: Certificate) -> Listener:
+    """Return the listener on port 443. Its default action is a 403 response."""
     return Listener(
         "HttpsListener",
         LoadBalancerArn=balancer.ref(),
@@ -218,6 +232,7 @@ def https_listener(config: Config, inputs: Inputs, balancer: LoadBalancer, certi
 
 
 def http_listener(balancer: LoadBalancer) -> Listener:
+    """Return the listener on port 80. Its default action is a redirect to HTTPS."""
     return Listener(
         "HttpListener",
         LoadBalancerArn=balancer.ref(),

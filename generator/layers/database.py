@@ -1,7 +1,7 @@
 """Database: the Aurora MySQL cluster, its parameters and its log groups.
 
-The password is RDS's: made, kept and rotated by it, and never seen by CloudFormation. Leaves to ``access`` the rules
-that let services in, and to ``operations`` the alarms and the answer to a rotation.
+RDS creates, stores and rotates the password, so CloudFormation never has it. The layer ``service_access`` adds the
+rules for connections from services. The layer ``operations`` adds the alarms and the restart after a rotation.
 """
 
 from typing import Annotated
@@ -27,8 +27,8 @@ from generator.wiring import FrozenConfig, Layer, StackInterface
 
 SERVERLESS = "db.serverless"
 
-# As RDS names them, and as we do. Not the general log: it would hold every statement with its data, and the audit log
-# says who did what.
+# The log's name in RDS -> in logical ids. The general log is off: it contains every statement with its data, and the
+# audit log records logins and changes.
 EXPORTED_LOGS = {
     "audit": "Audit",
     "error": "Error",
@@ -39,11 +39,11 @@ EXPORTED_LOGS = {
 
 
 class Config(FrozenConfig):
-    """``family`` must fit the engine versions that root admits. Windows are UTC: 03:00 and 04:00 in Tokyo."""
+    """``family`` must match the engine versions that root accepts. Windows are in UTC: 03:00 and 04:00 in Tokyo."""
 
     family: str = "aurora-mysql8.0"
     schema: str = "app"
-    # "master", "admin" and the like are guessed first; "root", "mysql" and "rdsadmin" are reserved.
+    # Attackers try names such as "master" and "admin" first. "root", "mysql" and "rdsadmin" are reserved.
     user: str = "platform"
     backup_window: str = "18:00-18:30"
     maintenance_window: str = "sun:19:00-sun:19:30"
@@ -52,6 +52,8 @@ class Config(FrozenConfig):
 
 
 class Inputs(StackInterface):
+    """Parameters of the nested stack."""
+
     instances: DbInstanceSettings
     db_subnets: DbSubnets
     logs: LogSettings
@@ -69,6 +71,8 @@ class Inputs(StackInterface):
 
 
 class Outputs(StackInterface):
+    """Outputs of the nested stack."""
+
     db_cluster_id: v.DbClusterId
     db_subnet_group_name: v.DbSubnetGroupName
     monitoring_role_arn: v.MonitoringRoleArn
@@ -77,6 +81,7 @@ class Outputs(StackInterface):
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
+    """Add the cluster with its writer, its log groups, subnet group, parameter group and monitoring role."""
     t.add_condition("IsServerless", Equals(inputs.instances.db_instance_class, SERVERLESS))
     t.add_condition("Pauses", Equals(inputs.db_min_capacity, "0"))
     t.add_condition("Backtracks", Not(Equals(inputs.db_backtrack_seconds, "0")))
@@ -120,7 +125,7 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
 
 
 def add_log_group(t: Template, log: str, inputs: Inputs) -> LogGroup:
-    """The name is RDS's; made first, it expires. One that RDS makes never does."""
+    """Add a log group with the name to which RDS exports a log. A group that RDS creates itself never expires."""
     name = Sub(f"/aws/rds/cluster/${{Prefix}}/{log}")
     return t.add_resource(log_group(f"Database{EXPORTED_LOGS[log]}LogGroup", name, inputs.logs))
 
@@ -134,13 +139,14 @@ def subnet_group(inputs: Inputs) -> DBSubnetGroup:
 
 
 def parameter_group(config: Config) -> DBClusterParameterGroup:
+    """Return the parameters of the cluster: TLS only, audit log, slow query log and UTF-8."""
     return DBClusterParameterGroup(
         "ParameterGroup",
         Description="TLS only, audit and slow query log, UTF-8",
         Family=config.family,
         Parameters={
             "require_secure_transport": "ON",
-            # Without these the exported log groups stay empty.
+            # Without these parameters the exported log groups stay empty.
             "server_audit_logging": "1",
             "server_audit_events": "CONNECT,QUERY_DCL,QUERY_DDL",
             "slow_query_log": "1",
@@ -155,10 +161,13 @@ def parameter_group(config: Config) -> DBClusterParameterGroup:
 def aurora_cluster(
     config: Config, inputs: Inputs, subnets: DBSubnetGroup, parameters: DBClusterParameterGroup, groups: list[LogGroup]
 ) -> DBCluster:
-    """No AvailabilityZones: Aurora adds a third by itself, and the difference would replace the cluster."""
+    """Return the cluster, without AvailabilityZones.
+
+    Aurora adds a third zone by itself, and the difference to a given list would replace the cluster.
+    """
     return DBCluster(
         "Cluster",
-        # Lower case and ours, so that RDS finds the log groups of that name.
+        # A fixed name in lower case, so that RDS exports to the log groups above.
         DBClusterIdentifier=Sub("${Prefix}"),
         Engine="aurora-mysql",
         EngineVersion=inputs.db_engine_version,
@@ -182,7 +191,7 @@ def aurora_cluster(
         ),
         EnableIAMDatabaseAuthentication=True,
         EnableCloudwatchLogsExports=list(EXPORTED_LOGS),
-        # Asking an existing cluster for a window that it was not created with is refused, so there is no default.
+        # RDS rejects a window for a cluster that was created without one, so the default is no window.
         BacktrackWindow=If("Backtracks", inputs.db_backtrack_seconds, NoValue),
         BackupRetentionPeriod=inputs.db_backup_retention_days,
         PreferredBackupWindow=config.backup_window,
@@ -190,14 +199,14 @@ def aurora_cluster(
         CopyTagsToSnapshot=True,
         DeletionProtection=inputs.deletion_protection,
         Tags=Tags(Name=Sub("${Prefix}")),
-        # Before the cluster, and deleted after it: otherwise RDS would make them again, for ever.
+        # Created before the cluster and deleted after it: otherwise RDS creates groups that never expire.
         DependsOn=groups,
         **deletion_policy("database cluster"),
     )
 
 
 def monitoring_role() -> Role:
-    """AmazonRDSEnhancedMonitoringRole is the policy that RDS prescribes."""
+    """Return the role for Enhanced Monitoring, with the managed policy that RDS prescribes."""
     return iam.service_role(
         "MonitoringRole",
         "monitoring.rds",

@@ -1,7 +1,8 @@
-"""Reader: a second Aurora instance in the other zone, which answers readers and takes over when the writer fails.
+"""Reader: a second Aurora instance in the other zone, for read connections and for a failover of the writer.
 
-A layer of its own and after ``database``: whichever instance is there first becomes the writer, and a change must not
-restart both at once. Nothing waits for it: until it is there, Aurora answers readers by the writer.
+It is a layer of its own, after ``database``. The first instance of a cluster becomes its writer, and one change must
+not restart both instances at once. No layer waits for the reader: until it exists, the reader endpoint leads to the
+writer.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from generator.wiring import FrozenConfig, Layer, StackInterface
 
 
 class Config(FrozenConfig):
-    """Nothing to choose."""
+    """The layer has no configuration."""
 
 
 class Inputs(StackInterface):
+    """Parameters of the nested stack."""
+
     instances: DbInstanceSettings
     second_zone: Annotated[
         v.ZoneName, "Name of the availability zone of the second subnets and of the database reader."
@@ -31,10 +34,13 @@ class Inputs(StackInterface):
 
 
 class Outputs(StackInterface):
+    """Outputs of the nested stack."""
+
     db_instance_id: v.DbInstanceId
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:  # noqa: ARG001 -- every layer's build looks alike
+    """Add the reader instance."""
     reader = add_instance(
         t,
         "ReaderInstance",

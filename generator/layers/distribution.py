@@ -1,7 +1,7 @@
-"""Distribution: what the internet sees: CloudFront, the bucket of static files and of the sorry page, DNS names.
+"""Distribution: the public side of the site: CloudFront, the bucket of static files and of the sorry page, DNS records.
 
-Leaves to the ``edge`` stack in us-east-1 the web ACL and the viewers' certificate, which CloudFront takes only from
-there, and to ``deploy.py site`` the real assets.
+CloudFront accepts a web ACL and a viewer certificate only from us-east-1, so the ``edge`` stack contains them. The
+command ``deploy.py site`` uploads the real static files.
 """
 
 from typing import Annotated
@@ -61,7 +61,7 @@ STATIC_ORIGIN = "static"
 ALL_METHODS = ["GET", "HEAD", "OPTIONS", "PUT", "PATCH", "POST", "DELETE"]
 READ_METHODS = ["GET", "HEAD", "OPTIONS"]
 
-# S3 knows no directory index. Only on the S3 behaviours: mapping errors to a page would corrupt the API's answers.
+# S3 has no directory index. Only the S3 behaviors use the function: other paths belong to the apps.
 INDEX_CODE = """\
 function handler(event) {
   var request = event.request;
@@ -74,13 +74,13 @@ function handler(event) {
 
 
 class Config(FrozenConfig):
-    """``sorry_codes``: answers of a missing or failing origin. An app's own 500 is left alone."""
+    """``sorry_codes`` are the responses of a missing or failing origin. The app's own 500 responses stay unchanged."""
 
     sorry_page: str = "/sorry/index.html"
     sorry_codes: tuple[int, ...] = (502, 503, 504)
     sorry_cache_seconds: int = 10
     read_timeout_seconds: int = 30
-    # 100 leaves out Japan.
+    # PriceClass_100 does not contain Japan.
     price_class: str = "PriceClass_200"
     content_security_policy: str = (
         "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; "
@@ -88,11 +88,13 @@ class Config(FrozenConfig):
     )
     hidden_headers: tuple[str, ...] = ("Server", "X-Powered-By")
     site_content: Size = Size(memory=256, timeout=240)
-    # A little more than the function's timeout; CloudFormation's own default is an hour of waiting.
+    # A little longer than the timeout of the function. CloudFormation's default is one hour.
     site_content_service_timeout: int = 300
 
 
 class Inputs(FunctionInputs):
+    """Parameters of the nested stack."""
+
     domain: SiteDomain
     viewer_certificate_arn: v.ViewerCertificateArn
     web_acl_arn: v.WebAclArn
@@ -104,6 +106,8 @@ class Inputs(FunctionInputs):
 
 
 class Outputs(StackInterface):
+    """Outputs of the nested stack."""
+
     distribution_id: v.DistributionId
     distribution_arn: v.DistributionArn
     site_url: v.SiteUrl
@@ -112,6 +116,7 @@ class Outputs(StackInterface):
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
+    """Add CloudFront, the static bucket, the DNS records and the function that writes the first pages."""
     add_conditions(t, inputs)
     bucket = t.add_resource(static_bucket(inputs))
     access = t.add_resource(origin_access_control())
@@ -148,7 +153,10 @@ def add_conditions(t: Template, inputs: Inputs) -> None:
 
 
 def static_bucket(inputs: Inputs) -> Bucket:
-    """SSE-S3: with a key of ours, the key's policy would have to name the distribution, and each the other."""
+    """Return the bucket of static files. It uses SSE-S3.
+
+    The policy of a customer managed key would have to name the distribution, which itself refers to the bucket.
+    """
     return private_bucket(
         "StaticBucket",
         holds="site bucket",
@@ -158,6 +166,7 @@ def static_bucket(inputs: Inputs) -> Bucket:
 
 
 def origin_access_control() -> OriginAccessControl:
+    """Return the origin access control with which CloudFront signs requests to the bucket."""
     return OriginAccessControl(
         "OriginAccess",
         OriginAccessControlConfig=OriginAccessControlConfig(
@@ -170,7 +179,7 @@ def origin_access_control() -> OriginAccessControl:
 
 
 def origin_access_statements(distribution: Distribution, bucket: Bucket) -> list[Statement]:
-    """Only our distribution: the service principal alone would admit everybody's."""
+    """Allow this distribution to read the bucket. The service principal alone would allow every distribution of AWS."""
     ours = StringEquals(
         "AWS:SourceArn",
         Sub(f"arn:${{AWS::Partition}}:cloudfront::${{AWS::AccountId}}:distribution/${{{distribution.title}}}"),
@@ -178,7 +187,7 @@ def origin_access_statements(distribution: Distribution, bucket: Bucket) -> list
     cloudfront_service = iam.service_principal("cloudfront")
     return [
         iam.allow("ReadObjects", [s3_actions.GetObject], [object_arn(bucket)], ours, principal=cloudfront_service),
-        # So that a missing file answers 404 and not 403.
+        # Without it S3 returns 403 for a missing file, not 404.
         iam.allow("TellMissing", [s3_actions.ListBucket], [bucket.get_att("Arn")], ours, principal=cloudfront_service),
     ]
 
@@ -187,7 +196,10 @@ def origin_access_statements(distribution: Distribution, bucket: Bucket) -> list
 
 
 def security_headers(config: Config) -> ResponseHeadersPolicy:
-    """Defaults: a header that the app sets itself wins, except those that no app should weaken."""
+    """Return the policy of response headers.
+
+    A header that the app sets has priority, except those that no app should weaken.
+    """
     return ResponseHeadersPolicy(
         "SecurityHeaders",
         ResponseHeadersPolicyConfig=ResponseHeadersPolicyConfig(
@@ -204,7 +216,7 @@ def security_headers(config: Config) -> ResponseHeadersPolicy:
                     ContentSecurityPolicy=config.content_security_policy, Override=False
                 ),
             ),
-            # Versions of what answers are of use to attackers only.
+            # Version numbers of server software are useful to attackers only.
             RemoveHeadersConfig=RemoveHeadersConfig(
                 Items=[RemoveHeader(Header=name) for name in config.hidden_headers]
             ),
@@ -230,6 +242,7 @@ def cloudfront_distribution(
     headers: ResponseHeadersPolicy,
     index: Function,
 ) -> Distribution:
+    """Return the distribution: the app as the default origin, the static bucket for two paths."""
     return Distribution(
         "Distribution",
         **suppress(
@@ -239,7 +252,7 @@ def cloudfront_distribution(
             "with its own certificate, for which no version can be chosen (Amazon CloudFront Developer Guide, "
             "Supported protocols and ciphers between viewers and CloudFront).",
         ),
-        # No DefaultRootObject: the root is the app's, which would be asked for /index.html instead.
+        # No DefaultRootObject: the app serves the root path, and would get requests for /index.html instead.
         DistributionConfig=DistributionConfig(
             Comment=Sub("${Prefix}"),
             Enabled=True,
@@ -248,7 +261,7 @@ def cloudfront_distribution(
             PriceClass=config.price_class,
             WebACLId=inputs.web_acl_arn,
             Aliases=If("HasDomain", [inputs.domain.domain_name], NoValue),
-            # Without a domain CloudFront's own certificate answers, whose TLS version cannot be chosen.
+            # Without a domain CloudFront uses its own certificate, whose minimum TLS version is fixed.
             ViewerCertificate=If(
                 "HasDomain",
                 ViewerCertificate(
@@ -262,7 +275,7 @@ def cloudfront_distribution(
             DefaultCacheBehavior=app_behavior(headers),
             CacheBehaviors=[
                 static_behavior("/static/*", headers, index),
-                # Behind the app's behaviour CloudFront would ask the dead load balancer for the sorry page.
+                # With the app's behavior CloudFront would request the sorry page from the failed load balancer.
                 static_behavior("/sorry/*", headers, index),
             ],
             CustomErrorResponses=[
@@ -279,8 +292,11 @@ def cloudfront_distribution(
 
 
 def app_origin(config: Config, inputs: Inputs) -> Origin:
-    """HTTPS by the name in the load balancer's certificate. Without a domain there is none that CloudFront would
-    accept, so it calls port 80, where a rule forwards what carries the secret header."""
+    """Return the load balancer as an origin: HTTPS with a domain, HTTP without.
+
+    Without a domain the load balancer has no certificate that CloudFront accepts. CloudFront then calls port 80, where
+    a rule forwards requests that contain the secret header.
+    """
     return Origin(
         Id=APP_ORIGIN,
         DomainName=inputs.origin_host_name,
@@ -301,7 +317,7 @@ def app_origin(config: Config, inputs: Inputs) -> Origin:
 def static_origin(bucket: Bucket, access: OriginAccessControl) -> Origin:
     return Origin(
         Id=STATIC_ORIGIN,
-        # The regional name: the global one redirects while a bucket is young.
+        # The regional name: the global name redirects requests during the first hours of a bucket.
         DomainName=bucket.get_att("RegionalDomainName"),
         OriginAccessControlId=access.get_att("Id"),
         S3OriginConfig=S3OriginConfig(OriginAccessIdentity=""),
@@ -309,6 +325,7 @@ def static_origin(bucket: Bucket, access: OriginAccessControl) -> Origin:
 
 
 def app_behavior(headers: ResponseHeadersPolicy) -> DefaultCacheBehavior:
+    """Return the default behavior: all methods, no caching, all headers except Host."""
     return DefaultCacheBehavior(
         TargetOriginId=APP_ORIGIN,
         ViewerProtocolPolicy="redirect-to-https",
@@ -321,6 +338,7 @@ def app_behavior(headers: ResponseHeadersPolicy) -> DefaultCacheBehavior:
 
 
 def static_behavior(pattern: str, headers: ResponseHeadersPolicy, index: Function) -> CacheBehavior:
+    """Return the behavior of a path in the static bucket: read methods, with caching."""
     return CacheBehavior(
         PathPattern=pattern,
         TargetOriginId=STATIC_ORIGIN,
@@ -336,6 +354,7 @@ def static_behavior(pattern: str, headers: ResponseHeadersPolicy, index: Functio
 
 
 def add_records(t: Template, inputs: Inputs, distribution: Distribution) -> None:
+    """Add the IPv4 and IPv6 alias records of the domain, if there is a hosted zone."""
     for record in ("A", "AAAA"):
         t.add_resource(
             RecordSetType(
@@ -353,7 +372,7 @@ def add_records(t: Template, inputs: Inputs, distribution: Distribution) -> None
 
 
 class SiteContent(AWSCustomObject):
-    """Custom resource that writes the sorry page and the index page, answered by lambda/custom_resource."""
+    """Custom resource that writes the sorry page and the index page. lambda/custom_resource handles it."""
 
     resource_type = "Custom::SiteContent"
 
@@ -369,6 +388,7 @@ class SiteContent(AWSCustomObject):
 def add_site_content(
     t: Template, config: Config, inputs: Inputs, bucket: Bucket, bucket_access: BucketPolicy
 ) -> AddedFunction:
+    """Add the function that writes the first pages, and the custom resource that invokes it."""
     added = add_function(
         t,
         "SiteContent",
@@ -377,7 +397,7 @@ def add_site_content(
         code=inputs.custom_resource_code_key,
         size=config.site_content,
         statements=write_pages(bucket),
-        # May delete only where the environment lets a deletion of the stack empty the bucket.
+        # Permission to delete objects only where a deletion of the stack may empty the bucket.
         only_if=("EmptiesBucket", [empty_bucket(bucket), describe_own_stack()]),
         retries=1,
         without_queue="CloudFormation waits for the function's answer: without one the deployment fails and says so.",
@@ -388,10 +408,10 @@ def add_site_content(
             ServiceToken=added.function.get_att("Arn"),
             ServiceTimeout=config.site_content_service_timeout,
             BucketName=bucket.ref(),
-            # The pages are in the function's package: whenever they change, so does its address.
+            # The package of the function contains the pages, so a new page changes the package's key.
             ContentHash=inputs.custom_resource_code_key,
             EmptyOnDelete=inputs.empty_bucket_on_delete,
-            # Deleted before them, while it still may empty the bucket.
+            # CloudFormation deletes it first, while the function may still empty the bucket.
             DependsOn=[added.policy, bucket_access],
         )
     )
@@ -414,7 +434,11 @@ def empty_bucket(bucket: Bucket) -> Statement:
 
 
 def describe_own_stack() -> Statement:
-    """A custom resource is deleted also when it is renamed or taken out; only the stack says which of these it is."""
+    """Allow the function to read the status of its stack.
+
+    CloudFormation also deletes a custom resource that is renamed or removed from the template. Only the status of the
+    stack distinguishes this from the deletion of the stack.
+    """
     return iam.allow("SeeOwnStack", [cloudformation_actions.DescribeStacks], [Ref("AWS::StackId")])
 
 

@@ -1,8 +1,8 @@
-"""Egress: the ways out of the app subnets: a NAT gateway per zone, and the private ways to AWS.
+"""Egress: the routes of the app subnets out of the VPC: a NAT gateway per zone, and endpoints of AWS services.
 
-A layer of its own, because a NAT gateway takes minutes, and nothing but a task needs one: keys, database and load
-balancer are made meanwhile. Whoever runs in the app subnets takes them from here, so that it waits until they lead
-somewhere. Leaves to ``network`` the route tables and the endpoints' security group.
+It is a layer of its own because a NAT gateway takes minutes and only tasks need it. CloudFormation creates keys,
+database and load balancer at the same time. Layers that run tasks take the app subnets from here, so that they wait for
+the routes. The layer ``network`` contains the route tables and the security group of the endpoints.
 """
 
 from troposphere import Sub, Template
@@ -16,12 +16,14 @@ from generator.wiring import FrozenConfig, Layer, StackInterface
 
 
 class Config(FrozenConfig):
-    """The AWS services that tasks reach without leaving the VPC."""
+    """The AWS services that tasks call through endpoints in the VPC."""
 
     interface_endpoints: tuple[str, ...] = ("ssm", "ssmmessages", "ec2messages", "ecr.api", "ecr.dkr", "logs")
 
 
 class Inputs(StackInterface):
+    """Parameters of the nested stack."""
+
     prefix: v.NamePrefix
     vpc_id: v.VpcId
     public_subnets: PublicSubnets
@@ -31,11 +33,14 @@ class Inputs(StackInterface):
 
 
 class Outputs(StackInterface):
+    """Outputs of the nested stack."""
+
     routed_app_subnets: RoutedAppSubnets
     nat_gateways: NatGateways
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
+    """Add a NAT gateway per zone and the endpoints."""
     first, second = (
         add_nat_gateway(t, number, subnet, table)
         for number, (subnet, table) in enumerate(
@@ -55,7 +60,10 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
 
 
 def add_nat_gateway(t: Template, number: int, outside: v.PublicSubnetId, table: v.AppRouteTableId) -> NatGateway:
-    """One per zone, with that zone's default route: a zone that fails takes only its own way out with it."""
+    """Add the NAT gateway of a zone and the default route of that zone's route table.
+
+    With one NAT gateway per zone, the failure of a zone does not affect the routes of the other zone.
+    """
     address = t.add_resource(EIP(f"NatAddress{number}", Domain="vpc", Tags=name_tag(f"nat-{number}")))
     nat = t.add_resource(
         NatGateway(
@@ -77,8 +85,11 @@ def add_nat_gateway(t: Template, number: int, outside: v.PublicSubnetId, table: 
 
 
 def add_endpoints(t: Template, config: Config, inputs: Inputs) -> None:
-    """Private ways to AWS. Private DNS takes over the public names, so their group lets every task in: without it
-    pulls, sessions and logs hang although the NAT gateway works."""
+    """Add interface endpoints with private DNS, and the gateway endpoint of S3.
+
+    Private DNS replaces the public names of the services in the whole VPC. Therefore the security group of the
+    endpoints admits every task: otherwise image pulls, sessions and logs time out although the NAT gateway works.
+    """
     for service in config.interface_endpoints:
         t.add_resource(
             VPCEndpoint(
@@ -92,7 +103,7 @@ def add_endpoints(t: Template, config: Config, inputs: Inputs) -> None:
                 Tags=name_tag(service.replace(".", "-")),
             )
         )
-    # Full access by its default policy: ECR's layers lie in a bucket of AWS, and tasks install packages over it.
+    # The default policy allows full access: ECR stores image layers in a bucket of AWS, and tasks install packages.
     t.add_resource(
         VPCEndpoint(
             "S3Endpoint",

@@ -1,7 +1,7 @@
-"""Archive: the way of log records to Glacier: Firehose, and the function that transforms them.
+"""Archive: the delivery of log records to S3 and Glacier: Firehose, and the function that transforms records.
 
-Leaves to ``security`` the bucket, to ``service`` the subscription of an app's log, and to ``operations`` all other
-subscriptions and the alarms, so that no layer that only owns a log group waits for this one.
+The layer ``security`` contains the bucket, ``service`` the subscription of the app's log group, and ``operations`` all
+other subscriptions and the alarms. So a layer that only has a log group does not wait for this one.
 """
 
 from typing import Annotated
@@ -37,21 +37,25 @@ from generator.wiring import FrozenConfig, Layer, StackInterface
 
 
 class Config(FrozenConfig):
-    """Buffers of Firehose. Larger objects are cheaper in Glacier, which charges 40 KB of overhead for each."""
+    """Buffers of Firehose. Larger objects are cheaper in Glacier, which adds 40 KB of overhead to each object."""
 
     buffer_mb: int = 64
     buffer_seconds: int = 900
-    # 1 MB of packed log can hold 15 MB unpacked, and the answer of the function may not exceed 6 MB.
+    # 1 MB of compressed log can contain 15 MB of text, and the response of the function is limited to 6 MB.
     batch_mb: int = 1
     processor: Size = Size(memory=512, timeout=60)
 
 
 class Inputs(FunctionInputs):
+    """Parameters of the nested stack."""
+
     archive_bucket_name: v.ArchiveBucketName
     log_processor_code_key: Annotated[v.ArtifactKey, "S3 key of the package of function log_processor."]
 
 
 class Outputs(StackInterface):
+    """Outputs of the nested stack."""
+
     archive_stream_arn: v.ArchiveStreamArn
     archive_stream_name: v.ArchiveStreamName
     subscription_role_arn: v.SubscriptionRoleArn
@@ -60,6 +64,7 @@ class Outputs(StackInterface):
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
+    """Add the Firehose stream with its function, log group and role, and the role of the subscriptions."""
     processor = add_log_processor(t, config, inputs)
     group = t.add_resource(log_group("DeliveryLogGroup", Sub("/aws/kinesisfirehose/${Prefix}-archive"), inputs.logs))
     log_stream = t.add_resource(LogStream("DeliveryLogStream", LogGroupName=group.ref(), LogStreamName="delivery"))
@@ -77,6 +82,7 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
 
 
 def add_log_processor(t: Template, config: Config, inputs: Inputs) -> Function:
+    """Add the function that transforms log records and removes secrets from them."""
     added = add_function(
         t,
         "LogProcessor",
@@ -92,6 +98,7 @@ def add_log_processor(t: Template, config: Config, inputs: Inputs) -> Function:
 
 
 def delivery_policy(inputs: Inputs, role: Role, processor: Function, group: LogGroup) -> ManagedPolicy:
+    """Return the permissions of the Firehose stream: archive bucket, key, function and its own log group."""
     return iam.attach_policy(
         "DeliveryPolicy",
         role,
@@ -109,7 +116,7 @@ def delivery_policy(inputs: Inputs, role: Role, processor: Function, group: LogG
         iam.allow(
             "TransformRecords",
             [lambda_actions.InvokeFunction, lambda_actions.GetFunctionConfiguration],
-            # Firehose calls the function by its qualified ARN.
+            # Firehose invokes the function by its qualified ARN.
             [processor.get_att("Arn"), Join(":", [processor.get_att("Arn"), "*"])],
         ),
         iam.allow("WriteDeliveryErrors", [logs_actions.PutLogEvents], [group.get_att("Arn")]),
@@ -118,6 +125,7 @@ def delivery_policy(inputs: Inputs, role: Role, processor: Function, group: LogG
 
 
 def allow_key_usage(sid: str, inputs: Inputs) -> Statement:
+    """Allow encryption and decryption with the telemetry key."""
     return iam.allow(sid, [kms_actions.Decrypt, kms_actions.GenerateDataKey], [inputs.logs.telemetry_key_arn])
 
 
@@ -130,7 +138,10 @@ def delivery_stream(
     group: LogGroup,
     log_stream: LogStream,
 ) -> DeliveryStream:
-    """The function answers gzip members, which laid end to end are one gzip file: so Firehose must not compress."""
+    """Return the Firehose stream, without compression.
+
+    The function returns gzip members. Their concatenation is one valid gzip file.
+    """
     return DeliveryStream(
         "ArchiveStream",
         DeliveryStreamType="DirectPut",
@@ -171,11 +182,12 @@ def processor_parameters(config: Config, processor: Function) -> list[ProcessorP
 
 
 def add_subscription_role(t: Template, inputs: Inputs, stream: DeliveryStream) -> Role:
+    """Add the role with which CloudWatch Logs writes to the stream."""
     role = t.add_resource(
         iam.service_role(
             "SubscriptionRole",
             "logs",
-            # CloudWatch Logs names the bare group here; a pattern with the group's ":*" would never match.
+            # CloudWatch Logs sends the ARN of the log group without ":*", so a pattern with it would never match.
             iam.source_arn_condition("arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:*"),
             description="Lets CloudWatch Logs write to the archive stream.",
         )
@@ -187,9 +199,9 @@ def add_subscription_role(t: Template, inputs: Inputs, stream: DeliveryStream) -
             iam.allow(
                 "WriteToStream", [firehose_actions.PutRecord, firehose_actions.PutRecordBatch], [stream.get_att("Arn")]
             ),
-            # Firehose asks it of whoever writes to a stream under a customer-managed key, for streams made since April
-            # 2026 (AWS Health, "Enhanced security controls for Amazon Data Firehose"); without it the subscription
-            # itself is refused, as its test message is.
+            # Since April 2026 Firehose requires it of every principal that writes to a stream with a customer managed
+            # key (AWS Health, "Enhanced security controls for Amazon Data Firehose"). Without it CloudWatch Logs cannot
+            # send its test message, and rejects the subscription.
             allow_key_usage("EncryptRecords", inputs),
             description="Write to the archive stream, under its key.",
         )

@@ -1,7 +1,7 @@
-"""Network: the VPC, its subnets in two zones and their route tables, and the internet gateway.
+"""Network: the VPC, its subnets in two zones, their route tables, and the internet gateway.
 
-Leaves to ``egress`` what takes minutes: NAT gateways and endpoints. Leaves to ``security`` every security group but
-the endpoints' own, and the flow log, which needs a key of that layer.
+The layer ``egress`` adds NAT gateways and endpoints, which take minutes. The layer ``security`` adds the flow log,
+which needs a key of that layer, and every security group except that of the endpoints.
 """
 
 from collections.abc import Mapping
@@ -32,12 +32,14 @@ ZONES = 2
 
 
 class Config(FrozenConfig):
-    """Prefix length of a subnet per tier."""
+    """Prefix length of the subnets of each tier."""
 
     tiers: Mapping[str, int] = MappingProxyType({"Public": 24, "App": 23, "Db": 24})
 
 
 class Inputs(StackInterface):
+    """Parameters of the nested stack."""
+
     prefix: v.NamePrefix
     vpc_network: v.Octets
     first_zone: Annotated[v.ZoneName, "Name of the availability zone of the first subnets and of the database writer."]
@@ -47,6 +49,8 @@ class Inputs(StackInterface):
 
 
 class Outputs(StackInterface):
+    """Outputs of the nested stack."""
+
     vpc_id: v.VpcId
     public_subnets: PublicSubnets
     app_subnets: AppSubnets
@@ -56,6 +60,7 @@ class Outputs(StackInterface):
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
+    """Add the VPC with public, app and database subnets in two zones, and their route tables."""
     network = t.add_resource(vpc())
     gateway = t.add_resource(InternetGateway("InternetGateway", Tags=name_tag("internet")))
     attachment = t.add_resource(
@@ -87,7 +92,7 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
 
 
 def vpc() -> VPC:
-    # Private DNS of the interface endpoints needs both (AWS PrivateLink Guide, "DNS names").
+    # Private DNS of the interface endpoints requires both (AWS PrivateLink Guide, "DNS names").
     return VPC(
         "Vpc",
         CidrBlock=Sub("${VpcNetwork}.0.0/16"),
@@ -98,6 +103,7 @@ def vpc() -> VPC:
 
 
 def add_subnets(t: Template, tier: str, network: VPC, blocks: tuple[Block, ...], inputs: Inputs) -> list[Subnet]:
+    """Add one subnet per zone and return them in the order of the zones."""
     zones = (inputs.first_zone, inputs.second_zone)
     return [
         t.add_resource(
@@ -106,7 +112,7 @@ def add_subnets(t: Template, tier: str, network: VPC, blocks: tuple[Block, ...],
                 VpcId=network.ref(),
                 AvailabilityZone=zone,
                 CidrBlock=block.sub(),
-                MapPublicIpOnLaunch=False,  # load balancer and NAT bring their own addresses
+                MapPublicIpOnLaunch=False,  # load balancer and NAT gateways have addresses of their own
                 Tags=name_tag(f"{tier.lower()}-{number}"),
             )
         )
@@ -117,6 +123,7 @@ def add_subnets(t: Template, tier: str, network: VPC, blocks: tuple[Block, ...],
 def add_public_routes(
     t: Template, network: VPC, subnets: list[Subnet], gateway: InternetGateway, attachment: VPCGatewayAttachment
 ) -> None:
+    """Add the route table with the default route to the internet gateway."""
     table = t.add_resource(RouteTable("PublicRouteTable", VpcId=network.ref(), Tags=name_tag("public")))
     t.add_resource(
         Route(
@@ -132,7 +139,7 @@ def add_public_routes(
 
 
 def add_app_tables(t: Template, network: VPC, subnets: list[Subnet]) -> list[RouteTable]:
-    """One table per zone, whose default route ``egress`` adds when the zone's NAT gateway stands."""
+    """Add one route table per zone. The layer ``egress`` adds the default routes to the NAT gateways."""
     tables = []
     for number, subnet in enumerate(subnets, start=1):
         table = t.add_resource(
@@ -144,7 +151,10 @@ def add_app_tables(t: Template, network: VPC, subnets: list[Subnet]) -> list[Rou
 
 
 def add_isolated_routes(t: Template, network: VPC, subnets: list[Subnet]) -> None:
-    """A table of its own without a default route, so that no later edit of another table opens a way out."""
+    """Add a route table without a default route.
+
+    It is separate, so that a later change of another route table cannot open a route to the database.
+    """
     table = t.add_resource(RouteTable("DbRouteTable", VpcId=network.ref(), Tags=name_tag("db")))
     for subnet in subnets:
         associate_route_table(t, subnet, table)
@@ -157,7 +167,10 @@ def associate_route_table(t: Template, subnet: Subnet, table: RouteTable) -> Non
 
 
 def endpoint_group(network: VPC, blocks: tuple[Block, ...]) -> SecurityGroup:
-    """Group of the endpoints that ``egress`` makes: here, because here the addresses of tasks are known."""
+    """Return the security group of the endpoints, which ``egress`` creates.
+
+    It is in this layer, because the CIDR blocks of the tasks' subnets are known here.
+    """
     return SecurityGroup(
         "EndpointSecurityGroup",
         GroupDescription="Interface endpoints, reached by tasks",

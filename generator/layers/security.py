@@ -1,7 +1,7 @@
-"""Security: the keys, the security groups that services share, the log buckets, the origin secret, the alarm topic.
+"""Security: KMS keys, shared security groups, log buckets, the origin secret and the alarm topic.
 
-Leaves to ``access``: the group, the rules and the roles of each service. Leaves to later layers: permissions for
-resources that they make.
+The layer ``service_access`` contains the security group, the rules and the roles of each service. Later layers add the
+permissions for resources that they create.
 """
 
 from typing import Annotated
@@ -38,16 +38,18 @@ HTTPS = 443
 
 
 class Config(FrozenConfig):
-    """``alb_log_prefix``: folder of the load balancer's logs; must not contain ``AWSLogs``."""
+    """``alb_log_prefix`` is the folder of the load balancer's logs. It must not contain ``AWSLogs``."""
 
     alb_log_prefix: str = "alb"
     access_log_days: int = 90
-    # Letters and digits only: the value is matched by a listener rule, where * and ? are wildcards, and may not be
-    # longer than 128 characters there.
+    # Letters and digits only: a listener rule compares the value, and treats * and ? as wildcards. Its limit is 128
+    # characters.
     origin_secret_length: int = 48
 
 
 class Inputs(StackInterface):
+    """Parameters of the nested stack."""
+
     prefix: v.NamePrefix
     vpc_id: v.VpcId
     cloud_front_prefix_list_id: v.PrefixListId
@@ -58,6 +60,8 @@ class Inputs(StackInterface):
 
 
 class Outputs(StackInterface):
+    """Outputs of the nested stack."""
+
     data_key_arn: v.DataKeyArn
     telemetry_key_arn: v.TelemetryKeyArn
     alb_security_group_id: v.AlbSecurityGroupId
@@ -72,8 +76,9 @@ class Outputs(StackInterface):
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
+    """Add keys, shared security groups, the flow log, buckets, the origin secret and the alarm topic."""
     t.add_condition("LocksArchive", Not(Equals(inputs.archive_lock_days, "0")))
-    # RDS, Secrets Manager and ECS use the data key in the name of roles and of the deployer: no service is named.
+    # RDS, Secrets Manager and ECS use the data key with the permissions of the caller, so its policy names no service.
     data_key = add_key(t, "Data", "Database and its secret")
     telemetry_key = add_telemetry_key(t, "Logs, notifications and archive")
     telemetry_key_arn = v.TelemetryKeyArn(telemetry_key.get_att("Arn"))
@@ -105,19 +110,20 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
 
 
 def alb_security_group(inputs: Inputs) -> SecurityGroup:
+    """Return the security group of the load balancer. Each service adds its own egress rule."""
     return SecurityGroup(
         "AlbSecurityGroup",
         GroupDescription="Load balancer: HTTPS from CloudFront, out to the services",
         VpcId=inputs.vpc_id,
         SecurityGroupIngress=[from_cloudfront(inputs, HTTPS, "HTTPS from CloudFront")],
-        # The ways out to the services are rules of their own, made with each service.
+        # The egress rules to the services are resources of their own, in each service's stack.
         SecurityGroupEgress=[no_egress()],
         Tags=Tags(Name=Sub("${Prefix}-alb")),
     )
 
 
 def redirect_security_group(inputs: Inputs) -> SecurityGroup:
-    """A second group, because CloudFront's prefix list counts as 55 of the 60 rules that one may hold."""
+    """Return a second group for HTTP. CloudFront's prefix list counts as 55 of the 60 rules of a group."""
     return SecurityGroup(
         "RedirectSecurityGroup",
         GroupDescription="Load balancer: HTTP from CloudFront",
@@ -152,6 +158,7 @@ def database_security_group(inputs: Inputs) -> SecurityGroup:
 
 
 def add_flow_log(t: Template, inputs: Inputs, key: v.TelemetryKeyArn) -> LogGroup:
+    """Add the flow log of the VPC with its log group and role."""
     logs = LogSettings(telemetry_key_arn=key, log_retention_days=inputs.log_retention_days)
     group = t.add_resource(log_group("FlowLogGroup", Sub("/${Prefix}/vpc-flow"), logs))
     role = t.add_resource(
@@ -189,13 +196,14 @@ def add_flow_log(t: Template, inputs: Inputs, key: v.TelemetryKeyArn) -> LogGrou
 
 
 def write_flow_log(group: LogGroup) -> list[Statement]:
+    """Return the permissions to write the flow log."""
     return [
         iam.allow(
             "WriteFlowLog",
             [logs_actions.CreateLogStream, logs_actions.PutLogEvents, logs_actions.DescribeLogStreams],
             [group.get_att("Arn")],
         ),
-        # The action takes no resource (Amazon VPC User Guide, "Publish flow logs to CloudWatch Logs").
+        # The action supports no resource (Amazon VPC User Guide, "Publish flow logs to CloudWatch Logs").
         iam.allow(
             "FindFlowLogGroup",
             [logs_actions.DescribeLogGroups],
@@ -208,8 +216,11 @@ def write_flow_log(group: LogGroup) -> list[Statement]:
 
 
 def add_alb_log_bucket(t: Template, config: Config, access_logs: v.AccessLogBucketName) -> Bucket:
-    """SSE-S3: the load balancer cannot write to a bucket with a customer-managed key (Elastic Load Balancing User
-    Guide, "Enable access logs")."""
+    """Add the bucket of the load balancer's access logs. It uses SSE-S3.
+
+    The load balancer cannot write to a bucket with a customer managed key (Elastic Load Balancing User Guide, "Enable
+    access logs").
+    """
     bucket = t.add_resource(
         private_bucket(
             "AlbLogBucket",
@@ -238,6 +249,7 @@ def add_alb_log_bucket(t: Template, config: Config, access_logs: v.AccessLogBuck
 def add_archive_bucket(
     t: Template, inputs: Inputs, access_logs: v.AccessLogBucketName, key: v.TelemetryKeyArn
 ) -> Bucket:
+    """Add the bucket of archived logs, with the move to Glacier, expiry and an optional lock."""
     bucket = t.add_resource(
         private_bucket(
             "ArchiveBucket",
@@ -253,9 +265,9 @@ def add_archive_bucket(
             ],
             key=key,
             access_logs=(access_logs, "archive/"),
-            # A quiet night's objects are small, and would else stay in the dearer class for ever.
+            # Objects of hours with little traffic are small. Otherwise they would stay in the more expensive class.
             small_objects_move=True,
-            # Governance: whoever holds s3:BypassGovernanceRetention, which no role here does, can still undo a mistake.
+            # Governance mode: a principal with s3:BypassGovernanceRetention can correct a mistake. No role here has it.
             ObjectLockEnabled=If("LocksArchive", True, NoValue),
             ObjectLockConfiguration=If(
                 "LocksArchive",

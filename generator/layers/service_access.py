@@ -1,7 +1,7 @@
-"""Access: the security part of one service: its group, every rule that opens a way to or from it, and its two roles.
+"""Access: the security group of one service, the rules for its traffic, and its two roles.
 
-Nested once per service, so that a further service changes no template, and no stack runs into CloudFormation's 500
-resources or 200 outputs. Leaves to ``service``: permissions for log groups and secrets that are made later.
+Root nests this template once per service, so that a further service changes no template, and no stack reaches the
+limits of 500 resources and 200 outputs. The layer ``service`` adds the permissions for log groups and secrets.
 """
 
 from troposphere import Sub, Tags, Template
@@ -17,10 +17,12 @@ MYSQL = 3306
 
 
 class Config(FrozenConfig):
-    """Nothing to choose."""
+    """The layer has no configuration."""
 
 
 class Inputs(StackInterface):
+    """Parameters of the nested stack."""
+
     prefix: v.NamePrefix
     service_slug: v.ServiceSlug
     container_port: v.Port
@@ -31,10 +33,13 @@ class Inputs(StackInterface):
 
 
 class Outputs(StackInterface):
+    """Outputs of the nested stack."""
+
     access: ServiceAccess
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:  # noqa: ARG001 -- every layer's build looks alike
+    """Add the security group, its rules and the two roles of the service."""
     group = t.add_resource(service_group(inputs))
     add_load_balancer_rules(t, inputs, group)
     add_database_rules(t, inputs, group)
@@ -51,12 +56,13 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:  # noqa: ARG0
 
 
 def service_group(inputs: Inputs) -> SecurityGroup:
+    """Return the security group of the tasks, with HTTPS egress."""
     return SecurityGroup(
         "ServiceSecurityGroup",
         GroupDescription=Sub("Tasks of service ${ServiceSlug}"),
         VpcId=inputs.vpc_id,
         SecurityGroupEgress=[
-            # Any address: the gateway endpoint of S3, ECR Public and Secrets Manager have public ones.
+            # Any address: S3's gateway endpoint, ECR Public and Secrets Manager have public addresses.
             SecurityGroupRule(
                 IpProtocol="tcp",
                 FromPort=443,
@@ -70,6 +76,7 @@ def service_group(inputs: Inputs) -> SecurityGroup:
 
 
 def add_load_balancer_rules(t: Template, inputs: Inputs, group: SecurityGroup) -> None:
+    """Add the pair of rules from the load balancer to the tasks."""
     t.add_resource(
         SecurityGroupIngress(
             "FromAlbIngress",
@@ -95,6 +102,7 @@ def add_load_balancer_rules(t: Template, inputs: Inputs, group: SecurityGroup) -
 
 
 def add_database_rules(t: Template, inputs: Inputs, group: SecurityGroup) -> None:
+    """Add the pair of rules from the tasks to the database."""
     t.add_resource(
         SecurityGroupIngress(
             "ToDatabaseIngress",
@@ -120,8 +128,11 @@ def add_database_rules(t: Template, inputs: Inputs, group: SecurityGroup) -> Non
 
 
 def task_role_for(inputs: Inputs) -> Role:
-    """AmazonSSMManagedInstanceCore carries the ssmmessages actions that ECS Exec and Session Manager need. It also
-    allows reading any SSM parameter, so this platform keeps no secret there."""
+    """Return the role of the containers.
+
+    AmazonSSMManagedInstanceCore contains the ssmmessages actions for ECS Exec and Session Manager. It also allows
+    reading every SSM parameter, so this platform stores no secret in one.
+    """
     return iam.service_role(
         "TaskRole",
         "ecs-tasks",
@@ -134,6 +145,7 @@ def task_role_for(inputs: Inputs) -> Role:
 
 
 def execution_role_for(inputs: Inputs) -> Role:  # noqa: ARG001
+    """Return the role with which ECS starts the tasks."""
     return iam.service_role(
         "ExecutionRole",
         "ecs-tasks",

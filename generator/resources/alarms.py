@@ -1,4 +1,4 @@
-"""CloudWatch alarms in one shape: explicit about missing data, told to a topic when they start and when they end."""
+"""CloudWatch alarms in one form: explicit about missing data, with a notification at the start and at the end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from troposphere.cloudwatch import Alarm, MetricDimension
 
 from generator import value_types as v
 
-# What an alarm means when its metric says nothing (Amazon CloudWatch User Guide, "missing data").
+# The state of an alarm whose metric has no data (Amazon CloudWatch User Guide, "missing data").
 SILENCE_IS_FINE = "notBreaching"
 SILENCE_IS_BAD = "breaching"
 
@@ -34,9 +34,10 @@ def alarm(
     prefix: str = "${Prefix}",
     **attributes: Any,
 ) -> Alarm:
-    """An alarm named ``<prefix>-<name>``; ``name`` may hold ``${...}`` of Fn::Sub.
+    """Return an alarm with the name ``<prefix>-<name>``.
 
-    ``statistic`` is Average, Sum, Minimum, Maximum or a percentile such as ``p99``; ``period`` in seconds.
+    ``name`` may contain ``${...}`` of Fn::Sub. ``statistic`` is Average, Sum, Minimum, Maximum or a percentile such as
+    ``p99``. ``period`` is in seconds.
     """
     statistics: dict[str, Any] = (
         {"ExtendedStatistic": statistic} if statistic.startswith("p") else {"Statistic": statistic}

@@ -1,4 +1,4 @@
-"""An instance of the Aurora cluster, for the two layers that make one."""
+"""Instances of the Aurora cluster. Two layers contain one each."""
 
 from __future__ import annotations
 
@@ -23,8 +23,11 @@ def add_instance(
     subnets: v.DbSubnetGroupName,
     monitoring_role: v.MonitoringRoleArn,
 ) -> DBInstance:
-    """``tier`` is the promotion tier: 0 and 1 scale with the writer, so that a failover finds a reader of its size
-    (Amazon Aurora User Guide, "Aurora Serverless v2 scaling"). ``monitoring`` is the ARN of a role."""
+    """Add an instance to the cluster.
+
+    ``tier`` is the promotion tier. Instances of tier 0 and 1 scale with the writer, so that a failover finds a reader
+    of the same size (Amazon Aurora User Guide, "Aurora Serverless v2 scaling").
+    """
     t.add_condition("HasInsights", Not(Equals(settings.db_insights, "false")))
     return t.add_resource(
         DBInstance(
@@ -36,7 +39,7 @@ def add_instance(
             AvailabilityZone=zone,
             PubliclyAccessible=False,
             PromotionTier=tier,
-            # AWS would upgrade, and the next deployment ask for the older version, which fails.
+            # After an automatic upgrade the next deployment would request the older version, which fails.
             AutoMinorVersionUpgrade=False,
             CACertificateIdentifier="rds-ca-rsa2048-g1",
             MonitoringInterval=MONITORING_SECONDS,

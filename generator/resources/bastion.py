@@ -1,7 +1,7 @@
-"""The bastion sidecar: a light container beside the app in every task, through which people reach the database.
+"""The bastion: a sidecar container beside the app in every task, through which operators connect to the database.
 
-It relays loopback ports of the task to Aurora. ``deploy.py tunnel`` opens a Session Manager port-forwarding session
-to one of them; nothing listens on the network, and no security group opens for it.
+It relays loopback ports of the task to Aurora. ``deploy.py tunnel`` opens a Session Manager port-forwarding session to
+one of them. The container listens only on the loopback interface, so no security group has a rule for it.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from generator import value_types as v
 CONTAINER = "bastion"
 WRITER_RELAY_PORT = 13306
 READER_RELAY_PORT = 13307
-# What the container says when a relay ended; a metric filter counts these lines.
+# The log line for a relay that ended. A metric filter counts these lines.
 RELAY_ENDED = "bastion: relay ended"
-# MiB. socat and a shell need a few; the agent of ECS Exec runs in the container itself, two processes and one more for
-# each session, which also runs a client. What outgrows the limit is killed, and whoever is connected falls out.
+# MiB. socat and a shell need little. The agent of ECS Exec runs in the container too: two processes, and one more with
+# its client for each session. Above the limit the kernel ends processes, and open sessions are disconnected.
 MEMORY = 192
 
-# - Nothing here may end the container: a registry that is down, a database that restarts and a killed socat are all
-#   answered by another turn of a loop, so no "set -e".
-# - Packages come before the relays, not in them: two apk at once would lock each other out, and a task that merely
-#   starts would log enough ended relays for an alarm.
-# - util-linux-misc brings "script", without which sessions leave no transcript (Amazon ECS Developer Guide, "Using
-#   ECS Exec"). It is worth one attempt; a relay without transcripts is better than none.
-# - "exec" makes sleep the process that the task's init stops, so a stop does not wait for StopTimeout.
+# - No failure may end the container: the loops retry after an unavailable registry, a restarted database or a killed
+#   socat. So the script does not use "set -e".
+# - Packages are installed before the relays start. Two apk processes at once would block each other, and a starting
+#   task would log enough ended relays for an alarm.
+# - util-linux-misc contains "script", without which sessions have no transcript (Amazon ECS Developer Guide, "Using
+#   ECS Exec"). The script tries once: a relay without transcripts is better than no relay.
+# - With "exec", sleep is the process that the task's init stops, so a stop does not wait for StopTimeout.
 RELAY_SCRIPT = f"""\
 install() {{
   apk add --no-cache --quiet socat util-linux-misc
@@ -51,26 +51,28 @@ exec sleep infinity
 
 
 def listening_probe(port: int) -> str:
-    """A shell test for a listening port that opens no connection: a probe that connected would wake a paused
-    database, and MySQL blocks hosts that connect and leave."""
+    """Return a shell test for a listening port that opens no connection.
+
+    A connection would resume a paused database, and MySQL blocks hosts that repeatedly connect and leave.
+    """
     return f"grep -q ':{port:04X} 00000000:0000 0A' /proc/net/tcp"
 
 
 def bastion_container(image: v.ImageUri, database: list[Environment], logging: LogConfiguration) -> ContainerDefinition:
-    """The sidecar's definition. ``database`` must set DB_HOST, DB_READER_HOST and DB_PORT."""
+    """Return the definition of the bastion container. ``database`` must set DB_HOST, DB_READER_HOST and DB_PORT."""
     return ContainerDefinition(
         Name=CONTAINER,
         Image=image,
-        # Not essential: a dead relay must never take the app with it. ECS restarts the container alone.
+        # Not essential: a failed relay must not end the app. ECS restarts only this container.
         Essential=False,
         RestartPolicy=ContainerRestartPolicy(Enabled=True, RestartAttemptPeriod=60),
         EntryPoint=["/bin/sh", "-c"],
         Command=[RELAY_SCRIPT],
         Environment=database,
-        # Where the relays of a running task listen: "deploy.py tunnel" asks the task, not today's templates.
+        # The ports of the relays: "deploy.py tunnel" reads them from the running task, whose template may be older.
         DockerLabels={"relay.writer": str(WRITER_RELAY_PORT), "relay.reader": str(READER_RELAY_PORT)},
         Memory=MEMORY,
-        # The agent of ECS Exec writes to the root file system, and its sessions leave children for init to reap.
+        # The agent of ECS Exec writes to the root file system, and init reaps the child processes of its sessions.
         ReadonlyRootFilesystem=False,
         LinuxParameters=LinuxParameters(InitProcessEnabled=True),
         HealthCheck=HealthCheck(

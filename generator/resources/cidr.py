@@ -1,7 +1,7 @@
-"""Where each subnet lies in the VPC's /16.
+"""CIDR blocks of the subnets in the /16 network of the VPC.
 
-The first two octets are a root parameter, the rest is planned here: so the whole network moves with one value, and
-no choice of that value can misalign or overlap a subnet.
+The first two octets are a root parameter. The rest is planned here, so one value moves the whole network, and no value
+can misalign or overlap a subnet.
 """
 
 from __future__ import annotations
@@ -12,38 +12,38 @@ from ipaddress import IPv4Network
 
 from troposphere import Sub
 
-# AWS takes VPCs and subnets from /16 to /28 (Amazon VPC User Guide, "Subnet CIDR blocks").
+# AWS accepts VPCs and subnets from /16 to /28 (Amazon VPC User Guide, "Subnet CIDR blocks").
 VPC_PREFIX_LENGTH = 16
 SMALLEST_PREFIX_LENGTH = 28
 INTERNET = "0.0.0.0/0"
 
 
 class CidrError(ValueError):
-    """The tiers do not fit into the VPC."""
+    """The subnets of the tiers do not fit into the VPC."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """A subnet as its place in a /16: the third and fourth octet and the prefix length."""
+    """Position of a subnet in a /16 network: third octet, fourth octet and prefix length."""
 
     third: int
     fourth: int
     length: int
 
     def sub(self) -> Sub:
-        """The CIDR for a template with the parameter VpcNetwork."""
+        """Return the CIDR block for a template with the parameter VpcNetwork."""
         return Sub(f"${{VpcNetwork}}.{self.third}.{self.fourth}/{self.length}")
 
     def network(self, octets: str) -> IPv4Network:
-        """The CIDR for real octets such as ``10.0``; raises ValueError when misaligned."""
+        """Return the CIDR block for octets such as ``10.0``. Raises ValueError if it is misaligned."""
         return IPv4Network(f"{octets}.{self.third}.{self.fourth}/{self.length}")
 
 
 def plan_subnets(tiers: Mapping[str, int], zones: int) -> dict[str, tuple[Block, ...]]:
-    """One block per tier and zone, in the order given, each aligned to its own size.
+    """Return one block per tier and zone, in the given order, each aligned to its own size.
 
-    ``tiers`` maps a tier's name to its prefix length (16 to 28). Raises CidrError when a length is outside of that or
-    the /16 is full.
+    ``tiers`` maps the name of a tier to its prefix length (16 to 28). Raises CidrError if a length is out of range or
+    the /16 network is full.
     """
     planned: dict[str, tuple[Block, ...]] = {}
     cursor = 0

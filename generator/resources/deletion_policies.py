@@ -1,7 +1,7 @@
-"""What becomes of a resource's data when CloudFormation deletes or replaces it: one table for all layers.
+"""Deletion policies: what CloudFormation does with a resource's data when it deletes or replaces the resource.
 
-CloudFormation User Guide, "DeletionPolicy attribute": both policies are literals, the same in every environment.
-``RetainExceptOnCreate`` keeps what was in use, but leaves no orphan behind after a first creation that failed.
+Both policies are literals, the same in every environment (CloudFormation User Guide, "DeletionPolicy attribute").
+``RetainExceptOnCreate`` keeps a resource that was in use, but deletes it after a failed first creation.
 """
 
 from __future__ import annotations
@@ -11,33 +11,33 @@ from typing import Any
 KEEP = {"DeletionPolicy": "RetainExceptOnCreate", "UpdateReplacePolicy": "Retain"}
 SNAPSHOT = {"DeletionPolicy": "Snapshot", "UpdateReplacePolicy": "Snapshot"}
 DISCARD = {"DeletionPolicy": "Delete", "UpdateReplacePolicy": "Delete"}
-# Deleted with the stack, but never emptied by a replacement that somebody overlooked in a change set.
+# Deleted with the stack, but retained by a replacement that a reviewer overlooked in a change set.
 DELETE_WITH_STACK = {"DeletionPolicy": "Delete", "UpdateReplacePolicy": "Retain"}
 
 _TABLE: dict[str, dict[str, str]] = {
-    # Encrypts kept data, so it must outlive it: a deleted key makes snapshots and archives unreadable.
+    # The key encrypts retained data: without the key, snapshots and archives are unreadable.
     "key": KEEP,
     "database cluster": SNAPSHOT,
-    # Aurora's data is in the cluster; an instance holds none, and cannot be snapshotted by itself.
+    # Aurora stores data in the cluster. An instance has no data, and no snapshot of its own.
     "database instance": DISCARD,
     "archive": KEEP,
-    # Delivery goes on while the stack is deleted, so an emptied log bucket fills again and blocks the deletion.
+    # AWS delivers logs while the stack is deleted, so an emptied log bucket fills again and blocks the deletion.
     "log bucket": KEEP,
     "artifacts": KEEP,
     "images": KEEP,
-    # S3 refuses to delete a bucket with objects, so this loses nothing; where allowed, the site's custom resource
-    # empties it first.
+    # S3 rejects the deletion of a bucket with objects, so no data is lost. The site's custom resource empties the
+    # bucket first, if the environment allows it.
     "site bucket": DELETE_WITH_STACK,
-    # Named, and made again under the same name: a kept one would block the next creation. Archived where it matters.
+    # A log group has a fixed name, so a retained one would block the next creation. prod archives its logs.
     "log group": DISCARD,
     "queue": DISCARD,
-    # Whatever it holds has a policy of its own.
+    # The resources of the nested stack have policies of their own.
     "nested stack": DISCARD,
-    # Generated values without worth outside the stack.
+    # A generated value that no system outside the stack uses.
     "generated secret": DISCARD,
 }
 
 
 def deletion_policy(kind: str) -> dict[str, Any]:
-    """DeletionPolicy and UpdateReplacePolicy for a kind of the table above; KeyError for any other."""
+    """Return DeletionPolicy and UpdateReplacePolicy for a row of the table. Raises KeyError for any other name."""
     return dict(_TABLE[kind])

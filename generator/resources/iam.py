@@ -1,7 +1,7 @@
-"""IAM documents in awacs, in the few shapes this project uses.
+"""IAM documents in awacs, in the few forms that this project uses.
 
-Permissions whose ARN is born in a later layer are managed policies made there and attached to the role by name, so
-no role carries inline policies and no layer has to guess a name.
+A later layer grants permissions on its own resources with a managed policy, which it attaches to the role by name. So
+no role has inline policies, and no layer has to predict a name.
 """
 
 from __future__ import annotations
@@ -32,13 +32,14 @@ ACCOUNT = Ref("AWS::AccountId")
 
 
 def policy_document(*statements: Statement) -> PolicyDocument:
+    """Return a policy document with the statements."""
     return PolicyDocument(Version="2012-10-17", Statement=list(statements))
 
 
 def all_conditions(*elements: ConditionElement) -> Condition:
-    """Several conditions, all of which must hold.
+    """Return several conditions, all of which must be true.
 
-    Raises ValueError for two of one operator: awacs would keep only the last of them.
+    Raises ValueError for two conditions with the same operator: awacs would keep only the last one.
     """
     operators = [element.condition for element in elements]
     if len(set(operators)) != len(operators):
@@ -53,7 +54,7 @@ def allow(
     *when: ConditionElement,
     principal: Principal | None = None,
 ) -> Statement:
-    """An Allow. ``resources`` is empty only in trust policies."""
+    """Return a statement that allows actions. ``resources`` is empty only in trust policies."""
     optional: dict[str, Any] = {"Resource": list(resources) or None, "Principal": principal}
     if when:
         optional["Condition"] = all_conditions(*when)
@@ -63,17 +64,17 @@ def allow(
 
 
 def service_principal(name: str | Sub) -> Principal:
-    """A service principal: ``ecs-tasks`` or a Sub that names the region."""
+    """Return a service principal: ``ecs-tasks``, or a Sub that contains the region."""
     return Principal("Service", f"{name}.amazonaws.com" if isinstance(name, str) else name)
 
 
 def source_account_condition() -> StringEquals:
-    """Against the confused deputy: the service must act for this account."""
+    """Return the condition that the service acts for this account, against the confused deputy problem."""
     return StringEquals("aws:SourceAccount", ACCOUNT)
 
 
 def source_arn_condition(arn: str | v.TopicArn | Ref) -> ArnLike:
-    """Against the confused deputy: the service must act for this resource."""
+    """Return the condition that the service acts for this resource, against the confused deputy problem."""
     return ArnLike("aws:SourceArn", Sub(arn) if isinstance(arn, str) else arn)
 
 
@@ -85,11 +86,12 @@ def service_role(
     managed: Sequence[Sub | v.SessionPolicyArn] = (),
     **attributes: Any,
 ) -> Role:
-    """A role that one AWS service assumes. ``managed`` are policies that AWS prescribes, or of an earlier layer.
+    """Return a role that one AWS service assumes.
 
-    ``when`` is empty only for services whose documents name no condition that they send, Lambda, AWS Chatbot and
-    Firehose (Amazon Data Firehose Developer Guide, "Allow Firehose to assume an IAM role"): with one that is not sent
-    the role could never be assumed. Each takes a role only from who may pass it, which is its own account.
+    ``managed`` are policies that AWS prescribes, or policies of an earlier layer. ``when`` is empty only for services
+    whose documents name no condition key: Lambda, AWS Chatbot and Firehose (Amazon Data Firehose Developer Guide,
+    "Allow Firehose to assume an IAM role"). With a key that the service does not send, it could never assume the role.
+    These services accept a role only from a principal that may pass it, which is in its own account.
     """
     if managed:
         attributes["ManagedPolicyArns"] = list(managed)
@@ -106,7 +108,7 @@ def service_role(
 def attach_policy(
     title: str, role: Role | v.ExecutionRoleName, *statements: Statement, description: str, **attributes: Any
 ) -> ManagedPolicy:
-    """Permissions for a role of this template, or, by its name, of an earlier layer."""
+    """Return a managed policy that is attached to a role of this template, or by name to one of an earlier layer."""
     return ManagedPolicy(
         title,
         Description=description,
@@ -117,12 +119,12 @@ def attach_policy(
 
 
 def managed_policy(title: str, *statements: Statement, description: str, **attributes: Any) -> ManagedPolicy:
-    """Permissions that roles of later layers attach themselves, by the policy's ARN."""
+    """Return a managed policy that roles of later layers attach by its ARN."""
     return ManagedPolicy(title, Description=description, PolicyDocument=policy_document(*statements), **attributes)
 
 
 def deny_insecure_transport(actions: Sequence[Action], *resources: AWSHelperFn) -> Statement:
-    """TLS only, whoever calls."""
+    """Return a statement that denies every request without TLS."""
     return Statement(
         Sid="DenyPlainHttp",
         Effect=Deny,

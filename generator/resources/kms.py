@@ -1,4 +1,4 @@
-"""KMS keys and what their policies must say for the services that encrypt with them."""
+"""KMS keys, and the statements that AWS services need in their policies."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ LOGS_CONTEXT = (
 def add_key(
     t: Template, subject: str, protects: str, *statements: Statement, prefix: str = "${Prefix}", **reasons: str
 ) -> Key:
-    """A key that rotates, and its alias. ``prefix`` is the text of Fn::Sub in front of names; ``reasons`` answer what
-    judges say about the statements."""
+    """Add a key with rotation, and its alias.
+
+    ``prefix`` is the text of Fn::Sub in front of names. ``reasons`` suppress findings of scanners about the statements.
+    """
     key = t.add_resource(
         Key(
             f"{subject}Key",
@@ -45,7 +47,10 @@ def add_key(
 
 
 def account_administration() -> Statement:
-    """Without it KMS refuses the policy: nobody could change it again (KMS Developer Guide, "Default key policy")."""
+    """Allow the account to administer the key. KMS requires it (KMS Developer Guide, "Default key policy").
+
+    Without this statement no principal could change the policy again.
+    """
     return iam.allow(
         "AdministerByAccount",
         [Action("kms", "*")],
@@ -55,21 +60,25 @@ def account_administration() -> Statement:
 
 
 def deny_grants_to_others() -> Statement:
-    """A grant is a second key policy that nobody reviews: only AWS services make them, for the resources that we
-    encrypt (AWS Control Tower, control CT.KMS.PV on kms:CreateGrant, which denies it in these words)."""
+    """Deny grants, except to AWS services for resources that the key encrypts.
+
+    A grant has the effect of a second key policy, which no review shows. The statement is that of AWS Control Tower,
+    control CT.KMS.PV on kms:CreateGrant.
+    """
     return Statement(
         Sid="DenyGrantsToOthers",
         Effect=Deny,
         Principal=Principal("AWS", "*"),
         Action=[kms_actions.CreateGrant],
         Resource=["*"],
-        # One operator, so both must be false: the request is no service's own, nor made for somebody's resource.
+        # Both keys are under one operator, so both must be false: the caller is no AWS service, and the grant is not
+        # for an AWS resource.
         Condition=Condition(BoolIfExists({"kms:GrantIsForAWSResource": "false", "aws:PrincipalIsAWSService": "false"})),
     )
 
 
 def add_telemetry_key(t: Template, protects: str, *, prefix: str = "${Prefix}") -> Key:
-    """A key of logs and notifications."""
+    """Add the key of logs and notifications."""
     return add_key(
         t,
         "Telemetry",
@@ -82,11 +91,15 @@ def add_telemetry_key(t: Template, protects: str, *, prefix: str = "${Prefix}") 
 
 
 def telemetry_statements() -> list[Statement]:
+    """Return the statements for CloudWatch Logs, CloudWatch, Budgets, SNS and EventBridge."""
     return [encrypt_log_groups(), publish_encrypted("cloudwatch", "budgets", "sns"), publish_events_encrypted()]
 
 
 def encrypt_log_groups() -> Statement:
-    """CloudWatch Logs User Guide, "Encrypt log data": the principal names the region, the context the group."""
+    """Allow CloudWatch Logs to encrypt log groups (CloudWatch Logs User Guide, "Encrypt log data").
+
+    The principal contains the region, and the encryption context the ARN of the log group.
+    """
     return iam.allow(
         "EncryptLogGroups",
         [
@@ -108,7 +121,10 @@ def encrypt_log_groups() -> Statement:
 
 
 def publish_encrypted(*services: str) -> Statement:
-    """Without it alarms fire and their messages vanish (SNS Developer Guide, "Encrypting messages")."""
+    """Allow services to publish to encrypted topics (SNS Developer Guide, "Encrypting messages").
+
+    Without it alarms change their state, but SNS drops the messages.
+    """
     return iam.allow(
         "PublishEncrypted",
         [kms_actions.Decrypt, kms_actions.GenerateDataKey],
@@ -119,7 +135,10 @@ def publish_encrypted(*services: str) -> Statement:
 
 
 def publish_events_encrypted() -> Statement:
-    """EventBridge sends no source conditions to KMS (EventBridge User Guide, "Encrypting Amazon SNS topics")."""
+    """Allow EventBridge to publish to encrypted topics, without a condition on the source.
+
+    EventBridge sends no source to KMS (EventBridge User Guide, "Encrypting Amazon SNS topics").
+    """
     return iam.allow(
         "PublishEventsEncrypted",
         [kms_actions.Decrypt, kms_actions.GenerateDataKey],

@@ -1,4 +1,4 @@
-"""Lambda functions as every layer wants them: own role, own log group, code addressed by content."""
+"""Lambda functions in the form that every layer uses: own role, own log group, code by the SHA-256 of its content."""
 
 from typing import Any
 
@@ -28,19 +28,19 @@ from generator.resources.logs import log_group
 from generator.resources.suppressions import suppress
 from generator.wiring import FrozenConfig, StackInterface
 
-# One place for both: the tests watch this runtime's end of life, the packaging builds for this machine.
+# A test checks this runtime's end of life, and the packaging builds for this architecture.
 RUNTIME = "python3.13"
 ARCHITECTURE = "arm64"
 
 
 class LoggingConfig(_LoggingConfig):
-    """With LogFormat: troposphere 4.11.1 took over the properties of another resource's type of the same name."""
+    """LoggingConfig with LogFormat. troposphere 4.11.1 has the properties of another type of the same name."""
 
     props: dict[str, Any] = {**_LoggingConfig.props, "LogFormat": (str, True)}  # noqa: RUF012 -- troposphere's way
 
 
 class FunctionInputs(StackInterface):
-    """What a layer needs to own functions: base of its Inputs."""
+    """Base of the Inputs of a layer with Lambda functions."""
 
     prefix: v.NamePrefix
     artifact_bucket: v.BucketName
@@ -48,14 +48,14 @@ class FunctionInputs(StackInterface):
 
 
 class Size(FrozenConfig):
-    """``memory`` in MiB also sets the share of a CPU; ``timeout`` in seconds. Both measured, see the README."""
+    """``memory`` in MiB also determines the share of a CPU. ``timeout`` is in seconds. The README has measurements."""
 
     memory: int
     timeout: int
 
 
 class AddedFunction(FrozenConfig):
-    """A function and what its users must wait for: without its permissions it fails on its first call."""
+    """A function with its role and policy. Its users depend on the policy: without it the first call fails."""
 
     function: Function
     role: Role
@@ -77,13 +77,12 @@ def add_function(
     failures: Queue | None = None,
     without_queue: str = "",
 ) -> AddedFunction:
-    """A function with its log group, role, policy and, when it is invoked asynchronously, its retries.
+    """Add a function with its log group, role, policy and, for asynchronous invocation, its retries.
 
-    ``only_if`` names a condition of the template and what the function may do beyond where it holds.
-    ``retries`` (0 to 2) and ``failures``, the ARN of a queue, are for asynchronous invocation only; a function
-    without such a queue says in ``without_queue`` why it loses nothing.
-    The log group is in ``/aws/lambda/`` so that the console finds it; its name is not the function's, which
-    CloudFormation chooses.
+    ``only_if`` names a condition of the template, and the additional permissions if it is true. ``retries`` (0 to 2)
+    and ``failures`` are for asynchronous invocation only. A function without a queue of failures states in
+    ``without_queue`` why it loses no event. The log group is below ``/aws/lambda/``, where the console expects it. Its
+    name differs from the name of the function, which CloudFormation generates.
     """
     slug = "-".join(_words(subject)).lower()
     group = t.add_resource(log_group(f"{subject}LogGroup", Sub(f"/aws/lambda/${{Prefix}}-{slug}"), inputs.logs))
@@ -136,11 +135,16 @@ def add_function(
 
 
 def decrypt_environment(inputs: FunctionInputs) -> Statement:
-    """No secrets, but names and addresses: encrypted with our key, so that reading them is on record."""
+    """Allow the function to decrypt its environment.
+
+    The variables contain names and addresses, no secrets. With a customer managed key CloudTrail records who reads
+    them.
+    """
     return allow("DecryptEnvironment", [kms_actions.Decrypt], [inputs.logs.telemetry_key_arn])
 
 
 def add_retries(t: Template, subject: str, function: Function, retries: int, failures: Queue | None) -> None:
+    """Add the retries of asynchronous invocations and the queue of failures."""
     destination: dict[str, Any] = (
         {"DestinationConfig": DestinationConfig(OnFailure=OnFailure(Destination=failures.get_att("Arn")))}
         if failures
@@ -161,8 +165,11 @@ def add_retries(t: Template, subject: str, function: Function, retries: int, fai
 def invoke_permission(
     title: str, function: Function, principal: str, source: Topic | Rule | Sub, **attributes: Any
 ) -> Permission:
-    """``source`` names our account already. EventBridge sends no SourceAccount: with that condition a rule's calls
-    are refused, and nothing says so (Amazon EventBridge User Guide, "Troubleshooting")."""
+    """Return the permission of a service to invoke a function for one source, whose ARN contains the account.
+
+    EventBridge sends no SourceAccount. With that condition Lambda rejects the calls of a rule, and no error is visible
+    (Amazon EventBridge User Guide, "Troubleshooting").
+    """
     if isinstance(source, Topic):
         source_arn: AWSHelperFn = source.ref()
     else:
@@ -178,6 +185,7 @@ def invoke_permission(
 
 
 def event_target(function: Function, failures: Queue) -> Target:
+    """Return the function as the target of a rule, with the queue of failures."""
     return Target(
         Id="function",
         Arn=function.get_att("Arn"),
@@ -186,7 +194,7 @@ def event_target(function: Function, failures: Queue) -> Target:
 
 
 def _words(subject: str) -> list[str]:
-    """``SlackNotifier`` -> ``["Slack", "Notifier"]``."""
+    """Split ``SlackNotifier`` into ``["Slack", "Notifier"]``."""
     words: list[str] = []
     for letter in subject:
         if letter.isupper() or not words:

@@ -1,7 +1,7 @@
-"""What CloudFormation and a load balancer take at most, counted before anything is deployed.
+"""Limits of CloudFormation and of a load balancer, checked before a deployment.
 
-CloudFormation refuses a template that is too large when it is sent, and an operation that is too large only halfway
-through it. Here both are a message at generation that names number, template and remedy. Sources: CloudFormation User
+CloudFormation rejects a template that is too large when it receives it, and an operation that is too large only halfway
+through. Here both are an error of the generator that names number, template and solution. Sources: CloudFormation User
 Guide, "Understand CloudFormation quotas"; Elastic Load Balancing User Guide for Application Load Balancers, "Quotas for
 your Application Load Balancers"; Amazon VPC User Guide, "Amazon VPC quotas".
 """
@@ -24,14 +24,14 @@ DYNAMIC_REFERENCES = 60
 NAME_CHARACTERS = 255
 DESCRIPTION_BYTES = 1_024
 PARAMETER_BYTES = 4_096
-# AWS writes 1 MB; the lesser reading of it.
+# AWS documents 1 MB. This is the smaller interpretation.
 TEMPLATE_BYTES = 1_000_000
-# A longer body goes through S3, which bootstrap cannot: it makes the bucket.
+# A longer body must be in S3. The bootstrap stack creates that bucket, so its own template cannot be there.
 INLINE_BYTES = 51_200
-# Resources that an operation on a stack creates, updates or deletes, with those of the stacks nested in it. Updates
-# that turn out to change nothing count too (aws-amplify/amplify-category-api, issue 2432), so a large platform cannot
-# grow past it in steps. AWS does not say whether nested stacks themselves count, so here they do, and a resource whose
-# condition is false in one environment counts as well: the same templates serve all of them.
+# Resources that an operation on a stack creates, updates or deletes, including those of its nested stacks. Updates
+# without an effect count too (aws-amplify/amplify-category-api, issue 2432), so steps do not help a large platform. AWS
+# does not document whether nested stacks themselves count: here they do. A resource whose condition is false in one
+# environment counts as well, because all environments use the same templates.
 OPERATION = 2_500
 
 TARGET_GROUPS = 100
@@ -48,7 +48,7 @@ Body = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Excess:
-    """One limit that a template does not keep. An ``adjustable`` one AWS raises on request; any other is final."""
+    """One limit that a template exceeds. AWS raises an ``adjustable`` limit on request. All others are fixed."""
 
     template: str
     what: str
@@ -62,7 +62,7 @@ class Excess:
 
 
 def check(texts: Mapping[str, str]) -> list[Excess]:
-    """Every limit that these templates, by file name, do not keep."""
+    """Return every limit that these templates, by file name, exceed."""
     bodies = {name: json.loads(text) for name, text in texts.items()}
     found = [excess for name, text in texts.items() for excess in _template(name, text, bodies[name])]
     if ROOT in bodies:
@@ -73,7 +73,7 @@ def check(texts: Mapping[str, str]) -> list[Excess]:
 
 
 def compact(body: Body) -> str:
-    """The template as the deployer sends it where it would be too long otherwise."""
+    """Return the template without spaces. The deployer sends this form of a template that is otherwise too long."""
     return json.dumps(body, separators=(",", ":"), sort_keys=True)
 
 
@@ -117,7 +117,7 @@ def _fewer_parameters(name: str, body: Body) -> str:
 
 
 def _values(name: str, body: Body) -> Iterator[Excess]:
-    """Parameter values that are known already. One list grows with the services: whether each is new."""
+    """Check parameter values that are already known. One list has an element per service: ServiceIsNew."""
     remedy = "shorten it, or cut it into several parameters"
     longest = len(",".join("false" for _ in body.get("Metadata", {}).get("Services", ())))
     if "ServiceIsNew" in body.get("Parameters", {}) and longest > PARAMETER_BYTES:
@@ -136,7 +136,7 @@ def _values(name: str, body: Body) -> Iterator[Excess]:
 
 
 def nested(bodies: Mapping[str, Body]) -> Iterator[tuple[str, str, Body]]:
-    """Logical id, file and body of every stack that root nests, as often as it does."""
+    """Yield logical id, file and body of every stack that root nests."""
     for title, resource in bodies[ROOT]["Resources"].items():
         if resource["Type"] == _STACK and (key := _TEMPLATE_KEY.search(json.dumps(resource["Properties"]))):
             file = re.sub(r"(?<!^)(?=[A-Z])", "-", key[1]).lower() + ".json"
@@ -163,7 +163,7 @@ def _operation(bodies: Mapping[str, Body]) -> Iterator[Excess]:
 
 
 def _load_balancer(bodies: Mapping[str, Body]) -> Iterator[Excess]:
-    """The one load balancer: what cannot be raised, and what can."""
+    """Check the limits of the load balancer: target groups (fixed) and rules (adjustable)."""
     kinds = Counter(resource["Type"] for _, _, body in nested(bodies) for resource in body["Resources"].values())
     if (groups := kinds["AWS::ElasticLoadBalancingV2::TargetGroup"]) > TARGET_GROUPS:
         remedy = "have fewer services: AWS does not raise this one"
@@ -174,7 +174,7 @@ def _load_balancer(bodies: Mapping[str, Body]) -> Iterator[Excess]:
 
 
 def _security_groups(bodies: Mapping[str, Body]) -> Iterator[Excess]:
-    """Rules that every service adds to a group that all share. A stack's own group has few and is not counted."""
+    """Check the groups to which every service adds a rule. Groups of a single stack have few rules."""
     rules: Counter[tuple[str, str]] = Counter()
     for _, _, body in nested(bodies):
         for resource in body["Resources"].values():

@@ -1,6 +1,6 @@
-"""Log groups: made by us before anyone writes to them, encrypted, expiring, and subscribed to the archive.
+"""Log groups: created before a service writes to them, encrypted, with an expiry, and subscribed to the archive.
 
-A group that a service makes by itself never expires (Amazon CloudWatch Logs User Guide, "Working with log groups").
+A group that a service creates itself never expires (Amazon CloudWatch Logs User Guide, "Working with log groups").
 """
 
 from troposphere import Equals, Sub, Template
@@ -14,7 +14,7 @@ ARCHIVE_CONDITION = "ArchiveLogs"
 
 
 def log_group(title: str, name: str | Sub, logs: LogSettings) -> LogGroup:
-    """A named group. The name is fixed because AWS services or people look for it."""
+    """Return a log group. Its name is fixed because AWS services or operators look for it."""
     return LogGroup(
         title,
         LogGroupName=name,
@@ -27,7 +27,10 @@ def log_group(title: str, name: str | Sub, logs: LogSettings) -> LogGroup:
 def add_archive_filter(
     t: Template, log: str, group: LogGroup | v.LogGroupName, archive: LogArchive
 ) -> SubscriptionFilter:
-    """Where logs are archived, the subscription of a group: of this template, or, by its name, of an earlier layer."""
+    """Add the subscription of a log group to the archive, if the environment archives logs.
+
+    The group is a resource of this template, or by its name one of an earlier layer.
+    """
     if ARCHIVE_CONDITION not in t.conditions:
         t.add_condition(ARCHIVE_CONDITION, Equals(archive.archive_logs, "true"))
     return t.add_resource(

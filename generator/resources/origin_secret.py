@@ -1,6 +1,6 @@
-"""The secret header by which the load balancer knows our own CloudFront distribution: one name for both sides.
+"""The secret header with which the load balancer recognizes requests of this environment's CloudFront distribution.
 
-The prefix list in front of the load balancer admits everybody's distributions, so the header decides.
+The prefix list of the load balancer's security group admits the distributions of all accounts, so the header decides.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Rules: what CloudFormation checks of several parameters together, before it makes anything.
+"""Rules: conditions on several parameters, which CloudFormation checks before it creates a resource.
 
-CloudFormation User Guide, "Rules". ``deploy.py`` evaluates the same rules locally, before any call of AWS.
+``deploy.py`` evaluates the same rules locally, before any call of AWS (CloudFormation User Guide, "Rules").
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ FARGATE_MEMORY: dict[str, tuple[int, ...]] = {
 
 
 def fargate_size(cpu: str, memory: str) -> dict[str, Any]:
-    """The pair of parameters must be one that Fargate sells."""
+    """Return the rule that a pair of parameters is a size of Fargate."""
     return parameter_rule(
         *(
             rule_assertion(
@@ -57,7 +57,7 @@ def fargate_size(cpu: str, memory: str) -> dict[str, Any]:
 
 
 def root_rules() -> dict[str, dict[str, Any]]:
-    """The rules of root that do not depend on which services there are."""
+    """Return the rules of root that do not depend on the services."""
     is_prod = Equals(Ref("Environment"), "prod")
     return {
         "SlackIdsTogether": parameter_rule(
@@ -93,7 +93,7 @@ def root_rules() -> dict[str, dict[str, Any]]:
             rule_assertion(is_one_of("DeletionProtection", "true"), "prod requires DeletionProtection true."),
             when=is_prod,
         ),
-        # Amazon Aurora User Guide, "Backtracking an Aurora DB cluster", names no serverless class.
+        # Amazon Aurora User Guide, "Backtracking an Aurora DB cluster", lists no serverless class.
         "BacktrackIsProvisioned": parameter_rule(
             rule_assertion(
                 Or(Equals(Ref("DbBacktrackSeconds"), "0"), Not(Equals(Ref("DbInstanceClass"), "db.serverless"))),

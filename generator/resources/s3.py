@@ -1,4 +1,4 @@
-"""Buckets as every layer wants them: private, encrypted, versioned, TLS only, with an end to what is kept."""
+"""Buckets in the form that every layer uses: private, encrypted, versioned, TLS only; old versions expire."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ NONCURRENT_DAYS = 30
 
 
 def lifecycle_rule(rule_id: str, **rule: Any) -> LifecycleRule:
-    """A rule for the whole bucket that also ends old versions and abandoned uploads."""
+    """Return a lifecycle rule for the whole bucket. It also expires old versions and incomplete uploads."""
     return LifecycleRule(
         Id=rule_id,
         Status="Enabled",
@@ -60,10 +60,11 @@ def private_bucket(
     small_objects_move: bool = False,
     **attributes: Any,
 ) -> Bucket:
-    """A bucket. ``holds`` is its row in ``durability``; ``key`` a KMS key, SSE-S3 without.
+    """Return a bucket.
 
-    ``access_logs`` is a bucket and a prefix. ``small_objects_move`` lets objects below 128 KB change storage class,
-    which S3 would otherwise leave where they are. ``attributes`` are more of the resource's own.
+    ``holds`` is the bucket's row in the table of deletion policies. ``key`` is a KMS key; without it the bucket uses
+    SSE-S3. ``access_logs`` is a bucket and a prefix. With ``small_objects_move`` objects below 128 KB change their
+    storage class too, which S3 does not do by default. ``attributes`` are further properties of the resource.
     """
     default = (
         ServerSideEncryptionByDefault(SSEAlgorithm="aws:kms", KMSMasterKeyID=key)
@@ -95,12 +96,12 @@ def private_bucket(
 
 
 def object_arn(bucket: Bucket, pattern: str = "*") -> Sub:
-    """The ARN of a bucket's objects. ``pattern`` may hold ``${...}`` of Fn::Sub."""
+    """Return the ARN of a bucket's objects. ``pattern`` may contain ``${...}`` of Fn::Sub."""
     return Sub(f"${{{bucket.title}.Arn}}/{pattern}")
 
 
 def bucket_policy(bucket: Bucket, *statements: Statement) -> BucketPolicy:
-    """The bucket's policy: TLS only, and what the statements allow."""
+    """Return the bucket's policy: TLS only, and the given statements."""
     return BucketPolicy(
         f"{bucket.title}Policy",
         Bucket=bucket.ref(),
@@ -112,7 +113,7 @@ def bucket_policy(bucket: Bucket, *statements: Statement) -> BucketPolicy:
 
 
 def add_access_log_bucket(t: Template, title: str, days: int) -> Bucket:
-    """Where S3 writes who read and wrote the other buckets of the stack's region."""
+    """Add the bucket to which S3 writes the access logs of the other buckets."""
     bucket = t.add_resource(
         private_bucket(
             title,

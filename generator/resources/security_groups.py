@@ -1,4 +1,4 @@
-"""Rules of security groups that several layers write."""
+"""Rules of security groups that several layers use."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from troposphere.ec2 import SecurityGroupRule
 
 
 def no_egress() -> SecurityGroupRule:
-    """Closes a group's way out: without any egress rule EC2 adds one that allows everything."""
+    """Return a rule that allows no egress. Without an egress rule EC2 adds one that allows all egress."""
     return SecurityGroupRule(IpProtocol="-1", CidrIp="127.0.0.1/32", Description="None: answers need no rule")

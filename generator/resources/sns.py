@@ -1,4 +1,4 @@
-"""SNS topics: encrypted, with a policy that names who publishes."""
+"""SNS topics: encrypted, with a policy that names the publishing services."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def add_topic(
     *publishers: Callable[[Topic], Statement],
     prefix: str = "${Prefix}",
 ) -> Topic:
-    """A topic and its policy, which names services only: principals of the account have what their own policies give
-    (IAM User Guide, "Policy evaluation for requests within a single account").
+    """Add a topic and its policy.
 
-    A key of ours: with the AWS-managed one CloudWatch cannot publish, and says nothing (Amazon SNS Developer Guide,
-    "Encryption at rest").
+    The policy names services only. Principals of the account have the permissions of their own policies (IAM User
+    Guide, "Policy evaluation for requests within a single account"). The key is a customer managed one: CloudWatch
+    cannot publish with the AWS managed key, and reports no error (Amazon SNS Developer Guide, "Encryption at rest").
     """
     topic = t.add_resource(Topic(title, KmsMasterKeyId=key, DisplayName=Sub(f"{prefix} {what}")))
     statements = [publisher(topic) for publisher in publishers]
@@ -42,10 +42,12 @@ def add_topic(
 
 
 def allow_alarm_publishing(topic: Topic) -> Statement:
+    """Allow the account's CloudWatch alarms to publish to a topic."""
     return _publish("PublishAlarms", "cloudwatch", "cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:*", topic)
 
 
 def allow_budget_publishing(topic: Topic) -> Statement:
+    """Allow the account's budgets to publish to a topic."""
     return _publish("PublishBudgets", "budgets", "budgets::${AWS::AccountId}:*", topic)
 
 

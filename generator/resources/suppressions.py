@@ -1,8 +1,8 @@
-"""Findings of outside judges that the requirements contradict: each stands at its resource, with its reason.
+"""Suppressed findings of third-party scanners. Each is at its resource, with the reason.
 
-checkov reads its own where they stand (checkov documentation, "Suppressing and Skipping Policies"). ``deploy.py
-security`` reads those of parliament too, lists them all, and fails on one whose finding is gone. What can be mended is
-mended instead.
+checkov reads its own suppressions there (checkov documentation, "Suppressing and Skipping Policies"). ``deploy.py
+security`` also reads those for parliament, lists all of them, and fails for one without a finding. A finding is
+suppressed only if the requirements contradict it.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from typing import Any
 
 
 def suppress(**reasons: str) -> dict[str, Any]:
-    """The resource attribute for checks of checkov (``CKV_AWS_18``) and of parliament (``CREDENTIALS_EXPOSURE``), and
-    why each does not apply."""
-    judges: dict[str, dict[str, list[dict[str, str]]]] = {}
+    """Return the resource attribute that suppresses checks, with a reason for each.
+
+    Names with ``CKV`` are checks of checkov, such as ``CKV_AWS_18``. All others are checks of parliament.
+    """
+    scanners: dict[str, dict[str, list[dict[str, str]]]] = {}
     for check, why in reasons.items():
-        judge = "checkov" if check.startswith("CKV") else "parliament"
-        judges.setdefault(judge, {"skip": []})["skip"].append({"id": check, "comment": why})
-    return {"Metadata": judges}
+        scanner = "checkov" if check.startswith("CKV") else "parliament"
+        scanners.setdefault(scanner, {"skip": []})["skip"].append({"id": check, "comment": why})
+    return {"Metadata": scanners}

@@ -1,4 +1,4 @@
-"""Tags that several layers give."""
+"""Tags that several layers use."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from troposphere import Sub, Tags
 
 
 def name_tag(what: str) -> Tags:
-    """The name that the console shows: ``platform-dev-nat-1``."""
+    """Return the tag with the name that the console shows, such as ``platform-dev-nat-1``."""
     return Tags(Name=Sub(f"${{Prefix}}-{what}"))

@@ -1,1 +1,1 @@
-"""The stacks beside root: bootstrap, edge and edge monitoring."""
+"""The companion stacks of root: bootstrap, edge and edge monitoring."""

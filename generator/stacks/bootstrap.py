@@ -1,7 +1,7 @@
-"""Bootstrap: what must be there before anything can be deployed: the bucket of artifacts, and the image repositories.
+"""Bootstrap: the artifact bucket and the image repositories, which every other stack needs.
 
-One per project and region, shared by all environments, and kept when an environment is destroyed. In us-east-1, where
-the edge stacks are, it is the bucket alone.
+There is one stack per project and region for all environments. It remains when an environment is destroyed. In us-
+east-1, the region of the edge stacks, it contains the bucket only.
 """
 
 import json
@@ -25,13 +25,15 @@ LIFECYCLE = "Lifecycle"
 
 
 class Config(FrozenConfig):
-    """``images_kept`` is more than the revisions that a service may still scale out with."""
+    """``images_kept`` must exceed the number of revisions with which a service may still scale out."""
 
     images_kept: int = 100
     access_log_days: int = 365
 
 
 class Parameters(StackInterface):
+    """Parameters of the stack."""
+
     project: Annotated[v.ProjectName, shared.PROJECT]
     home_region: Annotated[
         v.Choice,
@@ -45,29 +47,32 @@ class Parameters(StackInterface):
 
 
 class Outputs(StackInterface):
+    """Outputs of the stack."""
+
     artifact_bucket: v.BucketName
 
 
 def build(config: Config, services: tuple[str, ...]) -> Template:
-    """The template. ``services`` are the names of the image repositories, in lower case."""
+    """Return the template. ``services`` are the names of the image repositories, in lower case."""
     t = Template(Description="Hosting platform: artifact bucket and image repositories of a project.")
     t.set_version()
     p = add_parameters(t, Parameters)
     t.add_condition("IsHome", Equals(Ref("AWS::Region"), p.home_region))
     access_logs = v.AccessLogBucketName(add_access_log_bucket(t, "AccessLogBucket", config.access_log_days).ref())
-    # No expiry: a template or package that a stack still uses must stay for its rollback.
+    # No expiry: a stack needs its current template and packages for a rollback.
     bucket = t.add_resource(
         private_bucket(
             "ArtifactBucket",
             holds="artifacts",
             rules=[lifecycle_rule("EndOldVersions")],
-            # Whoever writes here decides what runs: who did is on record.
+            # Objects in this bucket decide what runs, so access is logged.
             access_logs=(access_logs, "artifacts/"),
         )
     )
     t.add_resource(bucket_policy(bucket))
-    # Written once: CloudFormation takes 51,200 bytes from a request, and bootstrap makes the bucket that a longer
-    # template would come from. So there is no tag with the repository's name either, which says itself.
+    # A mapping contains the policy once for all repositories. CloudFormation accepts 51,200 bytes in a request, and a
+    # longer template would have to be in the bucket that this stack creates. Repositories have no Name tag for the same
+    # reason.
     t.add_mapping(LIFECYCLE, {"Images": {"Policy": json.dumps(lifecycle(config), sort_keys=True)}})
     for service in (*services, "bastion"):
         t.add_resource(repository(service))
@@ -76,7 +81,10 @@ def build(config: Config, services: tuple[str, ...]) -> Template:
 
 
 def repository(service: str) -> Repository:
-    """Named, because people push to it. Tags are immutable: what was approved under a tag stays what it is."""
+    """Return an image repository. It has a name because users push to it.
+
+    Tags are immutable, so that an approved tag always means the same image.
+    """
     return Repository(
         f"{service.capitalize()}Repository",
         Condition="IsHome",
@@ -90,7 +98,10 @@ def repository(service: str) -> Repository:
 
 
 def lifecycle(config: Config) -> dict[str, object]:
-    """Tagged images by number and never by age: a task started weeks later still pulls its image."""
+    """Return the lifecycle policy: tagged images expire by number, not by age.
+
+    A task that starts weeks later still pulls its image.
+    """
     return {
         "rules": [
             {

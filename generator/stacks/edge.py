@@ -1,7 +1,7 @@
-"""Edge: what CloudFront takes only from us-east-1: the web ACL with its log, the viewers' certificate, and the topic
-for alarms there.
+"""Edge: the resources that CloudFront requires in us-east-1: web ACL with its log, viewer certificate and alarm topic.
 
-Made before root, which takes its outputs as parameters. Leaves to ``edge_monitoring`` what needs the distribution.
+Root takes the outputs as parameters, so this stack is deployed first. The stack ``edge_monitoring`` contains the
+resources that need the distribution.
 """
 
 from typing import Annotated, Any
@@ -40,9 +40,9 @@ PREFIX = "${Project}-${Environment}"
 
 
 class Config(FrozenConfig):
-    """Managed rule groups in their order. Their capacity units add up to 1,125, of 1,500 that a web ACL may hold.
+    """Managed rule groups in their order. They use 1,125 of the 1,500 capacity units of a web ACL.
 
-    ``counted_rules`` only count, because uploads and rich text set them off: 8 KB of body are blocked otherwise.
+    ``counted_rules`` only count, because uploads and rich text match them. They would block request bodies above 8 KB.
     """
 
     rule_groups: tuple[str, ...] = (
@@ -54,12 +54,14 @@ class Config(FrozenConfig):
     counted_rules: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("AWSManagedRulesCommonRuleSet", ("SizeRestrictions_BODY", "CrossSiteScripting_BODY")),
     )
-    # No legitimate request sets these off, so they block even where the others only count for a first look.
+    # Legitimate requests do not match these rules, so they block even if the mode is count.
     blocking_groups: tuple[str, ...] = ("AWSManagedRulesKnownBadInputsRuleSet",)
     redacted_headers: tuple[str, ...] = ("authorization", "cookie", "x-api-key")
 
 
 class Parameters(StackInterface):
+    """Parameters of the stack."""
+
     project: Annotated[v.ProjectName, shared.PROJECT]
     environment: Annotated[v.EnvironmentName, shared.ENVIRONMENT]
     domain_name: Annotated[v.DomainName, shared.DOMAIN_NAME]
@@ -89,6 +91,8 @@ class Parameters(StackInterface):
 
 
 class Outputs(StackInterface):
+    """Outputs of the stack."""
+
     web_acl_arn: v.WebAclArn
     web_acl_name: v.WebAclName
     viewer_certificate_arn: v.ViewerCertificateArn
@@ -96,13 +100,14 @@ class Outputs(StackInterface):
 
 
 def build(config: Config) -> Template:
+    """Return the template of the edge stack."""
     t = Template(Description="Hosting platform: web ACL, certificate and alarm topic of an environment, in us-east-1.")
     t.set_version()
     p = add_parameters(t, Parameters)
     add_conditions(t, p)
     key = add_telemetry_key(t, "Logs and notifications at the edge", prefix=PREFIX)
     logs = LogSettings(telemetry_key_arn=v.TelemetryKeyArn(key.get_att("Arn")), log_retention_days=p.log_retention_days)
-    # AWS Chatbot writes its errors here, in us-east-1 wherever it is used; made first, the group expires.
+    # AWS Chatbot always writes its errors to this group in us-east-1. It creates a missing group without an expiry.
     t.add_resource(log_group("ChatbotLogGroup", Sub(f"/aws/chatbot/{PREFIX}"), logs))
     acl = t.add_resource(web_acl(config, p))
     add_waf_log(t, config, acl, logs)
@@ -123,6 +128,7 @@ def build(config: Config) -> Template:
 
 
 def domain_has_certificate() -> dict[str, Any]:
+    """Return the rule that a domain has a hosted zone or a certificate."""
     return parameter_rule(
         rule_assertion(
             Or(is_given("HostedZoneId"), is_given("ViewerCertificateArn")),
@@ -133,6 +139,7 @@ def domain_has_certificate() -> dict[str, Any]:
 
 
 def add_conditions(t: Template, p: Parameters) -> None:
+    """Add the conditions on the certificate and on the mode of the web ACL."""
     t.add_condition("HasCertificate", Not(Equals(p.viewer_certificate_arn, "")))
     t.add_condition(
         "MakesCertificate",
@@ -149,7 +156,7 @@ def add_conditions(t: Template, p: Parameters) -> None:
 
 
 def web_acl(config: Config, p: Parameters) -> WebACL:
-    """Its name and its metric's name are the same, so that one output serves both."""
+    """Return the web ACL. Its name is also the name of its metric, so that one output is enough."""
     return WebACL(
         "WebAcl",
         Name=Sub(PREFIX),
@@ -179,7 +186,10 @@ def rate_rule(p: Parameters) -> WebACLRule:
 
 
 def managed_rules(config: Config, group: str, priority: int) -> WebACLRule:
-    """A rule group takes OverrideAction, never Action, whose place its own rules' actions have."""
+    """Return the rule for a managed rule group.
+
+    A rule group has OverrideAction instead of Action: its own rules contain the actions.
+    """
     counted = dict(config.counted_rules).get(group, ())
     optional: dict[str, Any] = {
         "RuleActionOverrides": [
@@ -205,12 +215,15 @@ def managed_rules(config: Config, group: str, priority: int) -> WebACLRule:
 
 def override_nothing() -> OverrideAction:
     action = OverrideAction()
-    setattr(action, "None", {})  # a keyword of Python, so it cannot be an argument
+    setattr(action, "None", {})  # None is a keyword of Python, so it cannot be a keyword argument
     return action
 
 
 def add_waf_log(t: Template, config: Config, acl: WebACL, logs: LogSettings) -> None:
-    """The prefix of the name is WAF's rule. GetAtt Arn of a log group ends in ":*", which WAF refuses."""
+    """Add the log of the web ACL.
+
+    WAF requires the prefix of the log group's name. It rejects the value of GetAtt Arn, which ends in ":*".
+    """
     group = t.add_resource(log_group("WafLogGroup", Sub(f"aws-waf-logs-{PREFIX}"), logs))
     t.add_resource(
         LoggingConfiguration(
@@ -224,7 +237,7 @@ def add_waf_log(t: Template, config: Config, acl: WebACL, logs: LogSettings) -> 
                     LoggingConfigurationFieldToMatch(SingleHeader=SingleHeader(Name=header))
                     for header in config.redacted_headers
                 ),
-                # Reset tokens and searches; CloudFront's access log leaves it out too. What a rule matched is kept.
+                # Query strings contain reset tokens and search terms. CloudFront's access log omits them too.
                 LoggingConfigurationFieldToMatch(QueryString={}),
             ],
         )
@@ -235,7 +248,10 @@ def add_waf_log(t: Template, config: Config, acl: WebACL, logs: LogSettings) -> 
 
 
 def viewer_certificate(p: Parameters) -> Certificate:
-    """Only with a hosted zone: without one the stack would wait up to three days for somebody's DNS entry."""
+    """Return the certificate, if there is a hosted zone.
+
+    Without a hosted zone the stack would wait up to three days for a manual DNS record.
+    """
     return Certificate(
         "ViewerCertificate",
         Condition="MakesCertificate",

@@ -1,6 +1,6 @@
-"""Edge monitoring: what watches CloudFront and the web ACL, whose metrics and logs exist only in us-east-1.
+"""Edge monitoring: alarms and access log of CloudFront and the web ACL, whose metrics and logs exist only in us-east-1.
 
-Made after root, because it needs the distribution.
+The stack needs the distribution, so it is deployed after root.
 """
 
 from typing import Annotated
@@ -22,7 +22,7 @@ PREFIX = "${Project}-${Environment}"
 
 
 class Config(FrozenConfig):
-    """``blocked_in_5_minutes``: requests that the web ACL refused; below it, it is the internet's usual noise."""
+    """``blocked_in_5_minutes`` is the number of blocked requests above the usual number of automated requests."""
 
     error_percent: int = 5
     blocked_in_5_minutes: int = 1000
@@ -56,6 +56,8 @@ class Config(FrozenConfig):
 
 
 class Parameters(StackInterface):
+    """Parameters of the stack."""
+
     project: Annotated[v.ProjectName, shared.PROJECT]
     environment: Annotated[v.EnvironmentName, shared.ENVIRONMENT]
     distribution_id: Annotated[
@@ -86,6 +88,7 @@ class Parameters(StackInterface):
 
 
 def build(config: Config) -> Template:
+    """Return the template of the edge monitoring stack."""
     t = Template(Description="Hosting platform: CloudFront alarms and access log of an environment, in us-east-1.")
     t.set_version()
     p = add_parameters(t, Parameters)
@@ -95,8 +98,11 @@ def build(config: Config) -> Template:
 
 
 def add_access_log(t: Template, config: Config, p: Parameters) -> None:
-    """Standard logging v2: unlike the older way, it needs no ACLs on the bucket (Amazon CloudFront Developer Guide,
-    "Configure standard logging (v2)")."""
+    """Add CloudFront's access log as standard logging v2.
+
+    Unlike the legacy standard logging, it needs no ACLs on the bucket (Amazon CloudFront Developer Guide, "Configure
+    standard logging (v2)").
+    """
     bucket = t.add_resource(
         private_bucket(
             "AccessLogBucket",
@@ -148,6 +154,7 @@ def add_access_log(t: Template, config: Config, p: Parameters) -> None:
 
 
 def add_alarms(t: Template, config: Config, p: Parameters) -> None:
+    """Add the alarms on server errors and on blocked requests."""
     distribution: dict[str, str | v.DistributionId] = {"DistributionId": p.distribution_id, "Region": "Global"}
     t.add_resource(
         alarm(

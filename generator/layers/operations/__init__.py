@@ -1,10 +1,12 @@
-"""Operations: what watches over the other layers: alarms, dashboard, Slack, and the functions that act on events.
+"""Operations: alarms, dashboard, Slack, budget, and the functions that handle events.
 
-No layer reads anything from here. Services' own alarms are in ``service``, those on CloudFront and WAF in the
-``edge-monitoring`` stack, because their metrics exist only in us-east-1.
+No layer uses an output of this one, except the name of the dashboard in root. The alarms of a service are in the layer
+``service``. The alarms on CloudFront and WAF are in the stack ``edge-monitoring``, because their metrics exist only in
+us-east-1.
 
-The way of a message: alarms go to the alarm topic, which Slack reads as it is. What Slack cannot read (ECS and RDS
-events, budgets, errors in logs) goes to the notifier, which writes it in Slack's form to the chat topic.
+Notifications take one of two paths. Alarms are sent to the alarm topic, which Slack can read. ECS and RDS events,
+budgets and errors in logs are sent to the notifier, which converts them to Slack's format and publishes them to the
+chat topic.
 """
 
 from troposphere import And, Equals, Not, Template
@@ -25,6 +27,7 @@ __all__ = ["LAYER", "Config", "Inputs", "Outputs", "build"]
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
+    """Add topics, queue, functions, subscriptions, Slack, budget, alarms and the dashboard."""
     add_conditions(t, inputs)
     failures = add_failure_queue(t, config, inputs)
     notices = add_topic(t, "NoticeTopic", "notices", inputs.logs.telemetry_key_arn, allow_budget_publishing)

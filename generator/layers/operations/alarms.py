@@ -15,6 +15,7 @@ from generator.resources.bastion import RELAY_ENDED
 def add_alarms(
     t: Template, config: Config, inputs: Inputs, notifier: Function, watch: Function, failures: Queue
 ) -> None:
+    """Add all alarms on shared resources."""
     add_balancer_alarms(t, config, inputs)
     add_database_alarms(t, config, inputs)
     add_nat_alarms(t, inputs)
@@ -25,6 +26,7 @@ def add_alarms(
 
 
 def add_balancer_alarms(t: Template, config: Config, inputs: Inputs) -> None:
+    """Add the alarms on errors and response times of the load balancer."""
     balancer = {"LoadBalancer": inputs.alb_full_name}
     t.add_resource(
         alarm(
@@ -58,6 +60,7 @@ def add_balancer_alarms(t: Template, config: Config, inputs: Inputs) -> None:
 
 
 def add_database_alarms(t: Template, config: Config, inputs: Inputs) -> None:
+    """Add the alarms on CPU, capacity and replica lag of the database."""
     cluster = {"DBClusterIdentifier": inputs.db_cluster_id}
     t.add_resource(
         alarm(
@@ -104,6 +107,7 @@ def add_database_alarms(t: Template, config: Config, inputs: Inputs) -> None:
 
 
 def add_nat_alarms(t: Template, inputs: Inputs) -> None:
+    """Add an alarm on exhausted ports for each NAT gateway."""
     for number, nat in enumerate(inputs.nat_gateways.ids, start=1):
         t.add_resource(
             alarm(
@@ -121,6 +125,7 @@ def add_nat_alarms(t: Template, inputs: Inputs) -> None:
 
 
 def add_archive_alarms(t: Template, config: Config, inputs: Inputs) -> None:
+    """Add the alarm on late deliveries to the archive."""
     t.add_resource(
         alarm(
             "ArchiveDelayAlarm",
@@ -139,6 +144,7 @@ def add_archive_alarms(t: Template, config: Config, inputs: Inputs) -> None:
 
 
 def add_function_alarms(t: Template, inputs: Inputs, notifier: Function, watch: Function) -> None:
+    """Add an alarm on errors for each Lambda function."""
     functions = {
         "LogProcessor": inputs.log_processor_name,
         "SiteContent": inputs.site_content_function_name,
@@ -164,6 +170,7 @@ def add_function_alarms(t: Template, inputs: Inputs, notifier: Function, watch: 
 
 
 def add_queue_alarm(t: Template, inputs: Inputs, failures: Queue) -> None:
+    """Add the alarm on messages in the failure queue."""
     t.add_resource(
         alarm(
             "FailuresAlarm",
@@ -182,8 +189,11 @@ def add_queue_alarm(t: Template, inputs: Inputs, failures: Queue) -> None:
 
 
 def add_relay_alarm(t: Template, config: Config, inputs: Inputs) -> None:
-    """A bastion is not essential, so ECS will not say that its relay keeps dying. The stream's name begins with the
-    service."""
+    """Add the metric and the alarm on relays that end repeatedly.
+
+    The bastion is not an essential container, so ECS reports nothing about it. The name of a log stream begins with the
+    service.
+    """
     namespace, metric = Sub("${Prefix}/Bastion"), "RelayEnded"
     t.add_resource(
         MetricFilter(

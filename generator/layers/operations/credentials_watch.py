@@ -15,7 +15,10 @@ from generator.resources.lambda_functions import add_function, event_target, inv
 
 
 def add_credentials_watch(t: Template, config: Config, inputs: Inputs, failures: Queue) -> Function:
-    """RDS rotates the password, but ECS hands secrets out only when a task starts."""
+    """Add the function that restarts services after a rotation, and its schedule.
+
+    RDS rotates the password, but ECS reads a secret only when it starts a task.
+    """
     added = add_function(
         t,
         "CredentialsWatch",
@@ -42,14 +45,15 @@ def add_credentials_watch(t: Template, config: Config, inputs: Inputs, failures:
 
 
 def credentials_watch_statements(inputs: Inputs) -> list[Statement]:
+    """Return the permissions to detect a rotation and to restart the services of the cluster."""
     in_cluster = Sub("arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:service/${ClusterName}/*")
     return [
         iam.allow("SeeRotation", [secretsmanager_actions.DescribeSecret], [inputs.database_secret_arn]),
-        # The action takes no resource, but a condition on the cluster (Service Authorization Reference, Amazon ECS).
+        # The action supports no resource, but a condition on the cluster (Service Authorization Reference, Amazon ECS).
         iam.allow(
             "ListServices", [ecs_actions.ListServices], ["*"], ArnEquals("ecs:cluster", inputs.cluster.cluster_arn)
         ),
-        # The action takes neither a resource nor a condition.
+        # The action supports neither a resource nor a condition.
         iam.allow("ReadTaskDefinitions", [ecs_actions.DescribeTaskDefinition], ["*"]),
         iam.allow("RestartServices", [ecs_actions.DescribeServices, ecs_actions.UpdateService], [in_cluster]),
     ]

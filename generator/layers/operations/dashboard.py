@@ -10,9 +10,10 @@ from troposphere.cloudwatch import Dashboard
 
 
 def dashboard() -> Dashboard:
-    """The dashboard of an environment; names reach its body through Fn::Sub of the template's parameters.
+    """Return the dashboard of an environment. Fn::Sub puts the template's parameters into its body.
 
-    Services are found by a search in the cluster, so a further service needs no change here."""
+    A search expression finds the services of the cluster, so a further service needs no change here.
+    """
     widgets = [
         widget("Requests", 0, 0, [["AWS/ApplicationELB", "RequestCount", "LoadBalancer", "${AlbFullName}"]], "Sum"),
         widget(
@@ -51,7 +52,7 @@ def database(metric: str) -> list[str]:
 
 
 def widget(title: str, x: int, y: int, metrics: list[Any], statistic: str) -> dict[str, Any]:
-    """A third of the dashboard's width. Units are those of the CloudWatch dashboard grid."""
+    """Return a widget with a third of the dashboard's width. ``x`` and ``y`` are units of the CloudWatch grid."""
     return {
         "type": "metric",
         "x": x,

@@ -13,7 +13,7 @@ from generator.resources.deletion_policies import deletion_policy
 
 
 def add_failure_queue(t: Template, config: Config, inputs: Inputs) -> Queue:
-    """What could not be told to anybody: kept for two weeks, and an alarm says so."""
+    """Add the queue of failed deliveries. It keeps messages for two weeks, and an alarm reports them."""
     return t.add_resource(
         Queue(
             "FailureQueue",
@@ -25,6 +25,7 @@ def add_failure_queue(t: Template, config: Config, inputs: Inputs) -> Queue:
 
 
 def failure_queue_policy(queue: Queue, notices: Topic) -> QueuePolicy:
+    """Return the queue policy: SNS and EventBridge of this account may send failed deliveries."""
     return QueuePolicy(
         "FailureQueuePolicy",
         Queues=[queue.ref()],
@@ -49,7 +50,7 @@ def failure_queue_policy(queue: Queue, notices: Topic) -> QueuePolicy:
 
 
 def send_failures(queue: Queue, inputs: Inputs) -> list[Statement]:
-    """What Lambda does in the function's name when all retries failed."""
+    """Allow a function's role to send to the queue. Lambda uses the role when all retries have failed."""
     return [
         iam.allow("SendFailures", [sqs_actions.SendMessage], [queue.get_att("Arn")]),
         iam.allow(

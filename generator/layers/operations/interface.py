@@ -25,6 +25,8 @@ class Config(FrozenConfig):
 
 
 class Inputs(FunctionInputs):
+    """Parameters of the nested stack."""
+
     slack_notifier_code_key: Annotated[v.ArtifactKey, "S3 key of the package of function slack_notifier."]
     credentials_watch_code_key: Annotated[v.ArtifactKey, "S3 key of the package of function credentials_watch."]
     slack_workspace_id: v.WorkspaceId
@@ -50,4 +52,6 @@ class Inputs(FunctionInputs):
 
 
 class Outputs(StackInterface):
+    """Outputs of the nested stack."""
+
     dashboard_name: v.DashboardName

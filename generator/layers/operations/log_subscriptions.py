@@ -10,8 +10,11 @@ from generator.resources.logs import add_archive_filter
 
 
 def add_archive_filters(t: Template, inputs: Inputs) -> None:
-    """Here and not with the groups' owners, which would wait for the archive: a subscription need only be there
-    before the first line that matters. Until the services run, nobody talks to the database or through the VPC."""
+    """Subscribe the log groups of earlier layers to the archive.
+
+    The subscriptions are here, because the layers of the log groups would otherwise wait for the archive. No important
+    record is lost: until the services run, the database and the VPC have no traffic.
+    """
     for log, group in (
         ("FlowLog", inputs.flow_log_group_name),
         ("Exec", inputs.exec_log_group_name),
@@ -26,14 +29,14 @@ def add_archive_filters(t: Template, inputs: Inputs) -> None:
 
 
 def add_error_filters(t: Template, inputs: Inputs, notifier: Function) -> None:
-    """Every line of Firehose's own log is a failure: rare, and nobody would look there."""
+    """Subscribe the notifier to the log of Firehose. Every record there is a failed delivery."""
     permission = t.add_resource(
         invoke_permission(
             "ErrorLogPermission",
             notifier,
             "logs",
             Sub("arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${DeliveryLogGroupName}:*"),
-            # Which CloudWatch Logs does send (CloudWatch Logs User Guide, "Log group-level subscription filters").
+            # CloudWatch Logs sends it (CloudWatch Logs User Guide, "Log group-level subscription filters").
             SourceAccount=Ref("AWS::AccountId"),
         )
     )

@@ -16,6 +16,7 @@ from generator.resources.lambda_functions import add_function, event_target, inv
 
 
 def add_notifier(t: Template, config: Config, inputs: Inputs, notices: Topic, chat: Topic, failures: Queue) -> Function:
+    """Add the notifier function and its subscription to the topic of notices."""
     added = add_function(
         t,
         "SlackNotifier",
@@ -46,6 +47,7 @@ def add_notifier(t: Template, config: Config, inputs: Inputs, notices: Topic, ch
 
 
 def add_event_rules(t: Template, inputs: Inputs, notifier: Function, failures: Queue) -> None:
+    """Add the rules for failed deployments, stopped tasks and events of the database cluster."""
     add_rule(
         t,
         "DeploymentFailedRule",
@@ -71,7 +73,7 @@ def add_event_rules(t: Template, inputs: Inputs, notifier: Function, failures: Q
             "detail": {
                 "clusterArn": [inputs.cluster.cluster_arn],
                 "lastStatus": ["STOPPED"],
-                # Deployments and scaling stop tasks too; those are no news.
+                # Deployments and scaling stop tasks too. These need no notification.
                 "stopCode": [
                     "TaskFailedToStart",
                     "EssentialContainerExited",
@@ -103,6 +105,7 @@ def add_event_rules(t: Template, inputs: Inputs, notifier: Function, failures: Q
 def add_rule(
     t: Template, title: str, description: str, pattern: dict[str, Any], function: Function, failures: Queue
 ) -> None:
+    """Add a rule that invokes a function, with the permission to do so."""
     rule = t.add_resource(
         Rule(
             title,

@@ -18,8 +18,11 @@ from generator.resources import iam
 
 
 def add_slack(t: Template, inputs: Inputs, chat: Topic) -> None:
-    """The service is Amazon Q Developer in chat applications, whose types keep the name of AWS Chatbot. Its role may
-    look at what an alarm shows, and nothing else; without guardrails it could do whatever its role can."""
+    """Add the Slack channel with its role, if there is a workspace and a channel.
+
+    The service is Amazon Q Developer in chat applications, whose resource types keep the name AWS Chatbot. Users may
+    read alarms and metrics. The guardrail policy is required: without it they get every permission of the role.
+    """
     role = t.add_resource(
         iam.service_role("SlackRole", "chatbot", description="Permissions of Slack users.", Condition="HasSlack")
     )
@@ -32,11 +35,11 @@ def add_slack(t: Template, inputs: Inputs, chat: Topic) -> None:
                 [cloudwatch_actions.DescribeAlarms, cloudwatch_actions.DescribeAlarmHistory],
                 [
                     Sub(f"arn:${{AWS::Partition}}:cloudwatch:{region}:${{AWS::AccountId}}:alarm:*")
-                    # Those on CloudFront and the web ACL are in us-east-1.
+                    # The alarms on CloudFront and the web ACL are in us-east-1.
                     for region in ("${AWS::Region}", "us-east-1")
                 ],
             ),
-            # Metrics are no resources (Service Authorization Reference, Amazon CloudWatch).
+            # The actions support no resource (Service Authorization Reference, Amazon CloudWatch).
             iam.allow(
                 "ShowMetrics",
                 [
@@ -66,10 +69,11 @@ def add_slack(t: Template, inputs: Inputs, chat: Topic) -> None:
 
 
 def budget(config: Config, inputs: Inputs, notices: Topic) -> Budget:
-    """Of the whole account: a filter by tag stays silent for ever where nobody activated the tag for billing.
+    """Return the monthly cost budget of the whole account.
 
-    Its name tells the thresholds: another one replaces the budget, whose successor is made first and would be refused
-    under the same name (CloudFormation Template Reference, "AWS::Budgets::Budget").
+    A filter by tag would report nothing in an account where the tag is not activated for billing. The name contains the
+    thresholds: a new threshold replaces the budget, and AWS rejects a second budget of the same name (CloudFormation
+    Template Reference, "AWS::Budgets::Budget").
     """
     name = f"${{Prefix}}-{config.budget_actual_percent}-{config.budget_forecast_percent}"
     return Budget(

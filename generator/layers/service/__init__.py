@@ -1,8 +1,7 @@
-"""Service: one service of the platform: its task with app and bastion, its place behind the load balancer, its scaling
-and its alarms. One template, nested once per service.
+"""Service: one service of the platform: task with app and bastion, target group, listener rule, scaling and alarms.
 
-Leaves to ``access`` the security group and the roles; what those roles may do beyond it is granted here, where the
-log groups are born.
+Root nests this template once per service. The layer ``service_access`` contains the security group and the roles. This
+layer adds the permissions for its own log groups.
 """
 
 from troposphere import Equals, Not, Sub, Template
@@ -21,6 +20,7 @@ __all__ = ["LAYER", "Config", "Inputs", "Outputs", "build"]
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
+    """Add the task definition, the ECS service with its target group and rule, scaling and alarms."""
     t.add_condition("IsNew", Equals(inputs.service_is_new, "true"))
     for number, path in enumerate(writable_paths(inputs), start=1):
         t.add_condition(f"HasWritablePath{number}", Not(Equals(path, "")))

@@ -11,6 +11,7 @@ from generator.resources.alarms import SILENCE_IS_BAD, alarm
 
 
 def add_alarms(t: Template, config: Config, inputs: Inputs, service: Service, target: TargetGroup) -> None:
+    """Add the alarms on healthy hosts, errors, running tasks and CPU of the service."""
     topic = inputs.alarm_topic_arn
     behind_alb = {
         "LoadBalancer": inputs.alb_full_name,

@@ -27,13 +27,14 @@ from generator.layers.service.task import APP
 
 
 def ecs_service(config: Config, inputs: Inputs, task: TaskDefinition, target: TargetGroup, first: list[Any]) -> Service:
+    """Return the ECS service. ``first`` are resources that must exist before it."""
     return Service(
         "Service",
         Cluster=inputs.cluster.cluster_arn,
         TaskDefinition=task.ref(),
         LaunchType="FARGATE",
         PlatformVersion="LATEST",
-        # Only for a new service: afterwards scaling owns the number, and each update would set it back.
+        # Only for a new service: afterwards Application Auto Scaling controls the number, and an update would reset it.
         DesiredCount=If("IsNew", inputs.size.min_tasks, NoValue),
         EnableExecuteCommand=True,
         DeploymentConfiguration=DeploymentConfiguration(
@@ -56,12 +57,13 @@ def ecs_service(config: Config, inputs: Inputs, task: TaskDefinition, target: Ta
         PropagateTags="SERVICE",
         EnableECSManagedTags=True,
         Tags=Tags(Name=Sub("${Prefix}-${ServiceSlug}"), Service=Sub("${ServiceSlug}")),
-        # ECS refuses a target group that no listener uses yet, and tasks need their permissions from the start.
+        # ECS rejects a target group without a listener, and the first tasks need their permissions.
         DependsOn=first,
     )
 
 
 def add_scaling(t: Template, config: Config, inputs: Inputs, service: Service) -> None:
+    """Add target tracking on CPU and memory."""
     target = t.add_resource(
         ScalableTarget(
             "ScalableTarget",

@@ -16,10 +16,10 @@ from generator.wiring import FrozenConfig, StackInterface
 
 
 class Config(FrozenConfig):
-    """Seconds, percent and counts that suit a web service; the same in every environment."""
+    """Times in seconds, targets in percent and counts for a web service, the same in every environment."""
 
     grace_seconds: int = 60
-    # ECS takes a task out of the load balancer before it stops it; the default of 300 makes every deployment slow.
+    # ECS deregisters a task from the target group before it stops it. The default of 300 makes deployments slow.
     deregistration_seconds: int = 30
     stop_seconds: int = 60
     health_interval_seconds: int = 15
@@ -30,6 +30,8 @@ class Config(FrozenConfig):
 
 
 class Inputs(StackInterface):
+    """Parameters of the nested stack."""
+
     prefix: v.NamePrefix
     project: v.ProjectName
     service_slug: v.ServiceSlug
@@ -65,4 +67,6 @@ class Inputs(StackInterface):
 
 
 class Outputs(StackInterface):
+    """Outputs of the nested stack."""
+
     service_name: v.ServiceName

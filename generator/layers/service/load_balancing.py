@@ -19,6 +19,7 @@ from generator.resources.origin_secret import HEADER, secret_reference
 
 
 def target_group(config: Config, inputs: Inputs) -> TargetGroup:
+    """Return the target group of the app container, with its health check."""
     return TargetGroup(
         "TargetGroup",
         TargetType="ip",
@@ -40,6 +41,7 @@ def target_group(config: Config, inputs: Inputs) -> TargetGroup:
 
 
 def listener_rule(inputs: Inputs, target: TargetGroup) -> ListenerRule:
+    """Return the rule that forwards the service's paths, if the request contains the secret header."""
     return ListenerRule(
         "ListenerRule",
         ListenerArn=inputs.origin_listener_arn,

@@ -15,10 +15,11 @@ from generator.resources.suppressions import suppress
 
 
 def execution_grants(inputs: Inputs, logs: LogGroup) -> ManagedPolicy:
+    """Return the permissions to pull images, write logs and read the database secret."""
     return iam.attach_policy(
         "ExecutionGrants",
         inputs.access.execution_role_name,
-        # The token is for the whole registry: the action takes no resource (Service Authorization Reference).
+        # The token is for the whole registry: the action supports no resource (Service Authorization Reference).
         iam.allow("SignInToRegistry", [ecr_actions.GetAuthorizationToken], ["*"]),
         iam.allow(
             "PullImages",
@@ -46,7 +47,7 @@ def execution_grants(inputs: Inputs, logs: LogGroup) -> ManagedPolicy:
 
 
 def own_bastion_streams() -> Sub:
-    """The bastions share a log group; a service writes only to streams that begin with its name."""
+    """Return the ARN of the service's log streams in the log group that all bastions share."""
     return Sub(
         "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${BastionLogGroupName}"
         ":log-stream:${ServiceSlug}/*"

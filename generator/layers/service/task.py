@@ -1,4 +1,4 @@
-"""The task of a service: the app container, with the bastion beside it."""
+"""The task definition of a service: the app container and the bastion container."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from generator.resources.rules import FARGATE_MEMORY
 
 APP = "app"
 APP_MEMORY = "AppMemory"
-# Where the agent of ECS Exec writes in every container that people may enter. AWS documents no list of these folders
-# and supports no read-only root beside the agent; with these it has long worked (aws/containers-roadmap, issue 1359).
+# Folders in which the agent of ECS Exec writes. AWS documents no list of them, and does not support a read-only root
+# file system with ECS Exec, but it works with these folders (aws/containers-roadmap, issue 1359).
 AGENT_FOLDERS = {
     "exec-agent": "/managed-agents",
     "exec-state": "/var/lib/amazon/ssm",
@@ -37,6 +37,7 @@ WRITABLE_PATHS = 3
 
 
 def task_definition(config: Config, inputs: Inputs, logs: LogGroup) -> TaskDefinition:
+    """Return the task definition with the app container, the bastion container and their volumes."""
     database = [
         Environment(Name="DB_HOST", Value=inputs.database.writer_endpoint),
         Environment(Name="DB_READER_HOST", Value=inputs.database.reader_endpoint),
@@ -57,7 +58,7 @@ def task_definition(config: Config, inputs: Inputs, logs: LogGroup) -> TaskDefin
                 inputs.bastion_image, database, awslogs(inputs.bastion_log_group_name, inputs.service_slug)
             ),
         ],
-        # Empty, in the task's own storage, and gone with it.
+        # Empty volumes in the ephemeral storage of the task.
         Volumes=[
             *(Volume(Name=name) for name in AGENT_FOLDERS),
             *(Volume(Name=SCRATCH.format(number)) for number, _ in enumerate(writable_paths(inputs), start=1)),
@@ -71,17 +72,20 @@ def writable_paths(inputs: Inputs) -> list[v.FolderPath]:
 
 
 def app_memory() -> dict[str, dict[str, str]]:
-    """What is left to the app of each size of a task: without a limit of its own a leak would take the bastion too,
-    through which people would look at it."""
+    """Return the memory of the app container for each task size: the rest beside the bastion.
+
+    Without a limit of its own a memory leak of the app would also end the bastion, which operators need for the
+    analysis.
+    """
     sizes = sorted({size for sizes in FARGATE_MEMORY.values() for size in sizes})
     return {str(size): {"MiB": str(size - bastion.MEMORY)} for size in sizes}
 
 
 def mounts(inputs: Inputs) -> list[MountPoint | If]:
-    """The folders to which the app and the agent of ECS Exec may write.
+    """Return the mount points of folders to which the app and the agent of ECS Exec may write.
 
-    A mounted folder belongs to root, unless the image declares it as a VOLUME: then it keeps the image's owner and
-    mode, such as those of /tmp (Amazon ECS Developer Guide, "Use bind mounts with Amazon ECS").
+    A mounted folder belongs to root, unless the image declares it as a VOLUME. Then it keeps owner and mode of the
+    image, such as those of /tmp (Amazon ECS Developer Guide, "Use bind mounts with Amazon ECS").
     """
     own = [
         If(f"HasWritablePath{number}", MountPoint(SourceVolume=SCRATCH.format(number), ContainerPath=path), NoValue)
@@ -93,6 +97,7 @@ def mounts(inputs: Inputs) -> list[MountPoint | If]:
 def app_container(
     config: Config, inputs: Inputs, database: list[Environment], logging: LogConfiguration
 ) -> ContainerDefinition:
+    """Return the definition of the app container: connection, secrets, mounts and limits."""
     return ContainerDefinition(
         Name=APP,
         Image=inputs.image,
@@ -118,8 +123,10 @@ def app_container(
 
 
 def awslogs(group: v.LogGroupName, stream_prefix: str | v.ServiceSlug) -> LogConfiguration:
-    """Streams are named PREFIX/CONTAINER/TASK. Non-blocking: when CloudWatch Logs is slow, lines are lost instead of
-    the app's time."""
+    """Return the log configuration. Streams are named PREFIX/CONTAINER/TASK.
+
+    The mode is non-blocking: when CloudWatch Logs is slow, the container loses log lines instead of waiting.
+    """
     return LogConfiguration(
         LogDriver="awslogs",
         Options={
