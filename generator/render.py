@@ -52,8 +52,8 @@ def build_all(config: Config) -> dict[str, Template]:
         if not str(error).startswith("Maximum "):
             raise
         raise ConfigError(
-            f"CloudFormation would refuse a template ({str(error).lower()}); have fewer services, or give "
-            "own_size=False to those that may share CPU, memory and number of tasks: each saves four parameters of root"
+            f"a template exceeds a limit of CloudFormation: {str(error).lower()}. Remove services, or set own_size=False "
+            "for services that may share CPU, memory and number of tasks. Each one removes four parameters of root."
         ) from None
 
 

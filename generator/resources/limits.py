@@ -58,7 +58,7 @@ class Excess:
     adjustable: bool = False
 
     def __str__(self) -> str:
-        return f"{self.template}: {self.count:,} {self.what}, and {self.limit:,} are the limit; {self.remedy}"
+        return f"{self.template} has {self.count:,} {self.what}, but the limit is {self.limit:,}. {self.remedy}."
 
 
 def check(texts: Mapping[str, str]) -> list[Excess]:
@@ -82,46 +82,48 @@ def compact(body: Body) -> str:
 
 def _template(name: str, text: str, body: Body) -> Iterator[Excess]:
     sections = (
-        ("Resources", RESOURCES, "move a group of resources into a layer of its own"),
+        ("Resources", RESOURCES, "Move a group of resources into a layer of its own"),
         ("Parameters", PARAMETERS, _fewer_parameters(name, body)),
-        ("Outputs", OUTPUTS, "output only what another layer or a person takes"),
-        ("Mappings", MAPPINGS, "split the template"),
+        ("Outputs", OUTPUTS, "Remove outputs that no layer and no operator uses"),
+        ("Mappings", MAPPINGS, "Split the template"),
     )
     for section, limit, remedy in sections:
         if (count := len(body.get(section, {}))) > limit:
             yield Excess(name, section.lower(), count, limit, remedy)
         for title in body.get(section, {}):
             if len(title) > NAME_CHARACTERS:
-                yield Excess(name, f"characters in a name ({title[:40]}...)", len(title), NAME_CHARACTERS, "shorten it")
+                yield Excess(name, f"characters in a name ({title[:40]}...)", len(title), NAME_CHARACTERS, "Shorten it")
     for title, mapping in body.get("Mappings", {}).items():
         if len(mapping) > ATTRIBUTES:
-            yield Excess(name, f"attributes of mapping {title}", len(mapping), ATTRIBUTES, "split the mapping")
+            yield Excess(name, f"attributes of mapping {title}", len(mapping), ATTRIBUTES, "Split the mapping")
     if (size := len(text.encode())) > TEMPLATE_BYTES:
-        yield Excess(name, "bytes", size, TEMPLATE_BYTES, "split the template")
+        yield Excess(name, "bytes", size, TEMPLATE_BYTES, "Split the template")
     if (size := len(body.get("Description", "").encode())) > DESCRIPTION_BYTES:
-        yield Excess(name, "bytes of description", size, DESCRIPTION_BYTES, "shorten it")
+        yield Excess(name, "bytes of description", size, DESCRIPTION_BYTES, "Shorten it")
     if (count := text.count("{{resolve:")) > DYNAMIC_REFERENCES:
-        remedy = "resolve the secret once per template, or split the template"
+        remedy = "Resolve the secret once per template, or split the template"
         yield Excess(name, "dynamic references", count, DYNAMIC_REFERENCES, remedy)
     yield from _values(name, body)
     if name == BOOTSTRAP and (size := len(compact(body).encode())) > INLINE_BYTES:
-        remedy = "have fewer services: it makes the bucket of templates, so that it cannot come from there"
-        yield Excess(name, "bytes without the spaces", size, INLINE_BYTES, remedy)
+        remedy = "Remove services. The stack creates the bucket of templates, so its own template cannot be there"
+        yield Excess(name, "bytes without spaces", size, INLINE_BYTES, remedy)
 
 
 def _fewer_parameters(name: str, body: Body) -> str:
     sizes = sum(1 for title in body.get("Parameters", {}) if title.endswith("MinTasks"))
     if name == ROOT and sizes > 1:
-        return f"give own_size=False to some of the {sizes} services with a size of their own: each such saves four"
-    return "let values that always change together be one"
+        return (
+            f"Set own_size=False for some of the {sizes} services with their own size. Each one removes four parameters"
+        )
+    return "Combine values that always change together"
 
 
 def _values(name: str, body: Body) -> Iterator[Excess]:
     """Check parameter values that are already known. One list has an element per service: ServiceIsNew."""
-    remedy = "shorten it, or cut it into several parameters"
+    remedy = "Shorten it, or split it into several parameters"
     longest = len(",".join("false" for _ in body.get("Metadata", {}).get("Services", ())))
     if "ServiceIsNew" in body.get("Parameters", {}) and longest > PARAMETER_BYTES:
-        yield Excess(name, "bytes in ServiceIsNew", longest, PARAMETER_BYTES, "have fewer services")
+        yield Excess(name, "bytes in ServiceIsNew", longest, PARAMETER_BYTES, "Remove services")
     for title, parameter in body.get("Parameters", {}).items():
         if (size := len(str(parameter.get("Default", "")).encode())) > PARAMETER_BYTES:
             yield Excess(name, f"bytes in the default of {title}", size, PARAMETER_BYTES, remedy)
@@ -155,21 +157,21 @@ def _operation(bodies: Mapping[str, Body]) -> Iterator[Excess]:
     times = Counter(file for _, file, _ in stacks)
     each = sum(1 + len(bodies[file]["Resources"]) for file, count in times.items() if count > 1)
     services = _services(bodies)
-    remedy = "move layers into a stack of their own"
+    remedy = "Move layers into a stack of their own"
     if each and services:
         fitting = (OPERATION - (total - services * each)) // each
-        remedy = f"a service is {each} with its stacks, so {fitting} services fit: move the others to another project"
-    yield Excess(ROOT, "resources in one operation, nested ones included", total, OPERATION, remedy)
+        remedy = f"A service has {each} resources, so {fitting} services fit. Move the others to another project"
+    yield Excess(ROOT, "resources in one operation, including nested stacks", total, OPERATION, remedy)
 
 
 def _load_balancer(bodies: Mapping[str, Body]) -> Iterator[Excess]:
     """Check the limits of the load balancer: target groups (fixed) and rules (adjustable)."""
     kinds = Counter(resource["Type"] for _, _, body in nested(bodies) for resource in body["Resources"].values())
     if (groups := kinds["AWS::ElasticLoadBalancingV2::TargetGroup"]) > TARGET_GROUPS:
-        remedy = "have fewer services: AWS does not raise this one"
+        remedy = "Remove services. AWS does not raise this limit"
         yield Excess(ROOT, "target groups of one load balancer", groups, TARGET_GROUPS, remedy)
     if (rules := kinds["AWS::ElasticLoadBalancingV2::ListenerRule"]) > LISTENER_RULES:
-        remedy = 'raise "Rules per Application Load Balancer" in Service Quotas first'
+        remedy = 'Raise "Rules per Application Load Balancer" in Service Quotas first'
         yield Excess(ROOT, "rules of one load balancer", rules, LISTENER_RULES, remedy, adjustable=True)
 
 
@@ -185,6 +187,6 @@ def _security_groups(bodies: Mapping[str, Body]) -> Iterator[Excess]:
                     rules[group["Ref"], kind.lower()] += 1
     for (group, direction), count in sorted(rules.items()):
         if count > GROUP_RULES:
-            remedy = 'raise "Inbound or outbound rules per security group" in Service Quotas first'
+            remedy = 'Raise "Inbound or outbound rules per security group" in Service Quotas first'
             what = f"{direction} rules of {group}"
             yield Excess(ROOT, what, count, GROUP_RULES, remedy, adjustable=True)

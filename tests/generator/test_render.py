@@ -1,4 +1,4 @@
-"""Golden: what is committed is what a fresh render gives, byte for byte, wherever it runs."""
+"""Golden files: the committed templates equal a fresh render, byte for byte, on every machine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_committed_templates_are_fresh(rendered: dict[str, str]) -> None:
     assert render.stale(TEMPLATES, rendered) == [], "run `python -m generator` and commit templates/"
 
 
-def test_rendering_twice_in_other_surroundings_gives_the_same_bytes(rendered: dict[str, str], tmp_path: Path) -> None:
+def test_a_render_in_another_environment_gives_the_same_bytes(rendered: dict[str, str], tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path\n"
         "from generator.config import load_config; from generator.render import render_all\n"
@@ -40,7 +40,7 @@ def test_rendering_twice_in_other_surroundings_gives_the_same_bytes(rendered: di
     assert again.stdout == "".join(rendered.values())
 
 
-def test_text_is_sorted_ascii_with_a_final_newline(rendered: dict[str, str]) -> None:
+def test_a_template_is_sorted_ascii_with_a_final_newline(rendered: dict[str, str]) -> None:
     for name, text in rendered.items():
         assert text.isascii(), name
         assert text == json.dumps(json.loads(text), indent=1, sort_keys=True) + "\n", name
@@ -54,7 +54,7 @@ def test_text_is_sorted_ascii_with_a_final_newline(rendered: dict[str, str]) -> 
         (lambda folder: (folder / "gone.json").write_text("{}\n"), "gone.json: no layer renders it"),
     ],
 )
-def test_stale_names_the_file(rendered: dict[str, str], tmp_path: Path, damage: Any, says: str) -> None:
+def test_a_stale_file_is_named(rendered: dict[str, str], tmp_path: Path, damage: Any, says: str) -> None:
     for name, text in rendered.items():
         (tmp_path / name).write_bytes(text.encode())
     assert render.stale(tmp_path, rendered) == []
@@ -62,7 +62,7 @@ def test_stale_names_the_file(rendered: dict[str, str], tmp_path: Path, damage: 
     assert any(finding.startswith(says) for finding in render.stale(tmp_path, rendered))
 
 
-def test_write_touches_only_what_differs(rendered: dict[str, str], tmp_path: Path) -> None:
+def test_write_changes_only_files_that_differ(rendered: dict[str, str], tmp_path: Path) -> None:
     assert sorted(render.write(tmp_path, rendered)) == sorted(rendered)
     (tmp_path / "network.json").write_text("{}")
     (tmp_path / "left-over.json").write_text("{}")
@@ -76,7 +76,7 @@ def check(folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_check_says_what_is_stale_and_what_to_do(tmp_path: Path, rendered: dict[str, str]) -> None:
+def test_check_names_the_stale_file_and_the_command_to_run(tmp_path: Path, rendered: dict[str, str]) -> None:
     copy_generator(tmp_path)
     for name in ("README.md", "workloads.py"):
         (tmp_path / name).symlink_to(PROJECT / name)

@@ -1,4 +1,4 @@
-"""The contracts between layers: what Python itself refuses, what mypy refuses, and what comes out."""
+"""Interfaces between layers: errors of Python, errors of mypy, and the rendered result."""
 
 from __future__ import annotations
 
@@ -48,32 +48,32 @@ def make(t: Template, config: None, inputs: Inputs) -> Outputs:
     return Outputs(topic_arn=v.AlarmTopicArn(topic.ref()))
 
 
-class Volume(FrozenConfig):
+class Loudness(FrozenConfig):
     most: int
     least: int = 1
 
 
 @pytest.mark.parametrize("given", [{}, {"most": 2, "lest": 1}, {"least": 1}])
-def test_a_structure_takes_what_it_declares_and_all_that_has_no_default(given: dict[str, int]) -> None:
-    with pytest.raises(TypeError, match=r"Volume: missing or unexpected: (most|lest)"):
-        Volume(**given)
-    volume = Volume(most=3)
-    assert (volume.most, volume.least) == (3, 1)
+def test_a_frozen_config_requires_each_field_without_a_default(given: dict[str, int]) -> None:
+    with pytest.raises(TypeError, match=r"Loudness: missing or unexpected: (most|lest)"):
+        Loudness(**given)
+    loudness = Loudness(most=3)
+    assert (loudness.most, loudness.least) == (3, 1)
     with pytest.raises(AttributeError, match="is read-only"):
-        volume.most = 4  # type: ignore[misc]
+        loudness.most = 4  # type: ignore[misc]
 
 
 LAYER = Layer("LoudSpeaker", "A layer.", Inputs, Outputs, make)
 
 
-def test_a_layer_renders_its_contract() -> None:
+def test_a_layer_renders_its_parameters_and_outputs() -> None:
     template = LAYER.render(None).to_dict()
     assert template["Parameters"]["VpcId"] == {"Type": "String", "Description": "VPC of the environment."}
     assert template["Outputs"]["TopicArn"] == {"Description": "The topic.", "Value": {"Ref": "Topic"}}
     assert template["Resources"]["Topic"]["Properties"] == {"DisplayName": {"Ref": "VpcId"}}
 
 
-def test_nesting_wires_and_returns_outputs() -> None:
+def test_a_nested_stack_gets_its_parameters_and_returns_its_outputs() -> None:
     root = Template()
     outputs = LAYER.nest(root, Inputs(vpc_id=v.VpcId("vpc-1"), loud=v.Flag("true")), instance="First")
     stack = root.to_dict()["Resources"]["FirstLoudSpeakerStack"]
@@ -83,7 +83,7 @@ def test_nesting_wires_and_returns_outputs() -> None:
     assert outputs.topic_arn.to_dict() == {"Fn::GetAtt": ["FirstLoudSpeakerStack", "Outputs.TopicArn"]}
 
 
-def test_names() -> None:
+def test_a_name_becomes_a_parameter_or_a_file() -> None:
     assert parameter_name("public_subnet_1_id") == "PublicSubnet1Id"
     assert template_file("EdgeMonitoring") == "edge-monitoring.json"
 
@@ -95,7 +95,7 @@ def test_a_static_value_cannot_be_wired_to_an_output() -> None:
         LAYER.nest(Template(), Inputs(vpc_id=v.VpcId("vpc-1"), loud=wired))
 
 
-def test_a_condition_cannot_look_at_a_wired_value() -> None:
+def test_a_condition_cannot_use_a_wired_value() -> None:
     def decide(t: Template, config: None, inputs: Inputs) -> Outputs:
         t.add_condition("HasVpc", Equals(inputs.vpc_id, "vpc-1"))
         return make(t, config, inputs)
@@ -230,7 +230,7 @@ def test_services_may_share_a_size(config: Config) -> None:
         (Service("Other", ("/x",), priority=900), "two services with priority 900"),
     ],
 )
-def test_services_that_cannot_stand_together_are_refused(config: Config, entry: Service, says: str) -> None:
+def test_services_in_conflict_are_rejected(config: Config, entry: Service, says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         Config(services=(*config.services, entry))
 
@@ -251,6 +251,6 @@ def test_mypy_rejects_wrong_wirings() -> None:
     assert reported == expected, run.stdout
 
 
-def test_ref_of_a_value_is_plain() -> None:
+def test_a_value_renders_as_its_source() -> None:
     assert v.VpcId(Ref("VpcId")).to_dict() == {"Ref": "VpcId"}
     assert v.VpcId("vpc-1").to_dict() == "vpc-1"

@@ -1,4 +1,4 @@
-"""Wirings that must not pass the type checker. Never imported: test_wiring.py gives it to mypy."""
+"""Wrong wirings, which mypy must report. test_wiring.py runs mypy on this file and never imports it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Subnets never overlap, never leave the VPC and are always aligned, whatever the tiers."""
+"""Subnets never overlap, never leave the VPC and are always aligned, for all tiers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OCTETS = st.one_of(
 
 
 @given(tiers=TIERS, zones=st.integers(1, 4), octets=OCTETS)
-def test_every_plan_is_sound(tiers: dict[str, int], zones: int, octets: str) -> None:
+def test_every_plan_has_aligned_and_separate_subnets(tiers: dict[str, int], zones: int, octets: str) -> None:
     # Alignment can waste at most as much as the blocks themselves take.
     wanted = sum(zones * 2 ** (32 - length) for length in tiers.values())
     assume(wanted <= 2**15)
@@ -33,7 +33,7 @@ def test_every_plan_is_sound(tiers: dict[str, int], zones: int, octets: str) -> 
     assert all(block.length == tiers[tier] for tier, blocks in planned.items() for block in blocks)
 
 
-def test_the_plan_of_the_platform() -> None:
+def test_the_platform_has_its_documented_subnets() -> None:
     planned = plan_subnets(Config().tiers, ZONES)
     assert {tier: [str(block.network("10.0")) for block in blocks] for tier, blocks in planned.items()} == {
         "Public": ["10.0.0.0/24", "10.0.1.0/24"],
@@ -42,17 +42,17 @@ def test_the_plan_of_the_platform() -> None:
     }
 
 
-def test_a_misaligned_block_is_refused() -> None:
+def test_a_misaligned_block_is_rejected() -> None:
     with pytest.raises(ValueError, match="host bits set"):
         Block(third=1, fourth=0, length=23).network("10.0")
 
 
 @pytest.mark.parametrize("length", [15, 29])
-def test_lengths_that_aws_does_not_take_are_refused(length: int) -> None:
+def test_a_prefix_length_outside_of_16_to_28_is_rejected(length: int) -> None:
     with pytest.raises(CidrError, match="outside of /16 to /28"):
         plan_subnets({"App": length}, 1)
 
 
-def test_a_full_vpc_is_refused() -> None:
+def test_a_full_vpc_is_rejected() -> None:
     with pytest.raises(CidrError, match="no longer fit"):
         plan_subnets({"App": 17, "Db": 17}, 2)

@@ -43,31 +43,47 @@ NESTED = {"Type": "AWS::CloudFormation::Stack", "Properties": {"Parameters": {"P
 @pytest.mark.parametrize(
     ("within", "beyond", "says"),
     [
-        ({"Resources": many(500, TOPIC)}, {"Resources": many(501, TOPIC)}, "501 resources, and 500 are the limit"),
-        ({"Parameters": many(200, PARAMETER)}, {"Parameters": many(201, PARAMETER)}, "201 parameters, and 200"),
-        ({"Outputs": many(200, {"Value": "x"})}, {"Outputs": many(201, {"Value": "x"})}, "201 outputs, and 200"),
-        ({"Mappings": many(200, {})}, {"Mappings": many(201, {})}, "201 mappings, and 200"),
+        ({"Resources": many(500, TOPIC)}, {"Resources": many(501, TOPIC)}, "501 resources, but the limit is 500"),
+        (
+            {"Parameters": many(200, PARAMETER)},
+            {"Parameters": many(201, PARAMETER)},
+            "201 parameters, but the limit is 200",
+        ),
+        (
+            {"Outputs": many(200, {"Value": "x"})},
+            {"Outputs": many(201, {"Value": "x"})},
+            "201 outputs, but the limit is 200",
+        ),
+        ({"Mappings": many(200, {})}, {"Mappings": many(201, {})}, "201 mappings, but the limit is 200"),
         ({"Mappings": {"M": many(200, {})}}, {"Mappings": {"M": many(201, {})}}, "201 attributes of mapping M"),
-        ({"Metadata": {"Text": "x" * 900_000}}, {"Metadata": {"Text": "x" * 1_000_000}}, "bytes, and 1,000,000"),
-        ({"Description": "x" * 1024}, {"Description": "x" * 1025}, "1,025 bytes of description, and 1,024"),
+        (
+            {"Metadata": {"Text": "x" * 900_000}},
+            {"Metadata": {"Text": "x" * 1_000_000}},
+            "bytes, but the limit is 1,000,000",
+        ),
+        (
+            {"Description": "x" * 1024},
+            {"Description": "x" * 1025},
+            "1,025 bytes of description, but the limit is 1,024",
+        ),
         (
             {"Metadata": {"Text": "{{resolve:ssm:x}}" * 60}},
             {"Metadata": {"Text": "{{resolve:ssm:x}}" * 61}},
-            "61 dynamic references, and 60",
+            "61 dynamic references, but the limit is 60",
         ),
         (
             {"Parameters": {"P": {"Type": "String", "Default": "x" * 4096}}},
             {"Parameters": {"P": {"Type": "String", "Default": "x" * 4097}}},
-            "4,097 bytes in the default of P, and 4,096",
+            "4,097 bytes in the default of P, but the limit is 4,096",
         ),
-        ({"Resources": {"S": TOPIC}}, {"Resources": {"S": NESTED}}, "4,097 bytes in S.Paths, and 4,096"),
+        ({"Resources": {"S": TOPIC}}, {"Resources": {"S": NESTED}}, "4,097 bytes in S.Paths, but the limit is 4,096"),
         ({"Resources": {"x" * 255: TOPIC}}, {"Resources": {"x" * 256: TOPIC}}, "256 characters in a name"),
     ],
 )
-def test_each_limit_of_a_template(within: dict[str, Any], beyond: dict[str, Any], says: str) -> None:
+def test_a_template_beyond_a_limit_is_reported(within: dict[str, Any], beyond: dict[str, Any], says: str) -> None:
     assert excesses(**within) == []
     (found,) = excesses(**beyond)
-    assert found.startswith("layer.json: ")
+    assert found.startswith("layer.json has ")
     assert says in found
 
 
@@ -87,14 +103,14 @@ def too_large_for_one_operation(count: int) -> list[str]:
     return [text for text in refusals(with_services(count)) if "one operation" in text]
 
 
-def test_a_hundred_services_are_within_every_limit_that_nobody_raises() -> None:
+def test_a_hundred_services_exceed_no_fixed_limit() -> None:
     assert refusals(with_services(100)) == []
 
 
-def test_the_number_of_services_that_is_said_to_fit_does_fit() -> None:
+def test_the_reported_number_of_services_fits() -> None:
     (found,) = too_large_for_one_operation(110)
-    assert found.startswith("root.json: ")
-    assert "resources in one operation, nested ones included, and 2,500 are the limit" in found
+    assert found.startswith("root.json has ")
+    assert "resources in one operation, including nested stacks, but the limit is 2,500" in found
     match = re.search(r"so (\d+) services fit", found)
     assert match
     fitting = int(match[1])
@@ -102,7 +118,7 @@ def test_the_number_of_services_that_is_said_to_fit_does_fit() -> None:
     assert too_large_for_one_operation(fitting + 1) != []
 
 
-def test_what_aws_raises_on_request_is_only_a_note() -> None:
+def test_an_adjustable_limit_is_only_a_note() -> None:
     found = {excess.what: excess for excess in limits.check(with_services(61))}
     assert set(found) == {"egress rules of AlbSecurityGroupId", "ingress rules of DatabaseSecurityGroupId"}
     assert all(excess.adjustable for excess in found.values())
@@ -111,7 +127,7 @@ def test_what_aws_raises_on_request_is_only_a_note() -> None:
     assert not beyond["target groups of one load balancer"]
 
 
-def test_sizes_of_their_own_use_up_the_parameters() -> None:
+def test_too_many_sizes_exceed_the_parameters_of_root() -> None:
     with pytest.raises(ConfigError, match=r"maximum parameters 200 reached.*own_size=False"):
         with_services(40, own_size=True)
 
@@ -119,7 +135,7 @@ def test_sizes_of_their_own_use_up_the_parameters() -> None:
 def test_bootstrap_for_a_hundred_services_fits_into_a_request() -> None:
     body = json.loads(with_services(100)["bootstrap.json"])
     assert len(limits.compact(body).encode()) <= limits.INLINE_BYTES
-    assert any("bytes without the spaces" in text for text in refusals(with_services(140)))
+    assert any("bytes without spaces" in text for text in refusals(with_services(140)))
 
 
 def generator(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -50,7 +50,7 @@ def test_every_resource_has_its_line(sources: SourceMap, templates: dict[str, An
         ("root.json", "NetworkStack", "", "root.py", "network.LAYER.nest("),
     ],
 )
-def test_a_line_is_the_one_that_made_it(
+def test_a_place_is_the_line_that_created_the_resource(
     sources: SourceMap, template: str, resource: str, path: str, file: str, text: str
 ) -> None:
     place = sources[template][resource][path]
@@ -58,7 +58,7 @@ def test_a_line_is_the_one_that_made_it(
     assert text in line_of(place)
 
 
-def test_recording_leaves_nothing_behind(config: Config) -> None:
+def test_the_recording_restores_troposphere(config: Config) -> None:
     before = BaseAWSObject.__init__
     source_map(config)
     assert BaseAWSObject.__init__ is before
