@@ -27,20 +27,21 @@ from generator.layers import (
 from generator.stacks import bootstrap, edge, edge_monitoring
 from generator.wiring import Layer, template_file
 
-# In the order of root: a layer uses only outputs of the layers before it.
-LAYERS: tuple[Layer[Any, Any, Any], ...] = (
-    network.LAYER,
-    egress.LAYER,
-    security.LAYER,
-    log_archive.LAYER,
-    database.LAYER,
-    db_reader.LAYER,
-    application.LAYER,
-    service_access.LAYER,
-    service.LAYER,
-    distribution.LAYER,
-    operations.LAYER,
-)
+# Field of Config -> layer, in the order of root: a layer uses only outputs of the layers before it.
+_LAYERS: dict[str, Layer[Any, Any, Any]] = {
+    "network": network.LAYER,
+    "egress": egress.LAYER,
+    "security": security.LAYER,
+    "archive": log_archive.LAYER,
+    "database": database.LAYER,
+    "reader": db_reader.LAYER,
+    "application": application.LAYER,
+    "access": service_access.LAYER,
+    "service": service.LAYER,
+    "distribution": distribution.LAYER,
+    "operations": operations.LAYER,
+}
+LAYERS = tuple(_LAYERS.values())
 
 
 def build_all(config: Config) -> dict[str, Template]:
@@ -52,8 +53,9 @@ def build_all(config: Config) -> dict[str, Template]:
         if not str(error).startswith("Maximum "):
             raise
         raise ConfigError(
-            f"a template exceeds a limit of CloudFormation: {str(error).lower()}. Remove services, or set own_size=False "
-            "for services that may share CPU, memory and number of tasks. Each one removes four parameters of root."
+            f"a template exceeds a limit of CloudFormation: {str(error).lower()}. Remove services, or set "
+            "own_size=False for services that may share CPU, memory and number of tasks. Each one removes four "
+            "parameters of root."
         ) from None
 
 
@@ -64,17 +66,7 @@ def _build_all(config: Config) -> dict[str, Template]:
         "bootstrap.json": bootstrap.build(bootstrap.Config(), slugs),
         "edge.json": edge.build(edge.Config()),
         template_file("EdgeMonitoring"): edge_monitoring.build(edge_monitoring.Config()),
-        network.LAYER.file: network.LAYER.render(config.network),
-        egress.LAYER.file: egress.LAYER.render(config.egress),
-        security.LAYER.file: security.LAYER.render(config.security),
-        service_access.LAYER.file: service_access.LAYER.render(config.access),
-        log_archive.LAYER.file: log_archive.LAYER.render(config.archive),
-        database.LAYER.file: database.LAYER.render(config.database),
-        db_reader.LAYER.file: db_reader.LAYER.render(config.reader),
-        application.LAYER.file: application.LAYER.render(config.application),
-        service.LAYER.file: service.LAYER.render(config.service),
-        distribution.LAYER.file: distribution.LAYER.render(config.distribution),
-        operations.LAYER.file: operations.LAYER.render(config.operations),
+        **{layer.file: layer.render(getattr(config, name)) for name, layer in _LAYERS.items()},
     }
 
 

@@ -159,7 +159,7 @@ def static_bucket(inputs: Inputs) -> Bucket:
     """
     return private_bucket(
         "StaticBucket",
-        holds="site bucket",
+        data="site bucket",
         rules=[lifecycle_rule("EndOldVersions")],
         access_logs=(inputs.access_log_bucket_name, "static/"),
     )

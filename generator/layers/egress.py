@@ -10,7 +10,7 @@ from troposphere.ec2 import EIP, NatGateway, Route, VPCEndpoint
 
 from generator import value_types as v
 from generator.interfaces import AppRouteTables, AppSubnets, NatGateways, PublicSubnets, RoutedAppSubnets
-from generator.resources.cidr import INTERNET
+from generator.resources.cidr import ANY_ADDRESS
 from generator.resources.tags import name_tag
 from generator.wiring import FrozenConfig, Layer, StackInterface
 
@@ -59,7 +59,7 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     )
 
 
-def add_nat_gateway(t: Template, number: int, outside: v.PublicSubnetId, table: v.AppRouteTableId) -> NatGateway:
+def add_nat_gateway(t: Template, number: int, public_subnet: v.PublicSubnetId, table: v.AppRouteTableId) -> NatGateway:
     """Add the NAT gateway of a zone and the default route of that zone's route table.
 
     With one NAT gateway per zone, the failure of a zone does not affect the routes of the other zone.
@@ -69,7 +69,7 @@ def add_nat_gateway(t: Template, number: int, outside: v.PublicSubnetId, table: 
         NatGateway(
             f"NatGateway{number}",
             AllocationId=address.get_att("AllocationId"),
-            SubnetId=outside,
+            SubnetId=public_subnet,
             Tags=name_tag(f"nat-{number}"),
         )
     )
@@ -77,7 +77,7 @@ def add_nat_gateway(t: Template, number: int, outside: v.PublicSubnetId, table: 
         Route(
             f"AppDefaultRoute{number}",
             RouteTableId=table,
-            DestinationCidrBlock=INTERNET,
+            DestinationCidrBlock=ANY_ADDRESS,
             NatGatewayId=nat.ref(),
         )
     )

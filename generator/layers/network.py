@@ -23,7 +23,7 @@ from troposphere.ec2 import (
 
 from generator import value_types as v
 from generator.interfaces import AppRouteTables, AppSubnets, DbSubnets, PublicSubnets
-from generator.resources.cidr import INTERNET, Block, plan_subnets
+from generator.resources.cidr import ANY_ADDRESS, Block, plan_subnets
 from generator.resources.security_groups import no_egress
 from generator.resources.tags import name_tag
 from generator.wiring import FrozenConfig, Layer, StackInterface
@@ -129,7 +129,7 @@ def add_public_routes(
         Route(
             "PublicDefaultRoute",
             RouteTableId=table.ref(),
-            DestinationCidrBlock=INTERNET,
+            DestinationCidrBlock=ANY_ADDRESS,
             GatewayId=gateway.ref(),
             DependsOn=[attachment],
         )

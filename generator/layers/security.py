@@ -224,7 +224,7 @@ def add_alb_log_bucket(t: Template, config: Config, access_logs: v.AccessLogBuck
     bucket = t.add_resource(
         private_bucket(
             "AlbLogBucket",
-            holds="log bucket",
+            data="log bucket",
             rules=[lifecycle_rule("Expire", ExpirationInDays=config.access_log_days)],
             access_logs=(access_logs, "alb-logs/"),
         )
@@ -253,7 +253,7 @@ def add_archive_bucket(
     bucket = t.add_resource(
         private_bucket(
             "ArchiveBucket",
-            holds="archive",
+            data="archive",
             rules=[
                 lifecycle_rule(
                     "MoveToGlacierThenExpire",

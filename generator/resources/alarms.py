@@ -11,8 +11,8 @@ from troposphere.cloudwatch import Alarm, MetricDimension
 from generator import value_types as v
 
 # The state of an alarm whose metric has no data (Amazon CloudWatch User Guide, "missing data").
-SILENCE_IS_FINE = "notBreaching"
-SILENCE_IS_BAD = "breaching"
+MISSING_DATA_IS_OK = "notBreaching"
+MISSING_DATA_IS_BREACHING = "breaching"
 
 
 def alarm(
@@ -30,7 +30,7 @@ def alarm(
     period: int = 60,
     periods: int = 5,
     datapoints: int | None = None,
-    missing: str = SILENCE_IS_FINE,
+    missing: str = MISSING_DATA_IS_OK,
     prefix: str = "${Prefix}",
     **attributes: Any,
 ) -> Alarm:

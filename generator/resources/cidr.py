@@ -15,7 +15,7 @@ from troposphere import Sub
 # AWS accepts VPCs and subnets from /16 to /28 (Amazon VPC User Guide, "Subnet CIDR blocks").
 VPC_PREFIX_LENGTH = 16
 SMALLEST_PREFIX_LENGTH = 28
-INTERNET = "0.0.0.0/0"
+ANY_ADDRESS = "0.0.0.0/0"
 
 
 class CidrError(ValueError):

@@ -8,33 +8,33 @@ from __future__ import annotations
 
 from typing import Any
 
-KEEP = {"DeletionPolicy": "RetainExceptOnCreate", "UpdateReplacePolicy": "Retain"}
+RETAIN = {"DeletionPolicy": "RetainExceptOnCreate", "UpdateReplacePolicy": "Retain"}
 SNAPSHOT = {"DeletionPolicy": "Snapshot", "UpdateReplacePolicy": "Snapshot"}
-DISCARD = {"DeletionPolicy": "Delete", "UpdateReplacePolicy": "Delete"}
+DELETE = {"DeletionPolicy": "Delete", "UpdateReplacePolicy": "Delete"}
 # Deleted with the stack, but retained by a replacement that a reviewer overlooked in a change set.
 DELETE_WITH_STACK = {"DeletionPolicy": "Delete", "UpdateReplacePolicy": "Retain"}
 
 _TABLE: dict[str, dict[str, str]] = {
     # The key encrypts retained data: without the key, snapshots and archives are unreadable.
-    "key": KEEP,
+    "key": RETAIN,
     "database cluster": SNAPSHOT,
     # Aurora stores data in the cluster. An instance has no data, and no snapshot of its own.
-    "database instance": DISCARD,
-    "archive": KEEP,
+    "database instance": DELETE,
+    "archive": RETAIN,
     # AWS delivers logs while the stack is deleted, so an emptied log bucket fills again and blocks the deletion.
-    "log bucket": KEEP,
-    "artifacts": KEEP,
-    "images": KEEP,
+    "log bucket": RETAIN,
+    "artifacts": RETAIN,
+    "images": RETAIN,
     # S3 rejects the deletion of a bucket with objects, so no data is lost. The site's custom resource empties the
     # bucket first, if the environment allows it.
     "site bucket": DELETE_WITH_STACK,
     # A log group has a fixed name, so a retained one would block the next creation. prod archives its logs.
-    "log group": DISCARD,
-    "queue": DISCARD,
+    "log group": DELETE,
+    "queue": DELETE,
     # The resources of the nested stack have policies of their own.
-    "nested stack": DISCARD,
+    "nested stack": DELETE,
     # A generated value that no system outside the stack uses.
-    "generated secret": DISCARD,
+    "generated secret": DELETE,
 }
 
 

@@ -84,7 +84,7 @@ def add_function(
     ``without_queue`` why it loses no event. The log group is below ``/aws/lambda/``, where the console expects it. Its
     name differs from the name of the function, which CloudFormation generates.
     """
-    slug = "-".join(_words(subject)).lower()
+    slug = "-".join(_split_camel_case(subject)).lower()
     group = t.add_resource(log_group(f"{subject}LogGroup", Sub(f"/aws/lambda/${{Prefix}}-{slug}"), inputs.logs))
     role = t.add_resource(service_role(f"{subject}Role", "lambda", description=f"Function that {does}."))
     always = [
@@ -193,7 +193,7 @@ def event_target(function: Function, failures: Queue) -> Target:
     )
 
 
-def _words(subject: str) -> list[str]:
+def _split_camel_case(subject: str) -> list[str]:
     """Split ``SlackNotifier`` into ``["Slack", "Notifier"]``."""
     words: list[str] = []
     for letter in subject:

@@ -53,7 +53,7 @@ def lifecycle_rule(rule_id: str, **rule: Any) -> LifecycleRule:
 def private_bucket(
     title: str,
     *,
-    holds: str,
+    data: str,
     rules: list[LifecycleRule],
     key: v.TelemetryKeyArn | None = None,
     access_logs: tuple[v.AccessLogBucketName, str] | None = None,
@@ -62,7 +62,7 @@ def private_bucket(
 ) -> Bucket:
     """Return a bucket.
 
-    ``holds`` is the bucket's row in the table of deletion policies. ``key`` is a KMS key; without it the bucket uses
+    ``data`` is the bucket's row in the table of deletion policies. ``key`` is a KMS key; without it the bucket uses
     SSE-S3. ``access_logs`` is a bucket and a prefix. With ``small_objects_move`` objects below 128 KB change their
     storage class too, which S3 does not do by default. ``attributes`` are further properties of the resource.
     """
@@ -91,7 +91,7 @@ def private_bucket(
         VersioningConfiguration=VersioningConfiguration(Status="Enabled"),
         LifecycleConfiguration=lifecycle,
         **attributes,
-        **deletion_policy(holds),
+        **deletion_policy(data),
     )
 
 
@@ -117,7 +117,7 @@ def add_access_log_bucket(t: Template, title: str, days: int) -> Bucket:
     bucket = t.add_resource(
         private_bucket(
             title,
-            holds="log bucket",
+            data="log bucket",
             rules=[lifecycle_rule("Expire", ExpirationInDays=days)],
             **suppress(
                 CKV_AWS_18="It receives the access logs: logging its own access to itself would never end "

@@ -63,7 +63,7 @@ def build(config: Config, services: tuple[str, ...]) -> Template:
     bucket = t.add_resource(
         private_bucket(
             "ArtifactBucket",
-            holds="artifacts",
+            data="artifacts",
             rules=[lifecycle_rule("EndOldVersions")],
             # Objects in this bucket decide what runs, so access is logged.
             access_logs=(access_logs, "artifacts/"),

@@ -106,7 +106,7 @@ def add_access_log(t: Template, config: Config, p: Parameters) -> None:
     bucket = t.add_resource(
         private_bucket(
             "AccessLogBucket",
-            holds="log bucket",
+            data="log bucket",
             rules=[lifecycle_rule("Expire", ExpirationInDays=config.log_days)],
             **suppress(
                 CKV_AWS_18="It holds access logs itself, which one service writes. The only bucket for S3's own access "

@@ -24,7 +24,7 @@ missing = network.Inputs(prefix=prefix, vpc_network=v.Octets("10.0"), first_zone
 plain = network.Inputs(prefix=prefix, vpc_network="10.0", first_zone=zone, second_zone=zone)  # wrong: a bare string
 swapped = network.Inputs(prefix=prefix, vpc_network=zone, first_zone=zone, second_zone=zone)  # wrong: another kind
 misspelt = net.vpc_identifier  # wrong: no such output
-foreign = log_archive.LAYER.nest(t, right)  # wrong: the contract of another layer
+foreign = log_archive.LAYER.nest(t, right)  # wrong: the interface of another layer
 topic: v.AlarmTopicArn = net.vpc_id  # wrong: a VPC is no topic
 subnets: DbSubnets = net.app_subnets  # wrong: the subnets of another tier
 
@@ -64,8 +64,8 @@ def swap_in_helpers(reader: db_reader.Inputs, sec: security.Outputs, settings: L
         monitoring_role=GetAtt("Role", "Arn"),  # wrong: any attribute
     )
     sns.add_topic(t, "Topic", "alarms", sec.data_key_arn)  # wrong: the key of the database
-    s3.private_bucket("Bucket", holds="archive", rules=[], key=sec.data_key_arn)  # wrong: the key of the database
-    s3.private_bucket("Logs", holds="archive", rules=[], access_logs=(sec.archive_bucket_name, "x/"))  # wrong: a bucket
+    s3.private_bucket("Bucket", data="archive", rules=[], key=sec.data_key_arn)  # wrong: the key of the database
+    s3.private_bucket("Logs", data="archive", rules=[], access_logs=(sec.archive_bucket_name, "x/"))  # wrong: a bucket
     LogSettings(telemetry_key_arn=sec.data_key_arn, log_retention_days=settings.log_retention_days)  # wrong: a key
     logs.log_group("LogGroup", sec.flow_log_group_name, settings)  # wrong: the name is of an existing group
     dns.alias_target(Bucket("Bucket"))  # wrong: no alias record points to a bucket

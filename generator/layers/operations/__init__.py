@@ -41,8 +41,8 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     add_slack(t, inputs, chat)
     t.add_resource(budget(config, inputs, notices))
     add_alarms(t, config, inputs, notifier, watch, failures)
-    board = t.add_resource(dashboard())
-    return Outputs(dashboard_name=v.DashboardName(board.ref()))
+    environment_dashboard = t.add_resource(dashboard())
+    return Outputs(dashboard_name=v.DashboardName(environment_dashboard.ref()))
 
 
 def add_conditions(t: Template, inputs: Inputs) -> None:

@@ -7,7 +7,7 @@ from troposphere.ecs import Service
 from troposphere.elasticloadbalancingv2 import TargetGroup
 
 from generator.layers.service.interface import Config, Inputs
-from generator.resources.alarms import SILENCE_IS_BAD, alarm
+from generator.resources.alarms import MISSING_DATA_IS_BREACHING, alarm
 
 
 def add_alarms(t: Template, config: Config, inputs: Inputs, service: Service, target: TargetGroup) -> None:
@@ -33,7 +33,7 @@ def add_alarms(t: Template, config: Config, inputs: Inputs, service: Service, ta
             statistic="Minimum",
             threshold=2,
             comparison="LessThanThreshold",
-            missing=SILENCE_IS_BAD,
+            missing=MISSING_DATA_IS_BREACHING,
         )
     )
     t.add_resource(
@@ -62,7 +62,7 @@ def add_alarms(t: Template, config: Config, inputs: Inputs, service: Service, ta
             statistic="Minimum",
             threshold=inputs.size.min_tasks,
             comparison="LessThanThreshold",
-            missing=SILENCE_IS_BAD,
+            missing=MISSING_DATA_IS_BREACHING,
         )
     )
     t.add_resource(

@@ -26,8 +26,10 @@ from generator.layers.service.interface import Config, Inputs
 from generator.layers.service.task import APP
 
 
-def ecs_service(config: Config, inputs: Inputs, task: TaskDefinition, target: TargetGroup, first: list[Any]) -> Service:
-    """Return the ECS service. ``first`` are resources that must exist before it."""
+def ecs_service(
+    config: Config, inputs: Inputs, task: TaskDefinition, target: TargetGroup, prerequisites: list[Any]
+) -> Service:
+    """Return the ECS service. ``prerequisites`` are resources that must exist before it."""
     return Service(
         "Service",
         Cluster=inputs.cluster.cluster_arn,
@@ -58,7 +60,7 @@ def ecs_service(config: Config, inputs: Inputs, task: TaskDefinition, target: Ta
         EnableECSManagedTags=True,
         Tags=Tags(Name=Sub("${Prefix}-${ServiceSlug}"), Service=Sub("${ServiceSlug}")),
         # ECS rejects a target group without a listener, and the first tasks need their permissions.
-        DependsOn=first,
+        DependsOn=prerequisites,
     )
 
 

@@ -32,7 +32,7 @@ AGENT_FOLDERS = {
     "exec-state": "/var/lib/amazon/ssm",
     "exec-logs": "/var/log/amazon/ssm",
 }
-SCRATCH = "scratch-{}"
+WRITABLE_VOLUME = "scratch-{}"
 WRITABLE_PATHS = 3
 
 
@@ -61,7 +61,7 @@ def task_definition(config: Config, inputs: Inputs, logs: LogGroup) -> TaskDefin
         # Empty volumes in the ephemeral storage of the task.
         Volumes=[
             *(Volume(Name=name) for name in AGENT_FOLDERS),
-            *(Volume(Name=SCRATCH.format(number)) for number, _ in enumerate(writable_paths(inputs), start=1)),
+            *(Volume(Name=WRITABLE_VOLUME.format(number)) for number, _ in enumerate(writable_paths(inputs), start=1)),
         ],
         Tags=Tags(Name=Sub("${Prefix}-${ServiceSlug}")),
     )
@@ -88,7 +88,11 @@ def mounts(inputs: Inputs) -> list[MountPoint | If]:
     image, such as those of /tmp (Amazon ECS Developer Guide, "Use bind mounts with Amazon ECS").
     """
     own = [
-        If(f"HasWritablePath{number}", MountPoint(SourceVolume=SCRATCH.format(number), ContainerPath=path), NoValue)
+        If(
+            f"HasWritablePath{number}",
+            MountPoint(SourceVolume=WRITABLE_VOLUME.format(number), ContainerPath=path),
+            NoValue,
+        )
         for number, path in enumerate(writable_paths(inputs), start=1)
     ]
     return [*(MountPoint(SourceVolume=name, ContainerPath=path) for name, path in AGENT_FOLDERS.items()), *own]

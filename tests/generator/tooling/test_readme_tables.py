@@ -1,4 +1,4 @@
-"""The README's tables come from the contracts."""
+"""The README's tables come from the interfaces of the stacks."""
 
 from __future__ import annotations
 
