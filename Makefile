@@ -65,7 +65,7 @@ scale: install  ## generate, validate and rehearse a platform of SERVICES=100
 	$(BIN)/python deploy.py validate -e $(ENV) --root build/scale
 	@$(BIN)/python deploy.py rehearse -e $(ENV) --root build/scale > build/scale/rehearsal.log 2>&1 \
 	  || { tail -n 100 build/scale/rehearsal.log; exit 1; }
-	@grep 'proofs hold' build/scale/rehearsal.log
+	@grep 'checks hold' build/scale/rehearsal.log
 
 faults: install  ## break every AWS call of a deployment in every way, and kill it at every step
 	$(BIN)/python -m tests.faults

@@ -54,7 +54,7 @@ def test_the_life_of_an_environment(command: Command) -> None:
 
     preview = command("destroy", "-e", "dev", "--preview")
     assert preview.code == 0
-    assert "OperationsStack/Data  kept" in preview.err
+    assert "OperationsStack/Data  retained" in preview.err
     gone = command("destroy", "-e", "dev", "--yes")
     assert gone.code == 0, gone.err
     assert command("destroy", "-e", "dev", "--yes").err == "Nothing to destroy: shop-dev is not deployed.\n"
@@ -63,7 +63,7 @@ def test_the_life_of_an_environment(command: Command) -> None:
 def test_a_first_plan_shows_what_cannot_be_computed_yet(command: Command) -> None:
     done = command("plan", "-e", "dev")
     assert done.code == 0, done.err
-    assert "exact change set after shop-bootstrap and shop-dev-edge are deployed" in done.out
+    assert "the change set is computed after shop-bootstrap and shop-dev-edge are deployed" in done.out
     missing = command("outputs", "-e", "dev")
     assert missing.code == 1
     assert "shop-dev: is not deployed" in missing.err
@@ -72,7 +72,7 @@ def test_a_first_plan_shows_what_cannot_be_computed_yet(command: Command) -> Non
 def test_bootstrap_alone_makes_room_for_packages(command: Command) -> None:
     early = command("package", "-e", "dev", "--upload")
     assert early.code == 1
-    assert "there is no artifact bucket yet" in early.err
+    assert "the artifact bucket does not exist yet" in early.err
     assert command("deploy", "-e", "dev", "--yes", "--through", "bootstrap").code == 0
     listed = command("package", "-e", "dev")
     assert len(listed.out.splitlines()) == 4
@@ -96,7 +96,7 @@ def test_a_failure_names_the_resource(command: Command, project: Path) -> None:
 def test_without_a_terminal_the_flag_is_named(command: Command, name: str) -> None:
     done = command(name, "-e", "dev")
     assert done.code == 64
-    assert "give --yes" in done.err
+    assert "Use --yes" in done.err
 
 
 def test_wrong_input_costs_no_call(command: Command, project: Path) -> None:

@@ -15,7 +15,7 @@ from hosting.cli.support.exit_codes import Exit
 def test_text_says_the_sum_and_what_is_not_in_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cost", "-e", "dev"]) == Exit.DONE
     out = capsys.readouterr().out
-    for words in ("NAT gateway", "in all, without what follows", "By use", "Not counted", "Prices of"):
+    for words in ("NAT gateway", "total, without the items below", "Depends on traffic", "Not included", "Prices of"):
         assert words in out
     assert "Price unknown" not in out
 
@@ -27,7 +27,7 @@ def test_what_has_no_price_is_listed_and_not_guessed(
     monkeypatch.setattr(prices, "load", lambda: known)
     assert main(["cost", "-e", "prod"]) == Exit.DONE
     out = capsys.readouterr().out
-    assert "Price unknown, not in the sum:\n  Egress: NAT gateway, 2 times 1 in ap-northeast-1" in out
+    assert "Price unknown, not in the total:\n  Egress: NAT gateway, 2 times 1 in ap-northeast-1" in out
     assert "  NAT gateway  " not in out
 
 

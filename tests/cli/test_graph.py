@@ -88,7 +88,7 @@ def test_a_changed_parameter_makes_the_picture_stale(copy: Path, capsys: pytest.
         (["-e", "dev", "--format", "png"], "use --output"),
         (["-e", "dve"], 'no environment "dve"'),
         (["-e", "dev", "--output", "gif"], "'gif' is not one of"),
-        (["--check", "--write-docs"], "exclude each other"),
+        (["--check", "--write-docs"], "cannot be combined"),
         (["--check", "-e", "dev"], "every environment"),
         (["--write-docs", "--output", "png"], "every environment"),
     ],

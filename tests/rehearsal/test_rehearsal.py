@@ -46,7 +46,7 @@ def test_ctrl_c_in_the_middle_stops_the_emulator(tmp_path: Path) -> None:
 
 def test_keep_says_how_to_reach_it_and_ctrl_c_ends_it(tmp_path: Path) -> None:
     process, log = begin(tmp_path, "-e", "dev", "--keep")
-    text = wait_for(log, "stands until Ctrl-C")
+    text = wait_for(log, "runs until Ctrl-C")
     text = wait_for(log, "the emulator's log")
     endpoint = endpoint_of(text)
     assert f"export AWS_ENDPOINT_URL={endpoint}" in text
@@ -67,7 +67,7 @@ def test_a_failed_proof_exits_1(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "_run", run)
     done = CliRunner().invoke(command.rehearse, ["-e", "dev"], standalone_mode=False)
     assert done.return_value == 1
-    assert "1 of 2 proofs hold" in done.stdout
+    assert "1 of 2 checks hold" in done.stdout
     assert "network: bad\n    seen: seen this" in done.stdout
 
 

@@ -1,6 +1,8 @@
-"""`deploy.py cancel`: have a running update go back to how it was."""
+"""`deploy.py cancel`: cancel a running stack update and roll it back."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import click
 
@@ -8,11 +10,10 @@ from hosting.cli.support.exit_codes import Exit
 from hosting.cli.support.operation_monitor import progress_option
 from hosting.cli.support.options import (
     Options,
-    aws_options,
+    account_options,
     confirm,
-    connect,
+    connect_to_deployed,
     environment_options,
-    load_without_validation,
     require_answer,
 )
 from hosting.cli.support.signals import interrupt_on_sighup
@@ -20,14 +21,14 @@ from hosting.cli.support.signals import interrupt_on_sighup
 
 @click.command()
 @environment_options
-@aws_options
+@account_options
 @progress_option
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 @interrupt_on_sighup()
-def cancel(progress: str, yes: bool, **given: object) -> int:
-    """Cancel the update that is running on an environment's stacks, and follow it back.
+def cancel(progress: str, yes: bool, **given: Any) -> int:
+    """Cancel the running update of an environment's stacks and follow the rollback.
 
-    CloudFormation can cancel updates only: a first creation goes on, and is deleted afterwards.
+    CloudFormation can cancel an update only. A first creation continues and can be deleted afterwards.
     """
     require_answer(yes)
     from hosting.cli.rendering import progress as showing
@@ -36,13 +37,13 @@ def cancel(progress: str, yes: bool, **given: object) -> int:
     from hosting.deployer.aws.statuses import remedy
     from hosting.deployer.errors import DeploymentFailedError, StateError
 
-    options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
-    context = connect(options, load_without_validation(options))
+    options = Options(**given)
+    context = connect_to_deployed(options)
     console = showing.create_console()
     states = deployment.survey(context)
     running = [stack for stack, state in states.items() if state is not None and state.next.value == "wait"]
     if not running:
-        console.print("Nothing is running, so nothing was cancelled.")
+        console.print("No operation is running. Nothing was cancelled.")
         return Exit.DONE
     found = [
         (stack, state)
@@ -51,25 +52,25 @@ def cancel(progress: str, yes: bool, **given: object) -> int:
     ]
     if not found:
         names = ", ".join(f"{stack.label} ({state.status})" for stack in running if (state := states[stack]))
-        hint = "only an update that goes forward can be cancelled; `deploy.py watch` follows this to its end"
+        hint = "only a running update can be cancelled; follow this operation with `deploy.py watch`"
         raise StateError(f"cannot be cancelled: {names}", where=context.environment.family, hint=hint)
     labels = ", ".join(stack.label for stack, _ in found)
     if not confirm(f"Cancel the update of {labels} in account {context.identity.account}?", yes=yes):
-        click.echo("Declined; the update goes on.", err=True)
+        click.echo("Declined. The update continues.", err=True)
         return Exit.INTERRUPTED
     watching = Watching.of(context, console, "cancel", options.root, progress)
     for stack, state in found:
         operation = operations.attach(context, stack, state)
         operations.cancel(context, operation)
         watching.cancelled = True
-        console.print(f"{stack.label}: cancelled, it goes back now", style="bold")
+        console.print(f"{stack.label}: cancelled, the stack is rolled back", style="bold")
         try:
             watching.follow(context, operation)
             after = operations.outcome(context, operation)
             status = after.status if after is not None else "DELETE_COMPLETE"
             if status == "UPDATE_ROLLBACK_FAILED":
                 raise operations.failed(operation, status, remedy(status))
-            # It may have been complete before the wish arrived.
+            # The update can complete before the cancellation arrives.
             console.print(f"{stack.label}: {status}", style="green" if "ROLLBACK" in status else "yellow")
         except DeploymentFailedError as error:
             watching.explain(operation, error)

@@ -1,4 +1,4 @@
-"""`deploy.py completion`: what a shell needs to complete commands and options."""
+"""`deploy.py completion`: print the completion script of a shell."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import click
 
 from hosting.cli.support.exit_codes import Exit
 
-# The name under which the shell calls it, and the variable by which click knows that a shell asks.
+# The name of the program in the shell, and the variable with which the shell asks click for completions.
 NAME = "deploy.py"
 VARIABLE = "_DEPLOY_PY_COMPLETE"
 
@@ -23,7 +23,7 @@ def completion(shell: Literal["bash", "zsh", "fish"]) -> int:
     zsh    eval "$(deploy.py completion zsh)"     in ~/.zshrc
     fish   deploy.py completion fish | source     in ~/.config/fish/config.fish
 
-    It completes `deploy.py` where that is on PATH, an alias of it, or ./deploy.py.
+    The script completes deploy.py on PATH, ./deploy.py and aliases of it.
     """
     from click.shell_completion import get_completion_class
 
@@ -31,6 +31,6 @@ def completion(shell: Literal["bash", "zsh", "fish"]) -> int:
 
     found = get_completion_class(shell)
     if found is None:
-        raise click.ClickException(f"click knows no completion for {shell}")
+        raise click.ClickException(f"click does not support completion for {shell}")
     click.echo(found(cli, {}, NAME, VARIABLE).source())
     return Exit.DONE

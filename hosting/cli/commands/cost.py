@@ -1,4 +1,4 @@
-"""`deploy.py cost`: what an environment costs in a month, from its templates and the bundled price table."""
+"""`deploy.py cost`: estimate the monthly cost of an environment from its templates and a price table."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Range = tuple[Decimal, Decimal]
 
 @click.command()
 @environments_option
-@click.option("--against", metavar="GIT_REF|DIR", help="Show the difference from a commit, or from a folder.")
+@click.option("--against", metavar="GIT_REF|DIR", help="Show the difference from a commit or a folder.")
 @click.option(
     "--compare",
     metavar="ENV",
@@ -39,19 +39,19 @@ Range = tuple[Decimal, Decimal]
 @output_option("text", "json")
 @root_option
 def cost(environment: str, against: str | None, compare: str | None, output: str, root: Path) -> int:
-    """Estimate what an environment costs in a month: a range, from idle to scaled out.
+    """Estimate the monthly cost of an environment as a range, from idle to scaled out.
 
-    From the templates, the parameter file and a dated price table alone; needs neither credentials nor a network.
-    What depends on traffic, and what has no price in the table, is listed and not in the sum.
+    Works offline with the templates, the parameter files and a dated price table. Costs that depend on traffic, and
+    resources without a price in the table, are listed but not included in the total.
     """
     from hosting.cli.support import revisions
 
     if against and compare:
-        raise click.UsageError("--against and --compare exclude each other.")
+        raise click.UsageError("--against and --compare cannot be combined.")
     here = revisions.current_revision(root)
     names = here.environments() if environment == ALL else (environment,)
     if compare and environment == ALL:
-        raise click.UsageError("--compare wants one environment: name it with -e.")
+        raise click.UsageError("--compare requires one environment: add -e ENV.")
     after = [_estimate(here, name) for name in names]
     before: dict[str, Estimate] = {}
     label = ""
@@ -86,23 +86,23 @@ def _money(value: Decimal) -> str:
 def _text(one: Estimate) -> Iterator[str]:
     from hosting.analysis.cost.estimate import EXCLUDED
 
-    yield f"{one.environment}: US dollars in a month of 730 hours, from idle to scaled out\n"
+    yield f"{one.environment}: US dollars for a month of 730 hours, from idle to scaled out\n"
     for layer, (least, most) in one.layers.items():
         yield f"{layer:<64}{_money(least):>11}{_money(most):>12}"
         for line in one.lines:
             if line.layer == layer:
                 yield f"  {line.item:<34}{line.quantity:<28}{_money(line.least):>11}{_money(line.most):>12}"
     least, most = one.total
-    yield f"{'in all, without what follows':<64}{_money(least):>11}{_money(most):>12}\n"
+    yield f"{'total, without the items below':<64}{_money(least):>11}{_money(most):>12}\n"
     if one.unknown:
-        yield "Price unknown, not in the sum:"
+        yield "Price unknown, not in the total:"
         yield from (f"  {each.layer}: {each.item}, {each.quantity}" for each in one.unknown)
         yield ""
-    yield "By use, not in the sum:"
+    yield "Depends on traffic, not in the total:"
     yield from (f"  {kind.removeprefix('AWS::')}: {what}" for kind, what in one.by_use)
-    yield "\nNot counted:"
+    yield "\nNot included:"
     yield from (f"  {each}" for each in EXCLUDED)
-    yield f"\nPrices of {_dates(one)}; each with its source: deploy.py cost --output json"
+    yield f"\nPrices of {_dates(one)}. `deploy.py cost --output json` lists the source of each price."
 
 
 def _dates(one: Estimate) -> str:
@@ -114,10 +114,10 @@ def _difference(after: Estimate, before: Estimate | None, label: str) -> Iterato
     from hosting.analysis.cost.difference import changes
 
     if before is None:
-        yield f"{after.environment}: not there in {label}; all of it is new"
+        yield f"{after.environment}: does not exist in {label}; everything is new"
         yield from _text(after)
         return
-    yield f"{after.environment}, compared with {label}: US dollars in a month, from idle to scaled out\n"
+    yield f"{after.environment}, compared with {label}: US dollars for a month, from idle to scaled out\n"
     found = list(changes(before, after))
     for change in found:
         was, now = change.quantity_before or "none", change.quantity_after or "none"
@@ -125,10 +125,14 @@ def _difference(after: Estimate, before: Estimate | None, label: str) -> Iterato
         least, most = change.difference
         yield f"{change.layer + ': ' + change.item:<52}{least:>+12,.2f}{most:>+12,.2f}   {quantities}"
     old, new = before.total, after.total
-    yield f"{'in all':<52}{new[0] - old[0]:>+12,.2f}{new[1] - old[1]:>+12,.2f}   {_span(old)} -> {_span(new)}"
+    yield f"{'total':<52}{new[0] - old[0]:>+12,.2f}{new[1] - old[1]:>+12,.2f}   {_span(old)} -> {_span(new)}"
     mine, theirs = set(after.unknown), set(before.unknown)
-    yield from (f"price unknown, only here: {one.layer}: {one.item}, {one.quantity}" for one in mine - theirs)
-    yield from (f"price unknown, only there: {one.layer}: {one.item}, {one.quantity}" for one in theirs - mine)
+    yield from (
+        f"price unknown, only in this revision: {one.layer}: {one.item}, {one.quantity}" for one in mine - theirs
+    )
+    yield from (
+        f"price unknown, only in the other revision: {one.layer}: {one.item}, {one.quantity}" for one in theirs - mine
+    )
 
 
 def _span(amounts: Range) -> str:

@@ -1,11 +1,11 @@
-"""`deploy.py deploy`: bring an environment to what the files say, or execute a saved plan."""
+"""`deploy.py deploy`: create or update the stacks of an environment, or execute a saved plan."""
 
 from __future__ import annotations
 
 import json
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -44,16 +44,21 @@ _ROLES = ("bootstrap", "edge", "root", "edge-monitoring")
 @gate_options
 @progress_option
 @wait_timeout_option
-@click.option("-y", "--yes", is_flag=True, help="Do not ask. Allows no replacement or deletion of what holds data.")
-@click.option("--through", type=click.Choice(_ROLES), help="Stop after this stack of the chain.")
+@click.option(
+    "-y",
+    "--yes",
+    is_flag=True,
+    help="Do not ask for confirmation. Data loss still needs --allow-*.",
+)
+@click.option("--through", type=click.Choice(_ROLES), help="Deploy the stacks up to and including this one.")
 @click.option(
     "--pre-deploy",
     multiple=True,
     metavar='"run ..."',
-    help="Once approved, first run this one-off task; nothing is deployed when it fails. A first deployment has "
-    "nothing to run it in, and leaves it out.",
+    help="After the confirmation, run this standalone task before any change. If it fails, nothing is deployed. "
+    "A first deployment skips it: the cluster does not exist yet.",
 )
-@click.option("-v", "--verbose", is_flag=True, help="List what is only added, and what is listed but will not change.")
+@click.option("-v", "--verbose", is_flag=True, help="List additions one by one, and entries that will not change.")
 @interrupt_on_sighup()
 def deploy(
     file: Path | None,
@@ -66,18 +71,18 @@ def deploy(
     through: str | None,
     pre_deploy: tuple[str, ...],
     verbose: bool,
-    **given: object,
+    **given: Any,
 ) -> int:
-    """Create, show, confirm and execute the change sets of an environment's stacks, one after the other.
+    """Create change sets for the stacks of an environment, show them, ask, and execute them in order.
 
-    With FILE, a plan that `plan --out` saved, execute exactly that, and refuse when anything has moved since.
-    An operation that is running already is followed to its end first. Ctrl-C asks whether to detach or cancel.
+    FILE is a plan that `plan --out` saved. Exactly this plan is executed; a stale plan is refused. If an operation is
+    already running, it is followed to its end first. Ctrl-C asks whether to detach or to cancel.
     """
     if file is not None:
-        _alone(given, through=through, allowed=(*allow_replace, *allow_delete))
+        _refuse_options(given, through=through, allowed=(*allow_replace, *allow_delete))
         return _deploy_saved(file, fail_on, given, yes=yes, pre_deploy=pre_deploy, verbose=verbose, mode=progress)
     if not given["environment"]:
-        raise click.UsageError("Missing option '-e' / '--env', or a saved plan.")
+        raise click.UsageError("Missing option '-e' / '--env', or the FILE of a saved plan.")
     require_answer(yes)
     from hosting.cli.rendering import progress as showing
     from hosting.cli.support import flow
@@ -85,7 +90,7 @@ def deploy(
     from hosting.deployer import deployment
     from hosting.model.stack_order import StackRole
 
-    options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
+    options = Options(**given)
     context = connect(options, load_environment(options))
     console = showing.create_console()
     watching = Watching.of(context, console, "deploy", options.root, progress)
@@ -98,7 +103,7 @@ def deploy(
             states = flow.deploy_chain(
                 context,
                 console,
-                _asker(context, yes=yes, pre_deploy=pre_deploy),
+                _make_approval(context, yes=yes, pre_deploy=pre_deploy),
                 through=role,
                 verbose=verbose,
                 limits=limits,
@@ -114,7 +119,7 @@ def deploy(
 def _deploy_saved(
     source: Path,
     fail_on: Sequence[str],
-    given: dict[str, object],
+    given: dict[str, Any],
     *,
     yes: bool,
     pre_deploy: tuple[str, ...],
@@ -124,15 +129,15 @@ def _deploy_saved(
     from hosting.deployer import saved_plan
 
     found = saved_plan.read(source)
-    said = given["environment"]
-    if said and said != found.environment:
-        raise click.UsageError(f"{source} is a plan of {found.environment}, not of {said}.")
+    wanted = given["environment"]
+    if wanted and wanted != found.environment:
+        raise click.UsageError(f"{source} is a plan for {found.environment}, not for {wanted}.")
     require_answer(yes)
     from hosting.cli.rendering import progress as showing
     from hosting.cli.support import flow
     from hosting.cli.support.operation_monitor import Watching
 
-    options = Options(**{**given, "environment": found.environment, "overrides": found.overrides})  # type: ignore[arg-type] # as above
+    options = Options(**{**given, "environment": found.environment, "overrides": found.overrides})
     context = connect(options, load_environment(options))
     console = showing.create_console()
     watching = Watching.of(context, console, "deploy", options.root, mode)
@@ -141,7 +146,7 @@ def _deploy_saved(
             states, left = flow.deploy_saved(
                 context,
                 console,
-                _asker(context, yes=yes, approved=found, pre_deploy=pre_deploy),
+                _make_approval(context, yes=yes, approved=found, pre_deploy=pre_deploy),
                 found,
                 str(source),
                 fail_on=fail_on,
@@ -153,13 +158,13 @@ def _deploy_saved(
     _print_outputs(states, "ndjson" if mode == "ndjson" else options.output)
     if left:
         names = ", ".join(stack.name for stack in left)
-        click.echo(f"Not done yet: {names} can be planned now. Make and approve a plan for the rest.", err=True)
+        click.echo(f"Not deployed yet: {names}. Create and approve another plan for these stacks.", err=True)
         return Exit.CHANGES
     return Exit.DONE
 
 
-def _alone(given: dict[str, object], *, through: str | None, allowed: Sequence[str]) -> None:
-    """Whatever would change a saved plan is refused: it would not be what was approved."""
+def _refuse_options(given: dict[str, Any], *, through: str | None, allowed: Sequence[str]) -> None:
+    """Refuse options that would change a saved plan after its approval."""
     others = {
         "--set": given["overrides"],
         "--through": through,
@@ -167,13 +172,13 @@ def _alone(given: dict[str, object], *, through: str | None, allowed: Sequence[s
         "--placeholder-image": given["placeholder"],
     }
     if wrong := [name for name, value in others.items() if value]:
-        raise click.UsageError(f"A saved plan is executed as it was approved: leave out {', '.join(wrong)}.")
+        raise click.UsageError(f"A saved plan is executed as it was approved. Remove {', '.join(wrong)}.")
 
 
-def _asker(
+def _make_approval(
     context: Context, *, yes: bool, approved: SavedPlan | None = None, pre_deploy: tuple[str, ...] = ()
 ) -> Approve:
-    """Asks; and the first time that the answer is yes, runs what has to run before anything is changed."""
+    """Return the function that asks for approval. After the first approval it runs the pre-deploy tasks."""
     from hosting.cli.commands import run
     from hosting.deployer.deployment import Kind
 
@@ -195,7 +200,7 @@ def _asker(
 
 
 def _declined() -> int:
-    click.echo("Declined; nothing more was changed.", err=True)
+    click.echo("Declined. No further change was made.", err=True)
     return Exit.INTERRUPTED
 
 

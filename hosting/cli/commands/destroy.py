@@ -1,6 +1,8 @@
-"""`deploy.py destroy`: delete an environment, after saying what goes and what stays."""
+"""`deploy.py destroy`: delete an environment after a preview of deleted and retained resources."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import click
 
@@ -22,19 +24,22 @@ from hosting.cli.support.signals import interrupt_on_sighup
 @environment_options
 @aws_options
 @progress_option
-@click.option("-y", "--yes", is_flag=True, help="Do not ask. Does not lift any protection.")
-@click.option("--preview", is_flag=True, help="Only show what would go and what would stay.")
-@click.option("--unprotect", is_flag=True, help="Switch termination and deletion protection off, where they are on.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation. Protected resources remain protected.")
+@click.option("--preview", is_flag=True, help="Show the deleted and retained resources; delete nothing.")
+@click.option("--unprotect", is_flag=True, help="Disable termination protection and deletion protection first.")
 @interrupt_on_sighup()
-def destroy(progress: str, yes: bool, preview: bool, unprotect: bool, **given: object) -> int:
-    """Delete an environment's stacks, backwards through the chain. Bootstrap and what holds data are kept."""
+def destroy(progress: str, yes: bool, preview: bool, unprotect: bool, **given: Any) -> int:
+    """Delete the stacks of an environment in reverse order.
+
+    The bootstrap stack and resources with a Retain policy remain. Resources with a Snapshot policy leave a snapshot.
+    """
     if not preview:
         require_answer(yes)
     from hosting.cli.rendering import progress as showing
     from hosting.cli.support import flow
     from hosting.cli.support.operation_monitor import Watching
 
-    options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
+    options = Options(**given)
     environment = load_without_validation(options)
     context = connect(options, environment)
     console = showing.create_console()
@@ -49,6 +54,6 @@ def destroy(progress: str, yes: bool, preview: bool, unprotect: bool, **given: o
         with watching.closing():
             flow.destroy_chain(context, console, approve, unprotect=unprotect, preview=preview, watching=watching)
     except flow.Declined:
-        click.echo("Declined; nothing was deleted.", err=True)
+        click.echo("Declined. Nothing was deleted.", err=True)
         return Exit.INTERRUPTED
     return Exit.DONE

@@ -1,4 +1,4 @@
-"""`deploy.py diagnose`: why a deployment failed, from its record."""
+"""`deploy.py diagnose`: explain a failed deployment from its record."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 @click.option("--list", "listed", is_flag=True, help="List the recorded runs.")
 @root_option
 def diagnose(run: str | None, environment: str, output: str, listed: bool, root: Path) -> int:
-    """Read the record of RUN, or of the last run: what failed first, why, what to do, and what ECS said.
+    """Explain why RUN failed: the first failure, its cause, the remedy, and the ECS events.
 
-    Works offline: everything was recorded while the deployment ran.
+    RUN is the id of a recorded run; --list shows them. Without RUN the last one is used. Works offline: each
+    deployment records its events in runs/.
     """
     from hosting.deployer.errors import DeployerError
     from hosting.deployer.recording import runs
@@ -41,7 +42,9 @@ def diagnose(run: str | None, environment: str, output: str, listed: bool, root:
         found = next(runs.records(root, wanted), None)
         if found is None:
             of = f" of {wanted}" if wanted else ""
-            raise DeployerError(f"no run{of} is recorded", where=str(root / "runs"), hint="every `deploy` records one")
+            raise DeployerError(
+                f"no run{of} is recorded", where=str(root / "runs"), hint="`deploy.py deploy` records each run there"
+            )
         record = found
     data = _data(record)
     click.echo(json.dumps(data, indent=2) if output == "json" else "\n".join(_text(data)))
@@ -95,15 +98,15 @@ def _text(data: Mapping[str, Any]) -> Iterator[str]:
         if one["diagnosis"]:
             yield from _diagnosis(one["diagnosis"])
         elif one["unfinished"] and not one["status"]:
-            yield f"  at work when watching stopped: {', '.join(one['unfinished'])}"
+            yield f"  in progress when the monitor stopped: {', '.join(one['unfinished'])}"
     for service in data["services"]:
-        yield f"{service['name']}, as ECS told it:"
+        yield f"{service['name']}, as reported by ECS:"
         yield from (f"  {line}" for line in service["lines"])
         yield from _cause(service["match"], "  ")
 
 
 def _ended(result: object) -> object:
-    """A run that was killed could not write that it ended."""
+    """Return the result of a run. A killed run could not record its end."""
     return "running, or killed" if result == "running" else result
 
 
@@ -114,7 +117,7 @@ def _diagnosis(diagnosis: Mapping[str, Any]) -> Iterator[str]:
     for other in diagnosis["others"]:
         yield from _finding("also failed", other)
     if diagnosis["cancelled"]:
-        yield f"  cancelled because of it: {diagnosis['cancelled']}"
+        yield f"  cancelled as a consequence: {diagnosis['cancelled']}"
     for blocker in diagnosis["rollback"]:
         yield from _finding("the rollback failed at", blocker)
 
@@ -123,7 +126,7 @@ def _finding(title: str, finding: Mapping[str, Any]) -> Iterator[str]:
     yield f"  {title}: {finding['resource']} ({finding['type']})"
     yield f"    {finding['status']}: {finding['reason']}"
     if source := _source(finding):
-        yield f"    made by: {source}"
+        yield f"    created by: {source}"
     yield from _cause(finding["match"], "    ")
 
 
@@ -135,7 +138,7 @@ def _cause(match: Mapping[str, str] | None, indent: str) -> Iterator[str]:
 
 
 def _source(finding: Mapping[str, Any]) -> str:
-    """The line of the generator that makes the resource, where this is the project's own template."""
+    """Return the line of the generator that creates the resource, or "" if it is not from a template here."""
     from generator.errors import GeneratorError
     from hosting.cli.support.sources import resource_sources
 
@@ -146,13 +149,13 @@ def _source(finding: Mapping[str, Any]) -> str:
         # A project that cannot be generated now must not hide why a deployment failed.
         return ""
     for file, resources in sources.items():
-        if logical_id in resources and _is_of(file, path):
+        if logical_id in resources and _belongs_to(file, path):
             return str(resources[logical_id].get("", ""))
     return ""
 
 
-def _is_of(file: str, path: list[str]) -> bool:
-    """FrontendServiceStack comes of service.json, NetworkStack of network.json."""
+def _belongs_to(file: str, path: list[str]) -> bool:
+    """Return whether the stack path belongs to the template file: NetworkStack belongs to network.json."""
     kind = file.removesuffix(".json").replace("-", "")
     if not path:
         return kind in {"root", "bootstrap", "edge", "edgemonitoring"}

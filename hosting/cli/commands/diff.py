@@ -1,4 +1,4 @@
-"""`deploy.py diff`: what a deployment would change, predicted from the templates alone."""
+"""`deploy.py diff`: predict the changes of a deployment from the templates."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ import click
 
 from hosting.cli.support.exit_codes import Exit
 from hosting.cli.support.gates import LEVELS
-from hosting.cli.support.options import ALL, environments_option, find_stale_templates, output_option, root_option
+from hosting.cli.support.options import (
+    ALL,
+    environments_option,
+    find_stale_templates,
+    output_option,
+    root_option,
+    set_option,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,20 +28,17 @@ if TYPE_CHECKING:
 @click.command()
 @click.option(
     "--against", metavar="GIT_REF|DIR", default="HEAD", show_default=True,
-    help="What is taken for deployed: a branch, tag or commit, or a folder with templates/ or of templates.",
+    help="The revision to compare with: a branch, tag or commit, a project folder, or a folder of templates.",
 )  # fmt: skip
 @environments_option
-@click.option(
-    "--set", "overrides", metavar="KEY=VALUE", multiple=True,
-    help="Use this parameter value on the new side: what would it change?",
-)  # fmt: skip
+@set_option
 @output_option("text", "json", "markdown")
 @click.option(
     "--fail-on", "gates", type=click.Choice(LEVELS), multiple=True,
-    help="Exit 3 when there is such a change; may be given more than once.  [default: never]",
+    help="Exit 3 if there is a change of this kind. Repeatable.  [default: never]",
 )  # fmt: skip
-@click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there is something to change.")
-@click.option("-v", "--verbose", is_flag=True, help="List also what is only added and what only follows.")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit 2 if there are changes.")
+@click.option("-v", "--verbose", is_flag=True, help="List additions one by one, and changes that only follow a new id.")
 @root_option
 def diff(
     against: str,
@@ -46,17 +50,15 @@ def diff(
     verbose: bool,
     root: Path,
 ) -> int:
-    """Predict a deployment's changes over all nested stacks, without AWS and without credentials.
+    """Predict the changes of a deployment in all nested stacks. Works offline.
 
-    Compares the templates and parameter files of the working tree with those of a commit or folder. Tells
-    replacements from the providers' schemas, follows new ids across stacks, and shows who may do more afterwards.
+    Compares templates and parameter files of the working tree with those of a commit or folder. Resource provider
+    schemas determine replacements. New ids are followed across stacks. Permissions that widen are listed first.
     """
     from hosting.cli.support import revisions
 
     if stale := find_stale_templates(root):
-        click.echo(
-            f"diff: templates/ is not what generator/ renders ({', '.join(stale)}); comparing it as it is", err=True
-        )
+        click.echo(f"diff: templates/ is stale ({', '.join(stale)}). The files are compared as they are.", err=True)
     new = revisions.current_revision(root)
     with revisions.open_revision(root, against) as old:
         predictions = [_predict(old, new, name, overrides) for name in _environments(new, environment)]

@@ -1,4 +1,4 @@
-"""`deploy.py drift`: what was changed behind CloudFormation's back, in every nested stack."""
+"""`deploy.py drift`: detect changes that were made outside CloudFormation, in all nested stacks."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import click
 from hosting.cli.support.exit_codes import Exit
 from hosting.cli.support.options import (
     Options,
-    aws_options,
-    connect,
+    account_options,
+    connect_to_deployed,
     environment_options,
-    load_without_validation,
     output_option,
 )
 
@@ -30,22 +29,22 @@ SCHEMA = "hosting-platform/drift/1"
 
 @click.command()
 @environment_options
-@aws_options
+@account_options
 @output_option("text", "json")
-def drift(**given: object) -> int:
-    """Compare every resource with its template, over all nested stacks at once. Exit 2 when something differs.
+def drift(**given: Any) -> int:
+    """Detect drift of all resources in all nested stacks, including bootstrap. Exits 2 if a resource differs.
 
-    Bootstrap is looked at too. A deployment repairs drift only where its template changes the same property.
+    A deployment corrects drift only if its template changes the same property.
     """
     from hosting.cli.rendering import progress
     from hosting.deployer import deployment
     from hosting.deployer import drift as drifting
 
-    options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
-    context = connect(options, load_without_validation(options))
+    options = Options(**given)
+    context = connect_to_deployed(options)
     states = deployment.survey(context)
     drifting.require(context, states)
-    with progress.create_console().status("asking CloudFormation to compare"):
+    with progress.create_console().status("detecting drift"):
         reports = drifting.detect(context, states)
     if options.output == "json":
         click.echo(json.dumps(_document(options.environment, reports), indent=2))
@@ -68,7 +67,7 @@ def _text(reports: Sequence[Report]) -> Iterator[Tree | Text]:
         place = "/".join((report.stack.name, *report.path))
         tree = Tree(Text.assemble((place, "bold"), (f" ({report.stack.region})", "dim")))
         if report.problem:
-            tree.add(Text(f"not, or not fully compared: {report.problem}", style="bold red"))
+            tree.add(Text(f"drift detection incomplete: {report.problem}", style="bold red"))
         for one in report.drifted:
             branch = tree.add(_line(one))
             for line in _values(one):
@@ -76,18 +75,18 @@ def _text(reports: Sequence[Report]) -> Iterator[Tree | Text]:
         yield tree
     found = sum(len(report.drifted) for report in reports)
     checked, resources = (sum(getattr(report, name) for report in reports) for name in ("checked", "resources"))
-    said = f"{found} of them differ{'s' * (found == 1)}" if found else "nothing differs"
+    result = f"{found} of them differ{'s' * (found == 1)}" if found else "no drift"
     style = "bold red" if found else "green"
-    yield Text.assemble(f"{checked} of {resources} resources in {len(reports)} stacks compared: ", (said, style))
+    yield Text.assemble(f"{checked} of {resources} resources in {len(reports)} stacks checked: ", (result, style))
     if checked < resources:
-        yield Text("CloudFormation cannot compare the others.", style="dim")
+        yield Text("The other resource types do not support drift detection.", style="dim")
 
 
 def _line(one: Drifted) -> Text:
     from rich.text import Text
 
     mark, style = ("-", "red") if one.status == "DELETED" else ("~", "yellow")
-    gone = "  is gone" if one.status == "DELETED" else ""
+    gone = "  was deleted" if one.status == "DELETED" else ""
     return Text.assemble((f"{mark} {one.name}", style), f"{gone}  ", (f"{one.type} {one.physical_id}", "dim"))
 
 
@@ -101,7 +100,7 @@ def _values(one: Drifted) -> Iterator[Text]:
         path = tuple(item.path.strip("/").split("/"))
         expected, actual = mask_value(item.expected or None, path), mask_value(item.actual or None, path)
         before, after = change_symbols.shorten_pair(expected, actual)
-        yield Text.assemble(f"{'.'.join(path)}: template ", (before, "green"), ", really ", (after, "red"))
+        yield Text.assemble(f"{'.'.join(path)}: template ", (before, "green"), ", actual ", (after, "red"))
 
 
 def _document(environment: str, reports: Sequence[Report]) -> dict[str, Any]:

@@ -1,8 +1,9 @@
-"""`deploy.py events`: what happened to an environment lately, from every record that AWS keeps."""
+"""`deploy.py events`: print recent events of an environment from all AWS sources."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 
@@ -10,9 +11,8 @@ from hosting.cli.support.exit_codes import Exit
 from hosting.cli.support.options import (
     Options,
     account_options,
-    connect,
+    connect_to_deployed,
     environment_options,
-    load_without_validation,
     output_option,
 )
 
@@ -21,19 +21,25 @@ from hosting.cli.support.options import (
 @environment_options
 @account_options
 @output_option("text", "json")
-@click.option("--since", default="1h", show_default=True, metavar="TIME", help="As in 10m, 2h, 3d or 2026-11-22T09:30.")
-def events(since: str, **given: object) -> int:
-    """Print what happened to stacks, services, database and alarms, in one order.
+@click.option(
+    "--since",
+    default="1h",
+    show_default=True,
+    metavar="TIME",
+    help="Start: 10m, 2h or 3d ago, or a UTC time such as 2026-11-22T09:30.",
+)
+def events(since: str, **given: Any) -> int:
+    """Print the events of stacks, services, database and alarms in order of time.
 
-    JSON is one document per line.
+    JSON output has one document in each line.
     """
     from datetime import UTC, datetime
 
     from hosting.deployer.operate import activity, logs, platform
 
-    options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
+    options = Options(**given)
     begin = logs.since(since, datetime.now(UTC))
-    found = platform.find(connect(options, load_without_validation(options)))
+    found = platform.find(connect_to_deployed(options))
     for one in activity.collect(found, begin):
         if options.output == "json":
             click.echo(json.dumps(activity.document(one)))

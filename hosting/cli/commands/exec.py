@@ -1,10 +1,10 @@
-"""`deploy.py exec`: a shell or a command in a container of a running task."""
+"""`deploy.py exec`: run a command or a shell in a container of a running task."""
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,7 @@ from hosting.cli.support.options import (
     Options,
     account_options,
     connect,
+    connect_to_deployed,
     environment_options,
     load_without_validation,
     output_option,
@@ -29,25 +30,25 @@ if TYPE_CHECKING:
 @environment_options
 @account_options
 @output_option("text", "json")
-@click.option("--service", metavar="NAME", help="The service; the first one without it.")
-@click.option("--container", default="app", show_default=True, metavar="NAME", help="The container: app or bastion.")
-@click.option("--task", metavar="ID", help="This task, by the beginning of its id; a healthy one without it.")
-@click.option("--check", is_flag=True, help="Open no session; prove why one would work or would not.")
+@click.option("--service", metavar="NAME", help="Service.  [default: the first service]")
+@click.option("--container", default="app", show_default=True, metavar="NAME", help="Container: app or bastion.")
+@click.option("--task", metavar="ID", help="Beginning of the task id.  [default: a healthy task]")
+@click.option("--check", is_flag=True, help="Check the prerequisites of a session; open no session.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def execute(
-    service: str | None, container: str, task: str | None, check: bool, command: tuple[str, ...], **given: object
+    service: str | None, container: str, task: str | None, check: bool, command: tuple[str, ...], **given: Any
 ) -> int:
-    """Run COMMAND in a container of a running task and exit with its status; a shell without COMMAND.
+    """Run COMMAND in a container of a running task and exit with its status. Default: a shell.
 
     \b
     deploy.py exec -e dev
     deploy.py exec -e dev --service backend -- ls -l /srv
     deploy.py exec -e dev -- sh -c 'env | sort'
 
-    The command's words reach it as they are: for pipes and variables of the container, call a shell. Its output goes
-    to stdout. Keys are passed on from a terminal only; a session without any is closed after 20 minutes of silence.
+    The arguments are passed unchanged. For pipes and for variables of the container, call a shell. The output is
+    written to stdout. Input is passed only from a terminal. A session without input ends after 20 minutes.
     """
-    options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
+    options = Options(**given)
     if check:
         return _check(options, service, container)
     from hosting.deployer.errors import DeployerError
@@ -55,9 +56,11 @@ def execute(
     from hosting.deployer.operate import platform, plugin, tasks
 
     if os.name != "posix":
-        raise DeployerError("sessions need a POSIX terminal", hint="run this in WSL; tunnel and --check work here too")
+        raise DeployerError(
+            "sessions require a POSIX terminal", hint="use WSL; `tunnel` and `exec --check` also work on Windows"
+        )
     program = plugin.find()
-    found = platform.find(connect(options, load_without_validation(options)))
+    found = platform.find(connect_to_deployed(options))
     chosen = tasks.pick(found, found.service(service), container, task_id=task)
     token = executing.new_token()
     output = executing.Output(token)
@@ -71,7 +74,7 @@ def execute(
 
 
 def _copy(session: Session, output: Output) -> None:
-    """Run the session, showing only what the command itself writes."""
+    """Run the session and write only the output of the command itself."""
     from hosting.cli.support import pty_runner
 
     interactive = sys.stdin.isatty() and sys.stdout.isatty()
@@ -83,7 +86,7 @@ def _copy(session: Session, output: Output) -> None:
         shown = held + output.feed(data)
         if interactive:
             return shown
-        # The other end has a terminal even where we have none; a file or a pipe gets plain lines.
+        # The remote side always has a terminal. A file or a pipe gets lines without carriage returns.
         held = b"\r" if shown.endswith(b"\r") else b""
         return shown.removesuffix(b"\r").replace(b"\r\n", b"\n")
 
@@ -97,7 +100,8 @@ def _check(options: Options, service: str | None, container: str) -> int:
 
     environment = load_without_validation(options)
 
-    def lines() -> Iterator[Line]:
+    def run_checks() -> Iterator[Line]:
+        """Yield the checks of the templates, then those of the account."""
         from hosting.deployer.errors import DeployerError
         from hosting.deployer.operate.checklist import unknown
 
@@ -106,9 +110,9 @@ def _check(options: Options, service: str | None, container: str) -> int:
             found = platform.find(connect(options, environment))
             chosen = found.service(service)
         except DeployerError as error:
-            # The templates' half is worth having without an account.
+            # Without an account, the checks of the templates are still useful.
             yield unknown(exec_checker.LIVE, "the deployed tasks", str(error).splitlines()[0])
         else:
             yield from exec_checker.of_live(found, chosen, container)
 
-    return checklist.exit_code(checklist.print_checks(lines(), options.output))
+    return checklist.exit_code(checklist.print_checks(run_checks(), options.output))

@@ -1,4 +1,4 @@
-"""`deploy.py generate`: write templates/, or say what is stale."""
+"""`deploy.py generate`: write templates/, or report stale files."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from hosting.cli.support.options import ROOT
 
 
 @click.command()
-@click.option("--check", is_flag=True, help="Write nothing; exit 1 when a template is stale.")
+@click.option("--check", is_flag=True, help="Write nothing. Exit 1 if a template is stale.")
 def generate(check: bool) -> int:
-    """Write templates/ from generator/. Needs no network and no credentials."""
+    """Write templates/ from generator/. Works offline."""
     from generator import render
     from generator.config import load_config
     from generator.resources import limits
@@ -30,7 +30,7 @@ def generate(check: bool) -> int:
             click.echo("Run `deploy.py generate` and commit templates/.", err=True)
         return Exit.ERROR if findings or refused else Exit.DONE
     if refused:
-        click.echo("Nothing is written: CloudFormation would refuse it.", err=True)
+        click.echo("Nothing is written: the templates exceed a limit of CloudFormation.", err=True)
         return Exit.ERROR
     touched = render.write(folder, rendered)
     for name in touched:

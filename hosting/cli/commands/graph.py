@@ -1,4 +1,4 @@
-"""`deploy.py graph`: the architecture as a picture, drawn from the templates."""
+"""`deploy.py graph`: draw the architecture from the templates."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ DOCS = "docs"
     "target",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Write there, not to stdout.",
+    help="Write to this file instead of stdout.",
 )
-@click.option("--write-docs", is_flag=True, help="Write docs/architecture-ENV.svg of every environment.")
-@click.option("--check", is_flag=True, help="Write nothing; exit 1 when a picture in docs/ is stale.")
+@click.option("--write-docs", is_flag=True, help="Write docs/architecture-ENV.svg for every environment.")
+@click.option("--check", is_flag=True, help="Write nothing. Exit 1 if a picture in docs/ is stale.")
 @root_option
 def graph(environment: str | None, output: str, target: Path | None, write_docs: bool, check: bool, root: Path) -> int:
-    """Draw the architecture of an environment from the resolved templates.
+    """Draw the architecture of an environment from the resolved templates. Works offline.
 
-    Needs neither credentials nor a network. The same templates and parameters always give the same bytes.
+    PNG requires rsvg-convert or cairosvg. Equal templates and parameters give equal bytes.
     """
     if write_docs and check:
-        raise click.UsageError("--write-docs and --check exclude each other.")
+        raise click.UsageError("--write-docs and --check cannot be combined.")
     if write_docs or check:
         if environment or target or output != "svg":
-            raise click.UsageError("docs/ holds SVG of every environment: leave out --env, --output and --to.")
+            raise click.UsageError("--write-docs and --check cover every environment as SVG: remove other options.")
         return _check(root) if check else _write(root)
     if environment is None:
         raise click.UsageError("Missing option '-e' / '--env': a picture shows one environment.")
@@ -55,9 +55,9 @@ def _draw(root: Path, environment: str, form: str, target: Path | None) -> int:
     from hosting.model.templates import load_complete
 
     if form == "png" and target is None and sys.stdout.isatty():
-        raise click.UsageError("A PNG is not for a terminal: give --to FILE, or redirect stdout.")
+        raise click.UsageError("PNG data cannot be written to a terminal: use --to FILE, or redirect stdout.")
     if environment == ALL:
-        raise click.UsageError("A picture shows one environment: give its name, not all.")
+        raise click.UsageError("A picture shows one environment: use its name instead of all.")
     file = locate(root / "params", environment)
     model = pictures.architecture(load_complete(root / "templates"), load_environment(file))
     data = pictures.as_mermaid(model).encode() if form == "mermaid" else pictures.as_svg(model).encode()

@@ -1,13 +1,13 @@
-"""`deploy.py logs`: what containers, database, firewall and functions write."""
+"""`deploy.py logs`: print logs of containers, database, WAF and functions."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hosting.cli.support.exit_codes import Exit
-from hosting.cli.support.options import Options, account_options, connect, environment_options, load_without_validation
+from hosting.cli.support.options import Options, account_options, connect_to_deployed, environment_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,15 +23,19 @@ _PALETTE = ("cyan", "magenta", "green", "yellow", "blue")
 @click.argument("name", required=False)
 @environment_options
 @account_options
-@click.option("--service", metavar="NAME", help="Of this service; of all of them without it.")
-@click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
+@click.option("--service", metavar="NAME", help="Only this service.  [default: all services]")
+@click.option("-f", "--follow", is_flag=True, help="Print new lines until Ctrl-C.")
 @click.option(
-    "--since", default="10m", show_default=True, metavar="TIME", help="As in 10m, 2h, 3d or 2026-11-22T09:30."
+    "--since",
+    default="10m",
+    show_default=True,
+    metavar="TIME",
+    help="Start: 10m, 2h or 3d ago, or a UTC time such as 2026-11-22T09:30.",
 )
 @click.option(
-    "--previous", is_flag=True, help="Of the task that stopped last, and why it did; --since counts from its end."
+    "--previous", is_flag=True, help="Print the last stopped task and its stop reason. --since is relative to its end."
 )
-@click.option("--grep", metavar="TEXT", help="Only lines that contain exactly this.")
+@click.option("--grep", metavar="TEXT", help="Only lines that contain this text. Case-sensitive.")
 def logs(
     kind: str,
     name: str | None,
@@ -40,36 +44,45 @@ def logs(
     since: str,
     previous: bool,
     grep: str | None,
-    **given: object,
+    **given: Any,
 ) -> int:
-    """Print log lines of the environment in order: app, bastion, db, waf, exec, or lambda NAME."""
+    """Print log lines of an environment in order of time.
+
+    \b
+    app          application containers (default)
+    bastion      bastion containers
+    db           Aurora
+    waf          AWS WAF
+    exec         ECS Exec sessions
+    lambda NAME  one Lambda function
+    """
     if (kind == "lambda") != (name is not None):
         raise click.UsageError(
-            "Name a function after lambda, and only there." if name is None else f'What is "{name}"?'
+            "logs lambda requires the name of a function." if name is None else f'Unexpected argument "{name}".'
         )
     if previous and kind not in {"app", "bastion"}:
-        raise click.UsageError("--previous is for app and bastion: only tasks stop.")
+        raise click.UsageError("--previous requires app or bastion: other logs have no tasks.")
     if previous and follow:
-        raise click.UsageError("--previous cannot be followed: that task says nothing any more.")
+        raise click.UsageError("--previous and --follow cannot be combined: the task has stopped.")
     from datetime import UTC, datetime
 
     from hosting.deployer.errors import DeployerError
     from hosting.deployer.operate import logs as reading
     from hosting.deployer.operate import platform
 
-    options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
+    options = Options(**given)
     begin = reading.since(since, datetime.now(UTC))
-    found = platform.find(connect(options, load_without_validation(options)))
+    found = platform.find(connect_to_deployed(options))
     chosen = reading.sources(found, kind, service=service, name=name or "")
     if not chosen:
-        raise DeployerError(f"has no logs of {kind}", where=found.family)
+        raise DeployerError(f"has no {kind} logs", where=found.family)
     if previous:
         last, source = reading.of_last_stopped(found, found.service(service), "app" if kind == "app" else "bastion")
         click.echo(
             f"task {last.id[:8]} of {source.label}, {last.stopped:%Y-%m-%d %H:%M:%S}Z: {last.why_stopped()}", err=True
         )
         chosen, begin = [source], reading.since(since, last.stopped)
-    show = _printer(labelled=len(chosen) > 1)
+    show = _make_printer(labelled=len(chosen) > 1)
     try:
         read = reading.follow if follow else reading.read
         for line in read(found, chosen, begin, grep=grep):
@@ -79,8 +92,8 @@ def logs(
     return Exit.DONE
 
 
-def _printer(*, labelled: bool) -> Callable[[LogLine], None]:
-    """Prints a line, with its source in front where there are several."""
+def _make_printer(*, labelled: bool) -> Callable[[LogLine], None]:
+    """Return the function that prints a line. With several sources it adds the source."""
     colours: dict[str, str] = {}
 
     def show(line: LogLine) -> None:

@@ -1,4 +1,4 @@
-"""`deploy.py new-service`: one more service, as far as files can say it."""
+"""`deploy.py new-service`: add a service to the project files."""
 
 from __future__ import annotations
 
@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 @click.argument("name")
 @click.option(
     "--path", "paths", multiple=True, metavar="PATTERN",
-    help="A path that belongs to it, up to four; /NAME and /NAME/* without.",
+    help="Path pattern that is routed to the service; up to four.  [default: /NAME and /NAME/*]",
 )  # fmt: skip
-@click.option("--shared-size", is_flag=True, help="Share CPU, memory and number of tasks with all such services.")
+@click.option(
+    "--shared-size", is_flag=True, help="Share the parameters for CPU, memory and task count with other services."
+)
 @root_option
 def new_service(name: str, paths: tuple[str, ...], shared_size: bool, root: Path) -> int:
-    """Add the service NAME, in CamelCase: its entry, the templates, and its parameters in every environment.
+    """Add a service: its entry in workloads.py, its parameters in every environment, and the templates.
 
-    What nobody can guess, its image, is marked in params/*.json; `params check` names it until it is filled in.
+    NAME is in CamelCase. The image is a placeholder in params/*.json, which `params check` reports until it is set.
     """
     from generator import render, workloads
     from generator.config import Config
@@ -41,7 +43,7 @@ def new_service(name: str, paths: tuple[str, ...], shared_size: bool, root: Path
     if excesses := [excess for excess in limits.check(rendered) if not excess.adjustable]:
         raise click.ClickException("\n".join(str(excess) for excess in excesses))
     file = root / workloads.FILE
-    # Every text is ready before the first is written: half a service helps no user.
+    # All texts are computed before the first file is written, so that an error leaves no partial service.
     written = {file: new_service.insert_entry(file.read_text(encoding="utf-8"), entry)}
     for file in parameter_file.select_files(root / "params", parameter_file.ALL):
         try:
@@ -51,7 +53,7 @@ def new_service(name: str, paths: tuple[str, ...], shared_size: bool, root: Path
         written[file] = text
     for file, text in written.items():
         file.write_text(text, encoding="utf-8")
-    # Another process: this one has already read the configuration as it was.
+    # A new process is required: this one has already loaded the old configuration.
     for command in (["-m", "generator"], ["deploy.py", "graph", "--write-docs"]):
         done = subprocess.run([sys.executable, *command], cwd=root, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -59,17 +61,17 @@ def new_service(name: str, paths: tuple[str, ...], shared_size: bool, root: Path
         click.echo(done.stdout, nl=False)
     for file in written:
         click.echo(str(file.relative_to(root)))
-    _next(entry)
+    _print_next_steps(entry)
     return Exit.DONE
 
 
-def _next(entry: Service) -> None:
+def _print_next_steps(entry: Service) -> None:
     click.echo(
-        f"\n{entry.name} answers {' and '.join(entry.path_patterns)}, listens on port {entry.port}, and says at "
-        f"{entry.health_check_path} that it is well."
-        f"\nNext, for each environment:"
-        f"\n  deploy.py deploy -e ENV --through bootstrap   makes the repository <project>/{entry.slug}"
-        f"\n  push an image there, and put its digest into {entry.name}Image in params/ENV.json"
-        f"\n  deploy.py params check -e ENV, plan, deploy",
+        f"\n{entry.name} receives {' and '.join(entry.path_patterns)} on port {entry.port}. "
+        f"Its health check path is {entry.health_check_path}."
+        f"\nNext steps for each environment:"
+        f"\n  1. Create the repository <project>/{entry.slug}: deploy.py deploy -e ENV --through bootstrap"
+        f"\n  2. Push an image, and write its digest to {entry.name}Image in params/ENV.json"
+        f"\n  3. deploy.py params check -e ENV, then plan and deploy",
         err=True,
     )

@@ -1,35 +1,35 @@
-"""`deploy.py outputs`: what an environment's stacks tell the outside."""
+"""`deploy.py outputs`: print the outputs of an environment's stacks."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 
 from hosting.cli.support.exit_codes import Exit
 from hosting.cli.support.options import (
     Options,
-    aws_options,
-    connect,
+    account_options,
+    connect_to_deployed,
     environment_options,
-    load_without_validation,
     output_option,
 )
 
 
 @click.command()
 @environment_options
-@aws_options
+@account_options
 @output_option("text", "json")
-@click.option("--name", metavar="OUTPUT", help="Print the value of one output and nothing else.")
-def outputs(name: str | None, **given: object) -> int:
+@click.option("--name", metavar="OUTPUT", help="Print only the value of this output.")
+def outputs(name: str | None, **given: Any) -> int:
     """Print the outputs of an environment's stacks."""
     from hosting.cli.rendering import outputs
     from hosting.deployer import deployment
     from hosting.deployer.errors import DeployerError
 
-    options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
-    context = connect(options, load_without_validation(options))
+    options = Options(**given)
+    context = connect_to_deployed(options)
     found = outputs.collect_outputs(deployment.survey(context))
     if not found:
         raise DeployerError(

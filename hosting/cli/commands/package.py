@@ -1,24 +1,26 @@
-"""`deploy.py package`: what would go into the artifact buckets, and putting it there."""
+"""`deploy.py package`: build the Lambda packages and upload them with the templates."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import click
 
 from hosting.cli.support.exit_codes import Exit
-from hosting.cli.support.options import Options, aws_options, connect, environment_options, load_environment
+from hosting.cli.support.options import Options, account_options, connect, environment_options, load_environment
 
 
 @click.command()
 @environment_options
-@aws_options
-@click.option("--upload", is_flag=True, help="Put them into the buckets of the account, where they are not yet.")
-def package(upload: bool, **given: object) -> int:
-    """Build the Lambda archives and print the key of every artifact. Needs no credentials without --upload."""
+@account_options
+@click.option("--upload", is_flag=True, help="Upload missing artifacts to the artifact buckets of the account.")
+def package(upload: bool, **given: Any) -> int:
+    """Build the Lambda packages and print the S3 key of every artifact. Works offline without --upload."""
     from hosting.deployer import deployment
     from hosting.deployer.errors import StateError
     from hosting.model.stack_order import StackRole
 
-    options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
+    options = Options(**given)
     environment = load_environment(options)
     if not upload:
         keys = {item.key: len(item.data) for items in environment.artifacts.values() for item in items}
@@ -29,7 +31,9 @@ def package(upload: bool, **given: object) -> int:
     states = deployment.survey(context)
     if any(states[stack] is None for stack in context.chain if stack.role is StackRole.BOOTSTRAP):
         hint = f"deploy.py deploy -e {options.environment} --through bootstrap"
-        raise StateError("there is no artifact bucket yet", where=context.stack(StackRole.BOOTSTRAP).name, hint=hint)
+        raise StateError(
+            "the artifact bucket does not exist yet", where=context.stack(StackRole.BOOTSTRAP).name, hint=hint
+        )
     roles = [role for role in StackRole if role is not StackRole.BOOTSTRAP]
     for item in deployment.upload(context, states, roles):
         click.echo(f"{'uploaded' if item.uploaded else 'present':<8}  {item.size:>9}  {item.key}")

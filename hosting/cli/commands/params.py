@@ -23,7 +23,7 @@ from hosting.cli.support.options import (
 
 @click.group()
 def params() -> None:
-    """Check parameter files, or show their values. Needs no credentials."""
+    """Check parameter files, or show their values. Works offline."""
 
 
 @params.command()
@@ -31,7 +31,7 @@ def params() -> None:
 @set_option
 @root_option
 def check(environment: str, overrides: tuple[str, ...], root: Path) -> int:
-    """Check params/ENV.json against the templates; ENV may be "all"."""
+    """Check parameter files against the templates."""
     from hosting.model import parameter_file
     from hosting.model.errors import InputError, Problem
 

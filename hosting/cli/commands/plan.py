@@ -1,11 +1,11 @@
-"""`deploy.py plan`: what a deployment would change, with nothing left behind unless it is saved."""
+"""`deploy.py plan`: show the changes of a deployment, and save them with --out."""
 
 from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -40,10 +40,10 @@ if TYPE_CHECKING:
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Keep the change sets and save the plan, for `deploy FILE` to execute exactly this.",
+    help="Keep the change sets and save the plan. `deploy.py deploy FILE` executes exactly this plan.",
 )
-@click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there is something to change.")
-@click.option("-v", "--verbose", is_flag=True, help="List what is only added, and what is listed but will not change.")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit 2 if there are changes.")
+@click.option("-v", "--verbose", is_flag=True, help="List additions one by one, and entries that will not change.")
 @interrupt_on_sighup()
 def plan(
     allow_replace: tuple[str, ...],
@@ -52,18 +52,18 @@ def plan(
     out: Path | None,
     detailed_exitcode: bool,
     verbose: bool,
-    **given: object,
+    **given: Any,
 ) -> int:
-    """Show what a deployment would change, over all nested stacks, worst first.
+    """Show the changes of a deployment in all nested stacks, the most severe first.
 
-    Asks CloudFormation for real change sets and deletes them again. Uploads templates and archives, which
-    are addressed by content and change nothing.
+    Creates change sets and deletes them again. Templates and Lambda packages are uploaded under the SHA-256 of their
+    content, which does not change an environment.
     """
     from hosting.cli.rendering import progress
     from hosting.cli.support import flow, prediction_check
     from hosting.deployer import deployment
 
-    options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
+    options = Options(**given)
     gates = Gates.from_options(allow_replace, allow_delete, fail_on)
     context = connect(options, load_environment(options))
     console = progress.create_console()
@@ -77,7 +77,7 @@ def plan(
         review = gates.review(context, plans)
         _print(review, prediction_check.check_prediction(context, states, plans), options, context, verbose=verbose)
         for name in gates.unused(review):
-            click.echo(f"{name}: nothing here does that", err=True)
+            click.echo(f"{name} has no effect: the plan does not contain this change", err=True)
         refused = list(gates.refusals(review))
         for line in refused:
             click.echo(f"{click.style('refused:', fg='red', bold=True)} {line}", err=True)
@@ -114,25 +114,27 @@ def _print(review: PlanReview, foreseen: PredictionCheck, options: Options, cont
 def _save(
     context: Context, plans: Sequence[StackPlan], gates: Gates, review: PlanReview, options: Options, out: Path
 ) -> bool:
-    """Save the plan; whether there was anything to save. What `deploy` would refuse is not put up for approval."""
+    """Save the plan and return whether it has changes. A plan that `deploy` would refuse is not saved."""
     from hosting.deployer import saved_plan
     from hosting.deployer.deployment import Kind
     from hosting.deployer.safeguards.gates import refuse
 
     refuse(review.losses, gates.allowed)
     if not any(plan.change_set is not None for plan in plans):
-        click.echo(f"There is nothing to execute, so {out} was not written.", err=True)
+        click.echo(f"The plan has no changes. {out} was not written.", err=True)
         return False
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    overrides = [*options.overrides, *_stand_ins(context, options)]
+    overrides = [*options.overrides, *_list_placeholder_values(context, options)]
     saved_plan.write(out, saved_plan.save(context, plans, gates.allowed, overrides, created))
     click.echo(f"Saved to {out}. Execute it with: deploy.py deploy {out}", err=True)
     if waiting := [plan.stack.name for plan in plans if plan.kind is Kind.LATER]:
-        click.echo(f"{', '.join(waiting)} cannot be planned yet and will need a plan of their own.", err=True)
+        click.echo(
+            f"{', '.join(waiting)} cannot be planned yet. Create another plan after this one is deployed.", err=True
+        )
     return True
 
 
-def _stand_ins(context: Context, options: Options) -> list[str]:
-    """What a placeholder stands in for, as overrides: executing the plan has to see the same values."""
+def _list_placeholder_values(context: Context, options: Options) -> list[str]:
+    """Return the parameters that use the placeholder image, as overrides for the execution of the plan."""
     values = context.environment.file.values
     return [f"{name}={value}" for name, value in values.items() if options.placeholder and value == options.placeholder]

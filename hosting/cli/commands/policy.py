@@ -1,4 +1,4 @@
-"""`deploy.py policy`: what a role needs to plan, deploy or operate exactly these templates, and who may take it."""
+"""`deploy.py policy`: write least-privilege IAM policies for the roles that run deploy.py."""
 
 from __future__ import annotations
 
@@ -27,23 +27,28 @@ _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+")
 @environment_option()
 @click.option(
     "--role-arn", default="", metavar="ARN",
-    help="deploy: you give CloudFormation this role (`deploy --role-arn`); writes the policies of both.",
+    help="deploy: service role of CloudFormation (see `deploy --role-arn`). Writes the policies of both roles.",
 )  # fmt: skip
 @click.option(
     "--command", "commands", multiple=True, metavar="NAME",
-    help="operate: for this command alone, of status, events, logs, tunnel, exec, run, site, invalidate. Repeatable.",
+    help="operate: allow only this command: status, events, logs, tunnel, exec, run, site, invalidate. Repeatable.",
 )  # fmt: skip
 @click.option(
     "--container", "containers", multiple=True, metavar="NAME",
-    help="operate: exec may enter this container alone. Repeatable.",
+    help="operate: allow exec only in this container. Repeatable.",
 )  # fmt: skip
-@click.option("--repository", default="", metavar="OWNER/NAME", help="oidc: the repository on GitHub.")
-@click.option("--branch", default="", metavar="NAME", help="oidc: workflows of this branch may take the role.")
+@click.option("--repository", default="", metavar="OWNER/NAME", help="oidc: GitHub repository.")
+@click.option("--branch", default="", metavar="NAME", help="oidc: workflows of this branch may assume the role.")
 @click.option(
     "--environment", "github_environment", default="", metavar="NAME",
-    help="oidc: workflows in this environment of GitHub may take the role.",
+    help="oidc: workflows of this GitHub environment may assume the role.",
 )  # fmt: skip
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write one file each into this folder.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write one file for each policy to this folder.",
+)
 @root_option
 def policy(
     kind: str,
@@ -57,29 +62,29 @@ def policy(
     out: Path | None,
     root: Path,
 ) -> int:
-    """Write least-privilege policies for the role that runs deploy.py.
+    """Write least-privilege IAM policies for the roles that run deploy.py. Works offline.
 
     \b
-    plan     look and propose: read, upload what is not there, make and delete change sets
-    deploy   deploy and destroy: that, and what CloudFormation does on the role's behalf
-    operate  look, open sessions, run one-off tasks, bring the static site; changes no stack
-    oidc     GitHub as identity provider, and the trust policy of a role for one repository
+    plan     read, upload artifacts, create and delete change sets
+    deploy   plan, deploy and destroy, including the calls of CloudFormation
+    operate  read, open sessions, run tasks, upload the static site; change no stack
+    oidc     GitHub as identity provider, and the trust policy for one repository
 
-    Needs neither credentials nor a network. The policies are for exactly these templates and parameters: write them
-    again when either changes. Resources to which AWS gives ids are bound by account and region only.
+    The policies match exactly these templates and parameters: write them again after a change. Resources with ids that
+    AWS generates are restricted by account and region only.
     """
     from hosting.analysis.resolve import resolve
     from hosting.model.parameter_file import load_environment, locate
     from hosting.model.templates import load_complete
 
     if environment == ALL:
-        raise click.UsageError("A role belongs to one environment: name it.")
+        raise click.UsageError("A role belongs to one environment: use its name instead of all.")
     if kind != "oidc" and (repository or branch or github_environment):
-        raise click.UsageError("--repository, --branch and --environment are for `policy oidc`.")
+        raise click.UsageError("--repository, --branch and --environment require `policy oidc`.")
     if kind != "operate" and (commands or containers):
-        raise click.UsageError("--command and --container are for `policy operate`.")
+        raise click.UsageError("--command and --container require `policy operate`.")
     if role_arn and (kind != "deploy" or not _ROLE.fullmatch(role_arn)):
-        raise click.UsageError("--role-arn is for `policy deploy`, and is the ARN of a role.")
+        raise click.UsageError("--role-arn requires `policy deploy` and the ARN of a role.")
     resolved = resolve(load_complete(root / "templates"), load_environment(locate(root / "params", environment)))
     if kind == "oidc":
         written = _oidc(resolved, repository, branch, github_environment)
@@ -112,10 +117,8 @@ def _operate(env: ResolvedEnvironment, commands: tuple[str, ...], containers: tu
     from hosting.analysis.iam_policies import operate
     from hosting.analysis.iam_policies.arns import names_of
 
-    if strangers := sorted(set(commands) - set(operate.COMMANDS)):
-        raise click.UsageError(
-            f"--command {', '.join(strangers)}: the commands for operating are {', '.join(operate.COMMANDS)}."
-        )
+    if unknown := sorted(set(commands) - set(operate.COMMANDS)):
+        raise click.UsageError(f"--command {', '.join(unknown)}: unknown. Use {', '.join(operate.COMMANDS)}.")
     statements = operate.operate_statements(env, commands or operate.COMMANDS, containers)
     return _documents(f"{names_of(env).family}-operate", statements)
 

@@ -1,8 +1,8 @@
-"""`deploy.py preflight`: what is missing before the first deployment."""
+"""`deploy.py preflight`: check the prerequisites of a first deployment."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -28,24 +28,25 @@ if TYPE_CHECKING:
 @environment_options
 @account_options
 @output_option("text", "json")
-@click.option("--create-roles", is_flag=True, help="Create missing service-linked roles without asking.")
-def preflight(create_roles: bool, **given: object) -> int:
-    """Check account, quotas, roles, images, certificates and names against the files. Changes nothing unasked.
+@click.option("--create-roles", is_flag=True, help="Create missing service-linked roles without confirmation.")
+def preflight(create_roles: bool, **given: Any) -> int:
+    """Check account, quotas, roles, images, certificates and names against the files.
 
-    Every line is ok, a problem with its remedy, or not checkable with these credentials. Exits 1 on a problem.
+    The result of a check is ok, problem with its remedy, or not checkable with these credentials. Exits 1 if there is
+    a problem. Missing service-linked roles are created only after confirmation.
     """
     from hosting.cli.rendering import checklist
     from hosting.deployer.operate import preflight as checking
 
-    options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
+    options = Options(**given)
     context = connect(options, load_environment(options))
     lines = checklist.print_checks(checking.check(context), options.output)
-    created = _offer(context, lines, create_roles=create_roles)
+    created = _create_missing_roles(context, lines, create_roles=create_roles)
     return checklist.exit_code([line for line in lines if line.offer not in created or not line.offer])
 
 
-def _offer(context: Context, lines: Sequence[Line], *, create_roles: bool) -> set[str]:
-    """Create the missing service-linked roles, if somebody says so; which services got one."""
+def _create_missing_roles(context: Context, lines: Sequence[Line], *, create_roles: bool) -> set[str]:
+    """Create missing service-linked roles after confirmation. Return the services that got one."""
     from hosting.deployer.operate import preflight as checking
 
     missing = [line for line in lines if line.offer]

@@ -1,4 +1,4 @@
-"""`deploy.py reach`: who can reach whom, proved from the templates."""
+"""`deploy.py reach`: prove which network paths are open and which are closed."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from hosting.cli.support.options import environments_option, output_option, root
 @output_option("text", "json")
 @click.option(
     "--call", "calls", metavar="CALLER:CALLEE", multiple=True,
-    help="Two services that are meant to talk to each other directly; all others are claimed to be closed.",
+    help="Direct path between two services that is expected to be open. Repeatable.",
 )  # fmt: skip
 @root_option
 def reach(environment: str, output: str, calls: tuple[str, ...], root: Path) -> int:
-    """Prove from the templates what is open and what is closed, each claim with the rules that carry it.
+    """Prove from the templates which network paths are open and which are closed. Works offline.
 
-    Needs neither credentials nor a network. Exits 0 when every claim holds, 1 when one fails, 64 on bad input.
+    Each claim is printed with the rules that prove it. Exits 1 if a claim fails.
     """
     from hosting.analysis.reachability import report
     from hosting.analysis.reachability.proof import prove

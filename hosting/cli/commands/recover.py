@@ -1,8 +1,8 @@
-"""`deploy.py recover`: bring stacks to rest that CloudFormation could not."""
+"""`deploy.py recover`: continue a failed update rollback, and list the resources that block a stack."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,9 +12,8 @@ from hosting.cli.support.options import (
     Options,
     aws_options,
     confirm,
-    connect,
+    connect_to_deployed,
     environment_options,
-    load_without_validation,
     require_answer,
 )
 from hosting.cli.support.signals import interrupt_on_sighup
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from hosting.model.stack_order import Stack
 
 
-_GO_ON = "remove what blocks it, then run `deploy.py destroy` again: it goes on from there"
+_AFTER_FAILED_DELETION = "remove the blocking resource, then run `deploy.py destroy` again"
 
 
 @click.command()
@@ -40,16 +39,17 @@ _GO_ON = "remove what blocks it, then run `deploy.py destroy` again: it goes on 
     "--skip",
     multiple=True,
     metavar="NESTED.RESOURCE",
-    help="Leave this resource as it is and let CloudFormation forget what it was to be; only when nothing else helps.",
+    help="Last resort: skip this resource in the rollback (ResourcesToSkip). Its state then differs from the stack's. "
+    "Repeatable.",
 )
-@click.option("--list", "only_list", is_flag=True, help="Only name what blocks, and what to do about it.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--list", "only_list", is_flag=True, help="Only list the blocking resources and the remedy.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 @interrupt_on_sighup()
-def recover(progress: str, skip: tuple[str, ...], only_list: bool, yes: bool, **given: object) -> int:
-    """Name what keeps stacks from coming to rest, and continue a rollback that failed.
+def recover(progress: str, skip: tuple[str, ...], only_list: bool, yes: bool, **given: Any) -> int:
+    """List the resources that block a stack in a *_FAILED state, and continue a failed update rollback.
 
-    A resource is skipped only when it is named with --skip. A stack whose deletion failed is shown with what
-    blocks it; `deploy.py destroy` goes on with it.
+    A resource is skipped only if --skip names it. For a failed deletion the blocking resources are listed; continue
+    it with `deploy.py destroy`. Exits 5 if a stack still needs recovery.
     """
     from hosting.cli.rendering import progress as showing
     from hosting.cli.support.operation_monitor import Watching
@@ -58,8 +58,8 @@ def recover(progress: str, skip: tuple[str, ...], only_list: bool, yes: bool, **
     from hosting.deployer.aws.statuses import STATUSES
     from hosting.deployer.errors import RecoverError
 
-    options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
-    context = connect(options, load_without_validation(options))
+    options = Options(**given)
+    context = connect_to_deployed(options)
     console = showing.create_console()
     states = deployment.survey(context)
     stuck = [
@@ -72,9 +72,9 @@ def recover(progress: str, skip: tuple[str, ...], only_list: bool, yes: bool, **
         if running:
             for stack, state in running:
                 console.print(f"{stack.label} {STATUSES[state.status].meaning} ({state.status}).")
-            console.print("Nothing needs recovery yet. `deploy.py watch` follows what is running to its end.")
+            console.print("No stack needs recovery yet. Follow the running operation with `deploy.py watch`.")
         else:
-            console.print("Nothing needs recovery.", style="green")
+            console.print("No stack needs recovery.", style="green")
         return Exit.DONE
     watching = Watching.of(context, console, "recover", options.root, progress)
     left = []
@@ -82,8 +82,8 @@ def recover(progress: str, skip: tuple[str, ...], only_list: bool, yes: bool, **
         found = recovery.blockers(context, stack, state)
         _show(console, stack, state, found)
         if only_list or state.status != "UPDATE_ROLLBACK_FAILED":
-            # What blocks it stands above: that is not to be looked for here again.
-            remedy = _GO_ON if state.next is Next.DELETE else STATUSES[state.status].remedy
+            # The blocking resources are listed above, so the remedy does not repeat how to find them.
+            remedy = _AFTER_FAILED_DELETION if state.next is Next.DELETE else STATUSES[state.status].remedy
             left.append(f"{stack.label}: {remedy}")
             continue
         skipped = recovery.chosen(found, skip)
@@ -92,11 +92,11 @@ def recover(progress: str, skip: tuple[str, ...], only_list: bool, yes: bool, **
         question = f"Continue the rollback of {stack.label} in account {context.identity.account}{what}?"
         word = context.environment.name if skipped and context.environment.is_production else None
         if not confirm(question, yes=yes, word=word):
-            click.echo("Declined; nothing was changed.", err=True)
+            click.echo("Declined. Nothing was changed.", err=True)
             return Exit.INTERRUPTED
         _continue(context, watching, stack, state, skipped)
     if left:
-        raise RecoverError("not at rest yet", where=context.environment.family, hint="\n  ".join(left))
+        raise RecoverError("stacks still need recovery", where=context.environment.family, hint="\n  ".join(left))
     return Exit.DONE
 
 
@@ -113,7 +113,7 @@ def _continue(context: Context, watching: Watching, stack: Stack, state: StackSt
         status = after.status if after is not None else "DELETE_COMPLETE"
         if status != "UPDATE_ROLLBACK_COMPLETE":
             raise operations.failed(operation, status, remedy(status))
-        watching.console.print(f"{stack.label}: {status}; a deployment can follow", style="green")
+        watching.console.print(f"{stack.label}: {status}. The stack can be deployed again.", style="green")
         result = "succeeded"
     except DeploymentFailedError as error:
         watching.explain(operation, error)
@@ -128,14 +128,16 @@ def _show(console: Console, stack: Stack, state: StackState, found: list[Blocker
     from hosting.deployer.aws.statuses import STATUSES
     from hosting.deployer.failures import report
 
-    console.print(Text(f"{stack.label} {STATUSES[state.status].meaning} ({state.status}). Blocked by:", style="bold"))
+    console.print(
+        Text(f"{stack.label} {STATUSES[state.status].meaning} ({state.status}). Blocking resources:", style="bold")
+    )
     for one in found:
         console.print(Text.assemble("  ", (one.name, "red"), f"  {one.type}  {one.physical_id}"))
-        console.print(Text(f"    {one.status}: {one.reason or 'no reason was given'}"))
+        console.print(Text(f"    {one.status}: {one.reason or 'no reason reported'}"))
         for line in report.cause(one.match):
             console.print(Text(f"    {line}"))
         if one.holds_data:
-            advice = ": do not skip it lightly" if state.status == "UPDATE_ROLLBACK_FAILED" else ""
-            console.print(Text(f"    holds data{advice}", style="yellow"))
+            advice = ": avoid --skip" if state.status == "UPDATE_ROLLBACK_FAILED" else ""
+            console.print(Text(f"    stateful resource{advice}", style="yellow"))
     if not found:
-        console.print("  nothing that it names; continuing may do")
+        console.print("  CloudFormation names no resource. Continuing the rollback may succeed.")

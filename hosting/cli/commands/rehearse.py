@@ -1,4 +1,4 @@
-"""`deploy.py rehearse`: a whole environment on an emulator of AWS, from the first plan to the last deletion."""
+"""`deploy.py rehearse`: deploy, change and destroy a whole environment on an emulator of AWS."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,26 +23,32 @@ if TYPE_CHECKING:
     from hosting.rehearsal.emulator import Emulator
     from hosting.rehearsal.rehearse import Result
 
-# The emulator is done before a person could blink; asking it as seldom as AWS would only be waiting.
+# Seconds between polls. The emulator finishes at once, so the intervals for AWS would only add waiting time.
 _PACE = 0.05
 
 
 @click.command()
 @environment_options
 @output_option("text", "json")
-@click.option("--keep", is_flag=True, help="Leave the environment standing until Ctrl-C, and say how to reach it.")
-@click.option("--delay", type=float, default=0.0, metavar="SECONDS", help="Time every resource takes, to watch it.")
-def rehearse(keep: bool, delay: float, **given: object) -> int:
-    """Deploy a whole environment to an emulator, prove what came of it, change it, and destroy it again.
+@click.option("--keep", is_flag=True, help="Keep the environment until Ctrl-C and print how to connect to it.")
+@click.option(
+    "--delay",
+    type=float,
+    default=0.0,
+    metavar="SECONDS",
+    help="Duration of each resource operation, to watch the progress.  [default: 0]",
+)
+def rehearse(keep: bool, delay: float, **given: Any) -> int:
+    """Deploy a whole environment to an emulator, check the result, change it, and destroy it.
 
-    Needs no AWS account and no credentials: everything happens on this machine, by the code that deploys to
-    AWS. Exits 1 when a proof fails.
+    Requires no AWS account and no credentials: the emulator runs on this machine, and the code is the same as for
+    AWS. Exits 1 if a check fails.
     """
     from hosting.cli.rendering import progress
     from hosting.rehearsal.emulator import DEFAULT_ACCOUNT, DEFAULT_REGION, Emulator
     from hosting.rehearsal.rehearse import Result
 
-    options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
+    options = Options(**given)
     environment = load_environment(options)
     console = progress.create_console()
     account = environment.file.account or DEFAULT_ACCOUNT
@@ -72,7 +78,7 @@ def _run(
     *,
     destroys: bool,
 ) -> None:
-    """The steps, each under its headline."""
+    """Run the steps, each under its headline."""
     from hosting.cli.support import flow
     from hosting.deployer import deployment
     from hosting.model.stack_order import StackRole
@@ -85,8 +91,8 @@ def _run(
     world = Prerequisites(emulator, account, context.home)
     values = environment.file.values
 
-    with _step(console, "What the account has before"):
-        for made in world.prepare(values) or ["nothing: the parameter file refers to nothing of its own"]:
+    with _step(console, "Create the prerequisites of the account"):
+        for made in world.prepare(values) or ["none: the parameter file refers to no existing resource"]:
             console.print(made)
     with _step(console, "Deploy bootstrap and push images"):
         flow.deploy_chain(context, console, _yes, through=StackRole.BOOTSTRAP)
@@ -107,7 +113,7 @@ def _run(
 
 
 def _expect_nothing(console: Console, context: Context, states: dict[Stack, StackState | None], result: Result) -> None:
-    """A rerun with nothing changed has to be an empty plan, or every plan would hide the real change."""
+    """Check that a second deployment without changes has an empty plan."""
     from hosting.cli.rendering import plan_text
     from hosting.cli.support import flow
     from hosting.deployer import deployment
@@ -129,7 +135,7 @@ def _expect_nothing(console: Console, context: Context, states: dict[Stack, Stac
 
 
 def _change(console: Console, context: Context, result: Result) -> None:
-    """One more task at most for the first service: the plan shows it, the deployment does it, nothing else moves."""
+    """Raise the maximum task count of the first service, and check that plan and deployment change only that."""
     from dataclasses import replace
 
     from hosting.cli.support import flow
@@ -174,7 +180,7 @@ def _change(console: Console, context: Context, result: Result) -> None:
 
 
 def _destroy(console: Console, context: Context, result: Result) -> None:
-    """As somebody would: refused where it is protected, then with the protection lifted."""
+    """Destroy the environment: first without --unprotect, which must be refused if it is protected, then with it."""
     from hosting.cli.support import flow
     from hosting.deployer import deployment
     from hosting.deployer.errors import RefusedError
@@ -196,7 +202,7 @@ def _destroy(console: Console, context: Context, result: Result) -> None:
         try:
             flow.destroy_chain(context, console, lambda: True, unprotect=True)
         except RefusedError as failure:
-            # Without EmptyBucketOnDelete the site's files are their owner's to delete, and the deletion waits.
+            # Without EmptyBucketOnDelete the user has to empty the bucket before the deletion.
             kept = deployed.parameter("EmptyBucketOnDelete") != "true" and "not empty" in str(failure)
             note("the site's files are not deleted with the stack", kept, deployed.outputs["root"]["StaticBucketName"])
             if not kept:
@@ -235,7 +241,7 @@ def _line(proof: Proof) -> object:
 
 
 def _summary(options: Options, result: Result, seconds: float) -> None:
-    """What was proven and what could not be: the data of this command, so on stdout."""
+    """Write the result to stdout: checks that hold, checks that fail, and limits of the emulator."""
     from hosting.rehearsal.rehearse import NOT_PROVEN
 
     if options.output == "json":
@@ -251,19 +257,19 @@ def _summary(options: Options, result: Result, seconds: float) -> None:
         click.echo(json.dumps(document, indent=2))
         return
     good = len(result.proofs) - len(result.failed)
-    lines = [f"Rehearsal of {options.environment}: {good} of {len(result.proofs)} proofs hold, {seconds:.0f} s."]
+    lines = [f"Rehearsal of {options.environment}: {good} of {len(result.proofs)} checks hold, {seconds:.0f} s."]
     width = max(len(area) for area in result.areas)
     lines += [f"  {area:<{width}}  {held} of {total}" for area, (held, total) in result.areas.items()]
     if result.failed:
         lines += ["", "Failed:"]
         lines += [f"  {proof.area}: {proof.name}\n    seen: {proof.seen}" for proof in result.failed]
-    lines += ["", "An emulator cannot prove:", *(f"  - {limit}" for limit in NOT_PROVEN)]
+    lines += ["", "An emulator cannot check:", *(f"  - {limit}" for limit in NOT_PROVEN)]
     click.echo("\n".join(lines))
 
 
 def _keep(console: Console, emulator: Emulator, account: str, region: str) -> None:
-    """Hold the emulator until somebody has seen enough. It lives as long as this process."""
-    click.echo("\nThe environment stands until Ctrl-C. In another terminal:\n")
+    """Keep the emulator until Ctrl-C. It ends with this process."""
+    click.echo("\nThe environment runs until Ctrl-C. Use it in another terminal:\n")
     for name, value in emulator.environment(account, region).items():
         click.echo(f"  export {name}={value}")
     click.echo("\n  aws ecs list-services --cluster ...    deploy.py outputs -e ...    and every other command")

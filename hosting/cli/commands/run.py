@@ -1,14 +1,14 @@
-"""`deploy.py run`: a one-off task of a service, for migrations and the like."""
+"""`deploy.py run`: run a command in a standalone task of a service."""
 
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hosting.cli.support.exit_codes import Exit
-from hosting.cli.support.options import Options, account_options, connect, environment_options, load_without_validation
+from hosting.cli.support.options import Options, account_options, connect_to_deployed, environment_options
 from hosting.cli.support.signals import interrupt_on_sighup
 
 if TYPE_CHECKING:
@@ -24,17 +24,19 @@ _FILE = "file"
 @environment_options
 @account_options
 @click.option(
-    "--service", metavar="NAME", help="The service whose network, secrets and image it gets; the first one without it."
+    "--service",
+    metavar="NAME",
+    help="Service whose network, secrets and image the task uses.  [default: the first service]",
 )
 @click.option(
     "--image",
     metavar="IMAGE",
-    help='Another image; "file" is the one that the parameter file names for the service, deployed or not.',
+    help='Other image. "file" is the image of the parameter file, which may not be deployed yet.',
 )
-@click.option("--detach", is_flag=True, help="Print the task's ARN and do not wait for it.")
+@click.option("--detach", is_flag=True, help="Print the task ARN and do not wait for the task.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-def run(service: str | None, image: str | None, detach: bool, command: tuple[str, ...], **given: object) -> int:
-    """Run COMMAND in a task of its own and exit with its status. Its output goes to stdout.
+def run(service: str | None, image: str | None, detach: bool, command: tuple[str, ...], **given: Any) -> int:
+    """Run COMMAND in a standalone task and exit with its status. Its output is written to stdout.
 
     \b
     deploy.py run -e dev --service backend -- ./manage migrate
@@ -42,22 +44,23 @@ def run(service: str | None, image: str | None, detach: bool, command: tuple[str
 
     Ctrl-C stops the task.
     """
-    options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
-    return start(connect(options, load_without_validation(options)), service, image, command, detach=detach)
+    options = Options(**given)
+    return start(connect_to_deployed(options), service, image, command, detach=detach)
 
 
 def prepare_pre_deploy(text: str, context: Context) -> Callable[[], None]:
-    """A command line given to `deploy --pre-deploy`, checked at once and run when called.
+    """Parse a command line of `deploy --pre-deploy` and return the function that runs it.
 
-    It gets the image that is about to be deployed. On a first deployment it is left out, and said how to make up for
-    it: there is no database yet that could be migrated, and no service whose network it could have.
+    The task uses the image that will be deployed. On a first deployment the function prints the command to run later
+    instead: database, cluster and network do not exist yet.
     """
     name, *words = shlex.split(text) or [""]
     if name != "run":
-        raise click.UsageError(f'--pre-deploy takes a "run ..." command, not "{name}".')
+        raise click.UsageError(f'--pre-deploy requires a "run ..." command, not "{name}".')
     given = run.make_context("run", ["-e", context.environment.name, *words]).params
 
-    def now() -> None:
+    def run_now() -> None:
+        """Run the task, or print the command to run later on a first deployment."""
         from hosting.deployer.aws.stacks import describe
         from hosting.deployer.errors import DeployerError
         from hosting.model.stack_order import StackRole
@@ -66,14 +69,17 @@ def prepare_pre_deploy(text: str, context: Context) -> Callable[[], None]:
         state = describe(context.clients.cloudformation(root.region), root.name)
         if state is None or "ClusterName" not in state.outputs:
             own = shlex.join(["deploy.py", "run", "-e", context.environment.name, *words])
-            click.echo(f"A first deployment has no database yet: {text} is left out. When it is done: {own}", err=True)
+            click.echo(
+                f"A first deployment has no database yet: {text} is skipped. Run it after the deployment: {own}",
+                err=True,
+            )
             return
-        # On stderr: what deploy writes to stdout is its own.
+        # Written to stderr, because stdout has the outputs of the deployment.
         code = start(context, given["service"], given["image"] or _FILE, given["command"], to_stderr=True)
         if code != 0:
-            raise DeployerError(f"ended with {code}; nothing was deployed", where=text)
+            raise DeployerError(f"ended with exit code {code}; nothing was deployed", where=text)
 
-    return now
+    return run_now
 
 
 def start(
@@ -85,6 +91,7 @@ def start(
     detach: bool = False,
     to_stderr: bool = False,
 ) -> int:
+    """Start the task, print its output and return its exit code. With `detach` print its ARN only."""
     from hosting.deployer.operate import platform, standalone_task
 
     found = platform.find(context)
@@ -109,6 +116,6 @@ def _watch(started: Run, *, to_stderr: bool) -> int:
         click.echo(f"stopped task {started.task.id}", err=True)
         raise
     except Exception:
-        click.echo(f"no longer watching task {started.task.id}; it goes on", err=True)
+        click.echo(f"task {started.task.id} is no longer monitored; it continues", err=True)
         raise
     return started.exit_code()

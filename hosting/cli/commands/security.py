@@ -1,4 +1,4 @@
-"""`deploy.py security`: would outside judges accept the templates?"""
+"""`deploy.py security`: scan templates and policies with third-party scanners."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ PYTHON = ROOT / ".venv-security" / "bin" / "python"
 @output_option("text", "json")
 @root_option
 def security(environment: str, output: str, root: Path) -> int:
-    """Judge templates and policies with checkov, parliament and the guards; list what is suppressed, and why.
+    """Scan templates and policies with checkov, parliament and the project's rules.
 
-    Works offline; `make security` installs the judges once. Exits 0 when nothing was found, 1 with findings or when a
-    judge cannot work, 64 on bad input.
+    Suppressed findings are listed with their reasons. Works offline; `make security` installs the scanners. Exits 1 if
+    there are findings or if a scanner fails.
     """
     from hosting.analysis.security_scan import scan
     from hosting.cli.support.sources import locate_findings
@@ -62,7 +62,7 @@ def security(environment: str, output: str, root: Path) -> int:
 
 
 def _as_json(result: Scan, findings: Sequence[Finding]) -> str:
-    """Stable for programs: a field may be added under the same schema, never removed or changed in meaning."""
+    """Return the result as JSON. Fields may be added; a removed or changed field requires a new schema."""
     document = {
         "schema": "security/1",
         "checked": asdict(result.checked),

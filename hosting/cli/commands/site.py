@@ -1,16 +1,16 @@
-"""`deploy.py site`: the files of the static site."""
+"""`deploy.py site`: upload a directory to the static site."""
 
 from __future__ import annotations
 
 import shlex
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hosting.cli.support.exit_codes import Exit
-from hosting.cli.support.options import Options, account_options, connect, environment_options, load_without_validation
+from hosting.cli.support.options import Options, account_options, connect_to_deployed, environment_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,21 +25,27 @@ _MARKS = {"new": "+", "changed": "~", "headers": "~", "deleted": "-", "left": "?
 @click.argument("directory", type=click.Path(path_type=Path))
 @environment_options
 @account_options
-@click.option("--prefix", type=click.Choice(["static", "sorry"]), default="static", show_default=True)
-@click.option("--delete", is_flag=True, help="Also delete what is in the bucket and not in DIRECTORY.")
-@click.option("--preview", is_flag=True, help="Show what would be done, and do nothing.")
-@click.option("--wait", is_flag=True, help="Wait until every edge of CloudFront shows it.")
-def site(directory: Path, prefix: str, delete: bool, preview: bool, wait: bool, **given: object) -> int:
-    """Bring the files of DIRECTORY to https://.../static/.
+@click.option(
+    "--prefix",
+    type=click.Choice(["static", "sorry"]),
+    default="static",
+    show_default=True,
+    help="static: files of the site; sorry: the error page.",
+)
+@click.option("--delete", is_flag=True, help="Delete objects that are not in DIRECTORY.")
+@click.option("--preview", is_flag=True, help="Show the steps; change nothing.")
+@click.option("--wait", is_flag=True, help="Wait until the CloudFront invalidation is complete.")
+def site(directory: Path, prefix: str, delete: bool, preview: bool, wait: bool, **given: Any) -> int:
+    """Upload the files of DIRECTORY to https://.../static/ and invalidate the changed CloudFront paths.
 
-    Uploads what differs, parts before pages, and invalidates the addresses that changed and no others.
+    Only files that differ are uploaded. Assets are uploaded before the HTML pages that refer to them.
     """
     from hosting.deployer.operate import platform
     from hosting.deployer.operate import site as syncing
 
-    options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
+    options = Options(**given)
     files = syncing.scan(directory, prefix)
-    found = platform.find(connect(options, load_without_validation(options)))
+    found = platform.find(connect_to_deployed(options))
     s3 = found.context.clients.s3(found.home)
     bucket, distribution = found.output("StaticBucketName"), found.output("DistributionId")
     steps = syncing.compare(s3, bucket, prefix, files, delete=delete)
@@ -56,13 +62,13 @@ def site(directory: Path, prefix: str, delete: bool, preview: bool, wait: bool, 
     try:
         for step in syncing.upload(s3, bucket, steps):
             _show(step)
-        # Deleted before the invalidation: otherwise an edge could fetch it again in between.
+        # Deletion precedes the invalidation. Otherwise an edge location could fetch the object again in between.
         for step in syncing.remove(s3, bucket, steps):
             _show(step)
     finally:
-        # After a failure too: the next run finds what has been uploaded unchanged, and would not tell CloudFront.
+        # Also after a failure: the next run would find the uploaded files unchanged and would not invalidate them.
         if stale:
-            identifier = _forget(found, distribution, stale)
+            identifier = _invalidate(found, distribution, stale)
     if identifier and wait:
         click.echo(f"waiting for invalidation {identifier}", err=True)
         syncing.wait(found.context.clients.cloudfront(found.home), distribution, identifier)
@@ -71,7 +77,7 @@ def site(directory: Path, prefix: str, delete: bool, preview: bool, wait: bool, 
     return Exit.DONE
 
 
-def _forget(found: Platform, distribution: str, stale: Sequence[str]) -> str:
+def _invalidate(found: Platform, distribution: str, stale: Sequence[str]) -> str:
     from hosting.deployer.errors import DeployerError
     from hosting.deployer.operate import site as syncing
 
@@ -79,7 +85,7 @@ def _forget(found: Platform, distribution: str, stale: Sequence[str]) -> str:
         identifier = syncing.invalidate(found.context.clients.cloudfront(found.home), distribution, stale)
     except DeployerError as error:
         paths = " ".join(shlex.quote(path) for path in stale)
-        hint = f"then, because viewers may see what was there before: deploy.py invalidate -e {found.name} {paths}"
+        hint = f"viewers may get old files until you run: deploy.py invalidate -e {found.name} {paths}"
         raise DeployerError(f"uploaded, but not invalidated: {error.what}", hint=hint) from error
     for path in stale:
         click.echo(f"! {path}")
@@ -94,4 +100,4 @@ def _summary(steps: Sequence[Step]) -> None:
     counts = Counter(str(step.action) for step in steps)
     click.echo(", ".join(f"{count} {action}" for action, count in sorted(counts.items())), err=True)
     if counts["left"]:
-        click.echo("left: in the bucket and not in the directory; --delete removes them", err=True)
+        click.echo("left: objects that are not in the directory; --delete deletes them", err=True)

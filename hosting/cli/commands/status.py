@@ -1,10 +1,10 @@
-"""`deploy.py status`: one screen of an environment."""
+"""`deploy.py status`: show the health of an environment on one screen."""
 
 from __future__ import annotations
 
 import itertools
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,9 +12,8 @@ from hosting.cli.support.exit_codes import Exit
 from hosting.cli.support.options import (
     Options,
     account_options,
-    connect,
+    connect_to_deployed,
     environment_options,
-    load_without_validation,
     output_option,
 )
 
@@ -32,18 +31,25 @@ _MARKS = {"good": "ok", "busy": "..", "bad": "!!", "unknown": "??"}
 @environment_options
 @account_options
 @output_option("text", "json")
-@click.option("-w", "--watch", is_flag=True, help="Look again every few seconds until Ctrl-C.")
-@click.option("--interval", type=click.FloatRange(min=1), default=5.0, show_default=True, metavar="SECONDS")
-def status(watch: bool, interval: float, **given: object) -> int:
+@click.option("-w", "--watch", is_flag=True, help="Refresh until Ctrl-C.")
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=1),
+    default=5.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time between two refreshes of --watch.",
+)
+def status(watch: bool, interval: float, **given: Any) -> int:
     """Show stacks, services, targets, database, distribution, alarms and the last events.
 
-    Exits 1 when something of it is bad.
+    Exits 1 if any component is unhealthy.
     """
     from hosting.cli.rendering import progress
     from hosting.deployer.operate import status as looking
 
-    options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
-    context = connect(options, load_without_validation(options))
+    options = Options(**given)
+    context = connect_to_deployed(options)
     console = progress.create_console(stderr=False)
     if watch:
         return _watch(context, console, interval, as_json=options.output == "json")
@@ -56,7 +62,7 @@ def status(watch: bool, interval: float, **given: object) -> int:
 
 
 def _watch(context: Context, console: Console, interval: float, *, as_json: bool) -> int:
-    """In place on a terminal; one after the other, or one line of JSON each, anywhere else."""
+    """Refresh the screen on a terminal. Elsewhere print each status, or one line of JSON for each."""
     from rich.live import Live
 
     from hosting.deployer.operate import status as looking
@@ -81,7 +87,7 @@ def _watch(context: Context, console: Console, interval: float, *, as_json: bool
 
 
 def _screen(found: Status, console: Console, trouble: str = "") -> RenderableType:
-    """What fits the terminal: of the events rather the last than the first."""
+    """Return the part of the status that fits the terminal. The last events have priority."""
     from dataclasses import replace
 
     from rich.console import Group
@@ -94,7 +100,7 @@ def _screen(found: Status, console: Console, trouble: str = "") -> RenderableTyp
 
 
 def render(found: Status) -> RenderableType:
-    """The screen: one line per part, grouped, then the last events."""
+    """Return the screen: one line for each component by area, then the last events."""
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text

@@ -1,4 +1,4 @@
-"""`deploy.py timeline`: how long a first deployment takes, what decides it, and what could be cut."""
+"""`deploy.py timeline`: show the duration and the critical path of a first deployment."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _WIDTH = 40
 @output_option("text", "json")
 @root_option
 def timeline(environment: str, output: str, root: Path) -> int:
-    """Show the critical path of a first deployment: the resources that decide how long it takes.
+    """Show the critical path of a first deployment: the resources that determine its duration. Works offline.
 
-    Times are those of the last recorded first deployment in runs/, else typical ones with their source. Needs
-    neither credentials nor a network.
+    Durations are those of the last recorded first deployment in runs/. Otherwise they are typical values, printed with
+    their source.
     """
     from hosting.analysis.resolve import resolve
     from hosting.analysis.timeline import durations
@@ -58,7 +58,7 @@ def _text(env: ResolvedEnvironment, schedule: Schedule, found: Sequence[Cut], ru
     from hosting.analysis.timeline.durations import ASSUMED
     from hosting.analysis.timeline.schedule import depth
 
-    basis = f"as measured in {run}" if run else "with typical times; no first deployment is recorded in runs/"
+    basis = f"as measured in {run}" if run else "with typical durations; no first deployment is recorded in runs/"
     yield f"{env.name}: a first deployment takes about {schedule.total / 60:.0f} minutes, {basis}\n"
     yield "Stacks, minutes and seconds from the start:"
     scale = _WIDTH / schedule.total if schedule.total else 0
@@ -66,22 +66,22 @@ def _text(env: ResolvedEnvironment, schedule: Schedule, found: Sequence[Cut], ru
         yield _bar(top, begin, end, scale)
         for task in sorted(schedule.stacks(top), key=lambda one: (one.begin, one.end)):
             yield _bar("  " + task.logical_id.removesuffix("Stack"), task.begin, task.end, scale)
-    yield "\nCritical path: everything else has time to spare"
+    yield "\nCritical path: other resources finish earlier"
     for task in schedule.critical:
         if task.seconds >= 1:
             yield f"  {_clock(task.begin)}  +{_clock(task.seconds).strip():<6}{task.path}  ({task.source})"
     assumed = sum(task.seconds for task in schedule.critical if task.source == ASSUMED)
     if assumed:
-        yield f"  {assumed:.0f} s of it are assumed: 10 s for every type without a source"
+        yield f"  {assumed:.0f} s of it are assumed: 10 s for each resource type without a source"
     for stack in env.chain:
         if len(chain := depth(stack)) > 1:
             yield f"\nLongest chain of nested stacks in {stack.path}: {' -> '.join(_short(one) for one in chain)}"
-    yield "\nDependencies between stacks, one at a time, by what their loss would gain:"
+    yield "\nDependencies between stacks, with the time that the removal of each one would save:"
     for cut in found:
         by = ", ".join(cut.parameters) or "DependsOn"
         yield f"  {_clock(cut.gain).strip()}  {_short(cut.waits)} waits for {_short(cut.awaits)}, by {by}"
     if not found:
-        yield "  none: each is covered by another that takes as long"
+        yield "  none: another dependency of the same duration remains in each case"
 
 
 def _short(logical_id: str) -> str:

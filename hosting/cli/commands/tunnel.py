@@ -1,15 +1,15 @@
-"""`deploy.py tunnel`: a port of this machine that leads to the database."""
+"""`deploy.py tunnel`: forward a local port to the database."""
 
 from __future__ import annotations
 
 import contextlib
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hosting.cli.support.exit_codes import Exit
-from hosting.cli.support.options import Options, account_options, connect, environment_options, load_without_validation
+from hosting.cli.support.options import Options, account_options, connect_to_deployed, environment_options
 from hosting.cli.support.signals import interrupt_on_sighup
 
 if TYPE_CHECKING:
@@ -25,27 +25,33 @@ _PREFERRED = {"writer": 13306, "reader": 13307}
 @environment_options
 @account_options
 @click.option(
-    "-L", "--local-port", "port", type=click.IntRange(1, 65535), help="Port of this machine. [default: 13306]"
+    "-L",
+    "--local-port",
+    "port",
+    type=click.IntRange(1, 65535),
+    help="Local port.  [default: 13306, with --reader 13307]",
 )
-@click.option("--reader", is_flag=True, help="To a reader of the database instead of its writer.")
-@click.option("--reconnect", is_flag=True, help="Open the tunnel again when the session or its task ends.")
-@click.option("--service", metavar="NAME", help="Go through a task of this service; the first one without it.")
-@click.option("--user", metavar="NAME", help="A database user of yours, whose password the client asks for.")
+@click.option("--reader", is_flag=True, help="Connect to the reader endpoint instead of the writer.")
+@click.option("--reconnect", is_flag=True, help="Open the tunnel again if the session or its task ends.")
+@click.option("--service", metavar="NAME", help="Use a task of this service.  [default: the first service]")
+@click.option(
+    "--user", metavar="NAME", help="Database user. The client asks for its password.  [default: the master user]"
+)
 @click.option("--print-env", is_flag=True, help="Print the connection as shell variables.")
 def tunnel(
-    what: str,  # noqa: ARG001 - there is one thing to tunnel to, and its name keeps room for others
+    what: str,  # noqa: ARG001 - the only target so far
     port: int | None,
     reader: bool,
     reconnect: bool,
     service: str | None,
     user: str | None,
     print_env: bool,
-    **given: object,
+    **given: Any,
 ) -> int:
     """Open a tunnel to the database through the bastion of a running task, until Ctrl-C.
 
-    Prints a client's command line once the database answers. The password is in a file that only you can read and
-    that goes away with the tunnel; it is never shown and on no command line.
+    Prints the command line of a client as soon as the database answers. The password is in a file that only you can
+    read. The file is deleted with the tunnel, and the password is never printed.
     """
     from hosting.deployer.operate import credentials, platform, plugin
     from hosting.deployer.operate.tunnel import (
@@ -57,48 +63,48 @@ def tunnel(
         local_port,
     )
 
-    options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
+    options = Options(**given)
     program = plugin.find()
-    found = platform.find(connect(options, load_without_validation(options)))
+    found = platform.find(connect_to_deployed(options))
     end = End.READER if reader else End.WRITER
-    door = Tunnel(found, program, found.service(service), end, local_port(port, _PREFERRED[end]))
+    connection = Tunnel(found, program, found.service(service), end, local_port(port, _PREFERRED[end]))
     shown = False
     try:
         with (
             interrupt_on_sighup(),
             credentials.options_file() as file,
-            contextlib.closing(door.follow(reconnect=reconnect)) as events,
+            contextlib.closing(connection.follow(reconnect=reconnect)) as events,
         ):
-            door.carried_by = file.carried_by
+            connection.carried_by = file.carried_by
             for event in events:
                 match event:
                     case Opening(task):
-                        _say(f"opening: task {task.id[:8]} of {door.service.slug}, {end} of {found.family}")
+                        _report(f"opening: task {task.id[:8]} of {connection.service.slug}, {end} of {found.family}")
                     case Opened():
-                        # Read again each time: the secret may have been rotated since.
+                        # Read again after each reconnection, because the secret can be rotated.
                         login = credentials.Login(user) if user else credentials.master(found)
                         file.write(login, "127.0.0.1", event.port)
-                        _say(f"open: 127.0.0.1:{event.port} is the {end} ({event.server}); Ctrl-C closes it")
+                        _report(f"open: 127.0.0.1:{event.port} is the {end} ({event.server}); close it with Ctrl-C")
                         if not shown:
                             show = _variables if print_env else _lines
                             click.echo(show(event.port, file.path, login, found.output("DatabaseName")))
                         shown = True
                     case Lost(reason, wait):
-                        again = "" if wait is None else f"; trying again in {wait:.0f} s"
-                        _say(f"lost: {reason}{again}")
+                        again = "" if wait is None else f"; retry in {wait:.0f} s"
+                        _report(f"lost: {reason}{again}")
     except KeyboardInterrupt:
-        _say("closed")
+        _report("closed")
         return Exit.INTERRUPTED
-    _say("the tunnel is gone; --reconnect opens it again by itself")
+    _report("the tunnel has ended; --reconnect opens it again automatically")
     return Exit.ERROR
 
 
-def _say(message: str) -> None:
+def _report(message: str) -> None:
     click.echo(message, err=True)
 
 
 def _lines(port: int, file: Path, login: Login, database: str) -> str:
-    """A client's command line, and the address for clients that take one."""
+    """Return the command line of the mysql client, and the URL for other clients."""
     from urllib.parse import quote
 
     ask = " -p" if login.password is None else ""

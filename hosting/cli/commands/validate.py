@@ -1,4 +1,4 @@
-"""`deploy.py validate`: are the templates right, with the values that each environment has?"""
+"""`deploy.py validate`: check the templates with the values of each environment."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 @removed_option("--format", "--output")
 @root_option
 def validate(environment: str, output: str, root: Path) -> int:
-    """Lint the templates, alone and with each environment's values, and check what lint is blind to.
+    """Check the templates with cfn-lint, alone and with each environment's values, and run the project's own rules.
 
-    Needs neither credentials nor a network. Exits 0 when nothing was found, 1 with findings, 64 on bad input.
+    Works offline. Exits 1 if there are findings.
     """
     from hosting.analysis.validation import validate as run
     from hosting.model.parameter_file import select_files

@@ -1,41 +1,43 @@
-"""`deploy.py watch`: follow what is running on an environment, whoever started it."""
+"""`deploy.py watch`: follow the running operations of an environment."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import click
 
 from hosting.cli.support.exit_codes import Exit
 from hosting.cli.support.operation_monitor import progress_option
-from hosting.cli.support.options import Options, aws_options, connect, environment_options, load_without_validation
+from hosting.cli.support.options import Options, account_options, connect_to_deployed, environment_options
 from hosting.cli.support.signals import interrupt_on_sighup
 
 
 @click.command()
 @environment_options
-@aws_options
+@account_options
 @progress_option
 @interrupt_on_sighup()
-def watch(progress: str, **given: object) -> int:
-    """Attach to the operations that are running on an environment's stacks, and follow them to their end.
+def watch(progress: str, **given: Any) -> int:
+    """Follow the running operations of an environment's stacks to their end.
 
-    Exits 4 when one failed, 5 when it needs recovery, 0 otherwise, also when nothing is running.
+    The operations can have been started by other users. Exits 4 if an operation fails and 5 if a stack needs recovery.
     """
     from hosting.cli.rendering import progress as showing
     from hosting.cli.support.operation_monitor import Watching
     from hosting.deployer import deployment, operations
     from hosting.deployer.aws.statuses import STATUSES, is_good, remedy
 
-    options = Options(**given)  # type: ignore[arg-type] # click has made them what Options declares
-    context = connect(options, load_without_validation(options))
+    options = Options(**given)
+    context = connect_to_deployed(options)
     console = showing.create_console()
     watching = Watching.of(context, console, "watch", options.root, progress)
     states = deployment.survey(context)
     running = operations.running(context, states)
     if not running:
         for stack, state in states.items():
-            said = f"{STATUSES[state.status].meaning} ({state.status})" if state else "is not there"
-            console.print(f"{stack.label}: {said}", style="dim")
-        console.print("Nothing is running.")
+            text = f"{STATUSES[state.status].meaning} ({state.status})" if state else "does not exist"
+            console.print(f"{stack.label}: {text}", style="dim")
+        console.print("No operation is running.")
         return Exit.DONE
     for operation in running:
         console.print(f"{operation.stack.label}: {operation.verb}", style="bold")

@@ -114,7 +114,7 @@ def account_options(command: Command) -> Command:
     """Add `--profile` and `--region`, as in the AWS CLI. boto3 itself reads AWS_ENDPOINT_URL."""
     for option in (
         click.option("--region", metavar="REGION", help="Home region, if the parameter file names none."),
-        click.option("--profile", metavar="NAME", help="Profile of the AWS configuration.  [default: as the AWS CLI]"),
+        click.option("--profile", metavar="NAME", help="Profile of the AWS configuration.  [default: AWS CLI]"),
     ):
         command = option(command)
     return command
@@ -155,6 +155,17 @@ def output_option(*formats: str) -> Callable[[Command], Command]:
         default=formats[0],
         show_default=True,
         help="Format of the data on stdout.",
+    )
+
+
+def since_option(default: str) -> Callable[[Command], Command]:
+    """Return the option `--since` of commands that read logs and events."""
+    return click.option(
+        "--since",
+        default=default,
+        show_default=True,
+        metavar="TIME",
+        help="Start: an age such as 10m, 2h or 3d, or a UTC time such as 2026-11-22T09:30.",
     )
 
 
@@ -215,6 +226,11 @@ def connect(options: Options, environment: Environment) -> Context:
 
     clients = Clients(options.profile, environment.file.region or options.region)
     return deployment.connect(environment, clients, region=options.region, role_arn=options.role_arn)
+
+
+def connect_to_deployed(options: Options) -> Context:
+    """Return a deployed environment with clients for its account. Errors in its files do not prevent the command."""
+    return connect(options, load_without_validation(options))
 
 
 def find_stale_templates(root: Path) -> list[str]:

@@ -41,7 +41,10 @@ def test_losing_data_takes_its_name(command: Command, project: Path) -> None:
     done = command("deploy", "-e", "dev", "--yes", *NAMES)
     assert done.code == 0, done.err
     again = command("plan", "-e", "dev", "--allow-delete", "Operations/Topic")
-    assert (again.code, again.err) == (0, "--allow-delete Operations/Topic: nothing here does that\n")
+    assert (again.code, again.err) == (
+        0,
+        "--allow-delete Operations/Topic has no effect: the plan does not contain this change\n",
+    )
 
 
 def test_fail_on(command: Command, project: Path) -> None:
@@ -119,7 +122,7 @@ def test_a_saved_plan(command: Command, project: Path, tmp_path: Path) -> None:
     assert "shop-dev, shop-dev-edge-monitoring cannot be planned yet" in nothing_yet.err
     partly = command("deploy", str(file), "--yes")
     assert partly.code == 2, partly.err
-    assert "Not done yet: shop-dev, shop-dev-edge-monitoring can be planned now." in partly.err
+    assert "Not deployed yet: shop-dev, shop-dev-edge-monitoring." in partly.err
     assert command("deploy", "-e", "dev", "--yes").code == 0
 
     assert command("plan", "-e", "dev", "--set", "Note=approved", "--out", str(file)).code == 0
@@ -144,7 +147,7 @@ def test_a_plan_that_would_be_refused_is_not_saved(command: Command, project: Pa
     assert command("deploy", "-e", "dev", "--yes").code == 0
     empty = command("plan", "-e", "dev", "--out", str(file))
     assert (empty.code, file.exists()) == (0, False)
-    assert "nothing to execute" in empty.err
+    assert "The plan has no changes" in empty.err
     without_data(project)
     refused = command("plan", "-e", "dev", "--out", str(file))
     assert (refused.code, file.exists()) == (3, False)
@@ -158,13 +161,13 @@ def test_drift(command: Command, aws: Callable[..., Any]) -> None:
     assert command("drift", "-e", "dev").code == 1
     assert command("deploy", "-e", "dev", "--yes").code == 0
     clean = command("drift", "-e", "dev")
-    assert (clean.code, clean.out.splitlines()[-1].split(": ")[1]) == (0, "nothing differs")
+    assert (clean.code, clean.out.splitlines()[-1].split(": ")[1]) == (0, "no drift")
     sns = aws("sns")
     (topic,) = [one["TopicArn"] for one in sns.list_topics()["Topics"] if "OperationsStack" in one["TopicArn"]]
     sns.set_topic_attributes(TopicArn=topic, AttributeName="DisplayName", AttributeValue="by hand")
     found = command("drift", "-e", "dev")
     assert found.code == 2
-    assert "DisplayName: template hello, really by hand" in found.out
+    assert "DisplayName: template hello, actual by hand" in found.out
     document = json.loads(command("drift", "-e", "dev", "--output", "json").out)
     assert document["schema"] == "hosting-platform/drift/1"
     (drifted,) = [one for stack in document["stacks"] for one in stack["drifted"]]

@@ -284,9 +284,9 @@ def test_nothing_runs_after_a_deployment(command: Callable[..., Any], project: P
     assert done.code == 0, done.err
     lines = [json.loads(line) for line in done.out.splitlines()]
     assert lines[-1]["type"] == "outputs"
-    assert "Nothing is running." in command("watch", "-e", "dev").err
-    assert "nothing was cancelled" in command("cancel", "-e", "dev", "--yes").err
-    assert "Nothing needs recovery." in command("recover", "-e", "dev").err
+    assert "No operation is running." in command("watch", "-e", "dev").err
+    assert "Nothing was cancelled" in command("cancel", "-e", "dev", "--yes").err
+    assert "No stack needs recovery." in command("recover", "-e", "dev").err
     listed = json.loads(command("diagnose", "-e", "dev", "--list", "--output", "json").out)
     assert [run["result"] for run in listed["runs"]] == ["succeeded"]
     told = command("diagnose", AWS_ENDPOINT_URL="http://127.0.0.1:9")

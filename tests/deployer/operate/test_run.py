@@ -160,7 +160,7 @@ def test_a_migration_runs_before_anything_is_deployed(
     out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1, err
     assert "no such column" in err
-    assert "ended with 1; nothing was deployed" in err
+    assert "ended with exit code 1; nothing was deployed" in err
     assert out == ""
     root = deployed.client("cloudformation").describe_stacks(StackName=CLUSTER)["Stacks"][0]
     assert {one["ParameterKey"]: one["ParameterValue"] for one in root["Parameters"]}["LogRetentionDays"] == "3"
@@ -176,7 +176,9 @@ def test_a_first_deployment_says_what_to_run_afterwards(
     run_command.prepare_pre_deploy("run --service backend -- ./manage migrate --name 'a b'", context)()
     said = capfd.readouterr().err
     assert "has no database yet" in said
-    assert "When it is done: deploy.py run -e dev --service backend -- ./manage migrate --name 'a b'\n" in said
+    assert (
+        "Run it after the deployment: deploy.py run -e dev --service backend -- ./manage migrate --name 'a b'\n" in said
+    )
     assert one_off_tasks(deployed) == []
 
 
@@ -184,4 +186,4 @@ def test_only_run_may_come_before(deployed: parts.Deployed, start: Callable[...,
     process = start(*before_arguments(deployed, "1", "--pre-deploy", "destroy --yes"))
     _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 64, err
-    assert 'takes a "run ..." command' in err
+    assert 'requires a "run ..." command' in err

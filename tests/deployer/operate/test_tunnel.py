@@ -209,7 +209,7 @@ def test_without_reconnect_it_says_what_helps(start: Start, relay: parts.Bastion
     running.until("open: ")
     os.killpg(plugin_of(running), signal.SIGKILL)
     assert running.process.wait(PATIENCE) == 1
-    running.until("--reconnect opens it again by itself")
+    running.until("--reconnect opens it again automatically")
 
 
 def test_a_stopped_task_is_left_for_another(start: Start, relay: parts.Bastion, deployed: parts.Deployed) -> None:
