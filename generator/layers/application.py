@@ -119,8 +119,8 @@ def add_cluster(t: Template, inputs: Inputs, exec_logs: LogGroup) -> Cluster:
         Cluster(
             "Cluster",
             **suppress(
-                CKV_AWS_65="Always on: the parameter can be nothing but enabled or enhanced. checkov sees that only "
-                "in the resolved templates."
+                CKV_AWS_65="Always on: the parameter accepts only enabled and enhanced. checkov sees the value only in "
+                "the resolved templates."
             ),
             ClusterName=Sub("${Prefix}"),
             ClusterSettings=[ClusterSetting(Name="containerInsights", Value=inputs.container_insights)],

@@ -247,9 +247,9 @@ def cloudfront_distribution(
         "Distribution",
         **suppress(
             CKV_AWS_86="Standard logging v2 is set up by the edge-monitoring stack, as CloudFront's logs are delivered "
-            "from us-east-1 only; guard DST-10 holds it.",
-            CKV_AWS_174="With a domain, which prod must have, TLS 1.2 is the least. Without one CloudFront answers "
-            "with its own certificate, for which no version can be chosen (Amazon CloudFront Developer Guide, "
+            "from us-east-1 only. Rule DST-10 checks it.",
+            CKV_AWS_174="With a domain, which prod requires, the minimum is TLS 1.2. Without a domain CloudFront uses "
+            "its own certificate, whose minimum version is fixed (Amazon CloudFront Developer Guide, "
             "Supported protocols and ciphers between viewers and CloudFront).",
         ),
         # No DefaultRootObject: the app serves the root path, and would get requests for /index.html instead.
@@ -400,7 +400,7 @@ def add_site_content(
         # Permission to delete objects only where a deletion of the stack may empty the bucket.
         only_if=("EmptiesBucket", [empty_bucket(bucket), describe_own_stack()]),
         retries=1,
-        without_queue="CloudFormation waits for the function's answer: without one the deployment fails and says so.",
+        without_queue="CloudFormation waits for the response of the function. Without one the deployment fails.",
     )
     t.add_resource(
         SiteContent(

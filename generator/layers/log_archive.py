@@ -68,7 +68,9 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     processor = add_log_processor(t, config, inputs)
     group = t.add_resource(log_group("DeliveryLogGroup", Sub("/aws/kinesisfirehose/${Prefix}-archive"), inputs.logs))
     log_stream = t.add_resource(LogStream("DeliveryLogStream", LogGroupName=group.ref(), LogStreamName="delivery"))
-    role = t.add_resource(iam.service_role("DeliveryRole", "firehose", description="Delivers to the archive."))
+    role = t.add_resource(
+        iam.service_role("DeliveryRole", "firehose", description="Permissions of Firehose to deliver to the archive.")
+    )
     policy = t.add_resource(delivery_policy(inputs, role, processor, group))
     stream = t.add_resource(delivery_stream(config, inputs, role, policy, processor, group, log_stream))
     subscription_role = add_subscription_role(t, inputs, stream)
@@ -92,7 +94,7 @@ def add_log_processor(t: Template, config: Config, inputs: Inputs) -> Function:
         size=config.processor,
         statements=[],
         environment={"REDACT": "all"},
-        without_queue="Firehose calls it and waits: what it fails on is tried again, and at last kept under errors/.",
+        without_queue="Firehose waits for its response, retries failed records, and stores the rest under errors/.",
     )
     return added.function
 
@@ -189,7 +191,7 @@ def add_subscription_role(t: Template, inputs: Inputs, stream: DeliveryStream) -
             "logs",
             # CloudWatch Logs sends the ARN of the log group without ":*", so a pattern with it would never match.
             iam.source_arn_condition("arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:*"),
-            description="Lets CloudWatch Logs write to the archive stream.",
+            description="Permissions of CloudWatch Logs to write to the archive stream.",
         )
     )
     t.add_resource(

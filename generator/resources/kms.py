@@ -12,8 +12,8 @@ from generator.resources.deletion_policies import deletion_policy
 from generator.resources.suppressions import suppress
 
 ADMINISTERED = (
-    "The account must be able to administer its key: KMS refuses a policy that would lock everybody out (AWS KMS "
-    "Developer Guide, Default key policy). Who in the account may is said by identity policies; grants are denied."
+    "The account must be able to administer its key: KMS rejects a policy that no principal could change (AWS KMS "
+    "Developer Guide, Default key policy). Identity policies decide which principals may. Grants are denied."
 )
 LOGS_CONTEXT = (
     "The statement is the one that CloudWatch Logs prescribes, with its encryption context as an ARN pattern (Amazon "

@@ -119,13 +119,13 @@ def add_function(
             DependsOn=[policy],
             **optional,
             **suppress(
-                CKV_AWS_115="Reserving is refused in young accounts, whose whole quota is what must stay unreserved "
-                "(AWS Lambda Developer Guide, Lambda quotas); callers are few, and the quota bounds them all.",
+                CKV_AWS_115="Lambda rejects reserved concurrency in new accounts, whose quota must stay unreserved "
+                "(AWS Lambda Developer Guide, Lambda quotas). The functions have few callers, within the quota.",
                 CKV_AWS_116=without_queue
-                or "It has an on-failure destination, which unlike a dead-letter queue also says what went wrong "
+                or "It has an on-failure destination, which unlike a dead-letter queue also receives the error "
                 "(AWS Lambda Developer Guide, Capturing records of Lambda asynchronous invocations).",
-                CKV_AWS_117="It calls APIs of AWS only and nothing in the VPC: there it would need endpoints that it "
-                "has no other use for, and gain a way to the database.",
+                CKV_AWS_117="It calls APIs of AWS only and nothing in the VPC. In the VPC it would need more "
+                "endpoints and could reach the database.",
             ),
         )
     )

@@ -120,7 +120,7 @@ def add_access_log_bucket(t: Template, title: str, days: int) -> Bucket:
             data="log bucket",
             rules=[lifecycle_rule("Expire", ExpirationInDays=days)],
             **suppress(
-                CKV_AWS_18="It receives the access logs: logging its own access to itself would never end "
+                CKV_AWS_18="It receives the access logs: a log of its own access would cause an endless loop "
                 "(Amazon S3 User Guide, Enabling Amazon S3 server access logging)."
             ),
         )

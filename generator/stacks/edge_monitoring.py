@@ -109,7 +109,7 @@ def add_access_log(t: Template, config: Config, p: Parameters) -> None:
             data="log bucket",
             rules=[lifecycle_rule("Expire", ExpirationInDays=config.log_days)],
             **suppress(
-                CKV_AWS_18="It holds access logs itself, which one service writes. The only bucket for S3's own access "
+                CKV_AWS_18="It contains access logs, which one service writes. The only bucket for S3's own access "
                 "logs in this region is the bootstrap stack's, shared by all environments."
             ),
         )

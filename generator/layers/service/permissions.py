@@ -40,8 +40,8 @@ def execution_grants(inputs: Inputs, logs: LogGroup) -> ManagedPolicy:
         ),
         description="Pull the service's images, open its logs, read the database's secret.",
         **suppress(
-            CREDENTIALS_EXPOSURE="The credentials are the sign-in to the image registry, without which no image is "
-            "pulled: valid for 12 hours and for what this role may pull anyway."
+            CREDENTIALS_EXPOSURE="The credentials are the login to the image registry, which every image pull needs. "
+            "They are valid for 12 hours and for the images that this role may pull."
         ),
     )
 
