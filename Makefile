@@ -32,7 +32,7 @@ $(SECURITY)/.installed: hosting/analysis/requirements.txt
 
 install: $(VENV)/.installed $(EMULATOR)/.installed  ## make .venv and .venv-emulator from the locks
 
-security: $(VENV)/.installed $(SECURITY)/.installed  ## judge templates and policies with checkov, parliament and the guards
+security: $(VENV)/.installed $(SECURITY)/.installed  ## scan templates and policies with checkov, parliament and the project's rules
 	$(BIN)/python deploy.py security
 
 generate: $(VENV)/.installed  ## write templates/ from generator/

@@ -1,7 +1,7 @@
 """Every row of the product's requirements, read off the resolved templates of both environments.
 
 What is asserted here is what the product promises, in its own words; how it fails on a bad template is shown by the
-guards in tests/analysis.
+rules in tests/analysis.
 """
 
 from __future__ import annotations

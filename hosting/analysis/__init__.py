@@ -1,1 +1,1 @@
-"""Reads the templates and the parameter files, without AWS: resolve, lint, guard, report."""
+"""Reads the templates and the parameter files, without AWS: resolve, lint, check rules, report."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
 Level = Literal["error", "warning", "informational"]
 
@@ -22,7 +22,7 @@ class Finding:
     message: str
     logical_id: str = ""
     path: str = ""  # "Properties.Foo.0.Bar" within the resource, "Parameters.X" outside of one
-    remedy: str = ""
+    hint: str = ""
     why: str = ""
     stack: str = ""  # "root/NetworkStack"; empty when it is about the template, whatever stack uses it
     environment: str = ""  # empty when it holds whatever the parameters are
@@ -34,7 +34,12 @@ class Finding:
         return (self.template, self.logical_id, self.path, self.rule, self.message)
 
 
-def located(finding: Finding, sources: SourceMap) -> Finding:
+def as_dict(finding: Finding) -> dict[str, Any]:
+    """Return a finding for JSON. `hint` has the key "remedy" there, as in the schemas validate/1 and security/1."""
+    return {"remedy" if name == "hint" else name: value for name, value in asdict(finding).items()}
+
+
+def with_source(finding: Finding, sources: SourceMap) -> Finding:
     """With the line of Python that made it: that of the property, or of what encloses it."""
     return replace(finding, source=source_line(sources, finding.template, finding.logical_id, finding.path))
 
@@ -50,7 +55,7 @@ def source_line(sources: SourceMap, template: str, logical_id: str, path: str) -
     return lines.get("", "")
 
 
-def masked(findings: Iterable[Finding], values: Iterable[str]) -> list[Finding]:
+def mask_values(findings: Iterable[Finding], values: Iterable[str]) -> list[Finding]:
     """The findings without these values in their messages: whoever judges a copy quotes what stands in it."""
     result = list(findings)
     for value in values:
@@ -61,7 +66,7 @@ def masked(findings: Iterable[Finding], values: Iterable[str]) -> list[Finding]:
 _LEVELS: dict[Level, int] = {"error": 0, "warning": 1, "informational": 2}
 
 
-def merged(findings: Iterable[Finding]) -> list[Finding]:
+def merge_findings(findings: Iterable[Finding]) -> list[Finding]:
     """Each thing to mend once, errors first; one that holds in several environments names them all.
 
     What the committed template shows already is not worth repeating for its resolved copies.

@@ -208,7 +208,7 @@ def _finding(subject: Subject, match: Match) -> Finding:
         message=match.message,
         logical_id=logical_id,
         path=".".join(path[2:] if logical_id else path),
-        remedy=f"see {match.url}" if match.url else "",
+        hint=f"see {match.url}" if match.url else "",
         stack=subject.stack,
         environment=subject.environment,
     )

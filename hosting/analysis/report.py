@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO, Any, Protocol
 from urllib.parse import quote
 
-from hosting.analysis.findings import Finding, Level
+from hosting.analysis.findings import Finding, Level, as_dict
 
 JSON_SCHEMA = "validate/1"
 SARIF_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -23,14 +23,14 @@ class Checked:
     templates: int
     environments: tuple[str, ...]
     linted: int
-    rules: int
-    guards: int
+    cfn_lint_rules: int
+    own_rules: int
 
     def sentence(self) -> str:
         environments = " and ".join(self.environments)
         return (
             f"{self.templates} templates, resolved for {environments}: "
-            f"{self.linted} files by {self.rules} cfn-lint rules, {self.guards} guards"
+            f"{self.linted} files by {self.cfn_lint_rules} rules of cfn-lint, {self.own_rules} rules of this project"
         )
 
 
@@ -38,8 +38,15 @@ def as_json(findings: Sequence[Finding], checked: Checked) -> str:
     """Stable for programs: a field may be added under the same schema, never removed or changed in meaning."""
     document = {
         "schema": JSON_SCHEMA,
-        "checked": asdict(checked),
-        "findings": [asdict(finding) for finding in findings],
+        # The keys of validate/1, which are older than the names of the fields.
+        "checked": {
+            "templates": checked.templates,
+            "environments": checked.environments,
+            "linted": checked.linted,
+            "rules": checked.cfn_lint_rules,
+            "guards": checked.own_rules,
+        },
+        "findings": [as_dict(finding) for finding in findings],
     }
     return json.dumps(document, indent=2)
 
@@ -65,8 +72,8 @@ def _sarif_rule(rule: str, titles: Mapping[str, str], findings: Sequence[Finding
     described: dict[str, Any] = {"id": rule, "shortDescription": {"text": titles.get(rule, f"cfn-lint {rule}")}}
     if example.why:
         described["fullDescription"] = {"text": example.why}
-    if example.remedy:
-        described["help"] = {"text": example.remedy}
+    if example.hint:
+        described["help"] = {"text": example.hint}
     return described
 
 
@@ -75,7 +82,7 @@ _SARIF_LEVELS = {"error": "error", "warning": "warning", "informational": "note"
 
 def _sarif_result(finding: Finding, index: int, folder: str) -> dict[str, Any]:
     file, line = _place(finding, folder)
-    text = f"{finding.message}. {finding.remedy}" if finding.remedy else finding.message
+    text = f"{finding.message}. {finding.hint}" if finding.hint else finding.message
     location: dict[str, Any] = {
         "physicalLocation": {"artifactLocation": {"uri": file}, "region": {"startLine": line}},
         "logicalLocations": [{"fullyQualifiedName": _subject(finding), "kind": "resource"}],
@@ -136,6 +143,6 @@ def _details(finding: Finding) -> list[str]:
     lines = [f"at  {where}" + (f"  [{context}]" if context else "")]
     if finding.why:
         lines.append(f"why {finding.why}")
-    if finding.remedy:
-        lines.append(f"do  {finding.remedy}")
+    if finding.hint:
+        lines.append(f"do  {finding.hint}")
     return lines

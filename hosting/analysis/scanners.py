@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 # What a judge of permissions cannot know about other kinds of policies: in a key's policy "*" is the key itself; a
-# trust policy has no resource, and to hand out credentials is what it is for. Our guards say who may be trusted.
+# trust policy has no resource, and to hand out credentials is what it is for. Our rules say who may be trusted.
 _MEANT: dict[str, frozenset[str]] = {
     "key": frozenset({"RESOURCE_STAR"}),
     "trust": frozenset({"CREDENTIALS_EXPOSURE", "RESOURCE_MISMATCH", "RESOURCE_STAR"}),

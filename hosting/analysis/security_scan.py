@@ -1,4 +1,4 @@
-"""The whole of a security scan: outside judges over templates and policies, and our guards.
+"""The whole of a security scan: outside judges over templates and policies, and our rules.
 
 checkov judges every template as committed and every stack with an environment's values; parliament every policy
 document, with plausible ARNs. Both have an environment of their own, see scanners.py.
@@ -16,12 +16,12 @@ from typing import NamedTuple
 
 from hosting.analysis.errors import AnalysisError
 from hosting.analysis.example_values import concrete
-from hosting.analysis.findings import Finding, masked, merged
+from hosting.analysis.findings import Finding, mask_values, merge_findings
 from hosting.analysis.resolve import ResolvedEnvironment, Resource, resolve
 from hosting.analysis.resolved_templates import lintable
-from hosting.analysis.rules import GUARDS, guard_findings
+from hosting.analysis.rules import RULES, check_rules
 from hosting.analysis.rules.values import policy_documents
-from hosting.analysis.suppressions import JUDGES, Suppression, Suppressions
+from hosting.analysis.suppressions import SCANNERS, Suppression, Suppressions
 from hosting.model.parameter_file import load_environment
 from hosting.model.templates import Template, load_complete
 from hosting.model.tokens import Json
@@ -30,7 +30,7 @@ _PROGRAM = Path(__file__).with_name("scanners.py")
 _SECONDS = 300
 
 
-class JudgeError(AnalysisError):
+class ScannerError(AnalysisError):
     """The judges' environment is not there, or a judge broke down: nothing is known about the templates."""
 
 
@@ -42,13 +42,13 @@ class Checked:
     environments: tuple[str, ...]
     scanned: int
     policies: int
-    guards: int
+    own_rules: int
 
     def sentence(self) -> str:
         environments = " and ".join(self.environments)
         return (
             f"{self.templates} templates, resolved for {environments}: {self.scanned} files by checkov, "
-            f"{self.policies} policies by parliament, {self.guards} guards"
+            f"{self.policies} policies by parliament, {self.own_rules} rules of this project"
         )
 
 
@@ -92,11 +92,11 @@ def scan(
     progress(f"judging {len(files)} files and {len(policies)} policies")
     suppressions = Suppressions(templates)
     judged = [finding for finding in _judge(python, files, policies) if not suppressions.cover(finding)]
-    progress(f"checking {len(GUARDS)} guards")
-    found = [*judged, *suppressions.findings(complete=complete), *guard_findings(templates, resolved)]
-    checked = Checked(len(templates), names, len(files), len(policies), len(GUARDS))
+    progress(f"checking {len(RULES)} rules of this project")
+    found = [*judged, *suppressions.findings(complete=complete), *check_rules(templates, resolved)]
+    checked = Checked(len(templates), names, len(files), len(policies), len(RULES))
     refused = {value for environment in resolved for value in environment.refused_values}
-    return Scan(tuple(merged(masked(found, refused))), tuple(suppressions.declared), checked)
+    return Scan(tuple(merge_findings(mask_values(found, refused))), tuple(suppressions.declared), checked)
 
 
 class _File(NamedTuple):
@@ -125,7 +125,7 @@ def _unsuppressed(body: Mapping[str, Json]) -> dict[str, Json]:
     """Suppressions are applied here, not by checkov: only so can one be noticed that is needed no more."""
     resources = {}
     for logical_id, resource in body["Resources"].items():
-        metadata = {key: item for key, item in resource.get("Metadata", {}).items() if key not in JUDGES}
+        metadata = {key: item for key, item in resource.get("Metadata", {}).items() if key not in SCANNERS}
         rest = {key: item for key, item in resource.items() if key != "Metadata"}
         resources[logical_id] = {**rest, "Metadata": metadata} if metadata else rest
     return {**body, "Resources": resources}
@@ -169,7 +169,7 @@ def _judge(python: Path, files: Mapping[str, _File], policies: Sequence[_Policy]
             message=verdict["message"],
             logical_id=subject.logical_id,
             path=subject.path,
-            remedy=f"see {verdict['see']}" if verdict["see"] else "",
+            hint=f"see {verdict['see']}" if verdict["see"] else "",
             stack=subject.stack,
             environment=subject.environment,
         )
@@ -177,7 +177,7 @@ def _judge(python: Path, files: Mapping[str, _File], policies: Sequence[_Policy]
 
 def _run(python: Path, folder: Path) -> None:
     if not python.is_file():
-        raise JudgeError("no environment for checkov and parliament", where=str(python), hint="run `make security`")
+        raise ScannerError("no environment for checkov and parliament", where=str(python), hint="run `make security`")
     try:
         # -I: nothing of the caller's path or environment gets between the judges and what they were locked with.
         done = subprocess.run(
@@ -188,7 +188,7 @@ def _run(python: Path, folder: Path) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise JudgeError(f"no verdict after {_SECONDS} s", where=_PROGRAM.name, hint="run it alone") from None
+        raise ScannerError(f"no verdict after {_SECONDS} s", where=_PROGRAM.name, hint="run it alone") from None
     if done.returncode or not (folder / "verdicts.json").is_file():
         last = (done.stderr.strip() or "it said nothing").splitlines()[-1]
-        raise JudgeError(f"a judge broke down: {last}", where=_PROGRAM.name, hint="run `make clean security`")
+        raise ScannerError(f"a judge broke down: {last}", where=_PROGRAM.name, hint="run `make clean security`")

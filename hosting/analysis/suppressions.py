@@ -9,7 +9,7 @@ from hosting.analysis.findings import Finding
 from hosting.model.templates import Template
 
 # Where checkov itself looks, and the same for parliament, which knows none.
-JUDGES = ("checkov", "parliament")
+SCANNERS = ("checkov", "parliament")
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Suppressions:
             Suppression(name, logical_id, str(item.get("id", "")), str(item.get("comment", "")).strip())
             for name, template in templates.items()
             for logical_id, resource in template.resources.items()
-            for judge in JUDGES
+            for judge in SCANNERS
             for item in resource.get("Metadata", {}).get(judge, {}).get("skip", [])
         ]
         self._known = {(item.template, item.logical_id, item.rule) for item in self.declared}
@@ -54,5 +54,5 @@ class Suppressions:
                 yield _wrong("SCAN-02", item, f"{item.rule} does not occur here any more", "remove the suppression")
 
 
-def _wrong(rule: str, item: Suppression, message: str, remedy: str) -> Finding:
-    return Finding(rule, "error", item.template, message, item.logical_id, "Metadata", remedy)
+def _wrong(rule: str, item: Suppression, message: str, hint: str) -> Finding:
+    return Finding(rule, "error", item.template, message, item.logical_id, "Metadata", hint)

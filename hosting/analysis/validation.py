@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hosting.analysis.findings import Finding, masked, merged
+from hosting.analysis.findings import Finding, mask_values, merge_findings
 from hosting.analysis.lint import lint
 from hosting.analysis.report import Checked
 from hosting.analysis.resolve import ResolvedEnvironment, resolve
-from hosting.analysis.rules import GUARDS, ShapeError, guard_findings
+from hosting.analysis.rules import RULES, ShapeError, check_rules
 from hosting.model.errors import ResolveError
 from hosting.model.parameter_file import Environment, load_environment
 from hosting.model.templates import load_complete
@@ -40,14 +40,14 @@ def validate(
             found.append(_unresolved(error, environment))
         except ShapeError as error:
             stumbled.append((f"resolving {environment.name}", error))
-    progress(f"checking {len(GUARDS)} guards")
-    found += guard_findings(templates, resolved, lambda what, error: stumbled.append((what, error)))
+    progress(f"checking {len(RULES)} rules of this project")
+    found += check_rules(templates, resolved, lambda what, error: stumbled.append((what, error)))
     progress("linting")
     linted = lint(templates, resolved)
     found += _explained(stumbled, linted.findings)
-    checked = Checked(len(templates), names, linted.files, linted.rules, len(GUARDS))
+    checked = Checked(len(templates), names, linted.files, linted.rules, len(RULES))
     refused = {value for environment in resolved for value in environment.refused_values}
-    return Validation(tuple(merged(masked([*linted.findings, *found], refused))), checked)
+    return Validation(tuple(merge_findings(mask_values([*linted.findings, *found], refused))), checked)
 
 
 def _unresolved(error: ResolveError, environment: Environment) -> Finding:
@@ -56,7 +56,7 @@ def _unresolved(error: ResolveError, environment: Environment) -> Finding:
         "error",
         error.template,
         error.what,
-        remedy="mend it; until then nothing else of this environment is checked but each template by itself",
+        hint="mend it; until then nothing else of this environment is checked but each template by itself",
         why="CloudFormation would refuse it too (CloudFormation Template Reference, Intrinsic functions).",
         stack=error.stack,
         environment=environment.name,
@@ -74,7 +74,7 @@ def _explained(stumbled: Sequence[tuple[str, Exception]], linted: Sequence[Findi
             "error",
             broken[0],
             f"{what} cannot go on: {type(error).__name__}: {error}",
-            remedy=f"mend what cfn-lint finds in {', '.join(broken)} first",
+            hint=f"mend what cfn-lint finds in {', '.join(broken)} first",
         )
         for what, error in stumbled
     ]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hosting.analysis.findings import Finding, SourceMap, located, merged
+from hosting.analysis.findings import Finding, SourceMap, merge_findings, with_source
 from hosting.analysis.lint import LintResult, jobs, lint
 from hosting.analysis.resolve import resolve
 from hosting.model.parameter_file import Environment
@@ -95,12 +95,12 @@ SOURCES: SourceMap = {
     ],
 )
 def test_the_source_is_the_line_of_the_property_or_of_what_encloses_it(path: str, source: str) -> None:
-    assert located(Finding(**{**vars(FOUND), "path": path}), SOURCES).source == source
+    assert with_source(Finding(**{**vars(FOUND), "path": path}), SOURCES).source == source
 
 
 def test_one_thing_to_mend_is_reported_once() -> None:
     in_prod = Finding(**{**vars(FOUND), "environment": "prod"})
-    (both,) = merged([in_prod, FOUND])
+    (both,) = merge_findings([in_prod, FOUND])
     assert both.environment == "dev, prod"
-    (always,) = merged([in_prod, Finding(**{**vars(FOUND), "environment": ""})])
+    (always,) = merge_findings([in_prod, Finding(**{**vars(FOUND), "environment": ""})])
     assert always.environment == ""

@@ -8,7 +8,7 @@ import json
 from hosting.analysis.findings import Finding
 from hosting.analysis.report import Checked, as_json, as_sarif, write_text
 
-CHECKED = Checked(templates=12, environments=("dev", "prod"), linted=40, rules=329, guards=80)
+CHECKED = Checked(templates=12, environments=("dev", "prod"), linted=40, cfn_lint_rules=329, own_rules=80)
 MADE = Finding(
     "NET-07", "error", "network.json", "leaves the zone", "AppRoute", "Properties.NatGatewayId", "use the zone's own",
     "a zone that fails takes the other along", "root/NetworkStack", "prod", "generator/layers/network.py:42",
@@ -36,7 +36,8 @@ def test_text_names_the_line_of_python_and_what_to_do() -> None:
 
 def test_text_says_what_was_checked_when_all_is_well() -> None:
     assert text() == (
-        "no findings (12 templates, resolved for dev and prod: 40 files by 329 cfn-lint rules, 80 guards)\n"
+        "no findings (12 templates, resolved for dev and prod: 40 files by 329 rules of cfn-lint, "
+        "80 rules of this project)\n"
     )
 
 

@@ -17,7 +17,7 @@ from hosting.analysis.example_values import concrete
 from hosting.analysis.findings import Finding
 from hosting.analysis.resolve import resolve
 from hosting.analysis.rules.values import policy_documents
-from hosting.analysis.security_scan import JudgeError, Scan, scan
+from hosting.analysis.security_scan import Scan, ScannerError, scan
 from hosting.analysis.suppressions import Suppressions
 from hosting.model.parameter_file import load_environment
 from hosting.model.templates import Template, load_complete
@@ -89,7 +89,7 @@ def where(result: Scan, rule: str) -> set[tuple[str, str]]:
         ("CKV_AWS_24", "network.json", "OpenGroup"),  # checkov, both raw and resolved
         ("UNKNOWN_ACTION", "archive.json", "DeliveryPolicy"),  # parliament, permissions
         ("UNKNOWN_PRINCIPAL", "access.json", "TaskRole"),  # parliament, trust
-        ("SEC-23", "network.json", "OpenGroup"),  # a guard of ours
+        ("SEC-23", "network.json", "OpenGroup"),  # a rule of ours
         ("SCAN-01", "edge-monitoring.json", "AccessLogBucket"),  # a suppression without a reason
         ("SCAN-02", "application.json", "Cluster"),  # a suppression whose finding is gone
     ],
@@ -136,7 +136,7 @@ def test_one_environment_cannot_tell_what_another_needs() -> None:
 
 
 def test_judges_that_are_not_there_are_said_to_be_missing(tmp_path: Path) -> None:
-    with pytest.raises(JudgeError, match="make security"):
+    with pytest.raises(ScannerError, match="make security"):
         scan(PROJECT / "templates", PARAMS, tmp_path / "python", complete=True)
 
 
@@ -144,10 +144,10 @@ def test_a_judge_that_breaks_down_is_no_acquittal(tmp_path: Path) -> None:
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\necho 'ImportError: no checkov' >&2\nexit 1\n")
     python.chmod(0o755)
-    with pytest.raises(JudgeError, match="broke down: ImportError: no checkov"):
+    with pytest.raises(ScannerError, match="broke down: ImportError: no checkov"):
         scan(PROJECT / "templates", PARAMS, python, complete=True)
     python.write_text("#!/bin/sh\nexit 0\n")
-    with pytest.raises(JudgeError, match="it said nothing"):
+    with pytest.raises(ScannerError, match="it said nothing"):
         scan(PROJECT / "templates", PARAMS, python, complete=True)
 
 

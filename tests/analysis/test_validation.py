@@ -1,4 +1,4 @@
-"""Lint, guards and resolution together."""
+"""Lint, rules and resolution together."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hosting.analysis import validation
-from hosting.analysis.rules import GUARDS, Guard
+from hosting.analysis.rules import RULES, Rule
 
 Bodies = dict[str, dict[str, Any]]
 
@@ -22,7 +22,7 @@ def test_a_guard_that_stumbles_over_a_sound_template_is_a_bug(
         nothing: dict[str, list[Any]] = {}
         yield from nothing["ours"]
 
-    monkeypatch.setitem(GUARDS, "CF-99", Guard("CF-99", "", "", "", on_templates=stumble))
+    monkeypatch.setitem(RULES, "CF-99", Rule("CF-99", "", "", "", on_templates=stumble))
     parameters = tmp_path / "dev.json"
     parameters.write_text(json.dumps({"Parameters": {"Project": "shop", "Environment": "dev", "SiteName": "unused"}}))
     # The small templates' only error, a made-up key.

@@ -123,7 +123,7 @@ def services() -> list[Row]:
 
 
 def validation() -> list[Row]:
-    """Against cfn-lint itself on the same committed files: ours lints them twice more, resolved, and runs guards."""
+    """Against cfn-lint itself on the same committed files: ours lints them twice more, resolved, and runs rules."""
     home = [str(path) for path in sorted((PROJECT / "templates").glob("*.json")) if not path.name.startswith("edge")]
     bare = [str(Path(PYTHON).with_name("cfn-lint")), "--include-checks", "I", "-r", "ap-northeast-1", "-t", *home]
     ours, theirs, ratio = in_turn([PYTHON, "deploy.py", "validate", "-e", "all"], bare, runs=3)

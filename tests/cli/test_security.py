@@ -10,7 +10,7 @@ import pytest
 
 import hosting.analysis.security_scan
 from hosting.analysis.findings import Finding
-from hosting.analysis.security_scan import Checked, JudgeError, Scan
+from hosting.analysis.security_scan import Checked, Scan, ScannerError
 from hosting.analysis.suppressions import Suppression
 from hosting.cli.main import main
 from hosting.cli.support.exit_codes import Exit
@@ -65,7 +65,7 @@ def test_json_is_for_programs(judged: dict[str, Any], capsys: pytest.CaptureFixt
 
 
 def test_no_verdict_is_no_acquittal(judged: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
-    judged["error"] = JudgeError("a judge broke down", hint="run `make clean security`")
+    judged["error"] = ScannerError("a judge broke down", hint="run `make clean security`")
     assert main(["security"]) == Exit.ERROR
     assert "a judge broke down; run `make clean security`" in capsys.readouterr().err
 

@@ -1,6 +1,6 @@
 """Our own rules: what deploys badly on AWS although cfn-lint is content.
 
-A guard is one function. It sees either a resolved environment or the committed templates, and yields what is broken.
+A rule is one function. It sees either a resolved environment or the committed templates, and yields what is broken.
 It goes by resource types and by what values refer to, never by logical ids, so it holds for a layer not written yet.
 """
 
@@ -25,20 +25,20 @@ from hosting.analysis.rules import (
     services,
     tasks,
 )
-from hosting.analysis.rules.registry import GUARDS, Guard, ShapeError, guard_findings
+from hosting.analysis.rules.registry import RULES, Rule, ShapeError, check_rules
 
 __all__ = [
-    "GUARDS",
-    "Guard",
+    "RULES",
+    "Rule",
     "ShapeError",
     "alarms",
     "application",
     "buckets",
+    "check_rules",
     "cloudformation",
     "database",
     "distribution",
     "functions",
-    "guard_findings",
     "hardening",
     "logs",
     "nesting",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from hosting.analysis.resolve import ResolvedEnvironment, Resource
 from hosting.analysis.rules.logs import FUNCTION, STREAM
-from hosting.analysis.rules.registry import Broken, guard
+from hosting.analysis.rules.registry import RuleMatch, environment_rule
 from hosting.analysis.rules.security import topic_users
 from hosting.analysis.rules.values import all_behind, behind, flag, listed
 from hosting.model.stack_order import EDGE_REGION
@@ -125,23 +125,23 @@ _KNOWN_METRICS: dict[str, frozenset[str]] = {
 }  # fmt: skip
 
 
-@guard(
+@environment_rule(
     "OPS-02",
     "Alarms stand where their metric exists",
     why="CloudFront, and WAF for CloudFront, report to us-east-1 only; an alarm elsewhere stays without data for ever "
     "(Amazon CloudFront Developer Guide, View CloudFront and edge function metrics).",
-    remedy="move the alarm to the edge-monitoring stack, with dimension Region Global for CloudFront",
+    hint="move the alarm to the edge-monitoring stack, with dimension Region Global for CloudFront",
 )
-def alarm_regions(env: ResolvedEnvironment) -> Iterator[Broken]:
+def alarm_regions(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for alarm in env.of_type("AWS::CloudWatch::Alarm"):
         region = env.stacks[alarm.stack].region
         for path, namespace, _, given in _metrics(alarm):
             acl = behind(env, given.get("WebACL"))
             edge = namespace in _GLOBAL or (namespace == "AWS/WAFV2" and acl and env.stacks[acl.stack].region != region)
             if edge and region != EDGE_REGION:
-                yield Broken(alarm, path, f"{namespace} in {region}")
+                yield RuleMatch(alarm, path, f"{namespace} in {region}")
             if namespace == "AWS/CloudFront" and given.get("Region") != "Global":
-                yield Broken(alarm, path, "without Region Global")
+                yield RuleMatch(alarm, path, "without Region Global")
 
 
 def _metrics(alarm: Resource) -> Iterator[tuple[str, str, str, dict[str, Json]]]:
@@ -160,73 +160,73 @@ def _dimensions(value: Json) -> dict[str, Json]:
     return {str(item.get("Name")): item.get("Value") for item in listed(value)}
 
 
-@guard(
+@environment_rule(
     "OPS-03",
     "Alarms ask for metrics that exist, by dimensions that these have",
     why="An alarm with other dimensions, or with an ARN for a name, never sees a value and never fires (Amazon "
     "CloudWatch User Guide, AWS services that publish CloudWatch metrics).",
-    remedy="use LoadBalancerFullName, TargetGroupFullName, GetAtt Name of a service, Ref of a cluster",
+    hint="use LoadBalancerFullName, TargetGroupFullName, GetAtt Name of a service, Ref of a cluster",
 )
-def alarm_dimensions(env: ResolvedEnvironment) -> Iterator[Broken]:
+def alarm_dimensions(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for alarm in env.of_type("AWS::CloudWatch::Alarm"):
         for path, namespace, metric, given in _metrics(alarm):
             if metric not in _KNOWN_METRICS.get(namespace, {metric}):
-                yield Broken(alarm, path, f"{namespace} is not known to have a metric {metric}")
+                yield RuleMatch(alarm, path, f"{namespace} is not known to have a metric {metric}")
             known = _DIMENSIONS.get(namespace)
             if known is None and namespace.startswith("AWS/"):
-                yield Broken(alarm, path, f"namespace {namespace} is not known here")
+                yield RuleMatch(alarm, path, f"namespace {namespace} is not known here")
             elif known is not None and set(given) not in known:
-                yield Broken(alarm, path, f"{namespace} has no metric by {', '.join(sorted(given)) or 'nothing'}")
+                yield RuleMatch(alarm, path, f"{namespace} has no metric by {', '.join(sorted(given)) or 'nothing'}")
             for name, value in given.items():
                 source, token = behind(env, value), origin(value)
                 expected = _NAMES.get(name, {})
                 if source and token and expected and token.attribute not in expected.get(source.type, set()):
-                    yield Broken(alarm, path, f"{name} is {token.attribute} of {source.logical_id}")
+                    yield RuleMatch(alarm, path, f"{name} is {token.attribute} of {source.logical_id}")
 
 
-@guard(
+@environment_rule(
     "OPS-19",
     "Every alarm tells somebody, and says what silence means",
     why="An alarm without an action is seen by nobody; missing data keeps the last state by default, so an alarm on "
     "what is gone stays green (Amazon CloudWatch User Guide, Configuring how CloudWatch alarms treat missing data).",
-    remedy="set AlarmActions to a topic and TreatMissingData; breaching where a count should never be missing",
+    hint="set AlarmActions to a topic and TreatMissingData; breaching where a count should never be missing",
 )
-def alarm_actions(env: ResolvedEnvironment) -> Iterator[Broken]:
+def alarm_actions(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     composed = " ".join(str(item.get("AlarmRule")) for item in env.of_type("AWS::CloudWatch::CompositeAlarm"))
     for alarm in env.of_type(*ALARMS):
         named = str(alarm.get("AlarmName")) in composed or alarm.ref in composed
         if not all_behind(env, alarm.get("AlarmActions"), TOPIC) and not named:
-            yield Broken(alarm, "Properties.AlarmActions", "tells nobody")
+            yield RuleMatch(alarm, "Properties.AlarmActions", "tells nobody")
         if not flag(alarm.get("ActionsEnabled", True)):
-            yield Broken(alarm, "Properties.ActionsEnabled", "its actions are off")
+            yield RuleMatch(alarm, "Properties.ActionsEnabled", "its actions are off")
         missing = alarm.get("TreatMissingData")
         if alarm.type == ALARMS[0] and missing is None:
-            yield Broken(alarm, "Properties.TreatMissingData", "is left to its default")
+            yield RuleMatch(alarm, "Properties.TreatMissingData", "is left to its default")
         counts = {"HealthyHostCount", "RunningTaskCount"}
         if alarm.get("MetricName") in counts and missing not in (None, "breaching"):
-            yield Broken(alarm, "Properties.TreatMissingData", f"{missing}, when nothing runs")
+            yield RuleMatch(alarm, "Properties.TreatMissingData", f"{missing}, when nothing runs")
 
 
-@guard(
+@environment_rule(
     "OPS-04",
     "Alarms and their topics are in one region",
     why="CloudWatch refuses an action in another region (Amazon CloudWatch API Reference, PutMetricAlarm).",
-    remedy="use the topic of the alarm's own region",
+    hint="use the topic of the alarm's own region",
 )
-def topic_regions(env: ResolvedEnvironment) -> Iterator[Broken]:
+def topic_regions(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for sender, path, topic, service in topic_users(env):
         here, there = env.stacks[sender.stack].region, env.stacks[topic.stack].region
         if service == "cloudwatch" and here != there:
-            yield Broken(sender, f"Properties.{path}", f"topic of {there} for an alarm of {here}")
+            yield RuleMatch(sender, f"Properties.{path}", f"topic of {there} for an alarm of {here}")
 
 
-@guard(
+@environment_rule(
     "OPS-22",
     "Somebody hears every topic that alarms use",
     why="A topic without a subscriber swallows what it is sent (Amazon SNS Developer Guide, Create a subscription).",
-    remedy="add the topic to the Slack channel, or subscribe a function",
+    hint="add the topic to the Slack channel, or subscribe a function",
 )
-def topics_are_heard(env: ResolvedEnvironment) -> Iterator[Broken]:
+def topics_are_heard(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     heard = [topic for item in env.of_type(SLACK) for topic in all_behind(env, item.get("SnsTopicArns"), TOPIC)]
     heard += [
         topic for item in env.of_type("AWS::SNS::Subscription") for topic in all_behind(env, item.get("TopicArn"))
@@ -235,4 +235,4 @@ def topics_are_heard(env: ResolvedEnvironment) -> Iterator[Broken]:
         return  # an environment without Slack has chosen to look at the console
     for topic in {id(item[2]): item[2] for item in topic_users(env)}.values():
         if topic not in heard:
-            yield Broken(topic, "", "nobody is subscribed")
+            yield RuleMatch(topic, "", "nobody is subscribed")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from hosting.analysis.resolve import ResolvedEnvironment, Resource
 from hosting.analysis.rules.logs import LOG_GROUP
-from hosting.analysis.rules.registry import Broken, guard
+from hosting.analysis.rules.registry import RuleMatch, environment_rule
 from hosting.analysis.rules.services import (
     BALANCER,
     LISTENER,
@@ -42,58 +42,60 @@ _TLS = {
 }
 
 
-@guard(
+@environment_rule(
     "APP-21",
     "HTTPS listeners have a certificate of their region and a strict TLS policy",
     why="Left out, CloudFormation takes the policy of 2016 with TLS 1.0; a certificate of us-east-1 is refused "
     "(Elastic Load Balancing User Guide, Security policies).",
-    remedy="set SslPolicy ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09 and a certificate of the region",
+    hint="set SslPolicy ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09 and a certificate of the region",
 )
-def https_listeners(env: ResolvedEnvironment) -> Iterator[Broken]:
+def https_listeners(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for listener in env.of_type(LISTENER):
         if listener.get("Protocol") != "HTTPS":
             continue
         if listener.get("SslPolicy") not in _TLS:
-            yield Broken(listener, "Properties.SslPolicy", f"TLS policy {listener.get('SslPolicy')}")
+            yield RuleMatch(listener, "Properties.SslPolicy", f"TLS policy {listener.get('SslPolicy')}")
         region = env.stacks[listener.stack].region
         for item in listed(listener.get("Certificates")):
             arn = item.get("CertificateArn")
             made = behind(env, arn, "AWS::CertificateManager::Certificate")
             home = env.stacks[made.stack].region if made else (str(arn).split(":") + [""] * 4)[3]
             if home != region:
-                yield Broken(listener, "Properties.Certificates", f"certificate of {home or 'no region'} in {region}")
+                yield RuleMatch(
+                    listener, "Properties.Certificates", f"certificate of {home or 'no region'} in {region}"
+                )
 
 
-@guard(
+@environment_rule(
     "APP-22",
     "Only requests with the secret header reach a service",
     why="CloudFront's address list admits everybody's distributions; the header tells ours (Amazon CloudFront "
     "Developer Guide, Restrict access to Application Load Balancers).",
-    remedy="default to a fixed 403; in each forwarding rule a header condition and a path, at most 5 values, with a "
+    hint="default to a fixed 403; in each forwarding rule a header condition and a path, at most 5 values, with a "
     "priority of its own",
 )
-def guarded_listeners(env: ResolvedEnvironment) -> Iterator[Broken]:
+def guarded_listeners(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for listener in env.of_type(LISTENER):
         fixed = listener.get("DefaultActions.0.FixedResponseConfig.StatusCode")
         if forwards(listener) or (listener.get("Protocol") == "HTTPS" and str(fixed) != "403"):
-            yield Broken(listener, "Properties.DefaultActions", "answers requests without the header")
+            yield RuleMatch(listener, "Properties.DefaultActions", "answers requests without the header")
         priorities: dict[str, str] = {}
         for rule in rules_of(env, listener):
             yield from _rule_conditions(rule)
             priority = str(rule.get("Priority"))
             if priority in priorities:
-                yield Broken(rule, "Properties.Priority", f"{priority} is also of {priorities[priority]}")
+                yield RuleMatch(rule, "Properties.Priority", f"{priority} is also of {priorities[priority]}")
             priorities[priority] = f"{rule.stack} {rule.logical_id}"
 
 
-def _rule_conditions(rule: Resource) -> Iterator[Broken]:
+def _rule_conditions(rule: Resource) -> Iterator[RuleMatch]:
     conditions = listed(rule.get("Conditions"))
     values = [value for item in conditions for value in _condition_values(item)]
     if len(values) > 5:
-        yield Broken(rule, "Properties.Conditions", f"{len(values)} values")
+        yield RuleMatch(rule, "Properties.Conditions", f"{len(values)} values")
     fields = {item.get("Field") for item in conditions}
     if forwards(rule) and not {"http-header", "path-pattern"} <= fields:
-        yield Broken(rule, "Properties.Conditions", "forwards without the header or without a path")
+        yield RuleMatch(rule, "Properties.Conditions", "forwards without the header or without a path")
 
 
 def _condition_values(item: Mapping[str, Json]) -> list[Json]:
@@ -130,81 +132,83 @@ _ATTRIBUTES: dict[str, set[str] | None] = {
 _REQUIRED = ("routing.http.drop_invalid_header_fields.enabled", "deletion_protection.enabled", "access_logs.s3.enabled")
 
 
-@guard(
+@environment_rule(
     "APP-23",
     "The load balancer's attributes exist and are strict",
     why="An unknown key is refused at creation, and the defaults accept malformed headers (Elastic Load Balancing User "
     "Guide, Application Load Balancer attributes).",
-    remedy="correct the key; drop invalid headers, mitigate desync, and log",
+    hint="correct the key; drop invalid headers, mitigate desync, and log",
 )
-def balancer_attributes(env: ResolvedEnvironment) -> Iterator[Broken]:
+def balancer_attributes(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for balancer in env.of_type(BALANCER):
         given = attributes(balancer, "LoadBalancerAttributes")
         path = "Properties.LoadBalancerAttributes"
         for key, value in given.items():
             allowed = _ATTRIBUTES.get(key, set())
             if allowed is not None and value not in allowed:
-                yield Broken(balancer, path, f"{key} {value}" if key in _ATTRIBUTES else f"there is no attribute {key}")
+                yield RuleMatch(
+                    balancer, path, f"{key} {value}" if key in _ATTRIBUTES else f"there is no attribute {key}"
+                )
         for key in _REQUIRED:
             if key not in given:
-                yield Broken(balancer, path, f"{key} is left to its default")
+                yield RuleMatch(balancer, path, f"{key} is left to its default")
         if balancer.get("Scheme") != "internet-facing":
-            yield Broken(balancer, "Properties.Scheme", "CloudFront cannot reach it")
+            yield RuleMatch(balancer, "Properties.Scheme", "CloudFront cannot reach it")
 
 
-@guard(
+@environment_rule(
     "APP-32",
     "Plain HTTP is redirected to HTTPS",
     why="A visitor who types the address without https gets an answer, and no content without TLS (Elastic Load "
     "Balancing User Guide, Redirect actions).",
-    remedy="default the listener of port 80 to a redirect to HTTPS, port 443",
+    hint="default the listener of port 80 to a redirect to HTTPS, port 443",
 )
-def http_redirects(env: ResolvedEnvironment) -> Iterator[Broken]:
+def http_redirects(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for balancer in env.of_type(BALANCER):
         if not {80, 443} <= set(listener_ports(env, balancer)):
-            yield Broken(balancer, "", "no listeners on 80 and 443")
+            yield RuleMatch(balancer, "", "no listeners on 80 and 443")
     for listener in env.of_type(LISTENER):
         if listener.get("Protocol") != "HTTP":
             continue
         redirect = listener.get("DefaultActions.0.RedirectConfig", {})
         if redirect.get("Protocol") != "HTTPS" or str(redirect.get("Port")) != "443":
-            yield Broken(listener, "Properties.DefaultActions", "does not redirect to HTTPS")
+            yield RuleMatch(listener, "Properties.DefaultActions", "does not redirect to HTTPS")
 
 
-@guard(
+@environment_rule(
     "APP-24",
     "Container Insights is on, and its log group is ours",
     why="The group /aws/ecs/containerinsights/<cluster>/performance is made by the service otherwise, never to expire "
     "(Amazon CloudWatch User Guide, Container Insights).",
-    remedy="set containerInsights to enabled or enhanced, name the cluster, and make the group first",
+    hint="set containerInsights to enabled or enhanced, name the cluster, and make the group first",
 )
-def container_insights(env: ResolvedEnvironment) -> Iterator[Broken]:
+def container_insights(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     groups = {str(group.get("LogGroupName")) for group in env.of_type(LOG_GROUP)}
     for cluster in env.of_type("AWS::ECS::Cluster"):
         settings = {item.get("Name"): item.get("Value") for item in listed(cluster.get("ClusterSettings"))}
         if settings.get("containerInsights") not in ("enabled", "enhanced"):
-            yield Broken(cluster, "Properties.ClusterSettings", f"insights are {settings.get('containerInsights')}")
+            yield RuleMatch(cluster, "Properties.ClusterSettings", f"insights are {settings.get('containerInsights')}")
         if f"/aws/ecs/containerinsights/{cluster.get('ClusterName')}/performance" not in groups:
-            yield Broken(cluster, "Properties.ClusterName", "the log group of Container Insights is not ours")
+            yield RuleMatch(cluster, "Properties.ClusterName", "the log group of Container Insights is not ours")
     for task in env.of_type(TASK):
         size = number(task.get("EphemeralStorage.SizeInGiB"))
         if size is not None and not 21 <= size <= 200:
-            yield Broken(task, "Properties.EphemeralStorage", f"{size:g} GiB")
+            yield RuleMatch(task, "Properties.EphemeralStorage", f"{size:g} GiB")
         for index, container in containers(task):
             for variable in listed(container.get("Environment")):
                 if not isinstance(variable.get("Value"), str):
                     path = f"Properties.ContainerDefinitions.{index}.Environment"
-                    yield Broken(task, path, f"{variable.get('Name')} is not text")
+                    yield RuleMatch(task, path, f"{variable.get('Name')} is not text")
 
 
-@guard(
+@environment_rule(
     "APP-25",
     "Certificates are validated without a human",
     why="Without a hosted zone the stack waits for somebody to enter a DNS record, up to 72 hours (CloudFormation "
     "Template Reference, AWS::CertificateManager::Certificate).",
-    remedy="set ValidationMethod DNS and a HostedZoneId for each domain, or pass a certificate's ARN",
+    hint="set ValidationMethod DNS and a HostedZoneId for each domain, or pass a certificate's ARN",
 )
-def certificates(env: ResolvedEnvironment) -> Iterator[Broken]:
+def certificates(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for certificate in env.of_type("AWS::CertificateManager::Certificate"):
         names = [certificate.get("DomainName"), *listed(certificate.get("SubjectAlternativeNames"))]
         validated = {
@@ -213,20 +217,20 @@ def certificates(env: ResolvedEnvironment) -> Iterator[Broken]:
             if item.get("HostedZoneId")
         }
         if certificate.get("ValidationMethod") != "DNS" or not set(names) <= validated:
-            yield Broken(certificate, "Properties.DomainValidationOptions", "a name is not validated by DNS")
+            yield RuleMatch(certificate, "Properties.DomainValidationOptions", "a name is not validated by DNS")
 
 
-@guard(
+@environment_rule(
     "APP-26",
     "Image repositories keep what still runs",
     why="A rule that expires tagged images too early breaks the next scale-out, weeks later; a tag that can be moved "
     "changes what a revision means (Amazon ECR User Guide, Lifecycle policies).",
-    remedy="IMMUTABLE tags; expire untagged images by age, tagged ones only beyond 30 by count",
+    hint="IMMUTABLE tags; expire untagged images by age, tagged ones only beyond 30 by count",
 )
-def repositories(env: ResolvedEnvironment) -> Iterator[Broken]:
+def repositories(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for repository in env.of_type("AWS::ECR::Repository"):
         if not str(repository.get("ImageTagMutability", "")).startswith("IMMUTABLE"):
-            yield Broken(repository, "Properties.ImageTagMutability", "tags can be moved")
+            yield RuleMatch(repository, "Properties.ImageTagMutability", "tags can be moved")
         text = repository.get("LifecyclePolicy.LifecyclePolicyText")
         if text is None:
             continue
@@ -236,4 +240,4 @@ def repositories(env: ResolvedEnvironment) -> Iterator[Broken]:
                 selection.get("countType") == "imageCountMoreThan" and (number(selection.get("countNumber")) or 0) >= 30
             )
             if selection.get("tagStatus") != "untagged" and not many:
-                yield Broken(repository, "Properties.LifecyclePolicy", "expires images that may still run")
+                yield RuleMatch(repository, "Properties.LifecyclePolicy", "expires images that may still run")

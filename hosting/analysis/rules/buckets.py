@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from hosting.analysis.resolve import ResolvedEnvironment, Resource
-from hosting.analysis.rules.registry import Broken, guard
+from hosting.analysis.rules.registry import RuleMatch, environment_rule
 from hosting.analysis.rules.security import KEY
 from hosting.analysis.rules.values import (
     Statement,
@@ -37,26 +37,28 @@ def algorithm(bucket: Resource) -> str:
     return str(bucket.get(path, ""))
 
 
-@guard(
+@environment_rule(
     "SEC-14",
     "The load balancer can write its access log",
     why="It writes only to buckets with SSE-S3, through the delivery principal, below <prefix>/AWSLogs/<account>/ "
     "(Elastic Load Balancing User Guide, Access logs for your Application Load Balancer).",
-    remedy="encrypt with AES256 and allow logdelivery.elasticloadbalancing.amazonaws.com s3:PutObject there",
+    hint="encrypt with AES256 and allow logdelivery.elasticloadbalancing.amazonaws.com s3:PutObject there",
 )
-def balancer_log(env: ResolvedEnvironment) -> Iterator[Broken]:
+def balancer_log(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for balancer in env.of_type("AWS::ElasticLoadBalancingV2::LoadBalancer"):
         attributes = {item.get("Key"): item.get("Value") for item in listed(balancer.get("LoadBalancerAttributes"))}
         path = "Properties.LoadBalancerAttributes"
         if not flag(attributes.get("access_logs.s3.enabled")):
-            yield Broken(balancer, path, "no access log")
+            yield RuleMatch(balancer, path, "no access log")
             continue
         bucket = behind(env, attributes.get("access_logs.s3.bucket"), BUCKET)
         if bucket is None:
-            yield Broken(balancer, path, "the bucket is not ours")
+            yield RuleMatch(balancer, path, "the bucket is not ours")
             continue
         if algorithm(bucket) != "AES256":
-            yield Broken(bucket, "Properties.BucketEncryption", f"{algorithm(bucket)}: the load balancer cannot write")
+            yield RuleMatch(
+                bucket, "Properties.BucketEncryption", f"{algorithm(bucket)}: the load balancer cannot write"
+            )
         prefix = str(attributes.get("access_logs.s3.prefix", ""))
         folder = f"{prefix}/" if prefix else ""
         place = f"/{folder}AWSLogs/{env.stacks[balancer.stack].account}/x"
@@ -66,7 +68,7 @@ def balancer_log(env: ResolvedEnvironment) -> Iterator[Broken]:
             and any(matches(resource, f"{bucket.att('Arn')}{place}") for resource in item.resources)
             for item in bucket_statements(env, bucket)
         ):
-            yield Broken(balancer, path, f"its service may not write to {place.removesuffix('x')}")
+            yield RuleMatch(balancer, path, f"its service may not write to {place.removesuffix('x')}")
 
 
 _BUCKET_ACTIONS = ("s3:ListBucket", "s3:GetBucketAcl", "s3:GetBucketLocation", "s3:ListBucketVersions")
@@ -75,14 +77,14 @@ _BUCKET_ACTIONS = ("s3:ListBucket", "s3:GetBucketAcl", "s3:GetBucketLocation", "
 _OBJECT_ACTIONS = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:GetObjectVersion", "s3:DeleteObjectVersion")
 
 
-@guard(
+@environment_rule(
     "SEC-15",
     "Permissions on S3 name objects for what is done to objects, buckets for what is done to buckets",
     why="s3:GetObject on a bucket's own ARN matches nothing, silently; so does s3:ListBucket on its objects (Service "
     "Authorization Reference, Actions, resources, and condition keys for Amazon S3).",
-    remedy="use <arn>/* for objects, <arn> for the bucket",
+    hint="use <arn>/* for objects, <arn> for the bucket",
 )
-def s3_resources(env: ResolvedEnvironment) -> Iterator[Broken]:
+def s3_resources(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for resource, path, document in policy_documents(env):
         if resource.type == KEY:
             continue
@@ -93,17 +95,19 @@ def s3_resources(env: ResolvedEnvironment) -> Iterator[Broken]:
             named = [action for action in item.actions if action.lower().startswith("s3:") and "*" not in action]
             for action in named if ours else []:
                 if (action in _OBJECT_ACTIONS and not parts) or (action in _BUCKET_ACTIONS and not wholes):
-                    yield Broken(resource, f"{path}.Statement.{item.index}", f"{action} matches none of its resources")
+                    yield RuleMatch(
+                        resource, f"{path}.Statement.{item.index}", f"{action} matches none of its resources"
+                    )
 
 
-@guard(
+@environment_rule(
     "SEC-19",
     "Every bucket refuses plain HTTP",
     why="Otherwise a client that forgets TLS sends data and signature in the clear (Amazon S3 User Guide, Security "
     "best practices).",
-    remedy="deny s3:* on the bucket and its objects where aws:SecureTransport is false",
+    hint="deny s3:* on the bucket and its objects where aws:SecureTransport is false",
 )
-def tls_only(env: ResolvedEnvironment) -> Iterator[Broken]:
+def tls_only(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for bucket in env.of_type(BUCKET):
         denied = [
             resource
@@ -112,73 +116,73 @@ def tls_only(env: ResolvedEnvironment) -> Iterator[Broken]:
             for resource in item.resources
         ]
         if not any(origin(text) for text in denied) or not any(text.endswith("/*") for text in denied):
-            yield Broken(bucket, "", "plain HTTP is not denied on the bucket and its objects")
+            yield RuleMatch(bucket, "", "plain HTTP is not denied on the bucket and its objects")
 
 
-@guard(
+@environment_rule(
     "SEC-20",
     "Every bucket is private, encrypted and owned by us",
     why="A bucket is as public as its policies and access lists allow, unless that is blocked (Amazon S3 User Guide, "
     "Blocking public access to your Amazon S3 storage).",
-    remedy="set all four of PublicAccessBlockConfiguration, BucketOwnerEnforced, and BucketEncryption",
+    hint="set all four of PublicAccessBlockConfiguration, BucketOwnerEnforced, and BucketEncryption",
 )
-def private_buckets(env: ResolvedEnvironment) -> Iterator[Broken]:
+def private_buckets(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     blocks = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
     for bucket in env.of_type(BUCKET):
         off = [key for key in blocks if not flag(bucket.get(f"PublicAccessBlockConfiguration.{key}"))]
         if off:
-            yield Broken(bucket, "Properties.PublicAccessBlockConfiguration", f"not set: {', '.join(off)}")
+            yield RuleMatch(bucket, "Properties.PublicAccessBlockConfiguration", f"not set: {', '.join(off)}")
         if bucket.get("OwnershipControls.Rules.0.ObjectOwnership") != "BucketOwnerEnforced":
-            yield Broken(bucket, "Properties.OwnershipControls", "access lists are in force")
+            yield RuleMatch(bucket, "Properties.OwnershipControls", "access lists are in force")
         if algorithm(bucket) not in ("AES256", "aws:kms", "aws:kms:dsse"):
-            yield Broken(bucket, "Properties.BucketEncryption", "not encrypted by default")
+            yield RuleMatch(bucket, "Properties.BucketEncryption", "not encrypted by default")
 
 
-@guard(
+@environment_rule(
     "SEC-16",
     "Lifecycle rules do what they are meant to",
     why="S3 refuses an expiration before a transition, keeps small objects out of colder classes by default, and "
     "never ends old versions or abandoned uploads by itself (Amazon S3 User Guide, Lifecycle configuration elements).",
-    remedy="order the days; add AbortIncompleteMultipartUpload, NoncurrentVersionExpiration, and "
+    hint="order the days; add AbortIncompleteMultipartUpload, NoncurrentVersionExpiration, and "
     "TransitionDefaultMinimumObjectSize varies_by_storage_class",
 )
-def lifecycles(env: ResolvedEnvironment) -> Iterator[Broken]:
+def lifecycles(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for bucket in env.of_type(BUCKET):
         rules = [item for item in listed(bucket.get("LifecycleConfiguration.Rules")) if item.get("Status") == "Enabled"]
         path = "Properties.LifecycleConfiguration"
         for index, rule in enumerate(rules):
             yield from _lifecycle_order(bucket, f"{path}.Rules.{index}", rule)
         if not any("AbortIncompleteMultipartUpload" in rule for rule in rules):
-            yield Broken(bucket, path, "abandoned uploads stay for ever")
+            yield RuleMatch(bucket, path, "abandoned uploads stay for ever")
         versioned = bucket.get("VersioningConfiguration.Status") == "Enabled"
         if versioned and not any(
             "NoncurrentVersionExpiration" in rule or "NoncurrentVersionExpirationInDays" in rule for rule in rules
         ):
-            yield Broken(bucket, path, "old versions stay for ever")
+            yield RuleMatch(bucket, path, "old versions stay for ever")
         moves = any(listed(rule.get("Transitions")) for rule in rules)
         size = bucket.get("LifecycleConfiguration.TransitionDefaultMinimumObjectSize")
         if moves and size != "varies_by_storage_class":
-            yield Broken(bucket, f"{path}.TransitionDefaultMinimumObjectSize", "objects below 128 KB never move")
+            yield RuleMatch(bucket, f"{path}.TransitionDefaultMinimumObjectSize", "objects below 128 KB never move")
 
 
-def _lifecycle_order(bucket: Resource, path: str, rule: Mapping[str, Json]) -> Iterator[Broken]:
+def _lifecycle_order(bucket: Resource, path: str, rule: Mapping[str, Json]) -> Iterator[RuleMatch]:
     expires = number(rule.get("ExpirationInDays"))
     for transition in listed(rule.get("Transitions")):
         days = number(transition.get("TransitionInDays"))
         if days is not None and expires is not None and days >= expires:
-            yield Broken(bucket, path, f"moves after {days:g} days, expires after {expires:g}")
+            yield RuleMatch(bucket, path, f"moves after {days:g} days, expires after {expires:g}")
         if days is not None and days < 30 and transition.get("StorageClass") in ("STANDARD_IA", "ONEZONE_IA"):
-            yield Broken(bucket, path, f"moves to {transition['StorageClass']} before 30 days")
+            yield RuleMatch(bucket, path, f"moves to {transition['StorageClass']} before 30 days")
 
 
-@guard(
+@environment_rule(
     "SEC-30",
     "Access logs of buckets can be written",
     why="Server access logs go only to a bucket with SSE-S3 whose policy admits logging.s3.amazonaws.com; where they "
     "cannot, nobody is told (Amazon S3 User Guide, Enabling Amazon S3 server access logging).",
-    remedy="allow logging.s3.amazonaws.com s3:PutObject on the destination's objects; encrypt it with AES256",
+    hint="allow logging.s3.amazonaws.com s3:PutObject on the destination's objects; encrypt it with AES256",
 )
-def server_access_logs(env: ResolvedEnvironment) -> Iterator[Broken]:
+def server_access_logs(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for bucket in env.of_type(BUCKET):
         given = bucket.get("LoggingConfiguration.DestinationBucketName")
         target = behind(env, given, BUCKET)
@@ -186,7 +190,7 @@ def server_access_logs(env: ResolvedEnvironment) -> Iterator[Broken]:
         if given is None:
             continue
         if target is None or target == bucket:
-            yield Broken(bucket, path, "logs into itself, or into a bucket that is not ours")
+            yield RuleMatch(bucket, path, "logs into itself, or into a bucket that is not ours")
             continue
         place = f"{target.att('Arn')}/{bucket.get('LoggingConfiguration.LogFilePrefix', '')}x"
         if algorithm(target) != "AES256" or not any(
@@ -195,4 +199,4 @@ def server_access_logs(env: ResolvedEnvironment) -> Iterator[Broken]:
             and any(matches(pattern, place) for pattern in item.resources)
             for item in bucket_statements(env, target)
         ):
-            yield Broken(bucket, path, f"cannot be written to {target.logical_id}")
+            yield RuleMatch(bucket, path, f"cannot be written to {target.logical_id}")

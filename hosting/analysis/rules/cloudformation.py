@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from hosting.analysis.resolve import ResolvedEnvironment, Resource
 from hosting.analysis.rules.nesting import in_resources, reads_parameter
-from hosting.analysis.rules.registry import Broken, Place, guard, template_guard
+from hosting.analysis.rules.registry import Place, RuleMatch, environment_rule, template_rule
 from hosting.analysis.rules.values import (
     ROLE,
     all_behind,
@@ -23,21 +23,21 @@ from hosting.model.tokens import Json, origins, strings
 _ADDRESS = re.compile(r"[0-9a-f]{64}\.(json|zip)$")
 
 
-@guard(
+@environment_rule(
     "CF-09",
     "Templates and function code are addressed by their content",
     why="An unchanged key is no change: a function keeps its old code, and a key that is overwritten breaks rollback "
     "(AWS Lambda Developer Guide, Deploying functions with CloudFormation).",
-    remedy="take the key from a parameter that the deployer fills with a hash of the content",
+    hint="take the key from a parameter that the deployer fills with a hash of the content",
 )
-def content_addresses(env: ResolvedEnvironment) -> Iterator[Broken]:
+def content_addresses(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for nested in env.of_type(NESTED_STACK):
         if not _ADDRESS.search(str(nested.get("TemplateURL", ""))):
-            yield Broken(nested, "Properties.TemplateURL", "key is not the hash of the template")
+            yield RuleMatch(nested, "Properties.TemplateURL", "key is not the hash of the template")
     for function in env.of_type("AWS::Lambda::Function", "AWS::Lambda::LayerVersion"):
         path = "Code" if function.type.endswith("Function") else "Content"
         if not _ADDRESS.search(str(function.get(f"{path}.S3Key", ""))):
-            yield Broken(function, f"Properties.{path}.S3Key", "key is not the hash of the code")
+            yield RuleMatch(function, f"Properties.{path}.S3Key", "key is not the hash of the code")
 
 
 KEEP = {"Retain", "RetainExceptOnCreate"}
@@ -64,32 +64,32 @@ _DATA = {
 }
 
 
-@guard(
+@environment_rule(
     "CF-11",
     "What holds data says what becomes of it",
     why="Without DeletionPolicy and UpdateReplacePolicy, data goes with the stack, or with a replacement that nobody "
     "noticed (CloudFormation Template Reference, DeletionPolicy attribute).",
-    remedy="add both policies from the generator's durability table",
+    hint="add both policies from the generator's durability table",
 )
-def data_has_policies(env: ResolvedEnvironment) -> Iterator[Broken]:
+def data_has_policies(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for resource in env.of_type(*sorted(_DATA)):
         for policy in ("DeletionPolicy", "UpdateReplacePolicy"):
             given = resource.attributes.get(policy)
             allowed = _DURABLE.get(resource.type)
             if given is None:
-                yield Broken(resource, policy, f"{resource.type} without {policy}")
+                yield RuleMatch(resource, policy, f"{resource.type} without {policy}")
             elif allowed and isinstance(given, str) and given not in allowed:
-                yield Broken(resource, policy, f"{policy} of {resource.type} is {given}")
+                yield RuleMatch(resource, policy, f"{policy} of {resource.type} is {given}")
 
 
-@guard(
+@environment_rule(
     "CF-12",
     "A key lives as long as what it encrypts",
     why="Data that is kept under a deleted key is lost after the waiting period (AWS KMS Developer Guide, Delete an "
     "AWS KMS key).",
-    remedy="keep the key: DeletionPolicy RetainExceptOnCreate, UpdateReplacePolicy Retain",
+    hint="keep the key: DeletionPolicy RetainExceptOnCreate, UpdateReplacePolicy Retain",
 )
-def keys_outlive_data(env: ResolvedEnvironment) -> Iterator[Broken]:
+def keys_outlive_data(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for stack in env.stacks.values():
         for resource in stack.resources.values():
             if (
@@ -99,7 +99,7 @@ def keys_outlive_data(env: ResolvedEnvironment) -> Iterator[Broken]:
                 continue
             for key in all_behind(env, dict(resource.properties), "AWS::KMS::Key"):
                 if key.attributes.get("DeletionPolicy") not in KEEP:
-                    yield Broken(resource, "DeletionPolicy", f"is kept, but its key {key.logical_id} is not")
+                    yield RuleMatch(resource, "DeletionPolicy", f"is kept, but its key {key.logical_id} is not")
 
 
 # A replacement creates the new resource before the old one is deleted, so these may not be named.
@@ -124,21 +124,21 @@ _NAMELESS: dict[str, str] = {
 }
 
 
-@guard(
+@environment_rule(
     "CF-13",
     "Only what outsiders must find has a name",
     why="A named resource cannot be replaced: its successor is created first, under the same name (CloudFormation "
     "Template Reference, Name type).",
-    remedy="drop the name",
+    hint="drop the name",
 )
-def no_needless_names(env: ResolvedEnvironment) -> Iterator[Broken]:
+def no_needless_names(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for stack in env.stacks.values():
         for resource in stack.resources.values():
             # A bucket of the account's own namespace takes no name from others, and is replaced by nobody.
             own = resource.get("BucketNamespace") == "account-regional"
             key = _NAMELESS.get(resource.type)
             if key and resource.get(key) is not None and not own:
-                yield Broken(resource, f"Properties.{key}", f"{resource.type} is named {resource.get(key)}")
+                yield RuleMatch(resource, f"Properties.{key}", f"{resource.type} is named {resource.get(key)}")
 
 
 _ACCOUNT_WIDE: dict[str, str] = {
@@ -157,14 +157,14 @@ _ACCOUNT_WIDE: dict[str, str] = {
 }
 
 
-@guard(
+@environment_rule(
     "CF-14",
     "Names carry project and environment, and are unique",
     why="These names are unique in the account or region, so a second environment, or another stack of this one, "
     "would fail to create them (CloudFormation Template Reference, Name type).",
-    remedy="begin the name with the prefix of project and environment",
+    hint="begin the name with the prefix of project and environment",
 )
-def names_are_unique(env: ResolvedEnvironment) -> Iterator[Broken]:
+def names_are_unique(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     prefix = f"{env.environment.parameters.get('Project', '')}-{env.environment.parameters.get('Environment', '')}"
     seen: dict[tuple[str, str, str], Resource] = {}
     for stack in env.stacks.values():
@@ -174,23 +174,23 @@ def names_are_unique(env: ResolvedEnvironment) -> Iterator[Broken]:
             if not name or not key:
                 continue
             if prefix not in name:
-                yield Broken(resource, f"Properties.{key}", f"{name} does not carry {prefix}")
+                yield RuleMatch(resource, f"Properties.{key}", f"{name} does not carry {prefix}")
             place = "" if "CloudFront" in resource.type else stack.region
             if seen.setdefault((resource.type, place, name), resource) != resource:
-                yield Broken(resource, f"Properties.{key}", f"{name} is also the name of another {resource.type}")
+                yield RuleMatch(resource, f"Properties.{key}", f"{name} is also the name of another {resource.type}")
 
 
 _GROUP_TEXT = re.compile(r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{1,255}")
 
 
-@template_guard(
+@template_rule(
     "CF-15",
     "Templates are printable ASCII",
     why="Descriptions of security groups, subnet groups, parameter groups and IAM refuse other characters, tags of "
     "some services too (Amazon EC2 API Reference, CreateSecurityGroup).",
-    remedy="write it in plain English letters",
+    hint="write it in plain English letters",
 )
-def ascii_only(templates: Mapping[str, Template]) -> Iterator[Broken]:
+def ascii_only(templates: Mapping[str, Template]) -> Iterator[RuleMatch]:
     for template in templates.values():
         for section, content in template.body.items():
             entries = content.items() if isinstance(content, dict) else [("", content)]
@@ -198,17 +198,17 @@ def ascii_only(templates: Mapping[str, Template]) -> Iterator[Broken]:
                 bad = [text for text in strings(entry) if not re.fullmatch(r"[\x20-\x7e\n]*", text)]
                 if bad:
                     place = Place(template.name, name if section == "Resources" else "")
-                    yield Broken(place, f"{section}.{name}".rstrip("."), f"not printable ASCII: {bad[0]!r}")
+                    yield RuleMatch(place, f"{section}.{name}".rstrip("."), f"not printable ASCII: {bad[0]!r}")
 
 
-@guard(
+@environment_rule(
     "CF-26",
     "Descriptions of security groups use EC2's characters",
     why="EC2 allows a small set of characters, without > and ' (Amazon EC2 API Reference, CreateSecurityGroup); after "
     "Fn::Sub cfn-lint sees no text to check.",
-    remedy="use letters, digits, spaces and ._-:/()#,@[]+=&;{}!$*",
+    hint="use letters, digits, spaces and ._-:/()#,@[]+=&;{}!$*",
 )
-def group_descriptions(env: ResolvedEnvironment) -> Iterator[Broken]:
+def group_descriptions(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     types = ("AWS::EC2::SecurityGroup", "AWS::EC2::SecurityGroupIngress", "AWS::EC2::SecurityGroupEgress")
     for resource in env.of_type(*types):
         texts = {path: resource.get(path) for path in ("GroupDescription", "Description")}
@@ -217,21 +217,21 @@ def group_descriptions(env: ResolvedEnvironment) -> Iterator[Broken]:
                 texts[f"{direction}.{index}.Description"] = rule.get("Description")
         for path, text in texts.items():
             if text is not None and not _GROUP_TEXT.fullmatch(str(text)):
-                yield Broken(resource, f"Properties.{path}", f"EC2 refuses {text!r}")
+                yield RuleMatch(resource, f"Properties.{path}", f"EC2 refuses {text!r}")
 
 
-@guard(
+@environment_rule(
     "CF-16",
     "Secrets do not pass through custom resources",
     why="Secure dynamic references are not resolved in custom resources (CloudFormation User Guide, Get values stored "
     "in other services using dynamic references).",
-    remedy="give the function the secret's ARN and let it read the secret",
+    hint="give the function the secret's ARN and let it read the secret",
 )
-def no_secret_in_custom_resource(env: ResolvedEnvironment) -> Iterator[Broken]:
+def no_secret_in_custom_resource(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for resource in custom_resources(env):
         for text in strings(dict(resource.properties)):
             if re.search(r"\{\{resolve:(secretsmanager|ssm-secure)", text):
-                yield Broken(resource, "Properties", "dynamic reference to a secret")
+                yield RuleMatch(resource, "Properties", "dynamic reference to a secret")
 
 
 def custom_resources(env: ResolvedEnvironment) -> list[Resource]:
@@ -253,14 +253,14 @@ _ROLE_USERS = (
 )
 
 
-@guard(
+@environment_rule(
     "CF-17",
     "Who uses a role waits for its policies",
     why="A policy that is a resource of its own may come after the role's user, and go before it on deletion: the "
     "user then fails with access denied (CloudFormation Template Reference, DependsOn attribute).",
-    remedy="add the policy to the DependsOn of its user",
+    hint="add the policy to the DependsOn of its user",
 )
-def role_users_wait(env: ResolvedEnvironment) -> Iterator[Broken]:
+def role_users_wait(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for user in env.of_type(*_ROLE_USERS):
         values: Json = dict(user.properties)
         if task := behind(env, user.get("TaskDefinition"), "AWS::ECS::TaskDefinition"):
@@ -272,96 +272,96 @@ def role_users_wait(env: ResolvedEnvironment) -> Iterator[Broken]:
             for policy in attached_policies(env, role):
                 waiting = [depends(stack, item, policy.logical_id) for item in (callers or [user])]
                 if policy.stack == user.stack and not all(waiting):
-                    yield Broken(user, "DependsOn", f"does not wait for {policy.logical_id} of its role")
+                    yield RuleMatch(user, "DependsOn", f"does not wait for {policy.logical_id} of its role")
 
 
-@template_guard(
+@template_rule(
     "CF-18",
     "No output or default carries a secret",
     why="Outputs and parameters can be read by everyone who may describe the stack (CloudFormation User Guide, "
     "Security best practices).",
-    remedy="give the ARN of the secret",
+    hint="give the ARN of the secret",
 )
-def outputs_without_secrets(templates: Mapping[str, Template]) -> Iterator[Broken]:
+def outputs_without_secrets(templates: Mapping[str, Template]) -> Iterator[RuleMatch]:
     for template in templates.values():
         hidden = {
             key for key, item in template.section("Parameters").items() if str(item.get("NoEcho")).lower() == "true"
         }
         for name in sorted(hidden):
             if template.section("Parameters")[name].get("Default"):
-                yield Broken(Place(template.name), f"Parameters.{name}.Default", "default of a NoEcho parameter")
+                yield RuleMatch(Place(template.name), f"Parameters.{name}.Default", "default of a NoEcho parameter")
         for name, output in template.section("Outputs").items():
             value = output.get("Value")
             if any("{{resolve:" in text for text in strings(value)) or reads_parameter(value) & hidden:
-                yield Broken(Place(template.name), f"Outputs.{name}", "output shows a secret")
+                yield RuleMatch(Place(template.name), f"Outputs.{name}", "output shows a secret")
 
 
-@template_guard(
+@template_rule(
     "CF-19",
     "Zones are chosen by name, by the user",
     why="Which zones GetAZs lists, and in which order, differs between accounts (CloudFormation Template Reference, "
     "Fn::GetAZs), so a subnet may move and be replaced.",
-    remedy="take the zone from a root parameter",
+    hint="take the zone from a root parameter",
 )
-def no_listed_zones(templates: Mapping[str, Template]) -> Iterator[Broken]:
+def no_listed_zones(templates: Mapping[str, Template]) -> Iterator[RuleMatch]:
     for template in templates.values():
         for logical_id, path, name, _ in in_resources(template):
             if name == "Fn::GetAZs":
-                yield Broken(Place(template.name, logical_id), path, "zones are listed by CloudFormation")
+                yield RuleMatch(Place(template.name, logical_id), path, "zones are listed by CloudFormation")
 
 
-@guard(
+@environment_rule(
     "CF-27",
     "Zones belong to the stack's region",
     why="A zone of another region, or a zone's id in place of its name, is refused only when the subnet is created "
     "(Amazon EC2 User Guide, Availability Zones).",
-    remedy="correct the zone in the parameter file",
+    hint="correct the zone in the parameter file",
 )
-def zones_of_region(env: ResolvedEnvironment) -> Iterator[Broken]:
+def zones_of_region(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for stack in env.stacks.values():
         for resource in stack.of_type("AWS::EC2::Subnet", "AWS::RDS::DBInstance"):
             zone = resource.get("AvailabilityZone")
             if zone is not None and not re.fullmatch(rf"{stack.region}[a-z]", str(zone)):
-                yield Broken(resource, "Properties.AvailabilityZone", f"{zone} is no zone of {stack.region}")
+                yield RuleMatch(resource, "Properties.AvailabilityZone", f"{zone} is no zone of {stack.region}")
 
 
-@guard(
+@environment_rule(
     "CF-22",
     "A distribution's comment has at most 128 characters",
     why="CloudFront refuses a longer one (Amazon CloudFront API Reference, DistributionConfig).",
-    remedy="shorten it",
+    hint="shorten it",
 )
-def short_comment(env: ResolvedEnvironment) -> Iterator[Broken]:
+def short_comment(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for resource in env.of_type("AWS::CloudFront::Distribution"):
         if len(str(resource.get("DistributionConfig.Comment", ""))) > 128:
-            yield Broken(resource, "Properties.DistributionConfig.Comment", "comment above 128 characters")
+            yield RuleMatch(resource, "Properties.DistributionConfig.Comment", "comment above 128 characters")
 
 
-@guard(
+@environment_rule(
     "CF-23",
     "A dashboard's body is JSON",
     why="CloudWatch refuses a body that does not parse (Amazon CloudWatch API Reference, Dashboard body structure); "
     "behind Fn::Sub nobody else looks.",
-    remedy="build the body as data, and substitute only inside its strings",
+    hint="build the body as data, and substitute only inside its strings",
 )
-def dashboards_parse(env: ResolvedEnvironment) -> Iterator[Broken]:
+def dashboards_parse(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for resource in env.of_type("AWS::CloudWatch::Dashboard"):
         try:
             body = json.loads(str(resource.get("DashboardBody")))
             if not body.get("widgets"):
-                yield Broken(resource, "Properties.DashboardBody", "no widgets")
+                yield RuleMatch(resource, "Properties.DashboardBody", "no widgets")
         except (ValueError, AttributeError) as problem:
-            yield Broken(resource, "Properties.DashboardBody", f"not JSON: {problem}")
+            yield RuleMatch(resource, "Properties.DashboardBody", f"not JSON: {problem}")
 
 
-@guard(
+@environment_rule(
     "CF-24",
     "Event patterns match against lists",
     why="A bare value in a pattern is refused when the rule is created (Amazon EventBridge User Guide, Creating event "
     "patterns).",
-    remedy="put the value into a list",
+    hint="put the value into a list",
 )
-def patterns_hold_lists(env: ResolvedEnvironment) -> Iterator[Broken]:
+def patterns_hold_lists(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     def bare(value: Json, path: str) -> Iterator[str]:
         if isinstance(value, Mapping):
             for key, item in value.items():
@@ -371,20 +371,20 @@ def patterns_hold_lists(env: ResolvedEnvironment) -> Iterator[Broken]:
 
     for resource in env.of_type("AWS::Events::Rule"):
         for path in bare(resource.get("EventPattern", {}), "Properties.EventPattern"):
-            yield Broken(resource, path, "a bare value instead of a list")
+            yield RuleMatch(resource, path, "a bare value instead of a list")
 
 
-@guard(
+@environment_rule(
     "CF-25",
     "Names of buckets and of the database cluster are lower case, short enough and without two hyphens in a row",
     why="S3 takes 3 to 63 small letters, digits and hyphens (Amazon S3 User Guide, Bucket naming rules). RDS takes no "
     "two hyphens in a row, and puts an identifier in small letters: a log group named otherwise is never found.",
-    remedy="shorten Project or the name",
+    hint="shorten Project or the name",
 )
-def physical_names(env: ResolvedEnvironment) -> Iterator[Broken]:
+def physical_names(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     keys = {"AWS::S3::Bucket": "BucketName", "AWS::RDS::DBCluster": "DBClusterIdentifier"}
     for resource in env.of_type(*keys):
         name = resource.get(keys[resource.type])
         sound = re.fullmatch(r"(?!.*--)[a-z][a-z0-9-]{1,61}[a-z0-9]", str(name))
         if name is not None and not any(origins(name)) and not sound:
-            yield Broken(resource, f"Properties.{keys[resource.type]}", f"{name} is refused")
+            yield RuleMatch(resource, f"Properties.{keys[resource.type]}", f"{name} is refused")

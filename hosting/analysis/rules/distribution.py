@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from hosting.analysis.resolve import ResolvedEnvironment, Resource
 from hosting.analysis.rules.buckets import BUCKET, algorithm, bucket_statements
-from hosting.analysis.rules.registry import Broken, guard
+from hosting.analysis.rules.registry import RuleMatch, environment_rule
 from hosting.analysis.rules.services import (
     BALANCER,
     LISTENER,
@@ -53,54 +53,54 @@ def is_s3(origin: Mapping[str, Json]) -> bool:
     return "S3OriginConfig" in origin
 
 
-@guard(
+@environment_rule(
     "DST-01",
     "Every behaviour sends to an origin that exists",
     why="CloudFront refuses an unknown TargetOriginId when the distribution is created (Amazon CloudFront API "
     "Reference, CacheBehavior).",
-    remedy="use the Id of one of the Origins",
+    hint="use the Id of one of the Origins",
 )
-def target_origins(env: ResolvedEnvironment) -> Iterator[Broken]:
+def target_origins(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for distribution, config in configs(env):
         groups = {item.get("Id") for item in listed(config.get("OriginGroups", {}).get("Items"))}
         for path, behavior in behaviors(config):
             if behavior.get("TargetOriginId") not in {*origins_of(config), *groups}:
-                yield Broken(distribution, f"{path}.TargetOriginId", f"no origin {behavior.get('TargetOriginId')}")
+                yield RuleMatch(distribution, f"{path}.TargetOriginId", f"no origin {behavior.get('TargetOriginId')}")
 
 
-@guard(
+@environment_rule(
     "DST-02",
     "S3 origins are reached through an origin access control",
     why="The global name of a new bucket answers with redirects for hours; the access control needs an S3OriginConfig "
     "with an empty identity beside it (Amazon CloudFront Developer Guide, Restrict access to an Amazon S3 origin).",
-    remedy="DomainName from GetAtt RegionalDomainName, OriginAccessControlId, OriginAccessIdentity empty; sign always",
+    hint="DomainName from GetAtt RegionalDomainName, OriginAccessControlId, OriginAccessIdentity empty; sign always",
 )
-def origin_access(env: ResolvedEnvironment) -> Iterator[Broken]:
+def origin_access(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for distribution, config in configs(env):
         for path, origin in origins_of(config).values():
             bucket = behind(env, origin.get("DomainName"), BUCKET)
             if bucket is None and not is_s3(origin):
                 continue
             if bucket and not is_attribute(origin.get("DomainName"), "RegionalDomainName"):
-                yield Broken(distribution, f"{path}.DomainName", "not the bucket's regional name")
+                yield RuleMatch(distribution, f"{path}.DomainName", "not the bucket's regional name")
             control = behind(env, origin.get("OriginAccessControlId"), "AWS::CloudFront::OriginAccessControl")
             if control is None or origin.get("S3OriginConfig", {}).get("OriginAccessIdentity") != "":
-                yield Broken(distribution, path, "no origin access control, or an identity beside it")
+                yield RuleMatch(distribution, path, "no origin access control, or an identity beside it")
             elif [
                 control.get(f"OriginAccessControlConfig.{key}")
                 for key in ("OriginAccessControlOriginType", "SigningBehavior", "SigningProtocol")
             ] != ["s3", "always", "sigv4"]:
-                yield Broken(control, "Properties.OriginAccessControlConfig", "does not sign every request")
+                yield RuleMatch(control, "Properties.OriginAccessControlConfig", "does not sign every request")
 
 
-@guard(
+@environment_rule(
     "DST-03",
     "Our distribution, and nobody else's, may read the static bucket",
     why="The service principal stands for every distribution of every account (Amazon CloudFront Developer Guide, "
     "Restrict access to an Amazon S3 origin).",
-    remedy="allow cloudfront.amazonaws.com s3:GetObject on <arn>/* with AWS:SourceArn equal to the distribution's ARN",
+    hint="allow cloudfront.amazonaws.com s3:GetObject on <arn>/* with AWS:SourceArn equal to the distribution's ARN",
 )
-def bucket_for_distribution(env: ResolvedEnvironment) -> Iterator[Broken]:
+def bucket_for_distribution(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for distribution, config in configs(env):
         for path, origin in origins_of(config).values():
             bucket = behind(env, origin.get("DomainName"), BUCKET)
@@ -115,11 +115,11 @@ def bucket_for_distribution(env: ResolvedEnvironment) -> Iterator[Broken]:
             if not any(
                 item.allows("s3:GetObject") and any(text.endswith("/*") for text in item.resources) for item in bound
             ):
-                yield Broken(distribution, path, f"may not read {bucket.logical_id}")
+                yield RuleMatch(distribution, path, f"may not read {bucket.logical_id}")
             if len(bound) != len(reading):
-                yield Broken(bucket, "", "any distribution may read it")
+                yield RuleMatch(bucket, "", "any distribution may read it")
             if algorithm(bucket) != "AES256":
-                yield Broken(bucket, "Properties.BucketEncryption", "CloudFront may not use the bucket's key")
+                yield RuleMatch(bucket, "Properties.BucketEncryption", "CloudFront may not use the bucket's key")
 
 
 def custom_origins(env: ResolvedEnvironment) -> Iterator[tuple[Resource, str, Mapping[str, Json]]]:
@@ -129,27 +129,29 @@ def custom_origins(env: ResolvedEnvironment) -> Iterator[tuple[Resource, str, Ma
                 yield distribution, path, origin
 
 
-@guard(
+@environment_rule(
     "DST-04",
     "An HTTPS origin has a name that a certificate can carry",
     why="CloudFront compares the certificate with the origin's name; nobody issues one for *.elb.amazonaws.com, so it "
     "answers 502 (Amazon CloudFront Developer Guide, Requiring HTTPS for communication between CloudFront and your "
     "custom origin).",
-    remedy="give the load balancer a name of the domain, in DNS and in its certificate",
+    hint="give the load balancer a name of the domain, in DNS and in its certificate",
 )
-def origin_names(env: ResolvedEnvironment) -> Iterator[Broken]:
+def origin_names(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for distribution, path, origin in custom_origins(env):
         config = origin["CustomOriginConfig"]
         name = origin.get("DomainName")
         balancer = behind(env, name, BALANCER)
         if config.get("OriginProtocolPolicy") != "http-only" and (balancer or str(name).endswith(".elb.amazonaws.com")):
-            yield Broken(distribution, f"{path}.DomainName", "HTTPS to the load balancer's own name")
+            yield RuleMatch(distribution, f"{path}.DomainName", "HTTPS to the load balancer's own name")
         if config.get("OriginProtocolPolicy") == "https-only":
             protocols = set(listed(config.get("OriginSSLProtocols")))
             if protocols != {"TLSv1.2"}:
-                yield Broken(distribution, f"{path}.CustomOriginConfig.OriginSSLProtocols", f"{sorted(protocols)}")
+                yield RuleMatch(distribution, f"{path}.CustomOriginConfig.OriginSSLProtocols", f"{sorted(protocols)}")
             if balancer is None and not _named(env, str(name)):
-                yield Broken(distribution, f"{path}.DomainName", f"no certificate of the load balancer is for {name}")
+                yield RuleMatch(
+                    distribution, f"{path}.DomainName", f"no certificate of the load balancer is for {name}"
+                )
 
 
 def _named(env: ResolvedEnvironment, name: str) -> bool:
@@ -165,31 +167,31 @@ def _named(env: ResolvedEnvironment, name: str) -> bool:
     return False
 
 
-@guard(
+@environment_rule(
     "DST-05",
     "An HTTP origin is forwarded, not redirected",
     why="The listener of port 80 redirects to HTTPS, so CloudFront would redirect visitors in a circle (Amazon "
     "CloudFront Developer Guide, Troubleshooting).",
-    remedy="add a rule on port 80 that forwards requests with the secret header",
+    hint="add a rule on port 80 that forwards requests with the secret header",
 )
-def no_redirect_loop(env: ResolvedEnvironment) -> Iterator[Broken]:
+def no_redirect_loop(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for distribution, path, origin in custom_origins(env):
         if origin["CustomOriginConfig"].get("OriginProtocolPolicy") != "http-only":
             continue
         plain = [item for item in env.of_type(LISTENER) if item.get("Protocol") == "HTTP"]
         rules = [rule for rule in env.of_type(RULE) if behind(env, rule.get("ListenerArn")) in plain]
         if not any(forwards(rule) and header_conditions(rule) for rule in rules):
-            yield Broken(distribution, f"{path}.CustomOriginConfig", "port 80 redirects CloudFront")
+            yield RuleMatch(distribution, f"{path}.CustomOriginConfig", "port 80 redirects CloudFront")
 
 
-@guard(
+@environment_rule(
     "DST-06",
     "The viewers' certificate fits the names of the site",
     why="A certificate must be in us-east-1; without one there are no other names, and the TLS version cannot be "
     "chosen (Amazon CloudFront Developer Guide, Requirements for using SSL/TLS certificates with CloudFront).",
-    remedy="with Aliases: AcmCertificateArn, sni-only, TLSv1.2_2021 or newer; without: CloudFrontDefaultCertificate",
+    hint="with Aliases: AcmCertificateArn, sni-only, TLSv1.2_2021 or newer; without: CloudFrontDefaultCertificate",
 )
-def viewer_certificate(env: ResolvedEnvironment) -> Iterator[Broken]:
+def viewer_certificate(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for distribution, config in configs(env):
         given = config.get("ViewerCertificate", {})
         aliases = listed(config.get("Aliases"))
@@ -197,62 +199,64 @@ def viewer_certificate(env: ResolvedEnvironment) -> Iterator[Broken]:
         arn = given.get("AcmCertificateArn")
         if arn is None:
             if aliases or "MinimumProtocolVersion" in given:
-                yield Broken(distribution, path, "the default certificate with names or a TLS version")
+                yield RuleMatch(distribution, path, "the default certificate with names or a TLS version")
             continue
         made = behind(env, arn, CERTIFICATE)
         region = env.stacks[made.stack].region if made else (str(arn).split(":") + [""] * 4)[3]
         if region != EDGE_REGION:
-            yield Broken(distribution, path, f"certificate of {region or 'no region'}")
+            yield RuleMatch(distribution, path, f"certificate of {region or 'no region'}")
         if not aliases:
-            yield Broken(distribution, "Properties.DistributionConfig.Aliases", "a certificate, and no names")
+            yield RuleMatch(distribution, "Properties.DistributionConfig.Aliases", "a certificate, and no names")
         version = re.fullmatch(r"TLSv1\.[23]_(\d{4})", str(given.get("MinimumProtocolVersion")))
         if version is None or int(version[1]) < 2021 or given.get("SslSupportMethod") != "sni-only":
-            yield Broken(distribution, path, f"{given.get('MinimumProtocolVersion')}, {given.get('SslSupportMethod')}")
+            yield RuleMatch(
+                distribution, path, f"{given.get('MinimumProtocolVersion')}, {given.get('SslSupportMethod')}"
+            )
         if made:
             names = {made.get("DomainName"), *listed(made.get("SubjectAlternativeNames"))}
             for alias in aliases:
                 if alias not in names and f"*.{str(alias).partition('.')[2]}" not in names:
-                    yield Broken(distribution, "Properties.DistributionConfig.Aliases", f"{alias} is not in it")
+                    yield RuleMatch(distribution, "Properties.DistributionConfig.Aliases", f"{alias} is not in it")
 
 
 _METHODS = ({"GET", "HEAD"}, {"GET", "HEAD", "OPTIONS"}, {"GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE"})
 
 
-@guard(
+@environment_rule(
     "DST-07",
     "Methods are one of CloudFront's three sets, and viewers use HTTPS",
     why="Other sets are refused, and so is writing through an origin group (Amazon CloudFront API Reference, "
     "AllowedMethods).",
-    remedy="GET and HEAD, these with OPTIONS, or all seven; ViewerProtocolPolicy redirect-to-https or https-only",
+    hint="GET and HEAD, these with OPTIONS, or all seven; ViewerProtocolPolicy redirect-to-https or https-only",
 )
-def methods(env: ResolvedEnvironment) -> Iterator[Broken]:
+def methods(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for distribution, config in configs(env):
         groups = {item.get("Id") for item in listed(config.get("OriginGroups", {}).get("Items"))}
         for path, behavior in behaviors(config):
             allowed = set(listed(behavior.get("AllowedMethods"))) or {"GET", "HEAD"}
             if allowed not in _METHODS:
-                yield Broken(distribution, f"{path}.AllowedMethods", f"{sorted(allowed)} is no set of CloudFront")
+                yield RuleMatch(distribution, f"{path}.AllowedMethods", f"{sorted(allowed)} is no set of CloudFront")
             if behavior.get("TargetOriginId") in groups and "POST" in allowed:
-                yield Broken(distribution, f"{path}.AllowedMethods", "an origin group cannot be written to")
+                yield RuleMatch(distribution, f"{path}.AllowedMethods", "an origin group cannot be written to")
             if behavior.get("ViewerProtocolPolicy") not in ("redirect-to-https", "https-only"):
-                yield Broken(distribution, f"{path}.ViewerProtocolPolicy", "plain HTTP is served")
+                yield RuleMatch(distribution, f"{path}.ViewerProtocolPolicy", "plain HTTP is served")
 
 
-@guard(
+@environment_rule(
     "DST-08",
     "The sorry page answers when the origin does not, from elsewhere",
     why="An error page is fetched through a behaviour: without one of its own CloudFront asks the dead origin; "
     "answered as 200 it is taken for the site, cached long it outlives the failure (Amazon CloudFront Developer Guide, "
     "Generate custom error responses).",
-    remedy="map 502, 503 and 504 to a page below a behaviour of the bucket, with code 503 and 10 s; leave 4xx alone",
+    hint="map 502, 503 and 504 to a page below a behaviour of the bucket, with code 503 and 10 s; leave 4xx alone",
 )
-def sorry_page(env: ResolvedEnvironment) -> Iterator[Broken]:
+def sorry_page(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for distribution, config in configs(env):
         base = "Properties.DistributionConfig.CustomErrorResponses"
         responses = listed(config.get("CustomErrorResponses"))
         codes = {int(number(item.get("ErrorCode")) or 0) for item in responses}
         if missing := {502, 503, 504} - codes:
-            yield Broken(distribution, base, f"no page for {', '.join(map(str, sorted(missing)))}")
+            yield RuleMatch(distribution, base, f"no page for {', '.join(map(str, sorted(missing)))}")
         served = [
             str(behavior.get("PathPattern", "")).lstrip("/")
             for _, behavior in behaviors(config)
@@ -263,38 +267,40 @@ def sorry_page(env: ResolvedEnvironment) -> Iterator[Broken]:
             code, answer = number(item.get("ErrorCode")) or 0, number(item.get("ResponseCode"))
             ttl = number(item.get("ErrorCachingMinTTL"))
             if code < 500 and page:
-                yield Broken(distribution, f"{base}.{index}", f"{code:g} of the app is hidden")
+                yield RuleMatch(distribution, f"{base}.{index}", f"{code:g} of the app is hidden")
             if page and not any(re.fullmatch(pattern.replace("*", ".*"), page) for pattern in served if pattern):
-                yield Broken(distribution, f"{base}.{index}.ResponsePagePath", f"/{page} comes from the failed origin")
+                yield RuleMatch(
+                    distribution, f"{base}.{index}.ResponsePagePath", f"/{page} comes from the failed origin"
+                )
             if code >= 500 and page and answer != 503:
-                yield Broken(distribution, f"{base}.{index}.ResponseCode", f"is answered as {answer}")
+                yield RuleMatch(distribution, f"{base}.{index}.ResponseCode", f"is answered as {answer}")
             if ttl is None or ttl > 60:
-                yield Broken(distribution, f"{base}.{index}.ErrorCachingMinTTL", f"is kept for {ttl or 300:g} s")
+                yield RuleMatch(distribution, f"{base}.{index}.ErrorCachingMinTTL", f"is kept for {ttl or 300:g} s")
 
 
-@guard(
+@environment_rule(
     "DST-09",
     "Edge functions are published and small enough",
     why="Without AutoPublish the live stage keeps the old code; above 10 KB the function is refused (Amazon CloudFront "
     "Developer Guide, Quotas).",
-    remedy="set AutoPublish to true",
+    hint="set AutoPublish to true",
 )
-def edge_functions(env: ResolvedEnvironment) -> Iterator[Broken]:
+def edge_functions(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for function in env.of_type("AWS::CloudFront::Function"):
         if not flag(function.get("AutoPublish")):
-            yield Broken(function, "Properties.AutoPublish", "is not published")
+            yield RuleMatch(function, "Properties.AutoPublish", "is not published")
         if len(str(function.get("FunctionCode", "")).encode()) > 10_240:
-            yield Broken(function, "Properties.FunctionCode", "code above 10 KB")
+            yield RuleMatch(function, "Properties.FunctionCode", "code above 10 KB")
 
 
-@guard(
+@environment_rule(
     "DST-10",
     "Access logs are delivered without access lists",
     why="Legacy logging needs a bucket with access lists; deliveries of version 2 exist in us-east-1 only (Amazon "
     "CloudFront Developer Guide, Configure standard logging v2).",
-    remedy="drop Logging; make DeliverySource, DeliveryDestination and Delivery in us-east-1",
+    hint="drop Logging; make DeliverySource, DeliveryDestination and Delivery in us-east-1",
 )
-def access_logs(env: ResolvedEnvironment) -> Iterator[Broken]:
+def access_logs(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     delivered = [
         source
         for delivery in env.of_type("AWS::Logs::Delivery")
@@ -302,24 +308,24 @@ def access_logs(env: ResolvedEnvironment) -> Iterator[Broken]:
     ]
     for distribution, config in configs(env):
         if "Logging" in config:
-            yield Broken(distribution, "Properties.DistributionConfig.Logging", "legacy logging")
+            yield RuleMatch(distribution, "Properties.DistributionConfig.Logging", "legacy logging")
         if not any(distribution in all_behind(env, source.get("ResourceArn")) for source in delivered):
-            yield Broken(distribution, "", "is not logged")
+            yield RuleMatch(distribution, "", "is not logged")
     for item in env.of_type("AWS::Logs::DeliverySource", "AWS::Logs::Delivery", "AWS::Logs::DeliveryDestination"):
         if env.stacks[item.stack].region != EDGE_REGION:
-            yield Broken(item, "Type", f"in {env.stacks[item.stack].region}")
+            yield RuleMatch(item, "Type", f"in {env.stacks[item.stack].region}")
 
 
-@guard(
+@environment_rule(
     "DST-11",
     "Visitors in Japan are served from Japan",
     why="PriceClass_100 leaves out Asia (Amazon CloudFront Developer Guide, Choose the price class).",
-    remedy="use PriceClass_200 or PriceClass_All",
+    hint="use PriceClass_200 or PriceClass_All",
 )
-def price_class(env: ResolvedEnvironment) -> Iterator[Broken]:
+def price_class(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for distribution, config in configs(env):
         if config.get("PriceClass") not in ("PriceClass_200", "PriceClass_All"):
-            yield Broken(distribution, "Properties.DistributionConfig.PriceClass", f"{config.get('PriceClass')}")
+            yield RuleMatch(distribution, "Properties.DistributionConfig.PriceClass", f"{config.get('PriceClass')}")
 
 
 # Amazon CloudFront Developer Guide, Use managed cache, origin request and response headers policies.
@@ -353,65 +359,65 @@ _LEGACY = {"ForwardedValues", "MinTTL", "MaxTTL", "DefaultTTL"}
 _KEEPS_ANSWERS = {"658327ea-f89d-4fab-a63d-7e88639e58f6", "b2884449-e4de-46a7-ac36-70bc7f1ddd6d"}
 
 
-@guard(
+@environment_rule(
     "DST-20",
     "Answers of the application are not kept for other visitors",
     why="With a policy made for files CloudFront gives one visitor's page to the next: cookies are no part of the key "
     "(Amazon CloudFront Developer Guide, Use managed cache policies).",
-    remedy="use CachingDisabled, or a cache policy of our own",
+    hint="use CachingDisabled, or a cache policy of our own",
 )
-def nobody_elses_pages(env: ResolvedEnvironment) -> Iterator[Broken]:
+def nobody_elses_pages(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for distribution, config in configs(env):
         sources = origins_of(config)
         for path, behavior in behaviors(config):
             _, source = sources.get(str(behavior.get("TargetOriginId")), ("", {}))
             if source and not is_s3(source) and behavior.get("CachePolicyId") in _KEEPS_ANSWERS:
-                yield Broken(distribution, f"{path}.CachePolicyId", "keeps what the application answers")
+                yield RuleMatch(distribution, f"{path}.CachePolicyId", "keeps what the application answers")
 
 
-@guard(
+@environment_rule(
     "DST-21",
     "Every answer carries security headers, a content security policy among them",
     why="Browsers defend a visitor against injected scripts, frames and plain HTTP only where a header asks for it "
     "(Amazon CloudFront Developer Guide, Understand response headers policies).",
-    remedy="give every behaviour a response headers policy with a CSP and Strict-Transport-Security",
+    hint="give every behaviour a response headers policy with a CSP and Strict-Transport-Security",
 )
-def security_headers(env: ResolvedEnvironment) -> Iterator[Broken]:
+def security_headers(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for distribution, config in configs(env):
         for path, behavior in behaviors(config):
             policy = behind(env, behavior.get("ResponseHeadersPolicyId"), "AWS::CloudFront::ResponseHeadersPolicy")
             headers = policy.get("ResponseHeadersPolicyConfig.SecurityHeadersConfig", {}) if policy else {}
             missing = [key for key in ("ContentSecurityPolicy", "StrictTransportSecurity") if key not in headers]
             if missing:
-                yield Broken(distribution, f"{path}.ResponseHeadersPolicyId", f"sends no {', '.join(missing)}")
+                yield RuleMatch(distribution, f"{path}.ResponseHeadersPolicyId", f"sends no {', '.join(missing)}")
 
 
-@guard(
+@environment_rule(
     "DST-12",
     "Behaviours use policies that exist, and nothing beside them",
     why="A cache policy excludes the legacy TTLs and ForwardedValues, and an unknown id is refused (Amazon CloudFront "
     "Developer Guide, Control the cache key with a policy).",
-    remedy="set CachePolicyId, and policies of ours or AWS's managed ones",
+    hint="set CachePolicyId, and policies of ours or AWS's managed ones",
 )
-def policies(env: ResolvedEnvironment) -> Iterator[Broken]:
+def policies(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for distribution, config in configs(env):
         for path, behavior in behaviors(config):
             if "CachePolicyId" not in behavior or _LEGACY & set(behavior):
-                yield Broken(distribution, f"{path}.CachePolicyId", "no cache policy, or legacy settings beside it")
+                yield RuleMatch(distribution, f"{path}.CachePolicyId", "no cache policy, or legacy settings beside it")
             for key, known in _MANAGED.items():
                 given = behavior.get(key)
                 if given is not None and given not in known and not behind(env, given):
-                    yield Broken(distribution, f"{path}.{key}", f"unknown policy {given}")
+                    yield RuleMatch(distribution, f"{path}.{key}", f"unknown policy {given}")
 
 
-@guard(
+@environment_rule(
     "DST-13",
     "Each side waits at least as long as the one before it",
     why="A load balancer that closes an idle connection before CloudFront gives up answers with 502 and 504 (Amazon "
     "CloudFront Developer Guide, Response timeout).",
-    remedy="idle timeout of the load balancer at or above OriginReadTimeout; DefaultRootObject only for S3",
+    hint="idle timeout of the load balancer at or above OriginReadTimeout; DefaultRootObject only for S3",
 )
-def timeouts(env: ResolvedEnvironment) -> Iterator[Broken]:
+def timeouts(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     idle = [
         number(attributes(balancer, "LoadBalancerAttributes").get("idle_timeout.timeout_seconds", 60)) or 60
         for balancer in env.of_type(BALANCER)
@@ -419,24 +425,26 @@ def timeouts(env: ResolvedEnvironment) -> Iterator[Broken]:
     for distribution, path, origin in custom_origins(env):
         waits = number(origin["CustomOriginConfig"].get("OriginReadTimeout", 30)) or 30
         if idle and waits > min(idle):
-            yield Broken(distribution, f"{path}.CustomOriginConfig.OriginReadTimeout", f"{waits:g} s, of {min(idle):g}")
+            yield RuleMatch(
+                distribution, f"{path}.CustomOriginConfig.OriginReadTimeout", f"{waits:g} s, of {min(idle):g}"
+            )
     for distribution, config in configs(env):
         default = str(config.get("DefaultCacheBehavior", {}).get("TargetOriginId"))
         if config.get("DefaultRootObject") and not is_s3(origins_of(config).get(default, ("", {}))[1]):
-            yield Broken(distribution, "Properties.DistributionConfig.DefaultRootObject", "is asked of the app")
+            yield RuleMatch(distribution, "Properties.DistributionConfig.DefaultRootObject", "is asked of the app")
 
 
 CLOUDFRONT_ZONE = "Z2FDTNDATAQYW2"
 
 
-@guard(
+@environment_rule(
     "DST-15",
     "Alias records name the zone of their target",
     why="CloudFront's alias zone is the same everywhere, a load balancer's is its own; another is refused (Amazon "
     "Route 53 Developer Guide, Values specific for simple alias records).",
-    remedy=f"{CLOUDFRONT_ZONE} for a distribution, GetAtt CanonicalHostedZoneID for a load balancer",
+    hint=f"{CLOUDFRONT_ZONE} for a distribution, GetAtt CanonicalHostedZoneID for a load balancer",
 )
-def alias_zones(env: ResolvedEnvironment) -> Iterator[Broken]:
+def alias_zones(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for record in env.of_type("AWS::Route53::RecordSet"):
         target = record.get("AliasTarget")
         if target is None:
@@ -444,67 +452,67 @@ def alias_zones(env: ResolvedEnvironment) -> Iterator[Broken]:
         source = behind(env, target.get("DNSName"))
         zone = target.get("HostedZoneId")
         if source is None:
-            yield Broken(record, "Properties.AliasTarget.DNSName", "is no resource of ours")
+            yield RuleMatch(record, "Properties.AliasTarget.DNSName", "is no resource of ours")
         elif source.type == DISTRIBUTION and zone != CLOUDFRONT_ZONE:
-            yield Broken(record, "Properties.AliasTarget.HostedZoneId", f"{zone} is not CloudFront's")
+            yield RuleMatch(record, "Properties.AliasTarget.HostedZoneId", f"{zone} is not CloudFront's")
         elif source.type == BALANCER and zone != source.att("CanonicalHostedZoneID"):
-            yield Broken(record, "Properties.AliasTarget.HostedZoneId", "is not the load balancer's")
+            yield RuleMatch(record, "Properties.AliasTarget.HostedZoneId", "is not the load balancer's")
 
 
-@guard(
+@environment_rule(
     "DST-17",
     "CloudFront sends the secret header that the listener rules expect",
     why="A different name or secret on one side answers every visitor with 403 (Amazon CloudFront Developer Guide, "
     "Add custom headers to origin requests).",
-    remedy="use one header name and one secret on both sides; not X-Amz-... or X-Edge-...",
+    hint="use one header name and one secret on both sides; not X-Amz-... or X-Edge-...",
 )
-def secret_header(env: ResolvedEnvironment) -> Iterator[Broken]:
+def secret_header(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     sent: set[tuple[str, str]] = set()
     for distribution, path, origin in custom_origins(env):
         headers = listed(origin.get("OriginCustomHeaders"))
         if not headers:
-            yield Broken(distribution, f"{path}.OriginCustomHeaders", "no secret header")
+            yield RuleMatch(distribution, f"{path}.OriginCustomHeaders", "no secret header")
         for header in headers:
             name, value = str(header.get("HeaderName")), str(header.get("HeaderValue"))
             sent.add((name.lower(), value))
             if re.match(r"(x-amz-|x-edge-|host$|via$|connection$)", name, re.IGNORECASE):
-                yield Broken(distribution, f"{path}.OriginCustomHeaders", f"CloudFront refuses {name}")
+                yield RuleMatch(distribution, f"{path}.OriginCustomHeaders", f"CloudFront refuses {name}")
             if "{{resolve:secretsmanager:" not in value:
-                yield Broken(distribution, f"{path}.OriginCustomHeaders", f"{name} is not a secret")
+                yield RuleMatch(distribution, f"{path}.OriginCustomHeaders", f"{name} is not a secret")
     for rule in env.of_type(RULE) if sent else []:
         for condition in header_conditions(rule):
             name = str(condition.get("HttpHeaderName")).lower()
             if not any((name, str(value)) in sent for value in listed(condition.get("Values"))):
-                yield Broken(rule, "Properties.Conditions", f"CloudFront does not send {name} with this value")
+                yield RuleMatch(rule, "Properties.Conditions", f"CloudFront does not send {name} with this value")
 
 
-@guard(
+@environment_rule(
     "DST-18",
     "The distribution is on, and speaks current protocols",
     why="HTTP/2 and 3, compression and IPv6 cost nothing and are off, or old, by default (Amazon CloudFront Developer "
     "Guide, Distribution settings).",
-    remedy="set Enabled, HttpVersion http2and3, IPV6Enabled, and Compress on behaviours with a cache",
+    hint="set Enabled, HttpVersion http2and3, IPV6Enabled, and Compress on behaviours with a cache",
 )
-def modern_distribution(env: ResolvedEnvironment) -> Iterator[Broken]:
+def modern_distribution(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for distribution, config in configs(env):
         if not flag(config.get("Enabled")) or config.get("HttpVersion") not in ("http2", "http2and3"):
-            yield Broken(distribution, "Properties.DistributionConfig", "is off, or speaks HTTP/1.1 only")
+            yield RuleMatch(distribution, "Properties.DistributionConfig", "is off, or speaks HTTP/1.1 only")
         for path, behavior in behaviors(config):
             if not flag(behavior.get("Compress")) and is_s3(
                 origins_of(config).get(str(behavior.get("TargetOriginId")), ("", {}))[1]
             ):
-                yield Broken(distribution, f"{path}.Compress", "static files are not compressed")
+                yield RuleMatch(distribution, f"{path}.Compress", "static files are not compressed")
 
 
-@guard(
+@environment_rule(
     "DST-19",
     "Access logs may be delivered to their bucket",
     why="The delivery service writes with its own principal, and the bucket's policy decides (Amazon CloudWatch Logs "
     "User Guide, Logs sent to Amazon S3).",
-    remedy="allow delivery.logs.amazonaws.com s3:PutObject on the bucket's objects for this account; the destination "
+    hint="allow delivery.logs.amazonaws.com s3:PutObject on the bucket's objects for this account; the destination "
     "waits for that policy",
 )
-def deliveries(env: ResolvedEnvironment) -> Iterator[Broken]:
+def deliveries(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for destination in env.of_type("AWS::Logs::DeliveryDestination"):
         path = "Properties.DestinationResourceArn"
         bucket = behind(env, str(destination.get("DestinationResourceArn")), BUCKET)
@@ -516,9 +524,9 @@ def deliveries(env: ResolvedEnvironment) -> Iterator[Broken]:
             and (item.condition("aws:SourceAccount") or item.condition("aws:SourceArn"))
             for item in bucket_statements(env, bucket)
         ):
-            yield Broken(destination, path, f"may not write to {bucket.logical_id}")
+            yield RuleMatch(destination, path, f"may not write to {bucket.logical_id}")
         stack = env.stacks[destination.stack]
         for policy in stack.of_type("AWS::S3::BucketPolicy"):
             own = behind(env, policy.get("Bucket")) == bucket
             if own and not depends(stack, destination, policy.logical_id):
-                yield Broken(destination, "DependsOn", f"does not wait for {policy.logical_id}")
+                yield RuleMatch(destination, "DependsOn", f"does not wait for {policy.logical_id}")

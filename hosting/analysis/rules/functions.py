@@ -9,7 +9,7 @@ from hosting.analysis.resolve import ResolvedEnvironment, Resource
 from hosting.analysis.rules.alarms import TOPIC
 from hosting.analysis.rules.cloudformation import custom_resources
 from hosting.analysis.rules.logs import FUNCTION, LOG_GROUP, PERMISSION
-from hosting.analysis.rules.registry import Broken, guard
+from hosting.analysis.rules.registry import RuleMatch, environment_rule
 from hosting.analysis.rules.values import (
     ROLE,
     all_behind,
@@ -22,98 +22,98 @@ from hosting.analysis.rules.values import (
 )
 
 
-@guard(
+@environment_rule(
     "OPS-07",
     "No function publishes to a topic that calls it",
     why="It would be called by its own message, for ever (AWS Lambda Developer Guide, Recursive loop detection).",
-    remedy="publish to a topic of its own for the answers",
+    hint="publish to a topic of its own for the answers",
 )
-def no_topic_loops(env: ResolvedEnvironment) -> Iterator[Broken]:
+def no_topic_loops(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for subscription in env.of_type("AWS::SNS::Subscription"):
         function = behind(env, subscription.get("Endpoint"), FUNCTION)
         topic = behind(env, subscription.get("TopicArn"), TOPIC)
         role = behind(env, function.get("Role"), ROLE) if function else None
         for item in permissions(env, role):
             if topic and function and item.allows("sns:Publish") and topic in all_behind(env, item.resources):
-                yield Broken(subscription, "Properties.TopicArn", f"{function.logical_id} publishes there itself")
+                yield RuleMatch(subscription, "Properties.TopicArn", f"{function.logical_id} publishes there itself")
 
 
-@guard(
+@environment_rule(
     "OPS-11",
     "Nobody makes a log group by writing to it",
     why="Whoever may create groups makes a deleted one again, never to expire, and the next creation of the stack "
     "fails: already exists (AWS Lambda Developer Guide, Sending Lambda function logs to CloudWatch Logs).",
-    remedy="make the group, name it in LoggingConfig, and grant CreateLogStream and PutLogEvents on it only",
+    hint="make the group, name it in LoggingConfig, and grant CreateLogStream and PutLogEvents on it only",
 )
-def own_log_groups(env: ResolvedEnvironment) -> Iterator[Broken]:
+def own_log_groups(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for function in env.of_type(FUNCTION):
         group = behind(env, function.get("LoggingConfig.LogGroup"), LOG_GROUP)
         if group is None:
-            yield Broken(function, "Properties.LoggingConfig.LogGroup", "logs to a group that Lambda makes")
+            yield RuleMatch(function, "Properties.LoggingConfig.LogGroup", "logs to a group that Lambda makes")
             continue
         granted = permissions(env, behind(env, function.get("Role"), ROLE))
         for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
             if not any(item.allows(action) and group in all_behind(env, item.resources) for item in granted):
-                yield Broken(function, "Properties.Role", f"lacks {action} on its group")
+                yield RuleMatch(function, "Properties.Role", f"lacks {action} on its group")
     for resource, path, document in policy_documents(env):
         for item in statements(document):
             if item.allows("logs:CreateLogGroup") and resource.type not in ("AWS::KMS::Key", "AWS::S3::BucketPolicy"):
-                yield Broken(resource, f"{path}.Statement.{item.index}", "may create log groups")
+                yield RuleMatch(resource, f"{path}.Statement.{item.index}", "may create log groups")
     for role in env.of_type(ROLE):
         for arn in listed(role.get("ManagedPolicyArns")):
             if str(arn).endswith(("AWSLambdaBasicExecutionRole", "AWSLambdaVPCAccessExecutionRole")):
-                yield Broken(role, "Properties.ManagedPolicyArns", "may create log groups")
+                yield RuleMatch(role, "Properties.ManagedPolicyArns", "may create log groups")
 
 
-@guard(
+@environment_rule(
     "OPS-12",
     "Functions reserve no concurrency",
     why="A new account has 10 executions in all, of which none can be reserved (AWS Lambda Developer Guide, "
     "Configuring reserved concurrency).",
-    remedy="drop ReservedConcurrentExecutions",
+    hint="drop ReservedConcurrentExecutions",
 )
-def no_reservation(env: ResolvedEnvironment) -> Iterator[Broken]:
+def no_reservation(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for function in env.of_type(FUNCTION):
         if function.get("ReservedConcurrentExecutions") is not None:
-            yield Broken(function, "Properties.ReservedConcurrentExecutions", "reserves concurrency")
+            yield RuleMatch(function, "Properties.ReservedConcurrentExecutions", "reserves concurrency")
 
 
 _CURRENT = re.compile(r"python3\.1[3-9]")
 
 
-@guard(
+@environment_rule(
     "OPS-13",
     "Functions are explicit about runtime, machine, size and time, and stay out of the VPC",
     why="The defaults are 3 s and 128 MB on x86_64; a function in a VPC holds its interfaces for long after deletion "
     "(AWS Lambda Developer Guide, Lambda runtimes, and Giving Lambda functions access to resources in an Amazon VPC).",
-    remedy="set Runtime python3.13, Architectures, Timeout, MemorySize; drop VpcConfig",
+    hint="set Runtime python3.13, Architectures, Timeout, MemorySize; drop VpcConfig",
 )
-def function_settings(env: ResolvedEnvironment) -> Iterator[Broken]:
+def function_settings(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for function in env.of_type(FUNCTION):
         if not _CURRENT.fullmatch(str(function.get("Runtime"))):
-            yield Broken(function, "Properties.Runtime", f"runtime {function.get('Runtime')}")
+            yield RuleMatch(function, "Properties.Runtime", f"runtime {function.get('Runtime')}")
         if function.get("Architectures") not in (["arm64"], ["x86_64"]):
-            yield Broken(function, "Properties.Architectures", f"machine {function.get('Architectures')}")
+            yield RuleMatch(function, "Properties.Architectures", f"machine {function.get('Architectures')}")
         for key in ("Timeout", "MemorySize"):
             if number(function.get(key)) is None:
-                yield Broken(function, f"Properties.{key}", f"{key} is left to its default")
+                yield RuleMatch(function, f"Properties.{key}", f"{key} is left to its default")
         if function.get("VpcConfig") is not None:
-            yield Broken(function, "Properties.VpcConfig", "is in the VPC")
+            yield RuleMatch(function, "Properties.VpcConfig", "is in the VPC")
         if function.get("Handler") != "index.handler":
-            yield Broken(function, "Properties.Handler", f"handler {function.get('Handler')}")
+            yield RuleMatch(function, "Properties.Handler", f"handler {function.get('Handler')}")
 
 
-@guard(
+@environment_rule(
     "OPS-23",
     "Asynchronous functions lose nothing silently",
     why="After its retries Lambda drops an event unless there is a destination (AWS Lambda Developer Guide, How Lambda "
     "handles errors and retries with asynchronous invocation).",
-    remedy="add an EventInvokeConfig with OnFailure to a queue, and let the role send to it",
+    hint="add an EventInvokeConfig with OnFailure to a queue, and let the role send to it",
 )
-def failure_destinations(env: ResolvedEnvironment) -> Iterator[Broken]:
+def failure_destinations(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for subscription in env.of_type("AWS::SNS::Subscription"):
         if not all_behind(env, subscription.get("RedrivePolicy"), "AWS::SQS::Queue"):
-            yield Broken(subscription, "Properties.RedrivePolicy", "a message that cannot be delivered is lost")
+            yield RuleMatch(subscription, "Properties.RedrivePolicy", "a message that cannot be delivered is lost")
     configured = env.of_type("AWS::Lambda::EventInvokeConfig")
     for permission in env.of_type(PERMISSION):
         if str(permission.get("Principal")) not in ("events.amazonaws.com", "sns.amazonaws.com"):
@@ -122,67 +122,69 @@ def failure_destinations(env: ResolvedEnvironment) -> Iterator[Broken]:
         own = [item for item in configured if behind(env, item.get("FunctionName")) == function]
         queues = [behind(env, item.get("DestinationConfig.OnFailure.Destination")) for item in own]
         if function and not any(queues):
-            yield Broken(function, "", "an event that fails is lost")
+            yield RuleMatch(function, "", "an event that fails is lost")
         granted = permissions(env, behind(env, function.get("Role"), ROLE) if function else None)
         for queue in queues:
             if queue and not any(
                 item.allows("sqs:SendMessage") and queue in all_behind(env, item.resources) for item in granted
             ):
-                yield Broken(own[0], "Properties.DestinationConfig", f"the role may not send to {queue.logical_id}")
+                yield RuleMatch(own[0], "Properties.DestinationConfig", f"the role may not send to {queue.logical_id}")
 
 
-@guard(
+@environment_rule(
     "OPS-14",
     "Services may call a function for this account's resource only",
     why="A permission for a service without a source lets every account's resources call the function (AWS Lambda "
     "Developer Guide, Granting Lambda function access to AWS services).",
-    remedy="set SourceArn, and SourceAccount for s3 only",
+    hint="set SourceArn, and SourceAccount for s3 only",
 )
-def invoke_permissions(env: ResolvedEnvironment) -> Iterator[Broken]:
+def invoke_permissions(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for permission in env.of_type(PERMISSION):
         principal = str(permission.get("Principal"))
         if principal.endswith(".amazonaws.com") and permission.get("SourceArn") is None:
-            yield Broken(permission, "Properties.SourceArn", f"any resource may make {principal} call")
+            yield RuleMatch(permission, "Properties.SourceArn", f"any resource may make {principal} call")
         # The ARN of a bucket does not say whose it is; every other carries its account.
         if principal.startswith("s3.") and permission.get("SourceAccount") is None:
-            yield Broken(permission, "Properties.SourceAccount", f"any account may make {principal} call")
+            yield RuleMatch(permission, "Properties.SourceAccount", f"any account may make {principal} call")
         if principal.startswith(("sns.", "events.")) and permission.get("SourceAccount") is not None:
-            yield Broken(permission, "Properties.SourceAccount", f"{principal} names no account, so no call is let in")
+            yield RuleMatch(
+                permission, "Properties.SourceAccount", f"{principal} names no account, so no call is let in"
+            )
 
 
-@guard(
+@environment_rule(
     "OPS-15",
     "Custom resources answer soon, and take text",
     why="A function that does not answer holds the stack for an hour, and every property reaches it as text "
     "(CloudFormation User Guide, Custom resources).",
-    remedy="set ServiceTimeout to at most 300, and write every other property as text",
+    hint="set ServiceTimeout to at most 300, and write every other property as text",
 )
-def custom_resource_settings(env: ResolvedEnvironment) -> Iterator[Broken]:
+def custom_resource_settings(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for resource in custom_resources(env):
         timeout = number(resource.get("ServiceTimeout"))
         if timeout is None or timeout > 300:
-            yield Broken(resource, "Properties.ServiceTimeout", f"waits {timeout or 3600:g} s")
+            yield RuleMatch(resource, "Properties.ServiceTimeout", f"waits {timeout or 3600:g} s")
         function = behind(env, resource.get("ServiceToken"), FUNCTION)
         if function is None:
-            yield Broken(resource, "Properties.ServiceToken", "is no function of ours")
+            yield RuleMatch(resource, "Properties.ServiceToken", "is no function of ours")
             continue
         for key, value in resource.properties.items():
             if key != "ServiceTimeout" and not isinstance(value, str):
-                yield Broken(resource, f"Properties.{key}", f"{key} reaches the function as text, and is not")
+                yield RuleMatch(resource, f"Properties.{key}", f"{key} reaches the function as text, and is not")
 
 
 # Amazon ECS Developer Guide, Amazon ECS service deployment state change events.
 _DEPLOYMENT_EVENTS = {"SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED", "SERVICE_DEPLOYMENT_IN_PROGRESS"}
 
 
-@guard(
+@environment_rule(
     "OPS-17",
     "Rules may reach their targets, and failed deployments are told",
     why="A rule whose target does not admit it fails silently (Amazon EventBridge User Guide, Using resource-based "
     "policies for Amazon EventBridge).",
-    remedy="add the Lambda permission with the rule's ARN, or the queue's or topic's policy; a dead-letter queue",
+    hint="add the Lambda permission with the rule's ARN, or the queue's or topic's policy; a dead-letter queue",
 )
-def rule_targets(env: ResolvedEnvironment) -> Iterator[Broken]:
+def rule_targets(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for rule in env.of_type("AWS::Events::Rule"):
         for index, target in enumerate(listed(rule.get("Targets"))):
             path = f"Properties.Targets.{index}"
@@ -193,23 +195,23 @@ def rule_targets(env: ResolvedEnvironment) -> Iterator[Broken]:
                 and behind(env, item.get("SourceArn")) in (rule, None)
                 for item in env.of_type(PERMISSION)
             ):
-                yield Broken(rule, path, f"may not call {function.logical_id}")
+                yield RuleMatch(rule, path, f"may not call {function.logical_id}")
             queue = behind(env, target.get("DeadLetterConfig", {}).get("Arn"), "AWS::SQS::Queue")
             if queue is None:
-                yield Broken(rule, f"{path}.DeadLetterConfig", "an event that cannot be delivered is lost")
+                yield RuleMatch(rule, f"{path}.DeadLetterConfig", "an event that cannot be delivered is lost")
             elif not _queue_admits(env, queue, "events"):
-                yield Broken(rule, f"{path}.DeadLetterConfig", f"may not send to {queue.logical_id}")
+                yield RuleMatch(rule, f"{path}.DeadLetterConfig", f"may not send to {queue.logical_id}")
     if env.of_type("AWS::ECS::Service"):
         watched = [str(rule.get("EventPattern.detail-type")) for rule in env.of_type("AWS::Events::Rule")]
         for kind in ("ECS Deployment State Change", "ECS Task State Change"):
             if not any(kind in item for item in watched):
                 for cluster in env.of_type("AWS::ECS::Cluster"):
-                    yield Broken(cluster, "", f"nobody is told of {kind}")
+                    yield RuleMatch(cluster, "", f"nobody is told of {kind}")
     for rule in env.of_type("AWS::Events::Rule"):
         of_deployments = "ECS Deployment State Change" in listed(rule.get("EventPattern.detail-type"))
         unknown = sorted(set(map(str, listed(rule.get("EventPattern.detail.eventName")))) - _DEPLOYMENT_EVENTS)
         if of_deployments and unknown:
-            yield Broken(rule, "Properties.EventPattern", f"ECS sends no {', '.join(unknown)}")
+            yield RuleMatch(rule, "Properties.EventPattern", f"ECS sends no {', '.join(unknown)}")
 
 
 def _queue_admits(env: ResolvedEnvironment, queue: Resource, service: str) -> bool:

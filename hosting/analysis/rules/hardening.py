@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from hosting.analysis.resolve import ResolvedEnvironment, Resource
 from hosting.analysis.rules.network import GROUP, egress, ingress
-from hosting.analysis.rules.registry import Broken, guard
+from hosting.analysis.rules.registry import RuleMatch, environment_rule
 from hosting.analysis.rules.roles import bound_to_account
 from hosting.analysis.rules.services import BALANCER, SERVICE, containers, served_tasks
 from hosting.analysis.rules.values import (
@@ -23,29 +23,31 @@ from hosting.model.tokens import origins
 KEY = "AWS::KMS::Key"
 
 
-@guard(
+@environment_rule(
     "SEC-31",
     "Apps run as a user of their own, on a root they cannot write, within a memory limit of their own",
     why="Root in a container is root for whoever breaks out of it, and without a limit a leak takes the bastion too, "
     "through which people would look (AWS Security Hub, controls ECS.20 and ECS.5; Amazon ECS Developer Guide, Task "
     "and container security best practices).",
-    remedy="give User as numbers other than 0, ReadonlyRootFilesystem, and Memory; take Privileged out",
+    hint="give User as numbers other than 0, ReadonlyRootFilesystem, and Memory; take Privileged out",
 )
-def unprivileged_apps(env: ResolvedEnvironment) -> Iterator[Broken]:
+def unprivileged_apps(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for service, task in served_tasks(env):
         apps = {item.get("ContainerName") for item in listed(service.get("LoadBalancers"))}
         for index, container in containers(task):
             path, name = f"Properties.ContainerDefinitions.{index}", container.get("Name")
             if flag(container.get("Privileged")):
-                yield Broken(task, f"{path}.Privileged", f"{name} may do what the host may")
+                yield RuleMatch(task, f"{path}.Privileged", f"{name} may do what the host may")
             if name not in apps:
                 continue
             if not flag(container.get("ReadonlyRootFilesystem")):
-                yield Broken(task, f"{path}.ReadonlyRootFilesystem", f"{name} may write over its own program")
+                yield RuleMatch(task, f"{path}.ReadonlyRootFilesystem", f"{name} may write over its own program")
             if not re.fullmatch(r"[1-9]\d*:[1-9]\d*", str(container.get("User", ""))):
-                yield Broken(task, f"{path}.User", f"{name} may be root: user {container.get('User', 'of the image')}")
+                yield RuleMatch(
+                    task, f"{path}.User", f"{name} may be root: user {container.get('User', 'of the image')}"
+                )
             if not number(container.get("Memory")):
-                yield Broken(task, f"{path}.Memory", f"{name} may take all of the task's memory")
+                yield RuleMatch(task, f"{path}.Memory", f"{name} may take all of the task's memory")
 
 
 # Where each type that stands in a VPC names its groups; without any it is in the VPC's default group.
@@ -58,22 +60,22 @@ _IN_GROUPS = {
 }
 
 
-@guard(
+@environment_rule(
     "SEC-32",
     "Nothing is in the VPC's default security group",
     why="AWS makes it so that members reach each other and everything else, and deploy.py closes it, so that whatever "
     "is in it reaches nothing (Amazon VPC User Guide, Default security groups for your VPCs).",
-    remedy="name a group of our own",
+    hint="name a group of our own",
 )
-def default_group_unused(env: ResolvedEnvironment) -> Iterator[Broken]:
+def default_group_unused(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for kind, path in _IN_GROUPS.items():
         for resource in env.of_type(kind):
             if _stands_in_vpc(resource) and not listed(resource.get(path)):
-                yield Broken(resource, f"Properties.{path}", "names no group, so it is in the default one")
+                yield RuleMatch(resource, f"Properties.{path}", "names no group, so it is in the default one")
     for stack in env.stacks.values():
         for resource in stack.resources.values():
             if any(item.attribute == "DefaultSecurityGroup" for item in origins(dict(resource.properties))):
-                yield Broken(resource, "", "uses the default group")
+                yield RuleMatch(resource, "", "uses the default group")
 
 
 def _stands_in_vpc(resource: Resource) -> bool:
@@ -82,14 +84,14 @@ def _stands_in_vpc(resource: Resource) -> bool:
     return resource.type != "AWS::Lambda::Function" or resource.get("VpcConfig") is not None
 
 
-@guard(
+@environment_rule(
     "SEC-33",
     "Topics and queues refuse plain HTTP",
     why="Otherwise a client that forgets TLS sends message and signature in the clear (Amazon SNS Developer Guide and "
     "Amazon SQS Developer Guide, Security best practices).",
-    remedy="deny sns:Publish, or sqs:SendMessage and sqs:ReceiveMessage, where aws:SecureTransport is false",
+    hint="deny sns:Publish, or sqs:SendMessage and sqs:ReceiveMessage, where aws:SecureTransport is false",
 )
-def messages_need_tls(env: ResolvedEnvironment) -> Iterator[Broken]:
+def messages_need_tls(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for kind, policy_kind, attached in (
         ("AWS::SNS::Topic", "AWS::SNS::TopicPolicy", "Topics"),
         ("AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "Queues"),
@@ -102,7 +104,7 @@ def messages_need_tls(env: ResolvedEnvironment) -> Iterator[Broken]:
         ]
         for resource in env.of_type(kind):
             if resource not in covered:
-                yield Broken(resource, "", "plain HTTP is not denied")
+                yield RuleMatch(resource, "", "plain HTTP is not denied")
 
 
 def _denies_plain_http(item: Statement) -> bool:
@@ -111,17 +113,17 @@ def _denies_plain_http(item: Statement) -> bool:
     )
 
 
-@guard(
+@environment_rule(
     "SEC-34",
     "Only AWS services make grants on our keys",
     why="A grant is a second key policy that nobody reviews, and outlives the permission to make it (AWS KMS Developer "
     "Guide, Grants in AWS KMS).",
-    remedy="deny kms:CreateGrant where kms:GrantIsForAWSResource and aws:PrincipalIsAWSService are false",
+    hint="deny kms:CreateGrant where kms:GrantIsForAWSResource and aws:PrincipalIsAWSService are false",
 )
-def grants_for_services(env: ResolvedEnvironment) -> Iterator[Broken]:
+def grants_for_services(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for key in env.of_type(KEY):
         if not any(_denies_grants(item) for item in statements(key.get("KeyPolicy"))):
-            yield Broken(key, "Properties.KeyPolicy", "whoever may use the key may pass it on")
+            yield RuleMatch(key, "Properties.KeyPolicy", "whoever may use the key may pass it on")
 
 
 def _denies_grants(item: Statement) -> bool:
@@ -137,14 +139,14 @@ def _denies_grants(item: Statement) -> bool:
     )
 
 
-@guard(
+@environment_rule(
     "SEC-35",
     "The web ACL's log holds no credentials",
     why="WAF logs whole requests, and its log is read by more people than may sign in as a visitor (AWS WAF Developer "
     "Guide, Logging protection pack or web ACL traffic, redacted fields).",
-    remedy="redact the headers authorization and cookie, and the query string",
+    hint="redact the headers authorization and cookie, and the query string",
 )
-def redacted_log(env: ResolvedEnvironment) -> Iterator[Broken]:
+def redacted_log(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for log in env.of_type("AWS::WAFv2::LoggingConfiguration"):
         fields = listed(log.get("RedactedFields"))
         headers = {str(item["SingleHeader"].get("Name")).lower() for item in fields if "SingleHeader" in item}
@@ -152,7 +154,7 @@ def redacted_log(env: ResolvedEnvironment) -> Iterator[Broken]:
         if not any("QueryString" in item for item in fields):
             missing.append("the query string")
         if missing:
-            yield Broken(log, "Properties.RedactedFields", f"{', '.join(missing)} in the clear")
+            yield RuleMatch(log, "Properties.RedactedFields", f"{', '.join(missing)} in the clear")
 
 
 # Policies by which a resource says who may use it; topics have a guard of their own, with their senders.
@@ -169,15 +171,15 @@ _SAYS_WHO = {
 _OF_LOGS = "kms:EncryptionContext:aws:logs:arn"
 
 
-@guard(
+@environment_rule(
     "SEC-36",
     "No resource admits everybody, or a service on behalf of everybody",
     why="Any account of AWS may then use the resource, itself or by way of the service; a bucket that blocks public "
     "policies refuses such a policy, which fails the deployment (IAM User Guide, AWS JSON policy elements: Principal; "
     "The confused deputy problem).",
-    remedy="name the principal, or add a condition on aws:SourceAccount, aws:SourceArn or aws:PrincipalAccount",
+    hint="name the principal, or add a condition on aws:SourceAccount, aws:SourceArn or aws:PrincipalAccount",
 )
-def not_for_everybody(env: ResolvedEnvironment) -> Iterator[Broken]:
+def not_for_everybody(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for kind, path in _SAYS_WHO.items():
         for resource in env.of_type(kind):
             for item in statements(resource.get(path)):
@@ -188,26 +190,26 @@ def not_for_everybody(env: ResolvedEnvironment) -> Iterator[Broken]:
                 services = [name for name in item.principals.get("Service", []) if name != "events.amazonaws.com"]
                 if everybody or services:
                     who = "everybody" if everybody else f"{', '.join(services)} for every account"
-                    yield Broken(resource, f"Properties.{path}.Statement.{item.index}", f"admits {who}")
+                    yield RuleMatch(resource, f"Properties.{path}.Statement.{item.index}", f"admits {who}")
 
 
-@guard(
+@environment_rule(
     "SEC-37",
     "Security groups say what each rule is for, and what may leave",
     why="Nobody removes a rule whose purpose is unknown, and a group that names nothing for what leaves lets all of it "
     "out (Amazon EC2 User Guide, Security group rules).",
-    remedy="give every rule a Description, and every group a rule for what leaves",
+    hint="give every rule a Description, and every group a rule for what leaves",
 )
-def described_rules(env: ResolvedEnvironment) -> Iterator[Broken]:
+def described_rules(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for group in env.of_type(GROUP):
         for direction, rules in (
             ("SecurityGroupIngress", ingress(env, group)),
             ("SecurityGroupEgress", egress(env, group)),
         ):
             if any(not rule.get("Description") for rule in rules):
-                yield Broken(group, f"Properties.{direction}", "a rule without a description")
+                yield RuleMatch(group, f"Properties.{direction}", "a rule without a description")
         if not egress(env, group):
-            yield Broken(group, "Properties.SecurityGroupEgress", "names nothing, so everything may leave")
+            yield RuleMatch(group, "Properties.SecurityGroupEgress", "names nothing, so everything may leave")
 
 
 # Where each type that keeps what passes through it names its key.
@@ -218,29 +220,29 @@ _ENCRYPTED = {
 }
 
 
-@guard(
+@environment_rule(
     "SEC-38",
     "Log groups, topics and queues are encrypted with a key",
     why="Without one whoever may read the group or the queue may read what is in it; with one a second permission is "
     "needed, which can be taken back (AWS KMS Developer Guide, Key policies).",
-    remedy="name a key of ours",
+    hint="name a key of ours",
 )
-def encrypted_messages(env: ResolvedEnvironment) -> Iterator[Broken]:
+def encrypted_messages(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for kind, path in _ENCRYPTED.items():
         for resource in env.of_type(kind):
             if not resource.get(path):
-                yield Broken(resource, f"Properties.{path}", "no key")
+                yield RuleMatch(resource, f"Properties.{path}", "no key")
 
 
-@guard(
+@environment_rule(
     "SEC-39",
     "The database knows people by IAM, and its snapshots by their tags",
     why="Without IAM authentication everybody shares a password, and snapshots without tags belong to nobody (AWS "
     "Security Hub, controls RDS.12 and RDS.16).",
-    remedy="set EnableIAMDatabaseAuthentication and CopyTagsToSnapshot",
+    hint="set EnableIAMDatabaseAuthentication and CopyTagsToSnapshot",
 )
-def database_identities(env: ResolvedEnvironment) -> Iterator[Broken]:
+def database_identities(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for cluster in env.of_type("AWS::RDS::DBCluster"):
         for key in ("EnableIAMDatabaseAuthentication", "CopyTagsToSnapshot"):
             if not flag(cluster.get(key)):
-                yield Broken(cluster, f"Properties.{key}", "is off")
+                yield RuleMatch(cluster, f"Properties.{key}", "is off")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from hosting.analysis.resolve import ResolvedEnvironment, Resource
 from hosting.analysis.rules.buckets import BUCKET, bucket_statements
 from hosting.analysis.rules.cloudformation import KEEP
-from hosting.analysis.rules.registry import Broken, guard
+from hosting.analysis.rules.registry import RuleMatch, environment_rule
 from hosting.analysis.rules.values import (
     ROLE,
     all_behind,
@@ -27,75 +27,75 @@ FILTER = "AWS::Logs::SubscriptionFilter"
 KEY = "AWS::KMS::Key"
 
 
-@guard(
+@environment_rule(
     "OPS-01",
     "Every log group is named, expires, and soon enough",
     why="A group without retention keeps everything for ever, and somebody pays (Amazon CloudWatch Logs User Guide, "
     "Working with log groups and log streams).",
-    remedy="set RetentionInDays to at most 30; what must be kept longer goes to the archive",
+    hint="set RetentionInDays to at most 30; what must be kept longer goes to the archive",
 )
-def retention(env: ResolvedEnvironment) -> Iterator[Broken]:
+def retention(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for group in env.of_type(LOG_GROUP):
         days = number(group.get("RetentionInDays"))
         if days is None or not 1 <= days <= 30:
-            yield Broken(group, "Properties.RetentionInDays", f"kept for {days:g} days" if days else "never expires")
+            yield RuleMatch(group, "Properties.RetentionInDays", f"kept for {days:g} days" if days else "never expires")
         if not group.get("LogGroupName"):
-            yield Broken(group, "Properties.LogGroupName", "nobody can find it by name")
+            yield RuleMatch(group, "Properties.LogGroupName", "nobody can find it by name")
 
 
-@guard(
+@environment_rule(
     "OPS-21",
     "Two log groups never share a name",
     why="The second is refused: already exists (Amazon CloudWatch Logs API Reference, CreateLogGroup).",
-    remedy="put what tells them apart into the name",
+    hint="put what tells them apart into the name",
 )
-def log_names(env: ResolvedEnvironment) -> Iterator[Broken]:
+def log_names(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     seen: dict[tuple[str, str], Resource] = {}
     for group in env.of_type(LOG_GROUP):
         name = (env.stacks[group.stack].region, str(group.get("LogGroupName")))
         if seen.setdefault(name, group) != group:
-            yield Broken(group, "Properties.LogGroupName", f"{name[1]} is also of {seen[name].stack}")
+            yield RuleMatch(group, "Properties.LogGroupName", f"{name[1]} is also of {seen[name].stack}")
 
 
-@guard(
+@environment_rule(
     "OPS-08",
     "CloudWatch Logs may write to the stream that it is told to",
     why="Logs names the bare group as the source, so a condition with :* behind the group's name never matches, and "
     "the error speaks of an inactive stream (Amazon CloudWatch Logs User Guide, Subscription filters with Amazon Data "
     "Firehose).",
-    remedy="give RoleArn a role that logs.amazonaws.com assumes with aws:SourceArn arn:aws:logs:<region>:<account>:*, "
+    hint="give RoleArn a role that logs.amazonaws.com assumes with aws:SourceArn arn:aws:logs:<region>:<account>:*, "
     "allowing firehose:PutRecord and PutRecordBatch",
 )
-def filters_to_streams(env: ResolvedEnvironment) -> Iterator[Broken]:
+def filters_to_streams(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for item in env.of_type(FILTER):
         stream = behind(env, item.get("DestinationArn"), STREAM)
         if stream is None:
             continue
         role = behind(env, item.get("RoleArn"), ROLE)
         if role is None:
-            yield Broken(item, "Properties.RoleArn", "no role")
+            yield RuleMatch(item, "Properties.RoleArn", "no role")
             continue
         stack = env.stacks[item.stack]
         source = f"arn:aws:logs:{stack.region}:{stack.account}:log-group:{_group_name(env, item)}"
         trust = [one for one in statements(role.get("AssumeRolePolicyDocument")) if one.service("logs")]
         if not any(_admits(one.condition("aws:SourceArn"), source) for one in trust):
-            yield Broken(role, "Properties.AssumeRolePolicyDocument", f"does not admit {source}")
+            yield RuleMatch(role, "Properties.AssumeRolePolicyDocument", f"does not admit {source}")
         if not any(
             one.allows("firehose:PutRecordBatch") and stream in all_behind(env, one.resources)
             for one in permissions(env, role)
         ):
-            yield Broken(item, "Properties.RoleArn", "the role may not write to the stream")
+            yield RuleMatch(item, "Properties.RoleArn", "the role may not write to the stream")
 
 
-@guard(
+@environment_rule(
     "OPS-25",
     "Who writes to a stream may use its key",
     why="For streams made since April 2026 under a customer-managed key, Firehose asks it of whoever calls PutRecord "
     "(AWS Health, Enhanced security controls for Amazon Data Firehose); a subscription is refused, as its test message "
     "is.",
-    remedy="allow the role of the subscription kms:GenerateDataKey and kms:Decrypt on the stream's key",
+    hint="allow the role of the subscription kms:GenerateDataKey and kms:Decrypt on the stream's key",
 )
-def writers_use_stream_key(env: ResolvedEnvironment) -> Iterator[Broken]:
+def writers_use_stream_key(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     roles: dict[str, tuple[Resource, Resource]] = {}
     for item in env.of_type(FILTER):
         stream, role = behind(env, item.get("DestinationArn"), STREAM), behind(env, item.get("RoleArn"), ROLE)
@@ -108,7 +108,7 @@ def writers_use_stream_key(env: ResolvedEnvironment) -> Iterator[Broken]:
         allowed = [one for one in permissions(env, role) if key in all_behind(env, one.resources)]
         for action in ("kms:GenerateDataKey", "kms:Decrypt"):
             if not any(one.allows(action) for one in allowed):
-                yield Broken(role, "Properties", f"may not {action} with the key of the stream")
+                yield RuleMatch(role, "Properties", f"may not {action} with the key of the stream")
 
 
 def _admits(patterns: list[str], value: str) -> bool:
@@ -120,26 +120,26 @@ def _group_name(env: ResolvedEnvironment, item: Resource) -> str:
     return str(group.get("LogGroupName")) if group else str(item.get("LogGroupName"))
 
 
-@guard(
+@environment_rule(
     "OPS-09",
     "Log subscriptions do not feed on themselves, and may call their function",
     why="A consumer whose own log is subscribed logs about its own lines for ever; a group has at most two filters "
     "(Amazon CloudWatch Logs User Guide, Real-time processing of log data with subscriptions).",
-    remedy="subscribe no group of the consumer; make the Lambda permission first and name it in DependsOn",
+    hint="subscribe no group of the consumer; make the Lambda permission first and name it in DependsOn",
 )
-def filter_consumers(env: ResolvedEnvironment) -> Iterator[Broken]:
+def filter_consumers(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     counts: dict[str, int] = {}
     for item in env.of_type(FILTER):
         group = behind(env, item.get("LogGroupName"), LOG_GROUP)
         name = _group_name(env, item)
         counts[name] = counts.get(name, 0) + 1
         if counts[name] > 2:
-            yield Broken(item, "Properties.LogGroupName", f"third filter of {name}")
+            yield RuleMatch(item, "Properties.LogGroupName", f"third filter of {name}")
         if group and group.get("LogGroupClass", "STANDARD") != "STANDARD":
-            yield Broken(item, "Properties.LogGroupName", f"{name} is of a class without subscriptions")
+            yield RuleMatch(item, "Properties.LogGroupName", f"{name} is of a class without subscriptions")
         target = behind(env, item.get("DestinationArn"), FUNCTION, STREAM)
         if group and target and group in _logs_of(env, target):
-            yield Broken(item, "Properties.LogGroupName", f"is the log of its own consumer {target.logical_id}")
+            yield RuleMatch(item, "Properties.LogGroupName", f"is the log of its own consumer {target.logical_id}")
         if target and target.type == FUNCTION:
             stack = env.stacks[item.stack]
             allowed = [
@@ -149,7 +149,7 @@ def filter_consumers(env: ResolvedEnvironment) -> Iterator[Broken]:
                 and str(permission.get("Principal")).startswith("logs.")
             ]
             if not any(depends(stack, item, permission.logical_id) for permission in allowed):
-                yield Broken(item, "DependsOn", "does not wait for the permission to call its function")
+                yield RuleMatch(item, "DependsOn", "does not wait for the permission to call its function")
 
 
 def _logs_of(env: ResolvedEnvironment, consumer: Resource) -> list[Resource]:
@@ -163,53 +163,53 @@ def _logs_of(env: ResolvedEnvironment, consumer: Resource) -> list[Resource]:
     return found
 
 
-@guard(
+@environment_rule(
     "OPS-10",
     "The archive stream delivers, and says when it does not",
     why="Records of CloudWatch Logs are compressed already, a transforming function has 5 minutes, and failures "
     "without an error prefix mix with the data (Amazon Data Firehose Developer Guide, Transform source data).",
-    remedy="add a Lambda processor, an ErrorOutputPrefix, error logging, encryption; a timeout up to 300 s",
+    hint="add a Lambda processor, an ErrorOutputPrefix, error logging, encryption; a timeout up to 300 s",
 )
-def archive_stream(env: ResolvedEnvironment) -> Iterator[Broken]:
+def archive_stream(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for stream in env.of_type(STREAM):
         base = "ExtendedS3DestinationConfiguration"
         path = f"Properties.{base}"
         functions = all_behind(env, stream.get(f"{base}.ProcessingConfiguration"), FUNCTION)
         if not functions:
-            yield Broken(stream, f"{path}.ProcessingConfiguration", "nobody unpacks the records")
+            yield RuleMatch(stream, f"{path}.ProcessingConfiguration", "nobody unpacks the records")
         for function in functions:
             if (number(function.get("Timeout")) or 3) > 300:
-                yield Broken(function, "Properties.Timeout", "Firehose waits 300 s")
+                yield RuleMatch(function, "Properties.Timeout", "Firehose waits 300 s")
             role = behind(env, stream.get(f"{base}.RoleARN"), ROLE)
             granted = permissions(env, role)
             if not any(
                 item.allows("lambda:InvokeFunction") and function in all_behind(env, item.resources) for item in granted
             ):
-                yield Broken(stream, f"{path}.RoleARN", f"may not call {function.logical_id}")
+                yield RuleMatch(stream, f"{path}.RoleARN", f"may not call {function.logical_id}")
         # By Firehose, or by the function, which the extension then says. Both would be one gzip inside the other.
         packs = stream.get(f"{base}.CompressionFormat", "UNCOMPRESSED") != "UNCOMPRESSED"
         if packs == str(stream.get(f"{base}.FileExtension")).endswith(".gz"):
             how = "twice" if packs else "by nobody"
-            yield Broken(stream, f"{path}.CompressionFormat", f"the archive is compressed {how}")
+            yield RuleMatch(stream, f"{path}.CompressionFormat", f"the archive is compressed {how}")
         if not stream.get(f"{base}.ErrorOutputPrefix"):
-            yield Broken(stream, f"{path}.ErrorOutputPrefix", "failures mix with the data")
+            yield RuleMatch(stream, f"{path}.ErrorOutputPrefix", "failures mix with the data")
         logging = stream.get(f"{base}.CloudWatchLoggingOptions", {})
         if str(logging.get("Enabled")).lower() != "true" or not all_behind(env, logging, LOG_GROUP):
-            yield Broken(stream, f"{path}.CloudWatchLoggingOptions", "failures are not logged to a group of ours")
+            yield RuleMatch(stream, f"{path}.CloudWatchLoggingOptions", "failures are not logged to a group of ours")
         if not behind(
             env, stream.get(f"{base}.EncryptionConfiguration.KMSEncryptionConfig.AWSKMSKeyARN"), "AWS::KMS::Key"
         ):
-            yield Broken(stream, f"{path}.EncryptionConfiguration", "no key of ours")
+            yield RuleMatch(stream, f"{path}.EncryptionConfiguration", "no key of ours")
 
 
-@guard(
+@environment_rule(
     "OPS-16",
     "Buckets that services write to outlive the stack",
     why="Delivery goes on while the stack is deleted, so that the bucket is never empty and its deletion fails (Amazon "
     "S3 User Guide, Deleting a bucket).",
-    remedy="DeletionPolicy RetainExceptOnCreate or Retain",
+    hint="DeletionPolicy RetainExceptOnCreate or Retain",
 )
-def written_buckets_stay(env: ResolvedEnvironment) -> Iterator[Broken]:
+def written_buckets_stay(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     streams = [item.get("ExtendedS3DestinationConfiguration.BucketARN") for item in env.of_type(STREAM)]
     for bucket in env.of_type(BUCKET):
         writers = [
@@ -220,4 +220,4 @@ def written_buckets_stay(env: ResolvedEnvironment) -> Iterator[Broken]:
         ]
         archive = any(bucket in all_behind(env, stream) for stream in streams)
         if (writers or archive) and bucket.attributes.get("DeletionPolicy") not in KEEP:
-            yield Broken(bucket, "DeletionPolicy", f"is written to by {', '.join(writers) or 'Firehose'}")
+            yield RuleMatch(bucket, "DeletionPolicy", f"is written to by {', '.join(writers) or 'Firehose'}")

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterator
 
 from hosting.analysis.resolve import ResolvedEnvironment, Resource
-from hosting.analysis.rules.registry import Broken, guard
+from hosting.analysis.rules.registry import RuleMatch, environment_rule
 from hosting.analysis.rules.values import (
     all_behind,
     behind,
@@ -78,22 +78,22 @@ def endpoints(env: ResolvedEnvironment, kind: str) -> list[Resource]:
 # --- Guards ------------------------------------------------------------------------------------------------------
 
 
-@guard(
+@environment_rule(
     "NET-01",
     "Interface endpoints answer under the public names",
     why="Private DNS of an endpoint needs both DNS flags of the VPC; without it tasks keep using the NAT gateway "
     "(AWS PrivateLink Guide, Access an AWS service using an interface VPC endpoint).",
-    remedy="set EnableDnsSupport and EnableDnsHostnames on the VPC, PrivateDnsEnabled on the endpoint",
+    hint="set EnableDnsSupport and EnableDnsHostnames on the VPC, PrivateDnsEnabled on the endpoint",
 )
-def private_dns(env: ResolvedEnvironment) -> Iterator[Broken]:
+def private_dns(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for endpoint in endpoints(env, "Interface"):
         if not flag(endpoint.get("PrivateDnsEnabled")):
-            yield Broken(endpoint, "Properties.PrivateDnsEnabled", "private DNS is off")
+            yield RuleMatch(endpoint, "Properties.PrivateDnsEnabled", "private DNS is off")
     if endpoints(env, "Interface"):
         for vpc in env.of_type("AWS::EC2::VPC"):
             for key in ("EnableDnsSupport", "EnableDnsHostnames"):
                 if not flag(vpc.get(key)):
-                    yield Broken(vpc, f"Properties.{key}", f"{key} is off")
+                    yield RuleMatch(vpc, f"Properties.{key}", f"{key} is off")
 
 
 # What Fargate tasks, their sessions and their logs need to work without the internet.
@@ -101,53 +101,53 @@ _NEEDED = {"ssm", "ssmmessages", "ec2messages", "ecr.api", "ecr.dkr", "logs"}
 _KNOWN = _NEEDED | {"s3", "dynamodb", "secretsmanager", "kms", "sts", "monitoring", "ecs", "ecs-agent", "ecs-telemetry"}
 
 
-@guard(
+@environment_rule(
     "NET-02",
     "The endpoints that tasks need exist, under names that AWS knows",
     why="A misspelt service is refused only when the endpoint is created; a missing one sends image pulls, sessions "
     "and logs over the internet (AWS PrivateLink Guide, AWS services that integrate).",
-    remedy="use com.amazonaws.<region>.<service> for ssm, ssmmessages, ec2messages, ecr.api, ecr.dkr, logs and s3",
+    hint="use com.amazonaws.<region>.<service> for ssm, ssmmessages, ec2messages, ecr.api, ecr.dkr, logs and s3",
 )
-def endpoint_services(env: ResolvedEnvironment) -> Iterator[Broken]:
+def endpoint_services(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     found = set()
     for endpoint in env.of_type(ENDPOINT):
         name = str(endpoint.get("ServiceName"))
         service = name.removeprefix(f"com.amazonaws.{env.stacks[endpoint.stack].region}.")
         found.add((endpoint.get("VpcEndpointType", "Gateway"), service))
         if service not in _KNOWN:
-            yield Broken(endpoint, "Properties.ServiceName", f"{name} is not a service in this region")
+            yield RuleMatch(endpoint, "Properties.ServiceName", f"{name} is not a service in this region")
     if task_subnets(env):
         missing = {("Interface", item) for item in _NEEDED} | {("Gateway", "s3")}
         for kind, service in sorted(missing - found):
             for vpc in env.of_type("AWS::EC2::VPC"):
-                yield Broken(vpc, "", f"no {kind.lower()} endpoint for {service}")
+                yield RuleMatch(vpc, "", f"no {kind.lower()} endpoint for {service}")
 
 
-@guard(
+@environment_rule(
     "NET-03",
     "Interface endpoints stand once in every zone of the tasks",
     why="An endpoint takes one subnet per zone, and a zone without one depends on the other (AWS PrivateLink Guide, "
     "Subnets and Availability Zones).",
-    remedy="give the endpoint the app subnets",
+    hint="give the endpoint the app subnets",
 )
-def endpoint_zones(env: ResolvedEnvironment) -> Iterator[Broken]:
+def endpoint_zones(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     wanted = zones(task_subnets(env))
     for endpoint in endpoints(env, "Interface"):
         subnets = all_behind(env, endpoint.get("SubnetIds"), SUBNET)
         if len(zones(subnets)) != len(listed(endpoint.get("SubnetIds"))):
-            yield Broken(endpoint, "Properties.SubnetIds", "two subnets in one zone")
+            yield RuleMatch(endpoint, "Properties.SubnetIds", "two subnets in one zone")
         elif missing := wanted - zones(subnets):
-            yield Broken(endpoint, "Properties.SubnetIds", f"none in {', '.join(sorted(missing))}")
+            yield RuleMatch(endpoint, "Properties.SubnetIds", f"none in {', '.join(sorted(missing))}")
 
 
-@guard(
+@environment_rule(
     "NET-04",
     "Tasks may reach the interface endpoints",
     why="Private DNS takes over the public names, so without this rule pulls, sessions and logs time out although the "
     "NAT gateway works (Amazon ECS Developer Guide, VPC endpoints).",
-    remedy="allow tcp 443 from every app subnet, or from the tasks' groups, in the endpoint's security group",
+    hint="allow tcp 443 from every app subnet, or from the tasks' groups, in the endpoint's security group",
 )
-def endpoints_admit_tasks(env: ResolvedEnvironment) -> Iterator[Broken]:
+def endpoints_admit_tasks(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for endpoint in endpoints(env, "Interface"):
         rules = [
             rule for group in all_behind(env, endpoint.get("SecurityGroupIds"), GROUP) for rule in ingress(env, group)
@@ -158,7 +158,7 @@ def endpoints_admit_tasks(env: ResolvedEnvironment) -> Iterator[Broken]:
         for subnet in task_subnets(env):
             own = ipaddress.IPv4Network(str(subnet.get("CidrBlock")))
             if not any(own.subnet_of(block) for block in blocks) and not _groups_admitted(env, rules):
-                yield Broken(endpoint, "Properties.SecurityGroupIds", f"no way in from {subnet.logical_id}")
+                yield RuleMatch(endpoint, "Properties.SecurityGroupIds", f"no way in from {subnet.logical_id}")
 
 
 def _groups_admitted(env: ResolvedEnvironment, rules: list[dict[str, object]]) -> bool:
@@ -200,15 +200,15 @@ def _rules(env: ResolvedEnvironment, group: Resource, direction: str) -> list[di
     return [*(dict(rule) for rule in listed(group.get(direction))), *separate]
 
 
-@guard(
+@environment_rule(
     "NET-05",
     "Tasks reach S3 over the gateway endpoint, image layers included",
     why="ECR keeps image layers in a bucket of its own; a table that is left out pays for NAT, a policy that leaves "
     "it out makes pulls hang (Amazon ECR User Guide, Amazon ECR interface VPC endpoints).",
-    remedy="list every route table of the app subnets; leave PolicyDocument out, or allow s3:GetObject on "
+    hint="list every route table of the app subnets; leave PolicyDocument out, or allow s3:GetObject on "
     "prod-<region>-starport-layer-bucket",
 )
-def s3_gateway(env: ResolvedEnvironment) -> Iterator[Broken]:
+def s3_gateway(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     needed = [table for subnet in task_subnets(env) for table in tables_of(env, subnet)]
     for endpoint in endpoints(env, "Gateway"):
         if not str(endpoint.get("ServiceName")).endswith(".s3"):
@@ -216,89 +216,91 @@ def s3_gateway(env: ResolvedEnvironment) -> Iterator[Broken]:
         given = all_behind(env, endpoint.get("RouteTableIds"), TABLE)
         for table in needed:
             if table not in given:
-                yield Broken(endpoint, "Properties.RouteTableIds", f"{table.logical_id} is missing")
+                yield RuleMatch(endpoint, "Properties.RouteTableIds", f"{table.logical_id} is missing")
         layers = f"arn:aws:s3:::prod-{env.stacks[endpoint.stack].region}-starport-layer-bucket/x"
         document = endpoint.get("PolicyDocument")
         if document is not None and not any(
             item.allows("s3:GetObject") and any(matches(pattern, layers) for pattern in item.resources)
             for item in statements(document)
         ):
-            yield Broken(endpoint, "Properties.PolicyDocument", "image layers of ECR cannot be read")
+            yield RuleMatch(endpoint, "Properties.PolicyDocument", "image layers of ECR cannot be read")
 
 
-@guard(
+@environment_rule(
     "NET-06",
     "What uses the internet gateway waits until it is attached",
     why="The gateway's attachment is no property of theirs, so nothing else orders it (CloudFormation Template "
     "Reference, DependsOn attribute, When a DependsOn attribute is required).",
-    remedy="add the VPCGatewayAttachment to DependsOn, or take an output of the stack that holds it",
+    hint="add the VPCGatewayAttachment to DependsOn, or take an output of the stack that holds it",
 )
-def wait_for_gateway(env: ResolvedEnvironment) -> Iterator[Broken]:
+def wait_for_gateway(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     users = env.of_type("AWS::EC2::EIP", "AWS::EC2::NatGateway")
     users += [route for route in env.of_type("AWS::EC2::Route") if route.get("GatewayId") is not None]
     for attachment in env.of_type("AWS::EC2::VPCGatewayAttachment"):
         for user in users:
             if not waits(env, user, attachment):
-                yield Broken(user, "DependsOn", f"does not wait for {attachment.logical_id}")
+                yield RuleMatch(user, "DependsOn", f"does not wait for {attachment.logical_id}")
 
 
-@guard(
+@environment_rule(
     "NET-07",
     "Each zone has its own way out",
     why="A default route into another zone's NAT gateway fails with that zone, and pays for traffic between zones "
     "(Amazon VPC User Guide, NAT gateway basics).",
-    remedy="route each app subnet to a NAT gateway in a public subnet of its own zone",
+    hint="route each app subnet to a NAT gateway in a public subnet of its own zone",
 )
-def nat_per_zone(env: ResolvedEnvironment) -> Iterator[Broken]:
+def nat_per_zone(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for nat in env.of_type("AWS::EC2::NatGateway"):
         home = behind(env, nat.get("SubnetId"), SUBNET)
         if home and not is_public(env, home):
-            yield Broken(nat, "Properties.SubnetId", f"{home.logical_id} has no route to the internet gateway")
+            yield RuleMatch(nat, "Properties.SubnetId", f"{home.logical_id} has no route to the internet gateway")
     for subnet in env.of_type(SUBNET):
         for table in tables_of(env, subnet):
             for route in default_routes(env, table):
                 nat = behind(env, route.get("NatGatewayId"), "AWS::EC2::NatGateway") or route
                 place = behind(env, nat.get("SubnetId"), SUBNET) if nat != route else None
                 if place and place.get("AvailabilityZone") != subnet.get("AvailabilityZone"):
-                    yield Broken(route, "Properties.NatGatewayId", f"{subnet.logical_id} leaves through another zone")
+                    yield RuleMatch(
+                        route, "Properties.NatGatewayId", f"{subnet.logical_id} leaves through another zone"
+                    )
 
 
-@guard(
+@environment_rule(
     "NET-14",
     "The database's subnets have no way out",
     why="A default route, even through NAT, is a way for data to leave (Amazon Aurora User Guide, Working with a DB "
     "cluster in a VPC).",
-    remedy="associate them with a route table without a default route",
+    hint="associate them with a route table without a default route",
 )
-def isolated_database(env: ResolvedEnvironment) -> Iterator[Broken]:
+def isolated_database(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for group in env.of_type("AWS::RDS::DBSubnetGroup"):
         for subnet in all_behind(env, group.get("SubnetIds"), SUBNET):
             for table in tables_of(env, subnet):
                 for route in default_routes(env, table):
-                    yield Broken(route, "Properties.DestinationCidrBlock", f"way out of {subnet.logical_id}")
+                    yield RuleMatch(route, "Properties.DestinationCidrBlock", f"way out of {subnet.logical_id}")
 
 
-@guard(
+@environment_rule(
     "NET-15",
     "Each subnet has exactly one route table of ours",
     why="A subnet without an association uses the VPC's main table, which nobody looks at; of two, the second fails "
     "(Amazon VPC User Guide, Route table concepts).",
-    remedy="add or remove a SubnetRouteTableAssociation",
+    hint="add or remove a SubnetRouteTableAssociation",
 )
-def one_table_per_subnet(env: ResolvedEnvironment) -> Iterator[Broken]:
+def one_table_per_subnet(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for subnet in env.of_type(SUBNET):
         if len(tables_of(env, subnet)) != 1:
-            yield Broken(subnet, "", f"{len(tables_of(env, subnet))} route table associations")
+            yield RuleMatch(subnet, "", f"{len(tables_of(env, subnet))} route table associations")
 
 
-@guard(
+@environment_rule(
     "NET-08",
     "Subnets lie inside the VPC, apart, and large enough",
     why="Overlapping, unaligned or foreign blocks are refused at creation; a load balancer's subnet needs a /27 with 8 "
     "free addresses (Amazon VPC User Guide, Subnet CIDR blocks).",
-    remedy="correct the plan of addresses in the generator",
+    hint="correct the plan of addresses in the generator",
 )
-def address_plan(env: ResolvedEnvironment) -> Iterator[Broken]:
+def address_plan(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     placed: list[tuple[Resource, ipaddress.IPv4Network]] = []
     for subnet in env.of_type(SUBNET):
         vpc = behind(env, subnet.get("VpcId"), "AWS::EC2::VPC")
@@ -306,124 +308,124 @@ def address_plan(env: ResolvedEnvironment) -> Iterator[Broken]:
             block = ipaddress.IPv4Network(str(subnet.get("CidrBlock")))
             whole = ipaddress.IPv4Network(str(vpc.get("CidrBlock"))) if vpc else block
         except ValueError as problem:
-            yield Broken(subnet, "Properties.CidrBlock", str(problem))
+            yield RuleMatch(subnet, "Properties.CidrBlock", str(problem))
             continue
         if not block.subnet_of(whole):
-            yield Broken(subnet, "Properties.CidrBlock", f"{block} is outside of {whole}")
+            yield RuleMatch(subnet, "Properties.CidrBlock", f"{block} is outside of {whole}")
         if block.prefixlen > 27:
-            yield Broken(subnet, "Properties.CidrBlock", f"{block} is too small")
+            yield RuleMatch(subnet, "Properties.CidrBlock", f"{block} is too small")
         for other, taken in placed:
             if block.overlaps(taken) and behind(env, other.get("VpcId")) == vpc:
-                yield Broken(subnet, "Properties.CidrBlock", f"{block} overlaps {other.logical_id}")
+                yield RuleMatch(subnet, "Properties.CidrBlock", f"{block} overlaps {other.logical_id}")
         placed.append((subnet, block))
 
 
-@guard(
+@environment_rule(
     "NET-09",
     "Nothing gets a public address by itself",
     why="Load balancer and NAT gateway bring their own; any other public address is an accident (Amazon VPC User "
     "Guide, Modify the IP addressing attributes of your subnet).",
-    remedy="set MapPublicIpOnLaunch to false, AssignPublicIp to DISABLED",
+    hint="set MapPublicIpOnLaunch to false, AssignPublicIp to DISABLED",
 )
-def no_public_addresses(env: ResolvedEnvironment) -> Iterator[Broken]:
+def no_public_addresses(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for subnet in env.of_type(SUBNET):
         if flag(subnet.get("MapPublicIpOnLaunch")):
-            yield Broken(subnet, "Properties.MapPublicIpOnLaunch", "instances get a public address")
+            yield RuleMatch(subnet, "Properties.MapPublicIpOnLaunch", "instances get a public address")
     for service in env.of_type("AWS::ECS::Service"):
         path = "NetworkConfiguration.AwsvpcConfiguration.AssignPublicIp"
         if service.get(path) != "DISABLED":
-            yield Broken(service, f"Properties.{path}", f"AssignPublicIp is {service.get(path)}")
+            yield RuleMatch(service, f"Properties.{path}", f"AssignPublicIp is {service.get(path)}")
 
 
 _FLOW_LOG_ACTIONS = ("logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogGroups", "logs:DescribeLogStreams")
 
 
-@guard(
+@environment_rule(
     "NET-10",
     "Every VPC has a flow log that can be written",
     why="A flow log without a role, or whose role lacks an action, is created and stays empty (Amazon VPC User Guide, "
     "IAM role for publishing flow logs to CloudWatch Logs).",
-    remedy="give it a group of ours and a role with " + ", ".join(_FLOW_LOG_ACTIONS),
+    hint="give it a group of ours and a role with " + ", ".join(_FLOW_LOG_ACTIONS),
 )
-def flow_logs(env: ResolvedEnvironment) -> Iterator[Broken]:
+def flow_logs(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     logs = env.of_type("AWS::EC2::FlowLog")
     for vpc in env.of_type("AWS::EC2::VPC"):
         if not any(behind(env, log.get("ResourceId")) == vpc for log in logs):
-            yield Broken(vpc, "", "no flow log")
+            yield RuleMatch(vpc, "", "no flow log")
     for log in logs:
         if log.get("LogDestinationType") != "cloud-watch-logs":
-            yield Broken(log, "Properties.LogDestinationType", "does not go to CloudWatch Logs")
+            yield RuleMatch(log, "Properties.LogDestinationType", "does not go to CloudWatch Logs")
             continue
         if not behind(env, log.get("LogGroupName"), "AWS::Logs::LogGroup"):
-            yield Broken(log, "Properties.LogGroupName", "is not a log group of ours")
+            yield RuleMatch(log, "Properties.LogGroupName", "is not a log group of ours")
         role = behind(env, log.get("DeliverLogsPermissionArn"), "AWS::IAM::Role")
         granted = permissions(env, role)
         missing = [action for action in _FLOW_LOG_ACTIONS if not any(item.allows(action) for item in granted)]
         if role is None or missing:
-            yield Broken(log, "Properties.DeliverLogsPermissionArn", f"role lacks {', '.join(missing)}")
+            yield RuleMatch(log, "Properties.DeliverLogsPermissionArn", f"role lacks {', '.join(missing)}")
 
 
-@guard(
+@environment_rule(
     "NET-12",
     "Gateway endpoints have routes only; NAT gateways have an address",
     why="EC2 refuses security groups, subnets and private DNS on a gateway endpoint, and a public NAT gateway without "
     "an address (Amazon EC2 API Reference, CreateVpcEndpoint and CreateNatGateway).",
-    remedy="remove the property, or add AllocationId and Domain vpc",
+    hint="remove the property, or add AllocationId and Domain vpc",
 )
-def gateway_shapes(env: ResolvedEnvironment) -> Iterator[Broken]:
+def gateway_shapes(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for endpoint in endpoints(env, "Gateway"):
         for key in ("SecurityGroupIds", "SubnetIds", "PrivateDnsEnabled"):
             if endpoint.get(key) is not None:
-                yield Broken(endpoint, f"Properties.{key}", f"gateway endpoint with {key}")
+                yield RuleMatch(endpoint, f"Properties.{key}", f"gateway endpoint with {key}")
     for nat in env.of_type("AWS::EC2::NatGateway"):
         address = behind(env, nat.get("AllocationId"), "AWS::EC2::EIP")
         if address is None and nat.get("ConnectivityType", "public") == "public":
-            yield Broken(nat, "Properties.AllocationId", "no address")
+            yield RuleMatch(nat, "Properties.AllocationId", "no address")
         elif address and address.get("Domain") != "vpc":
-            yield Broken(address, "Properties.Domain", "address is not for a VPC")
+            yield RuleMatch(address, "Properties.Domain", "address is not for a VPC")
 
 
-@guard(
+@environment_rule(
     "NET-16",
     "Load balancer, tasks, database and endpoints use the subnets meant for them, in two zones",
     why="Subnets of the wrong kind still deploy: a load balancer without a route to the internet gateway answers "
     "nobody, tasks in a public subnet have no way out (Elastic Load Balancing User Guide, Subnets).",
-    remedy="public subnets for the load balancer, subnets behind NAT for tasks, two zones for each",
+    hint="public subnets for the load balancer, subnets behind NAT for tasks, two zones for each",
 )
-def right_subnets(env: ResolvedEnvironment) -> Iterator[Broken]:
+def right_subnets(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for balancer in env.of_type("AWS::ElasticLoadBalancingV2::LoadBalancer"):
         subnets = all_behind(env, balancer.get("Subnets"), SUBNET)
         if len(zones(subnets)) < 2:
-            yield Broken(balancer, "Properties.Subnets", "fewer than two zones")
+            yield RuleMatch(balancer, "Properties.Subnets", "fewer than two zones")
         for subnet in subnets:
             if not is_public(env, subnet):
-                yield Broken(balancer, "Properties.Subnets", f"{subnet.logical_id} is not public")
+                yield RuleMatch(balancer, "Properties.Subnets", f"{subnet.logical_id} is not public")
     for service in env.of_type("AWS::ECS::Service"):
         path = "NetworkConfiguration.AwsvpcConfiguration.Subnets"
         subnets = all_behind(env, service.get(path), SUBNET)
         if len(zones(subnets)) < 2:
-            yield Broken(service, f"Properties.{path}", "fewer than two zones")
+            yield RuleMatch(service, f"Properties.{path}", "fewer than two zones")
         for subnet in subnets:
             if is_public(env, subnet) or not has_way_out(env, subnet):
-                yield Broken(service, f"Properties.{path}", f"{subnet.logical_id} is not private behind NAT")
+                yield RuleMatch(service, f"Properties.{path}", f"{subnet.logical_id} is not private behind NAT")
     for group in env.of_type("AWS::RDS::DBSubnetGroup"):
         if len(zones(all_behind(env, group.get("SubnetIds"), SUBNET))) < 2:
-            yield Broken(group, "Properties.SubnetIds", "fewer than two zones")
+            yield RuleMatch(group, "Properties.SubnetIds", "fewer than two zones")
 
 
-@guard(
+@environment_rule(
     "NET-17",
     "Tasks start when their subnets lead somewhere",
     why="A task that cannot reach the registry, Secrets Manager and CloudWatch Logs fails with "
     "ResourceInitializationError, and after some of them the deployment is rolled back (Amazon ECS Developer Guide, "
     "Stopped tasks error messages). A subnet says nothing of its routes, so nothing else orders it.",
-    remedy="take the subnets from the layer that makes NAT gateways and endpoints",
+    hint="take the subnets from the layer that makes NAT gateways and endpoints",
 )
-def wait_for_ways_out(env: ResolvedEnvironment) -> Iterator[Broken]:
+def wait_for_ways_out(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for service in env.of_type("AWS::ECS::Service"):
         subnets = all_behind(env, service.get("NetworkConfiguration.AwsvpcConfiguration.Subnets"), SUBNET)
         ways = [route for subnet in subnets for table in tables_of(env, subnet) for route in default_routes(env, table)]
         for way in [*ways, *env.of_type(ENDPOINT)]:
             if not waits(env, service, way):
                 path = "Properties.NetworkConfiguration.AwsvpcConfiguration.Subnets"
-                yield Broken(service, path, f"does not wait for {way.logical_id} of {way.stack}")
+                yield RuleMatch(service, path, f"does not wait for {way.logical_id} of {way.stack}")

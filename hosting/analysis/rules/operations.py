@@ -7,34 +7,34 @@ from collections.abc import Iterator, Mapping
 
 from hosting.analysis.resolve import ResolvedEnvironment
 from hosting.analysis.rules.alarms import SLACK, TOPIC
-from hosting.analysis.rules.registry import Broken, guard
+from hosting.analysis.rules.registry import RuleMatch, environment_rule
 from hosting.analysis.rules.values import ROLE, all_behind, behind, listed, statements
 from hosting.model.tokens import Json
 
 
-@guard(
+@environment_rule(
     "OPS-05",
     "The Slack channel is given by ids",
     why="Names are refused; the workspace must be authorised by hand first (Amazon Q Developer in chat applications "
     "Administrator Guide, Get started with Slack).",
-    remedy="use T... for the workspace and C... or G... for the channel, both or none",
+    hint="use T... for the workspace and C... or G... for the channel, both or none",
 )
-def slack_ids(env: ResolvedEnvironment) -> Iterator[Broken]:
+def slack_ids(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     patterns = {"SlackWorkspaceId": r"T[0-9A-Z]{1,254}", "SlackChannelId": r"[A-Za-z0-9]{1,254}"}
     for channel in env.of_type(SLACK):
         for key, pattern in patterns.items():
             if not re.fullmatch(pattern, str(channel.get(key, ""))):
-                yield Broken(channel, f"Properties.{key}", f"{channel.get(key)!r} is no id")
+                yield RuleMatch(channel, f"Properties.{key}", f"{channel.get(key)!r} is no id")
 
 
-@guard(
+@environment_rule(
     "OPS-06",
     "Slack users can do no more than look",
     why="Without guardrails the channel has AdministratorAccess as its limit (CloudFormation Template Reference, "
     "AWS::Chatbot::SlackChannelConfiguration).",
-    remedy="set GuardrailPolicies to a policy that only reads",
+    hint="set GuardrailPolicies to a policy that only reads",
 )
-def slack_guardrails(env: ResolvedEnvironment) -> Iterator[Broken]:
+def slack_guardrails(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for channel in env.of_type(SLACK):
         rails = listed(channel.get("GuardrailPolicies"))
         for rail in rails:
@@ -48,48 +48,48 @@ def slack_guardrails(env: ResolvedEnvironment) -> Iterator[Broken]:
                 action for action in actions if not re.match(r"[a-z0-9-]+:(Describe|Get|List|Batch?Get)", action)
             ]
             if writing or (policy is None and not str(rail).endswith(("/ReadOnlyAccess", "/CloudWatchReadOnlyAccess"))):
-                yield Broken(channel, "Properties.GuardrailPolicies", f"allow {', '.join(writing) or rail}")
+                yield RuleMatch(channel, "Properties.GuardrailPolicies", f"allow {', '.join(writing) or rail}")
         if not rails:
-            yield Broken(channel, "Properties.GuardrailPolicies", "Slack users are limited by nothing")
+            yield RuleMatch(channel, "Properties.GuardrailPolicies", "Slack users are limited by nothing")
         role = behind(env, channel.get("IamRoleArn"), ROLE)
         if role is None or not any(
             item.service("chatbot") for item in statements(role.get("AssumeRolePolicyDocument"))
         ):
-            yield Broken(channel, "Properties.IamRoleArn", "chatbot.amazonaws.com may not assume the role")
+            yield RuleMatch(channel, "Properties.IamRoleArn", "chatbot.amazonaws.com may not assume the role")
 
 
-@guard(
+@environment_rule(
     "OPS-18",
     "A budget tells somebody before the money is gone",
     why="A budget without notifications, or filtered by a tag that nobody activated, stays silent (AWS Cost Management "
     "User Guide, Best practices for AWS Budgets).",
-    remedy="notify a topic on the actual and the forecast cost, without a filter by tag",
+    hint="notify a topic on the actual and the forecast cost, without a filter by tag",
 )
-def budgets(env: ResolvedEnvironment) -> Iterator[Broken]:
+def budgets(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for budget in env.of_type("AWS::Budgets::Budget"):
         kinds = set()
         for item in listed(budget.get("NotificationsWithSubscribers")):
             if all_behind(env, item.get("Subscribers"), TOPIC):
                 kinds.add(item.get("Notification", {}).get("NotificationType"))
         if kinds != {"ACTUAL", "FORECASTED"}:
-            yield Broken(budget, "Properties.NotificationsWithSubscribers", f"tells of {sorted(kinds) or 'nothing'}")
+            yield RuleMatch(budget, "Properties.NotificationsWithSubscribers", f"tells of {sorted(kinds) or 'nothing'}")
         filters: Mapping[str, Json] = budget.get("Budget.CostFilters") or {}
         if "TagKeyValue" in filters:
-            yield Broken(budget, "Properties.Budget.CostFilters", "counts only what carries an activated tag")
+            yield RuleMatch(budget, "Properties.Budget.CostFilters", "counts only what carries an activated tag")
 
 
-@guard(
+@environment_rule(
     "OPS-24",
     "A budget's name tells its thresholds",
     why="Notifications are changed by replacing their budget, and its successor is refused under the same name: the "
     "budget already exists (CloudFormation Template Reference, AWS::Budgets::Budget).",
-    remedy="put every threshold into BudgetName, or leave BudgetName out",
+    hint="put every threshold into BudgetName, or leave BudgetName out",
 )
-def budget_can_be_replaced(env: ResolvedEnvironment) -> Iterator[Broken]:
+def budget_can_be_replaced(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for budget in env.of_type("AWS::Budgets::Budget"):
         name = budget.get("Budget.BudgetName")
         for index, item in enumerate(listed(budget.get("NotificationsWithSubscribers"))):
             threshold = str(item.get("Notification", {}).get("Threshold"))
             if name is not None and threshold not in str(name).split("-"):
                 path = f"Properties.NotificationsWithSubscribers.{index}.Notification.Threshold"
-                yield Broken(budget, path, f"{name} would not change with {threshold}")
+                yield RuleMatch(budget, path, f"{name} would not change with {threshold}")

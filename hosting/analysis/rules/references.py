@@ -6,19 +6,19 @@ from collections.abc import Iterator
 
 from hosting.analysis.identifiers import identifiers_of_dimension, identifiers_returned, identifiers_taken
 from hosting.analysis.resolve import ResolvedEnvironment, Resource
-from hosting.analysis.rules.registry import Broken, guard
+from hosting.analysis.rules.registry import RuleMatch, environment_rule
 from hosting.model.tokens import Json, Origin, origin
 
 
-@guard(
+@environment_rule(
     "CF-31",
     "A reference leads to a resource of the type that its property takes",
     why="CloudFormation passes any text on, and the service rejects the identifier of another resource only when it "
     "creates or updates this one. cfn-lint compares types within one template, not through the parameters and outputs "
     "of nested stacks (CloudFormation User Guide, Intrinsic function reference).",
-    remedy="pass the identifier that the message names; give the value in the generator a type of its own",
+    hint="pass the identifier that the message names; give the value in the generator a type of its own",
 )
-def references_lead_to_the_type(env: ResolvedEnvironment) -> Iterator[Broken]:
+def references_lead_to_the_type(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for stack in env.stacks.values():
         for resource in stack.resources.values():
             for path, source in _references(dict(resource.properties)):
@@ -29,7 +29,7 @@ def references_lead_to_the_type(env: ResolvedEnvironment) -> Iterator[Broken]:
                 if not taken & identifiers_returned(target.type, source.attribute):
                     given = f"{source.stack}:{source.logical_id} ({target.type}.{source.attribute})"
                     message = f"the value is {given}, but the property takes {' or '.join(sorted(taken))}"
-                    yield Broken(resource, f"Properties.{path}", message)
+                    yield RuleMatch(resource, f"Properties.{path}", message)
 
 
 def _references(value: Json, path: str = "") -> Iterator[tuple[str, Origin]]:

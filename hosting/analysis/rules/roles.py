@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from hosting.analysis.resolve import ResolvedEnvironment
-from hosting.analysis.rules.registry import Broken, guard
+from hosting.analysis.rules.registry import RuleMatch, environment_rule
 from hosting.analysis.rules.services import containers, task_definition
 from hosting.analysis.rules.values import (
     ROLE,
@@ -45,27 +45,27 @@ _TRUSTED = {
 _SEND_NOTHING = {"chatbot", "edgelambda", "firehose", "lambda"}
 
 
-@guard(
+@environment_rule(
     "SEC-17",
     "Roles trust a service that exists, for this account only",
     why="A misspelt principal is refused late or never assumes the role; without a condition another account's "
     "resource could make the service use it (IAM User Guide, The confused deputy problem).",
-    remedy="use the service's principal, and aws:SourceAccount or aws:SourceArn where the service sends them",
+    hint="use the service's principal, and aws:SourceAccount or aws:SourceArn where the service sends them",
 )
-def trusts(env: ResolvedEnvironment) -> Iterator[Broken]:
+def trusts(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     unconditional = {*_SEND_NOTHING, "monitoring.rds"}
     for role in env.of_type(ROLE):
         for item in statements(role.get("AssumeRolePolicyDocument")):
             path = f"Properties.AssumeRolePolicyDocument.Statement.{item.index}"
             if set(item.principals) != {"Service"}:
-                yield Broken(role, path, "trusts more than a service")
+                yield RuleMatch(role, path, "trusts more than a service")
             for principal in item.principals.get("Service", []):
                 name = re.sub(rf"^logs\.{env.stacks[role.stack].region}\.", "logs.", str(principal))
                 service = name.removesuffix(".amazonaws.com")
                 if service not in _TRUSTED:
-                    yield Broken(role, path, f"{principal} is not a service that assumes roles here")
+                    yield RuleMatch(role, path, f"{principal} is not a service that assumes roles here")
                 elif service not in unconditional and not bound_to_account(item):
-                    yield Broken(role, path, f"any account may have {principal} use it")
+                    yield RuleMatch(role, path, f"any account may have {principal} use it")
 
 
 # The source that a service names when it assumes a role, as far as it is known before the resource exists.
@@ -77,32 +77,32 @@ _SOURCES = {
 }
 
 
-@guard(
+@environment_rule(
     "SEC-28",
     "Conditions on a trust admit what the service sends",
     why="A condition that never matches locks the service out, and the error names neither it nor the role (IAM User "
     "Guide, The confused deputy problem).",
-    remedy="compare aws:SourceArn by ArnLike with the kind of resource that assumes the role, not what it writes to",
+    hint="compare aws:SourceArn by ArnLike with the kind of resource that assumes the role, not what it writes to",
 )
-def trusts_admit_service(env: ResolvedEnvironment) -> Iterator[Broken]:
+def trusts_admit_service(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for role in env.of_type(ROLE):
         stack = env.stacks[role.stack]
         for item in statements(role.get("AssumeRolePolicyDocument")):
             path = f"Properties.AssumeRolePolicyDocument.Statement.{item.index}"
             accounts, patterns = item.condition("aws:SourceAccount"), item.condition("aws:SourceArn")
             if accounts and stack.account not in accounts:
-                yield Broken(role, path, f"admits account {', '.join(accounts)} only")
+                yield RuleMatch(role, path, f"admits account {', '.join(accounts)} only")
             for principal in item.principals.get("Service", []):
                 name = re.sub(r"^logs\.[a-z0-9-]+\.", "logs.", str(principal)).removesuffix(".amazonaws.com")
                 if name in _SEND_NOTHING and (accounts or patterns):
-                    yield Broken(role, path, f"{principal} documents no condition that it sends")
+                    yield RuleMatch(role, path, f"{principal} documents no condition that it sends")
                 sent = _SOURCES.get(name, "").format(region=stack.region, account=stack.account)
                 if (
                     sent
                     and patterns
                     and not any(matches(pattern, sent) or pattern.startswith(sent[:-1]) for pattern in patterns)
                 ):
-                    yield Broken(role, path, f"{principal} names {sent}, not {', '.join(patterns)}")
+                    yield RuleMatch(role, path, f"{principal} names {sent}, not {', '.join(patterns)}")
 
 
 _MANAGED = {
@@ -114,21 +114,21 @@ _MANAGED = {
 }
 
 
-@guard(
+@environment_rule(
     "SEC-21",
     "Managed policies of AWS exist under the path that is written",
     why="A policy that is missed by its path is refused when the role is created, and a broad one is easily taken for "
     "a narrow one (AWS Managed Policy Reference Guide).",
-    remedy="correct the name or the path, or grant exactly what is needed",
+    hint="correct the name or the path, or grant exactly what is needed",
 )
-def managed_policies(env: ResolvedEnvironment) -> Iterator[Broken]:
+def managed_policies(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for role in env.of_type(ROLE):
         for arn in listed(role.get("ManagedPolicyArns")):
             if any(origins(arn)):
                 continue
             name = str(arn).removeprefix("arn:aws:iam::aws:policy/")
             if name not in _MANAGED:
-                yield Broken(role, "Properties.ManagedPolicyArns", f"{arn} is not among the policies used here")
+                yield RuleMatch(role, "Properties.ManagedPolicyArns", f"{arn} is not among the policies used here")
 
 
 # Actions for which the service offers no narrower resource (Service Authorization Reference).
@@ -151,17 +151,17 @@ _UNBOUND = {
 }
 
 
-@guard(
+@environment_rule(
     "SEC-22",
     "Roles may do named actions on named resources",
     why="A wildcard gives what nobody asked for, today or when AWS adds an action (IAM User Guide, Security best "
     "practices).",
-    remedy="name the actions, and the ARNs; permissions are AWS::IAM::ManagedPolicy resources",
+    hint="name the actions, and the ARNs; permissions are AWS::IAM::ManagedPolicy resources",
 )
-def least_privilege(env: ResolvedEnvironment) -> Iterator[Broken]:
+def least_privilege(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for resource, path, document in policy_documents(env):
         if path.startswith("Properties.Policies"):
-            yield Broken(resource, path, "inline policy")
+            yield RuleMatch(resource, path, "inline policy")
         if resource.type not in ("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy", ROLE) or path.endswith(
             "AssumeRolePolicyDocument"
         ):
@@ -171,26 +171,26 @@ def least_privilege(env: ResolvedEnvironment) -> Iterator[Broken]:
                 continue
             here = f"{path}.Statement.{item.index}"
             if item.excepts:
-                yield Broken(resource, here, f"{', '.join(item.excepts)} allows everything that is not listed")
+                yield RuleMatch(resource, here, f"{', '.join(item.excepts)} allows everything that is not listed")
             for action in item.actions:
                 if "*" in action:
-                    yield Broken(resource, here, f"{action} is a wildcard")
+                    yield RuleMatch(resource, here, f"{action} is a wildcard")
                 elif "*" in item.resources and action not in _UNBOUND:
-                    yield Broken(resource, here, f"{action} on every resource")
+                    yield RuleMatch(resource, here, f"{action} on every resource")
 
 
 # What the agent of Session Manager does in a task.
 _SESSIONS = ("ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel", "ssmmessages:OpenDataChannel")
 
 
-@guard(
+@environment_rule(
     "SEC-24",
     "Only tasks open sessions",
     why="Who may use ssmmessages can be reached by Session Manager (Amazon ECS Developer Guide, Monitor Amazon ECS "
     "containers with ECS Exec).",
-    remedy="attach the session permissions to task roles only",
+    hint="attach the session permissions to task roles only",
 )
-def sessions_for_tasks(env: ResolvedEnvironment) -> Iterator[Broken]:
+def sessions_for_tasks(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     tasks = [
         behind(env, task.get("TaskRoleArn"), ROLE)
         for service in env.of_type("AWS::ECS::Service")
@@ -201,19 +201,19 @@ def sessions_for_tasks(env: ResolvedEnvironment) -> Iterator[Broken]:
         if role in tasks:
             continue
         if any(arn.endswith("AmazonSSMManagedInstanceCore") for arn in managed):
-            yield Broken(role, "Properties.ManagedPolicyArns", "may open sessions, and is not a task's role")
+            yield RuleMatch(role, "Properties.ManagedPolicyArns", "may open sessions, and is not a task's role")
         if any(item.allows(action) for item in permissions(env, role) for action in _SESSIONS):
-            yield Broken(role, "", "has a policy with which it may open sessions, and is not a task's role")
+            yield RuleMatch(role, "", "has a policy with which it may open sessions, and is not a task's role")
 
 
-@guard(
+@environment_rule(
     "SEC-25",
     "No password or key is written in a container's environment",
     why="The environment of a task definition can be read by everyone who may describe it, and credentials there "
     "override the task's role and break ECS Exec (Amazon ECS Developer Guide, Pass sensitive data).",
-    remedy="use Secrets with the ARN of a secret",
+    hint="use Secrets with the ARN of a secret",
 )
-def no_secret_in_environment(env: ResolvedEnvironment) -> Iterator[Broken]:
+def no_secret_in_environment(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     name_pattern = re.compile(r"(PASSWORD|SECRET|TOKEN|API_?KEY|ACCESS_KEY)", re.IGNORECASE)
     for task in env.of_type("AWS::ECS::TaskDefinition"):
         for index, container in containers(task):
@@ -221,9 +221,11 @@ def no_secret_in_environment(env: ResolvedEnvironment) -> Iterator[Broken]:
                 name, value = str(variable.get("Name")), str(variable.get("Value"))
                 secret = name_pattern.search(name) and not name.upper().endswith(("_ARN", "_NAME"))
                 if secret or any("{{resolve:" in text for text in strings(value)):
-                    yield Broken(task, f"Properties.ContainerDefinitions.{index}.Environment", f"{name} in the clear")
+                    yield RuleMatch(
+                        task, f"Properties.ContainerDefinitions.{index}.Environment", f"{name} in the clear"
+                    )
     for function in env.of_type("AWS::Lambda::Function"):
         for name, value in (function.get("Environment.Variables") or {}).items():
             secret = name_pattern.search(name) and not name.upper().endswith(("_ARN", "_NAME"))
             if secret or "{{resolve:" in str(value):
-                yield Broken(function, "Properties.Environment.Variables", f"{name} in the clear")
+                yield RuleMatch(function, "Properties.Environment.Variables", f"{name} in the clear")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from hosting.analysis.resolve import ResolvedEnvironment, Resource
 from hosting.analysis.rules.database import CLUSTER, MYSQL, task_groups
 from hosting.analysis.rules.network import ANYWHERE, GROUP, covers, egress, ingress
-from hosting.analysis.rules.registry import Broken, guard
+from hosting.analysis.rules.registry import RuleMatch, environment_rule
 from hosting.analysis.rules.roles import bound_to_account
 from hosting.analysis.rules.services import listener_ports, target_ports
 from hosting.analysis.rules.values import (
@@ -37,43 +37,43 @@ def key_allows(key: Resource, service: str, *actions: str) -> list[Statement]:
     return []
 
 
-@guard(
+@environment_rule(
     "SEC-01",
     "The account administers every key, and every key rotates",
     why="Without the account's root in the policy nobody can change the key any more, and KMS refuses to make it (AWS "
     "KMS Developer Guide, Default key policy).",
-    remedy="allow kms:* to arn:aws:iam::<account>:root and set EnableKeyRotation",
+    hint="allow kms:* to arn:aws:iam::<account>:root and set EnableKeyRotation",
 )
-def account_owns_keys(env: ResolvedEnvironment) -> Iterator[Broken]:
+def account_owns_keys(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for key in env.of_type(KEY):
         root = f"arn:aws:iam::{env.stacks[key.stack].account}:root"
         if not any(
             item.allows("kms:PutKeyPolicy") and root in item.principals.get("AWS", []) and not item.conditions
             for item in statements(key.get("KeyPolicy"))
         ):
-            yield Broken(key, "Properties.KeyPolicy", "the account cannot administer the key")
+            yield RuleMatch(key, "Properties.KeyPolicy", "the account cannot administer the key")
         if not flag(key.get("EnableKeyRotation")):
-            yield Broken(key, "Properties.EnableKeyRotation", "does not rotate")
+            yield RuleMatch(key, "Properties.EnableKeyRotation", "does not rotate")
 
 
-@guard(
+@environment_rule(
     "SEC-02",
     "Log groups are encrypted with a key that CloudWatch Logs may use",
     why="CloudWatch Logs needs the key's ARN and a statement for its regional principal with the group as encryption "
     "context; else the group is refused (Amazon CloudWatch Logs User Guide, Encrypt log data using AWS KMS).",
-    remedy="take KmsKeyId from GetAtt Arn; allow logs.<region>.amazonaws.com Encrypt, Decrypt, ReEncrypt, "
+    hint="take KmsKeyId from GetAtt Arn; allow logs.<region>.amazonaws.com Encrypt, Decrypt, ReEncrypt, "
     "GenerateDataKey and DescribeKey with kms:EncryptionContext:aws:logs:arn",
 )
-def logs_key(env: ResolvedEnvironment) -> Iterator[Broken]:
+def logs_key(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for group in env.of_type("AWS::Logs::LogGroup"):
         given = group.get("KmsKeyId")
         key = behind(env, given, KEY)
         if given is None or key is None:
             if given is not None:
-                yield Broken(group, "Properties.KmsKeyId", "is not a key of ours")
+                yield RuleMatch(group, "Properties.KmsKeyId", "is not a key of ours")
             continue
         if not is_attribute(given, "Arn"):
-            yield Broken(group, "Properties.KmsKeyId", "is the key's id; CloudWatch Logs wants its ARN")
+            yield RuleMatch(group, "Properties.KmsKeyId", "is the key's id; CloudWatch Logs wants its ARN")
         stack = env.stacks[group.stack]
         principal = f"logs.{stack.region}.amazonaws.com"
         granted = [item for item in statements(key.get("KeyPolicy")) if principal in item.principals.get("Service", [])]
@@ -87,14 +87,14 @@ def logs_key(env: ResolvedEnvironment) -> Iterator[Broken]:
         )
         missing = [action for action in needed if not any(item.allows(action) for item in granted)]
         if missing:
-            yield Broken(key, "Properties.KeyPolicy", f"{principal} lacks {', '.join(missing)}")
+            yield RuleMatch(key, "Properties.KeyPolicy", f"{principal} lacks {', '.join(missing)}")
             continue
         name = str(group.get("LogGroupName", "x"))
         arn = f"arn:aws:logs:{stack.region}:{stack.account}:log-group:{name}"
         for item in granted:
             contexts = item.condition("kms:EncryptionContext:aws:logs:arn")
             if contexts and not any(matches(context, arn) for context in contexts):
-                yield Broken(key, "Properties.KeyPolicy", f"does not cover log group {name}")
+                yield RuleMatch(key, "Properties.KeyPolicy", f"does not cover log group {name}")
 
 
 def topic_users(env: ResolvedEnvironment) -> Iterator[tuple[Resource, str, Resource, str]]:
@@ -115,33 +115,33 @@ def topic_users(env: ResolvedEnvironment) -> Iterator[tuple[Resource, str, Resou
             yield subscription, "SnsTopicArn", topic, "rds"
 
 
-@guard(
+@environment_rule(
     "SEC-03",
     "Senders may use the key of the topic they send to",
     why="An alarm whose service may not use the topic's key fires, and its message vanishes; the key of AWS, "
     "alias/aws/sns, can be used by no service (Amazon SNS Developer Guide, Key management).",
-    remedy="encrypt the topic with a key of ours that allows the service kms:Decrypt and kms:GenerateDataKey",
+    hint="encrypt the topic with a key of ours that allows the service kms:Decrypt and kms:GenerateDataKey",
 )
-def topic_keys(env: ResolvedEnvironment) -> Iterator[Broken]:
+def topic_keys(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for sender, path, topic, service in topic_users(env):
         given = topic.get("KmsMasterKeyId")
         key = behind(env, given, KEY)
         if given is None:
             continue
         if key is None:
-            yield Broken(topic, "Properties.KmsMasterKeyId", f"{given} cannot be used by {service}.amazonaws.com")
+            yield RuleMatch(topic, "Properties.KmsMasterKeyId", f"{given} cannot be used by {service}.amazonaws.com")
         elif not key_allows(key, service, "kms:Decrypt", "kms:GenerateDataKey"):
-            yield Broken(sender, f"Properties.{path}", f"{service}.amazonaws.com may not use the topic's key")
+            yield RuleMatch(sender, f"Properties.{path}", f"{service}.amazonaws.com may not use the topic's key")
 
 
-@guard(
+@environment_rule(
     "SEC-04",
     "Senders may publish to their topic, and only for this account",
     why="A topic's own policy replaces the default one, so each service must be named; without a condition any "
     "account's resources could publish through it (Amazon SNS Developer Guide, Example cases for access control).",
-    remedy="allow sns:Publish to the service with aws:SourceAccount or aws:SourceArn",
+    hint="allow sns:Publish to the service with aws:SourceAccount or aws:SourceArn",
 )
-def topic_policies(env: ResolvedEnvironment) -> Iterator[Broken]:
+def topic_policies(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     policies = env.of_type("AWS::SNS::TopicPolicy")
 
     def policy_of(topic: Resource) -> list[Statement]:
@@ -154,11 +154,13 @@ def topic_policies(env: ResolvedEnvironment) -> Iterator[Broken]:
 
     for sender, path, topic, service in topic_users(env):
         if not any(item.service(service) and item.allows("sns:Publish") for item in policy_of(topic)):
-            yield Broken(sender, f"Properties.{path}", f"{service}.amazonaws.com may not publish to {topic.logical_id}")
+            yield RuleMatch(
+                sender, f"Properties.{path}", f"{service}.amazonaws.com may not publish to {topic.logical_id}"
+            )
     for policy in policies:
         for item in statements(policy.get("PolicyDocument")):
             if item.effect == "Allow" and not bound_to_account(item) and _foreign(item):
-                yield Broken(policy, f"Properties.PolicyDocument.Statement.{item.index}", "open to other accounts")
+                yield RuleMatch(policy, f"Properties.PolicyDocument.Statement.{item.index}", "open to other accounts")
 
 
 def _foreign(item: Statement) -> bool:
@@ -167,51 +169,51 @@ def _foreign(item: Statement) -> bool:
     return bool(services) or "*" in item.principals.get("AWS", [])
 
 
-@guard(
+@environment_rule(
     "SEC-05",
     "No two groups need each other to be made",
     why="A rule inside a group makes the group wait for whom the rule names; when that group waits for this one as "
     "well, CloudFormation refuses the circle, often not before a second rule is added (CloudFormation Template "
     "Reference, AWS::EC2::SecurityGroup).",
-    remedy="write one of the two rules as an AWS::EC2::SecurityGroupIngress or Egress",
+    hint="write one of the two rules as an AWS::EC2::SecurityGroupIngress or Egress",
 )
-def no_circles_of_groups(env: ResolvedEnvironment) -> Iterator[Broken]:
+def no_circles_of_groups(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for group in env.of_type(GROUP):
         for direction in ("SecurityGroupIngress", "SecurityGroupEgress"):
             for other in all_behind(env, group.get(direction), GROUP):
                 if other == group:
-                    yield Broken(group, f"Properties.{direction}", "inline rule names its own group")
+                    yield RuleMatch(group, f"Properties.{direction}", "inline rule names its own group")
                 elif waits(env, other, group):
-                    yield Broken(
+                    yield RuleMatch(
                         group, f"Properties.{direction}", f"inline rule names {other.logical_id}, which waits for it"
                     )
 
 
-@guard(
+@environment_rule(
     "SEC-06",
     "A group with CloudFront's prefix list has room for it",
     why="The list counts as 55 of the 60 rules that a group may have (Amazon CloudFront Developer Guide, Use the "
     "CloudFront managed prefix list).",
-    remedy="one port per group, and at most five other rules",
+    hint="one port per group, and at most five other rules",
 )
-def prefix_list_weight(env: ResolvedEnvironment) -> Iterator[Broken]:
+def prefix_list_weight(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for group in env.of_type(GROUP):
         rules = ingress(env, group)
         lists = [rule for rule in rules if "SourcePrefixListId" in rule]
         if len(lists) > 1 or (lists and len(rules) > 6):
-            yield Broken(
+            yield RuleMatch(
                 group, "Properties.SecurityGroupIngress", f"{len(lists)} prefix lists among {len(rules)} rules"
             )
 
 
-@guard(
+@environment_rule(
     "SEC-07",
     "The way from load balancer to task to database is open on both sides",
     why="Groups that restrict what goes out need a rule at both ends; a missing one shows as unhealthy targets or "
     "hanging connections (Amazon EC2 User Guide, Security group rules).",
-    remedy="add the missing egress or ingress rule",
+    hint="add the missing egress or ingress rule",
 )
-def open_paths(env: ResolvedEnvironment) -> Iterator[Broken]:
+def open_paths(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for service in env.of_type("AWS::ECS::Service"):
         groups = all_behind(env, service.get("NetworkConfiguration.AwsvpcConfiguration.SecurityGroups"), GROUP)
         path = "Properties.NetworkConfiguration"
@@ -219,15 +221,15 @@ def open_paths(env: ResolvedEnvironment) -> Iterator[Broken]:
             for balancer in env.of_type("AWS::ElasticLoadBalancingV2::LoadBalancer"):
                 fronts = all_behind(env, balancer.get("SecurityGroups"), GROUP)
                 if not _open(env, fronts, groups, port):
-                    yield Broken(service, path, f"no way from the load balancer to port {port}")
+                    yield RuleMatch(service, path, f"no way from the load balancer to port {port}")
         for cluster in env.of_type(CLUSTER):
             backs = all_behind(env, cluster.get("VpcSecurityGroupIds"), GROUP)
             if not _open(env, groups, backs, int(number(cluster.get("Port")) or MYSQL)):
-                yield Broken(service, path, "no way to the database")
+                yield RuleMatch(service, path, "no way to the database")
         out = [rule for group in groups for rule in egress(env, group)]
         if groups and out and not any(covers(rule, 443) and rule.get("CidrIp") in ANYWHERE for rule in out):
             # The gateway endpoint of S3 has public addresses, as have registries.
-            yield Broken(service, path, "no way out for HTTPS")
+            yield RuleMatch(service, path, "no way out for HTTPS")
 
 
 def _open(env: ResolvedEnvironment, senders: list[Resource], receivers: list[Resource], port: int) -> bool:
@@ -246,18 +248,18 @@ def _open(env: ResolvedEnvironment, senders: list[Resource], receivers: list[Res
     return any(leaves(sender, receiver) and enters(sender, receiver) for sender in senders for receiver in receivers)
 
 
-@guard(
+@environment_rule(
     "SEC-23",
     "Nothing is open to the internet; the load balancer is reached through CloudFront only",
     why="Requests that come past CloudFront come past the web ACL too (Amazon CloudFront Developer Guide, Restrict "
     "access to Application Load Balancers).",
-    remedy="allow the prefix list of CloudFront, a group, or a private block",
+    hint="allow the prefix list of CloudFront, a group, or a private block",
 )
-def no_open_ingress(env: ResolvedEnvironment) -> Iterator[Broken]:
+def no_open_ingress(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for group in env.of_type(GROUP):
         for rule in ingress(env, group):
             if rule.get("CidrIp") in ANYWHERE or rule.get("CidrIpv6") in ANYWHERE:
-                yield Broken(
+                yield RuleMatch(
                     group, "Properties.SecurityGroupIngress", f"open to the internet on {rule.get('FromPort')}"
                 )
     for balancer in env.of_type("AWS::ElasticLoadBalancingV2::LoadBalancer"):
@@ -266,20 +268,20 @@ def no_open_ingress(env: ResolvedEnvironment) -> Iterator[Broken]:
                 rule for group in all_behind(env, balancer.get("SecurityGroups"), GROUP) for rule in ingress(env, group)
             ]
             if not any(covers(rule, port) for rule in rules):
-                yield Broken(balancer, "Properties.SecurityGroups", f"nobody may reach port {port}")
+                yield RuleMatch(balancer, "Properties.SecurityGroups", f"nobody may reach port {port}")
 
 
-@guard(
+@environment_rule(
     "SEC-09",
     "The distribution is protected by a web ACL of scope CLOUDFRONT, given as its ARN",
     why="Such an ACL exists in us-east-1 only, and WebACLId takes the ARN in spite of its name (AWS WAF Developer "
     "Guide, Resources that you can protect).",
-    remedy="make the ACL in the edge stack and pass its Arn",
+    hint="make the ACL in the edge stack and pass its Arn",
 )
-def web_acl(env: ResolvedEnvironment) -> Iterator[Broken]:
+def web_acl(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for acl in env.of_type("AWS::WAFv2::WebACL"):
         if acl.get("Scope") == "CLOUDFRONT" and env.stacks[acl.stack].region != EDGE_REGION:
-            yield Broken(acl, "Properties.Scope", f"CLOUDFRONT in {env.stacks[acl.stack].region}")
+            yield RuleMatch(acl, "Properties.Scope", f"CLOUDFRONT in {env.stacks[acl.stack].region}")
     pattern = re.compile(rf"arn:aws:wafv2:{EDGE_REGION}:\d{{12}}:global/webacl/\S+")
     for distribution in env.of_type("AWS::CloudFront::Distribution"):
         given = distribution.get("DistributionConfig.WebACLId")
@@ -288,7 +290,7 @@ def web_acl(env: ResolvedEnvironment) -> Iterator[Broken]:
             ours.get("Scope") == "CLOUDFRONT" and is_attribute(given, "Arn") if ours else pattern.fullmatch(str(given))
         )
         if not good:
-            yield Broken(distribution, "Properties.DistributionConfig.WebACLId", "no ARN of a CLOUDFRONT web ACL")
+            yield RuleMatch(distribution, "Properties.DistributionConfig.WebACLId", "no ARN of a CLOUDFRONT web ACL")
 
 
 # AWS WAF Developer Guide, AWS Managed Rules rule groups list: the capacity that each costs.
@@ -310,58 +312,58 @@ _CAPACITY = {
 _CAPACITY_LIMIT = 1500
 
 
-@guard(
+@environment_rule(
     "SEC-10",
     "The rules of the web ACL are well-formed and within its capacity",
     why="A managed group takes OverrideAction, a rule of our own Action; priorities are unique; the ACL is refused "
     "above 1,500 units (AWS WAF Developer Guide, AWS WAF web ACL capacity units).",
-    remedy="correct the rule; AWS's groups are named AWSManagedRules...",
+    hint="correct the rule; AWS's groups are named AWSManagedRules...",
 )
-def web_acl_rules(env: ResolvedEnvironment) -> Iterator[Broken]:
+def web_acl_rules(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for acl in env.of_type("AWS::WAFv2::WebACL"):
         priorities: set[str] = set()
         capacity = 0
         if "Allow" not in acl.get("DefaultAction", {}):
-            yield Broken(acl, "Properties.DefaultAction", "refuses what no rule speaks of, so every visitor")
+            yield RuleMatch(acl, "Properties.DefaultAction", "refuses what no rule speaks of, so every visitor")
         for index, rule in enumerate(listed(acl.get("Rules"))):
             path = f"Properties.Rules.{index}"
             managed = rule.get("Statement", {}).get("ManagedRuleGroupStatement")
             if ("OverrideAction" in rule) != bool(managed) or ("Action" in rule) == bool(managed):
-                yield Broken(acl, path, f"{rule.get('Name')} has the wrong kind of action")
+                yield RuleMatch(acl, path, f"{rule.get('Name')} has the wrong kind of action")
             if str(rule.get("Priority")) in priorities:
-                yield Broken(acl, f"{path}.Priority", f"priority {rule.get('Priority')} is taken")
+                yield RuleMatch(acl, f"{path}.Priority", f"priority {rule.get('Priority')} is taken")
             priorities.add(str(rule.get("Priority")))
             if managed and (managed.get("VendorName") != "AWS" or managed.get("Name") not in _CAPACITY):
-                yield Broken(acl, path, f"no rule group {managed.get('VendorName')} {managed.get('Name')}")
+                yield RuleMatch(acl, path, f"no rule group {managed.get('VendorName')} {managed.get('Name')}")
             capacity += _CAPACITY.get(managed.get("Name"), 0) if managed else 2
         if capacity > _CAPACITY_LIMIT:
-            yield Broken(acl, "Properties.Rules", f"{capacity} capacity units")
+            yield RuleMatch(acl, "Properties.Rules", f"{capacity} capacity units")
 
 
-@guard(
+@environment_rule(
     "SEC-11",
     "Large request bodies are a decision, not an accident",
     why="The common rule set blocks bodies above 8 KB, so uploads get 403 (AWS WAF Developer Guide, Baseline rule "
     "groups, SizeRestrictions_BODY).",
-    remedy="add a RuleActionOverride for SizeRestrictions_BODY",
+    hint="add a RuleActionOverride for SizeRestrictions_BODY",
 )
-def body_size(env: ResolvedEnvironment) -> Iterator[Broken]:
+def body_size(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for acl in env.of_type("AWS::WAFv2::WebACL"):
         for index, rule in enumerate(listed(acl.get("Rules"))):
             managed = rule.get("Statement", {}).get("ManagedRuleGroupStatement", {})
             overrides = [item.get("Name") for item in listed(managed.get("RuleActionOverrides"))]
             if managed.get("Name") == "AWSManagedRulesCommonRuleSet" and "SizeRestrictions_BODY" not in overrides:
-                yield Broken(acl, f"Properties.Rules.{index}", "SizeRestrictions_BODY blocks uploads")
+                yield RuleMatch(acl, f"Properties.Rules.{index}", "SizeRestrictions_BODY blocks uploads")
 
 
-@guard(
+@environment_rule(
     "SEC-12",
     "The web ACL logs to a group that WAF accepts",
     why="WAF wants a group named aws-waf-logs-..., in the ACL's region, and its ARN without the :* that GetAtt gives "
     "(AWS WAF Developer Guide, Sending web ACL traffic logs to CloudWatch Logs).",
-    remedy="name the group aws-waf-logs-..., and build the ARN with Sub",
+    hint="name the group aws-waf-logs-..., and build the ARN with Sub",
 )
-def web_acl_log(env: ResolvedEnvironment) -> Iterator[Broken]:
+def web_acl_log(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     logged = []
     for log in env.of_type("AWS::WAFv2::LoggingConfiguration"):
         logged.append(behind(env, log.get("ResourceArn")))
@@ -370,20 +372,20 @@ def web_acl_log(env: ResolvedEnvironment) -> Iterator[Broken]:
             text = next(iter(names), str(value).rsplit(":log-group:", maxsplit=1)[-1])
             bad_arn = is_attribute(value, "Arn") or str(value).endswith(":*")
             if bad_arn or not text.startswith("aws-waf-logs-"):
-                yield Broken(log, "Properties.LogDestinationConfigs", f"WAF refuses {text}{':*' if bad_arn else ''}")
+                yield RuleMatch(log, "Properties.LogDestinationConfigs", f"WAF refuses {text}{':*' if bad_arn else ''}")
     for acl in env.of_type("AWS::WAFv2::WebACL"):
         if acl not in logged:
-            yield Broken(acl, "", "is not logged")
+            yield RuleMatch(acl, "", "is not logged")
 
 
-@guard(
+@environment_rule(
     "SEC-26",
     "Generated secrets fit where they are used",
     why="The value stands in a listener condition, where * and ? are wildcards and 128 characters the limit (Elastic "
     "Load Balancing User Guide, Listener rules for your Application Load Balancer).",
-    remedy="set ExcludePunctuation and a PasswordLength from 32 to 128",
+    hint="set ExcludePunctuation and a PasswordLength from 32 to 128",
 )
-def generated_secrets(env: ResolvedEnvironment) -> Iterator[Broken]:
+def generated_secrets(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     rules = [
         text
         for rule in env.of_type("AWS::ElasticLoadBalancingV2::ListenerRule")
@@ -393,33 +395,33 @@ def generated_secrets(env: ResolvedEnvironment) -> Iterator[Broken]:
         used = any("{{resolve:secretsmanager:" in text and secret in all_behind(env, text) for text in rules)
         length = number(secret.get("GenerateSecretString.PasswordLength")) or 32
         if used and not (flag(secret.get("GenerateSecretString.ExcludePunctuation")) and 32 <= length <= 128):
-            yield Broken(secret, "Properties.GenerateSecretString", "may hold a wildcard or be too long or short")
+            yield RuleMatch(secret, "Properties.GenerateSecretString", "may hold a wildcard or be too long or short")
 
 
-@guard(
+@environment_rule(
     "SEC-27",
     "The tasks' groups and the database's belong to the VPC they work in",
     why="A group of another VPC is refused when the task or the cluster is created (Amazon VPC User Guide, Security "
     "groups).",
-    remedy="pass the same VPC to every group",
+    hint="pass the same VPC to every group",
 )
-def one_vpc(env: ResolvedEnvironment) -> Iterator[Broken]:
+def one_vpc(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for group in env.of_type(GROUP):
         if not behind(env, group.get("VpcId"), "AWS::EC2::VPC"):
-            yield Broken(group, "Properties.VpcId", "is in no VPC of ours")
+            yield RuleMatch(group, "Properties.VpcId", "is in no VPC of ours")
     if not task_groups(env) and env.of_type("AWS::ECS::Service"):
         for service in env.of_type("AWS::ECS::Service"):
-            yield Broken(service, "Properties.NetworkConfiguration", "tasks without a group of ours")
+            yield RuleMatch(service, "Properties.NetworkConfiguration", "tasks without a group of ours")
 
 
-@guard(
+@environment_rule(
     "SEC-29",
     "Senders may use the key of the queue they send to",
     why="A message that cannot be encrypted is dropped: a dead-letter queue then stays empty when it is needed (Amazon "
     "SQS Developer Guide, Key management, Enable compatibility between event sources and encrypted queues).",
-    remedy="allow each service of the queue's policy kms:Decrypt and kms:GenerateDataKey in the key's policy",
+    hint="allow each service of the queue's policy kms:Decrypt and kms:GenerateDataKey in the key's policy",
 )
-def queue_keys(env: ResolvedEnvironment) -> Iterator[Broken]:
+def queue_keys(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for policy in env.of_type("AWS::SQS::QueuePolicy"):
         for queue in all_behind(env, policy.get("Queues"), "AWS::SQS::Queue"):
             key = behind(env, queue.get("KmsMasterKeyId"), KEY)
@@ -429,4 +431,4 @@ def queue_keys(env: ResolvedEnvironment) -> Iterator[Broken]:
                 for principal in item.principals.get("Service", []):
                     service = str(principal).removesuffix(".amazonaws.com")
                     if key is None or not key_allows(key, service, "kms:Decrypt", "kms:GenerateDataKey"):
-                        yield Broken(queue, "Properties.KmsMasterKeyId", f"{principal} may not use the queue's key")
+                        yield RuleMatch(queue, "Properties.KmsMasterKeyId", f"{principal} may not use the queue's key")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from hosting.analysis.resolve import ResolvedEnvironment, Resource
-from hosting.analysis.rules.registry import Broken, Place, guard, template_guard
+from hosting.analysis.rules.registry import Place, RuleMatch, environment_rule, template_rule
 from hosting.analysis.rules.values import (
     all_behind,
     behind,
@@ -78,14 +78,14 @@ def attributes(resource: Resource, path: str) -> dict[str, str]:
     return {str(item.get("Key")): str(item.get("Value")) for item in listed(resource.get(path))}
 
 
-@guard(
+@environment_rule(
     "APP-13",
     "The load balancer sends to a container and a port that exist",
     why="ECS refuses a name or port that the task does not have, and Fargate needs targets of type ip (Amazon ECS "
     "Developer Guide, Use an Application Load Balancer for Amazon ECS).",
-    remedy="use the app container's name and port; TargetType ip",
+    hint="use the app container's name and port; TargetType ip",
 )
-def load_balanced_container(env: ResolvedEnvironment) -> Iterator[Broken]:
+def load_balanced_container(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for service, task in served_tasks(env):
         for index, item in enumerate(listed(service.get("LoadBalancers"))):
             path = f"Properties.LoadBalancers.{index}"
@@ -96,20 +96,22 @@ def load_balanced_container(env: ResolvedEnvironment) -> Iterator[Broken]:
                 for mapping in listed(container.get("PortMappings"))
             ]
             if str(item.get("ContainerPort")) not in ports:
-                yield Broken(service, path, f"no {item.get('ContainerName')}:{item.get('ContainerPort')} in the task")
+                yield RuleMatch(
+                    service, path, f"no {item.get('ContainerName')}:{item.get('ContainerPort')} in the task"
+                )
             target = behind(env, item.get("TargetGroupArn"), TARGET_GROUP)
             if target is None or target.get("TargetType") != "ip":
-                yield Broken(service, path, "no target group of type ip")
+                yield RuleMatch(service, path, "no target group of type ip")
 
 
-@guard(
+@environment_rule(
     "APP-14",
     "A service waits until a listener uses its target group",
     why="ECS refuses a target group without a load balancer, in the first deployment only (Amazon ECS Developer Guide, "
     "Troubleshoot service load balancers).",
-    remedy="add the listener rule to the service's DependsOn",
+    hint="add the listener rule to the service's DependsOn",
 )
-def service_after_rule(env: ResolvedEnvironment) -> Iterator[Broken]:
+def service_after_rule(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for service in env.of_type(SERVICE):
         stack = env.stacks[service.stack]
         for item in listed(service.get("LoadBalancers")):
@@ -120,65 +122,65 @@ def service_after_rule(env: ResolvedEnvironment) -> Iterator[Broken]:
                 if target in all_behind(env, user.get("Actions") or user.get("DefaultActions"))
             ]
             if target and not any(depends(stack, service, user.logical_id) for user in users):
-                yield Broken(service, "DependsOn", f"does not wait for a rule that forwards to {target.logical_id}")
+                yield RuleMatch(service, "DependsOn", f"does not wait for a rule that forwards to {target.logical_id}")
 
 
-@guard(
+@environment_rule(
     "APP-15",
     "A deployment can proceed, and one that fails is rolled back",
     why="Without the circuit breaker a bad image holds the stack for hours; 100/100 percent can never replace a task "
     "(Amazon ECS Developer Guide, How the Amazon ECS deployment circuit breaker detects failures).",
-    remedy="enable the breaker with rollback, 100 and 200 percent, zone rebalancing, and a grace period of 60 s",
+    hint="enable the breaker with rollback, 100 and 200 percent, zone rebalancing, and a grace period of 60 s",
 )
-def deployments(env: ResolvedEnvironment) -> Iterator[Broken]:
+def deployments(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for service in env.of_type(SERVICE):
         path = "DeploymentConfiguration"
         breaker = [service.get(f"{path}.DeploymentCircuitBreaker.{key}") for key in ("Enable", "Rollback")]
         if not all(flag(item) for item in breaker):
-            yield Broken(service, f"Properties.{path}.DeploymentCircuitBreaker", "does not roll back")
+            yield RuleMatch(service, f"Properties.{path}.DeploymentCircuitBreaker", "does not roll back")
         low, high = (number(service.get(f"{path}.{key}")) for key in ("MinimumHealthyPercent", "MaximumPercent"))
         if low != 100 or high is None or high < 200:
-            yield Broken(service, f"Properties.{path}", f"{low} to {high} percent")
+            yield RuleMatch(service, f"Properties.{path}", f"{low} to {high} percent")
         if service.get("AvailabilityZoneRebalancing") != "ENABLED":
-            yield Broken(service, "Properties.AvailabilityZoneRebalancing", "zones are not rebalanced")
+            yield RuleMatch(service, "Properties.AvailabilityZoneRebalancing", "zones are not rebalanced")
         grace = number(service.get("HealthCheckGracePeriodSeconds"))
         if bool(listed(service.get("LoadBalancers"))) != (grace is not None) or (grace is not None and grace < 60):
-            yield Broken(service, "Properties.HealthCheckGracePeriodSeconds", f"grace period {grace}")
+            yield RuleMatch(service, "Properties.HealthCheckGracePeriodSeconds", f"grace period {grace}")
 
 
-@guard(
+@environment_rule(
     "APP-16",
     "A service starts with two tasks or more, and never scales below",
     why="A new service without DesiredCount starts with one task, and the minimum of scaling is enforced only at its "
     "first event (Application Auto Scaling User Guide, Target tracking scaling policies).",
-    remedy="give at least 2 as DesiredCount of a new service and as MinCapacity",
+    hint="give at least 2 as DesiredCount of a new service and as MinCapacity",
 )
-def two_tasks(env: ResolvedEnvironment) -> Iterator[Broken]:
+def two_tasks(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for service in env.of_type(SERVICE):
         count = number(service.get("DesiredCount"))
         if count is None or count < 2:
-            yield Broken(service, "Properties.DesiredCount", f"starts with {count or 1:g} task")
+            yield RuleMatch(service, "Properties.DesiredCount", f"starts with {count or 1:g} task")
         targets = [item for item in scaling_targets(env) if service in all_behind(env, item.get("ResourceId"))]
         if not targets:
-            yield Broken(service, "", "does not scale")
+            yield RuleMatch(service, "", "does not scale")
         for target in targets:
             low, high = number(target.get("MinCapacity")) or 0, number(target.get("MaxCapacity")) or 0
             if not 2 <= low <= high:
-                yield Broken(target, "Properties.MinCapacity", f"scales from {low:g} to {high:g}")
+                yield RuleMatch(target, "Properties.MinCapacity", f"scales from {low:g} to {high:g}")
 
 
 def scaling_targets(env: ResolvedEnvironment) -> list[Resource]:
     return env.of_type("AWS::ApplicationAutoScaling::ScalableTarget")
 
 
-@template_guard(
+@template_rule(
     "APP-34",
     "An update leaves the number of tasks to scaling",
     why="A DesiredCount that is always given sets the number back at every update of the service (CloudFormation "
     "Template Reference, AWS::ECS::Service).",
-    remedy="give DesiredCount by Fn::If, only when the service is new",
+    hint="give DesiredCount by Fn::If, only when the service is new",
 )
-def count_only_when_new(templates: Mapping[str, Template]) -> Iterator[Broken]:
+def count_only_when_new(templates: Mapping[str, Template]) -> Iterator[RuleMatch]:
     for template in templates.values():
         for logical_id, resource in template.resources.items():
             if resource["Type"] != SERVICE:
@@ -186,61 +188,63 @@ def count_only_when_new(templates: Mapping[str, Template]) -> Iterator[Broken]:
             count = resource.get("Properties", {}).get("DesiredCount")
             branches = count.get("Fn::If", []) if isinstance(count, dict) else []
             if {"Ref": "AWS::NoValue"} not in branches[1:]:
-                yield Broken(Place(template.name, logical_id), "Properties.DesiredCount", "is set at every update")
+                yield RuleMatch(Place(template.name, logical_id), "Properties.DesiredCount", "is set at every update")
 
 
-@guard(
+@environment_rule(
     "APP-17",
     "Services run on Fargate, by one way of saying so",
     why="LaunchType and CapacityProviderStrategy exclude each other, and tags reach tasks only when propagated (Amazon "
     "ECS API Reference, CreateService).",
-    remedy="set one of the two, PropagateTags SERVICE and EnableECSManagedTags",
+    hint="set one of the two, PropagateTags SERVICE and EnableECSManagedTags",
 )
-def fargate_only(env: ResolvedEnvironment) -> Iterator[Broken]:
+def fargate_only(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for service in env.of_type(SERVICE):
         providers = [item.get("CapacityProvider") for item in listed(service.get("CapacityProviderStrategy"))]
         launch = service.get("LaunchType")
         if bool(providers) == bool(launch) or launch not in (None, "FARGATE") or not _fargate(providers):
-            yield Broken(service, "Properties.LaunchType", f"launch type {launch} with capacity providers {providers}")
+            yield RuleMatch(
+                service, "Properties.LaunchType", f"launch type {launch} with capacity providers {providers}"
+            )
         if service.get("PropagateTags") != "SERVICE" or not flag(service.get("EnableECSManagedTags")):
-            yield Broken(service, "Properties.PropagateTags", "tasks are not tagged")
+            yield RuleMatch(service, "Properties.PropagateTags", "tasks are not tagged")
     for clusters in env.of_type("AWS::ECS::Cluster", "AWS::ECS::ClusterCapacityProviderAssociations"):
         if not _fargate(listed(clusters.get("CapacityProviders"))):
-            yield Broken(clusters, "Properties.CapacityProviders", "not Fargate only")
+            yield RuleMatch(clusters, "Properties.CapacityProviders", "not Fargate only")
 
 
 def _fargate(providers: list[str]) -> bool:
     return set(providers) <= {"FARGATE", "FARGATE_SPOT"}
 
 
-@guard(
+@environment_rule(
     "APP-19",
     "Health checks and draining have times that work",
     why="A timeout above the interval is refused; a long delay slows every deployment; Fargate stops a container after "
     "at most 120 s (Elastic Load Balancing User Guide, Target group health checks).",
-    remedy="timeout below interval, Matcher 200-399, deregistration delay up to 60, StopTimeout up to 120",
+    hint="timeout below interval, Matcher 200-399, deregistration delay up to 60, StopTimeout up to 120",
 )
-def target_times(env: ResolvedEnvironment) -> Iterator[Broken]:
+def target_times(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for target in env.of_type(TARGET_GROUP):
         interval = number(target.get("HealthCheckIntervalSeconds")) or 30
         timeout = number(target.get("HealthCheckTimeoutSeconds")) or 5
         if timeout >= interval:
-            yield Broken(
+            yield RuleMatch(
                 target, "Properties.HealthCheckTimeoutSeconds", f"{timeout:g} s in an interval of {interval:g}"
             )
         given = attributes(target, "TargetGroupAttributes")
         delay = number(given.get("deregistration_delay.timeout_seconds", 300)) or 0
         if delay > 60:
-            yield Broken(target, "Properties.TargetGroupAttributes", f"deregistration takes {delay:g} s")
+            yield RuleMatch(target, "Properties.TargetGroupAttributes", f"deregistration takes {delay:g} s")
         if not target.get("HealthCheckPath"):
-            yield Broken(target, "Properties.HealthCheckPath", "no path to check")
+            yield RuleMatch(target, "Properties.HealthCheckPath", "no path to check")
         if not target.get("Matcher.HttpCode"):
-            yield Broken(target, "Properties.Matcher", "which answers are healthy is left to the default")
+            yield RuleMatch(target, "Properties.Matcher", "which answers are healthy is left to the default")
     for task in env.of_type(TASK):
         for index, container in containers(task):
             if (number(container.get("StopTimeout")) or 0) > 120:
                 path = f"Properties.ContainerDefinitions.{index}.StopTimeout"
-                yield Broken(task, path, f"{container.get('StopTimeout')} s to stop")
+                yield RuleMatch(task, path, f"{container.get('StopTimeout')} s to stop")
 
 
 _SCALING_METRICS = {
@@ -250,31 +254,31 @@ _SCALING_METRICS = {
 }
 
 
-@guard(
+@environment_rule(
     "APP-29",
     "Scaling names its service as Application Auto Scaling wants it",
     why="The id is service/<cluster>/<service> with names, not ARNs; a role of ours would replace the service-linked "
     "one (Application Auto Scaling User Guide, Amazon ECS and Application Auto Scaling).",
-    remedy="build ResourceId from the cluster's name and GetAtt Name of the service; drop RoleARN",
+    hint="build ResourceId from the cluster's name and GetAtt Name of the service; drop RoleARN",
 )
-def scaling_names(env: ResolvedEnvironment) -> Iterator[Broken]:
+def scaling_names(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for target in scaling_targets(env):
         parts = str(target.get("ResourceId")).split("/service/", 1)[-1]
         good = re.fullmatch(r"service/(?P<cluster>\S+)/(?P<service><<[^<>]+>>)", str(target.get("ResourceId")))
         service = behind(env, good["service"], SERVICE) if good else None
         if not good or service is None or not is_attribute(good["service"], "Name"):
-            yield Broken(target, "Properties.ResourceId", f"{parts} is not service/<cluster>/<service name>")
+            yield RuleMatch(target, "Properties.ResourceId", f"{parts} is not service/<cluster>/<service name>")
         elif not _names_cluster(env, good["cluster"], service):
-            yield Broken(target, "Properties.ResourceId", "is not the service's cluster")
+            yield RuleMatch(target, "Properties.ResourceId", "is not the service's cluster")
         if target.get("RoleARN") is not None:
-            yield Broken(target, "Properties.RoleARN", "a role in place of the service-linked one")
+            yield RuleMatch(target, "Properties.RoleARN", "a role in place of the service-linked one")
     for policy in env.of_type("AWS::ApplicationAutoScaling::ScalingPolicy"):
         path = "TargetTrackingScalingPolicyConfiguration.PredefinedMetricSpecification"
         metric, label = policy.get(f"{path}.PredefinedMetricType"), policy.get(f"{path}.ResourceLabel")
         if metric is not None and metric not in _SCALING_METRICS:
-            yield Broken(policy, f"Properties.{path}", f"{metric} is no metric of a service")
+            yield RuleMatch(policy, f"Properties.{path}", f"{metric} is no metric of a service")
         if (metric == "ALBRequestCountPerTarget") != (label is not None):
-            yield Broken(policy, f"Properties.{path}", f"{metric} with label {label}")
+            yield RuleMatch(policy, f"Properties.{path}", f"{metric} with label {label}")
 
 
 def _names_cluster(env: ResolvedEnvironment, text: str, service: Resource) -> bool:
@@ -284,14 +288,14 @@ def _names_cluster(env: ResolvedEnvironment, text: str, service: Resource) -> bo
     return text == cluster.get("ClusterName") or (origin(text) is not None and same(env, text, cluster.ref))
 
 
-@guard(
+@environment_rule(
     "APP-35",
     "A service runs a task definition of ours",
     why="A revision that the stack does not own is not updated with it, and none of these rules sees it (Amazon ECS "
     "Developer Guide, Service definition parameters).",
-    remedy="take TaskDefinition from Ref, Cluster from the application layer",
+    hint="take TaskDefinition from Ref, Cluster from the application layer",
 )
-def own_task_definition(env: ResolvedEnvironment) -> Iterator[Broken]:
+def own_task_definition(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for service in env.of_type(SERVICE):
         if task_definition(env, service) is None:
-            yield Broken(service, "Properties.TaskDefinition", "is not ours")
+            yield RuleMatch(service, "Properties.TaskDefinition", "is not ours")

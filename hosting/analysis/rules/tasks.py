@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from hosting.analysis.resolve import ResolvedEnvironment, Resource
-from hosting.analysis.rules.registry import Broken, guard
+from hosting.analysis.rules.registry import RuleMatch, environment_rule
 from hosting.analysis.rules.services import TASK, containers, served_tasks
 from hosting.analysis.rules.values import (
     ROLE,
@@ -56,19 +56,19 @@ _FARGATE = {
 }
 
 
-@guard(
+@environment_rule(
     "APP-01",
     "A task's size is one that Fargate has, and its containers fit in it",
     why="Other pairs, and containers that sum up to more than the task, are refused when the task is registered or "
     "placed (Amazon ECS Developer Guide, Task definition parameters for Fargate).",
-    remedy="choose a pair of the table, and shrink the containers",
+    hint="choose a pair of the table, and shrink the containers",
 )
-def task_size(env: ResolvedEnvironment) -> Iterator[Broken]:
+def task_size(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for task in env.of_type(TASK):
         cpu, memory = number(task.get("Cpu")) or 0, number(task.get("Memory")) or 0
         low, high, step = _FARGATE.get(int(cpu), (0, 0, 1))
         if not low <= memory <= high or memory % step or (memory == 1536 and cpu != 256) or not memory:
-            yield Broken(task, "Properties.Memory", f"Fargate has no {cpu:g} CPU units with {memory:g} MiB")
+            yield RuleMatch(task, "Properties.Memory", f"Fargate has no {cpu:g} CPU units with {memory:g} MiB")
         for key, whole in (("Cpu", cpu), ("Memory", memory)):
             parts = [
                 number(container.get(key))
@@ -77,23 +77,23 @@ def task_size(env: ResolvedEnvironment) -> Iterator[Broken]:
                 for _, container in containers(task)
             ]
             if sum(parts) > whole or max(parts, default=0) > whole:
-                yield Broken(
+                yield RuleMatch(
                     task, "Properties.ContainerDefinitions", f"containers need {sum(parts):g} {key} of {whole:g}"
                 )
 
 
-@guard(
+@environment_rule(
     "APP-02",
     "A task says for which machine its images are built",
     why="The default is X86_64, and an image for ARM64 then ends with exec format error (Amazon ECS Developer Guide, "
     "RuntimePlatform).",
-    remedy="set OperatingSystemFamily LINUX and CpuArchitecture",
+    hint="set OperatingSystemFamily LINUX and CpuArchitecture",
 )
-def platform(env: ResolvedEnvironment) -> Iterator[Broken]:
+def platform(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for task in env.of_type(TASK):
         given = (task.get("RuntimePlatform.OperatingSystemFamily"), task.get("RuntimePlatform.CpuArchitecture"))
         if given[0] != "LINUX" or given[1] not in ("X86_64", "ARM64"):
-            yield Broken(task, "Properties.RuntimePlatform", f"platform is {given[0]} {given[1]}")
+            yield RuleMatch(task, "Properties.RuntimePlatform", f"platform is {given[0]} {given[1]}")
 
 
 def _may_open_sessions(env: ResolvedEnvironment, role: Resource | None) -> bool:
@@ -108,22 +108,22 @@ def _may_open_sessions(env: ResolvedEnvironment, role: Resource | None) -> bool:
 _EXEC_SINCE = (1, 4, 0)
 
 
-@guard(
+@environment_rule(
     "APP-03",
     "Services allow ECS Exec, and their tasks have a role for it",
     why="Without a task role that may use ssmmessages the command is refused: a valid taskRoleArn is not being used "
     "(Amazon ECS Developer Guide, Monitor Amazon ECS containers with ECS Exec).",
-    remedy="set EnableExecuteCommand, and TaskRoleArn with AmazonSSMManagedInstanceCore",
+    hint="set EnableExecuteCommand, and TaskRoleArn with AmazonSSMManagedInstanceCore",
 )
-def exec_enabled(env: ResolvedEnvironment) -> Iterator[Broken]:
+def exec_enabled(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for service, task in served_tasks(env):
         if not flag(service.get("EnableExecuteCommand")):
-            yield Broken(service, "Properties.EnableExecuteCommand", "ECS Exec is off")
+            yield RuleMatch(service, "Properties.EnableExecuteCommand", "ECS Exec is off")
         version = str(service.get("PlatformVersion", "LATEST"))
         if version != "LATEST" and tuple(map(int, version.split("."))) < _EXEC_SINCE:
-            yield Broken(service, "Properties.PlatformVersion", f"{version} has no ECS Exec")
+            yield RuleMatch(service, "Properties.PlatformVersion", f"{version} has no ECS Exec")
         if not _may_open_sessions(env, role_of(env, task, "Task")):
-            yield Broken(task, "Properties.TaskRoleArn", "the task's role may not open sessions")
+            yield RuleMatch(task, "Properties.TaskRoleArn", "the task's role may not open sessions")
 
 
 _AGENT_FOLDERS = {"/managed-agents", "/var/lib/amazon/ssm", "/var/log/amazon/ssm"}
@@ -137,104 +137,106 @@ def _writable(container: Mapping[str, Json]) -> set[str]:
     }
 
 
-@guard(
+@environment_rule(
     "APP-04",
     "Containers can be entered",
     why="The agent of ECS Exec writes to the root file system, shares no process namespace, and uses the task's role; "
     "without an init process its children stay behind (Amazon ECS Developer Guide, Monitor Amazon ECS containers with "
     "ECS Exec).",
-    remedy="set InitProcessEnabled; mount the agent's folders or drop ReadonlyRootFilesystem; drop PidMode and access "
+    hint="set InitProcessEnabled; mount the agent's folders or drop ReadonlyRootFilesystem; drop PidMode and access "
     "keys",
 )
-def enterable(env: ResolvedEnvironment) -> Iterator[Broken]:
+def enterable(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for _, task in served_tasks(env):
         if task.get("PidMode") is not None:
-            yield Broken(task, "Properties.PidMode", "process namespace is shared")
+            yield RuleMatch(task, "Properties.PidMode", "process namespace is shared")
         for index, container in containers(task):
             path = f"Properties.ContainerDefinitions.{index}"
             if not flag(container.get("LinuxParameters", {}).get("InitProcessEnabled")):
-                yield Broken(task, f"{path}.LinuxParameters.InitProcessEnabled", f"{container.get('Name')} has no init")
+                yield RuleMatch(
+                    task, f"{path}.LinuxParameters.InitProcessEnabled", f"{container.get('Name')} has no init"
+                )
             if flag(container.get("ReadonlyRootFilesystem")) and (missing := _AGENT_FOLDERS - _writable(container)):
                 text = f"{container.get('Name')} is read-only without {', '.join(sorted(missing))}"
-                yield Broken(task, f"{path}.ReadonlyRootFilesystem", text)
+                yield RuleMatch(task, f"{path}.ReadonlyRootFilesystem", text)
             names = {item.get("Name") for key in ("Environment", "Secrets") for item in listed(container.get(key))}
             if names & {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}:
-                yield Broken(task, f"{path}.Environment", f"{container.get('Name')} has an access key")
+                yield RuleMatch(task, f"{path}.Environment", f"{container.get('Name')} has an access key")
 
 
-@guard(
+@environment_rule(
     "APP-05",
     "Transcripts of sessions can be written",
     why="With OVERRIDE the task's role writes the transcript; where it may not, or the key is missing, sessions fail "
     "or leave no trace (Amazon ECS Developer Guide, Logging using ECS Exec).",
-    remedy="grant logs:DescribeLogGroups, CreateLogStream, DescribeLogStreams and PutLogEvents, and kms:Decrypt",
+    hint="grant logs:DescribeLogGroups, CreateLogStream, DescribeLogStreams and PutLogEvents, and kms:Decrypt",
 )
-def transcripts(env: ResolvedEnvironment) -> Iterator[Broken]:
+def transcripts(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     needed = ["logs:DescribeLogGroups", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
     for service, task in served_tasks(env):
         cluster = behind(env, service.get("Cluster"), "AWS::ECS::Cluster")
         path = "Configuration.ExecuteCommandConfiguration"
         if cluster is None or cluster.get(f"{path}.Logging") != "OVERRIDE":
-            yield Broken(cluster or service, f"Properties.{path}" if cluster else "Properties.Cluster", "not logged")
+            yield RuleMatch(cluster or service, f"Properties.{path}" if cluster else "Properties.Cluster", "not logged")
             continue
         group = behind(env, cluster.get(f"{path}.LogConfiguration.CloudWatchLogGroupName"), LOG_GROUP)
         encrypted = flag(cluster.get(f"{path}.LogConfiguration.CloudWatchEncryptionEnabled"))
         if group is None or (encrypted and group.get("KmsKeyId") is None):
-            yield Broken(cluster, f"Properties.{path}.LogConfiguration", "no log group of ours, or not encrypted")
+            yield RuleMatch(cluster, f"Properties.{path}.LogConfiguration", "no log group of ours, or not encrypted")
         key = behind(env, cluster.get(f"{path}.KmsKeyId"), "AWS::KMS::Key")
         granted = permissions(env, role_of(env, task, "Task"))
         missing = [action for action in needed if not any(item.allows(action) for item in granted)]
         if key and not any(item.allows("kms:Decrypt") and key in all_behind(env, item.resources) for item in granted):
             missing.append("kms:Decrypt")
         if missing:
-            yield Broken(task, "Properties.TaskRoleArn", f"the task's role lacks {', '.join(missing)}")
+            yield RuleMatch(task, "Properties.TaskRoleArn", f"the task's role lacks {', '.join(missing)}")
 
 
-@guard(
+@environment_rule(
     "APP-07",
     "The app is essential, a sidecar is not, and ECS restarts it",
     why="An essential sidecar takes the app down with it, one without a restart policy stays down (Amazon ECS "
     "Developer Guide, Restart individual containers in Amazon ECS tasks).",
-    remedy="set Essential false, and RestartPolicy with an attempt period of 60 to 1,800 seconds, for the sidecar",
+    hint="set Essential false, and RestartPolicy with an attempt period of 60 to 1,800 seconds, for the sidecar",
 )
-def sidecars(env: ResolvedEnvironment) -> Iterator[Broken]:
+def sidecars(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for service, task in served_tasks(env):
         served = {item.get("ContainerName") for item in listed(service.get("LoadBalancers"))}
         for index, container in containers(task):
             path = f"Properties.ContainerDefinitions.{index}"
             essential = flag(container.get("Essential", True))
             if container.get("Name") in served and not essential:
-                yield Broken(task, f"{path}.Essential", f"{container.get('Name')} is not essential")
+                yield RuleMatch(task, f"{path}.Essential", f"{container.get('Name')} is not essential")
             if relays(container) and essential:
-                yield Broken(task, f"{path}.Essential", f"{container.get('Name')} is essential")
+                yield RuleMatch(task, f"{path}.Essential", f"{container.get('Name')} is essential")
             policy = container.get("RestartPolicy", {})
             period = number(policy.get("RestartAttemptPeriod", 300)) or 0
             if not essential and not (flag(policy.get("Enabled")) and 60 <= period <= 1800):
-                yield Broken(task, f"{path}.RestartPolicy", f"{container.get('Name')} is not restarted")
+                yield RuleMatch(task, f"{path}.RestartPolicy", f"{container.get('Name')} is not restarted")
 
 
-@guard(
+@environment_rule(
     "APP-33",
     "Every task has a relay to the database beside its app",
     why="Administrators reach the database only through it, with a session of Session Manager (AWS Systems Manager "
     "User Guide, Start a session, port forwarding).",
-    remedy="add the bastion container to the task",
+    hint="add the bastion container to the task",
 )
-def relay_present(env: ResolvedEnvironment) -> Iterator[Broken]:
+def relay_present(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for _, task in served_tasks(env):
         if env.of_type("AWS::RDS::DBCluster") and not any(relays(container) for _, container in containers(task)):
-            yield Broken(task, "Properties.ContainerDefinitions", "no relay")
+            yield RuleMatch(task, "Properties.ContainerDefinitions", "no relay")
 
 
-@guard(
+@environment_rule(
     "APP-08",
     "The relay survives failures, and the container outlives the relay",
     why="With set -e a registry that is down ends the container; without sleep in the foreground the container ends "
     "with the relay; a relay bound to all addresses is open to the VPC (socat manual, address options).",
-    remedy="bind 127.0.0.1, loop the relay in the background, end with exec sleep infinity, and take the host from "
+    hint="bind 127.0.0.1, loop the relay in the background, end with exec sleep infinity, and take the host from "
     "the cluster's endpoint",
 )
-def relay_command(env: ResolvedEnvironment) -> Iterator[Broken]:
+def relay_command(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for _, task in served_tasks(env):
         for index, container in containers(task):
             text = command(container)
@@ -250,21 +252,23 @@ def relay_command(env: ResolvedEnvironment) -> Iterator[Broken]:
             }
             for fault, found in faults.items():
                 if found:
-                    yield Broken(task, path, f"{container.get('Name')} {fault}")
+                    yield RuleMatch(task, path, f"{container.get('Name')} {fault}")
             hosts = [
                 behind(env, item.get("Value"), "AWS::RDS::DBCluster") for item in listed(container.get("Environment"))
             ]
             if not any(hosts):
-                yield Broken(task, path.replace("Command", "Environment"), f"{container.get('Name')} knows no database")
+                yield RuleMatch(
+                    task, path.replace("Command", "Environment"), f"{container.get('Name')} knows no database"
+                )
 
 
-@guard(
+@environment_rule(
     "APP-09",
     "No two containers of a task listen on one port",
     why="All containers of a task share one network interface (Amazon ECS Developer Guide, awsvpc network mode).",
-    remedy="choose another port; the relay's needs no port mapping",
+    hint="choose another port; the relay's needs no port mapping",
 )
-def ports_unique(env: ResolvedEnvironment) -> Iterator[Broken]:
+def ports_unique(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for task in env.of_type(TASK):
         taken: dict[str, str] = {}
         for index, container in containers(task):
@@ -273,40 +277,40 @@ def ports_unique(env: ResolvedEnvironment) -> Iterator[Broken]:
             relayed = relay_ports(container)
             path = f"Properties.ContainerDefinitions.{index}"
             for port in set(mapped) & relayed:
-                yield Broken(task, f"{path}.PortMappings", f"the relay's port {port} is mapped")
+                yield RuleMatch(task, f"{path}.PortMappings", f"the relay's port {port} is mapped")
             for port in sorted({*mapped, *relayed}):
                 if taken.setdefault(port, name) != name:
-                    yield Broken(task, path, f"{name} and {taken[port]} listen on port {port}")
+                    yield RuleMatch(task, path, f"{name} and {taken[port]} listen on port {port}")
 
 
 _IMAGE = re.compile(r"(?P<registry>[a-z0-9-]+(\.[a-z0-9-]+)+(:\d+)?)/[a-z0-9._/-]+(:[\w.-]+)?@sha256:[0-9a-f]{64}")
 
 
-@guard(
+@environment_rule(
     "APP-10",
     "Images name their registry and are pinned by digest",
     why="A bare name is pulled from Docker Hub, which limits anonymous pulls; a tag may be moved, and rollback then "
     "starts something else (Amazon ECS Developer Guide, Best practices for container images).",
-    remedy="write <registry>/<name>@sha256:<digest> with a registry of ECR or ECR Public",
+    hint="write <registry>/<name>@sha256:<digest> with a registry of ECR or ECR Public",
 )
-def images_pinned(env: ResolvedEnvironment) -> Iterator[Broken]:
+def images_pinned(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for task in env.of_type(TASK):
         for index, container in containers(task):
             match = _IMAGE.fullmatch(str(container.get("Image")))
             if match is None or match["registry"] in ("docker.io", "registry-1.docker.io", "index.docker.io"):
                 path = f"Properties.ContainerDefinitions.{index}.Image"
-                yield Broken(task, path, f"{container.get('Image')} is not pinned, or comes from Docker Hub")
+                yield RuleMatch(task, path, f"{container.get('Image')} is not pinned, or comes from Docker Hub")
 
 
-@guard(
+@environment_rule(
     "APP-11",
     "The execution role can pull, log, and read every secret of the task",
     why="ECS starts tasks with it: what it lacks shows as ResourceInitializationError, when a task starts (Amazon ECS "
     "Developer Guide, Amazon ECS task execution IAM role).",
-    remedy="grant ecr and logs actions, secretsmanager:GetSecretValue on each secret and kms:Decrypt on its key; write "
+    hint="grant ecr and logs actions, secretsmanager:GetSecretValue on each secret and kms:Decrypt on its key; write "
     "ValueFrom as <arn>:<key>::",
 )
-def execution_role(env: ResolvedEnvironment) -> Iterator[Broken]:
+def execution_role(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for task in env.of_type(TASK):
         granted = permissions(env, role_of(env, task, "Execution"))
         missing = [action for action in _PULLS if not any(item.allows(action) for item in granted)]
@@ -317,9 +321,9 @@ def execution_role(env: ResolvedEnvironment) -> Iterator[Broken]:
                 value = str(secret.get("ValueFrom"))
                 if not re.search(r"(>>|:[A-Za-z0-9_]+::|:secret:[^:]+)$", value):
                     path = f"Properties.ContainerDefinitions.{index}.Secrets"
-                    yield Broken(task, path, f"{secret.get('Name')} is taken from {value.rsplit('>>', 1)[-1]}")
+                    yield RuleMatch(task, path, f"{secret.get('Name')} is taken from {value.rsplit('>>', 1)[-1]}")
         if missing:
-            yield Broken(task, "Properties.ExecutionRoleArn", f"lacks {', '.join(dict.fromkeys(missing))}")
+            yield RuleMatch(task, "Properties.ExecutionRoleArn", f"lacks {', '.join(dict.fromkeys(missing))}")
 
 
 _PULLS = (
@@ -380,43 +384,43 @@ def _keys_of(env: ResolvedEnvironment, owners: list[Resource]) -> list[Resource]
     return [key for key in found if key]
 
 
-@guard(
+@environment_rule(
     "APP-12",
     "Containers log to groups of ours, without holding the app up",
     why="A missing group stops the task, one made by the driver never expires, and in blocking mode a slow log service "
     "stops the app (Amazon ECS Developer Guide, Send Amazon ECS logs to CloudWatch).",
-    remedy="set awslogs-group, -region and -stream-prefix, mode non-blocking and max-buffer-size; no "
+    hint="set awslogs-group, -region and -stream-prefix, mode non-blocking and max-buffer-size; no "
     "awslogs-create-group",
 )
-def container_logs(env: ResolvedEnvironment) -> Iterator[Broken]:
+def container_logs(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for task in env.of_type(TASK):
         for index, container in containers(task):
             path = f"Properties.ContainerDefinitions.{index}.LogConfiguration"
             name = container.get("Name")
             options = container.get("LogConfiguration", {}).get("Options", {})
             if container.get("LogConfiguration", {}).get("LogDriver") != "awslogs":
-                yield Broken(task, path, f"{name} does not log to CloudWatch")
+                yield RuleMatch(task, path, f"{name} does not log to CloudWatch")
                 continue
             if not behind(env, options.get("awslogs-group"), LOG_GROUP):
-                yield Broken(task, path, f"the group of {name} is not ours")
+                yield RuleMatch(task, path, f"the group of {name} is not ours")
             if options.get("awslogs-region") != env.stacks[task.stack].region or not options.get(
                 "awslogs-stream-prefix"
             ):
-                yield Broken(task, path, f"{name} lacks the region or a stream prefix")
+                yield RuleMatch(task, path, f"{name} lacks the region or a stream prefix")
             if options.get("mode") != "non-blocking" or not options.get("max-buffer-size"):
-                yield Broken(task, path, f"{name} stops when logging stops")
+                yield RuleMatch(task, path, f"{name} stops when logging stops")
             if "awslogs-create-group" in options:
-                yield Broken(task, path, f"{name} makes its group itself")
+                yield RuleMatch(task, path, f"{name} makes its group itself")
 
 
-@guard(
+@environment_rule(
     "APP-20",
     "Containers that wait for others name them, and their health",
     why="ECS refuses an unknown name, and HEALTHY without a health check never comes; a health command begins with CMD "
     "or CMD-SHELL (Amazon ECS Developer Guide, Container dependency).",
-    remedy="correct the name or add the HealthCheck",
+    hint="correct the name or add the HealthCheck",
 )
-def container_dependencies(env: ResolvedEnvironment) -> Iterator[Broken]:
+def container_dependencies(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for task in env.of_type(TASK):
         checks = {container.get("Name"): container.get("HealthCheck") for _, container in containers(task)}
         for index, container in containers(task):
@@ -424,7 +428,7 @@ def container_dependencies(env: ResolvedEnvironment) -> Iterator[Broken]:
             for item in listed(container.get("DependsOn")):
                 name = item.get("ContainerName")
                 if name not in checks or (item.get("Condition") == "HEALTHY" and not checks[name]):
-                    yield Broken(task, f"{path}.DependsOn", f"waits in vain for {name}")
+                    yield RuleMatch(task, f"{path}.DependsOn", f"waits in vain for {name}")
             health = listed((container.get("HealthCheck") or {}).get("Command"))
             if health and health[0] not in ("CMD", "CMD-SHELL"):
-                yield Broken(task, f"{path}.HealthCheck.Command", f"begins with {health[0]}")
+                yield RuleMatch(task, f"{path}.HealthCheck.Command", f"begins with {health[0]}")

@@ -63,10 +63,13 @@ def security(environment: str, output: str, root: Path) -> int:
 
 def _as_json(result: Scan, findings: Sequence[Finding]) -> str:
     """Return the result as JSON. Fields may be added; a removed or changed field requires a new schema."""
+    from hosting.analysis.findings import as_dict
+
     document = {
         "schema": "security/1",
-        "checked": asdict(result.checked),
-        "findings": [asdict(finding) for finding in findings],
+        # The keys of security/1, which are older than the names of the fields.
+        "checked": {"guards" if name == "own_rules" else name: value for name, value in asdict(result.checked).items()},
+        "findings": [as_dict(finding) for finding in findings],
         "suppressions": [asdict(suppression) for suppression in result.suppressions],
     }
     return json.dumps(document, indent=2)

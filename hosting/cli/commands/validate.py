@@ -45,7 +45,7 @@ def validate(environment: str, output: str, root: Path) -> int:
 
 def _write(result: Validation, output: str, root: Path) -> None:
     from hosting.analysis import report
-    from hosting.analysis.rules import GUARDS
+    from hosting.analysis.rules import RULES
     from hosting.cli.support.sources import locate_findings
 
     findings = locate_findings(result.findings, root)
@@ -54,7 +54,7 @@ def _write(result: Validation, output: str, root: Path) -> None:
     elif output == "sarif":
         folder = (root / "templates").resolve()
         shown = folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder
-        titles = {rule.id: rule.title for rule in GUARDS.values()}
+        titles = {rule.id: rule.title for rule in RULES.values()}
         click.echo(report.as_sarif(findings, result.checked, shown.as_posix(), titles))
     else:
         report.write_text(findings, result.checked, sys.stdout)

@@ -30,7 +30,7 @@ def locate_findings(findings: Sequence[Finding], root: Path) -> list[Finding]:
     """Return the findings with the lines of Python that create their resources."""
     if not findings:
         return []
-    from hosting.analysis.findings import located
+    from hosting.analysis.findings import with_source
 
     sources = resource_sources(root)
-    return [located(finding, sources) for finding in findings]
+    return [with_source(finding, sources) for finding in findings]

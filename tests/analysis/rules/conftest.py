@@ -1,6 +1,6 @@
 """The committed templates, to be broken in one place at a time.
 
-Each test module of this folder holds a table: guard, and what breaks exactly that guard. Resources are found by their
+Each test module of this folder holds a table: guard, and what breaks exactly that rule. Resources are found by their
 type, so that the tables outlive a renamed logical id.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from hosting.analysis.resolve import resolve
-from hosting.analysis.rules import GUARDS, guard_findings
+from hosting.analysis.rules import RULES, check_rules
 from hosting.model.parameter_file import Environment, load_environment
 from hosting.model.templates import Template
 
@@ -143,11 +143,11 @@ class Bench:
         return found
 
     def found(self) -> set[str]:
-        """The ids of the guards that find something."""
+        """The ids of the rules that find something."""
         templates = {name: Template.from_body(name, body) for name, body in self.bodies.items()}
         environment = self.environment
         resolved = resolve(templates, Environment(environment.name, self.parameters, environment.account))
-        return {finding.rule for finding in guard_findings(templates, [resolved])}
+        return {finding.rule for finding in check_rules(templates, [resolved])}
 
 
 Break = Callable[[Bench], object]
@@ -155,7 +155,7 @@ Break = Callable[[Bench], object]
 
 @pytest.fixture
 def check() -> Callable[[str, str, Break, set[str]], None]:
-    """Break the templates, and see exactly the guard that is meant, and those that cannot be told apart from it."""
+    """Break the templates, and see exactly the rule that is meant, and those that cannot be told apart from it."""
 
     def run(rule: str, environment: str, damage: Break, also: set[str]) -> None:
         bench = Bench(environment)
@@ -167,11 +167,11 @@ def check() -> Callable[[str, str, Break, set[str]], None]:
 
 @pytest.fixture
 def guards_of() -> Callable[..., set[str]]:
-    """The ids of the guards that modules define."""
+    """The ids of the rules that modules define."""
 
     def ids(*modules: types.ModuleType) -> set[str]:
         names = {module.__name__ for module in modules}
-        checks = {id: rule.on_environment or rule.on_templates for id, rule in GUARDS.items()}
+        checks = {id: rule.on_environment or rule.on_templates for id, rule in RULES.items()}
         return {id for id, check in checks.items() if getattr(check, "__module__", "") in names}
 
     return ids

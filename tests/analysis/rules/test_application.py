@@ -1,4 +1,4 @@
-"""Each guard of load balancer, tasks and services is shown to fail."""
+"""Each rule of load balancer, tasks and services is shown to fail."""
 
 # ruff: noqa: E501 -- one case on each line reads as a table
 
@@ -62,7 +62,7 @@ def lifecycle(b: Any) -> None:
     b.put("ECR::Repository", "LifecyclePolicy.LifecyclePolicyText", text)
 
 
-# Guard, environment, what breaks it, and the guards that cannot be kept apart from it.
+# Rule, environment, what breaks it, and the rules that cannot be kept apart from it.
 CASES: list[tuple[str, str, Any, set[str]]] = [
     ("APP-01", "dev", lambda b: b.put(TASK, "Memory", "4096"), set()),
     ("APP-01", "dev", lambda b: app(b).update(Memory=500), set()),

@@ -1,4 +1,4 @@
-"""Each guard of CloudFormation's own rules is shown to fail."""
+"""Each rule of CloudFormation's own rules is shown to fail."""
 
 # ruff: noqa: E501 -- one case on each line reads as a table
 
@@ -52,7 +52,7 @@ def broken_down_the_line(b: Any) -> None:
     b.bodies["network.json"]["Parameters"]["VpcNetwork"]["AllowedPattern"] = "172.*"
 
 
-# Guard, environment, what breaks it, and the guards that cannot be kept apart from it.
+# Rule, environment, what breaks it, and the rules that cannot be kept apart from it.
 CASES: list[tuple[str, str, Any, set[str]]] = [
     ("CF-01", "dev", lambda b: b.bodies["service.json"]["Parameters"]["VpcId"].update(Type="AWS::EC2::VPC::Id"), set()),
     ("CF-01", "dev", lambda b: b.bodies["service.json"]["Parameters"]["VpcId"].update(AllowedPattern="vpc-.*"), set()),

@@ -1,4 +1,4 @@
-"""The committed templates pass every guard, in every environment; each guard says why and what to do."""
+"""The committed templates pass every rule, in every environment; each rule says why and what to do."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from hosting.analysis.rules import GUARDS
+from hosting.analysis.rules import RULES
 
 
 def test_the_committed_templates_pass(untouched: Any) -> None:
     assert untouched.found() == set()
 
 
-@pytest.mark.parametrize("rule", GUARDS.values(), ids=lambda rule: rule.id)
+@pytest.mark.parametrize("rule", RULES.values(), ids=lambda rule: rule.id)
 def test_a_guard_explains_itself(rule: Any) -> None:
     assert re.fullmatch(r"(CF|NET|SEC|DB|APP|DST|OPS)-\d\d", rule.id)
     assert rule.title
     assert not rule.title.endswith(".")
     assert re.search(r"\([^()]+\)\.$|\([^()]+\);|\([^()]*\)", rule.why), "names the document that says so"
-    assert rule.remedy
+    assert rule.hint

@@ -1,4 +1,4 @@
-"""Each guard of the database is shown to fail."""
+"""Each rule of the database is shown to fail."""
 
 # ruff: noqa: E501 -- one case on each line reads as a table
 
@@ -19,7 +19,7 @@ def at_once(b: Any) -> None:
     b.add(WRITER, "ThirdInstance", json.loads(json.dumps(b.one(WRITER, "FirstZone"))), has="FirstZone")
 
 
-# Guard, environment, what breaks it, and the guards that cannot be kept apart from it.
+# Rule, environment, what breaks it, and the rules that cannot be kept apart from it.
 CASES: list[tuple[str, str, Any, set[str]]] = [
     ("DB-01", "dev", lambda b: b.put(GROUP, "Family", "aurora-mysql5.7"), set()),
     ("DB-01", "dev", lambda b: b.put(CLUSTER, "EngineVersion", "8.0.mysql_aurora.3.02.0"), set()),

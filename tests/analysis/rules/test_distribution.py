@@ -1,4 +1,4 @@
-"""Each guard of CloudFront, its origins and DNS is shown to fail."""
+"""Each rule of CloudFront, its origins and DNS is shown to fail."""
 
 # ruff: noqa: E501 -- one case on each line reads as a table
 
@@ -32,7 +32,7 @@ def other_secret(b: Any) -> None:
     header["HeaderValue"] = {"Fn::Sub": "{{resolve:secretsmanager:${Prefix}:SecretString}}"}
 
 
-# Guard, environment, what breaks it, and the guards that cannot be kept apart from it.
+# Rule, environment, what breaks it, and the rules that cannot be kept apart from it.
 CASES: list[tuple[str, str, Any, set[str]]] = [
     ("DST-01", "dev", lambda b: config(b)["CacheBehaviors"][0].update(TargetOriginId="images"), set()),
     ("DST-02", "dev", lambda b: origin(b, "S3OriginConfig").pop("OriginAccessControlId"), set()),

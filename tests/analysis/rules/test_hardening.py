@@ -1,4 +1,4 @@
-"""Each guard of what strict reviewers ask is shown to fail."""
+"""Each rule of what strict reviewers ask is shown to fail."""
 
 # ruff: noqa: E501 -- one case on each line reads as a table
 
@@ -55,7 +55,7 @@ def open_secret(b: Any) -> None:
     b.add("SecretsManager::Secret", "Open", {"Type": "AWS::SecretsManager::ResourcePolicy", "Properties": policy})
 
 
-# Guard, environment, what breaks it, and the guards that cannot be kept apart from it.
+# Rule, environment, what breaks it, and the rules that cannot be kept apart from it.
 CASES: list[tuple[str, str, Any, set[str]]] = [
     ("SEC-31", "dev", lambda b: app(b).update(User="0:0"), set()),
     ("SEC-31", "dev", lambda b: app(b).update(User="node"), set()),

@@ -1,4 +1,4 @@
-"""Each guard of the network is shown to fail."""
+"""Each rule of the network is shown to fail."""
 
 # ruff: noqa: E501 -- one case on each line reads as a table
 
@@ -24,7 +24,7 @@ def egress_beside_network(b: Any) -> None:
             b.put(STACK, f"Parameters.{name}", "given", has="EgressTemplateKey")
 
 
-# Guard, environment, what breaks it, and the guards that cannot be kept apart from it.
+# Rule, environment, what breaks it, and the rules that cannot be kept apart from it.
 CASES: list[tuple[str, str, Any, set[str]]] = [
     ("NET-01", "dev", lambda b: b.put("EC2::VPC", "EnableDnsHostnames", False), set()),
     ("NET-01", "dev", lambda b: b.drop("EC2::VPCEndpoint", "PrivateDnsEnabled", has="Interface"), set()),

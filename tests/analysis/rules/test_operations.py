@@ -1,4 +1,4 @@
-"""Each guard of logs, alarms, functions and Slack is shown to fail."""
+"""Each rule of logs, alarms, functions and Slack is shown to fail."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def deaf(b: Any) -> None:
     b.one(SLACK)["Properties"]["SnsTopicArns"].remove({"Ref": "AlarmTopicArn"})
 
 
-# Guard, environment, what breaks it, and the guards that cannot be kept apart from it.
+# Rule, environment, what breaks it, and the rules that cannot be kept apart from it.
 CASES: list[tuple[str, str, Any, set[str]]] = [
     ("OPS-01", "dev", lambda b: b.drop(GROUP, "RetentionInDays"), set()),
     ("OPS-01", "dev", lambda b: b.parameters.update(LogRetentionDays="60"), {"CF-21"}),

@@ -1,4 +1,4 @@
-"""Each guard of keys, groups, roles, buckets and the web ACL is shown to fail."""
+"""Each rule of keys, groups, roles, buckets and the web ACL is shown to fail."""
 
 # ruff: noqa: E501 -- one case on each line reads as a table
 
@@ -79,7 +79,7 @@ def sid(b: Any, kind: str, name: str, **changes: Any) -> None:
     b.statement(kind, name).update(changes)
 
 
-# Guard, environment, what breaks it, and the guards that cannot be kept apart from it.
+# Rule, environment, what breaks it, and the rules that cannot be kept apart from it.
 CASES: list[tuple[str, str, Any, set[str]]] = [
     ("SEC-01", "dev", administer, set()),
     ("SEC-01", "dev", lambda b: b.drop(KEY, "EnableKeyRotation"), set()),
