@@ -1,4 +1,4 @@
-"""The whole of a validation: resolve, lint, guard, merge."""
+"""Validates the templates: resolve, lint, check rules, merge findings."""
 
 from __future__ import annotations
 

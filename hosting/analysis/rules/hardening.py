@@ -157,7 +157,7 @@ def redacted_log(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
             yield RuleMatch(log, "Properties.RedactedFields", f"{', '.join(missing)} in the clear")
 
 
-# Policies by which a resource says who may use it; topics have a guard of their own, with their senders.
+# Policies by which a resource says who may use it; topics have a rule of their own, with their senders.
 _SAYS_WHO = {
     KEY: "KeyPolicy",
     "AWS::ECR::Repository": "RepositoryPolicyText",

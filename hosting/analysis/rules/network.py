@@ -25,7 +25,7 @@ ENDPOINT = "AWS::EC2::VPCEndpoint"
 GROUP = "AWS::EC2::SecurityGroup"
 
 
-# --- What guards of several areas ask of the network -------------------------------------------------------------
+# --- Lookups in the network that rules of several modules use ------------------------------------------------------
 
 
 def default_routes(env: ResolvedEnvironment, table: Resource | None) -> list[Resource]:
@@ -75,7 +75,7 @@ def endpoints(env: ResolvedEnvironment, kind: str) -> list[Resource]:
     return [item for item in env.of_type(ENDPOINT) if item.get("VpcEndpointType", "Gateway") == kind]
 
 
-# --- Guards ------------------------------------------------------------------------------------------------------
+# --- Rules -------------------------------------------------------------------------------------------------------
 
 
 @environment_rule(

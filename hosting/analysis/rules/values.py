@@ -1,4 +1,4 @@
-"""What guards ask of values and policies."""
+"""Lookups in values and policies that rules use."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The committed templates, to be broken in one place at a time.
 
-Each test module of this folder holds a table: guard, and what breaks exactly that rule. Resources are found by their
+Each test module of this folder holds a table: rule, and what breaks exactly that rule. Resources are found by their
 type, so that the tables outlive a renamed logical id.
 """
 
