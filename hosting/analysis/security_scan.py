@@ -14,7 +14,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from hosting.analysis.errors import AnalysisError
 from hosting.analysis.example_values import concrete
 from hosting.analysis.findings import Finding, mask_values, merge_findings
 from hosting.analysis.resolve import ResolvedEnvironment, Resource, resolve
@@ -22,6 +21,7 @@ from hosting.analysis.resolved_templates import lintable
 from hosting.analysis.rules import RULES, check_rules
 from hosting.analysis.rules.values import policy_documents
 from hosting.analysis.suppressions import SCANNERS, Suppression, Suppressions
+from hosting.model.errors import PlatformError
 from hosting.model.parameter_file import load_environment
 from hosting.model.templates import Template, load_complete
 from hosting.model.tokens import Json
@@ -30,8 +30,8 @@ _PROGRAM = Path(__file__).with_name("scanners.py")
 _SECONDS = 300
 
 
-class ScannerError(AnalysisError):
-    """The judges' environment is not there, or a judge broke down: nothing is known about the templates."""
+class ScannerError(PlatformError):
+    """The scanners are not installed, or one of them failed, so nothing is known about the templates."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def scan(
     """Judge everything. ``python`` is the interpreter of the judges' environment.
 
     ``complete`` says that these are all environments, so that a suppression which none of them needs is stale.
-    Raises AnalysisError on bad input, and JudgeError when a judge cannot work.
+    Raises AnalysisError on bad input, and ScannerError when a scanner cannot work.
     """
     templates = load_complete(templates_folder)
     environments = [load_environment(file) for file in parameter_files]

@@ -72,4 +72,4 @@ def test_no_verdict_is_no_acquittal(judged: dict[str, Any], capsys: pytest.Captu
 
 def test_an_unknown_environment_is_wrong_input(judged: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["security", "-e", "staging"]) == Exit.USAGE
-    assert 'no environment "staging"' in capsys.readouterr().err
+    assert 'unknown environment "staging"' in capsys.readouterr().err
