@@ -64,10 +64,10 @@ def test_json_is_for_programs(judged: dict[str, Any], capsys: pytest.CaptureFixt
     assert document["checked"]["policies"] == 84
 
 
-def test_no_verdict_is_no_acquittal(judged: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
-    judged["error"] = ScannerError("a judge broke down", hint="run `make clean security`")
+def test_a_failed_scanner_is_an_error(judged: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    judged["error"] = ScannerError("a scanner failed", hint="run `make clean security`")
     assert main(["security"]) == Exit.ERROR
-    assert "a judge broke down; run `make clean security`" in capsys.readouterr().err
+    assert "a scanner failed\n  run `make clean security`" in capsys.readouterr().err
 
 
 def test_an_unknown_environment_is_wrong_input(judged: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
