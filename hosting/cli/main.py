@@ -197,6 +197,7 @@ _EXIT_CODES: Sequence[tuple[str, str, Exit]] = (
     ("hosting.deployer.errors", "GuardError", Exit.REFUSED),
     ("hosting.deployer.errors", "RecoverError", Exit.RECOVERY_REQUIRED),
     ("hosting.deployer.errors", "DeploymentFailedError", Exit.FAILED),
+    ("hosting.analysis.graph.pictures", "RasterError", Exit.ERROR),
     ("hosting.analysis.errors", "AnalysisError", Exit.USAGE),
     ("hosting.model.errors", "ResolveError", Exit.USAGE),
     ("hosting.model.errors", "PlatformError", Exit.ERROR),

@@ -44,7 +44,7 @@ def test_png_needs_a_converter(
     monkeypatch.setitem(__import__("sys").modules, "cairosvg", None)
     target = tmp_path / "dev.png"
     assert main(["graph", "-e", "dev", "--output", "png", "--to", str(target)]) == Exit.ERROR
-    assert "no converter for PNG is installed; install rsvg-convert" in capsys.readouterr().err
+    assert "no converter for PNG is installed\n  install rsvg-convert" in capsys.readouterr().err
     assert not target.exists()
 
 
@@ -86,7 +86,7 @@ def test_a_changed_parameter_makes_the_picture_stale(copy: Path, capsys: pytest.
         ([], "a picture shows one environment"),
         (["-e", "all"], "one environment"),
         (["-e", "dev", "--format", "png"], "use --output"),
-        (["-e", "dve"], 'no environment "dve"'),
+        (["-e", "dve"], 'unknown environment "dve"'),
         (["-e", "dev", "--output", "gif"], "'gif' is not one of"),
         (["--check", "--write-docs"], "cannot be combined"),
         (["--check", "-e", "dev"], "every environment"),
