@@ -53,7 +53,7 @@ test: install $(SECURITY)/.installed  ## lint, types, and every test
 	@# Each function has an index.py of its own, so each is a project of its own to the type checker.
 	@for function in lambda/*/; do \
 	  echo "mypy $$function"; \
-	  (cd $$function && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml \
+	  (cd $$function && MYPYPATH=$(CURDIR)/hosting/model/lambda_shared $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml \
 	    --cache-dir $(CURDIR)/.mypy_cache/$$function --python-version 3.13 .) || exit 1; \
 	done
 	$(BIN)/python -m tests.lambdas.runtime

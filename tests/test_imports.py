@@ -80,6 +80,15 @@ def test_the_model_needs_only_the_standard_library() -> None:
     assert found == {}
 
 
+def test_modules_that_functions_share_need_only_the_standard_library() -> None:
+    found = {
+        path.name: names
+        for path in modules("hosting.model.lambda_shared")
+        if (names := sorted(n for n in imported(path) if n.split(".")[0] not in sys.stdlib_module_names))
+    }
+    assert found == {}
+
+
 def layer_of(path: Path) -> str:
     """Return the layer that a module under generator/layers/ belongs to."""
     return path.relative_to(PROJECT / "generator" / "layers").with_suffix("").parts[0]

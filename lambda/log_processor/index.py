@@ -1,6 +1,6 @@
 """Firehose transformation: records of CloudWatch Logs in, compressed and redacted lines out.
 
-The adapter only: `records` knows the formats, `redact` what must not be archived.
+The adapter only: `records` knows the formats. `redact`, a shared module that packaging adds, knows what is a secret.
 """
 
 import logging

@@ -23,7 +23,7 @@ def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project's folders in a git repository of their own, not at its top."""
     repository = tmp_path_factory.mktemp("repository")
     root = repository / "platform"
-    for name in ("templates", "params", "lambda"):
+    for name in ("templates", "params", "lambda", "hosting/model/lambda_shared"):
         shutil.copytree(PROJECT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     identity = ["-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false"]
     for arguments in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "first"]):
@@ -173,6 +173,18 @@ def test_a_function_that_changed_is_code_that_changes(project: Path, capsys: pyt
     text = capsys.readouterr().out
     assert "SlackNotifierFunction" in text
     assert "LogProcessorFunction" not in text
+
+
+def test_a_shared_module_that_changed_changes_every_function_that_imports_it(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = project / "hosting" / "model" / "lambda_shared" / "redact.py"
+    source.write_text(source.read_text() + "\n# another line\n")
+    assert run(project, "-e", "dev", "--detailed-exitcode") == 2
+    text = capsys.readouterr().out
+    assert "SlackNotifierFunction" in text
+    assert "LogProcessorFunction" in text
+    assert "CustomResourceFunction" not in text
 
 
 def test_against_a_folder_of_templates_only(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from hosting.deployer.packaging.lambda_packages import SHARED
 from tests.lambdas.proxy import Proxy, Reply, Request, stack
 from tests.lambdas.runtime import Function
 from tests.lambdas.sink import Sink
@@ -86,9 +87,9 @@ def test_each_variable_is_set_and_each_set_variable_is_read(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_imports_itself_python_and_boto3_only(name: str) -> None:
+def test_a_function_imports_itself_shared_modules_python_and_boto3_only(name: str) -> None:
     folder = ROOT / "lambda" / name
-    own = {path.stem for path in folder.glob("*.py")}
+    own = {path.stem for path in (*folder.glob("*.py"), *SHARED.glob("[!_]*.py"))}
     for path in folder.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

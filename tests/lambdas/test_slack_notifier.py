@@ -20,7 +20,7 @@ Notify = Callable[[Any], list[dict[str, Any]]]
 
 NOTICES = "arn:aws:sns:ap-northeast-1:123456789012:shop-prod-notices"
 ROOT = Path(__file__).resolve().parent.parent.parent
-LAMBDA, TEMPLATES = ROOT / "lambda", ROOT / "templates"
+TEMPLATES = ROOT / "templates"
 
 
 class Channel:
@@ -533,9 +533,3 @@ def test_a_topic_that_cannot_be_published_to_is_an_error(
     with pytest.raises(FunctionError) as failed:
         function("slack_notifier", {**endpoint, **own}).invoke(records(sns(alarm())))
     assert "NotFound" in failed.value.kind or "NotFound" in failed.value.message
-
-
-def test_both_functions_hide_the_same() -> None:
-    """A function's package holds all of it, so the rules stand in both; a change belongs into both."""
-    ours, theirs = (LAMBDA / name / "redact.py" for name in ("slack_notifier", "log_processor"))
-    assert ours.read_bytes() == theirs.read_bytes()

@@ -10,18 +10,12 @@ from typing import Any
 
 from hosting.analysis.diff.compare import Path, differences
 from hosting.deployer.change_sets import PLACEHOLDER, Change, Detail
+from hosting.model.lambda_shared.redact import is_secret_name, is_secret_path
 
 HIDDEN = "(hidden)"
 LATER = "(known after deployment)"
 
 _REFERENCE = re.compile(r"arn:|\{\{(resolve|IntrinsicFunction|changeSet):")
-_SENSITIVE = re.compile(
-    r"passw(or)?d|secret|token|credential|(private|api|access|signing|encryption).?key|headervalue", re.IGNORECASE
-)
-# Attributes of a secret that are not secret: its length, its name, its location.
-_HARMLESS = re.compile(
-    r"(Arn|Arns|Id|Ids|Name|Names|Length|Days|Policy|Characters|Type|Description|Priority|Path|Schedule\w*)$"
-)
 _PAIRS = (("Name", "Value"), ("Key", "Value"), ("HeaderName", "HeaderValue"))
 
 
@@ -126,7 +120,7 @@ def _clean(value: Any, path: Path, *, is_secret: bool) -> Any:
             (
                 content
                 for name, content in _PAIRS
-                if content in value and _SENSITIVE.search(f"{value.get(name, '')} {content}")
+                if content in value and is_secret_name(f"{value.get(name, '')} {content}")
             ),
             "",
         )
@@ -137,11 +131,4 @@ def _clean(value: Any, path: Path, *, is_secret: bool) -> Any:
         return [_clean(item, path, is_secret=is_secret) for item in value]
     if not isinstance(value, str) or value in {"", "true", "false"} or _REFERENCE.match(value):
         return value
-    return HIDDEN if is_secret or _is_sensitive(path) else value
-
-
-def _is_sensitive(path: Path) -> bool:
-    """Return whether a name in the path marks a secret. The last name can mark metadata of a secret instead."""
-    if not path or (_HARMLESS.search(path[-1]) and not path[-1].startswith("[")):
-        return False
-    return any(_SENSITIVE.search(step) for step in path)
+    return HIDDEN if is_secret or is_secret_path(path) else value

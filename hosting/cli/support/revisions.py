@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from hosting.analysis.resolve import ResolvedEnvironment
     from hosting.model.templates import Template
 
-_FOLDERS = ("templates", "params", "lambda")
+# Packaging copies these modules into the functions, so a change of them changes packages.
+_SHARED = "hosting/model/lambda_shared"
+_FOLDERS = ("templates", "params", "lambda", _SHARED)
 
 
 @dataclass(frozen=True)
@@ -45,13 +47,14 @@ class ProjectRevision:
 
     def package_keys(self, cache: Path) -> dict[str, str]:
         """Return parameter `<Name>CodeKey` -> S3 key of the Lambda package. Unchanged sources keep their key."""
-        from hosting.deployer.packaging.lambda_packages import archives
+        from hosting.deployer.packaging.lambda_packages import SHARED, archives
 
         if not self.functions.is_dir():
             return {}
+        shared = self.functions.parent / _SHARED
         return {
             f"{''.join(part.capitalize() for part in item.name.split('_'))}CodeKey": item.key
-            for item in archives(self.functions, cache=cache)
+            for item in archives(self.functions, shared=shared if shared.is_dir() else SHARED, cache=cache)
         }
 
 

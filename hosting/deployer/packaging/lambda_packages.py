@@ -1,9 +1,14 @@
-"""Function sources in, zips out: the same bytes from the same content, wherever and whenever it runs.
+"""Package Lambda functions as zip files: the same content gives the same bytes on every machine.
 
-The key in the artifact bucket is a digest of names, modes and contents, so an unchanged function is an
-unchanged parameter and its change set stays quiet. A function brings its dependencies as a `requirements.txt`
-locked with hashes; their wheels are taken for the function's platform, not for this machine's, without Docker.
-Uploading is left to the deployment.
+The key in the artifact bucket is a digest of names, modes and contents. So an unchanged function keeps its key and does
+not appear in a change set. A package contains:
+
+- the files of the function's folder
+- the modules of hosting/model/lambda_shared/ that the function imports
+- the dependencies of its `requirements.txt`, which is locked with hashes. Their wheels are those of the function's
+  platform, not of this machine, and need no Docker.
+
+The deployment uploads the packages.
 """
 
 from __future__ import annotations
@@ -11,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -21,11 +27,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hosting.model import lambda_shared
 from hosting.model.errors import InputError, Problem
 
 # Part of the cache's address: raise it when the same input shall give another zip.
 _FORMAT = "2"
 _LOCK = "requirements.txt"
+SHARED = Path(lambda_shared.__file__).parent
 # e_machine in the ELF header, which says for which processor a shared object was built.
 _ELF_MACHINES = {"arm64": 183, "x86_64": 62}
 _UV_PLATFORMS = {"arm64": "aarch64-manylinux2014", "x86_64": "x86_64-manylinux2014"}
@@ -74,13 +82,17 @@ class _Entry:
     data: bytes = field(repr=False)
 
 
-def archives(directory: Path, *, cache: Path | None = None) -> list[Archive]:
-    """Package every function of a directory; all problems of all functions come out together."""
+def archives(directory: Path, *, shared: Path = SHARED, cache: Path | None = None) -> list[Archive]:
+    """Package every function of a directory. A folder whose name begins with "_" is no function.
+
+    Raises InputError with all problems of all functions.
+    """
     done: list[Archive] = []
     problems: list[Problem] = []
-    for source in sorted(path for path in directory.iterdir() if path.is_dir() and not _ignored(path.name)):
+    folders = (path for path in directory.iterdir() if path.is_dir() and not path.name.startswith("_"))
+    for source in sorted(path for path in folders if not _ignored(path.name)):
         try:
-            done.append(archive(source, cache=cache))
+            done.append(archive(source, shared=shared, cache=cache))
         except InputError as error:
             problems += error.problems
     if problems:
@@ -91,15 +103,18 @@ def archives(directory: Path, *, cache: Path | None = None) -> list[Archive]:
 def archive(
     source: Path,
     *,
+    shared: Path = SHARED,
     cache: Path | None = None,
     platform: Platform = Platform(),
     limits: Limits = Limits(),
 ) -> Archive:
     """Package one function. `cache` defaults to `build/archives` beside the directory of functions.
 
-    Only functions with dependencies use the cache; the others are read, hashed and packed in a few milliseconds.
+    Only functions with dependencies use the cache: the others are read, hashed and packed in a few milliseconds.
+    `shared` is the folder of the modules that functions may import.
     """
-    entries = list(_sources(source))
+    own = list(_sources(source))
+    entries = [*own, *_shared_modules(own, shared)]
     _refuse(_wrong_sources(source, entries))
     lock = _lock(source, platform)
     if not lock:
@@ -182,6 +197,20 @@ def _sources(root: Path) -> Iterator[_Entry]:
     problems: list[Problem] = []
     yield from _walk(root, root, _ignored, problems)
     _refuse(problems)
+
+
+def _shared_modules(own: list[_Entry], shared: Path) -> Iterator[_Entry]:
+    """Yield the shared modules that a function imports. A module of the function's own hides a shared one.
+
+    The sources are searched, not parsed: they may be written for a newer Python than the one that packages them.
+    """
+    sources = [entry.data for entry in own if entry.path.endswith(".py")]
+    taken = {_module(entry.path) for entry in own}
+    for path in sorted(shared.glob("[!_]*.py")):
+        name = re.escape(path.stem.encode())
+        imported = re.compile(rb"^\s*(?:from\s+%b\s|import\s[^#\n]*\b%b\b)" % (name, name), re.MULTILINE)
+        if path.stem not in taken and any(imported.search(source) for source in sources):
+            yield _Entry(path.name, 0o644, path.read_bytes())
 
 
 def _walk(root: Path, folder: Path, skipped: Callable[[str], bool], problems: list[Problem]) -> Iterator[_Entry]:

@@ -35,7 +35,7 @@ from pathlib import Path
 from typing import Any
 
 from hosting.deployer.errors import DeployerError
-from hosting.deployer.recording.redaction import redact
+from hosting.model.lambda_shared.redact import redact
 
 SCHEMA = 1
 _ID = re.compile(r"\d{8}-\d{6}-[\w.-]+-[0-9a-f]{4}")

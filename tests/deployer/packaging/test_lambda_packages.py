@@ -136,6 +136,64 @@ def test_every_real_change_is_another_key(source: Source, change: Callable[[Path
     assert after.data != before.data
 
 
+SHARED = {"__init__.py": "", "mask.py": "MASK = 1\n", "other.py": ""}
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["from mask import MASK", "import mask", "import json, mask", "    import mask  # late", "from mask import *"],
+)
+def test_a_shared_module_is_packaged_with_a_function_that_imports_it(source: Source, line: str) -> None:
+    shared = source(SHARED, "shared")
+    made = archive(source({"index.py": "import os\n", "work.py": f"if True:\n    pass\n{line}\n"}), shared=shared)
+    assert names(made) == ["index.py", "mask.py", "work.py"]
+    assert zipfile.ZipFile(io.BytesIO(made.data)).read("mask.py") == (shared / "mask.py").read_bytes()
+
+
+@pytest.mark.parametrize("line", ["from work import mask", "import masks", "# import mask", "x = 'from mask import'"])
+def test_a_function_that_imports_no_shared_module_is_packaged_without_it(source: Source, line: str) -> None:
+    assert names(archive(source({"index.py": f"{line}\n"}), shared=source(SHARED, "shared"))) == ["index.py"]
+
+
+def test_a_change_of_a_shared_module_changes_the_keys_of_its_functions_only(source: Source) -> None:
+    shared = source(SHARED, "shared")
+    functions = source({"index.py": "from mask import MASK\n"}, "lambda/user").parent
+    source(FILES, "lambda/worker")
+
+    def keys() -> dict[str, str]:
+        return {one.name: one.key for one in archives(functions, shared=shared)}
+
+    before = keys()
+    source({"other.py": "changed = True\n", "__init__.py": '"""Changed."""\n'}, "shared")
+    (shared / "mask.py").chmod(0o755)
+    os.utime(shared / "mask.py", (1, 1))
+    assert keys() == before
+    source({"mask.py": "MASK = 2\n"}, "shared")
+    after = keys()
+    assert after["worker"] == before["worker"]
+    assert after["user"] != before["user"]
+
+
+def test_a_module_of_the_function_hides_a_shared_one(source: Source) -> None:
+    own = {"index.py": "import mask\n", "mask.py": "own = True\n"}
+    assert archive(source(own), shared=source(SHARED, "shared")) == archive(source(own))
+
+
+def test_a_folder_that_begins_with_an_underscore_is_no_function(source: Source) -> None:
+    functions = source(FILES, "lambda/worker").parent
+    source({"notes.txt": ""}, "lambda/_drafts")
+    source({"index.py": "import _helper\n", "_helper.py": ""}, "lambda/other")
+    assert [one.name for one in archives(functions)] == ["other", "worker"]
+    assert names(archives(functions)[0]) == ["_helper.py", "index.py"]
+
+
+def test_the_functions_that_redact_are_packaged_with_the_redactor_of_deploy_py() -> None:
+    redactor = (packaging.SHARED / "redact.py").read_bytes()
+    packed = {one.name: zipfile.ZipFile(io.BytesIO(one.data)) for one in archives(ROOT / "lambda")}
+    found = {name: file.read("redact.py") for name, file in packed.items() if "redact.py" in file.namelist()}
+    assert found == {"log_processor": redactor, "slack_notifier": redactor}
+
+
 def test_the_functions_of_this_repository_are_packaged_together() -> None:
     made = archives(ROOT / "lambda")
     assert [one.name for one in made] == ["credentials_watch", "custom_resource", "log_processor", "slack_notifier"]

@@ -145,7 +145,7 @@ def test_what_the_rollback_takes_away_is_kept(world: World) -> None:
         "  app: exit code 1",
         "    last lines of /shop-dev/frontend:",
         "    | starting",
-        "    | connecting with password=[redacted]",
+        "    | connecting with password=[redacted:secret]",
         "    | FATAL: no database",
         "  bastion: exit code 143",
         "target 10.0.10.7:8080 is unhealthy: Target.FailedHealthChecks Health checks failed",
