@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hosting.cli.main import COMMANDS, main
+from tests.support.sampling import diagonal
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -155,8 +156,7 @@ def test_every_command_is_looked_at() -> None:
     assert set(READS_PARAMETERS) | ELSEWHERE == set(COMMANDS)
 
 
-@pytest.mark.parametrize("damage", DAMAGED_PARAMETERS)
-@pytest.mark.parametrize("command", READS_PARAMETERS)
+@pytest.mark.parametrize(("command", "damage"), diagonal([*READS_PARAMETERS], [*DAMAGED_PARAMETERS]))
 def test_damaged_parameter_files(command: str, damage: str, project: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (project / "params" / "dev.json").write_bytes(DAMAGED_PARAMETERS[damage])
     before = contents(project)
@@ -164,8 +164,7 @@ def test_damaged_parameter_files(command: str, damage: str, project: Path, capfd
     assert_refused(code, capfd.readouterr(), before, project)
 
 
-@pytest.mark.parametrize("name", HOSTILE_NAMES, ids=repr)
-@pytest.mark.parametrize("command", READS_PARAMETERS)
+@pytest.mark.parametrize(("command", "name"), diagonal([*READS_PARAMETERS], HOSTILE_NAMES))
 def test_hostile_names(command: str, name: str, project: Path, capfd: pytest.CaptureFixture[str]) -> None:
     before = contents(project)
     code = invoke(command, project, name)
@@ -193,15 +192,7 @@ NEEDS_TEMPLATES = (
 UNSEEN = {("params", "a foreign file"), ("params", "no resources"), ("rehearse", "a foreign file")}
 
 
-@pytest.mark.parametrize(
-    ("command", "damage"),
-    [
-        (command, damage)
-        for command in NEEDS_TEMPLATES
-        for damage in DAMAGED_TEMPLATES
-        if (command, damage) not in UNSEEN
-    ],
-)
+@pytest.mark.parametrize(("command", "damage"), diagonal(NEEDS_TEMPLATES, [*DAMAGED_TEMPLATES], without=UNSEEN))
 def test_damaged_template_folders(command: str, damage: str, project: Path, capfd: pytest.CaptureFixture[str]) -> None:
     DAMAGED_TEMPLATES[damage](project / "templates")
     before = contents(project)

@@ -134,6 +134,9 @@ def runtime_directory(python: Interpreter, *, offline: bool = True) -> Path:
     for name in _BUNDLED:
         if not (made / name).exists():
             (made / name).symlink_to(packages / name)
+    # Lambda's image brings compiled modules too. A function of ours may not write any, and would compile at each start.
+    folders = [made, *(made / name for name in _BUNDLED)]  # which does not follow symbolic links by itself
+    subprocess.run([python.path, "-m", "compileall", "-q", *folders], check=True)
     if not is_current():  # otherwise another worker was first, and its functions may already run from there
         shutil.rmtree(final, ignore_errors=True)
         with contextlib.suppress(OSError):
