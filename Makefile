@@ -7,7 +7,7 @@ EMULATOR := .venv-emulator
 SECURITY := .venv-security
 BIN := $(VENV)/bin
 
-.PHONY: help install generate new-service check validate security rehearse test scale faults bench lock clean
+.PHONY: help install generate new-service security rehearse test test-full lint types tests scale faults bench lock clean
 
 help:  ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -46,9 +46,18 @@ rehearse: install  ## deploy a whole environment (ENV=dev) to the embedded emula
 	$(BIN)/python -m generator
 	$(BIN)/python deploy.py rehearse -e $(ENV)
 
-test: install $(SECURITY)/.installed  ## lint, types, and every test
+test: install $(SECURITY)/.installed  ## lint, types, and every test but those that are marked slow
+	$(MAKE) --no-print-directory -j 3 lint types tests SELECTED='-m "not slow"'
+
+test-full: install $(SECURITY)/.installed  ## lint, types, and every test
+	$(MAKE) --no-print-directory -j 3 lint types tests
+
+# The parts of `test`, which run at the same time: what fails stands above the summary of the tests.
+lint:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types:
 	$(BIN)/mypy
 	@# Each function has an index.py of its own, so each is a project of its own to the type checker.
 	@for function in lambda/*/; do \
@@ -56,8 +65,11 @@ test: install $(SECURITY)/.installed  ## lint, types, and every test
 	  (cd $$function && MYPYPATH=$(CURDIR)/hosting/model/lambda_shared $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml \
 	    --cache-dir $(CURDIR)/.mypy_cache/$$function --python-version 3.13 .) || exit 1; \
 	done
+
+# Tests have no network, so what they need of it comes first.
+tests:
 	$(BIN)/python -m tests.lambdas.runtime
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	$(BIN)/python -m pytest -n auto --dist worksteal $(SELECTED)
 
 # A rehearsal of a hundred services says a megabyte; it is kept, and shown where it fails.
 scale: install  ## generate, validate and rehearse a platform of SERVICES=100

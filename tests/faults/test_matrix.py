@@ -31,7 +31,10 @@ ONLY_LOOKING = {
 Note = Callable[[str, object], None]
 
 
-@pytest.mark.parametrize("part", range(SLICES))
+_OTHERS = pytest.mark.slow(reason="a part takes 15 s, and one shows that the matrix works")
+
+
+@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=_OTHERS) for part in range(1, SLICES))])
 def test_a_sample_of_the_matrix(part: int, lab: Lab, recording: Recording, record_property: Note) -> None:
     begun = time.monotonic()
     cases = matrix.matrix(recording)

@@ -27,7 +27,10 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[parts.Databas
         made.stop()
 
 
-@pytest.fixture(scope="session", params=["dash", "busybox"])
+_DASH = pytest.mark.slow(reason="the shell of Debian's images; the bastion's image is Alpine")
+
+
+@pytest.fixture(scope="session", params=["busybox", pytest.param("dash", marks=_DASH)])
 def shell(request: pytest.FixtureRequest) -> tuple[str, ...]:
     """A POSIX shell; busybox ash is the one of Alpine, which the bastion's image is."""
     name: str = request.param
@@ -49,12 +52,11 @@ def make_bastion(
         made.append(bastion)
         return bastion
 
-    with parts.relay_ports():
-        try:
-            yield make
-        finally:
-            for bastion in made:
-                bastion.stop()
+    try:
+        yield make
+    finally:
+        for bastion in made:
+            bastion.stop()
 
 
 @pytest.fixture
@@ -71,13 +73,12 @@ def relay(database: parts.Database, tmp_path: Path) -> Iterator[parts.Bastion]:
     """The running bastion of a task, for tests of what goes through it."""
     made = parts.Bastion((parts.need("busybox", "socat")["busybox"], "ash"), tmp_path / "bastion", database.port)
     made.prepare()
-    with parts.relay_ports():
-        try:
-            made.start()
-            eventually(made.is_up, "the relay listens")
-            yield made
-        finally:
-            made.stop()
+    try:
+        made.start()
+        eventually(made.is_up, "the relay listens")
+        yield made
+    finally:
+        made.stop()
 
 
 # --- a deployed platform

@@ -6,7 +6,6 @@ Nothing here imitates: the shell is dash or busybox ash, the relay is socat, the
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -14,9 +13,8 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,10 +28,12 @@ if TYPE_CHECKING:
     from hosting.rehearsal.emulator import Emulator
 
 ROOT = Path(__file__).resolve().parents[3]
+# The ports in the task definition, in which a test replaces them by free ones of this machine.
 WRITER, READER = 13306, 13307
 PASSWORD = 'a "quoted" #pass\\word'
 # Executable -> the package of Debian and Ubuntu that brings it.
 PACKAGES = {
+    "sleep": "coreutils",
     "socat": "socat",
     "busybox": "busybox",
     "dash": "dash",
@@ -59,22 +59,6 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-@contextlib.contextmanager
-def relay_ports() -> Iterator[None]:
-    """The relay's ports are fixed in the template, so only one test of the machine may have them at a time."""
-    path = Path(tempfile.gettempdir()) / f"hosting-platform-relay-{os.getuid()}.lock"
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        for port in (WRITER, READER):
-            with socket.socket() as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind(("127.0.0.1", port))
-                except OSError:
-                    pytest.skip(f"port {port} of this machine is taken; the bastion's command needs it")
-        yield
 
 
 # --- the database
@@ -215,6 +199,13 @@ def bastion_definition() -> dict[str, Any]:
     return definition
 
 
+# The command's pauses, a tenth as long.
+_SLEEP = """\
+case $1 in infinity) exec {real} infinity ;; esac
+while [ -e {held} ]; do {real} 0.02; done
+exec {real} 0.$1"""
+
+
 @dataclass
 class Bastion:
     """The bastion's command, running under a shell, with a PATH that holds what its image would."""
@@ -223,8 +214,10 @@ class Bastion:
     directory: Path
     database_port: int
     process: subprocess.Popen[bytes] | None = None
-    tools: tuple[str, ...] = ("sleep", "grep", "cat", "mkdir", "rmdir", "ln", "date", "sh")
+    tools: tuple[str, ...] = ("grep", "cat", "mkdir", "rmdir", "ln", "date", "sh")
     environment: dict[str, str] = field(default_factory=dict)
+    writer: int = field(default_factory=free_port)
+    reader: int = field(default_factory=free_port)
 
     @property
     def log(self) -> str:
@@ -234,12 +227,24 @@ class Bastion:
     def bin(self) -> Path:
         return self.directory / "bin"
 
+    @property
+    def held(self) -> Path:
+        """While this file exists, the command's pauses do not end."""
+        return self.directory / "held"
+
+    def on_free_ports(self, text: str) -> str:
+        """Return a command of the task definition with the ports of this bastion, decimal or hexadecimal."""
+        for port, own in ((WRITER, self.writer), (READER, self.reader)):
+            text = text.replace(f" {port} ", f" {own} ").replace(f":{port:04X} ", f":{own:04X} ")
+        return text
+
     def prepare(self, *, installed: bool = True) -> None:
         """Put the image's programs in place; without `installed`, socat has to be brought by apk."""
         self.bin.mkdir(parents=True)
         for tool in self.tools:
             if where := shutil.which(tool):
                 (self.bin / tool).symlink_to(where)
+        self.program("sleep", _SLEEP.format(real=need("sleep")["sleep"], held=self.held))
         if installed:
             (self.bin / "socat").symlink_to(need("socat")["socat"])
             self.program("script", "exit 0")
@@ -253,7 +258,7 @@ class Bastion:
         (command,) = bastion_definition()["Command"]
         with (self.directory / "log").open("wb") as log:
             self.process = subprocess.Popen(
-                [*self.shell, "-c", command],
+                [*self.shell, "-c", self.on_free_ports(command)],
                 env={
                     "PATH": str(self.bin),
                     "DB_HOST": "127.0.0.1",
@@ -270,10 +275,12 @@ class Bastion:
     def health(self) -> int:
         kind, command = bastion_definition()["HealthCheck"]["Command"]
         assert kind == "CMD-SHELL"
-        return subprocess.run([*self.shell, "-c", command], env={"PATH": str(self.bin)}, timeout=PATIENCE).returncode
+        command = self.on_free_ports(command)
+        done = subprocess.run([*self.shell, "-c", command], env={"PATH": str(self.bin)}, timeout=PATIENCE)
+        return done.returncode
 
     def is_up(self) -> bool:
-        return listening(WRITER) and listening(READER)
+        return listening(self.writer) and listening(self.reader)
 
     def pids(self, name: str) -> list[int]:
         """Processes of this bastion whose command line starts with a name."""
@@ -296,7 +303,7 @@ class Bastion:
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait(PATIENCE)
             self.process = None
-            eventually(lambda: not listening(WRITER) and not listening(READER), "the relay has ended")
+            eventually(lambda: not listening(self.writer) and not listening(self.reader), "the relay has ended")
 
 
 # --- a deployed platform
@@ -316,6 +323,10 @@ class Deployed:
     def client(self, service: str, region: str | None = None) -> Any:
         """A client of the environment's account and region."""
         return getattr(self.platform.context.clients, service)(region or self.platform.home)
+
+    def sessions(self) -> set[str]:
+        """Return the ids of the open sessions. A client that was killed by a test leaves its own."""
+        return {one["SessionId"] for one in self.client("ssm").describe_sessions(State="Active")["Sessions"]}
 
 
 def deploy(emulator: Emulator) -> Deployed:

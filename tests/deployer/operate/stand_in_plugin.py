@@ -70,7 +70,7 @@ def ask(endpoint: str, region: str, identifier: str) -> dict:  # type: ignore[ty
             "Authorization": f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=none",
         },
     )
-    with NO_PROXY.open(request, timeout=10) as reply:
+    with NO_PROXY.open(request, timeout=180) as reply:
         found: dict = json.load(reply)  # type: ignore[type-arg]
         return found
 
@@ -79,14 +79,16 @@ def ask(endpoint: str, region: str, identifier: str) -> dict:  # type: ignore[ty
 
 
 def forward(parameters: dict[str, list[str]], identifier: str) -> int:
-    remote, local = int(parameters["portNumber"][0]), int(parameters["localPortNumber"][0])
+    port, local = parameters["portNumber"][0], int(parameters["localPortNumber"][0])
+    # A bastion in a container has its ports for itself; one on this machine takes free ones.
+    remote = int(json.loads(os.environ.get("STAND_IN_PORTS", "{}")).get(port, port))
     with socket.create_server(("127.0.0.1", local)) as listener:
         say(f"Port {local} opened for sessionId {identifier}.\nWaiting for connections...\n")
         while True:
             near, _ = listener.accept()
             say(f"\nConnection accepted for session [{identifier}]\n")
             try:
-                far = socket.create_connection(("127.0.0.1", remote), timeout=5)
+                far = socket.create_connection(("127.0.0.1", remote), timeout=180)
             except OSError:
                 near.close()
                 continue

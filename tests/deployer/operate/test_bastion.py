@@ -15,7 +15,7 @@ ENDED = "bastion: relay ended"
 
 
 def test_queries_go_through_both_relays(bastion: parts.Bastion, database: parts.Database) -> None:
-    for port in (parts.WRITER, parts.READER):
+    for port in (bastion.writer, bastion.reader):
         done = database.query(port)
         assert done.stdout == ROWS, done.stderr
     assert ENDED not in bastion.log
@@ -23,7 +23,7 @@ def test_queries_go_through_both_relays(bastion: parts.Bastion, database: parts.
 
 def test_the_relay_listens_on_loopback_only(bastion: parts.Bastion) -> None:
     rows = [row.split()[1] for row in open("/proc/net/tcp").read().splitlines()[1:]]  # noqa: SIM115, PTH123
-    listeners = {address for address in rows if address.endswith((f":{parts.WRITER:04X}", f":{parts.READER:04X}"))}
+    listeners = {address for address in rows if address.endswith((f":{bastion.writer:04X}", f":{bastion.reader:04X}"))}
     assert listeners
     assert all(address.startswith("0100007F:") for address in listeners)
 
@@ -31,11 +31,11 @@ def test_the_relay_listens_on_loopback_only(bastion: parts.Bastion) -> None:
 def test_the_database_may_restart(bastion: parts.Bastion, database: parts.Database) -> None:
     database.stop()
     try:
-        assert database.query(parts.WRITER).returncode != 0
+        assert database.query(bastion.writer).returncode != 0
         assert bastion.is_up(), "a database that is away must not end the relay"
     finally:
         database.start()
-    assert database.query(parts.WRITER).stdout == ROWS
+    assert database.query(bastion.writer).stdout == ROWS
     assert ENDED not in bastion.log
 
 
@@ -44,8 +44,8 @@ def test_a_killed_relay_comes_back_and_says_so(bastion: parts.Bastion, database:
         os.kill(pid, signal.SIGKILL)
     eventually(lambda: bastion.log.count(ENDED) == 2)
     eventually(bastion.is_up)
-    assert database.query(parts.WRITER).stdout == ROWS
-    assert database.query(parts.READER).stdout == ROWS
+    assert database.query(bastion.writer).stdout == ROWS
+    assert database.query(bastion.reader).stdout == ROWS
 
 
 def test_an_open_connection_outlives_the_listener(bastion: parts.Bastion, database: parts.Database) -> None:
@@ -55,7 +55,7 @@ def test_an_open_connection_outlives_the_listener(bastion: parts.Bastion, databa
     query = subprocess.Popen(
         [
             database.programs["mariadb"],
-            f"--defaults-file={database.options(parts.WRITER)}",
+            f"--defaults-file={database.options(bastion.writer)}",
             "-N",
             "-e",
             "SELECT SLEEP(4); SELECT 'done'",
@@ -75,7 +75,7 @@ def test_an_open_connection_outlives_the_listener(bastion: parts.Bastion, databa
 APK = """\
 echo "apk $*" >>"$APK_CALLS"
 mkdir "$APK_LOCK" 2>/dev/null || { echo "ERROR: Unable to lock database" >&2; exit 99; }
-sleep 3
+"$REAL_SLEEP" "$APK_SECONDS"
 if [ -e "$APK_DOWN" ]; then rmdir "$APK_LOCK"; echo "ERROR: unable to fetch" >&2; exit 1; fi
 ln -s "$REAL_SOCAT" "$APK_BIN/socat"
 ln -s "$REAL_SOCAT" "$APK_BIN/script"
@@ -83,13 +83,15 @@ rmdir "$APK_LOCK"
 """
 
 
-def with_apk(bastion: parts.Bastion) -> None:
+def with_apk(bastion: parts.Bastion, seconds: str = "0.5") -> None:
     bastion.environment = {
         "APK_CALLS": str(bastion.directory / "calls"),
         "APK_LOCK": str(bastion.directory / "lock"),
         "APK_DOWN": str(bastion.directory / "down"),
         "APK_BIN": str(bastion.bin),
+        "APK_SECONDS": seconds,
         "REAL_SOCAT": parts.need("socat")["socat"],
+        "REAL_SLEEP": parts.need("sleep")["sleep"],
     }
     bastion.program("apk", APK)
 
@@ -102,8 +104,8 @@ def test_a_bare_image_gets_its_packages_without_an_alarm(
     with_apk(bastion)
     bastion.start()
     eventually(bastion.is_up)
-    assert database.query(parts.WRITER).stdout == ROWS
-    assert database.query(parts.READER).stdout == ROWS
+    assert database.query(bastion.writer).stdout == ROWS
+    assert database.query(bastion.reader).stdout == ROWS
     assert ENDED not in bastion.log
     calls = (bastion.directory / "calls").read_text().splitlines()
     assert calls == ["apk add --no-cache --quiet socat util-linux-misc"]
@@ -123,7 +125,7 @@ def test_a_registry_that_is_down_is_asked_again(
     (bastion.directory / "down").unlink()
     eventually(bastion.is_up)
     assert bastion.health() == 0
-    assert database.query(parts.WRITER).stdout == ROWS
+    assert database.query(bastion.writer).stdout == ROWS
 
 
 def test_an_image_without_apk_works_when_it_brings_socat(
@@ -133,7 +135,7 @@ def test_an_image_without_apk_works_when_it_brings_socat(
     (bastion.bin / "script").unlink()
     bastion.start()
     eventually(bastion.is_up)
-    assert database.query(parts.WRITER).stdout == ROWS
+    assert database.query(bastion.writer).stdout == ROWS
 
 
 def test_a_stop_ends_it_at_once(bastion: parts.Bastion) -> None:
@@ -147,7 +149,7 @@ def test_a_stop_ends_it_at_once(bastion: parts.Bastion) -> None:
 
 def test_a_stop_ends_it_while_packages_are_awaited(make_bastion: Callable[..., parts.Bastion]) -> None:
     bastion = make_bastion(installed=False)
-    with_apk(bastion)
+    with_apk(bastion, "infinity")
     bastion.start()
     eventually((bastion.directory / "lock").exists)
     assert bastion.process is not None
@@ -157,8 +159,10 @@ def test_a_stop_ends_it_while_packages_are_awaited(make_bastion: Callable[..., p
 
 def test_the_health_check_sees_a_dead_relay(bastion: parts.Bastion) -> None:
     assert bastion.health() == 0
+    bastion.held.touch()
     for pid in bastion.pids("socat")[:1]:
         os.kill(pid, signal.SIGKILL)
-    assert bastion.health() != 0
+    eventually(lambda: bastion.health() != 0)
+    bastion.held.unlink()
     eventually(bastion.is_up)
     assert bastion.health() == 0

@@ -86,8 +86,9 @@ def test_a_shell_in_a_terminal(deployed: parts.Deployed, tmp_path: Path) -> None
 
 
 def test_sessions_do_not_stay_open(deploy_py: Run, deployed: parts.Deployed) -> None:
+    before = deployed.sessions()
     deploy_py("exec", "-e", "dev", "--", "true")
-    assert deployed.client("ssm").describe_sessions(State="Active")["Sessions"] == []
+    assert deployed.sessions() == before
 
 
 def test_a_killed_build_ends_its_session(deployed: parts.Deployed, tmp_path: Path) -> None:
@@ -103,14 +104,14 @@ def test_a_killed_build_ends_its_session(deployed: parts.Deployed, tmp_path: Pat
         "-c",
         "echo up; sleep 60",
     ]
+    before = deployed.sessions()
     process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "up\n"
-    ssm = deployed.client("ssm")
-    assert len(ssm.describe_sessions(State="Active")["Sessions"]) == 1
+    assert len(deployed.sessions() - before) == 1
     process.terminate()
     assert process.wait(PATIENCE) == 130
-    assert ssm.describe_sessions(State="Active")["Sessions"] == []
+    assert deployed.sessions() == before
 
 
 def test_a_certain_task(deploy_py: Run, deployed: parts.Deployed) -> None:
