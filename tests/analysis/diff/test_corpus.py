@@ -66,7 +66,7 @@ def test_a_plan_says_where_it_differs_from_the_prediction(stage: Stage) -> None:
     found = stage.check_prediction(edit)
     assert {path[-1] for _, path, _, _ in found.differences()} == set(edit.disputed)
     first, *rest = found.lines()
-    assert first == "The templates predict 0 of these changes, and differ from CloudFormation in:"
-    said = "  platform-prod-edge-monitoring AccessLogDestination: predicted replace, CloudFormation says modify"
+    assert first == "The prediction agrees with CloudFormation in 0 changes and differs in:"
+    said = "  platform-prod-edge-monitoring AccessLogDestination: predicted replace, CloudFormation computed modify"
     assert said in rest
     assert {one["predicted"] for one in found.as_json()["differences"]} == {"replace"}
