@@ -47,7 +47,7 @@ class Resource:
 
 
 @dataclass(frozen=True)
-class Doomed:
+class StackDeletion:
     """A stack that would be deleted."""
 
     stack: Stack
@@ -60,9 +60,9 @@ class Doomed:
     full: tuple[Resource, ...] = ()
 
 
-def preview(context: Context, states: States) -> tuple[Doomed, ...]:
+def preview(context: Context, states: States) -> tuple[StackDeletion, ...]:
     """What destroying would delete, in that order."""
-    doomed = []
+    deletions = []
     for stack in reversed(context.chain):
         state = states[stack]
         if stack.role is StackRole.BOOTSTRAP or state is None:
@@ -72,12 +72,13 @@ def preview(context: Context, states: States) -> tuple[Doomed, ...]:
             raise StateError(f"an operation is running ({state.status})", where=stack.label, hint=hint)
         contents = tuple(_contents(context, stack, state))
         kept = tuple(item for item in contents if item.policy in _KEEPING)
-        found = tuple(_protections(context, stack, state, contents))
-        doomed.append(Doomed(stack, state, len(contents), kept, found, tuple(_full(context, stack, state, contents))))
-    return tuple(doomed)
+        protections = tuple(_protections(context, stack, state, contents))
+        full = tuple(_full(context, stack, state, contents))
+        deletions.append(StackDeletion(stack, state, len(contents), kept, protections, full))
+    return tuple(deletions)
 
 
-def refuse(doomed: tuple[Doomed, ...], *, unprotect: bool) -> None:
+def refuse(doomed: tuple[StackDeletion, ...], *, unprotect: bool) -> None:
     """Raise before the first deletion: half an environment is worse than a whole one."""
     found = [] if unprotect else [protection for one in doomed for protection in one.protections]
     full = [f"{bucket.name} ({bucket.physical_id})" for one in doomed for bucket in one.full]
@@ -92,14 +93,14 @@ def refuse(doomed: tuple[Doomed, ...], *, unprotect: bool) -> None:
         raise RefusedError("\n  ".join(lines), hint="\n  ".join(hints))
 
 
-def unprotect(context: Context, doomed: Doomed) -> None:
+def unprotect(context: Context, doomed: StackDeletion) -> None:
     """Switch off what forbids deleting this stack, which somebody asked for by name."""
     clients, region = context.clients, doomed.stack.region
     for found in doomed.protections:
         protections.lift(found, clients.cloudformation(region), clients.rds(region), clients.elbv2(region))
 
 
-def delete(context: Context, doomed: Doomed) -> Operation:
+def delete(context: Context, doomed: StackDeletion) -> Operation:
     """Start deleting one stack."""
     client = context.clients.cloudformation(doomed.stack.region)
     if doomed.state.status == "REVIEW_IN_PROGRESS":

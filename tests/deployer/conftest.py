@@ -49,7 +49,7 @@ def connected(clients: Clients, no_sleep: Callable[[float], None]) -> Callable[.
 
 @pytest.fixture
 def deploy() -> Callable[..., States]:
-    """Deploys the chain without asking; what `hosting.cli.support.flow` does, without showing it."""
+    """Deploys stack by stack without a question, as `hosting.deployer.pipeline` does, but plans one stack at a time."""
 
     def run(context: Context, through: StackRole = StackRole.EDGE_MONITORING) -> States:
         states: States = dict(deployment.survey(context))

@@ -32,7 +32,7 @@ def cancel(progress: str, yes: bool, **given: Any) -> int:
     """
     require_answer(yes)
     from hosting.cli.rendering import progress as showing
-    from hosting.cli.support.operation_monitor import Watching
+    from hosting.cli.support.operation_monitor import OperationMonitor
     from hosting.deployer import deployment, operations
     from hosting.deployer.aws.statuses import remedy
     from hosting.deployer.errors import DeploymentFailedError, StateError
@@ -58,14 +58,14 @@ def cancel(progress: str, yes: bool, **given: Any) -> int:
     if not confirm(f"Cancel the update of {labels} in account {context.identity.account}?", yes=yes):
         click.echo("Declined. The update continues.", err=True)
         return Exit.INTERRUPTED
-    watching = Watching.of(context, console, "cancel", options.root, progress)
+    monitor = OperationMonitor.create(context, console, "cancel", options.root, progress)
     for stack, state in found:
         operation = operations.attach(context, stack, state)
         operations.cancel(context, operation)
-        watching.cancelled = True
+        monitor.cancelled = True
         console.print(f"{stack.label}: cancelled, the stack is rolled back", style="bold")
         try:
-            watching.follow(context, operation)
+            monitor.follow(context, operation)
             after = operations.outcome(context, operation)
             status = after.status if after is not None else "DELETE_COMPLETE"
             if status == "UPDATE_ROLLBACK_FAILED":
@@ -73,8 +73,8 @@ def cancel(progress: str, yes: bool, **given: Any) -> int:
             # The update can complete before the cancellation arrives.
             console.print(f"{stack.label}: {status}", style="green" if "ROLLBACK" in status else "yellow")
         except DeploymentFailedError as error:
-            watching.explain(operation, error)
+            monitor.explain_failure(operation, error)
             raise
         finally:
-            watching.close("cancelled")
+            monitor.close("cancelled")
     return Exit.DONE

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hosting.cli.support.exit_codes import Exit
-from hosting.cli.support.gates import Gates, gate_options
+from hosting.cli.support.gates import create_gates, gate_options
 from hosting.cli.support.operation_monitor import progress_option, wait_timeout_option
 from hosting.cli.support.options import (
     Options,
@@ -26,9 +26,8 @@ from hosting.cli.support.options import (
 from hosting.cli.support.signals import interrupt_on_sighup
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from hosting.cli.support.flow import Approve
     from hosting.deployer.deployment import Context, StackPlan, States
     from hosting.deployer.saved_plan import SavedPlan
 
@@ -85,32 +84,29 @@ def deploy(
         raise click.UsageError("Missing option '-e' / '--env', or the FILE of a saved plan.")
     require_answer(yes)
     from hosting.cli.rendering import progress as showing
-    from hosting.cli.support import flow
-    from hosting.cli.support.operation_monitor import Watching
-    from hosting.deployer import deployment
+    from hosting.cli.support.console_reporter import ConsoleReporter
+    from hosting.cli.support.operation_monitor import OperationMonitor
+    from hosting.deployer import deployment, pipeline
+    from hosting.deployer.safeguards.gates import Allowed
     from hosting.model.stack_order import StackRole
 
     options = Options(**given)
     context = connect(options, load_environment(options))
-    console = showing.create_console()
-    watching = Watching.of(context, console, "deploy", options.root, progress)
+    monitor = OperationMonitor.create(context, showing.create_console(), "deploy", options.root, progress)
+    reporter = ConsoleReporter(monitor, verbose=verbose)
     if options.placeholder:
-        context = flow.with_placeholder(context, deployment.survey(context), console, options.placeholder)
-    role = StackRole(through) if through else None
-    limits = Gates.from_options(allow_replace, allow_delete, fail_on)
+        context = pipeline.use_placeholder_image(context, deployment.survey(context), reporter, options.placeholder)
+    reporter.approve_plans = _make_approval(context, yes=yes, pre_deploy=pre_deploy)
     try:
-        with watching.closing():
-            states = flow.deploy_chain(
+        with monitor.closing():
+            states = pipeline.deploy_stacks(
                 context,
-                console,
-                _make_approval(context, yes=yes, pre_deploy=pre_deploy),
-                through=role,
-                verbose=verbose,
-                limits=limits,
-                watching=watching,
+                reporter,
+                through=StackRole(through) if through else None,
+                limits=create_gates(Allowed.named(allow_replace, allow_delete), fail_on),
                 wait_minutes=wait_timeout,
             )
-    except flow.Declined:
+    except pipeline.ApprovalDeclined:
         return _declined()
     _print_outputs(states, "ndjson" if progress == "ndjson" else options.output)
     return Exit.DONE
@@ -134,26 +130,20 @@ def _deploy_saved(
         raise click.UsageError(f"{source} is a plan for {found.environment}, not for {wanted}.")
     require_answer(yes)
     from hosting.cli.rendering import progress as showing
-    from hosting.cli.support import flow
-    from hosting.cli.support.operation_monitor import Watching
+    from hosting.cli.support.console_reporter import ConsoleReporter
+    from hosting.cli.support.operation_monitor import OperationMonitor
+    from hosting.deployer import pipeline
 
     options = Options(**{**given, "environment": found.environment, "overrides": found.overrides})
     context = connect(options, load_environment(options))
-    console = showing.create_console()
-    watching = Watching.of(context, console, "deploy", options.root, mode)
+    monitor = OperationMonitor.create(context, showing.create_console(), "deploy", options.root, mode)
+    ask = _make_approval(context, yes=yes, approved=found, pre_deploy=pre_deploy)
+    reporter = ConsoleReporter(monitor, ask, verbose=verbose)
+    gates = create_gates(found.allowed, fail_on)
     try:
-        with watching.closing():
-            states, left = flow.deploy_saved(
-                context,
-                console,
-                _make_approval(context, yes=yes, approved=found, pre_deploy=pre_deploy),
-                found,
-                str(source),
-                fail_on=fail_on,
-                verbose=verbose,
-                watching=watching,
-            )
-    except flow.Declined:
+        with monitor.closing():
+            states, left = pipeline.deploy_saved_plan(context, reporter, found, str(source), limits=gates)
+    except pipeline.ApprovalDeclined:
         return _declined()
     _print_outputs(states, "ndjson" if mode == "ndjson" else options.output)
     if left:
@@ -177,7 +167,7 @@ def _refuse_options(given: dict[str, Any], *, through: str | None, allowed: Sequ
 
 def _make_approval(
     context: Context, *, yes: bool, approved: SavedPlan | None = None, pre_deploy: tuple[str, ...] = ()
-) -> Approve:
+) -> Callable[[Sequence[StackPlan]], bool]:
     """Return the function that asks for approval. After the first approval it runs the pre-deploy tasks."""
     from hosting.cli.commands import run
     from hosting.deployer.deployment import Kind

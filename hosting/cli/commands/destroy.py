@@ -36,14 +36,14 @@ def destroy(progress: str, yes: bool, preview: bool, unprotect: bool, **given: A
     if not preview:
         require_answer(yes)
     from hosting.cli.rendering import progress as showing
-    from hosting.cli.support import flow
-    from hosting.cli.support.operation_monitor import Watching
+    from hosting.cli.support.console_reporter import ConsoleReporter
+    from hosting.cli.support.operation_monitor import OperationMonitor
+    from hosting.deployer import pipeline
 
     options = Options(**given)
     environment = load_without_validation(options)
     context = connect(options, environment)
-    console = showing.create_console()
-    watching = Watching.of(context, console, "destroy", options.root, progress)
+    monitor = OperationMonitor.create(context, showing.create_console(), "destroy", options.root, progress)
     word = environment.name if environment.is_production else None
 
     def approve() -> bool:
@@ -51,9 +51,10 @@ def destroy(progress: str, yes: bool, preview: bool, unprotect: bool, **given: A
         return confirm(question, yes=yes, word=word)
 
     try:
-        with watching.closing():
-            flow.destroy_chain(context, console, approve, unprotect=unprotect, preview=preview, watching=watching)
-    except flow.Declined:
+        with monitor.closing():
+            reporter = ConsoleReporter(monitor, approve_deletions=approve)
+            pipeline.destroy_stacks(context, reporter, unprotect=unprotect, preview=preview)
+    except pipeline.ApprovalDeclined:
         click.echo("Declined. Nothing was deleted.", err=True)
         return Exit.INTERRUPTED
     return Exit.DONE

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hosting.cli.support.exit_codes import Exit
-from hosting.cli.support.gates import Gates, gate_options
+from hosting.cli.support.gates import create_gates, find_refusals, gate_options, review_plans
 from hosting.cli.support.options import (
     Options,
     aws_options,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from hosting.cli.rendering.plan_text import PlanReview
     from hosting.cli.support.prediction_check import PredictionCheck
     from hosting.deployer.deployment import Context, StackPlan
+    from hosting.deployer.safeguards.gates import Gates
 
 
 @click.command()
@@ -60,32 +61,35 @@ def plan(
     content, which does not change an environment.
     """
     from hosting.cli.rendering import progress
-    from hosting.cli.support import flow, prediction_check
-    from hosting.deployer import deployment
+    from hosting.cli.support import prediction_check
+    from hosting.cli.support.console_reporter import ConsoleReporter
+    from hosting.cli.support.operation_monitor import OperationMonitor
+    from hosting.deployer import deployment, pipeline
+    from hosting.deployer.safeguards.gates import Allowed, unused
 
     options = Options(**given)
-    gates = Gates.from_options(allow_replace, allow_delete, fail_on)
+    gates = create_gates(Allowed.named(allow_replace, allow_delete), fail_on)
     context = connect(options, load_environment(options))
-    console = progress.create_console()
+    reporter = ConsoleReporter(OperationMonitor(progress.create_console()))
     states = deployment.survey(context)
     deployment.require_ready(states)
-    context = flow.with_placeholder(context, states, console, options.placeholder)
-    plans = flow.plan_chain(context, states, console, verb="saved" if out else "plan", final=out is not None)
+    context = pipeline.use_placeholder_image(context, states, reporter, options.placeholder)
+    plans = pipeline.plan_stacks(context, states, reporter, verb="saved" if out else "plan", final=out is not None)
     kept = False
     try:
         gates.check_names(context, plans)
-        review = gates.review(context, plans)
+        review = review_plans(context, plans, gates.allowed)
         _print(review, prediction_check.check_prediction(context, states, plans), options, context, verbose=verbose)
-        for name in gates.unused(review):
+        for name in unused(gates.allowed, review.losses):
             click.echo(f"{name} has no effect: the plan does not contain this change", err=True)
-        refused = list(gates.refusals(review))
+        refused = list(find_refusals(plans, fail_on))
         for line in refused:
             click.echo(f"{click.style('refused:', fg='red', bold=True)} {line}", err=True)
         if out is not None and not refused:
             kept = _save(context, plans, gates, review, options, out)
     finally:
         if not kept:
-            with console.status("deleting the change sets"):
+            with reporter.show_progress("deleting the change sets"):
                 for one in plans:
                     deployment.discard(context, one)
     if refused:

@@ -21,7 +21,7 @@ from hosting.cli.support.signals import interrupt_on_sighup
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hosting.cli.support.operation_monitor import Watching
+    from hosting.cli.support.operation_monitor import OperationMonitor
     from hosting.deployer.aws.stacks import StackState
     from hosting.deployer.context import Context
     from hosting.deployer.recovery import Blocker
@@ -52,7 +52,7 @@ def recover(progress: str, skip: tuple[str, ...], only_list: bool, yes: bool, **
     it with `deploy.py destroy`. Exits 5 if a stack still needs recovery.
     """
     from hosting.cli.rendering import progress as showing
-    from hosting.cli.support.operation_monitor import Watching
+    from hosting.cli.support.operation_monitor import OperationMonitor
     from hosting.deployer import deployment, recovery
     from hosting.deployer.aws.stacks import Next
     from hosting.deployer.aws.statuses import STATUSES
@@ -76,7 +76,7 @@ def recover(progress: str, skip: tuple[str, ...], only_list: bool, yes: bool, **
         else:
             console.print("No stack needs recovery.", style="green")
         return Exit.DONE
-    watching = Watching.of(context, console, "recover", options.root, progress)
+    monitor = OperationMonitor.create(context, console, "recover", options.root, progress)
     left = []
     for stack, state in stuck:
         found = recovery.blockers(context, stack, state)
@@ -94,13 +94,15 @@ def recover(progress: str, skip: tuple[str, ...], only_list: bool, yes: bool, **
         if not confirm(question, yes=yes, word=word):
             click.echo("Declined. Nothing was changed.", err=True)
             return Exit.INTERRUPTED
-        _continue(context, watching, stack, state, skipped)
+        _continue(context, monitor, stack, state, skipped)
     if left:
         raise RecoverError("stacks still need recovery", where=context.environment.family, hint="\n  ".join(left))
     return Exit.DONE
 
 
-def _continue(context: Context, watching: Watching, stack: Stack, state: StackState, skipped: list[Blocker]) -> None:
+def _continue(
+    context: Context, monitor: OperationMonitor, stack: Stack, state: StackState, skipped: list[Blocker]
+) -> None:
     from hosting.deployer import operations, recovery
     from hosting.deployer.aws.statuses import remedy
     from hosting.deployer.errors import DeploymentFailedError
@@ -108,18 +110,18 @@ def _continue(context: Context, watching: Watching, stack: Stack, state: StackSt
     operation = recovery.continue_rollback(context, stack, state, skipped)
     result = "failed"
     try:
-        watching.follow(context, operation)
+        monitor.follow(context, operation)
         after = operations.outcome(context, operation)
         status = after.status if after is not None else "DELETE_COMPLETE"
         if status != "UPDATE_ROLLBACK_COMPLETE":
             raise operations.failed(operation, status, remedy(status))
-        watching.console.print(f"{stack.label}: {status}. The stack can be deployed again.", style="green")
+        monitor.console.print(f"{stack.label}: {status}. The stack can be deployed again.", style="green")
         result = "succeeded"
     except DeploymentFailedError as error:
-        watching.explain(operation, error)
+        monitor.explain_failure(operation, error)
         raise
     finally:
-        watching.close(result)
+        monitor.close(result)
 
 
 def _show(console: Console, stack: Stack, state: StackState, found: list[Blocker]) -> None:

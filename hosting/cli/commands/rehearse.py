@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from hosting.deployer.aws.stacks import StackState
     from hosting.deployer.deployment import Context, Environment
+    from hosting.deployer.reporter import Reporter
     from hosting.model.stack_order import Stack
     from hosting.rehearsal.checks import Proof
     from hosting.rehearsal.emulator import Emulator
@@ -79,8 +80,7 @@ def _run(
     destroys: bool,
 ) -> None:
     """Run the steps, each under its headline."""
-    from hosting.cli.support import flow
-    from hosting.deployer import deployment
+    from hosting.deployer import deployment, pipeline
     from hosting.model.stack_order import StackRole
     from hosting.rehearsal import rehearse as rehearsal
     from hosting.rehearsal.prerequisites import Prerequisites
@@ -95,11 +95,11 @@ def _run(
         for made in world.prepare(values) or ["none: the parameter file refers to no existing resource"]:
             console.print(made)
     with _step(console, "Deploy bootstrap and push images"):
-        flow.deploy_chain(context, console, _yes, through=StackRole.BOOTSTRAP)
+        pipeline.deploy_stacks(context, _reporter(console), through=StackRole.BOOTSTRAP)
         for repository in world.push_images(values):
             console.print(f"pushed an image to {repository}", style="dim")
     with _step(console, "Deploy the whole chain"):
-        states = flow.deploy_chain(context, console, _yes)
+        states = pipeline.deploy_stacks(context, _reporter(console))
     with _step(console, "Prove what is there"):
         for proof in rehearsal.examine(rehearsal.collect_deployed_resources(context, states), result):
             console.print(_line(proof))
@@ -115,12 +115,11 @@ def _run(
 def _expect_nothing(console: Console, context: Context, states: dict[Stack, StackState | None], result: Result) -> None:
     """Check that a second deployment without changes has an empty plan."""
     from hosting.cli.rendering import plan_text
-    from hosting.cli.support import flow
-    from hosting.deployer import deployment
+    from hosting.deployer import deployment, pipeline
     from hosting.deployer.deployment import Kind
     from hosting.rehearsal.checks import Proof
 
-    plans = flow.plan_chain(context, states, console, verb="plan")
+    plans = pipeline.plan_stacks(context, states, _reporter(console), verb="plan")
     try:
         changed = [plan for plan in plans if plan.kind is not Kind.NOTHING]
         for part in plan_text.render_plan(plan_text.PlanReview(changed)) if changed else ():
@@ -138,8 +137,7 @@ def _change(console: Console, context: Context, result: Result) -> None:
     """Raise the maximum task count of the first service, and check that plan and deployment change only that."""
     from dataclasses import replace
 
-    from hosting.cli.support import flow
-    from hosting.deployer import deployment
+    from hosting.deployer import deployment, pipeline
     from hosting.model.stack_order import StackRole
     from hosting.rehearsal import rehearse as rehearsal
     from hosting.rehearsal.checks import Proof
@@ -151,7 +149,7 @@ def _change(console: Console, context: Context, result: Result) -> None:
     old = int(root.parameters[name]) if root is not None else 0
     console.print(f"{name}: {old} -> {old + 1}", style="bold")
     changed = replace(context, environment=deployment.with_parameters(context.environment, [f"{name}={old + 1}"]))
-    plans = flow.plan_chain(changed, before, console, verb="plan")
+    plans = pipeline.plan_stacks(changed, before, _reporter(console), verb="plan")
     touched = sorted(
         "/".join((*path, change.logical_id))
         for plan in plans
@@ -163,7 +161,7 @@ def _change(console: Console, context: Context, result: Result) -> None:
     wanted = [f"{service}ServiceStack/ScalableTarget"]
     seen = f"{len(touched)} changes, {wanted[0]} among them"
     proof = Proof("change", "the plan names what the parameter changes", wanted[0] in touched, seen)
-    states = flow.deploy_chain(changed, console, _yes)
+    states = pipeline.deploy_stacks(changed, _reporter(console))
     deployed = rehearsal.collect_deployed_resources(changed, states)
     (target,) = deployed.client("application-autoscaling").describe_scalable_targets(
         ServiceNamespace="ecs", ResourceIds=[deployed.id(wanted[0]).split("|")[0]]
@@ -181,8 +179,7 @@ def _change(console: Console, context: Context, result: Result) -> None:
 
 def _destroy(console: Console, context: Context, result: Result) -> None:
     """Destroy the environment: first without --unprotect, which must be refused if it is protected, then with it."""
-    from hosting.cli.support import flow
-    from hosting.deployer import deployment
+    from hosting.deployer import deployment, pipeline
     from hosting.deployer.errors import RefusedError
     from hosting.model.stack_order import StackRole
     from hosting.rehearsal import rehearse as rehearsal
@@ -196,11 +193,11 @@ def _destroy(console: Console, context: Context, result: Result) -> None:
     deployed = rehearsal.collect_deployed_resources(context, deployment.survey(context))
     protected = context.environment.is_production
     try:
-        flow.destroy_chain(context, console, lambda: True)
+        pipeline.destroy_stacks(context, _reporter(console))
     except RefusedError as refusal:
         note("what is protected is not destroyed by accident", protected, str(refusal).splitlines()[0])
         try:
-            flow.destroy_chain(context, console, lambda: True, unprotect=True)
+            pipeline.destroy_stacks(context, _reporter(console), unprotect=True)
         except RefusedError as failure:
             # Without EmptyBucketOnDelete the user has to empty the bucket before the deletion.
             kept = deployed.parameter("EmptyBucketOnDelete") != "true" and "not empty" in str(failure)
@@ -208,7 +205,7 @@ def _destroy(console: Console, context: Context, result: Result) -> None:
             if not kept:
                 raise
             rehearsal.empty(deployed, deployed.outputs["root"]["StaticBucketName"])
-            flow.destroy_chain(context, console, lambda: True, unprotect=True)
+            pipeline.destroy_stacks(context, _reporter(console), unprotect=True)
     else:
         note("nothing here was protected", not protected, context.environment.name)
     left = [
@@ -221,8 +218,12 @@ def _destroy(console: Console, context: Context, result: Result) -> None:
         console.print(_line(proof))
 
 
-def _yes(_plans: object) -> bool:
-    return True
+def _reporter(console: Console) -> Reporter:
+    """Return a reporter that approves everything."""
+    from hosting.cli.support.console_reporter import ConsoleReporter
+    from hosting.cli.support.operation_monitor import OperationMonitor
+
+    return ConsoleReporter(OperationMonitor(console))
 
 
 @contextmanager

@@ -23,14 +23,14 @@ def watch(progress: str, **given: Any) -> int:
     The operations can have been started by other users. Exits 4 if an operation fails and 5 if a stack needs recovery.
     """
     from hosting.cli.rendering import progress as showing
-    from hosting.cli.support.operation_monitor import Watching
+    from hosting.cli.support.operation_monitor import OperationMonitor
     from hosting.deployer import deployment, operations
     from hosting.deployer.aws.statuses import STATUSES, is_good, remedy
 
     options = Options(**given)
     context = connect_to_deployed(options)
     console = showing.create_console()
-    watching = Watching.of(context, console, "watch", options.root, progress)
+    monitor = OperationMonitor.create(context, console, "watch", options.root, progress)
     states = deployment.survey(context)
     running = operations.running(context, states)
     if not running:
@@ -43,14 +43,14 @@ def watch(progress: str, **given: Any) -> int:
         console.print(f"{operation.stack.label}: {operation.verb}", style="bold")
         result = "failed"
         try:
-            watching.follow(context, operation)
+            monitor.follow(context, operation)
             state = operations.outcome(context, operation)
             status = state.status if state is not None else "DELETE_COMPLETE"
             if not is_good(status):
                 error = operations.failed(operation, status, remedy(status))
-                watching.explain(operation, error)
+                monitor.explain_failure(operation, error)
                 raise error
             result = "succeeded"
         finally:
-            watching.close(result)
+            monitor.close(result)
     return Exit.DONE

@@ -11,7 +11,7 @@ from rich.tree import Tree
 
 if TYPE_CHECKING:
     from hosting.deployer.deployment import States
-    from hosting.deployer.destroy import Doomed
+    from hosting.deployer.destroy import StackDeletion
 
 
 # --- outputs
@@ -39,7 +39,7 @@ def format_outputs(found: Mapping[str, Mapping[str, str]]) -> str:
 # --- deletions
 
 
-def render_deletions(doomed: Sequence[Doomed]) -> Iterator[Tree]:
+def render_deletions(doomed: Sequence[StackDeletion]) -> Iterator[Tree]:
     """Yield a tree for each stack, in the order of deletion: deleted, retained and protected resources."""
     for one in doomed:
         title = Text.assemble(("- ", "red"), (one.stack.name, "bold"), (f" ({one.stack.region})", "dim"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -11,7 +10,7 @@ import click
 if TYPE_CHECKING:
     from hosting.cli.rendering.plan_text import PlanReview
     from hosting.deployer.deployment import Context, StackPlan
-    from hosting.deployer.safeguards.gates import Allowed
+    from hosting.deployer.safeguards.gates import Allowed, Gates
 
 LEVELS = ("never", "any-change", "broadening", "destructive")
 
@@ -45,68 +44,34 @@ def gate_options(command: Command) -> Command:
     return command
 
 
-def _allow_nothing() -> Allowed:
-    from hosting.deployer.safeguards.gates import Allowed
+def create_gates(allowed: Allowed, fail_on: Sequence[str]) -> Gates:
+    """Return the gates of one run from its allowed losses and its --fail-on conditions."""
+    from hosting.deployer.safeguards.gates import Gates
 
-    return Allowed()
+    return Gates(allowed, lambda plans: find_refusals(plans, fail_on))
 
 
-@dataclass(frozen=True)
-class Gates:
-    """The gate options of one run."""
+def find_refusals(plans: Sequence[StackPlan], fail_on: Sequence[str]) -> Iterator[str]:
+    """Yield a line for each change that --fail-on refuses."""
+    from hosting.cli.support.plan_permissions import find_permission_changes
+    from hosting.deployer.deployment import Kind
+    from hosting.deployer.safeguards.gates import losses
 
-    allowed: Allowed = field(default_factory=_allow_nothing)
-    fail_on: Sequence[str] = ()
+    if "any-change" in fail_on and any(plan.kind is not Kind.NOTHING for plan in plans):
+        yield "--fail-on any-change: the plan contains changes"
+    if "broadening" in fail_on:
+        for access in find_permission_changes(plans):
+            if access.is_broader:
+                yield f"--fail-on broadening: {'/'.join(access.path)} ({access.aspect})"
+    if "destructive" in fail_on:
+        yield from (f"--fail-on destructive: {one}" for plan in plans for one in losses(plan.stack, plan.change_set))
 
-    @classmethod
-    def from_options(cls, allow_replace: Sequence[str], allow_delete: Sequence[str], fail_on: Sequence[str]) -> Gates:
-        from hosting.deployer.safeguards.gates import Allowed
 
-        return cls(Allowed.named(allow_replace, allow_delete), tuple(fail_on))
+def review_plans(context: Context, plans: Sequence[StackPlan], allowed: Allowed) -> PlanReview:
+    """Return the plans with the data that is needed to render them."""
+    from hosting.cli.rendering.plan_text import PlanReview
 
-    def check_names(self, context: Context, plans: Sequence[StackPlan]) -> None:
-        """Raise an error if an allowed name belongs to no resource."""
-        from hosting.deployer.safeguards import gates
-
-        template_of = {stack: context.template(stack) for stack in context.chain}
-        known = gates.known_names(template_of, context.environment.templates)
-        changed = gates.changed_names((plan.stack, plan.change_set) for plan in plans)
-        gates.check_names(self.allowed, {*known, *changed})
-
-    def review(self, context: Context, plans: Sequence[StackPlan]) -> PlanReview:
-        """Return the plans with the data that is needed to render them."""
-        from hosting.cli.rendering.plan_text import PlanReview
-
-        return PlanReview(plans, self.allowed, find_secret_values(context))
-
-    def unused(self, review: PlanReview) -> list[str]:
-        """Return the allow options that have no effect in this plan."""
-        from hosting.deployer.safeguards import gates
-
-        return gates.unused(self.allowed, review.losses)
-
-    def refusals(self, review: PlanReview) -> Iterator[str]:
-        """Yield a line for each change that --fail-on refuses."""
-        from hosting.cli.support.plan_permissions import find_permission_changes
-        from hosting.deployer.deployment import Kind
-
-        if "any-change" in self.fail_on and any(plan.kind is not Kind.NOTHING for plan in review.plans):
-            yield "--fail-on any-change: the plan contains changes"
-        if "broadening" in self.fail_on:
-            for access in find_permission_changes(review.plans):
-                if access.is_broader:
-                    yield f"--fail-on broadening: {'/'.join(access.path)} ({access.aspect})"
-        if "destructive" in self.fail_on:
-            yield from (f"--fail-on destructive: {one}" for one in review.losses)
-
-    def require(self, review: PlanReview) -> None:
-        """Raise an error if a gate refuses the plan. Nothing has been changed yet."""
-        from hosting.deployer.errors import RefusedError
-        from hosting.deployer.safeguards import gates
-
-        if found := list(self.refusals(review)):
-            raise RefusedError("\n  ".join(["refused:", *found] if len(found) > 1 else found))
-        gates.refuse(review.losses, self.allowed)
+    return PlanReview(plans, allowed, find_secret_values(context))
 
 
 def find_secret_values(context: Context) -> frozenset[str]:

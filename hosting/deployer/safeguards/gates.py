@@ -6,8 +6,9 @@ stack of the chain. Naming allows exactly that, in this one run.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from hosting.deployer.change_sets import Change, ChangeSet
 from hosting.deployer.errors import RefusedError
@@ -16,6 +17,10 @@ from hosting.model.parameter_file import suggest
 from hosting.model.stack_order import Stack, StackRole
 from hosting.model.stateful import LOSING, loss
 from hosting.model.templates import Template
+
+if TYPE_CHECKING:
+    from hosting.deployer.context import Context
+    from hosting.deployer.deployment import StackPlan
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,32 @@ class Loss:
     def __str__(self) -> str:
         verb = {"replace": "is replaced", "may replace": "may be replaced"}.get(self.effect, "is deleted")
         return f"{self.name} {verb} ({self.type}: {self.what})"
+
+
+def _refuse_nothing(_plans: Sequence[StackPlan]) -> Iterable[str]:
+    return ()
+
+
+@dataclass(frozen=True)
+class Gates:
+    """Conditions on which a run refuses plans: data losses that are not allowed, and further conditions."""
+
+    allowed: Allowed = Allowed()
+    # Yields a message for each change that the command refuses, such as those of --fail-on.
+    find_refusals: Callable[[Sequence[StackPlan]], Iterable[str]] = _refuse_nothing
+
+    def check_names(self, context: Context, plans: Sequence[StackPlan]) -> None:
+        """Raise an error if an allowed name belongs to no resource."""
+        template_of = {stack: context.template(stack) for stack in context.chain}
+        known = known_names(template_of, context.environment.templates)
+        changed = changed_names((plan.stack, plan.change_set) for plan in plans)
+        check_names(self.allowed, {*known, *changed})
+
+    def require(self, plans: Sequence[StackPlan]) -> None:
+        """Raise an error if a gate refuses the plans. Nothing has been changed yet."""
+        if found := list(self.find_refusals(plans)):
+            raise RefusedError("\n  ".join(["refused:", *found] if len(found) > 1 else found))
+        refuse((one for plan in plans for one in losses(plan.stack, plan.change_set)), self.allowed)
 
 
 def name_of(stack: Stack, path: Sequence[str], logical_id: str) -> str:

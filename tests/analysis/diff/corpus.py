@@ -16,15 +16,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from hosting.analysis.diff.prediction import Prediction, predict
 from hosting.analysis.diff.prediction_comparison import Comparison, compare
-from hosting.cli.support import flow
 from hosting.cli.support.prediction_check import PredictionCheck, check_prediction
 from hosting.cli.support.revisions import ProjectRevision, current_revision, resolve_environment
-from hosting.deployer import deployment
+from hosting.deployer import deployment, pipeline
 from hosting.deployer.aws.stacks import StackState
+from hosting.deployer.reporter import SilentReporter
 from hosting.model.stack_order import Stack, StackRole
 from hosting.model.stateful import loss
 from hosting.rehearsal.emulator import Emulator
@@ -532,7 +530,7 @@ class Stage:
     folder: Path
     context: deployment.Context = field(init=False)
     states: dict[Stack, StackState | None] = field(init=False)
-    console: Console = field(default_factory=lambda: Console(quiet=True))
+    reporter: SilentReporter = field(default_factory=SilentReporter)
 
     def deploy(self) -> Stage:
         """Deploy the chain and return this stage."""
@@ -546,14 +544,14 @@ class Stage:
         self.context = deployment.connect(environment, clients, sleep=lambda seconds: time.sleep(min(seconds, 0.05)))
         world = Prerequisites(self.emulator, account, self.context.home)
         world.prepare(environment.file.values)
-        flow.deploy_chain(self.context, self.console, lambda _plans: True, through=StackRole.BOOTSTRAP)
+        pipeline.deploy_stacks(self.context, self.reporter, through=StackRole.BOOTSTRAP)
         world.push_images(environment.file.values)
-        flow.deploy_chain(self.context, self.console, lambda _plans: True)
+        pipeline.deploy_stacks(self.context, self.reporter)
         # The first deployment says that the services are new. Whatever comes next says that they are not, and that
         # would be a second change beside every edit.
         later = deployment.with_parameters(environment, self.settled)
         self.context = replace(self.context, environment=later)
-        self.states = flow.deploy_chain(self.context, self.console, lambda _plans: True)
+        self.states = pipeline.deploy_stacks(self.context, self.reporter)
         return self
 
     settled: Sequence[str] = ("FrontendMaxTasks=9",)
@@ -602,7 +600,7 @@ class Stage:
         edited = self.edited(edit)
         environment = deployment.prepare(edited, ENVIRONMENT, overrides=self.settled)
         context = replace(self.context, environment=environment)
-        plans = flow.plan_chain(context, self.states, self.console, verb="plan")
+        plans = pipeline.plan_stacks(context, self.states, self.reporter, verb="plan")
         try:
             return check_prediction(context, self.states, plans)
         finally:
@@ -615,7 +613,7 @@ class Stage:
         environment = deployment.prepare(edited, ENVIRONMENT, overrides=self.settled)
         context = replace(self.context, environment=environment)
         stack = next(item for item in context.chain if item.role is role)
-        flow.prepare_artifacts(context, self.states, self.console, [stack])
+        pipeline.prepare_artifacts(context, self.states, self.reporter, [stack])
         plan = deployment.plan_stack(context, stack, self.states, verb="plan")
         try:
             if plan.change_set is None:

@@ -1,4 +1,4 @@
-"""Following with somebody there: detach, cancel, come back; and the commands for it."""
+"""The monitor of running operations: detach, cancel and return; and the commands that use it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ import pytest
 from rich.console import Console
 
 from hosting.cli.rendering import progress
-from hosting.cli.support import flow, operation_monitor, operation_state
-from hosting.cli.support.operation_monitor import Detached, Watching
+from hosting.cli.support import operation_state
+from hosting.cli.support.console_reporter import ConsoleReporter
+from hosting.cli.support.operation_monitor import Detached, OperationMonitor
 from hosting.cli.support.operation_state import OperationState
-from hosting.deployer import deployment, operations
+from hosting.deployer import deployment, operations, pipeline
 from hosting.deployer.aws.stacks import STACK_TYPE, StackState
 from hosting.deployer.context import Context
 from hosting.deployer.errors import DeployerError, DeploymentFailedError, StateError
@@ -40,7 +41,7 @@ def event(name: str, status: str, *path: str, at: float = 0, type: str = "AWS::S
 
 
 class Interrupted:
-    """Rounds that are broken off by Ctrl-C once, and go on when asked again."""
+    """Polls that Ctrl-C interrupts once and that continue when they are iterated again."""
 
     def __init__(self, *rounds: Sequence[Event]) -> None:
         self.rounds = list(rounds)
@@ -88,34 +89,38 @@ def answering(monkeypatch: pytest.MonkeyPatch, answer: str | type[BaseException]
     return asked
 
 
-def test_without_a_terminal_ctrl_c_detaches_and_says_how_to_come_back(context: Context, console: Console) -> None:
+def test_without_a_terminal_ctrl_c_detaches_and_prints_how_to_return(context: Context, console: Console) -> None:
     with pytest.raises(Detached) as detached:
-        Watching(console).follow(context, update())
+        OperationMonitor(console).follow(context, update())
     assert detached.value.exit_code == 130
-    assert "CloudFormation goes on with shop-dev" in text(console)
+    assert "CloudFormation continues with shop-dev" in text(console)
     assert "deploy.py watch -e dev" in text(console)
     assert "deploy.py deploy -e dev" in text(console)
 
 
-def test_watching_on_loses_nothing(context: Context, console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keeping_on_watching_loses_no_event(
+    context: Context, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked = answering(monkeypatch, "watch")
     operation = update()
-    Watching(console, interactive=True).follow(context, operation)
+    OperationMonitor(console, interactive=True).follow(context, operation)
     assert asked == [["detach", "cancel", "watch"]]
     assert [one.status for one in operation.events] == ["UPDATE_IN_PROGRESS", "UPDATE_COMPLETE"]
 
 
-def test_cancelling_goes_on_watching(context: Context, console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_monitor_follows_a_cancelled_update(
+    context: Context, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
     answering(monkeypatch, "cancel")
     cancelled: list[str] = []
     monkeypatch.setattr(operations, "cancel", lambda _, operation: cancelled.append(operation.stack_id))
-    watched = Watching(console, interactive=True)
-    watched.follow(context, update())
+    monitor = OperationMonitor(console, interactive=True)
+    monitor.follow(context, update())
     assert cancelled == ["arn"]
-    assert watched.cancelled
+    assert monitor.cancelled
 
 
-def test_a_cancel_that_comes_too_late_is_said(
+def test_a_cancel_that_is_too_late_is_reported(
     context: Context, console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answering(monkeypatch, "cancel")
@@ -124,10 +129,10 @@ def test_a_cancel_that_comes_too_late_is_said(
         raise StateError("cannot be cancelled: it is UPDATE_COMPLETE")
 
     monkeypatch.setattr(operations, "cancel", late)
-    watched = Watching(console, interactive=True)
-    watched.follow(context, update())
+    monitor = OperationMonitor(console, interactive=True)
+    monitor.follow(context, update())
     assert "cannot be cancelled" in text(console)
-    assert not watched.cancelled
+    assert not monitor.cancelled
 
 
 @pytest.mark.parametrize("again", [KeyboardInterrupt, click.Abort])
@@ -136,7 +141,7 @@ def test_ctrl_c_at_the_question_detaches(
 ) -> None:
     answering(monkeypatch, again)
     with pytest.raises(Detached):
-        Watching(console, interactive=True).follow(context, update())
+        OperationMonitor(console, interactive=True).follow(context, update())
 
 
 def test_a_creation_offers_no_cancel(context: Context, console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,32 +149,47 @@ def test_a_creation_offers_no_cancel(context: Context, console: Console, monkeyp
     operation = update()
     operation.rounds = Interrupted([event("shop-dev", "CREATE_IN_PROGRESS", type=STACK_TYPE)])
     with pytest.raises(Detached):
-        Watching(console, interactive=True).follow(context, operation)
+        OperationMonitor(console, interactive=True).follow(context, operation)
     assert asked == [["detach", "watch"]]
 
 
-def test_patience_has_an_end(context: Context, console: Console) -> None:
+def test_monitoring_ends_at_its_deadline(context: Context, console: Console) -> None:
     clock = iter(range(0, 1000, 100))
     rounds: list[list[Event]] = [[] for _ in range(5)]
     operation = Operation(STACK, "arn", "update", rounds)
-    with pytest.raises(StateError, match="still busy"):
-        Watching(console, clock=lambda: next(clock)).follow(context, operation, until=250)
+    with pytest.raises(StateError, match="still in progress"):
+        OperationMonitor(console, clock=lambda: next(clock)).follow(context, operation, deadline=250)
 
 
-def test_a_second_deployment_follows_the_first_and_goes_on(
+def test_a_detached_deployment_deletes_the_other_change_sets(
     context: Context, console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    flow.deploy_chain(context, console, lambda _: True, through=StackRole.EDGE)
+    def interrupt(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(progress, "show_operation", interrupt)
+    with pytest.raises(Detached):
+        pipeline.deploy_stacks(context, ConsoleReporter(OperationMonitor(console)))
+    assert "CloudFormation continues with shop-bootstrap (ap-northeast-1); nothing is lost." in text(console)
+    assert "deploy.py deploy -e dev" in text(console)
+    existing = {stack.label for stack, state in deployment.survey(context).items() if state is not None}
+    assert existing == {"shop-bootstrap (ap-northeast-1)"}
+
+
+def test_a_second_deployment_follows_the_first_and_continues(
+    context: Context, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.deploy_stacks(context, ConsoleReporter(OperationMonitor(console)), through=StackRole.EDGE)
     running = [update()]
     running[0].rounds = [[event("shop-dev", "UPDATE_COMPLETE", type=STACK_TYPE)]]
     monkeypatch.setattr(operations, "running", lambda *_: running)
     monkeypatch.setattr(operations, "outcome", lambda *_: None)
-    flow.deploy_chain(context, console, lambda _: True, through=StackRole.EDGE)
+    pipeline.deploy_stacks(context, ConsoleReporter(OperationMonitor(console)), through=StackRole.EDGE)
     assert "an operation is running (update); following it" in text(console)
     assert "Nothing to change." in text(console)
 
 
-def test_what_was_cancelled_while_it_was_taken_up_is_not_deployed_again(
+def test_a_followed_update_that_was_cancelled_is_not_deployed_again(
     context: Context, console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cancelled = Operation(STACK, "arn", "update", [[event("shop-dev", "UPDATE_ROLLBACK_COMPLETE", type=STACK_TYPE)]])
@@ -177,18 +197,18 @@ def test_what_was_cancelled_while_it_was_taken_up_is_not_deployed_again(
     monkeypatch.setattr(operations, "running", lambda *_: [cancelled])
     monkeypatch.setattr(operations, "outcome", lambda *_: StackState("arn", "shop-dev", "UPDATE_ROLLBACK_COMPLETE"))
     with pytest.raises(DeploymentFailedError, match="it was cancelled, and everything is as it was before"):
-        flow.deploy_chain(context, console, lambda _: True, through=StackRole.EDGE)
+        pipeline.deploy_stacks(context, ConsoleReporter(OperationMonitor(console)), through=StackRole.EDGE)
 
 
 @pytest.mark.parametrize(("status", "wait"), [("UPDATE_IN_PROGRESS", 0.0), ("DELETE_IN_PROGRESS", None)])
-def test_what_is_not_waited_for(
+def test_a_deletion_is_not_waited_for_unless_asked(
     context: Context, console: Console, monkeypatch: pytest.MonkeyPatch, status: str, wait: float | None
 ) -> None:
     states = {context.stack(StackRole.ROOT): StackState("arn", "shop-dev", status)}
     verb = "delete" if status.startswith("DELETE") else "update"
     monkeypatch.setattr(operations, "running", lambda *_: [Operation(STACK, "arn", verb, ())])
     with pytest.raises(StateError, match=status):
-        operation_monitor.take_up(context, Watching(console), states, wait)
+        pipeline.follow_running_operations(context, ConsoleReporter(OperationMonitor(console)), states, wait)
 
 
 def test_a_failed_deployment_is_recorded_and_explained(context: Context, console: Console, project: Path) -> None:
@@ -197,9 +217,9 @@ def test_a_failed_deployment_is_recorded_and_explained(context: Context, console
     body["Resources"]["Probe"] = {"Type": "Custom::Probe", "Properties": {"ServiceToken": missing}}
     small_project.write(project, changed={"edge.json": body})
     broken = deployment.connect(deployment.prepare(project, "dev"), context.clients, sleep=lambda _: None)
-    watched = Watching(console, recorder=Recorder(broken, project, "deploy"), root=project)
-    with pytest.raises(DeploymentFailedError) as failed, watched.closing():
-        flow.deploy_chain(broken, console, lambda _: True, watching=watched)
+    monitor = OperationMonitor(console, recorder=Recorder(broken, project, "deploy"), root=project)
+    with pytest.raises(DeploymentFailedError) as failed, monitor.closing():
+        pipeline.deploy_stacks(broken, ConsoleReporter(monitor))
     assert "cause (custom resource)" in str(failed.value)
     assert "recorded in" in text(console)
     record = next(runs.records(project, "dev"))
@@ -208,10 +228,10 @@ def test_a_failed_deployment_is_recorded_and_explained(context: Context, console
     assert last["diagnosis"]["first"]["match"]["signature"] == "custom-resource-function-missing"
 
 
-# --- The board and the stream ------------------------------------------------------------------------------------
+# --- The operation state and the NDJSON stream ------------------------------------------------------------------
 
 
-def test_somebody_who_attaches_late_sees_the_true_times() -> None:
+def test_a_user_who_attaches_late_sees_the_true_times() -> None:
     found = OperationState("shop-dev", 1000)
     found.update(
         [
@@ -226,7 +246,7 @@ def test_somebody_who_attaches_late_sees_the_true_times() -> None:
     assert found.elapsed(1000) == 60
 
 
-def test_the_tree_has_nested_stacks_and_what_is_at_work_in_them() -> None:
+def test_the_tree_has_nested_stacks_and_their_resources_in_progress() -> None:
     found = OperationState("shop-dev", 0)
     found.update(
         [
@@ -303,11 +323,11 @@ def test_diagnose_without_a_record(command: Callable[..., Any]) -> None:
     assert "no run of dev is recorded" in done.err
 
 
-def test_an_error_of_ours_while_following_says_that_it_goes_on(context: Context, console: Console) -> None:
+def test_an_error_while_following_reports_that_the_operation_continues(context: Context, console: Console) -> None:
     def broken() -> Iterator[Sequence[Event]]:
         yield []
         raise DeployerError("the network is down")
 
     with pytest.raises(DeployerError):
-        Watching(console).follow(context, Operation(STACK, "arn", "update", broken()))
+        OperationMonitor(console).follow(context, Operation(STACK, "arn", "update", broken()))
     assert "nothing is lost" in text(console)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from hosting.cli.support.operation_monitor import Detached, Watching
+from hosting.cli.support.operation_monitor import Detached, OperationMonitor
 from hosting.cli.support.signals import Terminated, interrupt_on_sighup, interrupt_on_sigterm
 from hosting.deployer.events import Event
 from hosting.deployer.operations import Operation
@@ -75,4 +75,4 @@ def test_a_terminated_command_detaches_without_a_question(monkeypatch: pytest.Mo
     context: Any = SimpleNamespace(environment=SimpleNamespace(name="dev"))
     operation = Operation(Stack(StackRole.ROOT, "shop-dev", "eu-west-1"), "arn", "update", Ended())
     with pytest.raises(Detached):
-        Watching(Console(file=io.StringIO()), interactive=True).follow(context, operation)
+        OperationMonitor(Console(file=io.StringIO()), interactive=True).follow(context, operation)

@@ -1,0 +1,157 @@
+"""The deployment and deletion of all stacks, with a reporter that records messages and declines or approves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from hosting.deployer import certificate, deployment, destroy, pipeline
+from hosting.deployer.change_sets import Change, ChangeSet
+from hosting.deployer.deployment import Context, Kind, StackPlan
+from hosting.deployer.errors import ChangeSetError, DeploymentFailedError
+from hosting.deployer.reporter import Level, SilentReporter
+from hosting.model.stack_order import Stack, StackRole
+from hosting.rehearsal.emulator import Emulator
+from tests import small_project
+
+
+@pytest.fixture
+def context(emulator: Emulator, account: str, project: Path) -> Callable[..., Context]:
+    clients = emulator.clients(account)
+
+    def connect(*overrides: str) -> Context:
+        prepared = deployment.prepare(project, "dev", overrides=overrides)
+        return deployment.connect(prepared, clients, sleep=lambda _: None)
+
+    return connect
+
+
+@dataclass
+class RecordingReporter(SilentReporter):
+    """Reporter that records the messages and questions, and answers all questions alike."""
+
+    approves: bool = True
+    messages: list[str] = field(default_factory=list)
+    # The number of plans of each question. A question about deletions counts as 0.
+    questions: list[int] = field(default_factory=list)
+
+    def notify(self, text: str, level: Level = "info") -> None:
+        self.messages.append(text)
+
+    def approve_plans(self, plans: Sequence[StackPlan]) -> bool:
+        self.questions.append(len(plans))
+        return self.approves
+
+    def approve_deletions(self) -> bool:
+        self.questions.append(0)
+        return self.approves
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.messages)
+
+
+@pytest.fixture
+def reporter() -> RecordingReporter:
+    return RecordingReporter()
+
+
+def existing(context: Context) -> dict[str, str]:
+    found = deployment.survey(context)
+    return {stack.label: state.status for stack, state in found.items() if state is not None}
+
+
+def test_a_declined_deployment_leaves_no_stack(context: Callable[..., Context]) -> None:
+    with pytest.raises(pipeline.ApprovalDeclined):
+        pipeline.deploy_stacks(context(), RecordingReporter(approves=False))
+    assert existing(context()) == {}
+
+
+def test_a_first_deployment_asks_one_question(context: Callable[..., Context], reporter: RecordingReporter) -> None:
+    states = pipeline.deploy_stacks(context(), reporter)
+    assert reporter.questions == [5]
+    assert all(state is not None and state.status == "CREATE_COMPLETE" for state in states.values())
+    pipeline.deploy_stacks(context(), reporter)
+    assert reporter.questions == [5], "an empty plan asks no question"
+    assert "Nothing to change." in reporter.text
+
+
+def test_a_failed_change_set_deletes_the_other_change_sets(
+    context: Callable[..., Context], reporter: RecordingReporter, project: Path
+) -> None:
+    body = small_project.templates()["edge.json"]
+    body["Outputs"]["EdgeTopicArn"]["Value"] = {"Ref": "Missing"}
+    small_project.write(project, changed={"edge.json": body})
+    with pytest.raises((ChangeSetError, DeploymentFailedError)):
+        pipeline.deploy_stacks(context(), reporter)
+    assert "shop-dev-edge (us-east-1)" not in existing(context())
+
+
+def test_the_empty_stack_of_a_rolled_back_creation_is_replaced(
+    context: Callable[..., Context], reporter: RecordingReporter, project: Path
+) -> None:
+    body = small_project.templates()["edge.json"]
+    missing = {"Fn::Sub": "arn:aws:lambda:${AWS::Region}:${AWS::AccountId}:function:missing"}
+    body["Resources"]["Probe"] = {"Type": "Custom::Probe", "Properties": {"ServiceToken": missing}}
+    small_project.write(project, changed={"edge.json": body})
+    with pytest.raises(DeploymentFailedError):
+        pipeline.deploy_stacks(context(), reporter)
+    assert existing(context())["shop-dev-edge (us-east-1)"] == "ROLLBACK_COMPLETE"
+    small_project.write(project)
+    pipeline.deploy_stacks(context(), reporter)
+    assert "deleting the empty stack of a rolled back creation" in reporter.text
+    assert set(existing(context()).values()) == {"CREATE_COMPLETE"}
+
+
+STACK = Stack(StackRole.ROOT, "shop-dev", "ap-northeast-1")
+
+
+def planned(kind: Kind, *effects: str) -> StackPlan:
+    actions = {"replace": ("Modify", "True"), "delete": ("Remove", ""), "modify": ("Modify", ""), "add": ("Add", "")}
+    changes = tuple(Change(actions[effect][0], "A", "", "AWS::X", actions[effect][1]) for effect in effects)
+    found = ChangeSet("", "", "", "", "CREATE_COMPLETE", "", changes) if effects else None
+    return StackPlan(STACK, kind, found)
+
+
+@pytest.mark.parametrize(
+    ("now", "approved", "covered"),
+    [
+        (planned(Kind.CREATE, "add"), planned(Kind.LATER), True),
+        (planned(Kind.CREATE, "add"), planned(Kind.UPDATE, "modify"), False),
+        (planned(Kind.UPDATE, "modify"), planned(Kind.NOTHING), True),
+        (planned(Kind.UPDATE, "replace"), planned(Kind.UPDATE, "modify"), False),
+        (planned(Kind.UPDATE, "replace"), planned(Kind.UPDATE, "replace"), True),
+        (planned(Kind.UPDATE, "delete"), planned(Kind.NOTHING), False),
+    ],
+)
+def test_an_approval_covers_plans_with_fewer_losses(now: StackPlan, approved: StackPlan, covered: bool) -> None:
+    assert pipeline._is_covered(now, approved) is covered
+
+
+def test_stacks_through_ends_with_the_last_stack_of_the_role(context: Callable[..., Context]) -> None:
+    chain = context().chain
+    assert [stack.role for stack in pipeline.stacks_through(chain, StackRole.BOOTSTRAP)] == [
+        StackRole.BOOTSTRAP,
+        StackRole.BOOTSTRAP,
+    ]
+    assert pipeline.stacks_through(chain, None) == chain
+
+
+def test_destroy_deletes_the_certificate_of_a_killed_run(
+    context: Callable[..., Context], reporter: RecordingReporter
+) -> None:
+    here = context()
+    arn = certificate.ensure(here.clients.acm(here.home), here.environment.family)
+    pipeline.destroy_stacks(here, reporter, preview=True)
+    assert reporter.questions == [], "a preview asks no question"
+    assert arn in reporter.text
+    assert destroy.remains(here) == arn
+    pipeline.destroy_stacks(here, reporter)
+    assert reporter.questions == [0]
+    assert destroy.remains(here) is None
+    pipeline.destroy_stacks(here, reporter)
+    assert reporter.questions == [0], "an environment that is not deployed asks no question"
+    assert "Nothing to destroy" in reporter.text
