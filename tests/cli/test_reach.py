@@ -44,7 +44,7 @@ def test_a_claim_that_fails_is_an_error(tmp_path: Path, capsys: pytest.CaptureFi
     assert main(["reach", "-e", "prod", "--root", str(tmp_path)]) == 1
     text = capsys.readouterr().out
     assert "FAIL  Aurora does not reach the internet" in text
-    assert "wrong: SecurityStack/DatabaseSecurityGroup names no rule of its own for what leaves" in text
+    assert "wrong: SecurityStack/DatabaseSecurityGroup has no egress rule" in text
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
-"""A proof, from the resolved templates alone, of who can reach whom.
+"""Proves from the resolved templates which network paths are open and which are closed, without calls to AWS.
 
-`world` says what stands in the VPC and who is beside it, `traffic` what security groups and routes let through,
-`claims` what this platform means to be open and closed, `report` how the proof is written. Nothing here asks AWS.
+`network_model` holds the endpoints in the VPC and the peers outside it. `traffic` evaluates security groups and routes.
+`claims` states which paths have to be open or closed. `report` writes the proof as text or JSON.
 """

@@ -1,11 +1,11 @@
-"""CloudFront, its origins, and what the load balancer's listeners forward."""
+"""CloudFront, its origins, and the requests that the load balancer's listeners forward."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hosting.analysis.reachability.network_model import BUCKET, LISTENER_RULE, TARGET_GROUP, Place, World
+from hosting.analysis.reachability.network_model import BUCKET, LISTENER_RULE, TARGET_GROUP, Endpoint, NetworkModel
 from hosting.analysis.reachability.traffic import Evidence
 from hosting.analysis.resolve import Resource
 from hosting.analysis.rules.values import Statement, flag, listed, number, statements
@@ -17,7 +17,7 @@ _BLOCKS = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "Restrict
 
 
 @dataclass(frozen=True)
-class Origin:
+class CloudFrontOrigin:
     """One origin of a distribution."""
 
     distribution: Resource
@@ -38,76 +38,81 @@ class Origin:
 
     @property
     def headers(self) -> list[tuple[str, Json]]:
-        """What CloudFront adds to each request; the name as HTTP compares it."""
+        """The headers that CloudFront adds to each request; names in lower case, as HTTP compares them."""
         return [
             (str(item.get("HeaderName")).lower(), item.get("HeaderValue"))
             for item in listed(self.body.get("OriginCustomHeaders"))
         ]
 
 
-def origins_of(distribution: Resource) -> list[Origin]:
+def list_origins(distribution: Resource) -> list[CloudFrontOrigin]:
     return [
-        Origin(distribution, index, body) for index, body in enumerate(listed(distribution.get(f"{_CONFIG}.Origins")))
+        CloudFrontOrigin(distribution, index, body)
+        for index, body in enumerate(listed(distribution.get(f"{_CONFIG}.Origins")))
     ]
 
 
-def behaviours(distribution: Resource) -> list[tuple[str, Mapping[str, Json]]]:
-    """The default behaviour and the others, each with its path."""
+def list_behaviors(distribution: Resource) -> list[tuple[str, Mapping[str, Json]]]:
+    """Return the default behavior and the others, each with its path."""
     found = [(f"Properties.{_CONFIG}.DefaultCacheBehavior", distribution.get(f"{_CONFIG}.DefaultCacheBehavior", {}))]
     others = listed(distribution.get(f"{_CONFIG}.CacheBehaviors"))
     return found + [(f"Properties.{_CONFIG}.CacheBehaviors.{index}", item) for index, item in enumerate(others)]
 
 
-def viewers(distribution: Resource) -> tuple[list[Evidence], list[Evidence]]:
-    """From browsers to CloudFront: what carries it, and what is wrong with it."""
+def check_viewers(distribution: Resource) -> tuple[list[Evidence], list[Evidence]]:
+    """Check the path from browsers to CloudFront. Return evidence and problems."""
     seen, wrong = [], []
     if not flag(distribution.get(f"{_CONFIG}.Enabled")):
-        wrong.append(Evidence(distribution, f"Properties.{_CONFIG}.Enabled", "the distribution is switched off"))
-    known = {origin.body.get("Id") for origin in origins_of(distribution)}
-    for path, item in behaviours(distribution):
-        name = item.get("PathPattern", "everything else")
+        wrong.append(Evidence(distribution, f"Properties.{_CONFIG}.Enabled", "the distribution is disabled"))
+    known = {origin.body.get("Id") for origin in list_origins(distribution)}
+    for path, item in list_behaviors(distribution):
+        name = item.get("PathPattern", "every other path")
         policy, target = item.get("ViewerProtocolPolicy"), item.get("TargetOriginId")
         if policy not in _HTTPS_ONLY:
-            says = f"{name} may be asked for in plain HTTP ({policy})"
-            wrong.append(Evidence(distribution, f"{path}.ViewerProtocolPolicy", says))
+            text = f"{name} accepts plain HTTP ({policy})"
+            wrong.append(Evidence(distribution, f"{path}.ViewerProtocolPolicy", text))
         elif target not in known:
-            wrong.append(Evidence(distribution, f"{path}.TargetOriginId", f"{name} goes to no origin ({target})"))
+            wrong.append(Evidence(distribution, f"{path}.TargetOriginId", f"{name} has no origin ({target})"))
         else:
             seen.append(Evidence(distribution, path, f"{name} is answered over HTTPS, from origin {target}"))
     firewall = distribution.get(f"{_CONFIG}.WebACLId")
     if firewall:
-        seen.append(Evidence(distribution, f"Properties.{_CONFIG}.WebACLId", "every request passes the firewall first"))
+        seen.append(Evidence(distribution, f"Properties.{_CONFIG}.WebACLId", "the web ACL inspects every request"))
     else:
-        wrong.append(Evidence(distribution, f"Properties.{_CONFIG}", "no firewall (WebACLId) is attached"))
+        wrong.append(Evidence(distribution, f"Properties.{_CONFIG}", "no web ACL (WebACLId) is attached"))
     return seen, wrong
 
 
 # --- To the load balancer ----------------------------------------------------------------------------------------
 
 
-def origin_of(world: World, distribution: Resource, place: Place) -> tuple[Origin, list[Evidence]] | None:
-    """The origin that leads to a load balancer, by its own name or by a DNS record that points to it."""
-    for origin in origins_of(distribution):
+def find_origin(
+    network: NetworkModel, distribution: Resource, endpoint: Endpoint
+) -> tuple[CloudFrontOrigin, list[Evidence]] | None:
+    """Return the origin that points to a load balancer, by its own name or by a DNS record, or None."""
+    for origin in list_origins(distribution):
         name = origin.body.get("DomainName")
-        seen = [Evidence(distribution, origin.path, f"calls the load balancer on port {_either(origin.ports)}")]
-        if world.behind(name) is place.resource:
+        seen = [Evidence(distribution, origin.path, f"calls the load balancer on port {_join_ports(origin.ports)}")]
+        if network.follow(name) is endpoint.resource:
             return origin, seen
-        for record in world.env.of_type("AWS::Route53::RecordSet"):
+        for record in network.env.of_type("AWS::Route53::RecordSet"):
             written = str(record.get("Name", "")).rstrip(".")
-            points_at = world.behind(record.get("AliasTarget.DNSName")) or world.behind(record.get("ResourceRecords.0"))
-            named = str(name).rstrip(".") == written or world.behind(name) is record
-            if named and points_at is place.resource:
+            points_at = network.follow(record.get("AliasTarget.DNSName")) or network.follow(
+                record.get("ResourceRecords.0")
+            )
+            named = str(name).rstrip(".") == written or network.follow(name) is record
+            if named and points_at is endpoint.resource:
                 return origin, [*seen, Evidence(record, "", f"names the load balancer {written}")]
     return None
 
 
-def _either(ports: tuple[int, ...]) -> str:
+def _join_ports(ports: tuple[int, ...]) -> str:
     return " or ".join(str(port) for port in ports)
 
 
 @dataclass(frozen=True)
 class Forward:
-    """A listener's rule, or its default, that sends requests to target groups."""
+    """A listener's rule, or its default action, that sends requests to target groups."""
 
     listener: Resource
     resource: Resource
@@ -126,7 +131,7 @@ class Forward:
 
     @property
     def headers(self) -> list[tuple[str, tuple[Json, ...]]]:
-        """Header names that have to be there, each with the values of which one has to match."""
+        """The required header names, each with the accepted values."""
         return [
             (str(config.get("HttpHeaderName")).lower(), tuple(listed(config.get("Values"))))
             for item in self.conditions
@@ -134,15 +139,17 @@ class Forward:
         ]
 
 
-def forwards(world: World, listener: Resource) -> list[Forward]:
-    """Everything that a listener passes on. What it answers itself (a redirect, a refusal) reaches nobody."""
+def list_forwards(network: NetworkModel, listener: Resource) -> list[Forward]:
+    """Return the rules of a listener that forward requests. Redirects and fixed responses reach no target."""
     found = []
     if arns := _target_arns(listed(listener.get("DefaultActions"))):
         path = "Properties.DefaultActions"
-        found.append(Forward(listener, listener, path, (), tuple(world.all_behind(arns, TARGET_GROUP))))
-    rules = world.find(LISTENER_RULE, lambda item: world.same(item.get("ListenerArn"), listener))
+        found.append(Forward(listener, listener, path, (), tuple(network.follow_all(arns, TARGET_GROUP))))
+    rules = network.find(LISTENER_RULE, lambda item: network.refers_to(item.get("ListenerArn"), listener))
     found += [
-        Forward(listener, rule, "", tuple(listed(rule.get("Conditions"))), tuple(world.all_behind(arns, TARGET_GROUP)))
+        Forward(
+            listener, rule, "", tuple(listed(rule.get("Conditions"))), tuple(network.follow_all(arns, TARGET_GROUP))
+        )
         for rule in rules
         if (arns := _target_arns(listed(rule.get("Actions"))))
     ]
@@ -150,14 +157,14 @@ def forwards(world: World, listener: Resource) -> list[Forward]:
 
 
 def _target_arns(actions: list[Mapping[str, Json]]) -> list[Json]:
-    """Where actions forward to, one target group or several with weights; no action of another kind forwards."""
+    """Return the target groups of forward actions, one or several with weights."""
     forwarding = [action for action in actions if action.get("Type") == "forward"]
     several = [item for action in forwarding for item in listed(action.get("ForwardConfig", {}).get("TargetGroups"))]
     return [arn for item in [*forwarding, *several] if (arn := item.get("TargetGroupArn"))]
 
 
-def demands(forward: Forward, origin: Origin) -> bool:
-    """Whether a rule forwards only requests that carry the secret that CloudFront adds for this origin."""
+def requires_secret(forward: Forward, origin: CloudFrontOrigin) -> bool:
+    """Return whether a rule forwards only requests with the secret header that CloudFront adds for this origin."""
     return any(
         (name, value) in origin.headers and "{{resolve:secretsmanager:" in str(value)
         for name, values in forward.headers
@@ -166,9 +173,9 @@ def demands(forward: Forward, origin: Origin) -> bool:
     )
 
 
-def leads_to(forward: Forward, service: Place, world: World) -> bool:
+def forwards_to(forward: Forward, service: Endpoint, network: NetworkModel) -> bool:
     wanted = [
-        world.behind(entry.get("TargetGroupArn"), TARGET_GROUP)
+        network.follow(entry.get("TargetGroupArn"), TARGET_GROUP)
         for entry in listed(service.resource.get("LoadBalancers"))
     ]
     return any(target is item for target in forward.targets for item in wanted)
@@ -177,69 +184,73 @@ def leads_to(forward: Forward, service: Place, world: World) -> bool:
 # --- To buckets --------------------------------------------------------------------------------------------------
 
 
-def bucket_origins(world: World, distribution: Resource) -> list[tuple[Origin, Resource]]:
+def list_bucket_origins(network: NetworkModel, distribution: Resource) -> list[tuple[CloudFrontOrigin, Resource]]:
     return [
         (origin, bucket)
-        for origin in origins_of(distribution)
-        if (bucket := world.behind(origin.body.get("DomainName"), BUCKET))
+        for origin in list_origins(distribution)
+        if (bucket := network.follow(origin.body.get("DomainName"), BUCKET))
     ]
 
 
-def signed_reads(world: World, origin: Origin, bucket: Resource) -> tuple[list[Evidence], list[Evidence]]:
-    """CloudFront reads a bucket with requests that it signs, and the bucket lets this distribution in."""
+def check_signed_reads(
+    network: NetworkModel, origin: CloudFrontOrigin, bucket: Resource
+) -> tuple[list[Evidence], list[Evidence]]:
+    """Check that CloudFront signs its requests to a bucket, and that the bucket allows this distribution to read."""
     seen, wrong = [], []
-    control = world.behind(origin.body.get("OriginAccessControlId"), "AWS::CloudFront::OriginAccessControl")
+    control = network.follow(origin.body.get("OriginAccessControlId"), "AWS::CloudFront::OriginAccessControl")
     config = control.get("OriginAccessControlConfig", {}) if control else {}
     if control and (config.get("SigningBehavior"), config.get("SigningProtocol")) == ("always", "sigv4"):
         seen.append(Evidence(control, "", "signs every request to the bucket (origin access control)"))
     else:
         shown = Evidence(control, "", "does not sign every request") if control else None
         wrong.append(shown or Evidence(origin.distribution, origin.path, "has no origin access control"))
-    policy, found = _policy(world, bucket)
-    ours = [item for item in found if _is_distribution(world, item, origin.distribution)]
+    policy, found = _policy(network, bucket)
+    ours = [item for item in found if _is_distribution(network, item, origin.distribution)]
     reading = [item for item in ours if item.allows("s3:GetObject")]
     if policy and reading:
         path = f"Properties.PolicyDocument.Statement.{reading[0].index}"
-        seen.append(Evidence(policy, path, f"lets {origin.distribution.logical_id} read, and no other distribution"))
+        seen.append(
+            Evidence(policy, path, f"allows only {origin.distribution.logical_id} to read, no other distribution")
+        )
     else:
-        wrong.append(Evidence(policy or bucket, "", f"does not let {origin.distribution.logical_id} read"))
+        wrong.append(Evidence(policy or bucket, "", f"does not allow {origin.distribution.logical_id} to read"))
     return seen, wrong
 
 
-def closed_bucket(world: World, bucket: Resource) -> tuple[list[Evidence], list[Evidence]]:
-    """Nobody reads a bucket but services of AWS on behalf of this account."""
+def check_bucket_is_private(network: NetworkModel, bucket: Resource) -> tuple[list[Evidence], list[Evidence]]:
+    """Check that only AWS services on behalf of this account can read a bucket."""
     wrong = []
     path = "Properties.PublicAccessBlockConfiguration"
     missing = [name for name in _BLOCKS if not flag(bucket.get(f"PublicAccessBlockConfiguration.{name}"))]
     if missing:
         wrong.append(Evidence(bucket, path, f"does not block public access ({', '.join(missing)})"))
-    policy, found = _policy(world, bucket)
+    policy, found = _policy(network, bucket)
     for item in found:
-        if item.effect == "Allow" and not _bound(item) and policy:
+        if item.effect == "Allow" and not _is_restricted(item) and policy:
             where = f"Properties.PolicyDocument.Statement.{item.index}"
-            wrong.append(Evidence(policy, where, "lets in somebody without saying for which account or resource"))
+            wrong.append(Evidence(policy, where, "allows a principal without a condition on account or resource"))
     seen = [] if missing else [Evidence(bucket, path, "blocks every kind of public access")]
     if policy:
-        seen.append(Evidence(policy, "", "lets in only services of AWS, bound to this account or resource"))
+        seen.append(Evidence(policy, "", "allows only AWS services, restricted to this account or resource"))
     return seen, wrong
 
 
-def _policy(world: World, bucket: Resource) -> tuple[Resource | None, list[Statement]]:
-    for policy in world.find("AWS::S3::BucketPolicy", lambda item: world.same(item.get("Bucket"), bucket)):
+def _policy(network: NetworkModel, bucket: Resource) -> tuple[Resource | None, list[Statement]]:
+    for policy in network.find("AWS::S3::BucketPolicy", lambda item: network.refers_to(item.get("Bucket"), bucket)):
         return policy, statements(policy.get("PolicyDocument"))
     return None, []
 
 
-def _bound(statement: Statement) -> bool:
-    """Only service principals, and only for this account, a resource or an organisation."""
+def _is_restricted(statement: Statement) -> bool:
+    """Return whether all principals are services, restricted to this account, a resource or an organization."""
     keys = ("aws:SourceArn", "aws:SourceAccount", "aws:SourceOrgID")
     return set(statement.principals) == {"Service"} and any(statement.condition(key) for key in keys)
 
 
-def _is_distribution(world: World, statement: Statement, distribution: Resource) -> bool:
+def _is_distribution(network: NetworkModel, statement: Statement, distribution: Resource) -> bool:
     return (
         statement.effect == "Allow"
         and statement.principals.get("Service") == ["cloudfront.amazonaws.com"]
         and bool(sources := statement.condition("aws:SourceArn"))
-        and all(world.env.resources_in(source) == [distribution] for source in sources)
+        and all(network.env.resources_in(source) == [distribution] for source in sources)
     )

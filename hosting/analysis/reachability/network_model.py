@@ -1,4 +1,4 @@
-"""What stands in the network of an environment, and who is outside of it."""
+"""The endpoints in the network of an environment, and the peers outside it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hosting.model.tokens import Json, origin
 VPC = "AWS::EC2::VPC"
 SUBNET = "AWS::EC2::Subnet"
 GROUP = "AWS::EC2::SecurityGroup"
-ENDPOINT = "AWS::EC2::VPCEndpoint"
+VPC_ENDPOINT = "AWS::EC2::VPCEndpoint"
 LOAD_BALANCER = "AWS::ElasticLoadBalancingV2::LoadBalancer"
 LISTENER = "AWS::ElasticLoadBalancingV2::Listener"
 LISTENER_RULE = "AWS::ElasticLoadBalancingV2::ListenerRule"
@@ -29,145 +29,152 @@ HTTPS = 443
 
 
 @dataclass(frozen=True)
-class Outside:
-    """Whoever is not in the VPC."""
+class ExternalPeer:
+    """A peer outside the VPC."""
 
     name: str
     title: str
 
 
-INTERNET = Outside("internet", "the internet")
-CLOUDFRONT = Outside("cloudfront", "CloudFront")
+INTERNET = ExternalPeer("internet", "the internet")
+CLOUDFRONT = ExternalPeer("cloudfront", "CloudFront")
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
-    """Something with addresses in the VPC."""
+class Endpoint:
+    """A resource with addresses in the VPC: load balancer, service, database or VPC endpoint."""
 
     name: str
     title: str
     resource: Resource
     subnets: tuple[Resource, ...]
     groups: tuple[Resource, ...]
-    listens: tuple[int, ...]
-    # The property that gives it an address of the internet, or would: the resource, the path, and what it says now.
+    ports: tuple[int, ...]
+    # Whether it has a public address, and the resource and property that decide it.
     public: bool = False
-    public_at: tuple[Resource, str] | None = None
+    public_setting: tuple[Resource, str] | None = None
 
 
-Peer = Outside | Place
+Peer = ExternalPeer | Endpoint
 
 
 @dataclass(frozen=True)
-class World:
-    """One resolved environment, looked at as a network."""
+class NetworkModel:
+    """The network of one resolved environment."""
 
     env: ResolvedEnvironment
-    # Set by whoever asks: pairs of services (lower case) that are meant to talk to each other directly.
+    # Pairs of services (lower case) with a direct path that has to be open.
     calls: frozenset[tuple[str, str]] = field(default_factory=frozenset)
 
     @cached_property
     def cloudfront_list(self) -> str:
-        """The prefix list of CloudFront's addresses: only the deployer can look it up, so a root parameter holds it."""
+        """The id of the prefix list of CloudFront's addresses, from the parameter that the deployer fills in."""
         return str(self.env.stacks["root"].parameters.get("CloudFrontPrefixListId", ""))
 
     @cached_property
-    def load_balancers(self) -> list[Place]:
-        places = []
+    def load_balancers(self) -> list[Endpoint]:
+        """The load balancers, with the ports of their listeners."""
+        found = []
         for number, item in enumerate(self.env.of_type(LOAD_BALANCER)):
-            places.append(
-                Place(
+            found.append(
+                Endpoint(
                     "alb" if not number else f"alb-{number + 1}",
                     "the load balancer",
                     item,
-                    tuple(self.all_behind(item.get("Subnets"), SUBNET)),
-                    tuple(self.all_behind(item.get("SecurityGroups"), GROUP)),
+                    tuple(self.follow_all(item.get("Subnets"), SUBNET)),
+                    tuple(self.follow_all(item.get("SecurityGroups"), GROUP)),
                     tuple(_ports(listener.get("Port") for listener in self.listeners(item))),
                     item.get("Scheme", "internet-facing") == "internet-facing",
                     (item, "Properties.Scheme"),
                 )
             )
-        return places
+        return found
 
     @cached_property
-    def services(self) -> list[Place]:
-        places = []
+    def services(self) -> list[Endpoint]:
+        """The ECS services, with the container ports behind load balancers."""
+        found = []
         for item in self.env.of_type(SERVICE):
             network = "NetworkConfiguration.AwsvpcConfiguration"
             title = item.stack.rsplit("/", 1)[-1].removesuffix("Stack").removesuffix("Service") or item.logical_id
-            places.append(
-                Place(
+            found.append(
+                Endpoint(
                     title.lower(),
                     f"service {title}",
                     item,
-                    tuple(self.all_behind(item.get(f"{network}.Subnets"), SUBNET)),
-                    tuple(self.all_behind(item.get(f"{network}.SecurityGroups"), GROUP)),
+                    tuple(self.follow_all(item.get(f"{network}.Subnets"), SUBNET)),
+                    tuple(self.follow_all(item.get(f"{network}.SecurityGroups"), GROUP)),
                     tuple(_ports(entry.get("ContainerPort") for entry in listed(item.get("LoadBalancers")))),
                     item.get(f"{network}.AssignPublicIp", "DISABLED") != "DISABLED",
                     (item, f"Properties.{network}.AssignPublicIp"),
                 )
             )
-        return sorted(places, key=lambda place: place.name)
+        return sorted(found, key=lambda endpoint: endpoint.name)
 
     @cached_property
-    def databases(self) -> list[Place]:
-        places = []
+    def databases(self) -> list[Endpoint]:
+        """The database clusters, with the subnets of their subnet group."""
+        found = []
         for number, item in enumerate(self.env.of_type(CLUSTER)):
-            instances = [one for one in self.env.of_type(INSTANCE) if self.same(one.get("DBClusterIdentifier"), item)]
+            instances = [
+                one for one in self.env.of_type(INSTANCE) if self.refers_to(one.get("DBClusterIdentifier"), item)
+            ]
             open_ones = [one for one in instances if flag(one.get("PubliclyAccessible"))]
             shown = next(iter(open_ones or instances), item)
-            group = self.behind(item.get("DBSubnetGroupName"))
-            places.append(
-                Place(
+            group = self.follow(item.get("DBSubnetGroupName"))
+            found.append(
+                Endpoint(
                     "aurora" if not number else f"aurora-{number + 1}",
                     "Aurora",
                     item,
-                    tuple(self.all_behind(group.get("SubnetIds"), SUBNET)) if group else (),
-                    tuple(self.all_behind(item.get("VpcSecurityGroupIds"), GROUP)),
+                    tuple(self.follow_all(group.get("SubnetIds"), SUBNET)) if group else (),
+                    tuple(self.follow_all(item.get("VpcSecurityGroupIds"), GROUP)),
                     tuple(_ports([item.get("Port", MYSQL)])),
                     bool(open_ones),
                     (shown, "Properties.PubliclyAccessible"),
                 )
             )
-        return places
+        return found
 
     @cached_property
-    def endpoints(self) -> list[Place]:
-        """Interface endpoints; gateway endpoints are routes, not places."""
+    def interface_endpoints(self) -> list[Endpoint]:
+        """The interface endpoints. Gateway endpoints have no addresses; they are routes."""
         return [
-            Place(
-                f"endpoint:{self.service_of(item)}",
-                f"the endpoint of {self.service_of(item)}",
+            Endpoint(
+                f"endpoint:{self.service_name(item)}",
+                f"the endpoint of {self.service_name(item)}",
                 item,
-                tuple(self.all_behind(item.get("SubnetIds"), SUBNET)),
-                tuple(self.all_behind(item.get("SecurityGroupIds"), GROUP)),
+                tuple(self.follow_all(item.get("SubnetIds"), SUBNET)),
+                tuple(self.follow_all(item.get("SecurityGroupIds"), GROUP)),
                 (HTTPS,),
             )
-            for item in sorted(self.env.of_type(ENDPOINT), key=lambda one: one.logical_id)
+            for item in sorted(self.env.of_type(VPC_ENDPOINT), key=lambda one: one.logical_id)
             if item.get("VpcEndpointType", "Gateway") == "Interface"
         ]
 
     @cached_property
-    def endpoint_sets(self) -> list[Place]:
-        """Interface endpoints behind the same groups in the same subnets: to a claim about others they are one."""
-        sets: dict[tuple[tuple[int, ...], tuple[int, ...]], Place] = {}
-        for place in self.endpoints:
-            key = (tuple(id(item) for item in place.groups), tuple(id(item) for item in place.subnets))
+    def interface_endpoint_groups(self) -> list[Endpoint]:
+        """Interface endpoints with the same groups and subnets, as one endpoint for claims about other peers."""
+        sets: dict[tuple[tuple[int, ...], tuple[int, ...]], Endpoint] = {}
+        for endpoint in self.interface_endpoints:
+            key = (tuple(id(item) for item in endpoint.groups), tuple(id(item) for item in endpoint.subnets))
             if key not in sets:
                 number = f"-{len(sets) + 1}" if sets else ""
-                sets[key] = replace(place, name=f"endpoints{number}", title=f"the interface endpoints{number}")
+                sets[key] = replace(endpoint, name=f"endpoints{number}", title=f"the interface endpoints{number}")
         return list(sets.values())
 
     def listeners(self, load_balancer: Resource) -> list[Resource]:
-        return [item for item in self.env.of_type(LISTENER) if self.same(item.get("LoadBalancerArn"), load_balancer)]
+        return [
+            item for item in self.env.of_type(LISTENER) if self.refers_to(item.get("LoadBalancerArn"), load_balancer)
+        ]
 
-    def service_of(self, endpoint: Resource) -> str:
-        """ "ecr.api" of "com.amazonaws.ap-northeast-1.ecr.api"; the whole name when it is not of this region."""
+    def service_name(self, endpoint: Resource) -> str:
+        """Return "ecr.api" for "com.amazonaws.ap-northeast-1.ecr.api"; the whole name in another region."""
         region = self.env.stacks[endpoint.stack].region
         return str(endpoint.get("ServiceName")).removeprefix(f"com.amazonaws.{region}.")
 
-    def behind(self, value: Json, *types: str) -> Resource | None:
-        """The resource that a value is, or is an attribute of, followed through the outputs of nested stacks."""
+    def follow(self, value: Json, *types: str) -> Resource | None:
+        """Return the resource that a value refers to, through outputs of nested stacks, or None."""
         found = origin(value)
         while found is not None and found.attribute.startswith("Outputs."):
             child = self.env.stacks.get(f"{found.stack}/{found.logical_id}")
@@ -175,15 +182,15 @@ class World:
         resource = self.env.resource(found)
         return resource if resource and (not types or resource.type in types) else None
 
-    def all_behind(self, values: Json, *types: str) -> list[Resource]:
-        found = [self.behind(value, *types) for value in listed(values)]
+    def follow_all(self, values: Json, *types: str) -> list[Resource]:
+        found = [self.follow(value, *types) for value in listed(values)]
         return [item for item in found if item is not None]
 
-    def same(self, value: Json, resource: Resource) -> bool:
-        return self.behind(value) is resource
+    def refers_to(self, value: Json, resource: Resource) -> bool:
+        return self.follow(value) is resource
 
-    def vpc_of(self, resource: Resource) -> Resource | None:
-        return self.behind(resource.get("VpcId"), VPC)
+    def find_vpc(self, resource: Resource) -> Resource | None:
+        return self.follow(resource.get("VpcId"), VPC)
 
     def find(self, kind: str, test: Callable[[Resource], bool]) -> list[Resource]:
         return [item for item in self.env.of_type(kind) if test(item)]
@@ -195,5 +202,5 @@ def _ports(values: object) -> list[int]:
         try:
             found.append(int(value))
         except (TypeError, ValueError):
-            continue  # a port that is no number is nothing that a claim could be made about; the claim then fails
+            continue  # a port that is not a number makes the claim fail
     return sorted(set(found))

@@ -1,4 +1,4 @@
-"""Ranges of ports, as the rules of security groups name them."""
+"""Port ranges in the rules of security groups."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LAST = 65535
 
 @dataclass(frozen=True, order=True)
 class Range:
-    """Ports of one protocol; ANY stands for all protocols."""
+    """A range of ports of one protocol; ANY means all protocols."""
 
     protocol: str
     first: int
@@ -27,8 +27,8 @@ class Range:
             return f"all of {self.protocol}"
         return f"{self.protocol} {self.first}" + (f"-{self.last}" if self.last != self.first else "")
 
-    def meets(self, other: Range) -> Range | None:
-        """What two ranges have in common."""
+    def intersect(self, other: Range) -> Range | None:
+        """Return the ports that both ranges contain, or None."""
         if ANY not in (self.protocol, other.protocol) and self.protocol != other.protocol:
             return None
         first, last = max(self.first, other.first), min(self.last, other.last)
@@ -37,10 +37,10 @@ class Range:
         return Range(other.protocol if self.protocol == ANY else self.protocol, first, last)
 
     def within(self, others: Iterable[Range]) -> bool:
-        return any(self.meets(other) == self for other in others)
+        return any(self.intersect(other) == self for other in others)
 
 
-EVERYTHING = Range(ANY, 0, _LAST)
+ALL_TRAFFIC = Range(ANY, 0, _LAST)
 
 
 def tcp(port: int) -> Range:
@@ -49,15 +49,15 @@ def tcp(port: int) -> Range:
 
 def common(some: Iterable[Range], others: Iterable[Range]) -> frozenset[Range]:
     others = tuple(others)
-    return frozenset(found for one in some for other in others if (found := one.meets(other)))
+    return frozenset(found for one in some for other in others if (found := one.intersect(other)))
 
 
-def of_rule(rule: Mapping[str, Json]) -> tuple[Range, bool]:
-    """The ports of a rule, and whether they are known: a port that is no number could be any port."""
+def parse_ports(rule: Mapping[str, Json]) -> tuple[Range, bool]:
+    """Return the ports of a rule, and whether they are known. A port that is not a number may be any port."""
     protocol = str(rule.get("IpProtocol", "-1"))
     name = _NAMES.get(protocol, protocol)
     if name not in ("tcp", "udp"):
-        # ICMP has types instead of ports, other protocols have nothing: all of it, or nothing of it.
+        # ICMP has types instead of ports, other protocols have neither. A rule allows such a protocol completely.
         return Range(name, 0, _LAST), True
     try:
         first, last = int(rule.get("FromPort", 0)), int(rule.get("ToPort", _LAST))
@@ -66,5 +66,5 @@ def of_rule(rule: Mapping[str, Json]) -> tuple[Range, bool]:
     return (Range(name, 0, _LAST) if first == -1 else Range(name, first, last)), True
 
 
-def described(ranges: Iterable[Range]) -> str:
+def format_ranges(ranges: Iterable[Range]) -> str:
     return ", ".join(str(item) for item in sorted(set(ranges))) or "nothing"

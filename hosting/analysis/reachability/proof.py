@@ -1,4 +1,4 @@
-"""The claims of one environment, each with where its evidence stands in the templates and in the generator."""
+"""The claims of one environment, each with references to the templates and the generator."""
 
 from __future__ import annotations
 
@@ -8,31 +8,33 @@ from dataclasses import dataclass
 from hosting.analysis.errors import AnalysisError
 from hosting.analysis.findings import SourceMap, source_line
 from hosting.analysis.property_schemas import check_shapes
-from hosting.analysis.reachability.claims import claims
-from hosting.analysis.reachability.network_model import World
+from hosting.analysis.reachability.claims import list_claims
+from hosting.analysis.reachability.network_model import NetworkModel
 from hosting.analysis.reachability.traffic import Evidence
 from hosting.analysis.resolve import ResolvedEnvironment
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where something stands that carries or contradicts a claim."""
+class SourceReference:
+    """The place in the templates and the generator that proves or contradicts a claim."""
 
     stack: str
     template: str
     logical_id: str
     path: str
-    says: str
+    text: str
     source: str  # "generator/layers/network.py:42"
 
 
 @dataclass(frozen=True)
-class Proved:
+class ProvedClaim:
+    """A claim with the references that prove it, and those that contradict it."""
+
     id: str
     section: str
-    says: str
-    because: tuple[Place, ...]
-    problems: tuple[Place, ...]
+    text: str
+    because: tuple[SourceReference, ...]
+    problems: tuple[SourceReference, ...]
 
     @property
     def holds(self) -> bool:
@@ -41,8 +43,10 @@ class Proved:
 
 @dataclass(frozen=True)
 class Proof:
+    """All claims of one environment."""
+
     environment: str
-    claims: tuple[Proved, ...]
+    claims: tuple[ProvedClaim, ...]
 
     @property
     def holds(self) -> bool:
@@ -50,31 +54,31 @@ class Proof:
 
 
 def prove(env: ResolvedEnvironment, sources: SourceMap, calls: Iterable[tuple[str, str]] = ()) -> Proof:
-    """Look at every claim. `calls` are the pairs of services that are meant to talk to each other directly."""
+    """Evaluate all claims. `calls` are the pairs of services with a direct path that has to be open."""
     check_shapes(env)
-    world = World(env, frozenset((caller.lower(), callee.lower()) for caller, callee in calls))
-    known = {place.name for place in world.services}
-    if strangers := sorted({name for pair in world.calls for name in pair} - known):
+    network = NetworkModel(env, frozenset((caller.lower(), callee.lower()) for caller, callee in calls))
+    known = {service.name for service in network.services}
+    if strangers := sorted({name for pair in network.calls for name in pair} - known):
         raise AnalysisError(
             f"there is no service {', '.join(strangers)}", hint=f"the services are {', '.join(sorted(known))}"
         )
 
-    def place(evidence: Evidence) -> Place:
+    def reference(evidence: Evidence) -> SourceReference:
         resource = evidence.resource
         template = env.template_of(resource)
         line = source_line(sources, template, resource.logical_id, evidence.path)
-        return Place(resource.stack, template, resource.logical_id, evidence.path, evidence.says, line)
+        return SourceReference(resource.stack, template, resource.logical_id, evidence.path, evidence.text, line)
 
     return Proof(
         env.name,
         tuple(
-            Proved(
+            ProvedClaim(
                 claim.id,
                 claim.section,
-                claim.says,
-                tuple(place(item) for item in claim.because),
-                tuple(place(item) for item in claim.problems),
+                claim.text,
+                tuple(reference(item) for item in claim.because),
+                tuple(reference(item) for item in claim.problems),
             )
-            for claim in claims(world)
+            for claim in list_claims(network)
         ),
     )

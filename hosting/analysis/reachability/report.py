@@ -1,4 +1,4 @@
-"""A proof written down: for people, and for machines."""
+"""Writes proofs as text or JSON."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
-from hosting.analysis.reachability.proof import Place, Proof, Proved
+from hosting.analysis.reachability.proof import Proof, ProvedClaim, SourceReference
 
 SCHEMA = "reach/1"
 
 _INTRODUCTION = """\
-Who can reach whom in {environment}, proved from the templates; AWS is not asked.
-Each claim stands with the rules, routes and settings that carry it, and the line of Python that made them.
+Open and closed network paths of {environment}, proved from the templates without calls to AWS.
+Each claim is followed by the rules, routes and settings that prove it, and their line of Python.
 """
 _MEANINGS = {
-    "The way in": "A request's way from a browser to the database: open, and on these ports only.",
-    "Closed": "Every other pair. Each line is a lock, and every lock has to hold by itself.",
-    "What tasks need": "What a task calls outside of its subnets to start, log and be looked into.",
-    "The whole network": "That no way exists which none of the claims looks at.",
+    "The way in": "The path of a request from a browser to the database: open on these ports only.",
+    "Closed": "All other pairs. Each line is a control, and each control has to be sufficient by itself.",
+    "What tasks need": "Services that a task calls outside its subnets to start, write logs and accept sessions.",
+    "The whole network": "No path exists that no claim covers.",
 }
 
 
@@ -37,32 +37,33 @@ def _proof_text(proof: Proof) -> str:
     total = len(proof.claims)
     if broken:
         lines.append(f"{proof.environment}: {len(broken)} of {total} claims fail:")
-        lines += [f"  FAIL  {claim.says}" for claim in broken]
+        lines += [f"  FAIL  {claim.text}" for claim in broken]
     else:
         lines.append(f"{proof.environment}: all {total} claims hold.")
     return "\n".join(lines) + "\n"
 
 
-def _claim_lines(claim: Proved) -> list[str]:
-    lines = [f"  {'ok  ' if claim.holds else 'FAIL'}  {claim.says}"]
-    lines += [f"          wrong: {text}" for text in _placed(claim.problems)]
-    lines += [f"          {text}" for text in _placed(claim.because)]
+def _claim_lines(claim: ProvedClaim) -> list[str]:
+    lines = [f"  {'ok  ' if claim.holds else 'FAIL'}  {claim.text}"]
+    lines += [f"          wrong: {text}" for text in _reference_lines(claim.problems)]
+    lines += [f"          {text}" for text in _reference_lines(claim.because)]
     return lines
 
 
-def _placed(places: Iterable[Place]) -> list[str]:
+def _reference_lines(references: Iterable[SourceReference]) -> list[str]:
     return [
-        f"{_short(place)} {place.says}" + (f"  [{place.source}]" if place.source else f"  [templates/{place.template}]")
-        for place in places
+        f"{_short(reference)} {reference.text}"
+        + (f"  [{reference.source}]" if reference.source else f"  [templates/{reference.template}]")
+        for reference in references
     ]
 
 
-def _short(place: Place) -> str:
-    return f"{place.stack.rsplit('/', 1)[-1]}/{place.logical_id}"
+def _short(reference: SourceReference) -> str:
+    return f"{reference.stack.rsplit('/', 1)[-1]}/{reference.logical_id}"
 
 
 def as_json(proofs: Sequence[Proof]) -> str:
-    """One object; its form changes only together with `schema`."""
+    """Return proofs as one JSON object. A change of its form requires another `schema`."""
     body = {
         "schema": SCHEMA,
         "holds": all(proof.holds for proof in proofs),
@@ -78,26 +79,26 @@ def as_json(proofs: Sequence[Proof]) -> str:
     return json.dumps(body, indent=2)
 
 
-def _claim_object(claim: Proved) -> dict[str, Any]:
+def _claim_object(claim: ProvedClaim) -> dict[str, Any]:
     source, _, target = claim.id.partition(" -> ")
     return {
         "id": claim.id,
         "from": source,
         "to": target,
         "section": claim.section,
-        "says": claim.says,
+        "says": claim.text,
         "holds": claim.holds,
-        "because": [_place_object(place) for place in claim.because],
-        "problems": [_place_object(place) for place in claim.problems],
+        "because": [_reference_object(reference) for reference in claim.because],
+        "problems": [_reference_object(reference) for reference in claim.problems],
     }
 
 
-def _place_object(place: Place) -> dict[str, str]:
+def _reference_object(reference: SourceReference) -> dict[str, str]:
     return {
-        "stack": place.stack,
-        "template": place.template,
-        "logicalId": place.logical_id,
-        "path": place.path,
-        "says": place.says,
-        "source": place.source,
+        "stack": reference.stack,
+        "template": reference.template,
+        "logicalId": reference.logical_id,
+        "path": reference.path,
+        "says": reference.text,
+        "source": reference.source,
     }

@@ -1,8 +1,8 @@
-"""What security groups, routes and gateways let through, each with the rule or route that does it.
+"""Evaluates security groups, routes and gateways, each result with the rule or route that causes it.
 
-Two answers are kept apart: what passes for certain, which a claim that a way is open needs, and what could pass, which
-a claim that it is closed needs. A rule that cannot be read (an unknown prefix list, a port that is no number) could let
-anything pass and lets nothing pass for certain.
+Two results are separate: traffic that certainly passes, for claims that a path is open, and traffic that may pass, for
+claims that a path is closed. An unreadable rule (an unknown prefix list, a port that is not a number) may allow any
+traffic and certainly allows none.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from hosting.analysis.reachability.network_model import (
     CLOUDFRONT,
     GROUP,
     SUBNET,
-    Outside,
+    Endpoint,
+    ExternalPeer,
+    NetworkModel,
     Peer,
-    Place,
-    World,
 )
-from hosting.analysis.reachability.ports import EVERYTHING, Range, common, of_rule
+from hosting.analysis.reachability.ports import ALL_TRAFFIC, Range, common, parse_ports
 from hosting.analysis.resolve import Resource
 from hosting.analysis.rules.values import listed
 from hosting.model.tokens import Json
 
 Block = ipaddress.IPv4Network
 
-# Blocks that nobody reaches from the internet (RFC 1122, 1918, 3927, 6598).
+# Address ranges that are not routed on the internet (RFC 1122, 1918, 3927, 6598).
 _INTERNAL = tuple(
     Block(text)
     for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16")
@@ -37,104 +37,104 @@ _ALL = Block("0.0.0.0/0")
 
 @dataclass(frozen=True)
 class Evidence:
-    """A rule, a route, or a setting, and what it means here."""
+    """A rule, route or setting, and its meaning for a claim."""
 
     resource: Resource
     path: str  # "Properties.SecurityGroupIngress.0"; "" for the resource as a whole
-    says: str
+    text: str
 
 
 @dataclass(frozen=True)
-class Pass:
-    """One rule that lets, or could let, a peer through."""
+class AllowedTraffic:
+    """A rule that allows, or may allow, traffic of a peer."""
 
     ports: Range
-    certain_for: frozenset[int]  # which of the peer's subnets it covers for certain; 0 alone for who is outside
+    certain_for: frozenset[int]  # indexes of the peer's subnets that it certainly covers; only 0 for an external peer
     by: Evidence
 
 
 @dataclass(frozen=True)
 class Flow:
-    """Everything that passes between two on one side: out of the source, or into the destination."""
+    """All traffic between two peers in one direction, on one side."""
 
-    passes: tuple[Pass, ...]
-    subnets: int  # how many subnets the peer stands in
+    allowed: tuple[AllowedTraffic, ...]
+    subnets: int  # number of the peer's subnets
 
     def certain(self, ports: Range) -> bool:
-        """Whether these ports pass in every subnet; another rule may do it for each."""
+        """Return whether these ports certainly pass in every subnet of the peer."""
         return all(
-            any(index in item.certain_for and ports.within([item.ports]) for item in self.passes)
+            any(index in item.certain_for and ports.within([item.ports]) for item in self.allowed)
             for index in range(self.subnets)
         )
 
     @property
     def possible(self) -> frozenset[Range]:
-        return frozenset(item.ports for item in self.passes)
+        return frozenset(item.ports for item in self.allowed)
 
-    def carrying(self, ports: Iterable[Range]) -> list[Evidence]:
-        """The rules behind any of these ports."""
+    def evidence_for(self, ports: Iterable[Range]) -> list[Evidence]:
+        """Return the rules that allow any of these ports."""
         ports = tuple(ports)
-        return [item.by for item in self.passes if common([item.ports], ports)]
+        return [item.by for item in self.allowed if common([item.ports], ports)]
 
 
 # --- Security groups ---------------------------------------------------------------------------------------------
 
 
-def leaving(world: World, source: Place, peer: Peer) -> Flow:
-    return Flow(tuple(_passes(world, source, peer, "SecurityGroupEgress")), _parts(peer))
+def outbound_flow(network: NetworkModel, source: Endpoint, peer: Peer) -> Flow:
+    return Flow(tuple(_allowed_traffic(network, source, peer, "SecurityGroupEgress")), _subnet_count(peer))
 
 
-def arriving(world: World, target: Place, peer: Peer) -> Flow:
-    return Flow(tuple(_passes(world, target, peer, "SecurityGroupIngress")), _parts(peer))
+def inbound_flow(network: NetworkModel, target: Endpoint, peer: Peer) -> Flow:
+    return Flow(tuple(_allowed_traffic(network, target, peer, "SecurityGroupIngress")), _subnet_count(peer))
 
 
-def _parts(peer: Peer) -> int:
-    return max(len(peer.subnets), 1) if isinstance(peer, Place) else 1
+def _subnet_count(peer: Peer) -> int:
+    return max(len(peer.subnets), 1) if isinstance(peer, Endpoint) else 1
 
 
-def _passes(world: World, place: Place, peer: Peer, direction: str) -> Iterator[Pass]:
-    if not place.groups:
-        # It then gets the default group of the VPC, which no template describes.
-        says = "no security group of its own, so the default group of the VPC applies"
-        yield Pass(EVERYTHING, frozenset(), Evidence(place.resource, "", says))
-    for group in place.groups:
-        for rule, evidence in _rules(world, group, direction):
-            certain, possible = _admits(world, rule, peer)
+def _allowed_traffic(network: NetworkModel, endpoint: Endpoint, peer: Peer, direction: str) -> Iterator[AllowedTraffic]:
+    if not endpoint.groups:
+        # EC2 then uses the default group of the VPC, which no template describes.
+        text = "has no security group, so the default group of the VPC applies"
+        yield AllowedTraffic(ALL_TRAFFIC, frozenset(), Evidence(endpoint.resource, "", text))
+    for group in endpoint.groups:
+        for rule, evidence in _rules(network, group, direction):
+            certain, possible = _match_peer(network, rule, peer)
             if possible:
-                ports, known = of_rule(rule)
-                yield Pass(ports, certain if known else frozenset(), evidence)
+                ports, known = parse_ports(rule)
+                yield AllowedTraffic(ports, certain if known else frozenset(), evidence)
 
 
-def _rules(world: World, group: Resource, direction: str) -> Iterator[tuple[Mapping[str, Json], Evidence]]:
-    """A group's rules in one direction: those inside it, those that are resources, and the one that nobody wrote."""
-    separate = world.find(f"AWS::EC2::{direction}", lambda rule: world.same(rule.get("GroupId"), group))
+def _rules(network: NetworkModel, group: Resource, direction: str) -> Iterator[tuple[Mapping[str, Json], Evidence]]:
+    """Yield the rules of a group in one direction: inline rules, separate resources, and EC2's default egress rule."""
+    separate = network.find(f"AWS::EC2::{direction}", lambda rule: network.refers_to(rule.get("GroupId"), group))
     inline = group.get(direction)
     for index, rule in enumerate(listed(inline)):
-        yield rule, Evidence(group, f"Properties.{direction}.{index}", _described(world, rule, direction))
+        yield rule, Evidence(group, f"Properties.{direction}.{index}", _describe_rule(network, rule, direction))
     for resource in separate:
-        yield resource.properties, Evidence(resource, "", _described(world, resource.properties, direction))
+        yield resource.properties, Evidence(resource, "", _describe_rule(network, resource.properties, direction))
     if direction == "SecurityGroupEgress" and not listed(inline):
-        # EC2 gives every group a rule that lets everything out. It surely goes only where the group itself has another.
+        # EC2 creates a rule that allows all egress in every group. Only an inline rule certainly replaces it.
         rule = {"IpProtocol": "-1", "CidrIp": "unread" if separate else "0.0.0.0/0"}
-        yield rule, Evidence(group, "", "names no rule of its own for what leaves, so EC2 lets everything out")
+        yield rule, Evidence(group, "", "has no egress rule, so EC2 allows all egress")
 
 
-def _described(world: World, rule: Mapping[str, Json], direction: str) -> str:
-    ports, known = of_rule(rule)
+def _describe_rule(network: NetworkModel, rule: Mapping[str, Json], direction: str) -> str:
+    ports, known = parse_ports(rule)
     inwards = direction == "SecurityGroupIngress"
-    return f"{'lets in' if inwards else 'lets out'} {ports if known else 'an unknown port'} {_peer_text(world, rule)}"
+    verb = "allows" if inwards else "allows egress of"
+    return f"{verb} {ports if known else 'an unknown port'} {_peer_text(network, rule)}"
 
 
-def _peer_text(world: World, rule: Mapping[str, Json]) -> str:
+def _peer_text(network: NetworkModel, rule: Mapping[str, Json]) -> str:
     for key, value in rule.items():
-        way = "from" if key.startswith("Source") else "to"
+        preposition = "from" if key.startswith("Source") else "to"
         if key in ("SourceSecurityGroupId", "DestinationSecurityGroupId"):
-            group = world.behind(value, GROUP)
-            return f"{way} members of {f'{_short(group)}' if group else value}"
+            group = network.follow(value, GROUP)
+            return f"{preposition} members of {f'{_short(group)}' if group else value}"
         if key in ("SourcePrefixListId", "DestinationPrefixListId"):
-            return (
-                f"{way} {'CloudFront' if value == world.cloudfront_list else 'an unknown list'} (prefix list {value})"
-            )
+            name = "CloudFront" if value == network.cloudfront_list else "an unknown list"
+            return f"{preposition} {name} (prefix list {value})"
     return f"for {rule.get('CidrIp') or rule.get('CidrIpv6')}"
 
 
@@ -142,30 +142,30 @@ def _short(resource: Resource) -> str:
     return f"{resource.stack.rsplit('/', 1)[-1]}/{resource.logical_id}"
 
 
-def _admits(world: World, rule: Mapping[str, Json], peer: Peer) -> tuple[frozenset[int], bool]:
-    """For which subnets of a peer a rule counts for certain, and whether it could count at all."""
+def _match_peer(network: NetworkModel, rule: Mapping[str, Json], peer: Peer) -> tuple[frozenset[int], bool]:
+    """Return the subnets of a peer that a rule certainly covers, and whether it may cover the peer at all."""
     nowhere: frozenset[int] = frozenset()
-    everywhere = frozenset(range(_parts(peer)))
+    everywhere = frozenset(range(_subnet_count(peer)))
     group = rule.get("SourceSecurityGroupId") or rule.get("DestinationSecurityGroupId")
     if group is not None:
-        if isinstance(peer, Outside):
+        if isinstance(peer, ExternalPeer):
             return nowhere, False
-        found = world.behind(group, GROUP)
+        found = network.follow(group, GROUP)
         if found is None:
             return nowhere, True
         return (everywhere, True) if any(item is found for item in peer.groups) else (nowhere, False)
     prefixes = rule.get("SourcePrefixListId") or rule.get("DestinationPrefixListId")
     if prefixes is not None:
-        if prefixes == world.cloudfront_list:
+        if prefixes == network.cloudfront_list:
             return (everywhere, True) if peer is CLOUDFRONT else (nowhere, False)
         return nowhere, True
     if rule.get("CidrIpv6") is not None:
-        # Without addresses of version 6 in the VPC it opens nothing, but nobody meant it to stand here either.
-        return nowhere, isinstance(peer, Outside)
+        # The VPC has no IPv6 addresses, so the rule has no effect, but it is not intended either.
+        return nowhere, isinstance(peer, ExternalPeer)
     block = _block(rule.get("CidrIp"))
     if block is None:
         return nowhere, True
-    if isinstance(peer, Outside):
+    if isinstance(peer, ExternalPeer):
         return (everywhere if block == _ALL else nowhere), not any(block.subnet_of(inner) for inner in _INTERNAL)
     own = [_block(subnet.get("CidrBlock")) for subnet in peer.subnets]
     covered = frozenset(index for index, item in enumerate(own) if item is not None and item.subnet_of(block))
@@ -183,60 +183,62 @@ def _block(value: Json) -> Block | None:
 
 
 @dataclass(frozen=True)
-class Way:
-    """A route out of the VPC."""
+class OutboundRoute:
+    """A route that leaves the VPC."""
 
     kind: str  # "internet gateway", "NAT gateway", or the property that names another kind of target
-    route: Resource
+    resource: Resource
     target: Resource | None
 
     def evidence(self) -> Evidence:
         destination = (
-            self.route.get("DestinationCidrBlock") or self.route.get("DestinationIpv6CidrBlock") or "elsewhere"
+            self.resource.get("DestinationCidrBlock")
+            or self.resource.get("DestinationIpv6CidrBlock")
+            or "an unknown destination"
         )
-        name = self.target.logical_id if self.target else "something outside of these templates"
-        return Evidence(self.route, "", f"sends {destination} to {self.kind} {name}")
+        name = self.target.logical_id if self.target else "a target outside these templates"
+        return Evidence(self.resource, "", f"sends {destination} to {self.kind} {name}")
 
 
 _TARGETS = {"GatewayId": "internet gateway", "NatGatewayId": "NAT gateway"}
 
 
-def table_of(world: World, subnet: Resource) -> tuple[Resource | None, Resource | None]:
-    """A subnet's route table, and what associates the two. None: the VPC's main table, which has no way out."""
-    for item in world.env.of_type("AWS::EC2::SubnetRouteTableAssociation"):
-        if world.same(item.get("SubnetId"), subnet):
-            return world.behind(item.get("RouteTableId")), item
+def find_route_table(network: NetworkModel, subnet: Resource) -> tuple[Resource | None, Resource | None]:
+    """Return a subnet's route table and the association. None means the main table, which has no outbound route."""
+    for item in network.env.of_type("AWS::EC2::SubnetRouteTableAssociation"):
+        if network.refers_to(item.get("SubnetId"), subnet):
+            return network.follow(item.get("RouteTableId")), item
     return None, None
 
 
-def ways_out(world: World, subnet: Resource) -> list[Way]:
-    table, _ = table_of(world, subnet)
-    ways = []
-    for route in world.env.of_type("AWS::EC2::Route"):
-        if table is None or not world.same(route.get("RouteTableId"), table):
+def outbound_routes(network: NetworkModel, subnet: Resource) -> list[OutboundRoute]:
+    table, _ = find_route_table(network, subnet)
+    routes = []
+    for route in network.env.of_type("AWS::EC2::Route"):
+        if table is None or not network.refers_to(route.get("RouteTableId"), table):
             continue
         key = next((key for key in route.properties if key.endswith("Id") and key != "RouteTableId"), "")
-        ways.append(Way(_TARGETS.get(key, key), route, world.behind(route.get(key))))
-    return ways
+        routes.append(OutboundRoute(_TARGETS.get(key, key), route, network.follow(route.get(key))))
+    return routes
 
 
-def gateway_ways(world: World, subnet: Resource) -> list[Way]:
-    """The routes of a subnet to an internet gateway: what makes it public."""
-    return [way for way in ways_out(world, subnet) if way.kind == "internet gateway"]
+def internet_gateway_routes(network: NetworkModel, subnet: Resource) -> list[OutboundRoute]:
+    """Return the routes of a subnet to an internet gateway. Such a route makes a subnet public."""
+    return [route for route in outbound_routes(network, subnet) if route.kind == "internet gateway"]
 
 
-def is_attached(world: World, gateway: Resource | None) -> Resource | None:
-    """What attaches an internet gateway to its VPC."""
-    found = world.find(
+def find_attachment(network: NetworkModel, gateway: Resource | None) -> Resource | None:
+    """Return the attachment of an internet gateway to its VPC, or None."""
+    found = network.find(
         "AWS::EC2::VPCGatewayAttachment",
-        lambda item: gateway is not None and world.same(item.get("InternetGatewayId"), gateway),
+        lambda item: gateway is not None and network.refers_to(item.get("InternetGatewayId"), gateway),
     )
     return found[0] if found else None
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A way that is there, or what it lacks; with what was seen on it."""
+class PathCheck:
+    """The result of checking a path: the evidence, and the problems. It is true if there are no problems."""
 
     evidence: tuple[Evidence, ...]
     problems: tuple[Evidence, ...]
@@ -245,53 +247,57 @@ class Answer:
         return not self.problems
 
 
-def public_way(world: World, subnet: Resource) -> Answer:
-    """From a public subnet to the internet and back: a default route to a gateway that is attached."""
-    _, association = table_of(world, subnet)
-    for way in gateway_ways(world, subnet):
-        attachment = is_attached(world, way.target)
-        if way.route.get("DestinationCidrBlock") == "0.0.0.0/0" and attachment:
-            seen = [way.evidence(), Evidence(attachment, "", "attaches the internet gateway to the VPC")]
+def check_public_path(network: NetworkModel, subnet: Resource) -> PathCheck:
+    """Check that a public subnet has a default route to an attached internet gateway."""
+    _, association = find_route_table(network, subnet)
+    for route in internet_gateway_routes(network, subnet):
+        attachment = find_attachment(network, route.target)
+        if route.resource.get("DestinationCidrBlock") == "0.0.0.0/0" and attachment:
+            seen = [route.evidence(), Evidence(attachment, "", "attaches the internet gateway to the VPC")]
             if association:
                 seen.insert(0, Evidence(association, "", f"gives {subnet.logical_id} its route table"))
-            return Answer(tuple(seen), ())
-    return Answer((), (Evidence(subnet, "", "has no default route to an internet gateway that is attached"),))
+            return PathCheck(tuple(seen), ())
+    return PathCheck((), (Evidence(subnet, "", "has no default route to an internet gateway that is attached"),))
 
 
-def nat_way(world: World, subnet: Resource) -> Answer:
-    """From a private subnet to the internet: through a NAT gateway that stands in the same zone, in a public subnet."""
-    ways = [way for way in ways_out(world, subnet) if way.route.get("DestinationCidrBlock") == "0.0.0.0/0"]
-    if not ways:
-        return Answer((), (Evidence(subnet, "", "has no default route"),))
-    way = ways[0]
-    if way.kind != "NAT gateway" or way.target is None:
-        return Answer((), (Evidence(way.route, "", f"leaves {subnet.logical_id} by {way.kind}, not by a NAT gateway"),))
-    stand = world.behind(way.target.get("SubnetId"), SUBNET)
-    if stand is None:
-        return Answer((), (Evidence(way.target, "Properties.SubnetId", "stands in no subnet of these templates"),))
-    if way.target.get("ConnectivityType", "public") != "public" or not way.target.get("AllocationId"):
-        return Answer((), (Evidence(way.target, "", "has no address of the internet"),))
-    zone, own = stand.get("AvailabilityZone"), subnet.get("AvailabilityZone")
+def check_nat_path(network: NetworkModel, subnet: Resource) -> PathCheck:
+    """Check that a private subnet reaches the internet through a NAT gateway in a public subnet of the same zone."""
+    routes = [
+        route for route in outbound_routes(network, subnet) if route.resource.get("DestinationCidrBlock") == "0.0.0.0/0"
+    ]
+    if not routes:
+        return PathCheck((), (Evidence(subnet, "", "has no default route"),))
+    route = routes[0]
+    if route.kind != "NAT gateway" or route.target is None:
+        return PathCheck(
+            (), (Evidence(route.resource, "", f"routes {subnet.logical_id} to {route.kind}, not to a NAT gateway"),)
+        )
+    nat_subnet = network.follow(route.target.get("SubnetId"), SUBNET)
+    if nat_subnet is None:
+        return PathCheck((), (Evidence(route.target, "Properties.SubnetId", "is in no subnet of these templates"),))
+    if route.target.get("ConnectivityType", "public") != "public" or not route.target.get("AllocationId"):
+        return PathCheck((), (Evidence(route.target, "", "has no public address"),))
+    zone, own = nat_subnet.get("AvailabilityZone"), subnet.get("AvailabilityZone")
     if zone != own:
-        says = f"leads {subnet.logical_id} of zone {own} to a NAT gateway of zone {zone}"
-        return Answer((), (Evidence(way.route, "Properties.NatGatewayId", says),))
-    onwards = public_way(world, stand)
-    nat = Evidence(way.target, "", f"stands in {stand.logical_id}, in the same zone {own}")
-    return Answer((way.evidence(), nat, *onwards.evidence), onwards.problems)
+        text = f"routes {subnet.logical_id} of zone {own} to a NAT gateway of zone {zone}"
+        return PathCheck((), (Evidence(route.resource, "Properties.NatGatewayId", text),))
+    onward = check_public_path(network, nat_subnet)
+    nat = Evidence(route.target, "", f"is in {nat_subnet.logical_id}, in the same zone {own}")
+    return PathCheck((route.evidence(), nat, *onward.evidence), onward.problems)
 
 
-def exposure(world: World, place: Place) -> Answer:
-    """Whether packets of the internet could come to a place at all, whatever its groups say.
+def check_exposure(network: NetworkModel, endpoint: Endpoint) -> PathCheck:
+    """Check whether packets of the internet could arrive at an endpoint, without regard to its groups.
 
-    The problems are what is missing for that: the locks of a place that is to be private.
+    The problems are the missing conditions, which are the controls of a private endpoint.
     """
     missing = []
-    if not place.public:
-        resource, path = place.public_at or (place.resource, "")
-        missing.append(Evidence(resource, path, "has no address of the internet"))
-    ways = [way for subnet in place.subnets for way in gateway_ways(world, subnet)]
-    if not ways:
-        names = ", ".join(subnet.logical_id for subnet in place.subnets) or "its subnets"
-        shown = place.subnets[0] if place.subnets else place.resource
-        missing.append(Evidence(shown, "", f"no route leads from an internet gateway to {names}"))
-    return Answer(tuple(way.evidence() for way in ways), tuple(missing))
+    if not endpoint.public:
+        resource, path = endpoint.public_setting or (endpoint.resource, "")
+        missing.append(Evidence(resource, path, "has no public address"))
+    routes = [route for subnet in endpoint.subnets for route in internet_gateway_routes(network, subnet)]
+    if not routes:
+        names = ", ".join(subnet.logical_id for subnet in endpoint.subnets) or "its subnets"
+        shown = endpoint.subnets[0] if endpoint.subnets else endpoint.resource
+        missing.append(Evidence(shown, "", f"no route table has an internet gateway for {names}"))
+    return PathCheck(tuple(route.evidence() for route in routes), tuple(missing))

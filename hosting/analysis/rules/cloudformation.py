@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from hosting.analysis.resolve import ResolvedEnvironment, Resource
 from hosting.analysis.rules.nesting import in_resources, reads_parameter
-from hosting.analysis.rules.registry import Place, RuleMatch, environment_rule, template_rule
+from hosting.analysis.rules.registry import RuleMatch, TemplateLocation, environment_rule, template_rule
 from hosting.analysis.rules.values import (
     ROLE,
     all_behind,
@@ -197,7 +197,7 @@ def ascii_only(templates: Mapping[str, Template]) -> Iterator[RuleMatch]:
             for name, entry in entries:
                 bad = [text for text in strings(entry) if not re.fullmatch(r"[\x20-\x7e\n]*", text)]
                 if bad:
-                    place = Place(template.name, name if section == "Resources" else "")
+                    place = TemplateLocation(template.name, name if section == "Resources" else "")
                     yield RuleMatch(place, f"{section}.{name}".rstrip("."), f"not printable ASCII: {bad[0]!r}")
 
 
@@ -289,11 +289,13 @@ def outputs_without_secrets(templates: Mapping[str, Template]) -> Iterator[RuleM
         }
         for name in sorted(hidden):
             if template.section("Parameters")[name].get("Default"):
-                yield RuleMatch(Place(template.name), f"Parameters.{name}.Default", "default of a NoEcho parameter")
+                yield RuleMatch(
+                    TemplateLocation(template.name), f"Parameters.{name}.Default", "default of a NoEcho parameter"
+                )
         for name, output in template.section("Outputs").items():
             value = output.get("Value")
             if any("{{resolve:" in text for text in strings(value)) or reads_parameter(value) & hidden:
-                yield RuleMatch(Place(template.name), f"Outputs.{name}", "output shows a secret")
+                yield RuleMatch(TemplateLocation(template.name), f"Outputs.{name}", "output shows a secret")
 
 
 @template_rule(
@@ -307,7 +309,7 @@ def no_listed_zones(templates: Mapping[str, Template]) -> Iterator[RuleMatch]:
     for template in templates.values():
         for logical_id, path, name, _ in in_resources(template):
             if name == "Fn::GetAZs":
-                yield RuleMatch(Place(template.name, logical_id), path, "zones are listed by CloudFormation")
+                yield RuleMatch(TemplateLocation(template.name, logical_id), path, "zones are listed by CloudFormation")
 
 
 @environment_rule(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from hosting.analysis.resolve import ResolvedEnvironment, Stack
-from hosting.analysis.rules.registry import Place, RuleMatch, environment_rule, template_rule
+from hosting.analysis.rules.registry import RuleMatch, TemplateLocation, environment_rule, template_rule
 from hosting.analysis.rules.values import listed, number
 from hosting.model.stack_order import COMPANIONS, ROOT
 from hosting.model.templates import NESTED_STACK, Template, nested_template
@@ -62,7 +62,7 @@ def wired_parameters_are_plain(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for stack in env.stacks.values():
         for name in sorted(stack.wired):
             declared = stack.template.section("Parameters").get(name, {})
-            place = Place(stack.template.name)
+            place = TemplateLocation(stack.template.name)
             if declared.get("Type") not in ("String", "CommaDelimitedList"):
                 yield RuleMatch(place, f"Parameters.{name}.Type", f"wired parameter of type {declared.get('Type')}")
             for key in sorted(constraints & set(declared)):
@@ -80,7 +80,9 @@ def no_select_on_wired(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
         for logical_id, path, name, argument in in_resources(stack.template):
             if name in ("Fn::Select", "Fn::Split") and (used := reads_parameter(argument) & stack.wired):
                 yield RuleMatch(
-                    Place(stack.template.name, logical_id), path, f"{name} on wired {', '.join(sorted(used))}"
+                    TemplateLocation(stack.template.name, logical_id),
+                    path,
+                    f"{name} on wired {', '.join(sorted(used))}",
                 )
 
 
@@ -95,7 +97,9 @@ def no_condition_on_wired(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
         for name, condition in stack.template.section("Conditions").items():
             if used := reads_parameter(condition) & stack.wired:
                 yield RuleMatch(
-                    Place(stack.template.name), f"Conditions.{name}", f"decides on wired {', '.join(sorted(used))}"
+                    TemplateLocation(stack.template.name),
+                    f"Conditions.{name}",
+                    f"decides on wired {', '.join(sorted(used))}",
                 )
 
 
@@ -110,10 +114,10 @@ def no_exports(templates: Mapping[str, Template]) -> Iterator[RuleMatch]:
     for template in templates.values():
         for name, output in template.section("Outputs").items():
             if "Export" in output:
-                yield RuleMatch(Place(template.name), f"Outputs.{name}.Export", "output is exported")
+                yield RuleMatch(TemplateLocation(template.name), f"Outputs.{name}.Export", "output is exported")
         for logical_id, path, name, _ in in_resources(template):
             if name == "Fn::ImportValue":
-                yield RuleMatch(Place(template.name, logical_id), path, "value is imported")
+                yield RuleMatch(TemplateLocation(template.name, logical_id), path, "value is imported")
 
 
 @template_rule(
@@ -138,7 +142,9 @@ def no_list_for_nested_stack(templates: Mapping[str, Template]) -> Iterator[Rule
                     or function in ("Fn::Split", "Fn::GetAZs", "Fn::Cidr")
                 ):
                     yield RuleMatch(
-                        Place(template.name, logical_id), f"Properties.Parameters.{key}", f"{key} is given a list"
+                        TemplateLocation(template.name, logical_id),
+                        f"Properties.Parameters.{key}",
+                        f"{key} is given a list",
                     )
 
 
@@ -158,7 +164,7 @@ def parameters_fit(templates: Mapping[str, Template]) -> Iterator[RuleMatch]:
             declared = templates[file].section("Parameters")
             given = set(resource.get("Properties", {}).get("Parameters", {}))
             needed = {key for key, item in declared.items() if "Default" not in item}
-            place = Place(name, logical_id)
+            place = TemplateLocation(name, logical_id)
             if unknown := sorted(given - set(declared)):
                 yield RuleMatch(place, "Properties.Parameters", f"{file} has no parameter {', '.join(unknown)}")
             if missing := sorted(needed - given):
@@ -176,13 +182,15 @@ def limits(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for top in env.chain:
         total = sum(len(stack.resources) for stack in top.walk())
         if total > 2500:
-            yield RuleMatch(Place(top.template.name), "Resources", f"{total} resources in one nested operation")
+            yield RuleMatch(
+                TemplateLocation(top.template.name), "Resources", f"{total} resources in one nested operation"
+            )
     for stack in env.stacks.values():
         if len(stack.template.text.encode()) > 1_000_000:
-            yield RuleMatch(Place(stack.template.name), "", "template above 1 MB")
+            yield RuleMatch(TemplateLocation(stack.template.name), "", "template above 1 MB")
         for name, value in stack.parameters.items():
             if len(",".join(listed(value)).encode()) > 4096:
-                yield RuleMatch(Place(stack.template.name), f"Parameters.{name}", "value above 4,096 bytes")
+                yield RuleMatch(TemplateLocation(stack.template.name), f"Parameters.{name}", "value above 4,096 bytes")
         for nested in stack.of_type(NESTED_STACK):
             url = str(nested.get("TemplateURL", ""))
             if not url.startswith("https://") or len(url) > 1024:
@@ -202,14 +210,14 @@ _LANGUAGE_EXTENSIONS = ("Fn::Transform", "Fn::ForEach", "Fn::Length", "Fn::ToJso
 def no_transforms(templates: Mapping[str, Template]) -> Iterator[RuleMatch]:
     for template in templates.values():
         if "Transform" in template.body:
-            yield RuleMatch(Place(template.name), "Transform", "template has a transform")
+            yield RuleMatch(TemplateLocation(template.name), "Transform", "template has a transform")
         for logical_id, path, name, _ in in_resources(template):
             if name.startswith(_LANGUAGE_EXTENSIONS):
-                yield RuleMatch(Place(template.name, logical_id), path, f"{name} needs a transform")
+                yield RuleMatch(TemplateLocation(template.name, logical_id), path, f"{name} needs a transform")
         for logical_id, resource in template.resources.items():
             for policy in ("DeletionPolicy", "UpdateReplacePolicy"):
                 if not isinstance(resource.get(policy, ""), str):
-                    yield RuleMatch(Place(template.name, logical_id), policy, f"{policy} is not a literal")
+                    yield RuleMatch(TemplateLocation(template.name, logical_id), policy, f"{policy} is not a literal")
 
 
 @template_rule(
@@ -227,7 +235,9 @@ def read_outputs_are_unconditional(templates: Mapping[str, Template]) -> Iterato
                 continue
             child, output = templates[str(nested[argument[0]])], str(argument[1]).removeprefix("Outputs.")
             if "Condition" in child.section("Outputs").get(output, {}):
-                yield RuleMatch(Place(template.name, logical_id), path, f"{output} of {argument[0]} is conditional")
+                yield RuleMatch(
+                    TemplateLocation(template.name, logical_id), path, f"{output} of {argument[0]} is conditional"
+                )
 
 
 @environment_rule(
@@ -258,9 +268,9 @@ def _violations(env: ResolvedEnvironment, rule: str) -> Iterator[RuleMatch]:
                 yield RuleMatch(_violated(stack, violation.path), violation.path, violation.message)
 
 
-def _violated(stack: Stack, path: str) -> Place:
+def _violated(stack: Stack, path: str) -> TemplateLocation:
     section, _, name = path.partition(".")
-    return Place(stack.template.name, name if section == "Resources" else "")
+    return TemplateLocation(stack.template.name, name if section == "Resources" else "")
 
 
 @template_rule(
@@ -274,7 +284,7 @@ def root_only_nests(templates: Mapping[str, Template]) -> Iterator[RuleMatch]:
     for name in (ROOT, *COMPANIONS):
         for logical_id, resource in templates[name].resources.items():
             if (resource["Type"] == NESTED_STACK) != (name == ROOT):
-                yield RuleMatch(Place(name, logical_id), "Type", f"{resource['Type']} in {name}")
+                yield RuleMatch(TemplateLocation(name, logical_id), "Type", f"{resource['Type']} in {name}")
 
 
 @template_rule(
@@ -291,4 +301,6 @@ def time_to_finish(templates: Mapping[str, Template]) -> Iterator[RuleMatch]:
                 continue
             minutes = number(resource.get("Properties", {}).get("TimeoutInMinutes"))
             if minutes is not None and minutes < 60:
-                yield RuleMatch(Place(template.name, logical_id), "Properties.TimeoutInMinutes", f"{minutes:g} minutes")
+                yield RuleMatch(
+                    TemplateLocation(template.name, logical_id), "Properties.TimeoutInMinutes", f"{minutes:g} minutes"
+                )

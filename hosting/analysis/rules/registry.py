@@ -11,7 +11,7 @@ from hosting.analysis.resolve import ResolvedEnvironment, Resource
 from hosting.model.templates import Template
 
 
-class Place(NamedTuple):
+class TemplateLocation(NamedTuple):
     """A place in a committed template, for rules that do not look at resolved resources."""
 
     template: str
@@ -21,7 +21,7 @@ class Place(NamedTuple):
 class RuleMatch(NamedTuple):
     """What a rule yields: where, which property ("Properties.X", or "Parameters.X" beside resources), and what."""
 
-    where: Resource | Place
+    where: Resource | TemplateLocation
     path: str
     message: str
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from hosting.analysis.resolve import ResolvedEnvironment, Resource
-from hosting.analysis.rules.registry import Place, RuleMatch, environment_rule, template_rule
+from hosting.analysis.rules.registry import RuleMatch, TemplateLocation, environment_rule, template_rule
 from hosting.analysis.rules.values import (
     all_behind,
     behind,
@@ -188,7 +188,9 @@ def count_only_when_new(templates: Mapping[str, Template]) -> Iterator[RuleMatch
             count = resource.get("Properties", {}).get("DesiredCount")
             branches = count.get("Fn::If", []) if isinstance(count, dict) else []
             if {"Ref": "AWS::NoValue"} not in branches[1:]:
-                yield RuleMatch(Place(template.name, logical_id), "Properties.DesiredCount", "is set at every update")
+                yield RuleMatch(
+                    TemplateLocation(template.name, logical_id), "Properties.DesiredCount", "is set at every update"
+                )
 
 
 @environment_rule(
