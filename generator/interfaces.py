@@ -121,7 +121,7 @@ class DbInstanceSettings(StackInterface):
     """Settings of every instance of the Aurora cluster."""
 
     data_key_arn: v.DataKeyArn
-    db_instance_class: Annotated[v.Choice, "Instance class of the database; db.serverless scales by itself."]
+    db_instance_class: v.DbInstanceClass
     db_insights: Annotated[v.Flag, "true if Performance Insights is on."]
 
 
@@ -138,13 +138,11 @@ class DatabaseConnection(StackInterface):
 class DatabaseLogGroups(StackInterface):
     """The log groups to which RDS exports the logs of the cluster."""
 
-    audit_log_group_name: Annotated[v.LogGroupName, "Log group of the database's audit log."]
-    error_log_group_name: Annotated[v.LogGroupName, "Log group of the database's error log."]
-    slow_query_log_group_name: Annotated[v.LogGroupName, "Log group of slow database queries."]
-    instance_log_group_name: Annotated[
-        v.LogGroupName, "Log group of database instances: reasons why an instance did not pause."
-    ]
-    iam_error_log_group_name: Annotated[v.LogGroupName, "Log group of rejected IAM logins to the database."]
+    audit_log_group_name: v.AuditLogGroupName
+    error_log_group_name: v.ErrorLogGroupName
+    slow_query_log_group_name: v.SlowQueryLogGroupName
+    instance_log_group_name: v.InstanceLogGroupName
+    iam_error_log_group_name: v.IamErrorLogGroupName
 
 
 # --- Services ----------------------------------------------------------------------------------------------------
@@ -171,5 +169,5 @@ class ServiceSize(StackInterface):
 
     cpu: v.CpuUnits
     memory: v.MemoryMiB
-    min_tasks: Annotated[v.Count, "Minimum number of tasks, and the initial number."]
-    max_tasks: Annotated[v.Count, "Maximum number of tasks."]
+    min_tasks: v.MinTasks
+    max_tasks: v.MaxTasks

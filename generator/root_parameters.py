@@ -57,7 +57,7 @@ class Parameters(StackInterface):
         ),
     ]
     first_zone: Annotated[
-        v.ZoneName,
+        v.FirstZoneName,
         ParameterSpec(
             "Name of the first availability zone.",
             default="ap-northeast-1a",
@@ -66,7 +66,7 @@ class Parameters(StackInterface):
         ),
     ]
     second_zone: Annotated[
-        v.ZoneName,
+        v.SecondZoneName,
         ParameterSpec(
             "Name of the second availability zone.",
             default="ap-northeast-1c",
@@ -112,7 +112,7 @@ class Parameters(StackInterface):
         ),
     ]
     bastion_image: Annotated[
-        v.ImageUri,
+        v.BastionImageUri,
         ParameterSpec(
             "Image of the bastion container. It must contain sh, and socat or apk.",
             pattern=_DIGEST_PATTERN,
@@ -129,7 +129,7 @@ class Parameters(StackInterface):
         ),
     ]
     container_insights: Annotated[
-        v.Choice,
+        v.ContainerInsightsMode,
         ParameterSpec(
             "Container Insights of the ECS cluster.",
             default="enabled",
@@ -144,7 +144,7 @@ class Parameters(StackInterface):
         ),
     ]
     db_instance_class: Annotated[
-        v.Choice,
+        v.DbInstanceClass,
         ParameterSpec(
             "Instance class of the database. db.serverless scales by itself.",
             default="db.serverless",
@@ -161,7 +161,7 @@ class Parameters(StackInterface):
         ),
     ]
     db_engine_version: Annotated[
-        v.Choice,
+        v.DbEngineVersion,
         ParameterSpec(
             "Engine version of Aurora MySQL. 3.10 has long-term support.",
             default="8.0.mysql_aurora.3.10.6",
@@ -170,7 +170,7 @@ class Parameters(StackInterface):
         ),
     ]
     db_min_capacity: Annotated[
-        v.Capacity,
+        v.DbMinCapacity,
         ParameterSpec(
             "Minimum capacity of a serverless instance in ACU. With 0 an idle instance pauses.",
             default="0.5",
@@ -179,7 +179,7 @@ class Parameters(StackInterface):
         ),
     ]
     db_max_capacity: Annotated[
-        v.Capacity,
+        v.DbMaxCapacity,
         ParameterSpec(
             "Maximum capacity of a serverless instance in ACU.",
             default="2",
@@ -197,7 +197,7 @@ class Parameters(StackInterface):
         ),
     ]
     db_backtrack_seconds: Annotated[
-        v.Count,
+        v.DbBacktrackSeconds,
         ParameterSpec(
             "Backtrack window of a provisioned database in seconds. 0 for none. Aurora enables it only when it creates "
             "the cluster.",
@@ -208,7 +208,7 @@ class Parameters(StackInterface):
         ),
     ]
     db_backup_retention_days: Annotated[
-        v.Count,
+        v.DbBackupRetentionDays,
         ParameterSpec("Days of point-in-time recovery.", minimum=1, maximum=35, constraint="1 to 35 days."),
     ]
     deletion_protection: Annotated[
@@ -217,7 +217,7 @@ class Parameters(StackInterface):
     log_retention_days: Annotated[v.LogRetentionDays, shared.LOG_RETENTION_DAYS]
     archive_logs: Annotated[v.Flag, shared.flag("true if logs are archived in S3 and Glacier.")]
     archive_glacier_days: Annotated[
-        v.Days,
+        v.ArchiveGlacierDays,
         ParameterSpec(
             "Age in days at which archived logs move to Glacier.",
             default=30,
@@ -228,7 +228,7 @@ class Parameters(StackInterface):
         ),
     ]
     archive_expire_days: Annotated[
-        v.Days,
+        v.ArchiveExpireDays,
         ParameterSpec(
             "Age in days at which archived logs are deleted. Glacier charges at least 90 days.",
             default=400,
@@ -238,7 +238,7 @@ class Parameters(StackInterface):
         ),
     ]
     archive_lock_days: Annotated[
-        v.Days,
+        v.ArchiveLockDays,
         ParameterSpec(
             "Days for which S3 Object Lock protects an archived log. 0 for no lock. Object Lock of a bucket cannot be "
             "disabled later.",
@@ -284,16 +284,10 @@ class Parameters(StackInterface):
     artifact_bucket: Annotated[
         v.BucketName, ParameterSpec("Bucket of templates and Lambda packages. An output of the bootstrap stack.")
     ]
-    log_processor_code_key: Annotated[v.ArtifactKey, ParameterSpec("S3 key of the package of function log_processor.")]
-    custom_resource_code_key: Annotated[
-        v.ArtifactKey, ParameterSpec("S3 key of the package of function custom_resource.")
-    ]
-    slack_notifier_code_key: Annotated[
-        v.ArtifactKey, ParameterSpec("S3 key of the package of function slack_notifier.")
-    ]
-    credentials_watch_code_key: Annotated[
-        v.ArtifactKey, ParameterSpec("S3 key of the package of function credentials_watch.")
-    ]
+    log_processor_code_key: v.LogProcessorCodeKey
+    custom_resource_code_key: v.CustomResourceCodeKey
+    slack_notifier_code_key: v.SlackNotifierCodeKey
+    credentials_watch_code_key: v.CredentialsWatchCodeKey
 
 
 def add_size_parameters(t: Template, config: Config) -> dict[str, ServiceSize]:
@@ -308,15 +302,15 @@ def add_size_parameters(t: Template, config: Config) -> dict[str, ServiceSize]:
             sizes[subject] = ServiceSize(
                 cpu=add_parameter(t, f"{subject}Cpu", v.CpuUnits, _CPU),
                 memory=add_parameter(t, f"{subject}Memory", v.MemoryMiB, _MEMORY),
-                min_tasks=add_parameter(t, f"{subject}MinTasks", v.Count, _MIN_TASKS),
-                max_tasks=add_parameter(t, f"{subject}MaxTasks", v.Count, _MAX_TASKS),
+                min_tasks=add_parameter(t, f"{subject}MinTasks", v.MinTasks, _MIN_TASKS),
+                max_tasks=add_parameter(t, f"{subject}MaxTasks", v.MaxTasks, _MAX_TASKS),
             )
             t.add_rule(f"{subject}Size", fargate_size(f"{subject}Cpu", f"{subject}Memory"))
         sizes[entry.name] = sizes[subject]
     return sizes
 
 
-def add_image_parameter(t: Template, entry: Service) -> v.ImageUri:
+def add_image_parameter(t: Template, entry: Service) -> v.AppImageUri:
     """Add the parameter with the image of a service."""
     spec = ParameterSpec(_IMAGE, pattern=_DIGEST_PATTERN, constraint=_DIGEST_CONSTRAINT)
-    return add_parameter(t, f"{entry.name}Image", v.ImageUri, spec)
+    return add_parameter(t, f"{entry.name}Image", v.AppImageUri, spec)

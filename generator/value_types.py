@@ -38,20 +38,20 @@ class Flags(StaticValue):
     parameter_type = "CommaDelimitedList"
 
 
-class Count(StaticValue):
-    """Whole number."""
-
-
-class Capacity(StaticValue):
-    """Aurora capacity units (ACU), in steps of 0.5."""
-
-
-class Days(StaticValue):
-    """Number of days."""
-
-
 class LogRetentionDays(StaticValue):
     """Days for which CloudWatch Logs keeps log events."""
+
+
+class ArchiveGlacierDays(StaticValue):
+    """Age in days at which archived logs move to Glacier."""
+
+
+class ArchiveExpireDays(StaticValue):
+    """Age in days at which archived logs are deleted."""
+
+
+class ArchiveLockDays(StaticValue):
+    """Days for which archived logs cannot be deleted; 0 for no lock."""
 
 
 class Octets(StaticValue):
@@ -63,6 +63,14 @@ class ZoneName(StaticValue):
 
     Never the zone id, which names another zone in another account.
     """
+
+
+class FirstZoneName(ZoneName):
+    """Name of the availability zone of the first subnets and of the database writer."""
+
+
+class SecondZoneName(ZoneName):
+    """Name of the availability zone of the second subnets and of the database reader."""
 
 
 class DomainName(StaticValue):
@@ -84,8 +92,32 @@ class ArtifactKey(StaticValue):
     """
 
 
+class LogProcessorCodeKey(ArtifactKey):
+    """S3 key of the package of function log_processor."""
+
+
+class CustomResourceCodeKey(ArtifactKey):
+    """S3 key of the package of function custom_resource."""
+
+
+class SlackNotifierCodeKey(ArtifactKey):
+    """S3 key of the package of function slack_notifier."""
+
+
+class CredentialsWatchCodeKey(ArtifactKey):
+    """S3 key of the package of function credentials_watch."""
+
+
 class ImageUri(StaticValue):
     """Container image, pinned by digest."""
+
+
+class AppImageUri(ImageUri):
+    """Image of the app container, pinned by digest."""
+
+
+class BastionImageUri(ImageUri):
+    """Image of the bastion container, pinned by digest."""
 
 
 class CpuUnits(StaticValue):
@@ -94,6 +126,18 @@ class CpuUnits(StaticValue):
 
 class MemoryMiB(StaticValue):
     """Memory of a task in MiB."""
+
+
+class MinTasks(StaticValue):
+    """Minimum number of tasks, and the initial number."""
+
+
+class MaxTasks(StaticValue):
+    """Maximum number of tasks."""
+
+
+class ContainerInsightsMode(StaticValue):
+    """Container Insights of the cluster: enabled or enhanced."""
 
 
 class Port(StaticValue):
@@ -126,10 +170,6 @@ class Architecture(StaticValue):
     """CPU architecture of the images: X86_64 or ARM64."""
 
 
-class Choice(StaticValue):
-    """One word of a fixed list."""
-
-
 class WorkspaceId(StaticValue):
     """Slack workspace; empty for no Slack."""
 
@@ -140,6 +180,42 @@ class ChannelId(StaticValue):
 
 class Money(StaticValue):
     """Monthly budget of the account in US dollars; 0 for none."""
+
+
+class DbEngineVersion(StaticValue):
+    """Engine version of Aurora MySQL."""
+
+
+class DbInstanceClass(StaticValue):
+    """Instance class of the database; db.serverless scales by itself."""
+
+
+class DbMinCapacity(StaticValue):
+    """Minimum capacity of a serverless instance in ACU; with 0 an idle instance pauses."""
+
+
+class DbMaxCapacity(StaticValue):
+    """Maximum capacity of a serverless instance in ACU."""
+
+
+class DbBacktrackSeconds(StaticValue):
+    """Backtrack window of the cluster in seconds; 0 for none."""
+
+
+class DbBackupRetentionDays(StaticValue):
+    """Days of point-in-time recovery."""
+
+
+class RegionName(StaticValue):
+    """Region of the environments."""
+
+
+class WafMode(StaticValue):
+    """Mode of the managed rules of the web ACL: block or count."""
+
+
+class RequestLimit(StaticValue):
+    """Requests from one IP address in five minutes."""
 
 
 class SuppliedCertificateArn(StaticValue):
@@ -341,6 +417,26 @@ class DatabaseSecretArn(StackValue):
 
     RDS creates and rotates it.
     """
+
+
+class AuditLogGroupName(LogGroupName):
+    """Log group of the database's audit log."""
+
+
+class ErrorLogGroupName(LogGroupName):
+    """Log group of the database's error log."""
+
+
+class SlowQueryLogGroupName(LogGroupName):
+    """Log group of slow database queries."""
+
+
+class InstanceLogGroupName(LogGroupName):
+    """Log group of database instances: reasons why an instance did not pause."""
+
+
+class IamErrorLogGroupName(LogGroupName):
+    """Log group of rejected IAM logins to the database."""
 
 
 # --- Application -------------------------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ class Inputs(StackInterface):
     domain: SiteDomain
     logs: LogSettings
     origin_certificate_arn: v.SuppliedCertificateArn
-    container_insights: Annotated[v.Choice, "Container Insights of the cluster: enabled or enhanced."]
+    container_insights: v.ContainerInsightsMode
     deletion_protection: Annotated[v.Flag, "true if the load balancer is protected against deletion."]
     public_subnets: PublicSubnets
     alb_security_group_id: v.AlbSecurityGroupId

@@ -58,15 +58,13 @@ class Inputs(StackInterface):
     db_subnets: DbSubnets
     logs: LogSettings
     prefix: v.NamePrefix
-    first_zone: Annotated[v.ZoneName, "Name of the availability zone of the first subnets and of the database writer."]
+    first_zone: v.FirstZoneName
     database_security_group_id: v.DatabaseSecurityGroupId
-    db_engine_version: Annotated[v.Choice, "Engine version of Aurora MySQL."]
-    db_min_capacity: Annotated[
-        v.Capacity, "Minimum capacity of a serverless instance in ACU; with 0 an idle instance pauses."
-    ]
-    db_max_capacity: Annotated[v.Capacity, "Maximum capacity of a serverless instance in ACU."]
-    db_backtrack_seconds: Annotated[v.Count, "Backtrack window of the cluster in seconds; 0 for none."]
-    db_backup_retention_days: Annotated[v.Count, "Days of point-in-time recovery."]
+    db_engine_version: v.DbEngineVersion
+    db_min_capacity: v.DbMinCapacity
+    db_max_capacity: v.DbMaxCapacity
+    db_backtrack_seconds: v.DbBacktrackSeconds
+    db_backup_retention_days: v.DbBackupRetentionDays
     deletion_protection: Annotated[v.Flag, "true if the database cluster is protected against deletion."]
 
 
@@ -115,11 +113,11 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
             database_secret_arn=v.DatabaseSecretArn(cluster.get_att("MasterUserSecret.SecretArn")),
         ),
         log_groups=DatabaseLogGroups(
-            audit_log_group_name=v.LogGroupName(groups["audit"].ref()),
-            error_log_group_name=v.LogGroupName(groups["error"].ref()),
-            slow_query_log_group_name=v.LogGroupName(groups["slowquery"].ref()),
-            instance_log_group_name=v.LogGroupName(groups["instance"].ref()),
-            iam_error_log_group_name=v.LogGroupName(groups["iam-db-auth-error"].ref()),
+            audit_log_group_name=v.AuditLogGroupName(groups["audit"].ref()),
+            error_log_group_name=v.ErrorLogGroupName(groups["error"].ref()),
+            slow_query_log_group_name=v.SlowQueryLogGroupName(groups["slowquery"].ref()),
+            instance_log_group_name=v.InstanceLogGroupName(groups["instance"].ref()),
+            iam_error_log_group_name=v.IamErrorLogGroupName(groups["iam-db-auth-error"].ref()),
         ),
     )
 

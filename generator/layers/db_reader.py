@@ -7,8 +7,6 @@ writer.
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from troposphere import Template
 
 from generator import value_types as v
@@ -25,9 +23,7 @@ class Inputs(StackInterface):
     """Parameters of the nested stack."""
 
     instances: DbInstanceSettings
-    second_zone: Annotated[
-        v.ZoneName, "Name of the availability zone of the second subnets and of the database reader."
-    ]
+    second_zone: v.SecondZoneName
     db_cluster_id: v.DbClusterId
     db_subnet_group_name: v.DbSubnetGroupName
     monitoring_role_arn: v.MonitoringRoleArn

@@ -99,7 +99,7 @@ class Inputs(FunctionInputs):
     viewer_certificate_arn: v.ViewerCertificateArn
     web_acl_arn: v.WebAclArn
     empty_bucket_on_delete: Annotated[v.Flag, "true if deleting the stack also deletes the static files."]
-    custom_resource_code_key: Annotated[v.ArtifactKey, "S3 key of the package of function custom_resource."]
+    custom_resource_code_key: v.CustomResourceCodeKey
     access_log_bucket_name: v.AccessLogBucketName
     origin_host_name: v.OriginHostName
     origin_secret_arn: v.OriginSecretArn

@@ -4,8 +4,6 @@ The layer ``security`` contains the bucket, ``service`` the subscription of the 
 other subscriptions and the alarms. So a layer that only has a log group does not wait for this one.
 """
 
-from typing import Annotated
-
 from awacs import awslambda as lambda_actions
 from awacs import firehose as firehose_actions
 from awacs import kms as kms_actions
@@ -50,7 +48,7 @@ class Inputs(FunctionInputs):
     """Parameters of the nested stack."""
 
     archive_bucket_name: v.ArchiveBucketName
-    log_processor_code_key: Annotated[v.ArtifactKey, "S3 key of the package of function log_processor."]
+    log_processor_code_key: v.LogProcessorCodeKey
 
 
 class Outputs(StackInterface):

@@ -6,7 +6,6 @@ which needs a key of that layer, and every security group except that of the end
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated
 
 from troposphere import Sub, Tags, Template
 from troposphere.ec2 import (
@@ -42,10 +41,8 @@ class Inputs(StackInterface):
 
     prefix: v.NamePrefix
     vpc_network: v.Octets
-    first_zone: Annotated[v.ZoneName, "Name of the availability zone of the first subnets and of the database writer."]
-    second_zone: Annotated[
-        v.ZoneName, "Name of the availability zone of the second subnets and of the database reader."
-    ]
+    first_zone: v.FirstZoneName
+    second_zone: v.SecondZoneName
 
 
 class Outputs(StackInterface):

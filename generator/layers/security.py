@@ -4,8 +4,6 @@ The layer ``service_access`` contains the security group, the rules and the role
 permissions for resources that they create.
 """
 
-from typing import Annotated
-
 from awacs import logs as logs_actions
 from awacs import s3 as s3_actions
 from awacs.aws import Statement
@@ -54,9 +52,9 @@ class Inputs(StackInterface):
     vpc_id: v.VpcId
     cloud_front_prefix_list_id: v.PrefixListId
     log_retention_days: v.LogRetentionDays
-    archive_glacier_days: Annotated[v.Days, "Age in days at which archived logs move to Glacier."]
-    archive_expire_days: Annotated[v.Days, "Age in days at which archived logs are deleted."]
-    archive_lock_days: Annotated[v.Days, "Days for which archived logs cannot be deleted; 0 for no lock."]
+    archive_glacier_days: v.ArchiveGlacierDays
+    archive_expire_days: v.ArchiveExpireDays
+    archive_lock_days: v.ArchiveLockDays
 
 
 class Outputs(StackInterface):

@@ -25,7 +25,7 @@ def alarm(
     metric: str,
     dimensions: Mapping[str, str | AWSHelperFn],
     statistic: str,
-    threshold: float | v.Count,
+    threshold: float | v.MinTasks,
     comparison: str = "GreaterThanOrEqualToThreshold",
     period: int = 60,
     periods: int = 5,

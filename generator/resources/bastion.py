@@ -58,7 +58,9 @@ def listening_probe(port: int) -> str:
     return f"grep -q ':{port:04X} 00000000:0000 0A' /proc/net/tcp"
 
 
-def bastion_container(image: v.ImageUri, database: list[Environment], logging: LogConfiguration) -> ContainerDefinition:
+def bastion_container(
+    image: v.BastionImageUri, database: list[Environment], logging: LogConfiguration
+) -> ContainerDefinition:
     """Return the definition of the bastion container. ``database`` must set DB_HOST, DB_READER_HOST and DB_PORT."""
     return ContainerDefinition(
         Name=CONTAINER,

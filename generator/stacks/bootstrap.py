@@ -36,7 +36,7 @@ class Parameters(StackInterface):
 
     project: Annotated[v.ProjectName, shared.PROJECT]
     home_region: Annotated[
-        v.Choice,
+        v.RegionName,
         ParameterSpec(
             "Region of the environments. Image repositories are in this region only.",
             default="ap-northeast-1",

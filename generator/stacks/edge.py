@@ -69,7 +69,7 @@ class Parameters(StackInterface):
     viewer_certificate_arn: Annotated[v.SuppliedCertificateArn, shared.VIEWER_CERTIFICATE_ARN]
     log_retention_days: Annotated[v.LogRetentionDays, shared.LOG_RETENTION_DAYS]
     waf_mode: Annotated[
-        v.Choice,
+        v.WafMode,
         ParameterSpec(
             "block if the managed rules of the web ACL block requests, count if they only count them. Known attacks "
             "are always blocked.",
@@ -79,7 +79,7 @@ class Parameters(StackInterface):
         ),
     ]
     waf_rate_limit: Annotated[
-        v.Count,
+        v.RequestLimit,
         ParameterSpec(
             "Requests from one IP address in five minutes. WAF blocks the address above this limit.",
             default=2000,

@@ -6,23 +6,28 @@ from troposphere import GetAtt, Template
 from troposphere.s3 import Bucket
 
 from generator import value_types as v
-from generator.interfaces import AppSubnets, DbInstanceSettings, DbSubnets, LogSettings
+from generator.interfaces import AppSubnets, DbInstanceSettings, DbSubnets, LogSettings, ServiceSize
 from generator.layers import db_reader, egress, log_archive, network, security, service, service_access
 from generator.resources import alarms, aurora, bastion, dns, iam, logs, s3, sns
 
 t = Template()
 prefix = v.NamePrefix("platform-dev")
-zone = v.ZoneName("ap-northeast-1a")
-net = network.LAYER.nest(
-    t, network.Inputs(prefix=prefix, vpc_network=v.Octets("10.0"), first_zone=zone, second_zone=zone)
-)
-
+octets = v.Octets("10.0")
+first = v.FirstZoneName("ap-northeast-1a")
+second = v.SecondZoneName("ap-northeast-1c")
 # A correct one, so that the sample itself is known to be sound.
-right = network.Inputs(prefix=prefix, vpc_network=v.Octets("10.0"), first_zone=zone, second_zone=zone)
+right = network.Inputs(prefix=prefix, vpc_network=octets, first_zone=first, second_zone=second)
+net = network.LAYER.nest(t, right)
 
-missing = network.Inputs(prefix=prefix, vpc_network=v.Octets("10.0"), first_zone=zone)  # wrong: an input is missing
-plain = network.Inputs(prefix=prefix, vpc_network="10.0", first_zone=zone, second_zone=zone)  # wrong: a bare string
-swapped = network.Inputs(prefix=prefix, vpc_network=zone, first_zone=zone, second_zone=zone)  # wrong: another kind
+missing = network.Inputs(prefix=prefix, vpc_network=octets, first_zone=first)  # wrong: an input is missing
+plain = network.Inputs(prefix=prefix, vpc_network="10.0", first_zone=first, second_zone=second)  # wrong: a bare string
+other = network.Inputs(prefix=prefix, vpc_network=first, first_zone=first, second_zone=second)  # wrong: another type
+swapped = network.Inputs(
+    prefix=prefix,
+    vpc_network=octets,
+    first_zone=second,  # wrong: the zones are swapped
+    second_zone=first,  # wrong: the zones are swapped
+)
 misspelt = net.vpc_identifier  # wrong: no such output
 foreign = log_archive.LAYER.nest(t, right)  # wrong: the interface of another layer
 topic: v.AlarmTopicArn = net.vpc_id  # wrong: a VPC is no topic
@@ -57,7 +62,7 @@ def swap_in_helpers(reader: db_reader.Inputs, sec: security.Outputs, settings: L
         t,
         "OtherInstance",
         settings,  # wrong: settings of logs, not of instances
-        zone=zone,
+        zone=first,
         tier=1,
         cluster=reader.db_cluster_id,
         subnets=reader.db_subnet_group_name,
@@ -71,7 +76,7 @@ def swap_in_helpers(reader: db_reader.Inputs, sec: security.Outputs, settings: L
     dns.alias_target(Bucket("Bucket"))  # wrong: no alias record points to a bucket
 
 
-def swap_in_alarms(inputs: service.Inputs) -> None:
+def swap_in_a_service(inputs: service.Inputs) -> None:
     alarms.alarm(
         "Alarm",
         "name",
@@ -83,13 +88,19 @@ def swap_in_alarms(inputs: service.Inputs) -> None:
         statistic="Average",
         threshold=inputs.size.cpu,  # wrong: CPU units are no number of tasks
     )
+    ServiceSize(
+        cpu=inputs.size.cpu,
+        memory=inputs.size.memory,
+        min_tasks=inputs.size.max_tasks,  # wrong: minimum and maximum are swapped
+        max_tasks=inputs.size.min_tasks,  # wrong: minimum and maximum are swapped
+    )
     iam.attach_policy("Policy", inputs.access.execution_role_arn, description="Nothing.")  # wrong: an ARN, not a name
-    bastion.bastion_container(inputs.app_user, [], logging=None)  # wrong: user ids and no logging
+    bastion.bastion_container(inputs.image, [], logging=None)  # wrong: the app's image and no logging
 
 
 def swap_zones(inputs: egress.Inputs) -> None:
-    first, second = inputs.public_subnets.ids
-    egress.add_nat_gateway(t, 1, first, inputs.app_route_tables.ids[0])
-    egress.add_nat_gateway(t, 2, inputs.app_subnets.ids[0], second)  # wrong: subnets, and no route table
-    AppSubnets(app_subnet_1_id=first, app_subnet_2_id=second)  # wrong: public subnets
+    public_1, public_2 = inputs.public_subnets.ids
+    egress.add_nat_gateway(t, 1, public_1, inputs.app_route_tables.ids[0])
+    egress.add_nat_gateway(t, 2, inputs.app_subnets.ids[0], public_2)  # wrong: subnets, and no route table
+    AppSubnets(app_subnet_1_id=public_1, app_subnet_2_id=public_2)  # wrong: public subnets
     DbInstanceSettings()  # wrong: nothing is given

@@ -27,8 +27,8 @@ class Config(FrozenConfig):
 class Inputs(FunctionInputs):
     """Parameters of the nested stack."""
 
-    slack_notifier_code_key: Annotated[v.ArtifactKey, "S3 key of the package of function slack_notifier."]
-    credentials_watch_code_key: Annotated[v.ArtifactKey, "S3 key of the package of function credentials_watch."]
+    slack_notifier_code_key: v.SlackNotifierCodeKey
+    credentials_watch_code_key: v.CredentialsWatchCodeKey
     slack_workspace_id: v.WorkspaceId
     slack_channel_id: v.ChannelId
     monthly_budget: v.Money

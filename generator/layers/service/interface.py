@@ -35,8 +35,8 @@ class Inputs(StackInterface):
     prefix: v.NamePrefix
     project: v.ProjectName
     service_slug: v.ServiceSlug
-    image: Annotated[v.ImageUri, "Image of the app container, pinned by digest."]
-    bastion_image: Annotated[v.ImageUri, "Image of the bastion container, pinned by digest."]
+    image: v.AppImageUri
+    bastion_image: v.BastionImageUri
     size: ServiceSize
     cpu_architecture: v.Architecture
     service_is_new: Annotated[
