@@ -100,7 +100,7 @@ class LazyGroup(click.Group):
                 formatter.write_dl([(name, entry.help) for name, entry in entries.items()])
 
 
-def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if not wanted or ctx.resilient_parsing:
         return
     import tomllib
@@ -113,7 +113,12 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
-    "--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Show the version and exit."
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_print_version,
+    help="Show the version and exit.",
 )
 def cli() -> None:
     """Deploy and operate the hosting platform, which consists of nested CloudFormation stacks.
@@ -164,7 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _find_exit_code(error)
         if code is None:
             raise
-        _print_error(_message(error))
+        _print_error(_format_error(error))
         return code
     return int(result) if isinstance(result, int) else Exit.DONE
 
@@ -208,7 +213,7 @@ _EXIT_CODES: Sequence[tuple[str, str, Exit]] = (
 )
 
 
-def _message(error: Exception) -> str:
+def _format_error(error: Exception) -> str:
     if type(error).__module__.startswith("botocore."):
         from hosting.deployer.aws.session import explain
 

@@ -52,25 +52,25 @@ def cost(environment: str, against: str | None, compare: str | None, output: str
     names = here.environments() if environment == ALL else (environment,)
     if compare and environment == ALL:
         raise click.UsageError("--compare requires one environment: add -e ENV.")
-    after = [_estimate(here, name) for name in names]
+    after = [_estimate_cost(here, name) for name in names]
     before: dict[str, Estimate] = {}
     label = ""
     if compare:
-        before[names[0]], label = _estimate(here, compare), compare
+        before[names[0]], label = _estimate_cost(here, compare), compare
     if against:
         with revisions.open_revision(root, against) as other:
-            before = {name: _estimate(other, name) for name in names if name in other.environments()}
+            before = {name: _estimate_cost(other, name) for name in names if name in other.environments()}
             label = other.label
     if output == "json":
-        click.echo(json.dumps([_document(one, before.get(one.environment), label) for one in after], indent=2))
+        click.echo(json.dumps([_build_document(one, before.get(one.environment), label) for one in after], indent=2))
         return Exit.DONE
     for number, one in enumerate(after):
-        lines = _text(one) if not label else _difference(one, before.get(one.environment), label)
+        lines = _format_estimate(one) if not label else _format_difference(one, before.get(one.environment), label)
         click.echo(("\n" if number else "") + "\n".join(lines))
     return Exit.DONE
 
 
-def _estimate(side: ProjectRevision, environment: str) -> Estimate:
+def _estimate_cost(side: ProjectRevision, environment: str) -> Estimate:
     from hosting.analysis.cost.estimate import estimate
     from hosting.analysis.resolve import resolve
     from hosting.model.parameter_file import load_environment, locate
@@ -79,21 +79,17 @@ def _estimate(side: ProjectRevision, environment: str) -> Estimate:
     return estimate(resolve(side.load(), load_environment(file)))
 
 
-def _money(value: Decimal) -> str:
-    return f"{value:,.2f}"
-
-
-def _text(one: Estimate) -> Iterator[str]:
+def _format_estimate(one: Estimate) -> Iterator[str]:
     from hosting.analysis.cost.estimate import EXCLUDED
 
     yield f"{one.environment}: US dollars for a month of 730 hours, from idle to scaled out\n"
     for layer, (least, most) in one.layers.items():
-        yield f"{layer:<64}{_money(least):>11}{_money(most):>12}"
+        yield f"{layer:<64}{least:>11,.2f}{most:>12,.2f}"
         for line in one.lines:
             if line.layer == layer:
-                yield f"  {line.item:<34}{line.quantity:<28}{_money(line.least):>11}{_money(line.most):>12}"
+                yield f"  {line.item:<34}{line.quantity:<28}{line.least:>11,.2f}{line.most:>12,.2f}"
     least, most = one.total
-    yield f"{'total, without the items below':<64}{_money(least):>11}{_money(most):>12}\n"
+    yield f"{'total, without the items below':<64}{least:>11,.2f}{most:>12,.2f}\n"
     if one.unknown:
         yield "Price unknown, not in the total:"
         yield from (f"  {each.layer}: {each.item}, {each.quantity}" for each in one.unknown)
@@ -102,20 +98,20 @@ def _text(one: Estimate) -> Iterator[str]:
     yield from (f"  {kind.removeprefix('AWS::')}: {what}" for kind, what in one.by_use)
     yield "\nNot included:"
     yield from (f"  {each}" for each in EXCLUDED)
-    yield f"\nPrices of {_dates(one)}. `deploy.py cost --output json` lists the source of each price."
+    yield f"\nPrices of {_format_price_dates(one)}. `deploy.py cost --output json` lists the source of each price."
 
 
-def _dates(one: Estimate) -> str:
+def _format_price_dates(one: Estimate) -> str:
     dates = sorted({line.price.date for line in one.lines})
     return f"{dates[0]} to {dates[-1]}" if dates else "no date"
 
 
-def _difference(after: Estimate, before: Estimate | None, label: str) -> Iterator[str]:
+def _format_difference(after: Estimate, before: Estimate | None, label: str) -> Iterator[str]:
     from hosting.analysis.cost.difference import changes
 
     if before is None:
         yield f"{after.environment}: does not exist in {label}; everything is new"
-        yield from _text(after)
+        yield from _format_estimate(after)
         return
     yield f"{after.environment}, compared with {label}: US dollars for a month, from idle to scaled out\n"
     found = list(changes(before, after))
@@ -125,7 +121,8 @@ def _difference(after: Estimate, before: Estimate | None, label: str) -> Iterato
         least, most = change.difference
         yield f"{change.layer + ': ' + change.item:<52}{least:>+12,.2f}{most:>+12,.2f}   {quantities}"
     old, new = before.total, after.total
-    yield f"{'total':<52}{new[0] - old[0]:>+12,.2f}{new[1] - old[1]:>+12,.2f}   {_span(old)} -> {_span(new)}"
+    span = f"{_format_range(old)} -> {_format_range(new)}"
+    yield f"{'total':<52}{new[0] - old[0]:>+12,.2f}{new[1] - old[1]:>+12,.2f}   {span}"
     mine, theirs = set(after.unknown), set(before.unknown)
     yield from (
         f"price unknown, only in this revision: {one.layer}: {one.item}, {one.quantity}" for one in mine - theirs
@@ -135,11 +132,11 @@ def _difference(after: Estimate, before: Estimate | None, label: str) -> Iterato
     )
 
 
-def _span(amounts: Range) -> str:
-    return f"{_money(amounts[0])} to {_money(amounts[1])}"
+def _format_range(amounts: Range) -> str:
+    return f"{amounts[0]:,.2f} to {amounts[1]:,.2f}"
 
 
-def _document(one: Estimate, before: Estimate | None, label: str) -> dict[str, Any]:
+def _build_document(one: Estimate, before: Estimate | None, label: str) -> dict[str, Any]:
     from hosting.analysis.cost.difference import changes
     from hosting.analysis.cost.estimate import EXCLUDED
 
@@ -148,14 +145,14 @@ def _document(one: Estimate, before: Estimate | None, label: str) -> dict[str, A
         "environment": one.environment,
         "currency": "USD",
         "hoursPerMonth": 730,
-        "total": _pair(one.total),
-        "layers": {layer: _pair(amounts) for layer, amounts in one.layers.items()},
+        "total": _build_range(one.total),
+        "layers": {layer: _build_range(amounts) for layer, amounts in one.layers.items()},
         "lines": [
             {
                 "layer": line.layer,
                 "item": line.item,
                 "quantity": line.quantity,
-                **_pair((line.least, line.most)),
+                **_build_range((line.least, line.most)),
                 "price": {
                     "usd": str(line.price.usd),
                     "per": line.price.unit,
@@ -173,22 +170,22 @@ def _document(one: Estimate, before: Estimate | None, label: str) -> dict[str, A
         found = list(changes(before, one)) if before else []
         document["comparedWith"] = {
             "label": label,
-            "total": _pair(before.total) if before else None,
-            "changes": [_change(change) for change in found],
+            "total": _build_range(before.total) if before else None,
+            "changes": [_build_change(change) for change in found],
         }
     return document
 
 
-def _change(change: Change) -> dict[str, Any]:
+def _build_change(change: Change) -> dict[str, Any]:
     return {
         "layer": change.layer,
         "item": change.item,
         "quantityBefore": change.quantity_before,
         "quantityAfter": change.quantity_after,
-        "before": _pair(change.before),
-        "after": _pair(change.after),
+        "before": _build_range(change.before),
+        "after": _build_range(change.after),
     }
 
 
-def _pair(amounts: Range) -> dict[str, str]:
+def _build_range(amounts: Range) -> dict[str, str]:
     return {"least": f"{amounts[0]:.2f}", "most": f"{amounts[1]:.2f}"}

@@ -107,7 +107,7 @@ def deploy(
                 wait_minutes=wait_timeout,
             )
     except pipeline.ApprovalDeclined:
-        return _declined()
+        return _report_declined()
     _print_outputs(states, "ndjson" if progress == "ndjson" else options.output)
     return Exit.DONE
 
@@ -144,7 +144,7 @@ def _deploy_saved(
         with monitor.closing():
             states, left = pipeline.deploy_saved_plan(context, reporter, found, str(source), limits=gates)
     except pipeline.ApprovalDeclined:
-        return _declined()
+        return _report_declined()
     _print_outputs(states, "ndjson" if mode == "ndjson" else options.output)
     if left:
         names = ", ".join(stack.name for stack in left)
@@ -189,7 +189,7 @@ def _make_approval(
     return approve
 
 
-def _declined() -> int:
+def _report_declined() -> int:
     click.echo("Declined. No further change was made.", err=True)
     return Exit.INTERRUPTED
 

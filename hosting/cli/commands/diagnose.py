@@ -34,7 +34,7 @@ def diagnose(run: str | None, environment: str, output: str, listed: bool, root:
 
     wanted = None if environment == ALL else environment
     if listed:
-        _list(root, wanted, output)
+        _list_runs(root, wanted, output)
         return Exit.DONE
     if run:
         record = runs.find(root, run)
@@ -46,12 +46,12 @@ def diagnose(run: str | None, environment: str, output: str, listed: bool, root:
                 f"no run{of} is recorded", where=str(root / "runs"), hint="`deploy.py deploy` records each run there"
             )
         record = found
-    data = _data(record)
-    click.echo(json.dumps(data, indent=2) if output == "json" else "\n".join(_text(data)))
+    data = _build_document(record)
+    click.echo(json.dumps(data, indent=2) if output == "json" else "\n".join(_format_document(data)))
     return Exit.DONE
 
 
-def _list(root: Path, environment: str | None, output: str) -> None:
+def _list_runs(root: Path, environment: str | None, output: str) -> None:
     from hosting.deployer.recording import runs
 
     keys = ("id", "environment", "command", "result", "began", "ended")
@@ -60,10 +60,10 @@ def _list(root: Path, environment: str | None, output: str) -> None:
         click.echo(json.dumps({"schema": 1, "runs": rows}, indent=2))
         return
     for row in rows:
-        click.echo(f"{row['id']}  {_ended(row['result'])}")
+        click.echo(f"{row['id']}  {_describe_result(row['result'])}")
 
 
-def _data(record: Record) -> dict[str, Any]:
+def _build_document(record: Record) -> dict[str, Any]:
     from hosting.deployer.failures import report
     from hosting.deployer.recording import evidence
 
@@ -88,63 +88,63 @@ def _data(record: Record) -> dict[str, Any]:
     }
 
 
-def _text(data: Mapping[str, Any]) -> Iterator[str]:
+def _format_document(data: Mapping[str, Any]) -> Iterator[str]:
     from hosting.cli.support.operation_state import format_duration
 
-    yield f"{data['run']}: {data['command']} of {data['environment']}, {_ended(data['result'])}"
+    yield f"{data['run']}: {data['command']} of {data['environment']}, {_describe_result(data['result'])}"
     for one in data["operations"]:
         took = f" in {format_duration(one['seconds'])}" if one["seconds"] is not None else ""
         yield f"{one['stack']} ({one['region']}): {one['verb']}, {one['status'] or 'not followed to its end'}{took}"
         if one["diagnosis"]:
-            yield from _diagnosis(one["diagnosis"])
+            yield from _format_diagnosis(one["diagnosis"])
         elif one["unfinished"] and not one["status"]:
             yield f"  in progress when the monitor stopped: {', '.join(one['unfinished'])}"
     for service in data["services"]:
         yield f"{service['name']}, as reported by ECS:"
         yield from (f"  {line}" for line in service["lines"])
-        yield from _cause(service["match"], "  ")
+        yield from _format_cause(service["match"], "  ")
 
 
-def _ended(result: object) -> object:
+def _describe_result(result: object) -> object:
     """Return the result of a run. A killed run could not record its end."""
     return "running, or killed" if result == "running" else result
 
 
-def _diagnosis(diagnosis: Mapping[str, Any]) -> Iterator[str]:
-    yield from _finding("first failure", diagnosis["first"])
+def _format_diagnosis(diagnosis: Mapping[str, Any]) -> Iterator[str]:
+    yield from _format_finding("first failure", diagnosis["first"])
     if len(diagnosis["chain"]) > 1:
         yield f"  led to: {' -> '.join(diagnosis['chain'][1:])}"
     for other in diagnosis["others"]:
-        yield from _finding("also failed", other)
+        yield from _format_finding("also failed", other)
     if diagnosis["cancelled"]:
         yield f"  cancelled as a consequence: {diagnosis['cancelled']}"
     for blocker in diagnosis["rollback"]:
-        yield from _finding("the rollback failed at", blocker)
+        yield from _format_finding("the rollback failed at", blocker)
 
 
-def _finding(title: str, finding: Mapping[str, Any]) -> Iterator[str]:
+def _format_finding(title: str, finding: Mapping[str, Any]) -> Iterator[str]:
     yield f"  {title}: {finding['resource']} ({finding['type']})"
     yield f"    {finding['status']}: {finding['reason']}"
-    if source := _source(finding):
+    if source := _find_source(finding):
         yield f"    created by: {source}"
-    yield from _cause(finding["match"], "    ")
+    yield from _format_cause(finding["match"], "    ")
 
 
-def _cause(match: Mapping[str, str] | None, indent: str) -> Iterator[str]:
+def _format_cause(match: Mapping[str, str] | None, indent: str) -> Iterator[str]:
     if match is not None:
         yield f"{indent}cause ({match['cause']}): {match['meaning']}"
         yield f"{indent}what to do: {match['remedy']}"
         yield f"{indent}see: {match['document']}"
 
 
-def _source(finding: Mapping[str, Any]) -> str:
+def _find_source(finding: Mapping[str, Any]) -> str:
     """Return the line of the generator that creates the resource, or "" if it is not from a template here."""
     from generator.errors import GeneratorError
-    from hosting.cli.support.sources import resource_sources
+    from hosting.cli.support.sources import load_resource_sources
 
     *path, logical_id = str(finding["resource"]).split("/")
     try:
-        sources = resource_sources(ROOT)
+        sources = load_resource_sources(ROOT)
     except GeneratorError:
         # A project that cannot be generated now must not hide why a deployment failed.
         return ""

@@ -61,11 +61,11 @@ def diff(
         click.echo(f"diff: templates/ is stale ({', '.join(stale)}). The files are compared as they are.", err=True)
     new = revisions.current_revision(root)
     with revisions.open_revision(root, against) as old:
-        predictions = [_predict(old, new, name, overrides) for name in _environments(new, environment)]
+        predictions = [_predict(old, new, name, overrides) for name in _select_environments(new, environment)]
         gone = [name for name in old.environments() if environment == ALL and name not in new.environments()]
         label = old.label
-    _print(predictions, label, gone, output, verbose=verbose)
-    refused = [line for gate in gates for line in _refusals(gate, predictions)]
+    _print_predictions(predictions, label, gone, output, verbose=verbose)
+    refused = [line for gate in gates for line in _find_refusals(gate, predictions)]
     for line in refused:
         click.echo(f"{click.style('refused:', fg='red', bold=True)} {line}", err=True)
     if refused:
@@ -74,7 +74,7 @@ def diff(
     return Exit.CHANGES if changes and detailed_exitcode else Exit.DONE
 
 
-def _environments(side: ProjectRevision, wanted: str) -> Sequence[str]:
+def _select_environments(side: ProjectRevision, wanted: str) -> Sequence[str]:
     from hosting.model import parameter_file
 
     if wanted == ALL and (known := side.environments()):
@@ -95,7 +95,7 @@ def _predict(old: ProjectRevision, new: ProjectRevision, environment: str, overr
     return predict(resolve_environment(old, environment, services=running, cache=cache), after, loss)
 
 
-def _refusals(gate: str, predictions: Iterable[Prediction]) -> Iterable[str]:
+def _find_refusals(gate: str, predictions: Iterable[Prediction]) -> Iterable[str]:
     for one in predictions:
         if gate == "any-change" and not one.is_empty:
             yield f"--fail-on any-change: {one.environment} changes"
@@ -110,7 +110,9 @@ def _refusals(gate: str, predictions: Iterable[Prediction]) -> Iterable[str]:
                 yield f"--fail-on broadening: {where} ({item.aspect}): {reasons}"
 
 
-def _print(predictions: Sequence[Prediction], against: str, gone: Sequence[str], output: str, *, verbose: bool) -> None:
+def _print_predictions(
+    predictions: Sequence[Prediction], against: str, gone: Sequence[str], output: str, *, verbose: bool
+) -> None:
     from hosting.cli.rendering import diff
 
     if output == "json":

@@ -47,17 +47,17 @@ def drift(**given: Any) -> int:
     with progress.create_console().status("detecting drift"):
         reports = drifting.detect(context, states)
     if options.output == "json":
-        click.echo(json.dumps(_document(options.environment, reports), indent=2))
+        click.echo(json.dumps(_build_document(options.environment, reports), indent=2))
     else:
         console = progress.create_console(stderr=False)
-        for part in _text(reports):
+        for part in _render_reports(reports):
             console.print(part)
     if any(report.drifted for report in reports):
         return Exit.CHANGES
     return Exit.ERROR if any(report.problem for report in reports) else Exit.DONE
 
 
-def _text(reports: Sequence[Report]) -> Iterator[Tree | Text]:
+def _render_reports(reports: Sequence[Report]) -> Iterator[Tree | Text]:
     from rich.text import Text
     from rich.tree import Tree
 
@@ -69,8 +69,8 @@ def _text(reports: Sequence[Report]) -> Iterator[Tree | Text]:
         if report.problem:
             tree.add(Text(f"drift detection incomplete: {report.problem}", style="bold red"))
         for one in report.drifted:
-            branch = tree.add(_line(one))
-            for line in _values(one):
+            branch = tree.add(_render_resource(one))
+            for line in _render_differences(one):
                 branch.add(line)
         yield tree
     found = sum(len(report.drifted) for report in reports)
@@ -82,7 +82,7 @@ def _text(reports: Sequence[Report]) -> Iterator[Tree | Text]:
         yield Text("The other resource types do not support drift detection.", style="dim")
 
 
-def _line(one: Drifted) -> Text:
+def _render_resource(one: Drifted) -> Text:
     from rich.text import Text
 
     mark, style = ("-", "red") if one.status == "DELETED" else ("~", "yellow")
@@ -90,7 +90,7 @@ def _line(one: Drifted) -> Text:
     return Text.assemble((f"{mark} {one.name}", style), f"{gone}  ", (f"{one.type} {one.physical_id}", "dim"))
 
 
-def _values(one: Drifted) -> Iterator[Text]:
+def _render_differences(one: Drifted) -> Iterator[Text]:
     from rich.text import Text
 
     from hosting.cli.rendering import change_symbols
@@ -103,7 +103,7 @@ def _values(one: Drifted) -> Iterator[Text]:
         yield Text.assemble(f"{'.'.join(path)}: template ", (before, "green"), ", actual ", (after, "red"))
 
 
-def _document(environment: str, reports: Sequence[Report]) -> dict[str, Any]:
+def _build_document(environment: str, reports: Sequence[Report]) -> dict[str, Any]:
     from hosting.cli.support.plan_properties import mask_value
 
     return {

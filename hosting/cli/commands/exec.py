@@ -50,7 +50,7 @@ def execute(
     """
     options = Options(**given)
     if check:
-        return _check(options, service, container)
+        return _check_session(options, service, container)
     from hosting.deployer.errors import DeployerError
     from hosting.deployer.operate import execute as executing
     from hosting.deployer.operate import platform, plugin, tasks
@@ -67,13 +67,13 @@ def execute(
     with interrupt_on_sighup():
         session = executing.start(found, program, chosen, container, executing.wrapped(command, token))
         try:
-            _copy(session, output)
+            _run_session(session, output)
         finally:
             executing.end(found, session)
     return executing.outcome(output)
 
 
-def _copy(session: Session, output: Output) -> None:
+def _run_session(session: Session, output: Output) -> None:
     """Run the session and write only the output of the command itself."""
     from hosting.cli.support import pty_runner
 
@@ -94,7 +94,7 @@ def _copy(session: Session, output: Output) -> None:
     os.write(sys.stdout.fileno(), held + output.finish())
 
 
-def _check(options: Options, service: str | None, container: str) -> int:
+def _check_session(options: Options, service: str | None, container: str) -> int:
     from hosting.cli.rendering import checklist
     from hosting.deployer.operate import exec_checker, platform
 
@@ -115,4 +115,4 @@ def _check(options: Options, service: str | None, container: str) -> int:
         else:
             yield from exec_checker.of_live(found, chosen, container)
 
-    return checklist.exit_code(checklist.print_checks(run_checks(), options.output))
+    return checklist.select_exit_code(checklist.print_checks(run_checks(), options.output))

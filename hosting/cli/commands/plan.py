@@ -79,14 +79,16 @@ def plan(
     try:
         gates.check_names(context, plans)
         review = review_plans(context, plans, gates.allowed)
-        _print(review, prediction_check.check_prediction(context, states, plans), options, context, verbose=verbose)
+        _print_plan(
+            review, prediction_check.check_prediction(context, states, plans), options, context, verbose=verbose
+        )
         for name in unused(gates.allowed, review.losses):
             click.echo(f"{name} has no effect: the plan does not contain this change", err=True)
         refused = list(find_refusals(plans, fail_on))
         for line in refused:
             click.echo(f"{click.style('refused:', fg='red', bold=True)} {line}", err=True)
         if out is not None and not refused:
-            kept = _save(context, plans, gates, review, options, out)
+            kept = _save_plan(context, plans, gates, review, options, out)
     finally:
         if not kept:
             with reporter.show_progress("deleting the change sets"):
@@ -98,7 +100,9 @@ def plan(
     return Exit.CHANGES if changes and detailed_exitcode else Exit.DONE
 
 
-def _print(review: PlanReview, foreseen: PredictionCheck, options: Options, context: Context, *, verbose: bool) -> None:
+def _print_plan(
+    review: PlanReview, foreseen: PredictionCheck, options: Options, context: Context, *, verbose: bool
+) -> None:
     from hosting.cli.rendering import plan_json, plan_text, progress
 
     if options.output == "json":
@@ -115,7 +119,7 @@ def _print(review: PlanReview, foreseen: PredictionCheck, options: Options, cont
             console.print(line, style="dim", markup=False)
 
 
-def _save(
+def _save_plan(
     context: Context, plans: Sequence[StackPlan], gates: Gates, review: PlanReview, options: Options, out: Path
 ) -> bool:
     """Save the plan and return whether it has changes. A plan that `deploy` would refuse is not saved."""

@@ -87,43 +87,45 @@ def policy(
         raise click.UsageError("--role-arn requires `policy deploy` and the ARN of a role.")
     resolved = resolve(load_complete(root / "templates"), load_environment(locate(root / "params", environment)))
     if kind == "oidc":
-        written = _oidc(resolved, repository, branch, github_environment)
+        written = _build_oidc_documents(resolved, repository, branch, github_environment)
     elif kind == "operate":
-        written = _operate(resolved, commands, containers)
+        written = _build_operate_policies(resolved, commands, containers)
     else:
-        written = _policies(resolved, kind, role_arn)
-    _write(written, out)
+        written = _build_policies(resolved, kind, role_arn)
+    _write_documents(written, out)
     return Exit.DONE
 
 
-def _policies(env: ResolvedEnvironment, kind: str, role_arn: str) -> dict[str, Any]:
+def _build_policies(env: ResolvedEnvironment, kind: str, role_arn: str) -> dict[str, Any]:
     from hosting.analysis.iam_policies import grants
     from hosting.analysis.iam_policies.arns import names_of
     from hosting.analysis.iam_policies.trust import cloudformation_trust
 
     names = names_of(env)
     if kind == "plan":
-        return _documents(f"{names.family}-plan", grants.plan_statements(env))
+        return _build_documents(f"{names.family}-plan", grants.plan_statements(env))
     if not role_arn:
-        return _documents(f"{names.family}-deploy", grants.deploy_statements(env))
+        return _build_documents(f"{names.family}-deploy", grants.deploy_statements(env))
     return {
-        **_documents(f"{names.family}-deploy", grants.caller_statements(env, role_arn)),
-        **_documents(f"{names.family}-cloudformation", grants.execution_statements(env)),
+        **_build_documents(f"{names.family}-deploy", grants.caller_statements(env, role_arn)),
+        **_build_documents(f"{names.family}-cloudformation", grants.execution_statements(env)),
         f"{names.family}-cloudformation-trust": cloudformation_trust(names.account),
     }
 
 
-def _operate(env: ResolvedEnvironment, commands: tuple[str, ...], containers: tuple[str, ...]) -> dict[str, Any]:
+def _build_operate_policies(
+    env: ResolvedEnvironment, commands: tuple[str, ...], containers: tuple[str, ...]
+) -> dict[str, Any]:
     from hosting.analysis.iam_policies import operate
     from hosting.analysis.iam_policies.arns import names_of
 
     if unknown := sorted(set(commands) - set(operate.COMMANDS)):
         raise click.UsageError(f"--command {', '.join(unknown)}: unknown. Use {', '.join(operate.COMMANDS)}.")
     statements = operate.operate_statements(env, commands or operate.COMMANDS, containers)
-    return _documents(f"{names_of(env).family}-operate", statements)
+    return _build_documents(f"{names_of(env).family}-operate", statements)
 
 
-def _documents(prefix: str, statements: list[Statement]) -> dict[str, Any]:
+def _build_documents(prefix: str, statements: list[Statement]) -> dict[str, Any]:
     from hosting.analysis.iam_policies.documents import LIMIT, PER_ROLE, documents
 
     made = documents(prefix, statements)
@@ -135,7 +137,9 @@ def _documents(prefix: str, statements: list[Statement]) -> dict[str, Any]:
     return {item.name: item.body for item in made}
 
 
-def _oidc(env: ResolvedEnvironment, repository: str, branch: str, github_environment: str) -> dict[str, Any]:
+def _build_oidc_documents(
+    env: ResolvedEnvironment, repository: str, branch: str, github_environment: str
+) -> dict[str, Any]:
     from hosting.analysis.iam_policies.arns import names_of
     from hosting.analysis.iam_policies.trust import provider, trust_policy
 
@@ -144,7 +148,7 @@ def _oidc(env: ResolvedEnvironment, repository: str, branch: str, github_environ
     return {"github-oidc-provider": provider(), f"{names.family}-github-trust": trust}
 
 
-def _write(documents: Mapping[str, Any], out: Path | None) -> None:
+def _write_documents(documents: Mapping[str, Any], out: Path | None) -> None:
     if out is None:
         click.echo(json.dumps({"schema": SCHEMA, "documents": documents}, indent=2))
         return

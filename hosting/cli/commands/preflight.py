@@ -42,7 +42,7 @@ def preflight(create_roles: bool, **given: Any) -> int:
     context = connect(options, load_environment(options))
     lines = checklist.print_checks(checking.check(context), options.output)
     created = _create_missing_roles(context, lines, create_roles=create_roles)
-    return checklist.exit_code([line for line in lines if line.offer not in created or not line.offer])
+    return checklist.select_exit_code([line for line in lines if line.offer not in created or not line.offer])
 
 
 def _create_missing_roles(context: Context, lines: Sequence[Line], *, create_roles: bool) -> set[str]:

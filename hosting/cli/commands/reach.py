@@ -26,20 +26,20 @@ def reach(environment: str, output: str, calls: tuple[str, ...], root: Path) -> 
     from hosting.analysis.reachability import report
     from hosting.analysis.reachability.proof import prove
     from hosting.analysis.resolve import resolve
-    from hosting.cli.support.sources import resource_sources
+    from hosting.cli.support.sources import load_resource_sources
     from hosting.model.parameter_file import load_environment, select_files
     from hosting.model.templates import load_complete
 
-    pairs = [_pair(call) for call in calls]
+    pairs = [_parse_call(call) for call in calls]
     templates = load_complete(root / "templates")
-    sources = resource_sources(root)
+    sources = load_resource_sources(root)
     files = select_files(root / "params", environment)
     proofs = [prove(resolve(templates, load_environment(file)), sources, pairs) for file in files]
     click.echo(report.as_json(proofs) if output == "json" else report.as_text(proofs), nl=output == "json")
     return Exit.DONE if all(proof.holds for proof in proofs) else Exit.ERROR
 
 
-def _pair(text: str) -> tuple[str, str]:
+def _parse_call(text: str) -> tuple[str, str]:
     caller, _, callee = text.partition(":")
     if not caller or not callee or ":" in callee:
         raise click.BadParameter(f'"{text}" is not CALLER:CALLEE, such as Frontend:Backend', param_hint="--call")

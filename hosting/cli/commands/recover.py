@@ -80,7 +80,7 @@ def recover(progress: str, skip: tuple[str, ...], only_list: bool, yes: bool, **
     left = []
     for stack, state in stuck:
         found = recovery.blockers(context, stack, state)
-        _show(console, stack, state, found)
+        _print_blockers(console, stack, state, found)
         if only_list or state.status != "UPDATE_ROLLBACK_FAILED":
             # The blocking resources are listed above, so the remedy does not repeat how to find them.
             remedy = _AFTER_FAILED_DELETION if state.next is Next.DELETE else STATUSES[state.status].remedy
@@ -94,13 +94,13 @@ def recover(progress: str, skip: tuple[str, ...], only_list: bool, yes: bool, **
         if not confirm(question, yes=yes, word=word):
             click.echo("Declined. Nothing was changed.", err=True)
             return Exit.INTERRUPTED
-        _continue(context, monitor, stack, state, skipped)
+        _continue_rollback(context, monitor, stack, state, skipped)
     if left:
         raise RecoverError("stacks still need recovery", where=context.environment.family, hint="\n  ".join(left))
     return Exit.DONE
 
 
-def _continue(
+def _continue_rollback(
     context: Context, monitor: OperationMonitor, stack: Stack, state: StackState, skipped: list[Blocker]
 ) -> None:
     from hosting.deployer import operations, recovery
@@ -124,7 +124,7 @@ def _continue(
         monitor.close(result)
 
 
-def _show(console: Console, stack: Stack, state: StackState, found: list[Blocker]) -> None:
+def _print_blockers(console: Console, stack: Stack, state: StackState, found: list[Blocker]) -> None:
     from rich.text import Text
 
     from hosting.deployer.aws.statuses import STATUSES

@@ -61,16 +61,16 @@ def rehearse(keep: bool, delay: float, **given: Any) -> int:
         emulator.start()
     try:
         console.print(f"The emulator runs at {emulator.endpoint} as account {account}.", style="dim")
-        _run(console, environment, emulator, (account, region), result, destroys=not keep)
-        _summary(options, result, time.monotonic() - begun)
+        _run_steps(console, environment, emulator, (account, region), result, destroys=not keep)
+        _print_summary(options, result, time.monotonic() - begun)
         if keep:
-            _keep(console, emulator, account, region)
+            _keep_running(console, emulator, account, region)
     finally:
         emulator.stop()
     return Exit.ERROR if result.failed else Exit.DONE
 
 
-def _run(
+def _run_steps(
     console: Console,
     environment: Environment,
     emulator: Emulator,
@@ -95,31 +95,33 @@ def _run(
         for made in world.prepare(values) or ["none: the parameter file refers to no existing resource"]:
             console.print(made)
     with _step(console, "Deploy bootstrap and push images"):
-        pipeline.deploy_stacks(context, _reporter(console), through=StackRole.BOOTSTRAP)
+        pipeline.deploy_stacks(context, _create_reporter(console), through=StackRole.BOOTSTRAP)
         for repository in world.push_images(values):
             console.print(f"pushed an image to {repository}", style="dim")
     with _step(console, "Deploy the whole chain"):
-        states = pipeline.deploy_stacks(context, _reporter(console))
+        states = pipeline.deploy_stacks(context, _create_reporter(console))
     with _step(console, "Prove what is there"):
         for proof in rehearsal.examine(rehearsal.collect_deployed_resources(context, states), result):
-            console.print(_line(proof))
+            console.print(_format_check(proof))
     with _step(console, "Deploy the same again"):
-        _expect_nothing(console, context, states, result)
+        _check_empty_plan(console, context, states, result)
     with _step(console, "Change one parameter"):
-        _change(console, context, result)
+        _change_parameter(console, context, result)
     if destroys:
         with _step(console, "Destroy everything"):
-            _destroy(console, context, result)
+            _destroy_environment(console, context, result)
 
 
-def _expect_nothing(console: Console, context: Context, states: dict[Stack, StackState | None], result: Result) -> None:
+def _check_empty_plan(
+    console: Console, context: Context, states: dict[Stack, StackState | None], result: Result
+) -> None:
     """Check that a second deployment without changes has an empty plan."""
     from hosting.cli.rendering import plan_text
     from hosting.deployer import deployment, pipeline
     from hosting.deployer.deployment import Kind
     from hosting.rehearsal.checks import Proof
 
-    plans = pipeline.plan_stacks(context, states, _reporter(console), verb="plan")
+    plans = pipeline.plan_stacks(context, states, _create_reporter(console), verb="plan")
     try:
         changed = [plan for plan in plans if plan.kind is not Kind.NOTHING]
         for part in plan_text.render_plan(plan_text.PlanReview(changed)) if changed else ():
@@ -127,13 +129,13 @@ def _expect_nothing(console: Console, context: Context, states: dict[Stack, Stac
         seen = ", ".join(plan.stack.label for plan in changed) or f"{len(plans)} stacks"
         proof = Proof("change", "deploying the same again changes nothing", not changed, seen)
         result.proofs.append(proof)
-        console.print(_line(proof))
+        console.print(_format_check(proof))
     finally:
         for plan in plans:
             deployment.discard(context, plan)
 
 
-def _change(console: Console, context: Context, result: Result) -> None:
+def _change_parameter(console: Console, context: Context, result: Result) -> None:
     """Raise the maximum task count of the first service, and check that plan and deployment change only that."""
     from dataclasses import replace
 
@@ -149,7 +151,7 @@ def _change(console: Console, context: Context, result: Result) -> None:
     old = int(root.parameters[name]) if root is not None else 0
     console.print(f"{name}: {old} -> {old + 1}", style="bold")
     changed = replace(context, environment=deployment.with_parameters(context.environment, [f"{name}={old + 1}"]))
-    plans = pipeline.plan_stacks(changed, before, _reporter(console), verb="plan")
+    plans = pipeline.plan_stacks(changed, before, _create_reporter(console), verb="plan")
     touched = sorted(
         "/".join((*path, change.logical_id))
         for plan in plans
@@ -161,7 +163,7 @@ def _change(console: Console, context: Context, result: Result) -> None:
     wanted = [f"{service}ServiceStack/ScalableTarget"]
     seen = f"{len(touched)} changes, {wanted[0]} among them"
     proof = Proof("change", "the plan names what the parameter changes", wanted[0] in touched, seen)
-    states = pipeline.deploy_stacks(changed, _reporter(console))
+    states = pipeline.deploy_stacks(changed, _create_reporter(console))
     deployed = rehearsal.collect_deployed_resources(changed, states)
     (target,) = deployed.client("application-autoscaling").describe_scalable_targets(
         ServiceNamespace="ecs", ResourceIds=[deployed.id(wanted[0]).split("|")[0]]
@@ -174,10 +176,10 @@ def _change(console: Console, context: Context, result: Result) -> None:
     )
     for one in (proof, done):
         result.proofs.append(one)
-        console.print(_line(one))
+        console.print(_format_check(one))
 
 
-def _destroy(console: Console, context: Context, result: Result) -> None:
+def _destroy_environment(console: Console, context: Context, result: Result) -> None:
     """Destroy the environment: first without --unprotect, which must be refused if it is protected, then with it."""
     from hosting.deployer import deployment, pipeline
     from hosting.deployer.errors import RefusedError
@@ -188,16 +190,16 @@ def _destroy(console: Console, context: Context, result: Result) -> None:
     def note(name: str, holds: bool, seen: str) -> None:
         proof = Proof("destroy", name, holds, seen)
         result.proofs.append(proof)
-        console.print(_line(proof))
+        console.print(_format_check(proof))
 
     deployed = rehearsal.collect_deployed_resources(context, deployment.survey(context))
     protected = context.environment.is_production
     try:
-        pipeline.destroy_stacks(context, _reporter(console))
+        pipeline.destroy_stacks(context, _create_reporter(console))
     except RefusedError as refusal:
         note("what is protected is not destroyed by accident", protected, str(refusal).splitlines()[0])
         try:
-            pipeline.destroy_stacks(context, _reporter(console), unprotect=True)
+            pipeline.destroy_stacks(context, _create_reporter(console), unprotect=True)
         except RefusedError as failure:
             # Without EmptyBucketOnDelete the user has to empty the bucket before the deletion.
             kept = deployed.parameter("EmptyBucketOnDelete") != "true" and "not empty" in str(failure)
@@ -205,7 +207,7 @@ def _destroy(console: Console, context: Context, result: Result) -> None:
             if not kept:
                 raise
             rehearsal.empty(deployed, deployed.outputs["root"]["StaticBucketName"])
-            pipeline.destroy_stacks(context, _reporter(console), unprotect=True)
+            pipeline.destroy_stacks(context, _create_reporter(console), unprotect=True)
     else:
         note("nothing here was protected", not protected, context.environment.name)
     left = [
@@ -215,10 +217,10 @@ def _destroy(console: Console, context: Context, result: Result) -> None:
     ]
     note("every stack but bootstrap is gone", not left, ", ".join(left) or "bootstrap stays")
     for proof in rehearsal.examine_remains(deployed, result):
-        console.print(_line(proof))
+        console.print(_format_check(proof))
 
 
-def _reporter(console: Console) -> Reporter:
+def _create_reporter(console: Console) -> Reporter:
     """Return a reporter that approves everything."""
     from hosting.cli.support.console_reporter import ConsoleReporter
     from hosting.cli.support.operation_monitor import OperationMonitor
@@ -234,14 +236,14 @@ def _step(console: Console, title: str) -> Iterator[None]:
     console.print(f"{title.lower()}: {time.monotonic() - begun:.1f} s\n", style="dim")
 
 
-def _line(proof: Proof) -> object:
+def _format_check(proof: Proof) -> object:
     from rich.text import Text
 
     mark = Text("ok    ", style="green") if proof.holds else Text("FAIL  ", style="bold red")
     return Text.assemble(mark, (f"{proof.area}: ", "dim"), proof.name, (f"  {proof.seen}", "dim"))
 
 
-def _summary(options: Options, result: Result, seconds: float) -> None:
+def _print_summary(options: Options, result: Result, seconds: float) -> None:
     """Write the result to stdout: checks that hold, checks that fail, and limits of the emulator."""
     from hosting.rehearsal.rehearse import NOT_PROVEN
 
@@ -268,7 +270,7 @@ def _summary(options: Options, result: Result, seconds: float) -> None:
     click.echo("\n".join(lines))
 
 
-def _keep(console: Console, emulator: Emulator, account: str, region: str) -> None:
+def _keep_running(console: Console, emulator: Emulator, account: str, region: str) -> None:
     """Keep the emulator until Ctrl-C. It ends with this process."""
     click.echo("\nThe environment runs until Ctrl-C. Use it in another terminal:\n")
     for name, value in emulator.environment(account, region).items():

@@ -45,7 +45,7 @@ def run(service: str | None, image: str | None, detach: bool, command: tuple[str
     Ctrl-C stops the task.
     """
     options = Options(**given)
-    return start(connect_to_deployed(options), service, image, command, detach=detach)
+    return run_task(connect_to_deployed(options), service, image, command, detach=detach)
 
 
 def prepare_pre_deploy(text: str, context: Context) -> Callable[[], None]:
@@ -75,14 +75,14 @@ def prepare_pre_deploy(text: str, context: Context) -> Callable[[], None]:
             )
             return
         # Written to stderr, because stdout has the outputs of the deployment.
-        code = start(context, given["service"], given["image"] or _FILE, given["command"], to_stderr=True)
+        code = run_task(context, given["service"], given["image"] or _FILE, given["command"], to_stderr=True)
         if code != 0:
             raise DeployerError(f"ended with exit code {code}; nothing was deployed", where=text)
 
     return run_now
 
 
-def start(
+def run_task(
     context: Context,
     service: str | None,
     image: str | None,
@@ -104,10 +104,10 @@ def start(
         if detach:
             click.echo(started.task.arn)
             return Exit.DONE
-        return _watch(started, to_stderr=to_stderr)
+        return _print_output(started, to_stderr=to_stderr)
 
 
-def _watch(started: Run, *, to_stderr: bool) -> int:
+def _print_output(started: Run, *, to_stderr: bool) -> int:
     try:
         for line in started.lines():
             click.echo(line.text, err=to_stderr)

@@ -54,14 +54,14 @@ def security(environment: str, output: str, root: Path) -> int:
     )
     findings = locate_findings(result.findings, root)
     if output == "json":
-        click.echo(_as_json(result, findings))
+        click.echo(_format_json(result, findings))
     else:
-        _write(result, findings)
+        _print_result(result, findings)
     click.echo(f"security: {time.monotonic() - started:.1f} s", err=True)
     return Exit.ERROR if findings else Exit.DONE
 
 
-def _as_json(result: Scan, findings: Sequence[Finding]) -> str:
+def _format_json(result: Scan, findings: Sequence[Finding]) -> str:
     """Return the result as JSON. Fields may be added; a removed or changed field requires a new schema."""
     from hosting.analysis.findings import as_dict
 
@@ -75,7 +75,7 @@ def _as_json(result: Scan, findings: Sequence[Finding]) -> str:
     return json.dumps(document, indent=2)
 
 
-def _write(result: Scan, findings: Sequence[Finding]) -> None:
+def _print_result(result: Scan, findings: Sequence[Finding]) -> None:
     from hosting.analysis import report
 
     by_reason: dict[tuple[str, str], list[Suppression]] = {}

@@ -53,31 +53,31 @@ def site(directory: Path, prefix: str, delete: bool, preview: bool, wait: bool, 
     if preview:
         for step in steps:
             if step.action != "same":
-                _show(step)
+                _print_step(step)
         for path in stale:
             click.echo(f"! {path}")
-        _summary(steps)
+        _print_summary(steps)
         return Exit.DONE
     identifier = ""
     try:
         for step in syncing.upload(s3, bucket, steps):
-            _show(step)
+            _print_step(step)
         # Deletion precedes the invalidation. Otherwise an edge location could fetch the object again in between.
         for step in syncing.remove(s3, bucket, steps):
-            _show(step)
+            _print_step(step)
     finally:
         # Also after a failure: the next run would find the uploaded files unchanged and would not invalidate them.
         if stale:
-            identifier = _invalidate(found, distribution, stale)
+            identifier = _invalidate_paths(found, distribution, stale)
     if identifier and wait:
         click.echo(f"waiting for invalidation {identifier}", err=True)
         syncing.wait(found.context.clients.cloudfront(found.home), distribution, identifier)
-    _summary(steps)
+    _print_summary(steps)
     click.echo(f"{found.output('SiteUrl')}/{prefix}/", err=True)
     return Exit.DONE
 
 
-def _invalidate(found: Platform, distribution: str, stale: Sequence[str]) -> str:
+def _invalidate_paths(found: Platform, distribution: str, stale: Sequence[str]) -> str:
     from hosting.deployer.errors import DeployerError
     from hosting.deployer.operate import site as syncing
 
@@ -92,11 +92,11 @@ def _invalidate(found: Platform, distribution: str, stale: Sequence[str]) -> str
     return identifier
 
 
-def _show(step: Step) -> None:
+def _print_step(step: Step) -> None:
     click.echo(f"{_MARKS[step.action]} {step.key}")
 
 
-def _summary(steps: Sequence[Step]) -> None:
+def _print_summary(steps: Sequence[Step]) -> None:
     counts = Counter(str(step.action) for step in steps)
     click.echo(", ".join(f"{count} {action}" for action, count in sorted(counts.items())), err=True)
     if counts["left"]:

@@ -52,16 +52,16 @@ def status(watch: bool, interval: float, **given: Any) -> int:
     context = connect_to_deployed(options)
     console = progress.create_console(stderr=False)
     if watch:
-        return _watch(context, console, interval, as_json=options.output == "json")
+        return _watch_status(context, console, interval, as_json=options.output == "json")
     found = looking.look(context)
     if options.output == "json":
         click.echo(json.dumps(looking.document(found), indent=2))
     else:
-        console.print(render(found))
+        console.print(render_status(found))
     return Exit.ERROR if found.health == "bad" else Exit.DONE
 
 
-def _watch(context: Context, console: Console, interval: float, *, as_json: bool) -> int:
+def _watch_status(context: Context, console: Console, interval: float, *, as_json: bool) -> int:
     """Refresh the screen on a terminal. Elsewhere print each status, or one line of JSON for each."""
     from rich.live import Live
 
@@ -76,17 +76,17 @@ def _watch(context: Context, console: Console, interval: float, *, as_json: bool
                 elif as_json:
                     click.echo(json.dumps(looking.document(seen)))
                 else:
-                    console.print(render(seen))
-        with Live(_screen(found, console), console=console, auto_refresh=False, screen=True) as live:
+                    console.print(render_status(seen))
+        with Live(_render_screen(found, console), console=console, auto_refresh=False, screen=True) as live:
             for seen in looking.go_on(context, interval):
                 found, trouble = (found, seen) if isinstance(seen, str) else (seen, "")
-                live.update(_screen(found, console, trouble), refresh=True)
+                live.update(_render_screen(found, console, trouble), refresh=True)
     except KeyboardInterrupt:
         pass
     return Exit.INTERRUPTED
 
 
-def _screen(found: Status, console: Console, trouble: str = "") -> RenderableType:
+def _render_screen(found: Status, console: Console, trouble: str = "") -> RenderableType:
     """Return the part of the status that fits the terminal. The last events have priority."""
     from dataclasses import replace
 
@@ -94,12 +94,12 @@ def _screen(found: Status, console: Console, trouble: str = "") -> RenderableTyp
     from rich.text import Text
 
     head = [Text(trouble, style="bold red", no_wrap=True, overflow="ellipsis")] if trouble else []
-    without = console.render_lines(render(replace(found, happenings=())), pad=False)
+    without = console.render_lines(render_status(replace(found, happenings=())), pad=False)
     room = max(0, console.height - len(without) - len(head) - 2)
-    return Group(*head, render(replace(found, happenings=found.happenings[-room:] if room else ())))
+    return Group(*head, render_status(replace(found, happenings=found.happenings[-room:] if room else ())))
 
 
-def render(found: Status) -> RenderableType:
+def render_status(found: Status) -> RenderableType:
     """Return the screen: one line for each component by area, then the last events."""
     from rich.console import Group
     from rich.table import Table

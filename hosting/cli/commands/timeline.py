@@ -41,8 +41,8 @@ def timeline(environment: str, output: str, root: Path) -> int:
         env = resolve(templates, load_environment(file))
         known = durations.measured(root, env.name)
         schedule, found = plan(env, known), cuts(env, known)
-        documents.append(_document(env, schedule, found, known.run))
-        texts.append("\n".join(_text(env, schedule, found, known.run)))
+        documents.append(_build_document(env, schedule, found, known.run))
+        texts.append("\n".join(_format_timeline(env, schedule, found, known.run)))
     if output == "json":
         click.echo(json.dumps(documents if environment == ALL else documents[0], indent=2))
     else:
@@ -50,11 +50,11 @@ def timeline(environment: str, output: str, root: Path) -> int:
     return Exit.DONE
 
 
-def _clock(seconds: float) -> str:
+def _format_clock(seconds: float) -> str:
     return f"{int(seconds) // 60:>3}:{int(seconds) % 60:02}"
 
 
-def _text(env: ResolvedEnvironment, schedule: Schedule, found: Sequence[Cut], run: str) -> Iterator[str]:
+def _format_timeline(env: ResolvedEnvironment, schedule: Schedule, found: Sequence[Cut], run: str) -> Iterator[str]:
     from hosting.analysis.timeline.durations import ASSUMED
     from hosting.analysis.timeline.schedule import depth
 
@@ -63,37 +63,39 @@ def _text(env: ResolvedEnvironment, schedule: Schedule, found: Sequence[Cut], ru
     yield "Stacks, minutes and seconds from the start:"
     scale = _WIDTH / schedule.total if schedule.total else 0
     for top, begin, end in schedule.tops:
-        yield _bar(top, begin, end, scale)
+        yield _format_bar(top, begin, end, scale)
         for task in sorted(schedule.stacks(top), key=lambda one: (one.begin, one.end)):
-            yield _bar("  " + task.logical_id.removesuffix("Stack"), task.begin, task.end, scale)
+            yield _format_bar("  " + task.logical_id.removesuffix("Stack"), task.begin, task.end, scale)
     yield "\nCritical path: other resources finish earlier"
     for task in schedule.critical:
         if task.seconds >= 1:
-            yield f"  {_clock(task.begin)}  +{_clock(task.seconds).strip():<6}{task.path}  ({task.source})"
+            took = _format_clock(task.seconds).strip()
+            yield f"  {_format_clock(task.begin)}  +{took:<6}{task.path}  ({task.source})"
     assumed = sum(task.seconds for task in schedule.critical if task.source == ASSUMED)
     if assumed:
         yield f"  {assumed:.0f} s of it are assumed: 10 s for each resource type without a source"
     for stack in env.chain:
         if len(chain := depth(stack)) > 1:
-            yield f"\nLongest chain of nested stacks in {stack.path}: {' -> '.join(_short(one) for one in chain)}"
+            yield f"\nLongest chain of nested stacks in {stack.path}: {' -> '.join(_shorten_id(one) for one in chain)}"
     yield "\nDependencies between stacks, with the time that the removal of each one would save:"
     for cut in found:
         by = ", ".join(cut.parameters) or "DependsOn"
-        yield f"  {_clock(cut.gain).strip()}  {_short(cut.waits)} waits for {_short(cut.awaits)}, by {by}"
+        gain = _format_clock(cut.gain).strip()
+        yield f"  {gain}  {_shorten_id(cut.waits)} waits for {_shorten_id(cut.awaits)}, by {by}"
     if not found:
         yield "  none: another dependency of the same duration remains in each case"
 
 
-def _short(logical_id: str) -> str:
+def _shorten_id(logical_id: str) -> str:
     return logical_id.removesuffix("Stack")
 
 
-def _bar(label: str, begin: float, end: float, scale: float) -> str:
+def _format_bar(label: str, begin: float, end: float, scale: float) -> str:
     left, width = int(begin * scale), max(1, int((end - begin) * scale))
-    return f"  {label:<20}{_clock(begin)} {_clock(end)}  {' ' * left}{'=' * width}"
+    return f"  {label:<20}{_format_clock(begin)} {_format_clock(end)}  {' ' * left}{'=' * width}"
 
 
-def _document(env: ResolvedEnvironment, schedule: Schedule, found: Sequence[Cut], run: str) -> dict[str, Any]:
+def _build_document(env: ResolvedEnvironment, schedule: Schedule, found: Sequence[Cut], run: str) -> dict[str, Any]:
     return {
         "schema": "hosting-platform/timeline/1",
         "environment": env.name,

@@ -79,31 +79,35 @@ def tunnel(
             for event in events:
                 match event:
                     case Opening(task):
-                        _report(f"opening: task {task.id[:8]} of {connection.service.slug}, {end} of {found.family}")
+                        _print_status(
+                            f"opening: task {task.id[:8]} of {connection.service.slug}, {end} of {found.family}"
+                        )
                     case Opened():
                         # Read again after each reconnection, because the secret can be rotated.
                         login = credentials.Login(user) if user else credentials.master(found)
                         file.write(login, "127.0.0.1", event.port)
-                        _report(f"open: 127.0.0.1:{event.port} is the {end} ({event.server}); close it with Ctrl-C")
+                        _print_status(
+                            f"open: 127.0.0.1:{event.port} is the {end} ({event.server}); close it with Ctrl-C"
+                        )
                         if not shown:
-                            show = _variables if print_env else _lines
+                            show = _format_variables if print_env else _format_client
                             click.echo(show(event.port, file.path, login, found.output("DatabaseName")))
                         shown = True
                     case Lost(reason, wait):
                         again = "" if wait is None else f"; retry in {wait:.0f} s"
-                        _report(f"lost: {reason}{again}")
+                        _print_status(f"lost: {reason}{again}")
     except KeyboardInterrupt:
-        _report("closed")
+        _print_status("closed")
         return Exit.INTERRUPTED
-    _report("the tunnel has ended; --reconnect opens it again automatically")
+    _print_status("the tunnel has ended; --reconnect opens it again automatically")
     return Exit.ERROR
 
 
-def _report(message: str) -> None:
+def _print_status(message: str) -> None:
     click.echo(message, err=True)
 
 
-def _lines(port: int, file: Path, login: Login, database: str) -> str:
+def _format_client(port: int, file: Path, login: Login, database: str) -> str:
     """Return the command line of the mysql client, and the URL for other clients."""
     from urllib.parse import quote
 
@@ -114,7 +118,7 @@ def _lines(port: int, file: Path, login: Login, database: str) -> str:
     )
 
 
-def _variables(port: int, file: Path, login: Login, database: str) -> str:
+def _format_variables(port: int, file: Path, login: Login, database: str) -> str:
     values = {
         "DB_HOST": "127.0.0.1",
         "DB_PORT": str(port),

@@ -38,12 +38,12 @@ def validate(environment: str, output: str, root: Path) -> int:
     started = time.monotonic()
     files = select_files(root / "params", environment)
     result = run(root / "templates", files, lambda line: click.echo(f"validate: {line}", err=True))
-    _write(result, output, root)
+    _print_findings(result, output, root)
     click.echo(f"validate: {time.monotonic() - started:.1f} s", err=True)
     return Exit.ERROR if result.findings else Exit.DONE
 
 
-def _write(result: Validation, output: str, root: Path) -> None:
+def _print_findings(result: Validation, output: str, root: Path) -> None:
     from hosting.analysis import report
     from hosting.analysis.rules import RULES
     from hosting.cli.support.sources import locate_findings

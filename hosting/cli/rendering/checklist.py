@@ -22,15 +22,15 @@ def print_checks(lines: Iterable[Line], output: str) -> list[Line]:
     for line in lines:
         shown.append(line)
         if output == "text":
-            click.echo(_text(line))
+            click.echo(_format_check(line))
     if output == "json":
         click.echo(json.dumps(build_document(shown), indent=2))
     else:
-        click.echo(_summary(shown))
+        click.echo(_format_summary(shown))
     return shown
 
 
-def exit_code(lines: Sequence[Line]) -> Exit:
+def select_exit_code(lines: Sequence[Line]) -> Exit:
     """Return ERROR if a check found a problem, else DONE."""
     return Exit.ERROR if any(line.verdict == "problem" for line in lines) else Exit.DONE
 
@@ -52,13 +52,13 @@ def build_document(lines: Sequence[Line]) -> dict[str, object]:
     }
 
 
-def _text(line: Line) -> str:
+def _format_check(line: Line) -> str:
     mark = click.style(f"{line.verdict:<13}", fg=_COLOURS[line.verdict], bold=line.verdict == "problem")
     seen = click.style(f"  {line.seen}", dim=True) if line.seen else ""
     text = f"{mark}  {line.area}: {line.what}{seen}"
     return f"{text}\n{'':<15}{line.remedy}" if line.remedy and line.verdict == "problem" else text
 
 
-def _summary(lines: Sequence[Line]) -> str:
+def _format_summary(lines: Sequence[Line]) -> str:
     counts = [sum(1 for line in lines if line.verdict == verdict) for verdict in _COLOURS]
     return f"\n{counts[0]} ok, {counts[1]} problem{'s' * (counts[1] != 1)}, {counts[2]} not checkable"

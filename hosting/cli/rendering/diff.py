@@ -22,7 +22,7 @@ from hosting.analysis.diff.prediction import (
 )
 from hosting.analysis.diff.replacement import Recreation
 from hosting.cli.rendering import change_symbols, permissions
-from hosting.cli.rendering.markdown import code_span, truncate
+from hosting.cli.rendering.markdown import format_code, truncate
 from hosting.cli.rendering.plan_text import FATES
 from hosting.cli.support.plan_properties import HIDDEN, mask_value
 from hosting.model.tokens import REF, Json, Origin, origin, pieces
@@ -65,31 +65,31 @@ class _ValueFormatter:
     def _text(self, value: Json, path: Path) -> str | None:
         # A reference is not secret, even if the property name suggests it.
         text = value if origin(value) else mask_value(value, path, self.hidden)
-        return None if text is None else _references(text)
+        return None if text is None else _insert_references(text)
 
     def format_line(self, text: str) -> str:
-        return _references(mask_value(text, (), self.hidden) or "")
+        return _insert_references(mask_value(text, (), self.hidden) or "")
 
 
-def _references(text: str) -> str:
+def _insert_references(text: str) -> str:
     """Replace tokens by references such as `${NetworkStack/Vpc}`."""
-    return "".join(part if isinstance(part, str) else _reference(part) for part in pieces(text))
+    return "".join(part if isinstance(part, str) else _format_reference(part) for part in pieces(text))
 
 
-def _reference(source: Origin) -> str:
+def _format_reference(source: Origin) -> str:
     name = "/".join((*source.stack.split("/")[1:], source.logical_id))
     return f"${{{name}}}" if source.attribute == REF else f"${{{name}.{source.attribute}}}"
 
 
-def _name(item: Property) -> str:
+def _format_name(item: Property) -> str:
     return item.name.removeprefix("Properties.")
 
 
-def _sides(formatter: _ValueFormatter, item: Property) -> tuple[str | None, str | None]:
+def _format_sides(formatter: _ValueFormatter, item: Property) -> tuple[str | None, str | None]:
     return formatter.format_pair(item.path[item.path[:1] == ("Properties",) :], item.before, item.after)
 
 
-def _place(key: Key) -> str:
+def _format_key(key: Key) -> str:
     return "/".join((*key[0].split("/")[1:], key[1]))
 
 
@@ -106,29 +106,29 @@ def render_text(
         yield Text.assemble((prediction.environment, "bold"), (f"  predicted against {against}", "dim"))
         if prediction.is_new:
             yield Text("new environment: no earlier revision to compare with", style="cyan")
-        yield from _losses(prediction)
+        yield from _render_losses(prediction)
         yield from permissions.render_permissions(
             prediction.access, _ValueFormatter(prediction).format_line, verbose=verbose
         )
         for stack in prediction.stacks:
-            yield _tree(prediction, stack, verbose=verbose)
-        yield _summary(prediction)
+            yield _render_stack(prediction, stack, verbose=verbose)
+        yield _render_summary(prediction)
     for name in gone:
         yield Text(f"params/{name}.json was removed. Its stacks remain until `deploy.py destroy`.", style="yellow")
 
 
-def _losses(prediction: Prediction) -> Iterator[RenderableType]:
+def _render_losses(prediction: Prediction) -> Iterator[RenderableType]:
     formatter = _ValueFormatter(prediction)
     if prediction.destructive:
         tree = Tree(Text("Data loss", style="bold red"))
         for change in prediction.destructive:
-            branch = tree.add(_line(prediction, change, full=True))
-            for item in _causes(change):
-                branch.add(_property(formatter, item))
+            branch = tree.add(_render_change(prediction, change, full=True))
+            for item in _find_causes(change):
+                branch.add(_render_property(formatter, item))
         yield tree
 
 
-def _tree(prediction: Prediction, stack: StackPrediction, *, verbose: bool) -> Tree:
+def _render_stack(prediction: Prediction, stack: StackPrediction, *, verbose: bool) -> Tree:
     title = Text.assemble((stack.name, "bold"), (f" ({stack.region})", "dim"), "  ")
     if stack.kind == "nothing":
         return Tree(title + Text("nothing to change", style="dim"))
@@ -167,9 +167,9 @@ def _add_changes(
         nested = change.path[len(prefix)] if len(change.path) > len(prefix) + 1 else ""
         groups.setdefault(nested, []).append(change)
     entries: list[tuple[tuple[bool, int, str], str, Change | None]] = [
-        (_rank([change], change.logical_id), "", change) for change in groups.pop("", [])
+        (_severity_key([change], change.logical_id), "", change) for change in groups.pop("", [])
     ]
-    entries += [(_rank(changes, nested), nested, None) for nested, changes in groups.items()]
+    entries += [(_severity_key(changes, nested), nested, None) for nested, changes in groups.items()]
     for _, nested, one in sorted(entries, key=lambda item: item[0]):
         if one is not None:
             if one.key not in folded:
@@ -184,7 +184,7 @@ def _add_changes(
             _add_changes(prediction, branch, stack, (*prefix, nested), folded, verbose=verbose)
 
 
-def _rank(changes: Sequence[Change], name: str) -> tuple[bool, int, str]:
+def _severity_key(changes: Sequence[Change], name: str) -> tuple[bool, int, str]:
     return (
         not any(item.is_destructive for item in changes),
         change_symbols.severity_rank(item.effect for item in changes),
@@ -194,10 +194,10 @@ def _rank(changes: Sequence[Change], name: str) -> tuple[bool, int, str]:
 
 def _add_change(prediction: Prediction, tree: Tree, change: Change, *, verbose: bool) -> None:
     formatter = _ValueFormatter(prediction)
-    branch = tree.add(_line(prediction, change))
+    branch = tree.add(_render_change(prediction, change))
     for item in change.properties:
         if item.follows is None or verbose:
-            branch.add(_property(formatter, item))
+            branch.add(_render_property(formatter, item))
     if change.note:
         branch.add(Text(formatter.format_line(change.note), style="yellow"))
     followers = [item for item in prediction.changes if change.key in prediction.roots(item)]
@@ -209,7 +209,7 @@ def _add_change(prediction: Prediction, tree: Tree, change: Change, *, verbose: 
         )
 
 
-def _line(prediction: Prediction, change: Change, *, full: bool = False) -> Text:
+def _render_change(prediction: Prediction, change: Change, *, full: bool = False) -> Text:
     mark, style = change_symbols.SYMBOLS[change.effect]
     name = "/".join(change.path) if full else change.logical_id
     line = Text.assemble((f"{mark} {name}", style), "  ", (change.type, "dim"))
@@ -220,27 +220,31 @@ def _line(prediction: Prediction, change: Change, *, full: bool = False) -> Text
     if change.policy in FATES:
         line.append(f", {FATES[change.policy]}", style="cyan")
     if roots := prediction.roots(change):
-        line.append(f"  follows {', '.join(_place(key) for key in roots)}", style="dim")
+        line.append(f"  follows {', '.join(_format_key(key) for key in roots)}", style="dim")
     return line
 
 
-def _causes(change: Change) -> list[Property]:
+def _find_causes(change: Change) -> list[Property]:
     return [item for item in change.properties if item.recreation is not Recreation.NEVER]
 
 
-def _property(formatter: _ValueFormatter, item: Property) -> Text:
+def _render_property(formatter: _ValueFormatter, item: Property) -> Text:
     if item.follows is not None:
-        return Text.assemble((f"{_name(item)}: follows {_place(item.follows)}", "dim"), _requires(item))
-    before, after = change_symbols.shorten_pair(*_sides(formatter, item))
-    return Text.assemble(f"{_name(item)}: ", (before, "red"), " -> ", (after, "green"), _requires(item))
+        return Text.assemble(
+            (f"{_format_name(item)}: follows {_format_key(item.follows)}", "dim"), _describe_recreation(item)
+        )
+    before, after = change_symbols.shorten_pair(*_format_sides(formatter, item))
+    return Text.assemble(
+        f"{_format_name(item)}: ", (before, "red"), " -> ", (after, "green"), _describe_recreation(item)
+    )
 
 
-def _requires(item: Property) -> tuple[str, str]:
+def _describe_recreation(item: Property) -> tuple[str, str]:
     reason = _REQUIRES.get(item.recreation, "")
     return (f"  {reason}" if reason else "", "magenta")
 
 
-def _summary(prediction: Prediction) -> Text:
+def _render_summary(prediction: Prediction) -> Text:
     if prediction.is_empty:
         return Text("Nothing to change.", style="green")
     total = Counter(counts(prediction.changes))
@@ -260,13 +264,13 @@ def render_json(predictions: Sequence[Prediction], against: str, gone: Sequence[
     document = {
         "schema": SCHEMA,
         "against": against,
-        "environments": [_environment_json(prediction) for prediction in predictions],
+        "environments": [_build_environment(prediction) for prediction in predictions],
         "removedEnvironments": list(gone),
     }
     return json.dumps(document, indent=2)
 
 
-def _environment_json(prediction: Prediction) -> dict[str, Any]:
+def _build_environment(prediction: Prediction) -> dict[str, Any]:
     formatter = _ValueFormatter(prediction)
     return {
         "environment": prediction.environment,
@@ -280,9 +284,9 @@ def _environment_json(prediction: Prediction) -> dict[str, Any]:
                 "region": stack.region,
                 "kind": stack.kind,
                 "counts": stack.counts(),
-                "changes": [_change_json(prediction, formatter, change) for change in stack.changes],
+                "changes": [_build_change(prediction, formatter, change) for change in stack.changes],
                 "outputs": [
-                    {"name": item.name, **_values_json(formatter.format_pair(item.path, item.before, item.after))}
+                    {"name": item.name, **_build_values(formatter.format_pair(item.path, item.before, item.after))}
                     for item in stack.outputs
                 ],
                 "tags": list(stack.tags),
@@ -311,7 +315,7 @@ def _environment_json(prediction: Prediction) -> dict[str, Any]:
     }
 
 
-def _change_json(prediction: Prediction, formatter: _ValueFormatter, change: Change) -> dict[str, Any]:
+def _build_change(prediction: Prediction, formatter: _ValueFormatter, change: Change) -> dict[str, Any]:
     return {
         "path": list(change.path),
         "type": change.type,
@@ -319,20 +323,20 @@ def _change_json(prediction: Prediction, formatter: _ValueFormatter, change: Cha
         "loss": change.loss,
         "policy": change.policy,
         "note": formatter.format_line(change.note),
-        "follows": [_place(key) for key in prediction.roots(change)],
+        "follows": [_format_key(key) for key in prediction.roots(change)],
         "properties": [
             {
-                "name": _name(item),
-                **_values_json(_sides(formatter, item)),
+                "name": _format_name(item),
+                **_build_values(_format_sides(formatter, item)),
                 "recreation": _RECREATION[item.recreation],
-                "follows": _place(item.follows) if item.follows else None,
+                "follows": _format_key(item.follows) if item.follows else None,
             }
             for item in change.properties
         ],
     }
 
 
-def _values_json(sides: tuple[str | None, str | None]) -> dict[str, str | None]:
+def _build_values(sides: tuple[str | None, str | None]) -> dict[str, str | None]:
     return {"before": sides[0], "after": sides[1]}
 
 
@@ -344,26 +348,26 @@ def render_markdown(predictions: Sequence[Prediction], against: str, gone: Seque
     lines: list[str] = []
     for prediction in predictions:
         lines += [f"### Predicted changes of `{prediction.environment}` against `{against}`", ""]
-        lines += [_summary(prediction).plain, ""]
-        lines += _markdown_worst(prediction)
+        lines += [_render_summary(prediction).plain, ""]
+        lines += _format_losses_and_permissions(prediction)
         if not prediction.is_empty:
             lines += ["| Stack | Region | |", "| --- | --- | --- |"]
             lines += [
-                f"| `{stack.name}` | {stack.region} | {_markdown_kind(stack)} |"
+                f"| `{stack.name}` | {stack.region} | {_format_kind(stack)} |"
                 for stack in prediction.stacks
                 if stack.kind != "nothing"
             ]
             lines.append("")
-        lines += _markdown_changes(prediction)
+        lines += _format_changes(prediction)
     lines += [f"`params/{name}.json` was removed. Its stacks remain until `deploy.py destroy`." for name in gone]
     return truncate("\n".join(lines).rstrip() + "\n")
 
 
-def _markdown_kind(stack: StackPrediction) -> str:
+def _format_kind(stack: StackPrediction) -> str:
     return f"{stack.kind}: {change_symbols.format_counts(stack.counts()).plain}"
 
 
-def _markdown_worst(prediction: Prediction) -> list[str]:
+def _format_losses_and_permissions(prediction: Prediction) -> list[str]:
     formatter = _ValueFormatter(prediction)
     lines = []
     if prediction.destructive:
@@ -371,15 +375,15 @@ def _markdown_worst(prediction: Prediction) -> list[str]:
         lines.append("")
         for change in prediction.destructive:
             fate = f", {FATES[change.policy]}" if change.policy in FATES else ""
-            lines.append(f"- {change.effect} {code_span('/'.join(change.path))} ({change.type}): {change.loss}{fate}")
-            lines += [f"  - {_markdown_property(formatter, item)}" for item in _causes(change)]
+            lines.append(f"- {change.effect} {format_code('/'.join(change.path))} ({change.type}): {change.loss}{fate}")
+            lines += [f"  - {_format_property(formatter, item)}" for item in _find_causes(change)]
         lines.append("")
     if prediction.broader:
         lines += ["**Permissions widen**", ""]
         for access in prediction.broader:
-            lines.append(f"- {code_span('/'.join(access.path))} {access.aspect}")
+            lines.append(f"- {format_code('/'.join(access.path))} {access.aspect}")
             lines += [
-                f"  - {code_span(f'{line.sign} {permissions.shorten(formatter.format_line(line.text))}')}"
+                f"  - {format_code(f'{line.sign} {permissions.shorten(formatter.format_line(line.text))}')}"
                 + (f" **{formatter.format_line(line.broader)}**" if line.broader else "")
                 for line in access.lines
             ]
@@ -387,7 +391,7 @@ def _markdown_worst(prediction: Prediction) -> list[str]:
     return lines
 
 
-def _markdown_changes(prediction: Prediction) -> list[str]:
+def _format_changes(prediction: Prediction) -> list[str]:
     shown = [change for change in prediction.changes if change.effect != "add" and not _is_folded(change)]
     if not shown:
         return []
@@ -396,15 +400,15 @@ def _markdown_changes(prediction: Prediction) -> list[str]:
     title = f"{len(shown)} changes" + (f", and {following} that only follow new ids" if following else "")
     lines = ["<details>", f"<summary>{title}</summary>", ""]
     for change in shown:
-        lines.append(f"- {change.effect} {code_span('/'.join(change.path))} ({change.type})")
-        lines += [f"  - {_markdown_property(formatter, item)}" for item in change.properties if item.follows is None]
+        lines.append(f"- {change.effect} {format_code('/'.join(change.path))} ({change.type})")
+        lines += [f"  - {_format_property(formatter, item)}" for item in change.properties if item.follows is None]
         lines += [f"  - {formatter.format_line(change.note)}"] * bool(change.note)
     return [*lines, "", "</details>", ""]
 
 
-def _markdown_property(formatter: _ValueFormatter, item: Property) -> str:
+def _format_property(formatter: _ValueFormatter, item: Property) -> str:
     reason = f" ({_REQUIRES[item.recreation]})" if item.recreation in _REQUIRES else ""
     if item.follows is not None:
-        return f"{code_span(_name(item))} follows {code_span(_place(item.follows))}{reason}"
-    before, after = change_symbols.shorten_pair(*_sides(formatter, item))
-    return f"{code_span(_name(item))}: {code_span(before)} -> {code_span(after)}{reason}"
+        return f"{format_code(_format_name(item))} follows {format_code(_format_key(item.follows))}{reason}"
+    before, after = change_symbols.shorten_pair(*_format_sides(formatter, item))
+    return f"{format_code(_format_name(item))}: {format_code(before)} -> {format_code(after)}{reason}"

@@ -9,7 +9,7 @@ LIMIT = 65_536
 _CUT = "\n\n_This plan is longer than a comment may be and is cut here; `deploy.py plan` shows all of it._\n"
 
 
-def code_span(text: str) -> str:
+def format_code(text: str) -> str:
     """Return the text as a code span. Its fence is longer than any run of backticks in the text."""
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * (longest + 1)

@@ -19,10 +19,10 @@ Mask = Callable[[str], str]
 def render_permissions(found: Sequence[Access], mask: Mask, *, verbose: bool = False) -> Iterator[Tree | Text]:
     """Yield the permissions that widen, then the others if they are few or `verbose` is set."""
     if broader := [access for access in found if access.is_broader]:
-        yield _tree(Text("Permissions widen", style="bold red"), broader, mask)
+        yield _render_tree(Text("Permissions widen", style="bold red"), broader, mask)
     rest = [access for access in found if not access.is_broader]
     if rest and (verbose or len(rest) <= _FEW):
-        yield _tree(Text("Permissions and rules change without widening", style="bold"), rest, mask)
+        yield _render_tree(Text("Permissions and rules change without widening", style="bold"), rest, mask)
     elif rest:
         yield Text(f"Permissions and rules of {len(rest)} resources change without widening (-v lists them).")
 
@@ -37,18 +37,18 @@ def shorten(text: str, width: int = _WIDE) -> str:
     return text if len(text) <= width else f"{text[: width - 3]}..."
 
 
-def _tree(title: Text, found: Sequence[Access], mask: Mask) -> Tree:
+def _render_tree(title: Text, found: Sequence[Access], mask: Mask) -> Tree:
     tree = Tree(title)
     for access in found:
         style = "bold red" if access.is_severe else "bold yellow" if access.is_broader else ""
         place = "/".join(access.path)
         branch = tree.add(Text.assemble((place, style), f"  {access.aspect}  ", (access.type, "dim")))
         for line in sort_lines(access):
-            branch.add(_line(line, mask))
+            branch.add(_render_line(line, mask))
     return tree
 
 
-def _line(line: Line, mask: Mask) -> Text:
+def _render_line(line: Line, mask: Mask) -> Text:
     style = {"+": "green", "-": "red", "~": "yellow"}[line.sign]
     text = Text(f"{line.sign} {shorten(mask(line.text))}", style=style)
     if line.broader:

@@ -7,13 +7,13 @@ from typing import Any
 
 from hosting.analysis.diff.permissions import Access
 from hosting.cli.rendering import change_symbols, permissions
-from hosting.cli.rendering.markdown import LIMIT, code_span, escape, fold, truncate
+from hosting.cli.rendering.markdown import LIMIT, escape, fold, format_code, truncate
 from hosting.cli.rendering.plan_text import (
     FATES,
     PlanReview,
     describe_deferred_stack,
+    describe_replacement,
     render_summary,
-    replacement_reason,
 )
 from hosting.cli.support.plan_permissions import find_permission_changes
 from hosting.cli.support.plan_properties import PropertyChange, list_property_changes
@@ -33,18 +33,18 @@ def build_document(review: PlanReview, environment: str, account: str) -> dict[s
         "environment": environment,
         "account": account,
         "changes": any(plan.kind is not Kind.NOTHING for plan in review.plans),
-        "counts": _ordered(review.counts()),
-        "losses": [_loss_json(review, one) for one in review.losses],
-        "access": [_access_json(review, one) for one in access],
-        "stacks": [_stack_json(review, plan) for plan in review.plans],
+        "counts": _sort_counts(review.counts()),
+        "losses": [_build_loss(review, one) for one in review.losses],
+        "access": [_build_access(review, one) for one in access],
+        "stacks": [_build_stack(review, plan) for plan in review.plans],
     }
 
 
-def _ordered(counts: Mapping[str, int]) -> dict[str, int]:
+def _sort_counts(counts: Mapping[str, int]) -> dict[str, int]:
     return {effect: counts[effect] for effect in EFFECTS if counts.get(effect)}
 
 
-def _loss_json(review: PlanReview, one: Loss) -> dict[str, Any]:
+def _build_loss(review: PlanReview, one: Loss) -> dict[str, Any]:
     return {
         "name": one.name,
         "stack": one.stack.name,
@@ -57,7 +57,7 @@ def _loss_json(review: PlanReview, one: Loss) -> dict[str, Any]:
     }
 
 
-def _access_json(review: PlanReview, access: Access) -> dict[str, Any]:
+def _build_access(review: PlanReview, access: Access) -> dict[str, Any]:
     return {
         "stack": access.stack.split("/")[0],
         "path": list(access.path),
@@ -77,7 +77,7 @@ def _access_json(review: PlanReview, access: Access) -> dict[str, Any]:
     }
 
 
-def _stack_json(review: PlanReview, plan: StackPlan) -> dict[str, Any]:
+def _build_stack(review: PlanReview, plan: StackPlan) -> dict[str, Any]:
     changes = list(plan.change_set.walk()) if plan.change_set is not None else []
     changes.sort(key=lambda item: change_symbols.severity_rank([item[1].effect]))
     return {
@@ -88,23 +88,23 @@ def _stack_json(review: PlanReview, plan: StackPlan) -> dict[str, Any]:
         "after": [stack.name for stack in plan.after],
         "counts": plan.change_set.counts() if plan.change_set is not None else {},
         "derived": plan.change_set.derived if plan.change_set is not None else 0,
-        "changes": [_change_json(review, (*path, change.logical_id), change) for path, change in changes],
+        "changes": [_build_change(review, (*path, change.logical_id), change) for path, change in changes],
     }
 
 
-def _change_json(review: PlanReview, path: tuple[str, ...], change: Change) -> dict[str, Any]:
+def _build_change(review: PlanReview, path: tuple[str, ...], change: Change) -> dict[str, Any]:
     return {
         "path": list(path),
         "type": change.resource_type,
         "effect": change.effect,
-        "because": replacement_reason(change, review.hidden),
+        "because": describe_replacement(change, review.hidden),
         "policy": change.policy_action,
         "physicalId": change.physical_id,
-        "properties": [_value_json(value) for value in list_property_changes(change, review.hidden)],
+        "properties": [_build_value(value) for value in list_property_changes(change, review.hidden)],
     }
 
 
-def _value_json(value: PropertyChange) -> dict[str, Any]:
+def _build_value(value: PropertyChange) -> dict[str, Any]:
     return {
         "name": value.name,
         "before": value.before,
@@ -121,38 +121,40 @@ def _value_json(value: PropertyChange) -> dict[str, Any]:
 def render_markdown(review: PlanReview, environment: str, limit: int = LIMIT) -> str:
     """Return a comment for a pull request: data loss and wider permissions first, the rest folded, within the limit."""
     lines = [f"### Plan for `{environment}`", "", render_summary(review).plain, ""]
-    lines += _losses(review)
+    lines += _format_losses(review)
     access = find_permission_changes(review.plans)
-    lines += _access(review, "Permissions widen", [one for one in access if one.is_broader])
+    lines += _format_permissions(review, "Permissions widen", [one for one in access if one.is_broader])
     lines += ["| Stack | Region | |", "| --- | --- | --- |"]
     lines += [f"| `{plan.stack.name}` | {plan.stack.region} | {_describe_stack(plan)} |" for plan in review.plans]
     lines.append("")
-    lines += fold(_changes(review), "changes that are more than additions")
+    lines += fold(_format_changes(review), "changes that are more than additions")
     others = [one for one in access if not one.is_broader]
-    lines += fold(_access(review, "", others), "resources whose permissions and rules change without widening")
+    lines += fold(
+        _format_permissions(review, "", others), "resources whose permissions and rules change without widening"
+    )
     return truncate("\n".join(lines).rstrip() + "\n", limit)
 
 
-def _losses(review: PlanReview) -> list[str]:
+def _format_losses(review: PlanReview) -> list[str]:
     found = review.losses
     if not found:
         return []
     lines = ["**Data loss**", ""]
     for one in found:
         fate = f", {FATES[one.policy]}" if one.policy in FATES else ""
-        said = "allowed" if review.allowed.covers(one) else f"refused without {code_span(one.option)}"
-        lines.append(f"- {one.effect} {code_span(one.name)} ({one.type}: {one.what}{fate}): {said}")
+        said = "allowed" if review.allowed.covers(one) else f"refused without {format_code(one.option)}"
+        lines.append(f"- {one.effect} {format_code(one.name)} ({one.type}: {one.what}{fate}): {said}")
     return [*lines, ""]
 
 
-def _access(review: PlanReview, title: str, found: list[Access]) -> list[str]:
+def _format_permissions(review: PlanReview, title: str, found: list[Access]) -> list[str]:
     if not found:
         return []
     lines = [f"**{title}**", ""] if title else []
     for one in found:
-        lines.append(f"- {code_span('/'.join(one.path))} {one.aspect}")
+        lines.append(f"- {format_code('/'.join(one.path))} {one.aspect}")
         for line in permissions.sort_lines(one):
-            what = code_span(f"{line.sign} {permissions.shorten(review.mask(line.text))}")
+            what = format_code(f"{line.sign} {permissions.shorten(review.mask(line.text))}")
             lines.append(f"  - {what}" + (f" **{escape(review.mask(line.broader))}**" if line.broader else ""))
     return [*lines, ""]
 
@@ -165,7 +167,7 @@ def _describe_stack(plan: StackPlan) -> str:
     return f"{plan.kind}: {change_symbols.format_counts(plan.change_set.counts()).plain}"
 
 
-def _changes(review: PlanReview) -> list[str]:
+def _format_changes(review: PlanReview) -> list[str]:
     found = [
         ((*path, change.logical_id), change)
         for plan in review.plans
@@ -175,16 +177,16 @@ def _changes(review: PlanReview) -> list[str]:
     ]
     lines = []
     for path, change in sorted(found, key=lambda item: change_symbols.severity_rank([item[1].effect])):
-        why = f": {replacement_reason(change, review.hidden)}".removesuffix(": ")
+        why = f": {describe_replacement(change, review.hidden)}".removesuffix(": ")
         fate = f", {FATES[change.policy_action]}" if change.policy_action in FATES else ""
-        lines.append(f"- {change.effect} {code_span('/'.join(path))} ({change.resource_type}){why}{fate}")
+        lines.append(f"- {change.effect} {format_code('/'.join(path))} ({change.resource_type}){why}{fate}")
         if change.action == "Modify":
-            lines += [f"  - {_value(value)}" for value in list_property_changes(change, review.hidden)]
+            lines += [f"  - {_format_value(value)}" for value in list_property_changes(change, review.hidden)]
     return lines
 
 
-def _value(value: PropertyChange) -> str:
+def _format_value(value: PropertyChange) -> str:
     if value.before is None and value.after is None:
-        return code_span(value.name)
+        return format_code(value.name)
     before, after = change_symbols.shorten_pair(value.before, value.after)
-    return f"{code_span(value.name)}: {code_span(before)} -> {code_span(after)}"
+    return f"{format_code(value.name)}: {format_code(before)} -> {format_code(after)}"

@@ -72,10 +72,10 @@ class PlanReview:
 def render_plan(review: PlanReview, *, verbose: bool = False) -> Iterator[Tree | Text]:
     """Yield the parts of a plan, the most severe first."""
     if found := review.losses:
-        yield _losses(review, found)
+        yield _render_losses(review, found)
     yield from permissions.render_permissions(find_permission_changes(review.plans), review.mask, verbose=verbose)
     for plan in review.plans:
-        yield _plan_tree(review, plan, verbose=verbose)
+        yield _render_stack(review, plan, verbose=verbose)
     yield Text()
     yield render_summary(review)
     if review.derived and not verbose:
@@ -105,7 +105,7 @@ def render_summary(review: PlanReview) -> Text:
     return text
 
 
-def replacement_reason(change: Change, hidden: Collection[str] = ()) -> str:
+def describe_replacement(change: Change, hidden: Collection[str] = ()) -> str:
     """Return the reason why CloudFormation replaces a resource or may replace it."""
     found = list_replacement_causes(change, hidden)
     names = ", ".join(dict.fromkeys(re.split(r"[.\[]", value.name)[0] for value in found if value.recreation))
@@ -135,7 +135,7 @@ def severity_key(change: Change) -> tuple[int, str]:
     return change_symbols.severity_rank([change.effect]), change.logical_id
 
 
-def _losses(review: PlanReview, found: Sequence[Loss]) -> Tree:
+def _render_losses(review: PlanReview, found: Sequence[Loss]) -> Tree:
     tree = Tree(Text("Data loss", style="bold red"))
     for one in found:
         mark, style = change_symbols.SYMBOLS[one.effect]
@@ -150,7 +150,7 @@ def _losses(review: PlanReview, found: Sequence[Loss]) -> Tree:
     return tree
 
 
-def _plan_tree(review: PlanReview, plan: StackPlan, *, verbose: bool) -> Tree:
+def _render_stack(review: PlanReview, plan: StackPlan, *, verbose: bool) -> Tree:
     title = Text.assemble((plan.stack.name, "bold"), (f" ({plan.stack.region})", "dim"), "  ")
     if plan.kind is Kind.LATER:
         tree = Tree(title + Text(describe_deferred_stack(plan), style="green"))
@@ -173,8 +173,8 @@ def _add_changes(review: PlanReview, tree: Tree, change_set: ChangeSet, *, verbo
             continue
         nested = change.nested
         if nested is None or not (nested.changes if verbose else nested.effective):
-            branch = tree.add(_line(review, change))
-            for line in _values(review, change, verbose=verbose):
+            branch = tree.add(_render_change(review, change))
+            for line in _render_values(review, change, verbose=verbose):
                 branch.add(line)
             continue
         counts = nested.counts()
@@ -190,12 +190,12 @@ def _add_changes(review: PlanReview, tree: Tree, change_set: ChangeSet, *, verbo
         tree.add(Text.assemble((f"{mark} {len(folded)} resources", style), "  only their tags (-v lists them)"))
 
 
-def _line(review: PlanReview, change: Change) -> Text:
+def _render_change(review: PlanReview, change: Change) -> Text:
     mark, style = change_symbols.SYMBOLS[change.effect]
     line = Text.assemble((f"{mark} {change.logical_id}", style), "  ", (change.resource_type, "dim"))
     if change.effect in {"replace", "may replace"}:
         line.append(f"  {change.effect}", style=style)
-        if why := replacement_reason(change, review.hidden):
+        if why := describe_replacement(change, review.hidden):
             line.append(f": {why}", style=style)
     if change.effect == "nothing":
         scales = any(is_let_go(change, detail) for detail in change.details)
@@ -206,7 +206,7 @@ def _line(review: PlanReview, change: Change) -> Text:
     return line
 
 
-def _values(review: PlanReview, change: Change, *, verbose: bool) -> Iterator[Text]:
+def _render_values(review: PlanReview, change: Change, *, verbose: bool) -> Iterator[Text]:
     if change.action != "Modify":
         return
     found = list_property_changes(change, review.hidden, derived=verbose)

@@ -44,12 +44,12 @@ def create_console(*, stderr: bool = True) -> Console:
     """Return the console for progress messages. rich itself reads NO_COLOR, TERM=dumb and COLUMNS."""
     if os.environ.get("CI"):
         # A CI log is not a terminal, even if the runner provides a pseudo-terminal.
-        return _log(stderr=stderr)
+        return _create_log_console(stderr=stderr)
     found = Console(stderr=stderr, highlight=False)
-    return found if found.is_terminal else _log(stderr=stderr)
+    return found if found.is_terminal else _create_log_console(stderr=stderr)
 
 
-def _log(*, stderr: bool) -> Console:
+def _create_log_console(*, stderr: bool) -> Console:
     """Return a console for log files: lines are not wrapped, so that grep finds them."""
     return Console(stderr=stderr, force_terminal=False, highlight=False, width=_WIDE)
 
@@ -66,10 +66,13 @@ def show_operation(
     """Show the operation until it ends. A given `state` continues after an interruption."""
     if mode == "auto":
         mode = "tree" if target.is_terminal and not target.is_dumb_terminal else "lines"
-    show = {"tree": _live, "lines": _lines, "ndjson": _ndjson}[mode]
+    show = {"tree": _show_tree, "lines": _show_lines, "ndjson": _show_ndjson}[mode]
     state = state or OperationState(operation.stack.label, time.monotonic())
     show(
-        target, operation, _record(operation, operation.follow() if rounds is None else rounds, state, estimate), state
+        target,
+        operation,
+        _record_polls(operation, operation.follow() if rounds is None else rounds, state, estimate),
+        state,
     )
 
 
@@ -80,19 +83,19 @@ def write_ndjson(type: str, data: dict[str, Any], *, stream: IO[str] | None = No
     out.flush()
 
 
-def _record(
+def _record_polls(
     operation: Operation, rounds: Rounds, state: OperationState, estimate: Estimate | None
 ) -> Iterable[tuple[Sequence[Event], float]]:
     """Record each poll in the state and yield it with its time."""
     for batch in rounds:
         now = time.monotonic()
-        state.update(batch, now)
+        state.record(batch, now)
         if batch and estimate is not None:
-            state.expect(estimate(operation.events), now)
+            state.set_estimate(estimate(operation.events), now)
         yield batch, now
 
 
-def _lines(
+def _show_lines(
     target: Console, operation: Operation, rounds: Iterable[tuple[Sequence[Event], float]], state: OperationState
 ) -> None:
     last = state.clock
@@ -107,14 +110,17 @@ def _lines(
             target.print(Text(line, style="red" if event.failed else ""))
             last = now
         if now - last >= _HEARTBEAT:
-            busy = ", ".join(state.running()[:3]) or "CloudFormation"
+            busy = ", ".join(state.list_running()[:3]) or "CloudFormation"
             target.print(
-                Text(f"... {format_duration(state.elapsed(now))}{_left(state, now)}, working on {busy}", style="dim")
+                Text(
+                    f"... {format_duration(state.seconds_elapsed(now))}{_format_left(state, now)}, working on {busy}",
+                    style="dim",
+                )
             )
             last = now
 
 
-def _ndjson(
+def _show_ndjson(
     _: Console, operation: Operation, rounds: Iterable[tuple[Sequence[Event], float]], state: OperationState
 ) -> None:
     where = {"stack": operation.stack.name, "region": operation.stack.region}
@@ -134,49 +140,52 @@ def _ndjson(
             write_ndjson("event", {**where, **about})
             last = now
         if now - last >= _HEARTBEAT:
-            left = state.left(now)
-            beat: dict[str, Any] = {"seconds": round(state.elapsed(now), 1), "done": state.done()}
-            beat |= {"running": state.running(), "left": None if left is None else round(left, 1)}
+            left = state.seconds_left(now)
+            beat: dict[str, Any] = {"seconds": round(state.seconds_elapsed(now), 1), "done": state.count_finished()}
+            beat |= {"running": state.list_running(), "left": None if left is None else round(left, 1)}
             write_ndjson("heartbeat", {**where, **beat})
             last = now
-    end = {"verb": operation.verb, "status": operation.status, "seconds": round(state.elapsed(now), 1)}
-    failed = sum(1 for event in state.failed() if not event.is_stack_itself)
-    write_ndjson("end", {**where, **end, "done": state.done(), "failed": failed})
+    end = {"verb": operation.verb, "status": operation.status, "seconds": round(state.seconds_elapsed(now), 1)}
+    failed = sum(1 for event in state.list_failed() if not event.is_stack_itself)
+    write_ndjson("end", {**where, **end, "done": state.count_finished(), "failed": failed})
 
 
-def _live(
+def _show_tree(
     target: Console, operation: Operation, rounds: Iterable[tuple[Sequence[Event], float]], state: OperationState
 ) -> None:
     spinner = Spinner("dots")
 
     def render() -> RenderableType:
-        return _tree(state, operation.verb, spinner, time.monotonic(), max(3, target.height - _SPARE_ROWS))
+        return _render_tree(state, operation.verb, spinner, time.monotonic(), max(3, target.height - _SPARE_ROWS))
 
     # Each refresh renders the tree again, so that running times advance without new events.
     with Live(get_renderable=render, console=target, refresh_per_second=8, transient=True):
         for _ in rounds:
             pass
-    elapsed = format_duration(state.elapsed(time.monotonic()))
+    elapsed = format_duration(state.seconds_elapsed(time.monotonic()))
     status = operation.status
     # After a rollback every resource is complete, but the operation has failed.
     bad = is_terminal(status) and not is_good(status) and operation.verb != "rollback"
-    mark = Text("x ", style="bold red") if bad or state.failed() else Text("ok ", style="bold green")
+    mark = Text("x ", style="bold red") if bad or state.list_failed() else Text("ok ", style="bold green")
     ended = f"{status}, " if bad else ""
-    target.print(mark + Text(f"{state.title}  {operation.verb}: {ended}{state.done()} resources in {elapsed}"))
+    target.print(
+        mark + Text(f"{state.title}  {operation.verb}: {ended}{state.count_finished()} resources in {elapsed}")
+    )
 
 
-def _tree(state: OperationState, verb: str, spinner: Spinner, now: float, room: int) -> RenderableType:
-    head = f"{state.title}  {verb}: {state.done()} done, {format_duration(state.elapsed(now))}{_left(state, now)}"
+def _render_tree(state: OperationState, verb: str, spinner: Spinner, now: float, room: int) -> RenderableType:
+    elapsed = f"{format_duration(state.seconds_elapsed(now))}{_format_left(state, now)}"
+    head = f"{state.title}  {verb}: {state.count_finished()} done, {elapsed}"
     spinner.update(text=Text(head, style="bold"))
-    rows = [_row(state, depth, name, now) for depth, name in state.tree()]
+    rows = [_render_row(state, depth, name, now) for depth, name in state.walk_tree()]
     if len(rows) > room:
         # The newest rows are shown. Older ones are covered by the duration of their nested stack.
         rows = [Text(f"  and {len(rows) - room} more above", style="dim"), *rows[-room:]]
-    failed = [Text(f"  {event.name}  {event.status}: {event.reason}", style="red") for event in state.failed()[:3]]
+    failed = [Text(f"  {event.name}  {event.status}: {event.reason}", style="red") for event in state.list_failed()[:3]]
     return Group(spinner, *rows, *failed)
 
 
-def _row(state: OperationState, depth: int, name: str, now: float) -> Text:
+def _render_row(state: OperationState, depth: int, name: str, now: float) -> Text:
     event = state.latest[name]
     indent = "  " * (depth + 1)
     label = name.rpartition("/")[2]
@@ -192,6 +201,6 @@ def _row(state: OperationState, depth: int, name: str, now: float) -> Text:
     )
 
 
-def _left(state: OperationState, now: float) -> str:
-    left = state.left(now)
+def _format_left(state: OperationState, now: float) -> str:
+    left = state.seconds_left(now)
     return "" if left is None else f", about {format_duration(left)} left"

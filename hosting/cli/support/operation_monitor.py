@@ -102,11 +102,11 @@ class OperationMonitor:
                 if isinstance(pressed, Terminated) or not self._ask_detach_or_cancel(context, operation):
                     self.detached = True
                     self._end(operation, "")
-                    self.console.print(still_running(context, operation), style="yellow")
+                    self.console.print(describe_detached(context, operation), style="yellow")
                     raise Detached from None
             except Exception:
                 self._end(operation, "")
-                self.console.print(still_running(context, operation), style="yellow")
+                self.console.print(describe_detached(context, operation), style="yellow")
                 raise
         self._end(operation, operation.status)
 
@@ -142,7 +142,7 @@ class OperationMonitor:
             self.console.print(Text(f"{found.name}:", style="bold"))
             for line in (*found.lines, *report.cause(found.match)):
                 self.console.print(Text(f"  {line}"))
-        where = shown_path(self.recorder.directory)
+        where = shorten_path(self.recorder.directory)
         self.console.print(f"recorded in {where}; `deploy.py diagnose` reads it again", style="dim")
 
     def _polls(self, operation: Operation, deadline: float | None) -> Iterator[Sequence[Event]]:
@@ -199,7 +199,7 @@ class OperationMonitor:
         return bool(answer != "detach")
 
 
-def still_running(context: Context, operation: Operation) -> str:
+def describe_detached(context: Context, operation: Operation) -> str:
     """Return the text that explains how to return to an operation that continues."""
     name = context.environment.name
     again = "destroy" if operation.verb == "delete" else "deploy"
@@ -210,7 +210,7 @@ def still_running(context: Context, operation: Operation) -> str:
     )
 
 
-def shown_path(path: Path) -> str:
+def shorten_path(path: Path) -> str:
     """Return the path relative to the working directory if it is below it."""
     try:
         return str(path.resolve().relative_to(Path.cwd()))

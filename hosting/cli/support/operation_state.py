@@ -34,7 +34,7 @@ class OperationState:
     estimate: float | None = None
     estimated: float = 0.0
 
-    def update(self, batch: Sequence[Event], now: float) -> None:
+    def record(self, batch: Sequence[Event], now: float) -> None:
         """Record the events of one poll, which happened at `now` on the local clock."""
         # Durations come from the time stamps of the events, so that they are correct for a user who attaches late.
         # CloudFormation has just written the newest event, so its time stamp equals `now` on the local clock.
@@ -51,37 +51,37 @@ class OperationState:
                 self.took[event.name] = max(0.0, at - self.since[event.name])
             self.latest[event.name] = event
 
-    def expect(self, seconds: float | None, now: float) -> None:
+    def set_estimate(self, seconds: float | None, now: float) -> None:
         self.estimate, self.estimated = seconds, now
 
-    def left(self, now: float) -> float | None:
+    def seconds_left(self, now: float) -> float | None:
         """Return the remaining seconds. None if unknown, or if the estimate has passed."""
         if self.estimate is None:
             return None
         left = self.estimate - (now - self.estimated)
         return left if left > 0 else None
 
-    def elapsed(self, now: float) -> float:
+    def seconds_elapsed(self, now: float) -> float:
         return now - min([self.clock, *self.since.values()])
 
-    def running(self) -> list[str]:
+    def list_running(self) -> list[str]:
         """Return the resources in progress. A nested stack is included only if no resource in it is in progress."""
         busy = {name: event for name, event in self.latest.items() if not is_terminal(event.status)}
         names = [name for name, event in busy.items() if event.path or not event.is_stack_itself]
         return [name for name in names if not any(other.startswith(f"{name}/") for other in names)]
 
-    def done(self) -> int:
+    def count_finished(self) -> int:
         return sum(1 for event in self.latest.values() if is_terminal(event.status) and not event.is_stack_itself)
 
-    def failed(self) -> list[Event]:
+    def list_failed(self) -> list[Event]:
         return [event for event in self.latest.values() if event.failed]
 
-    def tree(self) -> Iterator[tuple[int, str]]:
+    def walk_tree(self) -> Iterator[tuple[int, str]]:
         """Yield depth and name of each line of the tree.
 
         Nested stacks have the order in which they began. Resources in progress follow their nested stack.
         """
-        yield from self._below("")
+        yield from self._walk_below("")
 
     def count_finished_in(self, name: str) -> int:
         """Return the number of finished resources in a nested stack."""
@@ -89,7 +89,7 @@ class OperationState:
             1 for other, event in self.latest.items() if other.startswith(f"{name}/") and is_terminal(event.status)
         )
 
-    def _below(self, parent: str) -> Iterator[tuple[int, str]]:
+    def _walk_below(self, parent: str) -> Iterator[tuple[int, str]]:
         prefix = f"{parent}/" if parent else ""
         depth = prefix.count("/")
         for name in list(self.latest):
@@ -103,4 +103,4 @@ class OperationState:
                 continue
             yield depth, name
             if nested and (not is_terminal(event.status) or event.failed):
-                yield from self._below(name)
+                yield from self._walk_below(name)

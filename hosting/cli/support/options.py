@@ -135,13 +135,13 @@ def placeholder_option(command: Command) -> Command:
         "placeholder",
         metavar="IMAGE@sha256:...",
         default="",
-        callback=_pinned,
+        callback=_require_digest,
         help="First deployment: use this image for each service whose image is not in the registry yet.",
     )
     return option(command)
 
 
-def _pinned(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
+def _require_digest(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
     if value and not re.fullmatch(r"\S+@sha256:[0-9a-f]{64}", value):
         raise click.BadParameter("the image must be pinned by digest: IMAGE@sha256:<64 hexadecimal digits>")
     return value

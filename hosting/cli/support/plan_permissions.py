@@ -30,14 +30,14 @@ def _find_in(plan: StackPlan) -> Iterator[Access]:
     if plan.change_set is None:
         return
     for path, change in plan.change_set.walk():
-        if lines := _lines(change):
+        if lines := _compare_change(change):
             aspect = _ASPECTS.get(change.resource_type, "policy")
             yield Access(
                 "/".join((plan.stack.name, *path)), change.logical_id, change.resource_type, aspect, tuple(lines)
             )
 
 
-def _lines(change: Change) -> list[Line]:
+def _compare_change(change: Change) -> list[Line]:
     before: Mapping[str, Any] | None = None if change.action == "Add" else change.properties_before
     after: Mapping[str, Any] | None = None if change.action == "Remove" else change.settled
     if before is None and after is None:
@@ -45,23 +45,23 @@ def _lines(change: Change) -> list[Line]:
     if change.action == "Modify" and (before is None or after is None):
         return []  # CloudFormation returned no values: a comparison with one side only gives false alarms
     if before is not None and after is not None:
-        after = {name: _aligned(before.get(name), value) for name, value in after.items()}
+        after = {name: _align(before.get(name), value) for name, value in after.items()}
     return compare_resource(change.resource_type, before, after)
 
 
-def _aligned(before: Any, after: Any) -> Any:
+def _align(before: Any, after: Any) -> Any:
     """Replace values that are known only after deployment by the current value in their place.
 
     The permissions of a role do not widen if the resource that they name is recreated.
     """
     if isinstance(before, Mapping) and isinstance(after, Mapping):
-        return {key: _aligned(before.get(key), value) for key, value in after.items()}
+        return {key: _align(before.get(key), value) for key, value in after.items()}
     if isinstance(after, list):
         known = before if isinstance(before, list) else [before]
         # Lists of equal length are compared by position. Otherwise any known value may be the current one.
         if len(known) == len(after):
-            return [_aligned(old, new) for old, new in zip(known, after, strict=True)]
-        return [next((_aligned(old, new) for old in known if _aligned(old, new) != new), new) for new in after]
+            return [_align(old, new) for old, new in zip(known, after, strict=True)]
+        return [next((_align(old, new) for old in known if _align(old, new) != new), new) for new in after]
     if isinstance(before, str) and isinstance(after, str) and PLACEHOLDER.search(after):
         literal = PLACEHOLDER.split(after)
         return before if re.fullmatch(".+".join(map(re.escape, literal)), before) else after

@@ -82,14 +82,14 @@ def check_prediction(context: Context, states: States, plans: Sequence[StackPlan
     predicted = {stack.path: stack.changes for stack in prediction.stacks}
     comparisons = {}
     for plan in compared:
-        found = {change.path: change.effect for change in predicted.get(_path(context, plan.stack), ())}
-        comparisons[plan.stack] = compare(found, _actual(plan, found))
+        found = {change.path: change.effect for change in predicted.get(_stack_path(context, plan.stack), ())}
+        comparisons[plan.stack] = compare(found, _read_change_set(plan, found))
     return PredictionCheck(comparisons)
 
 
 def _predict(context: Context, states: States, plans: Sequence[StackPlan], compared: Sequence[StackPlan]) -> Prediction:
     new = {name: Template.from_body(name, item.body) for name, item in context.environment.templates.items()}
-    old = {**new, **_deployed(context, [plan.stack for plan in compared], states)}
+    old = {**new, **_read_deployed_templates(context, [plan.stack for plan in compared], states)}
     values = dict(context.environment.file.values)
     for plan in plans:
         values |= plan.parameters
@@ -104,10 +104,10 @@ def _predict(context: Context, states: States, plans: Sequence[StackPlan], compa
     was, now = before.get(SERVICE_IS_NEW), values.get(SERVICE_IS_NEW)
     if was is not None and now is not None and was.count(",") == now.count(","):
         before[SERVICE_IS_NEW] = now
-    return predict(_resolved(context, old, before), _resolved(context, new, values), loss)
+    return predict(_resolve(context, old, before), _resolve(context, new, values), loss)
 
 
-def _actual(plan: StackPlan, predicted: Collection[Path]) -> dict[Path, str]:
+def _read_change_set(plan: StackPlan, predicted: Collection[Path]) -> dict[Path, str]:
     """Return the effects in the change set. Changes of stack tags are left out: they are not part of a template."""
     if plan.change_set is None:
         return {}
@@ -115,13 +115,13 @@ def _actual(plan: StackPlan, predicted: Collection[Path]) -> dict[Path, str]:
     return {path: one.effect for path, one in found.items() if path in predicted or not one.is_about_tags}
 
 
-def _path(context: Context, stack: Stack) -> str:
+def _stack_path(context: Context, stack: Stack) -> str:
     """Return the path of the stack in a resolved environment."""
     other = stack.role is StackRole.BOOTSTRAP and stack.region != context.home
     return f"{stack.role}-{stack.region}" if other else str(stack.role)
 
 
-def _resolved(context: Context, templates: Mapping[str, Template], values: Mapping[str, str]) -> ResolvedEnvironment:
+def _resolve(context: Context, templates: Mapping[str, Template], values: Mapping[str, str]) -> ResolvedEnvironment:
     declared = {name for file in (ROOT, *COMPANIONS) for name in templates[file].section("Parameters")}
     # `resolve` computes template keys from the templates, and the bucket of a stack from its region.
     given = {
@@ -133,7 +133,7 @@ def _resolved(context: Context, templates: Mapping[str, Template], values: Mappi
     return resolve(templates, Environment(environment.name, given, context.identity.account, context.home))
 
 
-def _deployed(context: Context, compared: Sequence[Stack], states: States) -> dict[str, Template]:
+def _read_deployed_templates(context: Context, compared: Sequence[Stack], states: States) -> dict[str, Template]:
     """Return the deployed templates of the stacks. A template that is nested several times is read once."""
     wanted: dict[str, tuple[Stack, str]] = {}
     for stack in compared:

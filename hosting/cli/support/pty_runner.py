@@ -45,7 +45,7 @@ def run(
             os._exit(127)
     resize()
     try:
-        with _raw(interactive, resize):
+        with _use_raw_mode(interactive, resize):
             _copy(terminal, show, interactive=interactive)
     except BaseException:
         with contextlib.suppress(ProcessLookupError):
@@ -53,10 +53,10 @@ def run(
         raise
     finally:
         os.close(terminal)
-        _reap(pid)
+        _wait_for_end(pid)
 
 
-def _reap(pid: int) -> None:
+def _wait_for_end(pid: int) -> None:
     """Wait until the program ends after its terminal is closed. Kill it after `_PATIENCE` seconds."""
     deadline = time.monotonic() + _PATIENCE
     while os.waitpid(pid, os.WNOHANG) == (0, 0):
@@ -94,7 +94,7 @@ def _write(target: int, data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def _raw(interactive: bool, resize: Callable[..., None]) -> Iterator[None]:
+def _use_raw_mode(interactive: bool, resize: Callable[..., None]) -> Iterator[None]:
     """Put the user's terminal into raw mode in this block, and restore it in every case."""
     if not interactive:
         yield

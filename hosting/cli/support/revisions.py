@@ -45,7 +45,7 @@ class ProjectRevision:
 
         return load_complete(self.templates)
 
-    def package_keys(self, cache: Path) -> dict[str, str]:
+    def compute_package_keys(self, cache: Path) -> dict[str, str]:
         """Return parameter `<Name>CodeKey` -> S3 key of the Lambda package. Unchanged sources keep their key."""
         from hosting.deployer.packaging.lambda_packages import SHARED, archives
 
@@ -99,7 +99,7 @@ def resolve_environment(
     declared = {name for one in templates.values() for name in one.section("Parameters")}
     running = set(services)
     filled = {
-        **revision.package_keys(cache),
+        **revision.compute_package_keys(cache),
         "ServiceIsNew": ",".join(str(name not in running).lower() for name in templates["root.json"].services),
     }
     values = {**file.values, **{name: value for name, value in filled.items() if name in declared}}

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from hosting.analysis.findings import Finding
 
 
-def resource_sources(root: Path) -> SourceMap:
+def load_resource_sources(root: Path) -> SourceMap:
     """Return template file -> logical id -> property path -> line of Python.
 
     The services are those of the project folder `root`, or of this project if `root` has no workloads.py.
@@ -32,5 +32,5 @@ def locate_findings(findings: Sequence[Finding], root: Path) -> list[Finding]:
         return []
     from hosting.analysis.findings import with_source
 
-    sources = resource_sources(root)
+    sources = load_resource_sources(root)
     return [with_source(finding, sources) for finding in findings]

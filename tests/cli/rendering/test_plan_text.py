@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from hosting.cli.rendering.plan_text import PlanReview, render_plan, render_summary, replacement_reason
+from hosting.cli.rendering.plan_text import PlanReview, describe_replacement, render_plan, render_summary
 from hosting.deployer.aws.stacks import STACK_TYPE
 from hosting.deployer.change_sets import Change, ChangeSet, Detail
 from hosting.deployer.deployment import Kind, StackPlan
@@ -158,7 +158,7 @@ def cause(name: str, recreation: str, evaluation: str) -> Detail:
     ],
 )
 def test_a_replacement_says_why(details: tuple[Detail, ...], replacement: str, words: str) -> None:
-    assert replacement_reason(change("Modify", "X", details=details, replacement=replacement)) == words
+    assert describe_replacement(change("Modify", "X", details=details, replacement=replacement)) == words
 
 
 def tagged(name: str) -> Change:

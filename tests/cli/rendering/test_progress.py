@@ -82,11 +82,11 @@ def test_a_terminal_does_not_call_a_rollback_good(monkeypatch: pytest.MonkeyPatc
 def test_the_board_shows_the_innermost_work() -> None:
     state = OperationState("shop-dev", 0)
     nested = event("DatabaseStack", "CREATE_IN_PROGRESS", type=STACK_TYPE)
-    state.update([root("CREATE_IN_PROGRESS"), nested, event("Cluster", "CREATE_IN_PROGRESS", "DatabaseStack")], 1)
-    assert state.running() == ["DatabaseStack/Cluster"]
-    state.update([event("Cluster", "CREATE_COMPLETE", "DatabaseStack")], 5)
-    assert state.running() == ["DatabaseStack"]
-    assert state.done() == 1
+    state.record([root("CREATE_IN_PROGRESS"), nested, event("Cluster", "CREATE_IN_PROGRESS", "DatabaseStack")], 1)
+    assert state.list_running() == ["DatabaseStack/Cluster"]
+    state.record([event("Cluster", "CREATE_COMPLETE", "DatabaseStack")], 5)
+    assert state.list_running() == ["DatabaseStack"]
+    assert state.count_finished() == 1
     assert state.since["DatabaseStack/Cluster"] == 1
 
 

@@ -233,7 +233,7 @@ def test_a_failed_deployment_is_recorded_and_explained(context: Context, console
 
 def test_a_user_who_attaches_late_sees_the_true_times() -> None:
     found = OperationState("shop-dev", 1000)
-    found.update(
+    found.record(
         [
             event("Cluster", "CREATE_IN_PROGRESS", "DatabaseStack", at=0),
             event("Topic", "CREATE_IN_PROGRESS", at=50),
@@ -243,12 +243,12 @@ def test_a_user_who_attaches_late_sees_the_true_times() -> None:
     )
     assert found.since["DatabaseStack/Cluster"] == 940
     assert found.took["Topic"] == 10
-    assert found.elapsed(1000) == 60
+    assert found.seconds_elapsed(1000) == 60
 
 
 def test_the_tree_has_nested_stacks_and_their_resources_in_progress() -> None:
     found = OperationState("shop-dev", 0)
-    found.update(
+    found.record(
         [
             event("shop-dev", "CREATE_IN_PROGRESS", type=STACK_TYPE),
             event("NetworkStack", "CREATE_IN_PROGRESS", type=STACK_TYPE),
@@ -261,7 +261,7 @@ def test_the_tree_has_nested_stacks_and_their_resources_in_progress() -> None:
         ],
         0,
     )
-    assert list(found.tree()) == [
+    assert list(found.walk_tree()) == [
         (0, "NetworkStack"),
         (0, "DatabaseStack"),
         (1, "DatabaseStack/Cluster"),
@@ -272,10 +272,10 @@ def test_the_tree_has_nested_stacks_and_their_resources_in_progress() -> None:
 
 def test_an_estimate_counts_down_and_is_silent_when_it_was_wrong() -> None:
     found = OperationState("shop-dev", 0)
-    assert found.left(0) is None
-    found.expect(100, 10)
-    assert found.left(50) == 60
-    assert found.left(200) is None
+    assert found.seconds_left(0) is None
+    found.set_estimate(100, 10)
+    assert found.seconds_left(50) == 60
+    assert found.seconds_left(200) is None
 
 
 def test_ndjson_is_a_stream_of_objects(console: Console, capsys: pytest.CaptureFixture[str]) -> None:

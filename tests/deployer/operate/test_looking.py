@@ -141,7 +141,7 @@ def test_watching_outlasts_a_network_that_is_away(deployed: parts.Deployed, monk
 def test_a_small_terminal_keeps_the_last_events(deployed: parts.Deployed, height: int) -> None:
     found = status.look(deployed.platform.context)
     console = Console(width=200, height=height, file=io.StringIO())
-    lines = console.render_lines(status_command._screen(found, console, "cannot look: no network"), pad=False)
+    lines = console.render_lines(status_command._render_screen(found, console, "cannot look: no network"), pad=False)
     text = "\n".join("".join(segment.text for segment in line) for line in lines)
     assert "cannot look: no network" in text
     if height > 12:
