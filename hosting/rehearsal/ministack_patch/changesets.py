@@ -21,7 +21,7 @@ from ministack.services import cloudformation
 from ministack.services.cloudformation import changesets, engine, handlers, helpers
 from ministack.services.cloudformation import stacks as engine_stacks
 
-from hosting.rehearsal.ministack_patch import stacks
+from hosting.rehearsal.ministack_patch import refusals, stacks
 from hosting.rehearsal.ministack_patch.patching import CLOUDFORMATION, replace
 from hosting.rehearsal.ministack_patch.stacks import STACK, Nested, Stack
 
@@ -134,6 +134,11 @@ def compute(change_set: ChangeSet, stack: Stack) -> None:
         changes = engine_stacks._diff_resources(
             old.template(), new.template(), records, template, changed_parameters, retag
         )
+        added = [name for name in new.resources if name not in records]
+        resolved = ((name, new.resources[name]["Type"], new.properties(name)) for name in added)
+        change_set["_events"] = refusals.validation_errors(change_set, resolved)
+        if change_set["_events"] and not failure:
+            failure = refusals.EXISTENCE_CHECK
     except ValueError as problem:
         changes, failure = [], str(problem)
     change_set["Changes"] = describe_nested(changes, nested, records)
@@ -536,7 +541,7 @@ def execute_change_set(params: dict[str, Any]) -> Any:
         )
     stack = cloudformation._stacks.get(change_set["StackName"])
     updates = change_set["ChangeSetType"] == "UPDATE" and change_set["ExecutionStatus"] == "AVAILABLE"
-    if stack and updates and (refusal := stacks.refuse_state(stack)):
+    if stack and updates and (refusal := stacks.refuse_update(stack, params)):
         return refusal
     nested = descendants(change_set)
     before = [child["ExecutionStatus"] for child in nested]

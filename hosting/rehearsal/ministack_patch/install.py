@@ -17,6 +17,7 @@ def install_all() -> None:
         functions,
         observation,
         patching,
+        refusals,
         registry,
         roles,
         s3,
@@ -28,6 +29,7 @@ def install_all() -> None:
     )
 
     templates.install()
+    refusals.install()
     delay = float(os.environ.get("REHEARSAL_DELAY", "0"))
     stacks.install(delay)
     changesets.install(delay)

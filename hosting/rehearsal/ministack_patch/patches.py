@@ -85,6 +85,21 @@ PATCHES: tuple[Patch, ...] = (
         f"{_GUIDE}, Prevent updates to stack resources",
     ),
     Patch(
+        ("cloudformation.stacks._provision_resource", "cloudformation.provisioners._CUSTOM_NAME_REPLACEMENT"),
+        "refusals",
+        "It creates resources that conflict with another resource by name, priority, range or load balancer, and "
+        "replaces resources with a fixed name or under DisableRollback.",
+        "The resource handler refuses; the table of refusals lists the texts.",
+        f"{_GUIDE}, Troubleshooting CloudFormation; Stack failure options",
+    ),
+    Patch(
+        ("cloudformation.handlers._describe_events",),
+        "refusals",
+        "It has no events of change sets.",
+        "DescribeEvents with a change set returns what early validation found, while the change set exists.",
+        f"{_CFN}, DescribeEvents",
+    ),
+    Patch(
         ("cloudformation.stacks._resolve_stack_outputs",),
         "stacks",
         "It deletes a resource that left the template although a stack policy denies `Update:Delete`.",
@@ -453,14 +468,54 @@ PATCHES: tuple[Patch, ...] = (
 )
 
 
+# What the emulator refuses as AWS does, from the live state of the account, and the text of AWS.
+REFUSALS: tuple[tuple[str, str], ...] = (
+    (
+        "A resource whose fixed name exists: in another stack, retained by a deleted one, or created by hand",
+        "Resource of type '...' with identifier '...' already exists. (HandlerErrorCode: AlreadyExists)",
+    ),
+    (
+        "A change set that would create such a resource",
+        "[AWS::EarlyValidation::ResourceExistenceCheck]; DescribeEvents names resource, property and reason",
+    ),
+    (
+        "A replacement of a resource whose fixed name stays",
+        "CloudFormation cannot update a stack when a custom-named resource requires replacing.",
+    ),
+    ("A replacement during an operation with DisableRollback", "Replacement type updates not supported on stack ..."),
+    (
+        "An update of a stack in CREATE_FAILED or UPDATE_FAILED without DisableRollback",
+        "This stack is currently in a non-terminal [CREATE_FAILED] state.",
+    ),
+    ("A listener rule whose priority another rule of the listener has", "Priority '...' is currently in use"),
+    (
+        "A target group behind listeners of two load balancers",
+        "The following target groups cannot be associated with more than one load balancer: ...",
+    ),
+    ("A subnet whose range overlaps another one of the VPC", "The CIDR '...' conflicts with another subnet"),
+    ("A record or a validated certificate in a hosted zone that is not there", "No hosted zone found with ID: ..."),
+)
+# What only AWS can know. A rehearsal that is green shows nothing about these.
+UNKNOWN: tuple[str, ...] = (
+    "Property values that only the service checks: cfn-lint and the rules check them against schemas instead.",
+    "Names that are unique beyond one account: S3 buckets, CloudFront aliases, Slack channels.",
+    "Early validation of properties and of buckets that are not empty. Only the check of names is emulated.",
+    "Quotas, permissions and service control policies of the real account.",
+    "Whether images start, pass health checks and reach the database.",
+    "Durations: every operation ends within seconds.",
+)
+
+
 def render_document(version: str) -> str:
-    """Return docs/emulator.md: the table of patches for one version of MiniStack."""
+    """Return docs/emulator.md: the patches for one version of MiniStack, the refusals, and what cannot be known."""
     rows = [
         f"| {', '.join(f'`{subject}`' for subject in patch.subjects)} | {patch.ministack} | {patch.aws} "
         f"| {patch.document or '-'} | `{patch.module}` |"
         for patch in PATCHES
     ]
-    return "\n".join([_HEAD.format(version=version), *rows, ""])
+    refusals = [f"| {what} | {text} |" for what, text in REFUSALS]
+    unknown = [f"- {text}" for text in UNKNOWN]
+    return "\n".join([_HEAD.format(version=version), *rows, _REFUSALS_HEAD, *refusals, _UNKNOWN_HEAD, *unknown, ""])
 
 
 _HEAD = """\
@@ -476,3 +531,14 @@ table, remove the patches that are no longer necessary, and run `tests/rehearsal
 
 | Patched | MiniStack without the patch | AWS, and the patched emulator | AWS document | Module |
 | --- | --- | --- | --- | --- |"""
+
+_REFUSALS_HEAD = """
+## What the emulator refuses as AWS does
+
+Rollbacks are never refused.
+
+| Refused | Text of AWS |
+| --- | --- |"""
+_UNKNOWN_HEAD = """
+## What the emulator cannot know
+"""

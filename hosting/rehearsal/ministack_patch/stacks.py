@@ -18,7 +18,7 @@ from ministack.core.responses import get_account_id, get_region, now_iso
 from ministack.services import cloudformation
 from ministack.services.cloudformation import engine, handlers, helpers, provisioners, stacks
 
-from hosting.rehearsal.ministack_patch import policies
+from hosting.rehearsal.ministack_patch import policies, refusals
 from hosting.rehearsal.ministack_patch.patching import CLOUDFORMATION, replace, set_attribute
 from hosting.rehearsal.ministack_patch.registry import register
 
@@ -97,7 +97,7 @@ def slow_down(delay: float) -> None:
             time.sleep(delay)
         return update_resource(kind, pid, old, new, *rest)
 
-    stacks._provision_resource = delay_call(_provision_resource)
+    stacks._provision_resource = delay_call(stacks._provision_resource)
     stacks._delete_resource = delay_call(delete_resource)
     stacks._update_resource = slow_update
     stacks._runs_on_worker_thread = lambda kind: True
@@ -155,6 +155,7 @@ def update_resource(
         is_update = stack.get("StackStatus") == "UPDATE_IN_PROGRESS"
         if is_update and (refused := policies.refusal(stack, "Replace", logical_id)):
             raise ValueError(refused)
+    refusals.check_update(kind, physical_id, old, new, stack)
     if old == new:
         withhold_events(stack_name, logical_id)
     result: Provisioned = _update_resource(kind, physical_id, old, new, stack_name, logical_id, attributes)
@@ -192,7 +193,7 @@ def keep_deleted_stack(stack: Stack | None) -> None:
 
 def update_stack(params: dict[str, Any]) -> Any:
     stack = handlers._resolve_stack(helpers._p(params, "StackName"))
-    if stack and stack["StackStatus"] != "DELETE_COMPLETE" and (refusal := refuse_state(stack)):
+    if stack and stack["StackStatus"] != "DELETE_COMPLETE" and (refusal := refuse_update(stack, params)):
         return refusal
     return _update_stack(params)
 
@@ -328,6 +329,11 @@ async def roll_back_operation(
         if not operation.get("is_update"):
             reason_override += "Rollback requested by user."
     await _roll_back_operation(stack_name, stack_id, stack, operation, reason_override)
+
+
+def refuse_update(stack: Stack, params: dict[str, Any]) -> Any:
+    """Return AWS's answer if a stack's state does not allow the update that a request asks for, or None."""
+    return refuse_state(stack) or refusals.refuse_without_disable_rollback(stack, params)
 
 
 def refuse_state(stack: Stack) -> Any:
