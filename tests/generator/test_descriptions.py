@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from generator.render import LAYERS
+from generator import wiring
+from generator.config import Config
+from generator.render import LAYERS, render_all
 from generator.wiring import interface_fields
 
 KEYS = {"Description", "ConstraintDescription", "AlarmDescription", "AssertDescription"}
@@ -62,3 +65,20 @@ def test_a_name_has_one_wording_in_all_layers() -> None:
                 wordings.setdefault(field.title, set()).add(field.spec.description)
     several = {title: sorted(texts) for title, texts in wordings.items() if len(texts) > 1}
     assert several.keys() == TWO_WORDINGS, several
+
+
+def without_descriptions(value: Any) -> Any:
+    """Return a template without the texts that only people read."""
+    if isinstance(value, dict):
+        return {key: without_descriptions(item) for key, item in value.items() if key not in KEYS}
+    return [without_descriptions(item) for item in value] if isinstance(value, list) else value
+
+
+def test_a_change_of_descriptions_changes_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, config: Config, templates: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(wiring, "_MEMBERS", {})
+    monkeypatch.setattr(wiring, "_description", lambda value_type: f"Other words for {value_type.__name__}.")
+    changed = {name: json.loads(text) for name, text in render_all(config).items()}
+    assert changed["network.json"] != templates["network.json"]
+    assert without_descriptions(changed) == without_descriptions(templates)

@@ -16,8 +16,12 @@ from hosting.model.templates import Template
 
 
 def wire(bench: Any, stack: str, **outputs: str) -> None:
-    """Give parameters of a nested stack to other outputs: ``VpcId="NetworkStack.PublicSubnet1Id"``."""
-    parameters = bench.bodies["root.json"]["Resources"][stack]["Properties"]["Parameters"]
+    """Wire parameters of a nested stack to other outputs: ``VpcId="NetworkStack.PublicSubnet1Id"``.
+
+    ``ServiceStack`` is the stack of any service.
+    """
+    resources = bench.bodies["root.json"]["Resources"]
+    parameters = next(body for name, body in resources.items() if name.endswith(stack))["Properties"]["Parameters"]
     for name, output in outputs.items():
         source, _, attribute = output.partition(".")
         assert name in parameters
@@ -82,7 +86,7 @@ CASES: dict[str, tuple[Any, str]] = {
         "Cluster MasterUserSecret.KmsKeyId",
     ),
     "a role for a stream": (
-        wired("FrontendServiceStack", ArchiveStreamArn="ArchiveStack.SubscriptionRoleArn"),
+        wired("ServiceStack", ArchiveStreamArn="ArchiveStack.SubscriptionRoleArn"),
         "AppArchiveFilter DestinationArn",
     ),
     "a cluster's endpoint for its name": (
@@ -90,11 +94,11 @@ CASES: dict[str, tuple[Any, str]] = {
         "ReaderInstance DBClusterIdentifier",
     ),
     "a cluster for a listener": (
-        wired("BackendServiceStack", OriginListenerArn="ApplicationStack.ClusterArn"),
+        wired("ServiceStack", OriginListenerArn="ApplicationStack.ClusterArn"),
         "ListenerRule ListenerArn",
     ),
     "a listener for a topic": (
-        wired("BackendServiceStack", AlarmTopicArn="ApplicationStack.OriginListenerArn"),
+        wired("ServiceStack", AlarmTopicArn="ApplicationStack.OriginListenerArn"),
         "CpuAlarm AlarmActions.0",
     ),
     "a cluster's name for a dimension": (
