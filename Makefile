@@ -35,15 +35,15 @@ install: $(VENV)/.installed $(EMULATOR)/.installed  ## make .venv and .venv-emul
 security: $(VENV)/.installed $(SECURITY)/.installed  ## scan templates and policies with checkov, parliament and the project's rules
 	$(BIN)/python deploy.py security
 
-generate: $(VENV)/.installed  ## write templates/ from generator/
-	$(BIN)/python -m generator
+generate: $(VENV)/.installed  ## write templates/ and the generated files of docs/
+	$(BIN)/python deploy.py generate
 
 new-service: $(VENV)/.installed  ## add a service: make new-service NAME=Search
 	@test -n "$(NAME)" || { echo "give it a name in CamelCase: make new-service NAME=Search" >&2; exit 64; }
 	$(BIN)/python deploy.py new-service $(NAME)
 
 rehearse: install  ## deploy a whole environment (ENV=dev) to the embedded emulator
-	$(BIN)/python -m generator
+	$(BIN)/python deploy.py generate
 	$(BIN)/python deploy.py rehearse -e $(ENV)
 
 test: install $(SECURITY)/.installed  ## lint, types, and every test but those that are marked slow
@@ -73,7 +73,8 @@ tests:
 
 # A rehearsal of a hundred services says a megabyte; it is kept, and shown where it fails.
 scale: install  ## generate, validate and rehearse a platform of SERVICES=100
-	$(BIN)/python -m generator --services $(SERVICES) --out build/scale
+	$(BIN)/python -m tests.support.scale $(SERVICES) build/scale
+	$(BIN)/python deploy.py generate --root build/scale
 	$(BIN)/python deploy.py validate -e $(ENV) --root build/scale
 	@$(BIN)/python deploy.py rehearse -e $(ENV) --root build/scale > build/scale/rehearsal.log 2>&1 \
 	  || { tail -n 100 build/scale/rehearsal.log; exit 1; }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from troposphere import Template
@@ -71,6 +70,7 @@ def _build_all(config: Config) -> dict[str, Template]:
 
 
 def as_text(template: Template) -> str:
+    """Return the JSON text of a template."""
     return json.dumps(template.to_dict(), indent=1, sort_keys=True, ensure_ascii=True) + "\n"
 
 
@@ -82,34 +82,3 @@ def as_texts(templates: dict[str, Template]) -> dict[str, str]:
 def render_all(config: Config) -> dict[str, str]:
     """Return file name -> JSON text."""
     return as_texts(build_all(config))
-
-
-def stale(folder: Path, rendered: dict[str, str]) -> list[str]:
-    """Return a line for each file of ``folder`` that differs from a fresh render, or an empty list."""
-    findings = []
-    for file, text in rendered.items():
-        path = folder / file
-        if not path.is_file():
-            findings.append(f"{file}: missing")
-        elif path.read_bytes() != text.encode():
-            findings.append(f"{file}: differs from what generator/ renders")
-    findings.extend(
-        f"{path.name}: no layer renders it" for path in sorted(folder.glob("*.json")) if path.name not in rendered
-    )
-    return findings
-
-
-def write(folder: Path, rendered: dict[str, str]) -> list[str]:
-    """Write the files that differ, delete the files that no layer renders, and return the names of both."""
-    folder.mkdir(exist_ok=True)
-    touched = []
-    for file, text in rendered.items():
-        path = folder / file
-        if not path.is_file() or path.read_bytes() != text.encode():
-            path.write_bytes(text.encode())
-            touched.append(file)
-    for path in sorted(folder.glob("*.json")):
-        if path.name not in rendered:
-            path.unlink()
-            touched.append(path.name)
-    return touched

@@ -47,7 +47,7 @@ def insert_entry(source: str, entry: Service) -> str:
         if isinstance(value, ast.Tuple) and value.elts and _one_per_line(value, source):
             end = value.elts[-1].end_lineno
             lines = source.splitlines(keepends=True)
-            return "".join([*lines[:end], _line(entry), *lines[end:]])
+            return "".join([*lines[:end], entry_line(entry), *lines[end:]])
     raise ConfigError(
         f"{workloads.FILE}: {workloads.SERVICES} is not a tuple of entries that begin and end on lines of their own: "
         "add the entry by hand"
@@ -61,7 +61,8 @@ def _one_per_line(value: ast.Tuple, source: str) -> bool:
     return bool(re.fullmatch(r"\s*,\s*(#.*)?", rest)) and (value.end_lineno or 0) > (last.end_lineno or 0)
 
 
-def _line(entry: Service) -> str:
+def entry_line(entry: Service) -> str:
+    """Return the line of workloads.py that declares a service."""
     patterns = ", ".join(f'"{pattern}"' for pattern in entry.path_patterns)
     paths = f"({patterns},)" if len(entry.path_patterns) == 1 else f"({patterns})"
     size = "" if entry.own_size else ", own_size=False"

@@ -1,4 +1,4 @@
-"""What a service needs in params/<env>.json: names, first values, and where they are put. Text in, text out."""
+"""Adds the parameters of a service to params/<env>.json. Text in, text out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from generator.workloads import Service
 
-# No value that CloudFormation would take: `deploy.py params check` names it until somebody writes the real one.
+# CloudFormation accepts no value with it. `deploy.py params check` reports it until the user writes the real value.
 FILL_IN = "FILL-IN"
 SIZES = {"Cpu": "256", "Memory": "512", "MinTasks": "2", "MaxTasks": "4"}
 
@@ -18,10 +18,9 @@ class ParameterFileError(Exception):
 
 
 def with_service(text: str, entry: Service, model: str, *, image: str = FILL_IN) -> str:
-    """The file with the parameters of one more service.
+    """Return the text of a parameter file with the parameters of one more service.
 
-    Its size is that of the service ``model``, where the file gives one: what suits the environment is better than any
-    figure from here. The image is nobody's guess.
+    The size is that of the service ``model`` if the file has it, because it suits the environment.
     """
     document = _parsed(text)
     parameters: dict[str, object] = document["Parameters"]
@@ -33,7 +32,7 @@ def with_service(text: str, entry: Service, model: str, *, image: str = FILL_IN)
 
 
 def image_of(text: str, service: str) -> str:
-    """The image that a file gives for a service; empty when there is none."""
+    """Return the image of a service in a parameter file, or an empty text."""
     return str(_parsed(text)["Parameters"].get(f"{service}Image", ""))
 
 
@@ -48,7 +47,7 @@ def _parsed(text: str) -> dict[str, dict[str, object]]:
 
 
 def _inserted(parameters: Mapping[str, object], new: Mapping[str, object]) -> dict[str, object]:
-    """The new ones behind the last of their kind: an image behind the images, sizes behind the sizes."""
+    """Return all parameters, the new ones after the last of their kind: images after images, sizes after sizes."""
     result = dict(parameters)
     for image in (True, False):
         group = {key: value for key, value in new.items() if key.endswith("Image") == image}

@@ -1,6 +1,6 @@
 """Which line of Python made a resource: the map that lets findings point at code instead of generated JSON.
 
-Taken while the templates are built, and only when asked for: an ordinary ``python -m generator`` does not pay for it,
+Taken while the templates are built, and only when asked for: an ordinary ``deploy.py generate`` does not pay for it,
 and nothing of it enters the templates.
 """
 

@@ -129,35 +129,15 @@ def scene(request: pytest.FixtureRequest) -> Scene:
     return draw(model(name, edit, **parameters))
 
 
-# --- What is committed -----------------------------------------------------------------------------------------------
-
-
-def test_committed_pictures_are_fresh() -> None:
-    wanted = pictures.documents(PROJECT / "templates", PARAMS)
-    assert pictures.stale(PROJECT / "docs", wanted) == [], "run `deploy.py graph --write-docs` and commit docs/"
-
-
-def test_stale_missing_and_left_pictures_are_found(tmp_path: Path) -> None:
-    wanted = pictures.documents(PROJECT / "templates", PARAMS)
-    assert pictures.write(tmp_path, wanted) == list(wanted)
-    assert pictures.stale(tmp_path, wanted) == []
-    (tmp_path / "architecture-dev.svg").write_text("old")
-    (tmp_path / "architecture-prod.svg").unlink()
-    (tmp_path / "architecture-gone.svg").write_text("old")
-    assert pictures.stale(tmp_path, wanted) == [
-        "architecture-dev.svg is stale",
-        "architecture-prod.svg is missing",
-        "architecture-gone.svg is of no environment",
-    ]
-    pictures.write(tmp_path, wanted)
-    assert pictures.stale(tmp_path, wanted) == []
+# --- Bytes -----------------------------------------------------------------------------------------------------------
 
 
 def test_same_bytes_whatever_the_hash_seed() -> None:
     code = (
         "import sys; from pathlib import Path; from hosting.analysis.graph import pictures as p; "
-        "t = p.load_complete(Path('templates')); "
-        "m = p.architecture(t, p.load_environment(Path('params/prod.json'))); "
+        "from hosting.model.parameter_file import load_environment; from hosting.model.templates import load_complete; "
+        "t = load_complete(Path('templates')); "
+        "m = p.architecture(t, load_environment(Path('params/prod.json'))); "
         "sys.stdout.write(p.as_svg(m) + p.as_mermaid(m))"
     )
     made = {

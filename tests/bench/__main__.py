@@ -20,6 +20,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from tests.support import scale
+
 PROJECT = Path(__file__).parents[2]
 RUNS = 7
 PYTHON = sys.executable
@@ -73,17 +75,21 @@ def wall_seconds(action: Callable[[], object], runs: int = RUNS) -> float:
 
 
 def generation() -> list[Row]:
-    """Against starting Python and importing the very modules of troposphere and awacs that the generator imports."""
+    """Compare with starting Python and importing the modules of other packages that `generate` imports."""
     listed = subprocess.run(
-        [PYTHON, "-c", "import sys, generator.render; print('\\n'.join(sys.modules))"],
+        [
+            PYTHON,
+            "-c",
+            "import sys; from hosting.cli.main import main; main(['generate']); print('\\n'.join(sys.modules))",
+        ],
         cwd=PROJECT,
         capture_output=True,
         text=True,
         check=True,
     ).stdout.split()
-    modules = [name for name in listed if name.split(".")[0] in {"troposphere", "awacs"}]
+    modules = [name for name in listed if name.split(".")[0] in {"troposphere", "awacs", "click"}]
     imports = [PYTHON, "-c", "import " + ", ".join(modules)]
-    ours, theirs, ratio = in_turn([PYTHON, "-m", "generator", "--check"], imports)
+    ours, theirs, ratio = in_turn([PYTHON, "deploy.py", "generate", "--check"], imports)
     return [Row("generate", f"{ours:.2f} s", f"imports alone {theirs:.2f} s", ratio, "x", 1.5)]
 
 
@@ -154,13 +160,14 @@ def rehearsal() -> list[Row]:
     return [Row("rehearse -e dev", f"{calls} calls of AWS", f"exit code {run.returncode}", seconds, "s", 30)]
 
 
-def scale() -> list[Row]:
+def many_services() -> list[Row]:
     """A hundred services in one environment: another structure than the committed one, rehearsed as it is."""
     with tempfile.TemporaryDirectory() as folder:
-        made = once("-m", "generator", "--services", "100", "--out", folder)
+        scale.write(PROJECT, Path(folder), 100)
+        made = once("deploy.py", "generate", "--root", folder)
         rehearsed = once("deploy.py", "rehearse", "-e", "dev", "--root", folder)
     return [
-        Row("try 100 services", "written with parameters", "", made, "s", 5),
+        Row("generate 100 services", "with tables and pictures", "", made, "s", 5),
         Row("rehearse 100 services", "all proofs hold", "", rehearsed, "s", 180),
     ]
 
@@ -188,7 +195,7 @@ def main() -> None:
     console = Console()
     table = Table("what", "measured", "beside", "figure", "budget", "", title="Budgets")
     with console.status("measuring") as status:
-        for part in (generation, start, packaging, services, validation, rehearsal, scale):
+        for part in (generation, start, packaging, services, validation, rehearsal, many_services):
             status.update(f"measuring {part.__name__}")
             for row in part():
                 budget = f"{row.budget:g} {row.unit}" if row.budget is not None else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -50,9 +51,11 @@ def test_a_new_service_is_one_command_and_an_image(copy: Path) -> None:
     assert missing.stderr.count("SearchImage") == 2, "nothing else is left to fill in"
     for name in ("dev", "prod"):
         file = copy / "params" / f"{name}.json"
-        image = json.loads(file.read_text())["Parameters"]["BackendImage"]
-        file.write_text(file.read_text().replace("FILL-IN", image.replace("/backend@", "/search@")))
+        image = json.loads(file.read_text())["Parameters"]["SearchImage"]
+        assert re.fullmatch(r"[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com/[a-z-]+/search@sha256:FILL-IN", image)
+        file.write_text(file.read_text().replace("FILL-IN", "0" * 64))
     assert run(copy, "params", "check", "-e", "all").returncode == 0
+    assert run(copy, "generate", "--check").returncode == 0, "the digest of an image is in no generated file"
 
     again = run(copy, "new-service", "Search")
     assert again.returncode == 1
@@ -64,8 +67,8 @@ def test_nothing_is_written_when_one_file_cannot_be(copy: Path) -> None:
     (copy / "params" / "prod.json").write_text("{,}")
     config = (copy / "workloads.py").read_bytes()
     done = run(copy, "new-service", "Search")
-    assert done.returncode == 1
-    assert "params/prod.json: line 1: not JSON" in done.stderr
+    assert done.returncode == 64
+    assert "params/prod.json:1:2: not valid JSON" in done.stderr
     assert (copy / "workloads.py").read_bytes() == config
 
 

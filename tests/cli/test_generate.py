@@ -1,49 +1,136 @@
-"""`deploy.py generate` refuses what CloudFormation would refuse, and writes nothing of it."""
+"""`deploy.py generate` writes every generated file, reports each stale one, and refuses what CloudFormation would."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
-from generator import render
-from generator.config import load_config
-from generator.tooling import trial
 from hosting.cli.main import main
+from hosting.cli.support import generated
 from hosting.cli.support.exit_codes import Exit
+from hosting.model.parameter_file import Environment
+from tests.support import scale
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of templates/, written instead of the project's own should anything be."""
-    monkeypatch.setattr("hosting.cli.commands.generate.ROOT", tmp_path)
+def project(tmp_path: Path) -> Path:
+    """Return a folder with the files of a user and nothing generated."""
     shutil.copy(ROOT / "workloads.py", tmp_path)
-    return Path(shutil.copytree(ROOT / "templates", tmp_path / "templates"))
+    shutil.copytree(ROOT / "params", tmp_path / "params")
+    return tmp_path
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return path -> bytes of every generated file of a project."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for pattern in generated.GENERATED
+        for path in folder.glob(pattern)
+    }
+
+
+def test_one_command_writes_templates_tables_and_pictures(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["generate", "--root", str(project)]) == Exit.DONE
+    written = contents(project)
+    environments = {path.stem for path in (project / "params").glob("*.json")}
+    assert {name for name in written if name.startswith("docs/")} == {
+        "docs/parameters.md",
+        "docs/outputs.md",
+        *(f"docs/architecture-{name}.svg" for name in environments),
+    }
+    assert "templates/root.json" in written
+    assert sorted(capsys.readouterr().out.split()) == sorted(written)
+    assert main(["generate", "--check", "--root", str(project)]) == Exit.DONE
+    assert main(["generate", "--root", str(project)]) == Exit.DONE
+    assert capsys.readouterr().out == "", "nothing differs the second time"
+
+
+def remove_environment(project: Path) -> None:
+    (project / "params" / "prod.json").unlink()
+
+
+@pytest.mark.parametrize(
+    ("damage", "finding"),
+    [
+        (lambda folder: (folder / "templates/root.json").write_text("{}"), "templates/root.json: differs"),
+        (lambda folder: (folder / "templates/edge.json").unlink(), "templates/edge.json: missing"),
+        (lambda folder: (folder / "templates/old.json").write_text("{}"), "templates/old.json: nothing generates it"),
+        (lambda folder: (folder / "docs/outputs.md").write_text("x"), "docs/outputs.md: differs"),
+        (lambda folder: (folder / "docs/architecture-prod.svg").unlink(), "docs/architecture-prod.svg: missing"),
+        (remove_environment, "docs/architecture-prod.svg: nothing generates it"),
+        (
+            lambda folder: (folder / "params/prod.json").write_text(
+                (folder / "params/prod.json").read_text().replace('MaxTasks": "10"', 'MaxTasks": "12"')
+            ),
+            "docs/architecture-prod.svg: differs",
+        ),
+    ],
+)
+def test_a_stale_file_is_named_and_the_next_generation_writes_or_deletes_it(
+    project: Path, damage: Callable[[Path], object], finding: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["generate", "--root", str(project)])
+    damage(project)
+    before = contents(project)
+    assert main(["generate", "--check", "--root", str(project)]) == Exit.ERROR
+    captured = capsys.readouterr()
+    assert finding in captured.err
+    assert "Run `deploy.py generate`" in captured.err
+    assert contents(project) == before, "--check writes nothing"
+    assert main(["generate", "--root", str(project)]) == Exit.DONE
+    assert finding.split(":", maxsplit=1)[0] in capsys.readouterr().out.split()
+    assert main(["generate", "--check", "--root", str(project)]) == Exit.DONE
+
+
+def test_a_drawn_picture_is_drawn_again_only_after_a_change(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+    draw = generated._draw
+
+    def record(templates: Mapping[str, str], values: Environment) -> str:
+        drawn.append(values.name)
+        return draw(templates, values)
+
+    monkeypatch.setattr(generated, "_draw", record)
+    main(["generate", "--root", str(project)])
+    main(["generate", "--root", str(project)])
+    assert sorted(drawn) == sorted(path.stem for path in (project / "params").glob("*.json"))
+    drawn.clear()
+    file = project / "params" / "prod.json"
+    file.write_text(file.read_text().replace('MaxTasks": "10"', 'MaxTasks": "12"'))
+    main(["generate", "--root", str(project)])
+    assert drawn == ["prod"]
+    drawn.clear()
+    text = (project / "workloads.py").read_text()
+    (project / "workloads.py").write_text(text.replace("/api", "/interface"))
+    main(["generate", "--root", str(project)])
+    assert sorted(drawn) == ["dev", "prod"], "the templates changed"
+    assert len(list((project / "build" / "pictures").iterdir())) == 2, "old pictures do not pile up"
+
+
+def test_an_error_in_workloads_is_one_message(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "workloads.py").write_text("from generator.workloads import Service\n\nSERVICES = (Service(),)\n")
+    assert main(["generate", "--root", str(project)]) == Exit.ERROR
+    assert capsys.readouterr().err.startswith("error: workloads.py:3: TypeError: ")
 
 
 @pytest.mark.parametrize("arguments", [["generate"], ["generate", "--check"]])
 def test_too_many_services_are_refused(
-    arguments: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = {path: path.read_bytes() for path in folder.iterdir()}
-    large = render.render_all(trial.config_with(load_config(ROOT), 110))
-    monkeypatch.setattr(render, "render_all", lambda _: large)
-    assert main(arguments) == Exit.ERROR
-    said = capsys.readouterr().err
-    assert "root.json: " in said
-    assert "services fit" in said
-    assert "note: root.json: 110 egress rules of AlbSecurityGroupId" in said
-    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    scale.write(ROOT, tmp_path, 110)
+    assert main([*arguments, "--root", str(tmp_path)]) == Exit.ERROR
+    printed = capsys.readouterr().err
+    assert "root.json has " in printed
+    assert "note: root.json has 110 egress rules of AlbSecurityGroupId" in printed
+    assert contents(tmp_path) == {}
 
 
-def test_what_is_raised_on_request_is_no_reason_to_refuse(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    many = render.render_all(trial.config_with(load_config(ROOT), 70))
-    monkeypatch.setattr(render, "render_all", lambda _: many)
-    monkeypatch.setattr(render, "stale", lambda *_: [])
-    assert main(["generate", "--check"]) == Exit.DONE
+def test_a_limit_that_aws_raises_on_request_is_a_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scale.write(ROOT, tmp_path, 70)
+    assert main(["generate", "--root", str(tmp_path)]) == Exit.DONE
     assert "note: " in capsys.readouterr().err

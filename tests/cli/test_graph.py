@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -11,14 +10,6 @@ from hosting.cli.main import main
 from hosting.cli.support.exit_codes import Exit
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """The project's templates and parameters, without pictures."""
-    for folder in ("templates", "params"):
-        shutil.copytree(ROOT / folder, tmp_path / folder)
-    return tmp_path
 
 
 def test_svg_goes_to_stdout(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
@@ -58,39 +49,14 @@ def test_png_comes_from_the_converter(tmp_path: Path, monkeypatch: pytest.Monkey
     assert target.read_bytes() == b"PNG of <svg"
 
 
-def test_check_fails_until_docs_are_written(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    where = ["--root", str(copy)]
-    assert main(["graph", "--check", *where]) == Exit.ERROR
-    err = capsys.readouterr().err
-    assert "docs/architecture-dev.svg is missing" in err
-    assert "deploy.py graph --write-docs" in err
-    assert main(["graph", "--write-docs", *where]) == Exit.DONE
-    assert "docs/architecture-prod.svg" in capsys.readouterr().out
-    assert main(["graph", "--check", *where]) == Exit.DONE
-    assert main(["graph", "--write-docs", *where]) == Exit.DONE
-    assert "docs/ is up to date." in capsys.readouterr().err
-
-
-def test_a_changed_parameter_makes_the_picture_stale(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    where = ["--root", str(copy)]
-    main(["graph", "--write-docs", *where])
-    file = copy / "params" / "dev.json"
-    file.write_text(file.read_text().replace('"FrontendMaxTasks": "4"', '"FrontendMaxTasks": "6"'))
-    assert main(["graph", "--check", *where]) == Exit.ERROR
-    assert "docs/architecture-dev.svg is stale" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "a picture shows one environment"),
+        ([], "Missing option '-e'"),
         (["-e", "all"], "one environment"),
         (["-e", "dev", "--format", "png"], "use --output"),
         (["-e", "dve"], 'unknown environment "dve"'),
         (["-e", "dev", "--output", "gif"], "'gif' is not one of"),
-        (["--check", "--write-docs"], "cannot be combined"),
-        (["--check", "-e", "dev"], "every environment"),
-        (["--write-docs", "--output", "png"], "every environment"),
     ],
 )
 def test_wrong_input(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,40 +1,48 @@
-"""`deploy.py generate`: write templates/, or report stale files."""
+"""`deploy.py generate`: write every generated file, or report which of them are stale."""
 
 from __future__ import annotations
+
+import gc
+from pathlib import Path
 
 import click
 
 from hosting.cli.support.exit_codes import Exit
-from hosting.cli.support.options import ROOT
+from hosting.cli.support.options import root_option
 
 
 @click.command()
-@click.option("--check", is_flag=True, help="Write nothing. Exit 1 if a template is stale.")
-def generate(check: bool) -> int:
-    """Write templates/ from generator/. Works offline."""
-    from generator import render
-    from generator.config import load_config
-    from generator.resources import limits
+@click.option("--check", is_flag=True, help="Write nothing. Exit 1 if a generated file is stale.")
+@root_option
+def generate(check: bool, root: Path) -> int:
+    """Write templates/ and the tables and pictures of docs/. Works offline.
 
-    folder = ROOT / "templates"
-    rendered = render.render_all(load_config(ROOT))
-    excesses = limits.check(rendered)
-    for excess in excesses:
-        click.echo(f"{'note: ' if excess.adjustable else ''}{excess}", err=True)
-    refused = not all(excess.adjustable for excess in excesses)
+    They are generated from workloads.py, params/ and generator/.
+    """
+    from generator.config import load_config
+    from hosting.cli.support import generated
+
+    # A run is short and keeps most of its objects: collections would only walk through them again.
+    gc.freeze()
+    gc.disable()
+    try:
+        files = generated.render_project(root, load_config(root))
+    finally:
+        gc.enable()
+    fits = generated.report_limits(files)
     if check:
-        findings = render.stale(folder, rendered)
+        findings = generated.find_stale(root, files)
         for finding in findings:
-            click.echo(f"templates/{finding}", err=True)
+            click.echo(finding, err=True)
         if findings:
-            click.echo("Run `deploy.py generate` and commit templates/.", err=True)
-        return Exit.ERROR if findings or refused else Exit.DONE
-    if refused:
+            click.echo("Run `deploy.py generate` and commit the files that it changes.", err=True)
+        return Exit.DONE if fits and not findings else Exit.ERROR
+    if not fits:
         click.echo("Nothing is written: the templates exceed a limit of CloudFormation.", err=True)
         return Exit.ERROR
-    touched = render.write(folder, rendered)
+    touched = generated.write(root, files)
     for name in touched:
-        click.echo(f"templates/{name}")
+        click.echo(name)
     if not touched:
-        click.echo("templates/ is up to date.", err=True)
+        click.echo("All generated files are up to date.", err=True)
     return Exit.DONE

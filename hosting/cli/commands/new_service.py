@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +12,7 @@ from hosting.cli.support.options import root_option
 
 if TYPE_CHECKING:
     from generator.workloads import Service
+    from hosting.model.parameter_file import ParameterFile
 
 
 @click.command("new-service")
@@ -27,42 +26,52 @@ if TYPE_CHECKING:
 )
 @root_option
 def new_service(name: str, paths: tuple[str, ...], shared_size: bool, root: Path) -> int:
-    """Add a service: its entry in workloads.py, its parameters in every environment, and the templates.
+    """Add a service: its entry in workloads.py, its parameters in every environment, and the generated files.
 
-    NAME is in CamelCase. The image is a placeholder in params/*.json, which `params check` reports until it is set.
+    NAME is in CamelCase. Its image in params/*.json has the digest FILL-IN. `params check` reports it until it is set.
     """
-    from generator import render, workloads
-    from generator.config import Config
-    from generator.resources import limits
+    from generator import workloads
+    from generator.config import Config, load_config
     from generator.tooling import new_service, parameter_files
+    from hosting.cli.support import generated
     from hosting.model import parameter_file
 
     services = workloads.load(root)
     entry = new_service.new_entry(services, name, paths, own_size=not shared_size)
-    rendered = render.render_all(Config(services=(*services, entry)))
-    if excesses := [excess for excess in limits.check(rendered) if not excess.adjustable]:
-        raise click.ClickException("\n".join(str(excess) for excess in excesses))
+    config = Config((*services, entry))
+    if not generated.report_limits(generated.render_templates(config)):
+        return Exit.ERROR
     file = root / workloads.FILE
     # All texts are computed before the first file is written, so that an error leaves no partial service.
     written = {file: new_service.insert_entry(file.read_text(encoding="utf-8"), entry)}
     for file in parameter_file.select_files(root / "params", parameter_file.ALL):
+        values = parameter_file.read(file, f"params/{file.name}")
+        image = _image_to_fill_in(values, entry)
         try:
-            text = parameter_files.with_service(file.read_text(encoding="utf-8"), entry, services[-1].name)
+            text = parameter_files.with_service(file.read_text("utf-8-sig"), entry, services[-1].name, image=image)
         except parameter_files.ParameterFileError as error:
             raise click.ClickException(f"params/{file.name}: {error}") from None
         written[file] = text
     for file, text in written.items():
         file.write_text(text, encoding="utf-8")
-    # A new process is required: this one has already loaded the old configuration.
-    for command in (["-m", "generator"], ["deploy.py", "graph", "--write-docs"]):
-        done = subprocess.run([sys.executable, *command], cwd=root, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise click.ClickException(f"python {' '.join(command)}: {done.stderr.strip()}")
-        click.echo(done.stdout, nl=False)
-    for file in written:
-        click.echo(str(file.relative_to(root)))
+    touched = generated.write(root, generated.render_project(root, load_config(root)))
+    for name in [*(str(file.relative_to(root)) for file in written), *touched]:
+        click.echo(name)
     _print_next_steps(entry)
     return Exit.DONE
+
+
+def _image_to_fill_in(values: ParameterFile, entry: Service) -> str:
+    """Return the image of the service in the repository that bootstrap creates, without its digest.
+
+    The picture of the environment shows the repository. So it stays the same when the digest is filled in.
+    """
+    from generator.tooling.parameter_files import FILL_IN
+
+    project = values.values.get("Project")
+    if not (values.account and values.region and project):
+        return FILL_IN
+    return f"{values.account}.dkr.ecr.{values.region}.amazonaws.com/{project}/{entry.slug}@sha256:{FILL_IN}"
 
 
 def _print_next_steps(entry: Service) -> None:
@@ -71,7 +80,7 @@ def _print_next_steps(entry: Service) -> None:
         f"Its health check path is {entry.health_check_path}."
         f"\nNext steps for each environment:"
         f"\n  1. Create the repository <project>/{entry.slug}: deploy.py deploy -e ENV --through bootstrap"
-        f"\n  2. Push an image, and write its digest to {entry.name}Image in params/ENV.json"
+        f"\n  2. Push an image, and replace FILL-IN in {entry.name}Image of params/ENV.json by its digest"
         f"\n  3. deploy.py params check -e ENV, then plan and deploy",
         err=True,
     )

@@ -206,7 +206,7 @@ def load_environment(options: Options) -> Environment:
     findings = find_stale_templates(options.root)
     for finding in findings:
         file, _, what = finding.partition(": ")
-        problems.append(Problem(f"templates/{file}", what, "run `deploy.py generate`"))
+        problems.append(Problem(file, what, "run `deploy.py generate`"))
     if problems:
         raise InputError(problems)
     return environment
@@ -237,7 +237,7 @@ def find_stale_templates(root: Path) -> list[str]:
     """Return what in templates/ differs from a fresh render. Another root without workloads.py is not checked."""
     if root.resolve() != ROOT and not (root / "workloads.py").is_file():
         return []
-    from generator import render
     from generator.config import load_config
+    from hosting.cli.support import generated
 
-    return render.stale(root / "templates", render.render_all(load_config(root)))
+    return generated.find_stale(root, generated.render_templates(load_config(root)), (generated.TEMPLATES,))

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from generator.config import Config, load_config
+from generator import workloads
+from generator.config import Config
 from generator.errors import ConfigError
 from generator.render import render_all
 from generator.resources import limits
-from generator.tooling import trial
 from generator.workloads import Service
+from tests.support import scale
 
 PROJECT = Path(__file__).parents[3]
 
@@ -138,46 +137,22 @@ def test_bootstrap_for_a_hundred_services_fits_into_a_request() -> None:
     assert any("bytes without spaces" in text for text in refusals(with_services(140)))
 
 
-def generator(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "generator", *arguments], cwd=PROJECT, capture_output=True, text=True, check=False
-    )
-
-
-def test_a_trial_is_a_root_of_its_own(tmp_path: Path) -> None:
-    done = generator("--services", "5", "--out", str(tmp_path))
-    assert (done.returncode, done.stderr) == (0, "")
-    root = json.loads((tmp_path / "templates" / "root.json").read_text())
-    assert root["Metadata"]["Services"] == ["Frontend", "Backend", "Service003", "Service004", "Service005"]
+def test_a_project_of_many_services_can_be_generated(tmp_path: Path) -> None:
+    scale.write(PROJECT, tmp_path, 5)
+    own = workloads.load(PROJECT)
+    *_, last = loaded = workloads.load(tmp_path)
+    assert (loaded[: len(own)], len(loaded), last.name) == (own, 5, "Service005")
     dev = json.loads((tmp_path / "params" / "dev.json").read_text())["Parameters"]
-    assert dev["Service003Image"].startswith("111122223333.dkr.ecr.ap-northeast-1.amazonaws.com/platform/service003@")
-    assert dev["ServiceMinTasks"] == dev["FrontendMinTasks"]
+    assert dev["Service005Image"] == dev[f"{own[0].name}Image"].replace(f"/{own[0].slug}@", "/service005@")
+    assert dev["ServiceMinTasks"] == dev[f"{own[0].name}MinTasks"]
     assert (tmp_path / "lambda" / "log_processor" / "index.py").is_file()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (("--services", "5"), "belong together"),
-        (("--services", "5", "--out", "."), "is this project"),
-        (("--services", "1", "--out", "elsewhere"), "there are 2 already"),
-        (("--check", "--services", "5", "--out", "elsewhere"), "goes with neither"),
-    ],
-)
-def test_a_trial_that_makes_no_sense_is_refused(arguments: tuple[str, ...], says: str) -> None:
-    done = generator(*arguments)
-    assert done.returncode == 2
-    assert says in done.stderr
+def test_fewer_services_than_the_project_has_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="there are 2 already"):
+        scale.write(PROJECT, tmp_path, 1)
 
 
-def test_a_trial_beyond_the_limits_says_so_and_is_written(tmp_path: Path) -> None:
-    done = generator("--services", "110", "--out", str(tmp_path))
-    assert done.returncode == 0
-    assert "services fit" in done.stderr
-    assert "CloudFormation would refuse it" in done.stderr
-    assert len(json.loads((tmp_path / "templates" / "root.json").read_text())["Metadata"]["Services"]) == 110
-
-
-def test_priorities_of_a_trial_leave_the_catch_all_last() -> None:
-    services = trial.config_with(load_config(PROJECT), 100).services
+def test_the_service_for_all_other_requests_is_tried_last() -> None:
+    services = scale.services_with(workloads.load(PROJECT), 100)
     assert max(services, key=lambda entry: entry.priority).path_patterns == ("/*",)

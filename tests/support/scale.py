@@ -1,0 +1,59 @@
+"""Writes a project with many services, to measure generation, validation and rehearsal with them.
+
+`python -m tests.support.scale COUNT DIR` copies params/ and lambda/ of this project and writes workloads.py: the
+services of this project, and more until there are COUNT. The result cannot be deployed by accident: its image
+repositories do not exist.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+from generator import workloads
+from generator.tooling import new_service, parameter_files
+from generator.workloads import Service
+
+# Priorities between those of the project's services with paths of their own and its service for all other requests.
+_FIRST_PRIORITY = 101
+_LAST_PRIORITY = 899
+
+
+def services_with(own: tuple[Service, ...], count: int) -> tuple[Service, ...]:
+    """Return `own` and as many services of one shared size as are missing to `count`."""
+    if not len(own) <= count <= len(own) + _LAST_PRIORITY - _FIRST_PRIORITY:
+        raise ValueError(f"{count} services: there are {len(own)} already, and room for some 800")
+    more = (
+        Service(
+            f"Service{number:03}",
+            (f"/service{number:03}", f"/service{number:03}/*"),
+            priority=_FIRST_PRIORITY + number - len(own),
+            own_size=False,
+        )
+        for number in range(len(own) + 1, count + 1)
+    )
+    return (*own, *more)
+
+
+def write(project: Path, target: Path, count: int) -> None:
+    """Write workloads.py, params/ and lambda/ of a project with `count` services to the folder `target`."""
+    own = workloads.load(project)
+    services = services_with(own, count)
+    (target / "params").mkdir(parents=True, exist_ok=True)
+    lines = "".join(new_service.entry_line(entry) for entry in services)
+    text = f"from generator.workloads import Service\n\n{workloads.SERVICES} = (\n{lines})\n"
+    (target / workloads.FILE).write_text(text, encoding="utf-8")
+    for file in sorted((project / "params").glob("*.json")):
+        text = file.read_text(encoding="utf-8")
+        image = parameter_files.image_of(text, own[0].name)
+        for entry in services[len(own) :]:
+            its = image.replace(f"/{own[0].slug}@", f"/{entry.slug}@")
+            text = parameter_files.with_service(text, entry, own[0].name, image=its)
+        (target / "params" / file.name).write_text(text, encoding="utf-8")
+    unwanted = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(project / "lambda", target / "lambda", dirs_exist_ok=True, ignore=unwanted)
+
+
+if __name__ == "__main__":
+    write(Path(__file__).parents[2], Path(sys.argv[2]), int(sys.argv[1]))
