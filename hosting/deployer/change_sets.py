@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 from hosting.deployer.aws.session import explain
 from hosting.deployer.aws.stacks import STACK_TYPE, is_missing
 from hosting.deployer.errors import ChangeSetError, DeployerError
+from hosting.model.effects import count_effects
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -186,12 +187,8 @@ class ChangeSet:
                 yield (), change
 
     def counts(self) -> dict[str, int]:
-        """How many of each effect, nested ones included, worst first."""
-        found = [change.effect for _, change in self.walk()]
-        return {effect: found.count(effect) for effect in EFFECTS if effect in found}
-
-
-EFFECTS = ("replace", "delete", "may replace", "modify", "import", "add", "unknown")
+        """Return how many resources have each effect, nested ones included, the most severe first."""
+        return count_effects(change.effect for _, change in self.walk())
 
 
 def is_empty(status: str, reason: str) -> bool:

@@ -27,8 +27,8 @@ from hosting.deployer.failures import rootcause
 from hosting.deployer.packaging import placeholder
 from hosting.deployer.safeguards import gates, stack_policies
 from hosting.deployer.safeguards.gates import Gates
+from hosting.model.effects import DESTRUCTIVE_EFFECTS
 from hosting.model.stack_order import Stack, StackRole
-from hosting.model.stateful import LOSING
 
 if TYPE_CHECKING:
     from hosting.deployer.aws.stacks import StackState
@@ -333,7 +333,9 @@ def _destructive_changes(plan: StackPlan) -> set[tuple[tuple[str, ...], str, str
     if plan.change_set is None:
         return set()
     return {
-        (path, change.logical_id, change.effect) for path, change in plan.change_set.walk() if change.effect in LOSING
+        (path, change.logical_id, change.effect)
+        for path, change in plan.change_set.walk()
+        if change.effect in DESTRUCTIVE_EFFECTS
     }
 
 

@@ -18,9 +18,9 @@ from hosting.deployer.events import Event
 from hosting.deployer.failures import catalogue, rootcause
 from hosting.deployer.failures.signature import Match
 from hosting.deployer.operations import Operation
+from hosting.model.effects import HOLDS_DATA
 from hosting.model.errors import InputError, Problem
 from hosting.model.stack_order import Stack
-from hosting.model.stateful import HOLDS_DATA
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient

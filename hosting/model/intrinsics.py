@@ -112,8 +112,6 @@ class Evaluator:
             case "Fn::Not":
                 result = self.decide(argument[0])
                 return None if result is None else not result
-        if name in _NEEDS_AWS:
-            return None
         if name not in _COMPARISONS:
             raise self._error(f"{name} is not known in a condition")
         try:
@@ -147,6 +145,8 @@ class Evaluator:
             if decided is None:
                 raise _NotKnownError
             return decided
+        if name in _NEEDS_AWS:
+            raise _NotKnownError
         if name in _KEPT:
             return {name: self.value(argument)}
         raise self._error(f"{name} is not known")

@@ -25,6 +25,8 @@ def template(**body: Any) -> Template:
 
 
 NETWORK: dict[str, Any] = {
+    "Parameters": {"Domain": {"Type": "String"}, "Gateway": {"Type": "String"}},
+    "Conditions": {"HasDomain": {"Fn::Not": [{"Fn::Equals": [{"Ref": "Domain"}, ""]}]}},
     "Resources": {"Group": {}, "Function": {}, "Rule": {}},
     "Outputs": {
         "GroupId": {"Value": {"Fn::GetAtt": ["Group", "GroupId"]}},
@@ -216,6 +218,7 @@ def test_a_service_that_is_not_new_any_more(
 
 
 BRANCHES: dict[str, Any] = {
+    "Parameters": {"Domain": {"Type": "String"}},
     "Conditions": {
         "HasDomain": {"Fn::Not": [{"Fn::Equals": [{"Ref": "Domain"}, ""]}]},
         "IsSecure": {"Fn::And": [{"Condition": "HasDomain"}, {"Fn::Equals": ["a", "a"]}]},

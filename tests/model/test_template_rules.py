@@ -37,7 +37,8 @@ def broken(rules: dict[str, Any], values: dict[str, Any]) -> list[BrokenAssertio
         ({"Fn::EachMemberIn": [REF, ["x", "y"]]}, "x,z", False),
         ({"Fn::EachMemberEquals": [REF, "x"]}, "x,x", True),
         ({"Fn::EachMemberEquals": [REF, "x"]}, "x,y", False),
-        ({"Fn::ValueOfAll": ["AWS::EC2::VPC::Id", "Tags.Name"]}, "x", True),
+        ({"Fn::EachMemberEquals": [{"Fn::ValueOf": ["A", "VpcId"]}, "vpc-1"]}, "x", True),
+        ({"Fn::EachMemberIn": [{"Fn::ValueOfAll": ["AWS::EC2::Subnet::Id", "VpcId"]}, {"Fn::RefAll": "V"}]}, "x", True),
     ],
 )
 def test_assertions(assertion: Any, value: Any, holds: bool) -> None:

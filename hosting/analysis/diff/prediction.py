@@ -8,7 +8,7 @@ can hide anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -16,20 +16,14 @@ from hosting.analysis.diff.compare import Difference, Path, differences, written
 from hosting.analysis.diff.permissions import Access, access_changes
 from hosting.analysis.diff.replacement import Recreation, recreation, takes_tags
 from hosting.analysis.resolve import ResolvedEnvironment, Resource, Stack, top_level_stacks
+from hosting.model.effects import DESTRUCTIVE_EFFECTS, EFFECTS, count_effects, describe_loss
 from hosting.model.templates import NESTED_STACK
 from hosting.model.tokens import REF, Json, Origin, origins
-
-# Worst first; the words are those of `plan`.
-EFFECTS = ("replace", "delete", "may replace", "modify", "add")
-LOSING = frozenset({"replace", "delete", "may replace"})
 
 # Attributes beside Properties whose change CloudFormation carries out or takes note of.
 _ATTRIBUTES = ("CreationPolicy", "DeletionPolicy", "Metadata", "UpdatePolicy", "UpdateReplacePolicy")
 
 Key = tuple[str, str]  # stack path, logical id
-
-# What would be lost with a resource, in words, from its type, what becomes of it, and its properties; "" for nothing.
-Loss = Callable[[str, str, Mapping[str, Json]], str]
 
 
 @dataclass(frozen=True)
@@ -57,7 +51,7 @@ class Change:
     type: str
     effect: str
     properties: tuple[Property, ...] = ()
-    # What is lost with it, in words; empty where nothing is.
+    # A description of the data that is lost with the resource, or "" if none is lost.
     loss: str = ""
     # What becomes of the old one, in the template's word: Retain, Snapshot, Delete.
     policy: str = ""
@@ -81,7 +75,7 @@ class Change:
 
     @property
     def is_destructive(self) -> bool:
-        return bool(self.loss) and self.effect in LOSING
+        return bool(self.loss) and self.effect in DESTRUCTIVE_EFFECTS
 
 
 @dataclass(frozen=True)
@@ -149,12 +143,11 @@ class Prediction:
 
 
 def counts(changes: Iterable[Change]) -> dict[str, int]:
-    """How many of each effect, worst first."""
-    found = [change.effect for change in changes]
-    return {effect: found.count(effect) for effect in EFFECTS if effect in found}
+    """Return how many changes have each effect, the most severe first."""
+    return count_effects(change.effect for change in changes)
 
 
-def predict(old: ResolvedEnvironment | None, new: ResolvedEnvironment, loss: Loss) -> Prediction:
+def predict(old: ResolvedEnvironment | None, new: ResolvedEnvironment) -> Prediction:
     """What deploying `new` does to an environment that is deployed as `old`."""
     names = {path: stack.name for path, stack in top_level_stacks(new.environment).items()}
     # Under another name it is another stack, and the old one stays as it is.
@@ -169,9 +162,8 @@ def predict(old: ResolvedEnvironment | None, new: ResolvedEnvironment, loss: Los
     )
     before = _resources(known.values())
     after = _resources(new.chain)
-    changes = _Spread(
-        before, after, {stack.path: stack.region for top in new.chain for stack in top.walk()}, loss
-    ).changes()
+    regions = {stack.path: stack.region for top in new.chain for stack in top.walk()}
+    changes = _Spread(before, after, regions).changes()
     retag = _tag_differences(old, new) if old else ()
     stacks = []
     for top in new.chain:
@@ -208,9 +200,9 @@ class _Spread:
     """Starts with what differs by itself, and lets replacements spread until nothing more follows."""
 
     def __init__(
-        self, before: Mapping[Key, Resource], after: Mapping[Key, Resource], regions: Mapping[str, str], loss: Loss
+        self, before: Mapping[Key, Resource], after: Mapping[Key, Resource], regions: Mapping[str, str]
     ) -> None:
-        self.before, self.after, self.regions, self.loss = before, after, regions, loss
+        self.before, self.after, self.regions = before, after, regions
         self.common = [key for key in after if key in before]
         self.own = {key: self._own(key) for key in self.common}
         self.followed: dict[Key, dict[tuple[Path, Key], Property]] = {key: {} for key in self.common}
@@ -298,13 +290,13 @@ class _Spread:
 
     def _lose(self, change: Change, resource: Resource) -> Change:
         """With what becomes of the old one, and what is lost with it."""
-        if change.effect not in LOSING:
+        if change.effect not in DESTRUCTIVE_EFFECTS:
             return change
         attribute = "DeletionPolicy" if change.effect == "delete" else "UpdateReplacePolicy"
         default = "Snapshot" if resource.type == "AWS::RDS::DBCluster" and change.effect == "delete" else "Delete"
         policy = str(resource.attributes.get(attribute, default))
         policy = "Retain" if policy == "RetainExceptOnCreate" else policy
-        return replace(change, policy=policy, loss=self.loss(resource.type, policy, resource.properties))
+        return replace(change, policy=policy, loss=describe_loss(resource.type, policy, resource.properties))
 
     def _fixed_name(self, key: Key) -> str:
         """The name that the template gives and keeps, where the name is what identifies a resource."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hosting.analysis.diff.prediction import LOSING
+from hosting.model.effects import DESTRUCTIVE_EFFECTS
 
 Path = tuple[str, ...]
 
@@ -31,7 +31,9 @@ class Comparison:
     @property
     def wrong_losses(self) -> dict[Path, tuple[str, str]]:
         """Where the sides do not agree about whether something is lost."""
-        return {path: pair for path, pair in self.different.items() if any(effect in LOSING for effect in pair)}
+        return {
+            path: pair for path, pair in self.different.items() if any(effect in DESTRUCTIVE_EFFECTS for effect in pair)
+        }
 
 
 def compare(predicted: Mapping[Path, str], actual: Mapping[Path, str]) -> Comparison:

@@ -85,14 +85,13 @@ def _select_environments(side: ProjectRevision, wanted: str) -> Sequence[str]:
 def _predict(old: ProjectRevision, new: ProjectRevision, environment: str, overrides: Iterable[str]) -> Prediction:
     from hosting.analysis.diff.prediction import predict
     from hosting.cli.support.revisions import resolve_environment
-    from hosting.model.stateful import loss
 
     cache = new.functions.parent / "build" / "archives"
     running = old.load()["root.json"].services
     after = resolve_environment(new, environment, services=running, cache=cache, overrides=overrides)
     if environment not in old.environments():
-        return predict(None, after, loss)
-    return predict(resolve_environment(old, environment, services=running, cache=cache), after, loss)
+        return predict(None, after)
+    return predict(resolve_environment(old, environment, services=running, cache=cache), after)
 
 
 def _find_refusals(gate: str, predictions: Iterable[Prediction]) -> Iterable[str]:

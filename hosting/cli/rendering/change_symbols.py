@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from rich.text import Text
 
-from hosting.deployer.change_sets import EFFECTS
+from hosting.model.effects import EFFECTS
 
 SYMBOLS: Mapping[str, tuple[str, str]] = {
     "replace": ("-/+", "bold red"),

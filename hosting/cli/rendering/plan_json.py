@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from hosting.analysis.diff.permissions import Access
@@ -17,7 +16,7 @@ from hosting.cli.rendering.plan_text import (
 )
 from hosting.cli.support.plan_permissions import find_permission_changes
 from hosting.cli.support.plan_properties import PropertyChange, list_property_changes
-from hosting.deployer.change_sets import EFFECTS, Change
+from hosting.deployer.change_sets import Change
 from hosting.deployer.deployment import Kind, StackPlan
 from hosting.deployer.safeguards.gates import Loss
 
@@ -33,15 +32,11 @@ def build_document(review: PlanReview, environment: str, account: str) -> dict[s
         "environment": environment,
         "account": account,
         "changes": any(plan.kind is not Kind.NOTHING for plan in review.plans),
-        "counts": _sort_counts(review.counts()),
+        "counts": review.counts(),
         "losses": [_build_loss(review, one) for one in review.losses],
         "access": [_build_access(review, one) for one in access],
         "stacks": [_build_stack(review, plan) for plan in review.plans],
     }
-
-
-def _sort_counts(counts: Mapping[str, int]) -> dict[str, int]:
-    return {effect: counts[effect] for effect in EFFECTS if counts.get(effect)}
 
 
 def _build_loss(review: PlanReview, one: Loss) -> dict[str, Any]:

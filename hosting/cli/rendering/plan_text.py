@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -22,7 +21,7 @@ from hosting.deployer.change_set_filter import is_let_go
 from hosting.deployer.change_sets import Change, ChangeSet
 from hosting.deployer.deployment import Kind, StackPlan
 from hosting.deployer.safeguards.gates import Allowed, Loss, losses
-from hosting.model.stateful import LOSING
+from hosting.model.effects import DESTRUCTIVE_EFFECTS, count_effects
 
 # The effect of a deletion policy or update replace policy on the resource.
 FATES: Mapping[str, str] = {
@@ -57,12 +56,10 @@ class PlanReview:
     def derived(self) -> int:
         return sum(plan.change_set.derived for plan in self.plans if plan.change_set is not None)
 
-    def counts(self) -> Counter[str]:
-        total: Counter[str] = Counter()
-        for plan in self.plans:
-            if plan.change_set is not None:
-                total.update(plan.change_set.counts())
-        return total
+    def counts(self) -> dict[str, int]:
+        """Return how many resources have each effect, the most severe first."""
+        sets = [plan.change_set for plan in self.plans if plan.change_set is not None]
+        return count_effects(change.effect for one in sets for _, change in one.walk())
 
     def mask(self, text: str) -> str:
         """Return a line with secret values masked."""
@@ -201,7 +198,7 @@ def _render_change(review: PlanReview, change: Change) -> Text:
         scales = any(is_let_go(change, detail) for detail in change.details)
         left = "desired count unchanged: Application Auto Scaling controls it"
         line.append(f"  {left if scales else 'derived, will not change'}", style="dim")
-    if change.effect in LOSING and change.policy_action in FATES:
+    if change.effect in DESTRUCTIVE_EFFECTS and change.policy_action in FATES:
         line.append(f", {FATES[change.policy_action]}", style="cyan")
     return line
 

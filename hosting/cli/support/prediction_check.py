@@ -20,7 +20,6 @@ from hosting.deployer.deployment import Kind, StackPlan
 from hosting.model.errors import PlatformError
 from hosting.model.parameter_file import Environment
 from hosting.model.stack_order import COMPANIONS, ROOT, Stack, StackRole
-from hosting.model.stateful import loss
 from hosting.model.templates import Template, nested_template
 
 if TYPE_CHECKING:
@@ -104,7 +103,7 @@ def _predict(context: Context, states: States, plans: Sequence[StackPlan], compa
     was, now = before.get(SERVICE_IS_NEW), values.get(SERVICE_IS_NEW)
     if was is not None and now is not None and was.count(",") == now.count(","):
         before[SERVICE_IS_NEW] = now
-    return predict(_resolve(context, old, before), _resolve(context, new, values), loss)
+    return predict(_resolve(context, old, before), _resolve(context, new, values))
 
 
 def _read_change_set(plan: StackPlan, predicted: Collection[Path]) -> dict[Path, str]:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from hosting.deployer.change_sets import Change, ChangeSet
 from hosting.deployer.errors import RefusedError
+from hosting.model.effects import DESTRUCTIVE_EFFECTS, describe_loss
 from hosting.model.errors import InputError, Problem
 from hosting.model.parameter_file import suggest
 from hosting.model.stack_order import Stack, StackRole
-from hosting.model.stateful import LOSING, loss
 from hosting.model.templates import Template
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def losses(stack: Stack, change_set: ChangeSet | None) -> Iterator[Loss]:
     if change_set is None:
         return
     for path, change in change_set.walk():
-        if change.effect in LOSING and (what := _what(change)):
+        if change.effect in DESTRUCTIVE_EFFECTS and (what := _what(change)):
             name = name_of(stack, path, change.logical_id)
             yield Loss(
                 name, stack, path, change.logical_id, change.resource_type, change.effect, what, change.policy_action
@@ -169,7 +169,7 @@ def unused(allowed: Allowed, found: Iterable[Loss]) -> list[str]:
 
 def _what(change: Change) -> str:
     properties = change.properties_before or change.properties_after
-    return loss(change.resource_type, change.policy_action, properties)
+    return describe_loss(change.resource_type, change.policy_action, properties)
 
 
 def _short(name: str) -> str:

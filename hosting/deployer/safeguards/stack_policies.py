@@ -21,8 +21,8 @@ from hosting.deployer.aws import stacks
 from hosting.deployer.aws.stacks import STACK_TYPE
 from hosting.deployer.context import Context
 from hosting.deployer.safeguards.gates import Allowed, name_of
+from hosting.model.effects import describe_loss
 from hosting.model.stack_order import Stack, StackRole
-from hosting.model.stateful import loss
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -108,6 +108,6 @@ def _tree(client: CloudFormationClient, stack_id: str, path: tuple[str, ...]) ->
             yield from inside
             if any(guarded.ids for guarded in inside):
                 ids.append(one.logical_id)
-        elif loss(one.type, spec.get("DeletionPolicy", ""), spec.get("Properties")):
+        elif describe_loss(one.type, spec.get("DeletionPolicy", ""), spec.get("Properties")):
             ids.append(one.logical_id)
     yield Guarded(stack_id, path, tuple(sorted(ids)))

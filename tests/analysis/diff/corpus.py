@@ -24,7 +24,6 @@ from hosting.deployer import deployment, pipeline
 from hosting.deployer.aws.stacks import StackState
 from hosting.deployer.reporter import SilentReporter
 from hosting.model.stack_order import Stack, StackRole
-from hosting.model.stateful import loss
 from hosting.rehearsal.emulator import Emulator
 from hosting.rehearsal.prerequisites import Prerequisites
 
@@ -593,7 +592,7 @@ class Stage:
         def side(at: ProjectRevision) -> Any:
             return resolve_environment(at, ENVIRONMENT, services=services, cache=cache, overrides=self.settled)
 
-        return predict(side(current_revision(self.base)), side(current_revision(edited)), loss)
+        return predict(side(current_revision(self.base)), side(current_revision(edited)))
 
     def check_prediction(self, edit: Edit) -> PredictionCheck:
         """What `plan` says about an edit: its change sets beside a prediction from what is deployed."""

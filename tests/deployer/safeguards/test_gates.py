@@ -12,7 +12,7 @@ from hosting.deployer.change_sets import Change, ChangeSet
 from hosting.deployer.errors import RefusedError
 from hosting.deployer.safeguards import gates
 from hosting.deployer.safeguards.gates import Allowed
-from hosting.model import stateful
+from hosting.model import effects
 from hosting.model.errors import InputError
 from hosting.model.stack_order import Stack, StackRole
 from hosting.model.templates import Template
@@ -33,7 +33,7 @@ def lost(kind: str, action: str = "Modify", replacement: str = "True", **propert
     return list(gates.losses(ROOT, whole(layer)))
 
 
-@pytest.mark.parametrize("kind", [*stateful.HOLDS_DATA, *stateful.CARRIES])
+@pytest.mark.parametrize("kind", [*effects.HOLDS_DATA, *effects.CONTAINS_STATEFUL])
 @pytest.mark.parametrize(
     ("action", "replacement", "effect"),
     [("Modify", "True", "replace"), ("Modify", "Conditional", "may replace"), ("Remove", "", "delete")],
