@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from generator.wiring import ParameterSpec
 
+# The prefix of names in Fn::Sub, from the first two parameters below.
+NAME_PREFIX = "${Project}-${Environment}"
 # CloudWatch Logs API Reference, "PutRetentionPolicy": there is no value between 14 and 30.
 RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365)
 

@@ -22,6 +22,7 @@ from generator.layers import (
     service_access,
 )
 from generator.layers.service import task
+from generator.parameter_specs import NAME_PREFIX
 from generator.resources.rules import root_rules
 from generator.root_parameters import Parameters, add_image_parameter, add_size_parameters
 from generator.wiring import (
@@ -51,8 +52,11 @@ class Outputs(StackInterface):
 
 
 class Platform(FrozenConfig):
-    """Outputs of earlier layers that services need."""
+    """Parameters of root and outputs of earlier layers that services need."""
 
+    prefix: v.NamePrefix
+    parameters: Parameters
+    sizes: dict[str, ServiceSize]
     network: network.Outputs
     security: security.Outputs
     egress: egress.Outputs
@@ -69,7 +73,7 @@ def build(config: Config) -> Template:
     # deploy.py fills ServiceIsNew in this order.
     t.set_metadata({"Services": [entry.name for entry in config.services]})
     p = add_parameters(t, Parameters)
-    prefix = v.NamePrefix(Sub("${Project}-${Environment}"))
+    prefix = v.NamePrefix(Sub(NAME_PREFIX))
     t.add_condition("HasReader", Equals(p.db_reader, "true"))
     for name, content in root_rules().items():
         t.add_rule(name, content)
@@ -166,6 +170,9 @@ def build(config: Config) -> Template:
         subscription_role_arn=archive_outputs.subscription_role_arn,
     )
     platform = Platform(
+        prefix=prefix,
+        parameters=p,
+        sizes=sizes,
         network=network_outputs,
         security=security_outputs,
         egress=egress_outputs,
@@ -175,7 +182,7 @@ def build(config: Config) -> Template:
         application=application_outputs,
     )
     for position, entry in enumerate(config.services):
-        nest_service(t, entry, position, sizes, prefix, p, platform)
+        nest_service(t, entry, position, platform)
     distribution_outputs = distribution.LAYER.nest(
         t,
         distribution.Inputs(
@@ -242,16 +249,9 @@ def build(config: Config) -> Template:
     return t
 
 
-def nest_service(
-    t: Template,
-    entry: Service,
-    position: int,
-    sizes: dict[str, ServiceSize],
-    prefix: v.NamePrefix,
-    p: Parameters,
-    platform: Platform,
-) -> None:
+def nest_service(t: Template, entry: Service, position: int, platform: Platform) -> None:
     """Add the two stacks of one service: first its security group and roles, then its task and ECS service."""
+    p = platform.parameters
     port = v.Port(str(entry.port))
     unused = ("",) * (task.WRITABLE_PATHS - len(entry.writable_paths))
     writable = [v.FolderPath(path) for path in (*entry.writable_paths, *unused)]
@@ -259,7 +259,7 @@ def nest_service(
     access_outputs = service_access.LAYER.nest(
         t,
         service_access.Inputs(
-            prefix=prefix,
+            prefix=platform.prefix,
             service_slug=v.ServiceSlug(entry.slug),
             container_port=port,
             vpc_id=platform.network.vpc_id,
@@ -272,12 +272,12 @@ def nest_service(
     service.LAYER.nest(
         t,
         service.Inputs(
-            prefix=prefix,
+            prefix=platform.prefix,
             project=p.project,
             service_slug=v.ServiceSlug(entry.slug),
             image=image,
             bastion_image=p.bastion_image,
-            size=sizes[entry.name],
+            size=platform.sizes[entry.name],
             cpu_architecture=p.cpu_architecture,
             service_is_new=v.Flag(Select(position, Ref("ServiceIsNew"))),
             container_port=port,

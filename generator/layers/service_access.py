@@ -43,8 +43,8 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:  # noqa: ARG0
     group = t.add_resource(service_group(inputs))
     add_load_balancer_rules(t, inputs, group)
     add_database_rules(t, inputs, group)
-    task_role = t.add_resource(task_role_for(inputs))
-    execution_role = t.add_resource(execution_role_for(inputs))
+    task_role = t.add_resource(service_task_role(inputs))
+    execution_role = t.add_resource(service_execution_role())
     return Outputs(
         access=ServiceAccess(
             service_security_group_id=v.ServiceSecurityGroupId(group.get_att("GroupId")),
@@ -127,7 +127,7 @@ def add_database_rules(t: Template, inputs: Inputs, group: SecurityGroup) -> Non
     )
 
 
-def task_role_for(inputs: Inputs) -> Role:
+def service_task_role(inputs: Inputs) -> Role:
     """Return the role of the containers.
 
     AmazonSSMManagedInstanceCore contains the ssmmessages actions for ECS Exec and Session Manager. It also allows
@@ -144,7 +144,7 @@ def task_role_for(inputs: Inputs) -> Role:
     )
 
 
-def execution_role_for(inputs: Inputs) -> Role:  # noqa: ARG001
+def service_execution_role() -> Role:
     """Return the role with which ECS starts the tasks."""
     return iam.service_role(
         "ExecutionRole",

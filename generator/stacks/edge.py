@@ -36,8 +36,6 @@ from generator.resources.rules import is_given, parameter_rule, rule_assertion
 from generator.resources.sns import add_topic, allow_alarm_publishing
 from generator.wiring import FrozenConfig, ParameterSpec, StackInterface, add_outputs, add_parameters
 
-PREFIX = "${Project}-${Environment}"
-
 
 class Config(FrozenConfig):
     """Managed rule groups in their order. They use 1,125 of the 1,500 capacity units of a web ACL.
@@ -105,20 +103,22 @@ def build(config: Config) -> Template:
     t.set_version()
     p = add_parameters(t, Parameters)
     add_conditions(t, p)
-    key = add_telemetry_key(t, "Logs and notifications at the edge", prefix=PREFIX)
+    key = add_telemetry_key(t, "Logs and notifications at the edge", prefix=shared.NAME_PREFIX)
     logs = LogSettings(telemetry_key_arn=v.TelemetryKeyArn(key.get_att("Arn")), log_retention_days=p.log_retention_days)
     # AWS Chatbot always writes its errors to this group in us-east-1. It creates a missing group without an expiry.
-    t.add_resource(log_group("ChatbotLogGroup", Sub(f"/aws/chatbot/{PREFIX}"), logs))
+    t.add_resource(log_group("ChatbotLogGroup", Sub(f"/aws/chatbot/{shared.NAME_PREFIX}"), logs))
     acl = t.add_resource(web_acl(config, p))
     add_waf_log(t, config, acl, logs)
     certificate = t.add_resource(viewer_certificate(p))
-    topic = add_topic(t, "EdgeTopic", "edge alarms", v.TelemetryKeyId(key.ref()), allow_alarm_publishing, prefix=PREFIX)
+    topic = add_topic(
+        t, "EdgeTopic", "edge alarms", v.TelemetryKeyId(key.ref()), allow_alarm_publishing, prefix=shared.NAME_PREFIX
+    )
     given_or_none = If("HasCertificate", p.viewer_certificate_arn, "none")
     add_outputs(
         t,
         Outputs(
             web_acl_arn=v.WebAclArn(acl.get_att("Arn")),
-            web_acl_name=v.WebAclName(Sub(PREFIX)),
+            web_acl_name=v.WebAclName(Sub(shared.NAME_PREFIX)),
             viewer_certificate_arn=v.ViewerCertificateArn(If("MakesCertificate", certificate.ref(), given_or_none)),
             edge_topic_arn=v.EdgeTopicArn(topic.ref()),
         ),
@@ -159,15 +159,15 @@ def web_acl(config: Config, p: Parameters) -> WebACL:
     """Return the web ACL. Its name is also the name of its metric, so that one output is enough."""
     return WebACL(
         "WebAcl",
-        Name=Sub(PREFIX),
+        Name=Sub(shared.NAME_PREFIX),
         Scope="CLOUDFRONT",
         DefaultAction=DefaultAction(Allow=AllowAction()),
         Rules=[
             rate_rule(p),
             *(managed_rules(config, group, priority) for priority, group in enumerate(config.rule_groups, start=1)),
         ],
-        VisibilityConfig=visibility(PREFIX),
-        Tags=Tags(Name=Sub(PREFIX)),
+        VisibilityConfig=visibility(shared.NAME_PREFIX),
+        Tags=Tags(Name=Sub(shared.NAME_PREFIX)),
     )
 
 
@@ -181,7 +181,7 @@ def rate_rule(p: Parameters) -> WebACLRule:
         Priority=0,
         Statement=Statement(RateBasedStatement=RateBasedStatement(AggregateKeyType="IP", Limit=p.waf_rate_limit)),
         Action=RuleAction(Block=BlockAction()),
-        VisibilityConfig=visibility(f"{PREFIX}-RateLimit"),
+        VisibilityConfig=visibility(f"{shared.NAME_PREFIX}-RateLimit"),
     )
 
 
@@ -209,7 +209,7 @@ def managed_rules(config: Config, group: str, priority: int) -> WebACLRule:
             if group in config.blocking_groups
             else If("OnlyCounts", OverrideAction(Count={}), override_nothing())
         ),
-        VisibilityConfig=visibility(f"{PREFIX}-{group}"),
+        VisibilityConfig=visibility(f"{shared.NAME_PREFIX}-{group}"),
     )
 
 
@@ -224,7 +224,7 @@ def add_waf_log(t: Template, config: Config, acl: WebACL, logs: LogSettings) -> 
 
     WAF requires the prefix of the log group's name. It rejects the value of GetAtt Arn, which ends in ":*".
     """
-    group = t.add_resource(log_group("WafLogGroup", Sub(f"aws-waf-logs-{PREFIX}"), logs))
+    group = t.add_resource(log_group("WafLogGroup", Sub(f"aws-waf-logs-{shared.NAME_PREFIX}"), logs))
     t.add_resource(
         LoggingConfiguration(
             "WafLogging",
@@ -258,5 +258,5 @@ def viewer_certificate(p: Parameters) -> Certificate:
         DomainName=p.domain_name,
         ValidationMethod="DNS",
         DomainValidationOptions=[DomainValidationOption(DomainName=p.domain_name, HostedZoneId=p.hosted_zone_id)],
-        Tags=Tags(Name=Sub(f"{PREFIX}-viewer")),
+        Tags=Tags(Name=Sub(f"{shared.NAME_PREFIX}-viewer")),
     )

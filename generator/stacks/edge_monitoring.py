@@ -18,8 +18,6 @@ from generator.resources.s3 import bucket_policy, lifecycle_rule, object_arn, pr
 from generator.resources.suppressions import suppress
 from generator.wiring import FrozenConfig, ParameterSpec, StackInterface, add_parameters
 
-PREFIX = "${Project}-${Environment}"
-
 
 class Config(FrozenConfig):
     """``blocked_in_5_minutes`` is the number of blocked requests above the usual number of automated requests."""
@@ -130,13 +128,16 @@ def add_access_log(t: Template, config: Config, p: Parameters) -> None:
     )
     source = t.add_resource(
         DeliverySource(
-            "AccessLogSource", Name=Sub(f"{PREFIX}-cloudfront"), LogType="ACCESS_LOGS", ResourceArn=p.distribution_arn
+            "AccessLogSource",
+            Name=Sub(f"{shared.NAME_PREFIX}-cloudfront"),
+            LogType="ACCESS_LOGS",
+            ResourceArn=p.distribution_arn,
         )
     )
     destination = t.add_resource(
         DeliveryDestination(
             "AccessLogDestination",
-            Name=Sub(f"{PREFIX}-cloudfront"),
+            Name=Sub(f"{shared.NAME_PREFIX}-cloudfront"),
             DestinationResourceArn=bucket.get_att("Arn"),
             OutputFormat="json",
             DependsOn=[policy],
@@ -167,7 +168,7 @@ def add_alarms(t: Template, config: Config, p: Parameters) -> None:
             dimensions=distribution,
             statistic="Average",
             threshold=config.error_percent,
-            prefix=PREFIX,
+            prefix=shared.NAME_PREFIX,
         )
     )
     t.add_resource(
@@ -183,6 +184,6 @@ def add_alarms(t: Template, config: Config, p: Parameters) -> None:
             threshold=config.blocked_in_5_minutes,
             period=300,
             periods=1,
-            prefix=PREFIX,
+            prefix=shared.NAME_PREFIX,
         )
     )
