@@ -1,4 +1,4 @@
-"""What makes the first afternoon short: a new service by one command, completion, the version."""
+"""First use: a new service by one command, shell completion, and the version."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FILES = ("deploy.py", "workloads.py", "README.md", "pyproject.toml")
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """The project once more, to be changed."""
+    """Return a copy of the project that a test can change."""
     for folder in FOLDERS:
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     for file in FILES:
@@ -63,7 +63,7 @@ def test_a_new_service_is_one_command_and_an_image(copy: Path) -> None:
     assert "Traceback" not in again.stderr
 
 
-def test_nothing_is_written_when_one_file_cannot_be(copy: Path) -> None:
+def test_an_invalid_parameter_file_leaves_every_file_unchanged(copy: Path) -> None:
     (copy / "params" / "prod.json").write_text("{,}")
     config = (copy / "workloads.py").read_bytes()
     done = run(copy, "new-service", "Search")
@@ -89,7 +89,7 @@ def test_commands_and_environments_are_completed(words: str, expected: str) -> N
     assert done.stdout.strip() == expected
 
 
-def test_bash_takes_the_script_and_completes() -> None:
+def test_bash_completes_with_the_script() -> None:
     script = run(ROOT, "completion", "bash").stdout
     ask = 'COMP_WORDS=(deploy.py new); COMP_CWORD=1; _deploypy_completion ./deploy.py; echo "${COMPREPLY[@]}"'
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
@@ -98,7 +98,7 @@ def test_bash_takes_the_script_and_completes() -> None:
     assert done.stdout.strip() == "new-service", done.stderr
 
 
-def test_the_version_is_the_project_s() -> None:
+def test_the_version_is_that_of_the_project() -> None:
     import tomllib
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

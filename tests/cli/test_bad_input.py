@@ -1,6 +1,6 @@
 """Bad input to every command: one clear message, exit code 64 or 1, nothing changed, no traceback, no call of AWS.
 
-Run in this process, where a traceback would be an exception that the test sees; AWS is a port where nobody listens.
+The commands run in this process, so that a bug is an exception in the test. The AWS endpoint is a closed port.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.support.sampling import diagonal
 
 PROJECT = Path(__file__).resolve().parents[2]
 
-# Each command with what it needs to get as far as its parameter file. Those missing here read none; see ELSEWHERE.
+# Each command with the arguments that it needs to read its parameter file. The other commands are in ELSEWHERE.
 READS_PARAMETERS: dict[str, tuple[str, ...]] = {
     "params": ("check",),
     "validate": (),
@@ -98,7 +98,7 @@ HOSTILE_NAMES = (
 
 @pytest.fixture(scope="module")
 def intact(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The data of the project: what every damaged copy is made of."""
+    """Return a folder with the data of the project, which each test copies and damages."""
     folder = tmp_path_factory.mktemp("intact")
     for part in ("templates", "params"):
         shutil.copytree(PROJECT / part, folder / part)
@@ -112,7 +112,7 @@ def project(intact: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_endpoint_listens(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
         "AWS_ACCESS_KEY_ID": "111122223333",
@@ -124,7 +124,7 @@ def nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Captured(Protocol):
-    """What capfd.readouterr() gives."""
+    """The result of capfd.readouterr()."""
 
     @property
     def out(self) -> str: ...
@@ -148,16 +148,18 @@ def assert_refused(code: int, captured: Captured, before: dict[str, bytes], proj
     assert captured.out == ""
     assert captured.err.strip()
     assert len(captured.err) < 8_000, "one message, not the whole input"
-    assert "\x1b[31m" not in captured.err, "somebody else's control characters reach the terminal"
+    assert "\x1b[31m" not in captured.err, "control characters of the input reach the terminal"
     assert contents(project) == before
 
 
-def test_every_command_is_looked_at() -> None:
+def test_every_command_is_covered() -> None:
     assert set(READS_PARAMETERS) | ELSEWHERE == set(COMMANDS)
 
 
 @pytest.mark.parametrize(("command", "damage"), diagonal([*READS_PARAMETERS], [*DAMAGED_PARAMETERS]))
-def test_damaged_parameter_files(command: str, damage: str, project: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_parameter_file_is_one_message(
+    command: str, damage: str, project: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     (project / "params" / "dev.json").write_bytes(DAMAGED_PARAMETERS[damage])
     before = contents(project)
     code = invoke(command, project)
@@ -165,13 +167,15 @@ def test_damaged_parameter_files(command: str, damage: str, project: Path, capfd
 
 
 @pytest.mark.parametrize(("command", "name"), diagonal([*READS_PARAMETERS], HOSTILE_NAMES))
-def test_hostile_names(command: str, name: str, project: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_hostile_environment_name_is_one_message(
+    command: str, name: str, project: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     before = contents(project)
     code = invoke(command, project, name)
     assert_refused(code, capfd.readouterr(), before, project)
 
 
-# What only asks AWS about stacks that exist needs no templates.
+# Commands that only read deployed stacks from AWS need no templates.
 NEEDS_TEMPLATES = (
     "params",
     "validate",
@@ -188,12 +192,14 @@ NEEDS_TEMPLATES = (
 )
 
 
-# `params check` reads what stacks declare and not what they nest, and a rehearsal generates before it begins.
+# `params check` reads only declarations of stacks, and a rehearsal renders the templates first.
 UNSEEN = {("params", "a foreign file"), ("params", "no resources"), ("rehearse", "a foreign file")}
 
 
 @pytest.mark.parametrize(("command", "damage"), diagonal(NEEDS_TEMPLATES, [*DAMAGED_TEMPLATES], without=UNSEEN))
-def test_damaged_template_folders(command: str, damage: str, project: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_template_folder_is_one_message(
+    command: str, damage: str, project: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     DAMAGED_TEMPLATES[damage](project / "templates")
     before = contents(project)
     code = invoke(command, project)
@@ -209,7 +215,9 @@ VALUES = st.recursive(
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(document=VALUES)
-def test_whatever_json_says_it_is_a_message(document: object, project: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_any_json_in_a_parameter_file_is_one_message(
+    document: object, project: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     (project / "params" / "dev.json").write_text(json.dumps(document), encoding="utf-8")
     before = contents(project)
     for command in ("params", "validate"):

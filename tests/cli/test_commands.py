@@ -14,7 +14,7 @@ from tests import small_project
 Command = Callable[..., Any]
 
 
-def test_the_life_of_an_environment(command: Command) -> None:
+def test_an_environment_is_planned_deployed_and_destroyed(command: Command) -> None:
     first = command("deploy", "-e", "dev", "--yes")
     assert first.code == 0, first.err
     assert "OperationsStack/Data  CREATE_COMPLETE" in first.err
@@ -60,7 +60,7 @@ def test_the_life_of_an_environment(command: Command) -> None:
     assert command("destroy", "-e", "dev", "--yes").err == "Nothing to destroy: shop-dev is not deployed.\n"
 
 
-def test_a_first_plan_shows_what_cannot_be_computed_yet(command: Command) -> None:
+def test_a_first_plan_names_the_deferred_stacks(command: Command) -> None:
     done = command("plan", "-e", "dev")
     assert done.code == 0, done.err
     assert "the change set is computed after shop-bootstrap and shop-dev-edge are deployed" in done.out
@@ -69,7 +69,7 @@ def test_a_first_plan_shows_what_cannot_be_computed_yet(command: Command) -> Non
     assert "shop-dev: is not deployed" in missing.err
 
 
-def test_bootstrap_alone_makes_room_for_packages(command: Command) -> None:
+def test_packages_can_be_uploaded_after_bootstrap(command: Command) -> None:
     early = command("package", "-e", "dev", "--upload")
     assert early.code == 1
     assert "the artifact bucket does not exist yet" in early.err
@@ -93,13 +93,13 @@ def test_a_failure_names_the_resource(command: Command, project: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["deploy", "destroy"])
-def test_without_a_terminal_the_flag_is_named(command: Command, name: str) -> None:
+def test_a_command_without_a_terminal_names_the_option(command: Command, name: str) -> None:
     done = command(name, "-e", "dev")
     assert done.code == 64
     assert "Use --yes" in done.err
 
 
-def test_wrong_input_costs_no_call(command: Command, project: Path) -> None:
+def test_wrong_input_makes_no_call(command: Command, project: Path) -> None:
     small_project.write(project, DomianName="x", Size="99")
     done = command("plan", "-e", "dev", AWS_ENDPOINT_URL="http://127.0.0.1:1")
     assert done.code == 64
@@ -118,7 +118,7 @@ def test_params_check_needs_no_aws(command: Command, project: Path) -> None:
     assert command("params", "check", "-e", "staging").code == 64
 
 
-def test_no_credentials_is_one_message(command: Command) -> None:
+def test_missing_credentials_are_one_message(command: Command) -> None:
     done = command("plan", "-e", "dev", AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="")
     assert done.code == 1
     assert "no AWS credentials found" in done.err

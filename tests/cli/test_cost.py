@@ -1,4 +1,4 @@
-"""`deploy.py cost` as a person and a program read it."""
+"""`deploy.py cost`: its text and its JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hosting.cli.main import main
 from hosting.cli.support.exit_codes import Exit
 
 
-def test_text_says_the_sum_and_what_is_not_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_text_has_the_total_and_the_excluded_items(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cost", "-e", "dev"]) == Exit.DONE
     out = capsys.readouterr().out
     for words in ("NAT gateway", "total, without the items below", "Depends on traffic", "Not included", "Prices of"):
@@ -20,7 +20,7 @@ def test_text_says_the_sum_and_what_is_not_in_it(capsys: pytest.CaptureFixture[s
     assert "Price unknown" not in out
 
 
-def test_what_has_no_price_is_listed_and_not_guessed(
+def test_a_resource_without_a_price_is_listed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     known = {key: price for key, price in prices.load().items() if price.id != "nat-gateway"}
@@ -31,7 +31,7 @@ def test_what_has_no_price_is_listed_and_not_guessed(
     assert "  NAT gateway  " not in out
 
 
-def test_json_carries_every_price_with_its_source(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_has_the_source_of_every_price(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cost", "--output", "json"]) == Exit.DONE
     documents = json.loads(capsys.readouterr().out)
     assert [one["environment"] for one in documents] == ["dev", "prod"]
@@ -53,5 +53,5 @@ def test_environments_and_commits_are_compared(capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     "arguments", [["--compare", "dev"], ["-e", "dev", "--compare", "prod", "--against", "HEAD"], ["-e", "staging"]]
 )
-def test_what_makes_no_sense_is_refused(arguments: list[str]) -> None:
+def test_contradictory_options_are_wrong_input(arguments: list[str]) -> None:
     assert main(["cost", *arguments]) == Exit.USAGE

@@ -1,4 +1,4 @@
-"""`deploy.py diff` as a user runs it: against commits and folders, with gates, in each form."""
+"""`deploy.py diff` as a user runs it: against commits and folders, with gates, in each format."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Edit = Callable[[dict[str, Any]], None]
 
 @pytest.fixture(scope="module")
 def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project's folders in a git repository of their own, not at its top."""
+    """Create a git repository that has the project in a subfolder."""
     repository = tmp_path_factory.mktemp("repository")
     root = repository / "platform"
     for name in ("templates", "params", "lambda", "hosting/model/lambda_shared"):
@@ -33,7 +33,7 @@ def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def project(committed: Path, tmp_path: Path) -> Path:
-    """A clone to change at will."""
+    """Return a clone that a test can change."""
     shutil.copytree(committed.parent, tmp_path / "clone")
     return tmp_path / "clone" / committed.name
 
@@ -51,7 +51,7 @@ def resources(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def three_things_at_once(body: dict[str, Any]) -> None:
-    """In one nested template: the database is replaced, a role administers, a group is open."""
+    """Change one nested template: replace the database, widen a role, open a security group."""
     resources(body)["Cluster"]["Properties"]["StorageEncrypted"] = False
     resources(body)["MonitoringRole"]["Properties"]["ManagedPolicyArns"].append(
         "arn:aws:iam::aws:policy/AdministratorAccess"
@@ -72,7 +72,7 @@ def run(project: Path, *arguments: str) -> int:
     return main(["diff", "--root", str(project), *arguments])
 
 
-def test_nothing_changed(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unchanged_project_has_an_empty_diff(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(project, "--fail-on", "any-change", "--detailed-exitcode") == 0
     text = capsys.readouterr().out
     assert text.count("Nothing to change.") == 2
@@ -80,7 +80,7 @@ def test_nothing_changed(project: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 
 @pytest.mark.parametrize("gate", ["destructive", "broadening", "any-change"])
-def test_the_worst_stands_on_top_and_is_refused(project: Path, capsys: pytest.CaptureFixture[str], gate: str) -> None:
+def test_data_loss_is_first_and_is_refused(project: Path, capsys: pytest.CaptureFixture[str], gate: str) -> None:
     edit(project, "database.json", three_things_at_once)
     assert run(project, "-e", "dev", "--fail-on", gate) == 3
     shown = capsys.readouterr()
@@ -93,14 +93,14 @@ def test_the_worst_stands_on_top_and_is_refused(project: Path, capsys: pytest.Ca
     assert f"--fail-on {gate}: " in shown.err
 
 
-def test_a_gate_lets_pass_what_is_not_meant(project: Path) -> None:
+def test_a_gate_ignores_other_changes(project: Path) -> None:
     edit(project, "service.json", lambda body: resources(body)["CpuAlarm"]["Properties"].update(Threshold=95))
     assert run(project, "--fail-on", "destructive", "--fail-on", "broadening") == 0
     assert run(project, "--fail-on", "destructive", "--detailed-exitcode") == 2
     assert run(project, "--fail-on", "never") == 0
 
 
-def test_what_follows_is_folded_and_can_be_unfolded(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_consequences_are_folded_and_verbose_lists_them(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     edit(project, "database.json", three_things_at_once)
     run(project, "-e", "dev")
     assert "WriterInstance  AWS" not in capsys.readouterr().out
@@ -108,7 +108,7 @@ def test_what_follows_is_folded_and_can_be_unfolded(project: Path, capsys: pytes
     assert "DBClusterIdentifier: follows DatabaseStack/Cluster" in capsys.readouterr().out
 
 
-def test_json(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_has_each_change_with_its_values(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     edit(project, "database.json", three_things_at_once)
     run(project, "-e", "prod", "--output", "json")
     document = json.loads(capsys.readouterr().out)
@@ -130,7 +130,7 @@ def test_json(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "<<" not in json.dumps(document)
 
 
-def test_json_is_as_its_schema_says(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_conforms_to_its_schema(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from cfnlint.jsonschema import StandardValidator
 
     schema = json.loads((PROJECT / "docs" / "diff.schema.json").read_text())
@@ -143,7 +143,7 @@ def test_json_is_as_its_schema_says(project: Path, capsys: pytest.CaptureFixture
     assert [error.message for error in StandardValidator(schema).iter_errors(document)]
 
 
-def test_markdown(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_markdown_has_data_loss_first_and_folds_changes(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     edit(project, "database.json", three_things_at_once)
     run(project, "-e", "dev", "--output", "markdown")
     text = capsys.readouterr().out
@@ -151,7 +151,7 @@ def test_markdown(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "| `platform-dev` | ap-northeast-1 | update: 4 replace" in text
 
 
-def test_each_side_has_its_own_parameters(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_revision_uses_its_own_parameters(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = project / "params" / "dev.json"
     file = json.loads(path.read_text())
     file["Parameters"]["LogRetentionDays"] = "7"
@@ -161,12 +161,12 @@ def test_each_side_has_its_own_parameters(project: Path, capsys: pytest.CaptureF
     assert run(project, "--detailed-exitcode", "-e", "prod") == 0
 
 
-def test_what_would_a_value_change(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_set_changes_a_value_of_the_working_tree(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(project, "-e", "dev", "--set", "DbReader=true", "--detailed-exitcode") == 2
     assert "+ ReaderInstance" in capsys.readouterr().out
 
 
-def test_a_function_that_changed_is_code_that_changes(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_changed_function_changes_its_code(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = project / "lambda" / "slack_notifier" / "index.py"
     source.write_text(source.read_text() + "\n# another line\n")
     assert run(project, "-e", "dev", "--detailed-exitcode") == 2
@@ -187,7 +187,7 @@ def test_a_shared_module_that_changed_changes_every_function_that_imports_it(
     assert "CustomResourceFunction" not in text
 
 
-def test_against_a_folder_of_templates_only(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_of_templates_is_a_revision(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     old = project.parent / "old"
     shutil.copytree(project / "templates", old)
     edit(project, "database.json", three_things_at_once)
@@ -203,18 +203,18 @@ def test_a_new_environment_has_nothing_to_compare_with(project: Path, capsys: py
     assert "new environment: no earlier revision to compare with" in capsys.readouterr().out
 
 
-def test_an_environment_that_is_gone_is_named(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_removed_environment_is_named(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "params" / "prod.json").unlink()
     assert run(project) == 0
     assert "params/prod.json was removed" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("against", ["no-such-branch", "--upload-pack=x", "HEAD~5"])
-def test_what_git_does_not_know(project: Path, capsys: pytest.CaptureFixture[str], against: str) -> None:
+def test_an_unknown_commit_is_wrong_input(project: Path, capsys: pytest.CaptureFixture[str], against: str) -> None:
     assert run(project, f"--against={against}") == 64
     assert "--against" in capsys.readouterr().err
 
 
-def test_an_unknown_environment(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_environment_is_wrong_input(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(project, "-e", "pord") == 64
     assert 'did you mean "prod"' in capsys.readouterr().err

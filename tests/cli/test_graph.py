@@ -1,4 +1,4 @@
-"""`deploy.py graph`, in this process: it calls nobody."""
+"""`deploy.py graph`, in this process: it makes no AWS call."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from hosting.cli.support.exit_codes import Exit
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_svg_goes_to_stdout(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+def test_svg_is_written_to_stdout(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     assert main(["graph", "-e", "dev"]) == Exit.DONE
     out, err = capfdbinary.readouterr()
     assert out == (ROOT / "docs" / "architecture-dev.svg").read_bytes()
     assert err == b""
 
 
-def test_mermaid_goes_to_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mermaid_is_written_to_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = tmp_path / "prod.mmd"
     assert main(["graph", "-e", "prod", "--output", "mermaid", "--to", str(target)]) == Exit.DONE
     assert target.read_text().splitlines()[1] == "flowchart TB"
@@ -39,7 +39,7 @@ def test_png_needs_a_converter(
     assert not target.exists()
 
 
-def test_png_comes_from_the_converter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_converter_creates_the_png(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     converter = tmp_path / "rsvg-convert"
     converter.write_text("#!/bin/sh\nprintf 'PNG of '\nexec /usr/bin/head -c 4\n")
     converter.chmod(0o755)
@@ -59,11 +59,11 @@ def test_png_comes_from_the_converter(tmp_path: Path, monkeypatch: pytest.Monkey
         (["-e", "dev", "--output", "gif"], "'gif' is not one of"),
     ],
 )
-def test_wrong_input(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_input_is_one_message(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["graph", *arguments]) == Exit.USAGE
     assert words in capsys.readouterr().err
 
 
-def test_a_file_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["graph", "-e", "dev", "--to", str(tmp_path / "no" / "dev.svg")]) == Exit.ERROR
     assert "No such file or directory" in capsys.readouterr().err

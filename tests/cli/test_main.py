@@ -27,7 +27,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["deploy", "--help"], ["plan", "--help"], ["destroy", "--help"]])
-def test_help_imports_nothing_slow(arguments: list[str]) -> None:
+def test_help_imports_no_slow_package(arguments: list[str]) -> None:
     code = f"import sys; from hosting.cli.main import main; main({arguments!r}); print(*sys.modules, file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     slow = {"boto3", "botocore", "rich", "cfnlint", "troposphere", "awacs", "cryptography"}
@@ -35,12 +35,12 @@ def test_help_imports_nothing_slow(arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize("name", ["plan", "deploy", "outputs", "destroy", "package", "params", "generate", "validate"])
-def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_has_a_help_text(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert table.main([name, "--help"]) == Exit.DONE
     assert f"deploy.py {name}" in capsys.readouterr().out
 
 
-def test_an_unknown_command_is_corrected(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_command_suggests_the_nearest_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert table.main(["plam"]) == Exit.USAGE
     assert 'There is no command "plam". Did you mean "plan"?' in capsys.readouterr().err
 
@@ -84,7 +84,7 @@ def test_errors_become_a_message_and_a_code(
     assert captured.out == ""
 
 
-def test_bugs_stay_tracebacks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_remains_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise KeyError("x")
 

@@ -11,7 +11,7 @@ from hosting.cli.main import main
 
 
 @pytest.mark.parametrize(("kind", "least"), [("plan", 1), ("operate", 1), ("deploy", 2)])
-def test_policies_on_stdout(kind: str, least: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_policies_are_written_to_stdout(kind: str, least: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["policy", kind, "-e", "dev"]) == 0
     captured = capsys.readouterr()
     body = json.loads(captured.out)
@@ -21,7 +21,7 @@ def test_policies_on_stdout(kind: str, least: int, capsys: pytest.CaptureFixture
     assert "of 6,144 characters" in captured.err
 
 
-def test_policies_as_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_policies_are_written_as_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["policy", "deploy", "-e", "prod", "--out", str(tmp_path / "policies")]) == 0
     written = [Path(line) for line in capsys.readouterr().out.split()]
     assert sorted(written) == sorted((tmp_path / "policies").iterdir())
@@ -31,7 +31,7 @@ def test_policies_as_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         assert len(json.dumps(body, separators=(",", ":"))) <= 6144
 
 
-def test_policies_of_two_roles(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_service_role_gets_policies_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     role = "arn:aws:iam::111122223333:role/stacks"
     assert main(["policy", "deploy", "-e", "dev", "--role-arn", role]) == 0
     documents = json.loads(capsys.readouterr().out)["documents"]
@@ -44,7 +44,7 @@ def test_policies_of_two_roles(capsys: pytest.CaptureFixture[str]) -> None:
     assert "aws:CalledVia" not in json.dumps(documents)
 
 
-def test_a_policy_for_some_commands(capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_restricts_the_operate_policy(capsys: pytest.CaptureFixture[str]) -> None:
     some = ["--command", "logs", "--command", "exec", "--container", "app"]
     assert main(["policy", "operate", "-e", "prod", *some]) == 0
     (body,) = json.loads(capsys.readouterr().out)["documents"].values()
@@ -54,7 +54,7 @@ def test_a_policy_for_some_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert statements["ReadLogs"]["Action"] == ["logs:FilterLogEvents"]
 
 
-def test_github_trust(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_github_trust_names_the_environment(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["oidc", "-e", "prod", "--repository", "octo-org/site", "--environment", "production"]
     assert main(["policy", *arguments]) == 0
     documents = json.loads(capsys.readouterr().out)["documents"]
@@ -90,7 +90,7 @@ def test_bad_input_is_one_message(arguments: list[str], says: str, capsys: pytes
     assert captured.out == ""
 
 
-def test_a_folder_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
     assert main(["policy", "plan", "-e", "dev", "--out", str(tmp_path / "file" / "below")]) == 1
     assert "Not a directory" in capsys.readouterr().err

@@ -13,7 +13,7 @@ from hosting.cli.main import main
 PROJECT = Path(__file__).resolve().parents[2]
 
 
-def test_the_proof_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+def test_text_has_the_claims_with_their_sources(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reach", "-e", "dev"]) == 0
     text = capsys.readouterr().out
     assert "The internet does not reach Aurora" in text
@@ -21,7 +21,7 @@ def test_the_proof_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     assert text.rstrip().endswith("claims hold.")
 
 
-def test_the_proof_is_for_machines(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_has_the_claims_with_their_rules(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reach", "--output", "json"]) == 0
     body = json.loads(capsys.readouterr().out)
     assert body["schema"] == "reach/1"

@@ -1,4 +1,4 @@
-"""`deploy.py security`: what it writes, and its exit codes. The judges themselves are tested in tests/analysis."""
+"""`deploy.py security`: its output and its exit codes. tests/analysis tests the scanners."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FOUND = Finding("CKV_AWS_24", "error", "access.json", "SSH is open", "ServiceSec
 
 @pytest.fixture
 def judged(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What the scan answers, and what it was asked."""
+    """Replace the scan. The result has the arguments of the call and takes the findings to return."""
     case: dict[str, Any] = {"findings": (), "error": None}
 
     def scan(templates: Path, files: list[Path], python: Path, *, complete: bool, progress: Any) -> Scan:
@@ -36,7 +36,7 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return case
 
 
-def test_accepted_templates_list_what_is_suppressed(judged: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_output_lists_suppressions(judged: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["security"]) == Exit.DONE
     shown = capsys.readouterr()
     assert "suppressed CKV_AWS_18  security.json AccessLogBucket" in shown.out

@@ -1,4 +1,4 @@
-"""`deploy.py timeline` as a person and a program read it."""
+"""`deploy.py timeline`: its text and its JSON."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from hosting.cli.main import main
 from hosting.cli.support.exit_codes import Exit
 
 
-def test_text_names_the_path_and_what_to_cut(capsys: pytest.CaptureFixture[str]) -> None:
+def test_text_has_the_critical_path_and_the_dependencies(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["timeline", "-e", "prod"]) == Exit.DONE
     out = capsys.readouterr().out
     for words in ("a first deployment takes about", "Critical path", "root/DatabaseStack/", "(assumed)", "waits for"):
         assert words in out
 
 
-def test_json_adds_up(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_critical_path_in_json_adds_up_to_the_duration(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["timeline", "-e", "dev", "--output", "json"]) == Exit.DONE
     document = json.loads(capsys.readouterr().out)
     assert document["schema"] == "hosting-platform/timeline/1"
@@ -25,7 +25,7 @@ def test_json_adds_up(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(task["source"] for task in document["critical"])
 
 
-def test_every_environment_where_none_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_default_is_every_environment(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["timeline"]) == Exit.DONE
     out = capsys.readouterr().out
     assert "dev: a first deployment takes about" in out
@@ -34,5 +34,5 @@ def test_every_environment_where_none_is_named(capsys: pytest.CaptureFixture[str
     assert [one["environment"] for one in json.loads(capsys.readouterr().out)] == ["dev", "prod"]
 
 
-def test_an_environment_that_is_not_there() -> None:
+def test_an_unknown_environment_is_wrong_input() -> None:
     assert main(["timeline", "-e", "staging"]) == Exit.USAGE

@@ -20,7 +20,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A copy of the project's templates and parameter files."""
+    """Return a copy of the project's templates and parameter files."""
     for folder in ("templates", "params"):
         shutil.copytree(PROJECT / folder, tmp_path / folder)
     return tmp_path
@@ -91,7 +91,7 @@ def test_a_value_of_one_environment_is_found_there(validate: Run, root: Path) ->
     assert {"CF-21", "E3030"} <= {finding["rule"] for finding in findings}
 
 
-def test_what_cannot_be_resolved_is_a_finding(validate: Run, templates: Path) -> None:
+def test_an_unresolvable_reference_is_a_finding(validate: Run, templates: Path) -> None:
     change(templates, "network.json", lambda body: body["Outputs"]["VpcId"].update(Value={"Ref": "Nothing"}))
     done = validate("-e", "dev")
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""Plans for programs and for comments."""
+"""Plans as JSON and as Markdown comments."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def errors(document: dict[str, Any]) -> list[str]:
     return [error.message for error in StandardValidator(SCHEMA).iter_errors(document)]
 
 
-def test_json_is_as_its_schema_says() -> None:
+def test_json_conforms_to_its_schema() -> None:
     document = plan_json.build_document(REVIEW, "dev", "1" * 12)
     assert errors(document) == []
     assert errors(plan_json.build_document(PlanReview([StackPlan(ROOT, Kind.NOTHING)]), "dev", "1" * 12)) == []
@@ -72,7 +72,7 @@ def test_json_is_as_its_schema_says() -> None:
     assert errors(document)
 
 
-def test_json_has_the_worst_first_and_every_value() -> None:
+def test_json_has_the_most_severe_change_first_and_every_value() -> None:
     document = plan_json.build_document(REVIEW, "dev", "1" * 12)
     assert document["counts"] == {"replace": 1, "modify": 2, "add": 1}
     (loss,) = document["losses"]
@@ -92,13 +92,13 @@ def test_json_has_the_worst_first_and_every_value() -> None:
     assert [stack["kind"] for stack in document["stacks"]] == ["update", "later"]
 
 
-def test_an_allowance_is_told() -> None:
+def test_an_allowed_loss_is_marked() -> None:
     review = PlanReview(REVIEW.plans, Allowed.named(replace=["Data/Bucket"]))
     assert plan_json.build_document(review, "dev", "1" * 12)["losses"][0]["allowed"]
     assert ": allowed" in plan_json.render_markdown(review, "dev")
 
 
-def test_markdown_has_the_worst_in_the_open() -> None:
+def test_markdown_folds_only_minor_changes() -> None:
     lines = plan_json.render_markdown(REVIEW, "dev").splitlines()
     assert lines[0] == "### Plan for `dev`"
     assert lines[2].startswith("Changes: 1 replace, 2 modify, 1 add, and later 1 stack")
@@ -111,7 +111,7 @@ def test_markdown_has_the_worst_in_the_open() -> None:
     assert lines.index("<details>") > lines.index("**Permissions widen**")
 
 
-def test_a_comment_is_never_longer_than_it_may_be() -> None:
+def test_a_comment_is_cut_at_the_limit() -> None:
     many = [
         modify("AWS::X", f"Resource{number}", {"Description": "a" * 50}, {"Description": "b" * 50})
         for number in range(900)
@@ -124,16 +124,16 @@ def test_a_comment_is_never_longer_than_it_may_be() -> None:
 
 
 @pytest.mark.parametrize("kind", [Kind.CREATE, Kind.UPDATE])
-def test_only_what_was_there_can_get_broader(kind: Kind) -> None:
+def test_a_new_stack_has_no_wider_permissions(kind: Kind) -> None:
     found = find_permission_changes([StackPlan(ROOT, kind, whole(GRANT, OPENED))])
     assert len(found) == (2 if kind is Kind.UPDATE else 0)
 
 
-def test_the_worst_opening_comes_first() -> None:
+def test_the_most_severe_permission_is_first() -> None:
     assert find_permission_changes([plan(GRANT, OPENED)])[0].is_severe
 
 
-def test_a_grant_on_something_made_anew_is_no_broader() -> None:
+def test_a_grant_on_a_recreated_resource_is_not_wider() -> None:
     old = policy("s3:GetObject", resource="arn:aws:s3:::logs/*")
     new = policy("s3:GetObject", resource=f"{LATER}/*")
     assert find_permission_changes([plan(modify("AWS::IAM::ManagedPolicy", "Grant", old, new))]) == []
@@ -141,12 +141,12 @@ def test_a_grant_on_something_made_anew_is_no_broader() -> None:
     assert find_permission_changes([plan(modify("AWS::IAM::ManagedPolicy", "Grant", old, other))])[0].is_broader
 
 
-def test_without_values_nothing_is_claimed() -> None:
+def test_a_change_without_values_has_no_permission_change() -> None:
     silent = Change("Modify", "Grant", "", "AWS::IAM::ManagedPolicy", details=GRANT.details)
     assert find_permission_changes([plan(silent)]) == []
 
 
-def test_a_removed_and_an_added_rule() -> None:
+def test_an_added_rule_is_wider_and_a_removed_rule_is_not() -> None:
     rule = json.dumps({"Properties": {"IpProtocol": "tcp", "FromPort": 1, "ToPort": 1, "CidrIp": "0.0.0.0/0"}})
     kind = "AWS::EC2::SecurityGroupIngress"
     added = Change("Add", "In", "", kind, after=rule)

@@ -1,4 +1,4 @@
-"""Plans as people read them."""
+"""Plans as text."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def text(*plans: StackPlan, verbose: bool = False, allowed: Allowed = NOTHING) -
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
 
 
-def test_the_worst_comes_first_and_what_is_only_added_or_derived_is_folded() -> None:
+def test_the_most_severe_change_is_first_and_additions_are_folded() -> None:
     assert text(UPDATE) == [
         "shop-dev (eu-west-1)  update  1 replace, 1 delete, 1 modify, 1 add",
         "├── BStack  1 replace, 1 delete, 1 modify",
@@ -76,7 +76,7 @@ def test_the_worst_comes_first_and_what_is_only_added_or_derived_is_folded() -> 
     ]
 
 
-def test_verbose_shows_everything() -> None:
+def test_verbose_lists_additions_and_derived_entries() -> None:
     lines = text(UPDATE, verbose=True)
     assert "│   └── + New  AWS::X::Y" in lines
     assert [line for line in lines if "derived, will not change" in line] == [
@@ -86,7 +86,7 @@ def test_verbose_shows_everything() -> None:
     assert not any("-v shows them" in line for line in lines)
 
 
-def test_what_has_to_wait_says_for_what() -> None:
+def test_a_deferred_stack_names_the_stacks_it_depends_on() -> None:
     later = StackPlan(ROOT, Kind.LATER, after=(EDGE,), declares={"AStack": 3, "": 1})
     assert text(later) == [
         "shop-dev (eu-west-1)  will be created; the change set is computed after shop-dev-edge is deployed",
@@ -98,7 +98,7 @@ def test_what_has_to_wait_says_for_what() -> None:
     assert "will be updated" in text(StackPlan(ROOT, Kind.LATER, exists=True, after=(EDGE,)))[0]
 
 
-def test_nothing() -> None:
+def test_a_plan_without_changes_has_one_line() -> None:
     assert text(StackPlan(ROOT, Kind.NOTHING)) == [
         "shop-dev (eu-west-1)  nothing to change",
         "",
@@ -114,7 +114,7 @@ def updated(*changes: Change) -> StackPlan:
     return StackPlan(ROOT, Kind.UPDATE, whole(*changes))
 
 
-def test_what_loses_data_stands_above_everything() -> None:
+def test_data_loss_is_printed_first() -> None:
     plan = updated(nested("DataStack", bucket(replacement="True", policy_action="ReplaceAndRetain")))
     title, line = text(plan)[:2]
     assert title == "Data loss"
@@ -127,7 +127,7 @@ def test_what_loses_data_stands_above_everything() -> None:
     assert render_summary(PlanReview([plan])).plain == "Changes: 1 replace; 1 of them loses data"
 
 
-def test_a_layer_that_goes_says_what_goes_with_it() -> None:
+def test_a_removed_layer_lists_its_resources() -> None:
     inner = whole(change("Remove", "Queue"), Change("Remove", "Bucket", "", "AWS::S3::Bucket", policy_action="Delete"))
     lines = text(updated(Change("Remove", "DataStack", "arn", STACK_TYPE, nested=inner)))
     assert "--allow-delete Data/Bucket" in lines[1]
@@ -157,7 +157,7 @@ def cause(name: str, recreation: str, evaluation: str) -> Detail:
         ((), "True", ""),
     ],
 )
-def test_a_replacement_says_why(details: tuple[Detail, ...], replacement: str, words: str) -> None:
+def test_a_replacement_has_a_reason(details: tuple[Detail, ...], replacement: str, words: str) -> None:
     assert describe_replacement(change("Modify", "X", details=details, replacement=replacement)) == words
 
 

@@ -1,4 +1,4 @@
-"""What is shown while an operation runs."""
+"""The output while an operation runs."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def shown(monkeypatch: pytest.MonkeyPatch, step: float, *rounds: Sequence[Event]
     return console.file.getvalue()
 
 
-def test_a_log_has_a_line_for_each_event_and_a_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_has_a_line_for_each_event_and_a_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
     rounds = [
         [root("CREATE_IN_PROGRESS"), event("Cluster", "CREATE_IN_PROGRESS", "DatabaseStack")],
         [],
@@ -70,7 +70,7 @@ def test_a_terminal_ends_with_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "ok shop-dev (eu-west-1)  create: 1 resources in" in out.splitlines()[-1]
 
 
-def test_a_terminal_does_not_call_a_rollback_good(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_reports_a_rollback_as_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     rounds = [
         [root("UPDATE_IN_PROGRESS"), event("Topic", "UPDATE_FAILED")],
         [event("Topic", "UPDATE_COMPLETE"), root("UPDATE_ROLLBACK_COMPLETE")],
@@ -79,7 +79,7 @@ def test_a_terminal_does_not_call_a_rollback_good(monkeypatch: pytest.MonkeyPatc
     assert "x shop-dev (eu-west-1)  create: UPDATE_ROLLBACK_COMPLETE, 1 resources in" in out.splitlines()[-1]
 
 
-def test_the_board_shows_the_innermost_work() -> None:
+def test_the_tree_shows_the_innermost_resource_in_progress() -> None:
     state = OperationState("shop-dev", 0)
     nested = event("DatabaseStack", "CREATE_IN_PROGRESS", type=STACK_TYPE)
     state.record([root("CREATE_IN_PROGRESS"), nested, event("Cluster", "CREATE_IN_PROGRESS", "DatabaseStack")], 1)
@@ -91,10 +91,10 @@ def test_the_board_shows_the_innermost_work() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0s"), (59.9, "59s"), (61, "1m01s"), (3700, "1h01m")])
-def test_durations(seconds: float, text: str) -> None:
+def test_a_duration_has_minutes_and_seconds(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text
 
 
-def test_ci_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ci_is_not_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CI", "true")
     assert not progress.create_console().is_terminal

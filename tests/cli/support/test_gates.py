@@ -1,4 +1,4 @@
-"""Gates, saved plans, drift and placeholders as a user meets them."""
+"""Gates, saved plans, drift and placeholder images, as a user runs them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def without_data(project: Path) -> None:
     small_project.write(project, changed={"operations.json": body})
 
 
-def test_losing_data_takes_its_name(command: Command, project: Path) -> None:
+def test_data_loss_requires_the_name_of_the_resource(command: Command, project: Path) -> None:
     assert command("deploy", "-e", "dev", "--yes").code == 0
     without_data(project)
     plan = command("plan", "-e", "dev", "--detailed-exitcode")
@@ -47,7 +47,7 @@ def test_losing_data_takes_its_name(command: Command, project: Path) -> None:
     )
 
 
-def test_fail_on(command: Command, project: Path) -> None:
+def test_fail_on_refuses_its_kind_of_change(command: Command, project: Path) -> None:
     assert command("deploy", "-e", "dev", "--yes").code == 0
     nothing = command("plan", "-e", "dev", "--fail-on", "any-change", "--fail-on", "destructive")
     assert nothing.code == 0, nothing.err
@@ -64,7 +64,7 @@ def test_fail_on(command: Command, project: Path) -> None:
     assert lossy.code == 3, "what is named is refused where nothing may be lost at all"
 
 
-def test_what_gets_broader_fails_where_that_is_asked(command: Command, project: Path) -> None:
+def test_wider_permissions_fail_on_request(command: Command, project: Path) -> None:
     def grant(*actions: str) -> None:
         body = small_project.templates()["service.json"]
         statement = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
@@ -86,7 +86,7 @@ def test_what_gets_broader_fails_where_that_is_asked(command: Command, project: 
     assert "change without widening" in narrower.out
 
 
-def test_production_asks_and_is_protected(command: Command, project: Path) -> None:
+def test_production_requires_a_confirmation_and_is_protected(command: Command, project: Path) -> None:
     silent = command("deploy", "-e", "prod")
     assert silent.code == 64
     assert "stdin is not a terminal. Use --yes" in silent.err
@@ -102,7 +102,7 @@ def test_production_asks_and_is_protected(command: Command, project: Path) -> No
     assert opened < done.err.index("2 stack policies deny losing data now"), "root protected what is gone, too"
 
 
-def test_a_policy_that_was_left_open_is_closed(command: Command, aws: Callable[..., Any]) -> None:
+def test_the_next_deployment_restores_an_open_stack_policy(command: Command, aws: Callable[..., Any]) -> None:
     assert command("deploy", "-e", "prod", "--yes").code == 0
     client = aws("cloudformation")
     (child,) = [one["StackId"] for one in client.describe_stacks()["Stacks"] if "OperationsS" in one["StackName"]]
@@ -115,7 +115,7 @@ def test_a_policy_that_was_left_open_is_closed(command: Command, aws: Callable[.
     assert "Deny" in client.get_stack_policy(StackName=child)["StackPolicyBody"]
 
 
-def test_a_saved_plan(command: Command, project: Path, tmp_path: Path) -> None:
+def test_a_saved_plan_is_executed_exactly(command: Command, project: Path, tmp_path: Path) -> None:
     file = tmp_path / "x.plan"
     nothing_yet = command("plan", "-e", "dev", "--out", str(file))
     assert nothing_yet.code == 0, nothing_yet.err
@@ -157,7 +157,7 @@ def test_a_plan_that_would_be_refused_is_not_saved(command: Command, project: Pa
     assert done.code == 0, done.err
 
 
-def test_drift(command: Command, aws: Callable[..., Any]) -> None:
+def test_drift_is_listed_with_both_values(command: Command, aws: Callable[..., Any]) -> None:
     assert command("drift", "-e", "dev").code == 1
     assert command("deploy", "-e", "dev", "--yes").code == 0
     clean = command("drift", "-e", "dev")
@@ -174,7 +174,7 @@ def test_drift(command: Command, aws: Callable[..., Any]) -> None:
     assert drifted["name"] == "Operations/Topic"
 
 
-def test_a_placeholder_for_a_first_deployment(command: Command, project: Path, account: str) -> None:
+def test_a_first_deployment_uses_the_placeholder_image(command: Command, project: Path, account: str) -> None:
     missing = f"{account}.dkr.ecr.ap-northeast-1.amazonaws.com/shop/web@{small_project.DIGEST}"
     small_project.write(project, FrontendImage=missing)
     assert "is not in the registry" in command("deploy", "-e", "dev", "--yes").err
@@ -187,5 +187,5 @@ def test_a_placeholder_for_a_first_deployment(command: Command, project: Path, a
 
 
 @pytest.mark.parametrize("arguments", [("deploy",), ("deploy", "-e", "dev", "--yes", "--fail-on", "everything")])
-def test_usage(command: Command, arguments: tuple[str, ...]) -> None:
+def test_contradictory_options_are_wrong_input(command: Command, arguments: tuple[str, ...]) -> None:
     assert command(*arguments).code == 64

@@ -98,7 +98,7 @@ def test_without_a_terminal_ctrl_c_detaches_and_prints_how_to_return(context: Co
     assert "deploy.py deploy -e dev" in text(console)
 
 
-def test_keeping_on_watching_loses_no_event(
+def test_a_continued_monitor_loses_no_event(
     context: Context, console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = answering(monkeypatch, "watch")
@@ -292,14 +292,14 @@ def test_ndjson_is_a_stream_of_objects(console: Console, capsys: pytest.CaptureF
     assert text(console) == ""
 
 
-def test_durations_read_well() -> None:
+def test_a_duration_has_hours_minutes_and_seconds() -> None:
     assert [operation_state.format_duration(seconds) for seconds in (0, 61, 3700)] == ["0s", "1m01s", "1h01m"]
 
 
 # --- The commands ------------------------------------------------------------------------------------------------
 
 
-def test_nothing_runs_after_a_deployment(command: Callable[..., Any], project: Path) -> None:
+def test_an_idle_environment_has_no_running_operation(command: Callable[..., Any], project: Path) -> None:
     done = command("deploy", "-e", "dev", "--yes", "--progress", "ndjson")
     assert done.code == 0, done.err
     lines = [json.loads(line) for line in done.out.splitlines()]
@@ -317,7 +317,7 @@ def test_nothing_runs_after_a_deployment(command: Callable[..., Any], project: P
     assert "running, or killed" in command("diagnose", "--list").out
 
 
-def test_diagnose_without_a_record(command: Callable[..., Any]) -> None:
+def test_diagnose_without_a_record_is_an_error(command: Callable[..., Any]) -> None:
     done = command("diagnose", "-e", "dev")
     assert done.code == 1
     assert "no run of dev is recorded" in done.err

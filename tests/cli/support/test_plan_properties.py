@@ -1,4 +1,4 @@
-"""What changes in a resource, as deep as it goes and without secrets."""
+"""Property changes of a resource at any depth, with secrets masked."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def test_a_container_is_compared_down_to_its_variables() -> None:
     ]
 
 
-def test_json_inside_of_a_text_is_compared_too() -> None:
+def test_json_inside_a_text_is_compared() -> None:
     old, new = ({"DashboardBody": json.dumps({"widgets": [{"width": width}]})} for width in (6, 12))
     assert told(modified(old, new, detail("DashboardBody"))) == [("DashboardBody.widgets[0].width", "6", "12")]
 
 
-def test_without_contexts_what_the_change_set_names_is_shown() -> None:
+def test_a_change_set_without_contexts_lists_the_named_paths() -> None:
     change = Change("Modify", "X", "", "AWS::X", details=(detail("Rules", '[{"Port": 1}]', '[{"Port": 2}]'),))
     assert told(change) == [("Rules[0].Port", "1", "2")]
     deeper = Change("Modify", "X", "", "AWS::X", details=(detail("Rules/0/Port", "1", "2"), detail("Rules/0/To")))
@@ -60,23 +60,23 @@ def test_without_contexts_what_the_change_set_names_is_shown() -> None:
     assert told(silent) == [("Rules", None, None)]
 
 
-def test_tags_and_other_attributes_have_a_line_as_well() -> None:
+def test_tags_and_other_attributes_are_listed() -> None:
     tags = Detail("Tags", "", None, None, "Never", "Static", "", "")
     assert told(Change("Modify", "X", "", "AWS::X", details=(tags,))) == [("Tags", None, None)]
 
 
-def test_derived_values_are_shown_on_demand() -> None:
+def test_derived_values_are_listed_on_request() -> None:
     change = modified({"A": "1", "B": "v"}, {"A": "2", "B": "{{x}}"}, detail("A"), detail("B", derived=True))
     assert told(change) == [("A", "1", "2")]
     assert [one.derived for one in list_property_changes(change, derived=True)] == [False, True]
 
 
-def test_causes_are_the_values_that_replace() -> None:
+def test_the_causes_are_the_values_that_require_a_replacement() -> None:
     change = modified({"A": "1", "B": "1"}, {"A": "2", "B": "2"}, detail("A", recreation="Always"), detail("B"))
     assert list_replacement_causes(change) == [PropertyChange("A", "1", "2", "always")]
 
 
-def test_what_only_the_deployment_knows_is_named_so() -> None:
+def test_a_value_known_after_deployment_is_marked() -> None:
     later = "{{IntrinsicFunction:shop/DatabaseStack.Outputs.Arn/Fn::GetAtt}}"
     assert told(modified({"Arn": "arn:x"}, {"Arn": f"{later}/*"}, detail("Arn"))) == [
         ("Arn", "arn:x", "(known after deployment)/*")
@@ -104,7 +104,7 @@ def test_no_secret_is_shown(before: dict[str, Any], after: dict[str, Any]) -> No
     assert "(hidden" in str(found)
 
 
-def test_that_a_secret_changes_is_shown() -> None:
+def test_a_changed_secret_is_shown_as_changed() -> None:
     change = modified({"Password": "one"}, {"Password": "two"}, detail("Password"))
     assert told(change) == [("Password", "(hidden)", "(hidden, different)")]
 
@@ -121,5 +121,5 @@ def test_that_a_secret_changes_is_shown() -> None:
         (("PasswordPolicyName",), "strict"),
     ],
 )
-def test_what_only_speaks_of_secrets_is_shown(path: tuple[str, ...], value: str) -> None:
+def test_metadata_of_a_secret_is_shown(path: tuple[str, ...], value: str) -> None:
     assert mask_value(value, path) == value

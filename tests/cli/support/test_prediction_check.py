@@ -1,4 +1,4 @@
-"""What the prediction of a plan is given to compare."""
+"""The values that the prediction of a plan compares."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ EDGE = Stack(StackRole.EDGE, "shop-dev-edge", "us-east-1")
     ],
     ids=["services are not new any more", "a service is added", "there is no root yet"],
 )
-def test_the_newness_of_services(
+def test_service_is_new_changes_no_prediction(
     monkeypatch: pytest.MonkeyPatch, deployed: str | None, planned: str | None, compared: str | None
 ) -> None:
     seen: list[Mapping[str, str]] = []
-    monkeypatch.setattr(prediction_check, "_resolved", lambda _context, _templates, values: seen.append(values))
-    monkeypatch.setattr(prediction_check, "_deployed", lambda *_: {})
+    monkeypatch.setattr(prediction_check, "_resolve", lambda _context, _templates, values: seen.append(values))
+    monkeypatch.setattr(prediction_check, "_read_deployed_templates", lambda *_: {})
     monkeypatch.setattr(prediction_check, "predict", lambda *_: None)
     file = SimpleNamespace(values={"Note": "hello"})
     context: Any = SimpleNamespace(environment=SimpleNamespace(templates={}, file=file))
