@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from hosting.model.constraints import violation
+from hosting.model.constraints import find_violation
 from hosting.model.errors import InputError, Problem, ResolveError
 from hosting.model.intrinsics import NO_VALUE, Evaluator, broken_assertions, parameter_values
 from hosting.model.parameter_file import Environment
@@ -369,7 +369,7 @@ def _without_default(template: Template) -> list[str]:
 def _constraints(template: Template, parameters: Mapping[str, Json]) -> Iterator[Violation]:
     for name, parameter in template.parameters.items():
         value = scalar(parameters[name])
-        if not any(origins(value)) and (broken := violation(parameter, value)):
+        if not any(origins(value)) and (broken := find_violation(parameter, value)):
             hint = f" ({parameter.constraint})" if parameter.constraint else ""
             yield Violation("CF-21", f"Parameters.{name}", f"{broken}{hint}")
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from hosting.model.constraints import violation
+from hosting.model.constraints import find_violation
 from hosting.model.errors import InputError, Problem
 from hosting.model.intrinsics import UNKNOWN, broken_assertions
 from hosting.model.parameter_file import ParameterFile, suggest
@@ -133,7 +133,7 @@ def _missing(file: ParameterFile, templates: Mapping[str, Template]) -> Iterator
 def _values(file: ParameterFile, declared: Mapping[str, Mapping[str, Parameter]]) -> Iterator[Problem]:
     for key, value in file.values.items():
         for parameter in declared.get(key, {}).values():
-            if what := violation(parameter, value):
+            if what := find_violation(parameter, value):
                 yield Problem(file.where(key), f"{key}: {what}", parameter.constraint)
                 break
 
@@ -144,7 +144,7 @@ def _images(file: ParameterFile, declared: Mapping[str, Mapping[str, Parameter]]
         image = file.values.get(key, default)
         if not key.endswith("Image") or not image or _DIGEST.fullmatch(image):
             continue
-        if any(violation(parameter, image) for parameter in by_template.values()):
+        if any(find_violation(parameter, image) for parameter in by_template.values()):
             continue  # already reported, in the template's own words
         hint = "a tag can move: write repository@sha256:<64 hexadecimal digits>"
         yield Problem(file.where(key), f'{key}: "{image}" is not pinned by digest', hint)

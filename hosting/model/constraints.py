@@ -1,4 +1,4 @@
-"""A parameter's value against its declaration, as CloudFormation would judge it."""
+"""Check the value of a parameter against its declaration, as CloudFormation does."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from hosting.model.templates import Parameter
 
-# What an AWS-specific type promises about the text of its value; existence is for AWS to say.
+# The text that a value of an AWS-specific type must have. Only AWS knows whether the resource exists.
 _TYPE_PATTERNS: Mapping[str, str] = {
     "AWS::EC2::Subnet::Id": r"subnet-[0-9a-f]{8,17}",
     "AWS::EC2::VPC::Id": r"vpc-[0-9a-f]{8,17}",
@@ -17,18 +17,20 @@ _TYPE_PATTERNS: Mapping[str, str] = {
 }
 
 
-def violation(parameter: Parameter, value: str) -> str | None:
-    """What is wrong with `value` first; None when it is right."""
-    said = "the value" if parameter.no_echo else shown(value)
+def find_violation(parameter: Parameter, value: str) -> str | None:
+    """Return the first constraint that a value violates, as a sentence about the value; None if it violates none."""
+    subject = "the value" if parameter.no_echo else abbreviate(value)
     for item in _items(parameter, value):
         for broken in _broken(parameter, item):
-            return f"{said} {broken}"
+            return f"{subject} {broken}"
     return None
 
 
-def shown(value: str) -> str:
-    """A wrong value may be a token pasted into the wrong place, and messages are kept in build logs: of what is long
-    enough for one only the beginning is repeated."""
+def abbreviate(value: str) -> str:
+    """Return a value for a message. A value that is long enough to be a secret is shortened.
+
+    A wrong value may be a token that was pasted into the wrong place, and build logs keep messages.
+    """
     return f'"{value}"' if len(value) <= 16 else f'"{value[:4]}..." ({len(value)} characters)'
 
 
@@ -41,7 +43,7 @@ def _broken(parameter: Parameter, value: str) -> Iterator[str]:
         yield f"is not one of {', '.join(parameter.allowed_values)}"
     # CloudFormation matches the pattern against the whole value.
     if parameter.allowed_pattern and not _matches(parameter.allowed_pattern, value):
-        # The template's own words, where there are any, say it better than the expression.
+        # The description of the constraint, if there is one, is easier to read than the pattern.
         yield "is not allowed" if parameter.constraint else f"does not match {parameter.allowed_pattern}"
     if parameter.is_number:
         yield from _number(parameter, value)
@@ -57,7 +59,7 @@ def _matches(pattern: str, value: str) -> bool:
     try:
         return re.fullmatch(pattern, value) is not None
     except re.error:
-        return True  # Java's expressions know more than Python's: then CloudFormation has to judge
+        return True  # Java's expressions have more syntax than Python's: CloudFormation checks this one
 
 
 def _number(parameter: Parameter, value: str) -> Iterator[str]:
@@ -78,4 +80,4 @@ def _length(parameter: Parameter, value: str) -> Iterator[str]:
     if parameter.max_length is not None and len(value) > parameter.max_length:
         yield f"is longer than {parameter.max_length} characters"
     if len(value.encode()) > 4096:
-        yield "is longer than the 4096 bytes that CloudFormation takes"
+        yield "is longer than the 4096 bytes that CloudFormation accepts"

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 
 class PlatformError(Exception):
-    """What failed, where, and what to do next."""
+    """Base class: states what failed (`what`), where, and what to do next (`hint`)."""
 
     def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
         super().__init__(what)

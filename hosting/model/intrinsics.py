@@ -123,7 +123,9 @@ class Evaluator:
     def _function(self, name: str, argument: Json) -> Json:
         functions: dict[str, Callable[[Json], Json]] = {
             REF: self._ref,
-            "Condition": lambda item: {"Condition": self.value(item)},  # IAM's own key, not a condition of ours
+            "Condition": lambda item: {
+                "Condition": self.value(item)
+            },  # a key of IAM policies, not a condition of the template
             "Fn::GetAtt": self._get_att,
             "Fn::If": self._if,
             "Fn::Sub": self._sub,
@@ -207,7 +209,7 @@ class Evaluator:
         values = self._list(items)
         if 0 <= index < len(values):
             return values[index]
-        # A piece of a value that is not known yet: keep which one.
+        # The value is not known yet, so the token keeps the index of the part.
         if len(values) == 1 and (whole := origin(values[0])) and whole.index is None:
             separator = items.get("Fn::Split", [","])[0] if isinstance(items, dict) else ","
             return Origin(whole.stack, whole.logical_id, whole.attribute, index, separator).token()

@@ -42,7 +42,7 @@ class ParameterFile:
     tags: Mapping[str, str] = field(default_factory=dict)
     account: str | None = None
     region: str | None = None
-    # Where each key was read: file and line, or "--set". A tag has the key "Tags.<name>", and no line.
+    # Where each key was read: file and line, or "--set". A tag has the key "Tags.<name>".
     origins: Mapping[str, str] = field(default_factory=dict)
 
     def where(self, key: str) -> str:
@@ -193,7 +193,7 @@ class _Reader:
     problems: list[Problem]
 
     def document(self, document: object) -> ParameterFile:
-        """Return the content of a parsed document, whichever of the two forms it has."""
+        """Return the content of a parsed document in one of the two forms."""
         if isinstance(document, list):
             return self._file(self._list(document))
         if not isinstance(document, dict):
@@ -216,8 +216,8 @@ class _Reader:
         account: str | None = None,
         region: str | None = None,
     ) -> ParameterFile:
-        read = (*values, *(key for key, value in (("Account", account), ("Region", region)) if value))
-        origins = {key: self._where(key) for key in read} | {f"Tags.{key}": self.name for key in tags or {}}
+        found = (*values, *(key for key, value in (("Account", account), ("Region", region)) if value))
+        origins = {key: self._where(key) for key in (*found, *(f"Tags.{key}" for key in tags or {}))}
         return ParameterFile(self.name, values, tags or {}, account, region, origins)
 
     def _list(self, items: list[object]) -> dict[str, str]:
@@ -244,7 +244,8 @@ class _Reader:
         if not isinstance(mapping, dict):
             self._problem(where, f'"{where}" is not an object of keys and values')
             return {}
-        values = {key: self._value(key, value) for key, value in mapping.items()}
+        prefix = "" if where == "Parameters" else f"{where}."
+        values = {key: self._value(prefix + key, value) for key, value in mapping.items()}
         return {key: value for key, value in values.items() if value is not None}
 
     def _value(self, key: str, value: object) -> str | None:
@@ -316,11 +317,31 @@ def _decode(data: bytes, name: str) -> str:
 
 
 def _key_lines(text: str) -> dict[str, int]:
-    """Return the line of every key. A scan of the text is enough: the lines serve only messages."""
+    """Return the line of every key of a JSON text. A key below another one than Parameters has its path: "Tags.Team".
+
+    Items of the AWS CLI's list have the key of their ParameterKey, and items of a list of tags "Tags.<Key>".
+    """
     lines: dict[str, int] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        for match in re.finditer(r'"ParameterKey"\s*:\s*"([^"]*)"|"([^"]+)"\s*:', line):
-            lines.setdefault(match.group(1) or match.group(2), number)
+    path: list[str] = []
+    key, word, number = "", "", 1
+    for match in re.finditer(r'"((?:[^"\\]|\\.)*)"|[\[\]{}:,\n]', text):
+        symbol, prefix = match[0], "".join(f"{step}." for step in path if step not in {"", "Parameters"})
+        if symbol == "\n":
+            number += 1
+        elif symbol in "{[":
+            path.append(key)
+            key = ""
+        elif symbol in "}]":
+            path = path[:-1]
+        elif symbol == ":":
+            key = word
+            lines.setdefault(prefix + key, number)
+        elif symbol == ",":
+            key = ""
+        else:
+            word = match[1]
+            if key in {"ParameterKey", "Key"}:
+                lines.setdefault(prefix + word, number)
     return lines
 
 

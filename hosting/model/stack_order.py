@@ -17,7 +17,7 @@ DEFAULT_REGION = "ap-northeast-1"
 
 
 class StackRole(StrEnum):
-    """What a top-level stack is for; the value is the name of its template without `.json`."""
+    """The purpose of a top-level stack. The value is the name of its template without `.json`."""
 
     BOOTSTRAP = "bootstrap"
     EDGE = "edge"

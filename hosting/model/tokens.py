@@ -1,7 +1,7 @@
-"""Values that exist only after creation, as text that carries where it comes from.
+"""Tokens: texts that replace the values that exist only after the creation of a resource.
 
-A reference to a resource resolves to a token such as ``<<root/NetworkStack:Vpc.Ref>>``. Being text, it survives
-Join, Sub and lists as any literal does, can be compared, and still names the resource that will give the value.
+A reference to a resource resolves to a token such as ``<<root/NetworkStack:Vpc.Ref>>``. A token is text, so Join, Sub
+and lists keep it like any literal. It can be compared, and it names the resource that will return the value.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-# A CloudFormation template is JSON without a schema of ours: what is inside a value is only known when looked at.
+# A value of a CloudFormation template. Its shape is known only at run time.
 Json = Any
 
 REF = "Ref"
@@ -24,16 +24,17 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True)
 class Origin:
-    """The resource, and its attribute, that a token stands for. `attribute` is "Ref" for a plain reference."""
+    """The resource and the attribute that a token names. `attribute` is "Ref" for a plain reference."""
 
     stack: str
     logical_id: str
     attribute: str
-    # Set when the template takes one piece of the value apart: Select(index, Split(separator, value)).
+    # Set if the template uses one part of the value: Select(index, Split(separator, value)).
     index: int | None = None
     separator: str = ""
 
     def token(self) -> str:
+        """Return the token."""
         piece = "" if self.index is None else f"~{self.index}~{self.separator}"
         return f"<<{self.stack}:{self.logical_id}.{self.attribute}{piece}>>"
 
@@ -50,20 +51,20 @@ def _origin(match: re.Match[str]) -> Origin:
 
 
 def origin(value: Json) -> Origin | None:
-    """The origin of a value that is one token and nothing else."""
+    """Return the origin of a value that is exactly one token, or None."""
     match = _TOKEN.fullmatch(value) if isinstance(value, str) else None
     return _origin(match) if match else None
 
 
 def origins(value: Json) -> Iterator[Origin]:
-    """Every origin anywhere inside a value, however deep."""
+    """Yield every origin inside a value, at any depth."""
     for text in strings(value):
         for match in _TOKEN.finditer(text):
             yield _origin(match)
 
 
 def strings(value: Json) -> Iterator[str]:
-    """Every string inside a value (not the keys of its mappings)."""
+    """Yield every string inside a value, but not the keys of its mappings."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
@@ -75,7 +76,7 @@ def strings(value: Json) -> Iterator[str]:
 
 
 def pieces(text: str) -> list[str | Origin]:
-    """Literal text and origins, in order."""
+    """Return the literal parts and the origins of a text, in order."""
     parts: list[str | Origin] = []
     end = 0
     for match in _TOKEN.finditer(text):
@@ -89,7 +90,7 @@ def pieces(text: str) -> list[str | Origin]:
 
 
 def split(separator: str, text: str) -> list[str]:
-    """Fn::Split, which must not cut through a token."""
+    """Return the parts of a text like Fn::Split, without splitting a token."""
     result = [""]
     for part in pieces(text):
         if isinstance(part, Origin):
@@ -102,5 +103,5 @@ def split(separator: str, text: str) -> list[str]:
 
 
 def literal(value: Json) -> bool:
-    """Whether nothing inside has to wait for a resource."""
+    """Return whether a value contains no token."""
     return next(origins(value), None) is None

@@ -97,5 +97,5 @@ def parameter(**spec: Any) -> Parameter:
     ],
 )
 def test_constraints(declared: Parameter, value: str, expected: str | None) -> None:
-    found = constraints.violation(declared, value)
+    found = constraints.find_violation(declared, value)
     assert found is None if expected is None else found is not None and expected in found

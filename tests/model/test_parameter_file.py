@@ -60,6 +60,29 @@ def test_lines_are_known_for_messages() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ('{"Tags": {\n"Team": "a"},\n"Parameters": {\n"Team": "b"}}', {"Tags.Team": 2, "Team": 4}),
+        ('{"Parameters": {"Team": "Team"},\n"Tags": [\n{"Key": "Team", "Value": "b"}]}', {"Tags.Team": 3, "Team": 1}),
+        (
+            '[{"ParameterKey": "A", "ParameterValue": "B"},\n{"ParameterValue": "A", "ParameterKey": "B"}]',
+            {"A": 1, "B": 2},
+        ),
+        ('{"Parameters": {"A": "{\\"B\\": [",\n"B": "2"}}', {"A": 1, "B": 2}),
+    ],
+    ids=["tags", "list of tags", "cli", "braces in a value"],
+)
+def test_a_tag_and_a_parameter_of_one_name_have_their_own_lines(text: str, lines: dict[str, int]) -> None:
+    file = parse(text)
+    assert {key: file.where(key) for key in lines} == {key: f"params/dev.json:{line}" for key, line in lines.items()}
+
+
+def test_a_wrong_tag_is_named_with_its_line() -> None:
+    text = '{"Parameters": {"Team": "a"},\n"Tags": {"Team": null}}'
+    assert problems(text)[0].startswith('params/dev.json:2: the value of "Tags.Team" is null')
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ('{"Parameters": {"A": "1",}}', "params/dev.json:1:26: not valid JSON"),
