@@ -22,8 +22,8 @@ class Entry:
 
 SECTIONS: Mapping[str, Mapping[str, Entry]] = {
     "Offline": {
-        "generate": Entry("generate:generate", "Write templates/ from generator/, or check them with --check."),
-        "new-service": Entry("new_service:new_service", "Add a service: its entry, templates and parameters."),
+        "generate": Entry("generate:generate", "Write templates, tables and pictures, or --check them."),
+        "new-service": Entry("new_service:new_service", "Add a service: its entry, parameters and generated files."),
         "validate": Entry("validate:validate", "Check templates with cfn-lint and the project's rules."),
         "security": Entry("security:security", "Scan templates and policies with checkov and parliament."),
         "diff": Entry("diff:diff", "Predict the changes of a deployment, without AWS."),
@@ -32,7 +32,7 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
         "cost": Entry("cost:cost", "Estimate the monthly cost of an environment."),
         "timeline": Entry("timeline:timeline", "Show the critical path of a first deployment."),
         "policy": Entry("policy:policy", "Write IAM policies for planning, deploying and operating."),
-        "params": Entry("params:params", "Check parameter files against the templates."),
+        "params": Entry("params:params", "Check parameter files, or show their values with origins."),
         "package": Entry("package:package", "Build the Lambda packages; upload them with the templates."),
     },
     "Rehearse": {

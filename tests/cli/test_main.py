@@ -45,8 +45,49 @@ def test_an_unknown_command_suggests_the_nearest_one(capsys: pytest.CaptureFixtu
     assert 'There is no command "plam". Did you mean "plan"?' in capsys.readouterr().err
 
 
+# Offline checks cover every environment of params/ without -e. `deploy` takes -e or the FILE of a saved plan.
+COVERS_EVERY_ENVIRONMENT = {"validate", "security", "diff", "reach", "cost", "timeline", "params check", "diagnose"}
+WITHOUT_ENVIRONMENT = {"generate", "new-service", "completion"}
+
+
+def find_options(name: str) -> dict[str, click.Parameter]:
+    """Return parameter name -> parameter of a command such as "plan" or "params check"."""
+    group, _, member = name.partition(" ")
+    command = table.cli.get_command(click.Context(table.cli), group)
+    if member:
+        assert isinstance(command, click.Group)
+        command = command.commands[member]
+    assert command is not None
+    return {str(parameter.name): parameter for parameter in command.params}
+
+
+COMMANDS = [*(set(table.COMMANDS) - {"params"}), "params check", "params show"]
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_takes_the_environment_by_one_rule(name: str) -> None:
+    option = find_options(name).get("environment")
+    if name in WITHOUT_ENVIRONMENT:
+        assert option is None
+        return
+    assert option is not None
+    assert option.opts == ["-e", "--env"]
+    assert option.required == (name not in {*COVERS_EVERY_ENVIRONMENT, "deploy"})
+    if name in COVERS_EVERY_ENVIRONMENT:
+        assert option.default == "all"
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_names_format_and_folder_alike(name: str) -> None:
+    shown = {
+        opt for option in find_options(name).values() if not getattr(option, "hidden", False) for opt in option.opts
+    }
+    assert shown.isdisjoint({"--format", "--json", "--templates", "--params"})
+    assert "--root" in shown or name == "completion"
+
+
 @pytest.mark.parametrize("name", ["plan", "deploy", "outputs", "destroy"])
-def test_the_environment_is_never_guessed(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_command_without_its_environment_is_wrong_input(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert table.main([name, "--yes"] if name in {"deploy", "destroy"} else [name]) == Exit.USAGE
     assert "--env" in capsys.readouterr().err
 
@@ -98,7 +139,8 @@ def test_stale_templates_are_reported_with_the_rest(
 ) -> None:
     root = small_project.write(tmp_path, Size="99")
     monkeypatch.setattr(
-        "hosting.cli.support.options.find_stale_templates", lambda _: ["root.json: differs from what is rendered"]
+        "hosting.cli.support.options.find_stale_templates",
+        lambda _: ["templates/root.json: differs from what is rendered"],
     )
     assert table.main(["params", "check", "-e", "dev", "--root", str(root)]) == Exit.USAGE
     err = capsys.readouterr().err

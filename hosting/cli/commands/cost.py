@@ -12,12 +12,12 @@ import click
 
 from hosting.cli.support.exit_codes import Exit
 from hosting.cli.support.options import (
-    ALL,
     complete_environment,
     environments_option,
     output_option,
     root_option,
 )
+from hosting.model.parameter_file import ALL
 
 if TYPE_CHECKING:
     from hosting.analysis.cost.difference import Change

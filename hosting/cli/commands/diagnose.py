@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hosting.cli.support.exit_codes import Exit
-from hosting.cli.support.options import ALL, ROOT, environments_option, output_option, root_option
+from hosting.cli.support.options import ROOT, environments_option, output_option, root_option
+from hosting.model.parameter_file import ALL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -10,13 +10,13 @@ import click
 from hosting.cli.support.exit_codes import Exit
 from hosting.cli.support.gates import LEVELS
 from hosting.cli.support.options import (
-    ALL,
     environments_option,
     find_stale_templates,
     output_option,
     root_option,
     set_option,
 )
+from hosting.model.parameter_file import ALL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

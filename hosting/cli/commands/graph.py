@@ -9,12 +9,12 @@ import click
 
 from hosting.cli.support.exit_codes import Exit
 from hosting.cli.support.options import (
-    ALL,
     environment_option,
     output_option,
     removed_option,
     root_option,
 )
+from hosting.model.parameter_file import ALL
 
 
 @click.command()

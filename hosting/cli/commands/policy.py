@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hosting.cli.support.exit_codes import Exit
-from hosting.cli.support.options import ALL, environment_option, root_option
+from hosting.cli.support.options import environment_option, root_option
+from hosting.model.parameter_file import ALL
 
 if TYPE_CHECKING:
     from hosting.analysis.iam_policies.grants import Statement

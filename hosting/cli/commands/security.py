@@ -14,12 +14,12 @@ import click
 
 from hosting.cli.support.exit_codes import Exit
 from hosting.cli.support.options import (
-    ALL,
     ROOT,
     environments_option,
     output_option,
     root_option,
 )
+from hosting.model.parameter_file import ALL
 
 if TYPE_CHECKING:
     from hosting.analysis.findings import Finding

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hosting.cli.support.exit_codes import Exit
-from hosting.cli.support.options import ALL, environments_option, output_option, root_option
+from hosting.cli.support.options import environments_option, output_option, root_option
+from hosting.model.parameter_file import ALL
 
 if TYPE_CHECKING:
     from hosting.analysis.resolve import ResolvedEnvironment

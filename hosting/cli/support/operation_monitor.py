@@ -46,7 +46,7 @@ def progress_option(command: Command) -> Command:
         type=click.Choice(MODES),
         default="auto",
         show_default=True,
-        help="auto: a tree on a terminal, else lines; ndjson: one object a line on stdout.",
+        help="auto: a tree on a terminal, lines elsewhere. ndjson: one JSON object in each line of stdout.",
     )(command)
 
 
@@ -56,7 +56,7 @@ def wait_timeout_option(command: Command) -> Command:
         "--wait-timeout",
         type=click.FloatRange(min=0),
         metavar="MINUTES",
-        help="How long to wait for an operation that is already running; 0 fails at once.  [default: to its end]",
+        help="Time to wait for an operation that is already running. 0 fails at once.  [default: no limit]",
     )(command)
 
 

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from hosting.model.parameter_file import ALL
+
 if TYPE_CHECKING:
     from hosting.deployer.deployment import Context, Environment
 
 ROOT = Path(__file__).resolve().parents[3]
-# The value of -e that means every environment of params/.
-ALL = "all"
 
 
 def complete_environment(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
