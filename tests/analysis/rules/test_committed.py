@@ -12,11 +12,12 @@ from hosting.analysis.rules import RULES
 
 def test_the_committed_templates_pass(untouched: Any) -> None:
     assert untouched.found() == set()
+    assert untouched.found(requirements=True) == set()
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=lambda rule: rule.id)
 def test_a_guard_explains_itself(rule: Any) -> None:
-    assert re.fullmatch(r"(CF|NET|SEC|DB|APP|DST|OPS)-\d\d", rule.id)
+    assert re.fullmatch(r"(CF|NET|SEC|DB|APP|DST|OPS)-\d\d|REQ-[A-Z]\d", rule.id)
     assert rule.title
     assert not rule.title.endswith(".")
     assert re.search(r"\([^()]+\)\.$|\([^()]+\);|\([^()]*\)", rule.why), "names the document that says so"
