@@ -1,4 +1,4 @@
-"""Adds the parameters of a service to params/<env>.json. Text in, text out."""
+"""Add the parameters of a service to a parameter file. Text in, text out."""
 
 from __future__ import annotations
 
@@ -17,33 +17,32 @@ class ParameterFileError(Exception):
     """A parameter file that cannot be extended without guessing."""
 
 
-def with_service(text: str, entry: Service, model: str, *, image: str = FILL_IN) -> str:
-    """Return the text of a parameter file with the parameters of one more service.
+def service_parameters(entry: Service, model: str) -> dict[str, tuple[str, str]]:
+    """Return each parameter of a service, with the same parameter of the service ``model`` and a default value.
 
-    The size is that of the service ``model`` if the file has it, because it suits the environment.
+    The size of ``model`` suits an environment better than the default.
     """
-    document = _parsed(text)
-    parameters: dict[str, object] = document["Parameters"]
     subject = entry.name if entry.own_size else "Service"
-    sizes = {f"{subject}{what}": parameters.get(f"{model}{what}", value) for what, value in SIZES.items()}
-    wanted = {f"{entry.name}Image": image, **sizes}
-    document["Parameters"] = _inserted(parameters, {k: v for k, v in wanted.items() if k not in parameters})
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    sizes = {f"{subject}{what}": (f"{model}{what}", default) for what, default in SIZES.items()}
+    return {f"{entry.name}Image": (f"{model}Image", FILL_IN), **sizes}
 
 
-def image_of(text: str, service: str) -> str:
-    """Return the image of a service in a parameter file, or an empty text."""
-    return str(_parsed(text)["Parameters"].get(f"{service}Image", ""))
-
-
-def _parsed(text: str) -> dict[str, dict[str, object]]:
+def insert_parameters(text: str, new: Mapping[str, str]) -> str:
+    """Return the text of a parameter file with more parameters. The file keeps its form and the values that it has."""
     try:
         document = json.loads(text)
     except json.JSONDecodeError as error:
         raise ParameterFileError(f"line {error.lineno}: not JSON: {error.msg}") from None
-    if not isinstance(document, dict) or not isinstance(document.get("Parameters"), dict):
+    if isinstance(document, list):
+        items = {item["ParameterKey"]: item for item in document}
+        more = {key: {"ParameterKey": key, "ParameterValue": value} for key, value in new.items() if key not in items}
+        document = list(_inserted(items, more).values())
+    elif isinstance(document, dict) and isinstance(document.get("Parameters"), dict):
+        parameters = document["Parameters"]
+        document["Parameters"] = _inserted(parameters, {k: v for k, v in new.items() if k not in parameters})
+    else:
         raise ParameterFileError('expected {"Parameters": {...}}: add the parameters of the service by hand')
-    return document
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def _inserted(parameters: Mapping[str, object], new: Mapping[str, object]) -> dict[str, object]:

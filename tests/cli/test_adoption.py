@@ -72,6 +72,32 @@ def test_an_invalid_parameter_file_leaves_every_file_unchanged(copy: Path) -> No
     assert (copy / "workloads.py").read_bytes() == config
 
 
+def test_the_parameters_of_a_new_service_go_where_those_of_its_neighbour_are(copy: Path) -> None:
+    model = [line for line in (copy / "workloads.py").read_text().splitlines() if "Service(" in line][-1].split('"')[1]
+    files = {name: copy / "params" / f"{name}.json" for name in ("base", "dev", "prod")}
+    documents = {name: json.loads(files[name].read_text()) for name in ("dev", "prod")}
+    for name, document in documents.items():
+        del document["Parameters"][f"{model}Memory"], document["Parameters"][f"{model}Cpu"]
+        items = [{"ParameterKey": key, "ParameterValue": value} for key, value in document["Parameters"].items()]
+        files[name].write_text(json.dumps(items if name == "dev" else document))
+    dev = documents["dev"]
+    shared = {"Account": dev["Account"], "Region": dev["Region"]}
+    files["base"].write_text(json.dumps({**shared, "Parameters": {f"{model}Cpu": "1024", f"{model}Memory": "2048"}}))
+    done = run(copy, "new-service", "Search")
+    assert done.returncode == 0, done.stderr
+    assert "params/base.json" in done.stdout
+    assert json.loads(files["base"].read_text())["Parameters"] == {
+        f"{model}Cpu": "1024", f"{model}Memory": "2048", "SearchCpu": "1024", "SearchMemory": "2048"
+    }  # fmt: skip
+    own = {item["ParameterKey"] for item in json.loads(files["dev"].read_text())}
+    assert {"SearchImage", "SearchMinTasks", "SearchMaxTasks"} <= own
+    assert not {"SearchCpu", "SearchMemory"} & own
+    assert {"SearchImage", "SearchMinTasks"} <= set(json.loads(files["prod"].read_text())["Parameters"])
+    shown = run(copy, "params", "show", "-e", "dev", "--output", "json")
+    values = {item["name"]: item for item in json.loads(shown.stdout)}
+    assert (values["SearchCpu"]["value"], values["SearchCpu"]["origin"]) == ("1024", "params/base.json:7")
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_each_shell_gets_its_script(shell: str) -> None:
     done = run(ROOT, "completion", shell)

@@ -14,6 +14,7 @@ from pathlib import Path
 from generator import workloads
 from generator.tooling import new_service, parameter_files
 from generator.workloads import Service
+from hosting.model import parameter_file
 
 # Priorities between those of the project's services with paths of their own and its service for all other requests.
 _FIRST_PRIORITY = 101
@@ -45,11 +46,12 @@ def write(project: Path, target: Path, count: int) -> None:
     text = f"from generator.workloads import Service\n\n{workloads.SERVICES} = (\n{lines})\n"
     (target / workloads.FILE).write_text(text, encoding="utf-8")
     for file in sorted((project / "params").glob("*.json")):
-        text = file.read_text(encoding="utf-8")
-        image = parameter_files.image_of(text, own[0].name)
+        values = parameter_file.read(file).values
+        added: dict[str, str] = {}
         for entry in services[len(own) :]:
-            its = image.replace(f"/{own[0].slug}@", f"/{entry.slug}@")
-            text = parameter_files.with_service(text, entry, own[0].name, image=its)
+            for key, (same, default) in parameter_files.service_parameters(entry, own[0].name).items():
+                added[key] = values.get(same, default).replace(f"/{own[0].slug}@", f"/{entry.slug}@")
+        text = parameter_files.insert_parameters(file.read_text(encoding="utf-8"), added)
         (target / "params" / file.name).write_text(text, encoding="utf-8")
     unwanted = shutil.ignore_patterns("__pycache__")
     shutil.copytree(project / "lambda", target / "lambda", dirs_exist_ok=True, ignore=unwanted)

@@ -34,7 +34,6 @@ def new_service(name: str, paths: tuple[str, ...], shared_size: bool, root: Path
     from generator.config import Config, load_config
     from generator.tooling import new_service, parameter_files
     from hosting.cli.support import generated
-    from hosting.model import parameter_file
 
     services = workloads.load(root)
     entry = new_service.new_entry(services, name, paths, own_size=not shared_size)
@@ -44,14 +43,11 @@ def new_service(name: str, paths: tuple[str, ...], shared_size: bool, root: Path
     file = root / workloads.FILE
     # All texts are computed before the first file is written, so that an error leaves no partial service.
     written = {file: new_service.insert_entry(file.read_text(encoding="utf-8"), entry)}
-    for file in parameter_file.select_files(root / "params", parameter_file.ALL):
-        values = parameter_file.read(file, f"params/{file.name}")
-        image = _image_to_fill_in(values, entry)
+    for file, parameters in _place_parameters(root / "params", entry, services[-1].name).items():
         try:
-            text = parameter_files.with_service(file.read_text("utf-8-sig"), entry, services[-1].name, image=image)
+            written[file] = parameter_files.insert_parameters(file.read_text("utf-8-sig"), parameters)
         except parameter_files.ParameterFileError as error:
             raise click.ClickException(f"params/{file.name}: {error}") from None
-        written[file] = text
     for file, text in written.items():
         file.write_text(text, encoding="utf-8")
     touched = generated.write(root, generated.render_project(root, load_config(root)))
@@ -59,6 +55,29 @@ def new_service(name: str, paths: tuple[str, ...], shared_size: bool, root: Path
         click.echo(name)
     _print_next_steps(entry)
     return Exit.DONE
+
+
+def _place_parameters(folder: Path, entry: Service, model: str) -> dict[Path, dict[str, str]]:
+    """Return the new parameters of each file.
+
+    A parameter goes into the file that has the same parameter of the service `model`: base.json or the environment's.
+    """
+    from generator.tooling.parameter_files import service_parameters
+    from hosting.model import parameter_file
+
+    base = folder / f"{parameter_file.BASE}.json"
+    placed: dict[Path, dict[str, str]] = {}
+    for file in parameter_file.select_files(folder, parameter_file.ALL):
+        environment = parameter_file.read(file, f"params/{file.name}")
+        placed[file] = {}
+        for key, (same, default) in service_parameters(entry, model).items():
+            if key in environment.values:
+                continue
+            is_shared = environment.where(same).startswith(f"params/{base.name}:")
+            is_image = key == f"{entry.name}Image"
+            value = _image_to_fill_in(environment, entry) if is_image else environment.values.get(same, default)
+            placed.setdefault(base if is_shared else file, {}).setdefault(key, value)
+    return placed
 
 
 def _image_to_fill_in(values: ParameterFile, entry: Service) -> str:

@@ -76,35 +76,49 @@ def test_a_file_of_another_shape_is_left_alone(source: str) -> None:
         insert_entry(source, new_entry(EXISTING, "Search"))
 
 
-def test_parameters_stand_beside_their_like_and_nothing_else_moves() -> None:
-    text = json.dumps(
-        {"Account": "1", "Parameters": {"FrontendImage": "x", "FrontendCpu": "512", "Other": "1"}, "Tags": {}}
-    )
-    entry = new_entry(EXISTING, "Search")
-    document = json.loads(parameter_files.with_service(text, entry, "Frontend"))
+NEW = {"SearchImage": "FILL-IN", "SearchCpu": "512", "SearchMemory": "1024"}
+
+
+def test_the_parameters_of_a_service_are_those_of_its_model() -> None:
+    parameters = parameter_files.service_parameters(new_entry(EXISTING, "Search"), "Api")
+    assert parameters["SearchImage"] == ("ApiImage", "FILL-IN")
+    assert parameters["SearchMemory"] == ("ApiMemory", "512")
+    shared = parameter_files.service_parameters(new_entry(EXISTING, "Search", own_size=False), "Api")
+    assert list(shared) == ["SearchImage", "ServiceCpu", "ServiceMemory", "ServiceMinTasks", "ServiceMaxTasks"]
+
+
+def test_a_new_parameter_follows_the_last_one_of_its_kind_and_nothing_else_moves() -> None:
+    text = json.dumps({"Account": "1", "Parameters": {"ApiImage": "x", "ApiCpu": "512", "Other": "1"}, "Tags": {}})
+    document = json.loads(parameter_files.insert_parameters(text, NEW))
     assert list(document) == ["Account", "Parameters", "Tags"]
     assert list(document["Parameters"].items()) == [
-        ("FrontendImage", "x"),
+        ("ApiImage", "x"),
         ("SearchImage", "FILL-IN"),
-        ("FrontendCpu", "512"),
+        ("ApiCpu", "512"),
         ("SearchCpu", "512"),
-        ("SearchMemory", "512"),
-        ("SearchMinTasks", "2"),
-        ("SearchMaxTasks", "4"),
+        ("SearchMemory", "1024"),
         ("Other", "1"),
     ]
 
 
-def test_a_given_value_is_never_overwritten() -> None:
+def test_a_list_of_parameters_stays_a_list() -> None:
+    pairs = [{"ParameterKey": key, "ParameterValue": "x"} for key in ("ApiImage", "ApiCpu", "Other")]
+    document = json.loads(parameter_files.insert_parameters(json.dumps(pairs), NEW))
+    keys = ["ApiImage", "SearchImage", "ApiCpu", "SearchCpu", "SearchMemory", "Other"]
+    assert [item["ParameterKey"] for item in document] == keys
+    assert document[1] == {"ParameterKey": "SearchImage", "ParameterValue": "FILL-IN"}
+
+
+def test_a_value_of_the_file_is_not_overwritten() -> None:
     text = json.dumps({"Parameters": {"SearchImage": "mine", "SearchCpu": "1024"}})
-    parameters = json.loads(parameter_files.with_service(text, new_entry(EXISTING, "Search"), "Backend"))["Parameters"]
-    assert (parameters["SearchImage"], parameters["SearchCpu"]) == ("mine", "1024")
+    parameters = json.loads(parameter_files.insert_parameters(text, NEW))["Parameters"]
+    assert parameters == {"SearchImage": "mine", "SearchCpu": "1024", "SearchMemory": "1024"}
 
 
-@pytest.mark.parametrize("text", ["[]", '{"Parameters": []}', "{,}"])
-def test_a_file_of_another_form_is_left_to_its_owner(text: str) -> None:
+@pytest.mark.parametrize("text", ["3", '{"Parameters": []}', "{,}"])
+def test_a_file_of_another_form_is_not_extended(text: str) -> None:
     with pytest.raises(parameter_files.ParameterFileError):
-        parameter_files.with_service(text, new_entry(EXISTING, "Search"), "Backend")
+        parameter_files.insert_parameters(text, NEW)
 
 
 @pytest.mark.parametrize("file", sorted((Path(config.__file__).parents[1] / "params").glob("*.json")))
