@@ -67,7 +67,7 @@ def ensure(
     return arn
 
 
-def remove(client: ACMClient, family: str, *, sleep: Callable[[float], None] = time.sleep) -> str | None:
+def delete(client: ACMClient, family: str, *, sleep: Callable[[float], None] = time.sleep) -> str | None:
     """Delete what `ensure` made; the ARN when there was one."""
     arns = list(_all(client, family))
     for arn in arns:

@@ -34,7 +34,7 @@ _MOVES = frozenset({"replace", "may replace", "add", "delete", "import", "unknow
 
 
 @dataclass(frozen=True)
-class Source:
+class ValueSource:
     """Where a value comes from: a resource of a stack of the tree ("" is the root), and which attribute of it."""
 
     stack: str
@@ -43,7 +43,7 @@ class Source:
 
 
 @dataclass
-class Review:
+class ChangeSetFilter:
     """The root's template and its children's, and what the nested stacks put out now."""
 
     template: Template
@@ -94,7 +94,8 @@ class Review:
             return change
         given = [self._doubted(detail, stack) for detail in change.details]
         known = [
-            replace(detail, derived=self._is_derived(detail, stack) or is_let_go(change, detail)) for detail in given
+            replace(detail, derived=self._is_derived(detail, stack) or is_desired_count_removed(change, detail))
+            for detail in given
         ]
         # A property with a reference in it is listed twice: for the reference, and as perhaps modified directly.
         # Without values only the other entries can tell.
@@ -103,7 +104,7 @@ class Review:
         explained = {one.name for one in by_reference} - moved
         details = (replace(one, derived=one.name in explained) if _is_vague(one) else one for one in known)
         settled = replace(change, details=tuple(details))
-        if given != list(change.details) and not any(one.recreation == "Always" for one in settled.real):
+        if given != list(change.details) and not any(one.recreation == "Always" for one in settled.effective_details):
             # CloudFormation's own verdict took the references for certain.
             settled = replace(settled, replacement={"True": "Conditional"}.get(change.replacement, change.replacement))
         return settled
@@ -125,7 +126,7 @@ class Review:
     def _is_derived(self, detail: Detail, stack: str) -> bool:
         if detail.source in _REFERENCES:
             resource, _, attribute = detail.cause.partition(".")
-            return self._is_stable(Source(stack, resource, attribute))
+            return self._is_stable(ValueSource(stack, resource, attribute))
         if detail.source == "ParameterReference" and detail.before is None and detail.after is None:
             return self._is_fed_stably(stack, detail.cause)
         return self._stays(detail.before, detail.after)
@@ -155,7 +156,7 @@ class Review:
             after = after.replace(match[0], value)
         return after == before
 
-    def _is_stable(self, source: Source) -> bool:
+    def _is_stable(self, source: ValueSource) -> bool:
         effect = self.effects.get((source.stack, source.resource))
         if effect in _MOVES:
             return False
@@ -202,7 +203,7 @@ class Review:
     def _keeps(self, nested: str, name: str, attribute: str) -> bool:
         """Whether what an expression in a child refers to stays: a resource, or a parameter handed through."""
         if name in self.children[nested].resources:
-            return self._is_stable(Source(nested, name, attribute))
+            return self._is_stable(ValueSource(nested, name, attribute))
         return self._is_fed_stably(nested, name)
 
 
@@ -218,7 +219,7 @@ def _expanded(conditions: Mapping[str, Any], node: Any) -> Any:
     return {key: _expanded(conditions, value) for key, value in node.items()}
 
 
-def is_let_go(change: Change, detail: Detail) -> bool:
+def is_desired_count_removed(change: Change, detail: Detail) -> bool:
     """Whether the number of tasks is only not given any more, because the service is not new.
 
     An update without it leaves the number as it is (Amazon ECS API Reference, UpdateService): what scaling chose stays.
@@ -236,13 +237,13 @@ def _is_vague(detail: Detail) -> bool:
     return direct and detail.before is None and detail.after is None
 
 
-def same_outputs(deployed: Mapping[str, Any], template: Template) -> frozenset[str]:
+def find_unchanged_outputs(deployed: Mapping[str, Any], template: Template) -> frozenset[str]:
     """The outputs that the template defines as the deployed one does."""
     before, after = deployed.get("Outputs", {}), template.body.get("Outputs", {})
     return frozenset(name for name, output in after.items() if before.get(name, {}).get("Value") == output["Value"])
 
 
-def children(template: Template, templates: Mapping[str, Template]) -> dict[str, Template]:
+def select_child_templates(template: Template, templates: Mapping[str, Template]) -> dict[str, Template]:
     """Logical id of each nested stack -> its template."""
     return {name: templates[file] for name, file in template.children.items() if file in templates}
 

@@ -95,12 +95,12 @@ class Change:
         return _properties(self.after)
 
     @property
-    def settled(self) -> Mapping[str, Any] | None:
+    def expected_properties(self) -> Mapping[str, Any] | None:
         """The properties as they will become, where it is known that what is only derived stays."""
         before, after = self.properties_before, self.properties_after
         if before is None or after is None:
             return after
-        real = {_property(detail) for detail in self.real}
+        real = {_property(detail) for detail in self.effective_details}
         stays = {name for detail in self.details if (name := _property(detail)) not in real}
         return {**after, **{name: before[name] for name in stays if name in before}}
 
@@ -118,17 +118,17 @@ class Change:
     @property
     def is_about_tags(self) -> bool:
         """Whether nothing of it changes but its tags, as with the tags of its stack."""
-        real = self.real
+        real = self.effective_details
         return self.effect == "modify" and bool(real) and all(detail.attribute == "Tags" for detail in real)
 
     @property
-    def real(self) -> tuple[Detail, ...]:
+    def effective_details(self) -> tuple[Detail, ...]:
         """The details that are not derived."""
         return tuple(detail for detail in self.details if not detail.derived)
 
     @property
     def _modification(self) -> str:
-        real = self.real
+        real = self.effective_details
         if len(real) == len(self.details):
             return {"True": "replace", "Conditional": "may replace"}.get(self.replacement, "modify")
         # CloudFormation's verdict counts the derived details too, so it is made again without them.
@@ -175,7 +175,7 @@ class ChangeSet:
     def derived(self) -> int:
         """How many resources, nested ones included, are listed without being changed."""
         nested = sum(change.nested.derived for change in self.changes if change.nested is not None)
-        return nested + sum(1 for change in self.changes if change.details and not change.real)
+        return nested + sum(1 for change in self.changes if change.details and not change.effective_details)
 
     def walk(self) -> Iterator[tuple[tuple[str, ...], Change]]:
         """Every effective change in the tree that is not itself a tree, with the nested stacks above it."""
@@ -220,7 +220,7 @@ def create(client: CloudFormationClient, request: ChangeSetRequest) -> str:
     return found["ChangeSetId"]
 
 
-def wait(client: CloudFormationClient, arn: str, *, sleep: Sleep) -> ChangeSet:
+def wait_for_change_set(client: CloudFormationClient, arn: str, *, sleep: Sleep) -> ChangeSet:
     """The finished change set with everything nested. A failed one is a value too: it may just be empty."""
     delay = _FIRST_DELAY
     while is_pending((pages := _pages(client, arn))[0]["Status"]):
@@ -232,7 +232,7 @@ def wait(client: CloudFormationClient, arn: str, *, sleep: Sleep) -> ChangeSet:
 
     # The parent may fail while its children are still being computed; each is read to its own end.
     def nested(item: Any) -> ChangeSet | None:
-        return wait(client, item["ChangeSetId"], sleep=sleep) if item.get("ChangeSetId") else None
+        return wait_for_change_set(client, item["ChangeSetId"], sleep=sleep) if item.get("ChangeSetId") else None
 
     with ThreadPoolExecutor(8) as pool:
         children = list(pool.map(nested, raw))
@@ -259,24 +259,24 @@ def is_gone(client: CloudFormationClient, arn: str) -> bool:
     return found.get("ExecutionStatus") != "AVAILABLE"
 
 
-def problem(change_set: ChangeSet) -> str | None:
+def find_problem(change_set: ChangeSet) -> str | None:
     """Why the set cannot be executed, in the words of the innermost set that failed."""
     if change_set.status == "CREATE_COMPLETE" or change_set.is_empty:
         return None
     for change in change_set.changes:
-        if change.nested is not None and (inner := problem(change.nested)):
+        if change.nested is not None and (inner := find_problem(change.nested)):
             return f"{change.logical_id}: {inner}"
     return change_set.reason or f"ended as {change_set.status}"
 
 
-def is_only_empty(change_set: ChangeSet) -> bool:
+def has_no_changes(change_set: ChangeSet) -> bool:
     """Whether a parent failed for no other reason than that all its children have nothing to change."""
     if change_set.is_empty:
         return True
     if change_set.status != "FAILED" or not _CHILD_FAILED.search(change_set.reason):
         return False
     children = [change.nested for change in change_set.changes if change.nested is not None]
-    return bool(children) and all(is_only_empty(child) for child in children)
+    return bool(children) and all(has_no_changes(child) for child in children)
 
 
 def execute(client: CloudFormationClient, change_set: ChangeSet, token: str, *, keep: bool = False) -> None:
@@ -314,7 +314,7 @@ def discard(client: CloudFormationClient, arn: str, *, sleep: Sleep) -> None:
             raise
 
 
-def leftovers(client: CloudFormationClient, stack: str) -> list[str]:
+def list_pending_change_sets(client: CloudFormationClient, stack: str) -> list[str]:
     """ARNs of the change sets that wait on a stack; nested ones go with their parents."""
     found = []
     for page in client.get_paginator("list_change_sets").paginate(StackName=stack):
@@ -322,7 +322,9 @@ def leftovers(client: CloudFormationClient, stack: str) -> list[str]:
     return found
 
 
-def sweep(client: CloudFormationClient, stack: str, lifetimes: Mapping[str, timedelta], *, sleep: Sleep) -> None:
+def delete_abandoned_change_sets(
+    client: CloudFormationClient, stack: str, lifetimes: Mapping[str, timedelta], *, sleep: Sleep
+) -> None:
     """Delete what was left on a stack by commands that were killed: by the verb in its name, how old it has to be.
 
     AWS deletes it when another change set is executed, but a run that finds nothing to change executes none.

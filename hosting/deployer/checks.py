@@ -31,9 +31,9 @@ def is_supplied_by_deployer(name: str) -> bool:
     return _SUPPLIED.fullmatch(name) is not None
 
 
-def check(file: ParameterFile, environment: str, templates: Mapping[str, Template]) -> None:
+def require_valid(file: ParameterFile, environment: str, templates: Mapping[str, Template]) -> None:
     """Raise every problem of the input at once."""
-    if found := list(problems(file, environment, templates)):
+    if found := list(find_problems(file, environment, templates)):
         raise InputError(found)
 
 
@@ -46,7 +46,7 @@ class Setting:
     origin: str
 
 
-def settings(file: ParameterFile, templates: Mapping[str, Template]) -> Iterator[Setting]:
+def list_settings(file: ParameterFile, templates: Mapping[str, Template]) -> Iterator[Setting]:
     """Yield account, region, every parameter of the top-level stacks, and the tags. Values of NoEcho are hidden."""
     for key, value in (("Account", file.account), ("Region", file.region)):
         yield Setting(key, value, file.where(key) if value else "not set")
@@ -75,8 +75,8 @@ def _setting(file: ParameterFile, parameter: Parameter, template: Template, *, w
     return Setting(name, None, "missing")
 
 
-def problems(file: ParameterFile, environment: str, templates: Mapping[str, Template]) -> Iterator[Problem]:
-    declared = declarations(templates)
+def find_problems(file: ParameterFile, environment: str, templates: Mapping[str, Template]) -> Iterator[Problem]:
+    declared = collect_declarations(templates)
     yield from _environment(file, environment)
     yield from _unknown(file, declared)
     yield from _missing(file, templates)
@@ -85,7 +85,7 @@ def problems(file: ParameterFile, environment: str, templates: Mapping[str, Temp
     yield from _rules(file, templates)
 
 
-def declarations(templates: Mapping[str, Template]) -> dict[str, dict[str, Parameter]]:
+def collect_declarations(templates: Mapping[str, Template]) -> dict[str, dict[str, Parameter]]:
     """Parameter -> declaration by template, over the stacks of the chain (children get theirs from root)."""
     declared: dict[str, dict[str, Parameter]] = {}
     for name in TEMPLATES.values():
@@ -124,7 +124,7 @@ def _missing(file: ParameterFile, templates: Mapping[str, Template]) -> Iterator
             filled = is_supplied_by_deployer(name) or name in _FALLBACK or name in earlier or name in file.values
             if parameter.default is None and not filled and name not in reported:
                 reported.add(name)
-                near = suggest(name, set(file.values) - set(declarations(templates)))
+                near = suggest(name, set(file.values) - set(collect_declarations(templates)))
                 hint = f'is "{near}" meant to be it?' if near else f"templates/{template.name} needs it"
                 yield Problem(file.path, f'missing "{name}"', hint)
         earlier |= template.outputs

@@ -52,22 +52,22 @@ def connect(
 ) -> Context:
     """Find out who and where we are, and refuse to go on anywhere else than where the environment belongs."""
     file = environment.file
-    home = session.home_region(file.region, region, clients.region, file.path)
+    home = session.resolve_home_region(file.region, region, clients.region, file.path)
     identity = session.identify(clients, home)
-    session.guard_account(identity, file.account, file.where("Account"))
+    session.require_account(identity, file.account, file.where("Account"))
     return Context(
         environment, clients, identity, stack_order(environment.project, environment.name, home), role_arn, sleep
     )
 
 
-def survey(context: Context) -> dict[Stack, StackState | None]:
+def describe_stacks(context: Context) -> dict[Stack, StackState | None]:
     """Every stack of the chain as it is now."""
     # Clients are made one after the other, so making them here keeps the threads to the calls.
     for region in {stack.region for stack in context.chain}:
         context.clients.cloudformation(region)
 
     def state(stack: Stack) -> StackState | None:
-        found = stacks.describe(context.clients.cloudformation(stack.region), stack.name)
+        found = stacks.describe_stack(context.clients.cloudformation(stack.region), stack.name)
         return None if found is None or found.status == "DELETE_COMPLETE" else found
 
     with ThreadPoolExecutor(8) as pool:

@@ -25,8 +25,8 @@ from hosting.deployer import change_set_filter, change_sets, operations, recover
 from hosting.deployer.aws import stacks, statuses
 from hosting.deployer.aws.stacks import Next, StackState
 from hosting.deployer.change_sets import Change, ChangeSet, ChangeSetRequest
-from hosting.deployer.context import Context, States, connect, require_ready, survey
-from hosting.deployer.environment import Environment, prepare, recall, with_parameters
+from hosting.deployer.context import Context, States, connect, describe_stacks, require_ready
+from hosting.deployer.environment import Environment, load_without_validation, prepare, with_parameters
 from hosting.deployer.errors import ChangeSetError, DeployerError
 from hosting.deployer.operations import Operation
 from hosting.deployer.packaging import artifacts
@@ -47,22 +47,22 @@ __all__ = [
     "States",
     "Verb",
     "check_images",
+    "classify_changes",
     "close_default_group",
     "connect",
-    "declared_resources",
+    "count_declared_resources",
+    "delete_empty_stack",
+    "describe_stacks",
     "discard",
+    "enable_termination_protection",
     "execute",
     "is_current",
-    "outcome",
+    "load_without_validation",
     "plan_stack",
     "prepare",
-    "protect",
-    "recall",
-    "remove_shell",
     "require_ready",
-    "reviewed",
+    "require_success",
     "schedule_rotation",
-    "survey",
     "upload",
     "with_parameters",
 ]
@@ -106,41 +106,41 @@ def plan_stack(context: Context, stack: Stack, states: States, *, verb: Verb, fi
     A `final` plan is about to be executed: then what it refers to is made, which a preview must not do.
     """
     state = states[stack]
-    if absent := stack_parameters.awaited_by(context, stack, states):
+    if absent := stack_parameters.find_missing_upstream_stacks(context, stack, states):
         return StackPlan(
-            stack, Kind.LATER, exists=state is not None, after=absent, declares=declared_resources(context, stack)
+            stack, Kind.LATER, exists=state is not None, after=absent, declares=count_declared_resources(context, stack)
         )
     if state is not None and state.next is Next.REPLACE:
-        recovery.require_disposable(context.clients.cloudformation(stack.region), stack, state)
+        recovery.require_no_data(context.clients.cloudformation(stack.region), stack, state)
         note = f"left empty by a creation that was rolled back ({state.status}); deleted first"
-        return StackPlan(stack, Kind.LATER, declares=declared_resources(context, stack), note=note)
+        return StackPlan(stack, Kind.LATER, declares=count_declared_resources(context, stack), note=note)
     client = context.clients.cloudformation(stack.region)
     if state is not None and state.next is Next.CREATE:
-        remove_shell(context, stack, state.id)
+        delete_empty_stack(context, stack, state.id)
         state = None
     if state is not None:
-        change_sets.sweep(client, state.id, _leftovers(verb), sleep=context.sleep)
-    values = stack_parameters.values_for(context, stack, states, final=final)
+        change_sets.delete_abandoned_change_sets(client, state.id, _leftovers(verb), sleep=context.sleep)
+    values = stack_parameters.resolve_parameter_values(context, stack, states, final=final)
     request = _request(
         context,
         stack,
         state,
         values,
         verb,
-        stack_parameters.wired_to(context, stack, states).get(stack_parameters.BUCKET, ""),
+        stack_parameters.find_upstream_outputs(context, stack, states).get(stack_parameters.BUCKET, ""),
     )
     arn = change_sets.create(client, request)
     try:
-        change_set = change_sets.wait(client, arn, sleep=context.sleep)
+        change_set = change_sets.wait_for_change_set(client, arn, sleep=context.sleep)
     except BaseException:
         # Also when interrupted: nothing half-done stays behind.
         _discard(context, stack, arn, creates=request.creates)
         raise
     kind = Kind.CREATE if request.creates else Kind.UPDATE
-    if change_sets.is_only_empty(change_set):
+    if change_sets.has_no_changes(change_set):
         _discard(context, stack, arn, creates=request.creates)
         return StackPlan(stack, Kind.NOTHING, parameters=values)
-    if reason := change_sets.problem(change_set):
+    if reason := change_sets.find_problem(change_set):
         _discard(context, stack, arn, creates=request.creates)
         raise ChangeSetError(f"CloudFormation cannot compute the change set: {reason}", where=stack.label)
     # An hour of creating the root is not thrown away because its last layer failed; whatever exists completely
@@ -150,7 +150,7 @@ def plan_stack(context: Context, stack: Stack, states: States, *, verb: Verb, fi
     return StackPlan(stack, kind, reviewed, values, keep=stack.role is StackRole.ROOT and unfinished)
 
 
-def reviewed(context: Context, plan: StackPlan, state: StackState) -> StackPlan:
+def classify_changes(context: Context, plan: StackPlan, state: StackState) -> StackPlan:
     """A plan whose change set was read again, with what it only lists told from what it changes."""
     if plan.change_set is None:
         return plan
@@ -160,11 +160,11 @@ def reviewed(context: Context, plan: StackPlan, state: StackState) -> StackPlan:
 
 def is_current(context: Context, plan: StackPlan, states: States) -> bool:
     """Whether a plan that was made earlier would be made with the same inputs now."""
-    if plan.kind is Kind.LATER or stack_parameters.awaited_by(context, plan.stack, states):
+    if plan.kind is Kind.LATER or stack_parameters.find_missing_upstream_stacks(context, plan.stack, states):
         return False
     wires = {
         name: value
-        for name, value in stack_parameters.wired_to(context, plan.stack, states).items()
+        for name, value in stack_parameters.find_upstream_outputs(context, plan.stack, states).items()
         if name in context.template(plan.stack).parameters
     }
     return all(plan.parameters.get(name) == value for name, value in wires.items()) and not any(
@@ -178,12 +178,14 @@ def discard(context: Context, plan: StackPlan) -> None:
         _discard(context, plan.stack, plan.change_set.id, creates=plan.kind is Kind.CREATE)
 
 
-def remove_shell(context: Context, stack: Stack, stack_id: str) -> None:
+def delete_empty_stack(context: Context, stack: Stack, stack_id: str) -> None:
     """Delete a stack that holds nothing: never executed, or rolled back to nothing."""
     client = context.clients.cloudformation(stack.region)
-    for arn in change_sets.leftovers(client, stack_id):
+    for arn in change_sets.list_pending_change_sets(client, stack_id):
         change_sets.discard(client, arn, sleep=context.sleep)
-    removal = operations.start(context, stack, stack_id, "delete", lambda: client.delete_stack(StackName=stack_id))
+    removal = operations.start_operation(
+        context, stack, stack_id, "delete", lambda: client.delete_stack(StackName=stack_id)
+    )
     for _ in removal.follow():
         pass
 
@@ -198,19 +200,19 @@ def execute(context: Context, plan: StackPlan) -> Operation:
     def begin() -> None:
         change_sets.execute(client, change_set, token=change_set.name, keep=plan.keep)
 
-    return operations.start(context, plan.stack, change_set.stack_id, str(plan.kind), begin)
+    return operations.start_operation(context, plan.stack, change_set.stack_id, str(plan.kind), begin)
 
 
-def outcome(context: Context, operation: Operation) -> StackState:
+def require_success(context: Context, operation: Operation) -> StackState:
     """The stack after an operation that ended well; `DeploymentFailedError` otherwise."""
-    state = operations.outcome(context, operation)
+    state = operations.wait_for_outcome(context, operation)
     status = state.status if state is not None else "DELETE_COMPLETE"
     if state is None or not stacks.is_good(status):
-        raise operations.failed(operation, status, statuses.remedy(status))
+        raise operations.create_failure(operation, status, statuses.get_remedy(status))
     return state
 
 
-def protect(context: Context, stack: Stack, state: StackState) -> bool:
+def enable_termination_protection(context: Context, stack: Stack, state: StackState) -> bool:
     """Switch termination protection on for a root in production; whether it had to be."""
     if stack.role is not StackRole.ROOT or not context.environment.is_production or state.protected:
         return False
@@ -224,7 +226,7 @@ def schedule_rotation(context: Context, stack: Stack, state: StackState) -> bool
     secret = state.outputs.get("DatabaseSecretArn")
     if stack.role is not StackRole.ROOT or not secret:
         return False
-    return secret_rotation.schedule(context.clients.secretsmanager(stack.region), secret)
+    return secret_rotation.set_rotation_schedule(context.clients.secretsmanager(stack.region), secret)
 
 
 def close_default_group(context: Context, stack: Stack, state: StackState) -> bool:
@@ -232,10 +234,10 @@ def close_default_group(context: Context, stack: Stack, state: StackState) -> bo
     vpc = state.outputs.get("VpcId")
     if stack.role is not StackRole.ROOT or not vpc:
         return False
-    return default_security_group.close(context.clients.ec2(stack.region), vpc)
+    return default_security_group.revoke_rules(context.clients.ec2(stack.region), vpc)
 
 
-def declared_resources(context: Context, stack: Stack) -> dict[str, int]:
+def count_declared_resources(context: Context, stack: Stack) -> dict[str, int]:
     """How many resources each layer of a stack declares; conditions are for CloudFormation to judge."""
     template = context.template(stack)
     found: Counter[str] = Counter()
@@ -261,7 +263,7 @@ def _request(
     template = context.template(stack)
     name = f"{verb}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
     source: dict[Literal["TemplateBody", "TemplateURL"], str] = (
-        {"TemplateURL": artifacts.url(bucket, stack.region, context.identity.url_suffix, template.key)}
+        {"TemplateURL": artifacts.create_url(bucket, stack.region, context.identity.url_suffix, template.key)}
         if template.inline is None
         else {"TemplateBody": template.inline}
     )
@@ -295,19 +297,19 @@ def _review(
     if state is None:
         return change_set
     template = context.template(stack)
-    templates_of = change_set_filter.children(template, context.environment.templates)
+    templates_of = change_set_filter.select_child_templates(template, context.environment.templates)
     before = state.parameters
     unchanged = frozenset(name for name, value in values.items() if before.get(name) == value)
 
     def deployed(logical_id: str) -> tuple[Mapping[str, str], Mapping[str, str]]:
         """The outputs that still mean the same, and the parameters, of a nested stack."""
-        found, child = stacks.describe(client, nested[logical_id]), templates_of.get(logical_id)
+        found, child = stacks.describe_stack(client, nested[logical_id]), templates_of.get(logical_id)
         if found is None or child is None:
             return {}, {}
         # What an output means can only have changed when the child's template has.
         if child.key in {before[name] for name in unchanged}:
             return found.outputs, found.parameters
-        same = change_set_filter.same_outputs(stacks.template_body(client, found.id), child)
+        same = change_set_filter.find_unchanged_outputs(stacks.read_template(client, found.id), child)
         return {name: value for name, value in found.outputs.items() if name in same}, found.parameters
 
     # A flat stack has no outputs of others to fill in, but references of its own to follow.
@@ -315,7 +317,7 @@ def _review(
         known = dict(zip(nested, pool.map(deployed, nested), strict=True))
     outputs = {name: found for name, (found, _) in known.items()}
     parameters = {name: found for name, (_, found) in known.items()}
-    return change_set_filter.Review(template, templates_of, outputs, unchanged, parameters=parameters).settle(
+    return change_set_filter.ChangeSetFilter(template, templates_of, outputs, unchanged, parameters=parameters).settle(
         change_set
     )
 
@@ -324,7 +326,7 @@ def _with_contents(client: CloudFormationClient, change: Change) -> Change:
     """A nested stack that goes takes everything in it along, and a change set says nothing of that."""
     if change.action != "Remove" or change.resource_type != stacks.STACK_TYPE or not change.physical_id:
         return change
-    declared = stacks.template_body(client, change.physical_id).get("Resources", {})
+    declared = stacks.read_template(client, change.physical_id).get("Resources", {})
     gone = tuple(
         _with_contents(
             client,
@@ -337,7 +339,7 @@ def _with_contents(client: CloudFormationClient, change: Change) -> Change:
                 before=json.dumps({"Properties": declared.get(one.logical_id, {}).get("Properties", {})}),
             ),
         )
-        for one in stacks.resources(client, change.physical_id)
+        for one in stacks.list_resources(client, change.physical_id)
     )
     inner = ChangeSet("", "", change.physical_id, change.logical_id, "CREATE_COMPLETE", changes=gone)
     return replace(change, nested=inner)
@@ -347,6 +349,6 @@ def _discard(context: Context, stack: Stack, arn: str, *, creates: bool) -> None
     client = context.clients.cloudformation(stack.region)
     change_sets.discard(client, arn, sleep=context.sleep)
     if creates:
-        state = stacks.describe(client, stack.name)
+        state = stacks.describe_stack(client, stack.name)
         if state is not None and state.status == "REVIEW_IN_PROGRESS":
-            remove_shell(context, stack, state.id)
+            delete_empty_stack(context, stack, state.id)

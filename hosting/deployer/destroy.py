@@ -17,7 +17,7 @@ from hosting.deployer import certificate, operations
 from hosting.deployer.aws import stacks, statuses
 from hosting.deployer.aws.session import is_denied
 from hosting.deployer.aws.stacks import STACK_TYPE, Next, StackState
-from hosting.deployer.deployment import Context, Operation, States, remove_shell
+from hosting.deployer.deployment import Context, Operation, States, delete_empty_stack
 from hosting.deployer.errors import RefusedError, StateError
 from hosting.deployer.safeguards import protections
 from hosting.deployer.safeguards.protections import Protection
@@ -60,7 +60,7 @@ class StackDeletion:
     full: tuple[Resource, ...] = ()
 
 
-def preview(context: Context, states: States) -> tuple[StackDeletion, ...]:
+def plan_deletions(context: Context, states: States) -> tuple[StackDeletion, ...]:
     """What destroying would delete, in that order."""
     deletions = []
     for stack in reversed(context.chain):
@@ -78,7 +78,7 @@ def preview(context: Context, states: States) -> tuple[StackDeletion, ...]:
     return tuple(deletions)
 
 
-def refuse(doomed: tuple[StackDeletion, ...], *, unprotect: bool) -> None:
+def require_deletable(doomed: tuple[StackDeletion, ...], *, unprotect: bool) -> None:
     """Raise before the first deletion: half an environment is worse than a whole one."""
     found = [] if unprotect else [protection for one in doomed for protection in one.protections]
     full = [f"{bucket.name} ({bucket.physical_id})" for one in doomed for bucket in one.full]
@@ -93,18 +93,18 @@ def refuse(doomed: tuple[StackDeletion, ...], *, unprotect: bool) -> None:
         raise RefusedError("\n  ".join(lines), hint="\n  ".join(hints))
 
 
-def unprotect(context: Context, doomed: StackDeletion) -> None:
+def disable_protections(context: Context, doomed: StackDeletion) -> None:
     """Switch off what forbids deleting this stack, which somebody asked for by name."""
     clients, region = context.clients, doomed.stack.region
     for found in doomed.protections:
-        protections.lift(found, clients.cloudformation(region), clients.rds(region), clients.elbv2(region))
+        protections.disable(found, clients.cloudformation(region), clients.rds(region), clients.elbv2(region))
 
 
-def delete(context: Context, doomed: StackDeletion) -> Operation:
+def delete_stack(context: Context, doomed: StackDeletion) -> Operation:
     """Start deleting one stack."""
     client = context.clients.cloudformation(doomed.stack.region)
     if doomed.state.status == "REVIEW_IN_PROGRESS":
-        remove_shell(context, doomed.stack, doomed.state.id)
+        delete_empty_stack(context, doomed.stack, doomed.state.id)
         return Operation(doomed.stack, doomed.state.id, "delete", iter(()))
     token = f"destroy-{secrets.token_hex(4)}"
 
@@ -114,24 +114,24 @@ def delete(context: Context, doomed: StackDeletion) -> Operation:
         else:
             client.delete_stack(StackName=doomed.state.id, ClientRequestToken=token)
 
-    return operations.start(context, doomed.stack, doomed.state.id, "delete", begin)
+    return operations.start_operation(context, doomed.stack, doomed.state.id, "delete", begin)
 
 
-def outcome(context: Context, operation: Operation) -> None:
+def require_deleted(context: Context, operation: Operation) -> None:
     """Return when the stack is gone, raise when it is not."""
-    state = operations.outcome(context, operation)
+    state = operations.wait_for_outcome(context, operation)
     if state is not None and state.status != "DELETE_COMPLETE":
-        raise operations.failed(operation, state.status, statuses.remedy(state.status))
+        raise operations.create_failure(operation, state.status, statuses.get_remedy(state.status))
 
 
-def remains(context: Context) -> str | None:
+def find_imported_certificate(context: Context) -> str | None:
     """What the deployer itself made for the environment outside its stacks."""
     return certificate.find(context.clients.acm(context.home), context.environment.family)
 
 
-def clean_up(context: Context) -> str | None:
+def delete_imported_certificate(context: Context) -> str | None:
     """Delete that; what it was."""
-    return certificate.remove(context.clients.acm(context.home), context.environment.family, sleep=context.sleep)
+    return certificate.delete(context.clients.acm(context.home), context.environment.family, sleep=context.sleep)
 
 
 def _contents(context: Context, stack: Stack, state: StackState) -> Iterator[Resource]:
@@ -141,8 +141,8 @@ def _contents(context: Context, stack: Stack, state: StackState) -> Iterator[Res
     client = context.clients.cloudformation(stack.region)
 
     def walk(name: str, path: tuple[str, ...]) -> Iterator[Resource]:
-        declared = stacks.template_body(client, name).get("Resources", {})
-        for item in stacks.resources(client, name):
+        declared = stacks.read_template(client, name).get("Resources", {})
+        for item in stacks.list_resources(client, name):
             if not item.physical_id:
                 continue  # its creation failed before it was there
             if item.type == STACK_TYPE:
@@ -187,6 +187,6 @@ def _protections(
         return [(item.name, item.physical_id) for item in contents if item.type == type]
 
     if found := of(protections.CLUSTER):
-        yield from protections.clusters(context.clients.rds(stack.region), found)
+        yield from protections.find_protected_clusters(context.clients.rds(stack.region), found)
     if found := of(protections.LOAD_BALANCER):
-        yield from protections.load_balancers(context.clients.elbv2(stack.region), found)
+        yield from protections.find_protected_load_balancers(context.clients.elbv2(stack.region), found)

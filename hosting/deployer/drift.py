@@ -17,7 +17,7 @@ from hosting.deployer.aws import stacks
 from hosting.deployer.aws.stacks import STACK_TYPE, Next
 from hosting.deployer.context import Context, States
 from hosting.deployer.errors import DeployerError, StateError
-from hosting.deployer.safeguards.gates import name_of
+from hosting.deployer.safeguards.gates import format_resource_name
 from hosting.model.stack_order import Stack
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _DRIFTED = ("MODIFIED", "DELETED")
 
 
 @dataclass(frozen=True)
-class Difference:
+class PropertyDifference:
     """One property that is not as the template has it."""
 
     path: str
@@ -41,24 +41,24 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Drifted:
+class DriftedResource:
     """A resource that is not as the template has it, or is gone."""
 
     name: str
     type: str
     physical_id: str
     status: str  # MODIFIED or DELETED
-    differences: tuple[Difference, ...] = ()
+    differences: tuple[PropertyDifference, ...] = ()
 
 
 @dataclass(frozen=True)
-class Report:
+class StackDrift:
     """One stack of a tree, looked at."""
 
     stack: Stack
     path: tuple[str, ...]
     stack_id: str
-    drifted: tuple[Drifted, ...] = ()
+    drifted: tuple[DriftedResource, ...] = ()
     # Resources that CloudFormation compared; it cannot compare all types.
     checked: int = 0
     resources: int = 0
@@ -66,13 +66,13 @@ class Report:
     problem: str = ""
 
 
-def require(context: Context, states: States) -> None:
+def require_deployed(context: Context, states: States) -> None:
     """Raise when there is nothing that could have drifted."""
     if all(state is None or state.next is Next.CREATE for state in states.values()):
         raise DeployerError("is not deployed", where=context.environment.family, hint="deploy it first")
 
 
-def detect(context: Context, states: States) -> list[Report]:
+def detect(context: Context, states: States) -> list[StackDrift]:
     """Look at every stack of the environment and all nested ones."""
     for stack, state in states.items():
         if state is not None and state.next is Next.WAIT:
@@ -85,7 +85,7 @@ def detect(context: Context, states: States) -> list[Report]:
         for path, stack_id in _tree(context.clients.cloudformation(stack.region), state.id, ())
     ]
 
-    def look(target: tuple[Stack, tuple[str, ...], str]) -> Report:
+    def look(target: tuple[Stack, tuple[str, ...], str]) -> StackDrift:
         stack, path, stack_id = target
         return _look(context.clients.cloudformation(stack.region), stack, path, stack_id, context.sleep)
 
@@ -95,21 +95,21 @@ def detect(context: Context, states: States) -> list[Report]:
 
 def _tree(client: CloudFormationClient, stack_id: str, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
     yield path, stack_id
-    for one in stacks.resources(client, stack_id):
+    for one in stacks.list_resources(client, stack_id):
         if one.type == STACK_TYPE and one.physical_id:
             yield from _tree(client, one.physical_id, (*path, one.logical_id))
 
 
 def _look(
     client: CloudFormationClient, stack: Stack, path: tuple[str, ...], stack_id: str, sleep: Callable[[float], None]
-) -> Report:
+) -> StackDrift:
     try:
         detection = client.detect_stack_drift(StackName=stack_id)["StackDriftDetectionId"]
     except ClientError as error:
         # Such as a stack whose rollback failed: the others can still be looked at.
         if error.response.get("Error", {}).get("Code") != "ValidationError":
             raise
-        return Report(stack, path, stack_id, problem=error.response["Error"].get("Message", str(error)))
+        return StackDrift(stack, path, stack_id, problem=error.response["Error"].get("Message", str(error)))
     delay = _FIRST_DELAY
     while True:
         found = client.describe_stack_drift_detection_status(StackDriftDetectionId=detection)
@@ -122,8 +122,8 @@ def _look(
     raw = list(_drifts(client, stack_id))
     drifted = tuple(_drifted(stack, path, one) for one in raw if one["StackResourceDriftStatus"] in _DRIFTED)
     checked = sum(1 for one in raw if one["StackResourceDriftStatus"] in {*_DRIFTED, "IN_SYNC"})
-    resources = sum(1 for one in stacks.resources(client, stack_id) if one.type != STACK_TYPE)
-    return Report(stack, path, stack_id, drifted, checked, resources, problem)
+    resources = sum(1 for one in stacks.list_resources(client, stack_id) if one.type != STACK_TYPE)
+    return StackDrift(stack, path, stack_id, drifted, checked, resources, problem)
 
 
 def _drifts(client: CloudFormationClient, stack_id: str) -> Iterator[Any]:
@@ -137,14 +137,14 @@ def _drifts(client: CloudFormationClient, stack_id: str) -> Iterator[Any]:
         more = {"NextToken": page["NextToken"]}
 
 
-def _drifted(stack: Stack, path: tuple[str, ...], raw: Any) -> Drifted:
-    return Drifted(
-        name=name_of(stack, path, raw["LogicalResourceId"]),
+def _drifted(stack: Stack, path: tuple[str, ...], raw: Any) -> DriftedResource:
+    return DriftedResource(
+        name=format_resource_name(stack, path, raw["LogicalResourceId"]),
         type=raw["ResourceType"],
         physical_id=raw.get("PhysicalResourceId", ""),
         status=raw["StackResourceDriftStatus"],
         differences=tuple(
-            Difference(
+            PropertyDifference(
                 one["PropertyPath"], one["DifferenceType"], one.get("ExpectedValue", ""), one.get("ActualValue", "")
             )
             for one in raw.get("PropertyDifferences", ())

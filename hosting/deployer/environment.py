@@ -42,24 +42,24 @@ def prepare(
 
     A placeholder is what services run whose image the file does not name.
     """
-    found = recall(project_root, environment, overrides=overrides)
+    found = load_without_validation(project_root, environment, overrides=overrides)
     root = found.templates.get(TEMPLATES[StackRole.ROOT])
     if placeholder and root is not None:
         unnamed = [name for name in service_images(root) if not found.file.values.get(name)]
         found = replace(found, file=found.file.override(f"{name}={placeholder}" for name in unnamed))
-    checks.check(found.file, environment, found.templates)
+    checks.require_valid(found.file, environment, found.templates)
     names = [name for name in TEMPLATES.values() if name in found.templates]
-    return replace(found, artifacts=artifacts.artifacts(found.templates, names, project_root / "lambda"))
+    return replace(found, artifacts=artifacts.collect_artifacts(found.templates, names, project_root / "lambda"))
 
 
-def recall(project_root: Path, environment: str, *, overrides: Iterable[str] = ()) -> Environment:
+def load_without_validation(project_root: Path, environment: str, *, overrides: Iterable[str] = ()) -> Environment:
     """Only what it takes to find an environment that is deployed: it must not take a faultless file to see
     or destroy one."""
     path = parameter_file.locate(project_root / "params", environment)
     file = parameter_file.read(path, f"params/{path.name}")
     file = file.override(overrides).named(environment)
     loaded = templates.load(project_root / "templates")
-    declared = checks.declarations(loaded).get("Project", {})
+    declared = checks.collect_declarations(loaded).get("Project", {})
     default = next((one.default for one in declared.values() if one.default), "")
     return Environment(environment, file.values.get("Project", default), file, loaded)
 
@@ -72,5 +72,5 @@ def service_images(root: Template) -> tuple[str, ...]:
 def with_parameters(environment: Environment, overrides: Iterable[str]) -> Environment:
     """The same environment with some values changed, checked again."""
     file = environment.file.override(overrides)
-    checks.check(file, environment.name, environment.templates)
+    checks.require_valid(file, environment.name, environment.templates)
     return replace(environment, file=file)

@@ -37,7 +37,7 @@ _LAST_TRIES = 3
 
 
 @dataclass
-class Pace:
+class PollDelay:
     """How long to wait before the next round."""
 
     jitter: Callable[[float, float], float] = random.uniform
@@ -71,18 +71,18 @@ class _Nested:
     unread: bool = True
 
 
-class Follower:
+class StackEventPoller:
     """The operation's events in rounds, oldest first, until it ends.
 
     A round may be empty: it tells the caller that time has passed, for a clock or a sign of life. Iterating can
     be broken off, by Ctrl-C say, and taken up again: nothing is lost and nothing comes twice.
     """
 
-    def __init__(self, client: Reader, start: Cursor, *, sleep: Sleep, pace: Pace | None = None) -> None:
+    def __init__(self, client: Reader, start: Cursor, *, sleep: Sleep, pace: PollDelay | None = None) -> None:
         self._client = client
         self._start = start
         self._sleep = sleep
-        self._pace = pace or Pace()
+        self._pace = pace or PollDelay()
         self._seen: set[str] = set()
         self._nested: dict[str, _Nested] = {}
         self._began: datetime | None = None
@@ -141,7 +141,7 @@ class Follower:
         path = self._nested[stack_id].path if stack_id in self._nested else ()
         found: list[Event] = []
         try:
-            for page in events.pages(self._client, stack_id):
+            for page in events.read_pages(self._client, stack_id):
                 fresh = self._fresh(page, path)
                 found += fresh
                 if len(fresh) < len(page):
@@ -160,7 +160,7 @@ class Follower:
         """The new ones of a page, which is newest first: the first known or older one ends it."""
         fresh: list[Event] = []
         for item in page:
-            event = events.parse(item, path)
+            event = events.parse_event(item, path)
             older = self._began is not None and bool(path) and event.time < self._began
             if event.id == self._start.event_id or event.id in self._seen or older:
                 break
@@ -192,7 +192,7 @@ class Follower:
 
     def _is_at_rest(self) -> bool:
         try:
-            return is_terminal(events.status(self._client, self._start.stack_id))
+            return is_terminal(events.read_status(self._client, self._start.stack_id))
         except (ClientError, BotoCoreError) as error:
             if is_transient(error):
                 return False

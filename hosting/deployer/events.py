@@ -18,7 +18,7 @@ from hosting.deployer.aws.stacks import STACK_TYPE, is_missing, is_terminal
 
 _EMBEDDED = re.compile(r"Embedded stack (arn:\S+) was not successfully")
 # What was only cancelled because something else failed.
-NOISE = re.compile(r"resource (creation|update|deletion) cancel+ed|operation cancel+ed", re.IGNORECASE)
+CANCELLATION = re.compile(r"resource (creation|update|deletion) cancel+ed|operation cancel+ed", re.IGNORECASE)
 
 
 class Reader(Protocol):
@@ -79,13 +79,13 @@ class Cursor:
     event_id: str = ""
 
 
-def cursor(client: Reader, stack_id: str) -> Cursor:
+def read_cursor(client: Reader, stack_id: str) -> Cursor:
     """Where the stack's history ends now. Taken before the operation starts."""
     events = client.describe_stack_events(StackName=stack_id)["StackEvents"]
     return Cursor(stack_id, events[0]["EventId"] if events else "")
 
 
-def beginning(client: Reader, stack_id: str, *, ended: bool = False) -> Cursor:
+def find_operation_start(client: Reader, stack_id: str, *, ended: bool = False) -> Cursor:
     """The cursor of the operation that is running, for somebody who comes later; or of the last one that ended."""
     # Newest first: what the stack says of itself ends with the word of the operation before.
     own = (raw for raw in _history(client, stack_id) if raw.get("PhysicalResourceId") == stack_id)
@@ -96,7 +96,7 @@ def beginning(client: Reader, stack_id: str, *, ended: bool = False) -> Cursor:
     return Cursor(stack_id)
 
 
-def status(client: Reader, stack_id: str) -> str:
+def read_status(client: Reader, stack_id: str) -> str:
     """The stack's status now; a stack that is not found any more has been deleted."""
     try:
         found = client.describe_stacks(StackName=stack_id)["Stacks"]
@@ -107,7 +107,7 @@ def status(client: Reader, stack_id: str) -> str:
     return str(found[0]["StackStatus"]) if found else "DELETE_COMPLETE"
 
 
-def root_name(event: Event) -> str:
+def parse_root_name(event: Event) -> str:
     """A nested stack is named after its parent: CloudFormation adds the logical id and a random part."""
     name = event.stack
     for logical_id in reversed(event.path):
@@ -115,7 +115,7 @@ def root_name(event: Event) -> str:
     return name
 
 
-def pages(client: Reader, stack_id: str) -> Iterator[list[Any]]:
+def read_pages(client: Reader, stack_id: str) -> Iterator[list[Any]]:
     """A stack's history as AWS gives it, newest first, a page at a time."""
     token = ""
     while True:
@@ -127,11 +127,11 @@ def pages(client: Reader, stack_id: str) -> Iterator[list[Any]]:
 
 
 def _history(client: Reader, stack_id: str) -> Iterator[Any]:
-    for page in pages(client, stack_id):
+    for page in read_pages(client, stack_id):
         yield from page
 
 
-def parse(raw: Any, path: tuple[str, ...]) -> Event:
+def parse_event(raw: Any, path: tuple[str, ...]) -> Event:
     return Event(
         id=raw["EventId"],
         stack_id=raw["StackId"],

@@ -15,7 +15,7 @@ from hosting.deployer.aws.retryable import is_transient
 from hosting.deployer.aws.stacks import Next, StackState
 from hosting.deployer.context import Context, States
 from hosting.deployer.errors import DeploymentFailedError, StateError
-from hosting.deployer.event_poller import Follower
+from hosting.deployer.event_poller import StackEventPoller
 from hosting.deployer.events import Event
 from hosting.deployer.failures import report, rootcause
 from hosting.model.stack_order import Stack
@@ -39,13 +39,13 @@ class Operation:
     stack: Stack
     stack_id: str
     verb: str
-    rounds: Iterable[Sequence[Event]]
+    polls: Iterable[Sequence[Event]]
     events: list[Event] = field(default_factory=list)
     cancelled: bool = False
 
     def follow(self) -> Iterator[Sequence[Event]]:
         """The events in rounds. When this was broken off, calling it again goes on where it stopped."""
-        for batch in self.rounds:
+        for batch in self.polls:
             self.events += batch
             yield batch
 
@@ -56,34 +56,34 @@ class Operation:
         return own[-1].status if own else ""
 
 
-def start(context: Context, stack: Stack, stack_id: str, verb: str, begin: Callable[[], object]) -> Operation:
+def start_operation(context: Context, stack: Stack, stack_id: str, verb: str, begin: Callable[[], object]) -> Operation:
     """Begin an operation with a call, and watch from the moment before it."""
     client = context.clients.cloudformation(stack.region)
-    cursor = events.cursor(client, stack_id)
+    cursor = events.read_cursor(client, stack_id)
     begin()
-    return Operation(stack, stack_id, verb, Follower(client, cursor, sleep=context.sleep))
+    return Operation(stack, stack_id, verb, StackEventPoller(client, cursor, sleep=context.sleep))
 
 
 def attach(context: Context, stack: Stack, state: StackState) -> Operation:
     """The operation that is running on a stack, from its beginning, whoever started it."""
     client = context.clients.cloudformation(stack.region)
-    cursor = events.beginning(client, state.id)
+    cursor = events.find_operation_start(client, state.id)
     verb = _VERBS.get(state.status.partition("_")[0], "operation")
-    return Operation(stack, state.id, verb, Follower(client, cursor, sleep=context.sleep))
+    return Operation(stack, state.id, verb, StackEventPoller(client, cursor, sleep=context.sleep))
 
 
-def last(context: Context, stack: Stack, state: StackState) -> Operation:
+def load_last_operation(context: Context, stack: Stack, state: StackState) -> Operation:
     """The operation that ended last, its events read."""
     client = context.clients.cloudformation(stack.region)
-    cursor = events.beginning(client, state.id, ended=True)
+    cursor = events.find_operation_start(client, state.id, ended=True)
     verb = _VERBS.get(state.status.partition("_")[0], "operation")
-    operation = Operation(stack, state.id, verb, Follower(client, cursor, sleep=context.sleep))
+    operation = Operation(stack, state.id, verb, StackEventPoller(client, cursor, sleep=context.sleep))
     for _ in operation.follow():
         pass
     return operation
 
 
-def running(context: Context, states: States) -> list[Operation]:
+def find_running_operations(context: Context, states: States) -> list[Operation]:
     """Every operation that is running on the chain."""
     return [
         attach(context, stack, state)
@@ -100,7 +100,7 @@ def is_cancellable(status: str) -> bool:
 def cancel(context: Context, operation: Operation) -> None:
     """Have an update roll back. Follow the operation on: it ends when everything is as it was."""
     client = context.clients.cloudformation(operation.stack.region)
-    status = events.status(client, operation.stack_id)
+    status = events.read_status(client, operation.stack_id)
     if not is_cancellable(status):
         hint = "only an update that goes forward can be cancelled; a creation goes on, or is deleted afterwards"
         raise StateError(f"cannot be cancelled: it is {status}", where=operation.stack.label, hint=hint)
@@ -109,12 +109,12 @@ def cancel(context: Context, operation: Operation) -> None:
     except ClientError as error:
         # Asked twice because a reply got lost, AWS may answer that it goes back already.
         code = error.response.get("Error", {}).get("Code")
-        if code != "ValidationError" or "ROLLBACK" not in events.status(client, operation.stack_id):
+        if code != "ValidationError" or "ROLLBACK" not in events.read_status(client, operation.stack_id):
             raise
     operation.cancelled = True
 
 
-def settled(
+def wait_until_stable(
     client: CloudFormationClient, stack_id: str, expected: str, *, sleep: Callable[[float], None]
 ) -> StackState | None:
     """The stack after its operation ended; None when it is gone.
@@ -125,7 +125,7 @@ def settled(
     delay = _FIRST_DELAY
     for attempt in range(1, _TRIES + 1):
         try:
-            state = stacks.describe(client, stack_id)
+            state = stacks.describe_stack(client, stack_id)
         except (ClientError, BotoCoreError) as error:
             if attempt == _TRIES or not is_transient(error):
                 raise
@@ -140,19 +140,21 @@ def settled(
     raise StateError("has not come to rest", where=stack_id, hint="look again with `deploy.py watch`")
 
 
-def outcome(context: Context, operation: Operation) -> StackState | None:
+def wait_for_outcome(context: Context, operation: Operation) -> StackState | None:
     """How the stack stands after an operation, good or bad; None when it is gone."""
     client = context.clients.cloudformation(operation.stack.region)
     expected = operation.status
-    return settled(client, operation.stack_id, expected if stacks.is_terminal(expected) else "", sleep=context.sleep)
+    return wait_until_stable(
+        client, operation.stack_id, expected if stacks.is_terminal(expected) else "", sleep=context.sleep
+    )
 
 
-def failed(operation: Operation, status: str, hint: str = "") -> DeploymentFailedError:
+def create_failure(operation: Operation, status: str, hint: str = "") -> DeploymentFailedError:
     """The error for an operation that ended badly, with what the catalogue knows about its cause."""
     if operation.cancelled and status == "UPDATE_ROLLBACK_COMPLETE":
         # Resources that were stopped on their way look like failures, and are none.
         return DeploymentFailedError(operation.stack.label, status, None, hint=_CANCELLED)
     diagnosis = rootcause.diagnose(operation.events)
     failure = diagnosis.first.failure if diagnosis else None
-    details = report.lines(diagnosis) if diagnosis else ()
+    details = report.format_diagnosis(diagnosis) if diagnosis else ()
     return DeploymentFailedError(operation.stack.label, status, failure, hint=hint, details=details)

@@ -20,7 +20,7 @@ from hosting.deployer import deployment, operations, saved_plan
 from hosting.deployer import destroy as deletion
 from hosting.deployer.aws import stacks
 from hosting.deployer.aws.stacks import Next
-from hosting.deployer.aws.statuses import remedy
+from hosting.deployer.aws.statuses import get_remedy
 from hosting.deployer.deployment import Context, Kind, StackPlan, States, Verb
 from hosting.deployer.errors import DeployerError, DeploymentFailedError, RefusedError
 from hosting.deployer.failures import rootcause
@@ -105,7 +105,7 @@ def use_placeholder_image(context: Context, states: States, reporter: Reporter, 
     """
     if not image:
         return context
-    context, found = placeholder.stand_in(context, states, image)
+    context, found = placeholder.use_placeholders(context, states, image)
     for one in found:
         reporter.notify(f"PLACEHOLDER  {one}", "alert")
     if found:
@@ -147,9 +147,9 @@ def deploy_stacks(
 
     An operation that is already running is followed to its end first, at most `wait_minutes`.
     """
-    run = DeploymentRun(context, reporter, limits or Gates(), dict(deployment.survey(context)))
+    run = DeploymentRun(context, reporter, limits or Gates(), dict(deployment.describe_stacks(context)))
     if follow_running_operations(context, reporter, run.states, wait_minutes):
-        run.states = dict(deployment.survey(context))
+        run.states = dict(deployment.describe_stacks(context))
     deployment.require_ready(run.states)
     _restore_stack_policies(run)
     plans = plan_stacks(context, run.states, reporter, verb="deploy", through=through)
@@ -172,7 +172,7 @@ def deploy_saved_plan(
     context: Context, reporter: Reporter, plan: SavedPlan, where: str, *, limits: Gates
 ) -> tuple[CurrentStates, list[Stack]]:
     """Execute the approved change sets. Return the states, and the stacks that must be planned again."""
-    states = dict(deployment.survey(context))
+    states = dict(deployment.describe_stacks(context))
     run = DeploymentRun(context, reporter, limits, states)
     deployment.require_ready(states)
     plans = saved_plan.restore(context, plan, states, where)
@@ -194,7 +194,7 @@ def follow_running_operations(context: Context, reporter: Reporter, states: Stat
     Without `wait_minutes` the deployer does not wait for a deletion: a stack that another user destroys must not be
     created again by accident.
     """
-    running = operations.running(context, states)
+    running = operations.find_running_operations(context, states)
     if not running:
         return False
     if wait_minutes == 0 or (wait_minutes is None and any(one.verb == "delete" for one in running)):
@@ -203,11 +203,11 @@ def follow_running_operations(context: Context, reporter: Reporter, states: Stat
     for operation in running:
         reporter.notify(f"{operation.stack.label}: an operation is running ({operation.verb}); following it", "warning")
         reporter.follow(context, operation, deadline=deadline)
-        state = operations.outcome(context, operation)
+        state = operations.wait_for_outcome(context, operation)
         status = state.status if state is not None else "DELETE_COMPLETE"
         if operation.cancelled and not stacks.is_good(status):
             # The user cancelled this update. Deploying the same change again would undo that decision.
-            raise operations.failed(operation, status, remedy(status))
+            raise operations.create_failure(operation, status, get_remedy(status))
         if not stacks.is_good(status) and (diagnosis := rootcause.diagnose(operation.events)):
             first = diagnosis.first
             reporter.notify(f"  it ended as {status}: {first.name}: {first.failure.reason}", "warning")
@@ -243,7 +243,7 @@ def _execute(run: DeploymentRun, plan: StackPlan) -> None:
     try:
         # Ctrl-C leaves the stack policy open: restoring it would stop an allowed change. The next run restores it.
         reporter.follow(context, operation)
-        run.states[stack] = deployment.outcome(context, operation)
+        run.states[stack] = deployment.require_success(context, operation)
     except DeploymentFailedError as error:
         reporter.explain_failure(operation, error)
         if is_open:
@@ -259,13 +259,13 @@ def _run_post_deploy_steps(run: DeploymentRun, stack: Stack) -> None:
     context, reporter, state = run.context, run.reporter, run.states[stack]
     if state is None or state.next is Next.CREATE:
         return
-    if stack_policies.applies(context, stack):
+    if stack_policies.is_enforced(context, stack):
         _restore_stack_policy(run, stack, state.id)
     if deployment.schedule_rotation(context, stack, state):
         reporter.notify(f"{stack.label}: the database's password is rotated every 30 days from now on", "detail")
     if deployment.close_default_group(context, stack, state):
         reporter.notify(f"{stack.label}: the VPC's default security group is closed now", "detail")
-    if deployment.protect(context, stack, state):
+    if deployment.enable_termination_protection(context, stack, state):
         reporter.notify(f"{stack.label}: termination protection is on now", "detail")
         run.states[stack] = replace(state, protected=True)
 
@@ -273,31 +273,31 @@ def _run_post_deploy_steps(run: DeploymentRun, stack: Stack) -> None:
 def _restore_stack_policies(run: DeploymentRun) -> None:
     """Restore the stack policies that an interrupted run left open."""
     for stack, state in run.states.items():
-        if state is not None and state.next is not Next.CREATE and stack_policies.applies(run.context, stack):
+        if state is not None and state.next is not Next.CREATE and stack_policies.is_enforced(run.context, stack):
             _restore_stack_policy(run, stack, state.id)
 
 
 def _restore_stack_policy(run: DeploymentRun, stack: Stack, stack_id: str) -> None:
-    if number := stack_policies.close(run.context, stack, stack_id):
+    if number := stack_policies.restore(run.context, stack, stack_id):
         policies = "1 stack policy denies" if number == 1 else f"{number} stack policies deny"
         run.reporter.notify(f"{stack.label}: {policies} losing data now", "detail")
 
 
 def _allow_named_losses(run: DeploymentRun, plan: StackPlan) -> bool:
     """Open the stack policies for the allowed losses of this change set. Return whether there are any."""
-    named = [one for one in gates.losses(plan.stack, plan.change_set) if run.gates.allowed.covers(one)]
+    named = [one for one in gates.find_losses(plan.stack, plan.change_set) if run.gates.allowed.covers(one)]
     if (
         not named
         or plan.change_set is None
         or plan.kind is Kind.CREATE
-        or not stack_policies.applies(run.context, plan.stack)
+        or not stack_policies.is_enforced(run.context, plan.stack)
     ):
         return False
     deleted = [one.name for one in named if one.effect == "delete"]
     # The parent's policy protects a nested stack as one resource. The gate has checked the resources in it.
     layers = [one.logical_id for one in plan.change_set.changes if one.action == "Remove" and one.nested is not None]
     allowed = gates.Allowed.named([one.name for one in named if one.effect != "delete"], [*deleted, *layers])
-    stack_policies.open_for(run.context, plan.stack, plan.change_set.stack_id, allowed)
+    stack_policies.allow_updates(run.context, plan.stack, plan.change_set.stack_id, allowed)
     names = ", ".join(one.name for one in named)
     run.reporter.notify(f"{plan.stack.label}: the stack policy is open for {names}", "warning")
     return True
@@ -309,7 +309,7 @@ def _plan_again(run: DeploymentRun, stack: Stack) -> StackPlan:
     state = states[stack]
     if state is not None and state.next is Next.REPLACE:
         reporter.notify(f"{stack.label}: deleting the empty stack of a rolled back creation", "detail")
-        deployment.remove_shell(context, stack, state.id)
+        deployment.delete_empty_stack(context, stack, state.id)
         states[stack] = None
     prepare_artifacts(context, states, reporter, [stack])
     with reporter.show_progress(f"{stack.label}: computing the change set"):
@@ -344,9 +344,9 @@ def destroy_stacks(
 ) -> tuple[StackDeletion, ...]:
     """Delete the stacks of an environment except bootstrap, and return the deletions. `preview` only shows them."""
     with reporter.show_progress("reading the deployed resources"):
-        deletions = deletion.preview(context, deployment.survey(context))
+        deletions = deletion.plan_deletions(context, deployment.describe_stacks(context))
         # A run that was killed after the last deletion has left the imported certificate.
-        certificate = deletion.remains(context)
+        certificate = deletion.find_imported_certificate(context)
     family = context.environment.family
     if not deletions and not certificate:
         reporter.notify(f"Nothing to destroy: {family} is not deployed.", "success")
@@ -358,12 +358,12 @@ def destroy_stacks(
     reporter.notify(f"{bootstrap} remains: it holds artifacts and images that other environments may use.", "detail")
     if preview:
         return deletions
-    deletion.refuse(deletions, unprotect=unprotect)
+    deletion.require_deletable(deletions, unprotect=unprotect)
     if not reporter.approve_deletions():
         raise ApprovalDeclined
     for one in deletions:
         _delete_stack(context, reporter, one, unprotect=unprotect)
-    if arn := deletion.clean_up(context):
+    if arn := deletion.delete_imported_certificate(context):
         reporter.notify(f"deleted the imported certificate {arn}", "detail")
     if kept := [item for one in deletions for item in one.kept]:
         count = "1 resource was" if len(kept) == 1 else f"{len(kept)} resources were"
@@ -373,12 +373,12 @@ def destroy_stacks(
 
 def _delete_stack(context: Context, reporter: Reporter, one: StackDeletion, *, unprotect: bool) -> None:
     if unprotect:
-        deletion.unprotect(context, one)
-    operation = deletion.delete(context, one)
+        deletion.disable_protections(context, one)
+    operation = deletion.delete_stack(context, one)
     reporter.notify(f"{one.stack.label}: delete", "step")
     reporter.follow(context, operation)
     try:
-        deletion.outcome(context, operation)
+        deletion.require_deleted(context, operation)
     except DeploymentFailedError as error:
         reporter.explain_failure(operation, error)
         raise

@@ -58,12 +58,14 @@ class Blocker:
         return self.type in HOLDS_DATA
 
 
-def blockers(context: Context, stack: Stack, state: StackState) -> list[Blocker]:
+def find_blockers(context: Context, stack: Stack, state: StackState) -> list[Blocker]:
     """What failed in a stack and those nested in it, and is to blame by itself."""
     client = context.clients.cloudformation(stack.region)
     listed = {(one.path, one.logical_id): one for one in _listed(client, state.id, (), "")}
     # A resource may be listed as it was before it failed to go back; the events say why it did.
-    told = {(one.path, one.logical_id): one for one in _told(operations.last(context, stack, state).events)}
+    told = {
+        (one.path, one.logical_id): one for one in _told(operations.load_last_operation(context, stack, state).events)
+    }
     return [*told.values(), *(one for key, one in listed.items() if key not in told)]
 
 
@@ -97,7 +99,7 @@ def _listed(client: CloudFormationClient, stack_id: str, path: tuple[str, ...], 
                 continue
             logical_id, physical_id = item["LogicalResourceId"], item.get("PhysicalResourceId", "")
             if item["ResourceType"] == STACK_TYPE and physical_id.startswith("arn:"):
-                state = stacks.describe(client, physical_id)
+                state = stacks.describe_stack(client, physical_id)
                 below = (
                     list(_listed(client, physical_id, (*path, logical_id), state.name))
                     if state is not None and state.status != "DELETE_COMPLETE"
@@ -114,7 +116,7 @@ def _listed(client: CloudFormationClient, stack_id: str, path: tuple[str, ...], 
             )
 
 
-def chosen(found: Sequence[Blocker], names: Iterable[str]) -> list[Blocker]:
+def select_blockers(found: Sequence[Blocker], names: Iterable[str]) -> list[Blocker]:
     """The blockers that were named to be skipped. A slip of the pen must not skip something else."""
     picked: list[Blocker] = []
     problems: list[Problem] = []
@@ -151,16 +153,16 @@ def continue_rollback(context: Context, stack: Stack, state: StackState, skipped
             client.continue_update_rollback(**arguments)
         except ClientError as error:
             # Asked twice because a reply got lost, AWS may answer that there is nothing to continue any more.
-            now = stacks.describe(client, state.id)
+            now = stacks.describe_stack(client, state.id)
             if error.response.get("Error", {}).get("Code") != "ValidationError" or now is None:
                 raise
             if now.status == "UPDATE_ROLLBACK_FAILED":
                 raise
 
-    return operations.start(context, stack, state.id, "rollback", begin)
+    return operations.start_operation(context, stack, state.id, "rollback", begin)
 
 
-def require_disposable(client: CloudFormationClient, stack: Stack, state: StackState) -> None:
+def require_no_data(client: CloudFormationClient, stack: Stack, state: StackState) -> None:
     """Refuse to delete what a rolled back creation left, when something in it holds data after all.
 
     A creation that is rolled back deletes what it made, but for what it was told to keep. Deleting the empty
@@ -174,11 +176,11 @@ def require_disposable(client: CloudFormationClient, stack: Stack, state: StackS
 
 
 def _living(client: CloudFormationClient, stack_id: str, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    for item in stacks.resources(client, stack_id):
+    for item in stacks.list_resources(client, stack_id):
         if not item.physical_id or item.status == "CREATE_FAILED":
             continue
         if item.type == STACK_TYPE:
-            if item.physical_id.startswith("arn:") and stacks.describe(client, item.physical_id) is not None:
+            if item.physical_id.startswith("arn:") and stacks.describe_stack(client, item.physical_id) is not None:
                 yield from _living(client, item.physical_id, (*path, item.logical_id))
         else:
             yield "/".join((*path, item.logical_id)), item.type

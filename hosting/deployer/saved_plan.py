@@ -145,12 +145,12 @@ def read(path: Path) -> SavedPlan:
 def restore(context: Context, plan: SavedPlan, states: States, where: str) -> list[StackPlan]:
     """The plans of an approved file as they can be executed now; refused when anything has moved."""
     environment = context.environment
-    if elsewhere := list(_elsewhere(context, plan)):
+    if elsewhere := list(_wrong_account_or_region(context, plan)):
         raise InputError(
             [Problem(where, what, "choose the right credentials, or make a new plan") for what in elsewhere]
         )
     if moved := list(_other_input(environment, plan)):
-        raise _moved(plan, where, moved)
+        raise _stale_plan_error(plan, where, moved)
     by_name = {(stack.name, stack.region): stack for stack in context.chain}
     plans = []
     for saved in plan.stacks:
@@ -162,7 +162,7 @@ def restore(context: Context, plan: SavedPlan, states: States, where: str) -> li
         moved += found
         plans.append(restored)
     if moved:
-        raise _moved(plan, where, moved)
+        raise _stale_plan_error(plan, where, moved)
     return plans
 
 
@@ -172,13 +172,15 @@ def _saved(context: Context, plan: StackPlan) -> SavedStack:
     if plan.change_set is None:
         return base
     # As CloudFormation tells it, without what was found out about it here.
-    raw = change_sets.wait(context.clients.cloudformation(stack.region), plan.change_set.id, sleep=context.sleep)
+    raw = change_sets.wait_for_change_set(
+        context.clients.cloudformation(stack.region), plan.change_set.id, sleep=context.sleep
+    )
     return replace(
         base,
         change_set=raw.id,
         stack_id=raw.stack_id,
         keep=plan.keep,
-        content=content(raw),
+        content=compute_change_set_digest(raw),
         parameters=_parameters(context, stack, plan.parameters),
         last=_last(context, stack, raw.stack_id),
     )
@@ -199,16 +201,16 @@ def _restore(context: Context, stack: Stack, saved: SavedStack, states: States) 
         return empty, [f"{stack.label} has been worked on since (now {state.status})"]
     if change_sets.is_gone(client, saved.change_set):
         return empty, [f"the change set of {stack.label} is gone"]
-    change_set = change_sets.wait(client, saved.change_set, sleep=context.sleep)
-    if change_set.stack_id != saved.stack_id or content(change_set) != saved.content:
+    change_set = change_sets.wait_for_change_set(client, saved.change_set, sleep=context.sleep)
+    if change_set.stack_id != saved.stack_id or compute_change_set_digest(change_set) != saved.content:
         return empty, [f"the change set of {stack.label} is not the one that was approved"]
-    values = stack_parameters.values_for(context, stack, states, final=False)
+    values = stack_parameters.resolve_parameter_values(context, stack, states, final=False)
     if _parameters(context, stack, values) != saved.parameters:
         return empty, [f"{stack.label} would be given other values now"]
-    return deployment.reviewed(context, StackPlan(stack, kind, change_set, values, keep=saved.keep), state), []
+    return deployment.classify_changes(context, StackPlan(stack, kind, change_set, values, keep=saved.keep), state), []
 
 
-def content(change_set: ChangeSet) -> str:
+def compute_change_set_digest(change_set: ChangeSet) -> str:
     """A digest of what a change set would do."""
 
     def plain(one: ChangeSet) -> Any:
@@ -230,7 +232,7 @@ def content(change_set: ChangeSet) -> str:
     return _digest([change_set.id, change_set.status, plain(change_set)])
 
 
-def _elsewhere(context: Context, plan: SavedPlan) -> Iterable[str]:
+def _wrong_account_or_region(context: Context, plan: SavedPlan) -> Iterable[str]:
     here = {"project": context.environment.project, "account": context.identity.account, "region": context.home}
     for what, value in here.items():
         if getattr(plan, what) != value:
@@ -273,8 +275,8 @@ def _no_echo(environment: Environment) -> frozenset[str]:
 def _last(context: Context, stack: Stack, stack_id: str) -> dict[str, str]:
     """The last event of a stack and of each nested in it: what an operation on any of them would change."""
     client = context.clients.cloudformation(stack.region)
-    found = {stack_id: events.cursor(client, stack_id).event_id}
-    for one in stacks.resources(client, stack_id):
+    found = {stack_id: events.read_cursor(client, stack_id).event_id}
+    for one in stacks.list_resources(client, stack_id):
         if one.type == STACK_TYPE and one.physical_id:
             found |= _last(context, stack, one.physical_id)
     return found
@@ -288,6 +290,6 @@ def _refused(path: Path, what: str) -> InputError:
     return InputError([Problem(str(path), what, "make one with `deploy.py plan -e ENV --out FILE`")])
 
 
-def _moved(plan: SavedPlan, where: str, moved: Sequence[str]) -> RefusedError:
+def _stale_plan_error(plan: SavedPlan, where: str, moved: Sequence[str]) -> RefusedError:
     what = "\n  ".join(["this plan is not what would happen any more:", *moved])
     return RefusedError(what, where=where, hint=_AGAIN.format(environment=plan.environment))

@@ -9,7 +9,7 @@ from hosting.deployer.aws import lookups
 from hosting.deployer.aws.stacks import Next
 from hosting.deployer.context import Context, States
 from hosting.deployer.packaging import artifacts
-from hosting.deployer.packaging.artifacts import Artifact, Upload
+from hosting.deployer.packaging.artifacts import Artifact, UploadResult
 from hosting.model.errors import InputError, Problem
 from hosting.model.stack_order import Stack, StackRole, resolve_upstream_outputs, upstream_stacks
 from hosting.model.templates import Template
@@ -22,16 +22,16 @@ HOME_REGION = "HomeRegion"
 FUTURE_CERTIFICATE = "00000000-0000-0000-0000-000000000000"
 
 
-def values_for(context: Context, stack: Stack, states: States, *, final: bool) -> dict[str, str]:
+def resolve_parameter_values(context: Context, stack: Stack, states: States, *, final: bool) -> dict[str, str]:
     """A value for every parameter that the template declares."""
     template = context.template(stack)
     given: dict[str, str] = {name: p.default for name, p in template.parameters.items() if p.default is not None}
     given |= context.environment.file.values
     given |= {item.parameter: item.key for item in context.environment.artifacts.get(stack.template, ())}
-    given |= wired_to(context, stack, states)
+    given |= find_upstream_outputs(context, stack, states)
     given[HOME_REGION] = context.home
     if lookups.PREFIX_LIST_ID in template.parameters:
-        given[lookups.PREFIX_LIST_ID] = lookups.prefix_list_id(context.clients.ec2(stack.region), stack.region)
+        given[lookups.PREFIX_LIST_ID] = lookups.find_prefix_list_id(context.clients.ec2(stack.region), stack.region)
     if _needs_certificate(template, given):
         given[ORIGIN_CERTIFICATE] = _certificate(context, stack, final=final)
     values = {name: given[name] for name in template.parameters if name in given}
@@ -41,23 +41,23 @@ def values_for(context: Context, stack: Stack, states: States, *, final: bool) -
         ecs = context.clients.ecs(stack.region)
         state = states[stack]
         present = state if state is not None and state.next is not Next.CREATE else None
-        values[lookups.SERVICE_IS_NEW] = lookups.service_is_new(client, ecs, template, present, values)
+        values[lookups.SERVICE_IS_NEW] = lookups.find_new_services(client, ecs, template, present, values)
     if missing := [name for name in template.parameters if name not in values]:
         file = context.environment.file.path
         raise InputError([Problem(file, f'missing "{name}" for {template.name}') for name in missing])
     return values
 
 
-def wired_to(context: Context, stack: Stack, states: States) -> dict[str, str]:
+def find_upstream_outputs(context: Context, stack: Stack, states: States) -> dict[str, str]:
     outputs = {one: state.outputs for one, state in states.items() if state is not None}
     return resolve_upstream_outputs(stack, context.chain, outputs)
 
 
-def awaited_by(context: Context, stack: Stack, states: States) -> tuple[Stack, ...]:
+def find_missing_upstream_stacks(context: Context, stack: Stack, states: States) -> tuple[Stack, ...]:
     """Earlier stacks that must exist before this one's inputs are known."""
     template = context.template(stack)
     needed = set(template.parameters) | ({BUCKET} if template.inline is None else set())
-    available = wired_to(context, stack, states)
+    available = find_upstream_outputs(context, stack, states)
     missing = needed - available.keys()
     return tuple(
         earlier for earlier in upstream_stacks(stack, context.chain) if missing & context.template(earlier).outputs
@@ -66,11 +66,11 @@ def awaited_by(context: Context, stack: Stack, states: States) -> tuple[Stack, .
 
 def check_images(context: Context) -> None:
     """Raise for every image of our own registry that is not there."""
-    if found := missing_images(context):
+    if found := find_missing_images(context):
         raise InputError(found.values())
 
 
-def missing_images(context: Context) -> dict[str, Problem]:
+def find_missing_images(context: Context) -> dict[str, Problem]:
     """Image parameters whose image is not in our own registry."""
     environment = context.environment
     values = dict(environment.file.values)
@@ -78,17 +78,18 @@ def missing_images(context: Context) -> dict[str, Problem]:
     for name, parameter in root.parameters.items():
         values.setdefault(name, parameter.default or "")
     wanted = {
-        name: (environment.file.where(name), image) for name, image in lookups.images(root.parameters, values).items()
+        name: (environment.file.where(name), image)
+        for name, image in lookups.select_images(root.parameters, values).items()
     }
     client = context.clients.ecr(context.home)
-    return dict(lookups.missing_images(client, context.identity.account, context.home, wanted))
+    return dict(lookups.find_missing_images(client, context.identity.account, context.home, wanted))
 
 
-def upload(context: Context, states: States, roles: Iterable[StackRole]) -> Iterator[Upload]:
+def upload(context: Context, states: States, roles: Iterable[StackRole]) -> Iterator[UploadResult]:
     """Put what these stacks need into the bucket of their region, where there is a bucket already."""
     wanted: dict[tuple[str, str], list[Artifact]] = {}
     for stack in (stack for stack in context.chain if stack.role in set(roles)):
-        bucket = wired_to(context, stack, states).get(BUCKET)
+        bucket = find_upstream_outputs(context, stack, states).get(BUCKET)
         if bucket is not None:
             items = wanted.setdefault((stack.region, bucket), [])
             items += context.environment.artifacts.get(stack.template, ())
@@ -96,7 +97,7 @@ def upload(context: Context, states: States, roles: Iterable[StackRole]) -> Iter
             if template.inline is None:
                 items.append(Artifact("", template.key, template.data))
     for (region, bucket), items in wanted.items():
-        yield from artifacts.upload(context.clients.s3(region), bucket, items)
+        yield from artifacts.upload_artifacts(context.clients.s3(region), bucket, items)
 
 
 def _needs_certificate(template: Template, given: Mapping[str, str]) -> bool:

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import boto3
 
-from hosting.deployer.packaging.lambda_packages import Archive, archives
+from hosting.deployer.packaging.lambda_packages import Archive, package_functions
 from hosting.rehearsal.emulator import Emulator
 from tests.lambdas.runtime import ROOT, Function, interpreter
 from tests.lambdas.sink import Sink
@@ -47,7 +47,7 @@ def measure() -> list[Row]:
 
 
 def _functions() -> Iterator[Row]:
-    packaged = {archive.name: archive for archive in archives(ROOT / "lambda")}
+    packaged = {archive.name: archive for archive in package_functions(ROOT / "lambda")}
     yield Row("functions", f"interpreter: python{interpreter().version}", 0, "")
     with Emulator() as emulator, Sink() as sink:
         account = "210987654321"
@@ -185,7 +185,7 @@ def _watched(clients: Callable[[str], Any]) -> dict[str, str]:
 
 
 def _packaging() -> Iterator[Row]:
-    ours = statistics.median(_seconds(lambda: archives(ROOT / "lambda")) for _ in range(9))
+    ours = statistics.median(_seconds(lambda: package_functions(ROOT / "lambda")) for _ in range(9))
     yield Row("packaging", "all functions, nothing changed", ours, "s")
     imports = "from pathlib import Path; from hosting.deployer.packaging.lambda_packages import archives"
     command = [sys.executable, "-c", f"{imports}; archives(Path({str(ROOT / 'lambda')!r}))"]

@@ -52,7 +52,7 @@ def deploy() -> Callable[..., States]:
     """Deploys stack by stack without a question, as `hosting.deployer.pipeline` does, but plans one stack at a time."""
 
     def run(context: Context, through: StackRole = StackRole.EDGE_MONITORING) -> States:
-        states: States = dict(deployment.survey(context))
+        states: States = dict(deployment.describe_stacks(context))
         for stack in context.chain:
             list(deployment.upload(context, states, list(StackRole)))
             plan = deployment.plan_stack(context, stack, states, verb="deploy", final=True)
@@ -71,4 +71,4 @@ def run_plan(context: Context, plan: StackPlan, state: StackState | None) -> Sta
     operation = deployment.execute(context, plan)
     for _ in operation.follow():
         pass
-    return deployment.outcome(context, operation)
+    return deployment.require_success(context, operation)

@@ -69,8 +69,8 @@ def test_removed_with_the_environment(aws: Callable[..., Any]) -> None:
     client = aws("acm")
     arn = certificate.ensure(client, "shop-dev")
     other = certificate.ensure(client, "shop-prod")
-    assert certificate.remove(client, "shop-dev") == arn
-    assert certificate.remove(client, "shop-dev") is None
+    assert certificate.delete(client, "shop-dev") == arn
+    assert certificate.delete(client, "shop-dev") is None
     assert certificate.find(client, "shop-prod") == other
 
 
@@ -101,7 +101,7 @@ def test_what_deleting_meets(
 
     monkeypatch.setattr(client, "delete_certificate", delete)
     if raised is None:
-        assert certificate.remove(client, "shop-dev", sleep=lambda _: None) == arn
+        assert certificate.delete(client, "shop-dev", sleep=lambda _: None) == arn
     else:
         with pytest.raises(raised):
-            certificate.remove(client, "shop-dev", sleep=lambda _: None)
+            certificate.delete(client, "shop-dev", sleep=lambda _: None)

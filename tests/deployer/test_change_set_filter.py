@@ -9,7 +9,7 @@ import pytest
 
 from hosting.deployer import change_set_filter
 from hosting.deployer.aws.stacks import STACK_TYPE
-from hosting.deployer.change_set_filter import Review
+from hosting.deployer.change_set_filter import ChangeSetFilter
 from hosting.deployer.change_sets import Change, ChangeSet, Detail
 from hosting.model.templates import Template
 
@@ -58,7 +58,7 @@ def reviewed(*network: Change, service: tuple[Change, ...], unchanged: frozenset
         return Change("Modify", name, "arn", STACK_TYPE, nested=inner)
 
     whole = (nested("NetworkStack", network), nested("ServiceStack", service))
-    found = Review(template(**ROOT), {"NetworkStack": template(**NETWORK)}, NOW, unchanged)
+    found = ChangeSetFilter(template(**ROOT), {"NetworkStack": template(**NETWORK)}, NOW, unchanged)
     return found.settle(ChangeSet("", "", "", "shop", "CREATE_COMPLETE", "", whole))
 
 
@@ -172,7 +172,7 @@ def test_a_tree_of_derived_changes_only_is_counted_and_folded() -> None:
 
 def test_outputs_count_as_the_same_only_by_definition() -> None:
     deployed = {"Outputs": {"GroupId": NETWORK["Outputs"]["GroupId"], "Port": {"Value": "3307"}}}
-    assert change_set_filter.same_outputs(deployed, template(**NETWORK)) == {"GroupId"}
+    assert change_set_filter.find_unchanged_outputs(deployed, template(**NETWORK)) == {"GroupId"}
 
 
 def test_what_may_be_replaced_spreads_as_a_perhaps() -> None:
@@ -192,7 +192,7 @@ def test_a_flat_stack_is_reviewed_like_any_other() -> None:
     """Edge and its monitoring nest nothing, and list what hangs on a changed resource all the same."""
     fed = Detail("Properties", "Prop", None, None, "Always", "Dynamic", "ParameterReference", "Name")
     changes = (modify("Key", value("1", "2", "Never")), modify("Alias", reference("Key")), modify("Topic", fed))
-    found = Review(template(Resources={"Key": {}, "Alias": {}, "Topic": {}}), {}, {}, frozenset({"Name"}))
+    found = ChangeSetFilter(template(Resources={"Key": {}, "Alias": {}, "Topic": {}}), {}, {}, frozenset({"Name"}))
     settled = found.settle(ChangeSet("", "", "", "edge", "CREATE_COMPLETE", "", changes))
     assert [one.effect for one in settled.changes] == ["modify", "nothing", "nothing"]
 
@@ -260,7 +260,7 @@ def test_an_output_with_branches(replaced: str, domain: str | None, unchanged: b
         Change("Modify", name, "arn", STACK_TYPE, nested=ChangeSet("", "", "", "", "CREATE_COMPLETE", "", inner))
         for name, inner in sets.items()
     )
-    found = Review(
+    found = ChangeSetFilter(
         template(**ROOT),
         {"NetworkStack": template(**BRANCHES)},
         {"NetworkStack": {"Listener": "arn"}},

@@ -107,7 +107,7 @@ def test_pending_is_waited_for_and_every_page_is_read(client: Any, stub: Stubber
     stub.add_response("describe_change_set", described("CREATE_COMPLETE", added("A"), NextToken="2"), expected)
     second = {**expected, "NextToken": "2"}
     stub.add_response("describe_change_set", described("CREATE_COMPLETE", added("B")), second)
-    found = change_sets.wait(client, ARN, sleep=slept.append)
+    found = change_sets.wait_for_change_set(client, ARN, sleep=slept.append)
     assert [change.logical_id for change in found.changes] == ["A", "B"]
     assert len(slept) == 2
     assert slept == sorted(slept)
@@ -121,9 +121,9 @@ def test_nested_sets_are_read_to_their_own_end_even_when_the_parent_failed(clien
         "describe_change_set", described("CREATE_IN_PROGRESS", arn=CHILD), {"ChangeSetName": CHILD, **DESCRIBE}
     )
     stub.add_response("describe_change_set", described("FAILED", arn=CHILD, StatusReason="Size must be a number"))
-    found = change_sets.wait(client, ARN, sleep=lambda _: None)
-    assert change_sets.problem(found) == "NetworkStack: Size must be a number"
-    assert not change_sets.is_only_empty(found)
+    found = change_sets.wait_for_change_set(client, ARN, sleep=lambda _: None)
+    assert change_sets.find_problem(found) == "NetworkStack: Size must be a number"
+    assert not change_sets.has_no_changes(found)
 
 
 def test_a_parent_that_failed_because_its_only_child_is_empty_is_empty(client: Any, stub: Stubber) -> None:
@@ -132,7 +132,7 @@ def test_a_parent_that_failed_because_its_only_child_is_empty_is_empty(client: A
     stub.add_response("describe_change_set", described("FAILED", nested, StatusReason=reason))
     empty = "The submitted information didn't contain changes. Submit different information to create a change set."
     stub.add_response("describe_change_set", described("FAILED", arn=CHILD, StatusReason=empty))
-    assert change_sets.is_only_empty(change_sets.wait(client, ARN, sleep=lambda _: None))
+    assert change_sets.has_no_changes(change_sets.wait_for_change_set(client, ARN, sleep=lambda _: None))
 
 
 # --- executing and deleting
@@ -179,7 +179,7 @@ def test_leftovers_are_the_roots_of_every_page(client: Any, stub: Stubber) -> No
     second = {"Summaries": [{"ChangeSetId": CHILD, "ParentChangeSetId": ARN}, {"ChangeSetId": ARN[:-1] + "2"}]}
     stub.add_response("list_change_sets", first, {"StackName": "shop"})
     stub.add_response("list_change_sets", second, {"StackName": "shop", "NextToken": ANY})
-    assert change_sets.leftovers(client, "shop") == [ARN, ARN[:-1] + "2"]
+    assert change_sets.list_pending_change_sets(client, "shop") == [ARN, ARN[:-1] + "2"]
 
 
 def test_only_what_killed_commands_left_is_swept(client: Any, stub: Stubber) -> None:
@@ -195,7 +195,7 @@ def test_only_what_killed_commands_left_is_swept(client: Any, stub: Stubber) -> 
         stub.add_response("delete_change_set", {}, {"ChangeSetName": ARN + name})
         stub.add_client_error("describe_change_set", "ChangeSetNotFound", "ChangeSet does not exist")
     lifetimes = {"plan": timedelta(hours=1), "deploy": timedelta()}
-    change_sets.sweep(client, "shop", lifetimes, sleep=lambda _: None)
+    change_sets.delete_abandoned_change_sets(client, "shop", lifetimes, sleep=lambda _: None)
 
 
 # --- judging

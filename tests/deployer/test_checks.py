@@ -20,7 +20,7 @@ TEMPLATES = {name: Template(name, json.dumps(body)) for name, body in small_proj
 def problems(environment: str = "dev", **values: str) -> list[str]:
     given = {"FrontendImage": small_project.IMAGE, "Environment": environment, **values}
     file = ParameterFile("params/x.json", {key: value for key, value in given.items() if value != "ABSENT"})
-    return [str(problem) for problem in checks.problems(file, environment, TEMPLATES)]
+    return [str(problem) for problem in checks.find_problems(file, environment, TEMPLATES)]
 
 
 def test_a_right_file_has_no_problems() -> None:
@@ -61,7 +61,7 @@ def test_prod_without_domain_or_certificate() -> None:
 def test_everything_at_once() -> None:
     file = ParameterFile("params/x.json", {"Environment": "dev", "Sise": "1", "Size": "0", "SlackWorkspaceId": "T0"})
     with pytest.raises(InputError) as caught:
-        checks.check(file, "dev", TEMPLATES)
+        checks.require_valid(file, "dev", TEMPLATES)
     assert len(caught.value.problems) == 4  # unknown, missing image, too small, one id of two
 
 

@@ -23,7 +23,7 @@ Deploy = Callable[..., dict[Stack, StackState | None]]
 
 def plans(context: Context) -> dict[StackRole, StackPlan]:
     """A plan per role, and nothing left behind."""
-    states = deployment.survey(context)
+    states = deployment.describe_stacks(context)
     found = {}
     for stack in context.chain:
         found[stack.role] = deployment.plan_stack(context, stack, states, verb="plan")
@@ -87,7 +87,7 @@ def test_a_plan_of_an_existing_chain_leaves_nothing_behind(
     plans(connected(project, Note="changed"))
     assert stack_names(context, aws) == before
     client = aws("cloudformation")
-    assert [one for one in change_sets.leftovers(client, "shop-dev") if "/plan-" in one] == []
+    assert [one for one in change_sets.list_pending_change_sets(client, "shop-dev") if "/plan-" in one] == []
 
 
 def test_what_a_killed_plan_left_goes_and_what_was_saved_stays(
@@ -95,17 +95,17 @@ def test_what_a_killed_plan_left_goes_and_what_was_saved_stays(
 ) -> None:
     deploy(connected(project))
     changed = connected(project, Note="changed")
-    root, states = changed.stack(StackRole.ROOT), deployment.survey(changed)
+    root, states = changed.stack(StackRole.ROOT), deployment.describe_stacks(changed)
     saved = deployment.plan_stack(changed, root, states, verb="saved")
     killed = deployment.plan_stack(changed, root, states, verb="plan")
     assert saved.change_set is not None
     assert killed.change_set is not None
     plans(changed)
     client = aws("cloudformation")
-    assert killed.change_set.id in change_sets.leftovers(client, "shop-dev"), "it may still be at work"
+    assert killed.change_set.id in change_sets.list_pending_change_sets(client, "shop-dev"), "it may still be at work"
     monkeypatch.setattr(deployment, "_ABANDONED", timedelta())
     plans(changed)
-    left = change_sets.leftovers(client, "shop-dev")
+    left = change_sets.list_pending_change_sets(client, "shop-dev")
     assert killed.change_set.id not in left
     assert saved.change_set.id in left
 
@@ -114,9 +114,9 @@ def test_a_leftover_of_a_first_creation_is_no_obstacle(connected: Connect, deplo
     """As a deployer leaves it that was killed between creating and executing."""
     context = connected(project)
     stack = context.stack(StackRole.EDGE)
-    plan = deployment.plan_stack(context, stack, deployment.survey(context), verb="deploy")
+    plan = deployment.plan_stack(context, stack, deployment.describe_stacks(context), verb="deploy")
     assert plan.change_set is not None
-    state = deployment.survey(context)[stack]
+    state = deployment.describe_stacks(context)[stack]
     assert state is not None
     assert state.status == "REVIEW_IN_PROGRESS"
     done = deploy(context)[stack]
@@ -147,7 +147,7 @@ def test_a_failed_first_creation_is_continued(connected: Connect, deploy: Deploy
         deploy(connected(project))
     context = connected(project)
     root = context.stack(StackRole.ROOT)
-    failed = deployment.survey(context)[root]
+    failed = deployment.describe_stacks(context)[root]
     assert failed is not None
     small_project.write(project)
     fixed = connected(project)
@@ -209,14 +209,14 @@ def test_production_is_protected(connected: Connect, deploy: Deploy, project: Pa
     root = context.stack(StackRole.ROOT)
     state = states[root]
     assert state is not None
-    assert deployment.protect(context, root, state)
-    assert not deployment.protect(context, context.stack(StackRole.EDGE), state)
-    doomed = destroy.preview(context, deployment.survey(context))
+    assert deployment.enable_termination_protection(context, root, state)
+    assert not deployment.enable_termination_protection(context, context.stack(StackRole.EDGE), state)
+    doomed = destroy.plan_deletions(context, deployment.describe_stacks(context))
     with pytest.raises(RefusedError, match="termination protection of shop-prod is on"):
-        destroy.refuse(doomed, unprotect=False)
+        destroy.require_deletable(doomed, unprotect=False)
     for one in doomed:
-        destroy.unprotect(context, one)
-    destroy.refuse(destroy.preview(context, deployment.survey(context)), unprotect=False)
+        destroy.disable_protections(context, one)
+    destroy.require_deletable(destroy.plan_deletions(context, deployment.describe_stacks(context)), unprotect=False)
 
 
 def test_destroy_runs_backwards_and_keeps_what_it_says(
@@ -224,19 +224,19 @@ def test_destroy_runs_backwards_and_keeps_what_it_says(
 ) -> None:
     context = connected(project)
     deploy(context)
-    doomed = destroy.preview(context, deployment.survey(context))
+    doomed = destroy.plan_deletions(context, deployment.describe_stacks(context))
     assert [one.stack.role for one in doomed] == [StackRole.EDGE_MONITORING, StackRole.ROOT, StackRole.EDGE]
     (kept,) = [item for one in doomed for item in one.kept]
     assert kept.name == "OperationsStack/Data"
     for one in doomed:
-        operation = destroy.delete(context, one)
+        operation = destroy.delete_stack(context, one)
         statuses = [event.status for batch in operation.follow() for event in batch if event.is_stack_itself]
         assert statuses[-1] == "DELETE_COMPLETE"
-        destroy.outcome(context, operation)
-    assert destroy.clean_up(context) is not None
+        destroy.require_deleted(context, operation)
+    assert destroy.delete_imported_certificate(context) is not None
     assert stack_names(context, aws) == ["shop-bootstrap", "shop-bootstrap"]
     assert kept.physical_id in [bucket["Name"] for bucket in aws("s3").list_buckets()["Buckets"]]
-    assert destroy.preview(context, deployment.survey(context)) == ()
+    assert destroy.plan_deletions(context, deployment.describe_stacks(context)) == ()
 
 
 def test_a_preview_warns_of_a_bucket_that_cannot_be_deleted(
@@ -253,7 +253,7 @@ def test_a_preview_warns_of_a_bucket_that_cannot_be_deleted(
     deploy(context)
 
     def full() -> list[str]:
-        doomed = destroy.preview(context, deployment.survey(context))
+        doomed = destroy.plan_deletions(context, deployment.describe_stacks(context))
         return [item.name for one in doomed for item in one.full]
 
     assert full() == []
@@ -262,7 +262,7 @@ def test_a_preview_warns_of_a_bucket_that_cannot_be_deleted(
         aws("s3").put_object(Bucket=name, Key="index.html", Body=b"hello")
     assert full() == ["OperationsStack/Site"], "what is kept needs no warning"
     with pytest.raises(RefusedError, match=r"not empty.*\n.*OperationsStack/Site"):
-        destroy.refuse(destroy.preview(context, deployment.survey(context)), unprotect=True)
+        destroy.require_deletable(destroy.plan_deletions(context, deployment.describe_stacks(context)), unprotect=True)
     deploy(connected(project, EmptyBucketOnDelete="true"))
     assert full() == []
 
@@ -317,7 +317,7 @@ def test_what_is_followed_is_everything(connected: Connect, deploy: Deploy, proj
     operation = deployment.execute(context, plan)
     seen = names(event for batch in operation.follow() for event in batch)
     assert {"NetworkStack/Topic", "FrontendServiceStack/Topic", "OperationsStack/Data", "shop-dev"} <= seen
-    assert deployment.outcome(context, operation).outputs == {"SiteUrl": "https://shop-dev.example.com"}
+    assert deployment.require_success(context, operation).outputs == {"SiteUrl": "https://shop-dev.example.com"}
 
 
 def names(found: Iterable[events.Event]) -> set[str]:

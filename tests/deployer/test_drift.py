@@ -24,9 +24,9 @@ def test_drift_is_found_in_whichever_nested_stack(
 ) -> None:
     context = connected(project)
     with pytest.raises(DeployerError, match="shop-dev: is not deployed"):
-        drift.require(context, deployment.survey(context))
+        drift.require_deployed(context, deployment.describe_stacks(context))
     states = deploy(context)
-    drift.require(context, states)
+    drift.require_deployed(context, states)
     reports = drift.detect(context, states)
     assert [one for report in reports for one in report.drifted] == []
     assert {"/".join((report.stack.name, *report.path)) for report in reports} == {

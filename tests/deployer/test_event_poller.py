@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from hosting.deployer import event_poller, events
 from hosting.deployer.aws.stacks import STACK_TYPE
-from hosting.deployer.event_poller import Follower, Pace
+from hosting.deployer.event_poller import PollDelay, StackEventPoller
 from hosting.deployer.events import Cursor
 
 ROOT = "arn:aws:cloudformation:eu-west-1:123456789012:stack/shop/1"
@@ -94,8 +94,8 @@ class Weather:
         self._meet = threading.Barrier(parties)
 
 
-def ids(weather: Weather, follower: Follower | None = None) -> list[str]:
-    follower = follower or Follower(weather, Cursor(ROOT), sleep=weather.sleep)
+def ids(weather: Weather, follower: StackEventPoller | None = None) -> list[str]:
+    follower = follower or StackEventPoller(weather, Cursor(ROOT), sleep=weather.sleep)
     return [event.id for batch in follower for event in batch]
 
 
@@ -129,7 +129,9 @@ def test_a_throttled_last_poll_does_not_fail_a_good_deployment() -> None:
 def test_throttling_slows_us_down() -> None:
     weather = Weather(0)
     weather.fail = lambda _stack, now: THROTTLED if 1 <= now <= 6 else None
-    ids(weather, Follower(weather, Cursor(ROOT), sleep=weather.sleep, pace=Pace(jitter=lambda _a, _b: 1.0)))
+    ids(
+        weather, StackEventPoller(weather, Cursor(ROOT), sleep=weather.sleep, pace=PollDelay(jitter=lambda _a, _b: 1.0))
+    )
     assert weather.slept[2:7] == sorted(weather.slept[2:7])
     assert max(weather.slept) >= 16
 
@@ -184,7 +186,7 @@ def test_an_end_between_the_last_reading_and_the_look_at_the_status_is_not_misse
 
 def test_following_is_taken_up_where_it_was_broken_off() -> None:
     weather = Weather(2)
-    follower = Follower(weather, Cursor(ROOT), sleep=weather.sleep)
+    follower = StackEventPoller(weather, Cursor(ROOT), sleep=weather.sleep)
     found: list[str] = []
 
     def interrupted(stack: str, now: int) -> Exception | None:
@@ -205,13 +207,13 @@ def test_nested_stacks_are_read_at_the_same_time_and_not_too_many() -> None:
     weather = Weather(8)
     weather.now = 1
     weather.meet(4)
-    first = next(iter(Follower(weather, Cursor(ROOT), sleep=weather.sleep)))
+    first = next(iter(StackEventPoller(weather, Cursor(ROOT), sleep=weather.sleep)))
     assert len(first) == 9
     assert weather.together == 4
 
 
 def test_the_pace_follows_what_happens() -> None:
-    pace = Pace(jitter=lambda _low, _high: 1.0)
+    pace = PollDelay(jitter=lambda _low, _high: 1.0)
     busy = [pace.after(news=True, trouble=False) for _ in range(20)]
     assert busy[0] < 0.3
     assert busy[-1] == 1.0, "not more than once a second while events flow"
@@ -223,7 +225,7 @@ def test_the_pace_follows_what_happens() -> None:
 
 
 def test_jitter_keeps_deployers_out_of_step() -> None:
-    assert len({Pace().after(news=False, trouble=False) for _ in range(10)}) > 1
+    assert len({PollDelay().after(news=False, trouble=False) for _ in range(10)}) > 1
 
 
 def test_the_beginning_of_an_operation_is_found_by_somebody_who_comes_later() -> None:
@@ -231,11 +233,11 @@ def test_the_beginning_of_an_operation_is_found_by_somebody_who_comes_later() ->
     weather.say(5, ROOT, "shop", ROOT, "UPDATE_IN_PROGRESS")
     weather.say(6, ROOT, "Topic", "t", "UPDATE_IN_PROGRESS")
     weather.now = 6
-    assert events.beginning(weather, ROOT) == Cursor(ROOT, "e4")
+    assert events.find_operation_start(weather, ROOT) == Cursor(ROOT, "e4")
     weather.say(7, ROOT, "shop", ROOT, "UPDATE_COMPLETE")
     weather.now = 7
-    assert events.beginning(weather, ROOT, ended=True) == Cursor(ROOT, "e4")
-    assert events.beginning(Weather(0), ROOT) == Cursor(ROOT, "")
+    assert events.find_operation_start(weather, ROOT, ended=True) == Cursor(ROOT, "e4")
+    assert events.find_operation_start(Weather(0), ROOT) == Cursor(ROOT, "")
 
 
 def test_a_first_creation_begins_after_its_review() -> None:
@@ -244,4 +246,4 @@ def test_a_first_creation_begins_after_its_review() -> None:
     weather.say(0, ROOT, "shop", ROOT, "REVIEW_IN_PROGRESS")
     weather.say(1, ROOT, "shop", ROOT, "CREATE_IN_PROGRESS")
     weather.now = 1
-    assert events.beginning(weather, ROOT) == Cursor(ROOT, "e0")
+    assert events.find_operation_start(weather, ROOT) == Cursor(ROOT, "e0")

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from hosting.deployer import events
 from hosting.deployer.aws.stacks import STACK_TYPE
-from hosting.deployer.event_poller import Follower
+from hosting.deployer.event_poller import StackEventPoller
 from hosting.deployer.events import Cursor, Event
 from hosting.deployer.failures import rootcause
 
@@ -67,7 +67,7 @@ class History:
 
 
 def follow(history: History, start: Cursor | None = None) -> list[Sequence[Event]]:
-    return list(Follower(history, start or Cursor(ROOT), sleep=history.tick))
+    return list(StackEventPoller(history, start or Cursor(ROOT), sleep=history.tick))
 
 
 def seen(batches: list[Sequence[Event]]) -> list[str]:
@@ -134,7 +134,7 @@ def test_long_histories_are_read_page_by_page() -> None:
 def test_a_stack_that_is_gone_has_ended() -> None:
     history = History((1, ROOT, "shop", ROOT, "DELETE_IN_PROGRESS", ""))
     history.now = 1
-    batches = iter(Follower(history, Cursor(ROOT), sleep=history.tick))
+    batches = iter(StackEventPoller(history, Cursor(ROOT), sleep=history.tick))
     assert seen([next(batches)]) == ["shop DELETE_IN_PROGRESS"]
     history.gone.add(ROOT)
     assert seen(list(batches)) == []
@@ -148,8 +148,8 @@ def test_an_end_whose_event_never_comes_is_believed_after_a_while() -> None:
 def test_the_cursor_is_the_newest_event() -> None:
     history = History(*LINES)
     history.now = 1
-    assert events.cursor(history, ROOT) == Cursor(ROOT, "e3")
-    assert events.cursor(History(), ROOT) == Cursor(ROOT, "")
+    assert events.read_cursor(history, ROOT) == Cursor(ROOT, "e3")
+    assert events.read_cursor(History(), ROOT) == Cursor(ROOT, "")
 
 
 def failure(*lines: tuple[int, str, str, str, str, str]) -> tuple[str, str, str] | None:

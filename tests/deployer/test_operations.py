@@ -36,9 +36,9 @@ class Answers:
         return {"Stacks": [{"StackId": "arn", "StackName": "shop", "StackStatus": answer}]}
 
 
-def settled(expected: str, *answers: str | Exception) -> str | None:
+def final_status(expected: str, *answers: str | Exception) -> str | None:
     client: Any = Answers(*answers)
-    state = operations.settled(client, "arn", expected, sleep=lambda _: None)
+    state = operations.wait_until_stable(client, "arn", expected, sleep=lambda _: None)
     return state.status if state else None
 
 
@@ -57,18 +57,18 @@ def settled(expected: str, *answers: str | Exception) -> str | None:
         ("UPDATE_ROLLBACK_COMPLETE", ["CREATE_COMPLETE"], "UPDATE_ROLLBACK_COMPLETE"),
     ],
 )
-def test_settled(expected: str, answers: list[str | Exception], status: str | None) -> None:
-    assert settled(expected, *answers) == status
+def test_the_final_status_follows_the_events(expected: str, answers: list[str | Exception], status: str | None) -> None:
+    assert final_status(expected, *answers) == status
 
 
 def test_what_never_comes_to_rest_is_said() -> None:
     with pytest.raises(StateError, match="not come to rest"):
-        settled("", "UPDATE_IN_PROGRESS")
+        final_status("", "UPDATE_IN_PROGRESS")
 
 
 def test_an_error_that_stays_is_raised() -> None:
     with pytest.raises(ClientError, match="Rate exceeded"):
-        settled("UPDATE_COMPLETE", THROTTLED)
+        final_status("UPDATE_COMPLETE", THROTTLED)
 
 
 def event(status: str, *, stack_id: str = "arn", type: str = STACK_TYPE, reason: str = "") -> Event:
@@ -90,8 +90,8 @@ def test_the_stacks_own_last_word() -> None:
 def test_a_cancelled_update_is_told_from_a_failed_one() -> None:
     stopped = event("UPDATE_FAILED", type="AWS::SNS::Topic", reason="stopped on its way")
     operation = Operation(STACK, "arn", "update", (), [stopped], cancelled=True)
-    assert "was cancelled" in str(operations.failed(operation, "UPDATE_ROLLBACK_COMPLETE"))
-    assert "stopped on its way" in str(operations.failed(operation, "UPDATE_ROLLBACK_FAILED"))
+    assert "was cancelled" in str(operations.create_failure(operation, "UPDATE_ROLLBACK_COMPLETE"))
+    assert "stopped on its way" in str(operations.create_failure(operation, "UPDATE_ROLLBACK_FAILED"))
 
 
 REFUSED = ClientError({"Error": {"Code": "ValidationError", "Message": "cannot be called"}}, "CancelUpdateStack")

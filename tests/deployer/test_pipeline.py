@@ -60,7 +60,7 @@ def reporter() -> RecordingReporter:
 
 
 def existing(context: Context) -> dict[str, str]:
-    found = deployment.survey(context)
+    found = deployment.describe_stacks(context)
     return {stack.label: state.status for stack, state in found.items() if state is not None}
 
 
@@ -148,10 +148,10 @@ def test_destroy_deletes_the_certificate_of_a_killed_run(
     pipeline.destroy_stacks(here, reporter, preview=True)
     assert reporter.questions == [], "a preview asks no question"
     assert arn in reporter.text
-    assert destroy.remains(here) == arn
+    assert destroy.find_imported_certificate(here) == arn
     pipeline.destroy_stacks(here, reporter)
     assert reporter.questions == [0]
-    assert destroy.remains(here) is None
+    assert destroy.find_imported_certificate(here) is None
     pipeline.destroy_stacks(here, reporter)
     assert reporter.questions == [0], "an environment that is not deployed asks no question"
     assert "Nothing to destroy" in reporter.text

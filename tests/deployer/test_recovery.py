@@ -78,7 +78,7 @@ def stuck(connected: Connect, deploy: Deploy, project: Path, account: str) -> Co
 
 
 def root_of(context: Context) -> StackState:
-    state = deployment.survey(context)[context.stack(StackRole.ROOT)]
+    state = deployment.describe_stacks(context)[context.stack(StackRole.ROOT)]
     assert state is not None
     return state
 
@@ -86,18 +86,18 @@ def root_of(context: Context) -> StackState:
 def proceed(context: Context, *names: str) -> str:
     root = context.stack(StackRole.ROOT)
     state = root_of(context)
-    found = recovery.blockers(context, root, state)
-    operation = recovery.continue_rollback(context, root, state, recovery.chosen(found, names))
+    found = recovery.find_blockers(context, root, state)
+    operation = recovery.continue_rollback(context, root, state, recovery.select_blockers(found, names))
     for _ in operation.follow():
         pass
-    after = operations.outcome(context, operation)
+    after = operations.wait_for_outcome(context, operation)
     assert after is not None
     return after.status
 
 
 def test_a_stuck_rollback_is_named_and_continued(stuck: Context) -> None:
     root = stuck.stack(StackRole.ROOT)
-    (blocker,) = recovery.blockers(stuck, root, root_of(stuck))
+    (blocker,) = recovery.find_blockers(stuck, root, root_of(stuck))
     assert blocker.name == "NetworkStack.Stubborn"
     assert blocker.skip.startswith("shop-dev-NetworkStack-")
     assert blocker.skip.endswith(".Stubborn")
@@ -175,10 +175,10 @@ def test_what_a_rolled_back_creation_left_is_deleted_only_without_data(
     stack = Stack(StackRole.EDGE, "shop-dev-edge", "us-east-1")
     state = StackState("arn", stack.name, "ROLLBACK_COMPLETE")
     if kept is None:
-        recovery.require_disposable(client, stack, state)
+        recovery.require_no_data(client, stack, state)
     else:
         with pytest.raises(StateError, match=f"may hold data: {kept}"):
-            recovery.require_disposable(client, stack, state)
+            recovery.require_no_data(client, stack, state)
 
 
 def test_a_running_operation_is_taken_up_from_its_beginning(connected: Connect, deploy: Deploy, project: Path) -> None:
@@ -187,8 +187,8 @@ def test_a_running_operation_is_taken_up_from_its_beginning(connected: Connect, 
     edge = context.stack(StackRole.EDGE)
     state = states[edge]
     assert state is not None
-    assert operations.running(context, states) == []
-    operation = operations.last(context, edge, state)
+    assert operations.find_running_operations(context, states) == []
+    operation = operations.load_last_operation(context, edge, state)
     assert [event.status for event in operation.events if event.is_stack_itself] == [
         "CREATE_IN_PROGRESS",
         "CREATE_COMPLETE",

@@ -23,20 +23,20 @@ WHEN = "2026-11-22T10:00:00+00:00"
 
 
 def plan(context: Context, *overrides: str, allowed: Allowed | None = None) -> saved_plan.SavedPlan:
-    states = deployment.survey(context)
+    states = deployment.describe_stacks(context)
     list(deployment.upload(context, states, list(StackRole)))
     plans = [deployment.plan_stack(context, stack, states, verb="saved", final=True) for stack in context.chain]
     return saved_plan.save(context, plans, allowed or Allowed(), overrides, WHEN)
 
 
 def execute(context: Context, found: saved_plan.SavedPlan) -> Sequence[StackPlan]:
-    plans = saved_plan.restore(context, found, deployment.survey(context), "x.plan")
+    plans = saved_plan.restore(context, found, deployment.describe_stacks(context), "x.plan")
     for one in plans:
         if one.change_set is not None:
             operation = deployment.execute(context, one)
             for _ in operation.follow():
                 pass
-            deployment.outcome(context, operation)
+            deployment.require_success(context, operation)
     return plans
 
 
@@ -56,7 +56,7 @@ def test_exactly_what_was_approved_is_executed_once(connected: Connect, deployed
     assert found.allowed == Allowed.named(["Operations/Data"])
     plans = execute(connected(deployed, Note="approved"), found)
     assert [one.kind for one in plans] == [Kind.NOTHING, Kind.NOTHING, Kind.NOTHING, Kind.UPDATE, Kind.NOTHING]
-    root = deployment.survey(context)[context.stack(StackRole.ROOT)]
+    root = deployment.describe_stacks(context)[context.stack(StackRole.ROOT)]
     assert root is not None
     assert root.parameters["Note"] == "approved"
     with pytest.raises(RefusedError, match=r"shop-dev \(ap-northeast-1\) has been worked on since"):
@@ -69,7 +69,7 @@ def test_a_first_plan_is_saved_as_far_as_it_goes(connected: Connect, project: Pa
     assert [one.kind for one in found.stacks] == ["create", "create", "create", "later", "later"]
     plans = execute(context, found)
     assert [one.stack.role for one in plans if one.kind is Kind.LATER] == [StackRole.ROOT, StackRole.EDGE_MONITORING]
-    states = deployment.survey(context)
+    states = deployment.describe_stacks(context)
     assert states[context.stack(StackRole.EDGE)].status == "CREATE_COMPLETE"  # type: ignore[union-attr] # just made
 
 
@@ -154,7 +154,7 @@ def change_code(context: Context, project: Path) -> None:
 
 def delete_change_set(context: Context, project: Path) -> None:
     client = context.clients.cloudformation(context.home)
-    for arn in change_sets.leftovers(client, "shop-dev"):
+    for arn in change_sets.list_pending_change_sets(client, "shop-dev"):
         change_sets.discard(client, arn, sleep=lambda _: None)
 
 

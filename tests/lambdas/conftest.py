@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hosting.deployer.packaging.lambda_packages import Archive, archives
+from hosting.deployer.packaging.lambda_packages import Archive, package_functions
 from hosting.rehearsal.emulator import Emulator
 from tests.lambdas.proxy import Proxy
 from tests.lambdas.runtime import Function, Interpreter, interpreter
@@ -20,7 +20,7 @@ LAMBDA = Path(__file__).resolve().parent.parent.parent / "lambda"
 @pytest.fixture(scope="session")
 def packaged() -> Mapping[str, Archive]:
     """What `deploy.py package` would upload, by name."""
-    return {archive.name: archive for archive in archives(LAMBDA)}
+    return {archive.name: archive for archive in package_functions(LAMBDA)}
 
 
 @pytest.fixture(scope="session", params=[interpreter()], ids=lambda python: f"python{python.version}")

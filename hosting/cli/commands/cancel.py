@@ -34,13 +34,13 @@ def cancel(progress: str, yes: bool, **given: Any) -> int:
     from hosting.cli.rendering import progress as showing
     from hosting.cli.support.operation_monitor import OperationMonitor
     from hosting.deployer import deployment, operations
-    from hosting.deployer.aws.statuses import remedy
+    from hosting.deployer.aws.statuses import get_remedy
     from hosting.deployer.errors import DeploymentFailedError, StateError
 
     options = Options(**given)
     context = connect_to_deployed(options)
     console = showing.create_console()
-    states = deployment.survey(context)
+    states = deployment.describe_stacks(context)
     running = [stack for stack, state in states.items() if state is not None and state.next.value == "wait"]
     if not running:
         console.print("No operation is running. Nothing was cancelled.")
@@ -66,10 +66,10 @@ def cancel(progress: str, yes: bool, **given: Any) -> int:
         console.print(f"{stack.label}: cancelled, the stack is rolled back", style="bold")
         try:
             monitor.follow(context, operation)
-            after = operations.outcome(context, operation)
+            after = operations.wait_for_outcome(context, operation)
             status = after.status if after is not None else "DELETE_COMPLETE"
             if status == "UPDATE_ROLLBACK_FAILED":
-                raise operations.failed(operation, status, remedy(status))
+                raise operations.create_failure(operation, status, get_remedy(status))
             # The update can complete before the cancellation arrives.
             console.print(f"{stack.label}: {status}", style="green" if "ROLLBACK" in status else "yellow")
         except DeploymentFailedError as error:

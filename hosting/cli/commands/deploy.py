@@ -95,7 +95,9 @@ def deploy(
     monitor = OperationMonitor.create(context, showing.create_console(), "deploy", options.root, progress)
     reporter = ConsoleReporter(monitor, verbose=verbose)
     if options.placeholder:
-        context = pipeline.use_placeholder_image(context, deployment.survey(context), reporter, options.placeholder)
+        context = pipeline.use_placeholder_image(
+            context, deployment.describe_stacks(context), reporter, options.placeholder
+        )
     reporter.approve_plans = _make_approval(context, yes=yes, pre_deploy=pre_deploy)
     try:
         with monitor.closing():

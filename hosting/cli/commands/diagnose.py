@@ -38,9 +38,9 @@ def diagnose(run: str | None, environment: str, output: str, listed: bool, root:
         _list_runs(root, wanted, output)
         return Exit.DONE
     if run:
-        record = runs.find(root, run)
+        record = runs.find_record(root, run)
     else:
-        found = next(runs.records(root, wanted), None)
+        found = next(runs.list_records(root, wanted), None)
         if found is None:
             of = f" of {wanted}" if wanted else ""
             raise DeployerError(
@@ -56,7 +56,7 @@ def _list_runs(root: Path, environment: str | None, output: str) -> None:
     from hosting.deployer.recording import runs
 
     keys = ("id", "environment", "command", "result", "began", "ended")
-    rows = [{key: record.summary.get(key) for key in keys} for record in runs.records(root, environment)]
+    rows = [{key: record.summary.get(key) for key in keys} for record in runs.list_records(root, environment)]
     if output == "json":
         click.echo(json.dumps({"schema": 1, "runs": rows}, indent=2))
         return
@@ -83,7 +83,7 @@ def _build_document(record: Record) -> dict[str, Any]:
         ],
         "services": [
             {"name": one.name, "lines": list(one.lines), "match": report.match_as_data(one.match)}
-            for one in evidence.of(services)
+            for one in evidence.collect_evidence(services)
         ],
         "ecs": services,
     }

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.text import Text
     from rich.tree import Tree
 
-    from hosting.deployer.drift import Drifted, Report
+    from hosting.deployer.drift import DriftedResource, StackDrift
 
 SCHEMA = "hosting-platform/drift/1"
 
@@ -42,8 +42,8 @@ def drift(**given: Any) -> int:
 
     options = Options(**given)
     context = connect_to_deployed(options)
-    states = deployment.survey(context)
-    drifting.require(context, states)
+    states = deployment.describe_stacks(context)
+    drifting.require_deployed(context, states)
     with progress.create_console().status("detecting drift"):
         reports = drifting.detect(context, states)
     if options.output == "json":
@@ -57,7 +57,7 @@ def drift(**given: Any) -> int:
     return Exit.ERROR if any(report.problem for report in reports) else Exit.DONE
 
 
-def _render_reports(reports: Sequence[Report]) -> Iterator[Tree | Text]:
+def _render_reports(reports: Sequence[StackDrift]) -> Iterator[Tree | Text]:
     from rich.text import Text
     from rich.tree import Tree
 
@@ -82,7 +82,7 @@ def _render_reports(reports: Sequence[Report]) -> Iterator[Tree | Text]:
         yield Text("The other resource types do not support drift detection.", style="dim")
 
 
-def _render_resource(one: Drifted) -> Text:
+def _render_resource(one: DriftedResource) -> Text:
     from rich.text import Text
 
     mark, style = ("-", "red") if one.status == "DELETED" else ("~", "yellow")
@@ -90,7 +90,7 @@ def _render_resource(one: Drifted) -> Text:
     return Text.assemble((f"{mark} {one.name}", style), f"{gone}  ", (f"{one.type} {one.physical_id}", "dim"))
 
 
-def _render_differences(one: Drifted) -> Iterator[Text]:
+def _render_differences(one: DriftedResource) -> Iterator[Text]:
     from rich.text import Text
 
     from hosting.cli.rendering import change_symbols
@@ -103,7 +103,7 @@ def _render_differences(one: Drifted) -> Iterator[Text]:
         yield Text.assemble(f"{'.'.join(path)}: template ", (before, "green"), ", actual ", (after, "red"))
 
 
-def _build_document(environment: str, reports: Sequence[Report]) -> dict[str, Any]:
+def _build_document(environment: str, reports: Sequence[StackDrift]) -> dict[str, Any]:
     from hosting.cli.support.plan_properties import mask_value
 
     return {

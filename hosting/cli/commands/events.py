@@ -38,11 +38,11 @@ def events(since: str, **given: Any) -> int:
     from hosting.deployer.operate import activity, logs, platform
 
     options = Options(**given)
-    begin = logs.since(since, datetime.now(UTC))
-    found = platform.find(connect_to_deployed(options))
-    for one in activity.collect(found, begin):
+    begin = logs.parse_since(since, datetime.now(UTC))
+    found = platform.find_platform(connect_to_deployed(options))
+    for one in activity.collect_activity(found, begin):
         if options.output == "json":
-            click.echo(json.dumps(activity.document(one)))
+            click.echo(json.dumps(activity.as_document(one)))
         else:
             line = f"{one.time:%Y-%m-%d %H:%M:%S}  {one.source:<8}  {one.subject}  {one.text}"
             click.echo(click.style(line, fg="red") if one.is_bad else line)

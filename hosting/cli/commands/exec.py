@@ -22,8 +22,8 @@ from hosting.cli.support.signals import interrupt_on_sighup
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hosting.deployer.operate.checklist import Line
-    from hosting.deployer.operate.execute import Output, Session
+    from hosting.deployer.operate.checklist import Check
+    from hosting.deployer.operate.execute import OutputFilter, Session
 
 
 @click.command(name="exec")
@@ -59,21 +59,21 @@ def execute(
         raise DeployerError(
             "sessions require a POSIX terminal", hint="use WSL; `tunnel` and `exec --check` also work on Windows"
         )
-    program = plugin.find()
-    found = platform.find(connect_to_deployed(options))
-    chosen = tasks.pick(found, found.service(service), container, task_id=task)
+    program = plugin.find_plugin()
+    found = platform.find_platform(connect_to_deployed(options))
+    chosen = tasks.select_task(found, found.service(service), container, task_id=task)
     token = executing.new_token()
-    output = executing.Output(token)
+    output = executing.OutputFilter(token)
     with interrupt_on_sighup():
-        session = executing.start(found, program, chosen, container, executing.wrapped(command, token))
+        session = executing.start_session(found, program, chosen, container, executing.wrap_command(command, token))
         try:
             _run_session(session, output)
         finally:
-            executing.end(found, session)
-    return executing.outcome(output)
+            executing.end_session(found, session)
+    return executing.require_exit_status(output)
 
 
-def _run_session(session: Session, output: Output) -> None:
+def _run_session(session: Session, output: OutputFilter) -> None:
     """Run the session and write only the output of the command itself."""
     from hosting.cli.support import pty_runner
 
@@ -100,19 +100,19 @@ def _check_session(options: Options, service: str | None, container: str) -> int
 
     environment = load_without_validation(options)
 
-    def run_checks() -> Iterator[Line]:
+    def run_checks() -> Iterator[Check]:
         """Yield the checks of the templates, then those of the account."""
         from hosting.deployer.errors import DeployerError
         from hosting.deployer.operate.checklist import unknown
 
-        yield from exec_checker.of_templates(environment.templates, container)
+        yield from exec_checker.check_templates(environment.templates, container)
         try:
-            found = platform.find(connect(options, environment))
+            found = platform.find_platform(connect(options, environment))
             chosen = found.service(service)
         except DeployerError as error:
             # Without an account, the checks of the templates are still useful.
             yield unknown(exec_checker.LIVE, "the deployed tasks", str(error).splitlines()[0])
         else:
-            yield from exec_checker.of_live(found, chosen, container)
+            yield from exec_checker.check_account(found, chosen, container)
 
     return checklist.select_exit_code(checklist.print_checks(run_checks(), options.output))

@@ -20,11 +20,11 @@ def invalidate(paths: tuple[str, ...], wait: bool, **given: Any) -> int:
     from hosting.deployer.operate import platform, site
 
     options = Options(**given)
-    found = platform.find(connect_to_deployed(options))
+    found = platform.find_platform(connect_to_deployed(options))
     client, distribution = found.context.clients.cloudfront(found.home), found.output("DistributionId")
     identifier = site.invalidate(client, distribution, paths)
     if wait:
         click.echo(f"waiting for invalidation {identifier}", err=True)
-        site.wait(client, distribution, identifier)
+        site.wait_for_invalidation(client, distribution, identifier)
     click.echo(identifier)
     return Exit.DONE

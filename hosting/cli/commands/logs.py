@@ -71,20 +71,22 @@ def logs(
     from hosting.deployer.operate import platform
 
     options = Options(**given)
-    begin = reading.since(since, datetime.now(UTC))
-    found = platform.find(connect_to_deployed(options))
-    chosen = reading.sources(found, kind, service=service, name=name or "")
+    begin = reading.parse_since(since, datetime.now(UTC))
+    found = platform.find_platform(connect_to_deployed(options))
+    chosen = reading.find_log_sources(found, kind, service=service, name=name or "")
     if not chosen:
         raise DeployerError(f"has no {kind} logs", where=found.family)
     if previous:
-        last, source = reading.of_last_stopped(found, found.service(service), "app" if kind == "app" else "bastion")
+        last, source = reading.find_last_stopped_task(
+            found, found.service(service), "app" if kind == "app" else "bastion"
+        )
         click.echo(
             f"task {last.id[:8]} of {source.label}, {last.stopped:%Y-%m-%d %H:%M:%S}Z: {last.why_stopped()}", err=True
         )
-        chosen, begin = [source], reading.since(since, last.stopped)
+        chosen, begin = [source], reading.parse_since(since, last.stopped)
     show = _make_printer(labelled=len(chosen) > 1)
     try:
-        read = reading.follow if follow else reading.read
+        read = reading.follow_lines if follow else reading.read_lines
         for line in read(found, chosen, begin, grep=grep):
             show(line)
     except KeyboardInterrupt:

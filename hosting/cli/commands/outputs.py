@@ -30,7 +30,7 @@ def outputs(name: str | None, **given: Any) -> int:
 
     options = Options(**given)
     context = connect_to_deployed(options)
-    found = outputs.collect_outputs(deployment.survey(context))
+    found = outputs.collect_outputs(deployment.describe_stacks(context))
     if not found:
         raise DeployerError(
             "is not deployed", where=context.environment.family, hint=f"deploy.py deploy -e {options.environment}"

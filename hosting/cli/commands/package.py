@@ -28,7 +28,7 @@ def package(upload: bool, **given: Any) -> int:
             click.echo(f"{size:>9}  {key}")
         return Exit.DONE
     context = connect(options, environment)
-    states = deployment.survey(context)
+    states = deployment.describe_stacks(context)
     if any(states[stack] is None for stack in context.chain if stack.role is StackRole.BOOTSTRAP):
         hint = f"deploy.py deploy -e {options.environment} --through bootstrap"
         raise StateError(

@@ -60,7 +60,7 @@ def show(environment: str, overrides: tuple[str, ...], root: Path, output: str) 
     from hosting.deployer import checks
 
     loaded = load_without_validation(Options(environment, root, overrides))
-    found = list(checks.settings(loaded.file, loaded.templates))
+    found = list(checks.list_settings(loaded.file, loaded.templates))
     if output == "json":
         click.echo(json.dumps([asdict(one) for one in found], indent=2))
         return Exit.DONE

@@ -65,13 +65,13 @@ def plan(
     from hosting.cli.support.console_reporter import ConsoleReporter
     from hosting.cli.support.operation_monitor import OperationMonitor
     from hosting.deployer import deployment, pipeline
-    from hosting.deployer.safeguards.gates import Allowed, unused
+    from hosting.deployer.safeguards.gates import Allowed, find_unused
 
     options = Options(**given)
     gates = create_gates(Allowed.named(allow_replace, allow_delete), fail_on)
     context = connect(options, load_environment(options))
     reporter = ConsoleReporter(OperationMonitor(progress.create_console()))
-    states = deployment.survey(context)
+    states = deployment.describe_stacks(context)
     deployment.require_ready(states)
     context = pipeline.use_placeholder_image(context, states, reporter, options.placeholder)
     plans = pipeline.plan_stacks(context, states, reporter, verb="saved" if out else "plan", final=out is not None)
@@ -82,7 +82,7 @@ def plan(
         _print_plan(
             review, prediction_check.check_prediction(context, states, plans), options, context, verbose=verbose
         )
-        for name in unused(gates.allowed, review.losses):
+        for name in find_unused(gates.allowed, review.losses):
             click.echo(f"{name} has no effect: the plan does not contain this change", err=True)
         refused = list(find_refusals(plans, fail_on))
         for line in refused:
@@ -125,9 +125,9 @@ def _save_plan(
     """Save the plan and return whether it has changes. A plan that `deploy` would refuse is not saved."""
     from hosting.deployer import saved_plan
     from hosting.deployer.deployment import Kind
-    from hosting.deployer.safeguards.gates import refuse
+    from hosting.deployer.safeguards.gates import require_allowed
 
-    refuse(review.losses, gates.allowed)
+    require_allowed(review.losses, gates.allowed)
     if not any(plan.change_set is not None for plan in plans):
         click.echo(f"The plan has no changes. {out} was not written.", err=True)
         return False

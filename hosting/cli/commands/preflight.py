@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hosting.deployer.context import Context
-    from hosting.deployer.operate.checklist import Line
+    from hosting.deployer.operate.checklist import Check
 
 
 @click.command()
@@ -40,12 +40,12 @@ def preflight(create_roles: bool, **given: Any) -> int:
 
     options = Options(**given)
     context = connect(options, load_environment(options))
-    lines = checklist.print_checks(checking.check(context), options.output)
+    lines = checklist.print_checks(checking.run_checks(context), options.output)
     created = _create_missing_roles(context, lines, create_roles=create_roles)
     return checklist.select_exit_code([line for line in lines if line.offer not in created or not line.offer])
 
 
-def _create_missing_roles(context: Context, lines: Sequence[Line], *, create_roles: bool) -> set[str]:
+def _create_missing_roles(context: Context, lines: Sequence[Check], *, create_roles: bool) -> set[str]:
     """Create missing service-linked roles after confirmation. Return the services that got one."""
     from hosting.deployer.operate import preflight as checking
 

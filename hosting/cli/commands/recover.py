@@ -61,7 +61,7 @@ def recover(progress: str, skip: tuple[str, ...], only_list: bool, yes: bool, **
     options = Options(**given)
     context = connect_to_deployed(options)
     console = showing.create_console()
-    states = deployment.survey(context)
+    states = deployment.describe_stacks(context)
     stuck = [
         (stack, state)
         for stack, state in states.items()
@@ -79,14 +79,14 @@ def recover(progress: str, skip: tuple[str, ...], only_list: bool, yes: bool, **
     monitor = OperationMonitor.create(context, console, "recover", options.root, progress)
     left = []
     for stack, state in stuck:
-        found = recovery.blockers(context, stack, state)
+        found = recovery.find_blockers(context, stack, state)
         _print_blockers(console, stack, state, found)
         if only_list or state.status != "UPDATE_ROLLBACK_FAILED":
             # The blocking resources are listed above, so the remedy does not repeat how to find them.
             remedy = _AFTER_FAILED_DELETION if state.next is Next.DELETE else STATUSES[state.status].remedy
             left.append(f"{stack.label}: {remedy}")
             continue
-        skipped = recovery.chosen(found, skip)
+        skipped = recovery.select_blockers(found, skip)
         require_answer(yes)
         what = f" and skip {', '.join(one.name for one in skipped)}" if skipped else ""
         question = f"Continue the rollback of {stack.label} in account {context.identity.account}{what}?"
@@ -104,17 +104,17 @@ def _continue_rollback(
     context: Context, monitor: OperationMonitor, stack: Stack, state: StackState, skipped: list[Blocker]
 ) -> None:
     from hosting.deployer import operations, recovery
-    from hosting.deployer.aws.statuses import remedy
+    from hosting.deployer.aws.statuses import get_remedy
     from hosting.deployer.errors import DeploymentFailedError
 
     operation = recovery.continue_rollback(context, stack, state, skipped)
     result = "failed"
     try:
         monitor.follow(context, operation)
-        after = operations.outcome(context, operation)
+        after = operations.wait_for_outcome(context, operation)
         status = after.status if after is not None else "DELETE_COMPLETE"
         if status != "UPDATE_ROLLBACK_COMPLETE":
-            raise operations.failed(operation, status, remedy(status))
+            raise operations.create_failure(operation, status, get_remedy(status))
         monitor.console.print(f"{stack.label}: {status}. The stack can be deployed again.", style="green")
         result = "succeeded"
     except DeploymentFailedError as error:
@@ -136,7 +136,7 @@ def _print_blockers(console: Console, stack: Stack, state: StackState, found: li
     for one in found:
         console.print(Text.assemble("  ", (one.name, "red"), f"  {one.type}  {one.physical_id}"))
         console.print(Text(f"    {one.status}: {one.reason or 'no reason reported'}"))
-        for line in report.cause(one.match):
+        for line in report.format_cause(one.match):
             console.print(Text(f"    {line}"))
         if one.holds_data:
             advice = ": avoid --skip" if state.status == "UPDATE_ROLLBACK_FAILED" else ""

@@ -146,7 +146,7 @@ def _change_parameter(console: Console, context: Context, result: Result) -> Non
 
     service = context.template(context.stack(StackRole.ROOT)).services[0]
     name = f"{service}MaxTasks"
-    before = deployment.survey(context)
+    before = deployment.describe_stacks(context)
     root = before[context.stack(StackRole.ROOT)]
     old = int(root.parameters[name]) if root is not None else 0
     console.print(f"{name}: {old} -> {old + 1}", style="bold")
@@ -192,7 +192,7 @@ def _destroy_environment(console: Console, context: Context, result: Result) -> 
         result.proofs.append(proof)
         console.print(_format_check(proof))
 
-    deployed = rehearsal.collect_deployed_resources(context, deployment.survey(context))
+    deployed = rehearsal.collect_deployed_resources(context, deployment.describe_stacks(context))
     protected = context.environment.is_production
     try:
         pipeline.destroy_stacks(context, _create_reporter(console))
@@ -212,7 +212,7 @@ def _destroy_environment(console: Console, context: Context, result: Result) -> 
         note("nothing here was protected", not protected, context.environment.name)
     left = [
         stack.label
-        for stack, state in deployment.survey(context).items()
+        for stack, state in deployment.describe_stacks(context).items()
         if state is not None and stack.role is not StackRole.BOOTSTRAP
     ]
     note("every stack but bootstrap is gone", not left, ", ".join(left) or "bootstrap stays")

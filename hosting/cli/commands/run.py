@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hosting.deployer.context import Context
-    from hosting.deployer.operate.standalone_task import Run
+    from hosting.deployer.operate.standalone_task import StandaloneTask
 
 _FILE = "file"
 
@@ -61,12 +61,12 @@ def prepare_pre_deploy(text: str, context: Context) -> Callable[[], None]:
 
     def run_now() -> None:
         """Run the task, or print the command to run later on a first deployment."""
-        from hosting.deployer.aws.stacks import describe
+        from hosting.deployer.aws.stacks import describe_stack
         from hosting.deployer.errors import DeployerError
         from hosting.model.stack_order import StackRole
 
         root = context.stack(StackRole.ROOT)
-        state = describe(context.clients.cloudformation(root.region), root.name)
+        state = describe_stack(context.clients.cloudformation(root.region), root.name)
         if state is None or "ClusterName" not in state.outputs:
             own = shlex.join(["deploy.py", "run", "-e", context.environment.name, *words])
             click.echo(
@@ -94,12 +94,12 @@ def run_task(
     """Start the task, print its output and return its exit code. With `detach` print its ARN only."""
     from hosting.deployer.operate import platform, standalone_task
 
-    found = platform.find(context)
+    found = platform.find_platform(context)
     chosen = found.service(service)
     if image == _FILE:
         image = context.environment.file.values.get(f"{chosen.name}Image")
     with interrupt_on_sighup():
-        started = standalone_task.start(found, chosen, command, image=image, sleep=context.sleep)
+        started = standalone_task.start_task(found, chosen, command, image=image, sleep=context.sleep)
         click.echo(f"task {started.task.id} of {chosen.slug}: {shlex.join(command)}", err=True)
         if detach:
             click.echo(started.task.arn)
@@ -107,7 +107,7 @@ def run_task(
         return _print_output(started, to_stderr=to_stderr)
 
 
-def _print_output(started: Run, *, to_stderr: bool) -> int:
+def _print_output(started: StandaloneTask, *, to_stderr: bool) -> int:
     try:
         for line in started.lines():
             click.echo(line.text, err=to_stderr)

@@ -44,12 +44,12 @@ def site(directory: Path, prefix: str, delete: bool, preview: bool, wait: bool, 
     from hosting.deployer.operate import site as syncing
 
     options = Options(**given)
-    files = syncing.scan(directory, prefix)
-    found = platform.find(connect_to_deployed(options))
+    files = syncing.scan_directory(directory, prefix)
+    found = platform.find_platform(connect_to_deployed(options))
     s3 = found.context.clients.s3(found.home)
     bucket, distribution = found.output("StaticBucketName"), found.output("DistributionId")
-    steps = syncing.compare(s3, bucket, prefix, files, delete=delete)
-    stale = syncing.paths(steps, prefix)
+    steps = syncing.plan_sync(s3, bucket, prefix, files, delete=delete)
+    stale = syncing.find_stale_paths(steps, prefix)
     if preview:
         for step in steps:
             if step.action != "same":
@@ -60,10 +60,10 @@ def site(directory: Path, prefix: str, delete: bool, preview: bool, wait: bool, 
         return Exit.DONE
     identifier = ""
     try:
-        for step in syncing.upload(s3, bucket, steps):
+        for step in syncing.upload_files(s3, bucket, steps):
             _print_step(step)
         # Deletion precedes the invalidation. Otherwise an edge location could fetch the object again in between.
-        for step in syncing.remove(s3, bucket, steps):
+        for step in syncing.delete_objects(s3, bucket, steps):
             _print_step(step)
     finally:
         # Also after a failure: the next run would find the uploaded files unchanged and would not invalidate them.
@@ -71,7 +71,7 @@ def site(directory: Path, prefix: str, delete: bool, preview: bool, wait: bool, 
             identifier = _invalidate_paths(found, distribution, stale)
     if identifier and wait:
         click.echo(f"waiting for invalidation {identifier}", err=True)
-        syncing.wait(found.context.clients.cloudfront(found.home), distribution, identifier)
+        syncing.wait_for_invalidation(found.context.clients.cloudfront(found.home), distribution, identifier)
     _print_summary(steps)
     click.echo(f"{found.output('SiteUrl')}/{prefix}/", err=True)
     return Exit.DONE

@@ -53,9 +53,9 @@ def status(watch: bool, interval: float, **given: Any) -> int:
     console = progress.create_console(stderr=False)
     if watch:
         return _watch_status(context, console, interval, as_json=options.output == "json")
-    found = looking.look(context)
+    found = looking.collect_status(context)
     if options.output == "json":
-        click.echo(json.dumps(looking.document(found), indent=2))
+        click.echo(json.dumps(looking.as_document(found), indent=2))
     else:
         console.print(render_status(found))
     return Exit.ERROR if found.health == "bad" else Exit.DONE
@@ -67,18 +67,18 @@ def _watch_status(context: Context, console: Console, interval: float, *, as_jso
 
     from hosting.deployer.operate import status as looking
 
-    found = looking.look(context)
+    found = looking.collect_status(context)
     try:
         if as_json or not console.is_terminal:
-            for seen in itertools.chain([found], looking.go_on(context, interval)):
+            for seen in itertools.chain([found], looking.poll_status(context, interval)):
                 if isinstance(seen, str):
                     click.echo(seen, err=True)
                 elif as_json:
-                    click.echo(json.dumps(looking.document(seen)))
+                    click.echo(json.dumps(looking.as_document(seen)))
                 else:
                     console.print(render_status(seen))
         with Live(_render_screen(found, console), console=console, auto_refresh=False, screen=True) as live:
-            for seen in looking.go_on(context, interval):
+            for seen in looking.poll_status(context, interval):
                 found, trouble = (found, seen) if isinstance(seen, str) else (seen, "")
                 live.update(_render_screen(found, console, trouble), refresh=True)
     except KeyboardInterrupt:
@@ -94,9 +94,9 @@ def _render_screen(found: Status, console: Console, trouble: str = "") -> Render
     from rich.text import Text
 
     head = [Text(trouble, style="bold red", no_wrap=True, overflow="ellipsis")] if trouble else []
-    without = console.render_lines(render_status(replace(found, happenings=())), pad=False)
+    without = console.render_lines(render_status(replace(found, events=())), pad=False)
     room = max(0, console.height - len(without) - len(head) - 2)
-    return Group(*head, render_status(replace(found, happenings=found.happenings[-room:] if room else ())))
+    return Group(*head, render_status(replace(found, events=found.events[-room:] if room else ())))
 
 
 def render_status(found: Status) -> RenderableType:
@@ -115,9 +115,9 @@ def render_status(found: Status) -> RenderableType:
     head = Text.assemble((found.family, "bold"), "  ", (str(found.health), _STYLES[found.health]))
     head.append(f"  {found.time:%Y-%m-%d %H:%M:%S} UTC", style="dim")
     rows: list[RenderableType] = [head, Text(), table]
-    if found.happenings:
+    if found.events:
         rows += [Text(), Text("last events", style="bold")]
-        for one in found.happenings:
+        for one in found.events:
             line = f"{one.time:%m-%d %H:%M:%S}  {one.source}  {one.subject}  {one.text}"
             rows.append(Text(line, style="red" if one.is_bad else "", overflow="ellipsis", no_wrap=True))
     return Group(*rows)

@@ -55,27 +55,27 @@ def tunnel(
     """
     from hosting.deployer.operate import credentials, platform, plugin
     from hosting.deployer.operate.tunnel import (
-        End,
+        DatabaseEnd,
         Lost,
         Opened,
         Opening,
         Tunnel,
-        local_port,
+        choose_local_port,
     )
 
     options = Options(**given)
-    program = plugin.find()
-    found = platform.find(connect_to_deployed(options))
-    end = End.READER if reader else End.WRITER
-    connection = Tunnel(found, program, found.service(service), end, local_port(port, _PREFERRED[end]))
+    program = plugin.find_plugin()
+    found = platform.find_platform(connect_to_deployed(options))
+    end = DatabaseEnd.READER if reader else DatabaseEnd.WRITER
+    connection = Tunnel(found, program, found.service(service), end, choose_local_port(port, _PREFERRED[end]))
     shown = False
     try:
         with (
             interrupt_on_sighup(),
-            credentials.options_file() as file,
+            credentials.create_options_file() as file,
             contextlib.closing(connection.follow(reconnect=reconnect)) as events,
         ):
-            connection.carried_by = file.carried_by
+            connection.on_process = file.set_tunnel_process
             for event in events:
                 match event:
                     case Opening(task):
@@ -84,7 +84,7 @@ def tunnel(
                         )
                     case Opened():
                         # Read again after each reconnection, because the secret can be rotated.
-                        login = credentials.Login(user) if user else credentials.master(found)
+                        login = credentials.Login(user) if user else credentials.read_master_login(found)
                         file.write(login, "127.0.0.1", event.port)
                         _print_status(
                             f"open: 127.0.0.1:{event.port} is the {end} ({event.server}); close it with Ctrl-C"

@@ -25,14 +25,14 @@ def watch(progress: str, **given: Any) -> int:
     from hosting.cli.rendering import progress as showing
     from hosting.cli.support.operation_monitor import OperationMonitor
     from hosting.deployer import deployment, operations
-    from hosting.deployer.aws.statuses import STATUSES, is_good, remedy
+    from hosting.deployer.aws.statuses import STATUSES, get_remedy, is_good
 
     options = Options(**given)
     context = connect_to_deployed(options)
     console = showing.create_console()
     monitor = OperationMonitor.create(context, console, "watch", options.root, progress)
-    states = deployment.survey(context)
-    running = operations.running(context, states)
+    states = deployment.describe_stacks(context)
+    running = operations.find_running_operations(context, states)
     if not running:
         for stack, state in states.items():
             text = f"{STATUSES[state.status].meaning} ({state.status})" if state else "does not exist"
@@ -44,10 +44,10 @@ def watch(progress: str, **given: Any) -> int:
         result = "failed"
         try:
             monitor.follow(context, operation)
-            state = operations.outcome(context, operation)
+            state = operations.wait_for_outcome(context, operation)
             status = state.status if state is not None else "DELETE_COMPLETE"
             if not is_good(status):
-                error = operations.failed(operation, status, remedy(status))
+                error = operations.create_failure(operation, status, get_remedy(status))
                 monitor.explain_failure(operation, error)
                 raise error
             result = "succeeded"

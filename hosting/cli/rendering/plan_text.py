@@ -17,10 +17,10 @@ from hosting.cli.support.plan_properties import (
     list_replacement_causes,
     mask_value,
 )
-from hosting.deployer.change_set_filter import is_let_go
+from hosting.deployer.change_set_filter import is_desired_count_removed
 from hosting.deployer.change_sets import Change, ChangeSet
 from hosting.deployer.deployment import Kind, StackPlan
-from hosting.deployer.safeguards.gates import Allowed, Loss, losses
+from hosting.deployer.safeguards.gates import Allowed, Loss, find_losses
 from hosting.model.effects import DESTRUCTIVE_EFFECTS, count_effects
 
 # The effect of a deletion policy or update replace policy on the resource.
@@ -46,7 +46,7 @@ class PlanReview:
 
     @property
     def losses(self) -> list[Loss]:
-        return [one for plan in self.plans for one in losses(plan.stack, plan.change_set)]
+        return [one for plan in self.plans for one in find_losses(plan.stack, plan.change_set)]
 
     @property
     def deferred(self) -> list[StackPlan]:
@@ -195,7 +195,7 @@ def _render_change(review: PlanReview, change: Change) -> Text:
         if why := describe_replacement(change, review.hidden):
             line.append(f": {why}", style=style)
     if change.effect == "nothing":
-        scales = any(is_let_go(change, detail) for detail in change.details)
+        scales = any(is_desired_count_removed(change, detail) for detail in change.details)
         left = "desired count unchanged: Application Auto Scaling controls it"
         line.append(f"  {left if scales else 'derived, will not change'}", style="dim")
     if change.effect in DESTRUCTIVE_EFFECTS and change.policy_action in FATES:

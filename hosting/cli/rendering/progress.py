@@ -25,7 +25,7 @@ from rich.text import Text
 
 from hosting.cli.support.operation_state import OperationState, format_duration
 from hosting.deployer.aws.statuses import is_good, is_terminal
-from hosting.deployer.recording.runs import stamp
+from hosting.deployer.recording.runs import format_time
 
 if TYPE_CHECKING:
     from hosting.deployer.events import Event
@@ -135,7 +135,7 @@ def _show_ndjson(
                 "resource_type": event.resource_type,
                 "status": event.status,
                 "reason": event.reason,
-                "time": stamp(event.time),
+                "time": format_time(event.time),
             }
             write_ndjson("event", {**where, **about})
             last = now

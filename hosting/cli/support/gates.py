@@ -55,7 +55,7 @@ def find_refusals(plans: Sequence[StackPlan], fail_on: Sequence[str]) -> Iterato
     """Yield a line for each change that --fail-on refuses."""
     from hosting.cli.support.plan_permissions import find_permission_changes
     from hosting.deployer.deployment import Kind
-    from hosting.deployer.safeguards.gates import losses
+    from hosting.deployer.safeguards.gates import find_losses
 
     if "any-change" in fail_on and any(plan.kind is not Kind.NOTHING for plan in plans):
         yield "--fail-on any-change: the plan contains changes"
@@ -64,7 +64,9 @@ def find_refusals(plans: Sequence[StackPlan], fail_on: Sequence[str]) -> Iterato
             if access.is_broader:
                 yield f"--fail-on broadening: {'/'.join(access.path)} ({access.aspect})"
     if "destructive" in fail_on:
-        yield from (f"--fail-on destructive: {one}" for plan in plans for one in losses(plan.stack, plan.change_set))
+        yield from (
+            f"--fail-on destructive: {one}" for plan in plans for one in find_losses(plan.stack, plan.change_set)
+        )
 
 
 def review_plans(context: Context, plans: Sequence[StackPlan], allowed: Allowed) -> PlanReview:

@@ -138,9 +138,9 @@ class OperationMonitor:
         from hosting.deployer.recording import evidence
 
         self.recorder.end(operation, error.status)
-        for found in evidence.of(self.recorder.services):
+        for found in evidence.collect_evidence(self.recorder.services):
             self.console.print(Text(f"{found.name}:", style="bold"))
-            for line in (*found.lines, *report.cause(found.match)):
+            for line in (*found.lines, *report.format_cause(found.match)):
                 self.console.print(Text(f"  {line}"))
         where = shorten_path(self.recorder.directory)
         self.console.print(f"recorded in {where}; `deploy.py diagnose` reads it again", style="dim")
@@ -165,10 +165,10 @@ class OperationMonitor:
             return None
         from hosting.deployer.recording import durations
 
-        history = durations.earlier(self.root, str(operation.stack.role), operation.verb, context.environment.name)
+        history = durations.find_history(self.root, str(operation.stack.role), operation.verb, context.environment.name)
         if history is None:
             return None
-        return lambda events: durations.remaining(history, events, datetime.now(UTC))
+        return lambda events: durations.estimate_remaining(history, events, datetime.now(UTC))
 
     def _ask_detach_or_cancel(self, context: Context, operation: Operation) -> bool:
         """Ask after Ctrl-C. Return whether to keep monitoring, also because the operation was cancelled now."""

@@ -216,7 +216,7 @@ def load_without_validation(options: Options) -> Environment:
     """Load an environment that is deployed. Errors in its files do not prevent the command."""
     from hosting.deployer import deployment
 
-    return deployment.recall(options.root, options.environment, overrides=options.overrides)
+    return deployment.load_without_validation(options.root, options.environment, overrides=options.overrides)
 
 
 def connect(options: Options, environment: Environment) -> Context:

@@ -39,7 +39,7 @@ def _find_in(plan: StackPlan) -> Iterator[Access]:
 
 def _compare_change(change: Change) -> list[Line]:
     before: Mapping[str, Any] | None = None if change.action == "Add" else change.properties_before
-    after: Mapping[str, Any] | None = None if change.action == "Remove" else change.settled
+    after: Mapping[str, Any] | None = None if change.action == "Remove" else change.expected_properties
     if before is None and after is None:
         return []
     if change.action == "Modify" and (before is None or after is None):

@@ -39,7 +39,7 @@ def list_property_changes(
 ) -> list[PropertyChange]:
     """Return the property changes of a resource. `derived` adds entries that are listed but will not change."""
     found: dict[str, list[Detail]] = {}
-    for detail in change.details if derived else change.real:
+    for detail in change.details if derived else change.effective_details:
         found.setdefault(_subject(detail), []).append(detail)
     return [value for name, details in found.items() for value in _values(change, name, details, hidden)]
 

@@ -141,8 +141,8 @@ def _read_deployed_templates(context: Context, compared: Sequence[Stack], states
     root = wanted.get(ROOT)
     if root is not None:
         client = context.clients.cloudformation(root[0].region)
-        declared = dict(stacks.template_body(client, root[1])).get("Resources", {})
-        for item in stacks.resources(client, root[1]):
+        declared = dict(stacks.read_template(client, root[1])).get("Resources", {})
+        for item in stacks.list_resources(client, root[1]):
             file = nested_template(declared.get(item.logical_id, {}))
             if file is not None and item.physical_id:
                 wanted.setdefault(file, (root[0], item.physical_id))
@@ -152,7 +152,7 @@ def _read_deployed_templates(context: Context, compared: Sequence[Stack], states
     def read(entry: tuple[str, tuple[Stack, str]]) -> tuple[str, Template]:
         name, (stack, identifier) = entry
         return name, Template.from_body(
-            name, stacks.template_body(context.clients.cloudformation(stack.region), identifier)
+            name, stacks.read_template(context.clients.cloudformation(stack.region), identifier)
         )
 
     with ThreadPoolExecutor(8) as pool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from hosting.deployer.aws.stacks import StackState, resources, template_body
+from hosting.deployer.aws.stacks import StackState, list_resources, read_template
 from hosting.deployer.errors import DeployerError
 from hosting.model.errors import Problem
 from hosting.model.templates import Template
@@ -29,7 +29,7 @@ _PRIVATE_IMAGE = re.compile(
 )
 
 
-def prefix_list_id(client: EC2Client, region: str) -> str:
+def find_prefix_list_id(client: EC2Client, region: str) -> str:
     """The addresses from which CloudFront reaches origins; the id differs by region and account."""
     found = client.describe_managed_prefix_lists(Filters=[{"Name": "prefix-list-name", "Values": [_PREFIX_LIST]}])
     lists = found["PrefixLists"]
@@ -38,7 +38,7 @@ def prefix_list_id(client: EC2Client, region: str) -> str:
     return lists[0]["PrefixListId"]
 
 
-def service_is_new(
+def find_new_services(
     cloudformation: CloudFormationClient,
     ecs: ECSClient,
     template: Template,
@@ -56,16 +56,16 @@ def service_is_new(
     previous = root.parameters.get(SERVICE_IS_NEW)
     if previous is not None and previous.count(",") + 1 == len(template.services):
         others = {key: value for key, value in root.parameters.items() if key != SERVICE_IS_NEW}
-        if others == dict(values) and template_body(cloudformation, root.id) == template.body:
+        if others == dict(values) and read_template(cloudformation, root.id) == template.body:
             return previous
-    nested = {item.logical_id: item.physical_id for item in resources(cloudformation, root.id)}
+    nested = {item.logical_id: item.physical_id for item in list_resources(cloudformation, root.id)}
     return ",".join(
         "false" if _exists(cloudformation, ecs, root.name, nested.get(f"{name}ServiceStack")) else "true"
         for name in template.services
     )
 
 
-def missing_images(
+def find_missing_images(
     client: ECRClient, account: str, region: str, images: Mapping[str, tuple[str, str]]
 ) -> Iterator[tuple[str, Problem]]:
     """Images of this account's own registry that are not there: tasks would fail to start for an hour.
@@ -82,7 +82,7 @@ def missing_images(
             yield key, Problem(where, what, f"push it first, then put its digest here ({image.split('@')[0]})")
 
 
-def images(names: Iterable[str], values: Mapping[str, str]) -> dict[str, str]:
+def select_images(names: Iterable[str], values: Mapping[str, str]) -> dict[str, str]:
     """The parameters that hold an image."""
     return {name: values[name] for name in names if name.endswith("Image") and values.get(name)}
 
@@ -101,7 +101,7 @@ def _exists(cloudformation: CloudFormationClient, ecs: ECSClient, cluster: str, 
     """Whether the service of a nested stack is there: CloudFormation may list one whose creation failed."""
     if not nested:
         return False
-    services = [item.physical_id for item in resources(cloudformation, nested) if item.type == "AWS::ECS::Service"]
+    services = [item.physical_id for item in list_resources(cloudformation, nested) if item.type == "AWS::ECS::Service"]
     try:
         found = [ecs.describe_services(cluster=cluster, services=[name])["services"] for name in services if name]
     except ClientError as error:

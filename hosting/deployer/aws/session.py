@@ -155,7 +155,7 @@ class Clients:
             if key not in self._made:
                 config = _CONFIG if repeats else _CONFIG.merge(Config(retries={"total_max_attempts": 1}))
                 self._made[key] = self.create(service, region, config)
-                _insist_on_whole_replies(self._made[key])
+                _reject_truncated_replies(self._made[key])
             return self._made[key]
 
     def create(self, service: str, region: str, config: Config) -> Any:
@@ -165,7 +165,7 @@ class Clients:
             return create(service, region_name=region, endpoint_url=self._endpoint_url, config=config)
 
 
-def _insist_on_whole_replies(client: Any) -> None:
+def _reject_truncated_replies(client: Any) -> None:
     """Take a reply that ends too early for a broken connection, which the SDK repeats.
 
     botocore does not compare what it got with Content-Length: half an XML document becomes a parser's error that
@@ -195,7 +195,7 @@ def identify(clients: Clients, region: str) -> Identity:
     return Identity(answer["Account"], answer["Arn"], answer["Arn"].split(":")[1])
 
 
-def home_region(said: str | None, asked: str | None, configured: str | None, where: str) -> str:
+def resolve_home_region(said: str | None, asked: str | None, configured: str | None, where: str) -> str:
     """The region of an environment. The file's own region is a guard: nothing quietly goes elsewhere."""
     if said and asked and said != asked:
         raise GuardError(
@@ -209,7 +209,7 @@ def home_region(said: str | None, asked: str | None, configured: str | None, whe
     return region
 
 
-def guard_account(identity: Identity, account: str | None, where: str) -> None:
+def require_account(identity: Identity, account: str | None, where: str) -> None:
     if account and identity.account != account:
         raise GuardError(
             f"this environment belongs to account {account}, but the credentials ({identity.arn}) are of "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from hosting.deployer.aws.statuses import STATUSES, Next, following, is_good, is_terminal
+from hosting.deployer.aws.statuses import STATUSES, Next, get_next_step, is_good, is_terminal
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -19,13 +19,13 @@ __all__ = [
     "Next",
     "Resource",
     "StackState",
-    "describe",
-    "following",
+    "describe_stack",
+    "get_next_step",
     "is_good",
     "is_missing",
     "is_terminal",
-    "resources",
-    "template_body",
+    "list_resources",
+    "read_template",
 ]
 
 STACK_TYPE = "AWS::CloudFormation::Stack"
@@ -46,7 +46,7 @@ class StackState:
 
     @property
     def next(self) -> Next:
-        return following(self.status)
+        return get_next_step(self.status)
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Resource:
     status: str
 
 
-def describe(client: CloudFormationClient, name: str) -> StackState | None:
+def describe_stack(client: CloudFormationClient, name: str) -> StackState | None:
     """The stack with this name or id; None when there is none (a deleted one is found by id only)."""
     try:
         found = client.describe_stacks(StackName=name)["Stacks"]
@@ -70,7 +70,7 @@ def describe(client: CloudFormationClient, name: str) -> StackState | None:
     return _state(found[0]) if found else None
 
 
-def resources(client: CloudFormationClient, name: str) -> Iterator[Resource]:
+def list_resources(client: CloudFormationClient, name: str) -> Iterator[Resource]:
     """The live resources of a stack."""
     for page in client.get_paginator("list_stack_resources").paginate(StackName=name):
         for item in page["StackResourceSummaries"]:
@@ -83,7 +83,7 @@ def resources(client: CloudFormationClient, name: str) -> Iterator[Resource]:
                 )
 
 
-def template_body(client: CloudFormationClient, name: str) -> Mapping[str, Any]:
+def read_template(client: CloudFormationClient, name: str) -> Mapping[str, Any]:
     """The template that the stack was last given. botocore parses JSON bodies itself."""
     body: Any = client.get_template(StackName=name, TemplateStage="Original")["TemplateBody"]
     if isinstance(body, str):

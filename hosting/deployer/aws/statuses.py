@@ -81,7 +81,7 @@ STATUSES: Mapping[str, Status] = {
 }
 
 
-def following(status: str | None) -> Next:
+def get_next_step(status: str | None) -> Next:
     """What to do with a stack of this status; None is a stack that does not exist."""
     return Next.CREATE if status is None else STATUSES[status].next
 
@@ -96,6 +96,6 @@ def is_good(status: str) -> bool:
     return status in STATUSES and STATUSES[status].good
 
 
-def remedy(status: str) -> str:
+def get_remedy(status: str) -> str:
     """What to do about a stack that is found like this, or about an operation that ended like this."""
     return STATUSES[status].remedy if status in STATUSES else ""

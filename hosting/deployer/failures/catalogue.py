@@ -31,10 +31,10 @@ _UNKNOWN = "(not said)"
 
 def classify(text: str, *, resource_type: str = "", seen: Seen = Seen.EVENT) -> Match | None:
     """What the text means, or None: an unknown text stays unknown, a guess would send people the wrong way."""
-    return next(matches(text, resource_type=resource_type, seen=seen), None)
+    return next(find_matches(text, resource_type=resource_type, seen=seen), None)
 
 
-def matches(text: str, *, resource_type: str = "", seen: Seen = Seen.EVENT) -> Iterator[Match]:
+def find_matches(text: str, *, resource_type: str = "", seen: Seen = Seen.EVENT) -> Iterator[Match]:
     """Every signature that is found in the text; more than one is a fault of the catalogue."""
     for signature in SIGNATURES:
         if signature.applies(resource_type, seen) and (found := signature.pattern.search(text)):

@@ -9,9 +9,9 @@ from hosting.deployer.failures.rootcause import Diagnosis, Finding
 from hosting.deployer.failures.signature import Match
 
 
-def lines(diagnosis: Diagnosis) -> tuple[str, ...]:
+def format_diagnosis(diagnosis: Diagnosis) -> tuple[str, ...]:
     """What follows the failure itself in a message: cause, remedy, chain, and what else there is."""
-    found = list(cause(diagnosis.first.match))
+    found = list(format_cause(diagnosis.first.match))
     if len(diagnosis.chain) > 1:
         found.append(f"led to: {' -> '.join(diagnosis.chain[1:])}")
     found += [f"also failed: {_short(other)}" for other in diagnosis.others]
@@ -19,17 +19,17 @@ def lines(diagnosis: Diagnosis) -> tuple[str, ...]:
         found.append(f"cancelled because of it: {diagnosis.cancelled}")
     for blocker in diagnosis.rollback:
         found.append(f"the rollback failed at: {_short(blocker)}")
-        found += cause(blocker.match)
+        found += format_cause(blocker.match)
     return tuple(found)
 
 
-def cause(match: Match | None) -> tuple[str, ...]:
+def format_cause(match: Match | None) -> tuple[str, ...]:
     if match is None:
         return ()
     return (f"cause ({match.cause}): {match.meaning}", f"what to do: {match.remedy}", f"see: {match.document}")
 
 
-def as_data(diagnosis: Diagnosis) -> dict[str, Any]:
+def diagnosis_as_data(diagnosis: Diagnosis) -> dict[str, Any]:
     return {
         "first": _finding(diagnosis.first),
         "chain": list(diagnosis.chain),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from hosting.deployer.errors import Failure
-from hosting.deployer.events import NOISE, Event, root_name
+from hosting.deployer.events import CANCELLATION, Event, parse_root_name
 from hosting.deployer.failures import catalogue
 from hosting.deployer.failures.signature import Match, Seen
 
@@ -41,7 +41,7 @@ def diagnose(events: Iterable[Event]) -> Diagnosis | None:
     history = sorted(events, key=lambda event: event.time)
     turned = _rollback(history)
     forward, back = history[:turned], history[turned:]
-    found = failures(forward) or failures(history)
+    found = find_failures(forward) or find_failures(history)
     if not found:
         return None
     first, *others = found
@@ -49,19 +49,19 @@ def diagnose(events: Iterable[Event]) -> Diagnosis | None:
         first=_finding(first),
         chain=tuple(_chain(first, history)),
         others=tuple(_finding(event) for event in others),
-        cancelled=sum(1 for event in history if event.failed and NOISE.search(event.reason)),
-        rollback=tuple(_finding(event) for event in failures(back) if event.id != first.id),
+        cancelled=sum(1 for event in history if event.failed and CANCELLATION.search(event.reason)),
+        rollback=tuple(_finding(event) for event in find_failures(back) if event.id != first.id),
     )
 
 
-def failures(events: Iterable[Event]) -> list[Event]:
+def find_failures(events: Iterable[Event]) -> list[Event]:
     """What failed by itself, in whichever nested stack, oldest first.
 
     What was cancelled because something else failed is noise, and so is a nested stack that only passes on the
     failure of a resource in it. A nested stack in which nothing failed is the failure itself, and the root is
     when there is nothing else at all.
     """
-    failed = [event for event in events if event.failed and not NOISE.search(event.reason)]
+    failed = [event for event in events if event.failed and not CANCELLATION.search(event.reason)]
     own = [event for event in failed if not event.is_stack_itself and not event.is_nested_stack]
     nested = [event for event in failed if event.is_nested_stack]
     passed_on = {event.path[:depth] for event in [*own, *nested] for depth in range(1, len(event.path) + 1)}
@@ -75,7 +75,7 @@ def failures(events: Iterable[Event]) -> list[Event]:
 
 def _finding(event: Event) -> Finding:
     failure = Failure(
-        stack="/".join((root_name(event), *event.path)),
+        stack="/".join((parse_root_name(event), *event.path)),
         logical_id=event.logical_id,
         resource_type=event.resource_type,
         status=event.status,
@@ -108,4 +108,4 @@ def _chain(first: Event, history: Sequence[Event]) -> Iterable[str]:
         if event.status not in seen:
             seen.append(event.status)
     if seen and not (first.is_stack_itself and not first.path):
-        yield f"{root_name(first)}: {', '.join(seen)}"
+        yield f"{parse_root_name(first)}: {', '.join(seen)}"

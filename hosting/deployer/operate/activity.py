@@ -20,7 +20,7 @@ _RDS_DAYS = 14
 
 
 @dataclass(frozen=True)
-class Happening:
+class ActivityEvent:
     time: datetime
     source: str
     subject: str
@@ -28,7 +28,7 @@ class Happening:
     is_bad: bool = False
 
 
-def document(one: Happening) -> dict[str, Any]:
+def as_document(one: ActivityEvent) -> dict[str, Any]:
     return {
         "time": one.time.isoformat(timespec="seconds"),
         "source": one.source,
@@ -38,7 +38,7 @@ def document(one: Happening) -> dict[str, Any]:
     }
 
 
-def collect(platform: Platform, since: datetime) -> list[Happening]:
+def collect_activity(platform: Platform, since: datetime) -> list[ActivityEvent]:
     """Everything since then, oldest first. A source that cannot be read says so in its place."""
     services, nested = platform.services, dict(platform.nested)
     clients = platform.context.clients
@@ -47,37 +47,39 @@ def collect(platform: Platform, since: datetime) -> list[Happening]:
     clients.cloudwatch(EDGE_REGION)
     clients.cloudformation(EDGE_REGION)
 
-    def stack_job(name: str, region: str, label: str) -> Callable[[], Iterator[Happening]]:
-        return lambda: _of_stack(platform, name, region, label, since)
+    def stack_job(name: str, region: str, label: str) -> Callable[[], Iterator[ActivityEvent]]:
+        return lambda: _read_stack_events(platform, name, region, label, since)
 
-    def service_job(service: Service) -> Callable[[], Iterator[Happening]]:
-        return lambda: _of_service(platform, service, since)
+    def service_job(service: Service) -> Callable[[], Iterator[ActivityEvent]]:
+        return lambda: _read_service_events(platform, service, since)
 
-    def alarm_job(region: str) -> Callable[[], Iterator[Happening]]:
-        return lambda: _of_alarms(platform, region, since)
+    def alarm_job(region: str) -> Callable[[], Iterator[ActivityEvent]]:
+        return lambda: _read_alarm_history(platform, region, since)
 
     jobs = [
         *(stack_job(one.name, one.region, one.name) for one in platform.context.chain if one.role != "bootstrap"),
         *(stack_job(stack, platform.home, logical_id) for logical_id, stack in nested.items()),
         *(service_job(service) for service in services),
-        lambda: _of_database(platform, since),
+        lambda: _read_database_events(platform, since),
         *(alarm_job(region) for region in dict.fromkeys((platform.home, EDGE_REGION))),
     ]
 
-    def run(job: Callable[[], Iterator[Happening]]) -> list[Happening]:
+    def run(job: Callable[[], Iterator[ActivityEvent]]) -> list[ActivityEvent]:
         try:
             return list(job())
         except (ClientError, BotoCoreError) as error:
             if isinstance(error, ClientError) and stacks.is_missing(error):
                 return []
-            return [Happening(datetime.now(UTC), "deploy.py", "", explain(error).what)]
+            return [ActivityEvent(datetime.now(UTC), "deploy.py", "", explain(error).what)]
 
     with ThreadPoolExecutor(8) as pool:
         found = [one for batch in pool.map(run, jobs) for one in batch]
     return sorted(found, key=lambda one: one.time)
 
 
-def _of_stack(platform: Platform, name: str, region: str, label: str, since: datetime) -> Iterator[Happening]:
+def _read_stack_events(
+    platform: Platform, name: str, region: str, label: str, since: datetime
+) -> Iterator[ActivityEvent]:
     client = platform.context.clients.cloudformation(region)
     for page in client.get_paginator("describe_stack_events").paginate(StackName=name):
         for event in page["StackEvents"]:
@@ -90,10 +92,10 @@ def _of_stack(platform: Platform, name: str, region: str, label: str, since: dat
             bad = status.endswith("_FAILED") or "ROLLBACK" in status
             reason = event.get("ResourceStatusReason", "")
             text = f"{status}: {reason}" if bad and reason else status
-            yield Happening(event["Timestamp"], "stack", f"{label}/{event.get('LogicalResourceId', '')}", text, bad)
+            yield ActivityEvent(event["Timestamp"], "stack", f"{label}/{event.get('LogicalResourceId', '')}", text, bad)
 
 
-def _of_service(platform: Platform, service: Service, since: datetime) -> Iterator[Happening]:
+def _read_service_events(platform: Platform, service: Service, since: datetime) -> Iterator[ActivityEvent]:
     answer: Any = platform.context.clients.ecs(platform.home).describe_services(
         cluster=platform.cluster, services=[service.ecs_name]
     )
@@ -102,10 +104,10 @@ def _of_service(platform: Platform, service: Service, since: datetime) -> Iterat
             if event["createdAt"] >= since:
                 text = event["message"].replace(f"(service {service.ecs_name})", "").strip()
                 bad = any(word in text for word in ("unable", "failed", "unhealthy", "error"))
-                yield Happening(event["createdAt"], "service", service.slug, text, bad)
+                yield ActivityEvent(event["createdAt"], "service", service.slug, text, bad)
 
 
-def _of_database(platform: Platform, since: datetime) -> Iterator[Happening]:
+def _read_database_events(platform: Platform, since: datetime) -> Iterator[ActivityEvent]:
     earliest = datetime.now(UTC).timestamp() - _RDS_DAYS * 86400 + 60
     begin = datetime.fromtimestamp(max(since.timestamp(), earliest), UTC)
     client = platform.context.clients.rds(platform.home)
@@ -115,10 +117,10 @@ def _of_database(platform: Platform, since: datetime) -> Iterator[Happening]:
             name = event.get("SourceIdentifier", "")
             if name == platform.family or name.startswith(f"{platform.family}-"):
                 bad = "failure" in event.get("EventCategories", ()) or "failover" in event.get("EventCategories", ())
-                yield Happening(event["Date"], "database", event["SourceIdentifier"], event["Message"], bad)
+                yield ActivityEvent(event["Date"], "database", event["SourceIdentifier"], event["Message"], bad)
 
 
-def _of_alarms(platform: Platform, region: str, since: datetime) -> Iterator[Happening]:
+def _read_alarm_history(platform: Platform, region: str, since: datetime) -> Iterator[ActivityEvent]:
     client = platform.context.clients.cloudwatch(region)
     pages = client.get_paginator("describe_alarm_history").paginate(
         HistoryItemType="StateUpdate", StartDate=since, AlarmTypes=["MetricAlarm", "CompositeAlarm"]
@@ -129,4 +131,4 @@ def _of_alarms(platform: Platform, region: str, since: datetime) -> Iterator[Hap
             if name.startswith(f"{platform.family}-"):
                 text = item.get("HistorySummary", "")
                 bad = text.endswith("to ALARM")
-                yield Happening(item["Timestamp"], "alarm", name.removeprefix(f"{platform.family}-"), text, bad)
+                yield ActivityEvent(item["Timestamp"], "alarm", name.removeprefix(f"{platform.family}-"), text, bad)

@@ -12,7 +12,7 @@ from hosting.deployer.aws.session import explain, is_denied
 from hosting.deployer.errors import DeployerError
 
 
-class Verdict(StrEnum):
+class CheckStatus(StrEnum):
     OK = "ok"
     PROBLEM = "problem"
     # With these credentials, or from here, it cannot be known.
@@ -20,33 +20,33 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Line:
+class Check:
     area: str
     what: str
-    verdict: Verdict
+    status: CheckStatus
     seen: str = ""
     remedy: str = ""
     # Something that can be made right at once, by a command's own offer.
     offer: str = ""
 
 
-def ok(area: str, what: str, seen: str = "") -> Line:
-    return Line(area, what, Verdict.OK, seen)
+def ok(area: str, what: str, seen: str = "") -> Check:
+    return Check(area, what, CheckStatus.OK, seen)
 
 
-def problem(area: str, what: str, seen: str, remedy: str, *, offer: str = "") -> Line:
-    return Line(area, what, Verdict.PROBLEM, seen, remedy, offer)
+def problem(area: str, what: str, seen: str, remedy: str, *, offer: str = "") -> Check:
+    return Check(area, what, CheckStatus.PROBLEM, seen, remedy, offer)
 
 
-def unknown(area: str, what: str, why: str) -> Line:
-    return Line(area, what, Verdict.UNKNOWN, why)
+def unknown(area: str, what: str, why: str) -> Check:
+    return Check(area, what, CheckStatus.UNKNOWN, why)
 
 
-def judge(area: str, what: str, holds: bool, seen: str, remedy: str) -> Line:
+def create_check(area: str, what: str, holds: bool, seen: str, remedy: str) -> Check:
     return ok(area, what, seen) if holds else problem(area, what, seen, remedy)
 
 
-def guarded(area: str, what: str, check: Callable[[], Iterable[Line]]) -> Iterator[Line]:
+def run_check(area: str, what: str, check: Callable[[], Iterable[Check]]) -> Iterator[Check]:
     """The lines of a check. A denied or failed call is a line too: the rest of the list is still worth having."""
     try:
         yield from check()

@@ -49,7 +49,7 @@ class OptionsFile:
     path: Path
     _tidier: subprocess.Popen[bytes] | None = None
 
-    def carried_by(self, process: int | None) -> None:
+    def set_tunnel_process(self, process: int | None) -> None:
         """Which process, the leader of its group, is of no use without us."""
         if self._tidier is not None and self._tidier.stdin is not None:
             # Without it we are no worse off than where there is none.
@@ -61,11 +61,11 @@ class OptionsFile:
         fresh = self.path.with_suffix(".new")
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(options(login, host, port))
+            file.write(format_options(login, host, port))
         fresh.replace(self.path)
 
 
-def options(login: Login, host: str, port: int) -> str:
+def format_options(login: Login, host: str, port: int) -> str:
     """What MySQL's and MariaDB's clients read.
 
     The database takes TLS only. MySQL's client offers it unasked; MariaDB's has to be told, and newer ones also
@@ -80,7 +80,7 @@ def options(login: Login, host: str, port: int) -> str:
 
 
 @contextmanager
-def options_file() -> Iterator[OptionsFile]:
+def create_options_file() -> Iterator[OptionsFile]:
     """A place for an options file, which is gone afterwards whatever happens.
 
     We remove it ourselves; when we are killed, a small shell that waits for nothing else does. Windows has none.
@@ -104,7 +104,7 @@ def options_file() -> Iterator[OptionsFile]:
             tidier.wait()
 
 
-def master(platform: Platform) -> Login:
+def read_master_login(platform: Platform) -> Login:
     """The master user's credentials as they are now: RDS rotates them."""
     secret = platform.output("DatabaseSecretArn")
     client = platform.context.clients.secretsmanager(platform.home)

@@ -16,11 +16,11 @@ from botocore.exceptions import ClientError
 from hosting.deployer.errors import DeployerError
 from hosting.deployer.operate import plugin, tasks, tunnel
 from hosting.deployer.operate.checklist import (
-    Line,
-    guarded,
-    judge,
+    Check,
+    create_check,
     ok,
     problem,
+    run_check,
     unknown,
 )
 from hosting.deployer.operate.platform import Platform, Service
@@ -44,28 +44,28 @@ _KEYS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
 # --- from the templates
 
 
-def of_templates(templates: Mapping[str, Template], container: str) -> Iterator[Line]:
+def check_templates(templates: Mapping[str, Template], container: str) -> Iterator[Check]:
     """What can be known before anything is deployed."""
     service, access = templates["service.json"], templates["access.json"]
     definition = _api_shape(_resource(service, "AWS::ECS::TaskDefinition"))
     live = _api_shape(_resource(service, "AWS::ECS::Service"))
     enabled = live.get("enableExecuteCommand") is True
-    yield judge(TEMPLATES, "the service allows it", enabled, "EnableExecuteCommand", "set EnableExecuteCommand")
+    yield create_check(TEMPLATES, "the service allows it", enabled, "EnableExecuteCommand", "set EnableExecuteCommand")
     yield from _definition(TEMPLATES, definition, container)
     yield _role_in_template(access)
     yield _way_out_in_template(templates["egress.json"], access)
     yield from _transcripts_in_template(templates["application.json"], access)
 
 
-def _role_in_template(access: Template) -> Line:
+def _role_in_template(access: Template) -> Check:
     role = access.resources.get("TaskRole", {}).get("Properties", {})
     text = json.dumps(role)
     holds = _CORE in text or all(action in text for action in _CHANNELS)
     seen = _CORE if _CORE in text else "ssmmessages actions"
-    return judge(TEMPLATES, "the task role may open channels", holds, seen, f"attach {_CORE} to TaskRole")
+    return create_check(TEMPLATES, "the task role may open channels", holds, seen, f"attach {_CORE} to TaskRole")
 
 
-def _way_out_in_template(egress: Template, access: Template) -> Line:
+def _way_out_in_template(egress: Template, access: Template) -> Check:
     endpoints = [
         logical_id
         for logical_id, resource in egress.resources.items()
@@ -78,10 +78,12 @@ def _way_out_in_template(egress: Template, access: Template) -> Line:
     if not opens:
         return problem(TEMPLATES, what, "no way out on port 443", "open port 443 in ServiceSecurityGroup")
     seen = " and ".join([*endpoints, *(["a NAT gateway"] if nat else [])])
-    return judge(TEMPLATES, what, bool(endpoints or nat), seen, "add an endpoint of ssmmessages or a NAT gateway")
+    return create_check(
+        TEMPLATES, what, bool(endpoints or nat), seen, "add an endpoint of ssmmessages or a NAT gateway"
+    )
 
 
-def _transcripts_in_template(application: Template, access: Template) -> Iterator[Line]:
+def _transcripts_in_template(application: Template, access: Template) -> Iterator[Check]:
     cluster = _resource(application, "AWS::ECS::Cluster")
     settings = cluster.get("Configuration", {}).get("ExecuteCommandConfiguration", {})
     attached = "SessionPolicyArn" in json.dumps(access.resources.get("TaskRole", {}))
@@ -91,81 +93,81 @@ def _transcripts_in_template(application: Template, access: Template) -> Iterato
             "the task role may use the sessions' key",
             "allow kms:Decrypt in SessionPolicy, and attach it to TaskRole",
         )
-        yield judge(TEMPLATES, what, "kms:Decrypt" in grants, "kms:Decrypt", remedy)
+        yield create_check(TEMPLATES, what, "kms:Decrypt" in grants, "kms:Decrypt", remedy)
     if settings.get("Logging") == "OVERRIDE":
         what, remedy = (
             "the task role may write transcripts",
             "allow logs:PutLogEvents in SessionPolicy, and attach it to TaskRole",
         )
-        yield judge(TEMPLATES, what, "logs:PutLogEvents" in grants, "logs:PutLogEvents", remedy)
+        yield create_check(TEMPLATES, what, "logs:PutLogEvents" in grants, "logs:PutLogEvents", remedy)
 
 
 # --- as it is
 
 
-def of_live(platform: Platform, service: Service, container: str) -> Iterator[Line]:
+def check_account(platform: Platform, service: Service, container: str) -> Iterator[Check]:
     """What this machine and the account say."""
-    yield from guarded(LIVE, plugin.NAME, _plugin)
-    yield from guarded(LIVE, "the service", lambda: _service(platform, service))
+    yield from run_check(LIVE, plugin.NAME, _plugin)
+    yield from run_check(LIVE, "the service", lambda: _service(platform, service))
     sessions: dict[str, Any] = {}
-    yield from guarded(LIVE, "the cluster's settings of sessions", lambda: _settings(platform, sessions))
+    yield from run_check(LIVE, "the cluster's settings of sessions", lambda: _settings(platform, sessions))
     found: list[tasks.Task] = []
-    yield from guarded(LIVE, "running tasks", lambda: _tasks(platform, service, container, found))
+    yield from run_check(LIVE, "running tasks", lambda: _tasks(platform, service, container, found))
     for arn in sorted({task.definition for task in found}):
         definition: dict[str, Any] = {}
-        yield from guarded(LIVE, "the task definition", partial(_fetch, platform, arn, definition))
+        yield from run_check(LIVE, "the task definition", partial(_fetch, platform, arn, definition))
         if definition:
             yield from _definition(LIVE, definition, container)
             role = definition.get("taskRoleArn", "")
-            yield from guarded(LIVE, "the task role", partial(_simulated, platform, role, sessions))
-    yield from guarded(LIVE, "the way to Session Manager", lambda: _endpoints(platform, service))
+            yield from run_check(LIVE, "the task role", partial(_simulated, platform, role, sessions))
+    yield from run_check(LIVE, "the way to Session Manager", lambda: _endpoints(platform, service))
     if found:
-        yield from guarded(LIVE, "your own permission", lambda: _own(platform, found[0], sessions))
+        yield from run_check(LIVE, "your own permission", lambda: _own(platform, found[0], sessions))
 
 
-def _plugin() -> Iterator[Line]:
+def _plugin() -> Iterator[Check]:
     try:
-        found = plugin.find()
+        found = plugin.find_plugin()
     except DeployerError as error:
         yield problem(LIVE, plugin.NAME, error.what, error.hint)
     else:
         yield ok(LIVE, plugin.NAME, ".".join(str(part) for part in found.version) or found.path)
 
 
-def _service(platform: Platform, service: Service) -> Iterator[Line]:
-    enabled = bool(tasks.service_of(platform, service).get("enableExecuteCommand"))
+def _service(platform: Platform, service: Service) -> Iterator[Check]:
+    enabled = bool(tasks.describe_service(platform, service).get("enableExecuteCommand"))
     remedy = "deploy the service again: somebody switched it off"
-    yield judge(LIVE, f"service {service.slug} allows it", enabled, "enableExecuteCommand", remedy)
+    yield create_check(LIVE, f"service {service.slug} allows it", enabled, "enableExecuteCommand", remedy)
 
 
-def _tasks(platform: Platform, service: Service, container: str, found: list[tasks.Task]) -> Iterator[Line]:
-    found += tasks.running(platform, service)
+def _tasks(platform: Platform, service: Service, container: str, found: list[tasks.Task]) -> Iterator[Check]:
+    found += tasks.list_running_tasks(platform, service)
     if not found:
         name = platform.context.environment.name
         yield problem(LIVE, "tasks run", "none", f"see why: deploy.py status -e {name}")
     for task in found:
         short = f"task {task.id[:8]}"
         remedy = "it was started before that was allowed: force a new deployment"
-        yield judge(LIVE, f"{short} allows it", task.exec_enabled, "enableExecuteCommand", remedy)
+        yield create_check(LIVE, f"{short} allows it", task.exec_enabled, "enableExecuteCommand", remedy)
         if version := task.platform_version:
             new = version == "LATEST" or tuple(int(part) for part in version.split(".")) >= _OLDEST_PLATFORM
             remedy = "start it on platform version 1.4.0 or later"
-            yield judge(LIVE, f"{short}: Fargate is new enough", new, version, remedy)
+            yield create_check(LIVE, f"{short}: Fargate is new enough", new, version, remedy)
         agent = task.container(container).agent
         what = f"{short}: the agent in {container} runs"
         if agent:
             remedy = "stop the task; if the next one is the same, the lines above say why"
-            yield judge(LIVE, what, agent == "RUNNING", agent.lower(), remedy)
+            yield create_check(LIVE, what, agent == "RUNNING", agent.lower(), remedy)
         else:
             yield unknown(LIVE, what, "ECS does not say")
 
 
-def _fetch(platform: Platform, arn: str, into: dict[str, Any]) -> Iterator[Line]:
-    into |= tasks.definition(platform, arn)
+def _fetch(platform: Platform, arn: str, into: dict[str, Any]) -> Iterator[Check]:
+    into |= tasks.read_task_definition(platform, arn)
     yield from ()
 
 
-def _settings(platform: Platform, into: dict[str, Any]) -> Iterator[Line]:
+def _settings(platform: Platform, into: dict[str, Any]) -> Iterator[Check]:
     """How the cluster wants sessions: encrypted with a key, written down in a log group."""
     answer: Any = platform.context.clients.ecs(platform.home).describe_clusters(
         clusters=[platform.cluster], include=["CONFIGURATIONS"]
@@ -175,25 +177,25 @@ def _settings(platform: Platform, into: dict[str, Any]) -> Iterator[Line]:
     yield from ()
 
 
-def _simulated(platform: Platform, role: str, sessions: Mapping[str, Any]) -> Iterator[Line]:
+def _simulated(platform: Platform, role: str, sessions: Mapping[str, Any]) -> Iterator[Check]:
     """The policies of the task role, as IAM itself reads them."""
     if not role:
         return
     name = role.rpartition("/")[2]
     denied = _denied(platform, role, _CHANNELS)
     seen = ", ".join(denied) + " denied" if denied else f"ssmmessages by {name}"
-    yield judge(LIVE, "the task role may open channels", not denied, seen, f"attach {_CORE} to {name}")
+    yield create_check(LIVE, "the task role may open channels", not denied, seen, f"attach {_CORE} to {name}")
     if key := sessions.get("kmsKeyId", ""):
         what = "the task role may use the sessions' key"
         denied = _denied(platform, role, ["kms:Decrypt"], [key] if key.startswith("arn:") else [])
-        yield judge(LIVE, what, not denied, "kms:Decrypt", f"allow kms:Decrypt on {key} to {name}")
+        yield create_check(LIVE, what, not denied, "kms:Decrypt", f"allow kms:Decrypt on {key} to {name}")
     group = sessions.get("logConfiguration", {}).get("cloudWatchLogGroupName", "")
     if group and sessions.get("logging") == "OVERRIDE":
         identity = platform.context.identity
         arn = f"arn:{identity.partition}:logs:{platform.home}:{identity.account}:log-group:{group}:log-stream:any"
         denied = _denied(platform, role, ["logs:PutLogEvents"], [arn])
         remedy = f"allow logs:PutLogEvents on {group} to {name}"
-        yield judge(LIVE, "the task role may write transcripts", not denied, "logs:PutLogEvents", remedy)
+        yield create_check(LIVE, "the task role may write transcripts", not denied, "logs:PutLogEvents", remedy)
 
 
 def _denied(platform: Platform, principal: str, actions: Sequence[str], resources: Sequence[str] = ()) -> list[str]:
@@ -206,10 +208,10 @@ def _denied(platform: Platform, principal: str, actions: Sequence[str], resource
     return [action for action in actions if action in found]
 
 
-def _endpoints(platform: Platform, service: Service) -> Iterator[Line]:
+def _endpoints(platform: Platform, service: Service) -> Iterator[Check]:
     """An endpoint without private DNS, or one that lets nobody in, is worse than none: the name leads into it."""
     clients = platform.context.clients
-    network = tasks.service_of(platform, service).get("networkConfiguration", {}).get("awsvpcConfiguration", {})
+    network = tasks.describe_service(platform, service).get("networkConfiguration", {}).get("awsvpcConfiguration", {})
     ec2 = clients.ec2(platform.home)
     subnets = ec2.describe_subnets(SubnetIds=list(network.get("subnets", ())))["Subnets"]
     vpc = subnets[0]["VpcId"] if subnets else ""
@@ -226,10 +228,10 @@ def _endpoints(platform: Platform, service: Service) -> Iterator[Line]:
         seen = f"{endpoint['VpcEndpointId']} is {state}" + (
             "" if endpoint.get("PrivateDnsEnabled") else ", no private DNS"
         )
-        yield judge(LIVE, what, good, seen, "deploy the network again")
+        yield create_check(LIVE, what, good, seen, "deploy the network again")
 
 
-def _own(platform: Platform, task: tasks.Task, sessions: Mapping[str, Any]) -> Iterator[Line]:
+def _own(platform: Platform, task: tasks.Task, sessions: Mapping[str, Any]) -> Iterator[Check]:
     """Whether whoever asks may do it."""
     identity = platform.context.identity
     source = _principal(platform, identity.arn)
@@ -247,7 +249,7 @@ def _own(platform: Platform, task: tasks.Task, sessions: Mapping[str, Any]) -> I
     denied = [one for action, where in wanted.items() for one in _denied(platform, source, [action], where)]
     seen = ", ".join(denied) + " denied" if denied else ", ".join(wanted)
     remedy = "allow " + "; ".join(f"{action} on {' and '.join(wanted[action])}" for action in denied)
-    yield judge(LIVE, what, not denied, seen, remedy)
+    yield create_check(LIVE, what, not denied, seen, remedy)
 
 
 def _principal(platform: Platform, arn: str) -> str | None:
@@ -267,12 +269,12 @@ def _principal(platform: Platform, arn: str) -> str | None:
 # --- either way
 
 
-def _definition(area: str, definition: Mapping[str, Any], name: str) -> Iterator[Line]:
+def _definition(area: str, definition: Mapping[str, Any], name: str) -> Iterator[Check]:
     """A task definition, in the shape of the API."""
     has_role = bool(definition.get("taskRoleArn"))
-    yield judge(area, "the task has a role", has_role, "taskRoleArn", "without one the agent has no credentials")
+    yield create_check(area, "the task has a role", has_role, "taskRoleArn", "without one the agent has no credentials")
     apart = not definition.get("pidMode")
-    yield judge(area, "containers keep their processes apart", apart, "no pidMode", "remove pidMode")
+    yield create_check(area, "containers keep their processes apart", apart, "no pidMode", "remove pidMode")
     containers: Sequence[Mapping[str, Any]] = definition.get("containerDefinitions", ())
     found = next((one for one in containers if one.get("name") == name), None)
     if found is None:
@@ -282,14 +284,14 @@ def _definition(area: str, definition: Mapping[str, Any], name: str) -> Iterator
     yield _writable(area, found, name)
     init = bool(found.get("linuxParameters", {}).get("initProcessEnabled"))
     remedy = "set InitProcessEnabled, or ended sessions leave dead processes"
-    yield judge(area, f"{name}: an init process reaps children", init, "initProcessEnabled", remedy)
+    yield create_check(area, f"{name}: an init process reaps children", init, "initProcessEnabled", remedy)
     set_here = {str(one.get("name")) for one in (*found.get("environment", ()), *found.get("secrets", ()))}
     keys = sorted(set_here & _KEYS)
     remedy = f"remove {', '.join(keys)}: the agent would use them in place of the task role"
-    yield judge(area, f"{name}: no access keys in the environment", not keys, ", ".join(keys) or "none", remedy)
+    yield create_check(area, f"{name}: no access keys in the environment", not keys, ", ".join(keys) or "none", remedy)
 
 
-def _writable(area: str, container: Mapping[str, Any], name: str) -> Line:
+def _writable(area: str, container: Mapping[str, Any], name: str) -> Check:
     what = f"{name}: the agent can write"
     # A parameter or a condition may say yes as well as no.
     if container.get("readonlyRootFilesystem") in (None, False, "false"):
@@ -298,7 +300,7 @@ def _writable(area: str, container: Mapping[str, Any], name: str) -> Line:
     mounted = {str(one.get("containerPath")) for one in points}
     missing = [folder for folder in _AGENT_FOLDERS if folder not in mounted]
     seen = f"the root is read-only, and {', '.join(missing)} is no volume" if missing else "to volumes of its own"
-    return judge(area, what, not missing, seen, f"mount a volume at each of {', '.join(_AGENT_FOLDERS)}")
+    return create_check(area, what, not missing, seen, f"mount a volume at each of {', '.join(_AGENT_FOLDERS)}")
 
 
 def _resource(template: Template, kind: str) -> dict[str, Any]:

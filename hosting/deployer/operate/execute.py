@@ -44,7 +44,7 @@ class Session:
 
 
 @dataclass
-class Output:
+class OutputFilter:
     """Takes the marks out of a session's output and remembers what they say."""
 
     token: str
@@ -89,7 +89,7 @@ def new_token() -> str:
     return secrets.token_hex(8)
 
 
-def wrapped(command: Sequence[str], token: str) -> str:
+def wrap_command(command: Sequence[str], token: str) -> str:
     """The command line for the agent, which splits it into words as a shell would and runs the first one.
 
     The trap is for Ctrl-C: the terminal sends it to the wrapper too, which has to live to report the 130.
@@ -101,7 +101,7 @@ def wrapped(command: Sequence[str], token: str) -> str:
     return shlex.join(["/bin/sh", "-c", script])
 
 
-def start(platform: Platform, plugin: Plugin, task: Task, container: str, command: str) -> Session:
+def start_session(platform: Platform, plugin: Plugin, task: Task, container: str, command: str) -> Session:
     """Start the session in which the agent runs the command."""
     clients, region = platform.context.clients, platform.home
     try:
@@ -121,13 +121,13 @@ def start(platform: Platform, plugin: Plugin, task: Task, container: str, comman
     return Session(session["sessionId"], arguments, environment)
 
 
-def end(platform: Platform, session: Session) -> None:
+def end_session(platform: Platform, session: Session) -> None:
     """End the session at AWS. It has usually ended with the command; not everybody may end one, and it times out."""
     with contextlib.suppress(ClientError, BotoCoreError):
         platform.context.clients.ssm(platform.home).terminate_session(SessionId=session.id)
 
 
-def outcome(output: Output) -> int:
+def require_exit_status(output: OutputFilter) -> int:
     """The command's exit status."""
     if output.status is not None:
         return output.status

@@ -60,13 +60,13 @@ class Reference:
         return self.registry.split(".")[3] if self.account else ""
 
 
-def parse(image: str) -> Reference | None:
+def parse_image(image: str) -> Reference | None:
     """The parts of an image's name; None for one without registry or digest."""
     match = re.fullmatch(r"([^/]+\.[^/]+)/([^@:]+)(?::[^@]+)?@(sha256:[0-9a-f]{64})", image)
     return Reference(match[1], match[2], match[3]) if match else None
 
 
-def of_ecr(client: ECRClient, image: Reference, fetch: Fetch) -> set[str]:
+def read_ecr_platforms(client: ECRClient, image: Reference, fetch: Fetch) -> set[str]:
     """Platforms of an image in a private registry, as "linux/arm64"."""
     try:
         answer = client.batch_get_image(
@@ -91,7 +91,7 @@ def of_ecr(client: ECRClient, image: Reference, fetch: Fetch) -> set[str]:
     return _platforms(json.loads(answer["images"][0]["imageManifest"]), blob)
 
 
-def of_public(image: Reference, fetch: Fetch) -> set[str]:
+def read_public_platforms(image: Reference, fetch: Fetch) -> set[str]:
     """Platforms of an image in a registry that answers everybody, by the protocol that all registries speak."""
     host = _HOSTS.get(image.registry, image.registry)
     repository = image.repository
@@ -116,7 +116,7 @@ def of_public(image: Reference, fetch: Fetch) -> set[str]:
     return _platforms(manifest, lambda digest: fetch(f"{base}/blobs/{digest}", headers))
 
 
-def over_https(url: str, headers: Mapping[str, str]) -> bytes:
+def fetch_over_https(url: str, headers: Mapping[str, str]) -> bytes:
     """Fetch an address of a registry."""
     if not url.startswith("https://"):
         raise DeployerError(f"{url} is not https")

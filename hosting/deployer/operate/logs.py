@@ -34,7 +34,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 @dataclass(frozen=True)
-class Source:
+class LogSource:
     """A log group, or some streams of it."""
 
     label: str
@@ -54,56 +54,56 @@ class LogLine:
     id: str = ""
 
 
-def sources(platform: Platform, kind: str, *, service: str | None = None, name: str = "") -> list[Source]:
+def find_log_sources(platform: Platform, kind: str, *, service: str | None = None, name: str = "") -> list[LogSource]:
     """The log groups of a kind: app, bastion, db, waf, exec, lambda."""
     match kind:
         case "app":
             return [
-                Source(one.slug, group, platform.home)
-                for one in _chosen(platform, service)
-                for found, group in _groups(platform, one.stack).items()
+                LogSource(one.slug, group, platform.home)
+                for one in _select_services(platform, service)
+                for found, group in _find_log_groups(platform, one.stack).items()
                 if found == "AppLogGroup"
             ]
         case "bastion":
             # All bastions write to one group, each to streams that begin with its service.
-            groups = _groups(platform, platform.nested.get("ApplicationStack", ""))
+            groups = _find_log_groups(platform, platform.nested.get("ApplicationStack", ""))
             return [
-                Source(one.slug, groups["BastionLogGroup"], platform.home, prefix=f"{one.slug}/")
-                for one in _chosen(platform, service)
+                LogSource(one.slug, groups["BastionLogGroup"], platform.home, prefix=f"{one.slug}/")
+                for one in _select_services(platform, service)
                 if "BastionLogGroup" in groups
             ]
         case "db":
-            groups = _groups(platform, platform.nested.get("DatabaseStack", ""))
-            return [Source(group.rpartition("/")[2], group, platform.home) for group in groups.values()]
+            groups = _find_log_groups(platform, platform.nested.get("DatabaseStack", ""))
+            return [LogSource(group.rpartition("/")[2], group, platform.home) for group in groups.values()]
         case "exec":
-            groups = _groups(platform, platform.nested.get("ApplicationStack", ""))
-            return [Source("exec", groups["ExecLogGroup"], platform.home)] if "ExecLogGroup" in groups else []
+            groups = _find_log_groups(platform, platform.nested.get("ApplicationStack", ""))
+            return [LogSource("exec", groups["ExecLogGroup"], platform.home)] if "ExecLogGroup" in groups else []
         case "waf":
             edge = platform.context.stack(StackRole.EDGE)
-            groups = _groups(platform, edge.name, edge.region)
-            return [Source("waf", group, edge.region) for found, group in groups.items() if found.startswith("Waf")]
+            groups = _find_log_groups(platform, edge.name, edge.region)
+            return [LogSource("waf", group, edge.region) for found, group in groups.items() if found.startswith("Waf")]
         case "lambda":
             return _function(platform, name)
         case _:
             raise DeployerError(f'there are no logs of "{kind}"')
 
 
-def _chosen(platform: Platform, service: str | None) -> Sequence[Service]:
+def _select_services(platform: Platform, service: str | None) -> Sequence[Service]:
     return [platform.service(service)] if service else platform.services
 
 
-def of_last_stopped(platform: Platform, service: Service, container: str) -> tuple[Task, Source]:
+def find_last_stopped_task(platform: Platform, service: Service, container: str) -> tuple[Task, LogSource]:
     """The task that ended last, and its stream: what it said before it died."""
-    ended = list(tasks.stopped(platform, service))
+    ended = list(tasks.list_stopped_tasks(platform, service))
     if not ended:
         hint = "ECS forgets stopped tasks after an hour; without --previous their lines are still found"
         raise DeployerError("no task has stopped lately", where=service.slug, hint=hint)
     last = max(ended, key=lambda task: task.stopped)
-    group, stream = stream_of(tasks.definition(platform, last.definition), container, last.id)
-    return last, Source(service.slug, group, platform.home, (stream,))
+    group, stream = find_log_stream(tasks.read_task_definition(platform, last.definition), container, last.id)
+    return last, LogSource(service.slug, group, platform.home, (stream,))
 
 
-def stream_of(definition: dict[str, object], container: str, task_id: str) -> tuple[str, str]:
+def find_log_stream(definition: dict[str, object], container: str, task_id: str) -> tuple[str, str]:
     """Group and stream to which a task's container writes (Amazon ECS Developer Guide, "Send logs to CloudWatch")."""
     containers = definition.get("containerDefinitions")
     for one in containers if isinstance(containers, list) else ():
@@ -113,7 +113,7 @@ def stream_of(definition: dict[str, object], container: str, task_id: str) -> tu
     raise DeployerError(f'has no container "{container}"', where=str(definition.get("taskDefinitionArn", "")))
 
 
-def since(text: str, now: datetime) -> datetime:
+def parse_since(text: str, now: datetime) -> datetime:
     """A time from "10m", "2h", "3d" or an ISO date or time (UTC when it names no zone)."""
     try:
         if match := re.fullmatch(r"(\d+)\s*([smhdw])", text.strip()):
@@ -129,7 +129,7 @@ def since(text: str, now: datetime) -> datetime:
     return found
 
 
-def pattern(text: str | None) -> str:
+def create_filter_pattern(text: str | None) -> str:
     """A filter pattern that means exactly this text."""
     if not text:
         return ""
@@ -137,18 +137,18 @@ def pattern(text: str | None) -> str:
     return f'"{escaped}"'
 
 
-def read(
-    platform: Platform, chosen: Sequence[Source], begin: datetime, *, grep: str | None = None
+def read_lines(
+    platform: Platform, chosen: Sequence[LogSource], begin: datetime, *, grep: str | None = None
 ) -> Iterator[LogLine]:
     """Every line since then, in order over all sources."""
     # CloudWatch Logs answers in order, so that nothing has to be held to be sorted.
-    found = [_page_through(platform, source, begin, pattern(grep)) for source in chosen]
+    found = [_page_through(platform, source, begin, create_filter_pattern(grep)) for source in chosen]
     yield from heapq.merge(*found, key=lambda line: line.time)
 
 
-def follow(
+def follow_lines(
     platform: Platform,
-    chosen: Sequence[Source],
+    chosen: Sequence[LogSource],
     begin: datetime,
     *,
     grep: str | None = None,
@@ -162,7 +162,7 @@ def follow(
     while True:
         newest = max(begin, datetime.now(UTC) - _HORIZON)
         quiet += 1
-        for line in read(platform, chosen, begin, grep=grep):
+        for line in read_lines(platform, chosen, begin, grep=grep):
             key = line.id or f"{line.stream}{line.time}{line.text}"
             newest = max(newest, line.time)
             if key not in seen:
@@ -179,7 +179,7 @@ def follow(
         seen = {key: when for key, when in seen.items() if when >= begin}
 
 
-def _page_through(platform: Platform, source: Source, begin: datetime, wanted: str) -> Iterable[LogLine]:
+def _page_through(platform: Platform, source: LogSource, begin: datetime, wanted: str) -> Iterable[LogLine]:
     client = platform.context.clients.logs(source.region)
     request: dict[str, object] = {"logGroupName": source.group, "startTime": int(begin.timestamp() * 1000)}
     if source.streams:
@@ -204,23 +204,25 @@ def _page_through(platform: Platform, source: Source, begin: datetime, wanted: s
             raise
 
 
-def _groups(platform: Platform, stack: str, region: str | None = None) -> dict[str, str]:
+def _find_log_groups(platform: Platform, stack: str, region: str | None = None) -> dict[str, str]:
     """Logical id -> name of the log groups of a stack."""
     if not stack:
         return {}
     client = platform.context.clients.cloudformation(region or platform.home)
-    return {item.logical_id: item.physical_id for item in stacks.resources(client, stack) if item.type == _LOG_GROUP}
+    return {
+        item.logical_id: item.physical_id for item in stacks.list_resources(client, stack) if item.type == _LOG_GROUP
+    }
 
 
-def _function(platform: Platform, name: str) -> list[Source]:
+def _function(platform: Platform, name: str) -> list[LogSource]:
     prefix = f"/aws/lambda/{platform.family}-"
     known = {
         group.removeprefix(prefix): group
         for stack in platform.nested.values()
-        for group in _groups(platform, stack).values()
+        for group in _find_log_groups(platform, stack).values()
         if group.startswith(prefix)
     }
     wanted = name.replace("_", "-").lower()
     if wanted not in known:
         raise DeployerError(f'there is no function "{name}"', hint=f"known: {', '.join(sorted(known))}")
-    return [Source(wanted, known[wanted], platform.home)]
+    return [LogSource(wanted, known[wanted], platform.home)]

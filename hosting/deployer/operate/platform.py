@@ -52,7 +52,7 @@ class Platform:
     def nested(self) -> Mapping[str, str]:
         """Logical id of a nested stack -> the stack's id."""
         client = self.context.clients.cloudformation(self.home)
-        found = stacks.resources(client, self.root.id)
+        found = stacks.list_resources(client, self.root.id)
         return {item.logical_id: item.physical_id for item in found if item.type == STACK_TYPE and item.physical_id}
 
     @cached_property
@@ -66,7 +66,7 @@ class Platform:
                 continue
             made.extend(
                 Service(name, item.physical_id.rpartition("/")[2], stack)
-                for item in stacks.resources(client, stack)
+                for item in stacks.list_resources(client, stack)
                 if item.type == _ECS_SERVICE and item.physical_id
             )
         return tuple(made)
@@ -99,10 +99,10 @@ class Platform:
         return self.context.environment.name
 
 
-def find(context: Context) -> Platform:
+def find_platform(context: Context) -> Platform:
     """The deployed environment; an error when there is none."""
     stack = context.stack(StackRole.ROOT)
-    state = stacks.describe(context.clients.cloudformation(stack.region), stack.name)
+    state = stacks.describe_stack(context.clients.cloudformation(stack.region), stack.name)
     if state is None or state.status in {"DELETE_COMPLETE", "REVIEW_IN_PROGRESS"}:
         name = context.environment.name
         raise DeployerError("is not deployed", where=stack.label, hint=f"deploy.py deploy -e {name}")

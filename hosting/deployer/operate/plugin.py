@@ -59,25 +59,29 @@ class Plugin:
         return arguments, environment
 
 
-def find() -> Plugin:
+def find_plugin() -> Plugin:
     """The plugin on the PATH; an error that says how to install it when there is none."""
     path = shutil.which(NAME)
     if path is None:
-        raise PluginMissingError(f"{NAME} is not installed; sessions go through it", hint=f"install it: {install()}")
+        raise PluginMissingError(
+            f"{NAME} is not installed; sessions go through it", hint=f"install it: {install_command()}"
+        )
     try:
         said = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=20, check=False).stdout
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise DeployerError(f"cannot be started: {error}", where=path, hint=f"install it again: {install()}") from error
-    return Plugin(path, version(said))
+        raise DeployerError(
+            f"cannot be started: {error}", where=path, hint=f"install it again: {install_command()}"
+        ) from error
+    return Plugin(path, parse_version(said))
 
 
-def version(text: str) -> tuple[int, ...]:
+def parse_version(text: str) -> tuple[int, ...]:
     """The plugin's own version. One that cannot be read counts as old: old ways work with every plugin."""
     match = re.search(r"\d+(?:\.\d+)+", text)
     return tuple(int(part) for part in match[0].split(".")) if match else ()
 
 
-def install() -> str:
+def install_command() -> str:
     """How to install the plugin on this machine (Systems Manager User Guide, "Install the Session Manager plugin")."""
     system = platform.system()
     if system != "Linux":

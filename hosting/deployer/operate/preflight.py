@@ -17,11 +17,11 @@ from hosting.deployer.aws import lookups, stacks
 from hosting.deployer.context import Context
 from hosting.deployer.operate import images, quotas
 from hosting.deployer.operate.checklist import (
-    Line,
-    guarded,
-    judge,
+    Check,
+    create_check,
     ok,
     problem,
+    run_check,
     unknown,
 )
 from hosting.deployer.operate.images import Fetch, NotThereError
@@ -50,21 +50,21 @@ LINKED_ROLES = (
 SLACK_ROLE = LinkedRole("AWSServiceRoleForAWSChatbot", "management.chatbot.amazonaws.com")
 
 
-def check(context: Context, *, fetch: Fetch = images.over_https) -> Iterator[Line]:
+def run_checks(context: Context, *, fetch: Fetch = images.fetch_over_https) -> Iterator[Check]:
     """Every line, as soon as it is known."""
-    values = parameters(context)
+    values = resolve_parameters(context)
     checks = [*_references(context, values), *_roles(context, values), *_images(context, values, fetch)]
     yield from _account(context)
     # At the same time, because each waits for AWS alone; shown in this order, because people read it.
     with ThreadPoolExecutor(8) as pool:
-        for found in pool.map(lambda one: list(guarded(*one)), [*checks, *_quotas(context, values)]):
+        for found in pool.map(lambda one: list(run_check(*one)), [*checks, *_quotas(context, values)]):
             yield from found
 
 
-Check = tuple[str, str, Callable[[], Iterable[Line]]]
+Job = tuple[str, str, Callable[[], Iterable[Check]]]
 
 
-def _references(context: Context, values: Mapping[str, str]) -> list[Check]:
+def _references(context: Context, values: Mapping[str, str]) -> list[Job]:
     return [
         ("zones", "availability zones", partial(_zones, context, values)),
         ("network", "CloudFront's addresses", partial(_prefix_list, context)),
@@ -76,19 +76,19 @@ def _references(context: Context, values: Mapping[str, str]) -> list[Check]:
     ]
 
 
-def _roles(context: Context, values: Mapping[str, str]) -> list[Check]:
+def _roles(context: Context, values: Mapping[str, str]) -> list[Job]:
     wanted = (*LINKED_ROLES, *((SLACK_ROLE,) if values.get("SlackWorkspaceId") else ()))
     return [("roles", role.name, partial(_linked_role, context, role)) for role in wanted]
 
 
-def _images(context: Context, values: Mapping[str, str], fetch: Fetch) -> list[Check]:
+def _images(context: Context, values: Mapping[str, str], fetch: Fetch) -> list[Job]:
     return [
         ("images", name, partial(_image, context, name, image, values["CpuArchitecture"], fetch))
-        for name, image in lookups.images(values, values).items()
+        for name, image in lookups.select_images(values, values).items()
     ]
 
 
-def parameters(context: Context) -> dict[str, str]:
+def resolve_parameters(context: Context) -> dict[str, str]:
     """The values of the root's parameters as the file and the templates give them."""
     declared = context.template(context.stack(StackRole.ROOT)).parameters
     values = {name: one.default for name, one in declared.items() if one.default is not None}
@@ -109,7 +109,7 @@ def create_linked_role(context: Context, service: str) -> None:
 # --- account
 
 
-def _account(context: Context) -> Iterator[Line]:
+def _account(context: Context) -> Iterator[Check]:
     identity, file = context.identity, context.environment.file
     yield ok("account", "credentials", identity.arn)
     if file.account:
@@ -117,20 +117,20 @@ def _account(context: Context) -> Iterator[Line]:
     else:
         remedy = f'add "Account": "{identity.account}" to {file.path}, and nothing goes elsewhere by accident'
         yield problem("account", "the environment's own account", "the file names none", remedy)
-    yield from guarded("account", "regions", partial(_regions, context))
+    yield from run_check("account", "regions", partial(_regions, context))
 
 
-def _regions(context: Context) -> Iterator[Line]:
+def _regions(context: Context) -> Iterator[Check]:
     wanted = list(dict.fromkeys((context.home, EDGE_REGION)))
     answer = context.clients.ec2(context.home).describe_regions(AllRegions=True, RegionNames=wanted)
     states = {one["RegionName"]: one.get("OptInStatus", "") for one in answer["Regions"]}
     for region in wanted:
         state = states.get(region, "unknown to AWS")
         usable = state in {"opt-in-not-required", "opted-in"}
-        yield judge("account", f"region {region}", usable, state, "enable the region in the account's settings")
+        yield create_check("account", f"region {region}", usable, state, "enable the region in the account's settings")
 
 
-def _linked_role(context: Context, role: LinkedRole) -> Iterator[Line]:
+def _linked_role(context: Context, role: LinkedRole) -> Iterator[Check]:
     try:
         context.clients.iam(context.home).get_role(RoleName=role.name)
     except ClientError as error:
@@ -145,25 +145,27 @@ def _linked_role(context: Context, role: LinkedRole) -> Iterator[Line]:
 # --- what the parameters refer to
 
 
-def _zones(context: Context, values: Mapping[str, str]) -> Iterator[Line]:
+def _zones(context: Context, values: Mapping[str, str]) -> Iterator[Check]:
     answer = context.clients.ec2(context.home).describe_availability_zones()
     states = {one["ZoneName"]: one.get("State", "") for one in answer["AvailabilityZones"]}
     usable = ", ".join(sorted(name for name, state in states.items() if state == "available"))
     wanted = [values.get("FirstZone", ""), values.get("SecondZone", "")]
     for name in wanted:
         seen = states.get(name, f"not a zone of this account in {context.home}")
-        yield judge("zones", name, seen == "available", seen, f"choose from {usable}")
+        yield create_check("zones", name, seen == "available", seen, f"choose from {usable}")
     if len(set(wanted)) < len(wanted):
         yield problem("zones", "two different zones", f"both are {wanted[0]}", f"choose two of {usable}")
 
 
-def _prefix_list(context: Context) -> Iterator[Line]:
+def _prefix_list(context: Context) -> Iterator[Check]:
     yield ok(
-        "network", "CloudFront's addresses", lookups.prefix_list_id(context.clients.ec2(context.home), context.home)
+        "network",
+        "CloudFront's addresses",
+        lookups.find_prefix_list_id(context.clients.ec2(context.home), context.home),
     )
 
 
-def _engine(context: Context, values: Mapping[str, str]) -> Iterator[Line]:
+def _engine(context: Context, values: Mapping[str, str]) -> Iterator[Check]:
     version, kind = values["DbEngineVersion"], values["DbInstanceClass"]
     client = context.clients.rds(context.home)
     pages = client.get_paginator("describe_orderable_db_instance_options").paginate(
@@ -190,10 +192,10 @@ def _engine(context: Context, values: Mapping[str, str]) -> Iterator[Line]:
         wanted.append(values["SecondZone"])
     missing = [zone for zone in wanted if zones and zone not in zones]
     seen = f"not in {', '.join(missing)}" if missing else f"offered in {', '.join(wanted)}"
-    yield judge("database", what, not missing, seen, f"choose zones from {', '.join(sorted(zones))}")
+    yield create_check("database", what, not missing, seen, f"choose zones from {', '.join(sorted(zones))}")
 
 
-def _exports(context: Context, values: Mapping[str, str]) -> Iterator[Line]:
+def _exports(context: Context, values: Mapping[str, str]) -> Iterator[Check]:
     """A log that the version does not export fails the cluster only when it is created."""
     wanted = {
         log
@@ -210,10 +212,12 @@ def _exports(context: Context, values: Mapping[str, str]) -> Iterator[Line]:
     what = f"logs exported by {version}"
     missing = sorted(wanted - {log for one in found for log in one.get("ExportableLogTypes", ())})
     seen = f"not {', '.join(missing)}" if missing else ", ".join(sorted(wanted))
-    yield judge("database", what, not missing, seen, "take them out of EXPORTED_LOGS in generator/layers/database.py")
+    yield create_check(
+        "database", what, not missing, seen, "take them out of EXPORTED_LOGS in generator/layers/database.py"
+    )
 
 
-def _certificates(context: Context, values: Mapping[str, str]) -> Iterator[Line]:
+def _certificates(context: Context, values: Mapping[str, str]) -> Iterator[Check]:
     domain = values.get("DomainName", "")
     wanted = (
         ("OriginCertificateArn", context.home, f"origin.{domain}"),
@@ -234,21 +238,21 @@ def _certificates(context: Context, values: Mapping[str, str]) -> Iterator[Line]
             yield problem("domain", name, "there is no such certificate", f"look into ACM in {region}")
             continue
         status, names = found.get("Status", ""), found.get("SubjectAlternativeNames", [])
-        good = status == "ISSUED" and (not domain or covers(names, host))
+        good = status == "ISSUED" and (not domain or is_covered(names, host))
         seen = f"{status}, for {', '.join(names)}"
         remedy = f"it has to be issued and to name {host}" if domain else "it has to be issued"
-        yield judge("domain", name, good, seen, remedy)
+        yield create_check("domain", name, good, seen, remedy)
     if not domain:
         yield ok("domain", "certificates", "no domain: CloudFront's own, and a self-signed one that deploy.py imports")
 
 
-def covers(names: Sequence[str], host: str) -> bool:
+def is_covered(names: Sequence[str], host: str) -> bool:
     """Whether a certificate's names include a host; a wildcard stands for exactly one label."""
     parent = "*." + host.partition(".")[2]
     return any(name.lower() in {host.lower(), parent.lower()} for name in names)
 
 
-def _hosted_zone(context: Context, values: Mapping[str, str]) -> Iterator[Line]:
+def _hosted_zone(context: Context, values: Mapping[str, str]) -> Iterator[Check]:
     zone, domain = values.get("HostedZoneId", ""), values.get("DomainName", "")
     if not zone:
         return
@@ -265,10 +269,12 @@ def _hosted_zone(context: Context, values: Mapping[str, str]) -> Iterator[Line]:
         yield problem("domain", what, f"{name} is private", "take the public zone of this name")
         return
     holds = domain == name or domain.endswith(f".{name}")
-    yield judge("domain", what, holds, f"{name}", f"{domain} does not belong to it: correct HostedZoneId or DomainName")
+    yield create_check(
+        "domain", what, holds, f"{name}", f"{domain} does not belong to it: correct HostedZoneId or DomainName"
+    )
 
 
-def _slack(context: Context, values: Mapping[str, str]) -> Iterator[Line]:
+def _slack(context: Context, values: Mapping[str, str]) -> Iterator[Check]:
     wanted = values.get("SlackWorkspaceId", "")
     if not wanted:
         yield ok("slack", "workspace", "no Slack asked for")
@@ -292,16 +298,16 @@ def _slack(context: Context, values: Mapping[str, str]) -> Iterator[Line]:
 # --- images
 
 
-def _image(context: Context, name: str, image: str, architecture: str, fetch: Fetch) -> Iterator[Line]:
-    reference = images.parse(image)
+def _image(context: Context, name: str, image: str, architecture: str, fetch: Fetch) -> Iterator[Check]:
+    reference = images.parse_image(image)
     if reference is None:
         yield problem("images", name, f"{image} is not registry/name@sha256:...", "pin it by digest")
         return
     try:
         if reference.account:
-            platforms = images.of_ecr(context.clients.ecr(reference.region), reference, fetch)
+            platforms = images.read_ecr_platforms(context.clients.ecr(reference.region), reference, fetch)
         else:
-            platforms = images.of_public(reference, fetch)
+            platforms = images.read_public_platforms(reference, fetch)
     except NotThereError as error:
         first = f"deploy.py deploy -e {context.environment.name} --through bootstrap"
         remedy = f"push it, then put its digest into the parameter file; repositories come from: {first}"
@@ -312,15 +318,15 @@ def _image(context: Context, name: str, image: str, architecture: str, fetch: Fe
         return
     wanted = f"linux/{images.ARCHITECTURES.get(architecture, architecture)}"
     seen = ", ".join(sorted(platforms))
-    yield judge("images", name, wanted in platforms, seen, f"build it for {wanted}, or change CpuArchitecture")
+    yield create_check("images", name, wanted in platforms, seen, f"build it for {wanted}, or change CpuArchitecture")
 
 
 # --- quotas
 
 
-def _quotas(context: Context, values: Mapping[str, str]) -> list[Check]:
+def _quotas(context: Context, values: Mapping[str, str]) -> list[Job]:
     root = context.template(context.stack(StackRole.ROOT))
-    needed = quotas.demand(root, context.environment.templates)
+    needed = quotas.count_demand(root, context.environment.templates)
     return [
         *(
             ("quotas", quota.name, partial(_quota, context, quota, -(-needed[quota.type] // quota.zones)))
@@ -331,24 +337,26 @@ def _quotas(context: Context, values: Mapping[str, str]) -> list[Check]:
     ]
 
 
-def _quota(context: Context, quota: quotas.Quota, needed: int) -> Iterator[Line]:
+def _quota(context: Context, quota: quotas.Quota, needed: int) -> Iterator[Check]:
     region = quota.region or context.home
-    limit = quotas.value(context.clients.service_quotas(region), quota.service, quota.code)
-    used = quotas.used(context.clients, region, quota.type)
+    limit = quotas.read_quota(context.clients.service_quotas(region), quota.service, quota.code)
+    used = quotas.count_used(context.clients, region, quota.type)
     # What is deployed already is among the used ones.
     root = context.stack(StackRole.ROOT)
-    counted = used is not None and stacks.describe(context.clients.cloudformation(root.region), root.name) is not None
+    counted = (
+        used is not None and stacks.describe_stack(context.clients.cloudformation(root.region), root.name) is not None
+    )
     wanted = (used or 0) + (0 if counted else needed)
     there = "" if used is None else f", {used} in use"
     seen = f"{needed} needed{there}, {limit:.0f} allowed"
     remedy = f"ask for {wanted} in Service Quotas ({quota.service} {quota.code}, {region})"
-    yield judge("quotas", quota.name, wanted <= limit, seen, remedy)
+    yield create_check("quotas", quota.name, wanted <= limit, seen, remedy)
 
 
-def _fargate(context: Context, services: tuple[str, ...], values: Mapping[str, str]) -> Iterator[Line]:
+def _fargate(context: Context, services: tuple[str, ...], values: Mapping[str, str]) -> Iterator[Check]:
     """A new account has few, sometimes none, and a deployment beyond them waits in silence."""
-    needed = quotas.vcpus(services, values)
-    limit = quotas.value(context.clients.service_quotas(context.home), *quotas.FARGATE)
+    needed = quotas.calculate_vcpus(services, values)
+    limit = quotas.read_quota(context.clients.service_quotas(context.home), *quotas.FARGATE)
     seen = f"{needed:g} needed while everything is deployed at once, {limit:g} allowed"
     remedy = f"ask for at least {needed:g} in Service Quotas ({' '.join(quotas.FARGATE)}, {context.home})"
-    yield judge("quotas", "Fargate vCPUs", needed <= limit, seen, remedy)
+    yield create_check("quotas", "Fargate vCPUs", needed <= limit, seen, remedy)

@@ -43,7 +43,7 @@ QUOTAS = (
 FARGATE = ("fargate", "L-3032A538")
 
 
-def demand(root: Template, templates: Mapping[str, Template]) -> Counter[str]:
+def count_demand(root: Template, templates: Mapping[str, Template]) -> Counter[str]:
     """Resources by type that a root stack makes at most: conditions are for CloudFormation to judge."""
     made = [root, *(templates[child] for child in root.children.values())]
     return Counter(
@@ -55,12 +55,12 @@ def demand(root: Template, templates: Mapping[str, Template]) -> Counter[str]:
     )
 
 
-def vcpus(services: tuple[str, ...], values: Mapping[str, str]) -> float:
+def calculate_vcpus(services: tuple[str, ...], values: Mapping[str, str]) -> float:
     """Fargate's vCPUs while all services are deployed at once: each then runs twice, old and new."""
     return sum(2 * int(values[f"{one}MinTasks"]) * int(values[f"{one}Cpu"]) / 1024 for one in services)
 
 
-def value(client: ServiceQuotasClient, service: str, code: str) -> float:
+def read_quota(client: ServiceQuotasClient, service: str, code: str) -> float:
     """The account's own value, or AWS's default where it has none of its own."""
     try:
         return client.get_service_quota(ServiceCode=service, QuotaCode=code)["Quota"]["Value"]
@@ -70,7 +70,7 @@ def value(client: ServiceQuotasClient, service: str, code: str) -> float:
     return client.get_aws_default_service_quota(ServiceCode=service, QuotaCode=code)["Quota"]["Value"]
 
 
-def used(clients: Any, region: str, kind: str) -> int | None:
+def count_used(clients: Any, region: str, kind: str) -> int | None:
     """How many there are already, where one call tells; None where it does not."""
     match kind:
         case "AWS::EC2::VPC":

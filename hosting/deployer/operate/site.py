@@ -109,7 +109,7 @@ class Step:
     file: File | None = None
 
 
-def scan(directory: Path, prefix: str) -> list[File]:
+def scan_directory(directory: Path, prefix: str) -> list[File]:
     """Every file of the directory; hidden ones stay here, but for .well-known, which is meant to be seen."""
     root = directory.resolve()
     if not root.is_dir():
@@ -128,7 +128,13 @@ def scan(directory: Path, prefix: str) -> list[File]:
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
             found.append(
-                File(path, f"{prefix}/{relative.as_posix()}", digest, content_type(path.name), cache_control(path.name))
+                File(
+                    path,
+                    f"{prefix}/{relative.as_posix()}",
+                    digest,
+                    guess_content_type(path.name),
+                    choose_cache_control(path.name),
+                )
             )
     if problems:
         raise InputError(problems)
@@ -137,14 +143,14 @@ def scan(directory: Path, prefix: str) -> list[File]:
     return found
 
 
-def content_type(name: str) -> str:
+def guess_content_type(name: str) -> str:
     """The media type of a file by its name."""
     suffix = Path(name).suffix.lower()
     kind = _TYPES.get(suffix) or _BUILT_IN.guess_type(name)[0] or "application/octet-stream"
     return f"{kind}; charset=utf-8" if _TEXT.match(kind) else kind
 
 
-def cache_control(name: str) -> str:
+def choose_cache_control(name: str) -> str:
     """How long browsers and CloudFront keep a file, by its name."""
     if Path(name).suffix.lower() in _PAGES or name in _LIKE_PAGES:
         return PAGE
@@ -152,7 +158,7 @@ def cache_control(name: str) -> str:
     return FINGERPRINTED if built and _MARK.fullmatch(built["mark"]) else OTHER
 
 
-def compare(client: S3Client, bucket: str, prefix: str, files: Sequence[File], *, delete: bool) -> list[Step]:
+def plan_sync(client: S3Client, bucket: str, prefix: str, files: Sequence[File], *, delete: bool) -> list[Step]:
     """What has to happen, in the order in which it has to: parts, pages, and at last what is gone."""
     there = {
         item["Key"]: item["ETag"].strip('"')
@@ -177,7 +183,7 @@ def compare(client: S3Client, bucket: str, prefix: str, files: Sequence[File], *
     return steps + [Step(Action.DELETED if delete else Action.LEFT, key) for key in gone]
 
 
-def upload(client: S3Client, bucket: str, steps: Sequence[Step]) -> Iterator[Step]:
+def upload_files(client: S3Client, bucket: str, steps: Sequence[Step]) -> Iterator[Step]:
     """Upload what is new or changed: everything else before the first page."""
     wanted = [one for one in steps if one.file is not None and one.action is not Action.SAME]
 
@@ -194,7 +200,7 @@ def upload(client: S3Client, bucket: str, steps: Sequence[Step]) -> Iterator[Ste
             yield from pool.map(put, [one for one in wanted if one.file is not None and one.file.is_page is pages])
 
 
-def remove(client: S3Client, bucket: str, steps: Iterable[Step]) -> Iterator[Step]:
+def delete_objects(client: S3Client, bucket: str, steps: Iterable[Step]) -> Iterator[Step]:
     """Delete what is gone. The bucket keeps old versions for a while, so this can be undone."""
 
     def delete(one: Step) -> Step:
@@ -205,7 +211,7 @@ def remove(client: S3Client, bucket: str, steps: Iterable[Step]) -> Iterator[Ste
         yield from pool.map(delete, [one for one in steps if one.action is Action.DELETED])
 
 
-def paths(steps: Iterable[Step], prefix: str) -> list[str]:
+def find_stale_paths(steps: Iterable[Step], prefix: str) -> list[str]:
     """The addresses whose content viewers may have from before."""
     stale = [one.key for one in steps if one.action in {Action.CHANGED, Action.HEADERS, Action.DELETED}]
     found: list[str] = []
@@ -241,7 +247,7 @@ def invalidate(client: CloudFrontClient, distribution: str, wanted: Sequence[str
     return answer["Invalidation"]["Id"]
 
 
-def wait(client: CloudFrontClient, distribution: str, invalidation: str) -> None:
+def wait_for_invalidation(client: CloudFrontClient, distribution: str, invalidation: str) -> None:
     """Wait until every edge has forgotten; usually a minute or two."""
     client.get_waiter("invalidation_completed").wait(
         DistributionId=distribution, Id=invalidation, WaiterConfig={"Delay": 5, "MaxAttempts": 180}

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from hosting.deployer.aws.session import explain, is_denied
 from hosting.deployer.errors import DeployerError
 from hosting.deployer.operate import logs, tasks
-from hosting.deployer.operate.logs import LogLine, Source
+from hosting.deployer.operate.logs import LogLine, LogSource
 from hosting.deployer.operate.platform import Platform, Service
 from hosting.deployer.operate.tasks import Task
 
@@ -44,19 +44,19 @@ _ANSWER_ONLY = frozenset(
 
 
 @dataclass
-class Run:
+class StandaloneTask:
     """A task that was started for one command."""
 
     platform: Platform
     task: Task
-    source: Source
+    source: LogSource
     sleep: Callable[[float], None] = time.sleep
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def lines(self) -> Iterator[LogLine]:
         """What the command says, until the task has stopped."""
         begin = self.started - timedelta(minutes=1)
-        yield from logs.follow(self.platform, [self.source], begin, sleep=self.sleep, until=self._has_stopped)
+        yield from logs.follow_lines(self.platform, [self.source], begin, sleep=self.sleep, until=self._has_stopped)
 
     def exit_code(self) -> int:
         """How the command ended; an error when it never began."""
@@ -75,7 +75,7 @@ class Run:
         return self.platform.context.clients.ecs(self.platform.home)
 
     def _has_stopped(self) -> bool:
-        found = tasks.describe(self._ecs, self.platform.cluster, [self.task.arn])
+        found = tasks.describe_tasks(self._ecs, self.platform.cluster, [self.task.arn])
         if found:
             self.task = found[0]
         elif datetime.now(UTC) - self.started > _APPEARS:
@@ -83,18 +83,18 @@ class Run:
         return self.task.status == "STOPPED"
 
 
-def start(
+def start_task(
     platform: Platform,
     service: Service,
     command: Sequence[str],
     *,
     image: str | None = None,
     sleep: Callable[[float], None] = time.sleep,
-) -> Run:
+) -> StandaloneTask:
     """Start the task. With an `image` other than the service's, a task definition is registered for this run."""
     client = platform.context.clients.ecs(platform.home)
-    live = tasks.service_of(platform, service)
-    definition = tasks.definition(platform, live["taskDefinition"])
+    live = tasks.describe_service(platform, service)
+    definition = tasks.read_task_definition(platform, live["taskDefinition"])
     temporary = ""
     if image is not None and image != _image(definition):
         temporary = _register(client, definition, image)
@@ -125,9 +125,9 @@ def start(
         if temporary:
             client.deregister_task_definition(taskDefinition=temporary)
     # From this answer: to describe it right now might find nothing yet.
-    task = tasks.parse(answer["tasks"][0], platform.cluster)
-    group, stream = logs.stream_of(definition, APP, task.id)
-    return Run(platform, task, Source(service.slug, group, platform.home, (stream,)), sleep)
+    task = tasks.parse_task(answer["tasks"][0], platform.cluster)
+    group, stream = logs.find_log_stream(definition, APP, task.id)
+    return StandaloneTask(platform, task, LogSource(service.slug, group, platform.home, (stream,)), sleep)
 
 
 def _image(definition: dict[str, Any]) -> str:

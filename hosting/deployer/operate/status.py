@@ -14,10 +14,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from hosting.deployer.aws import stacks
 from hosting.deployer.aws.session import explain
-from hosting.deployer.context import Context, survey
+from hosting.deployer.context import Context, describe_stacks
 from hosting.deployer.errors import DeployerError
 from hosting.deployer.operate import activity
-from hosting.deployer.operate.activity import Happening
+from hosting.deployer.operate.activity import ActivityEvent
 from hosting.deployer.operate.platform import Platform, Service
 from hosting.model.stack_order import EDGE_REGION
 
@@ -49,7 +49,7 @@ class Status:
     family: str
     time: datetime
     parts: tuple[Part, ...]
-    happenings: tuple[Happening, ...] = ()
+    events: tuple[ActivityEvent, ...] = ()
 
     @property
     def health(self) -> Health:
@@ -58,9 +58,9 @@ class Status:
         return next((one for one in (Health.BAD, Health.BUSY, Health.GOOD) if one in found), Health.UNKNOWN)
 
 
-def look(context: Context, *, recent: int = 8) -> Status:
+def collect_status(context: Context, *, recent: int = 8) -> Status:
     """The environment as it is now."""
-    states = survey(context)
+    states = describe_stacks(context)
     parts = [_stack(stack, state) for stack, state in states.items()]
     now = datetime.now(UTC)
     root = next((state for stack, state in states.items() if stack.role == "root"), None)
@@ -83,8 +83,8 @@ def look(context: Context, *, recent: int = 8) -> Status:
         ("alarms", lambda: _alarms(platform)),
     ]
     with ThreadPoolExecutor(8) as pool:
-        latest = pool.submit(activity.collect, platform, now - _RECENT)
-        for found in pool.map(lambda job: _guarded(*job), jobs):
+        latest = pool.submit(activity.collect_activity, platform, now - _RECENT)
+        for found in pool.map(lambda job: _run_job(*job), jobs):
             parts += found
         # A service brings its targets along; on the screen each area stands together.
         parts.sort(key=lambda part: _AREAS.index(part.area))
@@ -92,17 +92,19 @@ def look(context: Context, *, recent: int = 8) -> Status:
     return Status(context.environment.family, now, tuple(parts), tuple(events[-recent:]))
 
 
-def go_on(context: Context, interval: float, sleep: Callable[[float], None] = time.sleep) -> Iterator[Status | str]:
+def poll_status(
+    context: Context, interval: float, sleep: Callable[[float], None] = time.sleep
+) -> Iterator[Status | str]:
     """A look at a time, or why there is none: whoever watches for hours meets a network that is away for a moment."""
     while True:
         sleep(interval)
         try:
-            yield look(context)
+            yield collect_status(context)
         except (BotoCoreError, ClientError) as error:
             yield f"cannot look: {explain(error).what}"
 
 
-def document(status: Status) -> dict[str, Any]:
+def as_document(status: Status) -> dict[str, Any]:
     """A stable form for programs."""
     return {
         "schema": SCHEMA,
@@ -119,11 +121,11 @@ def document(status: Status) -> dict[str, Any]:
             }
             for part in status.parts
         ],
-        "events": [activity.document(one) for one in status.happenings],
+        "events": [activity.as_document(one) for one in status.events],
     }
 
 
-def _guarded(area: str, job: Callable[[], list[Part]]) -> list[Part]:
+def _run_job(area: str, job: Callable[[], list[Part]]) -> list[Part]:
     try:
         return job()
     except (ClientError, BotoCoreError) as error:
@@ -200,7 +202,7 @@ def _targets(platform: Platform, service: Service, arn: str, desired: int) -> Pa
 
 def _database(platform: Platform) -> list[Part]:
     clients, home = platform.context.clients, platform.home
-    nested = stacks.describe(clients.cloudformation(home), platform.nested.get("DatabaseStack", ""))
+    nested = stacks.describe_stack(clients.cloudformation(home), platform.nested.get("DatabaseStack", ""))
     identifier = nested.outputs.get("DbClusterId", "") if nested is not None else ""
     if not identifier:
         # Without a name RDS would answer for every cluster of the account.

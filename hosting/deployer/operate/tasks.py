@@ -74,27 +74,27 @@ class Task:
         return f"ecs:{self.cluster}_{self.id}_{self.container(container).runtime_id}"
 
 
-def describe(client: ECSClient, cluster: str, arns: Sequence[str]) -> list[Task]:
+def describe_tasks(client: ECSClient, cluster: str, arns: Sequence[str]) -> list[Task]:
     found: list[Task] = []
     for start in range(0, len(arns), _BATCH):
         answer = client.describe_tasks(cluster=cluster, tasks=list(arns[start : start + _BATCH]))
-        found += [parse(raw, cluster) for raw in answer["tasks"]]
+        found += [parse_task(raw, cluster) for raw in answer["tasks"]]
     return found
 
 
-def running(platform: Platform, service: Service) -> list[Task]:
+def list_running_tasks(platform: Platform, service: Service) -> list[Task]:
     """The service's tasks that run, the ones to prefer first."""
     client = platform.context.clients.ecs(platform.home)
-    found = describe(client, platform.cluster, _arns(platform, service, "RUNNING"))
+    found = describe_tasks(client, platform.cluster, _arns(platform, service, "RUNNING"))
     return [task for task in found if task.is_running]
 
 
-def pick(platform: Platform, service: Service, container: str, *, task_id: str | None = None) -> Task:
+def select_task(platform: Platform, service: Service, container: str, *, task_id: str | None = None) -> Task:
     """The task for a session to a container: the one asked for, or the most promising one.
 
     Healthy before unknown before unhealthy, and the newest among those, which will live longest.
     """
-    found = running(platform, service)
+    found = list_running_tasks(platform, service)
     if task_id is not None:
         matching = [task for task in found if task.id.startswith(task_id.rpartition("/")[2])]
         if len(matching) == 1:
@@ -117,14 +117,14 @@ def pick(platform: Platform, service: Service, container: str, *, task_id: str |
     raise DeployerError(f'no task is ready for a session to "{container}" ({states})', where=service.slug, hint=hint)
 
 
-def definition(platform: Platform, arn: str) -> dict[str, Any]:
+def read_task_definition(platform: Platform, arn: str) -> dict[str, Any]:
     """A task definition, as ECS runs it."""
     answer: Any = platform.context.clients.ecs(platform.home).describe_task_definition(taskDefinition=arn)
     found: dict[str, Any] = answer["taskDefinition"]
     return found
 
 
-def service_of(platform: Platform, service: Service) -> dict[str, Any]:
+def describe_service(platform: Platform, service: Service) -> dict[str, Any]:
     """A service, as ECS runs it; an error when somebody has deleted it behind the stack's back."""
     answer: Any = platform.context.clients.ecs(platform.home).describe_services(
         cluster=platform.cluster, services=[service.ecs_name]
@@ -136,10 +136,10 @@ def service_of(platform: Platform, service: Service) -> dict[str, Any]:
     return live[0]
 
 
-def stopped(platform: Platform, service: Service) -> Iterator[Task]:
+def list_stopped_tasks(platform: Platform, service: Service) -> Iterator[Task]:
     """Tasks of the service that ended lately: ECS forgets them after an hour."""
     client = platform.context.clients.ecs(platform.home)
-    yield from describe(client, platform.cluster, _arns(platform, service, "STOPPED"))
+    yield from describe_tasks(client, platform.cluster, _arns(platform, service, "STOPPED"))
 
 
 _RANK = {"HEALTHY": 2, "UNKNOWN": 1, "UNHEALTHY": 0}
@@ -167,7 +167,7 @@ def _state(task: Task, name: str) -> str:
     return f'no container "{name}"'
 
 
-def parse(raw: Any, cluster: str) -> Task:
+def parse_task(raw: Any, cluster: str) -> Task:
     """A task as ECS describes it."""
     return Task(
         arn=raw["taskArn"],

@@ -44,7 +44,7 @@ _PROTOCOL_10 = 0x0A
 _ERROR_PACKET = 0xFF
 
 
-class End(StrEnum):
+class DatabaseEnd(StrEnum):
     """The database end of a tunnel."""
 
     WRITER = "writer"
@@ -75,7 +75,7 @@ class Lost:
     wait: float | None
 
 
-Event = Opening | Opened | Lost
+TunnelEvent = Opening | Opened | Lost
 
 
 @dataclass
@@ -85,19 +85,19 @@ class Tunnel:
     platform: Platform
     plugin: Plugin
     service: Service
-    end: End
+    end: DatabaseEnd
     port: int
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
     watch_seconds: float = _WATCH_SECONDS
     open_seconds: float = _OPEN_SECONDS
     # Is told which process carries the tunnel, and None when none does any more.
-    carried_by: Callable[[int | None], None] = lambda _: None
+    on_process: Callable[[int | None], None] = lambda _: None
     _session: str | None = field(default=None, init=False)
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     _said: IO[bytes] | None = field(default=None, init=False)
 
-    def follow(self, *, reconnect: bool) -> Generator[Event, None, None]:
+    def follow(self, *, reconnect: bool) -> Generator[TunnelEvent, None, None]:
         """Open the tunnel and keep it open. Ends when it is lost and not to be opened again; close it to end it."""
         pause = 1.0
         try:
@@ -135,7 +135,7 @@ class Tunnel:
         process, self._process = self._process, None
         if process is not None:
             _end(process)
-            self.carried_by(None)
+            self.on_process(None)
         if self._said is not None:
             self._said.close()
             self._said = None
@@ -146,14 +146,14 @@ class Tunnel:
 
     def _pick(self) -> Task:
         try:
-            return tasks.pick(self.platform, self.service, BASTION)
+            return tasks.select_task(self.platform, self.service, BASTION)
         except DeployerError as error:
             raise _NotOpenedError(error.what, where=error.where, hint=error.hint) from error
 
     def _open(self, task: Task) -> str:
         target = task.target(BASTION)
         parameters = {
-            "portNumber": [str(relay_port(tasks.definition(self.platform, task.definition), self.end))],
+            "portNumber": [str(find_relay_port(tasks.read_task_definition(self.platform, task.definition), self.end))],
             "localPortNumber": [str(self.port)],
         }
         client = self.platform.context.clients.ssm(self.platform.home)
@@ -183,7 +183,7 @@ class Tunnel:
             stderr=subprocess.STDOUT,
             start_new_session=os.name == "posix",
         )
-        self.carried_by(self._process.pid)
+        self.on_process(self._process.pid)
         return self._await(self._process, task)
 
     def _await(self, process: subprocess.Popen[bytes], task: Task) -> str:
@@ -195,7 +195,7 @@ class Tunnel:
             if process.poll() is not None:
                 said = self._last_words(process)
                 raise _NotOpenedError(f"{self.plugin.path} ended: {said}", where=f"task {task.id[:8]}")
-            answer = greeting(self.port)
+            answer = read_greeting(self.port)
             if answer.server:
                 return answer.server
             if answer.refusal:
@@ -229,7 +229,7 @@ class Tunnel:
                 looked = self.clock()
                 # The plugin may not notice for minutes that its task is gone.
                 with contextlib.suppress(ClientError, BotoCoreError):
-                    found = tasks.describe(client, task.cluster, [task.arn])
+                    found = tasks.describe_tasks(client, task.cluster, [task.arn])
                     if not found or not found[0].is_running:
                         why = found[0].reason if found else ""
                         return f"task {task.id[:8]} is stopping" + (f": {why}" if why else "")
@@ -247,7 +247,7 @@ class Greeting:
     trouble: str | None = None
 
 
-def greeting(port: int, timeout: float = _GREETING_SECONDS) -> Greeting:
+def read_greeting(port: int, timeout: float = _GREETING_SECONDS) -> Greeting:
     """Knock at a port and read the first packet of the MySQL protocol."""
     try:
         with socket.create_connection((LOOPBACK, port), timeout=timeout) as connection:
@@ -273,7 +273,7 @@ def _read_greeting(connection: socket.socket) -> Greeting:
     return Greeting(server=packet[1:].split(b"\0", 1)[0].decode("ascii", "replace"))
 
 
-def relay_port(definition: dict[str, object], end: End) -> int:
+def find_relay_port(definition: dict[str, object], end: DatabaseEnd) -> int:
     """Where the relay of a running task listens, from the labels of its bastion."""
     containers = definition.get("containerDefinitions")
     for container in containers if isinstance(containers, list) else ():
@@ -285,7 +285,7 @@ def relay_port(definition: dict[str, object], end: End) -> int:
     )
 
 
-def local_port(wanted: int | None, preferred: int) -> int:
+def choose_local_port(wanted: int | None, preferred: int) -> int:
     """A port of this machine: the wanted one or an error; otherwise the preferred one, or any free one."""
     if _is_free(wanted or preferred):
         return wanted or preferred

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from botocore.exceptions import ClientError
 
-from hosting.deployer.packaging.lambda_packages import archive
+from hosting.deployer.packaging.lambda_packages import package_function
 from hosting.model.errors import InputError, Problem
 from hosting.model.templates import Template, kebab, snake
 
@@ -29,7 +29,7 @@ _ATTEMPTS = 5
 _KEY_PARAMETER = re.compile(r"(\w+?)(TemplateKey|CodeKey)")
 
 
-class Source(Protocol):
+class ArtifactSource(Protocol):
     """What a template and an archive have in common."""
 
     @property
@@ -49,7 +49,7 @@ class Artifact:
 
 
 @dataclass(frozen=True)
-class Upload:
+class UploadResult:
     """What became of an artifact."""
 
     key: str
@@ -57,7 +57,7 @@ class Upload:
     uploaded: bool
 
 
-def artifacts(
+def collect_artifacts(
     templates: Mapping[str, Template], names: Iterable[str], functions: Path
 ) -> dict[str, tuple[Artifact, ...]]:
     """What each of the named templates needs in the bucket, read from its `*TemplateKey` and `*CodeKey`."""
@@ -82,14 +82,14 @@ def artifacts(
     return needed
 
 
-def upload(client: S3Client, bucket: str, items: Iterable[Artifact]) -> Iterator[Upload]:
+def upload_artifacts(client: S3Client, bucket: str, items: Iterable[Artifact]) -> Iterator[UploadResult]:
     """Put what is not there yet, in parallel, and say of each what was done."""
     unique = {item.key: item for item in items}
     with ThreadPoolExecutor(_PARALLEL) as pool:
         yield from pool.map(lambda item: _put(client, bucket, item), unique.values())
 
 
-def url(bucket: str, region: str, suffix: str, key: str) -> str:
+def create_url(bucket: str, region: str, suffix: str, key: str) -> str:
     return f"https://{bucket}.s3.{region}.{suffix}/{key}"
 
 
@@ -99,7 +99,7 @@ def _artifact(parameter: str, templates: Mapping[str, Template], functions: Path
         return None
     subject, kind = match.groups()
     if kind == "CodeKey":
-        function = archive(functions / snake(subject))
+        function = package_function(functions / snake(subject))
         return Artifact(parameter, function.key, function.data)
     name = f"{kebab(subject)}.json"
     if name not in templates:
@@ -108,14 +108,14 @@ def _artifact(parameter: str, templates: Mapping[str, Template], functions: Path
     return Artifact(parameter, templates[name].key, templates[name].data)
 
 
-def _put(client: S3Client, bucket: str, item: Artifact) -> Upload:
+def _put(client: S3Client, bucket: str, item: Artifact) -> UploadResult:
     if _present(client, bucket, item.key):
-        return Upload(item.key, len(item.data), uploaded=False)
+        return UploadResult(item.key, len(item.data), uploaded=False)
     checksum = base64.b64encode(hashlib.sha256(item.data).digest()).decode()
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             client.put_object(Bucket=bucket, Key=item.key, Body=item.data, IfNoneMatch="*", ChecksumSHA256=checksum)
-            return Upload(item.key, len(item.data), uploaded=True)
+            return UploadResult(item.key, len(item.data), uploaded=True)
         except ClientError as error:
             # Somebody else, or our own attempt whose reply was lost, put it first: same key, same content.
             if _status(error) == 412:
@@ -123,7 +123,7 @@ def _put(client: S3Client, bucket: str, item: Artifact) -> Upload:
             # They are just about to, and S3 says to ask again how that ended.
             if _status(error) != 409 or attempt == _ATTEMPTS:
                 raise
-    return Upload(item.key, len(item.data), uploaded=False)
+    return UploadResult(item.key, len(item.data), uploaded=False)
 
 
 def _present(client: S3Client, bucket: str, key: str) -> bool:

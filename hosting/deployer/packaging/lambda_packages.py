@@ -82,7 +82,7 @@ class _Entry:
     data: bytes = field(repr=False)
 
 
-def archives(directory: Path, *, shared: Path = SHARED, cache: Path | None = None) -> list[Archive]:
+def package_functions(directory: Path, *, shared: Path = SHARED, cache: Path | None = None) -> list[Archive]:
     """Package every function of a directory. A folder whose name begins with "_" is no function.
 
     Raises InputError with all problems of all functions.
@@ -92,7 +92,7 @@ def archives(directory: Path, *, shared: Path = SHARED, cache: Path | None = Non
     folders = (path for path in directory.iterdir() if path.is_dir() and not path.name.startswith("_"))
     for source in sorted(path for path in folders if not _ignored(path.name)):
         try:
-            done.append(archive(source, shared=shared, cache=cache))
+            done.append(package_function(source, shared=shared, cache=cache))
         except InputError as error:
             problems += error.problems
     if problems:
@@ -100,7 +100,7 @@ def archives(directory: Path, *, shared: Path = SHARED, cache: Path | None = Non
     return done
 
 
-def archive(
+def package_function(
     source: Path,
     *,
     shared: Path = SHARED,
@@ -115,7 +115,7 @@ def archive(
     """
     own = list(_sources(source))
     entries = [*own, *_shared_modules(own, shared)]
-    _refuse(_wrong_sources(source, entries))
+    _raise_if_any(_wrong_sources(source, entries))
     lock = _lock(source, platform)
     if not lock:
         return _pack(source.name, entries, source, platform, limits)
@@ -127,8 +127,8 @@ def archive(
     with tempfile.TemporaryDirectory(prefix="archive-") as target:
         _install(source, Path(target), platform)
         dependencies = list(_installed(Path(target)))
-        clashes = [*_claimed_twice(source, Path(target)), *_clashes(source, entries, dependencies)]
-    _refuse(clashes)
+        clashes = [*_claimed_twice(source, Path(target)), *_find_clashes(source, entries, dependencies)]
+    _raise_if_any(clashes)
     made = _pack(source.name, [*entries, *dependencies], source, platform, limits)
     _keep(made, shelf)
     return made
@@ -140,7 +140,7 @@ def _pack(name: str, entries: list[_Entry], source: Path, platform: Platform, li
     if size > limits.fail:
         what = f"{_megabytes(size)} unpacked; Lambda takes at most {_megabytes(limits.fail)}"
         problems.append(Problem(str(source), what, "drop a dependency or use a container image"))
-    _refuse(problems)
+    _raise_if_any(problems)
     data = _zip(entries)
     return Archive(name, _digest(entries), data, _notes(data, limits))
 
@@ -196,7 +196,7 @@ def _sources(root: Path) -> Iterator[_Entry]:
         raise InputError([Problem(str(root), "is a symbolic link", _LINK_HINT)])
     problems: list[Problem] = []
     yield from _walk(root, root, _ignored, problems)
-    _refuse(problems)
+    _raise_if_any(problems)
 
 
 def _shared_modules(own: list[_Entry], shared: Path) -> Iterator[_Entry]:
@@ -288,7 +288,7 @@ def _installed(target: Path) -> Iterator[_Entry]:
         if first.startswith(".") or first == "bin" or (first.endswith(".dist-info") and rest in _INSTALLER_NOTES):
             continue
         yield entry
-    _refuse(problems)
+    _raise_if_any(problems)
 
 
 def _claimed_twice(source: Path, target: Path) -> Iterator[Problem]:
@@ -305,7 +305,7 @@ def _claimed_twice(source: Path, target: Path) -> Iterator[Problem]:
             owners[path] = wheel
 
 
-def _clashes(source: Path, entries: list[_Entry], dependencies: list[_Entry]) -> Iterator[Problem]:
+def _find_clashes(source: Path, entries: list[_Entry], dependencies: list[_Entry]) -> Iterator[Problem]:
     theirs = {_module(entry.path) for entry in dependencies}
     for name in sorted({_module(entry.path) for entry in entries} & theirs):
         yield Problem(str(source / name), "has the name of a dependency and would hide it", "rename it")
@@ -339,7 +339,7 @@ def _wrong_machine(source: Path, entries: Iterable[_Entry], platform: Platform) 
                 yield Problem(str(source / entry.path), what)
 
 
-def _refuse(problems: Iterable[Problem]) -> None:
+def _raise_if_any(problems: Iterable[Problem]) -> None:
     if found := list(problems):
         raise InputError(found)
 

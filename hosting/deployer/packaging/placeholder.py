@@ -17,11 +17,11 @@ from hosting.model.templates import Template
 
 
 @dataclass(frozen=True)
-class StandIn:
+class PlaceholderImage:
     """One service that starts with the placeholder."""
 
     parameter: str
-    instead_of: str
+    missing_image: str
     # Where the load balancer will ask, as far as the templates say it.
     port: str
     path: str
@@ -30,17 +30,17 @@ class StandIn:
         asked = (
             f"GET {self.path} on port {self.port}" if self.port and self.path else "the load balancer's health check"
         )
-        missing = f"{self.instead_of} is not in the registry" if self.instead_of else "names no image yet"
+        missing = f"{self.missing_image} is not in the registry" if self.missing_image else "names no image yet"
         return f"{self.parameter}: {missing}; the placeholder stands in and has to answer {asked}"
 
 
-def stand_in(context: Context, states: States, image: str) -> tuple[Context, list[StandIn]]:
+def use_placeholders(context: Context, states: States, image: str) -> tuple[Context, list[PlaceholderImage]]:
     """The same environment with the placeholder wherever an image is missing and nothing else is running yet."""
     root = context.stack(StackRole.ROOT)
     template, state = context.template(root), states[root]
     deployed = state.parameters if state is not None else {}
     values = context.environment.file.values
-    missing = stack_parameters.missing_images(context)
+    missing = stack_parameters.find_missing_images(context)
     found = [
         _describe(context.environment, template, name, image)
         for name in service_images(template)
@@ -53,9 +53,9 @@ def stand_in(context: Context, states: States, image: str) -> tuple[Context, lis
     return replace(context, environment=with_parameters(context.environment, overrides)), found
 
 
-def _describe(environment: Environment, root: Template, parameter: str, image: str) -> StandIn:
+def _describe(environment: Environment, root: Template, parameter: str, image: str) -> PlaceholderImage:
     said = environment.file.values.get(parameter, "")
     nested = root.resources.get(f"{parameter.removesuffix('Image')}ServiceStack", {})
     given = nested.get("Properties", {}).get("Parameters", {})
     port, path = (str(given.get(name, "")) for name in ("ContainerPort", "HealthCheckPath"))
-    return StandIn(parameter, "" if said == image else said, port, path)
+    return PlaceholderImage(parameter, "" if said == image else said, port, path)

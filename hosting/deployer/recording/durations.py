@@ -27,18 +27,18 @@ class History:
     seconds: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
 
-def earlier(root: Path, role: str, verb: str, environment: str) -> History | None:
+def find_history(root: Path, role: str, verb: str, environment: str) -> History | None:
     """The last successful operation of this kind, of the same environment before another's."""
-    newest = list(islice(runs.records(root), _RUNS))
+    newest = list(islice(runs.list_records(root), _RUNS))
     own = [record for record in newest if record.summary.get("environment") == environment]
     others = [record for record in newest if record.summary.get("environment") != environment]
     for record in [*own, *others]:
-        if found := _of(record, role, verb):
+        if found := _read_history(record, role, verb):
             return found
     return None
 
 
-def remaining(history: History, events: Iterable[Event], now: datetime) -> float | None:
+def estimate_remaining(history: History, events: Iterable[Event], now: datetime) -> float | None:
     """Seconds until the end, as it went last time: what is finished now tells how far along we are.
 
     None when nothing in common has been seen, or when it takes longer than then.
@@ -72,7 +72,7 @@ def _left(seconds: float, now: datetime, begun: datetime) -> float:
     return max(0.0, seconds - (now - begun).total_seconds())
 
 
-def _of(record: Record, role: str, verb: str) -> History | None:
+def _read_history(record: Record, role: str, verb: str) -> History | None:
     for operation in record.operations:
         if operation.get("role") != role or operation.get("verb") != verb or not operation.get("seconds"):
             continue

@@ -24,13 +24,13 @@ class Evidence:
     lines: tuple[str, ...]
 
 
-def of(services: Mapping[str, Any]) -> list[Evidence]:
+def collect_evidence(services: Mapping[str, Any]) -> list[Evidence]:
     """For each service with something to tell."""
-    found = (explain(name, sample) for name, sample in services.items())
+    found = (explain_service(name, sample) for name, sample in services.items())
     return [one for one in found if one.lines]
 
 
-def explain(name: str, sample: Mapping[str, Any]) -> Evidence:
+def explain_service(name: str, sample: Mapping[str, Any]) -> Evidence:
     texts = [text for task in sample.get("tasks", ()) for text in _texts(task)]
     texts += [str(event["message"]) for event in sample.get("events", ())]
     texts += [f"{one['reason']} {one['description']}" for one in sample.get("targets", ())]

@@ -14,8 +14,8 @@ from hosting.deployer.context import Context
 from hosting.deployer.events import Event
 from hosting.deployer.failures import report, rootcause
 from hosting.deployer.operations import Operation
-from hosting.deployer.recording.runs import Run, clean, stamp
-from hosting.deployer.recording.tasks import Observer, Sample
+from hosting.deployer.recording.runs import RecordedRun, format_time, redact_all
+from hosting.deployer.recording.tasks import Sample, ServiceObserver
 
 _SERVICE = "AWS::ECS::Service"
 # How often a service that is being deployed is looked at. ECS keeps stopped tasks for an hour, a rollback less.
@@ -47,12 +47,12 @@ class Recorder:
         self._command = command
         self._clock = clock
         self._now = now
-        self._run: Run | None = None
+        self._run: RecordedRun | None = None
         self._entries: dict[str, _Entry] = {}
         self._samples: dict[str, Sample] = {}
         self._active: dict[str, tuple[Operation, datetime]] = {}
         self._looked = float("-inf")
-        self._observers: dict[str, Observer] = {}
+        self._observers: dict[str, ServiceObserver] = {}
         # Why nothing more is written, when it is so.
         self.trouble = ""
 
@@ -64,7 +64,7 @@ class Recorder:
     @property
     def services(self) -> dict[str, Any]:
         """What ECS said, by service, as it may be shown and written."""
-        return {name: clean(sample.as_data()) for name, sample in self._samples.items()}
+        return {name: redact_all(sample.as_data()) for name, sample in self._samples.items()}
 
     def note(self, operation: Operation, batch: Sequence[Event]) -> None:
         """Write down a round of an operation, and look at the services in it when it is time to."""
@@ -83,7 +83,7 @@ class Recorder:
             entry = self._entry(operation).data
             entry["status"] = status
             diagnosis = rootcause.diagnose(operation.events)
-            entry["diagnosis"] = report.as_data(diagnosis) if diagnosis else None
+            entry["diagnosis"] = report.diagnosis_as_data(diagnosis) if diagnosis else None
             self._save()
 
         self._guarded(finish)
@@ -93,7 +93,7 @@ class Recorder:
         if self._run is None:
             return
         summary = self._run.summary
-        summary["result"], summary["ended"] = result, stamp(self._now())
+        summary["result"], summary["ended"] = result, format_time(self._now())
         self._guarded(self._save)
 
     def _guarded(self, write: Callable[[], None]) -> None:
@@ -107,7 +107,7 @@ class Recorder:
     def _entry(self, operation: Operation) -> _Entry:
         if self._run is None:
             environment = self._context.environment
-            self._run = Run.begin(
+            self._run = RecordedRun.begin(
                 self._root,
                 command=self._command,
                 project=environment.project,
@@ -171,9 +171,9 @@ class Recorder:
         self._looked = self._clock()
         self._guarded(self._save)
 
-    def _observer(self, region: str) -> Observer:
+    def _observer(self, region: str) -> ServiceObserver:
         if region not in self._observers:
-            self._observers[region] = Observer(self._context.clients, region, self._now)
+            self._observers[region] = ServiceObserver(self._context.clients, region, self._now)
         return self._observers[region]
 
 
@@ -196,9 +196,9 @@ def _count(entry: _Entry, operation: Operation, event: Event) -> None:
 
 def _spend(data: dict[str, Any], event: Event) -> None:
     data["status"] = event.status
-    data["began"] = data["began"] or stamp(event.time)
+    data["began"] = data["began"] or format_time(event.time)
     if is_terminal(event.status):
-        data["ended"] = stamp(event.time)
+        data["ended"] = format_time(event.time)
         began = datetime.fromisoformat(data["began"])
         data["seconds"] = round(max(0.0, (event.time - began).total_seconds()), 3)
     else:
@@ -215,5 +215,5 @@ def _line(operation: Operation, event: Event) -> dict[str, Any]:
         "status": event.status,
         "reason": event.reason,
         "physical_id": event.physical_id,
-        "time": stamp(event.time),
+        "time": format_time(event.time),
     }

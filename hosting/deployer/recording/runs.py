@@ -42,14 +42,16 @@ _ID = re.compile(r"\d{8}-\d{6}-[\w.-]+-[0-9a-f]{4}")
 
 
 @dataclass
-class Run:
+class RecordedRun:
     """A run that is being recorded. Each write leaves a complete file behind."""
 
     directory: Path
     summary: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def begin(cls, root: Path, *, command: str, project: str, environment: str, region: str, now: datetime) -> Run:
+    def begin(
+        cls, root: Path, *, command: str, project: str, environment: str, region: str, now: datetime
+    ) -> RecordedRun:
         identity = f"{now.astimezone(UTC):%Y%m%d-%H%M%S}-{environment}-{command}-{secrets.token_hex(2)}"
         directory = root / "runs" / identity
         directory.mkdir(parents=True, mode=0o700)
@@ -61,7 +63,7 @@ class Run:
             "environment": environment,
             "region": region,
             "result": "running",
-            "began": stamp(now),
+            "began": format_time(now),
             "ended": None,
             "operations": [],
         }
@@ -75,7 +77,7 @@ class Run:
     def append(self, lines: Iterable[Mapping[str, Any]]) -> None:
         with _private(self.directory / "events.ndjson", os.O_APPEND) as file:
             for line in lines:
-                file.write(json.dumps(clean(line), ensure_ascii=True) + "\n")
+                file.write(json.dumps(redact_all(line), ensure_ascii=True) + "\n")
 
     def services(self, found: Mapping[str, Any]) -> None:
         _write(self.directory / "ecs.json", {"schema": SCHEMA, "services": found})
@@ -116,33 +118,33 @@ class Record:
                 return  # the last line of a run that was killed while it wrote
 
 
-def records(root: Path, environment: str | None = None) -> Iterator[Record]:
+def list_records(root: Path, environment: str | None = None) -> Iterator[Record]:
     """The runs that can be read, newest first."""
     directory = root / "runs"
     found = sorted((path for path in directory.glob("*") if _ID.fullmatch(path.name)), reverse=True)
     for path in found:
         try:
-            record = read(path)
+            record = read_record(path)
         except DeployerError:
             continue  # a run that is just beginning, or of a later format
         if environment is None or record.summary.get("environment") == environment:
             yield record
 
 
-def find(root: Path, name: str) -> Record:
+def find_record(root: Path, name: str) -> Record:
     """A run by its id, a part of its id that is enough, or its directory."""
     if (path := Path(name)).is_dir():
-        return read(path)
-    found = [record for record in records(root) if name in record.id]
+        return read_record(path)
+    found = [record for record in list_records(root) if name in record.id]
     exact = [record for record in found if record.id == name]
     if len(exact or found) == 1:
         return (exact or found)[0]
     what = f"{len(found)} runs are meant by {name}" if found else f"there is no run {name}"
-    known = ", ".join(record.id for record in [*(found or records(root))][:5])
+    known = ", ".join(record.id for record in [*(found or list_records(root))][:5])
     raise DeployerError(what, where=str(root / "runs"), hint=f"known: {known}" if known else "nothing is recorded yet")
 
 
-def read(path: Path) -> Record:
+def read_record(path: Path) -> Record:
     try:
         summary = json.loads((path / "summary.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -152,14 +154,14 @@ def read(path: Path) -> Record:
     return Record(path, summary)
 
 
-def stamp(time: datetime) -> str:
+def format_time(time: datetime) -> str:
     return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _write(path: Path, data: Any) -> None:
     temporary = path.with_suffix(".new")
     with _private(temporary, os.O_TRUNC) as file:
-        json.dump(clean(data), file, indent=1, ensure_ascii=True)
+        json.dump(redact_all(data), file, indent=1, ensure_ascii=True)
         file.write("\n")
     temporary.replace(path)
 
@@ -168,13 +170,13 @@ def _private(path: Path, how: int) -> Any:
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | how, 0o600), "w", encoding="utf-8")
 
 
-def clean(data: Any) -> Any:
+def redact_all(data: Any) -> Any:
     """The same without anything that looks like a secret, wherever it stands. What is shown is cleaned too: build
     logs are read by many."""
     if isinstance(data, str):
         return redact(data)
     if isinstance(data, Mapping):
-        return {key: clean(value) for key, value in data.items()}
+        return {key: redact_all(value) for key, value in data.items()}
     if isinstance(data, (list, tuple)):
-        return [clean(value) for value in data]
+        return [redact_all(value) for value in data]
     return data

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from hosting.deployer.aws.session import Clients
-from hosting.deployer.recording.runs import stamp
+from hosting.deployer.recording.runs import format_time
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
@@ -63,7 +63,7 @@ class Sample:
         }
 
 
-class Observer:
+class ServiceObserver:
     """Looks at services. What it may not see is noted once, and it goes on with the rest."""
 
     def __init__(self, clients: Clients, region: str, now: Callable[[], datetime]) -> None:
@@ -74,13 +74,13 @@ class Observer:
 
     def look(self, sample: Sample, since: datetime | None = None) -> None:
         """Add to the sample what is to be seen now; nothing from before `since`, it belongs to another story."""
-        sample.seen = stamp(self._now())
+        sample.seen = format_time(self._now())
         service = self._try(sample, "DescribeServices", lambda: self._service(sample))
         if service:
             sample.deployments = [_deployment(one) for one in service.get("deployments", ())]
             for event in service.get("events", ())[:_EVENTS]:
                 if since is None or event["createdAt"] >= since:
-                    sample.events[event["id"]] = {"time": stamp(event["createdAt"]), "message": event["message"]}
+                    sample.events[event["id"]] = {"time": format_time(event["createdAt"]), "message": event["message"]}
             for balancer in service.get("loadBalancers", ()):
                 if arn := balancer.get("targetGroupArn"):
                     found = self._try(sample, "DescribeTargetHealth", partial(self._unhealthy, arn))
@@ -137,8 +137,8 @@ class Observer:
             "definition": definition.rpartition("/")[2],
             "code": task.get("stopCode", ""),
             "reason": task.get("stoppedReason", ""),
-            "started": stamp(task["startedAt"]) if task.get("startedAt") else None,
-            "stopped": stamp(task["stoppedAt"]) if task.get("stoppedAt") else None,
+            "started": format_time(task["startedAt"]) if task.get("startedAt") else None,
+            "stopped": format_time(task["stoppedAt"]) if task.get("stoppedAt") else None,
             "containers": [container(one) for one in task.get("containers", ())],
         }
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
 
-def close(client: EC2Client, vpc_id: str) -> bool:
+def revoke_rules(client: EC2Client, vpc_id: str) -> bool:
     """Revoke every rule of the VPC's default group; whether there was one."""
     groups = client.describe_security_groups(
         Filters=[{"Name": "vpc-id", "Values": [vpc_id]}, {"Name": "group-name", "Values": ["default"]}]

@@ -77,18 +77,18 @@ class Gates:
     def check_names(self, context: Context, plans: Sequence[StackPlan]) -> None:
         """Raise an error if an allowed name belongs to no resource."""
         template_of = {stack: context.template(stack) for stack in context.chain}
-        known = known_names(template_of, context.environment.templates)
-        changed = changed_names((plan.stack, plan.change_set) for plan in plans)
+        known = list_template_resources(template_of, context.environment.templates)
+        changed = list_changed_resources((plan.stack, plan.change_set) for plan in plans)
         check_names(self.allowed, {*known, *changed})
 
     def require(self, plans: Sequence[StackPlan]) -> None:
         """Raise an error if a gate refuses the plans. Nothing has been changed yet."""
         if found := list(self.find_refusals(plans)):
             raise RefusedError("\n  ".join(["refused:", *found] if len(found) > 1 else found))
-        refuse((one for plan in plans for one in losses(plan.stack, plan.change_set)), self.allowed)
+        require_allowed((one for plan in plans for one in find_losses(plan.stack, plan.change_set)), self.allowed)
 
 
-def name_of(stack: Stack, path: Sequence[str], logical_id: str) -> str:
+def format_resource_name(stack: Stack, path: Sequence[str], logical_id: str) -> str:
     """How a resource is named in options and messages."""
     layers = [layer.removesuffix("Stack") for layer in path] or (
         [] if stack.role is StackRole.ROOT else [str(stack.role)]
@@ -96,19 +96,19 @@ def name_of(stack: Stack, path: Sequence[str], logical_id: str) -> str:
     return "/".join((*layers, logical_id))
 
 
-def losses(stack: Stack, change_set: ChangeSet | None) -> Iterator[Loss]:
+def find_losses(stack: Stack, change_set: ChangeSet | None) -> Iterator[Loss]:
     """What a change set would replace or delete although it holds data."""
     if change_set is None:
         return
     for path, change in change_set.walk():
         if change.effect in DESTRUCTIVE_EFFECTS and (what := _what(change)):
-            name = name_of(stack, path, change.logical_id)
+            name = format_resource_name(stack, path, change.logical_id)
             yield Loss(
                 name, stack, path, change.logical_id, change.resource_type, change.effect, what, change.policy_action
             )
 
 
-def refuse(found: Iterable[Loss], allowed: Allowed) -> None:
+def require_allowed(found: Iterable[Loss], allowed: Allowed) -> None:
     """Raise when something is lost that nobody named."""
     refused = [one for one in found if not allowed.covers(one)]
     if refused:
@@ -131,7 +131,7 @@ def check_names(allowed: Allowed, known: Iterable[str]) -> None:
         raise InputError(problems)
 
 
-def known_names(chain: Mapping[Stack, Template], templates: Mapping[str, Template]) -> Iterator[str]:
+def list_template_resources(chain: Mapping[Stack, Template], templates: Mapping[str, Template]) -> Iterator[str]:
     """Every resource of the templates, by its name in options."""
     for stack, template in chain.items():
         yield from _names(stack, (), template, templates)
@@ -141,19 +141,19 @@ def _names(stack: Stack, path: tuple[str, ...], template: Template, templates: M
     for logical_id in template.resources:
         child = templates.get(template.children.get(logical_id, ""))
         if child is None:
-            yield name_of(stack, path, logical_id)
+            yield format_resource_name(stack, path, logical_id)
         else:
             yield from _names(stack, (*path, logical_id), child, templates)
 
 
-def changed_names(change_sets: Iterable[tuple[Stack, ChangeSet | None]]) -> Iterator[str]:
+def list_changed_resources(change_sets: Iterable[tuple[Stack, ChangeSet | None]]) -> Iterator[str]:
     """Every resource that a change set speaks of: what is deleted stands in no template any more."""
     for stack, change_set in change_sets:
         if change_set is not None:
-            yield from (name_of(stack, path, change.logical_id) for path, change in change_set.walk())
+            yield from (format_resource_name(stack, path, change.logical_id) for path, change in change_set.walk())
 
 
-def unused(allowed: Allowed, found: Iterable[Loss]) -> list[str]:
+def find_unused(allowed: Allowed, found: Iterable[Loss]) -> list[str]:
     """Names that allow what does not happen: worth a word, for they would allow the next accident."""
     losing = {(one.name, one.effect == "delete") for one in found}
     return [

@@ -31,7 +31,7 @@ class Protection:
         return f"{what.get(self.type, 'deletion protection')} of {self.name} is on"
 
 
-def clusters(client: RDSClient, found: Iterable[tuple[str, str]]) -> Iterator[Protection]:
+def find_protected_clusters(client: RDSClient, found: Iterable[tuple[str, str]]) -> Iterator[Protection]:
     """Protected database clusters among (name, physical id)."""
     for name, physical_id in found:
         for cluster in client.describe_db_clusters(DBClusterIdentifier=physical_id)["DBClusters"]:
@@ -39,7 +39,9 @@ def clusters(client: RDSClient, found: Iterable[tuple[str, str]]) -> Iterator[Pr
                 yield Protection(CLUSTER, physical_id, name)
 
 
-def load_balancers(client: ElasticLoadBalancingv2Client, found: Iterable[tuple[str, str]]) -> Iterator[Protection]:
+def find_protected_load_balancers(
+    client: ElasticLoadBalancingv2Client, found: Iterable[tuple[str, str]]
+) -> Iterator[Protection]:
     """Protected load balancers among (name, physical id)."""
     for name, physical_id in found:
         attributes = client.describe_load_balancer_attributes(LoadBalancerArn=physical_id)["Attributes"]
@@ -47,7 +49,7 @@ def load_balancers(client: ElasticLoadBalancingv2Client, found: Iterable[tuple[s
             yield Protection(LOAD_BALANCER, physical_id, name)
 
 
-def lift(
+def disable(
     protection: Protection,
     cloudformation: CloudFormationClient,
     rds: RDSClient,

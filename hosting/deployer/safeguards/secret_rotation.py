@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SCHEDULE = "rate(30 days)"
 
 
-def schedule(client: SecretsManagerClient, secret_arn: str) -> bool:
+def set_rotation_schedule(client: SecretsManagerClient, secret_arn: str) -> bool:
     """Set the schedule where it is another one; whether it had to be. Never rotates by itself: RDS has just made
     the password, and the services have just read it."""
     rules = client.describe_secret(SecretId=secret_arn).get("RotationRules", {})

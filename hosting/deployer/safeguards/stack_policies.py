@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from hosting.deployer.aws import stacks
 from hosting.deployer.aws.stacks import STACK_TYPE
 from hosting.deployer.context import Context
-from hosting.deployer.safeguards.gates import Allowed, name_of
+from hosting.deployer.safeguards.gates import Allowed, format_resource_name
 from hosting.model.effects import describe_loss
 from hosting.model.stack_order import Stack, StackRole
 
@@ -31,7 +31,7 @@ _ALLOW_ALL = {"Effect": "Allow", "Action": "Update:*", "Principal": "*", "Resour
 
 
 @dataclass(frozen=True)
-class Guarded:
+class ProtectedStack:
     """One stack of a tree and what in it must not be lost."""
 
     stack_id: str
@@ -40,22 +40,22 @@ class Guarded:
     ids: tuple[str, ...]
 
 
-def applies(context: Context, stack: Stack) -> bool:
+def is_enforced(context: Context, stack: Stack) -> bool:
     """Bootstrap belongs to all environments, so production does not rule it alone."""
     return context.environment.is_production and stack.role is not StackRole.BOOTSTRAP
 
 
-def close(context: Context, stack: Stack, stack_id: str) -> int:
+def restore(context: Context, stack: Stack, stack_id: str) -> int:
     """Give every stack of the tree the policy that denies losing data; how many had another one."""
     return _set(context, stack, stack_id, Allowed())
 
 
-def open_for(context: Context, stack: Stack, stack_id: str, allowed: Allowed) -> int:
+def allow_updates(context: Context, stack: Stack, stack_id: str, allowed: Allowed) -> int:
     """Let go of exactly what is named, nested stacks included; how many policies had to be opened."""
     return _set(context, stack, stack_id, allowed)
 
 
-def policy(ids: Iterable[str], replaceable: Iterable[str] = (), deletable: Iterable[str] = ()) -> dict[str, Any]:
+def create_policy(ids: Iterable[str], replaceable: Iterable[str] = (), deletable: Iterable[str] = ()) -> dict[str, Any]:
     """Everything may be updated, and nothing of `ids` replaced or deleted but what is named.
 
     Without the first statement a policy denies all updates.
@@ -78,9 +78,9 @@ def policy(ids: Iterable[str], replaceable: Iterable[str] = (), deletable: Itera
 def _set(context: Context, stack: Stack, stack_id: str, allowed: Allowed) -> int:
     client = context.clients.cloudformation(stack.region)
 
-    def apply(guarded: Guarded) -> bool:
-        names = {logical_id: name_of(stack, guarded.path, logical_id) for logical_id in guarded.ids}
-        wanted = policy(
+    def apply(guarded: ProtectedStack) -> bool:
+        names = {logical_id: format_resource_name(stack, guarded.path, logical_id) for logical_id in guarded.ids}
+        wanted = create_policy(
             guarded.ids,
             [logical_id for logical_id, name in names.items() if name in allowed.replace],
             [logical_id for logical_id, name in names.items() if name in allowed.delete],
@@ -95,11 +95,11 @@ def _set(context: Context, stack: Stack, stack_id: str, allowed: Allowed) -> int
         return sum(pool.map(apply, _tree(client, stack_id, ())))
 
 
-def _tree(client: CloudFormationClient, stack_id: str, path: tuple[str, ...]) -> Iterator[Guarded]:
+def _tree(client: CloudFormationClient, stack_id: str, path: tuple[str, ...]) -> Iterator[ProtectedStack]:
     """The stack and those nested in it, innermost first, with what they hold."""
-    declared = stacks.template_body(client, stack_id).get("Resources", {})
+    declared = stacks.read_template(client, stack_id).get("Resources", {})
     ids: list[str] = []
-    for one in stacks.resources(client, stack_id):
+    for one in stacks.list_resources(client, stack_id):
         if not one.physical_id:
             continue
         spec = declared.get(one.logical_id, {})
@@ -110,4 +110,4 @@ def _tree(client: CloudFormationClient, stack_id: str, path: tuple[str, ...]) ->
                 ids.append(one.logical_id)
         elif describe_loss(one.type, spec.get("DeletionPolicy", ""), spec.get("Properties")):
             ids.append(one.logical_id)
-    yield Guarded(stack_id, path, tuple(sorted(ids)))
+    yield ProtectedStack(stack_id, path, tuple(sorted(ids)))

@@ -548,12 +548,12 @@ class Stage:
         pipeline.deploy_stacks(self.context, self.reporter)
         # The first deployment says that the services are new. Whatever comes next says that they are not, and that
         # would be a second change beside every edit.
-        later = deployment.with_parameters(environment, self.settled)
+        later = deployment.with_parameters(environment, self.baseline_overrides)
         self.context = replace(self.context, environment=later)
         self.states = pipeline.deploy_stacks(self.context, self.reporter)
         return self
 
-    settled: Sequence[str] = ("FrontendMaxTasks=9",)
+    baseline_overrides: Sequence[str] = ("FrontendMaxTasks=9",)
 
     def edited(self, edit: Edit) -> Path:
         """The project with one edit, as a folder of its own."""
@@ -590,14 +590,16 @@ class Stage:
         cache = self.folder / "archives"
 
         def side(at: ProjectRevision) -> Any:
-            return resolve_environment(at, ENVIRONMENT, services=services, cache=cache, overrides=self.settled)
+            return resolve_environment(
+                at, ENVIRONMENT, services=services, cache=cache, overrides=self.baseline_overrides
+            )
 
         return predict(side(current_revision(self.base)), side(current_revision(edited)))
 
     def check_prediction(self, edit: Edit) -> PredictionCheck:
         """What `plan` says about an edit: its change sets beside a prediction from what is deployed."""
         edited = self.edited(edit)
-        environment = deployment.prepare(edited, ENVIRONMENT, overrides=self.settled)
+        environment = deployment.prepare(edited, ENVIRONMENT, overrides=self.baseline_overrides)
         context = replace(self.context, environment=environment)
         plans = pipeline.plan_stacks(context, self.states, self.reporter, verb="plan")
         try:
@@ -609,7 +611,7 @@ class Stage:
 
     def computed(self, edited: Path, role: StackRole) -> Mapping[tuple[str, ...], str]:
         """Effects by path, as `plan` would show them."""
-        environment = deployment.prepare(edited, ENVIRONMENT, overrides=self.settled)
+        environment = deployment.prepare(edited, ENVIRONMENT, overrides=self.baseline_overrides)
         context = replace(self.context, environment=environment)
         stack = next(item for item in context.chain if item.role is role)
         pipeline.prepare_artifacts(context, self.states, self.reporter, [stack])

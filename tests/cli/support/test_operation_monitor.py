@@ -147,7 +147,7 @@ def test_ctrl_c_at_the_question_detaches(
 def test_a_creation_offers_no_cancel(context: Context, console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = answering(monkeypatch, "detach")
     operation = update()
-    operation.rounds = Interrupted([event("shop-dev", "CREATE_IN_PROGRESS", type=STACK_TYPE)])
+    operation.polls = Interrupted([event("shop-dev", "CREATE_IN_PROGRESS", type=STACK_TYPE)])
     with pytest.raises(Detached):
         OperationMonitor(console, interactive=True).follow(context, operation)
     assert asked == [["detach", "watch"]]
@@ -172,7 +172,7 @@ def test_a_detached_deployment_deletes_the_other_change_sets(
         pipeline.deploy_stacks(context, ConsoleReporter(OperationMonitor(console)))
     assert "CloudFormation continues with shop-bootstrap (ap-northeast-1); nothing is lost." in text(console)
     assert "deploy.py deploy -e dev" in text(console)
-    existing = {stack.label for stack, state in deployment.survey(context).items() if state is not None}
+    existing = {stack.label for stack, state in deployment.describe_stacks(context).items() if state is not None}
     assert existing == {"shop-bootstrap (ap-northeast-1)"}
 
 
@@ -181,9 +181,9 @@ def test_a_second_deployment_follows_the_first_and_continues(
 ) -> None:
     pipeline.deploy_stacks(context, ConsoleReporter(OperationMonitor(console)), through=StackRole.EDGE)
     running = [update()]
-    running[0].rounds = [[event("shop-dev", "UPDATE_COMPLETE", type=STACK_TYPE)]]
-    monkeypatch.setattr(operations, "running", lambda *_: running)
-    monkeypatch.setattr(operations, "outcome", lambda *_: None)
+    running[0].polls = [[event("shop-dev", "UPDATE_COMPLETE", type=STACK_TYPE)]]
+    monkeypatch.setattr(operations, "find_running_operations", lambda *_: running)
+    monkeypatch.setattr(operations, "wait_for_outcome", lambda *_: None)
     pipeline.deploy_stacks(context, ConsoleReporter(OperationMonitor(console)), through=StackRole.EDGE)
     assert "an operation is running (update); following it" in text(console)
     assert "Nothing to change." in text(console)
@@ -194,8 +194,10 @@ def test_a_followed_update_that_was_cancelled_is_not_deployed_again(
 ) -> None:
     cancelled = Operation(STACK, "arn", "update", [[event("shop-dev", "UPDATE_ROLLBACK_COMPLETE", type=STACK_TYPE)]])
     cancelled.cancelled = True
-    monkeypatch.setattr(operations, "running", lambda *_: [cancelled])
-    monkeypatch.setattr(operations, "outcome", lambda *_: StackState("arn", "shop-dev", "UPDATE_ROLLBACK_COMPLETE"))
+    monkeypatch.setattr(operations, "find_running_operations", lambda *_: [cancelled])
+    monkeypatch.setattr(
+        operations, "wait_for_outcome", lambda *_: StackState("arn", "shop-dev", "UPDATE_ROLLBACK_COMPLETE")
+    )
     with pytest.raises(DeploymentFailedError, match="it was cancelled, and everything is as it was before"):
         pipeline.deploy_stacks(context, ConsoleReporter(OperationMonitor(console)), through=StackRole.EDGE)
 
@@ -206,7 +208,7 @@ def test_a_deletion_is_not_waited_for_unless_asked(
 ) -> None:
     states = {context.stack(StackRole.ROOT): StackState("arn", "shop-dev", status)}
     verb = "delete" if status.startswith("DELETE") else "update"
-    monkeypatch.setattr(operations, "running", lambda *_: [Operation(STACK, "arn", verb, ())])
+    monkeypatch.setattr(operations, "find_running_operations", lambda *_: [Operation(STACK, "arn", verb, ())])
     with pytest.raises(StateError, match=status):
         pipeline.follow_running_operations(context, ConsoleReporter(OperationMonitor(console)), states, wait)
 
@@ -222,7 +224,7 @@ def test_a_failed_deployment_is_recorded_and_explained(context: Context, console
         pipeline.deploy_stacks(broken, ConsoleReporter(monitor))
     assert "cause (custom resource)" in str(failed.value)
     assert "recorded in" in text(console)
-    record = next(runs.records(project, "dev"))
+    record = next(runs.list_records(project, "dev"))
     assert record.summary["result"] == "failed"
     last = record.operations[-1]
     assert last["diagnosis"]["first"]["match"]["signature"] == "custom-resource-function-missing"

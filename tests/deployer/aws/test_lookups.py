@@ -53,14 +53,14 @@ def resource(name: str, type: str, physical: str, status: str = "CREATE_COMPLETE
 
 
 def test_without_a_root_every_service_is_new(cloudformation: Any, ecs: Any) -> None:
-    assert lookups.service_is_new(cloudformation[0], ecs[0], TEMPLATE, None, VALUES) == "true,true"
+    assert lookups.find_new_services(cloudformation[0], ecs[0], TEMPLATE, None, VALUES) == "true,true"
 
 
 def test_when_nothing_else_changes_the_old_answer_stays(cloudformation: Any, ecs: Any) -> None:
     made, stub = cloudformation
     expected = {"StackName": "arn:root", "TemplateStage": "Original"}
     stub.add_response("get_template", {"TemplateBody": TEMPLATE.text}, expected)
-    found = lookups.service_is_new(made, ecs[0], TEMPLATE, root(Size="2", ServiceIsNew="true,true"), VALUES)
+    found = lookups.find_new_services(made, ecs[0], TEMPLATE, root(Size="2", ServiceIsNew="true,true"), VALUES)
     assert found == "true,true"
 
 
@@ -81,7 +81,7 @@ def stub_services(cloudformation: Stubber, ecs: Stubber) -> None:
 def test_a_changed_parameter_asks_for_the_services(cloudformation: Any, ecs: Any) -> None:
     stub_services(cloudformation[1], ecs[1])
     state = root(Size="1", ServiceIsNew="true,true")
-    assert lookups.service_is_new(cloudformation[0], ecs[0], TEMPLATE, state, VALUES) == "false,true"
+    assert lookups.find_new_services(cloudformation[0], ecs[0], TEMPLATE, state, VALUES) == "false,true"
 
 
 def test_without_the_cluster_there_is_no_service(cloudformation: Any, ecs: Any) -> None:
@@ -90,30 +90,30 @@ def test_without_the_cluster_there_is_no_service(cloudformation: Any, ecs: Any) 
     service = [resource("Service", "AWS::ECS::Service", "arn:service")]
     cloudformation[1].add_response("list_stack_resources", {"StackResourceSummaries": service})
     ecs[1].add_client_error("describe_services", "ClusterNotFoundException", "no")
-    assert lookups.service_is_new(cloudformation[0], ecs[0], TEMPLATE, root(), VALUES) == "true,true"
+    assert lookups.find_new_services(cloudformation[0], ecs[0], TEMPLATE, root(), VALUES) == "true,true"
 
 
 def test_a_changed_template_asks_for_the_services(cloudformation: Any, ecs: Any) -> None:
     cloudformation[1].add_response("get_template", {"TemplateBody": "{}"})
     stub_services(cloudformation[1], ecs[1])
     state = root(Size="2", ServiceIsNew="true,true")
-    assert lookups.service_is_new(cloudformation[0], ecs[0], TEMPLATE, state, VALUES) == "false,true"
+    assert lookups.find_new_services(cloudformation[0], ecs[0], TEMPLATE, state, VALUES) == "false,true"
 
 
 def test_another_number_of_services_asks_for_the_services(cloudformation: Any, ecs: Any) -> None:
     stub_services(cloudformation[1], ecs[1])
     state = root(Size="2", ServiceIsNew="false")
-    assert lookups.service_is_new(cloudformation[0], ecs[0], TEMPLATE, state, VALUES) == "false,true"
+    assert lookups.find_new_services(cloudformation[0], ecs[0], TEMPLATE, state, VALUES) == "false,true"
 
 
 def test_the_prefix_list() -> None:
     made = client("ec2")
     with Stubber(made) as stub:
         stub.add_response("describe_managed_prefix_lists", {"PrefixLists": [{"PrefixListId": "pl-1"}]})
-        assert lookups.prefix_list_id(made, "eu-west-1") == "pl-1"
+        assert lookups.find_prefix_list_id(made, "eu-west-1") == "pl-1"
         stub.add_response("describe_managed_prefix_lists", {"PrefixLists": []})
         with pytest.raises(DeployerError, match="there is no prefix list"):
-            lookups.prefix_list_id(made, "eu-west-1")
+            lookups.find_prefix_list_id(made, "eu-west-1")
 
 
 @pytest.mark.parametrize("code", ["ImageNotFoundException", "RepositoryNotFoundException"])
@@ -122,7 +122,7 @@ def test_an_image_of_our_own_registry_has_to_be_there(code: str) -> None:
     with Stubber(made) as stub:
         stub.add_client_error("describe_images", code, "no")
         images = {"FrontendImage": ("params/dev.json:3", IMAGE)}
-        ((_name, problem),) = lookups.missing_images(made, "123456789012", "eu-west-1", images)
+        ((_name, problem),) = lookups.find_missing_images(made, "123456789012", "eu-west-1", images)
     assert str(problem).startswith("params/dev.json:3: FrontendImage: shop/web@sha256:aaaaaaaaaaaa")
 
 
@@ -133,7 +133,7 @@ def test_an_image_that_is_there_is_no_problem() -> None:
         stub.add_response(
             "describe_images", {"imageDetails": [{"imageDigest": expected["imageIds"][0]["imageDigest"]}]}, expected
         )
-        assert not list(lookups.missing_images(made, "123456789012", "eu-west-1", {"I": ("x", IMAGE)}))
+        assert not list(lookups.find_missing_images(made, "123456789012", "eu-west-1", {"I": ("x", IMAGE)}))
 
 
 @pytest.mark.parametrize(
@@ -147,4 +147,4 @@ def test_an_image_that_is_there_is_no_problem() -> None:
 def test_other_registries_are_not_asked(image: str) -> None:
     made = client("ecr")
     with Stubber(made):
-        assert not list(lookups.missing_images(made, "123456789012", "eu-west-1", {"I": ("x", image)}))
+        assert not list(lookups.find_missing_images(made, "123456789012", "eu-west-1", {"I": ("x", image)}))

@@ -51,21 +51,21 @@ def test_an_unknown_profile_is_found_at_once(monkeypatch: pytest.MonkeyPatch) ->
     [("a", None, "b", "a"), ("a", "a", None, "a"), (None, "c", "b", "c"), (None, None, "b", "b")],
 )
 def test_home_region(said: str | None, asked: str | None, configured: str | None, expected: str) -> None:
-    assert session.home_region(said, asked, configured, "params/dev.json") == expected
+    assert session.resolve_home_region(said, asked, configured, "params/dev.json") == expected
 
 
 def test_a_region_other_than_the_file_says_is_refused() -> None:
     with pytest.raises(GuardError, match="belongs to ap-northeast-1, not to us-west-2"):
-        session.home_region("ap-northeast-1", "us-west-2", None, "params/dev.json")
+        session.resolve_home_region("ap-northeast-1", "us-west-2", None, "params/dev.json")
     with pytest.raises(CredentialsError, match="no region"):
-        session.home_region(None, None, None, "params/dev.json")
+        session.resolve_home_region(None, None, None, "params/dev.json")
 
 
 def test_another_account_than_the_file_says_is_refused() -> None:
-    session.guard_account(ME, None, "params/dev.json")
-    session.guard_account(ME, "123456789012", "params/dev.json")
+    session.require_account(ME, None, "params/dev.json")
+    session.require_account(ME, "123456789012", "params/dev.json")
     with pytest.raises(GuardError, match=r"params/dev.json:2: .* account 999999999999, but .* 123456789012"):
-        session.guard_account(ME, "999999999999", "params/dev.json:2")
+        session.require_account(ME, "999999999999", "params/dev.json:2")
 
 
 def test_identity_and_clients(clients: Clients, account: str, aws: Callable[..., object]) -> None:

@@ -47,12 +47,12 @@ def test_every_status_of_the_service_has_an_answer() -> None:
     ],
 )
 def test_next(status: str | None, expected: Next) -> None:
-    assert stacks.following(status) is expected
+    assert stacks.get_next_step(status) is expected
 
 
 def test_in_progress_is_waited_for_except_a_review() -> None:
     for status in set(stacks.STATUSES) - {"REVIEW_IN_PROGRESS"}:
-        assert (stacks.following(status) is Next.WAIT) is (not stacks.is_terminal(status)), status
+        assert (stacks.get_next_step(status) is Next.WAIT) is (not stacks.is_terminal(status)), status
 
 
 def test_a_rolled_back_update_is_no_success() -> None:
@@ -79,4 +79,4 @@ def test_an_error_that_does_not_say_missing_is_raised() -> None:
     with Stubber(client) as stub:
         stub.add_client_error("describe_stacks", "AccessDenied", "no")
         with pytest.raises(ClientError):
-            stacks.describe(client, "x")
+            stacks.describe_stack(client, "x")

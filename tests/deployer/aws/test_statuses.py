@@ -52,11 +52,11 @@ def test_the_table_knows_every_status_of_the_service() -> None:
 @pytest.mark.parametrize("status", EVERY)
 def test_each_row(status: str) -> None:
     following, good, error = EXPECTED[status]
-    assert statuses.following(status) is following
+    assert statuses.get_next_step(status) is following
     assert statuses.is_good(status) is good
     assert statuses.is_terminal(status) is not status.endswith("_IN_PROGRESS")
     assert STATUSES[status].meaning
-    assert statuses.remedy(status)
+    assert statuses.get_remedy(status)
     states = {STACK: StackState("arn", "shop-dev", status, reason="because")}
     if error is None:
         require_ready(states)
@@ -65,14 +65,14 @@ def test_each_row(status: str) -> None:
             require_ready(states)
         assert type(raised.value) is error
         assert f"({status}): because" in str(raised.value)
-        assert raised.value.hint == statuses.remedy(status)
+        assert raised.value.hint == statuses.get_remedy(status)
 
 
 def test_a_stack_that_is_not_there_is_created() -> None:
-    assert statuses.following(None) is Next.CREATE
+    assert statuses.get_next_step(None) is Next.CREATE
     require_ready({STACK: None})
 
 
 def test_a_status_of_the_future_is_no_success() -> None:
     assert not statuses.is_good("TELEPORT_COMPLETE")
-    assert statuses.remedy("TELEPORT_COMPLETE") == ""
+    assert statuses.get_remedy("TELEPORT_COMPLETE") == ""

@@ -19,7 +19,8 @@ UNKNOWN: list[dict[str, str]] = CORPUS["unknown"]
 
 def found(case: dict[str, str]) -> list[str]:
     return [
-        match.name for match in catalogue.matches(case["text"], resource_type=case["type"], seen=Seen(case["seen"]))
+        match.name
+        for match in catalogue.find_matches(case["text"], resource_type=case["type"], seen=Seen(case["seen"]))
     ]
 
 

@@ -68,10 +68,10 @@ def test_only_cancelled_resources_are_no_cause() -> None:
 def test_the_message_says_cause_remedy_and_what_else() -> None:
     found = rootcause.diagnose(events(TIMELINES["a rollback that fails at another resource"]))
     assert found is not None
-    text = "\n".join(report.lines(found))
+    text = "\n".join(report.format_diagnosis(found))
     assert "cause (version): RDS does not offer aurora-mysql 8.0.mysql_aurora.3.05.2" in text
     assert "what to do: Choose a version" in text
     assert "the rollback failed at: SecurityStack/Key (AWS::KMS::Key): UPDATE_FAILED" in text
-    data = report.as_data(found)
+    data = report.diagnosis_as_data(found)
     assert data["first"]["match"]["signature"] == "engine-version"
     assert json.loads(json.dumps(data)) == data

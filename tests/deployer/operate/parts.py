@@ -344,7 +344,7 @@ def deploy(emulator: Emulator) -> Deployed:
     context = contexts.connect(environment, clients, sleep=lambda seconds: time.sleep(min(seconds, 0.05)))
     world = Prerequisites(emulator, account, context.home)
     world.prepare(environment.file.values)
-    states = contexts.survey(context)
+    states = contexts.describe_stacks(context)
     for stack in context.chain:
         if stack.role is not StackRole.BOOTSTRAP:
             world.push_images(environment.file.values)
@@ -353,8 +353,8 @@ def deploy(emulator: Emulator) -> Deployed:
         operation = deployment.execute(context, plan)
         for _ in operation.follow():
             pass
-        states[stack] = deployment.outcome(context, operation)
-    return Deployed(emulator, account, platform.find(context))
+        states[stack] = deployment.require_success(context, operation)
+    return Deployed(emulator, account, platform.find_platform(context))
 
 
 def with_plugin(environment: dict[str, str], directory: Path) -> dict[str, str]:

@@ -157,8 +157,8 @@ def test_a_read_only_container_needs_volumes_for_the_agent(mounted: list[str], v
     points = [{"containerPath": path, "sourceVolume": "x"} for path in mounted]
     for read_only in (True, {"ref": "ReadOnlyRoot"}):
         line = exec_checker._writable("live", {"readonlyRootFilesystem": read_only, "mountPoints": points}, "app")
-        assert line.verdict == verdict
-    assert exec_checker._writable("live", {"readonlyRootFilesystem": False}, "app").verdict == "ok"
+        assert line.status == verdict
+    assert exec_checker._writable("live", {"readonlyRootFilesystem": False}, "app").status == "ok"
 
 
 def test_the_check_names_what_is_denied_and_where(deployed: parts.Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,8 +168,8 @@ def test_the_check_names_what_is_denied_and_where(deployed: parts.Deployed, monk
         exec_checker, "_denied", lambda _p, _who, actions, *_: [one for one in actions if one in refused]
     )
     monkeypatch.setattr(exec_checker, "_principal", lambda *_: "arn:aws:iam::111122223333:role/operator")
-    found = list(exec_checker.of_live(deployed.platform, deployed.platform.service(None), "app"))
-    remedies = {line.what: line.remedy for line in found if line.verdict == "problem"}
+    found = list(exec_checker.check_account(deployed.platform, deployed.platform.service(None), "app"))
+    remedies = {line.what: line.remedy for line in found if line.status == "problem"}
     assert "allow kms:Decrypt on arn:aws:kms:" in remedies["the task role may use the sessions' key"]
     assert "kms:GenerateDataKey on arn:aws:kms:" in remedies["you may open sessions"]
     assert ":document/AWS-StartPortForwardingSession" in remedies["you may open sessions"]
@@ -205,8 +205,8 @@ def test_the_check_needs_no_account_for_its_first_half(deploy_py: Run) -> None:
 TOKEN = "0123456789abcdef"
 
 
-def through(*chunks: bytes, token: str = TOKEN) -> tuple[bytes, execute.Output]:
-    output = execute.Output(token)
+def through(*chunks: bytes, token: str = TOKEN) -> tuple[bytes, execute.OutputFilter]:
+    output = execute.OutputFilter(token)
     shown = b"".join(output.feed(chunk) for chunk in chunks)
     return shown + output.finish(), output
 
@@ -233,16 +233,16 @@ def test_a_broken_session_is_no_success() -> None:
     shown, output = through(BEGIN + b"half of the out")
     assert shown == b"half of the out"
     with pytest.raises(DeployerError, match="ended before the command did"):
-        execute.outcome(output)
+        execute.require_exit_status(output)
 
 
 def test_a_command_that_never_began_says_why() -> None:
     _, output = through(b"\nStarting session with SessionId: x\n\nUnable to start command: no such file\n")
     with pytest.raises(DeployerError, match="Unable to start command"):
-        execute.outcome(output)
+        execute.require_exit_status(output)
 
 
 def test_the_wrapper_does_not_contain_its_marks() -> None:
     """Otherwise a shell that echoes what it runs would end the session for us."""
     token = execute.new_token()
-    assert token not in execute.wrapped(["true"], token)
+    assert token not in execute.wrap_command(["true"], token)

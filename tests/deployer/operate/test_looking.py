@@ -119,7 +119,7 @@ def test_watching_goes_on_until_interrupted(deployed: parts.Deployed) -> None:
 
 
 def test_watching_outlasts_a_network_that_is_away(deployed: parts.Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
-    look = status.look
+    look = status.collect_status
     trouble = [EndpointConnectionError(endpoint_url="https://ecs.example")]
 
     def sometimes(context: Any) -> status.Status:
@@ -127,8 +127,8 @@ def test_watching_outlasts_a_network_that_is_away(deployed: parts.Deployed, monk
             raise trouble.pop()
         return look(context)
 
-    monkeypatch.setattr(status, "look", sometimes)
-    looks = status.go_on(deployed.platform.context, 0)
+    monkeypatch.setattr(status, "collect_status", sometimes)
+    looks = status.poll_status(deployed.platform.context, 0)
     said, seen = next(looks), next(looks)
     assert isinstance(said, str)
     assert said.startswith("cannot look: AWS cannot be reached")
@@ -139,14 +139,14 @@ def test_watching_outlasts_a_network_that_is_away(deployed: parts.Deployed, monk
 
 @pytest.mark.parametrize("height", [12, 30, 60])
 def test_a_small_terminal_keeps_the_last_events(deployed: parts.Deployed, height: int) -> None:
-    found = status.look(deployed.platform.context)
+    found = status.collect_status(deployed.platform.context)
     console = Console(width=200, height=height, file=io.StringIO())
     lines = console.render_lines(status_command._render_screen(found, console, "cannot look: no network"), pad=False)
     text = "\n".join("".join(segment.text for segment in line) for line in lines)
     assert "cannot look: no network" in text
     if height > 12:
         assert len(lines) <= height
-        newest = found.happenings[-1]
+        newest = found.events[-1]
         assert f"{newest.subject}  {newest.text}" in text.splitlines()[-1]
 
 
@@ -261,14 +261,14 @@ def test_the_task_that_stopped_last_is_not_the_one_that_started_last(
     deployed: parts.Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And "the last ten minutes" are those before its end, not before now: ECS remembers it for an hour."""
-    first = tasks.parse(stopped("aaaa", started="2026-11-22T09:00Z", ended="2026-11-22T11:00Z"), CLUSTER)
-    second = tasks.parse(stopped("bbbb", started="2026-11-22T10:00Z", ended="2026-11-22T10:30Z"), CLUSTER)
-    monkeypatch.setattr(tasks, "stopped", lambda *_: iter([first, second]))
+    first = tasks.parse_task(stopped("aaaa", started="2026-11-22T09:00Z", ended="2026-11-22T11:00Z"), CLUSTER)
+    second = tasks.parse_task(stopped("bbbb", started="2026-11-22T10:00Z", ended="2026-11-22T10:30Z"), CLUSTER)
+    monkeypatch.setattr(tasks, "list_stopped_tasks", lambda *_: iter([first, second]))
     definition = {"containerDefinitions": [{"name": "app"}]}
-    monkeypatch.setattr(tasks, "definition", lambda *_: definition)
-    last, source = logs.of_last_stopped(deployed.platform, deployed.platform.service("backend"), "app")
+    monkeypatch.setattr(tasks, "read_task_definition", lambda *_: definition)
+    last, source = logs.find_last_stopped_task(deployed.platform, deployed.platform.service("backend"), "app")
     assert source.streams == ("/app/aaaa",)
-    assert logs.since("10m", last.stopped) == datetime(2026, 11, 22, 10, 50, tzinfo=UTC)
+    assert logs.parse_since("10m", last.stopped) == datetime(2026, 11, 22, 10, 50, tzinfo=UTC)
     assert last.why_stopped() == "Essential container in task exited; app exited with 137 (OutOfMemoryError: killed)"
 
 
@@ -308,7 +308,7 @@ NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
     ],
 )
 def test_times(text: str, ago: timedelta) -> None:
-    assert logs.since(text, NOW) == NOW - ago
+    assert logs.parse_since(text, NOW) == NOW - ago
 
 
 @pytest.mark.parametrize(
@@ -322,8 +322,8 @@ def test_times(text: str, ago: timedelta) -> None:
 )
 def test_no_time(text: str, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        logs.since(text, NOW)
+        logs.parse_since(text, NOW)
 
 
 def test_a_filter_means_its_text() -> None:
-    assert logs.pattern('say "hi" \\o/') == '"say \\"hi\\" \\\\o/"'
+    assert logs.create_filter_pattern('say "hi" \\o/') == '"say \\"hi\\" \\\\o/"'

@@ -19,9 +19,9 @@ from botocore.exceptions import ClientError
 
 from hosting.deployer.aws.session import Identity
 from hosting.deployer.context import Context
-from hosting.deployer.environment import recall
+from hosting.deployer.environment import load_without_validation
 from hosting.deployer.operate import images, preflight, quotas
-from hosting.deployer.operate.checklist import Line, Verdict
+from hosting.deployer.operate.checklist import Check, CheckStatus
 from hosting.model.stack_order import stack_order
 from tests.deployer.operate import parts
 
@@ -110,7 +110,9 @@ class Clients:
 
 
 def context(values: Mapping[str, str], **services: Mapping[str, Any]) -> Context:
-    environment = recall(parts.ROOT, "dev", overrides=[f"{key}={value}" for key, value in values.items()])
+    environment = load_without_validation(
+        parts.ROOT, "dev", overrides=[f"{key}={value}" for key, value in values.items()]
+    )
     clients: Any = Clients(**services)
     identity = Identity("111122223333", ROLE_ARN, "aws")
     return Context(environment, clients, identity, stack_order("platform", "dev", "ap-northeast-1"))
@@ -120,25 +122,25 @@ def no_network(url: str, headers: Mapping[str, str]) -> bytes:
     raise urllib.error.URLError("no network in tests")
 
 
-def lines(values: Mapping[str, str], area: str, **services: Mapping[str, Any]) -> list[Line]:
-    found = preflight.check(context(values, **services), fetch=no_network)
+def lines(values: Mapping[str, str], area: str, **services: Mapping[str, Any]) -> list[Check]:
+    found = preflight.run_checks(context(values, **services), fetch=no_network)
     return [line for line in found if line.area == area]
 
 
 def test_without_permissions_every_line_says_which() -> None:
-    found = list(preflight.check(context({}), fetch=no_network))
-    unknown = [line for line in found if line.verdict is Verdict.UNKNOWN]
+    found = list(preflight.run_checks(context({}), fetch=no_network))
+    unknown = [line for line in found if line.status is CheckStatus.UNKNOWN]
     assert any("needs permission for describe_availability_zones" in line.seen for line in unknown)
-    assert not [line for line in found if line.verdict is Verdict.PROBLEM]
+    assert not [line for line in found if line.status is CheckStatus.PROBLEM]
     assert {line.area for line in found} >= {"account", "zones", "network", "database", "roles", "images", "quotas"}
 
 
 def test_zones_that_the_account_does_not_have() -> None:
     zones = {"AvailabilityZones": [{"ZoneName": f"ap-northeast-1{one}", "State": "available"} for one in "acd"]}
     good = lines({}, "zones", ec2={"describe_availability_zones": zones})
-    assert [line.verdict for line in good] == [Verdict.OK, Verdict.OK]
+    assert [line.status for line in good] == [CheckStatus.OK, CheckStatus.OK]
     bad = lines({"SecondZone": "ap-northeast-1b"}, "zones", ec2={"describe_availability_zones": zones})
-    assert bad[1].verdict is Verdict.PROBLEM
+    assert bad[1].status is CheckStatus.PROBLEM
     assert bad[1].remedy == "choose from ap-northeast-1a, ap-northeast-1c, ap-northeast-1d"
     same = lines({"SecondZone": "ap-northeast-1a"}, "zones", ec2={"describe_availability_zones": zones})
     assert "both are ap-northeast-1a" in [line.seen for line in same]
@@ -151,7 +153,7 @@ def test_an_engine_version_that_is_gone() -> None:
         "describe_db_engine_versions": versions,
     }
     line, _ = lines({}, "database", rds=answers)
-    assert line.verdict is Verdict.PROBLEM
+    assert line.status is CheckStatus.PROBLEM
     answers["describe_orderable_db_instance_options"] = refuse("InvalidParameterCombination")
     assert lines({}, "database", rds=answers)[0] == line
     assert line.remedy == "set DbEngineVersion to one of 8.0.mysql_aurora.3.10.7"
@@ -168,14 +170,14 @@ def test_an_instance_class_that_is_not_in_a_zone() -> None:
 @pytest.mark.parametrize(
     ("exportable", "verdict", "seen"),
     [
-        (["audit", "error", "general", "iam-db-auth-error", "instance", "slowquery"], Verdict.OK, "audit, error, "),
-        (["audit", "error", "general", "slowquery"], Verdict.PROBLEM, "not iam-db-auth-error, instance"),
+        (["audit", "error", "general", "iam-db-auth-error", "instance", "slowquery"], CheckStatus.OK, "audit, error, "),
+        (["audit", "error", "general", "slowquery"], CheckStatus.PROBLEM, "not iam-db-auth-error, instance"),
     ],
 )
-def test_a_log_that_the_version_does_not_export(exportable: list[str], verdict: Verdict, seen: str) -> None:
+def test_a_log_that_the_version_does_not_export(exportable: list[str], verdict: CheckStatus, seen: str) -> None:
     versions = {"DBEngineVersions": [{"EngineVersion": "8.0", "ExportableLogTypes": exportable}]}
     _, line = lines({}, "database", rds={"describe_db_engine_versions": versions})
-    assert line.verdict is verdict
+    assert line.status is verdict
     assert line.seen.startswith(seen)
 
 
@@ -185,29 +187,29 @@ VIEWER = "arn:aws:acm:us-east-1:111122223333:certificate/11111111-2222-3333-4444
 @pytest.mark.parametrize(
     ("values", "answer", "verdict", "words"),
     [
-        ({}, {"Status": "ISSUED", "SubjectAlternativeNames": ["*.example.com"]}, Verdict.OK, "ISSUED"),
-        ({}, {"Status": "ISSUED", "SubjectAlternativeNames": ["example.com"]}, Verdict.PROBLEM, "for example.com"),
+        ({}, {"Status": "ISSUED", "SubjectAlternativeNames": ["*.example.com"]}, CheckStatus.OK, "ISSUED"),
+        ({}, {"Status": "ISSUED", "SubjectAlternativeNames": ["example.com"]}, CheckStatus.PROBLEM, "for example.com"),
         (
             {},
             {"Status": "PENDING_VALIDATION", "SubjectAlternativeNames": ["*.example.com"]},
-            Verdict.PROBLEM,
+            CheckStatus.PROBLEM,
             "PENDING",
         ),
-        ({}, refuse("ResourceNotFoundException"), Verdict.PROBLEM, "no such certificate"),
-        ({}, refuse("AccessDeniedException", "DescribeCertificate"), Verdict.UNKNOWN, "DescribeCertificate"),
+        ({}, refuse("ResourceNotFoundException"), CheckStatus.PROBLEM, "no such certificate"),
+        ({}, refuse("AccessDeniedException", "DescribeCertificate"), CheckStatus.UNKNOWN, "DescribeCertificate"),
         (
             {"ViewerCertificateArn": VIEWER.replace("us-east-1", "ap-northeast-1")},
             None,
-            Verdict.PROBLEM,
+            CheckStatus.PROBLEM,
             "it is in ap-northeast-1",
         ),
     ],
 )
-def test_certificates(values: dict[str, str], answer: Any, verdict: Verdict, words: str) -> None:
+def test_certificates(values: dict[str, str], answer: Any, verdict: CheckStatus, words: str) -> None:
     given = {"DomainName": "www.example.com", "ViewerCertificateArn": VIEWER, **values}
     result = answer if isinstance(answer, Exception) else {"Certificate": answer}
     (line,) = lines(given, "domain", acm={"describe_certificate": result})
-    assert line.verdict is verdict
+    assert line.status is verdict
     assert words in line.seen
 
 
@@ -222,36 +224,36 @@ def test_certificates(values: dict[str, str], answer: Any, verdict: Verdict, wor
     ],
 )
 def test_a_wildcard_stands_for_one_label(names: list[str], host: str, covered: bool) -> None:
-    assert preflight.covers(names, host) is covered
+    assert preflight.is_covered(names, host) is covered
 
 
 @pytest.mark.parametrize(
     ("zone", "verdict"),
     [
-        ({"Name": "example.com.", "Config": {"PrivateZone": False}}, Verdict.OK),
-        ({"Name": "example.com.", "Config": {"PrivateZone": True}}, Verdict.PROBLEM),
-        ({"Name": "example.org."}, Verdict.PROBLEM),
-        ({"Name": "ample.com."}, Verdict.PROBLEM),
-        (refuse("NoSuchHostedZone"), Verdict.PROBLEM),
+        ({"Name": "example.com.", "Config": {"PrivateZone": False}}, CheckStatus.OK),
+        ({"Name": "example.com.", "Config": {"PrivateZone": True}}, CheckStatus.PROBLEM),
+        ({"Name": "example.org."}, CheckStatus.PROBLEM),
+        ({"Name": "ample.com."}, CheckStatus.PROBLEM),
+        (refuse("NoSuchHostedZone"), CheckStatus.PROBLEM),
     ],
 )
-def test_hosted_zones(zone: Any, verdict: Verdict) -> None:
+def test_hosted_zones(zone: Any, verdict: CheckStatus) -> None:
     answer = zone if isinstance(zone, Exception) else {"HostedZone": zone}
     given = {"DomainName": "www.example.com", "HostedZoneId": "Z0123456789ABCDEFGHIJ"}
     (line,) = lines(given, "domain", route53={"get_hosted_zone": answer})
-    assert line.verdict is verdict
+    assert line.status is verdict
 
 
 def test_a_slack_workspace_that_nobody_authorised() -> None:
     (line,) = lines({}, "slack", chatbot={"describe_slack_workspaces": {"SlackWorkspaces": []}})
-    assert line.verdict is Verdict.PROBLEM
+    assert line.status is CheckStatus.PROBLEM
     assert "Configure new client" in line.remedy
     known = {"SlackWorkspaces": [{"SlackTeamId": "T0123456789", "SlackTeamName": "ours"}]}
     (line,) = lines({}, "slack", chatbot={"describe_slack_workspaces": known})
-    assert (line.verdict, line.seen) == (Verdict.OK, "ours")
+    assert (line.status, line.seen) == (CheckStatus.OK, "ours")
     known["SlackWorkspaces"][0] |= {"State": "DISABLED", "StateReason": "forbidden by the organisation"}
     (line,) = lines({}, "slack", chatbot={"describe_slack_workspaces": known})
-    assert (line.verdict, line.seen) == (Verdict.PROBLEM, "forbidden by the organisation")
+    assert (line.status, line.seen) == (CheckStatus.PROBLEM, "forbidden by the organisation")
 
 
 # --- quotas
@@ -273,12 +275,12 @@ def test_quotas_are_compared_with_what_the_templates_make() -> None:
     found = {
         line.what: line for line in lines({}, "quotas", ec2=ec2, service_quotas=answers, cloudformation=cloudformation)
     }
-    assert found["VPCs"].verdict is Verdict.PROBLEM
+    assert found["VPCs"].status is CheckStatus.PROBLEM
     assert found["VPCs"].seen == "1 needed, 5 in use, 5 allowed"
     assert "ask for 6 in Service Quotas (vpc L-F678F1CE" in found["VPCs"].remedy
     assert found["Elastic IP addresses"].seen == "2 needed, 4 in use, 5 allowed"
-    assert found["Elastic IP addresses"].verdict is Verdict.PROBLEM
-    assert found["internet gateways"].verdict is Verdict.OK
+    assert found["Elastic IP addresses"].status is CheckStatus.PROBLEM
+    assert found["internet gateways"].status is CheckStatus.OK
     assert found["NAT gateways in a zone"].seen == "1 needed, 5 allowed"
     assert found["interface endpoints in a VPC"].seen == f"{interface_endpoints()} needed, 5 allowed"
     assert found["Fargate vCPUs"].seen.startswith("2 needed")
@@ -295,16 +297,16 @@ def test_the_default_counts_where_the_account_has_no_value_of_its_own() -> None:
         "get_aws_default_service_quota": {"Quota": {"Value": 6.0}},
     }
     client: Any = Service(answers)
-    assert quotas.value(client, "fargate", "L-3032A538") == 6.0
+    assert quotas.read_quota(client, "fargate", "L-3032A538") == 6.0
 
 
 def test_a_new_accounts_fargate_quota_is_too_small_for_production() -> None:
-    environment = recall(parts.ROOT, "prod")
+    environment = load_without_validation(parts.ROOT, "prod")
     made = replace(
         context({}, service_quotas={"get_service_quota": {"Quota": {"Value": 6.0}}}), environment=environment
     )
-    (line,) = [line for line in preflight.check(made, fetch=no_network) if line.what == "Fargate vCPUs"]
-    assert line.verdict is Verdict.PROBLEM
+    (line,) = [line for line in preflight.run_checks(made, fetch=no_network) if line.what == "Fargate vCPUs"]
+    assert line.status is CheckStatus.PROBLEM
     assert line.seen.startswith("8 needed")
 
 
@@ -324,17 +326,17 @@ PRIVATE = f"111122223333.dkr.ecr.ap-northeast-1.amazonaws.com/platform/frontend@
 PUBLIC = f"public.ecr.aws/docker/library/alpine@{DIGEST}"
 
 
-def image_line(image: str, fetch: images.Fetch, architecture: str = "X86_64", **ecr: Any) -> Line:
+def image_line(image: str, fetch: images.Fetch, architecture: str = "X86_64", **ecr: Any) -> Check:
     made = context({"FrontendImage": image, "CpuArchitecture": architecture}, ecr=ecr)
-    return next(line for line in preflight.check(made, fetch=fetch) if line.what == "FrontendImage")
+    return next(line for line in preflight.run_checks(made, fetch=fetch) if line.what == "FrontendImage")
 
 
 def test_a_private_image_for_several_machines() -> None:
     answer = {"images": [{"imageManifest": json.dumps(INDEX)}]}
     good = image_line(PRIVATE, no_network, batch_get_image=answer)
-    assert (good.verdict, good.seen) == (Verdict.OK, "linux/amd64")
+    assert (good.status, good.seen) == (CheckStatus.OK, "linux/amd64")
     bad = image_line(PRIVATE, no_network, "ARM64", batch_get_image=answer)
-    assert bad.verdict is Verdict.PROBLEM
+    assert bad.status is CheckStatus.PROBLEM
     assert bad.remedy == "build it for linux/arm64, or change CpuArchitecture"
 
 
@@ -346,13 +348,13 @@ def test_a_private_image_for_one_machine_says_so_in_its_config() -> None:
         batch_get_image={"images": [{"imageManifest": json.dumps(SINGLE)}]},
         get_download_url_for_layer={"downloadUrl": "https://layers.example.com/1"},
     )
-    assert (line.verdict, line.seen) == (Verdict.OK, "linux/arm64")
+    assert (line.status, line.seen) == (CheckStatus.OK, "linux/arm64")
 
 
 @pytest.mark.parametrize("answer", [{"images": []}, refuse("RepositoryNotFoundException")])
 def test_an_image_that_nobody_pushed(answer: Any) -> None:
     line = image_line(PRIVATE, no_network, batch_get_image=answer)
-    assert line.verdict is Verdict.PROBLEM
+    assert line.status is CheckStatus.PROBLEM
     assert "--through bootstrap" in line.remedy
 
 
@@ -378,7 +380,7 @@ def registry_at(realm: str, asked: list[str], answers: Mapping[str, Any]) -> ima
 def test_a_public_image_by_the_registry_protocol() -> None:
     asked: list[str] = []
     fetch = registry_at("https://public.ecr.aws/token/", asked, {DIGEST: INDEX})
-    assert image_line(PUBLIC, fetch).verdict is Verdict.OK
+    assert image_line(PUBLIC, fetch).status is CheckStatus.OK
     assert asked[0] == f"https://public.ecr.aws/v2/docker/library/alpine/manifests/{DIGEST}"
     assert asked[1] == "https://public.ecr.aws/token/?service=registry&scope=repository%3Ax%3Apull"
 
@@ -388,20 +390,20 @@ def test_an_image_of_docker_hub(name: str, path: str) -> None:
     asked: list[str] = []
     fetch = registry_at("https://auth.docker.io/token", asked, {DIGEST: SINGLE, "/blobs/sha256:config": CONFIG})
     line = image_line(f"docker.io/{name}@{DIGEST}", fetch, "ARM64")
-    assert (line.verdict, line.seen) == (Verdict.OK, "linux/arm64")
+    assert (line.status, line.seen) == (CheckStatus.OK, "linux/arm64")
     assert asked[0] == f"https://registry-1.docker.io/v2/{path}/manifests/{DIGEST}"
 
 
 def test_a_public_image_that_is_not_there() -> None:
     line = image_line(PUBLIC, registry_at("https://public.ecr.aws/token/", [], {}))
-    assert (line.verdict, line.remedy) == (Verdict.PROBLEM, "correct its digest")
+    assert (line.status, line.remedy) == (CheckStatus.PROBLEM, "correct its digest")
 
 
 def test_a_registry_that_takes_no_token() -> None:
     def fetch(url: str, headers: Mapping[str, str]) -> bytes:
         raise urllib.error.HTTPError(url, 401, "Unauthorized", Message(), io.BytesIO())
 
-    assert image_line(PUBLIC, fetch).verdict is Verdict.UNKNOWN
+    assert image_line(PUBLIC, fetch).status is CheckStatus.UNKNOWN
 
 
 def test_a_token_is_not_sent_to_where_a_registry_redirects(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -413,7 +415,7 @@ def test_a_token_is_not_sent_to_where_a_registry_redirects(monkeypatch: pytest.M
         return io.BytesIO(b"{}")
 
     monkeypatch.setattr(urllib.request, "urlopen", open_url)
-    images.over_https("https://registry.example/blob", {"Authorization": "Bearer t", "Accept": "x"})
+    images.fetch_over_https("https://registry.example/blob", {"Authorization": "Bearer t", "Accept": "x"})
     (request,) = seen
     assert request.get_header("Authorization") == "Bearer t"
     handler = urllib.request.HTTPRedirectHandler()
@@ -426,11 +428,11 @@ def test_a_token_is_not_sent_to_where_a_registry_redirects(monkeypatch: pytest.M
 
 
 def test_a_registry_out_of_reach_is_no_problem_of_the_image() -> None:
-    assert image_line(PUBLIC, no_network).verdict is Verdict.UNKNOWN
+    assert image_line(PUBLIC, no_network).status is CheckStatus.UNKNOWN
 
 
 def test_names_of_images() -> None:
-    found = images.parse(PRIVATE)
+    found = images.parse_image(PRIVATE)
     assert found is not None
     assert (found.account, found.region, found.repository) == ("111122223333", "ap-northeast-1", "platform/frontend")
-    assert images.parse("nginx:latest") is None
+    assert images.parse_image("nginx:latest") is None

@@ -64,12 +64,12 @@ def test_reconnecting_outlasts_a_network_that_is_away(
     def pick(*_: object) -> Task:
         raise next(trouble)
 
-    monkeypatch.setattr("hosting.deployer.operate.tasks.pick", pick)
+    monkeypatch.setattr("hosting.deployer.operate.tasks.select_task", pick)
     door = tunnel.Tunnel(
         deployed.platform,
         plugin.Plugin("none", ()),
         deployed.platform.service(None),
-        tunnel.End.WRITER,
+        tunnel.DatabaseEnd.WRITER,
         1,
         sleep=lambda _: None,
     )
@@ -89,14 +89,14 @@ def test_a_denied_secret_offers_another_way(deployed: parts.Deployed) -> None:
     with Stubber(deployed.client("secretsmanager")) as stub:
         stub.add_client_error("get_secret_value", "AccessDeniedException", "not you")
         with pytest.raises(DeployerError, match="--user NAME asks you instead"):
-            credentials.master(deployed.platform)
+            credentials.read_master_login(deployed.platform)
 
 
 def test_a_secret_that_is_no_json_is_not_quoted(deployed: parts.Deployed) -> None:
     with Stubber(deployed.client("secretsmanager")) as stub:
         stub.add_response("get_secret_value", {"SecretString": "hunter2-not-json"})
         with pytest.raises(DeployerError) as caught:
-            credentials.master(deployed.platform)
+            credentials.read_master_login(deployed.platform)
     assert "hunter2" not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
@@ -118,7 +118,7 @@ def test_a_task_that_could_not_be_placed_says_why(deployed: parts.Deployed) -> N
         stub.add_response("describe_task_definition", definition)
         stub.add_response("run_task", {"tasks": [], "failures": [{"reason": "Capacity is unavailable at this time"}]})
         with pytest.raises(DeployerError, match="Capacity is unavailable"):
-            standalone_task.start(deployed.platform, service, ["true"])
+            standalone_task.start_task(deployed.platform, service, ["true"])
 
 
 def test_stopped_tasks_are_read_to_the_last_page(deployed: parts.Deployed) -> None:
@@ -130,7 +130,7 @@ def test_stopped_tasks_are_read_to_the_last_page(deployed: parts.Deployed) -> No
         stub.add_response(
             "describe_tasks", {"tasks": [raw], "failures": []}, {"cluster": "platform-dev", "tasks": ["a", "b"]}
         )
-        assert len(list(tasks.stopped(deployed.platform, deployed.platform.service(None)))) == 1
+        assert len(list(tasks.list_stopped_tasks(deployed.platform, deployed.platform.service(None)))) == 1
 
 
 def test_a_service_that_somebody_deleted(deployed: parts.Deployed) -> None:
@@ -140,7 +140,7 @@ def test_a_service_that_somebody_deleted(deployed: parts.Deployed) -> None:
         with Stubber(deployed.client("ecs")) as stub:
             stub.add_response("describe_services", answer)
             with pytest.raises(DeployerError, match="ECS does not know this service any more"):
-                standalone_task.start(deployed.platform, service, ["true"])
+                standalone_task.start_task(deployed.platform, service, ["true"])
 
 
 @pytest.mark.parametrize(
@@ -149,9 +149,9 @@ def test_a_service_that_somebody_deleted(deployed: parts.Deployed) -> None:
 )
 def test_how_to_install_the_plugin(system: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "system", lambda: system)
-    assert words in plugin.install()
+    assert words in plugin.install_command()
 
 
 @pytest.mark.parametrize(("text", "version"), [("1.2.707.0\n", (1, 2, 707, 0)), ("v1.2", (1, 2)), ("unknown", ())])
 def test_versions_of_the_plugin(text: str, version: tuple[int, ...]) -> None:
-    assert plugin.version(text) == version
+    assert plugin.parse_version(text) == version

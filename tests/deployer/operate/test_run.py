@@ -109,14 +109,14 @@ def test_who_started_it_is_said_in_letters_that_ecs_takes() -> None:
 
 def test_a_task_that_ecs_does_not_show_yet(deployed: parts.Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
     """RunTask answers before DescribeTasks knows: that is no reason to lose sight of a migration."""
-    show = tasks.describe
-    monkeypatch.setattr(tasks, "describe", lambda *_: [])
-    run = standalone_task.start(deployed.platform, deployed.platform.service(None), ["true"], sleep=lambda _: None)
+    show = tasks.describe_tasks
+    monkeypatch.setattr(tasks, "describe_tasks", lambda *_: [])
+    run = standalone_task.start_task(deployed.platform, deployed.platform.service(None), ["true"], sleep=lambda _: None)
     assert not run._has_stopped()
     run.started -= timedelta(minutes=5)
     with pytest.raises(DeployerError, match="has forgotten it"):
         run._has_stopped()
-    monkeypatch.setattr(tasks, "describe", show)
+    monkeypatch.setattr(tasks, "describe_tasks", show)
     Prerequisites(deployed.emulator, deployed.account, deployed.platform.home).end_task(run.task.arn, 4)
     assert list(run.lines()) == []
     assert run.exit_code() == 4
@@ -172,7 +172,7 @@ def test_a_first_deployment_says_what_to_run_afterwards(
 ) -> None:
     context = deployed.platform.context
     failed = replace(deployed.platform.root, outputs={}, status="ROLLBACK_COMPLETE")
-    monkeypatch.setattr("hosting.deployer.aws.stacks.describe", lambda *_: None if state == "none" else failed)
+    monkeypatch.setattr("hosting.deployer.aws.stacks.describe_stack", lambda *_: None if state == "none" else failed)
     run_command.prepare_pre_deploy("run --service backend -- ./manage migrate --name 'a b'", context)()
     said = capfd.readouterr().err
     assert "has no database yet" in said

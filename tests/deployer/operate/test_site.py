@@ -114,7 +114,7 @@ def test_an_upload_that_breaks_off_is_invalidated_all_the_same(
         yield steps[0]
         raise EndpointConnectionError(endpoint_url="https://s3.example")
 
-    monkeypatch.setattr(site, "upload", broken)
+    monkeypatch.setattr(site, "upload_files", broken)
     before = invalidations(deployed)
     with exported(deployed.environment()):
         assert main(["site", str(folder), "-e", "dev"]) == 1
@@ -178,25 +178,25 @@ def test_invalidate(deploy_py: Run, deployed: parts.Deployed) -> None:
     ],
 )
 def test_headers_by_name(name: str, kind: str, cache: str) -> None:
-    assert site.content_type(name) == kind
-    assert site.cache_control(name) == cache
+    assert site.guess_content_type(name) == kind
+    assert site.choose_cache_control(name) == cache
 
 
 def test_many_changes_are_one_wildcard() -> None:
     steps = [site.Step(site.Action.CHANGED, f"static/{number}.png") for number in range(31)]
-    assert site.paths(steps, "static") == ["/static/*"]
-    assert site.paths([site.Step(site.Action.CHANGED, "static/a b.txt")], "static") == ["/static/a%20b.txt"]
+    assert site.find_stale_paths(steps, "static") == ["/static/*"]
+    assert site.find_stale_paths([site.Step(site.Action.CHANGED, "static/a b.txt")], "static") == ["/static/a%20b.txt"]
 
 
 def test_addresses_are_written_as_cloudfront_takes_them() -> None:
     def path(key: str) -> list[str]:
-        return site.paths([site.Step(site.Action.CHANGED, key)], "static")
+        return site.find_stale_paths([site.Step(site.Action.CHANGED, key)], "static")
 
     assert path("static/\u732b.png") == ["/static/%E7%8C%AB.png"]
     assert path("static/[1].html") == ["/static/%5B1%5D.html"]
     assert path("static/logo@2x.png") == ["/static/logo*"]
     both = [site.Step(site.Action.CHANGED, f"static/logo@{number}x.png") for number in (2, 3)]
-    assert site.paths(both, "static") == ["/static/logo*"]
+    assert site.find_stale_paths(both, "static") == ["/static/logo*"]
 
 
 def test_nothing_outside_of_the_directory_is_published(tmp_path: Path) -> None:
@@ -204,9 +204,9 @@ def test_nothing_outside_of_the_directory_is_published(tmp_path: Path) -> None:
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "link").symlink_to(tmp_path / "secret")
     with pytest.raises(InputError, match="leads out of the directory"):
-        site.scan(tmp_path / "site", "static")
+        site.scan_directory(tmp_path / "site", "static")
 
 
 def test_an_empty_directory_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="build the site first"):
-        site.scan(tmp_path, "static")
+        site.scan_directory(tmp_path, "static")

@@ -21,7 +21,7 @@ from hosting.model.errors import InputError
 
 def test_a_template_needs_what_its_parameters_name(project: Path) -> None:
     loaded = templates.load(project / "templates")
-    found = artifacts.artifacts(loaded, ["root.json", "edge.json"], project / "lambda")
+    found = artifacts.collect_artifacts(loaded, ["root.json", "edge.json"], project / "lambda")
     assert [item.parameter for item in found["root.json"]] == [
         "NetworkTemplateKey",
         "ServiceTemplateKey",
@@ -41,7 +41,7 @@ def test_everything_that_cannot_be_packaged_is_named(project: Path) -> None:
     (project / "templates" / "network.json").unlink()
     loaded = templates.load(project / "templates")
     with pytest.raises(InputError) as caught:
-        artifacts.artifacts(loaded, ["root.json"], project / "lambda")
+        artifacts.collect_artifacts(loaded, ["root.json"], project / "lambda")
     text = str(caught.value)
     assert "NetworkTemplateKey stands for network.json, which is not there" in text
     assert "hello" in text
@@ -60,8 +60,8 @@ def test_put_once_and_then_present(aws: Callable[..., Any]) -> None:
     client = aws("s3")
     client.create_bucket(Bucket="artifacts", CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"})
     items = [Artifact("A", "a/1", b"one"), Artifact("B", "b/2", b"two"), Artifact("C", "a/1", b"one")]
-    first = {item.key: item.uploaded for item in artifacts.upload(client, "artifacts", items)}
-    second = {item.key: item.uploaded for item in artifacts.upload(client, "artifacts", items)}
+    first = {item.key: item.uploaded for item in artifacts.upload_artifacts(client, "artifacts", items)}
+    second = {item.key: item.uploaded for item in artifacts.upload_artifacts(client, "artifacts", items)}
     assert first == {"a/1": True, "b/2": True}
     assert second == {"a/1": False, "b/2": False}
     assert client.get_object(Bucket="artifacts", Key="b/2")["Body"].read() == b"two"
@@ -80,7 +80,7 @@ def test_the_put_decides(answer: int, refused: bool, uploaded: bool) -> None:
             checksum = base64.b64encode(hashlib.sha256(b"x").digest()).decode()
             expected = {"Bucket": "b", "Key": "k", "Body": b"x", "IfNoneMatch": "*", "ChecksumSHA256": checksum}
             stub.add_response("put_object", {}, expected)
-        (done,) = artifacts.upload(client, "b", [Artifact("", "k", b"x")])
+        (done,) = artifacts.upload_artifacts(client, "b", [Artifact("", "k", b"x")])
     assert done.uploaded is uploaded
 
 
@@ -91,7 +91,7 @@ def test_a_put_that_meets_another_one_is_made_again() -> None:
         stub.add_client_error("head_object", "404", http_status_code=404)
         stub.add_client_error("put_object", "ConditionalRequestConflict", http_status_code=409)
         stub.add_client_error("put_object", "PreconditionFailed", http_status_code=412)
-        (done,) = artifacts.upload(client, "b", [Artifact("", "k", b"x")])
+        (done,) = artifacts.upload_artifacts(client, "b", [Artifact("", "k", b"x")])
         stub.assert_no_pending_responses()
     assert not done.uploaded
 
@@ -105,7 +105,7 @@ def test_templates_that_cannot_be_read_are_named(tmp_path: Path) -> None:
 
 
 def test_the_address_of_a_template() -> None:
-    assert artifacts.url("b", "eu-west-1", "amazonaws.com", "k") == "https://b.s3.eu-west-1.amazonaws.com/k"
+    assert artifacts.create_url("b", "eu-west-1", "amazonaws.com", "k") == "https://b.s3.eu-west-1.amazonaws.com/k"
 
 
 def test_a_long_template_is_sent_without_its_spaces_before_it_needs_a_bucket() -> None:

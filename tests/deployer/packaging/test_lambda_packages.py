@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from hosting.deployer.packaging import lambda_packages as packaging
-from hosting.deployer.packaging.lambda_packages import Archive, Limits, Platform, archive, archives
+from hosting.deployer.packaging.lambda_packages import Archive, Limits, Platform, package_function, package_functions
 from hosting.model.errors import InputError
 from tests.lambdas.runtime import interpreter
 
@@ -56,7 +56,7 @@ def problems(caught: pytest.ExceptionInfo[InputError]) -> str:
 
 
 def test_the_zip_is_complete_sorted_and_without_a_date(source: Source) -> None:
-    made = archive(source(FILES))
+    made = package_function(source(FILES))
     assert made.name == "worker"
     assert made.key == f"lambda/worker/{made.digest}.zip"
     with zipfile.ZipFile(io.BytesIO(made.data)) as packed:
@@ -74,9 +74,9 @@ def test_order_time_mode_and_folder_make_no_difference(source: Source, tmp_path:
     for number, path in enumerate(sorted(other.rglob("*"))):
         os.utime(path, (number * 1000, number * 1000))
         path.chmod(0o700 if path.is_dir() else 0o600)
-    assert archive(one) == archive(other)
+    assert package_function(one) == package_function(other)
     relative = Path(os.path.relpath(one))
-    assert archive(relative) == archive(one)
+    assert package_function(relative) == package_function(one)
 
 
 def test_every_python_makes_the_same_bytes_under_any_umask(source: Source, tmp_path: Path) -> None:
@@ -85,8 +85,8 @@ def test_every_python_makes_the_same_bytes_under_any_umask(source: Source, tmp_p
     code = (
         "import os, shutil, sys; from pathlib import Path; sys.dont_write_bytecode = True\n"
         "os.umask(int(sys.argv[3], 8)); shutil.copytree(sys.argv[1], sys.argv[2], copy_function=shutil.copyfile)\n"
-        "from hosting.deployer.packaging.lambda_packages import archive; import hashlib\n"
-        "made = archive(Path(sys.argv[2])); print(made.key, hashlib.sha256(made.data).hexdigest())"
+        "from hosting.deployer.packaging.lambda_packages import package_function; import hashlib\n"
+        "made = package_function(Path(sys.argv[2])); print(made.key, hashlib.sha256(made.data).hexdigest())"
     )
     pythons = {found.version: found.path for found in map(interpreter, ("3.11", "3.12", "3.13"))}
     pythons[sys.version.split()[0]] = Path(sys.executable)
@@ -98,12 +98,12 @@ def test_every_python_makes_the_same_bytes_under_any_umask(source: Source, tmp_p
             done = subprocess.run([python, "-c", code, folder, copy, umask], cwd=ROOT, capture_output=True, text=True)
             assert done.returncode == 0, done.stderr
             seen.add(done.stdout)
-    made = archive(folder)
+    made = package_function(folder)
     assert seen == {f"{made.key} {hashlib.sha256(made.data).hexdigest()}\n"}
 
 
 def test_leftovers_are_not_packaged(source: Source) -> None:
-    clean = archive(source(FILES))
+    clean = package_function(source(FILES))
     leftovers = {
         "__pycache__/index.cpython-313.pyc": "x",
         "pages/.DS_Store": "x",
@@ -113,7 +113,7 @@ def test_leftovers_are_not_packaged(source: Source) -> None:
         "old.pyc": "x",
         "requirements.txt": "# nothing yet\n\n",
     }
-    assert archive(source(leftovers)) == clean
+    assert package_function(source(leftovers)) == clean
 
 
 @pytest.mark.parametrize(
@@ -129,9 +129,9 @@ def test_leftovers_are_not_packaged(source: Source) -> None:
 )
 def test_every_real_change_is_another_key(source: Source, change: Callable[[Path], object]) -> None:
     folder = source(FILES)
-    before = archive(folder)
+    before = package_function(folder)
     change(folder)
-    after = archive(folder)
+    after = package_function(folder)
     assert after.key != before.key
     assert after.data != before.data
 
@@ -145,14 +145,16 @@ SHARED = {"__init__.py": "", "mask.py": "MASK = 1\n", "other.py": ""}
 )
 def test_a_shared_module_is_packaged_with_a_function_that_imports_it(source: Source, line: str) -> None:
     shared = source(SHARED, "shared")
-    made = archive(source({"index.py": "import os\n", "work.py": f"if True:\n    pass\n{line}\n"}), shared=shared)
+    made = package_function(
+        source({"index.py": "import os\n", "work.py": f"if True:\n    pass\n{line}\n"}), shared=shared
+    )
     assert names(made) == ["index.py", "mask.py", "work.py"]
     assert zipfile.ZipFile(io.BytesIO(made.data)).read("mask.py") == (shared / "mask.py").read_bytes()
 
 
 @pytest.mark.parametrize("line", ["from work import mask", "import masks", "# import mask", "x = 'from mask import'"])
 def test_a_function_that_imports_no_shared_module_is_packaged_without_it(source: Source, line: str) -> None:
-    assert names(archive(source({"index.py": f"{line}\n"}), shared=source(SHARED, "shared"))) == ["index.py"]
+    assert names(package_function(source({"index.py": f"{line}\n"}), shared=source(SHARED, "shared"))) == ["index.py"]
 
 
 def test_a_change_of_a_shared_module_changes_the_keys_of_its_functions_only(source: Source) -> None:
@@ -161,7 +163,7 @@ def test_a_change_of_a_shared_module_changes_the_keys_of_its_functions_only(sour
     source(FILES, "lambda/worker")
 
     def keys() -> dict[str, str]:
-        return {one.name: one.key for one in archives(functions, shared=shared)}
+        return {one.name: one.key for one in package_functions(functions, shared=shared)}
 
     before = keys()
     source({"other.py": "changed = True\n", "__init__.py": '"""Changed."""\n'}, "shared")
@@ -176,26 +178,26 @@ def test_a_change_of_a_shared_module_changes_the_keys_of_its_functions_only(sour
 
 def test_a_module_of_the_function_hides_a_shared_one(source: Source) -> None:
     own = {"index.py": "import mask\n", "mask.py": "own = True\n"}
-    assert archive(source(own), shared=source(SHARED, "shared")) == archive(source(own))
+    assert package_function(source(own), shared=source(SHARED, "shared")) == package_function(source(own))
 
 
 def test_a_folder_that_begins_with_an_underscore_is_no_function(source: Source) -> None:
     functions = source(FILES, "lambda/worker").parent
     source({"notes.txt": ""}, "lambda/_drafts")
     source({"index.py": "import _helper\n", "_helper.py": ""}, "lambda/other")
-    assert [one.name for one in archives(functions)] == ["other", "worker"]
-    assert names(archives(functions)[0]) == ["_helper.py", "index.py"]
+    assert [one.name for one in package_functions(functions)] == ["other", "worker"]
+    assert names(package_functions(functions)[0]) == ["_helper.py", "index.py"]
 
 
 def test_the_functions_that_redact_are_packaged_with_the_redactor_of_deploy_py() -> None:
     redactor = (packaging.SHARED / "redact.py").read_bytes()
-    packed = {one.name: zipfile.ZipFile(io.BytesIO(one.data)) for one in archives(ROOT / "lambda")}
+    packed = {one.name: zipfile.ZipFile(io.BytesIO(one.data)) for one in package_functions(ROOT / "lambda")}
     found = {name: file.read("redact.py") for name, file in packed.items() if "redact.py" in file.namelist()}
     assert found == {"log_processor": redactor, "slack_notifier": redactor}
 
 
 def test_the_functions_of_this_repository_are_packaged_together() -> None:
-    made = archives(ROOT / "lambda")
+    made = package_functions(ROOT / "lambda")
     assert [one.name for one in made] == ["credentials_watch", "custom_resource", "log_processor", "slack_notifier"]
     assert all("index.py" in names(one) for one in made)
     assert not any(one.notes for one in made)
@@ -212,7 +214,7 @@ def test_all_problems_of_all_functions_come_out_together(source: Source) -> None
     (third / "linked").symlink_to(first)
     os.mkfifo(third / "pipe")
     with pytest.raises(InputError) as caught:
-        archives(first.parent)
+        package_functions(first.parent)
     text = problems(caught)
     assert f"{first}: has no index.py" in text
     assert f"{second / 'link.py'}: is a symbolic link" in text
@@ -224,19 +226,21 @@ def test_a_function_that_is_a_link_is_refused(source: Source) -> None:
     folder = source(FILES, "lambda/worker")
     (folder.parent / "alias").symlink_to(folder)
     with pytest.raises(InputError, match="alias: is a symbolic link"):
-        archives(folder.parent)
+        package_functions(folder.parent)
 
 
 def test_a_module_that_would_hide_one_of_the_runtime_is_refused(source: Source) -> None:
     with pytest.raises(InputError) as caught:
-        archive(source({"index.py": "", "json.py": "", "boto3/__init__.py": "", "data/json.txt": "", "queue.csv": ""}))
+        package_function(
+            source({"index.py": "", "json.py": "", "boto3/__init__.py": "", "data/json.txt": "", "queue.csv": ""})
+        )
     found = [problem.where.rpartition("worker/")[2] for problem in caught.value.problems]
     assert found == ["boto3/__init__.py", "json.py"]
 
 
 def test_a_missing_function_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such function"):
-        archive(tmp_path / "absent")
+        package_function(tmp_path / "absent")
 
 
 def elf(machine: int) -> bytes:
@@ -244,19 +248,21 @@ def elf(machine: int) -> bytes:
 
 
 def test_a_shared_object_of_another_machine_is_refused(source: Source) -> None:
-    assert "fast.so" in names(archive(source({**FILES, "fast.so": elf(183)})))
-    assert "fast.so" in names(archive(source({**FILES, "fast.so": elf(62)}), platform=Platform(machine="x86_64")))
+    assert "fast.so" in names(package_function(source({**FILES, "fast.so": elf(183)})))
+    assert "fast.so" in names(
+        package_function(source({**FILES, "fast.so": elf(62)}), platform=Platform(machine="x86_64"))
+    )
     for machine, name in ((62, "x86_64"), (40, "machine 40")):
         with pytest.raises(InputError, match=f"fast.so: is built for {name}; the function runs on arm64"):
-            archive(source({"fast.so": elf(machine)}))
+            package_function(source({"fast.so": elf(machine)}))
 
 
 def test_a_large_package_is_noted_and_a_too_large_one_refused(source: Source) -> None:
     folder = source({**FILES, "data.bin": bytes(3_000_000)})
-    assert archive(folder).notes == ()
-    assert archive(folder, limits=Limits(note=2_000_000)).notes == ("2.9 MB: a cold start loads all of it",)
+    assert package_function(folder).notes == ()
+    assert package_function(folder, limits=Limits(note=2_000_000)).notes == ("2.9 MB: a cold start loads all of it",)
     with pytest.raises(InputError, match=r"2\.9 MB unpacked; Lambda takes at most 1\.9 MB"):
-        archive(folder, limits=Limits(fail=2_000_000))
+        package_function(folder, limits=Limits(fail=2_000_000))
 
 
 # --- dependencies
@@ -317,7 +323,7 @@ def test_wheels_of_the_functions_platform_are_packaged(source: Source, index: In
     index.wheel("speedy", {"speedy/__init__.py": "", "speedy/_fast.so": "{machine}"}, BOTH)
     index.wheel("plain", {"plain.py": "def main(): ...\n"})
     folder = source({**FILES, "requirements.txt": index.lock()})
-    made = archive(folder, cache=cache)
+    made = package_function(folder, cache=cache)
     assert names(made) == [
         "index.py",
         "pages/a.html",
@@ -334,7 +340,7 @@ def test_wheels_of_the_functions_platform_are_packaged(source: Source, index: In
     ], "neither what the installer notes about itself, nor scripts with this machine's paths"
     packed = zipfile.ZipFile(io.BytesIO(made.data))
     assert packed.read("speedy/_fast.so") == elf(183)
-    other = archive(folder, cache=cache, platform=Platform(machine="x86_64"))
+    other = package_function(folder, cache=cache, platform=Platform(machine="x86_64"))
     assert zipfile.ZipFile(io.BytesIO(other.data)).read("speedy/_fast.so") == elf(62)
     assert other.key != made.key
 
@@ -343,7 +349,7 @@ def test_a_dependency_keeps_files_that_would_be_leftovers_of_ours(source: Source
     """Shared objects of older wheels lie in a hidden folder, and data files have any name."""
     data = {"speedy/.libs/libz.so": "{machine}", "speedy/requirements.txt": "x", "speedy/.defaults": "x"}
     index.wheel("speedy", {"speedy/__init__.py": "", "speedy/__pycache__/x.cpython-313.pyc": "x", **data}, BOTH[:1])
-    made = archive(source({"index.py": "", "requirements.txt": index.lock()}), cache=cache)
+    made = package_function(source({"index.py": "", "requirements.txt": index.lock()}), cache=cache)
     theirs = [name for name in names(made) if name.startswith("speedy/")]
     assert theirs == ["speedy/.defaults", "speedy/.libs/libz.so", "speedy/__init__.py", "speedy/requirements.txt"]
 
@@ -353,7 +359,7 @@ def test_the_cache_answers_until_something_changes(
 ) -> None:
     index.wheel("plain", {"plain.py": ""})
     folder = source({**FILES, "requirements.txt": index.lock()})
-    made = archive(folder, cache=cache)
+    made = package_function(folder, cache=cache)
     runs = []
     real = packaging._install
 
@@ -362,33 +368,33 @@ def test_the_cache_answers_until_something_changes(
         real(source, target, platform)
 
     monkeypatch.setattr(packaging, "_install", counted)
-    assert archive(folder, cache=cache) == made
+    assert package_function(folder, cache=cache) == made
     assert runs == [], "found"
     (kept,) = cache.rglob("*.zip")
     kept.write_bytes(kept.read_bytes()[:-1] + b"x")
-    assert archive(folder, cache=cache) == made
+    assert package_function(folder, cache=cache) == made
     assert len(runs) == 1, "damaged, made again"
     (folder / "work.py").write_text("x = 2\n")
-    changed = archive(folder, cache=cache)
+    changed = package_function(folder, cache=cache)
     assert len(runs) == 2
     assert changed.key != made.key
     index.wheel("second", {"second.py": ""})
     (folder / "requirements.txt").write_text(index.lock())
-    assert "second.py" in names(archive(folder, cache=cache))
+    assert "second.py" in names(package_function(folder, cache=cache))
     assert len(runs) == 3
 
 
 def test_without_a_cache_given_it_lies_under_build(source: Source, index: Index, tmp_path: Path) -> None:
     index.wheel("plain", {"plain.py": ""})
-    archive(source({**FILES, "requirements.txt": index.lock()}))
+    package_function(source({**FILES, "requirements.txt": index.lock()}))
     assert list((tmp_path / "build" / "archives").rglob("*.zip"))
 
 
 def test_the_key_does_not_depend_on_the_installer_s_machine(source: Source, index: Index, tmp_path: Path) -> None:
     index.wheel("plain", {"plain.py": ""})
     lock = index.lock()
-    one = archive(source({**FILES, "requirements.txt": lock}), cache=tmp_path / "one")
-    other = archive(source({**FILES, "requirements.txt": lock}, "b/worker"), cache=tmp_path / "two")
+    one = package_function(source({**FILES, "requirements.txt": lock}), cache=tmp_path / "one")
+    other = package_function(source({**FILES, "requirements.txt": lock}, "b/worker"), cache=tmp_path / "two")
     assert one == other
 
 
@@ -409,7 +415,7 @@ def test_only_exactly_locked_wheels_are_taken(
     index.wheel("plain", {"plain.py": ""})
     folder = source({**FILES, "requirements.txt": index.lock(*lines)})
     with pytest.raises(InputError) as caught:
-        archive(folder, cache=cache)
+        package_function(folder, cache=cache)
     (problem,) = caught.value.problems
     assert problem.where == str(folder / "requirements.txt")
     assert expected in problem.what
@@ -424,20 +430,20 @@ def test_a_lock_of_several_files_is_refused(source: Source, index: Index, cache:
     folder = source({**FILES, "requirements.txt": f"# all\n{option}../base.txt\n"})
     (folder.parent / "base.txt").write_text(index.lock())
     with pytest.raises(InputError, match=r"requirements\.txt: line 2 leads to another file") as caught:
-        archive(folder, cache=cache)
+        package_function(folder, cache=cache)
     assert "--generate-hashes" in caught.value.problems[0].hint
 
 
 def test_a_wheel_for_another_machine_only_is_refused(source: Source, index: Index, cache: Path) -> None:
     index.wheel("speedy", {"speedy.so": "{machine}"}, BOTH[1:])
     with pytest.raises(InputError, match="speedy"):
-        archive(source({**FILES, "requirements.txt": index.lock()}), cache=cache)
+        package_function(source({**FILES, "requirements.txt": index.lock()}), cache=cache)
 
 
 def test_a_wheel_that_lies_about_its_machine_is_refused(source: Source, index: Index, cache: Path) -> None:
     index.wheel("liar", {"liar/fast.so": elf(62)})
     with pytest.raises(InputError, match=r"liar/fast\.so: is built for x86_64; the function runs on arm64"):
-        archive(source({**FILES, "requirements.txt": index.lock()}), cache=cache)
+        package_function(source({**FILES, "requirements.txt": index.lock()}), cache=cache)
 
 
 def test_a_source_distribution_is_refused(source: Source, index: Index, cache: Path) -> None:
@@ -446,18 +452,18 @@ def test_a_source_distribution_is_refused(source: Source, index: Index, cache: P
     path.write_bytes(b"not even opened")
     lock = index.lock(f"crafted==1.0 --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}")
     with pytest.raises(InputError, match="crafted"):
-        archive(source({**FILES, "requirements.txt": lock}), cache=cache)
+        package_function(source({**FILES, "requirements.txt": lock}), cache=cache)
 
 
 def test_names_that_meet_are_refused(source: Source, index: Index, cache: Path) -> None:
     index.wheel("work", {"work/__init__.py": ""})
     with pytest.raises(InputError, match="work: has the name of a dependency and would hide it"):
-        archive(source({**FILES, "requirements.txt": index.lock()}), cache=cache)
+        package_function(source({**FILES, "requirements.txt": index.lock()}), cache=cache)
     index.wheel("second", {"shared/common.py": "2"})
     index.wheel("third", {"shared/common.py": "3"})
     lock = index.lock(*index.locked[1:])
     with pytest.raises(InputError, match=r"shared/common\.py comes from second-1\.0 and from third-1\.0"):
-        archive(source({"requirements.txt": lock}, "lambda/worker"), cache=cache)
+        package_function(source({"requirements.txt": lock}, "lambda/worker"), cache=cache)
 
 
 def test_without_uv_the_hint_says_where_it_comes_from(
@@ -466,7 +472,7 @@ def test_without_uv_the_hint_says_where_it_comes_from(
     index.wheel("plain", {"plain.py": ""})
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     with pytest.raises(InputError, match=r"uv is needed to fetch wheels; run `make install`"):
-        archive(source({**FILES, "requirements.txt": index.lock()}), cache=cache)
+        package_function(source({**FILES, "requirements.txt": index.lock()}), cache=cache)
 
 
 # --- agreement with the templates

@@ -34,7 +34,7 @@ def test_it_stands_in_for_what_is_missing(connected: Callable[..., Context], tmp
     context = connected(small_project.write(tmp_path / "x", changed=changed, FrontendImage=missing))
     with pytest.raises(InputError):
         deployment.check_images(context)
-    context, (found,) = placeholder.stand_in(context, deployment.survey(context), STAND_IN)
+    context, (found,) = placeholder.use_placeholders(context, deployment.describe_stacks(context), STAND_IN)
     deployment.check_images(context)
     assert context.environment.file.values["FrontendImage"] == STAND_IN
     assert str(found) == (
@@ -45,7 +45,7 @@ def test_it_stands_in_for_what_is_missing(connected: Callable[..., Context], tmp
 
 def test_an_image_that_is_not_ours_to_ask_for_stays(connected: Callable[..., Context], project: Path) -> None:
     context = connected(project)
-    same, found = placeholder.stand_in(context, deployment.survey(context), STAND_IN)
+    same, found = placeholder.use_placeholders(context, deployment.describe_stacks(context), STAND_IN)
     assert (same, found) == (context, [])
 
 
@@ -56,9 +56,9 @@ def test_what_runs_is_never_taken_down_for_it(connected: Callable[..., Context],
         **dict.fromkeys(context.chain),
         root: StackState("arn", "shop-dev", "UPDATE_COMPLETE", parameters={"FrontendImage": "shop/web@sha256:1"}),
     }
-    assert placeholder.stand_in(context, states, STAND_IN)[1] == []
+    assert placeholder.use_placeholders(context, states, STAND_IN)[1] == []
     again = replace(states[root], parameters={"FrontendImage": STAND_IN})  # type: ignore[type-var] # it is one
-    assert len(placeholder.stand_in(context, {**states, root: again}, STAND_IN)[1]) == 1
+    assert len(placeholder.use_placeholders(context, {**states, root: again}, STAND_IN)[1]) == 1
 
 
 def test_a_file_need_not_name_an_image_yet(tmp_path: Path, clients: object) -> None:

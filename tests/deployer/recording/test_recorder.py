@@ -113,7 +113,7 @@ class World:
     @property
     def record(self) -> runs.Record:
         assert self.recorder.directory is not None
-        return runs.read(self.recorder.directory)
+        return runs.read_record(self.recorder.directory)
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def deployed_badly(world: World) -> None:
 
 def test_what_the_rollback_takes_away_is_kept(world: World) -> None:
     deployed_badly(world)
-    (found,) = evidence.of(world.record.services)
+    (found,) = evidence.collect_evidence(world.record.services)
     assert found.name == "FrontendServiceStack/Service"
     assert list(found.lines) == [
         "1 stopped task, the last: 0a1b2c",
@@ -226,7 +226,7 @@ def test_a_disk_that_is_full_stops_the_record_and_nothing_else(world: World, tmp
     (tmp_path / "runs").write_text("in the way")
     deployed_badly(world)
     assert "nothing more is recorded" in world.recorder.trouble
-    assert evidence.of(world.recorder.services), "what was seen can still be shown"
+    assert evidence.collect_evidence(world.recorder.services), "what was seen can still be shown"
 
 
 def test_a_run_that_was_killed_leaves_what_it_saw(world: World) -> None:
@@ -281,33 +281,33 @@ def moments(*lines: tuple[float, str, str, str]) -> Iterator[Event]:
 )
 def test_the_estimate(world: World, lines: list[Any], now: float, left: float | None) -> None:
     successful(world)
-    history = durations.earlier(world.root, "root", "create", "dev")
+    history = durations.find_history(world.root, "root", "create", "dev")
     assert history is not None
-    found = durations.remaining(history, list(moments(*lines)), START + timedelta(days=9, seconds=now))
+    found = durations.estimate_remaining(history, list(moments(*lines)), START + timedelta(days=9, seconds=now))
     assert found == (None if left is None else pytest.approx(left, abs=1))
 
 
 def test_only_what_ended_well_is_an_example(world: World) -> None:
     deployed_badly(world)
-    assert durations.earlier(world.root, "root", "create", "dev") is None
+    assert durations.find_history(world.root, "root", "create", "dev") is None
 
 
 def test_another_environment_is_better_than_nothing(world: World) -> None:
     successful(world, "staging")
-    assert durations.earlier(world.root, "root", "create", "dev") is not None
-    assert durations.earlier(world.root, "root", "update", "dev") is None
+    assert durations.find_history(world.root, "root", "create", "dev") is not None
+    assert durations.find_history(world.root, "root", "update", "dev") is None
 
 
 def test_a_run_is_found_by_a_part_of_its_name(world: World) -> None:
     successful(world)
-    assert runs.find(world.root, "dev-deploy").id == world.record.id
-    assert runs.find(world.root, str(world.record.directory)).id == world.record.id
+    assert runs.find_record(world.root, "dev-deploy").id == world.record.id
+    assert runs.find_record(world.root, str(world.record.directory)).id == world.record.id
     with pytest.raises(Exception, match="there is no run nobody"):
-        runs.find(world.root, "nobody")
+        runs.find_record(world.root, "nobody")
 
 
 def test_a_format_of_the_future_is_left_alone(world: World) -> None:
     successful(world)
     path = world.record.directory / "summary.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 2}))
-    assert list(runs.records(world.root)) == []
+    assert list(runs.list_records(world.root)) == []

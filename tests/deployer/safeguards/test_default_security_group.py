@@ -34,7 +34,7 @@ def test_every_rule_goes() -> None:
         stub.add_response("describe_security_groups", group(IpPermissions=INWARD, IpPermissionsEgress=OUTWARD), ASKED)
         stub.add_response("revoke_security_group_ingress", {}, {"GroupId": GROUP, "IpPermissions": INWARD})
         stub.add_response("revoke_security_group_egress", {}, {"GroupId": GROUP, "IpPermissions": OUTWARD})
-        assert default_security_group.close(ec2, VPC)
+        assert default_security_group.revoke_rules(ec2, VPC)
         stub.assert_no_pending_responses()
 
 
@@ -42,7 +42,7 @@ def test_a_rerun_finds_nothing_to_do() -> None:
     ec2 = client()
     with Stubber(ec2) as stub:
         stub.add_response("describe_security_groups", group(IpPermissions=[], IpPermissionsEgress=[]), ASKED)
-        assert not default_security_group.close(ec2, VPC)
+        assert not default_security_group.revoke_rules(ec2, VPC)
 
 
 def test_a_rule_that_is_gone_when_it_is_asked_for_again_is_done() -> None:
@@ -51,10 +51,10 @@ def test_a_rule_that_is_gone_when_it_is_asked_for_again_is_done() -> None:
     with Stubber(ec2) as stub:
         stub.add_response("describe_security_groups", group(IpPermissions=INWARD), ASKED)
         stub.add_client_error("revoke_security_group_ingress", "InvalidPermission.NotFound")
-        assert default_security_group.close(ec2, VPC)
+        assert default_security_group.revoke_rules(ec2, VPC)
         stub.assert_no_pending_responses()
     with Stubber(ec2) as stub:
         stub.add_response("describe_security_groups", group(IpPermissions=INWARD), ASKED)
         stub.add_client_error("revoke_security_group_ingress", "UnauthorizedOperation")
         with pytest.raises(ClientError):
-            default_security_group.close(ec2, VPC)
+            default_security_group.revoke_rules(ec2, VPC)

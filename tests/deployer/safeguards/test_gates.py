@@ -30,7 +30,7 @@ def lost(kind: str, action: str = "Modify", replacement: str = "True", **propert
     before = json.dumps({"Properties": properties})
     change = Change(action, "It", "", kind, replacement, policy_action=policy, before=before)
     layer = Change("Modify", "DataStack", "", STACK_TYPE, nested=whole(change))
-    return list(gates.losses(ROOT, whole(layer)))
+    return list(gates.find_losses(ROOT, whole(layer)))
 
 
 @pytest.mark.parametrize("kind", [*effects.HOLDS_DATA, *effects.CONTAINS_STATEFUL])
@@ -43,8 +43,8 @@ def test_everything_in_the_table_is_gated(kind: str, action: str, replacement: s
     assert (found.name, found.effect) == ("Data/It", effect)
     assert found.option == f"--allow-{'delete' if effect == 'delete' else 'replace'} Data/It"
     with pytest.raises(RefusedError, match=found.option):
-        gates.refuse([found], Allowed())
-    gates.refuse([found], Allowed.named(["DataStack/It"], ["Data/It"]))
+        gates.require_allowed([found], Allowed())
+    gates.require_allowed([found], Allowed.named(["DataStack/It"], ["Data/It"]))
 
 
 @pytest.mark.parametrize(
@@ -62,13 +62,13 @@ def test_what_holds_nothing_is_not_gated(kind: str, more: dict[str, Any]) -> Non
 
 def test_a_change_in_place_is_no_loss() -> None:
     assert lost("AWS::S3::Bucket", replacement="False") == []
-    assert list(gates.losses(ROOT, None)) == []
+    assert list(gates.find_losses(ROOT, None)) == []
 
 
 def test_one_allowance_is_not_the_other() -> None:
     (replaced,) = lost("AWS::KMS::Key")
     with pytest.raises(RefusedError):
-        gates.refuse([replaced], Allowed.named(delete=["Data/It"]))
+        gates.require_allowed([replaced], Allowed.named(delete=["Data/It"]))
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_one_allowance_is_not_the_other() -> None:
     ],
 )
 def test_names(stack: Stack, path: tuple[str, ...], name: str) -> None:
-    assert gates.name_of(stack, path, "Cluster") == name
+    assert gates.format_resource_name(stack, path, "Cluster") == name
 
 
 def test_known_names_are_those_of_all_templates_and_of_what_goes() -> None:
@@ -90,9 +90,12 @@ def test_known_names_are_those_of_all_templates_and_of_what_goes() -> None:
     root = Template("root.json", json.dumps({"Resources": {"DataStack": nested}}))
     data = Template("data.json", json.dumps({"Resources": {"Bucket": {}}}))
     edge = Template("edge.json", json.dumps({"Resources": {"Key": {}}}))
-    assert set(gates.known_names({ROOT: root, EDGE: edge}, {"data.json": data})) == {"Data/Bucket", "edge/Key"}
+    assert set(gates.list_template_resources({ROOT: root, EDGE: edge}, {"data.json": data})) == {
+        "Data/Bucket",
+        "edge/Key",
+    }
     gone = whole(Change("Remove", "Old", "", "AWS::S3::Bucket"))
-    assert list(gates.changed_names([(EDGE, gone), (ROOT, None)])) == ["edge/Old"]
+    assert list(gates.list_changed_resources([(EDGE, gone), (ROOT, None)])) == ["edge/Old"]
 
 
 def test_a_name_that_nothing_has_is_an_error() -> None:
@@ -106,4 +109,4 @@ def test_a_name_that_nothing_has_is_an_error() -> None:
 def test_allowances_that_do_nothing_are_told() -> None:
     (replaced,) = lost("AWS::KMS::Key")
     allowed = Allowed.named(["Data/It", "Data/Other"], ["Data/It"])
-    assert gates.unused(allowed, [replaced]) == ["--allow-replace Data/Other", "--allow-delete Data/It"]
+    assert gates.find_unused(allowed, [replaced]) == ["--allow-replace Data/Other", "--allow-delete Data/It"]

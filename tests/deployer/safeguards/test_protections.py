@@ -21,13 +21,15 @@ def test_only_what_is_switched_on_is_found() -> None:
     with Stubber(rds) as stub:
         stub.add_response("describe_db_clusters", {"DBClusters": [{"DeletionProtection": True}]})
         stub.add_response("describe_db_clusters", {"DBClusters": [{"DeletionProtection": False}]})
-        found = list(protections.clusters(rds, [("DatabaseStack/Cluster", "c1"), ("X", "c2")]))
+        found = list(protections.find_protected_clusters(rds, [("DatabaseStack/Cluster", "c1"), ("X", "c2")]))
     assert [str(one) for one in found] == ["the database's deletion protection of DatabaseStack/Cluster is on"]
     with Stubber(elb) as stub:
         attribute = {"Key": "deletion_protection.enabled", "Value": "true"}
         stub.add_response("describe_load_balancer_attributes", {"Attributes": [attribute]})
         stub.add_response("describe_load_balancer_attributes", {"Attributes": [{**attribute, "Value": "false"}]})
-        found = list(protections.load_balancers(elb, [("ApplicationStack/LoadBalancer", "arn1"), ("X", "arn2")]))
+        found = list(
+            protections.find_protected_load_balancers(elb, [("ApplicationStack/LoadBalancer", "arn1"), ("X", "arn2")])
+        )
     assert [one.physical_id for one in found] == ["arn1"]
 
 
@@ -46,6 +48,6 @@ def test_each_is_lifted_where_it_is() -> None:
             (protections.CLUSTER, "c1"),
             (protections.LOAD_BALANCER, "arn1"),
         ):
-            protections.lift(Protection(type, physical_id, "x"), cloudformation, rds, elb)
+            protections.disable(Protection(type, physical_id, "x"), cloudformation, rds, elb)
         for stub in (stacks, databases, balancers):
             stub.assert_no_pending_responses()

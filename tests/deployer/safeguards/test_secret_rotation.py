@@ -25,7 +25,7 @@ def test_the_schedule_is_set_without_rotating(rules: dict[str, Any]) -> None:
             "RotateImmediately": False,
         }
         stub.add_response("rotate_secret", {"ARN": ARN}, asked)
-        assert secret_rotation.schedule(client, ARN)
+        assert secret_rotation.set_rotation_schedule(client, ARN)
         stub.assert_no_pending_responses()
 
 
@@ -36,8 +36,8 @@ def test_it_is_set_once(aws: Callable[..., Any]) -> None:
     )["DBCluster"]
     arn = cluster["MasterUserSecret"]["SecretArn"]
     before = secrets.get_secret_value(SecretId=arn)["SecretString"]
-    assert secret_rotation.schedule(secrets, arn)
-    assert not secret_rotation.schedule(secrets, arn)
+    assert secret_rotation.set_rotation_schedule(secrets, arn)
+    assert not secret_rotation.set_rotation_schedule(secrets, arn)
     found = secrets.describe_secret(SecretId=arn)
     assert found["RotationRules"] == {"ScheduleExpression": secret_rotation.SCHEDULE}
     assert secrets.get_secret_value(SecretId=arn)["SecretString"] == before

@@ -46,7 +46,7 @@ CLOSED = {"root": [denial("OperationsStack")], "OperationsStack": [denial("Data"
 
 
 def test_a_policy_allows_everything_else() -> None:
-    assert stack_policies.policy([])["Statement"] == [
+    assert stack_policies.create_policy([])["Statement"] == [
         {"Effect": "Allow", "Action": "Update:*", "Principal": "*", "Resource": "*"}
     ]
 
@@ -63,7 +63,7 @@ def test_a_policy_allows_everything_else() -> None:
 def test_a_policy_lets_go_of_exactly_what_is_named(
     replaceable: tuple[str, ...], deletable: tuple[str, ...], denials: list[dict[str, Any]]
 ) -> None:
-    assert stack_policies.policy(["B", "A"], replaceable, deletable)["Statement"][1:] == denials
+    assert stack_policies.create_policy(["B", "A"], replaceable, deletable)["Statement"][1:] == denials
 
 
 def test_policies_are_closed_opened_and_closed_again(
@@ -73,15 +73,15 @@ def test_policies_are_closed_opened_and_closed_again(
     root = context.stack(StackRole.ROOT)
     state = deploy(context)[root]
     assert denied(aws, "shop-prod") == {}
-    assert stack_policies.close(context, root, state.id) == 2
+    assert stack_policies.restore(context, root, state.id) == 2
     assert denied(aws, "shop-prod") == CLOSED, "stacks that hold nothing get no policy"
-    assert stack_policies.close(context, root, state.id) == 0
+    assert stack_policies.restore(context, root, state.id) == 0
 
-    stack_policies.open_for(context, root, state.id, Allowed.named(delete=["Operations/Data"]))
+    stack_policies.allow_updates(context, root, state.id, Allowed.named(delete=["Operations/Data"]))
     opened = denied(aws, "shop-prod")
     assert opened["OperationsStack"] == [denial("Data", actions=("Replace",))]
     assert opened["root"] == CLOSED["root"]
-    assert stack_policies.close(context, root, state.id) == 1
+    assert stack_policies.restore(context, root, state.id) == 1
     assert denied(aws, "shop-prod") == CLOSED
 
 
@@ -90,7 +90,7 @@ def test_cloudformation_itself_refuses_a_loss(
 ) -> None:
     context = connected(project, "prod")
     root = context.stack(StackRole.ROOT)
-    stack_policies.close(context, root, deploy(context)[root].id)
+    stack_policies.restore(context, root, deploy(context)[root].id)
     body = small_project.templates()["operations.json"]
     del body["Resources"]["Data"]
     small_project.write(project, changed={"operations.json": body})
@@ -98,9 +98,9 @@ def test_cloudformation_itself_refuses_a_loss(
         deploy(connected(project, "prod"))
     assert caught.value.status == "UPDATE_ROLLBACK_COMPLETE"
     assert "Update:Delete" in str(caught.value)
-    found = deployment.survey(context)[root]
+    found = deployment.describe_stacks(context)[root]
     assert found is not None
-    stack_policies.open_for(context, root, found.id, Allowed.named(delete=["Operations/Data"]))
+    stack_policies.allow_updates(context, root, found.id, Allowed.named(delete=["Operations/Data"]))
     assert deploy(connected(project, "prod"))[root].status == "UPDATE_COMPLETE"
 
 
@@ -109,7 +109,7 @@ def test_a_replacement_is_refused_too(
 ) -> None:
     context = connected(project, "prod")
     root = context.stack(StackRole.ROOT)
-    stack_policies.close(context, root, deploy(context)[root].id)
+    stack_policies.restore(context, root, deploy(context)[root].id)
     body = small_project.templates()["operations.json"]
     body["Resources"]["Data"]["Properties"]["BucketName"] = {"Fn::Sub": "other-${AWS::AccountId}"}
     small_project.write(project, changed={"operations.json": body})
@@ -127,4 +127,4 @@ def test_where_it_applies(
     connected: Callable[..., Context], project: Path, environment: str, role: StackRole, applies: bool
 ) -> None:
     context = connected(project, environment)
-    assert stack_policies.applies(context, context.stack(role)) is applies
+    assert stack_policies.is_enforced(context, context.stack(role)) is applies
