@@ -7,7 +7,7 @@ EMULATOR := .venv-emulator
 SECURITY := .venv-security
 BIN := $(VENV)/bin
 
-.PHONY: help install generate new-service security rehearse test test-full lint types tests scale faults bench lock clean
+.PHONY: help install generate new-service check security rehearse test test-full lint types tests scale faults bench lock clean
 
 help:  ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -45,6 +45,14 @@ new-service: $(VENV)/.installed  ## add a service: make new-service NAME=Search
 rehearse: install  ## deploy a whole environment (ENV=dev) to the embedded emulator
 	$(BIN)/python deploy.py generate
 	$(BIN)/python deploy.py rehearse -e $(ENV)
+
+# It holds for every valid configuration, so it is what users run before a commit and in their CI.
+check: $(VENV)/.installed  ## check this project: generated files, parameters, lint and rules, reachability, types
+	$(BIN)/python deploy.py generate --check
+	$(BIN)/python deploy.py params check
+	$(BIN)/python deploy.py validate
+	$(BIN)/python deploy.py reach
+	$(BIN)/mypy workloads.py
 
 test: install $(SECURITY)/.installed  ## lint, types, and every test but those that are marked slow
 	$(MAKE) --no-print-directory -j 3 lint types tests SELECTED='-m "not slow"'
