@@ -1,4 +1,4 @@
-"""Looks a text up in the catalogue."""
+"""Look a text up in the catalogue."""
 
 from __future__ import annotations
 
@@ -12,33 +12,47 @@ from hosting.deployer.failures.signatures import (
     database,
     edge,
     engine,
+    general,
     network,
     observation,
+    tasks,
+    templates,
 )
 
 SIGNATURES: tuple[Signature, ...] = (
+    *tasks.SIGNATURES,
     *containers.SIGNATURES,
     *network.SIGNATURES,
     *database.SIGNATURES,
     *access.SIGNATURES,
     *edge.SIGNATURES,
     *observation.SIGNATURES,
+    *templates.SIGNATURES,
     *engine.SIGNATURES,
+    *general.SIGNATURES,
 )
 
 _UNKNOWN = "(not said)"
 
 
 def classify(text: str, *, resource_type: str = "", seen: Seen = Seen.EVENT) -> Match | None:
-    """What the text means, or None: an unknown text stays unknown, a guess would send people the wrong way."""
+    """Return what the text means, or None: a guess would lead the reader to the wrong place."""
     return next(find_matches(text, resource_type=resource_type, seen=seen), None)
 
 
 def find_matches(text: str, *, resource_type: str = "", seen: Seen = Seen.EVENT) -> Iterator[Match]:
-    """Every signature that is found in the text; more than one is a fault of the catalogue."""
-    for signature in SIGNATURES:
-        if signature.applies(resource_type, seen) and (found := signature.pattern.search(text)):
-            yield _match(signature, found)
+    """Yield each specific signature that matches the text, else the first general one.
+
+    More than one specific match is a fault of the catalogue. The order of the general signatures is their precedence.
+    """
+    found = [
+        (signature, place)
+        for signature in SIGNATURES
+        if signature.applies(resource_type, seen) and (place := signature.pattern.search(text))
+    ]
+    specific = [one for one in found if not one[0].general]
+    for signature, place in specific or found[:1]:
+        yield _match(signature, place)
 
 
 def _match(signature: Signature, found: re.Match[str]) -> Match:
@@ -55,5 +69,5 @@ def _match(signature: Signature, found: re.Match[str]) -> Match:
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:
-    """Only the pattern's own groups: AWS's words are data, and never a format."""
+    """Replace only the names of the pattern's own groups: AWS's words are data, never a format."""
     return re.sub(r"\{(\w+)\}", lambda place: values.get(place[1], place[0]), text)

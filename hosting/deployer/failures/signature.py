@@ -1,4 +1,4 @@
-"""What a line of the failure catalogue says."""
+"""The types of the failure catalogue."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Cause(StrEnum):
-    """What kind of thing is wrong, for people to know whose move it is."""
+    """The kind of a fault, so that the reader knows who has to act."""
 
     IMAGE = "container image"
     APPLICATION = "the application"
@@ -33,7 +33,7 @@ class Cause(StrEnum):
 
 
 class Seen(StrEnum):
-    """Where the text stands: in an event of a stack, on a task that stopped, or on a change set."""
+    """The place of the text: an event of a stack, a stopped task, or a change set."""
 
     EVENT = "event"
     TASK = "task"
@@ -41,7 +41,7 @@ class Seen(StrEnum):
 
 
 class Source(StrEnum):
-    """How sure the text is."""
+    """The origin of the text, which shows how reliable it is."""
 
     REPORT = "public report"  # seen in a public issue, with the text
     DOCUMENT = "AWS documentation"
@@ -60,11 +60,14 @@ class Signature:
     remedy: str
     document: str
     source: Source
-    # Resource types it applies to; a trailing `*` stands for any rest. Empty: all.
+    # Resource types of the text; a trailing `*` matches any rest. Empty: all types.
     types: tuple[str, ...] = ()
-    seen: frozenset[Seen] = field(default_factory=lambda: frozenset({Seen.EVENT}))
+    seen: frozenset[Seen] = field(default_factory=lambda: frozenset({Seen.EVENT, Seen.CHANGE_SET}))
+    # A general signature is consulted only when no specific one matches.
+    general: bool = False
 
     def applies(self, resource_type: str, seen: Seen) -> bool:
+        """Return whether the signature is for this resource type and place."""
         if seen not in self.seen:
             return False
         # A stopped task has no type of its own, and neither has a change set.
@@ -92,9 +95,10 @@ def signature(
     document: str,
     source: Source,
     types: str = "",
-    seen: str = "event",
+    seen: str = "event and change set",
+    general: bool = False,
 ) -> Signature:
-    """A line of the table; `types` and `seen` are words, so that the table stays a table."""
+    """Return a line of the table; `types` and `seen` are words, so that the table stays a table."""
     return Signature(
         name=name,
         cause=cause,
@@ -105,6 +109,7 @@ def signature(
         source=source,
         types=tuple(types.split()),
         seen=frozenset(Seen(word) for word in seen.replace(" and ", ",").split(",")),
+        general=general,
     )
 
 

@@ -12,7 +12,7 @@ from hosting.deployer.failures.signature import Match, Seen
 
 _LINES = 8
 # The words of a kill after a health check are the load balancer's; why it was not healthy is elsewhere.
-_LESS = ("container-exited", "load-balancer-health", "container-health")
+_LESS = ("container-exited", "load-balancer-health", "container-health", "task-start-failed", "service-not-stable")
 
 
 @dataclass(frozen=True)

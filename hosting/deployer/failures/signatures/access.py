@@ -8,14 +8,14 @@ SIGNATURES = (
     signature(
         "permission-denied",
         Cause.PERMISSION,
-        r"(?P<who>arn:aws[\w-]*:(?:sts|iam)::\S+) is not authorized to perform:? (?!iam:PassRole|ecr:|"
-        r"iam:CreateServiceLinkedRole)(?P<action>[\w-]+:\w+)"
-        r"(?: on resource:? (?P<resource>\S+))?(?!.*(?:unable to pull|unable to retrieve|failed to fetch) secret)",
+        r"(?P<who>arn:aws[\w-]*:(?:sts|iam)::\S+) is not authorized to perform:? (?P<action>[\w-]+:\w+)"
+        r"(?: on resource:? (?P<resource>\S+))?",
         meaning="{who} may not do {action} on {resource}.",
-        remedy="Allow {action} on that resource to whoever deploys (or to the role of --role-arn). When the message "
-        "ends with an explicit deny, a service control policy or permissions boundary forbids it.",
+        remedy="Allow {action} on that resource to the role that deploys (or to the role of --role-arn). "
+        "`deploy.py policy deploy` writes the whole policy.",
         document="IAM User Guide, Troubleshoot access denied error messages",
         source=Source.REPORT,
+        general=True,
     ),
     signature(
         "permission-encoded",
@@ -78,6 +78,7 @@ SIGNATURES = (
         document="IAM User Guide, IAM identifiers",
         source=Source.REPORT,
         types="AWS::IAM::*",
+        general=True,
     ),
     signature(
         "role-in-use",
@@ -92,9 +93,10 @@ SIGNATURES = (
     signature(
         "trust-not-ready",
         Cause.ORDER,
-        r"role defined for the function cannot be assumed by Lambda|"
-        r"(?:Firehose|service) is unable to assume role|not authorized to assume role|"
-        r"role provided .* cannot be assumed",
+        r"role (?:defined|provided) .*cannot be assumed|(?<!ECS was )unable to assume (?:the )?(?:role|provided)|"
+        r"(?:is invalid or|service role) cannot be assumed|trust policy .{0,60}allows \w+ to assume|"
+        r"not authorized to assume role|must allow .{0,60} to assume the role|"
+        r"Caught ServiceAccessDenied\w* for \w*Role",
         meaning="The role is not known everywhere yet, or trusts another service.",
         remedy="Deploy again; when it fails the same way, its trust policy has to name the service that uses it.",
         document="IAM User Guide, Changes that I make are not always immediately visible",
@@ -130,6 +132,7 @@ SIGNATURES = (
         remedy="aws kms cancel-key-deletion and enable-key, now; then deploy again.",
         document="AWS KMS Developer Guide, Key states",
         source=Source.DOCUMENT,
+        general=True,
     ),
     signature(
         "key-alias-taken",
@@ -144,7 +147,7 @@ SIGNATURES = (
     signature(
         "secret-not-found",
         Cause.SECRET,
-        r"Secrets Manager can't find the specified secret",
+        r"Secrets Manager can't find the specified secret|The task can.t retrieve the secret with ARN",
         meaning="A secret that is referred to does not exist, or not with this name, region or version.",
         remedy="Secrets are named by their ARN in this region. One that was deleted a short while ago can be brought "
         "back with aws secretsmanager restore-secret.",
@@ -160,7 +163,6 @@ SIGNATURES = (
         remedy="aws secretsmanager restore-secret, or delete-secret --force-delete-without-recovery.",
         document="AWS Secrets Manager User Guide, Delete a secret",
         source=Source.DOCUMENT,
-        types="AWS::SecretsManager::Secret",
     ),
     signature(
         "task-secret-denied",
@@ -186,13 +188,93 @@ SIGNATURES = (
     signature(
         "task-secret-unreachable",
         Cause.NETWORK,
-        r"(?:unable to (?:pull|retrieve) secrets?|failed to fetch secret)(?!.*AccessDenied)(?!.*\becr\b).*"
-        r"(?:context deadline exceeded|RequestCanceled|check your task network configuration)",
+        r"(?:unable to (?:pull|retrieve) secrets?|failed to fetch secret)(?!.*(?:AccessDenied|not authorized|"
+        r"can't find|json key|"
+        r"ResourceNotFound|\becr\b|dial tcp))(?!.*registry auth(?:: \.\.\.|"
+        r" from Amazon ECR)).*(?:context deadline exceeded|RequestCanceled|"
+        r"check your task network configuration|from (?:asm|ssm): service call has been retried)",
         meaning="The task does not reach Secrets Manager.",
         remedy="It goes through the NAT gateways: look at the app route tables and the tasks' egress rules "
         "(`deploy.py reach`).",
         document="Amazon ECS Developer Guide, ResourceInitializationError",
         source=Source.REPORT,
         seen="event and task",
+    ),
+    signature(
+        "permission-explicit-deny",
+        Cause.PERMISSION,
+        r"is not authorized to perform:? (?P<action>[\w-]+:\w+)(?!.*(?:unable to pull|"
+        r"failed to fetch)).*(?:explicit deny|no (?:permissions boundary|service control policy|"
+        r"resource control policy|session policy|VPC endpoint policy) allows)",
+        meaning="A service control policy, a permissions boundary or an explicit deny forbids {action}. A broader "
+        "policy of the role does not help.",
+        remedy="Ask the administrator of the organization or of the boundary to allow {action} for the role that "
+        "deploys.",
+        document="IAM User Guide, Policy evaluation logic",
+        source=Source.REPORT,
+    ),
+    signature(
+        "credentials-rejected",
+        Cause.PERMISSION,
+        r"security token included in the request is (?:expired|invalid)|ExpiredToken|InvalidClientTokenId|"
+        r"UnrecognizedClientException|Credential should be scoped to a valid region|SignatureDoesNotMatch|"
+        r"Signature (?:expired|not yet current)|RequestExpired",
+        meaning="AWS rejects the credentials: they are expired, invalid or for another region.",
+        remedy="Log in again (aws sso login, aws sts get-caller-identity shows the result), correct the clock and "
+        "AWS_REGION, then repeat the command.",
+        document="AWS General Reference, Common errors: ExpiredToken",
+        source=Source.REPORT,
+    ),
+    signature(
+        "service-linked-role-exists",
+        Cause.ROLE,
+        r"SLR \[\S+\] already exists|Service role name \S+ has been taken in this account",
+        meaning="The account has this service-linked role already; it is shared by all stacks.",
+        remedy="Remove AWS::IAM::ServiceLinkedRole from the template. AWS creates the role on first use.",
+        document="IAM User Guide, Service-linked roles",
+        source=Source.REPORT,
+    ),
+    signature(
+        "function-role-permission",
+        Cause.PERMISSION,
+        r"execution role (?:you provided )?does not have permissions? to call (?P<action>\w+)",
+        meaning="The function's execution role may not call {action}.",
+        remedy="Add the action to the role in the generator; for a function in a VPC attach "
+        "AWSLambdaVPCAccessExecutionRole.",
+        document="AWS Lambda Developer Guide, Attaching functions to a VPC",
+        source=Source.REPORT,
+    ),
+    signature(
+        "policy-too-long",
+        Cause.QUOTA,
+        r"Maximum policy size of \d+ bytes exceeded|Cannot exceed quota for (?:\w*PolicySize|ACLSizePer\w+)",
+        meaning="The policy is longer than IAM allows: 6,144 characters for a managed policy, 10,240 for all inline "
+        "policies of a role, 2,048 for a trust policy.",
+        remedy="Divide the policy into two managed policies, or merge statements with the same resources.",
+        document="IAM User Guide, IAM and AWS STS quotas",
+        source=Source.REPORT,
+    ),
+    signature(
+        "policy-principal",
+        Cause.INPUT,
+        r"invalid principals?\b|Policy Error: (?:PrincipalNotFound|null)",
+        meaning="A principal of the policy does not exist: a deleted role, a role of another account or a misspelled "
+        "service.",
+        remedy="Correct the principal in the generator. A role that this deployment creates needs a second try: "
+        "deploy again. For a service-linked role: aws iam create-service-linked-role.",
+        document="AWS KMS Developer Guide, Key policies: principals",
+        source=Source.REPORT,
+    ),
+    signature(
+        "account-not-ready",
+        Cause.ACCOUNT,
+        r"accessing resources in this region is being validated|"
+        r"account is (?:currently |still )?being (?:verified|validated|activated)|PendingVerification|"
+        r"account (?:is not|has not been) (?:verified|activated|subscribed)",
+        meaning="AWS has not finished the verification of this account for the region.",
+        remedy="Wait for the e-mail of AWS, usually within four hours, then deploy again. After that, open a support "
+        "case (account and billing, free of charge).",
+        document="AWS General Reference, AWS account management",
+        source=Source.REPORT,
     ),
 )

@@ -23,7 +23,8 @@ SIGNATURES = (
     signature(
         "image-platform",
         Cause.IMAGE,
-        r"CannotPull(?:Container|ImageManifest)\w*:.*(?:descriptor|match).*platform|exec format error",
+        r"CannotPull(?:Container|ImageManifest)\w*:.*(?:descriptor|match).*platform|no matching manifest for|"
+        r"exec format error",
         meaning="The image was built for another processor than the tasks have.",
         remedy="Build it for the architecture in CpuArchitecture (docker buildx build --platform linux/arm64 or "
         "linux/amd64), or change CpuArchitecture.",
@@ -35,7 +36,10 @@ SIGNATURES = (
         "image-registry-unreachable",
         Cause.NETWORK,
         r"(?:CannotPull\w*|unable to pull (?:secrets or )?registry auth|pull registry auth from Amazon ECR).*"
-        r"(?:i/o timeout|request canceled|connection timeout|dial tcp|TLS handshake timeout)",
+        r"(?:i/o timeout|request canceled|connection timeout|dial tcp|TLS handshake timeout)|"
+        r"registry auth: (?:\.\.\.|.*\becr\b).*context deadline exceeded|"
+        r"CannotPull\w*:.*(?:check your (?:task )?network configuration|context canceled)|"
+        r"registry auth from Amazon ECR: There is a connection issue",
         meaning="The task does not reach the registry.",
         remedy="Public images go through the NAT gateways; images of ECR through the endpoints ecr.api and ecr.dkr "
         "and, for the layers, the gateway endpoint of S3. Look at routes and security groups: `deploy.py reach`.",
@@ -46,7 +50,7 @@ SIGNATURES = (
     signature(
         "image-rate-limit",
         Cause.THROTTLING,
-        r"CannotPull\w*:.*(?:toomanyrequests|pull rate limit)",
+        r"CannotPull\w*:.*(?:toomanyrequests|pull rate limit|429 Too Many Requests)",
         meaning="The registry limits how often images are pulled without a login.",
         remedy="Copy the image to the ECR repositories of bootstrap and refer to it there.",
         document="Amazon ECR User Guide, Pull through cache",
@@ -56,7 +60,11 @@ SIGNATURES = (
     signature(
         "image-access-denied",
         Cause.PERMISSION,
-        r"(?:pull access denied|ecr:GetAuthorizationToken|ecr:BatchGetImage|ecr:GetDownloadUrlForLayer).*",
+        r"pull access denied|ecr:GetAuthorizationToken|ecr:BatchGetImage|ecr:GetDownloadUrlForLayer|"
+        r"ECR: GetAuthorizationToken.*AccessDenied|CannotPull\w*:(?!.*toomanyrequests).*(?:403 Forbidden|"
+        r"401 Unauthorized|"
+        r"no basic auth credentials|denied: |authentication required|failed to authorize|"
+        r"Check that the role has the permissions)",
         meaning="The tasks' execution role may not pull this image.",
         remedy="An image of another account needs a repository policy there that allows this account. For an own "
         "image, see that the parameter names this account and region.",
@@ -85,11 +93,12 @@ SIGNATURES = (
         document="Amazon ECS Developer Guide, Service event messages",
         source=Source.REPORT,
         types=_SERVICE,
+        seen=_BOTH,
     ),
     signature(
         "load-balancer-health",
         Cause.APPLICATION,
-        r"failed ELB health checks|is unhealthy in (?:\(?target-group|target group)|"
+        r"failed ELB health checks|is unhealthy in \(?(?:target-group|target group|elb )|"
         r"Health checks failed with these codes|Target\.(?:ResponseCodeMismatch|Timeout|FailedHealthChecks)",
         meaning="The load balancer's health check got no good answer from the task.",
         remedy="The application has to listen on its container port on 0.0.0.0 and to answer the health check path "
@@ -134,7 +143,8 @@ SIGNATURES = (
     signature(
         "container-cannot-start",
         Cause.APPLICATION,
-        r"CannotStartContainerError|CannotCreateContainerError|runc create failed|executable file not found in \$PATH",
+        r"CannotStartContainerError(?!.*(?:exec format|logging driver))|CannotCreateContainerError|"
+        r"runc create failed|executable file not found in \$PATH",
         meaning="The container's command cannot be run.",
         remedy="Entry point and command have to exist in the image and be executable by the user that the task "
         "definition names.",
@@ -145,7 +155,8 @@ SIGNATURES = (
     signature(
         "task-log-driver",
         Cause.NETWORK,
-        r"failed to (?:validate logger args|initialize logging driver|create Cloudwatch log stream)",
+        r"failed to (?:validate logger args|initialize logging driver|create Cloudwatch log stream)|"
+        r"awslogs.*log group does not exist|cannot find the Amazon CloudWatch log group",
         meaning="The task could not open its log stream.",
         remedy="The log group has to exist, the execution role to be allowed logs:CreateLogStream, and the task to "
         "reach the logs endpoint.",
@@ -156,7 +167,8 @@ SIGNATURES = (
     signature(
         "fargate-vcpu-quota",
         Cause.QUOTA,
-        r"limit on the number of (?:vCPUs|tasks) you can run concurrently",
+        r"limit on the number of (?:vCPUs|tasks) you can run concurrently|requested (?:CPU|"
+        r"MEMORY) configuration is above your limit",
         meaning="The account's quota of Fargate is used up; a deployment needs room for both versions at once.",
         remedy="Raise the quota L-3032A538 (Fargate On-Demand vCPU resource count) in Service Quotas, then deploy "
         "again.",
@@ -167,7 +179,7 @@ SIGNATURES = (
     signature(
         "fargate-capacity",
         Cause.AWS,
-        r"Capacity is unavailable at this time",
+        r"Capacity is unavailable at this time|unable to place a task\. Reason: Internal error",
         meaning="Fargate has no room in the zone at this moment.",
         remedy="Deploy again later; it goes on from here.",
         document="Amazon ECS Developer Guide, Service event messages",
@@ -252,7 +264,7 @@ SIGNATURES = (
     signature(
         "load-balancer-protected",
         Cause.DATA,
-        r"Load balancer '?\S*'? cannot be deleted because deletion protection is enabled",
+        r"Load balancer (?:'?\S*'? )?cannot be deleted because deletion protection is enabled",
         meaning="The load balancer is protected against deletion.",
         remedy="`deploy.py destroy --unprotect`, when it really has to go.",
         document="Elastic Load Balancing User Guide, Deletion protection",
@@ -268,5 +280,37 @@ SIGNATURES = (
         document="Elastic Load Balancing User Guide, Target groups",
         source=Source.KNOWN,
         types="AWS::ElasticLoadBalancingV2::TargetGroup",
+    ),
+    signature(
+        "target-group-other-load-balancer",
+        Cause.IN_USE,
+        r"target groups? cannot be associated with more than one load balancer",
+        meaning="The target group still belongs to the load balancer that this update replaces.",
+        remedy="Replace the target groups with the load balancer: change their logical ids or their names in the "
+        "generator. Or keep the scheme of the load balancer.",
+        document="Elastic Load Balancing User Guide for Application Load Balancers, Target groups",
+        source=Source.REPORT,
+        types="AWS::ElasticLoadBalancingV2::*",
+    ),
+    signature(
+        "load-balancer-zones",
+        Cause.ZONE,
+        r"multiple subnets in the same Availability Zone|At least two subnets in two different Availability Zones",
+        meaning="A load balancer needs subnets in two different zones.",
+        remedy="Set FirstZone and SecondZone to different zones (aws ec2 describe-availability-zones).",
+        document="Elastic Load Balancing User Guide for Application Load Balancers, Subnets for your load balancer",
+        source=Source.REPORT,
+        types="AWS::ElasticLoadBalancingV2::LoadBalancer",
+    ),
+    signature(
+        "scaling-target-missing",
+        Cause.ORDER,
+        r"No scalable target (?:registered|found)",
+        meaning="The scaling policy names a service that is not registered with Application Auto Scaling.",
+        remedy="`deploy.py drift -e ENV` shows a target that was deleted outside CloudFormation. Delete the policies "
+        "too, then deploy again.",
+        document="AWS Application Auto Scaling User Guide, Scalable targets",
+        source=Source.REPORT,
+        types="AWS::ApplicationAutoScaling::*",
     ),
 )

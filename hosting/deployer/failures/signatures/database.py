@@ -10,7 +10,7 @@ SIGNATURES = (
     signature(
         "engine-version",
         Cause.VERSION,
-        r"Cannot find version (?P<version>\S+) for (?P<engine>aurora\S*)",
+        r"Cannot find version (?P<version>\S+) for (?P<engine>[a-z]\S*)",
         meaning="RDS does not offer {engine} {version} any more, or not yet, in this region.",
         remedy="Choose a version of `aws rds describe-db-engine-versions --engine {engine}` for DbEngineVersion.",
         document="Amazon Aurora User Guide, Aurora MySQL versions",
@@ -43,7 +43,7 @@ SIGNATURES = (
     signature(
         "instance-class",
         Cause.ZONE,
-        r"RDS does not support creating a DB instance with the following combination|"
+        r"Invalid DB Instance class|RDS does not support creating a DB instance with the following combination|"
         r"DBInstanceClass=?\s?(?P<size>\S+), Engine=|"
         r"Serverless v2 maximum capacity .* isn't available|InsufficientDBInstanceCapacity",
         meaning="This class, engine and version are not offered together here.",
@@ -56,7 +56,8 @@ SIGNATURES = (
     signature(
         "subnet-group-coverage",
         Cause.ZONE,
-        r"(?:DB subnet group|DBSubnetGroup) (?:doesn't|does not) meet (?:the )?availability zone (?:\(AZ\) )?coverage",
+        r"(?:DB subnet group|DBSubnetGroup) (?:doesn't|does not) meet (?:the )?availability zone (?:\(AZ\) )?coverage|"
+        r"subnet group (?:doesn't|does not) have enough availability zones",
         meaning="Aurora needs subnets in two zones that it offers.",
         remedy="FirstZone and SecondZone have to differ, and to be zones in which RDS works.",
         document="Amazon Aurora User Guide, DB subnet groups",
@@ -129,5 +130,57 @@ SIGNATURES = (
         document="Amazon Aurora User Guide, Quotas",
         source=Source.MODEL,
         types=_RDS,
+    ),
+    signature(
+        "database-cluster-member",
+        Cause.INPUT,
+        r"DB Instance is a member of a cluster",
+        meaning="Aurora has this property at the cluster, not at the instance.",
+        remedy="Set the property at AWS::RDS::DBCluster in the generator's database layer and remove it from the "
+        "instance.",
+        document="AWS CloudFormation User Guide, AWS::RDS::DBInstance",
+        source=Source.REPORT,
+    ),
+    signature(
+        "database-cluster-has-instances",
+        Cause.IN_USE,
+        r"Cluster cannot be deleted, it still contains DB instances",
+        meaning="The cluster has an instance that this stack does not own.",
+        remedy="List the members with aws rds describe-db-clusters, delete the instance that was created outside "
+        "CloudFormation, then repeat the command.",
+        document="Amazon Aurora User Guide, Deleting Aurora DB clusters and DB instances",
+        source=Source.REPORT,
+    ),
+    signature(
+        "database-insights",
+        Cause.INPUT,
+        r"Database Insights|Performance Insights not supported|Performance Insights (?:retention|cannot)",
+        meaning="The setting of Database Insights or Performance Insights is not possible for this database.",
+        remedy="The Advanced mode needs Performance Insights with a retention of 465 days; small instance classes do "
+        "not have it. Correct DbInsights or DbInstanceClass.",
+        document="Amazon Aurora User Guide, Turning on the Advanced mode of Database Insights",
+        source=Source.REPORT,
+    ),
+    signature(
+        "parameter-group-upgrade",
+        Cause.VERSION,
+        r"must explicitly specify a new DB (?:instance |cluster )?parameter group",
+        meaning="A major upgrade needs a parameter group of the new family for the cluster and for each instance.",
+        remedy="Set the parameter groups of the new family in the same deployment as DbEngineVersion.",
+        document="Amazon Aurora User Guide, Upgrading the major version of an Aurora MySQL DB cluster",
+        source=Source.REPORT,
+    ),
+    signature(
+        "database-parameter",
+        Cause.INPUT,
+        r"parameters are not defined for the specified group: (?P<names>[\w, ]+)|"
+        r"parameter value for (?P<changed>\S+) can't be changed for parameter group|"
+        r"parameter (?P<fixed>\S+) is not modifiable",
+        meaning="The parameter group's family does not have these parameters, or they cannot be changed.",
+        remedy="aws rds describe-engine-default-cluster-parameters --db-parameter-group-family FAMILY lists them. "
+        "Correct the parameter group in the generator.",
+        document="Amazon Aurora User Guide, Parameter groups",
+        source=Source.REPORT,
+        types="AWS::RDS::*",
     ),
 )

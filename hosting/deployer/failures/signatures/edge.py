@@ -112,7 +112,8 @@ SIGNATURES = (
         Cause.CERTIFICATE,
         r"(?:certificate|Certificate) \S* ?(?:must have|is not in|does not have) .*(?:ISSUED|fully-qualified|"
         r"supported signature)|"
-        r"DNS Record Set is not available|The certificate .* (?:status|is) (?:PENDING_VALIDATION|FAILED|"
+        r"DNS Record Set is not available|Additional verification required|because of (?:a )?CAA|"
+        r"The certificate .* (?:status|is) (?:PENDING_VALIDATION|FAILED|"
         r"VALIDATION_TIMED_OUT)|"
         r"CertificateNotFound",
         meaning="The certificate has not been issued.",
@@ -156,7 +157,8 @@ SIGNATURES = (
     signature(
         "zone-not-found",
         Cause.INPUT,
-        r"No hosted zone found with ID:? (?P<zone>\w+)|RRSet with DNS name \S+ is not permitted in zone",
+        r"specified hosted zone does not exist|NoSuchHostedZone|No hosted zone found with ID:? (?P<zone>\w+)|"
+        r"RRSet with DNS name \S+ is not permitted in zone",
         meaning="HostedZoneId is not a zone of this account that holds DomainName.",
         remedy="Take the id of the public zone in Route 53 whose name DomainName ends with.",
         document="Amazon Route 53 Developer Guide, Public hosted zones",
@@ -196,12 +198,51 @@ SIGNATURES = (
     signature(
         "waf-log-destination",
         Cause.INPUT,
-        r"(?:LOG_DESTINATION|ARN isn't valid.*log|WAFLogDestinationPermissionIssue|The log destination)",
+        r"(?:LOG_DESTINATION|ARN isn't valid.*log|WAFLogDestinationPermissionIssue|The log destination|"
+        r"Unable to deliver logs to the configured destination|You don.t have the permissions that are required)",
         meaning="WAF does not accept the log group.",
         remedy="Its name has to begin with aws-waf-logs-, its ARN to end without :*, and the region's ten resource "
         "policies of CloudWatch Logs must not be used up.",
         document="AWS WAF Developer Guide, Sending web ACL traffic logs to CloudWatch Logs",
         source=Source.REPORT,
         types="AWS::WAFv2::LoggingConfiguration",
+    ),
+    signature(
+        "distribution-log-bucket",
+        Cause.PERMISSION,
+        r"S3 bucket that you specified for CloudFront logs|s3:GetBucketAcl and s3:PutBucketAcl permissions",
+        meaning="CloudFront cannot write its logs to the bucket: the bucket has ACLs disabled, or the role that "
+        "deploys may not change its ACL.",
+        remedy="Set ObjectOwnership of the log bucket to BucketOwnerPreferred, or deliver logs by CloudWatch vended "
+        "logs (standard logging v2).",
+        document="Amazon CloudFront Developer Guide, Configure standard logging (legacy)",
+        source=Source.REPORT,
+        types="AWS::CloudFront::*",
+    ),
+    signature(
+        "origin-unknown",
+        Cause.INPUT,
+        r"target origins or origin groups do not exist|specified origin server does not exist|InvalidOrigin\b|"
+        r"NoSuchOrigin",
+        meaning="A cache behavior names an origin that the distribution does not have, or the origin's domain name is "
+        "invalid.",
+        remedy="Compare TargetOriginId of each behavior with the Id of the origins in the generator's distribution "
+        "layer.",
+        document="Amazon CloudFront API Reference, CacheBehavior",
+        source=Source.REPORT,
+        types="AWS::CloudFront::*",
+    ),
+    signature(
+        "waf-rule-invalid",
+        Cause.INPUT,
+        r"Error reason: (?!The scope|You exceeded|.*LOG_DESTINATION).*field: (?P<field>\w+)|"
+        r"fields that belong to a feature you are not allowed to use",
+        meaning="WAF refuses a rule: the field {field} has no value, more than one value, or belongs to a feature "
+        "that this web ACL does not have.",
+        remedy="Give the statement exactly one condition; each entry of ManagedRuleGroupConfigs has one field. "
+        "Correct the rule in the generator's edge layer.",
+        document="AWS WAF API Reference, Statement",
+        source=Source.REPORT,
+        types="AWS::WAFv2::*",
     ),
 )

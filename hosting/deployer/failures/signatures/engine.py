@@ -15,7 +15,6 @@ SIGNATURES = (
         remedy="Nothing was changed. aws cloudformation describe-events --change-set-name ... names the property.",
         document="AWS CloudFormation User Guide, Validate stack deployments",
         source=Source.DOCUMENT,
-        seen="event and change set",
     ),
     signature(
         "template-unreadable",
@@ -27,7 +26,6 @@ SIGNATURES = (
         "`deploy.py deploy` uploads what is missing.",
         document="AWS CloudFormation API Reference, CreateChangeSet",
         source=Source.REPORT,
-        seen="event and change set",
     ),
     signature(
         "stack-busy",
@@ -38,7 +36,6 @@ SIGNATURES = (
         document="AWS CloudFormation User Guide, Stack status codes",
         source=Source.REPORT,
         types="AWS::CloudFormation::Stack",
-        seen="event and change set",
     ),
     signature(
         "stack-quota",
@@ -49,7 +46,6 @@ SIGNATURES = (
         remedy="Raise the quota L-0485CB21 (CloudFormation stack count), or delete stacks that nothing uses.",
         document="AWS CloudFormation User Guide, Quotas",
         source=Source.REPORT,
-        seen="event and change set",
     ),
     signature(
         "stack-policy",
@@ -97,7 +93,7 @@ SIGNATURES = (
         "function-code-missing",
         Cause.ORDER,
         r"Error occurred while GetObject\. S3 Error Code: (?P<code>NoSuchKey|NoSuchBucket|PermanentRedirect|"
-        r"AccessDenied)",
+        r"AccessDenied)|specified key does not exist\. \(Service: Lambda",
         meaning="Lambda cannot read the function's archive ({code}).",
         remedy="`deploy.py deploy` uploads archives before it deploys; somebody deleted this one, or the bucket is "
         "one of another region. Run it again.",
@@ -182,31 +178,36 @@ SIGNATURES = (
     signature(
         "throttled",
         Cause.THROTTLING,
-        r"Rate exceeded|HandlerErrorCode: Throttling|RequestLimitExceeded|ThrottlingException|Too Many Requests",
+        r"Rate exceeded|exceeded the rate|HandlerErrorCode: Throttling|RequestLimitExceeded|ThrottlingException|"
+        r"Too Many Requests",
         meaning="A service got more requests from this account than it takes.",
         remedy="Deploy again; it goes on from here. When it happens often, look for what else polls the account.",
         document="AWS General Reference, API throttling",
         source=Source.REPORT,
+        general=True,
     ),
     signature(
         "internal-failure",
         Cause.AWS,
-        r"Internal ?Failure|HandlerErrorCode: (?:InternalFailure|ServiceInternalError)|ServiceUnavailable|"
+        r"Internal ?Failure|HandlerErrorCode: (?:InternalFailure|ServiceInternalError|NetworkFailure)|"
+        r"ServiceUnavailable|"
         r"internal error (?:has )?occurred",
         meaning="AWS failed inside.",
         remedy="Deploy again; when it fails the same way, look at the AWS Health Dashboard.",
         document="AWS CloudFormation CLI User Guide, Handler error codes",
         source=Source.DOCUMENT,
+        general=True,
     ),
     signature(
         "not-stabilized",
         Cause.AWS,
-        r"HandlerErrorCode: NotStabilized(?!.*service)|failed to stabilize within",
+        r"HandlerErrorCode: (?:NotStabilized|ServiceTimeout)|did not stabilize|Exceeded attempts to wait|"
+        r"failed to stabilize",
         meaning="The resource was made, but did not become ready in the time that CloudFormation waits.",
         remedy="Look at the resource in its own console, then deploy again: it goes on from here.",
         document="AWS CloudFormation CLI User Guide, Handler error codes",
         source=Source.DOCUMENT,
-        types="AWS::RDS::* AWS::EC2::* AWS::CloudFront::* AWS::KinesisFirehose::* AWS::CertificateManager::*",
+        general=True,
     ),
     signature(
         "cancelled-by-request",
@@ -216,5 +217,49 @@ SIGNATURES = (
         remedy="Nothing is wrong: everything goes back to how it was.",
         document="AWS CloudFormation User Guide, Cancel a stack update",
         source=Source.KNOWN,
+    ),
+    signature(
+        "function-package",
+        Cause.INPUT,
+        r"must be a non-empty zip|(?:Unzipped size must be|combined with layers exceeds)|"
+        r"Source image \S+ is not valid|due to InvalidImage",
+        meaning="Lambda refuses the code package or image of the function: empty, too large or of an unsupported "
+        "format.",
+        remedy="`deploy.py package` builds the packages and prints their sizes; the limit is 250 MB unzipped. Build "
+        "images with docker buildx build --provenance=false.",
+        document="AWS Lambda Developer Guide, Lambda quotas",
+        source=Source.REPORT,
+        types="AWS::Lambda::*",
+    ),
+    signature(
+        "custom-resource-answer",
+        Cause.CODE,
+        r"Vendor response doesn't contain|Response (?:object is too long|is not valid|format is)|"
+        r"Invalid PhysicalResourceId",
+        meaning="The function of the custom resource sent an answer that CloudFormation cannot use.",
+        remedy="The answer needs Status, PhysicalResourceId, StackId, RequestId and LogicalResourceId within 4 KB. "
+        "Read the function's log: `deploy.py logs`.",
+        document="AWS CloudFormation User Guide, Custom resource response objects",
+        source=Source.DOCUMENT,
+    ),
+    signature(
+        "bucket-notification",
+        Cause.PERMISSION,
+        r"Unable to validate the following destination configurations",
+        meaning="S3 may not send events to the queue, topic or function of the notification.",
+        remedy="The policy of the destination has to allow s3.amazonaws.com and has to exist before the bucket: add a "
+        "DependsOn to the bucket.",
+        document="Amazon S3 User Guide, Granting permissions to publish event notifications",
+        source=Source.REPORT,
+    ),
+    signature(
+        "bucket-acl",
+        Cause.INPUT,
+        r"bucket does not allow ACLs|AccessControlListNotSupported|Bucket cannot have ACLs",
+        meaning="The bucket has ACLs disabled, which is the default.",
+        remedy="Replace the ACL with a bucket policy, or set ObjectOwnership to BucketOwnerPreferred.",
+        document="Amazon S3 User Guide, Controlling ownership of objects",
+        source=Source.REPORT,
+        types="AWS::S3::* AWS::CloudFront::*",
     ),
 )

@@ -114,7 +114,7 @@ SIGNATURES = (
         remedy="It has to depend on the attachment. Deploying again succeeds, since it is attached now.",
         document="AWS CloudFormation User Guide, DependsOn attribute",
         source=Source.REPORT,
-        types="AWS::EC2::NatGateway AWS::EC2::EIP AWS::EC2::Route",
+        types="AWS::EC2::*",
     ),
     signature(
         "prefix-list-unknown",
@@ -158,5 +158,26 @@ SIGNATURES = (
         document="Amazon EC2 User Guide, Elastic network interfaces",
         source=Source.KNOWN,
         types="AWS::EC2::*",
+    ),
+    signature(
+        "subnet-full",
+        Cause.QUOTA,
+        r"InsufficientFreeAddresses\w*|Not enough IP space available|insufficient free (?:IP )?addresses",
+        meaning="The subnet has no free addresses left.",
+        remedy="aws ec2 describe-subnets --query 'Subnets[].[SubnetId,AvailableIpAddressCount]' shows the rest. "
+        "Delete unused network interfaces; a larger VpcNetwork needs a new environment.",
+        document="Amazon VPC User Guide, Subnet CIDR blocks",
+        source=Source.DOCUMENT,
+        seen="event and task and change set",
+    ),
+    signature(
+        "private-zone-conflict",
+        Cause.NAME,
+        r"ConflictingDomainExists|already (?:been )?associated with (?:the|another) (?:private )?hosted zone",
+        meaning="The VPC already has a private hosted zone for this name.",
+        remedy="List the zones of the VPC: aws route53 list-hosted-zones-by-vpc. Delete the namespace or zone that no "
+        "stack uses, or choose another name.",
+        document="Amazon Route 53 Developer Guide, Private hosted zones",
+        source=Source.REPORT,
     ),
 )

@@ -80,10 +80,9 @@ SIGNATURES = (
     signature(
         "topic-policy",
         Cause.INPUT,
-        r"Invalid parameter: Policy (?:statement )?(?:action out of service scope|Error)|Policy Error: null|"
-        r"Invalid principal in policy",
-        meaning="A principal or action of the policy is not known.",
-        remedy="A principal that was deleted shows as an id: name the service or role again.",
+        r"Policy (?:statement )?action out of service scope",
+        meaning="The policy names an action of another service.",
+        remedy="List the actions of this service one by one; sns:* and sqs:* are not accepted in a Deny.",
         document="Amazon SNS Developer Guide, Access policies",
         source=Source.REPORT,
         types="AWS::SNS::* AWS::SQS::* AWS::S3::BucketPolicy AWS::KMS::Key",
@@ -117,6 +116,29 @@ SIGNATURES = (
         remedy="The message names the field; the generator's operations layer makes it.",
         document="Amazon CloudWatch API Reference, PutDashboard and PutMetricAlarm",
         source=Source.MODEL,
+        types="AWS::CloudWatch::*",
+    ),
+    signature(
+        "budgets-not-enabled",
+        Cause.ACCOUNT,
+        r"To enable budgets for your account, ask the payer account",
+        meaning="The management account of the organization has not enabled budgets for this account. For a new "
+        "account this takes about 24 hours.",
+        remedy="Enable access in the Billing console of the management account, or set MonthlyBudget to 0, then "
+        "deploy again.",
+        document="AWS Cost Management User Guide, Controlling access for AWS Budgets",
+        source=Source.REPORT,
+        types="AWS::Budgets::*",
+    ),
+    signature(
+        "alarm-action-invalid",
+        Cause.INPUT,
+        r"ValidationErrornull",
+        meaning="CloudWatch refuses the alarm without a reason. An action with an ARN of another region or a "
+        "malformed ARN is the usual cause.",
+        remedy="Check AlarmActions and OKActions: each ARN has the region and account of the alarm.",
+        document="Amazon CloudWatch API Reference, PutMetricAlarm",
+        source=Source.REPORT,
         types="AWS::CloudWatch::*",
     ),
 )
