@@ -11,8 +11,8 @@ SIGNATURES = (
         r"(?P<who>arn:aws[\w-]*:(?:sts|iam)::\S+) is not authorized to perform:? (?P<action>[\w-]+:\w+)"
         r"(?: on resource:? (?P<resource>\S+))?",
         meaning="{who} may not do {action} on {resource}.",
-        remedy="Allow {action} on that resource to the role that deploys (or to the role of --role-arn). "
-        "`deploy.py policy deploy` writes the whole policy.",
+        remedy="Allow {action} on that resource to the role that deploys (or to the role of --role-arn). `deploy.py "
+        "policy deploy` writes the whole policy.",
         document="IAM User Guide, Troubleshoot access denied error messages",
         source=Source.REPORT,
         general=True,
@@ -21,7 +21,7 @@ SIGNATURES = (
         "permission-encoded",
         Cause.PERMISSION,
         r"You are not authorized to perform this operation\.?.*Encoded authorization failure message",
-        meaning="EC2 refused the call, and says why only in code.",
+        meaning="EC2 refused the call. The reason is encoded in the message.",
         remedy="aws sts decode-authorization-message --encoded-message ... shows the action and the resource.",
         document="AWS STS API Reference, DecodeAuthorizationMessage",
         source=Source.DOCUMENT,
@@ -31,7 +31,7 @@ SIGNATURES = (
         Cause.PERMISSION,
         r"Unauthori[sz]edTaggingOperation|permissions error performing a tagging operation|"
         r"not authorized to perform \w+ with Tags",
-        meaning="Whoever deploys may create the resource, but not tag it.",
+        meaning="The role that deploys may create the resource, but not tag it.",
         remedy="Allow the service's TagResource and UntagResource actions (AddTagsToResource for RDS, AddTags for "
         "ELB).",
         document="AWS CloudFormation User Guide, Resource tags",
@@ -41,7 +41,7 @@ SIGNATURES = (
         "pass-role-denied",
         Cause.PERMISSION,
         r"is not authorized to perform:? iam:PassRole(?: on resource:? (?P<resource>\S+))?",
-        meaning="Whoever deploys may not hand the role {resource} to a service.",
+        meaning="The role that deploys may not pass the role {resource} to a service.",
         remedy="Allow iam:PassRole on that role, with the condition iam:PassedToService naming the service.",
         document="IAM User Guide, Granting permissions to pass a role",
         source=Source.DOCUMENT,
@@ -51,8 +51,8 @@ SIGNATURES = (
         Cause.ROLE,
         r"Unable to assume the service[- ]linked role|service[- ]linked role .*(?:does not exist|"
         r"exists\.)(?!.*has been taken)",
-        meaning="The service's own role was not there yet; in a new account it is made by the first use.",
-        remedy="Deploy again: the first try made it. Otherwise: aws iam create-service-linked-role "
+        meaning="The service-linked role did not exist yet; in a new account the first use creates it.",
+        remedy="Deploy again: the first try created it. Otherwise: aws iam create-service-linked-role "
         "--aws-service-name ecs.amazonaws.com",
         document="Amazon ECS Developer Guide, Service-linked roles",
         source=Source.REPORT,
@@ -62,8 +62,8 @@ SIGNATURES = (
         Cause.ROLE,
         r"is not authorized to perform:? iam:CreateServiceLinkedRole|"
         r"not authorized to create (?:a )?service[- ]linked role",
-        meaning="Whoever deploys may not make the service's own role.",
-        remedy="Allow iam:CreateServiceLinkedRole, or have an administrator make it once.",
+        meaning="The role that deploys may not create the service-linked role.",
+        remedy="Allow iam:CreateServiceLinkedRole, or ask an administrator to create the role once.",
         document="IAM User Guide, Service-linked roles",
         source=Source.DOCUMENT,
     ),
@@ -74,7 +74,7 @@ SIGNATURES = (
         r"called)? ?(?P<name>\S+)? (?:already exists|\(Service: (?:Amazon)?I(?:AM|am|"
         r"dentityManagement).*EntityAlreadyExists)",
         meaning="An IAM name is taken; IAM's names are one space for all regions.",
-        remedy="Something made by hand has the name: rename or delete it, then deploy again.",
+        remedy="Rename or delete the role or policy that no stack owns, then deploy again.",
         document="IAM User Guide, IAM identifiers",
         source=Source.REPORT,
         types="AWS::IAM::*",
@@ -84,7 +84,7 @@ SIGNATURES = (
         "role-in-use",
         Cause.IN_USE,
         r"Cannot delete (?:entity|a policy).*(?:must (?:detach|delete|remove)|attached to entities)|DeleteConflict",
-        meaning="The role or policy has something attached that was added by hand.",
+        meaning="The role or policy has an attachment that was added outside CloudFormation.",
         remedy="Detach it in the IAM console, then run the command again.",
         document="IAM User Guide, Deleting roles",
         source=Source.DOCUMENT,
@@ -97,7 +97,7 @@ SIGNATURES = (
         r"(?:is invalid or|service role) cannot be assumed|trust policy .{0,60}allows \w+ to assume|"
         r"not authorized to assume role|must allow .{0,60} to assume the role|"
         r"Caught ServiceAccessDenied\w* for \w*Role",
-        meaning="The role is not known everywhere yet, or trusts another service.",
+        meaning="IAM has not propagated the new role yet, or the role trusts another service.",
         remedy="Deploy again; when it fails the same way, its trust policy has to name the service that uses it.",
         document="IAM User Guide, Changes that I make are not always immediately visible",
         source=Source.REPORT,
@@ -106,7 +106,7 @@ SIGNATURES = (
         "key-policy-lockout",
         Cause.KEY,
         r"The new key policy will not allow you to update the key policy",
-        meaning="With this key policy nobody who deploys could change the key any more.",
+        meaning="With this key policy the role that deploys could no longer change the key.",
         remedy="The policy has to allow kms:* to the account's root principal.",
         document="AWS KMS Developer Guide, Default key policy",
         source=Source.DOCUMENT,
@@ -117,8 +117,8 @@ SIGNATURES = (
         Cause.KEY,
         r"specified KMS [Kk]ey does not exist or is not allowed to be used with",
         meaning="CloudWatch Logs may not use the key for this log group.",
-        remedy="The key policy has to allow logs.<region>.amazonaws.com, with the encryption context aws:logs:arn "
-        "of these log groups; the group takes the key's ARN.",
+        remedy="The key policy has to allow logs.<region>.amazonaws.com, with the encryption context aws:logs:arn of "
+        "these log groups; the group takes the key's ARN.",
         document="Amazon CloudWatch Logs User Guide, Encrypt log data using AWS KMS",
         source=Source.REPORT,
         types="AWS::Logs::LogGroup",
@@ -128,7 +128,7 @@ SIGNATURES = (
         Cause.KEY,
         r"(?:key|arn:aws[\w-]*:kms:\S+) is (?:pending deletion|pending import|disabled)|KMSInvalidStateException|"
         r"KMSKeyNotAccessible",
-        meaning="The key is disabled or about to be deleted, and with it whatever it encrypts.",
+        meaning="The key is disabled or about to be deleted. The data that it encrypts would be lost with it.",
         remedy="aws kms cancel-key-deletion and enable-key, now; then deploy again.",
         document="AWS KMS Developer Guide, Key states",
         source=Source.DOCUMENT,

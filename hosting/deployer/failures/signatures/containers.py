@@ -102,8 +102,7 @@ SIGNATURES = (
         r"Health checks failed with these codes|Target\.(?:ResponseCodeMismatch|Timeout|FailedHealthChecks)",
         meaning="The load balancer's health check got no good answer from the task.",
         remedy="The application has to listen on its container port on 0.0.0.0 and to answer the health check path "
-        "with "
-        "200-399 within the grace period. A redirect to a login or a check of the Host header are usual causes.",
+        "with 200-399 within the grace period. A redirect to a login or a check of the Host header are usual causes.",
         document="Amazon ECS Developer Guide, Troubleshooting load balancer health checks",
         source=Source.DOCUMENT,
         seen=_BOTH,
@@ -133,7 +132,7 @@ SIGNATURES = (
         "container-exited",
         Cause.APPLICATION,
         r"Essential container in task exited",
-        meaning="The application ended by itself.",
+        meaning="The application exited.",
         remedy="Look at its exit code and its last log lines: 1 is an error of its own, 137 a kill (memory, or a "
         "health check), 139 a crash, 143 a stop from outside.",
         document="Amazon ECS Developer Guide, Stopped tasks error codes",
@@ -192,8 +191,8 @@ SIGNATURES = (
         r"No Fargate configuration exists for given values|Invalid ['\"]?cpu['\"]? setting for task|(?:CPU|"
         r"memory) .* not valid for Fargate",
         meaning="Fargate does not offer this pair of CPU and memory.",
-        remedy="Correct <Service>Cpu and <Service>Memory: 256 with 512-2048, 512 with 1024-4096, 1024 with "
-        "2048-8192, 2048 with 4096-16384.",
+        remedy="Correct <Service>Cpu and <Service>Memory: 256 with 512-2048, 512 with 1024-4096, 1024 with 2048-8192, "
+        "2048 with 4096-16384.",
         document="Amazon ECS Developer Guide, Task CPU and memory",
         source=Source.DOCUMENT,
         types="AWS::ECS::TaskDefinition AWS::ECS::Service",
@@ -244,7 +243,7 @@ SIGNATURES = (
         "load-balancer-zone",
         Cause.ZONE,
         r"Availability Zones? (?P<zone>\S+) cannot be associated with a load balancer",
-        meaning="The zone {zone} takes no load balancers.",
+        meaning="The zone {zone} does not accept load balancers.",
         remedy="Choose other zones with FirstZone and SecondZone before the first deployment.",
         document="Elastic Load Balancing User Guide, Availability Zones",
         source=Source.REPORT,
@@ -276,7 +275,7 @@ SIGNATURES = (
         Cause.IN_USE,
         r"Target group '?\S*'? is currently in use by a listener or a rule",
         meaning="A rule still forwards to the target group.",
-        remedy="A rule that was made by hand leads to it: delete that rule, then run the command again.",
+        remedy="Delete the rule that was created outside CloudFormation, then run the command again.",
         document="Elastic Load Balancing User Guide, Target groups",
         source=Source.KNOWN,
         types="AWS::ElasticLoadBalancingV2::TargetGroup",

@@ -22,7 +22,7 @@ SIGNATURES = (
         Cause.VERSION,
         r"Cannot upgrade aurora\S* from (?P<old>\S+) to (?P<new>\S+)|requested engine version is lower",
         meaning="The database cannot go from {old} to {new}.",
-        remedy="RDS upgraded it by itself, or the version was put back: set DbEngineVersion to what is running or "
+        remedy="RDS upgraded the cluster, or DbEngineVersion was lowered: set DbEngineVersion to what is running or "
         "later.",
         document="Amazon Aurora User Guide, Upgrading Aurora MySQL",
         source=Source.REPORT,
@@ -47,8 +47,8 @@ SIGNATURES = (
         r"DBInstanceClass=?\s?(?P<size>\S+), Engine=|"
         r"Serverless v2 maximum capacity .* isn't available|InsufficientDBInstanceCapacity",
         meaning="This class, engine and version are not offered together here.",
-        remedy="See `aws rds describe-orderable-db-instance-options --engine aurora-mysql` for both zones, and "
-        "change DbInstanceClass or the zones.",
+        remedy="See `aws rds describe-orderable-db-instance-options --engine aurora-mysql` for both zones, and change "
+        "DbInstanceClass or the zones.",
         document="Amazon Aurora User Guide, Supported DB engines for instance classes",
         source=Source.REPORT,
         types=_RDS,
@@ -70,7 +70,8 @@ SIGNATURES = (
         r"DB ?(?:Cluster|Instance) already exists|DBClusterAlreadyExists|DB(?:Cluster|"
         r"Instance)Identifier\W+\S+\W+already exists",
         meaning="A database of this name exists, kept by an earlier environment of the same name.",
-        remedy="Decide about its data first. Then rename or delete it by hand, or choose another Environment name.",
+        remedy="Decide about its data first. Then rename or delete it in the RDS console, or choose another "
+        "Environment name.",
         document="Amazon Aurora User Guide, DB cluster identifiers",
         source=Source.REPORT,
         types=_RDS,

@@ -33,9 +33,9 @@ SIGNATURES = (
         "viewer-certificate",
         Cause.CERTIFICATE,
         r"SSL certificate doesn't exist, isn't in us-east-1|InvalidViewerCertificate",
-        meaning="CloudFront takes only an issued certificate of us-east-1 that covers its names.",
-        remedy="ViewerCertificateArn has to be a certificate of us-east-1 in the state ISSUED. Leave it out, and "
-        "with HostedZoneId the edge stack makes one.",
+        meaning="CloudFront accepts only an issued certificate of us-east-1 that covers its names.",
+        remedy="ViewerCertificateArn has to be a certificate of us-east-1 in the state ISSUED. Without it the edge "
+        "stack creates one in HostedZoneId.",
         document="Amazon CloudFront Developer Guide, Requirements for SSL/TLS certificates",
         source=Source.REPORT,
         types=_DISTRIBUTION,
@@ -91,7 +91,7 @@ SIGNATURES = (
         Cause.IN_USE,
         r"distribution you are trying to delete has not been disabled|DistributionNotDisabled",
         meaning="The distribution was switched on again while it was being deleted.",
-        remedy="Run the command again; nobody should change the distribution meanwhile.",
+        remedy="Run the command again, and do not change the distribution meanwhile.",
         document="Amazon CloudFront Developer Guide, Delete a distribution",
         source=Source.MODEL,
         types=_DISTRIBUTION,
@@ -128,7 +128,7 @@ SIGNATURES = (
         Cause.CERTIFICATE,
         r"(?:Certificate ARN|certificate) '?\S*'? is not valid|certificate ARN .*(?:not in the same region|"
         r"invalid region)",
-        meaning="A listener takes only a certificate of its own region.",
+        meaning="A listener accepts only a certificate of its own region.",
         remedy="OriginCertificateArn has to be one of the home region; the one of us-east-1 is ViewerCertificateArn.",
         document="Elastic Load Balancing User Guide, HTTPS listeners",
         source=Source.KNOWN,
@@ -190,7 +190,8 @@ SIGNATURES = (
         Cause.IN_USE,
         r"WAFAssociatedItem|AWS WAF couldn.t perform the operation because your resource is being used",
         meaning="A distribution still uses the web ACL.",
-        remedy="The root stack goes first; wait some minutes after it until CloudFront has let go, then run it again.",
+        remedy="Delete the root stack first. Wait some minutes until CloudFront releases the web ACL, then run the "
+        "command again.",
         document="AWS WAF API Reference, WAFAssociatedItemException",
         source=Source.MODEL,
         types="AWS::WAFv2::*",

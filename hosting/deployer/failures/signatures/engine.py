@@ -22,8 +22,8 @@ SIGNATURES = (
         r"S3 error: Access Denied|TemplateURL must (?:be|reference)|S3 error: The specified (?:key|"
         r"bucket) does not exist",
         meaning="CloudFormation could not read a template from the artifact bucket.",
-        remedy="It reads as whoever deploys, or as the role of --role-arn: that one needs s3:GetObject on the bucket. "
-        "`deploy.py deploy` uploads what is missing.",
+        remedy="It reads with the role that deploys, or with the role of --role-arn: that role needs s3:GetObject on "
+        "the bucket. `deploy.py deploy` uploads what is missing.",
         document="AWS CloudFormation API Reference, CreateChangeSet",
         source=Source.REPORT,
     ),
@@ -61,7 +61,7 @@ SIGNATURES = (
         Cause.CODE,
         r"did not receive a response from your Custom Resource|Custom Resource failed to stabilize in expected time",
         meaning="The function behind the custom resource did not answer in time.",
-        remedy="Its log group says why: an import that fails, no way to the S3 address that takes the answer, or a "
+        remedy="Read its log group (`deploy.py logs`): a failed import, no network path to S3 for the answer, or a "
         "bucket too large to empty in one run. Deploy again afterwards.",
         document="AWS CloudFormation User Guide, Custom resources",
         source=Source.REPORT,
@@ -71,7 +71,7 @@ SIGNATURES = (
         "custom-resource-failed",
         Cause.CODE,
         r"Received response status \[FAILED\] from custom resource",
-        meaning="The function behind the custom resource says that it failed.",
+        meaning="The function behind the custom resource reported a failure.",
         remedy="Its reason is in the message; more is in the function's log group.",
         document="AWS CloudFormation User Guide, Custom resource response objects",
         source=Source.REPORT,
@@ -95,8 +95,8 @@ SIGNATURES = (
         r"Error occurred while GetObject\. S3 Error Code: (?P<code>NoSuchKey|NoSuchBucket|PermanentRedirect|"
         r"AccessDenied)|specified key does not exist\. \(Service: Lambda",
         meaning="Lambda cannot read the function's archive ({code}).",
-        remedy="`deploy.py deploy` uploads archives before it deploys; somebody deleted this one, or the bucket is "
-        "one of another region. Run it again.",
+        remedy="`deploy.py deploy` uploads archives before it deploys. Run it again: this one was deleted, or the "
+        "bucket is in another region.",
         document="AWS Lambda API Reference, FunctionCode",
         source=Source.REPORT,
         types="AWS::Lambda::Function AWS::Lambda::LayerVersion",
@@ -105,7 +105,7 @@ SIGNATURES = (
         "lambda-concurrency",
         Cause.QUOTA,
         r"decreases account's UnreservedConcurrentExecution below its minimum",
-        meaning="The account has so little concurrency that none can be set aside; new accounts begin with 10.",
+        meaning="The account's concurrency is too low to reserve any for one function; new accounts begin with 10.",
         remedy="Raise the quota L-B99A9384 (Lambda concurrent executions), or reserve none.",
         document="AWS Lambda Developer Guide, Reserved concurrency",
         source=Source.REPORT,
@@ -115,7 +115,7 @@ SIGNATURES = (
         "lambda-permission-exists",
         Cause.NAME,
         r"statement id \(?\S+\)? provided already exists",
-        meaning="The function has this permission already, made by hand or by an earlier try.",
+        meaning="The function has this permission already, from an earlier try or from outside CloudFormation.",
         remedy="aws lambda remove-permission with that statement id, then deploy again.",
         document="AWS Lambda API Reference, AddPermission",
         source=Source.REPORT,
@@ -180,8 +180,8 @@ SIGNATURES = (
         Cause.THROTTLING,
         r"Rate exceeded|exceeded the rate|HandlerErrorCode: Throttling|RequestLimitExceeded|ThrottlingException|"
         r"Too Many Requests",
-        meaning="A service got more requests from this account than it takes.",
-        remedy="Deploy again; it goes on from here. When it happens often, look for what else polls the account.",
+        meaning="The account sends more requests to a service than the service accepts.",
+        remedy="Deploy again; it goes on from here. If it happens often, look for other tools that poll the account.",
         document="AWS General Reference, API throttling",
         source=Source.REPORT,
         general=True,
@@ -192,7 +192,7 @@ SIGNATURES = (
         r"Internal ?Failure|HandlerErrorCode: (?:InternalFailure|ServiceInternalError|NetworkFailure)|"
         r"ServiceUnavailable|"
         r"internal error (?:has )?occurred",
-        meaning="AWS failed inside.",
+        meaning="The service reports an error of its own.",
         remedy="Deploy again; when it fails the same way, look at the AWS Health Dashboard.",
         document="AWS CloudFormation CLI User Guide, Handler error codes",
         source=Source.DOCUMENT,
@@ -203,7 +203,7 @@ SIGNATURES = (
         Cause.AWS,
         r"HandlerErrorCode: (?:NotStabilized|ServiceTimeout)|did not stabilize|Exceeded attempts to wait|"
         r"failed to stabilize",
-        meaning="The resource was made, but did not become ready in the time that CloudFormation waits.",
+        meaning="The resource was created, but did not become ready in the time that CloudFormation waits.",
         remedy="Look at the resource in its own console, then deploy again: it goes on from here.",
         document="AWS CloudFormation CLI User Guide, Handler error codes",
         source=Source.DOCUMENT,
@@ -213,8 +213,8 @@ SIGNATURES = (
         "cancelled-by-request",
         Cause.INPUT,
         r"(?:Update|Operation) cancel+ed by (?:user|request)|User Initiated cancel",
-        meaning="Somebody cancelled the update.",
-        remedy="Nothing is wrong: everything goes back to how it was.",
+        meaning="The update was cancelled on request.",
+        remedy="Nothing has to be corrected: CloudFormation rolls the update back.",
         document="AWS CloudFormation User Guide, Cancel a stack update",
         source=Source.KNOWN,
     ),

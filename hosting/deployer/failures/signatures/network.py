@@ -59,7 +59,7 @@ SIGNATURES = (
         "security-group-rule-exists",
         Cause.NAME,
         r"the specified rule .* already exists|InvalidPermission\.Duplicate",
-        meaning="The security group has this rule already, made by hand or by an earlier try.",
+        meaning="The security group has this rule already, from an earlier try or from outside CloudFormation.",
         remedy="Delete the rule that CloudFormation does not know, then deploy again.",
         document="Amazon VPC User Guide, Security group rules",
         source=Source.KNOWN,
@@ -70,8 +70,8 @@ SIGNATURES = (
         Cause.INPUT,
         r"CIDR '?(?P<cidr>[\d./]+)'? conflicts with another subnet|InvalidSubnet\.Conflict",
         meaning="Another subnet of the VPC has the addresses {cidr}.",
-        remedy="Delete the subnet that was made by hand. A changed VpcNetwork needs a new environment: a subnet "
-        "cannot be replaced while its old one holds the same addresses.",
+        remedy="Delete the subnet that no stack owns. A changed VpcNetwork needs a new environment: a subnet cannot "
+        "be replaced while its old one holds the same addresses.",
         document="Amazon VPC User Guide, Subnet CIDR blocks",
         source=Source.KNOWN,
         types="AWS::EC2::Subnet",
@@ -100,8 +100,8 @@ SIGNATURES = (
         "endpoint-private-dns",
         Cause.NAME,
         r"private-dns-enabled cannot be set because there is already a conflicting DNS domain",
-        meaning="Another endpoint of the VPC answers for the same service.",
-        remedy="Delete the endpoint that was made by hand, then deploy again.",
+        meaning="Another endpoint of the VPC serves the same name.",
+        remedy="Delete the endpoint that no stack owns, then deploy again.",
         document="AWS PrivateLink Guide, Private DNS names",
         source=Source.REPORT,
         types="AWS::EC2::VPCEndpoint",
@@ -131,7 +131,7 @@ SIGNATURES = (
         Cause.IN_USE,
         r"(?:subnet|vpc|resource) '?(?P<id>(?:subnet|vpc|sg|igw)-\w+)'? has (?:dependencies and cannot be deleted|"
         r"a dependent object)",
-        meaning="Something that these stacks did not make still uses {id}.",
+        meaning="A resource outside these stacks still uses {id}.",
         remedy="List the network interfaces in it (aws ec2 describe-network-interfaces --filters "
         "Name=vpc-id,Values=VPC). An endpoint guardduty-data with GuardDutyManagedSecurityGroup is GuardDuty's "
         "Runtime Monitoring: delete both, then run the command again.",
@@ -144,7 +144,7 @@ SIGNATURES = (
         Cause.IN_USE,
         r"has some mapped public address\(es\)",
         meaning="Something in the VPC still has a public address, so the internet gateway cannot be detached.",
-        remedy="A load balancer or an instance made by hand is left: delete it, then run the command again.",
+        remedy="Delete the load balancer or instance that no stack owns, then run the command again.",
         document="Amazon VPC User Guide, Internet gateways",
         source=Source.REPORT,
         types="AWS::EC2::VPCGatewayAttachment AWS::EC2::InternetGateway",
@@ -154,7 +154,7 @@ SIGNATURES = (
         Cause.IN_USE,
         r"(?:Network interface|networkInterface) '?(?P<id>eni-\w+)'? is currently in use",
         meaning="The network interface {id} is still attached.",
-        remedy="Its description says whose it is; once its owner is gone it goes too. Then run the command again.",
+        remedy="Its description names its owner. Delete the owner, then run the command again.",
         document="Amazon EC2 User Guide, Elastic network interfaces",
         source=Source.KNOWN,
         types="AWS::EC2::*",

@@ -20,8 +20,9 @@ SIGNATURES = (
         "log-group-missing",
         Cause.ORDER,
         r"specified log group does not exist",
-        meaning="The filter or delivery came before its log group, or the group was deleted by hand.",
-        remedy="Deploy again; when the group was deleted by hand, restore it by name first.",
+        meaning="The filter or delivery was created before its log group, or the group was deleted outside "
+        "CloudFormation.",
+        remedy="Deploy again. If the group was deleted, create it with the same name first.",
         document="Amazon CloudWatch Logs User Guide, Log groups",
         source=Source.REPORT,
         types="AWS::Logs::*",
@@ -30,7 +31,7 @@ SIGNATURES = (
         "log-resource-policies",
         Cause.QUOTA,
         r"Resource limit exceeded.*(?:resource polic|ResourcePolic)|LimitExceeded.*resource polic",
-        meaning="CloudWatch Logs takes ten resource policies in a region, and they are used up.",
+        meaning="CloudWatch Logs allows ten resource policies in a region, and they are used up.",
         remedy="aws logs describe-resource-policies shows them; delete those of services that are gone.",
         document="Amazon CloudWatch Logs User Guide, Quotas",
         source=Source.DOCUMENT,
@@ -39,8 +40,8 @@ SIGNATURES = (
         "filter-limit",
         Cause.QUOTA,
         r"Resource limit exceeded(?!.*polic)",
-        meaning="A log group takes two subscription filters.",
-        remedy="Remove a filter that was added by hand (aws logs describe-subscription-filters).",
+        meaning="A log group has a fixed number of subscription filters, and they are used up.",
+        remedy="Delete a filter that no stack owns (aws logs describe-subscription-filters shows them).",
         document="Amazon CloudWatch Logs User Guide, Subscriptions",
         source=Source.DOCUMENT,
         types="AWS::Logs::SubscriptionFilter",
@@ -61,8 +62,8 @@ SIGNATURES = (
         Cause.ACCOUNT,
         r"Slack (?:workspace|team) \S+ is not authorized with AWS account|workspace .* (?:is )?not authorized",
         meaning="The Slack workspace has not been authorized in this account.",
-        remedy="Do it once by hand: Amazon Q Developer in chat applications, Configure new client, Slack. Then deploy "
-        "again.",
+        remedy="Authorize it once in the console: Amazon Q Developer in chat applications, Configure new client, "
+        "Slack. Then deploy again.",
         document="Amazon Q Developer in chat applications Administrator Guide, Get started with Slack",
         source=Source.REPORT,
         types="AWS::Chatbot::SlackChannelConfiguration",
@@ -93,7 +94,8 @@ SIGNATURES = (
         r"(?:SNS|SQS|Firehose|firehose|sns).*(?:KMS|kms).*(?:Access ?Denied|is not authorized|not allowed)|"
         r"KMSAccessDenied",
         meaning="The service may not use the key of this topic, queue or stream.",
-        remedy="The telemetry key's policy has to allow it to whoever publishes: kms:Decrypt and kms:GenerateDataKey*.",
+        remedy="The telemetry key's policy has to allow kms:Decrypt and kms:GenerateDataKey* to the publishing "
+        "service.",
         document="Amazon SNS Developer Guide, Key management",
         source=Source.MODEL,
         types="AWS::SNS::* AWS::SQS::* AWS::KinesisFirehose::*",

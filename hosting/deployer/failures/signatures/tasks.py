@@ -133,7 +133,7 @@ SIGNATURES = (
         "service-throttled",
         Cause.THROTTLING,
         r"operations are being throttled\. Will try again later",
-        meaning="ECS limits how often the service starts tasks; it tries again by itself.",
+        meaning="ECS limits how often the service starts tasks, and tries again later.",
         remedy="Wait. If the service stays throttled, its tasks fail after the start: `deploy.py diagnose` shows why.",
         document="Amazon ECS Developer Guide, Service throttle logic",
         source=Source.DOCUMENT,
