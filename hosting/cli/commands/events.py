@@ -14,6 +14,7 @@ from hosting.cli.support.options import (
     connect_to_deployed,
     environment_options,
     output_option,
+    since_option,
 )
 
 
@@ -21,13 +22,7 @@ from hosting.cli.support.options import (
 @environment_options
 @account_options
 @output_option("text", "json")
-@click.option(
-    "--since",
-    default="1h",
-    show_default=True,
-    metavar="TIME",
-    help="Start: 10m, 2h or 3d ago, or a UTC time such as 2026-11-22T09:30.",
-)
+@since_option("1h")
 def events(since: str, **given: Any) -> int:
     """Print the events of stacks, services, database and alarms in order of time.
 

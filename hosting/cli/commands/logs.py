@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hosting.cli.support.exit_codes import Exit
-from hosting.cli.support.options import Options, account_options, connect_to_deployed, environment_options
+from hosting.cli.support.options import Options, account_options, connect_to_deployed, environment_options, since_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,13 +25,7 @@ _PALETTE = ("cyan", "magenta", "green", "yellow", "blue")
 @account_options
 @click.option("--service", metavar="NAME", help="Only this service.  [default: all services]")
 @click.option("-f", "--follow", is_flag=True, help="Print new lines until Ctrl-C.")
-@click.option(
-    "--since",
-    default="10m",
-    show_default=True,
-    metavar="TIME",
-    help="Start: 10m, 2h or 3d ago, or a UTC time such as 2026-11-22T09:30.",
-)
+@since_option("10m")
 @click.option(
     "--previous", is_flag=True, help="Print the last stopped task and its stop reason. --since is relative to its end."
 )

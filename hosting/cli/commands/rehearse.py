@@ -100,10 +100,10 @@ def _run_steps(
             console.print(f"pushed an image to {repository}", style="dim")
     with _step(console, "Deploy the whole chain"):
         states = pipeline.deploy_stacks(context, _create_reporter(console))
-    with _step(console, "Prove what is there"):
+    with _step(console, "Check the deployed resources"):
         for proof in rehearsal.examine(rehearsal.collect_deployed_resources(context, states), result):
             console.print(_format_check(proof))
-    with _step(console, "Deploy the same again"):
+    with _step(console, "Deploy again without changes"):
         _check_empty_plan(console, context, states, result)
     with _step(console, "Change one parameter"):
         _change_parameter(console, context, result)
@@ -127,7 +127,7 @@ def _check_empty_plan(
         for part in plan_text.render_plan(plan_text.PlanReview(changed)) if changed else ():
             console.print(part)
         seen = ", ".join(plan.stack.label for plan in changed) or f"{len(plans)} stacks"
-        proof = Proof("change", "deploying the same again changes nothing", not changed, seen)
+        proof = Proof("change", "a second deployment without changes is empty", not changed, seen)
         result.proofs.append(proof)
         console.print(_format_check(proof))
     finally:
@@ -162,7 +162,7 @@ def _change_parameter(console: Console, context: Context, result: Result) -> Non
         deployment.discard(changed, plan)
     wanted = [f"{service}ServiceStack/ScalableTarget"]
     seen = f"{len(touched)} changes, {wanted[0]} among them"
-    proof = Proof("change", "the plan names what the parameter changes", wanted[0] in touched, seen)
+    proof = Proof("change", "the plan contains the changed resource", wanted[0] in touched, seen)
     states = pipeline.deploy_stacks(changed, _create_reporter(console))
     deployed = rehearsal.collect_deployed_resources(changed, states)
     (target,) = deployed.client("application-autoscaling").describe_scalable_targets(
@@ -170,7 +170,7 @@ def _change_parameter(console: Console, context: Context, result: Result) -> Non
     )["ScalableTargets"]
     done = Proof(
         "change",
-        "the deployment does it",
+        "the deployment changes the resource",
         target["MaxCapacity"] == old + 1,
         f"{target['ResourceId']} may have {target['MaxCapacity']} tasks",
     )
@@ -197,25 +197,29 @@ def _destroy_environment(console: Console, context: Context, result: Result) -> 
     try:
         pipeline.destroy_stacks(context, _create_reporter(console))
     except RefusedError as refusal:
-        note("what is protected is not destroyed by accident", protected, str(refusal).splitlines()[0])
+        note("protected resources are not destroyed without --unprotect", protected, str(refusal).splitlines()[0])
         try:
             pipeline.destroy_stacks(context, _create_reporter(console), unprotect=True)
         except RefusedError as failure:
             # Without EmptyBucketOnDelete the user has to empty the bucket before the deletion.
             kept = deployed.parameter("EmptyBucketOnDelete") != "true" and "not empty" in str(failure)
-            note("the site's files are not deleted with the stack", kept, deployed.outputs["root"]["StaticBucketName"])
+            note(
+                "files of the static site are not deleted with the stack",
+                kept,
+                deployed.outputs["root"]["StaticBucketName"],
+            )
             if not kept:
                 raise
             rehearsal.empty(deployed, deployed.outputs["root"]["StaticBucketName"])
             pipeline.destroy_stacks(context, _create_reporter(console), unprotect=True)
     else:
-        note("nothing here was protected", not protected, context.environment.name)
+        note("the environment has no protected resources", not protected, context.environment.name)
     left = [
         stack.label
         for stack, state in deployment.describe_stacks(context).items()
         if state is not None and stack.role is not StackRole.BOOTSTRAP
     ]
-    note("every stack but bootstrap is gone", not left, ", ".join(left) or "bootstrap stays")
+    note("every stack except bootstrap is deleted", not left, ", ".join(left) or "bootstrap stays")
     for proof in rehearsal.examine_remains(deployed, result):
         console.print(_format_check(proof))
 

@@ -54,7 +54,7 @@ def root_option(command: Command) -> Command:
         type=click.Path(file_okay=False, path_type=Path),
         default=ROOT,
         metavar="DIR",
-        help="Project folder with templates/, params/ and lambda/.  [default: the folder of deploy.py]",
+        help="Project folder with workloads.py, params/, templates/ and lambda/.  [default: that of deploy.py]",
     )(command)
 
 
