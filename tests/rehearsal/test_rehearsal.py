@@ -64,7 +64,7 @@ def test_a_failed_proof_exits_1(monkeypatch: pytest.MonkeyPatch) -> None:
         result = next(argument for argument in arguments if hasattr(argument, "proofs"))
         result.proofs += [Proof("network", "good", True, "x"), Proof("network", "bad", False, "seen this")]
 
-    monkeypatch.setattr(command, "_run", run)
+    monkeypatch.setattr(command, "_run_steps", run)
     done = CliRunner().invoke(command.rehearse, ["-e", "dev"], standalone_mode=False)
     assert done.return_value == 1
     assert "1 of 2 checks hold" in done.stdout
