@@ -1,0 +1,44 @@
+"""The project that the tests of the platform use. Names, network and zones differ from those of the sample.
+
+Its files of a user are frozen in tests/fixtures/project. Its templates are rendered once in each process, to a
+temporary folder, so that they always are what the generator renders now.
+"""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import tempfile
+from pathlib import Path
+
+from generator.config import load_config
+from generator.render import render_all
+from hosting.model.parameter_file import environments
+
+# The repository: the code of the platform.
+REPOSITORY = Path(__file__).resolve().parents[2]
+FIXTURE = REPOSITORY / "tests" / "fixtures" / "project"
+
+
+def copy_project(target: Path) -> Path:
+    """Copy the user's files of the project to a folder, with the functions of the platform, and return the folder."""
+    shutil.copytree(FIXTURE, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    (target / "lambda").symlink_to(REPOSITORY / "lambda")
+    return target
+
+
+def _render() -> Path:
+    folder = copy_project(Path(tempfile.mkdtemp(prefix="project-")))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    (folder / "templates").mkdir()
+    for name, text in render_all(load_config(folder)).items():
+        (folder / "templates" / name).write_text(text, encoding="utf-8", newline="\n")
+    return folder
+
+
+# A complete project for --root. No test may change it: `copy_project` gives a test its own.
+PROJECT = _render()
+TEMPLATES = PROJECT / "templates"
+PARAMS = PROJECT / "params"
+ENVIRONMENTS = environments(PARAMS)
+SERVICES = tuple(entry.name for entry in load_config(FIXTURE).services)
