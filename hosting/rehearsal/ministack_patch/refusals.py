@@ -218,7 +218,7 @@ def name_conflict(kind: str, properties: Properties) -> str:
 
 
 def check_priority(properties: Properties, physical_id: str) -> None:
-    """A listener has one rule per priority (ELBv2 API, CreateRule: PriorityInUse)."""
+    """Refuse a priority that another rule of the listener has (ELBv2 API, CreateRule: PriorityInUse)."""
     priority, listener = str(properties.get("Priority", "")), properties.get("ListenerArn")
     if not listener and physical_id in alb._rules:
         listener = alb._rules[physical_id].get("ListenerArn")
@@ -231,7 +231,7 @@ def check_priority(properties: Properties, physical_id: str) -> None:
 
 
 def check_target_groups(properties: Properties, physical_id: str) -> None:
-    """A target group receives requests of one load balancer only (ELBv2 API: TargetGroupAssociationLimit)."""
+    """Refuse a target group that another load balancer has (ELBv2 API: TargetGroupAssociationLimit)."""
     listener = alb._listeners.get(str(properties.get("ListenerArn") or physical_id)) or {}
     balancer = properties.get("LoadBalancerArn") or listener.get("LoadBalancerArn")
     wanted = set(_target_groups(properties.get("Actions") or properties.get("DefaultActions") or []))
@@ -266,7 +266,7 @@ def _balancers_of(target_group: str, apart_from: str) -> Iterator[str]:
 
 
 def check_subnet(properties: Properties, physical_id: str) -> None:
-    """Ranges of a VPC's subnets do not overlap (EC2 API, CreateSubnet: InvalidSubnet.Conflict)."""
+    """Refuse a range that overlaps another subnet of the VPC (EC2 API, CreateSubnet: InvalidSubnet.Conflict)."""
     try:
         wanted = ipaddress.ip_network(str(properties.get("CidrBlock")))
     except ValueError:
@@ -282,7 +282,7 @@ def check_subnet(properties: Properties, physical_id: str) -> None:
 
 
 def check_hosted_zone(properties: Properties, _physical_id: str) -> None:
-    """Records exist only in a hosted zone of the account (Route 53 API: NoSuchHostedZone)."""
+    """Refuse a hosted zone that the account does not have (Route 53 API: NoSuchHostedZone)."""
     identifier = str(properties.get("HostedZoneId") or "").rpartition("/")[2]
     if identifier and identifier not in route53._zones:
         raise RefusedError(
@@ -291,7 +291,7 @@ def check_hosted_zone(properties: Properties, _physical_id: str) -> None:
 
 
 def check_validation_zones(properties: Properties, physical_id: str) -> None:
-    """A certificate is validated only by records in hosted zones that exist."""
+    """Refuse validation in a hosted zone that does not exist."""
     for option in properties.get("DomainValidationOptions") or []:
         check_hosted_zone(option, physical_id)
 
