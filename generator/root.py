@@ -3,7 +3,7 @@
 A layer receives only values that an earlier layer returned, so the order below is the order of dependencies.
 """
 
-from troposphere import Equals, Ref, Select, Sub, Template
+from troposphere import And, Equals, Not, Ref, Select, Sub, Template
 
 from generator import value_types as v
 from generator.config import Config
@@ -70,11 +70,15 @@ def build(config: Config) -> Template:
     """Return the root template."""
     t = Template(Description="Hosting platform: one environment, one nested stack per layer.")
     t.set_version()
-    # deploy.py fills ServiceIsNew in this order.
+    # deploy.py fills ServiceIsNew and ServiceIsIncluded in this order.
     t.set_metadata({"Services": [entry.name for entry in config.services]})
     p = add_parameters(t, Parameters)
     prefix = v.NamePrefix(Sub(NAME_PREFIX))
-    t.add_condition("HasReader", Equals(p.db_reader, "true"))
+    # A first deployment has two operations. The first creates what services need, and keeps what is finished if it
+    # fails. CloudFormation replaces nothing in such an operation, and a new image replaces a task definition: so
+    # services, and the reader that nothing waits for, are created by the second, an ordinary update with rollback
+    # (CloudFormation User Guide, "Choose how to handle failures when provisioning resources").
+    t.add_condition("HasReader", And(Equals(p.db_reader, "true"), Not(Equals(p.platform_only, "true"))))
     for name, content in root_rules().items():
         t.add_rule(name, content)
     sizes = add_size_parameters(t, config)
@@ -252,6 +256,8 @@ def build(config: Config) -> Template:
 def nest_service(t: Template, entry: Service, position: int, platform: Platform) -> None:
     """Add the two stacks of one service: first its security group and roles, then its task and ECS service."""
     p = platform.parameters
+    included = f"Has{entry.name}Service"
+    t.add_condition(included, Equals(Select(position, Ref("ServiceIsIncluded")), "true"))
     port = v.Port(str(entry.port))
     unused = ("",) * (task.WRITABLE_PATHS - len(entry.writable_paths))
     writable = [v.FolderPath(path) for path in (*entry.writable_paths, *unused)]
@@ -304,4 +310,5 @@ def nest_service(t: Template, entry: Service, position: int, platform: Platform)
             log_archive=platform.archive,
         ),
         instance=entry.name,
+        condition=included,
     )

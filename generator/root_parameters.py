@@ -143,6 +143,20 @@ class Parameters(StackInterface):
             "true for each service that does not exist yet, in the order of Metadata.Services. deploy.py looks it up.",
         ),
     ]
+    platform_only: Annotated[
+        v.Flag,
+        ParameterSpec(
+            "true during the first operation of a first deployment, which leaves out the services. deploy.py sets it.",
+            allowed=("true", "false"),
+            constraint="true or false.",
+        ),
+    ]
+    service_is_included: Annotated[
+        v.Flags,
+        ParameterSpec(
+            "true for each service that this operation deploys, in the order of Metadata.Services. deploy.py sets it.",
+        ),
+    ]
     db_instance_class: Annotated[
         v.DbInstanceClass,
         ParameterSpec(

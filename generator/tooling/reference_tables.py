@@ -10,7 +10,9 @@ from troposphere import Template
 from generator.render import LAYERS
 
 # deploy.py fills these in: addresses by content, values that it looks up, and outputs of earlier stacks.
-_FILLED = re.compile(r".*(TemplateKey|CodeKey)$|^(ArtifactBucket|ServiceIsNew|CloudFrontPrefixListId)$")
+_FILLED = re.compile(
+    r".*(TemplateKey|CodeKey)$|^(ArtifactBucket|CloudFrontPrefixListId|PlatformOnly|ServiceIsIncluded|ServiceIsNew)$"
+)
 _COMPANIONS = ("bootstrap.json", "edge.json", "edge-monitoring.json")
 
 

@@ -188,7 +188,9 @@ def filler(parameter: str, templates: Mapping[str, Template], environment: Envir
     if parameter.endswith("CodeKey"):
         name = snake(parameter.removesuffix("CodeKey"))
         return f"lambda/{name}/{_digest(name)}.zip"
-    if parameter == "ServiceIsNew":
+    if parameter == "PlatformOnly":
+        return "false"
+    if parameter in ("ServiceIsNew", "ServiceIsIncluded"):
         return ",".join("true" for _ in templates[ROOT].services)
     if parameter == "CloudFrontPrefixListId":
         return "pl-58a04531"

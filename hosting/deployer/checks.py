@@ -20,7 +20,10 @@ from hosting.model.templates import Parameter, Template
 _DIGEST = re.compile(r".+@sha256:[0-9a-f]{64}")
 
 # Only the deployer supplies these: it would overwrite a value of the file without a message.
-_SUPPLIED = re.compile(r"ArtifactBucket|HomeRegion|ServiceIsNew|CloudFrontPrefixListId|\w+TemplateKey|\w+CodeKey")
+_SUPPLIED = re.compile(
+    r"ArtifactBucket|HomeRegion|PlatformOnly|ServiceIsIncluded|ServiceIsNew|CloudFrontPrefixListId"
+    r"|\w+TemplateKey|\w+CodeKey"
+)
 
 # The deployer supplies these when the file does not contain them.
 _FALLBACK = frozenset({"OriginCertificateArn"})

@@ -27,11 +27,13 @@ from hosting.deployer.aws.stacks import Next, StackState
 from hosting.deployer.change_sets import Change, ChangeSet, ChangeSetRequest
 from hosting.deployer.context import Context, States, connect, describe_stacks, require_ready
 from hosting.deployer.environment import Environment, load_without_validation, prepare, with_parameters
-from hosting.deployer.errors import ChangeSetError, DeployerError
+from hosting.deployer.errors import ChangeSetError, DeployerError, RefusedError
+from hosting.deployer.first_deployment import choose_scope, require_continuable
 from hosting.deployer.operations import Operation
 from hosting.deployer.packaging import artifacts
 from hosting.deployer.safeguards import default_security_group, secret_rotation
 from hosting.deployer.stack_parameters import check_images, upload
+from hosting.model.operation_scope import OperationScope, deferred_stacks, is_platform_only
 from hosting.model.stack_order import Stack, StackRole
 
 if TYPE_CHECKING:
@@ -93,19 +95,37 @@ class StackPlan:
     parameters: Mapping[str, str] = field(default_factory=dict)
     # Whether what is finished stays when a later resource fails.
     keep: bool = False
-    # For LATER: whether it exists, what it waits for, and how many resources each of its layers declares.
+    # For LATER: whether it exists, and what it waits for.
     exists: bool = False
     after: tuple[Stack, ...] = ()
+    # How many resources each layer declares that this operation does not create: for LATER all layers, for the first
+    # operation of a first deployment the services and the reader, which the second operation creates.
     declares: Mapping[str, int] = field(default_factory=dict)
     note: str = ""
 
+    @property
+    def is_platform_only(self) -> bool:
+        """Return whether another operation has to follow, which deploys the services."""
+        return is_platform_only(self.parameters)
 
-def plan_stack(context: Context, stack: Stack, states: States, *, verb: Verb, final: bool = False) -> StackPlan:
-    """Compute what would happen to one stack. Leaves a change set only in a plan that has one.
 
-    A `final` plan is about to be executed: then what it refers to is made, which a preview must not do.
+def plan_stack(
+    context: Context,
+    stack: Stack,
+    states: States,
+    *,
+    verb: Verb,
+    final: bool = False,
+    scope: OperationScope | None = None,
+) -> StackPlan:
+    """Compute the next operation of one stack. Leaves a change set only in a plan that has one.
+
+    With `final=True` prerequisites such as the imported certificate are created; a preview must not create anything.
+    Without a `scope` the state of the stack decides what the operation deploys.
     """
     state = states[stack]
+    template = context.template(stack)
+    scope = scope or choose_scope(template, state)
     if absent := stack_parameters.find_missing_upstream_stacks(context, stack, states):
         return StackPlan(
             stack, Kind.LATER, exists=state is not None, after=absent, declares=count_declared_resources(context, stack)
@@ -120,7 +140,7 @@ def plan_stack(context: Context, stack: Stack, states: States, *, verb: Verb, fi
         state = None
     if state is not None:
         change_sets.delete_abandoned_change_sets(client, state.id, _leftovers(verb), sleep=context.sleep)
-    values = stack_parameters.resolve_parameter_values(context, stack, states, final=final)
+    values = stack_parameters.resolve_parameter_values(context, stack, states, final=final, scope=scope)
     request = _request(
         context,
         stack,
@@ -146,8 +166,17 @@ def plan_stack(context: Context, stack: Stack, states: States, *, verb: Verb, fi
     # An hour of creating the root is not thrown away because its last layer failed; whatever exists completely
     # goes back to how it was.
     unfinished = kind is Kind.CREATE or (state is not None and state.next is Next.CONTINUE)
+    keep = stack.role is StackRole.ROOT and unfinished
     reviewed = _review(context, stack, change_set, state, values)
-    return StackPlan(stack, kind, reviewed, values, keep=stack.role is StackRole.ROOT and unfinished)
+    if keep and kind is Kind.UPDATE:
+        try:
+            require_continuable(reviewed, stack.label)
+        except RefusedError:
+            _discard(context, stack, arn, creates=False)
+            raise
+    declared = count_declared_resources(context, stack)
+    deferred = {name: declared.get(name, 0) for name in deferred_stacks(template, values)}
+    return StackPlan(stack, kind, reviewed, values, keep=keep, declares=deferred)
 
 
 def classify_changes(context: Context, plan: StackPlan, state: StackState) -> StackPlan:

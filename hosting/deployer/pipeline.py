@@ -24,10 +24,12 @@ from hosting.deployer.aws.statuses import get_remedy
 from hosting.deployer.deployment import Context, Kind, StackPlan, States, Verb
 from hosting.deployer.errors import DeployerError, DeploymentFailedError, RefusedError
 from hosting.deployer.failures import rootcause
+from hosting.deployer.first_deployment import failed_service
 from hosting.deployer.packaging import placeholder
 from hosting.deployer.safeguards import gates, stack_policies
 from hosting.deployer.safeguards.gates import Gates
 from hosting.model.effects import DESTRUCTIVE_EFFECTS
+from hosting.model.operation_scope import OperationScope
 from hosting.model.stack_order import Stack, StackRole
 
 if TYPE_CHECKING:
@@ -185,7 +187,7 @@ def deploy_saved_plan(
                 raise RefusedError(what, where=one.stack.label, hint="plan again for the remaining stacks")
             _execute(run, one)
         _run_post_deploy_steps(run, one.stack)
-    return states, [one.stack for one in plans if one.kind is Kind.LATER]
+    return states, [one.stack for one in plans if one.kind is Kind.LATER or one.is_platform_only]
 
 
 def follow_running_operations(context: Context, reporter: Reporter, states: States, wait_minutes: float | None) -> bool:
@@ -231,7 +233,43 @@ def _deploy_stack(run: DeploymentRun, stack: Stack, open_plans: dict[Stack, Stac
         # After the start CloudFormation deletes the change set itself.
         open_plans.pop(stack)
         _execute(run, plan)
+        if plan.is_platform_only:
+            _deploy_services(run, stack)
     _run_post_deploy_steps(run, stack)
+
+
+def _deploy_services(run: DeploymentRun, stack: Stack) -> None:
+    """Deploy the services, in the second operation of a first deployment.
+
+    A failed update of root rolls back every nested stack in it, healthy services included. So the update is repeated
+    without the service that failed. Raises the first failure at the end, when the other services are deployed.
+    """
+    context, reporter, template = run.context, run.reporter, run.context.template(stack)
+    failure: DeploymentFailedError | None = None
+    excluded: frozenset[str] = frozenset()
+    while set(template.services) - excluded:
+        plan = _plan_again(run, stack, OperationScope(excluded=excluded))
+        if plan.change_set is None:
+            break
+        run.gates.require([plan])
+        try:
+            _execute(run, plan)
+            break
+        except DeploymentFailedError as error:
+            first = error.failure
+            service = failed_service(template, first.stack, first.logical_id) if first else None
+            run.states[stack] = deployment.describe_stacks(context)[stack]
+            if service is None or service in excluded or error.status != "UPDATE_ROLLBACK_COMPLETE":
+                raise
+            failure, excluded = failure or error, excluded | {service}
+            others = [name for name in template.services if name not in excluded]
+            if others:
+                names = ", ".join(others)
+                reporter.notify(f"{stack.label}: {service} failed; deploying {names} without it", "warning")
+    if failure is not None:
+        names = ", ".join(sorted(excluded))
+        failure.hint = f"the platform is complete, and only {names} is not deployed. Correct it and deploy again"
+        raise failure
 
 
 def _execute(run: DeploymentRun, plan: StackPlan) -> None:
@@ -303,7 +341,7 @@ def _allow_named_losses(run: DeploymentRun, plan: StackPlan) -> bool:
     return True
 
 
-def _plan_again(run: DeploymentRun, stack: Stack) -> StackPlan:
+def _plan_again(run: DeploymentRun, stack: Stack, scope: OperationScope | None = None) -> StackPlan:
     """Return the final plan of a stack, with the current outputs of the earlier stacks."""
     context, reporter, states = run.context, run.reporter, run.states
     state = states[stack]
@@ -313,7 +351,7 @@ def _plan_again(run: DeploymentRun, stack: Stack) -> StackPlan:
         states[stack] = None
     prepare_artifacts(context, states, reporter, [stack])
     with reporter.show_progress(f"{stack.label}: computing the change set"):
-        plan = deployment.plan_stack(context, stack, states, verb="deploy", final=True)
+        plan = deployment.plan_stack(context, stack, states, verb="deploy", final=True, scope=scope)
     if plan.kind is Kind.LATER:
         names = ", ".join(sorted({earlier.name for earlier in plan.after}))
         what = f"needs outputs that {names} does not have, although it is deployed"

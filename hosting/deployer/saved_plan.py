@@ -24,6 +24,7 @@ from hosting.deployer.context import Context, States
 from hosting.deployer.deployment import Kind, StackPlan
 from hosting.deployer.environment import Environment
 from hosting.deployer.errors import RefusedError
+from hosting.deployer.first_deployment import choose_scope
 from hosting.deployer.safeguards.gates import Allowed
 from hosting.model.errors import InputError, Problem
 from hosting.model.stack_order import Stack
@@ -204,7 +205,8 @@ def _restore(context: Context, stack: Stack, saved: SavedStack, states: States) 
     change_set = change_sets.wait_for_change_set(client, saved.change_set, sleep=context.sleep)
     if change_set.stack_id != saved.stack_id or compute_change_set_digest(change_set) != saved.content:
         return empty, [f"the change set of {stack.label} is not the one that was approved"]
-    values = stack_parameters.resolve_parameter_values(context, stack, states, final=False)
+    scope = choose_scope(context.template(stack), state)
+    values = stack_parameters.resolve_parameter_values(context, stack, states, final=False, scope=scope)
     if _parameters(context, stack, values) != saved.parameters:
         return empty, [f"{stack.label} would be given other values now"]
     return deployment.classify_changes(context, StackPlan(stack, kind, change_set, values, keep=saved.keep), state), []

@@ -11,6 +11,7 @@ from hosting.deployer.context import Context, States
 from hosting.deployer.packaging import artifacts
 from hosting.deployer.packaging.artifacts import Artifact, UploadResult
 from hosting.model.errors import InputError, Problem
+from hosting.model.operation_scope import OperationScope
 from hosting.model.stack_order import Stack, StackRole, resolve_upstream_outputs, upstream_stacks
 from hosting.model.templates import Template
 
@@ -22,8 +23,10 @@ HOME_REGION = "HomeRegion"
 FUTURE_CERTIFICATE = "00000000-0000-0000-0000-000000000000"
 
 
-def resolve_parameter_values(context: Context, stack: Stack, states: States, *, final: bool) -> dict[str, str]:
-    """A value for every parameter that the template declares."""
+def resolve_parameter_values(
+    context: Context, stack: Stack, states: States, *, final: bool, scope: OperationScope
+) -> dict[str, str]:
+    """Return a value for every parameter that the template declares. `scope` tells root which services to deploy."""
     template = context.template(stack)
     given: dict[str, str] = {name: p.default for name, p in template.parameters.items() if p.default is not None}
     given |= context.environment.file.values
@@ -34,6 +37,7 @@ def resolve_parameter_values(context: Context, stack: Stack, states: States, *, 
         given[lookups.PREFIX_LIST_ID] = lookups.find_prefix_list_id(context.clients.ec2(stack.region), stack.region)
     if _needs_certificate(template, given):
         given[ORIGIN_CERTIFICATE] = _certificate(context, stack, final=final)
+    given |= scope.parameters(template)
     values = {name: given[name] for name in template.parameters if name in given}
     if lookups.SERVICE_IS_NEW in template.parameters:
         values.pop(lookups.SERVICE_IS_NEW, None)

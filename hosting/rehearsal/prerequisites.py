@@ -52,6 +52,13 @@ class Prerequisites:
                 pushed.append(match["repository"])
         return sorted(set(pushed))
 
+    def push_failing_image(self, reference: str) -> None:
+        """Push an image whose application ends as soon as it starts."""
+        match = IMAGE.fullmatch(reference)
+        if match is None:
+            raise ValueError(f"{reference} is no image of a private registry with a digest")
+        self._call("Image", match["region"], Repository=match["repository"], Digest=match["digest"], Starts="false")
+
     def end_task(self, task: str, exit_code: int) -> None:
         """Stop a task as if its command had ended."""
         self._call("EndTask", self.region, Task=task, ExitCode=str(exit_code))

@@ -14,6 +14,7 @@ from functools import cached_property
 
 from hosting.analysis.resolve import ResolvedEnvironment, Resource, Stack
 from hosting.analysis.timeline.durations import Duration, Durations
+from hosting.model.operation_scope import PLATFORM, deferred_stacks
 from hosting.model.templates import NESTED_STACK
 from hosting.model.tokens import origins
 
@@ -72,28 +73,41 @@ class Schedule:
 
 
 def plan(env: ResolvedEnvironment, durations: Durations, without: frozenset[Edge] = frozenset()) -> Schedule:
-    """The schedule of a first deployment; ``without`` leaves out waiting of one nested stack for another."""
+    """Return the schedule of a first deployment. ``without`` ignores that one nested stack waits for another.
+
+    Root is created by two operations: what the first one leaves out begins when the first one has ended.
+    """
     tasks: dict[str, Task] = {}
     tops = []
     now = 0.0
     for top in env.chain:
-        end = _stack(top, top.path, now, durations, without, tasks)
+        platform = {**top.parameters, **PLATFORM.parameters(top.template)}
+        deferred = frozenset(deferred_stacks(top.template, platform))
+        end = _stack(top, top.path, now, durations, without, tasks, deferred)
         tops.append((top.path, now, end))
         now = end
     return Schedule(tasks, tuple(tops))
 
 
 def _stack(
-    stack: Stack, top: str, begin: float, durations: Durations, without: frozenset[Edge], tasks: dict[str, Task]
+    stack: Stack,
+    top: str,
+    begin: float,
+    durations: Durations,
+    without: frozenset[Edge],
+    tasks: dict[str, Task],
+    deferred: frozenset[str] = frozenset(),
 ) -> float:
+    """Add the tasks of a stack and return when it is complete."""
     children = {child.path.rpartition("/")[2]: child for child in stack.children}
     needs = needed(stack)
     done: dict[str, Task] = {}
 
-    def settle(name: str) -> Task:
+    def schedule(name: str) -> Task:
         if name in done:
             return done[name]
-        before = [settle(other) for other in sorted(needs[name]) if (name, other) not in without]
+        awaited = first if name in deferred else sorted(needs[name])
+        before = [schedule(other) for other in awaited if (name, other) not in without]
         last = max(before, key=lambda task: task.end, default=None)
         start = last.end if last else begin
         kind = stack.resources[name].type
@@ -106,7 +120,8 @@ def _stack(
         done[name] = tasks[task.path] = task
         return task
 
-    return max((settle(name).end for name in stack.resources), default=begin)
+    first = [name for name in stack.resources if name not in deferred]
+    return max((schedule(name).end for name in stack.resources), default=begin)
 
 
 def needed(stack: Stack) -> dict[str, set[str]]:

@@ -95,6 +95,8 @@ def render_summary(review: PlanReview) -> Text:
     if deferred:
         resources = sum(sum(plan.declares.values()) for plan in deferred)
         text.append(f", and later {len(deferred)} stack{'s' * (len(deferred) > 1)} with about {resources} resources")
+    if later := [count for plan in review.plans if plan.is_platform_only for count in plan.declares.values()]:
+        text.append(f", and then {len(later)} layers with about {sum(later)} resources")
     if number := len(review.losses):
         text.append(f"; {number} of them lose{'s' * (number == 1)} data", style="bold red")
     if number := sum(access.is_broader for access in find_permission_changes(review.plans)):
@@ -158,6 +160,10 @@ def _render_stack(review: PlanReview, plan: StackPlan, *, verbose: bool) -> Tree
         return Tree(title + Text("nothing to change", style="dim"))
     tree = Tree(title + Text(f"{plan.kind}  ") + change_symbols.format_counts(plan.change_set.counts()))
     _add_changes(review, tree, plan.change_set, verbose=verbose)
+    if plan.is_platform_only:
+        later = tree.add(Text("then, in an update of their own, which is rolled back if it fails:", style="green"))
+        for layer, count in plan.declares.items():
+            later.add(Text(f"{layer}: about {count}", style="dim"))
     return tree
 
 

@@ -118,6 +118,7 @@ def create_service(logical_id: str, properties: Properties, stack_name: str) -> 
     request["cluster"] = cluster_name(properties)
     request.setdefault("serviceName", physical_name(stack_name, logical_id, 255))
     refuse_missing_target_groups(request)
+    refuse_failing_images(request)
     service = checked(ecs._create_service(request), "CreateService")["service"]
     keep(request)
     return identity(service["serviceArn"])
@@ -134,6 +135,19 @@ def refuse_missing_target_groups(request: dict[str, Any]) -> None:
             raise ValueError(f"The target group with targetGroupArn {arn} does not exist.")
         if not group.get("LoadBalancerArns") and not used_by_rule(arn):
             raise ValueError(f"The target group with targetGroupArn {arn} does not have an associated load balancer.")
+
+
+def refuse_failing_images(request: dict[str, Any]) -> None:
+    """Raise ValueError if a task of the service ends at once, as the deployment circuit breaker reports it."""
+    from hosting.rehearsal.ministack_patch.seeding import failing_images
+
+    definition = ecs._task_defs.get(ecs._resolve_td_key(request.get("taskDefinition", ""))) or {}
+    for container in definition.get("containerDefinitions", []):
+        if container.get("image", "").partition("@")[2] in failing_images:
+            raise ValueError(
+                "Resource handler returned message: \"Error occurred during operation 'ECS Deployment Circuit Breaker "
+                "was triggered'.\" (HandlerErrorCode: GeneralServiceException)"
+            )
 
 
 def used_by_rule(target_group: str) -> bool:
@@ -159,6 +173,7 @@ def update_service(physical_id: str, old: Properties, new: Properties, stack_nam
     request = shapes.request("ecs", "UpdateService", changed)
     request |= {"cluster": cluster_name(new), "service": physical_id.rpartition("/")[2]}
     refuse_missing_target_groups(request)
+    refuse_failing_images(request)
     checked(ecs._update_service(request), "UpdateService")
     keep(request | {"serviceName": request["service"]})
     tags = shapes.request("ecs", "TagResource", {"Tags": new.get("Tags") or []})["tags"]

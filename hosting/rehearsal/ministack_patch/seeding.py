@@ -14,6 +14,9 @@ from ministack.services import acm, ecr, ecs, route53
 
 from hosting.rehearsal.ministack_patch.api import Proceed, RefusedError, Reply, operation
 
+# Digests of images whose application does not start, so that ECS never finds a healthy task.
+failing_images: set[str] = set()
+
 ECR = "AmazonEC2ContainerRegistry_V20150921"
 
 
@@ -60,8 +63,10 @@ def certificate(parameters: dict[str, Any], _proceed: Proceed) -> dict[str, Any]
 
 @operation("Rehearsal.Image")
 def image(parameters: dict[str, Any], _proceed: Proceed) -> dict[str, Any]:
-    """Add an image with a given digest to a repository."""
+    """Add an image with a given digest to a repository. With `Starts` "false" its container ends at once."""
     repository, digest = parameters["Repository"], parameters["Digest"]
+    if parameters.get("Starts") == "false":
+        failing_images.add(digest)
     if repository not in ecr._repositories:
         raise RefusedError("RepositoryNotFoundException", f"The repository with name '{repository}' does not exist")
     pushed = {

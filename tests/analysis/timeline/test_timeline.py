@@ -53,6 +53,25 @@ def test_nothing_begins_before_what_it_needs_has_ended(env: ResolvedEnvironment)
             )
 
 
+def test_a_second_operation_for_the_services_costs_little_time(
+    env: ResolvedEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first operation contains nothing that takes longer than the database: at most a tenth more in total."""
+    two = plan(env, durations.typical()).total
+    monkeypatch.setattr("hosting.analysis.timeline.schedule.deferred_stacks", lambda *_: ())
+    one = plan(env, durations.typical()).total
+    assert one < two <= 1.1 * one
+
+
+def test_services_and_reader_begin_when_the_platform_is_complete(prod: ResolvedEnvironment) -> None:
+    schedule = plan(prod, durations.typical())
+    later = {"FrontendServiceStack", "BackendServiceStack", "ReaderStack"}
+    stacks = schedule.stacks("root")
+    assert later <= {task.logical_id for task in stacks}
+    platform = max(task.end for task in stacks if task.logical_id not in later)
+    assert all(task.begin >= platform for task in stacks if task.logical_id in later)
+
+
 def test_the_critical_path_has_no_gap_and_is_the_whole_time(env: ResolvedEnvironment) -> None:
     schedule = plan(env, durations.typical())
     path = schedule.critical
