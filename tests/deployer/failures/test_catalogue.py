@@ -1,7 +1,8 @@
 """The failure catalogue against texts as AWS writes them.
 
-Each text of `corpus.json` has a source. The causes were written down before the patterns. The patterns were written
-from the half "train"; the half "held", the texts with an even or odd sha256, is only measured.
+Each text of `corpus.json` has a source. The causes were written down before the patterns. The sha256 of a text puts it
+into the half "train" or "held". The patterns were written from "train"; "held" is only measured. Texts that are added
+with a new pattern belong to "train".
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ SIGNATURES = (
         "service-linked-role-denied",
         Cause.ROLE,
         r"is not authorized to perform:? iam:CreateServiceLinkedRole|"
-        r"not authorized to create (?:a )?service[- ]linked role",
+        r"(?:not authorized|permissions?) to create (?:a |the )?service[- ]linked role",
         meaning="The role that deploys may not create the service-linked role.",
         remedy="Allow iam:CreateServiceLinkedRole, or ask an administrator to create the role once.",
         document="IAM User Guide, Service-linked roles",

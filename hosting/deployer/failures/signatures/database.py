@@ -18,6 +18,17 @@ SIGNATURES = (
         types=_RDS,
     ),
     signature(
+        "engine-not-available",
+        Cause.VERSION,
+        r"engine (?:version|mode) .{0,80}(?:was not found|unavailable|not available|not supported|does not match)",
+        meaning="RDS does not offer this engine version or mode here, or the instances and the cluster differ in it.",
+        remedy="Choose a version of `aws rds describe-db-engine-versions --engine aurora-mysql` for DbEngineVersion; "
+        "Serverless is a property of the instances (DbInstanceClass db.serverless).",
+        document="Amazon Aurora User Guide, Database engine updates for Amazon Aurora MySQL",
+        source=Source.REPORT,
+        types="AWS::RDS::*",
+    ),
+    signature(
         "engine-downgrade",
         Cause.VERSION,
         r"Cannot upgrade aurora\S* from (?P<old>\S+) to (?P<new>\S+)|requested engine version is lower",

@@ -32,7 +32,8 @@ SIGNATURES = (
     signature(
         "viewer-certificate",
         Cause.CERTIFICATE,
-        r"SSL certificate doesn't exist, isn't in us-east-1|InvalidViewerCertificate",
+        r"SSL certificate doesn't exist, isn't in us-east-1|InvalidViewerCertificate|"
+        r"certificate must be in (?:the )?(?:region )?us-east-1",
         meaning="CloudFront accepts only an issued certificate of us-east-1 that covers its names.",
         remedy="ViewerCertificateArn has to be a certificate of us-east-1 in the state ISSUED. Without it the edge "
         "stack creates one in HostedZoneId.",

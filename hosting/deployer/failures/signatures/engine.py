@@ -19,8 +19,7 @@ SIGNATURES = (
     signature(
         "template-unreadable",
         Cause.PERMISSION,
-        r"S3 error: Access Denied|TemplateURL must (?:be|reference)|S3 error: The specified (?:key|"
-        r"bucket) does not exist",
+        r"S3 error: |TemplateURL must (?:be|reference)",
         meaning="CloudFormation could not read a template from the artifact bucket.",
         remedy="It reads with the role that deploys, or with the role of --role-arn: that role needs s3:GetObject on "
         "the bucket. `deploy.py deploy` uploads what is missing.",
@@ -124,7 +123,7 @@ SIGNATURES = (
     signature(
         "bucket-not-empty",
         Cause.DATA,
-        r"bucket you tried to delete is not empty|BucketNotEmpty",
+        r"bucket you tried to delete is not empty|BucketNotEmpty|must delete all versions in the bucket",
         meaning="The bucket still holds objects, perhaps old versions only.",
         remedy="Save what is worth it and empty the bucket, versions included; then run `deploy.py destroy` again. "
         "EmptyBucketOnDelete=true does it for the site's own bucket.",
@@ -189,9 +188,10 @@ SIGNATURES = (
     signature(
         "internal-failure",
         Cause.AWS,
-        r"Internal ?Failure|HandlerErrorCode: (?:InternalFailure|ServiceInternalError|NetworkFailure)|"
+        r'^(?!.*message: "null").*'
+        r"(?:Internal ?Failure|HandlerErrorCode: (?:InternalFailure|ServiceInternalError|NetworkFailure)|"
         r"ServiceUnavailable|"
-        r"internal error (?:has )?occurred",
+        r"internal error (?:has )?occurred)",
         meaning="The service reports an error of its own.",
         remedy="Deploy again; when it fails the same way, look at the AWS Health Dashboard.",
         document="AWS CloudFormation CLI User Guide, Handler error codes",
@@ -221,7 +221,7 @@ SIGNATURES = (
     signature(
         "function-package",
         Cause.INPUT,
-        r"must be a non-empty zip|(?:Unzipped size must be|combined with layers exceeds)|"
+        r"must be a non-empty zip|Could not unzip|(?:Unzipped size must be|combined with layers exceeds)|"
         r"Source image \S+ is not valid|due to InvalidImage",
         meaning="Lambda refuses the code package or image of the function: empty, too large or of an unsupported "
         "format.",

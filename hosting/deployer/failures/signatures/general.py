@@ -161,27 +161,53 @@ SIGNATURES = (
         general=True,
     ),
     signature(
+        "no-reason-given",
+        Cause.INPUT,
+        r"Error occurred during operation '(?!ECS Deployment)(?P<operation>[^']+)'|"
+        r"Internal error reported from downstream service|status FAILED: null|"
+        r'returned message: "(?:null)?" \(RequestToken',
+        meaning="The service gave no reason. A missing or invalid property is the usual cause; throttling is another.",
+        remedy="CloudTrail has the error of the call: aws cloudtrail lookup-events --lookup-attributes "
+        "AttributeKey=ResourceType,AttributeValue=TYPE. Deploy again once if it shows a throttling.",
+        document="AWS CloudTrail User Guide, Viewing CloudTrail events",
+        source=Source.REPORT,
+        general=True,
+    ),
+    signature(
         "value-refused",
         Cause.INPUT,
         r"failed to satisfy constraint|validation errors? detected|\bInvalid (?!request)\w+|"
         r"(?:is|are|was|isn't|aren't) (?:not )?(?:an? )?(?:invalid|valid|supported|permitted|allowed|"
         r"compatible|unavailable)\b|incompatible with|"
-        r"cannot (?:be (?:null|empty|blank|used|greater|less|smaller|larger|longer|shorter|specified|attached|"
+        r"can ?not (?:be (?:null|empty|blank|used|greater|less|smaller|larger|longer|shorter|specified|attached|"
         r"combined|set|enabled|disabled)|contain|end|start|begin|exceed|have)\b|"
         r"can't (?:contain|be (?:empty|used|set))|"
-        r"must (?:not )?(?:be|have|contain|include|specify|start|begin|end|match|force|reference|belong|"
-        r"provide|use)\b|(?:is|are) required\b|(?:doesn't|does not|don't|do not|isn't|not) support(?:ed)?\b|"
+        r"\bmust (?:not )?\w+|(?:is|are) required\b|(?:doesn't|does not|don't|do not|isn't|not) support(?:ed)?\b|"
         r"(?:supported|allowed|available) only|no longer supported|"
         r"(?:is|are) too (?:large|long|big|small|short|many)|exceeds? the (?:maximum|allowed)|"
         r"expected (?:max|min)Length|(?:does|do) not (?:belong|match)|At least one of|reserved word|"
         r"can only (?:be|have|contain|use)|[Oo]nly (?:the )?\S+ .{0,60}can be|"
         r"requires? (?:both|task|at least|that|an? )|is (?:less|greater) than|(?:did|does) not (?:have|refer)|"
         r"syntax error|belong to different|not in the same VPC|Cannot attach|exceed(?:s|ed) the \d+|Unable to update|"
-        r"Unexpected number of",
+        r"Unexpected number of|[Cc]annot (?!be\b|find\b)\w+|(?:is|are) not (?:associated|available|enabled|configured|"
+        r"defined|registered|an?|in|within|part|equal|unique)\b|\b(?:at least|at most|no more than|limited to|"
+        r"between) \d|"
+        r"(?:should|needs? to|has to|have to) (?:be|have|match)\b|"
+        r"Error Code: (?:Invalid(?:Parameter|Input|Argument|Config|Value)\w*|ValidationException)",
         meaning="The service refuses a value or a combination of values; the message names the rule.",
         remedy="Correct the parameter in params/, or the property in the generator, as the message demands. "
         "`deploy.py validate` checks the result offline.",
         document="AWS CloudFormation User Guide, Resource and property types reference",
+        source=Source.REPORT,
+        general=True,
+    ),
+    signature(
+        "timed-out",
+        Cause.AWS,
+        r"\btimed out\b|\btime-?out\b(?! ?[:=])",
+        meaning="The operation did not finish in the time that the service or CloudFormation waits.",
+        remedy="Look at the resource in the console of its service, then deploy again.",
+        document="AWS CloudFormation CLI User Guide, Handler error codes",
         source=Source.REPORT,
         general=True,
     ),

@@ -162,7 +162,7 @@ SIGNATURES = (
     signature(
         "subnet-full",
         Cause.QUOTA,
-        r"InsufficientFreeAddresses\w*|Not enough IP space available|insufficient free (?:IP )?addresses",
+        r"InsufficientFreeAddresses\w*|Not enough IP space available|insufficient (?:free )?(?:IP )?addresses",
         meaning="The subnet has no free addresses left.",
         remedy="aws ec2 describe-subnets --query 'Subnets[].[SubnetId,AvailableIpAddressCount]' shows the rest. "
         "Delete unused network interfaces; a larger VpcNetwork needs a new environment.",

@@ -90,7 +90,7 @@ SIGNATURES = (
         "export-in-use",
         Cause.IN_USE,
         r"Export (?P<name>\S+) cannot be (?:deleted|updated) as it is in use by (?P<stack>[\w-]+)|"
-        r"(?:Cannot delete|delete) export (?P<other>\S+) as it is in use",
+        r"Cannot delete export (?P<other>\S+)",
         meaning="The stack {stack} imports the exported value, so the value cannot change.",
         remedy="aws cloudformation list-imports --export-name NAME lists the stacks. Deploy them without the import "
         "first.",
@@ -130,7 +130,8 @@ SIGNATURES = (
     signature(
         "not-updatable",
         Cause.INPUT,
-        r"Updates are not allowed (?:for|on) (?:property|\S+)|HandlerErrorCode: NotUpdatable|"
+        r"Updates are not allowed (?:for|on) (?:property|\S+)|HandlerErrorCode: NotUpdatable|Updat(?:e|"
+        r"ing)(?: of)? \S+ is not supported|is not updatable|Cannot update \S+'s|"
         r"cannot be (?:changed|modified|updated) after (?:creation|the)|[Cc]reate-?[Oo]nly propert",
         meaning="The property can be set at creation only.",
         remedy="Take the change back. Otherwise create the resource under a new logical id and move its data first.",
@@ -144,18 +145,6 @@ SIGNATURES = (
         meaning="The stack is in the state {status}, in which CloudFormation accepts no update.",
         remedy="`deploy.py recover -e ENV` shows the way out of this state.",
         document="AWS CloudFormation User Guide, Stack status codes",
-        source=Source.REPORT,
-    ),
-    signature(
-        "no-reason-given",
-        Cause.INPUT,
-        r"Error occurred during operation '(?!ECS Deployment)(?P<operation>[^']+)'|"
-        r"Internal error reported from downstream service|"
-        r'returned message: "(?:null)?" \(RequestToken',
-        meaning="The service gave no reason. A missing or invalid property is the usual cause; throttling is another.",
-        remedy="CloudTrail has the error of the call: aws cloudtrail lookup-events --lookup-attributes "
-        "AttributeKey=ResourceType,AttributeValue=TYPE. Deploy again once if it shows a throttling.",
-        document="AWS CloudTrail User Guide, Viewing CloudTrail events",
         source=Source.REPORT,
     ),
 )
