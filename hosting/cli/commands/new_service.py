@@ -60,7 +60,7 @@ def new_service(name: str, paths: tuple[str, ...], shared_size: bool, root: Path
 def _place_parameters(folder: Path, entry: Service, model: str) -> dict[Path, dict[str, str]]:
     """Return the new parameters of each file.
 
-    A parameter goes into the file that has the same parameter of the service `model`: base.json or the environment's.
+    A parameter is added to the file that has the same parameter of the service `model`: base.json or the environment's.
     """
     from generator.tooling.parameter_files import service_parameters
     from hosting.model import parameter_file
