@@ -135,7 +135,7 @@ def cli() -> None:
     Exit codes
       0    success, or nothing to change
       1    error, or findings of a check
-      2    there are changes (--detailed-exitcode, drift)
+      2    there are changes (--detailed-exitcode, drift), or stacks left to plan (deploy FILE)
       3    refused by a gate
       4    operation failed and was rolled back, or was cancelled
       5    a stack needs recovery
