@@ -15,10 +15,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from hosting.model.constraints import find_violation
-from hosting.model.errors import InputError, Problem, ResolveError
+from hosting.model.errors import InputError, ResolveError
 from hosting.model.intrinsics import NO_VALUE, Evaluator, broken_assertions, parameter_values
-from hosting.model.parameter_file import Environment
-from hosting.model.stack_order import COMPANIONS, ROOT, StackRole, stack_order
+from hosting.model.parameter_check import find_missing, find_unknown
+from hosting.model.parameter_file import Environment, ParameterFile
+from hosting.model.stack_order import ROOT, StackRole, stack_order
 from hosting.model.stack_order import Stack as DeployedStack
 from hosting.model.templates import NESTED_STACK, Template, nested_template, scalar, snake, template_file
 from hosting.model.tokens import Json, Origin, origin, origins
@@ -140,7 +141,7 @@ class ResolvedEnvironment:
 
 def resolve(templates: Mapping[str, Template], environment: Environment) -> ResolvedEnvironment:
     """Return every stack of the environment. `templates` is what `templates.load_complete` returns."""
-    _refuse_unknown(templates, environment)
+    _require_known_and_complete(templates, environment)
     chain: list[Stack] = []
     made: dict[str, Json] = {}  # outputs so far: each feeds the parameter of its name in a later stack of the chain
     for path, stack in top_level_stacks(environment).items():
@@ -167,12 +168,11 @@ def top_level_stacks(environment: Environment) -> dict[str, DeployedStack]:
     return named
 
 
-def _refuse_unknown(templates: Mapping[str, Template], environment: Environment) -> None:
-    known = {key for name in (ROOT, *COMPANIONS) for key in templates[name].section("Parameters")}
-    if unknown := sorted(set(environment.parameters) - known):
-        where = environment.file or environment.name
-        hint = "run `deploy.py params check` for suggestions"
-        raise InputError([Problem(where, f"no stack has a parameter {', '.join(unknown)}", hint)])
+def _require_known_and_complete(templates: Mapping[str, Template], environment: Environment) -> None:
+    """Raise InputError for keys that no stack declares, and for parameters without a value."""
+    file = ParameterFile(environment.file or environment.name, environment.parameters, origins=environment.origins)
+    if found := [*find_unknown(file, templates), *find_missing(file, templates)]:
+        raise InputError(found)
 
 
 def filler(parameter: str, templates: Mapping[str, Template], environment: Environment, region: str) -> str | None:
@@ -219,8 +219,7 @@ class _Resolver:
     def top(self, path: str, name: str, template: Template, made: Mapping[str, Json]) -> Stack:
         """Return a top-level stack, its parameters from upstream outputs, deployer, file or defaults."""
         given: dict[str, Json] = {}
-        missing = []
-        for key, declared in template.section("Parameters").items():
+        for key in template.parameters:
             filled = filler(key, self.templates, self.environment, self.region)
             if key == "ArtifactBucket":
                 given[key] = filled  # each stack reads the bucket of its own region
@@ -230,12 +229,6 @@ class _Resolver:
                 given[key] = self.environment.parameters[key]
             elif filled is not None:
                 given[key] = filled
-            elif "Default" not in declared:
-                missing.append(key)
-        if missing:
-            where = self.environment.file or self.environment.name
-            what = f"{template.name} needs {', '.join(missing)}"
-            raise InputError([Problem(where, what, "add it under Parameters")])
         return self.stack(path, name, template, given, frozenset())
 
     def stack(

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from hosting.deployer import checks
 from hosting.deployer.packaging import artifacts
 from hosting.deployer.packaging.artifacts import Artifact
-from hosting.model import parameter_file, templates
+from hosting.model import parameter_check, parameter_file, templates
 from hosting.model.parameter_file import ParameterFile
 from hosting.model.stack_order import TEMPLATES, StackRole
 from hosting.model.templates import Template
@@ -47,7 +46,7 @@ def prepare(
     if placeholder and root is not None:
         unnamed = [name for name in service_images(root) if not found.file.values.get(name)]
         found = replace(found, file=found.file.override(f"{name}={placeholder}" for name in unnamed))
-    checks.require_valid(found.file, environment, found.templates)
+    parameter_check.require_valid(found.file, environment, found.templates)
     names = [name for name in TEMPLATES.values() if name in found.templates]
     return replace(found, artifacts=artifacts.collect_artifacts(found.templates, names, project_root / "lambda"))
 
@@ -59,7 +58,7 @@ def load_without_validation(project_root: Path, environment: str, *, overrides: 
     file = parameter_file.read(path, f"params/{path.name}")
     file = file.override(overrides).named(environment)
     loaded = templates.load(project_root / "templates")
-    declared = checks.collect_declarations(loaded).get("Project", {})
+    declared = parameter_check.collect_declarations(loaded).get("Project", {})
     default = next((one.default for one in declared.values() if one.default), "")
     return Environment(environment, file.values.get("Project", default), file, loaded)
 
@@ -72,5 +71,5 @@ def service_images(root: Template) -> tuple[str, ...]:
 def with_parameters(environment: Environment, overrides: Iterable[str]) -> Environment:
     """The same environment with some values changed, checked again."""
     file = environment.file.override(overrides)
-    checks.require_valid(file, environment.name, environment.templates)
+    parameter_check.require_valid(file, environment.name, environment.templates)
     return replace(environment, file=file)

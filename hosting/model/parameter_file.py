@@ -86,12 +86,13 @@ class Environment:
     region: str = DEFAULT_REGION
     tags: Mapping[str, str] = field(default_factory=dict)
     file: str = ""
+    origins: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_file(cls, name: str, file: ParameterFile) -> Environment:
         """Return the values of a parameter file."""
         account, region = file.account or EXAMPLE_ACCOUNT, file.region or DEFAULT_REGION
-        return cls(name, file.named(name).values, account, region, dict(file.tags), file.path)
+        return cls(name, file.named(name).values, account, region, dict(file.tags), file.path, file.origins)
 
 
 def environments(directory: Path) -> tuple[str, ...]:
@@ -195,9 +196,15 @@ class _Reader:
     def document(self, document: object) -> ParameterFile:
         """Return the content of a parsed document in one of the two forms."""
         if isinstance(document, list):
+            if any(isinstance(item, str) for item in document):
+                self._problem("", 'is a list of "Key=Value" texts', FORMS)
+                return self._file({})
             return self._file(self._list(document))
         if not isinstance(document, dict):
             self._problem("", "holds neither an object nor a list", FORMS)
+            return self._file({})
+        if "parameters" in document and "Parameters" not in document:
+            self._problem("", 'is a file of CloudFormation Git sync ("parameters", "tags")', FORMS)
             return self._file({})
         self._known(document)
         if "Parameters" not in document:

@@ -124,7 +124,7 @@ def test_unknown_environments_and_parameters_are_wrong_input(validate: Run, root
     change(root / "params", "dev.json", lambda body: body["Parameters"].update(DomianName="x"))
     done = validate("-e", "dev")
     assert done.returncode == 64
-    assert "no stack has a parameter DomianName" in done.stderr
+    assert 'unknown key "DomianName"; did you mean "DomainName"?' in done.stderr
 
 
 def test_a_template_of_the_wrong_shape_is_explained(validate: Run, templates: Path) -> None:

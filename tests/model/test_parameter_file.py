@@ -102,16 +102,31 @@ def test_a_wrong_tag_is_named_with_its_line() -> None:
         ('{"Parametres": {"A": "1"}}', 'unknown key "Parametres"; did you mean "Parameters"?'),
         ('{"Parameters": {}, "StackPolicy": {}}', '"StackPolicy" has no effect here'),
         ('{"Parameters": {}, "Account": "12"}', "is not an account id"),
-        ('["A=1"]', "item 1 is not a parameter; write {"),
-        ('{"template-file-path": "root.json", "parameters": {"A": "1"}}', 'has no "Parameters"; write {'),
         ('[{"Key": "A"}]', "item 1 is not a parameter"),
         ('[{"ParameterKey": "A", "UsePreviousValue": true}]', "UsePreviousValue"),
         (b'{"Parameters": {\n"A": "\xe9"}}', "params/dev.json:2: is not UTF-8 (byte 0xe9)"),
         ('{"Parameters": {}}'.encode("utf-16"), "is encoded as UTF-16"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_place(text: str | bytes, expected: str) -> None:
+def test_a_mistake_is_reported_with_its_place(text: str | bytes, expected: str) -> None:
     assert any(expected in problem for problem in problems(text)), problems(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ('["A=1", "B=2"]', 'is a list of "Key=Value" texts'),
+        (
+            '{"template-file-path": "root.json", "parameters": {"A": null}, "tags": {}}',
+            'is a file of CloudFormation Git sync ("parameters", "tags")',
+        ),
+    ],
+)
+def test_another_form_is_one_error_that_names_the_two_accepted_forms(text: str, what: str) -> None:
+    assert problems(text) == [f"params/dev.json: {what}; {parameter_file.FORMS}"]
+    assert parameter_file.FORMS.count("write ") == 1
+    assert '{"Parameters"' in parameter_file.FORMS
+    assert '[{"ParameterKey"' in parameter_file.FORMS
 
 
 def test_all_problems_come_at_once() -> None:

@@ -57,10 +57,10 @@ def show(environment: str, overrides: tuple[str, ...], root: Path, output: str) 
     The origin is the file and line that set the value, --set, the default of a template, or deploy.py itself.
     params/ENV.json overrides params/base.json. The values are not checked.
     """
-    from hosting.deployer import checks
+    from hosting.model import parameter_check
 
     loaded = load_without_validation(Options(environment, root, overrides))
-    found = list(checks.list_settings(loaded.file, loaded.templates))
+    found = list(parameter_check.list_settings(loaded.file, loaded.templates))
     if output == "json":
         click.echo(json.dumps([asdict(one) for one in found], indent=2))
         return Exit.DONE

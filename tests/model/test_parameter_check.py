@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from hosting.deployer import checks
-from hosting.model import constraints
+from hosting.model import constraints, parameter_check
 from hosting.model.errors import InputError
 from hosting.model.parameter_file import ParameterFile
 from hosting.model.templates import Parameter, Template
@@ -20,7 +19,7 @@ TEMPLATES = {name: Template(name, json.dumps(body)) for name, body in small_proj
 def problems(environment: str = "dev", **values: str) -> list[str]:
     given = {"FrontendImage": small_project.IMAGE, "Environment": environment, **values}
     file = ParameterFile("params/x.json", {key: value for key, value in given.items() if value != "ABSENT"})
-    return [str(problem) for problem in checks.find_problems(file, environment, TEMPLATES)]
+    return [str(problem) for problem in parameter_check.find_problems(file, environment, TEMPLATES)]
 
 
 def test_a_right_file_has_no_problems() -> None:
@@ -33,12 +32,12 @@ def test_a_right_file_has_no_problems() -> None:
     [
         ({"DomianName": "x"}, 'unknown key "DomianName"; did you mean "DomainName"?'),
         ({"Zebra": "x"}, 'unknown key "Zebra"; no stack declares it'),
-        ({"ArtifactBucket": "x"}, '"ArtifactBucket" is filled by the deployer'),
-        ({"NetworkTemplateKey": "x"}, '"NetworkTemplateKey" is filled by the deployer'),
-        ({"FrontendImage": "ABSENT"}, 'missing "FrontendImage"; templates/root.json needs it'),
+        ({"ArtifactBucket": "x"}, '"ArtifactBucket" is supplied by deploy.py'),
+        ({"NetworkTemplateKey": "x"}, '"NetworkTemplateKey" is supplied by deploy.py'),
+        ({"FrontendImage": "ABSENT"}, 'missing "FrontendImage"; templates/root.json requires it'),
         (
             {"FrontendImage": "ABSENT", "FrontendImag": "x"},
-            'missing "FrontendImage"; is "FrontendImag" meant to be it?',
+            'missing "FrontendImage"; "FrontendImag" may be a misspelling of it',
         ),
         ({"Size": "10"}, 'Size: "10" is more than 9; a number from 1 to 9'),
         ({"Size": "many"}, 'Size: "many" is not a number'),
@@ -61,7 +60,7 @@ def test_prod_without_domain_or_certificate() -> None:
 def test_everything_at_once() -> None:
     file = ParameterFile("params/x.json", {"Environment": "dev", "Sise": "1", "Size": "0", "SlackWorkspaceId": "T0"})
     with pytest.raises(InputError) as caught:
-        checks.require_valid(file, "dev", TEMPLATES)
+        parameter_check.require_valid(file, "dev", TEMPLATES)
     assert len(caught.value.problems) == 4  # unknown, missing image, too small, one id of two
 
 

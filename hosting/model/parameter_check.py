@@ -1,7 +1,6 @@
-"""Everything that can be wrong with an environment's input, found before any call to AWS.
+"""Check the values of an environment against its templates, and list them with their origins.
 
-The check is of the whole chain at once: a key belongs to the file when any stack declares it, and a missing
-value is reported with the template that wants it.
+All top-level stacks are checked together: a key is known if any of them declares it.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from hosting.model.constraints import find_violation
 from hosting.model.errors import InputError, Problem
 from hosting.model.intrinsics import UNKNOWN, broken_assertions
 from hosting.model.parameter_file import ParameterFile, suggest
-from hosting.model.stack_order import TEMPLATES, StackRole
+from hosting.model.stack_order import TEMPLATES
 from hosting.model.templates import Parameter, Template
 
 _DIGEST = re.compile(r".+@sha256:[0-9a-f]{64}")
@@ -79,17 +78,20 @@ def _setting(file: ParameterFile, parameter: Parameter, template: Template, *, w
 
 
 def find_problems(file: ParameterFile, environment: str, templates: Mapping[str, Template]) -> Iterator[Problem]:
+    """Yield every problem of the values of an environment."""
     declared = collect_declarations(templates)
+    yield from _templates(templates)
     yield from _environment(file, environment)
-    yield from _unknown(file, declared)
-    yield from _missing(file, templates)
+    yield from _supplied(file)
+    yield from find_unknown(file, templates)
+    yield from find_missing(file, templates)
     yield from _values(file, declared)
     yield from _images(file, declared)
     yield from _rules(file, templates)
 
 
 def collect_declarations(templates: Mapping[str, Template]) -> dict[str, dict[str, Parameter]]:
-    """Parameter -> declaration by template, over the stacks of the chain (children get theirs from root)."""
+    """Return the declarations of each parameter by template. Only templates of top-level stacks count."""
     declared: dict[str, dict[str, Parameter]] = {}
     for name in TEMPLATES.values():
         if name in templates:
@@ -99,36 +101,45 @@ def collect_declarations(templates: Mapping[str, Template]) -> dict[str, dict[st
 
 
 def _environment(file: ParameterFile, environment: str) -> Iterator[Problem]:
-    said = file.values.get("Environment", environment)
-    if said != environment:
-        what = f'"Environment" is "{said}", but this is the file of "{environment}"'
-        yield Problem(file.where("Environment"), what, "leave it out: -e says it")
+    value = file.values.get("Environment", environment)
+    if value != environment:
+        what = f'"Environment" is "{value}", but this is the file of "{environment}"'
+        yield Problem(file.where("Environment"), what, "remove it: the name of the file implies it")
 
 
-def _unknown(file: ParameterFile, declared: Mapping[str, object]) -> Iterator[Problem]:
+def _templates(templates: Mapping[str, Template]) -> Iterator[Problem]:
+    for name in TEMPLATES.values():
+        if name not in templates:
+            yield Problem("templates/", f"{name} is missing", "run `deploy.py generate`")
+
+
+def _supplied(file: ParameterFile) -> Iterator[Problem]:
     for key in file.values:
         if is_supplied_by_deployer(key):
-            yield Problem(file.where(key), f'"{key}" is filled by the deployer', "remove it")
-        elif key not in declared:
+            yield Problem(file.where(key), f'"{key}" is supplied by deploy.py', "remove it")
+
+
+def find_unknown(file: ParameterFile, templates: Mapping[str, Template]) -> Iterator[Problem]:
+    """Yield a problem for every key that no top-level stack declares."""
+    declared = collect_declarations(templates)
+    for key in file.values:
+        if key not in declared and not is_supplied_by_deployer(key):
             near = suggest(key, (name for name in declared if not is_supplied_by_deployer(name)))
             hint = f'did you mean "{near}"?' if near else "no stack declares it: remove it"
             yield Problem(file.where(key), f'unknown key "{key}"', hint)
 
 
-def _missing(file: ParameterFile, templates: Mapping[str, Template]) -> Iterator[Problem]:
+def find_missing(file: ParameterFile, templates: Mapping[str, Template]) -> Iterator[Problem]:
+    """Yield a problem for every parameter without a value: no file, default, earlier stack or deploy.py has one."""
     earlier: set[str] = set()
     reported: set[str] = set()
-    for role in StackRole:
-        template = templates.get(TEMPLATES[role])
-        if template is None:
-            yield Problem("templates/", f"{TEMPLATES[role]} is missing", "run `deploy.py generate`")
-            continue
+    for template in (templates[name] for name in TEMPLATES.values() if name in templates):
         for name, parameter in template.parameters.items():
             filled = is_supplied_by_deployer(name) or name in _FALLBACK or name in earlier or name in file.values
             if parameter.default is None and not filled and name not in reported:
                 reported.add(name)
                 near = suggest(name, set(file.values) - set(collect_declarations(templates)))
-                hint = f'is "{near}" meant to be it?' if near else f"templates/{template.name} needs it"
+                hint = f'"{near}" may be a misspelling of it' if near else f"templates/{template.name} requires it"
                 yield Problem(file.path, f'missing "{name}"', hint)
         earlier |= template.outputs
 
@@ -148,7 +159,7 @@ def _images(file: ParameterFile, declared: Mapping[str, Mapping[str, Parameter]]
         if not key.endswith("Image") or not image or _DIGEST.fullmatch(image):
             continue
         if any(find_violation(parameter, image) for parameter in by_template.values()):
-            continue  # already reported, in the template's own words
+            continue  # _values reports it with the description of the template
         hint = "a tag can move: write repository@sha256:<64 hexadecimal digits>"
         yield Problem(file.where(key), f'{key}: "{image}" is not pinned by digest', hint)
 
@@ -157,8 +168,7 @@ def _rules(file: ParameterFile, templates: Mapping[str, Template]) -> Iterator[P
     reported: set[tuple[str, str]] = set()
     for template in (templates[name] for name in TEMPLATES.values() if name in templates):
         values = {
-            # A fallback counts as what the file says: that it will be filled is no answer to a rule that
-            # demands a real one.
+            # A fallback of the deployer is not used here: a rule that requires a value requires it in the file.
             name: file.values.get(name, UNKNOWN if parameter.default is None else parameter.default)
             for name, parameter in template.parameters.items()
             if not is_supplied_by_deployer(name)
