@@ -13,6 +13,7 @@ from hosting.rehearsal.emulator import Emulator
 from tests.lambdas.proxy import Proxy
 from tests.lambdas.runtime import Function, Interpreter, interpreter
 from tests.lambdas.sink import Sink
+from tests.support.waiting import PATIENCE
 
 LAMBDA = Path(__file__).resolve().parent.parent.parent / "lambda"
 
@@ -36,9 +37,21 @@ def function(packaged: Mapping[str, Archive], python: Interpreter) -> Iterator[C
     with contextlib.ExitStack() as running:
 
         def start(
-            name: str, environment: Mapping[str, str] | None = None, *, timeout: float = 30.0, memory_mb: int = 256
+            name: str,
+            environment: Mapping[str, str] | None = None,
+            *,
+            timeout: float = PATIENCE,
+            memory_mb: int = 256,
+            pace: float = 1.0,
         ) -> Function:
-            made = Function(packaged[name].data, environment or {}, timeout=timeout, memory_mb=memory_mb, python=python)
+            made = Function(
+                packaged[name].data,
+                environment or {},
+                timeout=timeout,
+                memory_mb=memory_mb,
+                python=python,
+                pace=pace,
+            )
             return running.enter_context(made)
 
         yield start

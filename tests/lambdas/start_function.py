@@ -1,16 +1,18 @@
 """Runs inside the function's process, before AWS's runtime client: what Lambda's sandbox does around a function.
 
-Started as `python -S start_function.py TASK_ROOT RUNTIME_DIRECTORY HANDLER`. A read-only file system cannot be had
-without privileges (and as root the modes of files mean nothing), so an audit hook refuses what the file system would.
+Started as `python -S start_function.py TASK_ROOT RUNTIME_DIRECTORY HANDLER PACE`, where PACE is a factor of the
+function's own pauses. A read-only file system cannot be had without privileges (and as root the modes of files mean
+nothing), so an audit hook refuses what the file system would.
 Unlike Lambda, this process reaches nothing beyond this machine.
 """
 
 import errno
 import os
 import sys
+import time
 from typing import Any
 
-task_root, runtime_directory, handler = sys.argv[1:4]
+task_root, runtime_directory, handler, pace = sys.argv[1:5]
 writable = (os.path.realpath(os.environ["TMPDIR"]) + os.sep, "/dev/", "/proc/self/")
 changes_paths = {"os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink", "os.link", "os.chmod", "os.truncate"}
 
@@ -38,6 +40,8 @@ sys.argv = ["bootstrap", handler]
 os.chdir(task_root)
 
 sys.addaudithook(read_only)
+if pace != "1.0":
+    time.sleep = lambda seconds, _sleep=time.sleep: _sleep(seconds * float(pace))  # type: ignore[misc]
 
 from awslambdaric.__main__ import main  # noqa: E402 - the sandbox stands before anything of the runtime is imported
 

@@ -78,7 +78,7 @@ def bucket(s3: Any, account: str) -> str:
 
 @pytest.fixture
 def content(function: Start, endpoint: Mapping[str, str]) -> Function:
-    return function("custom_resource", endpoint)
+    return function("custom_resource", endpoint, pace=0.05)
 
 
 def versions(s3: Any, bucket: str) -> list[str]:

@@ -11,6 +11,7 @@ import pytest
 
 from hosting.rehearsal.emulator import Emulator
 from tests.deployer.operate import parts
+from tests.support import commands
 from tests.support.waiting import PATIENCE, eventually
 
 
@@ -90,9 +91,23 @@ def deployed(emulator: Emulator) -> parts.Deployed:
     return parts.deploy(emulator)
 
 
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
 @pytest.fixture
-def deploy_py(deployed: parts.Deployed, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """`deploy_py("status", "-e", "dev")`: a process of its own with a stand-in for the plugin on its PATH."""
+def deploy_py(deployed: parts.Deployed) -> Run:
+    """`deploy_py("status", "-e", "dev")`: the command in this process."""
+
+    def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        done = commands.run(arguments, {**deployed.environment(), **more})
+        return subprocess.CompletedProcess(arguments, done.code, done.out, done.err)
+
+    return run
+
+
+@pytest.fixture
+def process(deployed: parts.Deployed, tmp_path: Path) -> Run:
+    """`process("exec", "--", "true")`: a process of its own, with a stand-in for the plugin on its PATH."""
     environment = parts.with_plugin(deployed.environment(), tmp_path)
 
     def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:

@@ -36,8 +36,8 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
         (["echo", 'it\'s "quoted" $HOME #hash'], 'it\'s "quoted" $HOME #hash\n', 0),
     ],
 )
-def test_output_and_status_are_the_commands_own(deploy_py: Run, command: list[str], out: str | None, code: int) -> None:
-    done = deploy_py("exec", "-e", "dev", "--container", "bastion", "--", *command)
+def test_output_and_status_are_the_commands_own(process: Run, command: list[str], out: str | None, code: int) -> None:
+    done = process("exec", "-e", "dev", "--container", "bastion", "--", *command)
     assert done.returncode == code, done.stderr
     if out is not None:
         assert done.stdout == out
@@ -45,8 +45,8 @@ def test_output_and_status_are_the_commands_own(deploy_py: Run, command: list[st
     assert "session" not in done.stdout.lower()
 
 
-def test_much_output_comes_through_unchanged(deploy_py: Run) -> None:
-    done = deploy_py("exec", "-e", "dev", "--", "seq", "1", "50000")
+def test_much_output_comes_through_unchanged(process: Run) -> None:
+    done = process("exec", "-e", "dev", "--", "seq", "1", "50000")
     assert done.returncode == 0
     assert done.stdout == "".join(f"{number}\n" for number in range(1, 50001))
 
@@ -85,9 +85,9 @@ def test_a_shell_in_a_terminal(deployed: parts.Deployed, tmp_path: Path) -> None
     assert os.waitstatus_to_exitcode(status) == 9, seen
 
 
-def test_sessions_do_not_stay_open(deploy_py: Run, deployed: parts.Deployed) -> None:
+def test_sessions_do_not_stay_open(process: Run, deployed: parts.Deployed) -> None:
     before = deployed.sessions()
-    deploy_py("exec", "-e", "dev", "--", "true")
+    process("exec", "-e", "dev", "--", "true")
     assert deployed.sessions() == before
 
 
@@ -114,24 +114,24 @@ def test_a_killed_build_ends_its_session(deployed: parts.Deployed, tmp_path: Pat
     assert deployed.sessions() == before
 
 
-def test_a_certain_task(deploy_py: Run, deployed: parts.Deployed) -> None:
-    done = deploy_py("exec", "-e", "dev", "--task", "ffffffff", "--", "true")
+def test_a_certain_task(process: Run, deployed: parts.Deployed) -> None:
+    done = process("exec", "-e", "dev", "--task", "ffffffff", "--", "true")
     assert done.returncode == 1
     assert "running tasks: " in done.stderr
     known = done.stderr.split("running tasks: ")[1].split(",")[0].strip()
-    assert deploy_py("exec", "-e", "dev", "--task", known[:12], "--", "true").returncode == 0
+    assert process("exec", "-e", "dev", "--task", known[:12], "--", "true").returncode == 0
 
 
-def test_a_container_that_is_not_there(deploy_py: Run) -> None:
-    done = deploy_py("exec", "-e", "dev", "--container", "nginx", "--", "true")
+def test_a_container_that_is_not_there(process: Run) -> None:
+    done = process("exec", "-e", "dev", "--container", "nginx", "--", "true")
     assert done.returncode == 1
     assert 'no container "nginx"' in done.stderr
     assert "known: app, bastion" in done.stderr
 
 
 @pytest.mark.parametrize("container", ["app", "bastion"])
-def test_the_check_proves_templates_and_tasks(deploy_py: Run, container: str) -> None:
-    done = deploy_py("exec", "-e", "dev", "--check", "--container", container, "--output", "json")
+def test_the_check_proves_templates_and_tasks(process: Run, container: str) -> None:
+    done = process("exec", "-e", "dev", "--check", "--container", container, "--output", "json")
     lines = json.loads(done.stdout)["lines"]
     problems = [line for line in lines if line["verdict"] == "problem"]
     assert problems == []
@@ -193,8 +193,8 @@ def test_the_role_behind_a_session_is_asked_for(deployed: parts.Deployed, caller
     assert exec_checker._principal(deployed.platform, caller) == found
 
 
-def test_the_check_needs_no_account_for_its_first_half(deploy_py: Run) -> None:
-    done = deploy_py("exec", "-e", "dev", "--check", AWS_ENDPOINT_URL="http://127.0.0.1:1")
+def test_the_check_needs_no_account_for_its_first_half(process: Run) -> None:
+    done = process("exec", "-e", "dev", "--check", AWS_ENDPOINT_URL="http://127.0.0.1:1")
     assert "templates: the task role may open channels" in done.stdout
     assert "not checkable" in done.stdout
 
