@@ -384,7 +384,8 @@ class Function:
             except queue.Empty:
                 pass
             else:
-                if invocation_id == invocation.id:
+                # A peak between two looks ends the invocation, too.
+                if invocation_id == invocation.id and self._watch_memory() <= self._memory_mb:
                     return kind, body
             ended: tuple[str, str] | None = None
             if self._process.poll() is not None:

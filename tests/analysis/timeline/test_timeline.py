@@ -17,9 +17,15 @@ from hosting.model.templates import NESTED_STACK, load_complete
 
 ROOT = Path(__file__).parents[3]
 TEMPLATES = load_complete(ROOT / "templates")
-# Network, security, application, access, service. A deeper graph makes every deployment longer:
-# before raising this, look at `deploy.py timeline` and pass a narrower output or move a resource.
+# Network, security, application, access, service.
 DEEPEST = 5
+TOO_DEEP = """
+{path}
+
+The budget of {budget} stacks in a row protects the time of every first deployment: each level adds that of its slowest
+stack. `deploy.py timeline` shows what the new level costs. Pass a narrower output to the stack that waits, or move the
+resource that it waits for to an earlier stack. If the new level is worth its minutes, raise DEEPEST.
+"""
 
 
 @pytest.fixture(params=["dev", "prod"])
@@ -34,7 +40,7 @@ def prod() -> ResolvedEnvironment:
 
 def test_the_graph_of_stacks_is_no_deeper_than_it_has_to_be(env: ResolvedEnvironment) -> None:
     (root,) = [stack for stack in env.chain if stack.path == "root"]
-    assert len(depth(root)) <= DEEPEST, " -> ".join(depth(root))
+    assert len(depth(root)) <= DEEPEST, TOO_DEEP.format(path=" -> ".join(depth(root)), budget=DEEPEST)
 
 
 def test_nothing_begins_before_what_it_needs_has_ended(env: ResolvedEnvironment) -> None:

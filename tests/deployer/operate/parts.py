@@ -324,6 +324,22 @@ class Deployed:
         """A client of the environment's account and region."""
         return getattr(self.platform.context.clients, service)(region or self.platform.home)
 
+    def restore_tasks(self) -> None:
+        """Start the tasks that a test has stopped: other tests count on them.
+
+        ECS does so by itself. The emulator starts tasks when a service is updated.
+        """
+        ecs, cluster = self.client("ecs"), self.platform.cluster
+        names = ecs.list_services(cluster=cluster)["serviceArns"]
+        for service in ecs.describe_services(cluster=cluster, services=names)["services"]:
+            ecs.update_service(cluster=cluster, service=service["serviceArn"], desiredCount=service["desiredCount"])
+
+        def complete() -> bool:
+            found = ecs.describe_services(cluster=cluster, services=names)["services"]
+            return all(one["runningCount"] == one["desiredCount"] for one in found)
+
+        eventually(complete, "every service has its tasks")
+
     def sessions(self) -> set[str]:
         """Return the ids of the open sessions. A client that was killed by a test leaves its own."""
         return {one["SessionId"] for one in self.client("ssm").describe_sessions(State="Active")["Sessions"]}

@@ -19,7 +19,7 @@ from hosting.cli.commands import status as status_command
 from hosting.deployer.operate import logs, status, tasks
 from hosting.model.errors import InputError
 from tests.deployer.operate import parts
-from tests.support.waiting import PATIENCE, eventually
+from tests.support.waiting import PATIENCE
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 CLUSTER = "platform-dev"
@@ -89,7 +89,7 @@ def test_a_service_that_was_scaled_away_is_bad(deploy_py: Run, deployed: parts.D
         assert done.returncode == 1
     finally:
         ecs.update_service(cluster=CLUSTER, service=service.ecs_name, desiredCount=2)
-        eventually(lambda: len(ecs.list_tasks(cluster=CLUSTER, serviceName=service.ecs_name)["taskArns"]) == 2)
+        deployed.restore_tasks()
 
 
 def test_watching_goes_on_until_interrupted(deployed: parts.Deployed) -> None:
@@ -240,6 +240,7 @@ def test_the_last_words_of_a_stopped_task(deploy_py: Run, deployed: parts.Deploy
     assert f"task {identifier[:8]} of backend, " in done.stderr
     assert "the node is drained" in done.stderr
     assert deploy_py("logs", "app", "--previous", "-f", "-e", "dev").returncode == 64
+    deployed.restore_tasks()
 
 
 def stopped(identifier: str, *, started: str, ended: str) -> dict[str, Any]:

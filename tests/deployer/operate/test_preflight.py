@@ -36,8 +36,8 @@ OFFLINE = {"HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1
 # --- against the emulator
 
 
-def test_a_deployed_environment_has_no_surprise(deploy_py: Run) -> None:
-    done = deploy_py("preflight", "-e", "dev", "--output", "json", **OFFLINE)
+def test_a_deployed_environment_has_no_surprise(process: Run) -> None:
+    done = process("preflight", "-e", "dev", "--output", "json", **OFFLINE)
     lines = json.loads(done.stdout)["lines"]
     found = {(line["area"], line["what"]): line["verdict"] for line in lines}
     assert found["account", "credentials"] == "ok"
@@ -50,14 +50,14 @@ def test_a_deployed_environment_has_no_surprise(deploy_py: Run) -> None:
     assert {line["area"] for line in problems} <= {"roles", "database"}
 
 
-def test_missing_roles_are_created_on_request(deploy_py: Run, deployed: parts.Deployed) -> None:
-    before = deploy_py("preflight", "-e", "dev", **OFFLINE)
+def test_missing_roles_are_created_on_request(process: Run, deployed: parts.Deployed) -> None:
+    before = process("preflight", "-e", "dev", **OFFLINE)
     assert before.returncode == 1
     assert "aws iam create-service-linked-role --aws-service-name" in before.stdout
     assert "created" not in before.stderr, "nothing is changed unasked"
-    created = deploy_py("preflight", "-e", "dev", "--create-roles", **OFFLINE)
+    created = process("preflight", "-e", "dev", "--create-roles", **OFFLINE)
     assert "created AWSServiceRoleForECS" in created.stderr
-    after = json.loads(deploy_py("preflight", "-e", "dev", "--output", "json", **OFFLINE).stdout)["lines"]
+    after = json.loads(process("preflight", "-e", "dev", "--output", "json", **OFFLINE).stdout)["lines"]
     assert {line["verdict"] for line in after if line["area"] == "roles"} == {"ok"}
 
 

@@ -238,6 +238,7 @@ def test_a_stopped_task_is_left_for_another(start: Start, relay: parts.Bastion, 
     second = [line.split("task ")[1].split()[0] for line in running.err if line.startswith("opening: ")][-1]
     assert second != first
     assert mysql(running).stdout == ROWS
+    deployed.restore_tasks()
 
 
 def test_a_database_that_is_away_is_waited_for(start: Start, relay: parts.Bastion, database: parts.Database) -> None:
@@ -266,9 +267,9 @@ def test_a_user_of_ones_own_types_the_password(start: Start, relay: parts.Bastio
 # --- what may be missing
 
 
-def test_a_taken_port_is_said(deploy_py: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+def test_a_taken_port_is_said(process: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        done = deploy_py("tunnel", "db", "-e", "dev", "-L", str(taken.getsockname()[1]))
+        done = process("tunnel", "db", "-e", "dev", "-L", str(taken.getsockname()[1]))
     assert done.returncode == 1
     assert "is in use" in done.stderr
 
@@ -286,7 +287,7 @@ def test_a_missing_plugin_is_said(deployed: parts.Deployed, tmp_path: Path) -> N
     assert "install it: " in done.stderr
 
 
-def test_a_misspelt_service_is_said(deploy_py: Callable[..., subprocess.CompletedProcess[str]]) -> None:
-    done = deploy_py("tunnel", "db", "-e", "dev", "--service", "frontent")
+def test_a_misspelt_service_is_said(process: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    done = process("tunnel", "db", "-e", "dev", "--service", "frontent")
     assert done.returncode == 1
     assert 'did you mean "frontend"?' in done.stderr
