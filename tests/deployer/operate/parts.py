@@ -346,11 +346,12 @@ class Deployed:
 
 
 def deploy(emulator: Emulator) -> Deployed:
-    """Deploy dev, stack after stack. The account is the file's own, as its guard demands."""
+    """Deploy dev as `deploy.py rehearse` does. The account is the file's own, as its guard demands."""
     from hosting.deployer import context as contexts
-    from hosting.deployer import deployment, stack_parameters
     from hosting.deployer import environment as environments
+    from hosting.deployer import pipeline
     from hosting.deployer.operate import platform
+    from hosting.deployer.reporter import SilentReporter
     from hosting.model.stack_order import StackRole
     from hosting.rehearsal.prerequisites import Prerequisites
 
@@ -360,16 +361,9 @@ def deploy(emulator: Emulator) -> Deployed:
     context = contexts.connect(environment, clients, sleep=lambda seconds: time.sleep(min(seconds, 0.05)))
     world = Prerequisites(emulator, account, context.home)
     world.prepare(environment.file.values)
-    states = contexts.describe_stacks(context)
-    for stack in context.chain:
-        if stack.role is not StackRole.BOOTSTRAP:
-            world.push_images(environment.file.values)
-        list(stack_parameters.upload(context, states, [stack.role]))
-        plan = deployment.plan_stack(context, stack, states, verb="deploy", final=True)
-        operation = deployment.execute(context, plan)
-        for _ in operation.follow():
-            pass
-        states[stack] = deployment.require_success(context, operation)
+    pipeline.deploy_stacks(context, SilentReporter(), through=StackRole.BOOTSTRAP)
+    world.push_images(environment.file.values)
+    pipeline.deploy_stacks(context, SilentReporter())
     return Deployed(emulator, account, platform.find_platform(context))
 
 
