@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import ClientError
 
-from hosting.deployer.aws.session import explain
+from hosting.deployer.aws.session import create_overtaken_error, explain, is_overtaken
 from hosting.deployer.aws.stacks import STACK_TYPE, is_missing
 from hosting.deployer.errors import ChangeSetError, DeployerError
 from hosting.model.effects import count_effects
+from hosting.model.lambda_shared.redact import redact
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -243,7 +244,7 @@ def wait_for_change_set(client: CloudFormationClient, arn: str, *, sleep: Sleep)
         stack_id=first["StackId"],
         stack=first.get("StackName", ""),
         status=first["Status"],
-        reason=first.get("StatusReason", ""),
+        reason=redact(first.get("StatusReason", "")),
         changes=tuple(_change(item, child) for item, child in zip(raw, children, strict=True)),
     )
 
@@ -289,13 +290,19 @@ def execute(client: CloudFormationClient, change_set: ChangeSet, token: str, *, 
     try:
         client.execute_change_set(ChangeSetName=change_set.id, ClientRequestToken=token, DisableRollback=keep)
     except ClientError as error:
-        if error.response.get("Error", {}).get("Code") not in {
+        # CloudFormation deletes the other change sets of a stack, or marks them as obsolete, when one is executed.
+        if is_missing(error):
+            raise create_overtaken_error(change_set.stack) from error
+        overtaken = is_overtaken(error)
+        if not overtaken and error.response.get("Error", {}).get("Code") not in {
             "InvalidChangeSetStatus",
             "InvalidChangeSetStatusException",
         }:
             raise
         found = client.describe_change_set(ChangeSetName=change_set.id)
         if not found.get("ExecutionStatus", "").startswith("EXECUTE_"):
+            if overtaken or found.get("ExecutionStatus") == "OBSOLETE":
+                raise create_overtaken_error(change_set.stack) from error
             state = f"{found.get('Status')} / {found.get('ExecutionStatus')}"
             raise ChangeSetError(f"cannot be executed: it is {state}", where=change_set.stack) from error
 
@@ -412,6 +419,8 @@ def _detail(raw: Any) -> Detail:
 def _refused(request: ChangeSetRequest, error: ClientError) -> DeployerError:
     """AWS's own words about the input, with the stack that they are about."""
     answer = error.response.get("Error", {})
+    if is_overtaken(error):
+        return create_overtaken_error(request.stack)
     if answer.get("Code") in {"ValidationError", "InsufficientCapabilitiesException", "LimitExceededException"}:
-        return ChangeSetError(answer.get("Message", ""), where=request.stack)
+        return ChangeSetError(redact(answer.get("Message", "")), where=request.stack)
     return explain(error)

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from botocore.exceptions import ClientError
 
 from hosting.deployer.aws.stacks import STACK_TYPE, is_missing, is_terminal
+from hosting.model.lambda_shared.redact import redact
 
 _EMBEDDED = re.compile(r"Embedded stack (arn:\S+) was not successfully")
 # What was only cancelled because something else failed.
@@ -141,6 +142,7 @@ def parse_event(raw: Any, path: tuple[str, ...]) -> Event:
         physical_id=raw.get("PhysicalResourceId", ""),
         resource_type=raw.get("ResourceType", ""),
         status=raw["ResourceStatus"],
-        reason=raw.get("ResourceStatusReason", ""),
+        # AWS quotes the input: the reason of a custom resource, for example, can contain a password.
+        reason=redact(raw.get("ResourceStatusReason", "")),
         time=raw["Timestamp"],
     )

@@ -13,7 +13,7 @@ from botocore.stub import ANY, Stubber
 from hosting.deployer import change_sets
 from hosting.deployer.aws.stacks import STACK_TYPE
 from hosting.deployer.change_sets import Change, ChangeSet, ChangeSetRequest, Detail
-from hosting.deployer.errors import ChangeSetError, DeployerError
+from hosting.deployer.errors import ChangeSetError, DeployerError, StateError
 
 ARN = "arn:aws:cloudformation:eu-west-1:123456789012:changeSet/plan-1/11111111-1111-1111-1111-111111111111"
 CHILD = "arn:aws:cloudformation:eu-west-1:123456789012:changeSet/plan-1-Net/22222222-2222-2222-2222-222222222222"
@@ -157,8 +157,41 @@ def test_a_lost_reply_to_execute_is_recognised(client: Any, stub: Stubber) -> No
 def test_an_obsolete_set_is_not_taken_for_started(client: Any, stub: Stubber) -> None:
     stub.add_client_error("execute_change_set", "InvalidChangeSetStatus", "is in OBSOLETE status")
     stub.add_response("describe_change_set", described("CREATE_COMPLETE", ExecutionStatus="OBSOLETE"))
-    with pytest.raises(ChangeSetError, match="cannot be executed: it is CREATE_COMPLETE / OBSOLETE"):
+    with pytest.raises(StateError, match="shop: another deployment of this stack has started"):
         change_sets.execute(client, whole(), "t")
+
+
+BUSY = f"Stack:{STACK} is in UPDATE_IN_PROGRESS state and can not be updated."
+
+
+def test_a_set_that_was_deleted_by_the_execution_of_another_is_named_as_such(client: Any, stub: Stubber) -> None:
+    stub.add_client_error("execute_change_set", "ChangeSetNotFound", f"ChangeSet [{ARN}] does not exist")
+    with pytest.raises(StateError, match=r"another deployment of this stack.*\n.*deploy.py watch"):
+        change_sets.execute(client, whole(), "t")
+
+
+def test_a_stack_that_another_deployment_updates_is_named_as_such(client: Any, stub: Stubber) -> None:
+    stub.add_client_error("create_change_set", "ValidationError", BUSY)
+    with pytest.raises(StateError, match="shop: another deployment of this stack"):
+        change_sets.create(client, REQUEST)
+    stub.add_client_error("execute_change_set", "ValidationError", BUSY)
+    stub.add_response("describe_change_set", described("CREATE_COMPLETE", ExecutionStatus="AVAILABLE"))
+    with pytest.raises(StateError, match="shop: another deployment of this stack"):
+        change_sets.execute(client, whole(), "t")
+
+
+def test_a_busy_stack_that_executes_our_set_is_a_lost_reply(client: Any, stub: Stubber) -> None:
+    stub.add_client_error("execute_change_set", "ValidationError", BUSY)
+    stub.add_response("describe_change_set", described("CREATE_COMPLETE", ExecutionStatus="EXECUTE_IN_PROGRESS"))
+    change_sets.execute(client, whole(), "t")
+
+
+def test_a_secret_in_a_refusal_is_masked(client: Any, stub: Stubber) -> None:
+    stub.add_client_error("create_change_set", "ValidationError", "Parameter DbPassword=hunter2hunter2 is too long")
+    with pytest.raises(ChangeSetError) as refused:
+        change_sets.create(client, REQUEST)
+    assert "hunter2" not in str(refused.value)
+    assert "is too long" in str(refused.value)
 
 
 def test_deletion_of_nested_sets_is_waited_for(client: Any, stub: Stubber) -> None:

@@ -217,3 +217,16 @@ def test_success_has_no_failure() -> None:
     history = History(*LINES)
     history.now = 100
     assert rootcause.diagnose(event for batch in follow(history) for event in batch) is None
+
+
+def test_a_secret_in_the_reason_of_an_event_is_masked() -> None:
+    reason = "Received response status [FAILED]: connect with password=hunter2hunter2 failed"
+    raw = History.event(0, 0, NET, "Custom", "id", "CREATE_FAILED", reason)
+    found = events.parse_event(raw, ())
+    assert "hunter2" not in found.reason
+    assert found.reason.endswith("failed")
+
+
+def test_the_stack_in_a_reason_is_still_found() -> None:
+    raw = History.event(0, 0, ROOT, "NetworkStack", "", "CREATE_FAILED", f"Embedded stack {NET} was not successfully")
+    assert events.parse_event(raw, ()).nested_id == NET

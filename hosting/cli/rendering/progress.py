@@ -156,7 +156,9 @@ def _show_tree(
     spinner = Spinner("dots")
 
     def render() -> RenderableType:
-        return _render_tree(state, operation.verb, spinner, time.monotonic(), max(3, target.height - _SPARE_ROWS))
+        return _render_tree(
+            state.snapshot(), operation.verb, spinner, time.monotonic(), max(3, target.height - _SPARE_ROWS)
+        )
 
     # Each refresh renders the tree again, so that running times advance without new events.
     with Live(get_renderable=render, console=target, refresh_per_second=8, transient=True):

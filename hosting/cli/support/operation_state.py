@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from hosting.deployer.aws.statuses import is_terminal
@@ -33,6 +33,12 @@ class OperationState:
     # Remaining seconds and the time of that estimate. None if no earlier run is recorded.
     estimate: float | None = None
     estimated: float = 0.0
+
+    def snapshot(self) -> OperationState:
+        """Return a copy for rendering: the refresh thread renders while the polling thread records."""
+        # Each copy of a dict is one step of the interpreter. `record` writes `latest` last, so it is copied first.
+        latest = dict(self.latest)
+        return replace(self, latest=latest, since=dict(self.since), took=dict(self.took))
 
     def record(self, batch: Sequence[Event], now: float) -> None:
         """Record the events of one poll, which happened at `now` on the local clock."""

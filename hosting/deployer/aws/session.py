@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -10,7 +11,8 @@ import boto3
 from botocore import exceptions as botocore
 from botocore.config import Config
 
-from hosting.deployer.errors import CredentialsError, DeployerError, GuardError
+from hosting.deployer.errors import CredentialsError, DeployerError, GuardError, StateError
+from hosting.model.lambda_shared.redact import redact
 
 if TYPE_CHECKING:
     from mypy_boto3_acm import ACMClient
@@ -219,13 +221,18 @@ def require_account(identity: Identity, account: str | None, where: str) -> None
         )
 
 
-_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
+_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException"})
+# The codes, and the words beside the codes of invalid signatures, with which the services report a wrong clock.
+_SKEWED = frozenset({"RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture"})
+_SKEWED_TEXT = re.compile(r"signature (expired|not yet current)|is (now earlier|still later) than|request time", re.I)
+_SIGNATURE = frozenset({"SignatureDoesNotMatch", "InvalidSignatureException", "InvalidSignature"})
 _INVALID = frozenset(
     {
         "InvalidClientTokenId",
         "UnrecognizedClientException",
         "InvalidAccessKeyId",
         "SignatureDoesNotMatch",
+        "InvalidSignatureException",
         "AuthFailure",
     }
 )
@@ -237,6 +244,25 @@ _DENIED = frozenset(
 def is_denied(error: botocore.ClientError) -> bool:
     """Whether the principal lacks a permission, in any service's words."""
     return error.response.get("Error", {}).get("Code", "") in _DENIED
+
+
+_BUSY = re.compile(r"\bis in \[?\w+_IN_PROGRESS\]? state", re.IGNORECASE)
+
+
+def is_overtaken(error: botocore.ClientError) -> bool:
+    """Return whether CloudFormation refused a call because another operation runs on the stack."""
+    answer = error.response.get("Error", {})
+    code, message = answer.get("Code", ""), answer.get("Message", "")
+    return code == "OperationInProgressException" or (code == "ValidationError" and bool(_BUSY.search(message)))
+
+
+def create_overtaken_error(where: str) -> StateError:
+    """Return the error for a stack that another deployment has changed, or is changing."""
+    return StateError(
+        "another deployment of this stack has started since this command read it, and nothing was changed here",
+        where=where,
+        hint="follow it with `deploy.py watch`, then run this command again",
+    )
 
 
 def explain(error: Exception) -> DeployerError:
@@ -259,8 +285,11 @@ def explain(error: Exception) -> DeployerError:
 
 def _explain_answer(error: botocore.ClientError) -> DeployerError:
     code = error.response.get("Error", {}).get("Code", "")
-    message = error.response.get("Error", {}).get("Message", str(error))
+    message = redact(error.response.get("Error", {}).get("Message", str(error)))
     operation = error.operation_name
+    if code in _SKEWED or (code in _SIGNATURE and _SKEWED_TEXT.search(message)):
+        hint = "synchronize the clock (NTP); if it is correct, the temporary credentials have expired: log in again"
+        return CredentialsError(f"the clock of this machine differs from the clock of AWS: {message}", hint=hint)
     if code in _EXPIRED:
         return CredentialsError("the AWS credentials have expired", hint="log in again (`aws sso login`)")
     if code in _INVALID:
@@ -269,4 +298,6 @@ def _explain_answer(error: botocore.ClientError) -> DeployerError:
     if code in _DENIED:
         hint = f"the principal needs permission for {operation}"
         return DeployerError(f"AWS denied {operation}: {message}", hint=hint)
+    if is_overtaken(error):
+        return create_overtaken_error("")
     return DeployerError(f"AWS refused {operation} ({code}): {message}")

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import ClientError
+
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
@@ -16,6 +18,8 @@ CLUSTER = "AWS::RDS::DBCluster"
 LOAD_BALANCER = "AWS::ElasticLoadBalancingV2::LoadBalancer"
 
 _ELB_ATTRIBUTE = "deletion_protection.enabled"
+# A resource that was deleted outside of CloudFormation is still listed by its stack, and is not protected.
+_NOT_FOUND = frozenset({"DBClusterNotFoundFault", "DBClusterNotFound", "LoadBalancerNotFound"})
 
 
 @dataclass(frozen=True)
@@ -34,9 +38,14 @@ class Protection:
 def find_protected_clusters(client: RDSClient, found: Iterable[tuple[str, str]]) -> Iterator[Protection]:
     """Protected database clusters among (name, physical id)."""
     for name, physical_id in found:
-        for cluster in client.describe_db_clusters(DBClusterIdentifier=physical_id)["DBClusters"]:
-            if cluster.get("DeletionProtection"):
-                yield Protection(CLUSTER, physical_id, name)
+        try:
+            clusters = client.describe_db_clusters(DBClusterIdentifier=physical_id)["DBClusters"]
+        except ClientError as error:
+            if _is_not_found(error):
+                continue
+            raise
+        if any(cluster.get("DeletionProtection") for cluster in clusters):
+            yield Protection(CLUSTER, physical_id, name)
 
 
 def find_protected_load_balancers(
@@ -44,9 +53,18 @@ def find_protected_load_balancers(
 ) -> Iterator[Protection]:
     """Protected load balancers among (name, physical id)."""
     for name, physical_id in found:
-        attributes = client.describe_load_balancer_attributes(LoadBalancerArn=physical_id)["Attributes"]
+        try:
+            attributes = client.describe_load_balancer_attributes(LoadBalancerArn=physical_id)["Attributes"]
+        except ClientError as error:
+            if _is_not_found(error):
+                continue
+            raise
         if {"Key": _ELB_ATTRIBUTE, "Value": "true"} in attributes:
             yield Protection(LOAD_BALANCER, physical_id, name)
+
+
+def _is_not_found(error: ClientError) -> bool:
+    return error.response.get("Error", {}).get("Code") in _NOT_FOUND
 
 
 def disable(

@@ -61,6 +61,26 @@ def test_a_log_has_a_line_for_each_event_and_a_heartbeat(monkeypatch: pytest.Mon
     ]
 
 
+def test_events_that_arrive_while_the_tree_is_rendered_do_not_disturb_it() -> None:
+    state = OperationState("shop-dev", 0.0)
+
+    class Arriving(Event):
+        """An event during whose rendering the polling thread records another one."""
+
+        @property
+        def failed(self) -> bool:
+            if len(state.latest) == 1:
+                state.record([event("Queue", "CREATE_IN_PROGRESS")], 1.0)
+            return False
+
+    first = event("Topic", "CREATE_IN_PROGRESS")
+    state.record([Arriving(**vars(first))], 0.0)
+    console = Console(file=io.StringIO(), width=120, force_terminal=True, color_system=None)
+    progress.show_operation(console, operation([root("CREATE_COMPLETE")]), mode="tree", state=state)
+    assert isinstance(console.file, io.StringIO)
+    assert "ok shop-dev" in console.file.getvalue()
+
+
 def test_a_terminal_ends_with_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     rounds = [
         [root("CREATE_IN_PROGRESS"), event("Topic", "CREATE_IN_PROGRESS")],

@@ -9,15 +9,21 @@ from botocore import exceptions as botocore
 
 from hosting.deployer.aws import session
 from hosting.deployer.aws.session import Clients, Identity
-from hosting.deployer.errors import CredentialsError, DeployerError, GuardError
+from hosting.deployer.errors import CredentialsError, DeployerError, GuardError, StateError
 from hosting.rehearsal.emulator import Emulator
 from hosting.rehearsal.fault_proxy import Fault, FaultProxy, FaultRule
 
 ME = Identity("123456789012", "arn:aws:iam::123456789012:user/me", "aws")
 
 
-def refused(code: str) -> botocore.ClientError:
-    return botocore.ClientError({"Error": {"Code": code, "Message": "no"}}, "GetCallerIdentity")
+def refused(code: str, message: str = "no") -> botocore.ClientError:
+    return botocore.ClientError({"Error": {"Code": code, "Message": message}}, "GetCallerIdentity")
+
+
+LATE = "Signature expired: 20261201T030000Z is now earlier than 20261201T040500Z (20261201T041000Z - 5 min.)"
+EARLY = "Signature not yet current: 20261201T050000Z is still later than 20261201T041500Z (20261201T041000Z + 5 min.)"
+WRONG = "The request signature we calculated does not match the signature you provided. Check your secret access key."
+CLOCK = "the clock of this machine differs"
 
 
 @pytest.mark.parametrize(
@@ -30,6 +36,12 @@ def refused(code: str) -> botocore.ClientError:
         (botocore.EndpointConnectionError(endpoint_url="http://x"), CredentialsError, "AWS_ENDPOINT_URL"),
         (refused("ExpiredToken"), CredentialsError, "have expired"),
         (refused("InvalidClientTokenId"), CredentialsError, "does not accept the credentials"),
+        (refused("RequestExpired", "Request has expired."), CredentialsError, CLOCK),
+        (refused("RequestTimeTooSkewed"), CredentialsError, CLOCK),
+        (refused("SignatureDoesNotMatch", LATE), CredentialsError, CLOCK),
+        (refused("InvalidSignatureException", EARLY), CredentialsError, CLOCK),
+        (refused("SignatureDoesNotMatch", WRONG), CredentialsError, "check the profile and the access key"),
+        (refused("OperationInProgressException"), StateError, "another deployment"),
         (refused("AccessDenied"), DeployerError, "permission for GetCallerIdentity"),
         (refused("Teapot"), DeployerError, "AWS refused GetCallerIdentity (Teapot): no"),
     ],

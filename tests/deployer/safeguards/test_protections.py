@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import boto3
+import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from hosting.deployer.safeguards import protections
@@ -31,6 +33,27 @@ def test_only_what_is_switched_on_is_found() -> None:
             protections.find_protected_load_balancers(elb, [("ApplicationStack/LoadBalancer", "arn1"), ("X", "arn2")])
         )
     assert [one.physical_id for one in found] == ["arn1"]
+
+
+def test_a_resource_that_is_gone_is_not_protected() -> None:
+    rds, elb = client("rds"), client("elbv2")
+    with Stubber(rds) as stub:
+        stub.add_client_error("describe_db_clusters", "DBClusterNotFoundFault", "DBCluster c1 not found.", 404)
+        stub.add_response("describe_db_clusters", {"DBClusters": [{"DeletionProtection": True}]})
+        found = list(protections.find_protected_clusters(rds, [("DatabaseStack/Cluster", "c1"), ("X", "c2")]))
+    assert [one.physical_id for one in found] == ["c2"]
+    with Stubber(elb) as stub:
+        stub.add_client_error("describe_load_balancer_attributes", "LoadBalancerNotFound", "One or more not found", 400)
+        assert not list(protections.find_protected_load_balancers(elb, [("ApplicationStack/LoadBalancer", "arn1")]))
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "Throttling"])
+def test_a_resource_that_cannot_be_read_stays_an_error(code: str) -> None:
+    rds = client("rds")
+    stub = Stubber(rds)
+    stub.add_client_error("describe_db_clusters", code)
+    with stub, pytest.raises(ClientError, match=code):
+        list(protections.find_protected_clusters(rds, [("DatabaseStack/Cluster", "c1")]))
 
 
 def test_each_is_lifted_where_it_is() -> None:
