@@ -69,6 +69,12 @@ def root_rules() -> dict[str, dict[str, Any]]:
                 "SlackWorkspaceId and SlackChannelId must both have a value, or both be empty.",
             )
         ),
+        # Elastic Load Balancing and Aurora require subnets in two zones.
+        "ZonesDiffer": parameter_rule(
+            rule_assertion(
+                Not(Equals(Ref("FirstZone"), Ref("SecondZone"))), "FirstZone and SecondZone must be different zones."
+            )
+        ),
         "ProdHasDomain": parameter_rule(
             rule_assertion(
                 is_given("DomainName"),

@@ -13,6 +13,7 @@ from hosting.model.constraints import find_violation
 from hosting.model.errors import InputError, Problem
 from hosting.model.intrinsics import UNKNOWN, broken_assertions
 from hosting.model.parameter_file import ParameterFile, suggest
+from hosting.model.parameter_relations import Input, find_conflicts
 from hosting.model.stack_order import TEMPLATES
 from hosting.model.templates import Parameter, Template
 
@@ -88,6 +89,7 @@ def find_problems(file: ParameterFile, environment: str, templates: Mapping[str,
     yield from _values(file, declared)
     yield from _images(file, declared)
     yield from _rules(file, templates)
+    yield from _relations(file, declared)
 
 
 def collect_declarations(templates: Mapping[str, Template]) -> dict[str, dict[str, Parameter]]:
@@ -181,3 +183,15 @@ def _rules(file: ParameterFile, templates: Mapping[str, Template]) -> Iterator[P
                 place = next((name for name in found.parameters if name in file.values), "")
                 where = file.where(place) if place else file.path
                 yield Problem(where, found.description.rstrip("."), f"see {', '.join(found.parameters)}")
+
+
+def _relations(file: ParameterFile, declared: Mapping[str, Mapping[str, Parameter]]) -> Iterator[Problem]:
+    defaults = {
+        name: parameter.default
+        for name, by_template in declared.items()
+        for parameter in by_template.values()
+        if parameter.default is not None
+    }
+    for found in find_conflicts(Input({**defaults, **file.values}, file.tags, file.region, file.account)):
+        place = next((key for key in found.keys if key in file.origins), "")
+        yield Problem(file.where(place) if place else file.path, found.what, found.hint)

@@ -26,6 +26,7 @@ def refused(environment: str, **changed: str) -> set[str]:
 
 CASES = {
     "SlackIdsTogether": ("dev", {"SlackWorkspaceId": "T0123456789", "SlackChannelId": ""}),
+    "ZonesDiffer": ("dev", {"FirstZone": "ap-northeast-1c"}),
     "ProdHasDomain": ("prod", {"DomainName": "", "HostedZoneId": ""}),
     "DomainHasCertificates": ("prod", {"HostedZoneId": "", "OriginCertificateArn": ""}),
     "HostedZoneHasDomain": ("dev", {"DomainName": "", "HostedZoneId": "Z0123456789ABCDEFGHIJ"}),

@@ -8,9 +8,11 @@ from collections.abc import Iterator, Mapping
 from hosting.analysis.resolve import ResolvedEnvironment, Stack
 from hosting.analysis.rules.registry import RuleMatch, TemplateLocation, environment_rule, template_rule
 from hosting.analysis.rules.values import listed, number
+from hosting.model.parameter_file import EXAMPLE_ACCOUNT
+from hosting.model.parameter_relations import Input, find_conflicts
 from hosting.model.stack_order import COMPANIONS, ROOT
 from hosting.model.templates import NESTED_STACK, Template, nested_template
-from hosting.model.tokens import Json
+from hosting.model.tokens import Json, origins
 
 
 def expressions(value: Json, path: str = "") -> Iterator[tuple[str, str, Json]]:
@@ -271,6 +273,29 @@ def _violations(env: ResolvedEnvironment, rule: str) -> Iterator[RuleMatch]:
 def _violated(stack: Stack, path: str) -> TemplateLocation:
     section, _, name = path.partition(".")
     return TemplateLocation(stack.template.name, name if section == "Resources" else "")
+
+
+@environment_rule(
+    "CF-32",
+    "Parameters, region and tags fit each other",
+    why="Rules of a template cannot compare numbers or read the region, so AWS refuses these values during the "
+    "deployment (AWS CloudFormation User Guide, Rules; AWS CloudFormation API Reference, Tag).",
+    hint="correct the value in the parameter file; `deploy.py params check` shows the line",
+)
+def input_fits(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
+    given = env.environment
+    defaults = {
+        name: str(value)
+        for stack in env.chain
+        for name, value in stack.parameters.items()
+        if isinstance(value, str) and not any(origins(value))
+    }
+    account = given.account if given.account != EXAMPLE_ACCOUNT else None
+    values = {**defaults, **given.parameters}
+    for found in find_conflicts(Input(values, given.tags, given.region, account)):
+        key = found.keys[0]
+        path = key if key == "Region" or key.startswith("Tags.") else f"Parameters.{key}"
+        yield RuleMatch(TemplateLocation(ROOT), path, found.what)
 
 
 @template_rule(

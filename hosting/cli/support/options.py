@@ -19,6 +19,7 @@ from hosting.model.parameter_file import ALL
 
 if TYPE_CHECKING:
     from hosting.deployer.deployment import Context, Environment
+    from hosting.model.errors import Problem
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -192,7 +193,11 @@ def confirm(question: str, *, yes: bool, word: str | None = None) -> bool:
 
 
 def load_environment(options: Options) -> Environment:
-    """Load an environment from its files and validate it, without AWS."""
+    """Load an environment from its files and judge it, without AWS. Raises InputError with every problem.
+
+    `params check`, `plan`, `deploy`, `rehearse`, `preflight` and `package` use this function. `validate` runs the same
+    rules and cfn-lint.
+    """
     from hosting.deployer import deployment
     from hosting.model.errors import InputError, Problem
 
@@ -207,9 +212,31 @@ def load_environment(options: Options) -> Environment:
     for finding in findings:
         file, _, what = finding.partition(": ")
         problems.append(Problem(file, what, "run `deploy.py generate`"))
+    if not problems:
+        problems += find_broken_rules(environment, options.root)
     if problems:
         raise InputError(problems)
     return environment
+
+
+def find_broken_rules(environment: Environment, root: Path) -> list[Problem]:
+    """Return what the rules of hosting/analysis/rules find. Another root without workloads.py is not checked."""
+    if not _is_generated(root):
+        return []
+    from hosting.analysis.resolve import resolve
+    from hosting.analysis.rules import check_rules
+    from hosting.cli.support.sources import locate_findings
+    from hosting.model.errors import Problem
+    from hosting.model.parameter_file import Environment as Values
+
+    values = Values.from_file(environment.name, environment.file)
+    findings = locate_findings(list(check_rules(environment.templates, [resolve(environment.templates, values)])), root)
+    where = [finding.source or f"templates/{finding.template}" for finding in findings]
+    found = (
+        Problem(place, f"{finding.rule}: {finding.message}", finding.hint)
+        for place, finding in zip(where, findings, strict=True)
+    )
+    return list(dict.fromkeys(found))
 
 
 def load_without_validation(options: Options) -> Environment:
@@ -233,9 +260,13 @@ def connect_to_deployed(options: Options) -> Context:
     return connect(options, load_without_validation(options))
 
 
+def _is_generated(root: Path) -> bool:
+    return root.resolve() == ROOT or (root / "workloads.py").is_file()
+
+
 def find_stale_templates(root: Path) -> list[str]:
     """Return what in templates/ differs from a fresh render. Another root without workloads.py is not checked."""
-    if root.resolve() != ROOT and not (root / "workloads.py").is_file():
+    if not _is_generated(root):
         return []
     from generator.config import load_config
     from hosting.cli.support import generated

@@ -108,7 +108,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("SEC-14", "dev", lambda b: b.replace("S3::BucketPolicy", "/AWSLogs/", "/logs/"), set()),
     ("SEC-14", "dev", lambda b: b.replace(BUCKET, "AES256", "aws:kms", has="alb-logs"), set()),
     ("SEC-15", "dev", lambda b: sid(b, POLICY, "WritePages", Resource=[{"Fn::GetAtt": ["StaticBucket", "Arn"]}]), set()),
-    ("SEC-16", "prod", lambda b: b.parameters.update(ArchiveGlacierDays="500"), {"CF-21"}),
+    ("SEC-16", "prod", lambda b: b.parameters.update(ArchiveGlacierDays="500"), {"CF-21", "CF-32"}),
     ("SEC-16", "dev", lambda b: b.drop(BUCKET, "LifecycleConfiguration.Rules.0.AbortIncompleteMultipartUpload"), set()),
     ("SEC-16", "dev", lambda b: b.drop(BUCKET, "LifecycleConfiguration.TransitionDefaultMinimumObjectSize", has="GLACIER"), set()),
     ("SEC-17", "dev", lambda b: b.replace(ROLE, "ecs-tasks.amazonaws.com", "ecs-task.amazonaws.com"), set()),
