@@ -1,4 +1,4 @@
-"""Errors of the analysis: input that it cannot work with, never a finding."""
+"""Errors of the analysis: input that it cannot use."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from hosting.model.errors import PlatformError
 
 
 class AnalysisError(PlatformError):
-    """The analysis cannot start or go on."""
+    """The analysis cannot start or continue."""

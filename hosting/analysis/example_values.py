@@ -1,6 +1,6 @@
-"""Resolved values with plausible names in place of what exists only after creation.
+"""Replaces tokens by plausible names of resources that do not exist yet.
 
-A judge of policies wants ARNs as AWS writes them: with a token in one it can tell neither service nor resource.
+parliament needs ARNs in AWS's form: with a token it recognizes neither service nor resource.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from hosting.model.tokens import Json, Origin, pieces
 _UUID = "11111111-2222-4333-8444-555555555555"
 _SECRET_FORM = "arn:aws:secretsmanager:{region}:{account}:secret:{name}-AbCdEf"  # noqa: S105 -- an address
 
-# Type and attribute -> the value's form. {name} is the resource's own name where the template gives one.
+# Type and attribute -> form of the value. {name} is the name in the template, if there is one.
 _FORMS: Mapping[tuple[str, str], str] = {
     ("AWS::CloudFront::Distribution", "Ref"): "E1ABCDEFGHIJKL",
     ("AWS::ECS::Cluster", "Arn"): "arn:aws:ecs:{region}:{account}:cluster/{name}",
@@ -38,12 +38,12 @@ _FORMS: Mapping[tuple[str, str], str] = {
 _NAMES = ("BucketName", "ClusterName", "DBClusterIdentifier", "FunctionName", "LogGroupName", "Name", "RoleName")
 
 
-def concrete(env: ResolvedEnvironment, value: Json) -> Json:
-    """The value with every token replaced."""
+def fill_example_values(env: ResolvedEnvironment, value: Json) -> Json:
+    """Return the value with all tokens replaced."""
     if isinstance(value, dict):
-        return {key: concrete(env, item) for key, item in value.items()}
+        return {key: fill_example_values(env, item) for key, item in value.items()}
     if isinstance(value, list):
-        return [concrete(env, item) for item in value]
+        return [fill_example_values(env, item) for item in value]
     if isinstance(value, str):
         return "".join(part if isinstance(part, str) else _value(env, part) for part in pieces(value))
     return value
@@ -60,4 +60,6 @@ def _value(env: ResolvedEnvironment, source: Origin) -> str:
 
 def _name(env: ResolvedEnvironment, resource: Resource, stack: Stack) -> str:
     given = next((name for key in _NAMES if isinstance(name := resource.get(key), str)), None)
-    return str(concrete(env, given)) if given else f"{stack.path.rsplit('/')[-1]}-{resource.logical_id}".lower()
+    return (
+        str(fill_example_values(env, given)) if given else f"{stack.path.rsplit('/')[-1]}-{resource.logical_id}".lower()
+    )

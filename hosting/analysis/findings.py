@@ -1,4 +1,4 @@
-"""What a check found, and where it is to be mended."""
+"""Findings of all checks, with their place in templates and generator."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SourceMap = Mapping[str, Mapping[str, Mapping[str, str]]]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong at one place."""
+    """One problem at one place."""
 
     rule: str
     level: Level
@@ -24,13 +24,13 @@ class Finding:
     path: str = ""  # "Properties.Foo.0.Bar" within the resource, "Parameters.X" outside of one
     hint: str = ""
     why: str = ""
-    stack: str = ""  # "root/NetworkStack"; empty when it is about the template, whatever stack uses it
-    environment: str = ""  # empty when it holds whatever the parameters are
+    stack: str = ""  # "root/NetworkStack"; empty for a finding about the template itself
+    environment: str = ""  # empty if the finding does not depend on parameters
     source: str = ""  # "generator/layers/network.py:42"
 
     @property
     def place(self) -> tuple[str, str, str, str, str]:
-        """What makes two findings the same thing to mend, seen in whatever stack or environment."""
+        """The key of a finding: findings with the same key in several stacks or environments need one correction."""
         return (self.template, self.logical_id, self.path, self.rule, self.message)
 
 
@@ -40,12 +40,12 @@ def as_dict(finding: Finding) -> dict[str, Any]:
 
 
 def with_source(finding: Finding, sources: SourceMap) -> Finding:
-    """With the line of Python that made it: that of the property, or of what encloses it."""
+    """Return the finding with the line of Python that created the property, or the enclosing resource."""
     return replace(finding, source=source_line(sources, finding.template, finding.logical_id, finding.path))
 
 
 def source_line(sources: SourceMap, template: str, logical_id: str, path: str) -> str:
-    """The line of Python that made a property, or what encloses it; empty when nobody knows."""
+    """Return the line of Python that created a property or its parent, or an empty string."""
     lines = sources.get(template, {}).get(logical_id, {})
     steps = path.split(".")
     while steps:
@@ -56,7 +56,7 @@ def source_line(sources: SourceMap, template: str, logical_id: str, path: str) -
 
 
 def mask_values(findings: Iterable[Finding], values: Iterable[str]) -> list[Finding]:
-    """The findings without these values in their messages: whoever judges a copy quotes what stands in it."""
+    """Return the findings without these values in their messages: scanners quote values from the templates."""
     result = list(findings)
     for value in values:
         result = [replace(finding, message=finding.message.replace(value, f"{value[:4]}...")) for finding in result]
@@ -67,9 +67,9 @@ _LEVELS: dict[Level, int] = {"error": 0, "warning": 1, "informational": 2}
 
 
 def merge_findings(findings: Iterable[Finding]) -> list[Finding]:
-    """Each thing to mend once, errors first; one that holds in several environments names them all.
+    """Return each finding once, errors first; one that occurs in several environments names all of them.
 
-    What the committed template shows already is not worth repeating for its resolved copies.
+    A finding of the committed template is not repeated for its resolved copies.
     """
     groups: dict[tuple[str, str, str, str, str], list[Finding]] = {}
     for finding in findings:

@@ -1,7 +1,7 @@
-"""cfn-lint, over the committed templates and over their resolved copies, every level included.
+"""Runs cfn-lint over the committed templates and over their resolved copies, with all levels.
 
-cfn-lint is the slow part of a validation, so: its rules are loaded once, worker processes inherit them by fork, files
-with the same content are judged once, and the longest start first.
+cfn-lint is the slow part of a validation. Its rules are therefore loaded once and inherited by forked workers, files
+with equal content are linted once, and the largest files start first.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from typing import Any, Literal, NamedTuple
 
 from hosting.analysis.findings import Finding, Level
 from hosting.analysis.resolve import ResolvedEnvironment
-from hosting.analysis.resolved_templates import lintable
+from hosting.analysis.resolved_templates import write_resolved_template
 from hosting.model.stack_order import ROOT, regions
 from hosting.model.templates import Template, nested_template
 from hosting.model.tokens import Json
 
 
 class Subject(NamedTuple):
-    """Which template a linted file stands for."""
+    """The template, stack and environment of a linted file."""
 
     template: str
     stack: str = ""
@@ -36,7 +36,7 @@ class Subject(NamedTuple):
 
 @dataclass
 class Job:
-    """One file to lint, and whom its findings are about."""
+    """One file to lint, and the subjects of its findings."""
 
     text: str
     regions: tuple[str, ...]
@@ -46,7 +46,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Match:
-    """A match of cfn-lint, as plain data that can cross between processes."""
+    """A match of cfn-lint, as plain data that can be sent between processes."""
 
     rule: str
     level: Level
@@ -57,7 +57,7 @@ class Match:
 
 @dataclass(frozen=True)
 class LintResult:
-    """Findings, and what was looked at."""
+    """Findings, and the numbers of files and rules."""
 
     findings: tuple[Finding, ...]
     files: int
@@ -65,7 +65,7 @@ class LintResult:
 
 
 def jobs(templates: Mapping[str, Template], environments: Iterable[ResolvedEnvironment]) -> list[Job]:
-    """The files to lint: each template as committed, each stack as resolved; same content, same job."""
+    """Return the files to lint: each template as committed, each stack as resolved. Equal contents are one job."""
     found: dict[tuple[str, tuple[str, ...]], Job] = {}
 
     def add(body: Mapping[str, Json], where: tuple[str, ...], file: str, subject: Subject) -> None:
@@ -78,19 +78,24 @@ def jobs(templates: Mapping[str, Template], environments: Iterable[ResolvedEnvir
     for environment in environments:
         for path, stack in environment.stacks.items():
             file = f"{environment.name}-{path.replace('/', '-')}.json"
-            add(lintable(stack), (stack.region,), file, Subject(stack.template.name, path, environment.name))
+            add(
+                write_resolved_template(stack),
+                (stack.region,),
+                file,
+                Subject(stack.template.name, path, environment.name),
+            )
     return list(found.values())
 
 
 def _with_local_urls(root: Template) -> dict[str, Json]:
-    """Relative URLs let cfn-lint open the nested templates, and so check what is passed to them and read from them."""
+    """Return the root with relative URLs, so that cfn-lint opens nested templates and checks parameters and outputs."""
     resources = dict(root.resources)
     for logical_id, resource in resources.items():
         properties = resource.get("Properties")
         if isinstance(properties, dict) and (file := nested_template(resource)):
             resources[logical_id] = {**resource, "Properties": {**properties, "TemplateURL": file}}
     body = {**root.body, "Resources": resources}
-    # What only the addresses used is now used by nobody, and would be reported for it.
+    # Parameters that only the URLs used are unused now and would be reported.
     used = json.dumps({key: item for key, item in body.items() if key not in ("Parameters", "Metadata")})
     body["Parameters"] = {
         key: item
@@ -101,7 +106,7 @@ def _with_local_urls(root: Template) -> dict[str, Json]:
 
 
 def _without_exceptions(body: Mapping[str, Json]) -> dict[str, Json]:
-    """Exceptions are applied here, not by cfn-lint: only so can one be noticed that applies no more."""
+    """Return the body without exceptions. They are applied here, so that an obsolete one is detected."""
     resources = {
         key: {name: item for name, item in resource.items() if name != "Metadata" or not _exceptions_in(resource)}
         for key, resource in body.get("Resources", {}).items()
@@ -112,7 +117,7 @@ def _without_exceptions(body: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def lint(templates: Mapping[str, Template], environments: Iterable[ResolvedEnvironment]) -> LintResult:
-    """Everything cfn-lint has to say, less the exceptions that stand at a resource with their reason."""
+    """Return all findings of cfn-lint, without the exceptions that a resource declares with a reason."""
     work = jobs(templates, environments)
     with TemporaryDirectory(prefix="validate-") as folder:
         for job in work:
@@ -130,7 +135,7 @@ def lint(templates: Mapping[str, Template], environments: Iterable[ResolvedEnvir
 
 
 def _made_here(subject: Subject, match: Match) -> bool:
-    """W3002 warns of a relative TemplateURL; the one that it sees is ours, the committed one is a URL of S3."""
+    """Return whether W3002 reports the relative TemplateURL that this module writes."""
     return match.rule == "W3002" and subject == Subject(ROOT)
 
 
@@ -139,7 +144,7 @@ def _run(folder: str, work: list[Job]) -> list[tuple[Job, list[Match]]]:
     work = sorted(work, key=lambda job: -len(job.text))
     paths = [(str(Path(folder, job.file)), job.regions) for job in work]
     processes = min(os.cpu_count() or 1, len(work))
-    # Only Linux forks safely enough to inherit what is loaded; elsewhere each worker would load it again.
+    # Only on Linux forked workers inherit the loaded rules; elsewhere each worker would load them again.
     if processes < 2 or not sys.platform.startswith("linux"):
         return [(job, lint_file(path, where)) for job, (path, where) in zip(work, paths, strict=True)]
     with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("fork")) as pool:
@@ -167,7 +172,7 @@ def _engine() -> _Engine:
 
 
 def rule_count() -> int:
-    """How many rules of cfn-lint are enabled; experimental ones are not."""
+    """Return the number of enabled rules of cfn-lint, without experimental ones."""
     engine = _engine()
     config_class, arguments = engine.config
     config = config_class(**arguments(include_checks=["I"]))
@@ -184,7 +189,9 @@ def lint_file(path: str, where: tuple[str, ...]) -> list[Match]:
             match.rule.id,
             _LEVELS[match.rule.severity],
             str(match.message),
-            tuple(str(step) for step in getattr(match, "path", None) or ()),  # not the decoder's own kind of string
+            tuple(
+                str(step) for step in getattr(match, "path", None) or ()
+            ),  # plain strings instead of the decoder's own type
             match.rule.source_url,
         )
         for match in engine.run(path, config, engine.rules, False)
@@ -215,7 +222,7 @@ def _finding(subject: Subject, match: Match) -> Finding:
 
 
 class Exceptions:
-    """The exceptions in the templates' Metadata; each has a reason, and each is needed."""
+    """The exceptions in the templates' Metadata; each needs a reason and a matching finding."""
 
     def __init__(self, templates: Mapping[str, Template]) -> None:
         self._declared: dict[tuple[str, str, str], str] = {}
@@ -234,21 +241,22 @@ class Exceptions:
         return True
 
     def findings(self) -> Iterator[Finding]:
+        """Yield findings about the exceptions themselves."""
         for name in self._global:
             yield Finding(
-                "LINT-01", "error", name, "a rule of cfn-lint is switched off for the whole template", "",
-                "Metadata.cfn-lint", "state the exception at the resource that needs it, with its Reason",
+                "LINT-01", "error", name, "a rule of cfn-lint is disabled for the whole template", "",
+                "Metadata.cfn-lint", "declare the exception at the resource that needs it, with its Reason",
             )  # fmt: skip
         for (name, logical_id, rule), reason in self._declared.items():
             place = "Metadata.cfn-lint.config.ignore_checks"
             if not reason:
                 yield Finding(
                     "LINT-02", "error", name, f"the exception for {rule} has no reason", logical_id, place,
-                    'say why beside it: Metadata {"cfn-lint": ..., "Reason": "..."}',
+                    'add a reason: Metadata {"cfn-lint": ..., "Reason": "..."}',
                 )  # fmt: skip
             if (name, logical_id, rule) not in self._used:
                 yield Finding(
-                    "LINT-03", "error", name, f"{rule} does not occur here any more", logical_id, place,
+                    "LINT-03", "error", name, f"{rule} no longer occurs here", logical_id, place,
                     "remove the exception",
                 )  # fmt: skip
 

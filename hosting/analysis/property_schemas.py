@@ -1,6 +1,6 @@
-"""The shape of the properties that proofs and policies read, so that a damaged template is a message and no traceback.
+"""Types of the properties that proofs and policies read, so that a damaged template gives an error and no traceback.
 
-cfn-lint judges every property, in seconds; this looks at the few that are taken apart here, in no time.
+cfn-lint checks every property in seconds. This module checks the few properties that this package reads.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ from hosting.model.tokens import Json
 
 @dataclass(frozen=True)
 class Text:
-    """A string, a number or a boolean: CloudFormation takes them alike, but in policies."""
+    """A string, a number or a boolean. CloudFormation accepts each of them, except in policies."""
 
     strings_only: bool = False
 
 
 @dataclass(frozen=True)
 class Items:
-    """A list, or what stands for a list of one."""
+    """A list, or a single value that CloudFormation accepts as a list of one."""
 
-    of: Shape
+    item: Schema
 
 
 @dataclass(frozen=True)
 class Values:
     """An object with any keys."""
 
-    of: Shape
+    item: Schema
 
 
-Shape: TypeAlias = "Text | Items | Values | Mapping[str, Shape]"
+Schema: TypeAlias = "Text | Items | Values | Mapping[str, Schema]"
 
 TEXT = Text()
 TEXTS = Items(TEXT)
 WORDS = Items(Text(strings_only=True))
-_POLICY: Shape = {
+_POLICY: Schema = {
     "Statement": Items(
         {
             "Effect": TEXT,
@@ -51,17 +51,17 @@ _POLICY: Shape = {
         }
     )
 }
-_ACTIONS: Shape = Items(
+_ACTIONS: Schema = Items(
     {
         "Type": TEXT,
         "TargetGroupArn": TEXT,
         "ForwardConfig": {"TargetGroups": Items({"TargetGroupArn": TEXT})},
     }
 )
-_BEHAVIOUR: Shape = {"PathPattern": TEXT, "ViewerProtocolPolicy": TEXT, "TargetOriginId": TEXT}
-_RULE: Shape = Values(TEXT)
+_BEHAVIOUR: Schema = {"PathPattern": TEXT, "ViewerProtocolPolicy": TEXT, "TargetOriginId": TEXT}
+_RULE: Schema = Values(TEXT)
 
-SHAPES: Mapping[str, Shape] = {
+PROPERTY_SCHEMAS: Mapping[str, Schema] = {
     "AWS::CloudFront::Distribution": {
         "DistributionConfig": {
             "DefaultCacheBehavior": _BEHAVIOUR,
@@ -104,29 +104,29 @@ SHAPES: Mapping[str, Shape] = {
 }
 
 
-def check_shapes(env: ResolvedEnvironment) -> None:
-    """Refuse what CloudFormation would refuse too, before anything is read out of it."""
+def check_property_types(env: ResolvedEnvironment) -> None:
+    """Raise ResolveError for a property of a wrong type, which CloudFormation rejects too."""
     for stack in env.stacks.values():
         for resource in stack.resources.values():
-            shape = SHAPES.get(resource.type)
-            for path, wanted in _wrong(dict(resource.properties), shape, "Properties") if shape else ():
+            schema = PROPERTY_SCHEMAS.get(resource.type)
+            for path, wanted in _wrong(dict(resource.properties), schema, "Properties") if schema else ():
                 what = f"{resource.logical_id}: {path} is not {wanted}"
                 raise ResolveError(what, template=stack.template.name, stack=stack.path)
 
 
-def _wrong(value: Json, shape: Shape, path: str) -> Iterator[tuple[str, str]]:
-    if isinstance(shape, Text):
-        if not isinstance(value, str if shape.strings_only else (str, int, float)):
-            yield path, "a text"
-    elif isinstance(shape, Items):
+def _wrong(value: Json, schema: Schema, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(schema, Text):
+        if not isinstance(value, str if schema.strings_only else (str, int, float)):
+            yield path, "a string"
+    elif isinstance(schema, Items):
         for index, item in enumerate(value if isinstance(value, list) else [value]):
-            yield from _wrong(item, shape.of, f"{path}.{index}" if isinstance(value, list) else path)
+            yield from _wrong(item, schema.item, f"{path}.{index}" if isinstance(value, list) else path)
     elif path.endswith("Principal") and value == "*":
-        return  # the one place where a text stands for an object
+        return  # the only object that may be a string
     elif not isinstance(value, Mapping):
         yield path, "an object"
     else:
         for key, item in value.items():
-            inner = shape.of if isinstance(shape, Values) else shape.get(key)
+            inner = schema.item if isinstance(schema, Values) else schema.get(key)
             if inner is not None:
                 yield from _wrong(item, inner, f"{path}.{key}")

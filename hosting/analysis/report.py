@@ -1,4 +1,4 @@
-"""Findings as text for people, as JSON for programs, and as SARIF for code review."""
+"""Writes findings as text, as JSON for programs, and as SARIF for code review."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SARIF_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schem
 
 @dataclass(frozen=True)
 class Checked:
-    """What a validation looked at, so that "no findings" means something."""
+    """The inputs of a validation, so that "no findings" is meaningful."""
 
     templates: int
     environments: tuple[str, ...]
@@ -27,6 +27,7 @@ class Checked:
     own_rules: int
 
     def sentence(self) -> str:
+        """Return the inputs as one sentence."""
         environments = " and ".join(self.environments)
         return (
             f"{self.templates} templates, resolved for {environments}: "
@@ -35,7 +36,7 @@ class Checked:
 
 
 def as_json(findings: Sequence[Finding], checked: Checked) -> str:
-    """Stable for programs: a field may be added under the same schema, never removed or changed in meaning."""
+    """Return findings as JSON. Fields may be added to a schema; a removed or changed field requires a new schema."""
     document = {
         "schema": JSON_SCHEMA,
         # The keys of validate/1, which are older than the names of the fields.
@@ -52,7 +53,7 @@ def as_json(findings: Sequence[Finding], checked: Checked) -> str:
 
 
 def as_sarif(findings: Sequence[Finding], checked: Checked, folder: str, titles: Mapping[str, str]) -> str:
-    """SARIF 2.1.0: the place is the line of Python that made the resource, the template where that is not known."""
+    """Return SARIF 2.1.0. The location is the line of Python that created the resource, otherwise the template."""
     rules = sorted({finding.rule for finding in findings})
     driver = {
         "name": "deploy.py validate",
@@ -111,14 +112,14 @@ def _subject(finding: Finding) -> str:
 _STYLES: dict[Level, str] = {"error": "bold red", "warning": "yellow", "informational": "cyan"}
 
 
-class Looked(Protocol):
-    """Says what was looked at."""
+class Summarized(Protocol):
+    """A result that describes its inputs."""
 
     def sentence(self) -> str: ...
 
 
-def write_text(findings: Sequence[Finding], checked: Looked, stream: IO[str], *, color: bool | None = None) -> None:
-    """One paragraph for each finding, in the order in which to mend them, then what was checked."""
+def write_text(findings: Sequence[Finding], checked: Summarized, stream: IO[str], *, color: bool | None = None) -> None:
+    """Write one paragraph per finding, in the order of correction, then the inputs."""
     from rich.console import Console
     from rich.text import Text
 

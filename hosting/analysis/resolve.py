@@ -1,7 +1,7 @@
-"""The whole environment as CloudFormation would see it: parameters put in all the way down, before anything exists.
+"""Resolves a whole environment as CloudFormation would: parameters are filled in at every level, without calls to AWS.
 
-Lint and most tools judge one template with its parameters unknown. Here the parameter file's values reach every nested
-stack, conditions are decided, and what a sibling makes stays a token that names the resource behind it (tokens.py), so
+Lint and most tools check one template with unknown parameters. Here the values of the parameter file reach every nested
+stack, and conditions are evaluated. A value of another resource becomes a token that names the resource (tokens.py), so
 that a question such as "which security group is that?" has an answer across stacks.
 """
 
@@ -30,7 +30,7 @@ _SHOWN = 16
 
 @dataclass(frozen=True)
 class Resource:
-    """A resource whose condition holds, with its values put in."""
+    """A resource whose condition is true, with its values filled in."""
 
     stack: str
     logical_id: str
@@ -47,7 +47,7 @@ class Resource:
         return Origin(self.stack, self.logical_id, attribute).token()
 
     def get(self, path: str, default: Json = None) -> Json:
-        """A property by its dotted path; `default` where any step is missing."""
+        """Return a property by its dotted path, or `default` if a step is missing."""
         value: Json = self.properties
         for step in path.split("."):
             if isinstance(value, list) and step.isdigit() and int(step) < len(value):
@@ -61,7 +61,7 @@ class Resource:
 
 @dataclass(frozen=True)
 class Violation:
-    """A value that its own template forbids: CloudFormation would refuse it, cfn-lint cannot see it."""
+    """A value that its own template forbids. CloudFormation rejects it; cfn-lint cannot see it."""
 
     rule: str
     path: str
@@ -70,14 +70,14 @@ class Violation:
 
 @dataclass(frozen=True)
 class Stack:
-    """One stack of the environment, nested or not."""
+    """One stack of the environment, nested or top-level."""
 
     path: str  # "root/NetworkStack"
     template: Template
     region: str
     account: str
     parameters: Mapping[str, Json]
-    # Parameters fed by another stack of the root: while a nested change set is computed they are only placeholders.
+    # Parameters that read another stack's outputs: they are placeholders while a nested change set is computed.
     wired: frozenset[str]
     conditions: Mapping[str, bool]
     resources: Mapping[str, Resource]
@@ -111,9 +111,9 @@ class ResolvedEnvironment:
 
     @property
     def refused_values(self) -> set[str]:
-        """Values that break their parameter's constraint and are long enough to be a token pasted into the wrong place.
+        """Values that violate their parameter's constraint and are long enough to be a token in the wrong place.
 
-        Findings are kept in build logs, so none may repeat them.
+        Findings are kept in build logs, so findings must not repeat them.
         """
         texts = (
             str(stack.parameters.get(violation.path.removeprefix("Parameters."), ""))
@@ -126,13 +126,13 @@ class ResolvedEnvironment:
         return [resource for stack in self.stacks.values() for resource in stack.of_type(*types)]
 
     def resource(self, source: Origin | str | None) -> Resource | None:
-        """The resource that a token comes from; None when the value is no token, or its resource is absent."""
+        """Return the resource of a token, or None if the value is not a token or the resource is absent."""
         found = origin(source) if isinstance(source, str) else source
         stack = self.stacks.get(found.stack) if found else None
         return stack.resources.get(found.logical_id) if stack and found else None
 
     def resources_in(self, value: Json) -> list[Resource]:
-        """The resources behind every token inside a value."""
+        """Return the resources of all tokens inside a value."""
         return [found for item in origins(value) if (found := self.resource(item))]
 
     def template_of(self, resource: Resource) -> str:
@@ -143,7 +143,8 @@ def resolve(templates: Mapping[str, Template], environment: Environment) -> Reso
     """Return every stack of the environment. `templates` is what `templates.load_complete` returns."""
     _require_known_and_complete(templates, environment)
     chain: list[Stack] = []
-    made: dict[str, Json] = {}  # outputs so far: each feeds the parameter of its name in a later stack of the chain
+    # Outputs so far: each is the value of the parameter with its name in later stacks of the chain.
+    made: dict[str, Json] = {}
     for path, stack in top_level_stacks(environment).items():
         if stack.template not in templates:
             continue
@@ -151,7 +152,8 @@ def resolve(templates: Mapping[str, Template], environment: Environment) -> Reso
             path, stack.name, templates[stack.template], made
         )
         chain.append(resolved)
-        # Another region's bootstrap feeds only stacks of that region, with the bucket that `filler` knows.
+        # Another region's bootstrap feeds only stacks of that region, with the bucket that `predict_deployer_value`
+        # returns.
         if stack.role is not StackRole.BOOTSTRAP or stack.region == environment.region:
             made |= resolved.outputs
     return ResolvedEnvironment(environment, tuple(chain))
@@ -175,11 +177,13 @@ def _require_known_and_complete(templates: Mapping[str, Template], environment: 
         raise InputError(found)
 
 
-def filler(parameter: str, templates: Mapping[str, Template], environment: Environment, region: str) -> str | None:
-    """What the deployer will fill in, as far as it can be known without AWS; the rest is plausible.
+def predict_deployer_value(
+    parameter: str, templates: Mapping[str, Template], environment: Environment, region: str
+) -> str | None:
+    """Return the value that the deployer will fill in, or a plausible one if only AWS knows it.
 
-    Keys are addresses by content, so a template's own key is exact; a Lambda's archive is not built here. The prefix
-    list is the one that `com.amazonaws.global.cloudfront.origin-facing` has in Tokyo.
+    Keys are hashes of content, so a template's own key is exact; Lambda packages are not built here. The prefix list is
+    `com.amazonaws.global.cloudfront.origin-facing` in Tokyo.
     """
     if parameter.endswith("TemplateKey"):
         file = template_file(parameter)
@@ -220,7 +224,7 @@ class _Resolver:
         """Return a top-level stack, its parameters from upstream outputs, deployer, file or defaults."""
         given: dict[str, Json] = {}
         for key in template.parameters:
-            filled = filler(key, self.templates, self.environment, self.region)
+            filled = predict_deployer_value(key, self.templates, self.environment, self.region)
             if key == "ArtifactBucket":
                 given[key] = filled  # each stack reads the bucket of its own region
             elif key in made and made[key] != "":
@@ -234,6 +238,7 @@ class _Resolver:
     def stack(
         self, path: str, name: str, template: Template, given: Mapping[str, Json], wired: frozenset[str]
     ) -> Stack:
+        """Return a stack with its nested stacks, with all parameters, conditions and references resolved."""
         # A missing value of a nested stack is a finding of cfn-lint; the rest is resolved as if it were empty.
         parameters = parameter_values(template, {**dict.fromkeys(_without_default(template), ""), **given})
         evaluator = Evaluator(template, path, parameters, self._pseudo(name))
@@ -248,7 +253,7 @@ class _Resolver:
         resources = {
             logical_id: _resource(path, logical_id, resource, evaluator) for logical_id, resource in present.items()
         }
-        # From here on an output of a child stands for the resource that gives it.
+        # From here on an output of a child resolves to the resource of its value.
         evaluator.nested_output = lambda child, output: (
             children[child].outputs.get(output) if child in children else None
         )
@@ -286,7 +291,7 @@ class _Resolver:
     def _children(
         self, path: str, name: str, template: Template, present: Mapping[str, Json], evaluator: Evaluator
     ) -> tuple[dict[str, Stack], list[Violation]]:
-        """The nested stacks, each after those whose outputs it takes."""
+        """Return the nested stacks, each after those whose outputs it reads, and the missing outputs."""
         nested = {key: item for key, item in present.items() if item["Type"] == NESTED_STACK}
         order = graphlib.TopologicalSorter(
             {key: set(_outputs_used(item)) & set(nested) for key, item in nested.items()}
@@ -297,9 +302,7 @@ class _Resolver:
         def output(child: str, wanted: str) -> Json:
             if wanted in done[child].outputs:
                 return done[child].outputs[wanted]
-            gaps.append(
-                Violation("CF-20", f"Resources.{user}", f"{child} gives no output {wanted} in this environment")
-            )
+            gaps.append(Violation("CF-20", f"Resources.{user}", f"{child} has no output {wanted} in this environment"))
             return Origin(path, child, f"Outputs.{wanted}").token()
 
         follower = replace(evaluator, nested_output=output)
@@ -307,12 +310,12 @@ class _Resolver:
             sequence = list(order.static_order())
         except graphlib.CycleError as cycle:
             raise ResolveError(
-                f"nested stacks need each other: {' -> '.join(cycle.args[1])}", template=template.name
+                f"nested stacks depend on each other: {' -> '.join(cycle.args[1])}", template=template.name
             ) from None
         for user in sequence:
             file = nested_template(nested[user])
             if file is None or file not in self.templates:
-                raise ResolveError(f"{user} nests {file}, which is not there", template=template.name)
+                raise ResolveError(f"{user} nests {file}, which does not exist", template=template.name)
             expressions = nested[user].get("Properties", {}).get("Parameters", {})
             values = {key: follower.value(item) for key, item in expressions.items()}
             given = {key: scalar(value) for key, value in values.items() if value is not NO_VALUE}
@@ -323,7 +326,7 @@ class _Resolver:
 
 
 def _outputs_used(expression: Json) -> set[str]:
-    """The nested stacks whose outputs an expression reads."""
+    """Return the nested stacks whose outputs an expression reads."""
     used: set[str] = set()
     if isinstance(expression, dict):
         for key, item in expression.items():

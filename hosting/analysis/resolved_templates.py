@@ -1,7 +1,7 @@
-"""Resolved stacks written as templates again, so that cfn-lint can judge them with real values.
+"""Writes resolved stacks as templates, so that cfn-lint can check them with real values.
 
-What lint can check only on a literal (a retention, a CPU and memory pair, a CIDR) becomes one. What still waits for a
-resource becomes legal again: Ref and GetAtt within the stack, and a parameter for what another stack gives.
+Values that lint checks only as literals (a retention, CPU and memory, a CIDR) become literals. References to resources
+become Ref and GetAtt within the stack, and parameters for values of another stack.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from hosting.model.templates import NESTED_STACK
 from hosting.model.tokens import REF, Json, Origin, origin, pieces
 
 
-def lintable(stack: Stack) -> dict[str, Any]:
-    """A template with the stack's values in place of its parameters, mappings and conditions."""
+def write_resolved_template(stack: Stack) -> dict[str, Any]:
+    """Return a template with the stack's values in place of parameters, mappings and conditions."""
     writer = _Writer(stack)
     resources = {key: writer.resource(resource) for key, resource in stack.resources.items()}
     outputs = {key: {"Value": writer.value(value)} for key, value in stack.outputs.items()}
@@ -36,13 +36,14 @@ class _Writer:
         self.parameters: set[str] = set()
 
     def resource(self, resource: Resource) -> dict[str, Any]:
+        """Return the body of a resource."""
         body: dict[str, Any] = {"Type": resource.type, **resource.attributes}
         if depends_on := [item for item in resource.depends_on if item in self.stack.resources]:
             body["DependsOn"] = depends_on
         if resource.properties:
             body["Properties"] = self.value(dict(resource.properties))
         if resource.type == NESTED_STACK:
-            # What the children make is theirs to be judged; the copy of the child is linted by itself.
+            # The copy of the nested template is linted by itself.
             body["Properties"]["TemplateURL"] = f"https://example.com/{resource.logical_id}.json"
         return body
 
@@ -71,10 +72,9 @@ class _Writer:
         return {"Fn::Sub": [result, variables] if variables else result}
 
     def _literal(self, text: str) -> str:
-        """Literal text inside a Sub.
+        """Return literal text for Fn::Sub, with pseudo parameters in place of region, account and partition.
 
-        The region, the account and the partition are written as the pseudo parameters that they came from: the
-        committed template is where a hard-coded one would show, and here it would be seen everywhere.
+        A hard-coded value is reported for the committed template; here every stack would be reported.
         """
         text = text.replace("${", "${!")
         text = text.replace("arn:aws:", "arn:${AWS::Partition}:")

@@ -1,9 +1,9 @@
-"""The outside judges: checkov over templates, parliament over policies. Run by the interpreter of their environment.
+"""Third-party scanners: checkov for templates, parliament for policies. Run by the interpreter of their environment.
 
     .venv-security/bin/python -I hosting/analysis/scanners.py FOLDER
 
-FOLDER holds ``templates/*.json`` and ``policies.json``; the verdicts are written to FOLDER/verdicts.json. Nothing of
-ours is imported here, and nothing can be called: no verdict may depend on what a server says today.
+FOLDER contains ``templates/*.json`` and ``policies.json``; the results are written to FOLDER/results.json. This module
+imports nothing of ours and opens no connection, so results do not depend on servers.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-# What a judge of permissions cannot know about other kinds of policies: in a key's policy "*" is the key itself; a
-# trust policy has no resource, and to hand out credentials is what it is for. Our rules say who may be trusted.
+# Findings that do not apply to other kinds of policies: in a key policy "*" is the key itself. A trust policy has no
+# resource, and issues credentials on purpose. Our rules check who is trusted.
 _MEANT: dict[str, frozenset[str]] = {
     "key": frozenset({"RESOURCE_STAR"}),
     "trust": frozenset({"CREDENTIALS_EXPOSURE", "RESOURCE_MISMATCH", "RESOURCE_STAR"}),
@@ -29,14 +29,16 @@ _MEANT: dict[str, frozenset[str]] = {
 def main(folder: Path) -> None:
     _stay_offline()
     warnings.simplefilter("ignore")
-    os.environ["LOG_LEVEL"] = "ERROR"  # checkov tells what it cannot make of intrinsic functions; the copies have none
-    verdicts = [*check_templates(folder / "templates"), *check_policies(folder / "policies.json")]
-    (folder / "verdicts.json").write_text(json.dumps(verdicts), encoding="utf-8")
+    os.environ["LOG_LEVEL"] = (
+        "ERROR"  # checkov logs intrinsic functions that it cannot evaluate; the resolved copies have none
+    )
+    results = [*check_templates(folder / "templates"), *check_policies(folder / "policies.json")]
+    (folder / "results.json").write_text(json.dumps(results), encoding="utf-8")
 
 
 def _stay_offline() -> None:
     def refuse(*_given: object, **_named: object) -> NoReturn:
-        raise ConnectionRefusedError("the judges work offline")
+        raise ConnectionRefusedError("scanners work offline")
 
     socket.socket.connect = refuse  # type: ignore[method-assign]
     socket.socket.connect_ex = refuse  # type: ignore[method-assign]
@@ -44,7 +46,7 @@ def _stay_offline() -> None:
 
 
 def check_templates(folder: Path) -> Iterator[dict[str, Any]]:
-    """What checkov finds. A file that it cannot read is a finding: it would else count as judged."""
+    """Yield the findings of checkov. An unreadable file is a finding, because it is not scanned."""
     from checkov.cloudformation.runner import Runner
     from checkov.runner_filter import RunnerFilter
 
@@ -62,15 +64,15 @@ def check_templates(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def check_policies(file: Path) -> Iterator[dict[str, Any]]:
-    """What parliament finds, its community's checks included. Each policy says its kind and carries its number."""
+    """Yield the findings of parliament, including community checks. Each policy has a kind and a number."""
     import parliament
 
     for policy in json.loads(file.read_text(encoding="utf-8")):
         document = policy["document"]
         if policy["kind"] == "trust":
             document = {**document, "Statement": [{"Resource": "*", **item} for item in document["Statement"]]}
-        judged = parliament.analyze_policy_string(json.dumps(document), include_community_auditors=True)
-        for finding in judged.findings:
+        scanned = parliament.analyze_policy_string(json.dumps(document), include_community_auditors=True)
+        for finding in scanned.findings:
             if finding.issue not in _MEANT[policy["kind"]]:
                 title = parliament.config.get(finding.issue, {}).get("title", finding.issue.replace("_", " ").lower())
                 detail = finding.detail or finding.location.get("actions") or ""

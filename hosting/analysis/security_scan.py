@@ -1,6 +1,6 @@
-"""The whole of a security scan: outside judges over templates and policies, and our rules.
+"""Runs a security scan: third-party scanners over templates and policies, and the rules of this project.
 
-checkov judges every template as committed and every stack with an environment's values; parliament every policy
+checkov checks every template as committed and every stack with an environment's values. parliament checks every policy
 document, with plausible ARNs. Both have an environment of their own, see scanners.py.
 """
 
@@ -14,10 +14,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from hosting.analysis.example_values import concrete
+from hosting.analysis.example_values import fill_example_values
 from hosting.analysis.findings import Finding, mask_values, merge_findings
 from hosting.analysis.resolve import ResolvedEnvironment, Resource, resolve
-from hosting.analysis.resolved_templates import lintable
+from hosting.analysis.resolved_templates import write_resolved_template
 from hosting.analysis.rules import RULES, check_rules
 from hosting.analysis.rules.values import policy_documents
 from hosting.analysis.suppressions import SCANNERS, Suppression, Suppressions
@@ -36,7 +36,7 @@ class ScannerError(PlatformError):
 
 @dataclass(frozen=True)
 class Checked:
-    """What a scan looked at, so that "no findings" means something."""
+    """The inputs of a scan, so that "no findings" is meaningful."""
 
     templates: int
     environments: tuple[str, ...]
@@ -60,7 +60,7 @@ class Scan:
 
 
 class Subject(NamedTuple):
-    """What a verdict is about."""
+    """The template, stack and property of a result."""
 
     template: str
     stack: str = ""
@@ -77,10 +77,10 @@ def scan(
     complete: bool,
     progress: Callable[[str], None] = lambda _line: None,
 ) -> Scan:
-    """Judge everything. ``python`` is the interpreter of the judges' environment.
+    """Scan everything. ``python`` is the interpreter of the scanners' environment.
 
-    ``complete`` says that these are all environments, so that a suppression which none of them needs is stale.
-    Raises AnalysisError on bad input, and ScannerError when a scanner cannot work.
+    ``complete`` means that these are all environments, so an unused suppression is obsolete. Raises AnalysisError on
+    bad input, and ScannerError when a scanner cannot work.
     """
     templates = load_complete(templates_folder)
     environments = [load_environment(file) for file in parameter_files]
@@ -89,11 +89,11 @@ def scan(
     resolved = [resolve(templates, environment) for environment in environments]
     files = dict(_files(templates, resolved))
     policies = list(_policies(resolved))
-    progress(f"judging {len(files)} files and {len(policies)} policies")
+    progress(f"scanning {len(files)} files and {len(policies)} policies")
     suppressions = Suppressions(templates)
-    judged = [finding for finding in _judge(python, files, policies) if not suppressions.cover(finding)]
+    scanned = [finding for finding in _run_scanners(python, files, policies) if not suppressions.cover(finding)]
     progress(f"checking {len(RULES)} rules of this project")
-    found = [*judged, *suppressions.findings(complete=complete), *check_rules(templates, resolved)]
+    found = [*scanned, *suppressions.findings(complete=complete), *check_rules(templates, resolved)]
     checked = Checked(len(templates), names, len(files), len(policies), len(RULES))
     refused = {value for environment in resolved for value in environment.refused_values}
     return Scan(tuple(merge_findings(mask_values(found, refused))), tuple(suppressions.declared), checked)
@@ -118,11 +118,14 @@ def _files(
     for env in environments:
         for path, stack in env.stacks.items():
             subject = Subject(stack.template.name, path, env.name)
-            yield f"{env.name}-{path.replace('/', '-')}.json", _File(subject, _unsuppressed(lintable(stack)))
+            yield (
+                f"{env.name}-{path.replace('/', '-')}.json",
+                _File(subject, _unsuppressed(write_resolved_template(stack))),
+            )
 
 
 def _unsuppressed(body: Mapping[str, Json]) -> dict[str, Json]:
-    """Suppressions are applied here, not by checkov: only so can one be noticed that is needed no more."""
+    """Return the body without suppressions. They are applied here, so that an obsolete one is detected."""
     resources = {}
     for logical_id, resource in body["Resources"].items():
         metadata = {key: item for key, item in resource.get("Metadata", {}).items() if key not in SCANNERS}
@@ -135,7 +138,7 @@ def _policies(environments: Sequence[ResolvedEnvironment]) -> Iterator[_Policy]:
     for env in environments:
         for resource, path, document in policy_documents(env):
             subject = Subject(env.template_of(resource), resource.stack, env.name, resource.logical_id, path)
-            yield _Policy(subject, _kind(resource, path), concrete(env, document))
+            yield _Policy(subject, _kind(resource, path), fill_example_values(env, document))
 
 
 def _kind(resource: Resource, path: str) -> str:
@@ -144,7 +147,7 @@ def _kind(resource: Resource, path: str) -> str:
     return "key" if resource.type == "AWS::KMS::Key" else "permissions"
 
 
-def _judge(python: Path, files: Mapping[str, _File], policies: Sequence[_Policy]) -> Iterator[Finding]:
+def _run_scanners(python: Path, files: Mapping[str, _File], policies: Sequence[_Policy]) -> Iterator[Finding]:
     with TemporaryDirectory(prefix="security-") as name:
         folder = Path(name)
         (folder / "templates").mkdir()
@@ -156,20 +159,20 @@ def _judge(python: Path, files: Mapping[str, _File], policies: Sequence[_Policy]
         ]
         (folder / "policies.json").write_text(json.dumps(numbered), encoding="utf-8")
         _run(python, folder)
-        verdicts = json.loads((folder / "verdicts.json").read_text(encoding="utf-8"))
-    for verdict in verdicts:
-        if "policy" in verdict:
-            subject = policies[verdict["policy"]].subject
+        results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    for result in results:
+        if "policy" in result:
+            subject = policies[result["policy"]].subject
         else:
-            subject = files[verdict["file"]].subject._replace(logical_id=verdict["resource"])
+            subject = files[result["file"]].subject._replace(logical_id=result["resource"])
         yield Finding(
-            rule=verdict["rule"],
+            rule=result["rule"],
             level="error",
             template=subject.template,
-            message=verdict["message"],
+            message=result["message"],
             logical_id=subject.logical_id,
             path=subject.path,
-            hint=f"see {verdict['see']}" if verdict["see"] else "",
+            hint=f"see {result['see']}" if result["see"] else "",
             stack=subject.stack,
             environment=subject.environment,
         )
@@ -179,7 +182,7 @@ def _run(python: Path, folder: Path) -> None:
     if not python.is_file():
         raise ScannerError("no environment for checkov and parliament", where=str(python), hint="run `make security`")
     try:
-        # -I: nothing of the caller's path or environment gets between the judges and what they were locked with.
+        # -I: the caller's path and environment cannot change the scanners' locked versions.
         done = subprocess.run(
             [str(python), "-I", str(_PROGRAM), str(folder)],
             capture_output=True,
@@ -188,7 +191,7 @@ def _run(python: Path, folder: Path) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise ScannerError(f"no verdict after {_SECONDS} s", where=_PROGRAM.name, hint="run it alone") from None
-    if done.returncode or not (folder / "verdicts.json").is_file():
-        last = (done.stderr.strip() or "it said nothing").splitlines()[-1]
-        raise ScannerError(f"a judge broke down: {last}", where=_PROGRAM.name, hint="run `make clean security`")
+        raise ScannerError(f"no result after {_SECONDS} s", where=_PROGRAM.name, hint="run it alone") from None
+    if done.returncode or not (folder / "results.json").is_file():
+        last = (done.stderr.strip() or "no output").splitlines()[-1]
+        raise ScannerError(f"a scanner failed: {last}", where=_PROGRAM.name, hint="run `make clean security`")

@@ -1,4 +1,4 @@
-"""Findings of outside judges that are accepted: each stands at its resource, has a reason, and is still needed."""
+"""Accepted findings of third-party scanners: each is at its resource, has a reason, and is still needed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hosting.analysis.findings import Finding
 from hosting.model.templates import Template
 
-# Where checkov itself looks, and the same for parliament, which knows none.
+# Metadata keys. checkov has its own; parliament has none, so its key is analogous.
 SCANNERS = ("checkov", "parliament")
 
 
@@ -28,8 +28,8 @@ class Suppressions:
             Suppression(name, logical_id, str(item.get("id", "")), str(item.get("comment", "")).strip())
             for name, template in templates.items()
             for logical_id, resource in template.resources.items()
-            for judge in SCANNERS
-            for item in resource.get("Metadata", {}).get(judge, {}).get("skip", [])
+            for scanner in SCANNERS
+            for item in resource.get("Metadata", {}).get(scanner, {}).get("skip", [])
         ]
         self._known = {(item.template, item.logical_id, item.rule) for item in self.declared}
         self._used: set[tuple[str, str, str]] = set()
@@ -42,16 +42,18 @@ class Suppressions:
         return True
 
     def findings(self, *, complete: bool) -> Iterator[Finding]:
-        """What is wrong with the suppressions themselves.
+        """Yield findings about the suppressions themselves.
 
-        ``complete`` says that every environment was judged: only then is one that was not needed needed nowhere.
+        ``complete`` means that all environments were scanned. Only then is an unused suppression obsolete.
         """
         for item in self.declared:
             where = (item.template, item.logical_id, item.rule)
             if not item.reason:
-                yield _wrong("SCAN-01", item, f"{item.rule} is suppressed without a reason", "say why in its comment")
+                yield _wrong(
+                    "SCAN-01", item, f"{item.rule} is suppressed without a reason", "add the reason to its comment"
+                )
             if complete and where not in self._used:
-                yield _wrong("SCAN-02", item, f"{item.rule} does not occur here any more", "remove the suppression")
+                yield _wrong("SCAN-02", item, f"{item.rule} no longer occurs here", "remove the suppression")
 
 
 def _wrong(rule: str, item: Suppression, message: str, hint: str) -> Finding:

@@ -18,6 +18,8 @@ from hosting.model.templates import load_complete
 
 @dataclass(frozen=True)
 class Validation:
+    """The findings of a validation, and its inputs."""
+
     findings: tuple[Finding, ...]
     checked: Checked
 
@@ -32,19 +34,19 @@ def validate(
     progress(f"resolving {len(templates)} templates for {', '.join(names)}")
     resolved: list[ResolvedEnvironment] = []
     found: list[Finding] = []
-    stumbled: list[tuple[str, Exception]] = []
+    failures: list[tuple[str, Exception]] = []
     for environment in environments:
         try:
             resolved.append(resolve(templates, environment))
         except ResolveError as error:
             found.append(_unresolved(error, environment))
         except ShapeError as error:
-            stumbled.append((f"resolving {environment.name}", error))
+            failures.append((f"resolving {environment.name}", error))
     progress(f"checking {len(RULES)} rules of this project")
-    found += check_rules(templates, resolved, lambda what, error: stumbled.append((what, error)))
+    found += check_rules(templates, resolved, lambda what, error: failures.append((what, error)))
     progress("linting")
     linted = lint(templates, resolved)
-    found += _explained(stumbled, linted.findings)
+    found += _explained(failures, linted.findings)
     checked = Checked(len(templates), names, linted.files, linted.rules, len(RULES))
     refused = {value for environment in resolved for value in environment.refused_values}
     return Validation(tuple(merge_findings(mask_values([*linted.findings, *found], refused))), checked)
@@ -56,25 +58,25 @@ def _unresolved(error: ResolveError, environment: Environment) -> Finding:
         "error",
         error.template,
         error.what,
-        hint="mend it; until then nothing else of this environment is checked but each template by itself",
-        why="CloudFormation would refuse it too (CloudFormation Template Reference, Intrinsic functions).",
+        hint="correct it; until then only the single templates of this environment are checked",
+        why="CloudFormation rejects it too (CloudFormation Template Reference, Intrinsic functions).",
         stack=error.stack,
         environment=environment.name,
     )
 
 
-def _explained(stumbled: Sequence[tuple[str, Exception]], linted: Sequence[Finding]) -> list[Finding]:
-    """A template of the wrong shape explains why we stumbled over it. Without one it is a bug of ours: a traceback."""
+def _explained(failures: Sequence[tuple[str, Exception]], linted: Sequence[Finding]) -> list[Finding]:
+    """Return findings for errors that a template of the wrong form explains. Raise the error if none explains it."""
     broken = sorted({finding.template for finding in linted if finding.level == "error"})
-    if stumbled and not broken:
-        raise stumbled[0][1]
+    if failures and not broken:
+        raise failures[0][1]
     return [
         Finding(
             "CF-00",
             "error",
             broken[0],
-            f"{what} cannot go on: {type(error).__name__}: {error}",
-            hint=f"mend what cfn-lint finds in {', '.join(broken)} first",
+            f"{what} failed: {type(error).__name__}: {error}",
+            hint=f"correct the findings of cfn-lint in {', '.join(broken)} first",
         )
-        for what, error in stumbled
+        for what, error in failures
     ]

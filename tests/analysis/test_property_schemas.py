@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hosting.analysis.iam_policies.grants import deploy_statements
-from hosting.analysis.property_schemas import SHAPES, check_shapes
+from hosting.analysis.property_schemas import PROPERTY_SCHEMAS, check_property_types
 from hosting.analysis.reachability.proof import prove
 from hosting.analysis.resolve import ResolvedEnvironment, resolve
 from hosting.model.errors import PlatformError, ResolveError
@@ -29,8 +29,11 @@ def resolved(bench: Bench) -> ResolvedEnvironment:
 @pytest.mark.parametrize("environment", ["dev", "prod"])
 def test_the_committed_templates_are_in_shape(environment: str) -> None:
     env = resolved(Bench(environment))
-    check_shapes(env)
-    assert set(SHAPES) - {item.type for stack in env.stacks.values() for item in stack.resources.values()} == set()
+    check_property_types(env)
+    assert (
+        set(PROPERTY_SCHEMAS) - {item.type for stack in env.stacks.values() for item in stack.resources.values()}
+        == set()
+    )
 
 
 @pytest.mark.parametrize(
@@ -72,7 +75,7 @@ def test_no_damage_is_a_traceback(seed: int) -> None:
         item["Properties"]
         for body in bench.bodies.values()
         for item in body["Resources"].values()
-        if item["Type"] in SHAPES and item.get("Properties")
+        if item["Type"] in PROPERTY_SCHEMAS and item.get("Properties")
     ]
     target: Any = choose.choice(resources)
     *steps, last = choose.choice(paths(target))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hosting.analysis.resolve import ResolvedEnvironment, resolve
-from hosting.analysis.resolved_templates import lintable
+from hosting.analysis.resolved_templates import write_resolved_template
 from hosting.model.errors import InputError, ResolveError
 from hosting.model.parameter_file import Environment, load_environment
 from hosting.model.templates import Template, load_complete
@@ -122,7 +122,7 @@ def test_a_missing_and_an_unknown_parameter_are_input_errors(small: Bodies) -> N
 
 
 def test_a_lint_copy_is_a_template_again(small: Bodies) -> None:
-    copy = lintable(resolved(small).stacks["root/FrontendServiceStack"])
+    copy = write_resolved_template(resolved(small).stacks["root/FrontendServiceStack"])
     assert copy["Parameters"] == {"NetworkStackVpcRef": {"Type": "String"}}
     assert copy["Resources"]["Members"]["Properties"]["VpcId"] == {"Ref": "NetworkStackVpcRef"}
     assert copy["Resources"]["Group"]["Properties"]["LogGroupName"] == {"Fn::Sub": "shop-${AWS::Region}-frontend"}

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from hosting.analysis import scanners
-from hosting.analysis.example_values import concrete
+from hosting.analysis.example_values import fill_example_values
 from hosting.analysis.findings import Finding
 from hosting.analysis.resolve import resolve
 from hosting.analysis.rules.values import policy_documents
@@ -167,7 +167,7 @@ def test_judges_reach_nobody() -> None:
 
 def test_policies_are_judged_without_tokens() -> None:
     env = resolve(load_complete(PROJECT / "templates"), load_environment(PARAMS[0]))
-    documents = [concrete(env, document) for _, _, document in policy_documents(env)]
+    documents = [fill_example_values(env, document) for _, _, document in policy_documents(env)]
     assert not [item for document in documents for item in origins(document)]
     text = json.dumps(documents)
     assert "arn:aws:sqs:ap-northeast-1:" in text

@@ -23,8 +23,8 @@ def test_text_has_the_total_and_the_excluded_items(capsys: pytest.CaptureFixture
 def test_a_resource_without_a_price_is_listed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    known = {key: price for key, price in prices.load().items() if price.id != "nat-gateway"}
-    monkeypatch.setattr(prices, "load", lambda: known)
+    known = {key: price for key, price in prices.load_prices().items() if price.id != "nat-gateway"}
+    monkeypatch.setattr(prices, "load_prices", lambda: known)
     assert main(["cost", "-e", "prod"]) == Exit.DONE
     out = capsys.readouterr().out
     assert "Price unknown, not in the total:\n  Egress: NAT gateway, 2 times 1 in ap-northeast-1" in out

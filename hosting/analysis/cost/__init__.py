@@ -1,5 +1,5 @@
-"""What an environment costs in a month, as far as its templates say: a range, from idle to scaled out.
+"""Estimates the monthly cost of an environment from its templates: a range from idle to scaled out.
 
-Only what has a price by the hour or month is summed up. What is charged by use depends on traffic that no template
-knows, and what has no price in the bundled table is listed, never guessed.
+The sum contains items with a price by hour or month. Charges by usage depend on traffic, which templates do not
+contain. Items without a price in the bundled table are listed, never estimated.
 """

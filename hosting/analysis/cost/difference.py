@@ -1,4 +1,4 @@
-"""Two estimates side by side: what costs more in the second, and what less."""
+"""Compares two estimates."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from hosting.analysis.cost.estimate import Estimate, Line
+from hosting.analysis.cost.estimate import CostLine, Estimate
 
 _NOTHING = (Decimal(0), Decimal(0))
 
 
 @dataclass(frozen=True)
-class Change:
-    """One line that differs. A quantity is empty where the line does not exist."""
+class CostChange:
+    """One line that differs. A quantity is empty if the line does not exist."""
 
     layer: str
     item: str
@@ -27,23 +27,23 @@ class Change:
         return self.after[0] - self.before[0], self.after[1] - self.before[1]
 
 
-def changes(before: Estimate, after: Estimate) -> Iterator[Change]:
-    """Every line that costs or counts differently, in the order of the second, then what is gone."""
+def compare_estimates(before: Estimate, after: Estimate) -> Iterator[CostChange]:
+    """Yield every line with another cost or quantity, in the order of the second estimate, then removed lines."""
     old = {_key(line): line for line in before.lines}
     new = {_key(line): line for line in after.lines}
     for key in [*new, *(key for key in old if key not in new)]:
         one, two = old.get(key), new.get(key)
         if one is None or two is None or (one.least, one.most) != (two.least, two.most):
-            yield Change(*key, _quantity(one), _quantity(two), _range(one), _range(two))
+            yield CostChange(*key, _quantity(one), _quantity(two), _range(one), _range(two))
 
 
-def _key(line: Line) -> tuple[str, str]:
+def _key(line: CostLine) -> tuple[str, str]:
     return line.layer, line.item
 
 
-def _quantity(line: Line | None) -> str:
+def _quantity(line: CostLine | None) -> str:
     return line.quantity if line else ""
 
 
-def _range(line: Line | None) -> tuple[Decimal, Decimal]:
+def _range(line: CostLine | None) -> tuple[Decimal, Decimal]:
     return (line.least, line.most) if line else _NOTHING

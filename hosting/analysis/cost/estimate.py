@@ -1,4 +1,4 @@
-"""The lines of an estimate: what the resources of each layer cost at the least and at the most."""
+"""Computes the lines of an estimate: minimum and maximum cost of the resources of each layer."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from hosting.analysis.cost import prices
 from hosting.analysis.cost.prices import Price, Prices
 from hosting.analysis.resolve import ResolvedEnvironment, Resource, Stack
 
-# Charged by what passes through, is stored or is called: type -> what the bill counts.
+# Charged by usage: type -> the quantity on the bill.
 BY_USE = {
     "AWS::CloudFront::Distribution": "requests and data to viewers",
     "AWS::CloudFront::Function": "invocations",
     "AWS::EC2::FlowLog": "its log group",
-    "AWS::EC2::NatGateway": "data that passes it, besides the hours",
-    "AWS::EC2::VPCEndpoint": "data that passes it, besides the hours",
+    "AWS::EC2::NatGateway": "processed data, in addition to the hours",
+    "AWS::EC2::VPCEndpoint": "processed data, in addition to the hours",
     "AWS::ECR::Repository": "stored images",
     "AWS::ECS::Cluster": "metrics of Container Insights",
-    "AWS::ElasticLoadBalancingV2::LoadBalancer": "capacity units (LCU), besides the hours",
+    "AWS::ElasticLoadBalancingV2::LoadBalancer": "capacity units (LCU), in addition to the hours",
     "AWS::KinesisFirehose::DeliveryStream": "archived logs",
-    "AWS::KMS::Key": "requests, and kept versions after a rotation, besides the month",
+    "AWS::KMS::Key": "requests, and kept versions after a rotation, in addition to the month",
     "AWS::Lambda::Function": "invocations and their duration",
     "AWS::Logs::Delivery": "delivered log records",
     "AWS::Logs::LogGroup": "log records written and kept",
@@ -29,13 +29,13 @@ BY_USE = {
     "AWS::RDS::DBCluster": "storage, I/O, backups, backtrack records",
     "AWS::Route53::RecordSet": "queries other than those to aliases of AWS resources",
     "AWS::S3::Bucket": "objects and requests",
-    "AWS::SecretsManager::Secret": "calls, besides the month",
+    "AWS::SecretsManager::Secret": "calls, in addition to the month",
     "AWS::SNS::Topic": "messages",
     "AWS::SQS::Queue": "messages",
-    "AWS::WAFv2::WebACL": "requests, besides the month",
+    "AWS::WAFv2::WebACL": "requests, in addition to the month",
 }
 
-# Settings and permissions, and what AWS gives away with what they belong to.
+# Types without a charge: settings, permissions, and parts of charged resources.
 FREE = frozenset(
     {
         "AWS::ApplicationAutoScaling::ScalableTarget",
@@ -88,18 +88,18 @@ EXCLUDED = (
     "taxes, discounts, Savings Plans, credits, the free tier, and support",
     "data transfer: to the internet, between zones, between regions",
     "public addresses of the load balancer beyond one in each of its subnets",
-    "the hosted zone, images' build and scanning, and whatever is not in the templates",
-    "alarms that scaling makes for itself: four for each service",
+    "the hosted zone, building and scanning of images, and resources outside the templates",
+    "alarms that Application Auto Scaling creates: four per service",
     "both versions of a task during a deployment",
 )
 
-# Scaling policies: each makes two alarms of its own (Application Auto Scaling User Guide, target tracking).
+# Scaling policies: each creates two alarms (Application Auto Scaling User Guide, target tracking).
 _MADE_BY_SCALING = {"AWS::ApplicationAutoScaling::ScalingPolicy"}
 
 
 @dataclass(frozen=True)
-class Line:
-    """One thing that is paid by the hour or month. ``least`` and ``most`` are dollars in a month."""
+class CostLine:
+    """One item that is charged by hour or month. ``least`` and ``most`` are US dollars per month."""
 
     layer: str
     item: str
@@ -110,8 +110,8 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Unknown:
-    """One thing that is paid for, and for which the table has no price."""
+class UnpricedItem:
+    """One charged item for which the table has no price."""
 
     layer: str
     item: str
@@ -120,14 +120,16 @@ class Unknown:
 
 @dataclass(frozen=True)
 class Estimate:
+    """The cost of one environment per month."""
+
     environment: str
-    lines: tuple[Line, ...]
-    unknown: tuple[Unknown, ...]
-    by_use: tuple[tuple[str, str], ...]  # resource type, what the bill counts
+    lines: tuple[CostLine, ...]
+    unknown: tuple[UnpricedItem, ...]
+    by_use: tuple[tuple[str, str], ...]  # resource type, quantity on the bill
 
     @property
     def layers(self) -> dict[str, tuple[Decimal, Decimal]]:
-        """Layer -> least and most in a month, in the order of the templates."""
+        """The minimum and maximum per month of each layer, in the order of the templates."""
         return {layer: self._sum(line for line in self.lines if line.layer == layer) for layer in self._names()}
 
     @property
@@ -138,14 +140,14 @@ class Estimate:
         return list(dict.fromkeys(line.layer for line in self.lines))
 
     @staticmethod
-    def _sum(lines: Iterable[Line]) -> tuple[Decimal, Decimal]:
+    def _sum(lines: Iterable[CostLine]) -> tuple[Decimal, Decimal]:
         found = list(lines)
         return sum((line.least for line in found), Decimal(0)), sum((line.most for line in found), Decimal(0))
 
 
 @dataclass(frozen=True)
 class Demand:
-    """What a resource needs, before anybody asked for a price."""
+    """The quantity of one priced item that a resource uses."""
 
     price: str
     item: str
@@ -154,31 +156,31 @@ class Demand:
     count: str  # shown: "2", "2 to 10 tasks"
 
 
-def estimate(env: ResolvedEnvironment, table: Prices | None = None) -> Estimate:
-    """The estimate of one environment. Bootstrap is shared by the environments, and paid by use alone."""
-    table = table if table is not None else prices.load()
-    lines: list[Line] = []
-    unknown: list[Unknown] = []
+def estimate_costs(env: ResolvedEnvironment, table: Prices | None = None) -> Estimate:
+    """Estimate one environment. Bootstrap is shared by the environments, and is charged by usage only."""
+    table = table if table is not None else prices.load_prices()
+    lines: list[CostLine] = []
+    unknown: list[UnpricedItem] = []
     used: set[str] = set()
     for stack in env.stacks.values():
         for resource in stack.resources.values():
             if resource.type in BY_USE:
                 used.add(resource.type)
             if not _is_known(resource.type):
-                unknown.append(Unknown(layer_of(stack), resource.type, resource.logical_id))
+                unknown.append(UnpricedItem(layer_name(stack), resource.type, resource.logical_id))
             for demand in _demands(resource, stack, env):
                 price = table.get((demand.price, stack.region))
                 if price is None:
-                    unknown.append(Unknown(layer_of(stack), demand.item, f"{demand.count} in {stack.region}"))
+                    unknown.append(UnpricedItem(layer_name(stack), demand.item, f"{demand.count} in {stack.region}"))
                     continue
                 least, most = demand.least * price.monthly, demand.most * price.monthly
-                lines.append(Line(layer_of(stack), demand.item, demand.count, least, most, price))
+                lines.append(CostLine(layer_name(stack), demand.item, demand.count, least, most, price))
     merged = tuple(_merged(lines))
     return Estimate(env.name, merged, tuple(_counted(unknown)), tuple((name, BY_USE[name]) for name in sorted(used)))
 
 
-def layer_of(stack: Stack) -> str:
-    """``root/FrontendServiceStack`` -> ``FrontendService``; the stacks of the chain by their own names."""
+def layer_name(stack: Stack) -> str:
+    """Return the layer of a stack: ``root/FrontendServiceStack`` -> ``FrontendService``."""
     return stack.path.partition("/")[2].removesuffix("Stack") or stack.path
 
 
@@ -186,33 +188,33 @@ def _is_known(kind: str) -> bool:
     return kind in BY_USE or kind in FREE or kind in _RULES or kind in _MADE_BY_SCALING
 
 
-def _merged(lines: Iterable[Line]) -> Iterator[Line]:
-    """Things of one kind in one layer on one line."""
-    groups: dict[tuple[str, str, str], list[Line]] = {}
+def _merged(lines: Iterable[CostLine]) -> Iterator[CostLine]:
+    """Yield one line for equal items of one layer."""
+    groups: dict[tuple[str, str, str], list[CostLine]] = {}
     for line in lines:
         groups.setdefault((line.layer, line.item, line.price.id), []).append(line)
     for (layer, item, _), same in groups.items():
         quantity = same[0].quantity if len(same) == 1 else _total(same)
         least, most = Estimate._sum(same)
-        yield Line(layer, item, quantity, least, most, same[0].price)
+        yield CostLine(layer, item, quantity, least, most, same[0].price)
 
 
-def _total(lines: list[Line]) -> str:
+def _total(lines: list[CostLine]) -> str:
     counts = [line.quantity for line in lines]
     return str(sum(int(count) for count in counts)) if all(map(str.isdigit, counts)) else " + ".join(counts)
 
 
-def _counted(found: Iterable[Unknown]) -> Iterator[Unknown]:
+def _counted(found: Iterable[UnpricedItem]) -> Iterator[UnpricedItem]:
     groups: dict[tuple[str, str], list[str]] = {}
     for one in found:
         groups.setdefault((one.layer, one.item), []).append(one.quantity)
     for (layer, item), quantities in groups.items():
         distinct = list(dict.fromkeys(quantities))
         times = f"{len(quantities)} times " if len(quantities) > 1 and len(distinct) == 1 else ""
-        yield Unknown(layer, item, times + "; ".join(distinct))
+        yield UnpricedItem(layer, item, times + "; ".join(distinct))
 
 
-# --- What each type of resource is paid for ----------------------------------------------------------------------
+# --- Charges of each resource type --------------------------------------------------------------------------
 
 
 def _demands(resource: Resource, stack: Stack, env: ResolvedEnvironment) -> Iterator[Demand]:
@@ -234,7 +236,7 @@ def _address(resource: Resource, stack: Stack, env: ResolvedEnvironment) -> Iter
 
 
 def _endpoint(resource: Resource, stack: Stack, env: ResolvedEnvironment) -> Iterator[Demand]:  # noqa: ARG001
-    """Paid in each zone. One of type Gateway, which is the default, is free."""
+    """Yield the price per zone. Endpoints of type Gateway, which is the default, are free."""
     if resource.get("VpcEndpointType", "Gateway") == "Interface":
         yield _fixed("interface-endpoint", "interface endpoint, in each zone", len(resource.get("SubnetIds", [])))
 
@@ -246,7 +248,7 @@ def _load_balancer(resource: Resource, stack: Stack, env: ResolvedEnvironment) -
 
 
 def _service(resource: Resource, stack: Stack, env: ResolvedEnvironment) -> Iterator[Demand]:
-    """Tasks between the least and the greatest number; without scaling just so many as are wanted."""
+    """Yield CPU and memory of the minimum and maximum number of tasks; without scaling, of the desired count."""
     task = env.resource(resource.get("TaskDefinition"))
     if task is None:
         return
@@ -285,7 +287,7 @@ def _secret(resource: Resource, stack: Stack, env: ResolvedEnvironment) -> Itera
 
 
 def _alarm(resource: Resource, stack: Stack, env: ResolvedEnvironment) -> Iterator[Demand]:  # noqa: ARG001
-    """Paid for each metric that it looks at."""
+    """Yield the price per metric of the alarm."""
     metrics = [one for one in resource.get("Metrics", []) if "MetricStat" in one]
     if resource.get("Period") is not None and _number(resource.get("Period")) < 60:
         yield _fixed("alarm-high-resolution", "high-resolution alarm")

@@ -15,6 +15,8 @@ HOURS = 730
 
 @dataclass(frozen=True)
 class Price:
+    """One price of the table, with its source and date."""
+
     id: str
     region: str
     usd: Decimal
@@ -31,8 +33,8 @@ Prices = Mapping[tuple[str, str], Price]
 
 
 @cache
-def load(path: Path = TABLE) -> Prices:
-    """(id, region) -> price."""
+def load_prices(path: Path = TABLE) -> Prices:
+    """Return the prices by (id, region)."""
     rows = json.loads(path.read_text(encoding="utf-8"))["prices"]
     prices = [Price(**{**row, "usd": Decimal(row["usd"])}) for row in rows]
     return {(price.id, price.region): price for price in prices}

@@ -1,9 +1,9 @@
-"""What a change of templates or parameters would do to an environment, told without AWS.
+"""Predicts the effect of changed templates or parameters on an environment, without calls to AWS.
 
-compare       two documents, property by property
-replacement   which properties CloudFormation cannot change in place, from the providers' schemas
-prediction    two resolved environments: what is added, replaced, modified, deleted, and what only follows
-broadening    what somebody may do afterwards who might not before: pure functions on documents
-access        the same over two resolved environments
-accuracy      a prediction held against a change set
+compare                differences of two documents, property by property
+replacement            properties that CloudFormation cannot update in place, from the providers' schemas
+prediction             two resolved environments: added, replaced, modified and deleted resources
+permission_widening    permissions that exist only after a change: pure functions on documents
+permissions            the same over two resolved environments
+prediction_comparison  a prediction compared with a change set
 """

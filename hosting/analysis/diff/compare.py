@@ -1,7 +1,7 @@
-"""Two documents compared down to the values that differ.
+"""Compares two documents down to the values that differ.
 
-Lists are what makes this more than a walk: a member that was put in front must not make all later ones look changed.
-Members that have a name are found by it, others by what stays the same around them.
+A new member at the beginning of a list must not make all later members differ. Members with a name are matched by name,
+others by the unchanged members around them.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from hosting.model.tokens import Json
 
 Path = tuple[str, ...]
 
-# What names a member of a list, the most telling first.
+# Keys that name a member of a list, the most specific first.
 _NAMES = ("Sid", "Name", "Key", "PolicyName", "Id", "ContainerName", "LogicalId", "TargetOriginId", "Type")
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One value that differs. A template knows no null, so None means that there is none on that side."""
+    """One value that differs. Templates contain no null, so None means that the value is absent."""
 
     path: Path
     before: Json
@@ -31,36 +31,37 @@ class Difference:
 
     @property
     def name(self) -> str:
-        return written(self.path)
+        return format_path(self.path)
 
 
-def written(path: Path) -> str:
-    """As people write it: Properties.ContainerDefinitions[app].Image."""
+def format_path(path: Path) -> str:
+    """Return a path as text: Properties.ContainerDefinitions[app].Image."""
     text = ""
     for step in path:
         text += step if step.startswith("[") or not text else f".{step}"
     return text
 
 
-def differences(before: Json, after: Json, path: Path = ()) -> Iterator[Difference]:
-    """Everything in which two documents differ, as deep as possible."""
+def compare_documents(before: Json, after: Json, path: Path = ()) -> Iterator[Difference]:
+    """Yield all differences of two documents, as deep as possible."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in [*before, *(key for key in after if key not in before)]:
-            yield from differences(before.get(key), after.get(key), (*path, str(key)))
+            yield from compare_documents(before.get(key), after.get(key), (*path, str(key)))
     elif isinstance(before, list) and isinstance(after, list):
         yield from _lists(before, after, path)
     elif type(before) is type(after) and before == after:
         return
     elif (documents := _documents(before, after)) is not None:
-        # Spaces and the order of keys may differ where the content does not; the text has changed all the same.
-        inner = list(differences(*documents, path))
+        # White space or the order of keys may differ although the content does not. The text has changed in that case
+        # too.
+        inner = list(compare_documents(*documents, path))
         yield from inner or [Difference(path, before, after)]
     else:
         yield Difference(path, before, after)
 
 
 def _documents(before: Json, after: Json) -> tuple[Json, Json] | None:
-    """JSON inside of texts, such as a dashboard's body."""
+    """Return two texts parsed as JSON (such as a dashboard's body), or None if they are not JSON."""
     parsed = []
     for text in (before, after):
         if not isinstance(text, str) or not text.lstrip().startswith(("{", "[")):
@@ -79,7 +80,7 @@ def _lists(before: list[Json], after: list[Json], path: Path) -> Iterator[Differ
     if named := _named(before, after):
         old, new = named
         for name in [*old, *(name for name in new if name not in old)]:
-            yield from differences(old.get(name), new.get(name), (*path, f"[{name}]"))
+            yield from compare_documents(old.get(name), new.get(name), (*path, f"[{name}]"))
         if [name for name in old if name in new] != [name for name in new if name in old]:
             yield Difference((*path, "[order]"), list(old), list(new))
         return
@@ -91,11 +92,11 @@ def _lists(before: list[Json], after: list[Json], path: Path) -> Iterator[Differ
             continue
         pairs = zip_longest(before[start:end], after[new_start:new_end])
         for offset, (old_item, new_item) in enumerate(pairs):
-            yield from differences(old_item, new_item, (*path, f"[{new_start + offset}]"))
+            yield from compare_documents(old_item, new_item, (*path, f"[{new_start + offset}]"))
 
 
 def _named(before: Sequence[Json], after: Sequence[Json]) -> tuple[dict[str, Json], dict[str, Json]] | None:
-    """Both lists by the name of their members, when each member has one of its own."""
+    """Return both lists by the names of their members, or None unless each member has a unique name."""
     if not all(isinstance(item, Mapping) for item in (*before, *after)):
         return None
     for key in _NAMES:

@@ -1,9 +1,9 @@
-"""Two resolved environments compared: the change set that CloudFormation would compute, without asking it.
+"""Predicts the change set that CloudFormation would compute for two resolved environments.
 
-A resource's own differences come first. Then each replacement spreads: whoever takes its id or an attribute gets
-another value, and is replaced too where that value cannot be changed in place. Values reach across stacks as tokens
-that name the resource behind them (tokens.py), so no output or parameter has to be followed here, and no placeholder
-can hide anything.
+The differences of each resource are computed first. Then replacements propagate: a resource that refers to the id or an
+attribute of a replaced resource gets a new value, and is replaced too if CloudFormation cannot update that value in
+place. References across stacks are tokens that name the resource (tokens.py). Outputs and parameters therefore need no
+tracking, and no placeholder hides a change.
 """
 
 from __future__ import annotations
@@ -12,48 +12,48 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from hosting.analysis.diff.compare import Difference, Path, differences, written
-from hosting.analysis.diff.permissions import Access, access_changes
-from hosting.analysis.diff.replacement import Recreation, recreation, takes_tags
+from hosting.analysis.diff.compare import Difference, Path, compare_documents, format_path
+from hosting.analysis.diff.permissions import PermissionChange, compare_permissions
+from hosting.analysis.diff.replacement import Recreation, find_recreation, receives_stack_tags
 from hosting.analysis.resolve import ResolvedEnvironment, Resource, Stack, top_level_stacks
 from hosting.model.effects import DESTRUCTIVE_EFFECTS, EFFECTS, count_effects, describe_loss
 from hosting.model.templates import NESTED_STACK
 from hosting.model.tokens import REF, Json, Origin, origins
 
-# Attributes beside Properties whose change CloudFormation carries out or takes note of.
+# Attributes beside Properties that CloudFormation updates or records.
 _ATTRIBUTES = ("CreationPolicy", "DeletionPolicy", "Metadata", "UpdatePolicy", "UpdateReplacePolicy")
 
 Key = tuple[str, str]  # stack path, logical id
 
 
 @dataclass(frozen=True)
-class Property:
-    """One value of a resource that differs."""
+class PredictedProperty:
+    """One property that differs."""
 
     path: Path
     before: Json
     after: Json
     recreation: Recreation
-    # The resource whose new id this value is; empty when the value differs by itself.
+    # The replaced resource that this value identifies; None if the value differs by itself.
     follows: Key | None = None
 
     @property
     def name(self) -> str:
-        return written(self.path)
+        return format_path(self.path)
 
 
 @dataclass(frozen=True)
-class Change:
-    """What would happen to one resource."""
+class PredictedChange:
+    """The predicted effect on one resource."""
 
     stack: str
     logical_id: str
     type: str
     effect: str
-    properties: tuple[Property, ...] = ()
+    properties: tuple[PredictedProperty, ...] = ()
     # A description of the data that is lost with the resource, or "" if none is lost.
     loss: str = ""
-    # What becomes of the old one, in the template's word: Retain, Snapshot, Delete.
+    # The policy that applies to the old resource: Retain, Snapshot, Delete.
     policy: str = ""
     note: str = ""
 
@@ -63,12 +63,12 @@ class Change:
 
     @property
     def path(self) -> tuple[str, ...]:
-        """As `plan` counts it: nested stacks, then the resource; without the stack of the chain."""
+        """The path as `plan` has it: nested stacks, then the resource, without the stack of the chain."""
         return (*self.stack.split("/")[1:], self.logical_id)
 
     @property
     def follows(self) -> tuple[Key, ...]:
-        """The resources that this change only follows from; empty when something here differs by itself."""
+        """The resources whose replacement causes this change; empty if a property differs by itself."""
         if not self.properties or any(item.follows is None for item in self.properties):
             return ()
         return tuple(dict.fromkeys(item.follows for item in self.properties if item.follows))
@@ -80,35 +80,35 @@ class Change:
 
 @dataclass(frozen=True)
 class StackPrediction:
-    """One stack of the chain, with everything nested in it."""
+    """One stack of the chain, including its nested stacks."""
 
     path: str
     name: str
     region: str
     kind: str  # create, update, nothing
-    changes: tuple[Change, ...] = ()
+    changes: tuple[PredictedChange, ...] = ()
     outputs: tuple[Difference, ...] = ()
-    # Names of the stack's tags that differ; CloudFormation hands them on to `retagged` resources.
+    # Names of the stack's tags that differ; CloudFormation propagates them to `retagged` resources.
     tags: tuple[str, ...] = ()
     retagged: int = 0
 
     def counts(self) -> dict[str, int]:
-        return counts(self.changes)
+        return count_changes(self.changes)
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What would happen to an environment."""
+    """The predicted effect on an environment."""
 
     environment: str
     stacks: tuple[StackPrediction, ...]
-    access: tuple[Access, ...] = ()  # the worst first
-    # Whether there is nothing to compare with: the environment is new.
+    access: tuple[PermissionChange, ...] = ()  # the worst first
+    # True if the environment is new, so that there is nothing to compare with.
     is_new: bool = False
-    hidden: tuple[str, ...] = field(default=(), repr=False)  # values of NoEcho parameters, never to be shown
+    hidden: tuple[str, ...] = field(default=(), repr=False)  # values of NoEcho parameters, which must not be shown
 
     @cached_property
-    def changes(self) -> tuple[Change, ...]:
+    def changes(self) -> tuple[PredictedChange, ...]:
         return tuple(change for stack in self.stacks for change in stack.changes)
 
     @property
@@ -116,16 +116,16 @@ class Prediction:
         return all(stack.kind == "nothing" for stack in self.stacks)
 
     @property
-    def destructive(self) -> tuple[Change, ...]:
-        """Replaced or deleted, although data is in it."""
+    def destructive(self) -> tuple[PredictedChange, ...]:
+        """The stateful resources that are replaced or deleted."""
         return tuple(change for change in self.changes if change.is_destructive)
 
     @property
-    def broader(self) -> tuple[Access, ...]:
+    def broader(self) -> tuple[PermissionChange, ...]:
         return tuple(item for item in self.access if item.is_broader)
 
-    def roots(self, change: Change) -> tuple[Key, ...]:
-        """Where the replacements began that a change follows from."""
+    def roots(self, change: PredictedChange) -> tuple[Key, ...]:
+        """Return the resources whose replacement is the first cause of a change."""
         found: list[Key] = []
         seen: set[Key] = set()
         waiting = list(change.follows)
@@ -142,15 +142,15 @@ class Prediction:
         return tuple(found)
 
 
-def counts(changes: Iterable[Change]) -> dict[str, int]:
+def count_changes(changes: Iterable[PredictedChange]) -> dict[str, int]:
     """Return how many changes have each effect, the most severe first."""
     return count_effects(change.effect for change in changes)
 
 
 def predict(old: ResolvedEnvironment | None, new: ResolvedEnvironment) -> Prediction:
-    """What deploying `new` does to an environment that is deployed as `old`."""
+    """Predict the effect of deploying `new` to an environment that is deployed as `old`."""
     names = {path: stack.name for path, stack in top_level_stacks(new.environment).items()}
-    # Under another name it is another stack, and the old one stays as it is.
+    # A stack with another name is another stack; the old one is not changed.
     known = (
         {}
         if old is None
@@ -163,23 +163,25 @@ def predict(old: ResolvedEnvironment | None, new: ResolvedEnvironment) -> Predic
     before = _resources(known.values())
     after = _resources(new.chain)
     regions = {stack.path: stack.region for top in new.chain for stack in top.walk()}
-    changes = _Spread(before, after, regions).changes()
+    changes = _ReplacementPropagation(before, after, regions).changes()
     retag = _tag_differences(old, new) if old else ()
     stacks = []
     for top in new.chain:
         was = known.get(top.path)
         own = tuple(change for change in changes if change.stack.split("/")[0] == top.path)
-        own += tuple(_containers(was, top, own)) if was else ()
-        outputs = tuple(differences(dict(was.outputs), dict(top.outputs))) if was else ()
+        own += tuple(_changed_nested_stacks(was, top, own)) if was else ()
+        outputs = tuple(compare_documents(dict(was.outputs), dict(top.outputs))) if was else ()
         # Bootstrap is shared by the environments and does not take their tags.
         tags = retag if was and not top.path.startswith("bootstrap") else ()
         kind = "create" if was is None else "update" if own or outputs or tags else "nothing"
-        ordered = tuple(sorted(own, key=_rank))
-        touched = _retagged(top) if tags else 0
+        ordered = tuple(sorted(own, key=_severity_key))
+        touched = _count_retagged(top) if tags else 0
         stacks.append(StackPrediction(top.path, names[top.path], top.region, kind, ordered, outputs, tags, touched))
-    found = access_changes(old, new) if old and known else ()
+    found = compare_permissions(old, new) if old and known else ()
     access = sorted(found, key=lambda one: (not one.is_severe, not one.is_broader))
-    return Prediction(new.name, tuple(stacks), tuple(access), not known, tuple(sorted(_secrets(old) | _secrets(new))))
+    return Prediction(
+        new.name, tuple(stacks), tuple(access), not known, tuple(sorted(_secret_values(old) | _secret_values(new)))
+    )
 
 
 def _same_region(stack: Stack, new: ResolvedEnvironment) -> bool:
@@ -196,16 +198,16 @@ def _resources(chain: Iterable[Stack]) -> dict[Key, Resource]:
     }
 
 
-class _Spread:
-    """Starts with what differs by itself, and lets replacements spread until nothing more follows."""
+class _ReplacementPropagation:
+    """Propagates replacements from resources that differ by themselves until nothing changes any more."""
 
     def __init__(
         self, before: Mapping[Key, Resource], after: Mapping[Key, Resource], regions: Mapping[str, str]
     ) -> None:
         self.before, self.after, self.regions = before, after, regions
         self.common = [key for key in after if key in before]
-        self.own = {key: self._own(key) for key in self.common}
-        self.followed: dict[Key, dict[tuple[Path, Key], Property]] = {key: {} for key in self.common}
+        self.own = {key: self._own_differences(key) for key in self.common}
+        self.followed: dict[Key, dict[tuple[Path, Key], PredictedProperty]] = {key: {} for key in self.common}
         self.users: dict[Key, list[tuple[Key, tuple[str, ...], Origin, str]]] = {}
         for key in self.common:
             for path, text in _texts(dict(after[key].properties), ("Properties",)):
@@ -214,35 +216,39 @@ class _Spread:
                     if found != key:
                         self.users.setdefault(found, []).append((key, path, source, text))
 
-    def changes(self) -> list[Change]:
-        waiting = [key for key in self.common if self.own[key] or self._retyped(key)]
+    def changes(self) -> list[PredictedChange]:
+        """Return all changes after the propagation."""
+        waiting = [key for key in self.common if self.own[key] or self._has_other_type(key)]
         while waiting:
             source = waiting.pop()
             for user, path, taken, text in self.users.get(source, ()):
-                if self._moves(source, taken) and self._follow(user, path, source, text):
+                if self._gets_new_value(source, taken) and self._propagate(user, path, source, text):
                     waiting.append(user)
-        found = [self._changed(key) for key in self.common if self._effect(key)]
-        found += [Change(*key, item.type, "add") for key, item in self.after.items() if key not in self.before]
+        found = [self._describe_change(key) for key in self.common if self._effect(key)]
+        found += [PredictedChange(*key, item.type, "add") for key, item in self.after.items() if key not in self.before]
         found += [
-            self._lose(Change(*key, item.type, "delete"), item)
+            self._with_loss(PredictedChange(*key, item.type, "delete"), item)
             for key, item in self.before.items()
             if key not in self.after
         ]
         return found
 
-    def _own(self, key: Key) -> list[Property]:
+    def _own_differences(self, key: Key) -> list[PredictedProperty]:
         before, after = self.before[key], self.after[key]
-        found = list(differences(dict(before.properties), dict(after.properties), ("Properties",)))
+        found = list(compare_documents(dict(before.properties), dict(after.properties), ("Properties",)))
         for name in _ATTRIBUTES:
-            found += differences(before.attributes.get(name), after.attributes.get(name), (name,))
+            found += compare_documents(before.attributes.get(name), after.attributes.get(name), (name,))
         region = self.regions[key[0]]
-        return [Property(item.path, item.before, item.after, recreation(after.type, region, item)) for item in found]
+        return [
+            PredictedProperty(item.path, item.before, item.after, find_recreation(after.type, region, item))
+            for item in found
+        ]
 
-    def _retyped(self, key: Key) -> bool:
+    def _has_other_type(self, key: Key) -> bool:
         return self.before[key].type != self.after[key].type
 
     def _effect(self, key: Key) -> str:
-        if self._retyped(key):
+        if self._has_other_type(key):
             return "replace"
         properties = [*self.own[key], *self.followed[key].values()]
         if not properties:
@@ -250,21 +256,21 @@ class _Spread:
         worst = max(item.recreation for item in properties)
         return {Recreation.ALWAYS: "replace", Recreation.MAY: "may replace"}.get(worst, "modify")
 
-    def _moves(self, source: Key, taken: Origin) -> bool:
-        """Whether the value that somebody takes from a resource becomes, or may become, another one."""
+    def _gets_new_value(self, source: Key, taken: Origin) -> bool:
+        """Return whether the value that another resource reads may become a new one."""
         if self._effect(source) in {"replace", "may replace"}:
             return True
         if taken.attribute == REF:
             return False
-        # Changed in place, a resource keeps what identifies it. An attribute that shows a property (Endpoint.Port)
+        # An update in place keeps the identifiers of a resource. An attribute that shows a property (Endpoint.Port)
         # changes with it.
         shown = taken.attribute.rsplit(".", 1)[-1]
         changed = (*self.own[source], *self.followed[source].values())
         return any(item.path[:2] == ("Properties", shown) for item in changed)
 
-    def _follow(self, user: Key, path: tuple[str, ...], source: Key, text: str) -> bool:
-        # Whatever it becomes, it becomes something else: compared as one that was not there.
-        worst = recreation(self.after[user].type, self.regions[user[0]], Difference(path, None, text))
+    def _propagate(self, user: Key, path: tuple[str, ...], source: Key, text: str) -> bool:
+        # The new value is unknown but different, so the property is compared with a missing one.
+        worst = find_recreation(self.after[user].type, self.regions[user[0]], Difference(path, None, text))
         if self._effect(source) == "may replace":
             worst = min(worst, Recreation.MAY)
         mark = (path, source)
@@ -272,24 +278,26 @@ class _Spread:
         if known is not None and known.recreation >= worst:
             return False
         if any(path[: len(item.path)] == item.path for item in self.own[user]):
-            return False  # it, or what is around it, differs by itself already
+            return False  # the property or its parent differs by itself
         effect = self._effect(user)
-        self.followed[user][mark] = Property(path, text, text, worst, source)
+        self.followed[user][mark] = PredictedProperty(path, text, text, worst, source)
         return self._effect(user) != effect
 
-    def _changed(self, key: Key) -> Change:
+    def _describe_change(self, key: Key) -> PredictedChange:
         before, after = self.before[key], self.after[key]
         effect = self._effect(key)
         note = ""
-        if self._retyped(key):
-            note = f"was {before.type}: CloudFormation refuses another type under the same name; rename it"
+        if self._has_other_type(key):
+            note = (
+                f"was {before.type}: CloudFormation rejects another type for the same logical id; rename the resource"
+            )
         elif effect == "replace" and (name := self._fixed_name(key)):
-            note = f"its name {name} is taken as long as the old one exists: CloudFormation fails unless it changes too"
+            note = f"its name {name} is in use while the old resource exists, so CloudFormation fails; change the name"
         properties = (*self.own[key], *self.followed[key].values())
-        return self._lose(Change(*key, after.type, effect, properties, note=note), after)
+        return self._with_loss(PredictedChange(*key, after.type, effect, properties, note=note), after)
 
-    def _lose(self, change: Change, resource: Resource) -> Change:
-        """With what becomes of the old one, and what is lost with it."""
+    def _with_loss(self, change: PredictedChange, resource: Resource) -> PredictedChange:
+        """Return the change with the deletion policy of the old resource and the description of the loss."""
         if change.effect not in DESTRUCTIVE_EFFECTS:
             return change
         attribute = "DeletionPolicy" if change.effect == "delete" else "UpdateReplacePolicy"
@@ -299,14 +307,14 @@ class _Spread:
         return replace(change, policy=policy, loss=describe_loss(resource.type, policy, resource.properties))
 
     def _fixed_name(self, key: Key) -> str:
-        """The name that the template gives and keeps, where the name is what identifies a resource."""
+        """Return the unchanged physical name of a resource that must be unique, or an empty string."""
         resource = self.after[key]
         name = _NAMED.get(resource.type)
         value = resource.properties.get(name) if name else None
         return str(value) if value is not None and value == self.before[key].properties.get(name or "") else ""
 
 
-# Types whose name has to be unique in the account and region while the replacement stands beside the old one.
+# Types whose name must be unique in the account and region while both the old and the new resource exist.
 _NAMED: Mapping[str, str] = {
     "AWS::CloudWatch::Alarm": "AlarmName",
     "AWS::ECR::Repository": "RepositoryName",
@@ -330,7 +338,7 @@ _NAMED: Mapping[str, str] = {
 
 
 def _texts(value: Json, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Every text inside a value, with the way to it."""
+    """Yield every text inside a value, with its path."""
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, dict):
@@ -342,8 +350,10 @@ def _texts(value: Json, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...]
             yield from _texts(item, (*path, f"[{name}]"))
 
 
-def _containers(before: Stack, after: Stack, changes: tuple[Change, ...]) -> Iterator[Change]:
-    """Nested stacks that change without any resource in them changing: outputs, descriptions, their own attributes."""
+def _changed_nested_stacks(
+    before: Stack, after: Stack, changes: tuple[PredictedChange, ...]
+) -> Iterator[PredictedChange]:
+    """Yield nested stacks that change although no resource in them does: outputs, descriptions, attributes."""
     was = {stack.path: stack for stack in before.walk()}
     for stack in after.walk():
         if stack.path not in was:
@@ -354,23 +364,25 @@ def _containers(before: Stack, after: Stack, changes: tuple[Change, ...]) -> Ite
             logical_id = child.path.rsplit("/", 1)[1]
             touched = any(change.stack == child.path or change.stack.startswith(f"{child.path}/") for change in changes)
             old_one, new_one = was[stack.path].resources[logical_id], stack.resources[logical_id]
-            found = list(differences(dict(old_one.properties), dict(new_one.properties), ("Properties",)))
+            found = list(compare_documents(dict(old_one.properties), dict(new_one.properties), ("Properties",)))
             shown = [item for item in found if item.path[1] not in {"TemplateURL", "Parameters"}]
             for name in _ATTRIBUTES:
-                shown += differences(old_one.attributes.get(name), new_one.attributes.get(name), (name,))
+                shown += compare_documents(old_one.attributes.get(name), new_one.attributes.get(name), (name,))
             if touched and not shown:
                 continue
             same = was[child.path].template.text == child.template.text
             if not touched:
                 shown = [*shown, *(item for item in found if item not in shown and not _is_sibling_only(item))]
             if shown or (not touched and not same):
-                note = "" if same or touched else "no resource in it changes: outputs, descriptions or parameters"
-                properties = tuple(Property(item.path, item.before, item.after, Recreation.NEVER) for item in shown)
-                yield Change(stack.path, logical_id, NESTED_STACK, "modify", properties, note=note)
+                note = "" if same or touched else "no resource in it changes; outputs, descriptions or parameters do"
+                properties = tuple(
+                    PredictedProperty(item.path, item.before, item.after, Recreation.NEVER) for item in shown
+                )
+                yield PredictedChange(stack.path, logical_id, NESTED_STACK, "modify", properties, note=note)
 
 
 def _is_sibling_only(difference: Difference) -> bool:
-    """The address changes with the template; the template is compared itself."""
+    """Return whether the difference is the template's URL, which follows the template's content."""
     return difference.path[1:2] == ("TemplateURL",)
 
 
@@ -379,11 +391,15 @@ def _tag_differences(old: ResolvedEnvironment, new: ResolvedEnvironment) -> tupl
     return tuple(sorted(key for key in {*before, *after} if before.get(key) != after.get(key)))
 
 
-def _retagged(top: Stack) -> int:
-    return sum(takes_tags(resource.type, stack.region) for stack in top.walk() for resource in stack.resources.values())
+def _count_retagged(top: Stack) -> int:
+    return sum(
+        receives_stack_tags(resource.type, stack.region)
+        for stack in top.walk()
+        for resource in stack.resources.values()
+    )
 
 
-def _secrets(env: ResolvedEnvironment | None) -> set[str]:
+def _secret_values(env: ResolvedEnvironment | None) -> set[str]:
     return {
         str(stack.parameters[name])
         for stack in (env.stacks.values() if env else ())
@@ -392,6 +408,6 @@ def _secrets(env: ResolvedEnvironment | None) -> set[str]:
     }
 
 
-def _rank(change: Change) -> tuple[bool, int, bool, str]:
-    """What loses data first, then the worst effect, then what changes by itself."""
+def _severity_key(change: PredictedChange) -> tuple[bool, int, bool, str]:
+    """Return the sort key: loss of data first, then the worst effect, then changes by themselves."""
     return not change.is_destructive, EFFECTS.index(change.effect), bool(change.follows), change.logical_id

@@ -1,4 +1,4 @@
-"""A prediction held against the change set that CloudFormation computed."""
+"""Compares a prediction with the change set that CloudFormation computed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Path = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Comparison:
-    """Resources by how the two sides see them."""
+    """The resources of a prediction and a change set, by agreement."""
 
     predicted: Mapping[Path, str]
     actual: Mapping[Path, str]
@@ -30,14 +30,14 @@ class Comparison:
 
     @property
     def wrong_losses(self) -> dict[Path, tuple[str, str]]:
-        """Where the sides do not agree about whether something is lost."""
+        """The resources for which one side predicts a loss and the other does not, or another loss."""
         return {
             path: pair for path, pair in self.different.items() if any(effect in DESTRUCTIVE_EFFECTS for effect in pair)
         }
 
 
-def compare(predicted: Mapping[Path, str], actual: Mapping[Path, str]) -> Comparison:
-    """Effects by resource path ("DatabaseStack", "Cluster"), in the words that `plan` uses."""
+def compare_with_change_set(predicted: Mapping[Path, str], actual: Mapping[Path, str]) -> Comparison:
+    """Compare effects by resource path ("DatabaseStack", "Cluster"), in the words of `plan`."""
     both = [path for path in predicted if path in actual]
     return Comparison(
         predicted,

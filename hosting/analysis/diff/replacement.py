@@ -1,7 +1,7 @@
-"""What CloudFormation cannot change in place, as the providers' own schemas say.
+"""Finds properties that CloudFormation cannot update in place, from the providers' own schemas.
 
-cfn-lint ships the schemas of the CloudFormation registry. A path there may lead into a property, and lists are left
-out of some paths, so a difference is held against the whole path and not only against the property's name.
+cfn-lint installs the schemas of the CloudFormation registry. A path in them may lead into a property, and some paths
+omit lists, so a difference is compared with the whole path and not only with the property's name.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from hosting.model.tokens import Json
 
 
 class Recreation(IntEnum):
-    """Whether the resource is made anew; the worst is the greatest."""
+    """The possible replacement of a resource; a greater value is worse."""
 
     NEVER = 0
     MAY = 1
     ALWAYS = 2
 
 
-# What the template reference says and the schema does not: "Update requires: Replacement".
+# Documented in the template reference ("Update requires: Replacement"), missing in the schema.
 _ALSO: Mapping[str, tuple[str, ...]] = {
     "AWS::Route53::RecordSet": ("/properties/Name",),
 }
 _CUSTOM = "AWS::CloudFormation::CustomResource"
 
 
-def recreation(kind: str, region: str, difference: Difference) -> Recreation:
-    """What a difference of a resource does to it."""
+def find_recreation(kind: str, region: str, difference: Difference) -> Recreation:
+    """Return whether a difference replaces the resource."""
     if difference.path[:1] != ("Properties",):
         return Recreation.NEVER
-    always, may = create_only(kind, region)
+    always, may = read_create_only_paths(kind, region)
     path = difference.path[1:]
     if any(_touches(pattern, path, difference.before, difference.after) for pattern in always):
         return Recreation.ALWAYS
@@ -43,15 +43,15 @@ def recreation(kind: str, region: str, difference: Difference) -> Recreation:
     return Recreation.NEVER
 
 
-def writable(kind: str, region: str) -> frozenset[str]:
-    """The properties that a template may give; nothing is known of a type without a schema."""
+def writable_properties(kind: str, region: str) -> frozenset[str]:
+    """Return the properties that a template may set; empty for a type without a schema."""
     schema = _schema(kind, region)
     hidden = {tuple(_steps(item)) for item in schema.get("readOnlyProperties", ())}
     return frozenset(name for name in schema.get("properties", {}) if (name,) not in hidden)
 
 
-def takes_tags(kind: str, region: str) -> bool:
-    """Whether CloudFormation hands the stack's tags on to it."""
+def receives_stack_tags(kind: str, region: str) -> bool:
+    """Return whether CloudFormation propagates the stack's tags to this type."""
     schema = _schema(kind, region)
     tagging = schema.get("tagging", {})
     return bool(tagging.get("taggable", "Tags" in schema.get("properties", {}))) and bool(
@@ -60,10 +60,10 @@ def takes_tags(kind: str, region: str) -> bool:
 
 
 @cache
-def create_only(kind: str, region: str) -> tuple[tuple[Path, ...], tuple[Path, ...] | None]:
-    """Paths that always and that perhaps recreate; None in place of the latter: any other may.
+def read_create_only_paths(kind: str, region: str) -> tuple[tuple[Path, ...], tuple[Path, ...] | None]:
+    """Return the paths that always and those that may replace a resource; None means that every other path may.
 
-    What becomes of a custom resource is its function's decision, and nobody can know about a type without a schema.
+    The function of a custom resource decides itself, and a type without a schema is unknown.
     """
     schema = _schema(kind, region)
     always = [*schema.get("createOnlyProperties", ()), *_ALSO.get(kind, ())]
@@ -82,7 +82,7 @@ def _steps(pointer: str) -> list[str]:
 
 @cache
 def _schema(kind: str, region: str) -> Mapping[str, Any]:
-    # Half a second, needed only once something has changed.
+    # The import takes half a second and is necessary only if a property differs.
     from cfnlint.schema import ResourceNotFoundError
     from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
@@ -95,13 +95,13 @@ def _schema(kind: str, region: str) -> Mapping[str, Any]:
 
 
 def _touches(pattern: Path, path: Path, before: Json, after: Json) -> bool:
-    """Whether a difference at `path` reaches what `pattern` names, be it above or below."""
+    """Return whether a difference at `path` includes, or is inside, the path that `pattern` names."""
     steps = list(path)
     for index, wanted in enumerate(pattern):
         while steps and steps[0].startswith("[") and wanted != "*":
             steps.pop(0)
         if not steps:
-            # Something around it was added, removed or exchanged: it counts when it differs in there.
+            # An enclosing value was added, removed or exchanged. It counts if the inner value differs.
             rest = pattern[index:]
             return _inside(before, rest) != _inside(after, rest)
         if wanted != steps.pop(0) and wanted != "*":
@@ -110,14 +110,14 @@ def _touches(pattern: Path, path: Path, before: Json, after: Json) -> bool:
 
 
 def _inside(value: Json, path: Path) -> list[Json]:
-    """Everything that a path finds in a value, through all members of lists."""
+    """Return all values at a path, through all members of lists."""
     if isinstance(value, list):
         rest = path[1:] if path[:1] == ("*",) else path
         return [found for item in value for found in _inside(item, rest)]
     if not path:
         return [] if value is None else [value]
     if not isinstance(value, Mapping):
-        # A value that is not known yet may hold anything.
+        # An unknown value may contain anything.
         return [] if value is None else [value]
     if path[0] == "*":
         return [found for item in value.values() for found in _inside(item, path[1:])]

@@ -1,7 +1,7 @@
-"""Policies compared by what they allow, not by how they are written.
+"""Compares policies by what they allow, not by how they are written.
 
-A statement is taken apart into grants: one principal, one action, one resource, under conditions. Something is broader
-when a grant is allowed afterwards that no statement covered before, or when a denial ends.
+A statement is split into grants: one principal, one action, one resource, with conditions. A change is broader if it
+allows a grant that no statement covered before, or if it removes a denial.
 """
 
 from __future__ import annotations
@@ -14,28 +14,28 @@ from typing import Any
 
 from hosting.model.tokens import Json
 
-# While a change set is computed, this stands where a value will be known only afterwards.
-_LATER = re.compile(r"\{\{(?:IntrinsicFunction|changeSet):[^{}]*\}\}")
+# The placeholder in a change set for a value that is known only after execution.
+_UNKNOWN = re.compile(r"\{\{(?:IntrinsicFunction|changeSet):[^{}]*\}\}")
 
-# Operators whose values are what is refused: a longer list is stricter.
+# Operators whose values are rejected: a longer list is stricter.
 _NEGATIVE = re.compile(r"Not(Equals|Like|IpAddress|Match)", re.IGNORECASE)
 
-_ANYBODY = ("AWS:*", "*:*")
+_ANY_PRINCIPAL = ("AWS:*", "*:*")
 
 
 @dataclass(frozen=True)
-class Line:
-    """One line of a comparison: what comes, goes or changes, and why that is broader."""
+class PermissionDifference:
+    """One line of a comparison: an added, removed or changed permission, and why it is broader."""
 
-    sign: str  # + comes, - goes, ~ changes
+    sign: str  # + added, - removed, ~ changed
     text: str
     broader: str = ""
     severe: bool = False
 
 
 @dataclass(frozen=True)
-class Statement:
-    """A statement with its single values made lists; "NotAction:s3:*" marks the negated forms."""
+class NormalizedStatement:
+    """A statement with single values as lists; "NotAction:s3:*" marks negated elements."""
 
     sid: str
     allows: bool
@@ -59,33 +59,38 @@ class Statement:
         return self.principals | self.actions | self.resources
 
 
-def statements(document: Json) -> list[Statement]:
-    """The statements of a policy document."""
+def statements(document: Json) -> list[NormalizedStatement]:
+    """Return the statements of a policy document."""
     if not isinstance(document, Mapping):
         return []
     return [_statement(item) for item in _list(document.get("Statement")) if isinstance(item, Mapping)]
 
 
-def compare_policies(before: Iterable[Json], after: Iterable[Json]) -> list[Line]:
-    """Two sets of documents that act together, such as all policies of one role."""
+def compare_policies(before: Iterable[Json], after: Iterable[Json]) -> list[PermissionDifference]:
+    """Compare two sets of documents that apply together, such as all policies of one role."""
     old = [item for document in before for item in statements(document)]
     new = [item for document in after for item in statements(document)]
     kept = [item for item in old if any(_same(item, other) for other in new)]
-    gone = [item for item in old if item not in kept]
-    come = [item for item in new if not any(_same(item, other) for other in old)]
+    removed = [item for item in old if item not in kept]
+    added = [item for item in new if not any(_same(item, other) for other in old)]
     lines = []
-    for statement in come:
-        partner = _partner(statement, gone)
+    for statement in added:
+        partner = _partner(statement, removed)
         if partner is not None:
-            gone.remove(partner)
+            removed.remove(partner)
         lines.append(_line(partner, statement, old, new))
-    for statement in gone:
+    for statement in removed:
         ends = not statement.allows and not _denied(statement, new)
-        lines.append(Line("-", str(statement), "no longer denied" if ends else "", ends))
+        lines.append(PermissionDifference("-", str(statement), "no longer denied" if ends else "", ends))
     return lines
 
 
-def _line(before: Statement | None, after: Statement, old: Sequence[Statement], new: Sequence[Statement]) -> Line:
+def _line(
+    before: NormalizedStatement | None,
+    after: NormalizedStatement,
+    old: Sequence[NormalizedStatement],
+    new: Sequence[NormalizedStatement],
+) -> PermissionDifference:
     reasons: list[str] = []
     severe = False
     if after.allows:
@@ -94,14 +99,16 @@ def _line(before: Statement | None, after: Statement, old: Sequence[Statement], 
             reasons = _reasons(before, after, fresh)
             severe = any(_is_severe(grant) for grant in fresh)
     if before is not None and not before.allows and not _denied(before, new):
-        reasons.append("no longer denies all that it did")
+        reasons.append("denies less than before")
     if before is None:
-        return Line("+", str(after), "; ".join(reasons), severe)
-    return Line("~", f"{before} -> {after}" if not reasons else str(after), "; ".join(reasons), severe)
+        return PermissionDifference("+", str(after), "; ".join(reasons), severe)
+    return PermissionDifference("~", f"{before} -> {after}" if not reasons else str(after), "; ".join(reasons), severe)
 
 
-def _reasons(before: Statement | None, after: Statement, fresh: Sequence[tuple[str, str, str]]) -> list[str]:
-    """What exactly is new, in words."""
+def _reasons(
+    before: NormalizedStatement | None, after: NormalizedStatement, fresh: Sequence[tuple[str, str, str]]
+) -> list[str]:
+    """Return the new permissions in words."""
     if before is None or before.allows != after.allows:
         return ["new statement"]
     reasons = []
@@ -126,18 +133,20 @@ def _reasons(before: Statement | None, after: Statement, fresh: Sequence[tuple[s
 def _is_severe(grant: tuple[str, str, str]) -> bool:
     principal, action, resource = grant
     administers = action in {"*", "*:*", "iam:*"} or (action.endswith(":*") and resource == "*")
-    return principal in _ANYBODY or administers
+    return principal in _ANY_PRINCIPAL or administers
 
 
-def _grants(statement: Statement) -> Iterator[tuple[str, str, str]]:
+def _grants(statement: NormalizedStatement) -> Iterator[tuple[str, str, str]]:
     for principal in sorted(statement.principals) or [""]:
         for action in sorted(statement.actions):
             for resource in sorted(statement.resources) or [""]:
                 yield principal, action, resource
 
 
-def _covers(statement: Statement, principal: str, action: str, resource: str, of: Statement) -> bool:
-    """Whether a statement allows, or denies, a grant of another one already."""
+def _covers(
+    statement: NormalizedStatement, principal: str, action: str, resource: str, of: NormalizedStatement
+) -> bool:
+    """Return whether a statement already allows, or denies, a grant of another one."""
     return (
         statement.allows == of.allows
         and any(matches(item, principal) for item in statement.principals or {""})
@@ -150,15 +159,15 @@ def _covers(statement: Statement, principal: str, action: str, resource: str, of
     )
 
 
-def _denied(statement: Statement, new: Sequence[Statement]) -> bool:
+def _denied(statement: NormalizedStatement, new: Sequence[NormalizedStatement]) -> bool:
     return all(any(_covers(item, *grant, statement) for item in new) for grant in _grants(statement))
 
 
-def _as_strict(key: tuple[str, str], values: frozenset[str], than: frozenset[str]) -> bool:
-    """Whether a condition still refuses all that it refused."""
+def _as_strict(key: tuple[str, str], values: frozenset[str], reference: frozenset[str]) -> bool:
+    """Return whether a condition still rejects everything that it rejected."""
     if _NEGATIVE.search(key[0]):
-        return values >= than
-    return all(any(item == value or matches(item, value) for item in than) for value in values)
+        return values >= reference
+    return all(any(item == value or matches(item, value) for item in reference) for value in values)
 
 
 @lru_cache(maxsize=4096)
@@ -170,21 +179,23 @@ def _pattern(pattern: str) -> re.Pattern[str]:
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Whether a pattern stands for everything that another pattern stands for. A value that is not known yet is taken
-    for the one it had."""
+    """Return whether a pattern matches everything that another pattern matches.
+
+    A value that is not known yet is assumed to be unchanged.
+    """
     if pattern == text:
         return True
     if "Not" in (pattern[:3], text[:3]):
-        return False  # a negation covers only itself
+        return False  # a negated element covers only itself
     if _pattern(pattern).fullmatch(text):
         return True
-    if not _LATER.search(text):
+    if not _UNKNOWN.search(text):
         return False
-    return _pattern(_LATER.sub("*", text)).fullmatch(pattern) is not None
+    return _pattern(_UNKNOWN.sub("*", text)).fullmatch(pattern) is not None
 
 
-def _partner(statement: Statement, candidates: Sequence[Statement]) -> Statement | None:
-    """The statement that was changed into this one: of the same Sid, else the most alike."""
+def _partner(statement: NormalizedStatement, candidates: Sequence[NormalizedStatement]) -> NormalizedStatement | None:
+    """Return the removed statement that became this one: with the same Sid, otherwise the most similar, or None."""
     for item in candidates:
         if statement.sid and item.sid == statement.sid:
             return item
@@ -196,8 +207,8 @@ def _partner(statement: Statement, candidates: Sequence[Statement]) -> Statement
     return best
 
 
-def _same(one: Statement, other: Statement) -> bool:
-    """Written alike but for the name."""
+def _same(one: NormalizedStatement, other: NormalizedStatement) -> bool:
+    """Return whether two statements are equal except for their Sid."""
     return (one.allows, one.principals, one.actions, one.resources, dict(one.conditions)) == (
         other.allows,
         other.principals,
@@ -207,7 +218,7 @@ def _same(one: Statement, other: Statement) -> bool:
     )
 
 
-def _statement(item: Mapping[str, Any]) -> Statement:
+def _statement(item: Mapping[str, Any]) -> NormalizedStatement:
     principals: set[str] = set()
     for name in ("Principal", "NotPrincipal"):
         value = item.get(name)
@@ -222,7 +233,7 @@ def _statement(item: Mapping[str, Any]) -> Statement:
         if isinstance(keys, Mapping)
         for key, values in keys.items()
     }
-    return Statement(
+    return NormalizedStatement(
         str(item.get("Sid", "")),
         item.get("Effect") == "Allow",
         frozenset(principals),

@@ -1,4 +1,4 @@
-"""Rules of security groups compared by the traffic that they let through."""
+"""Compares rules of security groups by the traffic that they allow."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from hosting.analysis.diff.statements import Line
+from hosting.analysis.diff.statements import PermissionDifference
 from hosting.model.tokens import Json
 
 GROUP = "AWS::EC2::SecurityGroup"
@@ -27,8 +27,8 @@ _PROTOCOLS = {"6": "tcp", "17": "udp", "1": "icmp", "-1": "all", "all": "all"}
 
 
 @dataclass(frozen=True)
-class Rule:
-    """One way in or out."""
+class TrafficRule:
+    """One rule of ingress or egress."""
 
     incoming: bool
     protocol: str
@@ -43,7 +43,7 @@ class Rule:
         what = "everything" if self.protocol == "all" else f"{self.protocol} {ports}"
         return f"{what} {'from' if self.incoming else 'to'} {self.peer}"
 
-    def covers(self, other: Rule) -> bool:
+    def covers(self, other: TrafficRule) -> bool:
         return (
             self.incoming == other.incoming
             and self.protocol in {"all", other.protocol}
@@ -53,8 +53,8 @@ class Rule:
         )
 
 
-def rules_of(kind: str, properties: Mapping[str, Json]) -> list[Rule]:
-    """The rules that a resource brings, be it a group or a rule of its own."""
+def read_rules(kind: str, properties: Mapping[str, Json]) -> list[TrafficRule]:
+    """Return the rules of a resource, which is a group or a separate rule."""
     if kind in {INGRESS, EGRESS}:
         return list(_rules([properties], incoming=kind == INGRESS))
     if kind != GROUP:
@@ -62,27 +62,29 @@ def rules_of(kind: str, properties: Mapping[str, Json]) -> list[Rule]:
     found = list(_rules(properties.get("SecurityGroupIngress"), incoming=True))
     found += _rules(properties.get("SecurityGroupEgress"), incoming=False)
     if not properties.get("SecurityGroupEgress"):
-        # Amazon VPC User Guide, Security group rules: without rules of its own a group lets everything out.
-        found.append(Rule(False, "all", 0, 65535, _EVERYWHERE[0]))
+        # Amazon VPC User Guide, Security group rules: a group without egress rules allows all egress.
+        found.append(TrafficRule(False, "all", 0, 65535, _EVERYWHERE[0]))
     return found
 
 
-def compare_rules(before: Iterable[Rule], after: Iterable[Rule]) -> list[Line]:
-    """All rules of one group, inline or not."""
+def compare_rules(before: Iterable[TrafficRule], after: Iterable[TrafficRule]) -> list[PermissionDifference]:
+    """Compare all rules of one group, inline or separate."""
     old, new = list(dict.fromkeys(before)), list(dict.fromkeys(after))
     lines = []
     for rule in new:
         if rule in old:
             continue
         wider = not any(known.covers(rule) for known in old)
-        everybody = wider and rule.incoming and rule.peer in _EVERYWHERE
-        reason = ("open to everybody" if everybody else f"new way {'in' if rule.incoming else 'out'}") if wider else ""
-        lines.append(Line("+", str(rule), reason, everybody))
-    lines += [Line("-", str(rule)) for rule in old if rule not in new]
+        public = wider and rule.incoming and rule.peer in _EVERYWHERE
+        reason = (
+            ("open to the internet" if public else f"new {'ingress' if rule.incoming else 'egress'}") if wider else ""
+        )
+        lines.append(PermissionDifference("+", str(rule), reason, public))
+    lines += [PermissionDifference("-", str(rule)) for rule in old if rule not in new]
     return lines
 
 
-def _rules(items: Json, *, incoming: bool) -> Iterator[Rule]:
+def _rules(items: Json, *, incoming: bool) -> Iterator[TrafficRule]:
     for item in items if isinstance(items, list) else []:
         if not isinstance(item, Mapping):
             continue
@@ -91,8 +93,8 @@ def _rules(items: Json, *, incoming: bool) -> Iterator[Rule]:
         first, last = _port(item.get("FromPort"), 0), _port(item.get("ToPort"), 65535)
         if protocol not in {"tcp", "udp"} or first < 0:
             first, last = 0, 65535
-        peer = next((str(item[name]) for name in _PEERS if item.get(name)), "nobody")
-        yield Rule(incoming, protocol, first, last, peer)
+        peer = next((str(item[name]) for name in _PEERS if item.get(name)), "no peer")
+        yield TrafficRule(incoming, protocol, first, last, peer)
 
 
 def _port(value: Json, default: int) -> int:

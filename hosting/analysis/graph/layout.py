@@ -1,10 +1,4 @@
-"""Where everything stands: the edge above, the region below it, operations at its foot, people outside.
-
-The topology is known, so places are computed and not searched for: zones are columns, tiers are rows, and what
-spans zones (load balancer, services, database cluster) straddles the columns. Traffic runs in lanes that are kept
-free: between the columns from the load balancer, at the left margin from operators, right of the columns to the
-database.
-"""
+"""Places the parts of the picture: the edge above, the region below it, operations at the bottom, users outside."""
 
 from __future__ import annotations
 
@@ -43,6 +37,7 @@ class _EdgePlaces:
 
 
 def draw(architecture: Architecture) -> Scene:
+    """Return the scene of one architecture."""
     scene = Scene(WIDTH, f"Architecture of {architecture.name}", describe(architecture))
     scene.text(MARGIN, 34, architecture.name, 500, size=22, bold=True)
     source = f"Drawn from the templates and params/{architecture.environment}.json by deploy.py graph"
@@ -54,7 +49,7 @@ def draw(architecture: Architecture) -> Scene:
     operations = draw_operations(scene, architecture, LEFT + MARGIN, RIGHT - MARGIN, below + MARGIN)
     region_bottom = operations.bottom + MARGIN
     header = f"Region {architecture.region}"
-    # The region's frame lies below everything else, and its height is only known now.
+    # The region's frame is the lowest layer, and its height is known only now.
     count = len(scene.frames)
     scene.frame(Rect(LEFT, region_top, RIGHT - LEFT, region_bottom - region_top), "region", header)
     scene.frames.insert(0, scene.frames.pop(count))
@@ -133,7 +128,7 @@ def _draw_companions(
 
 
 def _request_lane(architecture: Architecture) -> float:
-    """Where CloudFront stands above the lane that requests take through the VPC."""
+    """Return the position of CloudFront above the lane of requests through the VPC."""
     vpc = _vpc_rect(0)
     zones = max(len(architecture.network.zones), 1) if architecture.network else 1
     return VpcPlaces.columns(vpc, zones)[1][0]
@@ -225,7 +220,7 @@ def _draw_operators(scene: Scene, edge: _EdgePlaces, vpc: VpcPlaces | None) -> N
 
 
 def _draw_foot(scene: Scene, architecture: Architecture, top: float, chat: Rect | None) -> float:
-    """The legend, and whoever reads the alarms."""
+    """Draw the legend, and the recipients of alarms."""
     bottom = top + 24
     used = {arrow.kind for arrow in scene.arrows}
     x = LEFT
@@ -249,7 +244,7 @@ def _draw_foot(scene: Scene, architecture: Architecture, top: float, chat: Rect 
 
 
 def describe(architecture: Architecture) -> str:
-    """The picture in words, for whoever cannot see it."""
+    """Return the picture in words, for readers who cannot see it."""
     parts = [f"{architecture.name} in {architecture.region}."]
     if architecture.edge:
         names = ", ".join(architecture.edge.names) or "CloudFront's own name"

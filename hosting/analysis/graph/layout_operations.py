@@ -61,7 +61,7 @@ def _draw_logs(scene: Scene, architecture: Architecture, columns: list[Rect], fr
         kept = ["encrypted"] if archive.encrypted else []
         chain.append(("storage", "S3 archive", [*archive.lifecycle, *kept]))
     elif archive:
-        words = "No log group is subscribed: logs end with their retention. Firehose and bucket stand by."
+        words = "No log group is subscribed: logs end with their retention. Firehose and bucket are idle."
         chain.append(("operations", "Archive off", wrap(words, columns[2].right - columns[1].x)))
     height = max(card_height(len(lines)) for _, _, lines in chain)
     before = None
@@ -86,7 +86,7 @@ def _draw_alarms(
     if alarms is None and notices is None:
         return frame.y, None
     y = frame.y + HEADER
-    rows: list[tuple[float, str | None]] = []  # where a topic stands, and its name
+    rows: list[tuple[float, str | None]] = []  # position of a topic, and its name
     if alarms:
         bottom, middle = _draw_alarm_row(scene, alarms, columns, y)
         rows.append((middle, ", ".join(alarms.topics)))

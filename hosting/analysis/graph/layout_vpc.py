@@ -1,4 +1,4 @@
-"""The VPC: a column per zone, a row per tier, and across them what spans zones."""
+"""Places the VPC: a column per zone, a row per tier, and across columns the resources that span zones."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _TITLES = {"public": "Public subnet", "app": "Private app subnet", "database": "
 
 @dataclass(frozen=True)
 class VpcPlaces:
-    """What others draw arrows to."""
+    """Points of the VPC to which other parts draw arrows."""
 
     bottom: float
     entrance: Point | None  # top of the internet gateway
@@ -36,7 +36,7 @@ class VpcPlaces:
 
     @staticmethod
     def columns(vpc: Rect, zones: int) -> tuple[list[Rect], list[float]]:
-        """The columns of the zones, and the lanes between them; one zone alone has its lane at its right."""
+        """Return the columns of the zones, and the lanes between them; a single zone has its lane at its right."""
         left, right = vpc.x + 2 * PAD, vpc.right - BUS - PAD
         gaps = max(zones - 1, 1)
         width = (right - left - gaps * GAP) / zones
@@ -51,7 +51,7 @@ class _Grid:
     lanes: list[float]
 
     def span(self, zones: Sequence[str], inset: float, y: float, height: float) -> Rect:
-        """A box across the columns of these zones."""
+        """Return a box across the columns of these zones."""
         chosen = [self.columns[zone] for zone in zones if zone in self.columns] or list(self.columns.values())
         left = min(item.x for item in chosen) + inset
         right = max(item.right for item in chosen) - inset
@@ -65,6 +65,7 @@ class _Grid:
 
 
 def draw_vpc(scene: Scene, architecture: Architecture, rect: Rect) -> VpcPlaces:
+    """Draw the VPC, and return the points for arrows."""
     network = architecture.network
     if network is None:
         raise ValueError("no network to draw")  # the caller's mistake
@@ -103,7 +104,7 @@ def _draw_tier(grid: _Grid, network: Network, tier: str, top: float, height: flo
 
 
 def _draw_public(grid: _Grid, architecture: Architecture, top: float) -> tuple[float, Rect | None, dict[str, Rect]]:
-    """Load balancer, and below it the NAT gateways at the outer side of each zone, out of the requests' way."""
+    """Draw the load balancer and, below it, the NAT gateways at the outer side of each zone, beside the requests."""
     network, balancer = architecture.network, architecture.balancer
     if network is None:
         return top, None, {}
@@ -134,7 +135,7 @@ def _draw_public(grid: _Grid, architecture: Architecture, top: float) -> tuple[f
 def _draw_app(
     grid: _Grid, architecture: Architecture, top: float, balancer: Rect | None
 ) -> tuple[float, list[Point], list[tuple[Point, str]]]:
-    """The services; gives the bastions' places, and from where the database is queried and by which port."""
+    """Draw the services. Return the positions of bastions and of database connections, with their ports."""
     network, cluster, scene = architecture.network, architecture.cluster, grid.scene
     if network is None:
         return top, [], []
@@ -192,10 +193,10 @@ def _draw_service(
     bastions: list[Point],
     sources: list[tuple[Point, str]],
 ) -> None:
-    """One service in every zone that it runs in. `lanes` learns how far down each lane brings requests, if any come."""
+    """Draw one service in each of its zones. `lanes` records how far down each lane leads requests."""
     scene = grid.scene
     frame = grid.span(service.zones, 3 * PAD, top, _service_height(service))
-    # Each heading in its half: between them the lane goes on to the next service.
+    # Each heading in its half: between them the lane continues to the next service.
     paths = f"{', '.join(service.paths)} to port {service.port}" if service.paths else ""
     facts = ", ".join(item for item in (service.tasks, service.size) if item)
     half = frame.width / 2 - 2 * PAD - 12
@@ -209,7 +210,7 @@ def _draw_service(
             continue
         task = Rect(column.x + 4 * PAD, y, column.width - 8 * PAD, height)
         scene.frame(task, "task")
-        # In the first column the sidecars stand at the left: requests come from the lane at its right.
+        # In the first column the sidecars are at the left, because requests come from the lane at its right.
         order = sorted(service.containers, key=lambda item: item.serves == (number > 0), reverse=True)
         width = (task.width - PAD * (len(order) + 1)) / max(len(order), 1)
         for place, container in enumerate(order):
@@ -227,7 +228,7 @@ def _draw_service(
 
 
 def _draw_ways_out(grid: _Grid, network: Network, app_top: float, nats: dict[str, Rect]) -> None:
-    """From each app subnet up to the NAT gateway that its route table names."""
+    """Draw an arrow from each app subnet to the NAT gateway of its route table."""
     for zone, column in grid.columns.items():
         for subnet in network.subnets:
             if subnet.zone != zone or subnet.tier != "app" or subnet.nat_zone not in nats:

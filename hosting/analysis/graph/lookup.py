@@ -1,4 +1,4 @@
-"""Finding things in resolved templates: by type and by what refers to what, never by logical id."""
+"""Finds resources in resolved templates by type and reference, never by logical id."""
 
 from __future__ import annotations
 
@@ -26,50 +26,51 @@ class Lookup:
         self.name = f"{root.get('Project', 'project')}-{root.get('Environment', env.name)}"
 
     def all(self, *types: str, edge: bool | None = None) -> list[Resource]:
-        """Resources of these types; `edge` asks for those in, or not in, the region of CloudFront's companions."""
+        """Return the resources of these types; `edge` selects stacks of the edge, or excludes them."""
         found = self.env.of_type(*types)
         return found if edge is None else [item for item in found if self.at_edge(item) is edge]
 
     def at_edge(self, resource: Resource) -> bool:
-        """By stack and not by region alone: the home region may be us-east-1 itself."""
+        """Return whether the resource's stack is one of the edge. The region does not decide: home may be us-east-1."""
         return resource.stack.split("/")[0].startswith("edge")
 
     def first(self, *types: str) -> Resource | None:
         return next(iter(self.all(*types)), None)
 
-    def behind(self, value: Json, *types: str) -> list[Resource]:
-        """The resources of these types to which a value refers, each once."""
+    def follow(self, value: Json, *types: str) -> list[Resource]:
+        """Return the resources of these types that a value refers to, without duplicates."""
         found: list[Resource] = []
         for resource in self.env.resources_in(value):
             if resource.type in types and not is_in(resource, found):
                 found.append(resource)
         return found
 
-    def one(self, value: Json, *types: str) -> Resource | None:
-        return next(iter(self.behind(value, *types)), None)
+    def follow_one(self, value: Json, *types: str) -> Resource | None:
+        return next(iter(self.follow(value, *types)), None)
 
     def plain(self, text: str) -> str:
-        """A physical name without the environment's."""
+        """Return a physical name without the environment's prefix."""
         return text.replace(f"{self.name}-", "").replace(f"{self.name}/", "").replace(self.name, "").strip("/")
 
     def zone(self, subnet: Resource | None) -> str:
         return str(subnet.get("AvailabilityZone", "")) if subnet else ""
 
     def zones(self, subnets: Json) -> tuple[str, ...]:
-        return tuple(sorted({self.zone(item) for item in self.behind(subnets, "AWS::EC2::Subnet")}))
+        return tuple(sorted({self.zone(item) for item in self.follow(subnets, "AWS::EC2::Subnet")}))
 
     def function(self, function: Resource) -> model.Function:
+        """Return name, purpose and trigger of a function."""
         key = str(function.get("Code.S3Key", "")).split("/")
         schedule = next(
             (
                 str(rule.get("ScheduleExpression"))
                 for rule in self.all("AWS::Events::Rule")
-                if rule.get("ScheduleExpression") and is_in(function, self.behind(rule.get("Targets"), FUNCTION))
+                if rule.get("ScheduleExpression") and is_in(function, self.follow(rule.get("Targets"), FUNCTION))
             ),
             "",
         )
         custom = any(
-            self.one(item.get("ServiceToken"), FUNCTION) == function
+            self.follow_one(item.get("ServiceToken"), FUNCTION) == function
             for stack in self.env.stacks.values()
             for item in stack.resources.values()
         )
@@ -78,7 +79,7 @@ class Lookup:
         return model.Function(name, str(function.get("Description", "")), when)
 
     def topic(self, topic: Resource) -> str:
-        return words(topic.logical_id.removesuffix("Topic")) or topic.logical_id
+        return to_words(topic.logical_id.removesuffix("Topic")) or topic.logical_id
 
 
 def key(resource: Resource) -> tuple[str, str]:
@@ -89,7 +90,7 @@ def is_in(resource: Resource, others: Iterable[Resource]) -> bool:
     return any(key(resource) == key(other) for other in others)
 
 
-def true(value: Json) -> bool:
+def is_true(value: Json) -> bool:
     return value is True or value == "true"
 
 
@@ -97,6 +98,6 @@ def days(number: Json) -> str:
     return "1 day" if str(number) == "1" else f"{number} days"
 
 
-def words(logical_id: str) -> str:
-    """DataKey -> Data key"""
+def to_words(logical_id: str) -> str:
+    """Return a logical id as words: DataKey -> Data key."""
     return kebab(logical_id).replace("-", " ").capitalize()

@@ -1,4 +1,4 @@
-"""The architecture as a Mermaid flowchart, which GitHub and many editors draw from Markdown."""
+"""Renders the architecture as a Mermaid flowchart, which GitHub and many editors draw from Markdown."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from hosting.analysis.graph.model import Architecture, Edge, Network, Service
 
 
 def render(architecture: Architecture) -> str:
+    """Return an architecture as a Mermaid flowchart."""
     chart = _Chart()
     chart.line(f"%% {architecture.name}, drawn by deploy.py graph")
     chart.line("flowchart TB")
@@ -26,7 +27,7 @@ def render(architecture: Architecture) -> str:
 
 
 class _Chart:
-    """Lines, indented by the subgraph that they are in."""
+    """The lines of a chart, indented by subgraph."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -51,13 +52,13 @@ class _Chart:
         self.line(f"{_id(key)}{left}{_quoted(*lines)}{right}")
 
     def link(self, start: str, end: str, label: str = "", arrow: str = "-->") -> None:
-        """A link between things that are there; one to what the templates lack is left out."""
+        """Add a link between existing nodes; a link to a missing node is omitted."""
         if {_id(start), _id(end)} <= self.nodes:
             self.line(f"{_id(start)} {arrow}{f'|{_quoted(label)}|' if label else ''} {_id(end)}")
 
 
 def _id(key: str) -> str:
-    """Mermaid takes letters, digits and underscores; a word such as `end` alone would be its own."""
+    """Return a node id: letters, digits and underscores, and no keyword such as `end`."""
     return re.sub(r"\W", "_", key) + "_"
 
 
@@ -160,7 +161,7 @@ def _links(chart: _Chart, architecture: Architecture) -> None:
     edge = architecture.edge
     chart.link("viewers", "dns", "DNS", "-.->")
     chart.link("viewers", "cloudfront", "HTTPS")
-    chart.link("waf", "cloudfront", "guards", "-.-")
+    chart.link("waf", "cloudfront", "protects", "-.-")
     if edge and edge.origin and edge.origin.through_balancer:
         chart.link("cloudfront", "internet", edge.origin.protocol)
         chart.link("internet", "balancer")

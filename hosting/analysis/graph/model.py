@@ -1,7 +1,7 @@
-"""What a picture of the architecture shows, as plain values.
+"""The content of an architecture picture, as plain values.
 
-read.py fills it from the resolved templates; layout.py and mermaid.py draw it. Whatever is None or empty here is not
-in the templates, and so not in the picture.
+The read modules fill it from resolved templates; layout.py and mermaid.py draw it. A value that is None or empty is not
+in the templates, and therefore not in the picture.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ class Subnet:
     zone: str
     cidr: str
     tier: str  # "public", "app" or "database"
-    nat_zone: str | None = None  # the zone whose NAT gateway carries its traffic out
+    nat_zone: str | None = None  # the zone of the NAT gateway of its default route
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,8 @@ class Container:
 
 @dataclass(frozen=True)
 class Service:
+    """One ECS service."""
+
     name: str
     tasks: str
     size: str
@@ -46,7 +48,7 @@ class Service:
     containers: tuple[Container, ...]
     zones: tuple[str, ...]
     exec: bool
-    database_port: str | None  # by which it may reach the database; None when no security group rule lets it
+    database_port: str | None  # port of the database; None if no security group rule allows the service
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class WebAcl:
 
 
 @dataclass(frozen=True)
-class Origin:
+class AppOrigin:
     protocol: str
     header: str | None
     through_balancer: bool
@@ -100,10 +102,10 @@ class StaticSite:
 
 @dataclass(frozen=True)
 class Edge:
-    names: tuple[str, ...]  # empty: CloudFront's own name only
-    dns: bool  # whether Route 53 records of ours lead here
+    names: tuple[str, ...]  # empty means CloudFront's own name only
+    dns: bool  # whether Route 53 records of these templates point to it
     facts: tuple[str, ...]
-    origin: Origin | None
+    origin: AppOrigin | None
     static: StaticSite | None
     web_acl: WebAcl | None
     certificate: str | None
@@ -117,8 +119,8 @@ class Function:
 
 
 @dataclass(frozen=True)
-class Named:
-    """A thing of which only name and purpose are shown: a secret, a key."""
+class NamedResource:
+    """A resource of which only name and purpose are shown: a secret or a key."""
 
     name: str
     purpose: str
@@ -129,7 +131,7 @@ class Logs:
     groups: int
     retention: str
     sources: tuple[str, ...]
-    archived: int  # how many of the groups are subscribed to the archive
+    archived: int  # number of groups that are subscribed to the archive
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ class Alarms:
 
 @dataclass(frozen=True)
 class Notices:
-    """What no alarm says: events, turned into text by a function."""
+    """Notifications of events other than alarms, formatted by a function."""
 
     sources: tuple[str, ...]
     function: Function
@@ -163,6 +165,8 @@ class Chat:
 
 @dataclass(frozen=True)
 class Architecture:
+    """The architecture of one environment."""
+
     name: str
     environment: str
     region: str
@@ -173,11 +177,11 @@ class Architecture:
     cluster: Cluster | None
     services: tuple[Service, ...]
     database: Database | None
-    secrets: tuple[Named, ...]
-    keys: tuple[Named, ...]
+    secrets: tuple[NamedResource, ...]
+    keys: tuple[NamedResource, ...]
     repositories: tuple[str, ...]
     access_logs: tuple[str, ...]
-    functions: tuple[Function, ...]  # those that are neither the archive's nor the notices'
+    functions: tuple[Function, ...]  # functions of neither archive nor notices
     logs: Logs | None
     archive: Archive | None
     alarms: Alarms | None

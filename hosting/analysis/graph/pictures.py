@@ -18,7 +18,7 @@ from hosting.model.templates import Template
 
 
 class RasterError(AnalysisError):
-    """Nothing here can make a PNG."""
+    """No converter to PNG is installed, or it failed."""
 
 
 def architecture(templates: Mapping[str, Template], environment: Environment) -> Architecture:
@@ -34,7 +34,7 @@ def as_mermaid(model: Architecture) -> str:
 
 
 def as_png(picture: str) -> bytes:
-    """The picture in its light colours, by whichever converter is installed; we ship none, and need none otherwise."""
+    """Return the picture in light colours as PNG, by an installed converter; none is part of this project."""
     if converter := shutil.which("rsvg-convert"):
         done = subprocess.run([converter, "--format", "png"], input=picture.encode(), capture_output=True, check=False)
         if done.returncode:

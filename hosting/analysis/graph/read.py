@@ -1,4 +1,4 @@
-"""The model of an environment, read from its resolved templates."""
+"""Reads the model of an environment from its resolved templates."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from hosting.model.templates import Template
 
 
 def read(env: ResolvedEnvironment, templates: Mapping[str, Template]) -> model.Architecture:
-    """The architecture of one environment. `templates` is what load_complete returns."""
-    look = Lookup(env, templates)
-    archive = read_operations.archive(look)
-    notices = read_operations.notices(look)
+    """Return the architecture of one environment. `templates` is the result of load_complete."""
+    lookup = Lookup(env, templates)
+    archive = read_operations.archive(lookup)
+    notices = read_operations.notices(lookup)
     shown = {item.name for item in (archive and archive.processor, notices and notices.function) if item}
     return model.Architecture(
-        name=look.name,
-        environment=look.env.name,
-        region=look.env.environment.region,
+        name=lookup.name,
+        environment=lookup.env.name,
+        region=lookup.env.environment.region,
         edge_region=EDGE_REGION,
-        edge=edge(look),
-        network=read_platform.network(look),
-        balancer=read_platform.balancer(look),
-        cluster=read_platform.cluster(look),
-        services=read_platform.all_services(look),
-        database=read_platform.database(look),
-        secrets=read_operations.secrets(look),
-        keys=read_operations.keys(look),
-        repositories=read_operations.repositories(look),
-        access_logs=read_operations.access_logs(look),
-        functions=tuple(item for item in read_operations.functions(look) if item.name not in shown),
-        logs=read_operations.logs(look),
+        edge=edge(lookup),
+        network=read_platform.network(lookup),
+        balancer=read_platform.balancer(lookup),
+        cluster=read_platform.cluster(lookup),
+        services=read_platform.all_services(lookup),
+        database=read_platform.database(lookup),
+        secrets=read_operations.secrets(lookup),
+        keys=read_operations.keys(lookup),
+        repositories=read_operations.repositories(lookup),
+        access_logs=read_operations.access_logs(lookup),
+        functions=tuple(item for item in read_operations.functions(lookup) if item.name not in shown),
+        logs=read_operations.logs(lookup),
         archive=archive,
-        alarms=read_operations.alarms(look, edge=False),
-        edge_alarms=read_operations.alarms(look, edge=True),
+        alarms=read_operations.alarms(lookup, edge=False),
+        edge_alarms=read_operations.alarms(lookup, edge=True),
         notices=notices,
-        chat=read_operations.chat(look),
+        chat=read_operations.chat(lookup),
     )

@@ -1,4 +1,4 @@
-"""The edge of the model: CloudFront, what it protects itself with, and where it fetches from."""
+"""Reads the edge of the model: CloudFront, its protection, and its origins."""
 
 from __future__ import annotations
 
@@ -6,75 +6,78 @@ import re
 from typing import Any
 
 from hosting.analysis.graph import model
-from hosting.analysis.graph.lookup import BUCKET, FUNCTION, Lookup, true
+from hosting.analysis.graph.lookup import BUCKET, FUNCTION, Lookup, is_true
 from hosting.analysis.resolve import Resource
 
 
-def edge(look: Lookup) -> model.Edge | None:
-    distribution = look.first("AWS::CloudFront::Distribution")
+def edge(lookup: Lookup) -> model.Edge | None:
+    """Return the distribution with its origins, or None if there is none."""
+    distribution = lookup.first("AWS::CloudFront::Distribution")
     if distribution is None:
         return None
     config = distribution.get("DistributionConfig", {})
     origins_ = config.get("Origins", [])
     app = next((item for item in origins_ if "CustomOriginConfig" in item), None)
     static = next((item for item in origins_ if "S3OriginConfig" in item), None)
-    acl = look.one(config.get("WebACLId"), "AWS::WAFv2::WebACL")
-    certificate = look.one(config.get("ViewerCertificate"), "AWS::CertificateManager::Certificate")
+    acl = lookup.follow_one(config.get("WebACLId"), "AWS::WAFv2::WebACL")
+    certificate = lookup.follow_one(config.get("ViewerCertificate"), "AWS::CertificateManager::Certificate")
     sorry = sorted({str(item["ErrorCode"]) for item in config.get("CustomErrorResponses", [])})
     page = next((item.get("ResponsePagePath") for item in config.get("CustomErrorResponses", [])), "")
     versions = str(config.get("HttpVersion", "")).removeprefix("http").replace("and", " and ")
     facts = [
-        f"HTTP/{versions}" + (", IPv6" if true(config.get("IPV6Enabled")) else "") if versions else "",
+        f"HTTP/{versions}" + (", IPv6" if is_true(config.get("IPV6Enabled")) else "") if versions else "",
         f"{', '.join(sorry)}: shows {page}" if sorry else "",
     ]
     records = [
         item
-        for item in look.all("AWS::Route53::RecordSet")
-        if look.one(item.get("AliasTarget"), distribution.type) == distribution
+        for item in lookup.all("AWS::Route53::RecordSet")
+        if lookup.follow_one(item.get("AliasTarget"), distribution.type) == distribution
     ]
     return model.Edge(
         names=tuple(config.get("Aliases", [])),
         dns=bool(records),
         facts=tuple(item for item in facts if item),
-        origin=app_origin(look, app) if app else None,
-        static=static_site(look, static, config) if static else None,
-        web_acl=web_acl(look, acl) if acl else None,
+        origin=app_origin(lookup, app) if app else None,
+        static=static_site(lookup, static, config) if static else None,
+        web_acl=web_acl(lookup, acl) if acl else None,
         certificate=str(certificate.get("DomainName")) if certificate else None,
     )
 
 
-def app_origin(look: Lookup, origin: dict[str, Any]) -> model.Origin:
+def app_origin(lookup: Lookup, origin: dict[str, Any]) -> model.AppOrigin:
+    """Return the origin that is a load balancer."""
     balancer = "AWS::ElasticLoadBalancingV2::LoadBalancer"
     name = origin.get("DomainName")
-    # Its certificate needs a name of ours: then a record stands between CloudFront and the load balancer.
-    record = next((item for item in look.all("AWS::Route53::RecordSet") if item.get("Name") == name), None)
-    through = look.one(name, balancer) or (record and look.one(record.get("AliasTarget"), balancer))
+    # The certificate needs a name of our domain, so a record may be between CloudFront and the load balancer.
+    record = next((item for item in lookup.all("AWS::Route53::RecordSet") if item.get("Name") == name), None)
+    through = lookup.follow_one(name, balancer) or (record and lookup.follow_one(record.get("AliasTarget"), balancer))
     policy = str(origin["CustomOriginConfig"].get("OriginProtocolPolicy", ""))
     headers = origin.get("OriginCustomHeaders", [])
-    return model.Origin(
+    return model.AppOrigin(
         {"https-only": "HTTPS", "http-only": "HTTP"}.get(policy, "HTTP or HTTPS"),
         str(headers[0].get("HeaderName")) if headers else None,
-        bool(through) or len(look.all(balancer)) == 1,
+        bool(through) or len(lookup.all(balancer)) == 1,
     )
 
 
-def static_site(look: Lookup, origin: dict[str, Any], config: dict[str, Any]) -> model.StaticSite:
+def static_site(lookup: Lookup, origin: dict[str, Any], config: dict[str, Any]) -> model.StaticSite:
+    """Return the origin that is a bucket."""
     behaviors = [item for item in config.get("CacheBehaviors", []) if item.get("TargetOriginId") == origin["Id"]]
-    bucket = look.one(origin.get("DomainName"), BUCKET)
+    bucket = lookup.follow_one(origin.get("DomainName"), BUCKET)
     facts = []
     if bucket and bucket.get("PublicAccessBlockConfiguration.RestrictPublicBuckets"):
         facts.append("private")
     if bucket and bucket.get("VersioningConfiguration.Status") == "Enabled":
         facts.append("versioned")
-    control = look.one(origin.get("OriginAccessControlId"), "AWS::CloudFront::OriginAccessControl")
-    # A custom resource of ours names the bucket and the function that it runs.
+    control = lookup.follow_one(origin.get("OriginAccessControlId"), "AWS::CloudFront::OriginAccessControl")
+    # A custom resource names the bucket and its function.
     filler = next(
         (
-            look.function(function).name
-            for stack in look.env.stacks.values()
+            lookup.function(function).name
+            for stack in lookup.env.stacks.values()
             for item in stack.resources.values()
             if bucket and item.get("BucketName") == bucket.ref
-            for function in look.behind(item.get("ServiceToken"), FUNCTION)
+            for function in lookup.follow(item.get("ServiceToken"), FUNCTION)
         ),
         None,
     )
@@ -82,9 +85,10 @@ def static_site(look: Lookup, origin: dict[str, Any], config: dict[str, Any]) ->
     return model.StaticSite(paths, control is not None, tuple(facts), filler)
 
 
-def web_acl(look: Lookup, acl: Resource) -> model.WebAcl:
+def web_acl(lookup: Lookup, acl: Resource) -> model.WebAcl:
     logged = any(
-        look.one(item.get("ResourceArn"), acl.type) == acl for item in look.all("AWS::WAFv2::LoggingConfiguration")
+        lookup.follow_one(item.get("ResourceArn"), acl.type) == acl
+        for item in lookup.all("AWS::WAFv2::LoggingConfiguration")
     )
     rules = sorted(acl.get("Rules", []), key=lambda item: int(item.get("Priority", 0)))
     return model.WebAcl(tuple(_rule(item) for item in rules), logged)

@@ -1,4 +1,4 @@
-"""Operations in the model: secrets, keys, functions, logs, alarms, notices."""
+"""Reads operations: secrets, keys, functions, logs, alarms, notifications."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from hosting.analysis.graph.lookup import (
     Lookup,
     days,
     is_in,
+    is_true,
     key,
-    true,
-    words,
+    to_words,
 )
 from hosting.analysis.resolve import Resource
 from hosting.model.stack_order import EDGE_REGION
@@ -36,86 +36,88 @@ _SUBJECTS = {
 }
 
 
-def secrets(look: Lookup) -> tuple[model.Named, ...]:
+def secrets(lookup: Lookup) -> tuple[model.NamedResource, ...]:
+    """Return the secrets with their purposes."""
     managed = [
-        model.Named(
+        model.NamedResource(
             "Database user",
             "Made and rotated by RDS"
             + (
                 ", given to the tasks"
                 if any(
-                    look.one(container.get("Secrets"), cluster.type) == cluster
-                    for task in look.all("AWS::ECS::TaskDefinition")
+                    lookup.follow_one(container.get("Secrets"), cluster.type) == cluster
+                    for task in lookup.all("AWS::ECS::TaskDefinition")
                     for container in task.get("ContainerDefinitions", [])
                 )
                 else ""
             ),
         )
-        for cluster in look.all("AWS::RDS::DBCluster")
-        if true(cluster.get("ManageMasterUserPassword"))
+        for cluster in lookup.all("AWS::RDS::DBCluster")
+        if is_true(cluster.get("ManageMasterUserPassword"))
     ]
     made = [
-        model.Named(words(item.logical_id), str(item.get("Description", "")))
-        for item in look.all("AWS::SecretsManager::Secret")
+        model.NamedResource(to_words(item.logical_id), str(item.get("Description", "")))
+        for item in lookup.all("AWS::SecretsManager::Secret")
     ]
     return tuple(managed + made)
 
 
-def keys(look: Lookup) -> tuple[model.Named, ...]:
+def keys(lookup: Lookup) -> tuple[model.NamedResource, ...]:
     return tuple(
-        model.Named(
-            words(item.logical_id).removesuffix(" key"),
-            str(item.get("Description", "")).removeprefix(f"{look.name}: ")
-            + ("" if true(item.get("EnableKeyRotation")) else " (not rotated)"),
+        model.NamedResource(
+            to_words(item.logical_id).removesuffix(" key"),
+            str(item.get("Description", "")).removeprefix(f"{lookup.name}: ")
+            + ("" if is_true(item.get("EnableKeyRotation")) else " (not rotated)"),
         )
-        for item in look.all("AWS::KMS::Key", edge=False)
+        for item in lookup.all("AWS::KMS::Key", edge=False)
     )
 
 
-def repositories(look: Lookup) -> tuple[str, ...]:
-    found = look.all("AWS::ECR::Repository")
+def repositories(lookup: Lookup) -> tuple[str, ...]:
+    found = lookup.all("AWS::ECR::Repository")
     return tuple(sorted(str(item.get("RepositoryName", item.logical_id)) for item in found))
 
 
-def access_logs(look: Lookup) -> tuple[str, ...]:
-    """Who writes access logs to a bucket."""
+def access_logs(lookup: Lookup) -> tuple[str, ...]:
+    """Return the resources that write access logs to a bucket."""
     found = []
-    for balancer in look.all("AWS::ElasticLoadBalancingV2::LoadBalancer"):
+    for balancer in lookup.all("AWS::ElasticLoadBalancingV2::LoadBalancer"):
         attributes = {item.get("Key"): item.get("Value") for item in balancer.get("LoadBalancerAttributes", [])}
         if attributes.get("access_logs.s3.enabled") == "true":
             found.append("load balancer")
-    if any(item.get("LoggingConfiguration") for item in look.all(BUCKET)):
+    if any(item.get("LoggingConfiguration") for item in lookup.all(BUCKET)):
         found.append("S3 buckets")
     found += [
-        "CloudFront" + (f" ({EDGE_REGION})" if look.at_edge(source) else "")
-        for source in look.all("AWS::Logs::DeliverySource")
-        if look.one(source.get("ResourceArn"), "AWS::CloudFront::Distribution")
+        "CloudFront" + (f" ({EDGE_REGION})" if lookup.at_edge(source) else "")
+        for source in lookup.all("AWS::Logs::DeliverySource")
+        if lookup.follow_one(source.get("ResourceArn"), "AWS::CloudFront::Distribution")
     ]
     return tuple(found)
 
 
-def functions(look: Lookup) -> tuple[model.Function, ...]:
-    return tuple(sorted((look.function(item) for item in look.all(FUNCTION)), key=lambda item: item.name))
+def functions(lookup: Lookup) -> tuple[model.Function, ...]:
+    return tuple(sorted((lookup.function(item) for item in lookup.all(FUNCTION)), key=lambda item: item.name))
 
 
-def logs(look: Lookup) -> model.Logs | None:
-    groups = look.all(LOG_GROUP, edge=False)
+def logs(lookup: Lookup) -> model.Logs | None:
+    """Return number, retention and sources of the log groups."""
+    groups = lookup.all(LOG_GROUP, edge=False)
     if not groups:
         return None
     retention = sorted({int(item.get("RetentionInDays", 0)) for item in groups})
     kept = " or ".join(str(days) if days else "unlimited" for days in retention)
     archived = {
         key(group)
-        for item in look.all("AWS::Logs::SubscriptionFilter")
-        if look.one(item.get("DestinationArn"), STREAM)
-        for group in look.behind(item.get("LogGroupName"), LOG_GROUP)
+        for item in lookup.all("AWS::Logs::SubscriptionFilter")
+        if lookup.follow_one(item.get("DestinationArn"), STREAM)
+        for group in lookup.follow(item.get("LogGroupName"), LOG_GROUP)
     }
-    sources = sorted({log_source(look, item) for item in groups})
+    sources = sorted({log_source(lookup, item) for item in groups})
     return model.Logs(len(groups), f"{kept} days", tuple(sources), len(archived))
 
 
-def log_source(look: Lookup, group: Resource) -> str:
-    """Whose logs a group holds, as whoever refers to it says; by its name when nobody does."""
+def log_source(lookup: Lookup, group: Resource) -> str:
+    """Return the source of a group's logs, from the resource that refers to it, otherwise from its name."""
     for kind, path, title in (
         ("AWS::EC2::FlowLog", "LogGroupName", "VPC flow logs"),
         ("AWS::ECS::TaskDefinition", "ContainerDefinitions", "ECS tasks"),
@@ -123,23 +125,24 @@ def log_source(look: Lookup, group: Resource) -> str:
         (FUNCTION, "LoggingConfig", "Lambda functions"),
         (STREAM, "ExtendedS3DestinationConfiguration", "Firehose delivery"),
     ):
-        if any(is_in(group, look.behind(item.get(path), LOG_GROUP)) for item in look.all(kind)):
+        if any(is_in(group, lookup.follow(item.get(path), LOG_GROUP)) for item in lookup.all(kind)):
             return title
     name = str(group.get("LogGroupName", group.logical_id))
     if "/rds/" in name:
         return f"Aurora {name.rsplit('/', 1)[-1]}"
     if "/containerinsights/" in name:
         return "Container Insights"
-    return look.plain(name)
+    return lookup.plain(name)
 
 
-def archive(look: Lookup) -> model.Archive | None:
-    stream = look.first(STREAM)
+def archive(lookup: Lookup) -> model.Archive | None:
+    """Return the log archive, or None."""
+    stream = lookup.first(STREAM)
     if stream is None:
         return None
     target = stream.get("ExtendedS3DestinationConfiguration", {})
-    processor = look.one(target.get("ProcessingConfiguration"), FUNCTION)
-    bucket = look.one(target.get("BucketARN"), BUCKET)
+    processor = lookup.follow_one(target.get("ProcessingConfiguration"), FUNCTION)
+    bucket = lookup.follow_one(target.get("BucketARN"), BUCKET)
     lifecycle = []
     for rule in bucket.get("LifecycleConfiguration.Rules", []) if bucket else []:
         for transition in rule.get("Transitions", []):
@@ -148,65 +151,66 @@ def archive(look: Lookup) -> model.Archive | None:
         if "ExpirationInDays" in rule:
             lifecycle.append(f"deleted after {days(rule['ExpirationInDays'])}")
     return model.Archive(
-        look.function(processor) if processor else None,
+        lookup.function(processor) if processor else None,
         bool(target.get("EncryptionConfiguration")),
         tuple(lifecycle),
     )
 
 
-def alarms(look: Lookup, *, edge: bool) -> model.Alarms | None:
-    found = look.all("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm", edge=edge)
+def alarms(lookup: Lookup, *, edge: bool) -> model.Alarms | None:
+    found = lookup.all("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm", edge=edge)
     if not found:
         return None
-    subjects = sorted({subject(look, space) for item in found for space in _namespaces(item)}, key=str.casefold)
-    topics = {key(topic): topic for item in found for topic in look.behind(item.get("AlarmActions"), TOPIC)}
-    return model.Alarms(len(found), tuple(subjects), tuple(look.topic(item) for item in topics.values()))
+    subjects = sorted({subject(lookup, space) for item in found for space in _namespaces(item)}, key=str.casefold)
+    topics = {key(topic): topic for item in found for topic in lookup.follow(item.get("AlarmActions"), TOPIC)}
+    return model.Alarms(len(found), tuple(subjects), tuple(lookup.topic(item) for item in topics.values()))
 
 
-def subject(look: Lookup, namespace: str) -> str:
-    return _SUBJECTS.get(namespace, look.plain(namespace.removeprefix("AWS/")))
+def subject(lookup: Lookup, namespace: str) -> str:
+    return _SUBJECTS.get(namespace, lookup.plain(namespace.removeprefix("AWS/")))
 
 
-def notices(look: Lookup) -> model.Notices | None:
-    """The function that writes to a topic of the chat, and what calls it."""
-    heard = [topic for item in channels(look) for topic in look.behind(item.get("SnsTopicArns"), TOPIC)]
-    for function in look.all(FUNCTION):
-        written = look.behind(function.get("Environment.Variables"), TOPIC)
+def notices(lookup: Lookup) -> model.Notices | None:
+    """Return the function that publishes to a chat topic, and its callers."""
+    heard = [topic for item in channels(lookup) for topic in lookup.follow(item.get("SnsTopicArns"), TOPIC)]
+    for function in lookup.all(FUNCTION):
+        written = lookup.follow(function.get("Environment.Variables"), TOPIC)
         if written and (not heard or any(is_in(item, heard) for item in written)):
-            return model.Notices(tuple(callers(look, function)), look.function(function), look.topic(written[0]))
+            return model.Notices(tuple(callers(lookup, function)), lookup.function(function), lookup.topic(written[0]))
     return None
 
 
-def callers(look: Lookup, function: Resource) -> Iterator[str]:
-    for rule in look.all("AWS::Events::Rule"):
-        if is_in(function, look.behind(rule.get("Targets"), FUNCTION)) and rule.get("EventPattern"):
+def callers(lookup: Lookup, function: Resource) -> Iterator[str]:
+    """Return the sources that invoke a function."""
+    for rule in lookup.all("AWS::Events::Rule"):
+        if is_in(function, lookup.follow(rule.get("Targets"), FUNCTION)) and rule.get("EventPattern"):
             yield from rule.get("EventPattern.detail-type", [rule.logical_id])
-    for item in look.all("AWS::Logs::SubscriptionFilter"):
-        if look.one(item.get("DestinationArn"), FUNCTION) == function:
-            groups = look.behind(item.get("LogGroupName"), LOG_GROUP)
-            yield f"{', '.join(log_source(look, group) for group in groups)} log"
+    for item in lookup.all("AWS::Logs::SubscriptionFilter"):
+        if lookup.follow_one(item.get("DestinationArn"), FUNCTION) == function:
+            groups = lookup.follow(item.get("LogGroupName"), LOG_GROUP)
+            yield f"{', '.join(log_source(lookup, group) for group in groups)} log"
     topics = [
         topic
-        for item in look.all("AWS::SNS::Subscription")
-        if look.one(item.get("Endpoint"), FUNCTION) == function
-        for topic in look.behind(item.get("TopicArn"), TOPIC)
+        for item in lookup.all("AWS::SNS::Subscription")
+        if lookup.follow_one(item.get("Endpoint"), FUNCTION) == function
+        for topic in lookup.follow(item.get("TopicArn"), TOPIC)
     ]
-    for budget in look.all("AWS::Budgets::Budget"):
-        if any(is_in(item, topics) for item in look.behind(budget.get("NotificationsWithSubscribers"), TOPIC)):
+    for budget in lookup.all("AWS::Budgets::Budget"):
+        if any(is_in(item, topics) for item in lookup.follow(budget.get("NotificationsWithSubscribers"), TOPIC)):
             limit = budget.get("Budget.BudgetLimit", {})
             yield f"Budget of {limit.get('Amount')} {limit.get('Unit')} a month"
 
 
-def channels(look: Lookup) -> list[Resource]:
-    return look.all("AWS::Chatbot::SlackChannelConfiguration")
+def channels(lookup: Lookup) -> list[Resource]:
+    return lookup.all("AWS::Chatbot::SlackChannelConfiguration")
 
 
-def chat(look: Lookup) -> model.Chat | None:
-    channel = next(iter(channels(look)), None)
+def chat(lookup: Lookup) -> model.Chat | None:
+    channel = next(iter(channels(lookup)), None)
     if channel is None:
         return None
-    topics = look.behind(channel.get("SnsTopicArns"), TOPIC)
-    return model.Chat(str(channel.get("SlackChannelId", "")), tuple(look.topic(item) for item in topics))
+    topics = lookup.follow(channel.get("SnsTopicArns"), TOPIC)
+    return model.Chat(str(channel.get("SlackChannelId", "")), tuple(lookup.topic(item) for item in topics))
 
 
 def _namespaces(alarm: Resource) -> Iterator[str]:

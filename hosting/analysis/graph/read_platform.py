@@ -1,4 +1,4 @@
-"""Network, services and database of the model."""
+"""Reads network, services and database."""
 
 from __future__ import annotations
 
@@ -7,79 +7,84 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from hosting.analysis.graph import model
-from hosting.analysis.graph.lookup import Lookup, days, is_in, key, true
+from hosting.analysis.graph.lookup import Lookup, days, is_in, is_true, key
 from hosting.analysis.resolve import Resource
 from hosting.model.stack_order import ROOT
 from hosting.model.tokens import Json
 
 
-def network(look: Lookup) -> model.Network | None:
-    vpc = look.first("AWS::EC2::VPC")
+def network(lookup: Lookup) -> model.Network | None:
+    """Return the VPC with its subnets and endpoints, or None."""
+    vpc = lookup.first("AWS::EC2::VPC")
     if vpc is None:
         return None
     nats = {
-        key(nat): look.zone(look.one(nat.get("SubnetId"), "AWS::EC2::Subnet"))
-        for nat in look.all("AWS::EC2::NatGateway")
+        key(nat): lookup.zone(lookup.follow_one(nat.get("SubnetId"), "AWS::EC2::Subnet"))
+        for nat in lookup.all("AWS::EC2::NatGateway")
     }
     subnets = sorted(
-        (subnet(look, item, nats) for item in look.all("AWS::EC2::Subnet")), key=lambda item: (item.zone, item.cidr)
+        (subnet(lookup, item, nats) for item in lookup.all("AWS::EC2::Subnet")), key=lambda item: (item.zone, item.cidr)
     )
-    endpoints = look.all("AWS::EC2::VPCEndpoint")
+    endpoints = lookup.all("AWS::EC2::VPCEndpoint")
     return model.Network(
         cidr=str(vpc.get("CidrBlock", "")),
         zones=tuple(sorted({item.zone for item in subnets})),
         subnets=tuple(subnets),
         nat_zones=tuple(sorted(nats.values())),
-        internet_gateway=look.first("AWS::EC2::InternetGateway") is not None,
+        internet_gateway=lookup.first("AWS::EC2::InternetGateway") is not None,
         interface_endpoints=_endpoints(item for item in endpoints if item.get("VpcEndpointType") == "Interface"),
         gateway_endpoints=_endpoints(item for item in endpoints if item.get("VpcEndpointType") != "Interface"),
     )
 
 
-def subnet(look: Lookup, subnet: Resource, nats: dict[tuple[str, str], str]) -> model.Subnet:
-    """Its tier is what its traffic may do: out and in, out only, or neither and for a database."""
+def subnet(lookup: Lookup, subnet: Resource, nats: dict[tuple[str, str], str]) -> model.Subnet:
+    """Return a subnet with its tier: public, egress only (app), or without default route (database)."""
     tier, nat_zone = "app", None
     if any(
-        is_in(subnet, look.behind(group.get("SubnetIds"), "AWS::EC2::Subnet"))
-        for group in look.all("AWS::RDS::DBSubnetGroup")
+        is_in(subnet, lookup.follow(group.get("SubnetIds"), "AWS::EC2::Subnet"))
+        for group in lookup.all("AWS::RDS::DBSubnetGroup")
     ):
         tier = "database"
-    for route in routes(look, subnet):
-        if look.one(route.get("GatewayId"), "AWS::EC2::InternetGateway"):
+    for route in routes(lookup, subnet):
+        if lookup.follow_one(route.get("GatewayId"), "AWS::EC2::InternetGateway"):
             tier = "public"
-        if nat := look.one(route.get("NatGatewayId"), "AWS::EC2::NatGateway"):
+        if nat := lookup.follow_one(route.get("NatGatewayId"), "AWS::EC2::NatGateway"):
             nat_zone = nats[key(nat)]
-    return model.Subnet(look.zone(subnet), str(subnet.get("CidrBlock", "")), tier, nat_zone)
+    return model.Subnet(lookup.zone(subnet), str(subnet.get("CidrBlock", "")), tier, nat_zone)
 
 
-def routes(look: Lookup, subnet: Resource) -> Iterator[Resource]:
-    for association in look.all("AWS::EC2::SubnetRouteTableAssociation"):
-        if is_in(subnet, look.behind(association.get("SubnetId"), "AWS::EC2::Subnet")):
-            tables = look.behind(association.get("RouteTableId"), "AWS::EC2::RouteTable")
-            for route in look.all("AWS::EC2::Route"):
-                if any(is_in(item, tables) for item in look.behind(route.get("RouteTableId"), "AWS::EC2::RouteTable")):
+def routes(lookup: Lookup, subnet: Resource) -> Iterator[Resource]:
+    for association in lookup.all("AWS::EC2::SubnetRouteTableAssociation"):
+        if is_in(subnet, lookup.follow(association.get("SubnetId"), "AWS::EC2::Subnet")):
+            tables = lookup.follow(association.get("RouteTableId"), "AWS::EC2::RouteTable")
+            for route in lookup.all("AWS::EC2::Route"):
+                if any(
+                    is_in(item, tables) for item in lookup.follow(route.get("RouteTableId"), "AWS::EC2::RouteTable")
+                ):
                     yield route
 
 
-def balancer(look: Lookup) -> model.Balancer | None:
-    balancer = look.first("AWS::ElasticLoadBalancingV2::LoadBalancer")
+def balancer(lookup: Lookup) -> model.Balancer | None:
+    """Return the load balancer, or None."""
+    balancer = lookup.first("AWS::ElasticLoadBalancingV2::LoadBalancer")
     if balancer is None:
         return None
-    listeners = sorted(look.all("AWS::ElasticLoadBalancingV2::Listener"), key=lambda item: -int(item.get("Port", 0)))
+    listeners = sorted(lookup.all("AWS::ElasticLoadBalancingV2::Listener"), key=lambda item: -int(item.get("Port", 0)))
     return model.Balancer(
         str(balancer.get("Scheme", "internet-facing")),
-        look.zones(balancer.get("Subnets")),
-        tuple(listener(look, item) for item in listeners),
+        lookup.zones(balancer.get("Subnets")),
+        tuple(listener(lookup, item) for item in listeners),
     )
 
 
-def listener(look: Lookup, listener: Resource) -> str:
+def listener(lookup: Lookup, listener: Resource) -> str:
+    """Return one listener as text."""
     conditions = [
         rule.get("Conditions", [])
-        for rule in look.all("AWS::ElasticLoadBalancingV2::ListenerRule")
-        if look.one(rule.get("ListenerArn"), listener.type) == listener
+        for rule in lookup.all("AWS::ElasticLoadBalancingV2::ListenerRule")
+        if lookup.follow_one(rule.get("ListenerArn"), listener.type) == listener
     ]
-    secret = all(any("HttpHeaderConfig" in item for item in one) for one in conditions)
+    secret = all(any("HttpHeaderConfig" in item for item in follow_one) for follow_one in conditions)
     action = listener.get("DefaultActions.0", {})
     match action.get("Type"):
         case "redirect":
@@ -93,92 +98,95 @@ def listener(look: Lookup, listener: Resource) -> str:
     return f"{listener.get('Protocol')} {listener.get('Port')}: {rules}{default}"
 
 
-def cluster(look: Lookup) -> model.Cluster | None:
-    cluster = look.first("AWS::ECS::Cluster")
+def cluster(lookup: Lookup) -> model.Cluster | None:
+    cluster = lookup.first("AWS::ECS::Cluster")
     if cluster is None:
         return None
     settings = {item.get("Name"): item.get("Value") for item in cluster.get("ClusterSettings", [])}
-    capacity = sorted({_launch(item) for item in look.all("AWS::ECS::Service")})
+    capacity = sorted({_launch(item) for item in lookup.all("AWS::ECS::Service")})
     return model.Cluster(", ".join(capacity), str(settings.get("containerInsights", "")))
 
 
-def all_services(look: Lookup) -> tuple[model.Service, ...]:
-    """In the order of the root's list, which is the generator's; whatever is not listed comes after."""
-    found = [service(look, item) for item in look.all("AWS::ECS::Service")]
-    order = {name: place for place, name in enumerate(look.templates[ROOT].services)}
+def all_services(lookup: Lookup) -> tuple[model.Service, ...]:
+    """Return the services in the order of the root's Metadata; unlisted services follow."""
+    found = [service(lookup, item) for item in lookup.all("AWS::ECS::Service")]
+    order = {name: place for place, name in enumerate(lookup.templates[ROOT].services)}
     return tuple(sorted(found, key=lambda item: (order.get(item.name, len(order)), item.name)))
 
 
-def service(look: Lookup, service: Resource) -> model.Service:
-    task = look.one(service.get("TaskDefinition"), "AWS::ECS::TaskDefinition")
+def service(lookup: Lookup, service: Resource) -> model.Service:
+    """Return one ECS service."""
+    task = lookup.follow_one(service.get("TaskDefinition"), "AWS::ECS::TaskDefinition")
     network = service.get("NetworkConfiguration.AwsvpcConfiguration", {})
     target = service.get("LoadBalancers.0", {})
     size = ", ".join((_vcpu(task.get("Cpu")), _memory(task.get("Memory")))) if task else ""
     containers = task.get("ContainerDefinitions", []) if task else []
     return model.Service(
         name=service.stack.split("/")[-1].removesuffix("ServiceStack") or service.logical_id,
-        tasks=tasks(look, service),
+        tasks=tasks(lookup, service),
         size=size,
         port=str(target.get("ContainerPort", "")),
-        paths=paths(look, target.get("TargetGroupArn")),
+        paths=paths(lookup, target.get("TargetGroupArn")),
         containers=tuple(_container(item, target.get("ContainerName")) for item in containers),
-        zones=look.zones(network.get("Subnets")),
-        exec=true(service.get("EnableExecuteCommand")),
-        database_port=database_port(look, network.get("SecurityGroups")),
+        zones=lookup.zones(network.get("Subnets")),
+        exec=is_true(service.get("EnableExecuteCommand")),
+        database_port=database_port(lookup, network.get("SecurityGroups")),
     )
 
 
-def tasks(look: Lookup, service: Resource) -> str:
+def tasks(lookup: Lookup, service: Resource) -> str:
     desired = str(service.get("DesiredCount", 1))
-    for target in look.all("AWS::ApplicationAutoScaling::ScalableTarget"):
-        if look.one(target.get("ResourceId"), service.type) == service:
+    for target in lookup.all("AWS::ApplicationAutoScaling::ScalableTarget"):
+        if lookup.follow_one(target.get("ResourceId"), service.type) == service:
             least, most = target.get("MinCapacity"), target.get("MaxCapacity")
             return f"{least} to {most} tasks" if least != most else f"{least} tasks"
     return f"{desired} tasks" if desired != "1" else "1 task"
 
 
-def paths(look: Lookup, target_group: Json) -> tuple[str, ...]:
-    group = look.one(target_group, "AWS::ElasticLoadBalancingV2::TargetGroup")
+def paths(lookup: Lookup, target_group: Json) -> tuple[str, ...]:
+    group = lookup.follow_one(target_group, "AWS::ElasticLoadBalancingV2::TargetGroup")
     found: list[str] = []
-    for rule in look.all("AWS::ElasticLoadBalancingV2::ListenerRule"):
-        if group and is_in(group, look.behind(rule.get("Actions"), group.type)):
+    for rule in lookup.all("AWS::ElasticLoadBalancingV2::ListenerRule"):
+        if group and is_in(group, lookup.follow(rule.get("Actions"), group.type)):
             for condition in rule.get("Conditions", []):
                 found += condition.get("PathPatternConfig", {}).get("Values", [])
     return tuple(dict.fromkeys(found))
 
 
-def database_port(look: Lookup, groups: Json) -> str | None:
+def database_port(lookup: Lookup, groups: Json) -> str | None:
+    """Return the port on which a service may reach the database, or None."""
     kind = "AWS::EC2::SecurityGroup"
-    ours = look.behind(groups, kind)
-    for cluster in look.all("AWS::RDS::DBCluster"):
-        for guarded in look.behind(cluster.get("VpcSecurityGroupIds"), kind):
+    ours = lookup.follow(groups, kind)
+    for cluster in lookup.all("AWS::RDS::DBCluster"):
+        for guarded in lookup.follow(cluster.get("VpcSecurityGroupIds"), kind):
             rules = [dict(item) for item in guarded.get("SecurityGroupIngress", [])]
             rules += [
                 dict(item.properties)
-                for item in look.all("AWS::EC2::SecurityGroupIngress")
-                if look.one(item.get("GroupId"), kind) == guarded
+                for item in lookup.all("AWS::EC2::SecurityGroupIngress")
+                if lookup.follow_one(item.get("GroupId"), kind) == guarded
             ]
             for rule in rules:
-                if any(is_in(item, ours) for item in look.behind(rule.get("SourceSecurityGroupId"), kind)):
+                if any(is_in(item, ours) for item in lookup.follow(rule.get("SourceSecurityGroupId"), kind)):
                     return str(rule.get("FromPort"))
     return None
 
 
-def database(look: Lookup) -> model.Database | None:
-    cluster = look.first("AWS::RDS::DBCluster")
+def database(lookup: Lookup) -> model.Database | None:
+    """Return the database cluster with its instances, or None."""
+    cluster = lookup.first("AWS::RDS::DBCluster")
     if cluster is None:
         return None
     scaling = cluster.get("ServerlessV2ScalingConfiguration")
     facts = [
         f"serverless, {scaling.get('MinCapacity')} to {scaling.get('MaxCapacity')} ACU" if scaling else "",
-        "encrypted" if true(cluster.get("StorageEncrypted")) else "not encrypted",
+        "encrypted" if is_true(cluster.get("StorageEncrypted")) else "not encrypted",
         f"backups {days(cluster.get('BackupRetentionPeriod', 1))}",
     ]
-    group = look.one(cluster.get("DBSubnetGroupName"), "AWS::RDS::DBSubnetGroup")
+    group = lookup.follow_one(cluster.get("DBSubnetGroupName"), "AWS::RDS::DBSubnetGroup")
     members = [
         item
-        for item in look.all("AWS::RDS::DBInstance")
-        if look.one(item.get("DBClusterIdentifier"), cluster.type) == cluster
+        for item in lookup.all("AWS::RDS::DBInstance")
+        if lookup.follow_one(item.get("DBClusterIdentifier"), cluster.type) == cluster
     ]
     # The instance that Aurora prefers writes; the others take reads until a failover.
     members.sort(key=lambda item: (int(item.get("PromotionTier", 1)), item.logical_id))
@@ -186,7 +194,7 @@ def database(look: Lookup) -> model.Database | None:
     return model.Database(
         engine=f"{_engine(str(cluster.get('Engine')))} {version}".strip(),
         facts=tuple(item for item in facts if item),
-        zones=look.zones(group.get("SubnetIds")) if group else (),
+        zones=lookup.zones(group.get("SubnetIds")) if group else (),
         instances=tuple(
             model.Instance(
                 "reader" if place else "writer", str(item.get("DBInstanceClass", "")), item.get("AvailabilityZone")
@@ -197,7 +205,7 @@ def database(look: Lookup) -> model.Database | None:
 
 
 def _endpoints(endpoints: Iterable[Resource]) -> tuple[str, ...]:
-    """com.amazonaws.ap-northeast-1.ecr.api -> ecr.api"""
+    """Return the short name of an endpoint: com.amazonaws.ap-northeast-1.ecr.api -> ecr.api."""
     return tuple(sorted(str(item.get("ServiceName", "")).split(".", 3)[-1] for item in endpoints))
 
 

@@ -20,6 +20,8 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Rect:
+    """A rectangle."""
+
     x: float
     y: float
     width: float
@@ -44,7 +46,7 @@ class Rect:
 
 @dataclass(frozen=True)
 class Frame:
-    """Something that holds other things. `kind` chooses its colours."""
+    """A box that contains other shapes. `kind` selects its colours."""
 
     rect: Rect
     kind: str
@@ -52,7 +54,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Card:
-    """Something that holds nothing but its words."""
+    """A box that contains text only."""
 
     rect: Rect
     kind: str
@@ -60,6 +62,8 @@ class Card:
 
 @dataclass(frozen=True)
 class Text:
+    """One line of text."""
+
     x: float
     y: float  # baseline
     words: str
@@ -87,6 +91,8 @@ class Arrow:
 
 @dataclass
 class Scene:
+    """Shapes, texts and arrows of a picture."""
+
     width: float
     title: str
     description: str
@@ -97,7 +103,7 @@ class Scene:
     texts: list[Text] = field(default_factory=list)
 
     def frame(self, rect: Rect, kind: str, left: str = "", right: str = "") -> Rect:
-        """A frame with a line at its top: a fact at the right, and at the left a heading in what is left of it."""
+        """Add a frame with a line at its top: a fact at the right, and a heading in the remaining space at the left."""
         self.frames.append(Frame(rect, kind))
         room = rect.width - 2 * PAD
         y = rect.y + 16
@@ -107,7 +113,7 @@ class Scene:
         return rect
 
     def card(self, rect: Rect, kind: str, title: str, lines: Sequence[str] = ()) -> Rect:
-        """A box with a title and lines below it, from its top."""
+        """Add a box with a title and lines below it."""
         self.cards.append(Card(rect, kind))
         room = rect.width - 12 - PAD
         self.text(rect.x + 12, rect.y + 17, title, room, size=TITLE_SIZE, bold=True)
@@ -130,6 +136,7 @@ class Scene:
         anchor: str = "start",
         kind: str = "text",
     ) -> None:
+        """Add one line of text."""
         if shown := fit(words, room, size, bold):
             self.texts.append(Text(x, y, shown, room, size, bold, anchor, kind))
 
@@ -139,12 +146,12 @@ def card_height(lines: int) -> float:
 
 
 def wrap(words: str, width: float) -> list[str]:
-    """Lines of running text for a card that is `width` wide."""
+    """Return a text as lines for a card of a width."""
     return _flow(words.split(), " ", width - 12 - PAD)
 
 
 def wrap_list(items: Iterable[str], width: float) -> list[str]:
-    """Lines of a list for a card that is `width` wide; an item stays whole."""
+    """Return a list as lines for a card of a width, without splitting items."""
     words = list(items)
     return _flow([item + "," for item in words[:-1]] + words[-1:], " ", width - 12 - PAD)
 
@@ -161,7 +168,7 @@ def _flow(words: Sequence[str], separator: str, room: float) -> list[str]:
 
 
 def fit(words: str, room: float, size: float = TEXT_SIZE, bold: bool = False) -> str:
-    """The words, shortened when they are wider than their room; nothing when not even a letter fits."""
+    """Return the text, shortened to a width; empty if no letter fits."""
     if text_width(words, size, bold) <= room:
         return words
     while words and text_width(words + "\u2026", size, bold) > room:
@@ -170,12 +177,12 @@ def fit(words: str, room: float, size: float = TEXT_SIZE, bold: bool = False) ->
 
 
 def text_width(words: str, size: float = TEXT_SIZE, bold: bool = False) -> float:
-    """How wide the words are at most: nobody knows the reader's font, so these are the widths of a wide one."""
+    """Return the maximum width of a text. The reader's font is unknown, so these are the widths of a wide one."""
     width = sum(_WIDTHS.get(letter, 0.66) for letter in words)
     return width * size * (1.1 if bold else 1.0)
 
 
-# Widths in em of DejaVu Sans, the widest font that system-ui and sans-serif commonly stand for.
+# Widths in em of DejaVu Sans, the widest font that system-ui and sans-serif commonly select.
 _GROUPS = {
     0.28: "ijl'",
     0.32: " .,:;",

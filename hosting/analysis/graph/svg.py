@@ -36,7 +36,7 @@ _FRAMES: dict[str, tuple[tuple[str, str, str], tuple[str, str, str], str]] = {
     "aurora": (("#f8f5ff", "#5f3dc4", "#5f3dc4"), ("#171427", "#845ef7", "#b197fc"), "5 3"),
     "group": (("none", "#c4ccd6", "#57606a"), ("none", "#3d444d", "#9ea7b3"), ""),
 }
-# The stripe of a card says what family of services it belongs to.
+# The stripe of a card shows its family of services.
 _STRIPES = {
     "actor": ("#57606a", "#9ea7b3"),
     "network": ("#7048e8", "#9775fa"),
@@ -58,6 +58,7 @@ _FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-s
 
 
 def render(scene: Scene) -> str:
+    """Return a scene as SVG."""
     size = f'width="{_number(scene.width)}" height="{_number(scene.height)}"'
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 {_number(scene.width)} {_number(scene.height)}"'

@@ -1,7 +1,11 @@
-"""Least-privilege policies for whoever runs deploy.py, read off the templates.
+"""Generates least-privilege policies for users of deploy.py from the templates, without calls to AWS.
 
-`actions` says what AWS knows (which permissions CloudFormation's handler of a type needs, which resources an action can
-be bound to), `arns` how our resources are named, `calls` what deploy.py itself asks of AWS, `grants` puts the three
-together, `operate` does the same for the commands that open sessions and look, `documents` cuts the result into managed
-policies, `trust` is the other half of a role, and `evaluate` decides a call as IAM would. Nothing here asks AWS.
+actions    permissions of CloudFormation's resource handlers, and resource types of each action
+arns       names of our resources
+calls      permissions for deploy.py's own calls
+grants     the policies for planning and deploying
+operate    the policies for sessions, logs and other commands of operation
+documents  splits statements into managed policies
+trust      trust policies of roles
+evaluate   decides an API call as IAM does
 """

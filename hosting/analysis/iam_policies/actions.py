@@ -1,4 +1,4 @@
-"""What AWS knows of permissions, from the data that cfn-lint ships: handlers of resource types, and actions of IAM."""
+"""Permissions of CloudFormation's resource handlers and IAM actions, from the data that cfn-lint installs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any
 from hosting.analysis.errors import AnalysisError
 from hosting.analysis.resolve import Resource
 
-# What CloudFormation runs for a stack. "list" is for those who look for resources that no stack has.
+# The operations that CloudFormation runs for a stack. "list" is for resources outside stacks.
 _OPERATIONS = ("create", "read", "update", "delete")
 
-# Permissions that a handler asks for because of a feature, and the properties with which a template would use it. A
-# resource that has none of them does not need the permission.
+# Permissions that a handler needs for a feature, and the properties that use the feature. A resource without these
+# properties does not need the permission.
 UNUSED: Mapping[str, tuple[str, ...]] = {
     "acm-pca:*": ("CertificateAuthorityArn",),
     "cloudfront:*ConnectionGroup": ("ConnectionMode",),
@@ -100,12 +100,12 @@ def _data(*path: str) -> Any:
 
 
 def handler_permissions(kind: str, region: str) -> frozenset[str]:
-    """What CloudFormation needs to manage a resource of a type; empty for custom resources."""
+    """Return the permissions that CloudFormation needs to manage a type; empty for custom resources."""
     if kind.startswith("Custom::"):
         return frozenset()
     name = _data("schemas", "providers", f"{region}.json").get(kind)
     if name is None:
-        raise AnalysisError(f"{kind} is no resource type of {region}", hint="run `deploy.py validate`")
+        raise AnalysisError(f"{kind} is not a resource type of {region}", hint="run `deploy.py validate`")
     handlers = _data("schemas", "resources", f"{name}.json").get("handlers", {})
     return frozenset(
         action for operation in _OPERATIONS for action in handlers.get(operation, {}).get("permissions", ())
@@ -113,20 +113,20 @@ def handler_permissions(kind: str, region: str) -> frozenset[str]:
 
 
 def is_known(action: str) -> bool:
-    """Whether IAM has such an action: some handlers list names of the API that are none."""
+    """Return whether IAM has this action. Some handlers list API names that are not actions."""
     return _entry(action) is not None
 
 
-def bound_to(action: str) -> tuple[str, ...]:
-    """The kinds of resource that an action can be bound to; none when IAM takes only "*" for it."""
+def resource_types(action: str) -> tuple[str, ...]:
+    """Return the resource types that an action can be restricted to; empty if IAM accepts only "*"."""
     if action in _CORRECTED:
         return _CORRECTED[action]
     entry = _entry(action) or {}
     return tuple(entry.get("Resources", ()))
 
 
-# Where the data is at odds with the Service Authorization Reference: metrics are read from anywhere, and a delivery
-# source is not deleted by the name of a destination. Tasks of Fargate are listed on no container instance.
+# Corrections after the Service Authorization Reference: metrics have no resource type, a delivery source is deleted by
+# its own name, and tasks of Fargate have no container instance.
 _CORRECTED: Mapping[str, tuple[str, ...]] = {
     "cloudwatch:GetMetricData": (),
     "ecs:ListTasks": (),
@@ -140,8 +140,8 @@ def _entry(action: str) -> Mapping[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def needed(resource: Resource, region: str) -> frozenset[str]:
-    """The permissions of a resource's handler, without those for features that the resource does not use."""
+def required_actions(resource: Resource, region: str) -> frozenset[str]:
+    """Return the permissions of a resource's handler, without those for features that the resource does not use."""
     written = frozenset(_keys(dict(resource.properties)))
     return frozenset(
         action

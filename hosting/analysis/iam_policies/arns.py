@@ -1,8 +1,8 @@
-"""How the resources of an environment are named: the one table of ARN patterns.
+"""Names of an environment's resources: the only table of ARN patterns.
 
-A name that a template gives begins with `<project>-<environment>`; one that CloudFormation makes up begins with the
-stack's name, which begins the same. Where AWS gives an id (EC2, KMS, CloudFront, ACM) no pattern can be narrower than
-the account and the region.
+A name in a template begins with `<project>-<environment>`. A name that CloudFormation generates begins with the stack's
+name, which begins the same. For resources with an id from AWS (EC2, KMS, CloudFront, ACM) the narrowest pattern is
+account and region.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from hosting.analysis.errors import AnalysisError
-from hosting.analysis.property_schemas import check_shapes
+from hosting.analysis.property_schemas import check_property_types
 from hosting.analysis.resolve import ResolvedEnvironment
 
-# Where CloudFormation makes up a name of 64 characters it keeps this much of the stack's; of 32 characters, this much.
+# Characters of the stack's name that CloudFormation keeps in generated names of 64 and of 32 characters,
 _KEPT, _KEPT_SHORT = 24, 5
-# ... and at least this much of the logical id.
+# and at least this many of the logical id.
 _KEPT_OF_ID = 4
 
 _EC2 = (
@@ -97,7 +97,7 @@ PATTERNS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("wafv2", "webacl"): ("wafv2:{region}:{account}:global/webacl/{name}/*",),
 }
 
-# RDS makes the secret of a master user as the caller, and names it after the cluster's id. Nobody here reads it.
+# RDS creates the secret of a master user with the caller's permissions and names it by an id. No policy here reads it.
 _MASTER = ("secretsmanager:{region}:{account}:secret:rds!cluster-*",)
 ALSO: Mapping[str, tuple[str, ...]] = {
     "secretsmanager:CreateSecret": _MASTER,
@@ -109,7 +109,7 @@ ONLY: Mapping[str, tuple[str, ...]] = {"secretsmanager:RotateSecret": _MASTER}
 
 @dataclass(frozen=True)
 class Names:
-    """What the ARNs of one environment are made of."""
+    """The parts of the ARNs of one environment."""
 
     project: str
     family: str  # "<project>-<environment>": the root stack, and the beginning of every name
@@ -128,27 +128,27 @@ class Names:
         return "aws-us-gov" if self.home.startswith("us-gov-") else "aws"
 
     def role(self, nested: str, logical_id: str) -> str:
-        """The roles that CloudFormation names after a stack and a logical id, either of them cut to make room."""
+        """Return the pattern of a generated role name: stack name and logical id, both shortened."""
         stack = f"{self.family}-{nested}"[:_KEPT]
         return f"arn:{self.partition}:iam::{self.account}:role/{stack}*-{logical_id[:_KEPT_OF_ID]}*"
 
     def bucket(self, nested: str, logical_id: str) -> str:
-        """The same for a bucket, whose name is in small letters."""
+        """Return the pattern of a bucket name that CloudFormation generates, in lower case."""
         stack = f"{self.family}-{nested}"[:_KEPT]
         return f"arn:{self.partition}:s3:::{stack}*-{logical_id[:_KEPT_OF_ID]}*".lower()
 
     @property
     def artifacts(self) -> tuple[str, ...]:
-        """What deploy.py uploads. Of the buckets of bootstrap one holds artifacts; the other, access logs."""
+        """The objects that deploy.py uploads, in the artifact bucket of bootstrap."""
         bucket = f"arn:{self.partition}:s3:::{self.bootstrap}-artifactbucket-*"
         return (f"{bucket}/lambda/*", f"{bucket}/templates/*")
 
     def arns(self, service: str, kind: str, region: str, stack: str) -> tuple[str, ...]:
-        """Patterns for a kind of resource in a region, named after the stack that has it. None: not one of ours."""
+        """Return the patterns of a resource type in a region, named after its stack; empty for unknown types."""
         return self._filled(PATTERNS.get((service, kind), ()), region, stack)
 
-    def of(self, action: str, kinds: Iterable[str], region: str, stack: str) -> tuple[str, ...]:
-        """Patterns for everything that an action is done to."""
+    def for_action(self, action: str, kinds: Iterable[str], region: str, stack: str) -> tuple[str, ...]:
+        """Return the patterns of all resources of an action."""
         if action in ONLY:
             return self._filled(ONLY[action], region, stack)
         service = action.partition(":")[0]
@@ -158,7 +158,8 @@ class Names:
     def _filled(self, patterns: tuple[str, ...], region: str, stack: str) -> tuple[str, ...]:
         if not self.zone:
             patterns = tuple(pattern for pattern in patterns if "{zone}" not in pattern)
-        # A cut name ends anywhere; one that is whole is followed by a hyphen, so that no longer name begins alike.
+        # A complete name is followed by a hyphen, so that the pattern does not match a longer name; a shortened one
+        # is not.
         kept = f"{stack}-" if len(stack) < _KEPT else stack[:_KEPT]
         given = {
             "region": region,
@@ -172,8 +173,9 @@ class Names:
         return tuple(f"arn:{self.partition}:" + pattern.format(**given) for pattern in patterns)
 
 
-def names_of(env: ResolvedEnvironment) -> Names:
-    check_shapes(env)
+def build_names(env: ResolvedEnvironment) -> Names:
+    """Return the names of an environment. Raise AnalysisError without Project or Environment."""
+    check_property_types(env)
     given = env.environment.parameters
     missing = [key for key in ("Project", "Environment") if not given.get(key)]
     if missing:

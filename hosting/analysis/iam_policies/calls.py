@@ -1,6 +1,6 @@
-"""What deploy.py itself asks of AWS while it plans, deploys and destroys: all else CloudFormation does for it.
+"""Permissions for deploy.py's own calls when it plans, deploys and destroys. CloudFormation makes all other calls.
 
-A test reads the deployer's code and the calls of a rehearsal, and fails when one of them is not here.
+A test compares this table with the deployer's code and with the calls of a rehearsal.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ from enum import StrEnum
 
 
 class Use(StrEnum):
-    PLAN = "plan"  # planning, and everything that deploying does before
+    PLAN = "plan"  # planning, which deploying includes
     DEPLOY = "deploy"  # deploying and destroying only
 
 
 @dataclass(frozen=True)
-class Own:
-    """A permission for calls of deploy.py's own."""
+class DeployerPermission:
+    """A permission for calls of deploy.py itself."""
 
     use: Use
     why: str
     actions: tuple[str, ...]
-    condition: Mapping[str, Mapping[str, str]] | None = None  # "{family}" stands for <project>-<environment>
-    # Root parameters; where one of them is given, nobody makes these calls.
+    condition: Mapping[str, Mapping[str, str]] | None = None  # "{family}" is <project>-<environment>
+    # Root parameters. If one of them is set, deploy.py does not make these calls.
     unless: tuple[str, ...] = ()
 
 
-OWN: tuple[Own, ...] = (
-    Own(
+DEPLOYER_PERMISSIONS: tuple[DeployerPermission, ...] = (
+    DeployerPermission(
         Use.PLAN,
         "ReadStacks",
         (
@@ -36,8 +36,8 @@ OWN: tuple[Own, ...] = (
             "cloudformation:ListStackResources",
         ),
     ),
-    # With IncludeNestedStacks CloudFormation makes and deletes the change sets of nested stacks as the caller.
-    Own(
+    # With IncludeNestedStacks CloudFormation creates and deletes the change sets of nested stacks as the caller.
+    DeployerPermission(
         Use.PLAN,
         "PlanChanges",
         (
@@ -45,11 +45,11 @@ OWN: tuple[Own, ...] = (
             "cloudformation:ListChangeSets", "cloudformation:TagResource",
         ),
     ),
-    Own(Use.PLAN, "ReadArtifacts", ("s3:GetObject",)),
-    # Only what is not there yet: an archive or template is addressed by its content and never replaced (Amazon S3 User
-    # Guide, Enforce conditional writes on Amazon S3 buckets).
-    Own(Use.PLAN, "AddArtifacts", ("s3:PutObject",), {"Null": {"s3:if-none-match": "false"}}),
-    Own(
+    DeployerPermission(Use.PLAN, "ReadArtifacts", ("s3:GetObject",)),
+    # Only new objects: the key of a package or template is the hash of its content, and it is never replaced (Amazon S3
+    # User Guide, Enforce conditional writes on Amazon S3 buckets).
+    DeployerPermission(Use.PLAN, "AddArtifacts", ("s3:PutObject",), {"Null": {"s3:if-none-match": "false"}}),
+    DeployerPermission(
         Use.PLAN,
         "LookUp",
         (
@@ -57,7 +57,7 @@ OWN: tuple[Own, ...] = (
             "ec2:DescribeManagedPrefixLists", "ecr:DescribeImages", "ecs:DescribeServices",
         ),
     ),
-    Own(
+    DeployerPermission(
         Use.DEPLOY,
         "ChangeStacks",
         (
@@ -65,10 +65,10 @@ OWN: tuple[Own, ...] = (
             "cloudformation:ExecuteChangeSet", "cloudformation:UpdateTerminationProtection",
         ),
     ),
-    # Stack policies of production, opened for a named allowance and closed again.
-    Own(Use.DEPLOY, "GuardStacks", ("cloudformation:GetStackPolicy", "cloudformation:SetStackPolicy")),
-    # CloudFormation reads every resource for this, as the caller: a role that only plans could not.
-    Own(
+    # Stack policies of production, changed for an allowed replacement and restored.
+    DeployerPermission(Use.DEPLOY, "GuardStacks", ("cloudformation:GetStackPolicy", "cloudformation:SetStackPolicy")),
+    # CloudFormation reads every resource for this as the caller, which a role for planning is not allowed to do.
+    DeployerPermission(
         Use.DEPLOY,
         "DetectDrift",
         (
@@ -76,34 +76,36 @@ OWN: tuple[Own, ...] = (
             "cloudformation:DetectStackDrift", "cloudformation:DetectStackResourceDrift",
         ),
     ),
-    # CloudFormation can add rules to the VPC's default group, and take none away.
-    Own(
+    # CloudFormation cannot remove rules from the VPC's default group.
+    DeployerPermission(
         Use.DEPLOY,
         "CloseDefaultGroup",
         (
             "ec2:DescribeSecurityGroups", "ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress",
         ),
     ),
-    # No property of a cluster says when the password that RDS keeps is rotated.
-    Own(Use.DEPLOY, "ScheduleRotation", ("secretsmanager:DescribeSecret", "secretsmanager:RotateSecret")),
-    # The certificate of the load balancer where nobody gave a domain: made here, renewed here.
-    Own(
+    # AWS::RDS::DBCluster has no property for the rotation schedule of the managed password.
+    DeployerPermission(
+        Use.DEPLOY, "ScheduleRotation", ("secretsmanager:DescribeSecret", "secretsmanager:RotateSecret"),
+    ),
+    # The load balancer's certificate without a domain: the deployer creates and renews it,
+    DeployerPermission(
         Use.DEPLOY,
         "OwnCertificate",
         ("acm:AddTagsToCertificate", "acm:ImportCertificate"),
         unless=("DomainName", "OriginCertificateArn"),
     ),
-    # ... and deleted here, with the environment: also when it has got a domain since.
-    Own(
+    # and deletes it with the environment, even if a domain was set later.
+    DeployerPermission(
         Use.DEPLOY,
         "DeleteOwnCertificate",
         ("acm:DeleteCertificate",),
         {"StringEquals": {"aws:ResourceTag/hosting-platform:origin-of": "{family}"}},
     ),
-    # A bucket that holds something is not deleted; destroying says so before it begins.
-    Own(Use.DEPLOY, "LookIntoBuckets", ("s3:ListBucketVersions",)),
-    # `destroy --unprotect` lifts what forbids the deletion.
-    Own(
+    # CloudFormation does not delete a bucket with objects; `destroy` reports that first.
+    DeployerPermission(Use.DEPLOY, "LookIntoBuckets", ("s3:ListBucketVersions",)),
+    # `destroy --unprotect` disables deletion protection.
+    DeployerPermission(
         Use.DEPLOY,
         "LiftProtection",
         (
@@ -113,8 +115,8 @@ OWN: tuple[Own, ...] = (
     ),
 )  # fmt: skip
 
-# IAM asks nobody's permission for these.
+# Actions that need no permission.
 FREE = frozenset({"sts:GetCallerIdentity"})
 
 # An operation of an API whose permission has another name.
-PERMISSION_OF = {"s3:HeadObject": "s3:GetObject", "s3:ListObjectVersions": "s3:ListBucketVersions"}
+PERMISSION_NAMES = {"s3:HeadObject": "s3:GetObject", "s3:ListObjectVersions": "s3:ListBucketVersions"}

@@ -1,4 +1,4 @@
-"""Statements cut into managed policies, each within IAM's limit."""
+"""Splits statements into managed policies, each within IAM's limit."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hosting.analysis.errors import AnalysisError
-from hosting.analysis.iam_policies.grants import Statement
+from hosting.analysis.iam_policies.grants import PolicyStatement
 
-# IAM User Guide, IAM and AWS STS quotas: characters of a managed policy, white space not counted, and how many of them
-# a role takes by default.
+# IAM User Guide, IAM and AWS STS quotas: characters of a managed policy without white space, and the default number of
+# managed policies per role.
 LIMIT = 6144
 PER_ROLE = 10
 
 
 @dataclass(frozen=True)
-class Document:
+class ManagedPolicy:
     """One managed policy."""
 
     name: str
-    statements: tuple[Statement, ...]
+    statements: tuple[PolicyStatement, ...]
 
     @property
     def body(self) -> dict[str, Any]:
@@ -39,12 +39,12 @@ def _size(body: object) -> int:
 _FRAME = _size({"Version": "2012-10-17", "Statement": []})
 
 
-def documents(prefix: str, statements: Iterable[Statement]) -> list[Document]:
-    """As few policies as their sizes allow, by filling the first that has room, biggest statements first."""
+def split_into_policies(prefix: str, statements: Iterable[PolicyStatement]) -> list[ManagedPolicy]:
+    """Return as few policies as possible: each piece, largest first, is added to the first policy with room."""
     pieces = sorted(
         (piece for item in statements for piece in _pieces(item)), key=lambda item: (-_size(item.document()), item.why)
     )
-    bins: list[list[Statement]] = []
+    bins: list[list[PolicyStatement]] = []
     room: list[int] = []
     for piece in pieces:
         need = _size(piece.document()) + 1  # and a comma
@@ -57,17 +57,17 @@ def documents(prefix: str, statements: Iterable[Statement]) -> list[Document]:
         room[index] -= need
     if len(bins) > PER_ROLE:
         raise AnalysisError(
-            f"{prefix} needs {len(bins)} managed policies, and a role takes {PER_ROLE}",
-            hint="raise the quota (Managed policies attached to an IAM role), or let CloudFormation assume a role",
+            f"{prefix} needs {len(bins)} managed policies, but a role can have {PER_ROLE}",
+            hint="raise the quota (Managed policies attached to an IAM role), or deploy with --role-arn",
         )
     return [
-        Document(f"{prefix}-{number}", tuple(sorted(items, key=lambda item: item.why)))
+        ManagedPolicy(f"{prefix}-{number}", tuple(sorted(items, key=lambda item: item.why)))
         for number, items in enumerate(bins, 1)
     ]
 
 
-def _pieces(statement: Statement) -> Iterator[Statement]:
-    """A statement that fits, or its actions in halves until they do; of one action, its resources."""
+def _pieces(statement: PolicyStatement) -> Iterator[PolicyStatement]:
+    """Yield the statement, or halves of its actions (of one action: of its resources) that fit into a policy."""
     if _size(statement.document()) <= LIMIT - _FRAME - 1:
         yield statement
         return
@@ -79,6 +79,6 @@ def _pieces(statement: Statement) -> Iterator[Statement]:
         half = len(resources) // 2
         parts = [replace(statement, resources=resources[:half]), replace(statement, resources=resources[half:])]
     else:
-        raise AnalysisError(f"the statement {statement.why} alone is longer than a managed policy may be")
+        raise AnalysisError(f"the statement {statement.why} alone exceeds the size of a managed policy")
     for letter, part in zip("AB", parts, strict=True):
         yield from _pieces(replace(part, why=f"{statement.why}{letter}"))

@@ -1,4 +1,4 @@
-"""Whether policies allow a call, decided as IAM decides it; only what our policies use, and an error for the rest."""
+"""Decides whether policies allow a call, as IAM does, for the policy elements that these templates use."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ Context = Mapping[str, str | list[str]]
 
 
 @dataclass(frozen=True)
-class Call:
-    """One call of an API: the permission it needs, on what, and what IAM knows of the request."""
+class ApiCall:
+    """One API call: the permission, the resource, and the condition keys of the request."""
 
     action: str
     resource: str
     context: Context = field(default_factory=dict, hash=False)
 
 
-def allows(policies: Iterable[Mapping[str, Any]], call: Call) -> bool:
-    """Some statement allows it, and none denies it."""
+def is_allowed(policies: Iterable[Mapping[str, Any]], call: ApiCall) -> bool:
+    """Return whether a statement allows the call and none denies it."""
     matching = [
         statement for policy in policies for statement in _listed(policy["Statement"]) if matches(statement, call)
     ]
@@ -29,7 +29,8 @@ def allows(policies: Iterable[Mapping[str, Any]], call: Call) -> bool:
     return effects == {"Allow"}
 
 
-def matches(statement: Mapping[str, Any], call: Call) -> bool:
+def matches(statement: Mapping[str, Any], call: ApiCall) -> bool:
+    """Return whether a statement applies to a call: action, resource and all conditions."""
     return (
         any(_like(pattern, call.action, ignore_case=True) for pattern in _listed(statement["Action"]))
         and any(_like(_filled(pattern, call.context), call.resource) for pattern in _listed(statement["Resource"]))
@@ -50,17 +51,17 @@ def _holds(operator: str, key: str, wanted: list[str], context: Context) -> bool
     if operator == "BoolIfExists":
         return present is None or present in wanted
     if present is None or isinstance(present, list):
-        # A key that is absent fails; a key of several values needs ForAnyValue or ForAllValues.
+        # A missing key does not match. A multivalued key requires ForAnyValue or ForAllValues.
         return False
     if operator in ("StringEquals", "ArnEquals"):
         return present in wanted
     if operator == "StringLike":
         return any(_like(pattern, present) for pattern in wanted)
-    raise ValueError(f"the operator {operator} is not known here: teach it to _holds")
+    raise ValueError(f"the operator {operator} is not supported; add it to _holds")
 
 
 def _filled(pattern: str, context: Context) -> str:
-    """Variables of a policy put in; one that the request does not have stays, and so matches nothing."""
+    """Return the pattern with policy variables replaced. An unknown variable remains, so the pattern does not match."""
     for name, value in context.items():
         if isinstance(value, str):
             pattern = pattern.replace(f"${{{name}}}", value)
@@ -76,7 +77,7 @@ def _like(pattern: str, text: str, *, ignore_case: bool = False) -> bool:
 
 @cache
 def _expression(pattern: str) -> re.Pattern[str]:
-    """IAM knows two wildcards; a bracket is a bracket."""
+    """Return the regular expression of an IAM pattern, which has two wildcards."""
     parts = (".*" if char == "*" else "." if char == "?" else re.escape(char) for char in pattern)
     return re.compile("".join(parts), re.DOTALL)
 

@@ -1,4 +1,4 @@
-"""Who may do what to what: the handlers' permissions and deploy.py's own, bound to the environment's resources."""
+"""Statements for planning and deploying: permissions of handlers and of deploy.py, for our resources only."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hosting.analysis.errors import AnalysisError
-from hosting.analysis.iam_policies.actions import bound_to, needed
-from hosting.analysis.iam_policies.arns import Names, names_of
-from hosting.analysis.iam_policies.calls import OWN, Use
+from hosting.analysis.iam_policies.actions import required_actions, resource_types
+from hosting.analysis.iam_policies.arns import Names, build_names
+from hosting.analysis.iam_policies.calls import DEPLOYER_PERMISSIONS, Use
 from hosting.analysis.resolve import ResolvedEnvironment, Stack
 from hosting.analysis.rules.values import listed
 
 Condition = Mapping[str, Mapping[str, str | list[str]]]
 
-# What a handler does, CloudFormation does with the caller's rights. Bound to that, the rights are worth nothing to
-# somebody who holds the credentials and calls the services directly (IAM User Guide, aws:CalledVia).
+# A handler's calls use the caller's permissions. With this condition the permissions are useless for direct calls with
+# the same credentials (IAM User Guide, aws:CalledVia).
 VIA_CLOUDFORMATION: Condition = {"ForAnyValue:StringEquals": {"aws:CalledVia": ["cloudformation.amazonaws.com"]}}
 
-# Permissions that a type needs though its schema does not say so.
+# Permissions that a type needs although its schema does not list them.
 MORE: Mapping[str, tuple[str, ...]] = {
     # CloudFormation calls the function behind a custom resource as the caller.
     "AWS::Lambda::Function": ("lambda:InvokeFunction",),
-    # Whoever gives a resource its key lets the service use it (AWS KMS Developer Guide, Grants).
+    # The caller that sets a resource's key creates a grant for the service (AWS KMS Developer Guide, Grants).
     "AWS::KMS::Key": ("kms:CreateGrant", "kms:Decrypt", "kms:GenerateDataKey"),
     # A dynamic reference is read as the caller.
     "AWS::SecretsManager::Secret": ("secretsmanager:GetSecretValue",),
-    # CloudFront asks whether its distribution may deliver logs (CloudFront Developer Guide, Standard logging v2).
+    # CloudFront checks this permission for log delivery (CloudFront Developer Guide, Standard logging v2).
     "AWS::Logs::DeliverySource": ("cloudfront:AllowVendedLogDeliveryForResource",),
     "AWS::CloudFront::Distribution": ("cloudfront:CreateDistribution", "cloudfront:TagResource"),
     # Nested stacks have change sets of their own.
@@ -36,14 +36,14 @@ MORE: Mapping[str, tuple[str, ...]] = {
         "cloudformation:CreateChangeSet", "cloudformation:DeleteChangeSet", "cloudformation:DescribeChangeSet",
         "cloudformation:ExecuteChangeSet",
     ),
-    # The load balancer looks at the network it is put into (Elastic Load Balancing User Guide, API permissions).
+    # Elastic Load Balancing reads the load balancer's network (Elastic Load Balancing User Guide, API permissions).
     "AWS::ElasticLoadBalancingV2::LoadBalancer": (
         "ec2:DescribeAccountAttributes", "ec2:DescribeInternetGateways", "ec2:DescribeSecurityGroups",
         "ec2:DescribeSubnets", "ec2:DescribeVpcs", "iam:CreateServiceLinkedRole",
     ),
 }  # fmt: skip
 
-# The services whose linked role a resource may be the first in the account to need.
+# Services whose service-linked role the first resource of a type in an account creates.
 LINKED_ROLES: Mapping[str, str] = {
     "AWS::ApplicationAutoScaling::ScalableTarget": "ecs.application-autoscaling.amazonaws.com",
     "AWS::Chatbot::SlackChannelConfiguration": "management.chatbot.amazonaws.com",
@@ -58,7 +58,7 @@ _PASS, _LINK = "iam:PassRole", "iam:CreateServiceLinkedRole"
 
 
 @dataclass(frozen=True)
-class Statement:
+class PolicyStatement:
     """One statement of a policy. `why` becomes its Sid."""
 
     why: str
@@ -76,25 +76,28 @@ class Statement:
         return body | ({"Condition": self.condition} if self.condition else {})
 
 
-def plan_statements(env: ResolvedEnvironment) -> list[Statement]:
-    """For a role that looks and proposes: it reads, adds archives that are not there, and makes change sets."""
+def plan_statements(env: ResolvedEnvironment) -> list[PolicyStatement]:
+    """Return the statements of a role for planning: it reads, uploads new artifacts, and creates change sets."""
     return _own(env, {Use.PLAN})
 
 
-def deploy_statements(env: ResolvedEnvironment) -> list[Statement]:
-    """For a role that deploys and destroys."""
+def deploy_statements(env: ResolvedEnvironment) -> list[PolicyStatement]:
+    """Return the statements of a role that deploys and destroys."""
     own = _own(env, {Use.PLAN, Use.DEPLOY})
     return [*own, *_pass_role(env), *_linked_roles(env), *_handlers(env, own)]
 
 
-def caller_statements(env: ResolvedEnvironment, role_arn: str) -> list[Statement]:
-    """For a role that deploys with `--role-arn`: its own calls, and that role for CloudFormation alone."""
+def caller_statements(env: ResolvedEnvironment, role_arn: str) -> list[PolicyStatement]:
+    """Return the statements of a role that deploys with `--role-arn`: its own calls, and passing that role."""
     condition: Condition = {"StringEquals": {"iam:PassedToService": ["cloudformation.amazonaws.com"]}}
-    return [*_own(env, {Use.PLAN, Use.DEPLOY}), Statement("PassCloudFormationRole", (_PASS,), (role_arn,), condition)]
+    return [
+        *_own(env, {Use.PLAN, Use.DEPLOY}),
+        PolicyStatement("PassCloudFormationRole", (_PASS,), (role_arn,), condition),
+    ]
 
 
-def execution_statements(env: ResolvedEnvironment) -> list[Statement]:
-    """For the role that CloudFormation assumes: it calls the services itself, so nothing is called via it."""
+def execution_statements(env: ResolvedEnvironment) -> list[PolicyStatement]:
+    """Return the statements of the role that CloudFormation assumes. They have no aws:CalledVia condition."""
     via = set(VIA_CLOUDFORMATION)
     return [
         replace(item, condition={key: value for key, value in (item.condition or {}).items() if key not in via} or None)
@@ -105,10 +108,10 @@ def execution_statements(env: ResolvedEnvironment) -> list[Statement]:
 # --- deploy.py's own calls ---------------------------------------------------------------------------------------
 
 
-def _own(env: ResolvedEnvironment, uses: set[Use]) -> list[Statement]:
-    names = names_of(env)
+def _own(env: ResolvedEnvironment, uses: set[Use]) -> list[PolicyStatement]:
+    names = build_names(env)
     found = []
-    for own in OWN:
+    for own in DEPLOYER_PERMISSIONS:
         if own.use not in uses or any(env.environment.parameters.get(name) for name in own.unless):
             continue
         groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
@@ -116,7 +119,7 @@ def _own(env: ResolvedEnvironment, uses: set[Use]) -> list[Statement]:
             groups[_own_resources(action, names, env)].append(action)
         for number, (resources, actions) in enumerate(sorted(groups.items())):
             condition = _filled(own.condition, names) if own.condition else None
-            found.append(Statement(f"{own.why}{number or ''}", tuple(sorted(actions)), resources, condition))
+            found.append(PolicyStatement(f"{own.why}{number or ''}", tuple(sorted(actions)), resources, condition))
     return found
 
 
@@ -128,10 +131,10 @@ def _filled(condition: Mapping[str, Mapping[str, str]], names: Names) -> Conditi
 
 
 def _own_resources(action: str, names: Names, env: ResolvedEnvironment) -> tuple[str, ...]:
-    if not bound_to(action):
+    if not resource_types(action):
         return ("*",)
     service = action.partition(":")[0]
-    # Where deploy.py looks: stacks and certificates in each region of the chain, the rest at home.
+    # deploy.py reads stacks in each region of the chain, and everything else in the home region.
     regions = {stack.region for stack in env.chain} if service == "cloudformation" else {names.home}
     stacks = (names.family, names.bootstrap) if service == "cloudformation" else (names.family,)
     return _bound(action, names, sorted((region, stack) for region in regions for stack in stacks))
@@ -139,12 +142,12 @@ def _own_resources(action: str, names: Names, env: ResolvedEnvironment) -> tuple
 
 def _bound(action: str, names: Names, places: Iterable[tuple[str, str]]) -> tuple[str, ...]:
     if action in ("s3:GetObject", "s3:PutObject"):
-        # The only objects that anybody deals with while deploying: templates, and archives of functions.
+        # The only objects of a deployment: templates and Lambda packages.
         return names.artifacts
-    found = {arn for region, stack in places for arn in names.of(action, bound_to(action), region, stack)}
+    found = {arn for region, stack in places for arn in names.for_action(action, resource_types(action), region, stack)}
     if not found:
         raise AnalysisError(
-            f"no ARN is known for {action} ({', '.join(bound_to(action))})",
+            f"no ARN is known for {action} ({', '.join(resource_types(action))})",
             hint="add a pattern to PATTERNS in iam_policies/arns.py, or the action to UNUSED in actions.py",
         )
     return tuple(sorted(found))
@@ -154,29 +157,29 @@ def _bound(action: str, names: Names, places: Iterable[tuple[str, str]]) -> tupl
 
 
 def _owner(stack: Stack, names: Names) -> str:
-    """The beginning of the names that a stack's resources get."""
+    """Return the prefix of the names of a stack's resources."""
     return names.bootstrap if stack.path.startswith("bootstrap") else names.family
 
 
 def handler_actions(env: ResolvedEnvironment) -> dict[str, set[tuple[str, str]]]:
-    """Every permission that a handler of the environment needs, with the regions and stack names it is needed for."""
-    names = names_of(env)
+    """Return every permission that the environment's handlers need, with its regions and stack names."""
+    names = build_names(env)
     found: dict[str, set[tuple[str, str]]] = defaultdict(set)
     for stack in env.stacks.values():
         for resource in stack.resources.values():
-            for action in needed(resource, stack.region) | set(MORE.get(resource.type, ())):
+            for action in required_actions(resource, stack.region) | set(MORE.get(resource.type, ())):
                 found[action].add((stack.region, _owner(stack, names)))
     return found
 
 
-def _handlers(env: ResolvedEnvironment, own: list[Statement]) -> list[Statement]:
-    names = names_of(env)
+def _handlers(env: ResolvedEnvironment, own: list[PolicyStatement]) -> list[PolicyStatement]:
+    names = build_names(env)
     given = {action: set(item.resources) for item in own if item.condition is None for action in item.actions}
     groups: dict[tuple[str, tuple[str, ...]], list[str]] = defaultdict(list)
     for action, places in handler_actions(env).items():
         if action in (_PASS, _LINK):
             continue
-        resources = _bound(action, names, places) if bound_to(action) else ("*",)
+        resources = _bound(action, names, places) if resource_types(action) else ("*",)
         left = tuple(arn for arn in resources if arn not in given.get(action, set()))
         if left:
             service = "Any" if left == ("*",) else action.partition(":")[0]
@@ -186,13 +189,13 @@ def _handlers(env: ResolvedEnvironment, own: list[Statement]) -> list[Statement]
     for (service, resources), actions in sorted(groups.items()):
         counts[service] += 1
         why = "Handle" + "".join(part.capitalize() for part in service.split("-")) + f"No{counts[service]}"
-        found.append(Statement(why, tuple(sorted(actions)), resources, VIA_CLOUDFORMATION))
+        found.append(PolicyStatement(why, tuple(sorted(actions)), resources, VIA_CLOUDFORMATION))
     return found
 
 
-def _pass_role(env: ResolvedEnvironment) -> list[Statement]:
-    """Each role only to the services that its own trust policy names."""
-    names = names_of(env)
+def _pass_role(env: ResolvedEnvironment) -> list[PolicyStatement]:
+    """Return statements that pass each role only to the services of its trust policy."""
+    names = build_names(env)
     roles: dict[tuple[str, ...], set[str]] = defaultdict(set)
     for stack in env.stacks.values():
         for role in stack.of_type("AWS::IAM::Role"):
@@ -203,7 +206,7 @@ def _pass_role(env: ResolvedEnvironment) -> list[Statement]:
             )
             roles[tuple(services)].add(names.role(stack.path.partition("/")[2], role.logical_id))
     return [
-        Statement(
+        PolicyStatement(
             "Pass" + "".join(part.capitalize() for part in services[0].split(".")[0].replace("-", " ").split()),
             (_PASS,),
             tuple(sorted(arns)),
@@ -214,9 +217,9 @@ def _pass_role(env: ResolvedEnvironment) -> list[Statement]:
     ]
 
 
-def _linked_roles(env: ResolvedEnvironment) -> list[Statement]:
+def _linked_roles(env: ResolvedEnvironment) -> list[PolicyStatement]:
     services = sorted({LINKED_ROLES[item.type] for item in env.of_type(*LINKED_ROLES)})
-    names = names_of(env)
+    names = build_names(env)
     arn = f"arn:{names.partition}:iam::{names.account}:role/aws-service-role/*"
     condition = {**VIA_CLOUDFORMATION, "StringEquals": {"iam:AWSServiceName": services}}
-    return [Statement("MakeLinkedRoles", (_LINK,), (arn,), condition)] if services else []
+    return [PolicyStatement("MakeLinkedRoles", (_LINK,), (arn,), condition)] if services else []

@@ -1,7 +1,7 @@
-"""What the commands for operating ask of AWS, bound to the environment: sessions, logs, one-off tasks, the static site.
+"""Builds statements for commands of operation: sessions, logs, standalone tasks, the static site.
 
-Each grant names the commands that need it, so that a role can be given some of them. Actions that CloudFormation's
-handlers would need are not among them: whoever operates changes no stack.
+Each grant names the commands that need it, so a role can be restricted to some commands. No grant contains actions of
+CloudFormation's handlers, because these commands change no stack.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from hosting.analysis.errors import AnalysisError
-from hosting.analysis.iam_policies.actions import bound_to
-from hosting.analysis.iam_policies.arns import Names, names_of
-from hosting.analysis.iam_policies.grants import Condition, Statement
+from hosting.analysis.iam_policies.actions import resource_types
+from hosting.analysis.iam_policies.arns import Names, build_names
+from hosting.analysis.iam_policies.grants import Condition, PolicyStatement
 from hosting.analysis.resolve import ResolvedEnvironment, Resource
 from hosting.analysis.rules.values import all_behind, behind
 from hosting.model.stack_order import EDGE_REGION
 
-# What `ecs:RunTask` and `ecs:RegisterTaskDefinition` pass on to ECS.
+# Roles that `ecs:RunTask` and `ecs:RegisterTaskDefinition` pass to ECS.
 _PASSED = ("TaskRoleArn", "ExecutionRoleArn")
 DOCUMENT = "AWS-StartPortForwardingSession"
 COMMANDS = ("status", "events", "logs", "tunnel", "exec", "run", "site", "invalidate")
@@ -25,22 +25,24 @@ COMMANDS = ("status", "events", "logs", "tunnel", "exec", "run", "site", "invali
 
 @dataclass(frozen=True)
 class Scope:
-    """What grants are bound to."""
+    """The environment that grants are restricted to."""
 
     env: ResolvedEnvironment
     names: Names
-    containers: tuple[str, ...]  # that `exec` may enter; empty: each
+    containers: tuple[str, ...]  # containers for `exec`; empty means all
 
     def arns(self, *patterns: str) -> tuple[str, ...]:
-        """ARNs of the home region, written without "arn:<partition>:"."""
+        """Return ARNs of the home region, from patterns without "arn:<partition>:"."""
         given = {"home": self.names.home, "account": self.names.account, "name": self.names.family}
         return tuple(f"arn:{self.names.partition}:{pattern.format(**given)}" for pattern in patterns)
 
     def known(self, action: str, *, edge: bool = False) -> tuple[str, ...]:
-        """What the table of ARNs has for an action; `edge`: in us-east-1 too."""
+        """Return the ARNs of an action from the table of ARNs; with `edge` also those in us-east-1."""
         regions = dict.fromkeys((self.names.home, EDGE_REGION) if edge else (self.names.home,))
         return tuple(
-            arn for region in regions for arn in self.names.of(action, bound_to(action), region, self.names.family)
+            arn
+            for region in regions
+            for arn in self.names.for_action(action, resource_types(action), region, self.names.family)
         )
 
     @property
@@ -55,7 +57,7 @@ class Scope:
         return {"ArnEquals": {"ecs:cluster": list(self.cluster)}}
 
     def aliased(self, holder: str, path: str) -> Condition | None:
-        """KMS gives keys ids; the alias that a template gives a key can be asked for (AWS KMS, kms:ResourceAliases)."""
+        """Return a condition on the alias of a key, because KMS generates key ids (AWS KMS, kms:ResourceAliases)."""
         keys = [
             key for item in self.env.of_type(holder) for key in all_behind(self.env, item.get(path), "AWS::KMS::Key")
         ]
@@ -78,7 +80,7 @@ class Scope:
         return self.names.role(role.stack.partition("/")[2], role.logical_id)
 
     def site(self) -> tuple[str, ...]:
-        """The bucket of the static site: the one that the root names in its outputs."""
+        """Return the bucket of the static site, which the root names in its outputs."""
         (root,) = (stack for stack in self.env.chain if stack.path == "root")
         bucket = behind(self.env, root.outputs.get("StaticBucketName"), "AWS::S3::Bucket")
         if bucket is None:
@@ -102,7 +104,7 @@ class Grant:
 
 
 def _stacks(scope: Scope) -> tuple[str, ...]:
-    """Of the whole chain: `status` shows where each stack stands."""
+    """Return the ARNs of all stacks of the chain, for `status`."""
     found = [
         arn
         for region in dict.fromkeys((scope.names.home, EDGE_REGION))
@@ -132,7 +134,7 @@ GRANTS: tuple[Grant, ...] = (
         "ReadDatabase", ("status",), ("rds:DescribeDBClusters",), lambda scope: scope.known("rds:DescribeDBClusters"),
     ),
     Grant("ReadDatabaseEvents", ("events", "status"), ("rds:DescribeEvents",)),
-    # Where composite alarms are to be seen, CloudWatch takes nothing narrower (CloudWatch API, DescribeAlarms).
+    # For composite alarms CloudWatch accepts no narrower resource (CloudWatch API Reference, DescribeAlarms).
     Grant("ReadAlarms", ("status",), ("cloudwatch:DescribeAlarms",)),
     Grant("ReadAlarmHistory", ("events", "status"), ("cloudwatch:DescribeAlarmHistory",)),
     Grant(
@@ -148,14 +150,14 @@ GRANTS: tuple[Grant, ...] = (
         "ListTasks", ("exec", "logs", "tunnel"), ("ecs:ListTasks",), condition=lambda scope: scope.in_cluster()
     ),
     Grant("ReadTaskDefinitions", ("exec", "logs", "run", "tunnel"), ("ecs:DescribeTaskDefinition",)),
-    # Without the condition anybody with the task could leave the document out, and would get a shell without a
-    # transcript (AWS Systems Manager User Guide, Enforce a session document permission check).
+    # Without the condition a caller could omit the document and would get a shell without a transcript
+    # (AWS Systems Manager User Guide, Enforce a session document permission check).
     Grant(
         "ForwardPort", ("tunnel",), ("ssm:StartSession",),
         lambda scope: (*scope.tasks, *scope.arns(f"ssm:{{home}}:*:document/{DOCUMENT}")),
         lambda _: {"BoolIfExists": {"ssm:SessionDocumentAccessCheck": "true"}},
     ),
-    # Only the secret that RDS keeps for this cluster: RDS tags it with the cluster's ARN.
+    # Only the secret that RDS manages for this cluster: RDS tags it with the cluster's ARN.
     Grant(
         "ReadDatabaseLogin", ("tunnel",), ("secretsmanager:GetSecretValue",),
         lambda scope: scope.arns("secretsmanager:{home}:{account}:secret:rds!cluster-*"),
@@ -177,8 +179,8 @@ GRANTS: tuple[Grant, ...] = (
         "EncryptSession", ("exec",), ("kms:GenerateDataKey",), lambda scope: scope.arns("kms:{home}:{account}:key/*"),
         lambda scope: scope.aliased("AWS::ECS::Cluster", "Configuration.ExecuteCommandConfiguration.KmsKeyId"),
     ),
-    # The plugin's half of a session. ECS names the sessions of exec itself, Session Manager all others after whoever
-    # started them (AWS Systems Manager User Guide, Sample IAM policies for Session Manager).
+    # Permissions of the plugin. ECS names the sessions of exec, Session Manager all others after the user that started
+    # them (AWS Systems Manager User Guide, Sample IAM policies for Session Manager).
     Grant(
         "UseSession", ("exec", "tunnel"), ("ssm:ResumeSession", "ssm:TerminateSession", "ssmmessages:OpenDataChannel"),
         lambda scope: scope.arns(
@@ -194,8 +196,8 @@ GRANTS: tuple[Grant, ...] = (
         lambda scope: scope.in_cluster(),
     ),
     Grant("StopTask", ("run",), ("ecs:StopTask",), lambda scope: scope.tasks),
-    # `run --image` makes a definition for the one run, in a family of its own. ECS takes nothing narrower for
-    # forgetting it.
+    # `run --image` registers a definition for one run, in a family of its own. ECS accepts no narrower resource for
+    # deregistering it.
     Grant(
         "DefineTask", ("run",), ("ecs:RegisterTaskDefinition",),
         lambda scope: tuple(f"{arn.removesuffix(':*')}-run:*" for arn in scope.known("ecs:RegisterTaskDefinition")),
@@ -221,8 +223,8 @@ GRANTS: tuple[Grant, ...] = (
 
 def operate_statements(
     env: ResolvedEnvironment, commands: Collection[str] = COMMANDS, containers: Collection[str] = ()
-) -> list[Statement]:
-    """For a role that uses these commands; `containers` are those that `exec` may enter, all where none is named."""
+) -> list[PolicyStatement]:
+    """Return the statements of a role for these commands. `exec` is restricted to `containers` if there are any."""
     known = {
         str(item.get("Name"))
         for task in env.of_type("AWS::ECS::TaskDefinition")
@@ -232,9 +234,9 @@ def operate_statements(
         raise AnalysisError(
             f"no task has a container {', '.join(strangers)}", hint=f"known: {', '.join(sorted(known))}"
         )
-    scope = Scope(env, names_of(env), tuple(sorted(containers)))
+    scope = Scope(env, build_names(env), tuple(sorted(containers)))
     return [
-        Statement(grant.why, grant.actions, grant.resources(scope), grant.condition(scope))
+        PolicyStatement(grant.why, grant.actions, grant.resources(scope), grant.condition(scope))
         for grant in GRANTS
         if set(grant.commands) & set(commands)
     ]

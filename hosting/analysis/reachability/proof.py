@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hosting.analysis.errors import AnalysisError
 from hosting.analysis.findings import SourceMap, source_line
-from hosting.analysis.property_schemas import check_shapes
+from hosting.analysis.property_schemas import check_property_types
 from hosting.analysis.reachability.claims import list_claims
 from hosting.analysis.reachability.network_model import NetworkModel
 from hosting.analysis.reachability.traffic import Evidence
@@ -55,7 +55,7 @@ class Proof:
 
 def prove(env: ResolvedEnvironment, sources: SourceMap, calls: Iterable[tuple[str, str]] = ()) -> Proof:
     """Evaluate all claims. `calls` are the pairs of services with a direct path that has to be open."""
-    check_shapes(env)
+    check_property_types(env)
     network = NetworkModel(env, frozenset((caller.lower(), callee.lower()) for caller, callee in calls))
     known = {service.name for service in network.services}
     if strangers := sorted({name for pair in network.calls for name in pair} - known):

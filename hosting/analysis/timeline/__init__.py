@@ -1,1 +1,1 @@
-"""How long a first deployment takes, and why: the longest chain of resources that wait for each other."""
+"""Estimates the duration of a first deployment, and its longest chain of dependent resources."""

@@ -1,4 +1,4 @@
-"""Seconds that a resource takes to create: measured here, else typical with its source, else assumed and marked so."""
+"""Durations of creating a resource: measured here, otherwise typical with a source, otherwise assumed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Duration:
 
 @dataclass(frozen=True)
 class Durations:
-    """``measured`` is by stack of the chain and name, "DatabaseStack/Cluster"; ``by_type`` the median of those."""
+    """``measured`` is by stack of the chain and name, "DatabaseStack/Cluster"; ``by_type`` is the median of those."""
 
     typical: Mapping[str, Duration]
     assumed: Duration
@@ -29,7 +29,7 @@ class Durations:
     by_type: Mapping[str, float] = field(default_factory=dict)
     run: str = ""
 
-    def of(self, top: str, name: str, kind: str) -> Duration:
+    def for_resource(self, top: str, name: str, kind: str) -> Duration:
         if (top, name) in self.measured:
             return Duration(self.measured[top, name], f"measured in {self.run}")
         if kind in self.by_type:
@@ -38,18 +38,19 @@ class Durations:
 
 
 @cache
-def typical() -> Durations:
+def load_typical_durations() -> Durations:
+    """Return the bundled durations."""
     table = json.loads(TABLE.read_text(encoding="utf-8"))
     rows = {kind: Duration(row["seconds"], row["source"]) for kind, row in table["types"].items()}
     return Durations(rows, Duration(table["assumed"], ASSUMED))
 
 
-def measured(root: Path, environment: str) -> Durations:
-    """Typical ones, and over them what the last first deployment took, of this environment or else of another.
+def load_measured_durations(root: Path, environment: str) -> Durations:
+    """Return typical durations, replaced by those of the last recorded first deployment.
 
-    A rehearsal's record is not looked at: an emulator is done at once.
+    A deployment of the same environment is preferred. Records of rehearsals are ignored: an emulator takes no time.
     """
-    base = typical()
+    base = load_typical_durations()
     found = list(_creations(root))
     own = [one for one in found if one[1] == environment] or found
     if not own:
@@ -72,12 +73,12 @@ _Resources = dict[tuple[str, str], tuple[str, float]]
 
 
 def _creations(root: Path) -> Iterator[tuple[str, str, _Resources]]:
-    """Run, environment and resources of every recorded deployment that created a database, newest first."""
+    """Yield run, environment and resources of every recorded deployment that created a database, newest first."""
     for file in sorted((root / "runs").glob("*/summary.json"), reverse=True):
         try:
             summary = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            continue  # a run that is just being written
+            continue  # a run that is being written
         if not isinstance(summary, dict) or summary.get("command") == "rehearse":
             continue
         resources: _Resources = {

@@ -1,9 +1,9 @@
-"""When each resource of a first deployment begins and ends, if nothing waits for more than it needs.
+"""Computes when each resource of a first deployment begins and ends.
 
-CloudFormation creates what depends on nothing unfinished; a nested stack begins when every stack whose outputs it
-takes is complete, and its outputs exist when all of it is. Lately a dependent may begin when what it needs is
-configured but not yet stable, so the truth can be shorter (CloudFormation User Guide, "Understand CloudFormation
-stack creation events"). The stacks of the chain come one after another, because deploy.py deploys them so.
+CloudFormation creates a resource when everything that it depends on is complete. A nested stack begins when all stacks
+whose outputs it reads are complete; its outputs exist when all of it is complete. CloudFormation may start a dependent
+earlier, when a resource is configured but not yet stable, so the real duration can be shorter (CloudFormation User
+Guide, "Understand CloudFormation stack creation events"). deploy.py deploys the stacks of the chain one after another.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from hosting.model.operation_scope import PLATFORM, deferred_stacks
 from hosting.model.templates import NESTED_STACK
 from hosting.model.tokens import origins
 
-Edge = tuple[str, str]  # nested stack that waits, nested stack that it waits for
+Edge = tuple[str, str]  # dependent nested stack, nested stack that it depends on
 
 
 @dataclass(frozen=True)
 class Task:
-    """One resource, or one nested stack with what is in it."""
+    """One resource, or one nested stack with its resources."""
 
     stack: str
     logical_id: str
@@ -31,7 +31,7 @@ class Task:
     begin: float
     end: float
     source: str
-    after: str | None  # the logical id in the same stack that it waited for longest
+    after: str | None  # the logical id in the same stack whose end it waited for
 
     @property
     def path(self) -> str:
@@ -44,6 +44,8 @@ class Task:
 
 @dataclass(frozen=True)
 class Schedule:
+    """Begin and end of all tasks of a deployment."""
+
     tasks: Mapping[str, Task]  # by path
     tops: tuple[tuple[str, float, float], ...]  # stack of the chain, begin, end
 
@@ -56,7 +58,7 @@ class Schedule:
 
     @cached_property
     def critical(self) -> tuple[Task, ...]:
-        """Resources without whose time the deployment would be shorter, first to last. Nested stacks are opened."""
+        """The resources that determine the total duration, first to last, including those of nested stacks."""
         return tuple(task for top, _, _ in self.tops for task in self._critical(top))
 
     def _critical(self, stack: str) -> list[Task]:
@@ -72,8 +74,10 @@ class Schedule:
         return path
 
 
-def plan(env: ResolvedEnvironment, durations: Durations, without: frozenset[Edge] = frozenset()) -> Schedule:
-    """Return the schedule of a first deployment. ``without`` ignores that one nested stack waits for another.
+def compute_schedule(
+    env: ResolvedEnvironment, durations: Durations, without: frozenset[Edge] = frozenset()
+) -> Schedule:
+    """Return the schedule_resource of a first deployment. ``without`` ignores that one nested stack waits for another.
 
     Root is created by two operations: what the first one leaves out begins when the first one has ended.
     """
@@ -100,14 +104,14 @@ def _stack(
 ) -> float:
     """Add the tasks of a stack and return when it is complete."""
     children = {child.path.rpartition("/")[2]: child for child in stack.children}
-    needs = needed(stack)
+    needs = find_dependencies(stack)
     done: dict[str, Task] = {}
 
-    def schedule(name: str) -> Task:
+    def schedule_resource(name: str) -> Task:
         if name in done:
             return done[name]
         awaited = first if name in deferred else sorted(needs[name])
-        before = [schedule(other) for other in awaited if (name, other) not in without]
+        before = [schedule_resource(other) for other in awaited if (name, other) not in without]
         last = max(before, key=lambda task: task.end, default=None)
         start = last.end if last else begin
         kind = stack.resources[name].type
@@ -115,17 +119,17 @@ def _stack(
             end = _stack(children[name], top, start, durations, without, tasks)
             took = Duration(end - start, "its resources")
         else:
-            took = durations.of(top, f"{stack.path}/{name}".partition("/")[2], kind)
+            took = durations.for_resource(top, f"{stack.path}/{name}".partition("/")[2], kind)
         task = Task(stack.path, name, kind, start, start + took.seconds, took.source, last.logical_id if last else None)
         done[name] = tasks[task.path] = task
         return task
 
     first = [name for name in stack.resources if name not in deferred]
-    return max((schedule(name).end for name in stack.resources), default=begin)
+    return max((schedule_resource(name).end for name in stack.resources), default=begin)
 
 
-def needed(stack: Stack) -> dict[str, set[str]]:
-    """Logical id -> what CloudFormation creates before it, in the same stack."""
+def find_dependencies(stack: Stack) -> dict[str, set[str]]:
+    """Return, by logical id, the resources of the same stack that CloudFormation creates before it."""
     return {name: set(_needs(stack, resource)) - {name} for name, resource in stack.resources.items()}
 
 
@@ -136,12 +140,12 @@ def _needs(stack: Stack, resource: Resource) -> Iterator[str]:
             yield source.logical_id
 
 
-# --- What could be cut -------------------------------------------------------------------------------------------
+# --- Avoidable waits ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Cut:
-    """The waiting of one nested stack for another, and what the deployment would gain without it."""
+class AvoidableWait:
+    """A dependency between two nested stacks, and the time that the deployment would save without it."""
 
     waits: str
     awaits: str
@@ -149,30 +153,30 @@ class Cut:
     gain: float
 
 
-def cuts(env: ResolvedEnvironment, durations: Durations) -> list[Cut]:
-    """Single dependencies between nested stacks whose loss would shorten a first deployment, greatest gain first."""
-    before = plan(env, durations).total
+def find_avoidable_waits(env: ResolvedEnvironment, durations: Durations) -> list[AvoidableWait]:
+    """Return single dependencies between nested stacks that extend a first deployment, greatest saving first."""
+    before = compute_schedule(env, durations).total
     found = []
     for top in env.chain:
         nested = {one.path.rpartition("/")[2] for one in top.children}
-        for waits, awaited in needed(top).items():
+        for waits, awaited in find_dependencies(top).items():
             for awaits in sorted(awaited & nested) if waits in nested else ():
-                gain = before - plan(env, durations, frozenset({(waits, awaits)})).total
+                gain = before - compute_schedule(env, durations, frozenset({(waits, awaits)})).total
                 if gain >= 1:
-                    found.append(Cut(waits, awaits, tuple(_wires(top, waits, awaits)), gain))
+                    found.append(AvoidableWait(waits, awaits, tuple(_wires(top, waits, awaits)), gain))
     return sorted(found, key=lambda cut: (-cut.gain, cut.waits, cut.awaits))
 
 
 def _wires(stack: Stack, waits: str, awaits: str) -> Iterator[str]:
-    """The parameters by which one nested stack takes outputs of another."""
+    """Yield the parameters through which one nested stack reads outputs of another."""
     for name, value in stack.resources[waits].get("Parameters", {}).items():
         if any(source.stack == stack.path and source.logical_id == awaits for source in origins(value)):
             yield name
 
 
-def depth(stack: Stack) -> list[str]:
-    """The longest chain of nested stacks that wait for each other, first to last."""
-    needs = {name: set(found) for name, found in needed(stack).items()}
+def find_longest_chain(stack: Stack) -> list[str]:
+    """Return the longest chain of nested stacks that depend on each other, first to last."""
+    needs = {name: set(found) for name, found in find_dependencies(stack).items()}
     longest: dict[str, list[str]] = {}
 
     def chain(name: str) -> list[str]:

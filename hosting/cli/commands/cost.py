@@ -20,7 +20,7 @@ from hosting.cli.support.options import (
 from hosting.model.parameter_file import ALL
 
 if TYPE_CHECKING:
-    from hosting.analysis.cost.difference import Change
+    from hosting.analysis.cost.difference import CostChange
     from hosting.analysis.cost.estimate import Estimate
     from hosting.cli.support.revisions import ProjectRevision
 
@@ -71,12 +71,12 @@ def cost(environment: str, against: str | None, compare: str | None, output: str
 
 
 def _estimate_cost(side: ProjectRevision, environment: str) -> Estimate:
-    from hosting.analysis.cost.estimate import estimate
+    from hosting.analysis.cost.estimate import estimate_costs
     from hosting.analysis.resolve import resolve
     from hosting.model.parameter_file import load_environment, locate
 
     file = locate(side.params, environment)
-    return estimate(resolve(side.load(), load_environment(file)))
+    return estimate_costs(resolve(side.load(), load_environment(file)))
 
 
 def _format_estimate(one: Estimate) -> Iterator[str]:
@@ -107,14 +107,14 @@ def _format_price_dates(one: Estimate) -> str:
 
 
 def _format_difference(after: Estimate, before: Estimate | None, label: str) -> Iterator[str]:
-    from hosting.analysis.cost.difference import changes
+    from hosting.analysis.cost.difference import compare_estimates
 
     if before is None:
         yield f"{after.environment}: does not exist in {label}; everything is new"
         yield from _format_estimate(after)
         return
     yield f"{after.environment}, compared with {label}: US dollars for a month, from idle to scaled out\n"
-    found = list(changes(before, after))
+    found = list(compare_estimates(before, after))
     for change in found:
         was, now = change.quantity_before or "none", change.quantity_after or "none"
         quantities = now if was == now else f"{was} -> {now}"
@@ -137,7 +137,7 @@ def _format_range(amounts: Range) -> str:
 
 
 def _build_document(one: Estimate, before: Estimate | None, label: str) -> dict[str, Any]:
-    from hosting.analysis.cost.difference import changes
+    from hosting.analysis.cost.difference import compare_estimates
     from hosting.analysis.cost.estimate import EXCLUDED
 
     document: dict[str, Any] = {
@@ -167,7 +167,7 @@ def _build_document(one: Estimate, before: Estimate | None, label: str) -> dict[
         "excluded": list(EXCLUDED),
     }
     if label:
-        found = list(changes(before, one)) if before else []
+        found = list(compare_estimates(before, one)) if before else []
         document["comparedWith"] = {
             "label": label,
             "total": _build_range(before.total) if before else None,
@@ -176,7 +176,7 @@ def _build_document(one: Estimate, before: Estimate | None, label: str) -> dict[
     return document
 
 
-def _build_change(change: Change) -> dict[str, Any]:
+def _build_change(change: CostChange) -> dict[str, Any]:
     return {
         "layer": change.layer,
         "item": change.item,

@@ -15,7 +15,7 @@ from hosting.cli.support.options import environment_option, root_option
 from hosting.model.parameter_file import ALL
 
 if TYPE_CHECKING:
-    from hosting.analysis.iam_policies.grants import Statement
+    from hosting.analysis.iam_policies.grants import PolicyStatement
     from hosting.analysis.resolve import ResolvedEnvironment
 
 
@@ -99,10 +99,10 @@ def policy(
 
 def _build_policies(env: ResolvedEnvironment, kind: str, role_arn: str) -> dict[str, Any]:
     from hosting.analysis.iam_policies import grants
-    from hosting.analysis.iam_policies.arns import names_of
-    from hosting.analysis.iam_policies.trust import cloudformation_trust
+    from hosting.analysis.iam_policies.arns import build_names
+    from hosting.analysis.iam_policies.trust import build_cloudformation_trust
 
-    names = names_of(env)
+    names = build_names(env)
     if kind == "plan":
         return _build_documents(f"{names.family}-plan", grants.plan_statements(env))
     if not role_arn:
@@ -110,7 +110,7 @@ def _build_policies(env: ResolvedEnvironment, kind: str, role_arn: str) -> dict[
     return {
         **_build_documents(f"{names.family}-deploy", grants.caller_statements(env, role_arn)),
         **_build_documents(f"{names.family}-cloudformation", grants.execution_statements(env)),
-        f"{names.family}-cloudformation-trust": cloudformation_trust(names.account),
+        f"{names.family}-cloudformation-trust": build_cloudformation_trust(names.account),
     }
 
 
@@ -118,18 +118,18 @@ def _build_operate_policies(
     env: ResolvedEnvironment, commands: tuple[str, ...], containers: tuple[str, ...]
 ) -> dict[str, Any]:
     from hosting.analysis.iam_policies import operate
-    from hosting.analysis.iam_policies.arns import names_of
+    from hosting.analysis.iam_policies.arns import build_names
 
     if unknown := sorted(set(commands) - set(operate.COMMANDS)):
         raise click.UsageError(f"--command {', '.join(unknown)}: unknown. Use {', '.join(operate.COMMANDS)}.")
     statements = operate.operate_statements(env, commands or operate.COMMANDS, containers)
-    return _build_documents(f"{names_of(env).family}-operate", statements)
+    return _build_documents(f"{build_names(env).family}-operate", statements)
 
 
-def _build_documents(prefix: str, statements: list[Statement]) -> dict[str, Any]:
-    from hosting.analysis.iam_policies.documents import LIMIT, PER_ROLE, documents
+def _build_documents(prefix: str, statements: list[PolicyStatement]) -> dict[str, Any]:
+    from hosting.analysis.iam_policies.documents import LIMIT, PER_ROLE, split_into_policies
 
-    made = documents(prefix, statements)
+    made = split_into_policies(prefix, statements)
     click.echo(
         f"policy: {prefix}: {len(made)} managed {'policy' if len(made) == 1 else 'policies'} of a role's {PER_ROLE}, "
         f"the largest {max(item.size for item in made):,} of {LIMIT:,} characters",
@@ -141,12 +141,14 @@ def _build_documents(prefix: str, statements: list[Statement]) -> dict[str, Any]
 def _build_oidc_documents(
     env: ResolvedEnvironment, repository: str, branch: str, github_environment: str
 ) -> dict[str, Any]:
-    from hosting.analysis.iam_policies.arns import names_of
-    from hosting.analysis.iam_policies.trust import provider, trust_policy
+    from hosting.analysis.iam_policies.arns import build_names
+    from hosting.analysis.iam_policies.trust import build_provider, build_trust_policy
 
-    names = names_of(env)
-    trust = trust_policy(names.account, names.partition, repository, branch=branch, environment=github_environment)
-    return {"github-oidc-provider": provider(), f"{names.family}-github-trust": trust}
+    names = build_names(env)
+    trust = build_trust_policy(
+        names.account, names.partition, repository, branch=branch, environment=github_environment
+    )
+    return {"github-oidc-provider": build_provider(), f"{names.family}-github-trust": trust}
 
 
 def _write_documents(documents: Mapping[str, Any], out: Path | None) -> None:

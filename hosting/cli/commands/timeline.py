@@ -15,7 +15,7 @@ from hosting.model.parameter_file import ALL
 
 if TYPE_CHECKING:
     from hosting.analysis.resolve import ResolvedEnvironment
-    from hosting.analysis.timeline.schedule import Cut, Schedule
+    from hosting.analysis.timeline.schedule import AvoidableWait, Schedule
 
 _WIDTH = 40
 
@@ -32,7 +32,7 @@ def timeline(environment: str, output: str, root: Path) -> int:
     """
     from hosting.analysis.resolve import resolve
     from hosting.analysis.timeline import durations
-    from hosting.analysis.timeline.schedule import cuts, plan
+    from hosting.analysis.timeline.schedule import compute_schedule, find_avoidable_waits
     from hosting.model.parameter_file import load_environment, select_files
     from hosting.model.templates import load_complete
 
@@ -40,8 +40,8 @@ def timeline(environment: str, output: str, root: Path) -> int:
     documents, texts = [], []
     for file in select_files(root / "params", environment):
         env = resolve(templates, load_environment(file))
-        known = durations.measured(root, env.name)
-        schedule, found = plan(env, known), cuts(env, known)
+        known = durations.load_measured_durations(root, env.name)
+        schedule, found = compute_schedule(env, known), find_avoidable_waits(env, known)
         documents.append(_build_document(env, schedule, found, known.run))
         texts.append("\n".join(_format_timeline(env, schedule, found, known.run)))
     if output == "json":
@@ -55,9 +55,11 @@ def _format_clock(seconds: float) -> str:
     return f"{int(seconds) // 60:>3}:{int(seconds) % 60:02}"
 
 
-def _format_timeline(env: ResolvedEnvironment, schedule: Schedule, found: Sequence[Cut], run: str) -> Iterator[str]:
+def _format_timeline(
+    env: ResolvedEnvironment, schedule: Schedule, found: Sequence[AvoidableWait], run: str
+) -> Iterator[str]:
     from hosting.analysis.timeline.durations import ASSUMED
-    from hosting.analysis.timeline.schedule import depth
+    from hosting.analysis.timeline.schedule import find_longest_chain
 
     basis = f"as measured in {run}" if run else "with typical durations; no first deployment is recorded in runs/"
     yield f"{env.name}: a first deployment takes about {schedule.total / 60:.0f} minutes, {basis}\n"
@@ -76,7 +78,7 @@ def _format_timeline(env: ResolvedEnvironment, schedule: Schedule, found: Sequen
     if assumed:
         yield f"  {assumed:.0f} s of it are assumed: 10 s for each resource type without a source"
     for stack in env.chain:
-        if len(chain := depth(stack)) > 1:
+        if len(chain := find_longest_chain(stack)) > 1:
             yield f"\nLongest chain of nested stacks in {stack.path}: {' -> '.join(_shorten_id(one) for one in chain)}"
     yield "\nDependencies between stacks, with the time that the removal of each one would save:"
     for cut in found:
@@ -96,7 +98,9 @@ def _format_bar(label: str, begin: float, end: float, scale: float) -> str:
     return f"  {label:<20}{_format_clock(begin)} {_format_clock(end)}  {' ' * left}{'=' * width}"
 
 
-def _build_document(env: ResolvedEnvironment, schedule: Schedule, found: Sequence[Cut], run: str) -> dict[str, Any]:
+def _build_document(
+    env: ResolvedEnvironment, schedule: Schedule, found: Sequence[AvoidableWait], run: str
+) -> dict[str, Any]:
     return {
         "schema": "hosting-platform/timeline/1",
         "environment": env.name,

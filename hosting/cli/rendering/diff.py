@@ -13,12 +13,12 @@ from rich.tree import Tree
 
 from hosting.analysis.diff.compare import Path
 from hosting.analysis.diff.prediction import (
-    Change,
     Key,
+    PredictedChange,
+    PredictedProperty,
     Prediction,
-    Property,
     StackPrediction,
-    counts,
+    count_changes,
 )
 from hosting.analysis.diff.replacement import Recreation
 from hosting.cli.rendering import change_symbols, permissions
@@ -81,11 +81,11 @@ def _format_reference(source: Origin) -> str:
     return f"${{{name}}}" if source.attribute == REF else f"${{{name}.{source.attribute}}}"
 
 
-def _format_name(item: Property) -> str:
+def _format_name(item: PredictedProperty) -> str:
     return item.name.removeprefix("Properties.")
 
 
-def _format_sides(formatter: _ValueFormatter, item: Property) -> tuple[str | None, str | None]:
+def _format_sides(formatter: _ValueFormatter, item: PredictedProperty) -> tuple[str | None, str | None]:
     return formatter.format_pair(item.path[item.path[:1] == ("Properties",) :], item.before, item.after)
 
 
@@ -147,7 +147,7 @@ def _render_stack(prediction: Prediction, stack: StackPrediction, *, verbose: bo
     return tree
 
 
-def _is_folded(change: Change) -> bool:
+def _is_folded(change: PredictedChange) -> bool:
     return bool(change.follows) and not change.is_destructive
 
 
@@ -162,11 +162,11 @@ def _add_changes(
 ) -> None:
     """Add the changes of one level and the nested stacks below it, the most severe first."""
     inside = [change for change in stack.changes if change.path[: len(prefix)] == prefix]
-    groups: dict[str, list[Change]] = {}
+    groups: dict[str, list[PredictedChange]] = {}
     for change in inside:
         nested = change.path[len(prefix)] if len(change.path) > len(prefix) + 1 else ""
         groups.setdefault(nested, []).append(change)
-    entries: list[tuple[tuple[bool, int, str], str, Change | None]] = [
+    entries: list[tuple[tuple[bool, int, str], str, PredictedChange | None]] = [
         (_severity_key([change], change.logical_id), "", change) for change in groups.pop("", [])
     ]
     entries += [(_severity_key(changes, nested), nested, None) for nested, changes in groups.items()]
@@ -178,13 +178,13 @@ def _add_changes(
         shown = [item for item in groups[nested] if item.key not in folded]
         if not shown:
             continue
-        found = counts(groups[nested])
+        found = count_changes(groups[nested])
         branch = tree.add(Text.assemble((nested, "bold"), "  ") + change_symbols.format_counts(found))
         if verbose or set(found) != {"add"} or found["add"] <= _FEW:
             _add_changes(prediction, branch, stack, (*prefix, nested), folded, verbose=verbose)
 
 
-def _severity_key(changes: Sequence[Change], name: str) -> tuple[bool, int, str]:
+def _severity_key(changes: Sequence[PredictedChange], name: str) -> tuple[bool, int, str]:
     return (
         not any(item.is_destructive for item in changes),
         change_symbols.severity_rank(item.effect for item in changes),
@@ -192,7 +192,7 @@ def _severity_key(changes: Sequence[Change], name: str) -> tuple[bool, int, str]
     )
 
 
-def _add_change(prediction: Prediction, tree: Tree, change: Change, *, verbose: bool) -> None:
+def _add_change(prediction: Prediction, tree: Tree, change: PredictedChange, *, verbose: bool) -> None:
     formatter = _ValueFormatter(prediction)
     branch = tree.add(_render_change(prediction, change))
     for item in change.properties:
@@ -203,13 +203,13 @@ def _add_change(prediction: Prediction, tree: Tree, change: Change, *, verbose: 
     followers = [item for item in prediction.changes if change.key in prediction.roots(item)]
     if followers and not verbose:
         only = [item for item in followers if item.follows]
-        text = Text("its new id causes ", style="dim") + change_symbols.format_counts(counts(only))
+        text = Text("its new id causes ", style="dim") + change_symbols.format_counts(count_changes(only))
         branch.add(
             text.append(f": {permissions.shorten(', '.join('/'.join(item.path) for item in only), 110)}", style="dim")
         )
 
 
-def _render_change(prediction: Prediction, change: Change, *, full: bool = False) -> Text:
+def _render_change(prediction: Prediction, change: PredictedChange, *, full: bool = False) -> Text:
     mark, style = change_symbols.SYMBOLS[change.effect]
     name = "/".join(change.path) if full else change.logical_id
     line = Text.assemble((f"{mark} {name}", style), "  ", (change.type, "dim"))
@@ -224,11 +224,11 @@ def _render_change(prediction: Prediction, change: Change, *, full: bool = False
     return line
 
 
-def _find_causes(change: Change) -> list[Property]:
+def _find_causes(change: PredictedChange) -> list[PredictedProperty]:
     return [item for item in change.properties if item.recreation is not Recreation.NEVER]
 
 
-def _render_property(formatter: _ValueFormatter, item: Property) -> Text:
+def _render_property(formatter: _ValueFormatter, item: PredictedProperty) -> Text:
     if item.follows is not None:
         return Text.assemble(
             (f"{_format_name(item)}: follows {_format_key(item.follows)}", "dim"), _describe_recreation(item)
@@ -239,7 +239,7 @@ def _render_property(formatter: _ValueFormatter, item: Property) -> Text:
     )
 
 
-def _describe_recreation(item: Property) -> tuple[str, str]:
+def _describe_recreation(item: PredictedProperty) -> tuple[str, str]:
     reason = _REQUIRES.get(item.recreation, "")
     return (f"  {reason}" if reason else "", "magenta")
 
@@ -247,7 +247,7 @@ def _describe_recreation(item: Property) -> tuple[str, str]:
 def _render_summary(prediction: Prediction) -> Text:
     if prediction.is_empty:
         return Text("Nothing to change.", style="green")
-    total = Counter(counts(prediction.changes))
+    total = Counter(count_changes(prediction.changes))
     text = Text("Changes: ") + change_symbols.format_counts(total)
     if number := len(prediction.destructive):
         text.append(f"; {number} of them lose{'s' * (number == 1)} data", style="bold red")
@@ -276,7 +276,7 @@ def _build_environment(prediction: Prediction) -> dict[str, Any]:
         "environment": prediction.environment,
         "isNew": prediction.is_new,
         "isEmpty": prediction.is_empty,
-        "counts": counts(prediction.changes),
+        "counts": count_changes(prediction.changes),
         "destructive": [["/".join(change.path), change.effect] for change in prediction.destructive],
         "stacks": [
             {
@@ -315,7 +315,7 @@ def _build_environment(prediction: Prediction) -> dict[str, Any]:
     }
 
 
-def _build_change(prediction: Prediction, formatter: _ValueFormatter, change: Change) -> dict[str, Any]:
+def _build_change(prediction: Prediction, formatter: _ValueFormatter, change: PredictedChange) -> dict[str, Any]:
     return {
         "path": list(change.path),
         "type": change.type,
@@ -406,7 +406,7 @@ def _format_changes(prediction: Prediction) -> list[str]:
     return [*lines, "", "</details>", ""]
 
 
-def _format_property(formatter: _ValueFormatter, item: Property) -> str:
+def _format_property(formatter: _ValueFormatter, item: PredictedProperty) -> str:
     reason = f" ({_REQUIRES[item.recreation]})" if item.recreation in _REQUIRES else ""
     if item.follows is not None:
         return f"{format_code(_format_name(item))} follows {format_code(_format_key(item.follows))}{reason}"

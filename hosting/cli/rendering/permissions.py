@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from rich.text import Text
 from rich.tree import Tree
 
-from hosting.analysis.diff.permissions import Access
-from hosting.analysis.diff.statements import Line
+from hosting.analysis.diff.permissions import PermissionChange
+from hosting.analysis.diff.statements import PermissionDifference
 
 _WIDE = 160
 _FEW = 12
@@ -16,7 +16,9 @@ _FEW = 12
 Mask = Callable[[str], str]
 
 
-def render_permissions(found: Sequence[Access], mask: Mask, *, verbose: bool = False) -> Iterator[Tree | Text]:
+def render_permissions(
+    found: Sequence[PermissionChange], mask: Mask, *, verbose: bool = False
+) -> Iterator[Tree | Text]:
     """Yield the permissions that widen, then the others if they are few or `verbose` is set."""
     if broader := [access for access in found if access.is_broader]:
         yield _render_tree(Text("Permissions widen", style="bold red"), broader, mask)
@@ -27,7 +29,7 @@ def render_permissions(found: Sequence[Access], mask: Mask, *, verbose: bool = F
         yield Text(f"Permissions and rules of {len(rest)} resources change without widening (-v lists them).")
 
 
-def sort_lines(access: Access) -> list[Line]:
+def sort_lines(access: PermissionChange) -> list[PermissionDifference]:
     """Return the lines of a resource, the most severe first."""
     return sorted(access.lines, key=lambda line: (not line.severe, not line.broader))
 
@@ -37,7 +39,7 @@ def shorten(text: str, width: int = _WIDE) -> str:
     return text if len(text) <= width else f"{text[: width - 3]}..."
 
 
-def _render_tree(title: Text, found: Sequence[Access], mask: Mask) -> Tree:
+def _render_tree(title: Text, found: Sequence[PermissionChange], mask: Mask) -> Tree:
     tree = Tree(title)
     for access in found:
         style = "bold red" if access.is_severe else "bold yellow" if access.is_broader else ""
@@ -48,7 +50,7 @@ def _render_tree(title: Text, found: Sequence[Access], mask: Mask) -> Tree:
     return tree
 
 
-def _render_line(line: Line, mask: Mask) -> Text:
+def _render_line(line: PermissionDifference, mask: Mask) -> Text:
     style = {"+": "green", "-": "red", "~": "yellow"}[line.sign]
     text = Text(f"{line.sign} {shorten(mask(line.text))}", style=style)
     if line.broader:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hosting.analysis.diff.permissions import Access
+from hosting.analysis.diff.permissions import PermissionChange
 from hosting.cli.rendering import change_symbols, permissions
 from hosting.cli.rendering.markdown import LIMIT, escape, fold, format_code, truncate
 from hosting.cli.rendering.plan_text import (
@@ -52,7 +52,7 @@ def _build_loss(review: PlanReview, one: Loss) -> dict[str, Any]:
     }
 
 
-def _build_access(review: PlanReview, access: Access) -> dict[str, Any]:
+def _build_access(review: PlanReview, access: PermissionChange) -> dict[str, Any]:
     return {
         "stack": access.stack.split("/")[0],
         "path": list(access.path),
@@ -142,7 +142,7 @@ def _format_losses(review: PlanReview) -> list[str]:
     return [*lines, ""]
 
 
-def _format_permissions(review: PlanReview, title: str, found: list[Access]) -> list[str]:
+def _format_permissions(review: PlanReview, title: str, found: list[PermissionChange]) -> list[str]:
     if not found:
         return []
     lines = [f"**{title}**", ""] if title else []

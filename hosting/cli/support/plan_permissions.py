@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hosting.analysis.diff.permission_widening import IDENTITIES, PERMISSION, compare_resource
-from hosting.analysis.diff.permissions import Access
-from hosting.analysis.diff.statements import Line
+from hosting.analysis.diff.permissions import PermissionChange
+from hosting.analysis.diff.statements import PermissionDifference
 from hosting.analysis.diff.traffic import EGRESS, GROUP, INGRESS
 from hosting.deployer.change_sets import PLACEHOLDER, Change
 from hosting.deployer.deployment import Kind, StackPlan
@@ -20,24 +20,24 @@ _ASPECTS: Mapping[str, str] = {
 }
 
 
-def find_permission_changes(plans: Sequence[StackPlan]) -> list[Access]:
+def find_permission_changes(plans: Sequence[StackPlan]) -> list[PermissionChange]:
     """Return the permission changes, the most severe first. New stacks are left out: they have no earlier state."""
     found = [access for plan in plans if plan.kind is Kind.UPDATE for access in _find_in(plan)]
     return sorted(found, key=lambda one: (not one.is_severe, not one.is_broader))
 
 
-def _find_in(plan: StackPlan) -> Iterator[Access]:
+def _find_in(plan: StackPlan) -> Iterator[PermissionChange]:
     if plan.change_set is None:
         return
     for path, change in plan.change_set.walk():
         if lines := _compare_change(change):
             aspect = _ASPECTS.get(change.resource_type, "policy")
-            yield Access(
+            yield PermissionChange(
                 "/".join((plan.stack.name, *path)), change.logical_id, change.resource_type, aspect, tuple(lines)
             )
 
 
-def _compare_change(change: Change) -> list[Line]:
+def _compare_change(change: Change) -> list[PermissionDifference]:
     before: Mapping[str, Any] | None = None if change.action == "Add" else change.properties_before
     after: Mapping[str, Any] | None = None if change.action == "Remove" else change.expected_properties
     if before is None and after is None:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hosting.analysis.diff.compare import Path, differences
+from hosting.analysis.diff.compare import Path, compare_documents
 from hosting.deployer.change_sets import PLACEHOLDER, Change, Detail
 from hosting.model.lambda_shared.redact import is_secret_name, is_secret_path
 
@@ -71,7 +71,7 @@ def _values(change: Change, name: str, details: list[Detail], hidden: Collection
     derived = all(detail.derived for detail in details)
     before, after = _sides(change, name, details)
     # Equal sides: CloudFormation does not know the new value yet.
-    for one in differences(before, after, (name,)):
+    for one in compare_documents(before, after, (name,)):
         old, new = mask_value(one.before, one.path, hidden), mask_value(one.after, one.path, hidden)
         if old == new and HIDDEN in (old or ""):
             new = "(hidden, different)"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hosting.analysis.diff.prediction import Prediction, predict
-from hosting.analysis.diff.prediction_comparison import Comparison, compare
+from hosting.analysis.diff.prediction_comparison import Comparison, compare_with_change_set
 from hosting.analysis.resolve import ResolvedEnvironment, resolve
 from hosting.deployer.aws import stacks
 from hosting.deployer.aws.lookups import SERVICE_IS_NEW
@@ -82,7 +82,7 @@ def check_prediction(context: Context, states: States, plans: Sequence[StackPlan
     comparisons = {}
     for plan in compared:
         found = {change.path: change.effect for change in predicted.get(_stack_path(context, plan.stack), ())}
-        comparisons[plan.stack] = compare(found, _read_change_set(plan, found))
+        comparisons[plan.stack] = compare_with_change_set(found, _read_change_set(plan, found))
     return PredictionCheck(comparisons)
 
 

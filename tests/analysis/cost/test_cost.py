@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hosting.analysis.cost import difference, prices
-from hosting.analysis.cost.estimate import BY_USE, FREE, Estimate, estimate
+from hosting.analysis.cost.estimate import BY_USE, FREE, Estimate, estimate_costs
 from hosting.analysis.resolve import resolve
 from hosting.model.parameter_file import Environment, load_environment
 from hosting.model.templates import load_complete
@@ -27,7 +27,7 @@ def environment(name: str, **values: str) -> Environment:
 
 
 def of(name: str, table: prices.Prices | None = None, **values: str) -> Estimate:
-    return estimate(resolve(TEMPLATES, environment(name, **values)), table)
+    return estimate_costs(resolve(TEMPLATES, environment(name, **values)), table)
 
 
 def item(found: Estimate, layer: str, name: str) -> tuple[Decimal, Decimal]:
@@ -95,14 +95,14 @@ def test_what_has_no_price_is_listed_and_not_guessed() -> None:
 
 def test_a_region_without_prices_is_unknown_and_not_tokyo() -> None:
     elsewhere = replace(environment("dev"), region="eu-west-1")
-    found = estimate(resolve(TEMPLATES, elsewhere))
+    found = estimate_costs(resolve(TEMPLATES, elsewhere))
     assert {line.price.region for line in found.lines} == {"us-east-1"}
     assert any("eu-west-1" in one.quantity for one in found.unknown)
 
 
 def test_differences_name_what_changed_and_nothing_else() -> None:
     before, after = of("prod"), of("prod", DbReader="false", FrontendMaxTasks="12")
-    found = {(one.layer, one.item): one for one in difference.changes(before, after)}
+    found = {(one.layer, one.item): one for one in difference.compare_estimates(before, after)}
     assert set(found) == {
         ("Reader", "Aurora serverless instance"),
         ("FrontendService", "Fargate CPU"),
@@ -113,4 +113,4 @@ def test_differences_name_what_changed_and_nothing_else() -> None:
     assert reader.difference == (-2 * Decimal("0.20") * 730, -16 * Decimal("0.20") * 730)
     total = [after.total[side] - before.total[side] for side in (0, 1)]
     assert [sum(one.difference[side] for one in found.values()) for side in (0, 1)] == total
-    assert list(difference.changes(before, before)) == []
+    assert list(difference.compare_estimates(before, before)) == []

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from hosting.analysis.diff.prediction import Prediction, predict
-from hosting.analysis.diff.prediction_comparison import Comparison, compare
+from hosting.analysis.diff.prediction_comparison import Comparison, compare_with_change_set
 from hosting.cli.support.prediction_check import PredictionCheck, check_prediction
 from hosting.cli.support.revisions import ProjectRevision, current_revision, resolve_environment
 from hosting.deployer import deployment, pipeline
@@ -580,7 +580,7 @@ class Stage:
             if stack.path == str(role)
             for change in stack.changes
         }
-        comparison = compare(predicted, actual)
+        comparison = compare_with_change_set(predicted, actual)
         found = {effect for path, effect in predicted.items() if path[-1:] == (edit.resource,)}
         documented = found == ({edit.effect} if edit.effect else set())
         return Result(edit, prediction, comparison, documented, seconds)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hosting.analysis.diff.compare import differences
+from hosting.analysis.diff.compare import compare_documents
 
 JSON = st.recursive(
     st.booleans() | st.integers() | st.text(max_size=5),
@@ -19,7 +19,7 @@ JSON = st.recursive(
 
 
 def found(before: Any, after: Any) -> list[tuple[str, Any, Any]]:
-    return [(item.name, item.before, item.after) for item in differences(before, after)]
+    return [(item.name, item.before, item.after) for item in compare_documents(before, after)]
 
 
 @pytest.mark.parametrize(
@@ -55,11 +55,11 @@ def test_what_differs(before: Any, after: Any, expected: list[Any]) -> None:
 
 @given(JSON)
 def test_nothing_differs_from_itself(document: Any) -> None:
-    assert list(differences(document, document)) == []
+    assert list(compare_documents(document, document)) == []
 
 
 @given(JSON, JSON)
 def test_whatever_differs_is_found(before: Any, after: Any) -> None:
     """True equals 1 in Python, and is another value in a template; JSON tells them apart."""
     same = json.dumps(before, sort_keys=True) == json.dumps(after, sort_keys=True)
-    assert bool(list(differences(before, after))) != same
+    assert bool(list(compare_documents(before, after))) != same

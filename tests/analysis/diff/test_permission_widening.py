@@ -8,7 +8,7 @@ import pytest
 
 from hosting.analysis.diff.permission_widening import compare_resource
 from hosting.analysis.diff.statements import compare_policies, matches
-from hosting.analysis.diff.traffic import Rule, compare_rules, rules_of
+from hosting.analysis.diff.traffic import TrafficRule, compare_rules, read_rules
 
 ROLE = "AWS::IAM::Role"
 GROUP = "AWS::EC2::SecurityGroup"
@@ -139,8 +139,8 @@ def test_switches(kind: str, before: dict[str, Any], after: dict[str, Any], mean
     assert not [line for line in compare_resource(kind, after, before) if line.broader]
 
 
-def rule(peer: str, first: int = 443, last: int = 443, protocol: str = "tcp", *, incoming: bool = True) -> Rule:
-    return Rule(incoming, protocol, first, last, peer)
+def rule(peer: str, first: int = 443, last: int = 443, protocol: str = "tcp", *, incoming: bool = True) -> TrafficRule:
+    return TrafficRule(incoming, protocol, first, last, peer)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def rule(peer: str, first: int = 443, last: int = 443, protocol: str = "tcp", *,
         ([rule("sg-1")], [], []),
     ],
 )
-def test_rules(before: list[Rule], after: list[Rule], broader: list[str]) -> None:
+def test_rules(before: list[TrafficRule], after: list[TrafficRule], broader: list[str]) -> None:
     assert [line.broader for line in compare_rules(before, after) if line.broader] == broader
 
 
@@ -166,7 +166,7 @@ def test_a_group_without_rules_lets_everything_out() -> None:
     inside = [{"IpProtocol": "-1", "CidrIp": "127.0.0.1/32"}]
     lines = compare_resource(GROUP, {"SecurityGroupEgress": inside}, {"GroupDescription": "x"})
     assert [line.text for line in lines if line.broader] == ["everything to 0.0.0.0/0"]
-    assert rules_of(GROUP, {"SecurityGroupEgress": inside}) == [rule("127.0.0.1/32", 0, 65535, "all", incoming=False)]
+    assert read_rules(GROUP, {"SecurityGroupEgress": inside}) == [rule("127.0.0.1/32", 0, 65535, "all", incoming=False)]
 
 
 def test_a_description_opens_nothing() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from hosting.analysis.diff.prediction import Prediction, predict
-from hosting.analysis.diff.prediction_comparison import compare
+from hosting.analysis.diff.prediction_comparison import compare_with_change_set
 from hosting.analysis.resolve import ResolvedEnvironment, resolve
 from hosting.model.parameter_file import Environment
 from hosting.model.templates import load_complete
@@ -194,7 +194,7 @@ def test_another_project_is_another_stack(edited: Callable[..., Prediction]) -> 
 
 
 def test_a_prediction_held_against_a_change_set() -> None:
-    found = compare({("A",): "modify", ("B",): "replace"}, {("B",): "modify", ("C",): "add"})
+    found = compare_with_change_set({("A",): "modify", ("B",): "replace"}, {("B",): "modify", ("C",): "add"})
     assert (found.missed, found.extra) == ((("C",),), (("A",),))
     assert found.different == found.wrong_losses == {("B",): ("replace", "modify")}
     assert not found.is_exact

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from hosting.analysis.diff.compare import differences
-from hosting.analysis.diff.replacement import Recreation, recreation, takes_tags
+from hosting.analysis.diff.compare import compare_documents
+from hosting.analysis.diff.replacement import Recreation, find_recreation, receives_stack_tags
 
 REGION = "ap-northeast-1"
 
@@ -41,16 +41,16 @@ REGION = "ap-northeast-1"
     ],
 )
 def test_recreation(kind: str, before: dict[str, Any], after: dict[str, Any], expected: Recreation) -> None:
-    (difference,) = differences(before, after, ("Properties",))
-    assert recreation(kind, REGION, difference) is expected
+    (difference,) = compare_documents(before, after, ("Properties",))
+    assert find_recreation(kind, REGION, difference) is expected
 
 
 def test_attributes_never_recreate() -> None:
-    (difference,) = differences("Delete", "Retain", ("DeletionPolicy",))
-    assert recreation("AWS::RDS::DBCluster", REGION, difference) is Recreation.NEVER
+    (difference,) = compare_documents("Delete", "Retain", ("DeletionPolicy",))
+    assert find_recreation("AWS::RDS::DBCluster", REGION, difference) is Recreation.NEVER
 
 
 def test_who_takes_the_stack_s_tags() -> None:
-    assert takes_tags("AWS::S3::Bucket", REGION)
-    assert not takes_tags("AWS::S3::BucketPolicy", REGION)
-    assert not takes_tags("AWS::EC2::Route", REGION)
+    assert receives_stack_tags("AWS::S3::Bucket", REGION)
+    assert not receives_stack_tags("AWS::S3::BucketPolicy", REGION)
+    assert not receives_stack_tags("AWS::EC2::Route", REGION)

@@ -105,6 +105,6 @@ def rehearsal(request: pytest.FixtureRequest) -> Rehearsal:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(boto3.Session, "client", listening)
-        patch.setattr(rehearse, "look", looking)
+        patch.setattr(rehearse, "collect_deployed_resources", looking)
         assert main(["rehearse", "-e", request.param]) == Exit.DONE
     return seen

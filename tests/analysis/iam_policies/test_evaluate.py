@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from hosting.analysis.errors import AnalysisError
-from hosting.analysis.iam_policies.documents import LIMIT, PER_ROLE, documents
-from hosting.analysis.iam_policies.evaluate import Call, allows
-from hosting.analysis.iam_policies.grants import VIA_CLOUDFORMATION, Statement
-from hosting.analysis.iam_policies.trust import trust_policy
+from hosting.analysis.iam_policies.documents import LIMIT, PER_ROLE, split_into_policies
+from hosting.analysis.iam_policies.evaluate import ApiCall, is_allowed
+from hosting.analysis.iam_policies.grants import VIA_CLOUDFORMATION, PolicyStatement
+from hosting.analysis.iam_policies.trust import build_trust_policy
 
 HOST = "token.actions.githubusercontent.com"
 VIA = {"aws:CalledVia": ["cloudformation.amazonaws.com", "lambda.amazonaws.com"]}
@@ -37,23 +37,23 @@ def allow(action: str, resource: str, **condition: Any) -> dict[str, Any]:
     ],
 )
 def test_resources(pattern: str, resource: str, allowed: bool) -> None:
-    assert allows(policy(allow("s3:GetObject", pattern)), Call("s3:GetObject", resource)) is allowed
+    assert is_allowed(policy(allow("s3:GetObject", pattern)), ApiCall("s3:GetObject", resource)) is allowed
 
 
 def test_variables_of_a_policy() -> None:
     own = policy(allow("ssm:TerminateSession", "arn:aws:ssm:::session/${aws:userid}-*"))
     session = "arn:aws:ssm:::session/AIDA1-0a1b"
-    assert allows(own, Call("ssm:TerminateSession", session, {"aws:userid": "AIDA1"}))
-    assert not allows(own, Call("ssm:TerminateSession", session, {"aws:userid": "AIDA2"}))
-    assert not allows(own, Call("ssm:TerminateSession", session))
+    assert is_allowed(own, ApiCall("ssm:TerminateSession", session, {"aws:userid": "AIDA1"}))
+    assert not is_allowed(own, ApiCall("ssm:TerminateSession", session, {"aws:userid": "AIDA2"}))
+    assert not is_allowed(own, ApiCall("ssm:TerminateSession", session))
 
 
 def test_actions_ignore_case_and_deny_wins() -> None:
     statement = allow("s3:getobject", "*")
-    assert allows(policy(statement), Call("s3:GetObject", "x"))
-    assert not allows(policy(statement), Call("s3:GetObjects", "x"))
-    assert not allows(policy(statement, {**statement, "Effect": "Deny"}), Call("s3:GetObject", "x"))
-    assert not allows([], Call("s3:GetObject", "x"))
+    assert is_allowed(policy(statement), ApiCall("s3:GetObject", "x"))
+    assert not is_allowed(policy(statement), ApiCall("s3:GetObjects", "x"))
+    assert not is_allowed(policy(statement, {**statement, "Effect": "Deny"}), ApiCall("s3:GetObject", "x"))
+    assert not is_allowed([], ApiCall("s3:GetObject", "x"))
 
 
 @pytest.mark.parametrize(
@@ -80,26 +80,28 @@ def test_actions_ignore_case_and_deny_wins() -> None:
 )
 def test_conditions(operator: str, key: str, wanted: Any, context: dict[str, Any], allowed: bool) -> None:
     statement = allow("x:Y", "*", **{operator: {key: wanted}})
-    assert allows(policy(statement), Call("x:Y", "*", context)) is allowed
+    assert is_allowed(policy(statement), ApiCall("x:Y", "*", context)) is allowed
 
 
 def test_an_unknown_operator_is_no_answer() -> None:
     with pytest.raises(ValueError, match="DateLessThan"):
-        allows(
+        is_allowed(
             policy(allow("x:Y", "*", DateLessThan={"aws:CurrentTime": "2030"})),
-            Call("x:Y", "*", {"aws:CurrentTime": "1"}),
+            ApiCall("x:Y", "*", {"aws:CurrentTime": "1"}),
         )
 
 
 # --- Managed policies --------------------------------------------------------------------------------------------
 
 
-def many(count: int, why: str = "Do") -> Statement:
-    return Statement(why, tuple(f"service:Operation{number:04}" for number in range(count)), ("*",), VIA_CLOUDFORMATION)
+def many(count: int, why: str = "Do") -> PolicyStatement:
+    return PolicyStatement(
+        why, tuple(f"service:Operation{number:04}" for number in range(count)), ("*",), VIA_CLOUDFORMATION
+    )
 
 
 def test_a_long_statement_is_cut_and_nothing_is_lost() -> None:
-    made = documents("role", [many(600), many(10, "More")])
+    made = split_into_policies("role", [many(600), many(10, "More")])
     assert [item.name for item in made] == [f"role-{number}" for number in range(1, len(made) + 1)]
     assert all(item.size <= LIMIT for item in made)
     actions = [action for item in made for one in item.statements for action in one.actions]
@@ -108,7 +110,7 @@ def test_a_long_statement_is_cut_and_nothing_is_lost() -> None:
 
 def test_more_than_a_role_takes_is_said() -> None:
     with pytest.raises(AnalysisError, match=f"a role takes {PER_ROLE}"):
-        documents("role", [many(3000)])
+        split_into_policies("role", [many(3000)])
 
 
 # --- Trust -------------------------------------------------------------------------------------------------------
@@ -117,7 +119,7 @@ def test_more_than_a_role_takes_is_said() -> None:
 def test_one_action_on_many_resources_is_cut_too() -> None:
     """As with roles to pass, of which every service has some."""
     roles = tuple(f"arn:aws:iam::111122223333:role/platform-dev-Service{number:03}Ac*-Task*" for number in range(200))
-    made = documents("role", [Statement("PassTasks", ("iam:PassRole",), roles)])
+    made = split_into_policies("role", [PolicyStatement("PassTasks", ("iam:PassRole",), roles)])
     statements = [item for one in made for item in one.statements]
     assert len(made) > 1
     assert all(one.size <= LIMIT for one in made)
@@ -126,7 +128,7 @@ def test_one_action_on_many_resources_is_cut_too() -> None:
 
 
 def test_only_the_named_workflows_take_the_role() -> None:
-    trust = trust_policy("111122223333", "aws", "octo-org/site", branch="main", environment="")
+    trust = build_trust_policy("111122223333", "aws", "octo-org/site", branch="main", environment="")
     (statement,) = trust["Statement"]
     assert statement["Principal"] == {"Federated": f"arn:aws:iam::111122223333:oidc-provider/{HOST}"}
     # A trust policy has no Resource; for the evaluator it is about whatever role it stands in.
@@ -134,7 +136,7 @@ def test_only_the_named_workflows_take_the_role() -> None:
 
     def taken(subject: str, audience: str = "sts.amazonaws.com") -> bool:
         context = {f"{HOST}:sub": subject, f"{HOST}:aud": audience}
-        return allows(standing, Call("sts:AssumeRoleWithWebIdentity", "role", context))
+        return is_allowed(standing, ApiCall("sts:AssumeRoleWithWebIdentity", "role", context))
 
     assert taken("repo:octo-org/site:ref:refs/heads/main")
     assert not taken("repo:octo-org/site:ref:refs/heads/main", "other")
@@ -158,4 +160,4 @@ def test_only_the_named_workflows_take_the_role() -> None:
 )
 def test_a_wide_trust_is_refused(repository: str, branch: str, environment: str) -> None:
     with pytest.raises(AnalysisError):
-        trust_policy("111122223333", "aws", repository, branch=branch, environment=environment)
+        build_trust_policy("111122223333", "aws", repository, branch=branch, environment=environment)

@@ -14,10 +14,10 @@ from botocore import xform_name
 from botocore.session import get_session
 
 from hosting.analysis.errors import AnalysisError
-from hosting.analysis.iam_policies.actions import bound_to, is_known
+from hosting.analysis.iam_policies.actions import is_known, resource_types
 from hosting.analysis.iam_policies.calls import FREE
-from hosting.analysis.iam_policies.documents import LIMIT, documents
-from hosting.analysis.iam_policies.evaluate import Call, allows
+from hosting.analysis.iam_policies.documents import LIMIT, split_into_policies
+from hosting.analysis.iam_policies.evaluate import ApiCall, is_allowed
 from hosting.analysis.iam_policies.operate import COMMANDS, GRANTS, operate_statements
 from hosting.analysis.resolve import ResolvedEnvironment, resolve
 from hosting.cli.main import main
@@ -49,20 +49,20 @@ IN_CLUSTER = {"ecs:cluster": CLUSTER}
 TO_TASKS = {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
 
 # What no client of ours asks for and AWS asks of the caller all the same, or what only a real plugin asks.
-BESIDES: dict[str, list[Call]] = {
+BESIDES: dict[str, list[ApiCall]] = {
     "tunnel": [
-        Call("kms:Decrypt", KEY, DATA),
-        Call("ssmmessages:OpenDataChannel", f"arn:aws:ssm:{HERE}:session/AIDA1-0a1b", {"aws:userid": "AIDA1"}),
-        Call("ssm:ResumeSession", f"arn:aws:ssm:{HERE}:session/AIDA1-0a1b", {"aws:userid": "AIDA1"}),
+        ApiCall("kms:Decrypt", KEY, DATA),
+        ApiCall("ssmmessages:OpenDataChannel", f"arn:aws:ssm:{HERE}:session/AIDA1-0a1b", {"aws:userid": "AIDA1"}),
+        ApiCall("ssm:ResumeSession", f"arn:aws:ssm:{HERE}:session/AIDA1-0a1b", {"aws:userid": "AIDA1"}),
     ],
     "exec": [
-        Call("kms:GenerateDataKey", KEY, SESSIONS),
-        Call("ssmmessages:OpenDataChannel", f"arn:aws:ssm:{HERE}:session/ecs-execute-command-0a1b"),
+        ApiCall("kms:GenerateDataKey", KEY, SESSIONS),
+        ApiCall("ssmmessages:OpenDataChannel", f"arn:aws:ssm:{HERE}:session/ecs-execute-command-0a1b"),
     ],
     "run": [
-        Call("iam:PassRole", ROLE, TO_TASKS),
-        Call("ecs:TagResource", TASK, {"ecs:CreateAction": "RunTask"}),
-        Call("ecs:TagResource", f"{DEFINITION}-run:1", {"ecs:CreateAction": "RegisterTaskDefinition"}),
+        ApiCall("iam:PassRole", ROLE, TO_TASKS),
+        ApiCall("ecs:TagResource", TASK, {"ecs:CreateAction": "RunTask"}),
+        ApiCall("ecs:TagResource", f"{DEFINITION}-run:1", {"ecs:CreateAction": "RegisterTaskDefinition"}),
     ],
 }
 
@@ -77,7 +77,9 @@ def dev() -> ResolvedEnvironment:
 
 
 def policies(env: ResolvedEnvironment, *commands: str, containers: tuple[str, ...] = ()) -> list[dict[str, Any]]:
-    return [item.body for item in documents("operate", operate_statements(env, commands or COMMANDS, containers))]
+    return [
+        item.body for item in split_into_policies("operate", operate_statements(env, commands or COMMANDS, containers))
+    ]
 
 
 # --- What the commands ask ---------------------------------------------------------------------------------------
@@ -185,7 +187,10 @@ def on(call: Asked) -> Iterator[tuple[str, dict[str, Any]]]:
         case "cloudfront:CreateInvalidation" | "cloudfront:GetInvalidation":
             yield f"arn:aws:cloudfront::{ACCOUNT}:distribution/{given['DistributionId']}", {}
         case action:
-            bound = bound_to(action) and action not in {"cloudwatch:DescribeAlarms", "cloudwatch:DescribeAlarmHistory"}
+            bound = resource_types(action) and action not in {
+                "cloudwatch:DescribeAlarms",
+                "cloudwatch:DescribeAlarmHistory",
+            }
             assert not bound, (action, given)
             yield "*", {}
 
@@ -195,50 +200,54 @@ SERVICE = {"monitoring": "cloudwatch"}
 PERMISSION_OF = {"s3:HeadObject": "s3:GetObject", "s3:ListObjectsV2": "s3:ListBucket"}
 
 
-def calls(asked: list[Asked]) -> list[Call]:
+def calls(asked: list[Asked]) -> list[ApiCall]:
     found = []
     for call in asked:
         action = f"{SERVICE.get(call.service, call.service)}:{call.operation}"
         if action not in FREE:
-            found += [Call(PERMISSION_OF.get(action, action), arn, context) for arn, context in on(call)]
+            found += [ApiCall(PERMISSION_OF.get(action, action), arn, context) for arn, context in on(call)]
     return found
 
 
 # What `tunnel` asks, which needs a database to be tried with; a test of its own compares this with the code.
 TUNNEL = [
-    Call("cloudformation:DescribeStacks", f"arn:aws:cloudformation:{HERE}:stack/{FAMILY}/1a2b"),
-    Call("cloudformation:ListStackResources", f"arn:aws:cloudformation:{HERE}:stack/{FAMILY}-X-1A/1a2b"),
-    Call("ecs:ListTasks", "*", IN_CLUSTER),
-    Call("ecs:DescribeTasks", TASK),
-    Call("ecs:DescribeTaskDefinition", "*"),
-    Call("ssm:StartSession", TASK, {"ssm:SessionDocumentAccessCheck": "true"}),
-    Call("ssm:StartSession", DOCUMENT),
-    Call("ssm:TerminateSession", f"arn:aws:ssm:{HERE}:session/AIDA1-0a1b", {"aws:userid": "AIDA1"}),
-    Call("secretsmanager:GetSecretValue", SECRET, OF_CLUSTER),
+    ApiCall("cloudformation:DescribeStacks", f"arn:aws:cloudformation:{HERE}:stack/{FAMILY}/1a2b"),
+    ApiCall("cloudformation:ListStackResources", f"arn:aws:cloudformation:{HERE}:stack/{FAMILY}-X-1A/1a2b"),
+    ApiCall("ecs:ListTasks", "*", IN_CLUSTER),
+    ApiCall("ecs:DescribeTasks", TASK),
+    ApiCall("ecs:DescribeTaskDefinition", "*"),
+    ApiCall("ssm:StartSession", TASK, {"ssm:SessionDocumentAccessCheck": "true"}),
+    ApiCall("ssm:StartSession", DOCUMENT),
+    ApiCall("ssm:TerminateSession", f"arn:aws:ssm:{HERE}:session/AIDA1-0a1b", {"aws:userid": "AIDA1"}),
+    ApiCall("secretsmanager:GetSecretValue", SECRET, OF_CLUSTER),
 ]
 
 
 @pytest.fixture(scope="module")
-def needed(asked: dict[str, list[Asked]]) -> dict[str, list[Call]]:
+def needed(asked: dict[str, list[Asked]]) -> dict[str, list[ApiCall]]:
     found = {command: calls(made) for command, made in asked.items()} | {"tunnel": TUNNEL}
     # While the task is followed, and on Ctrl-C.
     group = f"arn:aws:logs:{HERE}:log-group:/{FAMILY}/backend/app:*"
-    found["run"] += [Call("ecs:DescribeTasks", TASK), Call("logs:FilterLogEvents", group), Call("ecs:StopTask", TASK)]
+    found["run"] += [
+        ApiCall("ecs:DescribeTasks", TASK),
+        ApiCall("logs:FilterLogEvents", group),
+        ApiCall("ecs:StopTask", TASK),
+    ]
     return {command: [*made, *BESIDES.get(command, [])] for command, made in found.items()}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_what_a_command_asks_its_own_policy_allows(
-    command: str, needed: dict[str, list[Call]], dev: ResolvedEnvironment
+    command: str, needed: dict[str, list[ApiCall]], dev: ResolvedEnvironment
 ) -> None:
     assert needed[command]
     policy = policies(dev, command)
-    assert [call for call in needed[command] if not allows(policy, call)] == []
+    assert [call for call in needed[command] if not is_allowed(policy, call)] == []
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_no_action_of_a_command_is_there_for_nothing(
-    command: str, needed: dict[str, list[Call]], dev: ResolvedEnvironment
+    command: str, needed: dict[str, list[ApiCall]], dev: ResolvedEnvironment
 ) -> None:
     given = {action for body in policies(dev, command) for item in body["Statement"] for action in item["Action"]}
     # The plugin resumes a session that the network has cut, whichever it is.
@@ -287,43 +296,43 @@ OTHER = "platform-prod"
 @pytest.mark.parametrize(
     "call",
     [
-        Call("ssm:StartSession", TASK, {"ssm:SessionDocumentAccessCheck": "false"}),
-        Call("ssm:StartSession", TASK.replace(FAMILY, OTHER), {"ssm:SessionDocumentAccessCheck": "true"}),
-        Call("ssm:StartSession", DOCUMENT.replace("PortForwarding", "SSH")),
-        Call("ssm:StartSession", f"arn:aws:ssm:{HERE}:document/SSM-SessionManagerRunShell"),
-        Call("ssm:StartSession", f"arn:aws:ec2:{HERE}:instance/i-1a2b"),
-        Call("ssm:TerminateSession", f"arn:aws:ssm:{HERE}:session/AIDA2-0a1b", {"aws:userid": "AIDA1"}),
-        Call("ecs:ExecuteCommand", TASK.replace(FAMILY, OTHER)),
-        Call("ecs:ListTasks", "*", {"ecs:cluster": CLUSTER.replace(FAMILY, OTHER)}),
-        Call("ecs:ListTasks", "*"),
-        Call("ecs:RunTask", f"{DEFINITION}:1", {"ecs:cluster": CLUSTER.replace(FAMILY, OTHER)}),
-        Call("ecs:RegisterTaskDefinition", f"{DEFINITION}:*"),
-        Call("ecs:TagResource", TASK),
-        Call("iam:PassRole", ROLE, {"iam:PassedToService": "lambda.amazonaws.com"}),
-        Call("iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/Administrator", TO_TASKS),
-        Call("secretsmanager:GetSecretValue", SECRET),
-        Call("secretsmanager:GetSecretValue", SECRET, {key: f"{arn}x" for key, arn in OF_CLUSTER.items()}),
-        Call("secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:{HERE}:secret:OriginSecret-1a2b", OF_CLUSTER),
-        Call("kms:Decrypt", KEY, SESSIONS),
-        Call("kms:Decrypt", KEY, {"kms:ResourceAliases": DATA["kms:ResourceAliases"]}),
-        Call("kms:GenerateDataKey", KEY, {"kms:ResourceAliases": [f"alias/{OTHER}-telemetry"]}),
-        Call("s3:PutObject", f"{SITE}/elsewhere/app.css"),
-        Call("s3:DeleteObject", f"arn:aws:s3:::{FAMILY}-securitystack-archivebucket-1a2b/logs"),
-        Call("logs:FilterLogEvents", f"arn:aws:logs:{HERE}:log-group:/{OTHER}/backend/app:*"),
-        Call("cloudformation:DeleteStack", f"arn:aws:cloudformation:{HERE}:stack/{FAMILY}/1a2b"),
-        Call("rds:DescribeDBClusters", f"arn:aws:rds:{HERE}:cluster:{OTHER}"),
+        ApiCall("ssm:StartSession", TASK, {"ssm:SessionDocumentAccessCheck": "false"}),
+        ApiCall("ssm:StartSession", TASK.replace(FAMILY, OTHER), {"ssm:SessionDocumentAccessCheck": "true"}),
+        ApiCall("ssm:StartSession", DOCUMENT.replace("PortForwarding", "SSH")),
+        ApiCall("ssm:StartSession", f"arn:aws:ssm:{HERE}:document/SSM-SessionManagerRunShell"),
+        ApiCall("ssm:StartSession", f"arn:aws:ec2:{HERE}:instance/i-1a2b"),
+        ApiCall("ssm:TerminateSession", f"arn:aws:ssm:{HERE}:session/AIDA2-0a1b", {"aws:userid": "AIDA1"}),
+        ApiCall("ecs:ExecuteCommand", TASK.replace(FAMILY, OTHER)),
+        ApiCall("ecs:ListTasks", "*", {"ecs:cluster": CLUSTER.replace(FAMILY, OTHER)}),
+        ApiCall("ecs:ListTasks", "*"),
+        ApiCall("ecs:RunTask", f"{DEFINITION}:1", {"ecs:cluster": CLUSTER.replace(FAMILY, OTHER)}),
+        ApiCall("ecs:RegisterTaskDefinition", f"{DEFINITION}:*"),
+        ApiCall("ecs:TagResource", TASK),
+        ApiCall("iam:PassRole", ROLE, {"iam:PassedToService": "lambda.amazonaws.com"}),
+        ApiCall("iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/Administrator", TO_TASKS),
+        ApiCall("secretsmanager:GetSecretValue", SECRET),
+        ApiCall("secretsmanager:GetSecretValue", SECRET, {key: f"{arn}x" for key, arn in OF_CLUSTER.items()}),
+        ApiCall("secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:{HERE}:secret:OriginSecret-1a2b", OF_CLUSTER),
+        ApiCall("kms:Decrypt", KEY, SESSIONS),
+        ApiCall("kms:Decrypt", KEY, {"kms:ResourceAliases": DATA["kms:ResourceAliases"]}),
+        ApiCall("kms:GenerateDataKey", KEY, {"kms:ResourceAliases": [f"alias/{OTHER}-telemetry"]}),
+        ApiCall("s3:PutObject", f"{SITE}/elsewhere/app.css"),
+        ApiCall("s3:DeleteObject", f"arn:aws:s3:::{FAMILY}-securitystack-archivebucket-1a2b/logs"),
+        ApiCall("logs:FilterLogEvents", f"arn:aws:logs:{HERE}:log-group:/{OTHER}/backend/app:*"),
+        ApiCall("cloudformation:DeleteStack", f"arn:aws:cloudformation:{HERE}:stack/{FAMILY}/1a2b"),
+        ApiCall("rds:DescribeDBClusters", f"arn:aws:rds:{HERE}:cluster:{OTHER}"),
     ],
     ids=lambda call: call.action,
 )  # fmt: skip
-def test_what_nobody_needs_is_denied(dev: ResolvedEnvironment, call: Call) -> None:
-    assert not allows(policies(dev), call)
+def test_what_nobody_needs_is_denied(dev: ResolvedEnvironment, call: ApiCall) -> None:
+    assert not is_allowed(policies(dev), call)
 
 
 @pytest.mark.parametrize("target", [TASK, CLUSTER])
 def test_exec_can_be_kept_to_a_container(dev: ResolvedEnvironment, target: str) -> None:
     policy = policies(dev, "exec", containers=("bastion",))
-    assert allows(policy, Call("ecs:ExecuteCommand", target, {"ecs:container-name": "bastion"}))
-    assert not allows(policy, Call("ecs:ExecuteCommand", target, {"ecs:container-name": "app"}))
+    assert is_allowed(policy, ApiCall("ecs:ExecuteCommand", target, {"ecs:container-name": "bastion"}))
+    assert not is_allowed(policy, ApiCall("ecs:ExecuteCommand", target, {"ecs:container-name": "app"}))
 
 
 def test_a_container_that_no_task_has(dev: ResolvedEnvironment) -> None:
@@ -343,7 +352,7 @@ def test_who_looks_can_open_nothing(dev: ResolvedEnvironment) -> None:
 
 @pytest.mark.parametrize("name", ["dev", "prod"])
 def test_limits_and_wildcards(name: str) -> None:
-    made = documents("operate", operate_statements(environment(name)))
+    made = split_into_policies("operate", operate_statements(environment(name)))
     statements = [item for one in made for item in one.body["Statement"]]
     assert len({item["Sid"] for item in statements}) == len(statements) == len(GRANTS)
     assert all(one.size <= LIMIT for one in made)
@@ -352,7 +361,7 @@ def test_limits_and_wildcards(name: str) -> None:
         if statement["Resource"] == "*":
             # CloudWatch shows composite alarms to nobody who may see some alarms only.
             free = {"cloudwatch:DescribeAlarms", "cloudwatch:DescribeAlarmHistory"}
-            assert all(not bound_to(action) or action in free for action in statement["Action"])
+            assert all(not resource_types(action) or action in free for action in statement["Action"])
 
 
 def test_conditions_are_known_to_the_services() -> None:

@@ -13,10 +13,10 @@ import pytest
 from botocore import xform_name
 from botocore.session import get_session
 
-from hosting.analysis.iam_policies.actions import bound_to, handler_permissions, is_known, needed
-from hosting.analysis.iam_policies.calls import FREE, OWN, PERMISSION_OF, Use
-from hosting.analysis.iam_policies.documents import LIMIT, PER_ROLE, documents
-from hosting.analysis.iam_policies.evaluate import Call, allows
+from hosting.analysis.iam_policies.actions import handler_permissions, is_known, required_actions, resource_types
+from hosting.analysis.iam_policies.calls import DEPLOYER_PERMISSIONS, FREE, PERMISSION_NAMES, Use
+from hosting.analysis.iam_policies.documents import LIMIT, PER_ROLE, split_into_policies
+from hosting.analysis.iam_policies.evaluate import ApiCall, is_allowed
 from hosting.analysis.iam_policies.grants import (
     LINKED_ROLES,
     MORE,
@@ -110,20 +110,20 @@ class Checked:
         self.env = rehearsal.resolved
         self.account = self.env.environment.account
         self.family = f"{self.env.environment.parameters['Project']}-{self.env.environment.parameters['Environment']}"
-        self.plan = [item.body for item in documents("plan", plan_statements(self.env))]
-        self.deploy = [item.body for item in documents("deploy", deploy_statements(self.env))]
+        self.plan = [item.body for item in split_into_policies("plan", plan_statements(self.env))]
+        self.deploy = [item.body for item in split_into_policies("deploy", deploy_statements(self.env))]
         self.arns: dict[tuple[str, str], set[tuple[str, str]]] = {}
         for made in rehearsal.made.values():
             if found := self.arn(made):
                 service, kind, arn = found
                 self.arns.setdefault((service, kind), set()).add((made.region, arn))
         names = {"account": self.account, "family": self.family, "region": self.env.environment.region}
-        self.elsewhere = [Call(action, arn.format(**names)) for action, arn in ELSEWHERE.items()]
+        self.elsewhere = [ApiCall(action, arn.format(**names)) for action, arn in ELSEWHERE.items()]
         # An environment that had no domain when it was deployed first; with one, its own certificate is left to delete.
         certificate = ELSEWHERE["acm:DescribeCertificate"].format(**names)
-        self.elsewhere.append(Call("acm:DeleteCertificate", certificate, {OWN_CERTIFICATE: self.family}))
+        self.elsewhere.append(ApiCall("acm:DeleteCertificate", certificate, {OWN_CERTIFICATE: self.family}))
         # CloudFormation asks for it in the course of detecting drift of a stack.
-        self.elsewhere.append(Call("cloudformation:DetectStackResourceDrift", STACK.format(**names)))
+        self.elsewhere.append(ApiCall("cloudformation:DetectStackResourceDrift", STACK.format(**names)))
         self.own = list(self._own())
         self.handlers = list(self._handlers())
 
@@ -147,7 +147,7 @@ class Checked:
 
     # --- deploy.py's own calls ---
 
-    def _own(self) -> Iterator[Call]:
+    def _own(self) -> Iterator[ApiCall]:
         stacks: dict[str, str] = {}
         for asked in self.rehearsal.asked:
             answer = asked.answer
@@ -162,11 +162,11 @@ class Checked:
             if asked.operation == "DeleteCertificate":
                 context = {OWN_CERTIFICATE: self.family}
             for resource in self._asked_for(asked, stacks):
-                yield Call(PERMISSION_OF.get(action, action), resource, context)
+                yield ApiCall(PERMISSION_NAMES.get(action, action), resource, context)
                 if asked.operation == "CreateChangeSet" and asked.parameters.get("Tags"):
-                    yield Call("cloudformation:TagResource", resource)
+                    yield ApiCall("cloudformation:TagResource", resource)
                 if asked.operation == "ImportCertificate" and asked.parameters.get("Tags"):
-                    yield Call("acm:AddTagsToCertificate", resource)
+                    yield ApiCall("acm:AddTagsToCertificate", resource)
 
     def _asked_for(self, asked: Any, stacks: Mapping[str, str]) -> Iterator[str]:
         given, here = asked.parameters, f"{asked.region}:{self.account}"
@@ -194,40 +194,40 @@ class Checked:
         elif asked.operation == "ModifyLoadBalancerAttributes":
             yield given["LoadBalancerArn"]
         else:
-            assert not bound_to(f"{asked.service}:{asked.operation}"), asked
+            assert not resource_types(f"{asked.service}:{asked.operation}"), asked
             yield "*"
 
     # --- what CloudFormation does as the caller ---
 
-    def _handlers(self) -> Iterator[Call]:
+    def _handlers(self) -> Iterator[ApiCall]:
         for made in self.rehearsal.made.values():
             resource = self.env.stacks[made.stack].resources[made.logical_id]
-            for action in needed(resource, made.region) | set(MORE.get(made.type, ())):
+            for action in required_actions(resource, made.region) | set(MORE.get(made.type, ())):
                 if action in ("iam:PassRole", "iam:CreateServiceLinkedRole"):
                     continue
                 yield from self._on_everything(action, made.region)
             if made.type == "AWS::IAM::Role":
                 for statement in resource.get("AssumeRolePolicyDocument.Statement"):
                     context = {**VIA, "iam:PassedToService": statement["Principal"]["Service"]}
-                    yield Call("iam:PassRole", f"arn:aws:iam::{self.account}:role/{made.physical_id}", context)
+                    yield ApiCall("iam:PassRole", f"arn:aws:iam::{self.account}:role/{made.physical_id}", context)
             if service := LINKED_ROLES.get(made.type):
                 arn = f"arn:aws:iam::{self.account}:role/aws-service-role/{service}/AWSServiceRoleForIt"
-                yield Call("iam:CreateServiceLinkedRole", arn, {**VIA, "iam:AWSServiceName": service})
+                yield ApiCall("iam:CreateServiceLinkedRole", arn, {**VIA, "iam:AWSServiceName": service})
 
-    def _on_everything(self, action: str, region: str) -> Iterator[Call]:
+    def _on_everything(self, action: str, region: str) -> Iterator[ApiCall]:
         """A permission of a handler, on every resource of the environment that it could be about."""
         service = action.partition(":")[0]
         if action in ("s3:GetObject", "s3:PutObject"):
             return  # the archives of functions; deploy.py's own permission on them is enough
-        if not bound_to(action):
-            yield Call(action, "*", VIA)
-        for kind in bound_to(action):
+        if not resource_types(action):
+            yield ApiCall(action, "*", VIA)
+        for kind in resource_types(action):
             for where, arn in self.arns.get((service, kind), set()):
                 if where == region or service in GLOBAL:
-                    yield Call(action, arn, VIA)
+                    yield ApiCall(action, arn, VIA)
         yield from self._made_by_aws(action, region)
 
-    def _made_by_aws(self, action: str, region: str) -> Iterator[Call]:
+    def _made_by_aws(self, action: str, region: str) -> Iterator[ApiCall]:
         """Resources that no template names and a handler needs all the same."""
         here = f"{region}:{self.account}"
         known = {
@@ -249,11 +249,11 @@ class Checked:
             + self.env.environment.parameters.get("HostedZoneId", ""),
         }
         service = action.partition(":")[0]
-        for kind in bound_to(action):
+        for kind in resource_types(action):
             if (service, kind) in known:
-                yield Call(action, known[service, kind], VIA)
+                yield ApiCall(action, known[service, kind], VIA)
         if action in ("secretsmanager:CreateSecret", "secretsmanager:TagResource"):
-            yield Call(action, f"arn:aws:secretsmanager:{here}:secret:rds!cluster-1a2b-3c4d", VIA)
+            yield ApiCall(action, f"arn:aws:secretsmanager:{here}:secret:rds!cluster-1a2b-3c4d", VIA)
 
 
 @pytest.fixture(scope="module")
@@ -261,8 +261,8 @@ def checked(rehearsal: Any) -> Checked:
     return Checked(rehearsal)
 
 
-def denied(policies: list[dict[str, Any]], calls: list[Call]) -> set[tuple[str, str]]:
-    return {(call.action, call.resource) for call in calls if not allows(policies, call)}
+def denied(policies: list[dict[str, Any]], calls: list[ApiCall]) -> set[tuple[str, str]]:
+    return {(call.action, call.resource) for call in calls if not is_allowed(policies, call)}
 
 
 def test_the_rehearsal_was_recorded(checked: Checked) -> None:
@@ -290,7 +290,7 @@ def test_every_permission_of_the_schemas_is_given_or_explained(checked: Checked)
     given = {action for body in checked.deploy for item in body["Statement"] for action in item["Action"]}
     for made in checked.rehearsal.made.values():
         resource = checked.env.stacks[made.stack].resources[made.logical_id]
-        used = needed(resource, made.region)
+        used = required_actions(resource, made.region)
         assert used <= given, made
         for action in handler_permissions(made.type, made.region) - used:
             assert not is_known(action) or action not in used
@@ -298,13 +298,13 @@ def test_every_permission_of_the_schemas_is_given_or_explained(checked: Checked)
 
 def test_two_roles_may_together_what_one_may(checked: Checked) -> None:
     role = f"arn:aws:iam::{checked.account}:role/stacks"
-    caller = [item.body for item in documents("caller", caller_statements(checked.env, role))]
+    caller = [item.body for item in split_into_policies("caller", caller_statements(checked.env, role))]
     assert denied(caller, [*checked.own, *checked.elsewhere]) == set()
-    assert allows(caller, Call("iam:PassRole", role, {"iam:PassedToService": "cloudformation.amazonaws.com"}))
+    assert is_allowed(caller, ApiCall("iam:PassRole", role, {"iam:PassedToService": "cloudformation.amazonaws.com"}))
     # CloudFormation in the role calls the services itself: nothing says via whom.
-    execution = [item.body for item in documents("execution", execution_statements(checked.env))]
+    execution = [item.body for item in split_into_policies("execution", execution_statements(checked.env))]
     direct = [
-        Call(call.action, call.resource, {key: value for key, value in call.context.items() if key not in VIA})
+        ApiCall(call.action, call.resource, {key: value for key, value in call.context.items() if key not in VIA})
         for call in checked.handlers
     ]
     assert denied(execution, direct) == set()
@@ -319,7 +319,7 @@ def test_no_statement_is_there_for_nothing(checked: Checked) -> None:
                 for one in checked.deploy
             ]
             lost = [call for call in calls if call.action in statement["Action"]]
-            assert any(not allows(left, call) for call in lost), (number, statement)
+            assert any(not is_allowed(left, call) for call in lost), (number, statement)
 
 
 def test_no_action_is_there_for_nothing(checked: Checked) -> None:
@@ -329,7 +329,7 @@ def test_no_action_is_there_for_nothing(checked: Checked) -> None:
 
 
 def test_planning_is_allowed_to_a_role_that_only_plans(checked: Checked) -> None:
-    changing = {action for own in OWN if own.use is Use.DEPLOY for action in own.actions}
+    changing = {action for own in DEPLOYER_PERMISSIONS if own.use is Use.DEPLOY for action in own.actions}
     planning = [call for call in checked.own if call.action not in changing]
     assert denied(checked.plan, planning) == set()
 
@@ -345,10 +345,10 @@ def test_a_role_that_only_plans_changes_nothing(checked: Checked) -> None:
 
 def test_nothing_works_without_cloudformation(checked: Checked) -> None:
     """Whoever holds the credentials and calls the services themselves can do no more than deploy.py itself does."""
-    own = {action for own in OWN for action in own.actions}
+    own = {action for own in DEPLOYER_PERMISSIONS for action in own.actions}
     for call in checked.handlers:
         if call.action not in own:
-            assert not allows(checked.deploy, Call(call.action, call.resource)), call
+            assert not is_allowed(checked.deploy, ApiCall(call.action, call.resource)), call
 
 
 def test_other_environments_are_out_of_reach(checked: Checked) -> None:
@@ -359,8 +359,9 @@ def test_other_environments_are_out_of_reach(checked: Checked) -> None:
         for call in named
         if "platform-bootstrap" not in call.resource
         and "role/aws-service-role" not in call.resource
-        and allows(
-            checked.deploy, moved := Call(call.action, call.resource.replace(checked.family, other), call.context)
+        and is_allowed(
+            checked.deploy,
+            moved := ApiCall(call.action, call.resource.replace(checked.family, other), call.context),
         )
     }
     # The services' own log groups and WAF's end with the name or go on after it, with a slash or a hyphen.
@@ -370,25 +371,25 @@ def test_other_environments_are_out_of_reach(checked: Checked) -> None:
 @pytest.mark.parametrize(
     "call",
     [
-        Call("iam:PassRole", "arn:aws:iam::{account}:role/{family}-x-TaskRole-1", {**VIA, "iam:PassedToService": "ec2.amazonaws.com"}),
-        Call("iam:PassRole", "arn:aws:iam::{account}:role/{family}-x-TaskRole-1", {"iam:PassedToService": "ecs-tasks.amazonaws.com"}),
-        Call("iam:PassRole", "arn:aws:iam::{account}:role/Administrator", {**VIA, "iam:PassedToService": "ecs-tasks.amazonaws.com"}),
-        Call("iam:CreateServiceLinkedRole", "arn:aws:iam::{account}:role/aws-service-role/x/y", {**VIA, "iam:AWSServiceName": "eks.amazonaws.com"}),
-        Call("iam:AttachUserPolicy", "arn:aws:iam::{account}:user/somebody", VIA),
-        Call("secretsmanager:GetSecretValue", "arn:aws:secretsmanager:{region}:{account}:secret:rds!cluster-1", VIA),
-        Call("s3:PutObject", "arn:aws:s3:::platform-bootstrap-artifactbucket-1/templates/network/1.json"),
-        Call("s3:DeleteObject", "arn:aws:s3:::{family}-securitystack-1-archivebucket-1/logs", VIA),
-        Call("acm:DeleteCertificate", "arn:aws:acm:{region}:{account}:certificate/1a2b"),
-        Call("acm:DeleteCertificate", "arn:aws:acm:{region}:{account}:certificate/1a2b", {OWN_CERTIFICATE: "somebody-else"}),
-        Call("rds:DeleteDBCluster", "arn:aws:rds:{region}:{account}:cluster:{family}"),
-        Call("cloudformation:DeleteStack", "arn:aws:cloudformation:{region}:{account}:stack/somebody-elses/1"),
-        Call("cloudformation:DeleteStack", "arn:aws:cloudformation:eu-west-1:{account}:stack/{family}/1"),
+        ApiCall("iam:PassRole", "arn:aws:iam::{account}:role/{family}-x-TaskRole-1", {**VIA, "iam:PassedToService": "ec2.amazonaws.com"}),
+        ApiCall("iam:PassRole", "arn:aws:iam::{account}:role/{family}-x-TaskRole-1", {"iam:PassedToService": "ecs-tasks.amazonaws.com"}),
+        ApiCall("iam:PassRole", "arn:aws:iam::{account}:role/Administrator", {**VIA, "iam:PassedToService": "ecs-tasks.amazonaws.com"}),
+        ApiCall("iam:CreateServiceLinkedRole", "arn:aws:iam::{account}:role/aws-service-role/x/y", {**VIA, "iam:AWSServiceName": "eks.amazonaws.com"}),
+        ApiCall("iam:AttachUserPolicy", "arn:aws:iam::{account}:user/somebody", VIA),
+        ApiCall("secretsmanager:GetSecretValue", "arn:aws:secretsmanager:{region}:{account}:secret:rds!cluster-1", VIA),
+        ApiCall("s3:PutObject", "arn:aws:s3:::platform-bootstrap-artifactbucket-1/templates/network/1.json"),
+        ApiCall("s3:DeleteObject", "arn:aws:s3:::{family}-securitystack-1-archivebucket-1/logs", VIA),
+        ApiCall("acm:DeleteCertificate", "arn:aws:acm:{region}:{account}:certificate/1a2b"),
+        ApiCall("acm:DeleteCertificate", "arn:aws:acm:{region}:{account}:certificate/1a2b", {OWN_CERTIFICATE: "somebody-else"}),
+        ApiCall("rds:DeleteDBCluster", "arn:aws:rds:{region}:{account}:cluster:{family}"),
+        ApiCall("cloudformation:DeleteStack", "arn:aws:cloudformation:{region}:{account}:stack/somebody-elses/1"),
+        ApiCall("cloudformation:DeleteStack", "arn:aws:cloudformation:eu-west-1:{account}:stack/{family}/1"),
     ],
     ids=lambda call: call.action,
 )  # fmt: skip
-def test_what_nobody_needs_is_denied(checked: Checked, call: Call) -> None:
+def test_what_nobody_needs_is_denied(checked: Checked, call: ApiCall) -> None:
     names = {"account": checked.account, "family": checked.family, "region": checked.env.environment.region}
-    assert not allows(checked.deploy, Call(call.action, call.resource.format(**names), call.context))
+    assert not is_allowed(checked.deploy, ApiCall(call.action, call.resource.format(**names), call.context))
 
 
 def test_limits_and_wildcards(checked: Checked) -> None:
@@ -399,8 +400,8 @@ def test_limits_and_wildcards(checked: Checked) -> None:
         for statement in statements:
             assert all("*" not in action for action in statement["Action"])
             if statement["Resource"] == "*":
-                assert all(not bound_to(action) for action in statement["Action"])
-    for item in documents("deploy", deploy_statements(checked.env)):
+                assert all(not resource_types(action) for action in statement["Action"])
+    for item in split_into_policies("deploy", deploy_statements(checked.env)):
         assert item.size <= LIMIT
 
 
@@ -429,13 +430,13 @@ def in_code() -> Iterator[tuple[str, set[str]]]:
     for path in sorted(path for folder in DEPLOYING for path in (deployer / folder).glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             for name in called(node) & set(known):
-                actions = {PERMISSION_OF.get(action, action) for action in known[name]}
+                actions = {PERMISSION_NAMES.get(action, action) for action in known[name]}
                 yield f"{path.name}:{getattr(node, 'lineno', 0)} {name}", actions
 
 
 def test_every_call_in_the_deployers_code_has_its_permission() -> None:
     """A rehearsal takes one way of many; the code shows them all."""
-    given = {action for own in OWN for action in own.actions} | FREE
+    given = {action for own in DEPLOYER_PERMISSIONS for action in own.actions} | FREE
     missing = [where for where, actions in in_code() if not actions & given]
     assert missing == [], "add the permission to OWN in hosting/analysis/iam_policies/calls.py"
 

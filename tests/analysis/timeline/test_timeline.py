@@ -11,7 +11,12 @@ import pytest
 from hosting.analysis.resolve import ResolvedEnvironment, resolve
 from hosting.analysis.timeline import durations
 from hosting.analysis.timeline.durations import Duration, Durations
-from hosting.analysis.timeline.schedule import cuts, depth, needed, plan
+from hosting.analysis.timeline.schedule import (
+    compute_schedule,
+    find_avoidable_waits,
+    find_dependencies,
+    find_longest_chain,
+)
 from hosting.model.parameter_file import load_environment
 from hosting.model.templates import NESTED_STACK, load_complete
 
@@ -40,14 +45,16 @@ def prod() -> ResolvedEnvironment:
 
 def test_the_graph_of_stacks_is_no_deeper_than_it_has_to_be(env: ResolvedEnvironment) -> None:
     (root,) = [stack for stack in env.chain if stack.path == "root"]
-    assert len(depth(root)) <= DEEPEST, TOO_DEEP.format(path=" -> ".join(depth(root)), budget=DEEPEST)
+    assert len(find_longest_chain(root)) <= DEEPEST, TOO_DEEP.format(
+        path=" -> ".join(find_longest_chain(root)), budget=DEEPEST
+    )
 
 
 def test_nothing_begins_before_what_it_needs_has_ended(env: ResolvedEnvironment) -> None:
-    schedule = plan(env, durations.typical())
+    schedule = compute_schedule(env, durations.load_typical_durations())
     assert set(schedule.tasks) == {f"{path}/{name}" for path, stack in env.stacks.items() for name in stack.resources}
     for path, stack in env.stacks.items():
-        for name, others in needed(stack).items():
+        for name, others in find_dependencies(stack).items():
             task = schedule.tasks[f"{path}/{name}"]
             assert all(schedule.tasks[f"{path}/{other}"].end <= task.begin for other in others)
         for child in stack.children:
@@ -63,14 +70,14 @@ def test_a_second_operation_for_the_services_costs_little_time(
     env: ResolvedEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first operation contains nothing that takes longer than the database: at most a tenth more in total."""
-    two = plan(env, durations.typical()).total
+    two = compute_schedule(env, durations.load_typical_durations()).total
     monkeypatch.setattr("hosting.analysis.timeline.schedule.deferred_stacks", lambda *_: ())
-    one = plan(env, durations.typical()).total
+    one = compute_schedule(env, durations.load_typical_durations()).total
     assert one < two <= 1.1 * one
 
 
 def test_services_and_reader_begin_when_the_platform_is_complete(prod: ResolvedEnvironment) -> None:
-    schedule = plan(prod, durations.typical())
+    schedule = compute_schedule(prod, durations.load_typical_durations())
     later = {"FrontendServiceStack", "BackendServiceStack", "ReaderStack"}
     stacks = schedule.stacks("root")
     assert later <= {task.logical_id for task in stacks}
@@ -79,7 +86,7 @@ def test_services_and_reader_begin_when_the_platform_is_complete(prod: ResolvedE
 
 
 def test_the_critical_path_has_no_gap_and_is_the_whole_time(env: ResolvedEnvironment) -> None:
-    schedule = plan(env, durations.typical())
+    schedule = compute_schedule(env, durations.load_typical_durations())
     path = schedule.critical
     assert path[0].begin == 0
     assert path[-1].end == schedule.total
@@ -90,29 +97,29 @@ def test_the_critical_path_has_no_gap_and_is_the_whole_time(env: ResolvedEnviron
 
 
 def test_time_off_the_critical_path_does_not_count(prod: ResolvedEnvironment) -> None:
-    base = durations.typical()
-    before = plan(prod, base)
+    base = durations.load_typical_durations()
+    before = compute_schedule(prod, base)
     on = {task.type for task in before.critical}
     spare = "AWS::CloudFront::Distribution"
     assert spare not in on
     slower = {**base.typical, spare: Duration(base.typical[spare].seconds + 1, "test")}
-    assert plan(prod, Durations(slower, base.assumed)).total == before.total
+    assert compute_schedule(prod, Durations(slower, base.assumed)).total == before.total
     instance = "AWS::RDS::DBInstance"
     longer = {**base.typical, instance: Duration(base.typical[instance].seconds + 60, "test")}
     # The reader is made after the writer.
     in_turn = sum(task.type == instance for task in before.critical)
     assert in_turn == 2
-    assert plan(prod, Durations(longer, base.assumed)).total == before.total + 60 * in_turn
+    assert compute_schedule(prod, Durations(longer, base.assumed)).total == before.total + 60 * in_turn
 
 
 def test_a_cut_gains_what_it_says(prod: ResolvedEnvironment) -> None:
-    base = durations.typical()
-    found = cuts(prod, base)
+    base = durations.load_typical_durations()
+    found = find_avoidable_waits(prod, base)
     assert found, "one dependency at least decides"
     assert [cut.gain for cut in found] == sorted((cut.gain for cut in found), reverse=True)
-    total = plan(prod, base).total
+    total = compute_schedule(prod, base).total
     for cut in found:
-        assert total - plan(prod, base, frozenset({(cut.waits, cut.awaits)})).total == cut.gain >= 1
+        assert total - compute_schedule(prod, base, frozenset({(cut.waits, cut.awaits)})).total == cut.gain >= 1
         assert cut.parameters
 
 
@@ -141,17 +148,17 @@ def record(root: Path, name: str, command: str, environment: str, seconds: float
 
 
 def test_records_come_before_typical_times(tmp_path: Path, prod: ResolvedEnvironment) -> None:
-    assert durations.measured(tmp_path, "prod") == durations.typical()
+    assert durations.load_measured_durations(tmp_path, "prod") == durations.load_typical_durations()
     record(tmp_path, "20260101-000000-prod-deploy-0001", "deploy", "prod", 500.0)
     record(tmp_path, "20260102-000000-dev-deploy-0002", "deploy", "dev", 400.0)
     record(tmp_path, "20260103-000000-prod-rehearse-0003", "rehearse", "prod", 0.1)
     (tmp_path / "runs" / "20260104-000000-prod-deploy-0004").mkdir()
     (tmp_path / "runs" / "20260104-000000-prod-deploy-0004" / "summary.json").write_text("{")
-    own = durations.measured(tmp_path, "prod")
-    assert own.of("root", "DatabaseStack/Cluster", "AWS::RDS::DBCluster").seconds == 500.0
-    assert "20260101" in own.of("root", "DatabaseStack/Cluster", "AWS::RDS::DBCluster").source
-    assert own.of("root", "OtherStack/Cluster", "AWS::RDS::DBCluster").seconds == 500.0
-    assert own.of("root", "OtherStack/Topic", "AWS::SNS::Topic").source == durations.ASSUMED
-    other = durations.measured(tmp_path, "staging")
-    assert other.of("root", "DatabaseStack/Cluster", "AWS::RDS::DBCluster").seconds == 400.0
-    assert plan(prod, own).tasks["root/DatabaseStack/Cluster"].seconds == 500.0
+    own = durations.load_measured_durations(tmp_path, "prod")
+    assert own.for_resource("root", "DatabaseStack/Cluster", "AWS::RDS::DBCluster").seconds == 500.0
+    assert "20260101" in own.for_resource("root", "DatabaseStack/Cluster", "AWS::RDS::DBCluster").source
+    assert own.for_resource("root", "OtherStack/Cluster", "AWS::RDS::DBCluster").seconds == 500.0
+    assert own.for_resource("root", "OtherStack/Topic", "AWS::SNS::Topic").source == durations.ASSUMED
+    other = durations.load_measured_durations(tmp_path, "staging")
+    assert other.for_resource("root", "DatabaseStack/Cluster", "AWS::RDS::DBCluster").seconds == 400.0
+    assert compute_schedule(prod, own).tasks["root/DatabaseStack/Cluster"].seconds == 500.0
