@@ -106,6 +106,7 @@ def test_only_what_was_made_bad_is_found(bad: Scan) -> None:
 
 
 @needs_judges
+@pytest.mark.slow(reason="`make security` does the same")
 def test_the_committed_templates_are_accepted() -> None:
     files = sorted((PROJECT / "params").glob("*.json"))
     result = scan(PROJECT / "templates", files, PYTHON, complete=True)

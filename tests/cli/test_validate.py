@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from hosting.analysis import validation
+from hosting.analysis.lint import LintResult
+from tests.support import commands
 from tests.support.waiting import PATIENCE
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -40,6 +44,18 @@ def validate(root: Path) -> Run:
     return run
 
 
+@pytest.fixture
+def check_rules(root: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The same in this process and without cfn-lint, which takes seconds, for what does not depend on it."""
+    monkeypatch.setattr(validation, "lint", lambda *_: LintResult((), 0, 0))
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        done = commands.run(["validate", "--root", str(root), *arguments], os.environ)
+        return subprocess.CompletedProcess(arguments, done.code, done.out, done.err)
+
+    return run
+
+
 def change(templates: Path, name: str, edit: Callable[[dict[str, Any]], object]) -> None:
     file = templates / name
     body = json.loads(file.read_text())
@@ -61,9 +77,9 @@ def test_the_committed_templates_are_clean(validate: Run) -> None:
     assert "linting" not in done.stdout
 
 
-def test_a_finding_points_at_python(validate: Run, templates: Path) -> None:
+def test_a_finding_points_at_python(check_rules: Run, templates: Path) -> None:
     change(templates, "network.json", open_vpc)
-    done = validate("-e", "dev")
+    done = check_rules("-e", "dev")
     assert done.returncode == 1
     assert "error NET-01  EnableDnsHostnames is off" in done.stdout
     assert "at  generator/layers/network.py:" in done.stdout
@@ -71,11 +87,11 @@ def test_a_finding_points_at_python(validate: Run, templates: Path) -> None:
     assert "do  set EnableDnsSupport" in done.stdout
 
 
-def test_json_and_sarif_are_alone_on_stdout(validate: Run, templates: Path) -> None:
+def test_json_and_sarif_are_alone_on_stdout(check_rules: Run, templates: Path) -> None:
     change(templates, "network.json", open_vpc)
-    (found,) = json.loads(validate("-e", "dev", "--output", "json").stdout)["findings"]
+    (found,) = json.loads(check_rules("-e", "dev", "--output", "json").stdout)["findings"]
     assert (found["rule"], found["environment"]) == ("NET-01", "dev")
-    (result,) = json.loads(validate("-e", "dev", "--output", "sarif").stdout)["runs"][0]["results"]
+    (result,) = json.loads(check_rules("-e", "dev", "--output", "sarif").stdout)["runs"][0]["results"]
     place = result["locations"][0]["physicalLocation"]
     assert place["artifactLocation"]["uri"] == "generator/layers/network.py"
     assert place["region"]["startLine"] > 1
@@ -91,9 +107,9 @@ def test_a_value_of_one_environment_is_found_there(validate: Run, root: Path) ->
     assert {"CF-21", "E3030"} <= {finding["rule"] for finding in findings}
 
 
-def test_an_unresolvable_reference_is_a_finding(validate: Run, templates: Path) -> None:
+def test_an_unresolvable_reference_is_a_finding(check_rules: Run, templates: Path) -> None:
     change(templates, "network.json", lambda body: body["Outputs"]["VpcId"].update(Value={"Ref": "Nothing"}))
-    done = validate("-e", "dev")
+    done = check_rules("-e", "dev")
     assert done.returncode == 1
     assert "error CF-00  Ref to Nothing, which is neither a parameter nor a resource" in done.stdout
 
@@ -108,21 +124,21 @@ def test_an_unresolvable_reference_is_a_finding(validate: Run, templates: Path) 
         (lambda folder: (folder / "readme.md").write_text(""), "readme.md does not belong here"),
     ],
 )
-def test_a_damaged_folder_is_one_message(validate: Run, templates: Path, damage: Any, message: str) -> None:
+def test_a_damaged_folder_is_one_message(check_rules: Run, templates: Path, damage: Any, message: str) -> None:
     damage(templates)
-    done = validate()
+    done = check_rules()
     assert done.returncode == 64
     assert message in done.stderr
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
 
 
-def test_unknown_environments_and_parameters_are_wrong_input(validate: Run, root: Path) -> None:
-    done = validate("-e", "stage")
+def test_unknown_environments_and_parameters_are_wrong_input(check_rules: Run, root: Path) -> None:
+    done = check_rules("-e", "stage")
     assert (done.returncode, done.stdout) == (64, "")
     assert 'unknown environment "stage"; known environments: dev, prod' in done.stderr
     change(root / "params", "dev.json", lambda body: body["Parameters"].update(DomianName="x"))
-    done = validate("-e", "dev")
+    done = check_rules("-e", "dev")
     assert done.returncode == 64
     assert 'unknown key "DomianName"; did you mean "DomainName"?' in done.stderr
 
@@ -139,7 +155,7 @@ def test_a_template_of_the_wrong_shape_is_explained(validate: Run, templates: Pa
     assert "mend what cfn-lint finds in network.json first" in done.stdout
 
 
-def test_the_removed_option_names_its_successor(validate: Run) -> None:
-    done = validate("--format", "json")
+def test_the_removed_option_names_its_successor(check_rules: Run) -> None:
+    done = check_rules("--format", "json")
     assert done.returncode == 64
     assert "--format does not exist any more: use --output." in done.stderr

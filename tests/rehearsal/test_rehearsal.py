@@ -22,7 +22,10 @@ from tests.support.waiting import PATIENCE, eventually
 COMMAND = [sys.executable, "deploy.py", "rehearse"]
 
 
-@pytest.mark.parametrize("environment", ["dev", "prod"])
+_PROD = pytest.mark.slow(reason="the tests of the policies rehearse prod, too, and it exits with 0")
+
+
+@pytest.mark.parametrize("environment", ["dev", pytest.param("prod", marks=_PROD)])
 def test_every_proof_of_an_environment_holds(environment: str) -> None:
     done = subprocess.run([*COMMAND, "-e", environment, "--output", "json"], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout, done.stderr[-2000:]

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-SLOW = pytest.mark.slow(reason="one of a cross product, of which make test runs a tenth")
+SLOW = pytest.mark.slow(reason="one case of a cross product, of which `make test` runs a part")
 
 
 def diagonal(rows: Sequence[str], columns: Sequence[str], *, without: Iterable[tuple[str, str]] = ()) -> list[Any]:
-    """Return a parameter per pair; about nine tenths of them, the same each time, carry the marker `slow`.
+    """Return a parameter per pair; all but a tenth, or but one per column, carry the marker `slow`.
 
     Each row and each column has pairs that remain.
     """
