@@ -64,7 +64,7 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture
 def account() -> str:
-    """Twelve digits nobody else uses: accounts do not see each other, so a test needs no clean-up."""
+    """Return twelve digits that no other test uses. Accounts do not see each other, so a test needs no clean-up."""
     return f"{os.getpid() % 1_000_000:06d}{next(_accounts):06d}"
 
 
@@ -98,7 +98,7 @@ def aws(emulator: Emulator, account: str, sdk: Any) -> Callable[..., Any]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What tests note as their `summary` (with record_property) ends the log, whichever worker they ran on."""
+    """Print what the tests recorded as their `summary` (with record_property), on all workers."""
     reports = [one for outcome in ("passed", "failed") for one in terminalreporter.getreports(outcome)]
     for report in reports:
         for name, value in report.user_properties:

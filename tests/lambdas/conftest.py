@@ -1,4 +1,4 @@
-"""The packaged functions, started as Lambda starts them, and what stands around them."""
+"""The packaged functions, started as Lambda starts them, and the servers that they call."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def packaged() -> Mapping[str, Archive]:
 
 @pytest.fixture(scope="session", params=[interpreter()], ids=lambda python: f"python{python.version}")
 def python(request: pytest.FixtureRequest) -> Interpreter:
-    """The id says in every test's name which interpreter ran the function."""
+    """The interpreter of the functions. The name of every test contains its version."""
     chosen: Interpreter = request.param
     return chosen
 

@@ -35,7 +35,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PAYLOAD_LIMIT = 6 * 1024 * 1024
 INIT_SECONDS = 10.0
 _START = Path(__file__).with_name("start_function.py")
-# What Lambda's image brings beside awslambdaric; all of it is pure Python, so the venv's copies do.
+# Packages of Lambda's image beside awslambdaric. All are pure Python, so the copies of this environment work.
 _BUNDLED = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six.py", "urllib3")
 _CLIENT = ("awslambdaric", "simplejson", "snapshot-restore-py")
 
@@ -136,7 +136,7 @@ def runtime_directory(python: Interpreter, *, offline: bool = True) -> Path:
     for name in _BUNDLED:
         if not (made / name).exists():
             (made / name).symlink_to(packages / name)
-    # Lambda's image brings compiled modules too. A function of ours may not write any, and would compile at each start.
+    # Lambda's image contains compiled modules. A function here may not write any, and would compile at each start.
     folders = [made, *(made / name for name in _BUNDLED)]  # which does not follow symbolic links by itself
     subprocess.run([python.path, "-m", "compileall", "-q", *folders], check=True)
     if not is_current():  # otherwise another worker was first, and its functions may already run from there

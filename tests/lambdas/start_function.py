@@ -43,6 +43,6 @@ sys.addaudithook(read_only)
 if pace != "1.0":
     time.sleep = lambda seconds, _sleep=time.sleep: _sleep(seconds * float(pace))  # type: ignore[misc]
 
-from awslambdaric.__main__ import main  # noqa: E402 - the sandbox stands before anything of the runtime is imported
+from awslambdaric.__main__ import main  # noqa: E402 - the sandbox is complete before the runtime is imported
 
 main(sys.argv)  # type: ignore[no-untyped-call]  # AWS's client ships without annotations

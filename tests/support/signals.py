@@ -1,4 +1,4 @@
-"""Signals that reach the processes which a test starts, whatever started the tests."""
+"""Signals for the processes that a test starts, also where the tests themselves ignore them."""
 
 from __future__ import annotations
 

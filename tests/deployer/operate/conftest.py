@@ -71,7 +71,7 @@ def bastion(make_bastion: Callable[..., parts.Bastion]) -> parts.Bastion:
 
 @pytest.fixture
 def relay(database: parts.Database, tmp_path: Path) -> Iterator[parts.Bastion]:
-    """The running bastion of a task, for tests of what goes through it."""
+    """The running bastion of a task, for tests of connections through it."""
     made = parts.Bastion((parts.need("busybox", "socat")["busybox"], "ash"), tmp_path / "bastion", database.port)
     made.prepare()
     try:
@@ -107,7 +107,7 @@ def deploy_py(deployed: parts.Deployed) -> Run:
 
 @pytest.fixture
 def process(deployed: parts.Deployed, tmp_path: Path) -> Run:
-    """`process("exec", "--", "true")`: a process of its own, with a stand-in for the plugin on its PATH."""
+    """`process("exec", "--", "true")`: a process of its own, with a fake plugin on its PATH."""
     environment = parts.with_plugin(deployed.environment(), tmp_path)
 
     def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:

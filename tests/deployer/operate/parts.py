@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[3]
 # The ports in the task definition, in which a test replaces them by free ones of this machine.
 WRITER, READER = 13306, 13307
 PASSWORD = 'a "quoted" #pass\\word'
-# Executable -> the package of Debian and Ubuntu that brings it.
+# Executable -> the package of Debian and Ubuntu that contains it.
 PACKAGES = {
     "sleep": "coreutils",
     "socat": "socat",
@@ -169,7 +169,7 @@ def _certificate(directory: Path) -> None:
     from cryptography.x509.oid import NameOID
 
     key = ec.generate_private_key(ec.SECP256R1())
-    # As with Aurora: the name is the server's, and nobody reaches the server by that name through a tunnel.
+    # As with Aurora: the name is the server's, and a client of a tunnel uses another one.
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "writer.example.internal")])
     now = datetime.now(UTC)
     certificate = (
@@ -297,7 +297,7 @@ class Bastion:
         return found
 
     def stop(self) -> None:
-        """What ending the container does to whatever still runs in it."""
+        """End all processes of the bastion, as the end of its container does."""
         if self.process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -368,7 +368,7 @@ def deploy(emulator: Emulator) -> Deployed:
 
 
 def with_plugin(environment: dict[str, str], directory: Path) -> dict[str, str]:
-    """The environment with the stand-in for session-manager-plugin first on its PATH."""
+    """Return the environment with a fake session-manager-plugin first on its PATH."""
     folder = directory / "plugin"
     folder.mkdir(exist_ok=True)
     program = folder / "session-manager-plugin"

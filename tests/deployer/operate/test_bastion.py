@@ -1,4 +1,4 @@
-"""The bastion's command, exactly as it stands in the generated task definition, with real socat and a real database."""
+"""The bastion's command, exactly as the generated task definition has it, with real socat and a real database."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_killed_relay_comes_back_and_says_so(bastion: parts.Bastion, database:
 
 
 def test_an_open_connection_outlives_the_listener(bastion: parts.Bastion, database: parts.Database) -> None:
-    """Somebody's long query is not cut because the listener was restarted."""
+    """A long query is not cut because the listener was restarted."""
     import subprocess
 
     query = subprocess.Popen(

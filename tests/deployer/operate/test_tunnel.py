@@ -1,6 +1,6 @@
 """`deploy.py tunnel db` from the command line to the rows, with nothing imitated but AWS and its plugin.
 
-mariadb -> port of this machine -> stand-in plugin -> the bastion's own command -> MariaDB over TLS
+mariadb -> port of this machine -> fake plugin -> the bastion's own command -> MariaDB over TLS
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ def test_variables_instead_of_a_command_line(start: Start, relay: parts.Bastion)
 
 
 def plugin_of(running: Running) -> int:
-    """The process of the stand-in that a tunnel started."""
+    """Return the process of the fake plugin that a tunnel started."""
     for entry in Path("/proc").iterdir():
         with contextlib.suppress(OSError, ValueError):
             parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
@@ -198,7 +198,7 @@ def test_a_dead_session_is_replaced(start: Start, relay: parts.Bastion) -> None:
 
 
 def test_nothing_is_left_when_it_is_killed(start: Start, relay: parts.Bastion) -> None:
-    """Nobody can tidy up after SIGKILL but somebody else."""
+    """After SIGKILL only another process can clean up."""
     running = start()
     running.until("open: ")
     file, plugin = Path(running.command[1].partition("=")[2]), plugin_of(running)
@@ -210,7 +210,7 @@ def test_nothing_is_left_when_it_is_killed(start: Start, relay: parts.Bastion) -
 
 
 def is_dead(process: int) -> bool:
-    """Ended, though nobody may have asked for its exit status yet."""
+    """Return whether a process has ended. Its parent may not have read its exit status yet."""
     with contextlib.suppress(OSError):
         return (Path("/proc") / str(process) / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
     return True
