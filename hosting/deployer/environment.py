@@ -10,7 +10,7 @@ from hosting.deployer.packaging import artifacts
 from hosting.deployer.packaging.artifacts import Artifact
 from hosting.model import parameter_check, parameter_file, templates
 from hosting.model.parameter_file import ParameterFile
-from hosting.model.stack_order import TEMPLATES, StackRole
+from hosting.model.stack_order import TEMPLATES, StackRole, templates_through
 from hosting.model.templates import Template
 
 
@@ -24,6 +24,8 @@ class Environment:
     templates: Mapping[str, Template]
     # Template -> what it needs in the artifact bucket of its region.
     artifacts: Mapping[str, tuple[Artifact, ...]] = field(default_factory=dict)
+    # The last stack to deploy; None for all. Later stacks are not checked and need no artifacts.
+    through: StackRole | None = None
 
     @property
     def family(self) -> str:
@@ -35,20 +37,27 @@ class Environment:
 
 
 def prepare(
-    project_root: Path, environment: str, *, overrides: Iterable[str] = (), placeholder: str = ""
+    project_root: Path,
+    environment: str,
+    *,
+    overrides: Iterable[str] = (),
+    placeholder: str = "",
+    through: StackRole | None = None,
 ) -> Environment:
     """Read and check everything that an environment's deployment is made of. Calls nothing.
 
-    A placeholder is what services run whose image the file does not name.
+    A placeholder is what services run whose image the file does not name. With `through` only the stacks up to this
+    role are checked and packaged.
     """
     found = load_without_validation(project_root, environment, overrides=overrides)
     root = found.templates.get(TEMPLATES[StackRole.ROOT])
     if placeholder and root is not None:
         unnamed = [name for name in service_images(root) if not found.file.values.get(name)]
         found = replace(found, file=found.file.override(f"{name}={placeholder}" for name in unnamed))
-    parameter_check.require_valid(found.file, environment, found.templates)
-    names = [name for name in TEMPLATES.values() if name in found.templates]
-    return replace(found, artifacts=artifacts.collect_artifacts(found.templates, names, project_root / "lambda"))
+    parameter_check.require_valid(found.file, environment, found.templates, through)
+    names = [name for name in templates_through(through) if name in found.templates]
+    packages = artifacts.collect_artifacts(found.templates, names, project_root / "lambda")
+    return replace(found, artifacts=packages, through=through)
 
 
 def load_without_validation(project_root: Path, environment: str, *, overrides: Iterable[str] = ()) -> Environment:
@@ -71,5 +80,5 @@ def service_images(root: Template) -> tuple[str, ...]:
 def with_parameters(environment: Environment, overrides: Iterable[str]) -> Environment:
     """The same environment with some values changed, checked again."""
     file = environment.file.override(overrides)
-    parameter_check.require_valid(file, environment.name, environment.templates)
+    parameter_check.require_valid(file, environment.name, environment.templates, environment.through)
     return replace(environment, file=file)

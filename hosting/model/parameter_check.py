@@ -14,7 +14,7 @@ from hosting.model.errors import InputError, Problem
 from hosting.model.intrinsics import UNKNOWN, broken_assertions
 from hosting.model.parameter_file import ParameterFile, suggest
 from hosting.model.parameter_relations import Input, find_conflicts
-from hosting.model.stack_order import TEMPLATES
+from hosting.model.stack_order import TEMPLATES, StackRole, templates_through
 from hosting.model.templates import Parameter, Template
 
 _DIGEST = re.compile(r".+@sha256:[0-9a-f]{64}")
@@ -34,9 +34,11 @@ def is_supplied_by_deployer(name: str) -> bool:
     return _SUPPLIED.fullmatch(name) is not None
 
 
-def require_valid(file: ParameterFile, environment: str, templates: Mapping[str, Template]) -> None:
-    """Raise every problem of the input at once."""
-    if found := list(find_problems(file, environment, templates)):
+def require_valid(
+    file: ParameterFile, environment: str, templates: Mapping[str, Template], through: StackRole | None = None
+) -> None:
+    """Raise every problem of the input at once. `through` limits the check as in `find_problems`."""
+    if found := list(find_problems(file, environment, templates, through)):
         raise InputError(found)
 
 
@@ -78,17 +80,24 @@ def _setting(file: ParameterFile, parameter: Parameter, template: Template, *, w
     return Setting(name, None, "missing")
 
 
-def find_problems(file: ParameterFile, environment: str, templates: Mapping[str, Template]) -> Iterator[Problem]:
-    """Yield every problem of the values of an environment."""
-    declared = collect_declarations(templates)
+def find_problems(
+    file: ParameterFile, environment: str, templates: Mapping[str, Template], through: StackRole | None = None
+) -> Iterator[Problem]:
+    """Yield every problem of the values of an environment.
+
+    With `through` only the stacks up to this role are deployed, so only their parameters need right values. The keys
+    are checked against all templates.
+    """
     yield from _templates(templates)
     yield from _environment(file, environment)
     yield from _supplied(file)
     yield from find_unknown(file, templates)
-    yield from find_missing(file, templates)
+    deployed = {name: templates[name] for name in templates_through(through) if name in templates}
+    declared = collect_declarations(deployed)
+    yield from find_missing(file, deployed)
     yield from _values(file, declared)
     yield from _images(file, declared)
-    yield from _rules(file, templates)
+    yield from _rules(file, deployed)
     yield from _relations(file, declared)
 
 
@@ -192,6 +201,7 @@ def _relations(file: ParameterFile, declared: Mapping[str, Mapping[str, Paramete
         for parameter in by_template.values()
         if parameter.default is not None
     }
-    for found in find_conflicts(Input({**defaults, **file.values}, file.tags, file.region, file.account)):
+    given = {name: value for name, value in file.values.items() if name in declared}
+    for found in find_conflicts(Input({**defaults, **given}, file.tags, file.region, file.account)):
         place = next((key for key in found.keys if key in file.origins), "")
         yield Problem(file.where(place) if place else file.path, found.what, found.hint)

@@ -31,6 +31,12 @@ ROOT = TEMPLATES[StackRole.ROOT]
 COMPANIONS = tuple(file for file in TEMPLATES.values() if file != ROOT)
 
 
+def templates_through(role: StackRole | None) -> tuple[str, ...]:
+    """Return the templates of the stacks up to and including a role, in their order; all of them for None."""
+    files = tuple(TEMPLATES.values())
+    return files if role is None else files[: files.index(TEMPLATES[role]) + 1]
+
+
 @dataclass(frozen=True)
 class Stack:
     """A top-level stack of an environment, whether or not it exists yet."""

@@ -49,6 +49,13 @@ def test_a_new_service_is_one_command_and_an_image(copy: Path) -> None:
     missing = run(copy, "params", "check", "-e", "all")
     assert missing.returncode == 64
     assert missing.stderr.count("SearchImage") == 2, "nothing else is left to fill in"
+    # The next step creates the repository for the image. No service listens at this endpoint.
+    endpoint = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
+    offline = {**endpoint, "AWS_MAX_ATTEMPTS": "1"}
+    bootstrap = run(copy, "deploy", "-e", "dev", "--through", "bootstrap", "--yes", **offline)
+    assert "FILL-IN" not in bootstrap.stderr
+    assert "127.0.0.1:9" in bootstrap.stderr, "the files are valid: the command reaches for AWS"
+    assert run(copy, "deploy", "-e", "dev", "--yes", **offline).returncode == 64
     for name in ("dev", "prod"):
         file = copy / "params" / f"{name}.json"
         image = json.loads(file.read_text())["Parameters"]["SearchImage"]

@@ -10,6 +10,7 @@ import pytest
 from hosting.model import constraints, parameter_check
 from hosting.model.errors import InputError
 from hosting.model.parameter_file import ParameterFile
+from hosting.model.stack_order import StackRole
 from hosting.model.templates import Parameter, Template
 from tests import small_project
 
@@ -62,6 +63,25 @@ def test_everything_at_once() -> None:
     with pytest.raises(InputError) as caught:
         parameter_check.require_valid(file, "dev", TEMPLATES)
     assert len(caught.value.problems) == 4  # unknown, missing image, too small, one id of two
+
+
+def test_stacks_that_are_not_deployed_need_no_values() -> None:
+    """`new-service` writes FILL-IN as digest, and its next step is `deploy --through bootstrap`."""
+    values = {"Environment": "prod", "FrontendImage": "example.com/app@sha256:FILL-IN", "Size": "0", "Sise": "1"}
+    file = ParameterFile("params/prod.json", values)
+
+    def names(through: StackRole | None) -> set[str]:
+        found = parameter_check.find_problems(file, "prod", TEMPLATES, through)
+        return {
+            name
+            for problem in found
+            for name in ("FrontendImage", "Size", "Sise", "prod needs")
+            if name in str(problem)
+        }
+
+    unknown = {"Size", "Sise"}  # the suggestion for the unknown key names the known one
+    assert names(StackRole.BOOTSTRAP) == names(StackRole.EDGE) == unknown
+    assert names(StackRole.ROOT) == names(None) == {*unknown, "FrontendImage", "prod needs"}
 
 
 def test_wired_values_are_not_missing() -> None:

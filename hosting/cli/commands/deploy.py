@@ -49,7 +49,7 @@ _ROLES = ("bootstrap", "edge", "root", "edge-monitoring")
     is_flag=True,
     help="Do not ask for confirmation. Data loss still needs --allow-*.",
 )
-@click.option("--through", type=click.Choice(_ROLES), help="Deploy the stacks up to and including this one.")
+@click.option("--through", type=click.Choice(_ROLES), help="Deploy and check the stacks up to and including this one.")
 @click.option(
     "--pre-deploy",
     multiple=True,
@@ -91,7 +91,8 @@ def deploy(
     from hosting.model.stack_order import StackRole
 
     options = Options(**given)
-    context = connect(options, load_environment(options))
+    last = StackRole(through) if through else None
+    context = connect(options, load_environment(options, last))
     monitor = OperationMonitor.create(context, showing.create_console(), "deploy", options.root, progress)
     reporter = ConsoleReporter(monitor, verbose=verbose)
     if options.placeholder:
@@ -104,7 +105,7 @@ def deploy(
             states = pipeline.deploy_stacks(
                 context,
                 reporter,
-                through=StackRole(through) if through else None,
+                through=last,
                 limits=create_gates(Allowed.named(allow_replace, allow_delete), fail_on),
                 wait_minutes=wait_timeout,
             )

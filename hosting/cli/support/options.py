@@ -20,6 +20,7 @@ from hosting.model.parameter_file import ALL
 if TYPE_CHECKING:
     from hosting.deployer.deployment import Context, Environment
     from hosting.model.errors import Problem
+    from hosting.model.stack_order import StackRole
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -192,11 +193,11 @@ def confirm(question: str, *, yes: bool, word: str | None = None) -> bool:
     return answer.strip() == word
 
 
-def load_environment(options: Options) -> Environment:
+def load_environment(options: Options, through: StackRole | None = None) -> Environment:
     """Load an environment from its files and judge it, without AWS. Raises InputError with every problem.
 
     `params check`, `plan`, `deploy`, `rehearse`, `preflight` and `package` use this function. `validate` runs the same
-    rules and cfn-lint.
+    rules and cfn-lint. With `through` only the stacks up to this role are judged.
     """
     from hosting.deployer import deployment
     from hosting.model.errors import InputError, Problem
@@ -204,7 +205,11 @@ def load_environment(options: Options) -> Environment:
     problems: list[Problem] = []
     try:
         environment = deployment.prepare(
-            options.root, options.environment, overrides=options.overrides, placeholder=options.placeholder
+            options.root,
+            options.environment,
+            overrides=options.overrides,
+            placeholder=options.placeholder,
+            through=through,
         )
     except InputError as error:
         problems += error.problems
@@ -228,9 +233,18 @@ def find_broken_rules(environment: Environment, root: Path) -> list[Problem]:
     from hosting.cli.support.sources import locate_findings
     from hosting.model.errors import Problem
     from hosting.model.parameter_file import Environment as Values
+    from hosting.model.stack_order import ROOT as ROOT_TEMPLATE
+    from hosting.model.stack_order import templates_through
 
     values = Values.from_file(environment.name, environment.file)
-    findings = locate_findings(list(check_rules(environment.templates, [resolve(environment.templates, values)])), root)
+    deployed = templates_through(environment.through)
+    # Every other template is nested in root.
+    findings = [
+        finding
+        for finding in check_rules(environment.templates, [resolve(environment.templates, values)])
+        if ROOT_TEMPLATE in deployed or finding.template in deployed
+    ]
+    findings = locate_findings(findings, root)
     where = [finding.source or f"templates/{finding.template}" for finding in findings]
     found = (
         Problem(place, f"{finding.rule}: {finding.message}", finding.hint)
