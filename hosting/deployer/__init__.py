@@ -1,5 +1,5 @@
-"""Talks to AWS: parameters, packaging, change sets, events, destroy.
+"""Deploys, updates and deletes the stacks of an environment, and operates what is deployed.
 
-Every step returns a value that the next one takes, so that it can be printed instead of run. Nothing here
-prints, asks, reads the command line or exits; that is the work of `hosting/cli/`.
+Each step returns a value that the next step takes, so that it can be printed instead of executed. This package reports
+through `reporter.Reporter`. It does not print, prompt, read the command line or exit: `hosting/cli/` does.
 """

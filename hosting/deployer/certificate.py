@@ -1,7 +1,7 @@
-"""The origin's own certificate, for an environment without a domain.
+"""Imported self-signed certificate for the origin of an environment without a domain.
 
-Nobody can verify it and nobody has to: CloudFront reaches such an origin over port 80, and port 443 only needs
-something to answer with. The private key goes straight to ACM; it is never written down or shown.
+No client verifies it: CloudFront connects to such an origin on port 80, and port 443 only needs any certificate. The
+private key is sent to ACM and is never stored or printed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hosting.deployer.errors import DeployerError
 if TYPE_CHECKING:
     from mypy_boto3_acm import ACMClient
 
-# Found again by tag: ACM gives no other name to an imported certificate.
+# ACM has no name for an imported certificate, so a tag identifies it.
 TAG = "hosting-platform:origin-of"
 
 _VALID = timedelta(days=825)
@@ -28,12 +28,12 @@ _ATTEMPTS = 5
 
 
 def find(client: ACMClient, family: str) -> str | None:
-    """The ARN of the certificate that was imported for this environment."""
+    """Return the ARN of the certificate that was imported for this environment, or None."""
     return next(_all(client, family), None)
 
 
 def _all(client: ACMClient, family: str) -> Iterator[str]:
-    # Without a filter ACM lists RSA 2048 only, which is what `_make` makes.
+    # Without a filter ACM lists only RSA 2048, which is the key type of `_generate`.
     for page in client.get_paginator("list_certificates").paginate():
         for summary in page["CertificateSummaryList"]:
             if summary.get("Type", "IMPORTED") != "IMPORTED":
@@ -52,9 +52,9 @@ def ensure(
     once: ACMClient | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> str:
-    """The ARN of a certificate that is valid for a while yet; imported once, renewed under the same ARN.
+    """Return the ARN of a certificate that is valid for at least 30 days. Import or renew it if necessary.
 
-    `once` is a client that never repeats a request by itself, for the import.
+    A renewal keeps the ARN. `once` is a client that never repeats a request, for the import.
     """
     now = now or datetime.now(UTC)
     arn = find(client, family)
@@ -62,13 +62,13 @@ def ensure(
         return _import(client, once or client, family, now, sleep)
     expires = client.describe_certificate(CertificateArn=arn)["Certificate"].get("NotAfter")
     if expires is not None and expires - now < _RENEW_BEFORE:
-        certificate, key = _make(family, now)
+        certificate, key = _generate(family, now)
         client.import_certificate(CertificateArn=arn, Certificate=certificate, PrivateKey=key)
     return arn
 
 
 def delete(client: ACMClient, family: str, *, sleep: Callable[[float], None] = time.sleep) -> str | None:
-    """Delete what `ensure` made; the ARN when there was one."""
+    """Delete the certificate that `ensure` imported. Return its ARN, or None."""
     arns = list(_all(client, family))
     for arn in arns:
         _delete(client, arn, sleep)
@@ -76,19 +76,21 @@ def delete(client: ACMClient, family: str, *, sleep: Callable[[float], None] = t
 
 
 def _delete(client: ACMClient, arn: str, sleep: Callable[[float], None]) -> None:
-    """ACM takes a moment to notice that the load balancer is gone."""
+    """Delete one certificate. ACM needs some seconds to notice that the load balancer was deleted."""
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             client.delete_certificate(CertificateArn=arn)
         except ClientError as error:
             match error.response.get("Error", {}).get("Code"):
                 case "ResourceNotFoundException":
-                    return  # asked twice because a reply got lost
+                    return  # the reply to an earlier request was lost
                 case "ResourceInUseException" if attempt < _ATTEMPTS:
                     sleep(2.0**attempt)
                 case "ResourceInUseException":
-                    hint = "run `deploy.py destroy` again in some minutes: it deletes what is left"
-                    raise DeployerError("ACM says that the certificate is in use yet", where=arn, hint=hint) from error
+                    hint = "run `deploy.py destroy` again in some minutes"
+                    raise DeployerError(
+                        "the certificate cannot be deleted: ACM reports that it is still in use", where=arn, hint=hint
+                    ) from error
                 case _:
                     raise
         else:
@@ -96,10 +98,12 @@ def _delete(client: ACMClient, arn: str, sleep: Callable[[float], None]) -> None
 
 
 def _import(client: ACMClient, once: ACMClient, family: str, now: datetime, sleep: Callable[[float], None]) -> str:
-    """Import a new one. The request has no token by which ACM would know it again: repeated because its reply got
-    lost it makes a second certificate. So before each attempt but the first we look whether the last one arrived.
+    """Import a new certificate and return its ARN.
+
+    ImportCertificate has no idempotency token: a repeated request would import a second certificate. So before each
+    retry the list of certificates shows whether the previous request succeeded.
     """
-    certificate, key = _make(family, now)
+    certificate, key = _generate(family, now)
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             answer = once.import_certificate(
@@ -109,14 +113,14 @@ def _import(client: ACMClient, once: ACMClient, family: str, now: datetime, slee
         except (BotoCoreError, ClientError) as error:
             if not is_transient(error) or attempt == _ATTEMPTS:
                 raise
-        # The list lags behind a moment.
+        # The list of certificates is eventually consistent.
         sleep(2.0**attempt)
         if arn := find(client, family):
             return arn
     raise AssertionError("the last attempt returns or raises")
 
 
-def _make(family: str, now: datetime) -> tuple[bytes, bytes]:
+def _generate(family: str, now: datetime) -> tuple[bytes, bytes]:
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import rsa
@@ -131,7 +135,7 @@ def _make(family: str, now: datetime) -> tuple[bytes, bytes]:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        # A clock that is a little behind must not see a certificate of the future.
+        # A client whose clock is slow must not see a certificate that is not valid yet.
         .not_valid_before(now - timedelta(hours=1))
         .not_valid_after(now + _VALID)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)

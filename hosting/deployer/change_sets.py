@@ -1,7 +1,7 @@
-"""Change sets as values: asked for, awaited with every page and nested one, executed or deleted.
+"""Change sets as values: create, wait for all pages and nested change sets, execute or delete.
 
-Read by ARN throughout: a name is unique only within a stack, and a stack that is created anew takes over the
-name of one that was deleted.
+Change sets are always read by ARN: a name is unique only within a stack, and a new stack may have the name of a deleted
+one.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
 
 Sleep = Callable[[float], None]
 
-# Stands for a value that only the execution will know.
+# A placeholder of CloudFormation for a value that is known only after execution.
 PLACEHOLDER = re.compile(r"\{\{(?:IntrinsicFunction|changeSet):[^{}]*\}\}")
 
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 5.0
 _NO_CHANGES = re.compile(r"didn't contain changes|no updates are to be performed", re.IGNORECASE)
-# A parent that fails because of a child says only that; the reason is the child's.
+# A parent that fails because of a nested change set reports only that. The reason is in the nested one.
 _CHILD_FAILED = re.compile(r"Nested change set .* was not successfully created", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class ChangeSetRequest:
-    """Everything that is asked of CloudFormation, so that it can be shown and compared."""
+    """Complete request for a change set, as a value that can be shown and compared."""
 
     stack: str
     name: str
@@ -54,7 +54,7 @@ class ChangeSetRequest:
 
 @dataclass(frozen=True)
 class Detail:
-    """Why a resource changes: one property or attribute, from one cause."""
+    """Reason why a resource changes: one property or attribute, with its cause."""
 
     attribute: str
     name: str
@@ -64,13 +64,13 @@ class Detail:
     evaluation: str
     source: str
     cause: str
-    # Listed only because it hangs on something that could have changed and, as `review` found out, does not.
+    # Listed only because an upstream value could have changed. `change_set_filter` found that it does not change.
     derived: bool = False
 
 
 @dataclass(frozen=True)
 class Change:
-    """What would happen to one resource."""
+    """Planned change of one resource."""
 
     action: str
     logical_id: str
@@ -81,33 +81,33 @@ class Change:
     details: tuple[Detail, ...] = ()
     nested: ChangeSet | None = None
     policy_action: str = ""
-    # The resource as the template had it and will have it, with values filled in; NoEcho ones are asterisks.
+    # The resource before and after, with resolved values. NoEcho values are asterisks.
     before: str = ""
     after: str = ""
 
     @property
     def properties_before(self) -> Mapping[str, Any] | None:
-        """The properties as they are deployed; None when CloudFormation did not say."""
+        """The deployed properties. None if CloudFormation did not report them."""
         return _properties(self.before)
 
     @property
     def properties_after(self) -> Mapping[str, Any] | None:
-        """The properties as they would become, unknown ones as placeholders."""
+        """The properties after the change, with placeholders for unknown values. None if not reported."""
         return _properties(self.after)
 
     @property
     def expected_properties(self) -> Mapping[str, Any] | None:
-        """The properties as they will become, where it is known that what is only derived stays."""
+        """The properties after the change, where derived entries keep their deployed values."""
         before, after = self.properties_before, self.properties_after
         if before is None or after is None:
             return after
-        real = {_property(detail) for detail in self.effective_details}
-        stays = {name for detail in self.details if (name := _property(detail)) not in real}
-        return {**after, **{name: before[name] for name in stays if name in before}}
+        changed = {_property(detail) for detail in self.effective_details}
+        unchanged = {name for detail in self.details if (name := _property(detail)) not in changed}
+        return {**after, **{name: before[name] for name in unchanged if name in before}}
 
     @property
     def effect(self) -> str:
-        """One word for it: replace, may replace, delete, modify, add, import, unknown or nothing."""
+        """The effect in one word: replace, may replace, delete, modify, add, import, unknown or nothing."""
         if self.action == "Modify":
             if self.nested is not None:
                 return "nothing" if self.nested.is_empty else "modify"
@@ -118,9 +118,9 @@ class Change:
 
     @property
     def is_about_tags(self) -> bool:
-        """Whether nothing of it changes but its tags, as with the tags of its stack."""
-        real = self.effective_details
-        return self.effect == "modify" and bool(real) and all(detail.attribute == "Tags" for detail in real)
+        """True if only the tags of the resource change, as if the tags of its stack change."""
+        details = self.effective_details
+        return self.effect == "modify" and bool(details) and all(detail.attribute == "Tags" for detail in details)
 
     @property
     def effective_details(self) -> tuple[Detail, ...]:
@@ -129,27 +129,30 @@ class Change:
 
     @property
     def _modification(self) -> str:
-        real = self.effective_details
-        if len(real) == len(self.details):
+        details = self.effective_details
+        if len(details) == len(self.details):
             return {"True": "replace", "Conditional": "may replace"}.get(self.replacement, "modify")
-        # CloudFormation's verdict counts the derived details too, so it is made again without them.
-        recreations = {detail.recreation for detail in real}
+        # CloudFormation's Replacement value includes the derived details, so it is computed again without
+        # them.
+        recreations = {detail.recreation for detail in details}
         if "Always" in recreations:
             return "replace"
         if "Conditionally" in recreations:
             return "may replace"
-        return "modify" if real else "nothing"
+        return "modify" if details else "nothing"
 
     @property
     def _is_automatic(self) -> bool:
-        """CloudFormation lists a nested stack whenever it might have changed. Its templates are addressed by
-        content, so a real change always has another cause as well, or a change set of its own."""
+        """Whether CloudFormation lists a nested stack only because it might have changed.
+
+        Template keys are content digests, so a real change always has another cause or a nested change set.
+        """
         return all(detail.source == "Automatic" for detail in self.details)
 
 
 @dataclass(frozen=True)
 class ChangeSet:
-    """A computed change set with those of its nested stacks."""
+    """Computed change set with the change sets of its nested stacks."""
 
     id: str
     name: str
@@ -161,25 +164,28 @@ class ChangeSet:
 
     @property
     def effective(self) -> tuple[Change, ...]:
-        """The changes that do something."""
+        """The changes with an effect."""
         return tuple(change for change in self.changes if change.effect != "nothing")
 
     @property
     def is_empty(self) -> bool:
-        """Whether executing it would do nothing. A set without any resource change is not empty: it changes
-        outputs, tags or the like, or else CloudFormation would have failed it."""
+        """True if its execution would do nothing.
+
+        A change set without any resource change is not empty: it changes outputs or tags. Otherwise CloudFormation
+        would have failed it.
+        """
         if self.status == "CREATE_COMPLETE":
             return bool(self.changes) and not self.effective
         return is_empty(self.status, self.reason)
 
     @property
     def derived(self) -> int:
-        """How many resources, nested ones included, are listed without being changed."""
+        """Number of resources that are listed but not changed, including nested stacks."""
         nested = sum(change.nested.derived for change in self.changes if change.nested is not None)
         return nested + sum(1 for change in self.changes if change.details and not change.effective_details)
 
     def walk(self) -> Iterator[tuple[tuple[str, ...], Change]]:
-        """Every effective change in the tree that is not itself a tree, with the nested stacks above it."""
+        """Yield every effective change with the path of its nested stacks. A nested stack itself is not yielded."""
         for change in self.effective:
             if change.nested is not None and change.nested.effective:
                 for path, inner in change.nested.walk():
@@ -188,12 +194,12 @@ class ChangeSet:
                 yield (), change
 
     def counts(self) -> dict[str, int]:
-        """Return how many resources have each effect, nested ones included, the most severe first."""
+        """Return the number of changes by effect, including nested stacks, the most severe first."""
         return count_effects(change.effect for _, change in self.walk())
 
 
 def is_empty(status: str, reason: str) -> bool:
-    """Whether a failed change set failed because there is nothing to change."""
+    """Return whether a change set failed because there is nothing to change."""
     return status == "FAILED" and _NO_CHANGES.search(reason) is not None
 
 
@@ -202,10 +208,10 @@ def is_pending(status: str) -> bool:
 
 
 def create(client: CloudFormationClient, request: ChangeSetRequest) -> str:
-    """Ask for a change set and return its ARN.
+    """Create a change set and return its ARN.
 
-    A reply that got lost makes the SDK ask again and AWS answer that the name is taken. The name carries a
-    random part, so a set of this name with our description is ours.
+    If a reply is lost, the SDK repeats the request and AWS answers AlreadyExistsException. The name has a random part,
+    so a change set with this name and description is the one of this request.
     """
     try:
         return client.create_change_set(**_arguments(request))["Id"]
@@ -217,12 +223,15 @@ def create(client: CloudFormationClient, request: ChangeSetRequest) -> str:
     except ClientError as error:
         raise _refused(request, error) from error
     if found.get("Description", "") != request.description:
-        raise ChangeSetError(f"another change set is named {request.name}", where=request.stack)
+        raise ChangeSetError(f"the name {request.name} belongs to another change set", where=request.stack)
     return found["ChangeSetId"]
 
 
 def wait_for_change_set(client: CloudFormationClient, arn: str, *, sleep: Sleep) -> ChangeSet:
-    """The finished change set with everything nested. A failed one is a value too: it may just be empty."""
+    """Return the computed change set with its nested change sets.
+
+    A failed change set is returned too: it may only be empty.
+    """
     delay = _FIRST_DELAY
     while is_pending((pages := _pages(client, arn))[0]["Status"]):
         sleep(delay)
@@ -231,7 +240,7 @@ def wait_for_change_set(client: CloudFormationClient, arn: str, *, sleep: Sleep)
         change["ResourceChange"] for page in pages for change in page.get("Changes", ()) if "ResourceChange" in change
     ]
 
-    # The parent may fail while its children are still being computed; each is read to its own end.
+    # The parent may fail while its nested change sets are still being computed, so each one is awaited.
     def nested(item: Any) -> ChangeSet | None:
         return wait_for_change_set(client, item["ChangeSetId"], sleep=sleep) if item.get("ChangeSetId") else None
 
@@ -250,7 +259,7 @@ def wait_for_change_set(client: CloudFormationClient, arn: str, *, sleep: Sleep)
 
 
 def is_gone(client: CloudFormationClient, arn: str) -> bool:
-    """Whether it was deleted, executed, or overtaken by another operation on its stack."""
+    """Return whether a change set was deleted, executed, or made obsolete by another operation on its stack."""
     try:
         found = client.describe_change_set(ChangeSetName=arn)
     except ClientError as error:
@@ -261,17 +270,17 @@ def is_gone(client: CloudFormationClient, arn: str) -> bool:
 
 
 def find_problem(change_set: ChangeSet) -> str | None:
-    """Why the set cannot be executed, in the words of the innermost set that failed."""
+    """Return why a change set cannot be executed, as the innermost failed change set reports it. None if it can."""
     if change_set.status == "CREATE_COMPLETE" or change_set.is_empty:
         return None
     for change in change_set.changes:
         if change.nested is not None and (inner := find_problem(change.nested)):
             return f"{change.logical_id}: {inner}"
-    return change_set.reason or f"ended as {change_set.status}"
+    return change_set.reason or f"its status is {change_set.status}"
 
 
 def has_no_changes(change_set: ChangeSet) -> bool:
-    """Whether a parent failed for no other reason than that all its children have nothing to change."""
+    """Return whether a change set failed only because none of its nested stacks has a change."""
     if change_set.is_empty:
         return True
     if change_set.status != "FAILED" or not _CHILD_FAILED.search(change_set.reason):
@@ -281,11 +290,14 @@ def has_no_changes(change_set: ChangeSet) -> bool:
 
 
 def execute(client: CloudFormationClient, change_set: ChangeSet, token: str, *, keep: bool = False) -> None:
-    """Start it. Asked twice because a reply got lost, AWS answers that it is no longer available.
+    """Start the execution of a change set.
 
-    `keep` keeps what was finished when a later resource fails, so that the next deployment goes on from there.
-    It is asked for here and not with OnStackFailure: CloudFormation refuses to update a stack that was created
-    to do nothing on failure, but updates one that was created without rollback.
+    `keep` sets DisableRollback: resources that are complete remain if a later one fails, and the next deployment
+    continues from there. OnStackFailure is not used: CloudFormation refuses to update a stack that was created with
+    OnStackFailure DO_NOTHING, but updates one that was created with DisableRollback.
+
+    If a reply is lost, the repeated request fails with InvalidChangeSetStatus. The execution status then shows whether
+    the first request succeeded.
     """
     try:
         client.execute_change_set(ChangeSetName=change_set.id, ClientRequestToken=token, DisableRollback=keep)
@@ -304,15 +316,17 @@ def execute(client: CloudFormationClient, change_set: ChangeSet, token: str, *, 
             if overtaken or found.get("ExecutionStatus") == "OBSOLETE":
                 raise create_overtaken_error(change_set.stack) from error
             state = f"{found.get('Status')} / {found.get('ExecutionStatus')}"
-            raise ChangeSetError(f"cannot be executed: it is {state}", where=change_set.stack) from error
+            raise ChangeSetError(
+                f"the change set cannot be executed: its status is {state}", where=change_set.stack
+            ) from error
 
 
 def discard(client: CloudFormationClient, arn: str, *, sleep: Sleep) -> None:
-    """Delete it with its nested ones; deleting what is gone already is fine."""
+    """Delete a change set with its nested change sets. One that is already deleted is no error."""
     try:
         client.delete_change_set(ChangeSetName=arn)
         delay = _FIRST_DELAY
-        # With nested sets AWS deletes in the background, and a stack's shell must not go before them.
+        # With nested change sets AWS deletes in the background. The stack must not be deleted before them.
         while client.describe_change_set(ChangeSetName=arn)["Status"] in {"DELETE_PENDING", "DELETE_IN_PROGRESS"}:
             sleep(delay)
             delay = min(delay * 1.5, _LONGEST_DELAY)
@@ -322,7 +336,7 @@ def discard(client: CloudFormationClient, arn: str, *, sleep: Sleep) -> None:
 
 
 def list_pending_change_sets(client: CloudFormationClient, stack: str) -> list[str]:
-    """ARNs of the change sets that wait on a stack; nested ones go with their parents."""
+    """Return the ARNs of the change sets of a stack. Nested ones are deleted with their parents."""
     found = []
     for page in client.get_paginator("list_change_sets").paginate(StackName=stack):
         found += [item["ChangeSetId"] for item in page["Summaries"] if not item.get("ParentChangeSetId")]
@@ -332,9 +346,10 @@ def list_pending_change_sets(client: CloudFormationClient, stack: str) -> list[s
 def delete_abandoned_change_sets(
     client: CloudFormationClient, stack: str, lifetimes: Mapping[str, timedelta], *, sleep: Sleep
 ) -> None:
-    """Delete what was left on a stack by commands that were killed: by the verb in its name, how old it has to be.
+    """Delete the change sets that killed commands left on a stack.
 
-    AWS deletes it when another change set is executed, but a run that finds nothing to change executes none.
+    `lifetimes` maps the prefix of the name to the age at which a change set is deleted. Other prefixes are kept. AWS
+    deletes them only when another change set is executed, and a deployment without changes executes none.
     """
     now = datetime.now(UTC)
     for page in client.get_paginator("list_change_sets").paginate(StackName=stack):
@@ -355,9 +370,10 @@ def _arguments(request: ChangeSetRequest) -> CreateChangeSetInputTypeDef:
         "ClientToken": request.name,
         "Description": request.description,
         "IncludeNestedStacks": True,
-        # No macro is used, so never CAPABILITY_AUTO_EXPAND.
+        # The templates use no macro, so CAPABILITY_AUTO_EXPAND is not needed.
         "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"],
-        # Every parameter every time: what is not sent would be the template's default, silently.
+        # All parameters are sent each time: for a missing one CloudFormation would use the template's
+        # default.
         "Parameters": [{"ParameterKey": key, "ParameterValue": value} for key, value in request.parameters.items()],
         "Tags": [{"Key": key, "Value": value} for key, value in request.tags.items()],
         **request.template,  # type: ignore[typeddict-item] # mypy cannot see that the keys are of the type
@@ -391,7 +407,7 @@ def _change(raw: Any, nested: ChangeSet | None) -> Change:
 
 
 def _property(detail: Detail) -> str:
-    """The property that a detail is about, however deep inside of it."""
+    """Return the name of the top-level property that a detail is about."""
     return detail.name.removeprefix("/Properties/").partition("/")[0]
 
 
@@ -417,7 +433,7 @@ def _detail(raw: Any) -> Detail:
 
 
 def _refused(request: ChangeSetRequest, error: ClientError) -> DeployerError:
-    """AWS's own words about the input, with the stack that they are about."""
+    """Return an error with the message of AWS about the input, and the affected stack."""
     answer = error.response.get("Error", {})
     if is_overtaken(error):
         return create_overtaken_error(request.stack)

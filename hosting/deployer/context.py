@@ -1,4 +1,4 @@
-"""An environment in an account: who and where we are, and how its stacks stand."""
+"""An environment in an AWS account: the credentials, the stacks, and their current states."""
 
 from __future__ import annotations
 
@@ -50,7 +50,10 @@ def connect(
     role_arn: str | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Context:
-    """Find out who and where we are, and refuse to go on anywhere else than where the environment belongs."""
+    """Return the context of an environment after checking the account and the region.
+
+    Raises GuardError if the credentials or `region` do not match the environment's own.
+    """
     file = environment.file
     home = session.resolve_home_region(file.region, region, clients.region, file.path)
     identity = session.identify(clients, home)
@@ -61,8 +64,9 @@ def connect(
 
 
 def describe_stacks(context: Context) -> dict[Stack, StackState | None]:
-    """Every stack of the chain as it is now."""
-    # Clients are made one after the other, so making them here keeps the threads to the calls.
+    """Return the current state of each stack. A stack that does not exist is None."""
+    # boto3 sessions are not thread-safe while they create clients, so the clients are created before the threads
+    # start.
     for region in {stack.region for stack in context.chain}:
         context.clients.cloudformation(region)
 
@@ -75,7 +79,7 @@ def describe_stacks(context: Context) -> dict[Stack, StackState | None]:
 
 
 def require_ready(states: States) -> None:
-    """Raise when a stack of the chain is in a state in which a deployment cannot start."""
+    """Raise an error if a stack is in a state in which a deployment cannot start."""
     for stack, state in states.items():
         if state is None:
             continue
@@ -90,5 +94,5 @@ def require_ready(states: States) -> None:
 
 
 def _found(state: StackState) -> str:
-    said = f": {state.reason}" if state.reason else ""
-    return f"it {STATUSES[state.status].meaning} ({state.status}){said}"
+    reason = f": {state.reason}" if state.reason else ""
+    return f"the stack {STATUSES[state.status].meaning} ({state.status}){reason}"

@@ -1,12 +1,12 @@
-"""A deployment as a pipeline of values: environment, context, states, plans, operations.
+"""Steps of a deployment as a pipeline of values: environment, context, states, plans, operations.
 
-    environment = prepare(...)           offline; every mistake in the input shows here
-    context = connect(...)               who and where we are; guards
-    states = survey(context)             the chain as it stands
-    plan = plan_stack(context, ...)      a change set, nothing to do, or why it has to wait
-    operation = execute(context, plan)   started; follow it, then ask for its outcome
+    environment = prepare(...)           offline; reports every error of the input
+    context = connect(...)               calls STS; checks account and region
+    states = describe_stacks(context)    the current states of the stacks
+    plan = plan_stack(context, ...)      a change set, nothing to do, or the stacks that must be deployed first
+    operation = execute(context, plan)   starts the change set; follow it, then call `require_success`
 
-Whoever calls decides what to show and whether to go on between any two of them.
+The caller decides between any two steps whether to continue. `pipeline` combines the steps.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from hosting.model.stack_order import Stack, StackRole
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
 
-# One door to the pipeline: its first steps live in modules of their own.
+# The first steps are in modules of their own. Callers import all steps from here.
 __all__ = [
     "Context",
     "Environment",
@@ -70,10 +70,10 @@ __all__ = [
 ]
 
 
-# What a change set is for, and how its name begins: a look, an approval to come, or an execution at once.
+# The purpose of a change set, and the prefix of its name: a preview, a saved plan, or an immediate execution.
 Verb = Literal["plan", "saved", "deploy"]
 
-# A plan takes minutes at most: whoever made an older change set did not live to delete it.
+# A plan takes minutes at most. An older change set was left by a process that was killed.
 _ABANDONED = timedelta(hours=1)
 
 
@@ -81,21 +81,21 @@ class Kind(StrEnum):
     CREATE = "create"
     UPDATE = "update"
     NOTHING = "nothing"
-    # Cannot be computed yet: an earlier stack has to be there first.
+    # The change set cannot be computed before an earlier stack is deployed.
     LATER = "later"
 
 
 @dataclass(frozen=True)
 class StackPlan:
-    """What a deployment would do to one stack."""
+    """Planned change of one stack."""
 
     stack: Stack
     kind: Kind
     change_set: ChangeSet | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
-    # Whether what is finished stays when a later resource fails.
+    # Whether resources that are complete remain if a later resource fails.
     keep: bool = False
-    # For LATER: whether it exists, and what it waits for.
+    # Only for LATER: whether the stack exists, and which stacks it waits for.
     exists: bool = False
     after: tuple[Stack, ...] = ()
     # How many resources each layer declares that this operation does not create: for LATER all layers, for the first
@@ -105,7 +105,7 @@ class StackPlan:
 
     @property
     def is_platform_only(self) -> bool:
-        """Return whether another operation has to follow, which deploys the services."""
+        """True if another operation must follow that deploys the services."""
         return is_platform_only(self.parameters)
 
 
@@ -118,7 +118,7 @@ def plan_stack(
     final: bool = False,
     scope: OperationScope | None = None,
 ) -> StackPlan:
-    """Compute the next operation of one stack. Leaves a change set only in a plan that has one.
+    """Return the planned operation of one stack. A change set remains only if the plan contains it.
 
     With `final=True` prerequisites such as the imported certificate are created; a preview must not create anything.
     Without a `scope` the state of the stack decides what the operation deploys.
@@ -132,14 +132,14 @@ def plan_stack(
         )
     if state is not None and state.next is Next.REPLACE:
         recovery.require_no_data(context.clients.cloudformation(stack.region), stack, state)
-        note = f"left empty by a creation that was rolled back ({state.status}); deleted first"
+        note = f"the creation was rolled back ({state.status}); the empty stack is deleted first"
         return StackPlan(stack, Kind.LATER, declares=count_declared_resources(context, stack), note=note)
     client = context.clients.cloudformation(stack.region)
     if state is not None and state.next is Next.CREATE:
         delete_empty_stack(context, stack, state.id)
         state = None
     if state is not None:
-        change_sets.delete_abandoned_change_sets(client, state.id, _leftovers(verb), sleep=context.sleep)
+        change_sets.delete_abandoned_change_sets(client, state.id, _abandoned_after(verb), sleep=context.sleep)
     values = stack_parameters.resolve_parameter_values(context, stack, states, final=final, scope=scope)
     request = _request(
         context,
@@ -153,7 +153,7 @@ def plan_stack(
     try:
         change_set = change_sets.wait_for_change_set(client, arn, sleep=context.sleep)
     except BaseException:
-        # Also when interrupted: nothing half-done stays behind.
+        # This also handles an interruption: no change set must remain.
         _discard(context, stack, arn, creates=request.creates)
         raise
     kind = Kind.CREATE if request.creates else Kind.UPDATE
@@ -162,9 +162,9 @@ def plan_stack(
         return StackPlan(stack, Kind.NOTHING, parameters=values)
     if reason := change_sets.find_problem(change_set):
         _discard(context, stack, arn, creates=request.creates)
-        raise ChangeSetError(f"CloudFormation cannot compute the change set: {reason}", where=stack.label)
-    # An hour of creating the root is not thrown away because its last layer failed; whatever exists completely
-    # goes back to how it was.
+        raise ChangeSetError(f"the change set failed: {reason}", where=stack.label)
+    # The creation of the root takes up to an hour. If its last layer fails, the complete resources are kept. A
+    # root that is complete is rolled back instead.
     unfinished = kind is Kind.CREATE or (state is not None and state.next is Next.CONTINUE)
     keep = stack.role is StackRole.ROOT and unfinished
     reviewed = _review(context, stack, change_set, state, values)
@@ -180,7 +180,7 @@ def plan_stack(
 
 
 def classify_changes(context: Context, plan: StackPlan, state: StackState) -> StackPlan:
-    """A plan whose change set was read again, with what it only lists told from what it changes."""
+    """Return the plan with the derived entries of its change set marked. `state` is the deployed stack."""
     if plan.change_set is None:
         return plan
     present = None if plan.kind is Kind.CREATE else state
@@ -188,7 +188,7 @@ def classify_changes(context: Context, plan: StackPlan, state: StackState) -> St
 
 
 def is_current(context: Context, plan: StackPlan, states: States) -> bool:
-    """Whether a plan that was made earlier would be made with the same inputs now."""
+    """Return whether a plan that was computed earlier would be computed from the same inputs now."""
     if plan.kind is Kind.LATER or stack_parameters.find_missing_upstream_stacks(context, plan.stack, states):
         return False
     wires = {
@@ -202,13 +202,13 @@ def is_current(context: Context, plan: StackPlan, states: States) -> bool:
 
 
 def discard(context: Context, plan: StackPlan) -> None:
-    """Delete a plan's change set, and the empty stack that a first one brings with it."""
+    """Delete the change set of a plan, and the empty stack that a change set of type CREATE creates."""
     if plan.change_set is not None:
         _discard(context, plan.stack, plan.change_set.id, creates=plan.kind is Kind.CREATE)
 
 
 def delete_empty_stack(context: Context, stack: Stack, stack_id: str) -> None:
-    """Delete a stack that holds nothing: never executed, or rolled back to nothing."""
+    """Delete a stack without resources: never executed, or its creation was rolled back. Waits for the deletion."""
     client = context.clients.cloudformation(stack.region)
     for arn in change_sets.list_pending_change_sets(client, stack_id):
         change_sets.discard(client, arn, sleep=context.sleep)
@@ -220,9 +220,9 @@ def delete_empty_stack(context: Context, stack: Stack, stack_id: str) -> None:
 
 
 def execute(context: Context, plan: StackPlan) -> Operation:
-    """Start a plan's change set."""
+    """Execute the change set of a plan. Return the running operation."""
     if plan.change_set is None:
-        raise DeployerError("there is no change set to execute", where=plan.stack.label)
+        raise DeployerError("the plan has no change set to execute", where=plan.stack.label)
     client = context.clients.cloudformation(plan.stack.region)
     change_set = plan.change_set
 
@@ -233,7 +233,7 @@ def execute(context: Context, plan: StackPlan) -> Operation:
 
 
 def require_success(context: Context, operation: Operation) -> StackState:
-    """The stack after an operation that ended well; `DeploymentFailedError` otherwise."""
+    """Return the stack after an operation. Raise DeploymentFailedError if the operation failed."""
     state = operations.wait_for_outcome(context, operation)
     status = state.status if state is not None else "DELETE_COMPLETE"
     if state is None or not stacks.is_good(status):
@@ -242,7 +242,7 @@ def require_success(context: Context, operation: Operation) -> StackState:
 
 
 def enable_termination_protection(context: Context, stack: Stack, state: StackState) -> bool:
-    """Switch termination protection on for a root in production; whether it had to be."""
+    """Enable termination protection of a production root. Return whether it was disabled."""
     if stack.role is not StackRole.ROOT or not context.environment.is_production or state.protected:
         return False
     client = context.clients.cloudformation(stack.region)
@@ -251,7 +251,7 @@ def enable_termination_protection(context: Context, stack: Stack, state: StackSt
 
 
 def schedule_rotation(context: Context, stack: Stack, state: StackState) -> bool:
-    """Set how often the database's password is rotated, once the database is there; whether it had to be."""
+    """Set the rotation schedule of the database password, if the database exists. Return whether it was changed."""
     secret = state.outputs.get("DatabaseSecretArn")
     if stack.role is not StackRole.ROOT or not secret:
         return False
@@ -259,7 +259,7 @@ def schedule_rotation(context: Context, stack: Stack, state: StackState) -> bool
 
 
 def close_default_group(context: Context, stack: Stack, state: StackState) -> bool:
-    """Take the rules out of the VPC's default security group, once the VPC is there; whether there were any."""
+    """Remove all rules of the VPC's default security group, if the VPC exists. Return whether there were any."""
     vpc = state.outputs.get("VpcId")
     if stack.role is not StackRole.ROOT or not vpc:
         return False
@@ -267,7 +267,10 @@ def close_default_group(context: Context, stack: Stack, state: StackState) -> bo
 
 
 def count_declared_resources(context: Context, stack: Stack) -> dict[str, int]:
-    """How many resources each layer of a stack declares; conditions are for CloudFormation to judge."""
+    """Return the number of resources that each layer of a stack declares.
+
+    Resources with a condition count too: only CloudFormation evaluates all conditions.
+    """
     template = context.template(stack)
     found: Counter[str] = Counter()
     for logical_id in template.resources:
@@ -279,9 +282,12 @@ def count_declared_resources(context: Context, stack: Stack) -> dict[str, int]:
     return dict(found)
 
 
-def _leftovers(verb: Verb) -> Mapping[str, timedelta]:
-    """What a command may delete of those before it. What a plan saved is let be: it may wait for an approval."""
-    # A deployment is alone on its environment; plans, of several pull requests say, are not.
+def _abandoned_after(verb: Verb) -> Mapping[str, timedelta]:
+    """Return the age at which a command deletes change sets of earlier commands, by the prefix of their names.
+
+    Change sets of saved plans are never deleted here: they may wait for an approval.
+    """
+    # One deployment runs at a time on an environment. Several plans may run, for example of pull requests.
     abandoned = {"plan": _ABANDONED}
     return {**abandoned, "deploy": timedelta()} if verb == "deploy" else abandoned
 
@@ -297,7 +303,7 @@ def _request(
         else {"TemplateBody": template.inline}
     )
     creates = state is None
-    # Bootstrap is shared by the environments: with the tags of each, every deployment would change it back.
+    # Environments share bootstrap. With the tags of one environment, each deployment would change it.
     own = {"Project": context.environment.project}
     tags = (
         own
@@ -319,7 +325,7 @@ def _request(
 def _review(
     context: Context, stack: Stack, change_set: ChangeSet, state: StackState | None, values: Mapping[str, str]
 ) -> ChangeSet:
-    """The change set with what it only lists told from what it changes, and what goes with a nested stack named."""
+    """Return the change set with derived entries marked, and with the resources of deleted nested stacks added."""
     client = context.clients.cloudformation(stack.region)
     change_set = replace(change_set, changes=tuple(_with_contents(client, one) for one in change_set.changes))
     nested = {one.logical_id: one.physical_id for one in change_set.changes if one.nested and one.physical_id}
@@ -331,28 +337,28 @@ def _review(
     unchanged = frozenset(name for name, value in values.items() if before.get(name) == value)
 
     def deployed(logical_id: str) -> tuple[Mapping[str, str], Mapping[str, str]]:
-        """The outputs that still mean the same, and the parameters, of a nested stack."""
+        """Return the outputs of a nested stack whose definition is unchanged, and its deployed parameters."""
         found, child = stacks.describe_stack(client, nested[logical_id]), templates_of.get(logical_id)
         if found is None or child is None:
             return {}, {}
-        # What an output means can only have changed when the child's template has.
+        # The definition of an output changes only if the child's template changes.
         if child.key in {before[name] for name in unchanged}:
             return found.outputs, found.parameters
         same = change_set_filter.find_unchanged_outputs(stacks.read_template(client, found.id), child)
         return {name: value for name, value in found.outputs.items() if name in same}, found.parameters
 
-    # A flat stack has no outputs of others to fill in, but references of its own to follow.
+    # A stack without nested stacks has no outputs to fill in, but references between its own resources.
     with ThreadPoolExecutor(8) as pool:
         known = dict(zip(nested, pool.map(deployed, nested), strict=True))
     outputs = {name: found for name, (found, _) in known.items()}
     parameters = {name: found for name, (_, found) in known.items()}
-    return change_set_filter.ChangeSetFilter(template, templates_of, outputs, unchanged, parameters=parameters).settle(
-        change_set
-    )
+    return change_set_filter.ChangeSetFilter(
+        template, templates_of, outputs, unchanged, parameters=parameters
+    ).classify(change_set)
 
 
 def _with_contents(client: CloudFormationClient, change: Change) -> Change:
-    """A nested stack that goes takes everything in it along, and a change set says nothing of that."""
+    """Return the deletion of a nested stack with the resources in it. A change set does not list them."""
     if change.action != "Remove" or change.resource_type != stacks.STACK_TYPE or not change.physical_id:
         return change
     declared = stacks.read_template(client, change.physical_id).get("Resources", {})

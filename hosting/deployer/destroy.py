@@ -1,7 +1,7 @@
-"""Destroying an environment: what would go, what would stay, what forbids it; then one stack after the other.
+"""Deletion of an environment: plan the deletions, check the protections, then delete one stack after the other.
 
-Runs backwards through the chain and never touches bootstrap: it is shared, and holds the artifacts and images
-that other environments and rollbacks need.
+The order is the reverse of a deployment. Bootstrap is never deleted: environments share it, and it contains the
+artifacts and images that rollbacks need.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _KEEPING = frozenset({"Retain", "Snapshot", "RetainExceptOnCreate"})
-# Kept by default when the template says nothing (AWS CloudFormation User Guide, DeletionPolicy attribute).
+# These types have DeletionPolicy Snapshot by default (AWS CloudFormation User Guide, DeletionPolicy attribute).
 _SNAPSHOT_BY_DEFAULT = frozenset({"AWS::RDS::DBCluster"})
 
 
 @dataclass(frozen=True)
 class Resource:
-    """A resource of a stack to be deleted; its policy says whether it outlives the stack."""
+    """Resource of a stack that will be deleted. Its deletion policy decides whether it remains."""
 
     path: tuple[str, ...]
     logical_id: str
@@ -48,60 +48,62 @@ class Resource:
 
 @dataclass(frozen=True)
 class StackDeletion:
-    """A stack that would be deleted."""
+    """Planned deletion of one stack."""
 
     stack: Stack
     state: StackState
     resources: int
     kept: tuple[Resource, ...]
-    # The switches that forbid it.
+    # Enabled protections against the deletion.
     protections: tuple[Protection, ...]
-    # Buckets that S3 will refuse to delete, because something is in them.
+    # Buckets with objects. S3 does not delete them.
     full: tuple[Resource, ...] = ()
 
 
 def plan_deletions(context: Context, states: States) -> tuple[StackDeletion, ...]:
-    """What destroying would delete, in that order."""
+    """Return the planned deletions in their order."""
     deletions = []
     for stack in reversed(context.chain):
         state = states[stack]
         if stack.role is StackRole.BOOTSTRAP or state is None:
             continue
         if state.next is Next.WAIT:
-            hint = "wait until it has ended, then run this again"
+            hint = "wait until it has ended, then run this command again"
             raise StateError(f"an operation is running ({state.status})", where=stack.label, hint=hint)
         contents = tuple(_contents(context, stack, state))
         kept = tuple(item for item in contents if item.policy in _KEEPING)
         protections = tuple(_protections(context, stack, state, contents))
-        full = tuple(_full(context, stack, state, contents))
+        full = tuple(_find_nonempty_buckets(context, stack, state, contents))
         deletions.append(StackDeletion(stack, state, len(contents), kept, protections, full))
     return tuple(deletions)
 
 
 def require_deletable(doomed: tuple[StackDeletion, ...], *, unprotect: bool) -> None:
-    """Raise before the first deletion: half an environment is worse than a whole one."""
+    """Raise an error before the first deletion if a stack cannot be deleted: no partial deletion must start."""
     found = [] if unprotect else [protection for one in doomed for protection in one.protections]
     full = [f"{bucket.name} ({bucket.physical_id})" for one in doomed for bucket in one.full]
     lines, hints = [], []
     if found:
-        lines += ["protected against deletion:", *map(str, found)]
-        hints.append("--unprotect switches the protection off and goes on")
+        lines += ["resources are protected against deletion:", *map(str, found)]
+        hints.append("use --unprotect to disable the protection and continue")
     if full:
-        lines += ["not empty, and S3 deletes no bucket that is not empty:", *full]
-        hints.append("empty them, old versions included, or deploy EmptyBucketOnDelete=true for the site's own first")
+        lines += ["buckets are not empty, and S3 deletes only empty buckets:", *full]
+        hints.append(
+            "empty them including old versions, or first deploy EmptyBucketOnDelete=true for the bucket of the site"
+        )
     if lines:
         raise RefusedError("\n  ".join(lines), hint="\n  ".join(hints))
 
 
 def disable_protections(context: Context, doomed: StackDeletion) -> None:
-    """Switch off what forbids deleting this stack, which somebody asked for by name."""
+    """Disable the protections against the deletion of this stack. The user asked for it with --unprotect."""
     clients, region = context.clients, doomed.stack.region
     for found in doomed.protections:
         protections.disable(found, clients.cloudformation(region), clients.rds(region), clients.elbv2(region))
 
 
 def delete_stack(context: Context, doomed: StackDeletion) -> Operation:
-    """Start deleting one stack."""
+    """Start the deletion of one stack. Return the running operation."""
     client = context.clients.cloudformation(doomed.stack.region)
     if doomed.state.status == "REVIEW_IN_PROGRESS":
         delete_empty_stack(context, doomed.stack, doomed.state.id)
@@ -118,33 +120,34 @@ def delete_stack(context: Context, doomed: StackDeletion) -> Operation:
 
 
 def require_deleted(context: Context, operation: Operation) -> None:
-    """Return when the stack is gone, raise when it is not."""
+    """Wait until the deletion ends. Raise DeploymentFailedError if the stack still exists."""
     state = operations.wait_for_outcome(context, operation)
     if state is not None and state.status != "DELETE_COMPLETE":
         raise operations.create_failure(operation, state.status, statuses.get_remedy(state.status))
 
 
 def find_imported_certificate(context: Context) -> str | None:
-    """What the deployer itself made for the environment outside its stacks."""
+    """Return the ARN of the certificate that the deployer imported for the environment, or None."""
     return certificate.find(context.clients.acm(context.home), context.environment.family)
 
 
 def delete_imported_certificate(context: Context) -> str | None:
-    """Delete that; what it was."""
+    """Delete the imported certificate and return its ARN, or None."""
     return certificate.delete(context.clients.acm(context.home), context.environment.family, sleep=context.sleep)
 
 
 def _contents(context: Context, stack: Stack, state: StackState) -> Iterator[Resource]:
-    """Every resource in the stack and those nested in it, with what becomes of it."""
+    """Yield the resources of a stack and of its nested stacks, each with its deletion policy."""
     if state.status == "REVIEW_IN_PROGRESS":
         return
     client = context.clients.cloudformation(stack.region)
 
     def walk(name: str, path: tuple[str, ...]) -> Iterator[Resource]:
+        """Yield the resources of one stack and of the stacks nested in it."""
         declared = stacks.read_template(client, name).get("Resources", {})
         for item in stacks.list_resources(client, name):
             if not item.physical_id:
-                continue  # its creation failed before it was there
+                continue  # its creation failed before it existed
             if item.type == STACK_TYPE:
                 yield from walk(item.physical_id, (*path, item.logical_id))
                 continue
@@ -155,22 +158,24 @@ def _contents(context: Context, stack: Stack, state: StackState) -> Iterator[Res
     yield from walk(state.id, ())
 
 
-def _full(context: Context, stack: Stack, state: StackState, contents: tuple[Resource, ...]) -> Iterator[Resource]:
-    """Buckets that are deleted with the stack and hold something, unless the stack empties them itself."""
+def _find_nonempty_buckets(
+    context: Context, stack: Stack, state: StackState, contents: tuple[Resource, ...]
+) -> Iterator[Resource]:
+    """Yield the buckets with objects that are deleted with the stack, unless the stack empties them itself."""
     if state.parameters.get("EmptyBucketOnDelete") == "true":
         return
     client = context.clients.s3(stack.region)
     for item in contents:
-        if item.type == "AWS::S3::Bucket" and item.policy not in _KEEPING and _holds(client, item.physical_id):
+        if item.type == "AWS::S3::Bucket" and item.policy not in _KEEPING and _has_objects(client, item.physical_id):
             yield item
 
 
-def _holds(client: S3Client, bucket: str) -> bool:
-    """Whether there is anything in a bucket; old versions and delete markers count, for S3 counts them."""
+def _has_objects(client: S3Client, bucket: str) -> bool:
+    """Return whether a bucket has objects. Old versions and delete markers count, because S3 counts them."""
     try:
         found = client.list_object_versions(Bucket=bucket, MaxKeys=1)
     except ClientError as error:
-        # Gone already, or not ours to look into: a preview warns where it can.
+        # The bucket is deleted already, or access is denied. A preview warns only where it can.
         if is_denied(error) or error.response.get("Error", {}).get("Code") == "NoSuchBucket":
             return False
         raise
@@ -183,10 +188,10 @@ def _protections(
     if state.protected:
         yield Protection(protections.STACK, state.id, state.name)
 
-    def of(type: str) -> list[tuple[str, str]]:
+    def select(type: str) -> list[tuple[str, str]]:
         return [(item.name, item.physical_id) for item in contents if item.type == type]
 
-    if found := of(protections.CLUSTER):
+    if found := select(protections.CLUSTER):
         yield from protections.find_protected_clusters(context.clients.rds(stack.region), found)
-    if found := of(protections.LOAD_BALANCER):
+    if found := select(protections.LOAD_BALANCER):
         yield from protections.find_protected_load_balancers(context.clients.elbv2(stack.region), found)

@@ -1,7 +1,7 @@
-"""What was changed behind CloudFormation's back, in every nested stack at once.
+"""Drift of all stacks of an environment, including nested stacks.
 
-Detecting drift on a root says nothing of the stacks nested in it (CloudFormation User Guide, Detect drift on an entire
-stack), so each stack of the tree is asked by itself, a few at a time.
+Drift detection on a root does not include its nested stacks (CloudFormation User Guide, Detect drift on an entire
+stack), so it runs on each stack of the tree, a few at a time.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from hosting.model.stack_order import Stack
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
 
-# CloudFormation reads every resource; more stacks at once only meet its throttling.
+# CloudFormation reads every resource. More stacks at once would be throttled.
 _PARALLEL = 5
 _FIRST_DELAY = 0.5
 _LONGEST_DELAY = 5.0
@@ -32,7 +32,7 @@ _DRIFTED = ("MODIFIED", "DELETED")
 
 @dataclass(frozen=True)
 class PropertyDifference:
-    """One property that is not as the template has it."""
+    """One property that differs from the template."""
 
     path: str
     kind: str  # ADD, REMOVE, NOT_EQUAL
@@ -42,7 +42,7 @@ class PropertyDifference:
 
 @dataclass(frozen=True)
 class DriftedResource:
-    """A resource that is not as the template has it, or is gone."""
+    """Resource that differs from the template or was deleted."""
 
     name: str
     type: str
@@ -53,30 +53,30 @@ class DriftedResource:
 
 @dataclass(frozen=True)
 class StackDrift:
-    """One stack of a tree, looked at."""
+    """Result of drift detection for one stack of a tree."""
 
     stack: Stack
     path: tuple[str, ...]
     stack_id: str
     drifted: tuple[DriftedResource, ...] = ()
-    # Resources that CloudFormation compared; it cannot compare all types.
+    # Number of resources that CloudFormation compared. It does not support all types.
     checked: int = 0
     resources: int = 0
-    # Why the stack could not be looked at, or only in part.
+    # The reason why drift detection failed, completely or for some resources.
     problem: str = ""
 
 
 def require_deployed(context: Context, states: States) -> None:
-    """Raise when there is nothing that could have drifted."""
+    """Raise an error if no stack of the environment is deployed."""
     if all(state is None or state.next is Next.CREATE for state in states.values()):
-        raise DeployerError("is not deployed", where=context.environment.family, hint="deploy it first")
+        raise DeployerError("the environment is not deployed", where=context.environment.family, hint="deploy it first")
 
 
 def detect(context: Context, states: States) -> list[StackDrift]:
-    """Look at every stack of the environment and all nested ones."""
+    """Run drift detection on every stack of the environment and wait for the results."""
     for stack, state in states.items():
         if state is not None and state.next is Next.WAIT:
-            hint = "wait until it has ended, then run this again"
+            hint = "wait until it has ended, then run this command again"
             raise StateError(f"an operation is running ({state.status})", where=stack.label, hint=hint)
     targets = [
         (stack, path, stack_id)
@@ -85,12 +85,12 @@ def detect(context: Context, states: States) -> list[StackDrift]:
         for path, stack_id in _tree(context.clients.cloudformation(stack.region), state.id, ())
     ]
 
-    def look(target: tuple[Stack, tuple[str, ...], str]) -> StackDrift:
+    def detect_one(target: tuple[Stack, tuple[str, ...], str]) -> StackDrift:
         stack, path, stack_id = target
-        return _look(context.clients.cloudformation(stack.region), stack, path, stack_id, context.sleep)
+        return _detect_stack(context.clients.cloudformation(stack.region), stack, path, stack_id, context.sleep)
 
     with ThreadPoolExecutor(_PARALLEL) as pool:
-        return list(pool.map(look, targets))
+        return list(pool.map(detect_one, targets))
 
 
 def _tree(client: CloudFormationClient, stack_id: str, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -100,13 +100,13 @@ def _tree(client: CloudFormationClient, stack_id: str, path: tuple[str, ...]) ->
             yield from _tree(client, one.physical_id, (*path, one.logical_id))
 
 
-def _look(
+def _detect_stack(
     client: CloudFormationClient, stack: Stack, path: tuple[str, ...], stack_id: str, sleep: Callable[[float], None]
 ) -> StackDrift:
     try:
         detection = client.detect_stack_drift(StackName=stack_id)["StackDriftDetectionId"]
     except ClientError as error:
-        # Such as a stack whose rollback failed: the others can still be looked at.
+        # For example a stack in UPDATE_ROLLBACK_FAILED. The other stacks can still be checked.
         if error.response.get("Error", {}).get("Code") != "ValidationError":
             raise
         return StackDrift(stack, path, stack_id, problem=error.response["Error"].get("Message", str(error)))
@@ -117,7 +117,7 @@ def _look(
             break
         sleep(delay)
         delay = min(delay * 1.5, _LONGEST_DELAY)
-    # A detection that failed on one resource still tells about the others.
+    # A detection that failed for one resource still has results for the others.
     problem = found.get("DetectionStatusReason", "") if found["DetectionStatus"] == "DETECTION_FAILED" else ""
     raw = list(_drifts(client, stack_id))
     drifted = tuple(_drifted(stack, path, one) for one in raw if one["StackResourceDriftStatus"] in _DRIFTED)
@@ -127,7 +127,7 @@ def _look(
 
 
 def _drifts(client: CloudFormationClient, stack_id: str) -> Iterator[Any]:
-    """All pages; boto3 has no paginator for this operation."""
+    """Yield the resources of all pages. boto3 has no paginator for DescribeStackResourceDrifts."""
     more: dict[str, Any] = {}
     while True:
         page: Any = client.describe_stack_resource_drifts(StackName=stack_id, MaxResults=100, **more)

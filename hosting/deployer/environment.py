@@ -1,4 +1,4 @@
-"""An environment as its files describe it: read, checked, packaged. Calls nothing."""
+"""An environment as its files describe it: read, validated, packaged. This module does not call AWS."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from hosting.model.templates import Template
 
 @dataclass(frozen=True)
 class Environment:
-    """An environment as its files describe it, checked."""
+    """Environment as its files describe it."""
 
     name: str
     project: str
     file: ParameterFile
     templates: Mapping[str, Template]
-    # Template -> what it needs in the artifact bucket of its region.
+    # Template name -> the artifacts that it needs in the bucket of its region.
     artifacts: Mapping[str, tuple[Artifact, ...]] = field(default_factory=dict)
     # The last stack to deploy; None for all. Later stacks are not checked and need no artifacts.
     through: StackRole | None = None
@@ -44,15 +44,15 @@ def prepare(
     placeholder: str = "",
     through: StackRole | None = None,
 ) -> Environment:
-    """Read and check everything that an environment's deployment is made of. Calls nothing.
+    """Read and validate all files of an environment, and package the Lambda functions. Does not call AWS.
 
-    A placeholder is what services run whose image the file does not name. With `through` only the stacks up to this
-    role are checked and packaged.
+    `placeholder` is the image of services for which the parameter file names no image. With `through` only the stacks
+    up to this role are validated and packaged. Raises InputError with all problems.
     """
     found = load_without_validation(project_root, environment, overrides=overrides)
     root = found.templates.get(TEMPLATES[StackRole.ROOT])
     if placeholder and root is not None:
-        unnamed = [name for name in service_images(root) if not found.file.values.get(name)]
+        unnamed = [name for name in list_image_parameters(root) if not found.file.values.get(name)]
         found = replace(found, file=found.file.override(f"{name}={placeholder}" for name in unnamed))
     parameter_check.require_valid(found.file, environment, found.templates, through)
     names = [name for name in templates_through(through) if name in found.templates]
@@ -61,8 +61,10 @@ def prepare(
 
 
 def load_without_validation(project_root: Path, environment: str, *, overrides: Iterable[str] = ()) -> Environment:
-    """Only what it takes to find an environment that is deployed: it must not take a faultless file to see
-    or destroy one."""
+    """Read only what is needed to find a deployed environment.
+
+    Commands such as `status` and `destroy` must work with a parameter file that has errors.
+    """
     path = parameter_file.locate(project_root / "params", environment)
     file = parameter_file.read(path, f"params/{path.name}")
     file = file.override(overrides).named(environment)
@@ -72,13 +74,13 @@ def load_without_validation(project_root: Path, environment: str, *, overrides: 
     return Environment(environment, file.values.get("Project", default), file, loaded)
 
 
-def service_images(root: Template) -> tuple[str, ...]:
-    """The image parameters of the services. The bastion's image is no application: it comes ready-made."""
+def list_image_parameters(root: Template) -> tuple[str, ...]:
+    """Return the image parameters of the services. The image of the bastion is not an application's."""
     return tuple(name for service in root.services if (name := f"{service}Image") in root.parameters)
 
 
 def with_parameters(environment: Environment, overrides: Iterable[str]) -> Environment:
-    """The same environment with some values changed, checked again."""
+    """Return the environment with some values replaced. Raises InputError if they are not valid."""
     file = environment.file.override(overrides)
     parameter_check.require_valid(file, environment.name, environment.templates, environment.through)
     return replace(environment, file=file)

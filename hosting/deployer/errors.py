@@ -1,4 +1,4 @@
-"""Errors of a deployment: what AWS refused, and what a safeguard or the state of a stack does not permit."""
+"""Errors of a deployment: AWS refused a call, or a safeguard or the state of a stack forbids an operation."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from hosting.model.errors import PlatformError
 
 
 class DeployerError(PlatformError):
-    """An operation on AWS failed or is refused."""
+    """An operation on AWS failed or was refused."""
 
 
 class CredentialsError(DeployerError):
-    """AWS was not reached, or did not accept who we are."""
+    """AWS could not be reached, or did not accept the credentials."""
 
 
 class GuardError(DeployerError):
-    """The credentials work, but lead to another account or region than the environment's own."""
+    """The credentials are valid, but belong to another account or region than the environment."""
 
 
 class StateError(DeployerError):
-    """A stack is in a state from which the wanted operation cannot start."""
+    """A stack has a status in which the operation cannot start."""
 
 
 class RecoverError(StateError):
-    """A stack needs a recovery that nobody should start unasked."""
+    """A stack needs a recovery that only the user may start."""
 
 
 class ChangeSetError(DeployerError):
-    """CloudFormation refused to compute a change set."""
+    """CloudFormation could not compute or execute a change set."""
 
 
 class RefusedError(DeployerError):
-    """A gate is closed: the operation is possible but protected."""
+    """A gate or a protection refused the operation."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """The resource that failed first, wherever it is nested."""
+    """Resource that failed first, in the stack or a nested stack."""
 
     stack: str
     logical_id: str
@@ -48,7 +48,7 @@ class Failure:
 
 
 class DeploymentFailedError(DeployerError):
-    """An operation on a stack ended badly."""
+    """An operation on a stack failed."""
 
     def __init__(
         self, stack: str, status: str, failure: Failure | None, *, hint: str = "", details: Sequence[str] = ()

@@ -1,8 +1,8 @@
-"""Follows one operation of a stack through all its nested stacks, until it ends.
+"""Polls the events of one operation of a stack and all its nested stacks, until the operation ends.
 
-Only nested stacks that are being worked on are asked, a few at a time, and the pause between rounds follows
-what happens: short while events come, longer while nothing does, longest when AWS asks for patience. A question
-that gets no answer is asked again in the next round; the operation itself does not depend on us.
+Only nested stacks in progress are read, a few at a time. The delay between polls is short while events arrive, longer
+while nothing happens, and longest while AWS throttles. A failed read is repeated in the next poll: the operation itself
+does not depend on the deployer.
 """
 
 from __future__ import annotations
@@ -23,59 +23,61 @@ from hosting.deployer.events import Cursor, Event, Reader
 
 Sleep = Callable[[float], None]
 
-_AT_ONCE = 4
-# How often the stack must be found at rest, without any news, before we believe that the event which says
-# so will not come. Both reads are eventually consistent, and the first event takes longest.
-_PATIENCE = 8
-_PATIENCE_AT_FIRST = 20
-# How often in a row it must be found so: it may have come to rest a moment after its events were read.
-_RESTS = 2
-# How many rounds in a row may get no answer at all: about ten minutes, with the SDK's own repetitions.
-_WITHOUT_ANSWER = 20
-# After the end, for nested stacks whose last events were not to be had.
+_PARALLEL = 4
+# So many polls without events come before the status of the stack is read. Both reads are eventually consistent: the
+# event with the final status may never arrive. The first event takes longest.
+_QUIET_POLLS = 8
+_QUIET_POLLS_AT_FIRST = 20
+# So many reads in a row must return a terminal status: the operation may have ended just after its events were read.
+_TERMINAL_READS = 2
+# So many polls in a row may fail: about ten minutes, including the retries of the SDK.
+_MAX_FAILED_POLLS = 20
+# Further polls after the end, for nested stacks whose last events could not be read.
 _LAST_TRIES = 3
 
 
 @dataclass
 class PollDelay:
-    """How long to wait before the next round."""
+    """Delay before the next poll, in seconds."""
 
     jitter: Callable[[float, float], float] = random.uniform
     floor: float = 0.2
     delay: float = 0.2
 
-    # A short operation is over before it is asked seldom; a long one is not asked more than once a second.
+    # A short operation is polled often. A long one is polled at most once a second.
     _FASTEST = 0.2
     _STEADY = 1.0
     _IDLE = 5.0
     _THROTTLED = 30.0
 
-    def after(self, *, news: bool, trouble: bool) -> float:
+    def after(self, *, news: bool, error: bool) -> float:
+        """Return the delay after a poll with events (`news`), with a failed read (`error`), or with neither."""
         self.floor = min(self.floor * 1.15, self._STEADY)
-        if trouble:
+        if error:
             self.delay = min(max(self.delay * 2, self._STEADY), self._THROTTLED)
         elif news:
             self.delay = self.floor
         else:
             self.delay = min(max(self.delay * 1.5, self.floor), max(self._IDLE, self.floor))
-        # Jitter, so that several deployers of one account do not ask in step.
+        # Jitter prevents that several deployers of one account poll at the same moments.
         return self.delay * self.jitter(0.8, 1.2)
 
 
 @dataclass
 class _Nested:
     path: tuple[str, ...]
-    # Whether its parent says that something is happening in it.
+    # Whether the events of the parent show that the nested stack is in progress.
     active: bool = True
-    # Whether its parent has said something since it was last read: the last word comes with its last events.
+    # Whether the parent had an event for it since it was last read. The last event of the parent comes with its
+    # last events.
     unread: bool = True
 
 
 class StackEventPoller:
-    """The operation's events in rounds, oldest first, until it ends.
+    """The events of an operation in polls, oldest first, until the operation ends.
 
-    A round may be empty: it tells the caller that time has passed, for a clock or a sign of life. Iterating can
-    be broken off, by Ctrl-C say, and taken up again: nothing is lost and nothing comes twice.
+    A poll may be empty: it shows the caller that time has passed. The iteration can be interrupted, for example by
+    Ctrl-C, and continued: no event is lost or repeated.
     """
 
     def __init__(self, client: Reader, start: Cursor, *, sleep: Sleep, pace: PollDelay | None = None) -> None:
@@ -87,39 +89,40 @@ class StackEventPoller:
         self._nested: dict[str, _Nested] = {}
         self._began: datetime | None = None
         self._pending: list[Event] = []
-        self._trouble: Exception | None = None
+        self._error: Exception | None = None
         self.ended = False
 
     def __iter__(self) -> Iterator[Sequence[Event]]:
-        quiet = unanswered = rests = 0
+        quiet = failed_polls = terminal_reads = 0
         while not self.ended:
-            self._round()
+            self._poll()
             if self.ended:
                 break
-            batch = self._take()
-            unanswered = unanswered + 1 if self._trouble and not batch else 0
-            if self._trouble and unanswered >= _WITHOUT_ANSWER:
-                raise self._trouble
-            quiet = 0 if batch or self._trouble else quiet + 1
+            batch = self._drain()
+            failed_polls = failed_polls + 1 if self._error and not batch else 0
+            if self._error and failed_polls >= _MAX_FAILED_POLLS:
+                raise self._error
+            quiet = 0 if batch or self._error else quiet + 1
             yield batch
-            patient = quiet >= (_PATIENCE if self._began else _PATIENCE_AT_FIRST)
-            rests = rests + 1 if patient and self._is_at_rest() else 0
-            if rests >= _RESTS:
+            is_quiet = quiet >= (_QUIET_POLLS if self._began else _QUIET_POLLS_AT_FIRST)
+            terminal_reads = terminal_reads + 1 if is_quiet and self._is_terminal() else 0
+            if terminal_reads >= _TERMINAL_READS:
                 self.ended = True
                 return
-            self._sleep(self._pace.after(news=bool(batch), trouble=self._trouble is not None))
-        # The end may have come while the nested stacks were being read: their last events belong before it.
+            self._sleep(self._pace.after(news=bool(batch), error=self._error is not None))
+        # The operation may have ended while the nested stacks were read. Their last events belong before the
+        # end.
         for _ in range(_LAST_TRIES):
-            self._round(everything=True)
-            if not self._trouble:
+            self._poll(everything=True)
+            if not self._error:
                 break
-            self._sleep(self._pace.after(news=False, trouble=True))
-        yield self._take()
+            self._sleep(self._pace.after(news=False, error=True))
+        yield self._drain()
 
-    def _round(self, *, everything: bool = False) -> None:
-        self._trouble = None
-        self._note(self._read(self._start.stack_id))
-        # A nested stack that starts in this round is read in this round, and so are those in it.
+    def _poll(self, *, everything: bool = False) -> None:
+        self._error = None
+        self._record(self._read(self._start.stack_id))
+        # A nested stack that starts in this poll is read in this poll, and so are the stacks nested in it.
         asked: set[str] = set()
         while waiting := [
             stack_id
@@ -127,17 +130,17 @@ class StackEventPoller:
             if stack_id not in asked and (nested.active or nested.unread or everything)
         ]:
             asked.update(waiting)
-            # Whatever the parent says from here on is to be followed up by another reading.
+            # A later event of the parent leads to another read of the nested stack.
             for stack_id in waiting:
                 self._nested[stack_id].unread = False
-            with ThreadPoolExecutor(min(_AT_ONCE, len(waiting))) as pool:
+            with ThreadPoolExecutor(min(_PARALLEL, len(waiting))) as pool:
                 for stack_id, found in zip(waiting, pool.map(self._read, waiting), strict=True):
                     if found is None:
                         self._nested[stack_id].unread = True
-                    self._note(found)
+                    self._record(found)
 
     def _read(self, stack_id: str) -> list[Event] | None:
-        """The events of one stack that have not been seen, oldest first; None when there was no answer."""
+        """Return the new events of one stack, oldest first. None if the read failed and may be retried."""
         path = self._nested[stack_id].path if stack_id in self._nested else ()
         found: list[Event] = []
         try:
@@ -148,16 +151,16 @@ class StackEventPoller:
                     break
         except (ClientError, BotoCoreError) as error:
             if isinstance(error, ClientError) and is_missing(error):
-                self._gone(stack_id)
+                self._record_deletion(stack_id)
                 return []
             if not is_transient(error):
                 raise
-            self._trouble = error
+            self._error = error
             return None
         return found[::-1]
 
     def _fresh(self, page: Sequence[Any], path: tuple[str, ...]) -> list[Event]:
-        """The new ones of a page, which is newest first: the first known or older one ends it."""
+        """Return the new events of a page, newest first. The first known or older event ends the search."""
         fresh: list[Event] = []
         for item in page:
             event = events.parse_event(item, path)
@@ -167,7 +170,7 @@ class StackEventPoller:
             fresh.append(event)
         return fresh
 
-    def _note(self, found: Sequence[Event] | None) -> None:
+    def _record(self, found: Sequence[Event] | None) -> None:
         for event in found or ():
             self._seen.add(event.id)
             self._pending.append(event)
@@ -180,17 +183,17 @@ class StackEventPoller:
                 known.active = not is_terminal(event.status)
                 known.unread = True
 
-    def _take(self) -> list[Event]:
+    def _drain(self) -> list[Event]:
         batch, self._pending = sorted(self._pending, key=lambda event: event.time), []
         return batch
 
-    def _gone(self, stack_id: str) -> None:
+    def _record_deletion(self, stack_id: str) -> None:
         if stack_id == self._start.stack_id:
             self.ended = True
         elif stack_id in self._nested:
             self._nested[stack_id].active = False
 
-    def _is_at_rest(self) -> bool:
+    def _is_terminal(self) -> bool:
         try:
             return is_terminal(events.read_status(self._client, self._start.stack_id))
         except (ClientError, BotoCoreError) as error:

@@ -1,7 +1,7 @@
-"""A stack's history as data, and where in it an operation begins.
+"""Events of a stack as data, and the position in its history at which an operation begins.
 
-Stacks are read by id, because a deleted stack is not found by name. `following` reads on while an operation
-runs, and `failures` says what went wrong in it.
+Stacks are read by id, because a deleted stack cannot be found by name. `event_poller` reads the events while an
+operation runs, and `failures` finds the cause of a failure in them.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from hosting.deployer.aws.stacks import STACK_TYPE, is_missing, is_terminal
 from hosting.model.lambda_shared.redact import redact
 
 _EMBEDDED = re.compile(r"Embedded stack (arn:\S+) was not successfully")
-# What was only cancelled because something else failed.
+# The reason of a resource that was cancelled because another one failed.
 CANCELLATION = re.compile(r"resource (creation|update|deletion) cancel+ed|operation cancel+ed", re.IGNORECASE)
 
 
 class Reader(Protocol):
-    """The two calls that following takes."""
+    """The two calls of CloudFormation that reading events needs."""
 
     def describe_stack_events(self, *, StackName: str, NextToken: str = ...) -> Any: ...  # noqa: N803 - boto3's names
 
@@ -32,7 +32,7 @@ class Reader(Protocol):
 
 @dataclass(frozen=True)
 class Event:
-    """One line of a stack's history. `path` is the nested stacks that lead to it, outermost first."""
+    """One event of a stack. `path` has the logical ids of its nested stacks, outermost first."""
 
     id: str
     stack_id: str
@@ -47,7 +47,7 @@ class Event:
 
     @property
     def is_stack_itself(self) -> bool:
-        """Whether it speaks of the stack that it belongs to, not of a resource in it."""
+        """True if the event is about the stack that it belongs to, not about a resource in it."""
         return self.resource_type == STACK_TYPE and self.physical_id == self.stack_id
 
     @property
@@ -56,7 +56,7 @@ class Event:
 
     @property
     def nested_id(self) -> str:
-        """The nested stack that the event is about. One that fails at once is named in the reason only."""
+        """The id of the nested stack. For a nested stack that fails at once, only the reason contains it."""
         if self.physical_id.startswith("arn:"):
             return self.physical_id
         named = _EMBEDDED.search(self.reason)
@@ -68,27 +68,27 @@ class Event:
 
     @property
     def name(self) -> str:
-        """The resource's place in the tree: DatabaseStack/Cluster."""
+        """The path of the resource, such as DatabaseStack/Cluster."""
         return "/".join(self.path if self.is_stack_itself and self.path else (*self.path, self.logical_id))
 
 
 @dataclass(frozen=True)
 class Cursor:
-    """The last event before an operation: what comes after it belongs to the operation."""
+    """Last event before an operation. All later events belong to the operation."""
 
     stack_id: str
     event_id: str = ""
 
 
 def read_cursor(client: Reader, stack_id: str) -> Cursor:
-    """Where the stack's history ends now. Taken before the operation starts."""
+    """Return the cursor at the current end of the history. Call it before the operation starts."""
     events = client.describe_stack_events(StackName=stack_id)["StackEvents"]
     return Cursor(stack_id, events[0]["EventId"] if events else "")
 
 
 def find_operation_start(client: Reader, stack_id: str, *, ended: bool = False) -> Cursor:
-    """The cursor of the operation that is running, for somebody who comes later; or of the last one that ended."""
-    # Newest first: what the stack says of itself ends with the word of the operation before.
+    """Return the cursor of the running operation, or with `ended=True` of the last operation that ended."""
+    # Newest first: the events of the stack itself end with the last event of the previous operation.
     own = (raw for raw in _history(client, stack_id) if raw.get("PhysicalResourceId") == stack_id)
     for number, raw in enumerate(own):
         before = is_terminal(raw["ResourceStatus"]) or raw["ResourceStatus"] == "REVIEW_IN_PROGRESS"
@@ -98,7 +98,7 @@ def find_operation_start(client: Reader, stack_id: str, *, ended: bool = False) 
 
 
 def read_status(client: Reader, stack_id: str) -> str:
-    """The stack's status now; a stack that is not found any more has been deleted."""
+    """Return the current status of a stack. DELETE_COMPLETE if it is not found."""
     try:
         found = client.describe_stacks(StackName=stack_id)["Stacks"]
     except ClientError as error:
@@ -109,7 +109,10 @@ def read_status(client: Reader, stack_id: str) -> str:
 
 
 def parse_root_name(event: Event) -> str:
-    """A nested stack is named after its parent: CloudFormation adds the logical id and a random part."""
+    """Return the name of the root stack of an event.
+
+    CloudFormation names a nested stack after its parent, with the logical id and a random part appended.
+    """
     name = event.stack
     for logical_id in reversed(event.path):
         name = re.sub(rf"-{re.escape(logical_id)}-[^-]*$", "", name)
@@ -117,7 +120,7 @@ def parse_root_name(event: Event) -> str:
 
 
 def read_pages(client: Reader, stack_id: str) -> Iterator[list[Any]]:
-    """A stack's history as AWS gives it, newest first, a page at a time."""
+    """Yield the pages of a stack's history, newest first."""
     token = ""
     while True:
         page = client.describe_stack_events(StackName=stack_id, **({"NextToken": token} if token else {}))
@@ -133,6 +136,7 @@ def _history(client: Reader, stack_id: str) -> Iterator[Any]:
 
 
 def parse_event(raw: Any, path: tuple[str, ...]) -> Event:
+    """Return an event of DescribeStackEvents as data."""
     return Event(
         id=raw["EventId"],
         stack_id=raw["StackId"],

@@ -1,4 +1,4 @@
-"""Operations on stacks: follow one, ask how it ended, cancel it, take up one that somebody else started."""
+"""Operations on stacks: start, attach to, follow and cancel them, and read their outcome."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _STALE_TRIES = 5
 _FIRST_DELAY = 0.2
 _LONGEST_DELAY = 5.0
 
-_CANCELLED = "it was cancelled, and everything is as it was before"
+_CANCELLED = "the update was cancelled and rolled back completely"
 _VERBS = {"CREATE": "create", "UPDATE": "update", "DELETE": "delete", "ROLLBACK": "rollback", "IMPORT": "import"}
 
 
 @dataclass
 class Operation:
-    """Something that CloudFormation is doing to a stack. Follow it, then ask for the outcome."""
+    """Operation of CloudFormation on one stack. Follow it, then read its outcome."""
 
     stack: Stack
     stack_id: str
@@ -44,20 +44,20 @@ class Operation:
     cancelled: bool = False
 
     def follow(self) -> Iterator[Sequence[Event]]:
-        """The events in rounds. When this was broken off, calling it again goes on where it stopped."""
+        """Yield the events of each poll. After an interruption, call it again to continue without losing events."""
         for batch in self.polls:
             self.events += batch
             yield batch
 
     @property
     def status(self) -> str:
-        """What the stack last said of itself; empty when it has not said anything yet."""
+        """The last status that the events report for the stack. Empty before the first event."""
         own = [event for event in self.events if event.is_stack_itself and event.stack_id == self.stack_id]
         return own[-1].status if own else ""
 
 
 def start_operation(context: Context, stack: Stack, stack_id: str, verb: str, begin: Callable[[], object]) -> Operation:
-    """Begin an operation with a call, and watch from the moment before it."""
+    """Start an operation with a call. Return the operation with all events from that call on."""
     client = context.clients.cloudformation(stack.region)
     cursor = events.read_cursor(client, stack_id)
     begin()
@@ -65,7 +65,7 @@ def start_operation(context: Context, stack: Stack, stack_id: str, verb: str, be
 
 
 def attach(context: Context, stack: Stack, state: StackState) -> Operation:
-    """The operation that is running on a stack, from its beginning, whoever started it."""
+    """Return the operation that is running on a stack, from its first event. Another user may have started it."""
     client = context.clients.cloudformation(stack.region)
     cursor = events.find_operation_start(client, state.id)
     verb = _VERBS.get(state.status.partition("_")[0], "operation")
@@ -73,7 +73,7 @@ def attach(context: Context, stack: Stack, state: StackState) -> Operation:
 
 
 def load_last_operation(context: Context, stack: Stack, state: StackState) -> Operation:
-    """The operation that ended last, its events read."""
+    """Return the last operation that ended, with its events."""
     client = context.clients.cloudformation(stack.region)
     cursor = events.find_operation_start(client, state.id, ended=True)
     verb = _VERBS.get(state.status.partition("_")[0], "operation")
@@ -84,7 +84,7 @@ def load_last_operation(context: Context, stack: Stack, state: StackState) -> Op
 
 
 def find_running_operations(context: Context, states: States) -> list[Operation]:
-    """Every operation that is running on the chain."""
+    """Return the operations that are running on the stacks of the environment."""
     return [
         attach(context, stack, state)
         for stack, state in states.items()
@@ -93,21 +93,24 @@ def find_running_operations(context: Context, states: States) -> list[Operation]
 
 
 def is_cancellable(status: str) -> bool:
-    """CloudFormation can cancel an update while it goes forward, and nothing else."""
+    """Return whether CloudFormation can cancel the operation. It cancels only updates that are not rolling back."""
     return status == "UPDATE_IN_PROGRESS"
 
 
 def cancel(context: Context, operation: Operation) -> None:
-    """Have an update roll back. Follow the operation on: it ends when everything is as it was."""
+    """Cancel an update. CloudFormation then rolls it back: follow the operation until it ends."""
     client = context.clients.cloudformation(operation.stack.region)
     status = events.read_status(client, operation.stack_id)
     if not is_cancellable(status):
-        hint = "only an update that goes forward can be cancelled; a creation goes on, or is deleted afterwards"
-        raise StateError(f"cannot be cancelled: it is {status}", where=operation.stack.label, hint=hint)
+        hint = "only an update that is not rolling back can be cancelled; follow it with `deploy.py watch`"
+        raise StateError(
+            f"the operation cannot be cancelled: its status is {status}", where=operation.stack.label, hint=hint
+        )
     try:
         client.cancel_update_stack(StackName=operation.stack_id, ClientRequestToken=f"cancel-{secrets.token_hex(8)}")
     except ClientError as error:
-        # Asked twice because a reply got lost, AWS may answer that it goes back already.
+        # If a reply is lost, the SDK repeats the request. AWS may then answer that the rollback is already
+        # running.
         code = error.response.get("Error", {}).get("Code")
         if code != "ValidationError" or "ROLLBACK" not in events.read_status(client, operation.stack_id):
             raise
@@ -117,10 +120,11 @@ def cancel(context: Context, operation: Operation) -> None:
 def wait_until_stable(
     client: CloudFormationClient, stack_id: str, expected: str, *, sleep: Callable[[float], None]
 ) -> StackState | None:
-    """The stack after its operation ended; None when it is gone.
+    """Return the stack after its operation ended. Return None if the stack is deleted.
 
-    Reads are eventually consistent: a stack whose events say that it is complete may still be described as in
-    review, in progress, or as it was before. `expected` is what the events said; empty when they said nothing.
+    Reads are eventually consistent: after the last event CloudFormation may still describe the previous status.
+    `expected` is the status that the events report, or empty if they report none. Raises StateError if the status stays
+    in progress.
     """
     delay = _FIRST_DELAY
     for attempt in range(1, _TRIES + 1):
@@ -133,15 +137,16 @@ def wait_until_stable(
             if state is None or (stacks.is_terminal(state.status) and expected in {"", state.status}):
                 return state
             if attempt >= _STALE_TRIES and stacks.is_terminal(expected or state.status):
-                # The events are the stack's own account; a description that lags so far behind is worth less.
+                # The events are the record of the stack. They are more reliable than a description
+                # that lags for so long.
                 return replace(state, status=expected or state.status)
         sleep(delay)
         delay = min(delay * 1.5, _LONGEST_DELAY)
-    raise StateError("has not come to rest", where=stack_id, hint="look again with `deploy.py watch`")
+    raise StateError("the operation is still in progress", where=stack_id, hint="follow it with `deploy.py watch`")
 
 
 def wait_for_outcome(context: Context, operation: Operation) -> StackState | None:
-    """How the stack stands after an operation, good or bad; None when it is gone."""
+    """Return the stack after an operation that ended, successful or not. Return None if the stack is deleted."""
     client = context.clients.cloudformation(operation.stack.region)
     expected = operation.status
     return wait_until_stable(
@@ -150,9 +155,9 @@ def wait_for_outcome(context: Context, operation: Operation) -> StackState | Non
 
 
 def create_failure(operation: Operation, status: str, hint: str = "") -> DeploymentFailedError:
-    """The error for an operation that ended badly, with what the catalogue knows about its cause."""
+    """Return the error of an operation that failed, with the cause from the failure catalogue."""
     if operation.cancelled and status == "UPDATE_ROLLBACK_COMPLETE":
-        # Resources that were stopped on their way look like failures, and are none.
+        # A cancelled update stops resources. Their events look like failures.
         return DeploymentFailedError(operation.stack.label, status, None, hint=_CANCELLED)
     diagnosis = rootcause.diagnose(operation.events)
     failure = diagnosis.first.failure if diagnosis else None

@@ -5,7 +5,7 @@
     deploy_saved_plan  the same for change sets that were computed and approved earlier
     destroy_stacks     the deletion, in reverse order
 
-Each function returns the states of the stacks or the deletions, and raises `ApprovalDeclined` if the user says no.
+Each function returns the states of the stacks or the deletions, and raises `ApprovalDeclined` if the user declines.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What blocks a stack that CloudFormation could not bring to rest, by name, and the way out of it."""
+"""Resources that block a stack in a *_FAILED status, and the recovery from it."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _BLOCKED = frozenset({"UPDATE_FAILED", "DELETE_FAILED", "CREATE_FAILED", "UPDATE
 
 @dataclass(frozen=True)
 class Blocker:
-    """A resource that keeps its stack from coming to rest."""
+    """Resource that blocks its stack in a *_FAILED status."""
 
-    # The nested stacks that lead to it, and the name that CloudFormation knows the innermost by.
+    # Logical ids of the nested stacks, and the stack name of the innermost one.
     path: tuple[str, ...]
     nested: str
     logical_id: str
@@ -45,12 +45,12 @@ class Blocker:
 
     @property
     def name(self) -> str:
-        """How people name it: DatabaseStack.Cluster, as in a parameter of `recover`."""
+        """The name in messages and options, such as DatabaseStack.Cluster."""
         return ".".join((*self.path[-1:], self.logical_id))
 
     @property
     def skip(self) -> str:
-        """How ContinueUpdateRollback names it: with the nested stack's own name, which has a random part."""
+        """The name for ContinueUpdateRollback. It has the stack name of the nested stack, which has a random part."""
         return f"{self.nested}.{self.logical_id}" if self.path else self.logical_id
 
     @property
@@ -59,22 +59,23 @@ class Blocker:
 
 
 def find_blockers(context: Context, stack: Stack, state: StackState) -> list[Blocker]:
-    """What failed in a stack and those nested in it, and is to blame by itself."""
+    """Return the resources that failed by themselves in a stack and its nested stacks."""
     client = context.clients.cloudformation(stack.region)
-    listed = {(one.path, one.logical_id): one for one in _listed(client, state.id, (), "")}
-    # A resource may be listed as it was before it failed to go back; the events say why it did.
-    told = {
-        (one.path, one.logical_id): one for one in _told(operations.load_last_operation(context, stack, state).events)
+    listed = {(one.path, one.logical_id): one for one in _from_resource_list(client, state.id, (), "")}
+    # The list may show the status from before the rollback failed. The events contain the reason.
+    reported = {
+        (one.path, one.logical_id): one
+        for one in _from_events(operations.load_last_operation(context, stack, state).events)
     }
-    return [*told.values(), *(one for key, one in listed.items() if key not in told)]
+    return [*reported.values(), *(one for key, one in listed.items() if key not in reported)]
 
 
-def _told(history: Sequence[Event]) -> Iterator[Blocker]:
-    """What the events of the last operation tell: what failed on the way back or in a deletion, and still is."""
+def _from_events(history: Sequence[Event]) -> Iterator[Blocker]:
+    """Yield the resources whose last event is a failure in the rollback or deletion, by themselves."""
     diagnosis = rootcause.diagnose(history)
     blamed = {one.name for one in (*diagnosis.rollback, diagnosis.first, *diagnosis.others)} if diagnosis else set()
-    turned = any("ROLLBACK" in event.status for event in history if event.is_stack_itself and not event.path)
-    if diagnosis and turned and diagnosis.rollback:
+    rolled_back = any("ROLLBACK" in event.status for event in history if event.is_stack_itself and not event.path)
+    if diagnosis and rolled_back and diagnosis.rollback:
         blamed = {one.name for one in diagnosis.rollback}
     latest = {event.name: event for event in history if not event.is_stack_itself}
     for event in latest.values():
@@ -92,7 +93,10 @@ def _told(history: Sequence[Event]) -> Iterator[Blocker]:
             )
 
 
-def _listed(client: CloudFormationClient, stack_id: str, path: tuple[str, ...], nested: str) -> Iterator[Blocker]:
+def _from_resource_list(
+    client: CloudFormationClient, stack_id: str, path: tuple[str, ...], nested: str
+) -> Iterator[Blocker]:
+    """Yield the resources with a failed status in the resource list of a stack and its nested stacks."""
     for page in client.get_paginator("list_stack_resources").paginate(StackName=stack_id):
         for item in page["StackResourceSummaries"]:
             if item["ResourceStatus"] not in _BLOCKED:
@@ -101,11 +105,11 @@ def _listed(client: CloudFormationClient, stack_id: str, path: tuple[str, ...], 
             if item["ResourceType"] == STACK_TYPE and physical_id.startswith("arn:"):
                 state = stacks.describe_stack(client, physical_id)
                 below = (
-                    list(_listed(client, physical_id, (*path, logical_id), state.name))
+                    list(_from_resource_list(client, physical_id, (*path, logical_id), state.name))
                     if state is not None and state.status != "DELETE_COMPLETE"
                     else []
                 )
-                # A nested stack that only passes on what is in it is no blocker of its own.
+                # A nested stack that failed only because of a resource in it is not a blocker itself.
                 if below or (state is not None and state.status.endswith("ROLLBACK_FAILED")):
                     yield from below
                     continue
@@ -117,7 +121,7 @@ def _listed(client: CloudFormationClient, stack_id: str, path: tuple[str, ...], 
 
 
 def select_blockers(found: Sequence[Blocker], names: Iterable[str]) -> list[Blocker]:
-    """The blockers that were named to be skipped. A slip of the pen must not skip something else."""
+    """Return the blockers with these names. Raises InputError for a name that blocks nothing."""
     picked: list[Blocker] = []
     problems: list[Problem] = []
     for name in names:
@@ -127,17 +131,24 @@ def select_blockers(found: Sequence[Blocker], names: Iterable[str]) -> list[Bloc
             picked += same
         else:
             known = ", ".join(one.name for one in found) or "nothing"
-            problems.append(Problem("--skip", f"{name} does not block the rollback", f"blocked by: {known}"))
+            problems.append(
+                Problem("--skip", f"{name} does not block the rollback", f"the blocking resources are: {known}")
+            )
     if problems:
         raise InputError(problems)
     return picked
 
 
 def continue_rollback(context: Context, stack: Stack, state: StackState, skipped: Sequence[Blocker] = ()) -> Operation:
-    """Let CloudFormation try the rollback again. What is skipped stays as it is, and CloudFormation forgets it."""
+    """Continue a failed update rollback. Return the running operation.
+
+    The actual state of a skipped resource then differs from the state that CloudFormation records.
+    """
     if state.status != "UPDATE_ROLLBACK_FAILED":
-        hint = "only a rollback that failed can be continued"
-        raise StateError(f"it is {state.status}", where=stack.label, hint=hint)
+        hint = "only a stack in UPDATE_ROLLBACK_FAILED can be continued"
+        raise StateError(
+            f"the rollback cannot be continued: the status is {state.status}", where=stack.label, hint=hint
+        )
     client = context.clients.cloudformation(stack.region)
     arguments: ContinueUpdateRollbackInputTypeDef = {
         "StackName": state.id,
@@ -149,10 +160,12 @@ def continue_rollback(context: Context, stack: Stack, state: StackState, skipped
         arguments["RoleARN"] = context.role_arn
 
     def begin() -> None:
+        """Send the request. A repeated request that finds the rollback running is no error."""
         try:
             client.continue_update_rollback(**arguments)
         except ClientError as error:
-            # Asked twice because a reply got lost, AWS may answer that there is nothing to continue any more.
+            # If a reply is lost, the SDK repeats the request. AWS may then answer that there is nothing
+            # to continue.
             now = stacks.describe_stack(client, state.id)
             if error.response.get("Error", {}).get("Code") != "ValidationError" or now is None:
                 raise
@@ -163,24 +176,26 @@ def continue_rollback(context: Context, stack: Stack, state: StackState, skipped
 
 
 def require_no_data(client: CloudFormationClient, stack: Stack, state: StackState) -> None:
-    """Refuse to delete what a rolled back creation left, when something in it holds data after all.
+    """Raise an error if a rolled back creation left resources that contain data.
 
-    A creation that is rolled back deletes what it made, but for what it was told to keep. Deleting the empty
-    stack would leave that without an owner, and the next creation would stumble over its name.
+    The rollback deletes all resources except retained ones. Deleting the empty stack would leave those unmanaged, and
+    the next creation would fail on their names.
     """
-    kept = [name for name, type in _living(client, state.id, ()) if type in HOLDS_DATA]
+    kept = [name for name, type in _existing_resources(client, state.id, ()) if type in HOLDS_DATA]
     if kept:
-        what = f"its creation was rolled back ({state.status}), and left what may hold data: {', '.join(kept)}"
-        hint = "save what is worth it and delete these, or import them into a new stack; then deploy again"
+        what = f"its creation was rolled back ({state.status}), but resources with data may remain: {', '.join(kept)}"
+        hint = "back up and delete them, or import them into a new stack; then deploy again"
         raise StateError(what, where=stack.label, hint=hint)
 
 
-def _living(client: CloudFormationClient, stack_id: str, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+def _existing_resources(
+    client: CloudFormationClient, stack_id: str, path: tuple[str, ...]
+) -> Iterator[tuple[str, str]]:
     for item in stacks.list_resources(client, stack_id):
         if not item.physical_id or item.status == "CREATE_FAILED":
             continue
         if item.type == STACK_TYPE:
             if item.physical_id.startswith("arn:") and stacks.describe_stack(client, item.physical_id) is not None:
-                yield from _living(client, item.physical_id, (*path, item.logical_id))
+                yield from _existing_resources(client, item.physical_id, (*path, item.logical_id))
         else:
             yield "/".join((*path, item.logical_id)), item.type

@@ -1,10 +1,10 @@
-"""A plan as a file: what was approved, so that exactly that is executed and nothing else.
+"""A plan as a file, so that exactly the approved changes are executed.
 
-The change sets stay at CloudFormation; the file says which they are and what they were computed from. Before any of
-them is executed everything is looked at again: the templates and parameters here, what the change sets say there, and
-the last thing that happened to every stack of the tree. Whatever has moved since the approval refuses the plan.
+The change sets remain in CloudFormation. The file contains their ARNs and digests of their inputs. Before an execution
+all of it is compared again: the local templates and parameters, the content of the change sets, and the last event of
+every stack in the tree. Any difference makes the plan stale, and it is refused.
 
-No value of a parameter and no property stands in the file, only digests; NoEcho values do not even go into those.
+The file contains digests instead of parameter values and properties. NoEcho values are not part of any digest.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from hosting.model.stack_order import Stack
 
 FORMAT = "hosting-platform/saved-plan/1"
 
-_AGAIN = "make a new plan: deploy.py plan -e {environment} --out FILE"
+_SAVE_AGAIN = "save a new plan: deploy.py plan -e {environment} --out FILE"
 
 
 @dataclass(frozen=True)
 class SavedStack:
-    """One stack of the chain in an approved plan."""
+    """One stack in an approved plan."""
 
     role: str
     name: str
@@ -45,17 +45,17 @@ class SavedStack:
     change_set: str = ""
     stack_id: str = ""
     keep: bool = False
-    # Of what the change set says, nested ones included.
+    # Digest of the change set, including nested ones.
     content: str = ""
-    # Of the values that the stack is given.
+    # Digest of the parameter values.
     parameters: str = ""
-    # Stack id -> its last event, for the stack and all nested in it.
+    # Stack id -> last event, for the stack and its nested stacks.
     last: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
 class SavedPlan:
-    """Everything that an approval is bound to."""
+    """Approved plan with everything that the approval depends on."""
 
     environment: str
     project: str
@@ -64,7 +64,7 @@ class SavedPlan:
     created: str
     # File name -> digest.
     templates: Mapping[str, str]
-    # Of the parameter file with its overrides, the tags, and the archives of the functions.
+    # Digest of the parameter file with its overrides, the tags, and the Lambda packages.
     inputs: str
     overrides: tuple[str, ...]
     allow_replace: tuple[str, ...]
@@ -79,12 +79,14 @@ class SavedPlan:
 def save(
     context: Context, plans: Sequence[StackPlan], allowed: Allowed, overrides: Sequence[str], created: str
 ) -> SavedPlan:
-    """The plan as it is to be approved; its change sets must stay."""
+    """Return the plan as a value that can be written to a file. The change sets must remain."""
     environment = context.environment
     secret = _no_echo(environment)
     if hidden := [item.partition("=")[0] for item in overrides if item.partition("=")[0] in secret]:
         problem = Problem(
-            "--set", f"{', '.join(hidden)} is secret, and a saved plan holds none", "put it into the file"
+            "--set",
+            f"{', '.join(hidden)} is a secret, and a saved plan must not contain it",
+            "set it in the parameter file",
         )
         raise InputError([problem])
     return SavedPlan(
@@ -103,7 +105,7 @@ def save(
 
 
 def write(path: Path, plan: SavedPlan) -> None:
-    """Put it into a file that only its owner reads; another process never finds half of it."""
+    """Write the plan to a file with mode 0600. The file is replaced atomically."""
     body = {"format": FORMAT, **asdict(plan)}
     text = json.dumps({**body, "digest": _digest(body)}, indent=2) + "\n"
     partial = path.with_name(f".{path.name}.part")
@@ -116,17 +118,17 @@ def write(path: Path, plan: SavedPlan) -> None:
 
 
 def read(path: Path) -> SavedPlan:
-    """The plan of a file, which must be whole, ours, and as it was written."""
+    """Return the plan of a file. Raises InputError if the file is incomplete, changed, or of another version."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise _refused(path, f"cannot be read: {error.strerror}") from None
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
-        raise _refused(path, "is not a saved plan, or not all of one") from None
+        raise _refused(path, "is not a complete saved plan") from None
     if not isinstance(document, dict) or not str(document.get("format", "")).startswith("hosting-platform/saved-plan/"):
         raise _refused(path, "is not a saved plan")
     if document["format"] != FORMAT:
-        raise _refused(path, f"was written by another version ({document['format']})")
+        raise _refused(path, f"was written by another version of deploy.py ({document['format']})")
     digest = document.pop("digest", "")
     if digest != _digest(document):
         raise _refused(path, "was changed after it was saved")
@@ -140,30 +142,28 @@ def read(path: Path) -> SavedPlan:
             allow_delete=tuple(found.allow_delete),
         )
     except (TypeError, KeyError):
-        raise _refused(path, "is not a saved plan, or not all of one") from None
+        raise _refused(path, "is not a complete saved plan") from None
 
 
 def restore(context: Context, plan: SavedPlan, states: States, where: str) -> list[StackPlan]:
-    """The plans of an approved file as they can be executed now; refused when anything has moved."""
+    """Return the plans of an approved file for execution. Raises RefusedError if the saved plan is stale."""
     environment = context.environment
-    if elsewhere := list(_wrong_account_or_region(context, plan)):
-        raise InputError(
-            [Problem(where, what, "choose the right credentials, or make a new plan") for what in elsewhere]
-        )
-    if moved := list(_other_input(environment, plan)):
-        raise _stale_plan_error(plan, where, moved)
+    if mismatches := list(_wrong_account_or_region(context, plan)):
+        raise InputError([Problem(where, what, "use other credentials, or save a new plan") for what in mismatches])
+    if stale := list(_other_input(environment, plan)):
+        raise _stale_plan_error(plan, where, stale)
     by_name = {(stack.name, stack.region): stack for stack in context.chain}
     plans = []
     for saved in plan.stacks:
         stack = by_name.get((saved.name, saved.region))
         if stack is None:
-            moved.append(f"{saved.name} ({saved.region}) does not belong to {environment.name}")
+            stale.append(f"{saved.name} ({saved.region}) does not belong to {environment.name}")
             continue
         restored, found = _restore(context, stack, saved, states)
-        moved += found
+        stale += found
         plans.append(restored)
-    if moved:
-        raise _stale_plan_error(plan, where, moved)
+    if stale:
+        raise _stale_plan_error(plan, where, stale)
     return plans
 
 
@@ -172,7 +172,8 @@ def _saved(context: Context, plan: StackPlan) -> SavedStack:
     base = SavedStack(str(stack.role), stack.name, stack.region, str(plan.kind))
     if plan.change_set is None:
         return base
-    # As CloudFormation tells it, without what was found out about it here.
+    # The digest covers the change set as CloudFormation returns it, without the classification by
+    # `change_set_filter`.
     raw = change_sets.wait_for_change_set(
         context.clients.cloudformation(stack.region), plan.change_set.id, sleep=context.sleep
     )
@@ -183,7 +184,7 @@ def _saved(context: Context, plan: StackPlan) -> SavedStack:
         keep=plan.keep,
         content=compute_change_set_digest(raw),
         parameters=_parameters(context, stack, plan.parameters),
-        last=_last(context, stack, raw.stack_id),
+        last=_last_events(context, stack, raw.stack_id),
     )
 
 
@@ -197,25 +198,26 @@ def _restore(context: Context, stack: Stack, saved: SavedStack, states: States) 
     client = context.clients.cloudformation(stack.region)
     empty = StackPlan(stack, kind)
     if state is None or state.id != saved.stack_id:
-        return empty, [f"{stack.label} is not the stack that it was"]
-    if _last(context, stack, state.id) != saved.last:
-        return empty, [f"{stack.label} has been worked on since (now {state.status})"]
+        return empty, [f"{stack.label} was replaced by another stack"]
+    if _last_events(context, stack, state.id) != saved.last:
+        return empty, [f"{stack.label} has changed since the plan was saved (its status is {state.status})"]
     if change_sets.is_gone(client, saved.change_set):
-        return empty, [f"the change set of {stack.label} is gone"]
+        return empty, [f"the change set of {stack.label} was deleted, executed or made obsolete"]
     change_set = change_sets.wait_for_change_set(client, saved.change_set, sleep=context.sleep)
     if change_set.stack_id != saved.stack_id or compute_change_set_digest(change_set) != saved.content:
-        return empty, [f"the change set of {stack.label} is not the one that was approved"]
+        return empty, [f"the change set of {stack.label} differs from the approved one"]
     scope = choose_scope(context.template(stack), state)
     values = stack_parameters.resolve_parameter_values(context, stack, states, final=False, scope=scope)
     if _parameters(context, stack, values) != saved.parameters:
-        return empty, [f"{stack.label} would be given other values now"]
+        return empty, [f"the parameter values of {stack.label} have changed"]
     return deployment.classify_changes(context, StackPlan(stack, kind, change_set, values, keep=saved.keep), state), []
 
 
 def compute_change_set_digest(change_set: ChangeSet) -> str:
-    """A digest of what a change set would do."""
+    """Return a digest of the effects of a change set."""
 
-    def plain(one: ChangeSet) -> Any:
+    def as_data(one: ChangeSet) -> Any:
+        """Return the changes as lists, which have one JSON form."""
         return [
             [
                 change.action,
@@ -226,27 +228,27 @@ def compute_change_set_digest(change_set: ChangeSet) -> str:
                 change.before,
                 change.after,
                 [[item.attribute, item.name, item.before, item.after, item.recreation] for item in change.details],
-                plain(change.nested) if change.nested is not None and change.nested.id else None,
+                as_data(change.nested) if change.nested is not None and change.nested.id else None,
             ]
             for change in sorted(one.changes, key=lambda change: change.logical_id)
         ]
 
-    return _digest([change_set.id, change_set.status, plain(change_set)])
+    return _digest([change_set.id, change_set.status, as_data(change_set)])
 
 
 def _wrong_account_or_region(context: Context, plan: SavedPlan) -> Iterable[str]:
     here = {"project": context.environment.project, "account": context.identity.account, "region": context.home}
     for what, value in here.items():
         if getattr(plan, what) != value:
-            yield f"is a plan of {what} {getattr(plan, what)}, and this is {value}"
+            yield f"is a plan for {what} {getattr(plan, what)}, but the {what} is {value}"
 
 
 def _other_input(environment: Environment, plan: SavedPlan) -> Iterable[str]:
     now = _templates(environment)
     if changed := sorted(name for name in {*now, *plan.templates} if now.get(name) != plan.templates.get(name)):
-        yield f"templates are others: {', '.join(changed)}"
+        yield f"templates have changed: {', '.join(changed)}"
     if _inputs(environment) != plan.inputs:
-        yield f"{environment.file.path} or the functions are others"
+        yield f"{environment.file.path} or the Lambda packages have changed since the plan was saved"
 
 
 def _templates(environment: Environment) -> dict[str, str]:
@@ -274,13 +276,13 @@ def _no_echo(environment: Environment) -> frozenset[str]:
     )
 
 
-def _last(context: Context, stack: Stack, stack_id: str) -> dict[str, str]:
-    """The last event of a stack and of each nested in it: what an operation on any of them would change."""
+def _last_events(context: Context, stack: Stack, stack_id: str) -> dict[str, str]:
+    """Return the last event of a stack and of each nested stack. Any operation on them would change it."""
     client = context.clients.cloudformation(stack.region)
     found = {stack_id: events.read_cursor(client, stack_id).event_id}
     for one in stacks.list_resources(client, stack_id):
         if one.type == STACK_TYPE and one.physical_id:
-            found |= _last(context, stack, one.physical_id)
+            found |= _last_events(context, stack, one.physical_id)
     return found
 
 
@@ -289,9 +291,9 @@ def _digest(document: Any) -> str:
 
 
 def _refused(path: Path, what: str) -> InputError:
-    return InputError([Problem(str(path), what, "make one with `deploy.py plan -e ENV --out FILE`")])
+    return InputError([Problem(str(path), what, "save one with `deploy.py plan -e ENV --out FILE`")])
 
 
-def _stale_plan_error(plan: SavedPlan, where: str, moved: Sequence[str]) -> RefusedError:
-    what = "\n  ".join(["this plan is not what would happen any more:", *moved])
-    return RefusedError(what, where=where, hint=_AGAIN.format(environment=plan.environment))
+def _stale_plan_error(plan: SavedPlan, where: str, reasons: Sequence[str]) -> RefusedError:
+    what = "\n  ".join(["the saved plan is stale:", *reasons])
+    return RefusedError(what, where=where, hint=_SAVE_AGAIN.format(environment=plan.environment))

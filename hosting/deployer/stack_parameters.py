@@ -1,4 +1,4 @@
-"""What a stack is given: a value for every parameter, and the artifacts that the values point to."""
+"""The value of every parameter of a stack, and the artifacts that the values refer to."""
 
 from __future__ import annotations
 
@@ -19,14 +19,18 @@ ORIGIN_CERTIFICATE = "OriginCertificateArn"
 BUCKET = "ArtifactBucket"
 HOME_REGION = "HomeRegion"
 
-# Stands for a certificate that a plan must not import yet. CloudFormation does not look at it before it is used.
+# Placeholder value for a certificate that a plan must not import yet. CloudFormation does not check the ARN before it
+# is used.
 FUTURE_CERTIFICATE = "00000000-0000-0000-0000-000000000000"
 
 
 def resolve_parameter_values(
     context: Context, stack: Stack, states: States, *, final: bool, scope: OperationScope
 ) -> dict[str, str]:
-    """Return a value for every parameter that the template declares. `scope` tells root which services to deploy."""
+    """Return a value for every parameter of the template. Raises InputError if one is missing.
+
+    With `final=True` the certificate is imported if it does not exist. `scope` selects the services that root deploys.
+    """
     template = context.template(stack)
     given: dict[str, str] = {name: p.default for name, p in template.parameters.items() if p.default is not None}
     given |= context.environment.file.values
@@ -53,12 +57,13 @@ def resolve_parameter_values(
 
 
 def find_upstream_outputs(context: Context, stack: Stack, states: States) -> dict[str, str]:
+    """Return the outputs of earlier stacks that are parameters of this stack."""
     outputs = {one: state.outputs for one, state in states.items() if state is not None}
     return resolve_upstream_outputs(stack, context.chain, outputs)
 
 
 def find_missing_upstream_stacks(context: Context, stack: Stack, states: States) -> tuple[Stack, ...]:
-    """Earlier stacks that must exist before this one's inputs are known."""
+    """Return the earlier stacks that must be deployed before the parameters of this stack are known."""
     template = context.template(stack)
     needed = set(template.parameters) | ({BUCKET} if template.inline is None else set())
     available = find_upstream_outputs(context, stack, states)
@@ -69,13 +74,13 @@ def find_missing_upstream_stacks(context: Context, stack: Stack, states: States)
 
 
 def check_images(context: Context) -> None:
-    """Raise for every image of our own registry that is not there."""
+    """Raise InputError for every image of the account's own registry that does not exist."""
     if found := find_missing_images(context):
         raise InputError(found.values())
 
 
 def find_missing_images(context: Context) -> dict[str, Problem]:
-    """Image parameters whose image is not in our own registry."""
+    """Return the image parameters whose image is not in the account's own registry."""
     environment = context.environment
     values = dict(environment.file.values)
     root = context.template(context.stack(StackRole.ROOT))
@@ -90,7 +95,7 @@ def find_missing_images(context: Context) -> dict[str, Problem]:
 
 
 def upload(context: Context, states: States, roles: Iterable[StackRole]) -> Iterator[UploadResult]:
-    """Put what these stacks need into the bucket of their region, where there is a bucket already."""
+    """Upload the artifacts of these stacks to the buckets of their regions. Skip regions without a bucket."""
     wanted: dict[tuple[str, str], list[Artifact]] = {}
     for stack in (stack for stack in context.chain if stack.role in set(roles)):
         bucket = find_upstream_outputs(context, stack, states).get(BUCKET)

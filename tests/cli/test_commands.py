@@ -66,7 +66,7 @@ def test_a_first_plan_names_the_deferred_stacks(command: Command) -> None:
     assert "the change set is computed after shop-bootstrap and shop-dev-edge are deployed" in done.out
     missing = command("outputs", "-e", "dev")
     assert missing.code == 1
-    assert "shop-dev: is not deployed" in missing.err
+    assert "shop-dev: the environment is not deployed" in missing.err
 
 
 def test_packages_can_be_uploaded_after_bootstrap(command: Command) -> None:

@@ -18,7 +18,7 @@ from hosting.rehearsal.emulator import Emulator
 from hosting.rehearsal.fault_proxy import Fault, FaultProxy, FaultRule
 
 
-def test_imported_once_and_found_again(aws: Callable[..., Any]) -> None:
+def test_the_certificate_is_imported_once_and_found_again(aws: Callable[..., Any]) -> None:
     client = aws("acm")
     first = certificate.ensure(client, "shop-dev")
     assert certificate.ensure(client, "shop-dev") == first
@@ -31,7 +31,7 @@ def test_imported_once_and_found_again(aws: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize(("days", "renewed"), [(400, False), (29, True)])
-def test_renewed_under_the_same_arn_before_it_expires(days: int, renewed: bool) -> None:
+def test_the_certificate_is_renewed_under_the_same_arn(days: int, renewed: bool) -> None:
     arn = "arn:aws:acm:eu-west-1:123456789012:certificate/1"
     now = datetime(2026, 1, 1, tzinfo=UTC)
     session: Any = boto3.Session(aws_access_key_id="x", aws_secret_access_key="x", region_name="eu-west-1")
@@ -51,7 +51,7 @@ def test_renewed_under_the_same_arn_before_it_expires(days: int, renewed: bool) 
 
 
 @pytest.mark.parametrize(("fault", "imports"), [(Fault.LOSE, 1), (Fault.RESET, 2), (Fault.THROTTLE, 2)])
-def test_imported_once_whatever_happens_to_the_request(
+def test_a_failed_import_request_imports_no_second_certificate(
     emulator: Emulator, account: str, fault: Fault, imports: int
 ) -> None:
     """ACM cannot know a repeated import again, so one whose reply got lost is looked for, not repeated."""
@@ -65,7 +65,7 @@ def test_imported_once_whatever_happens_to_the_request(
     assert [call.operation for call in proxy.calls].count("ImportCertificate") == imports
 
 
-def test_removed_with_the_environment(aws: Callable[..., Any]) -> None:
+def test_the_certificate_is_deleted_with_the_environment(aws: Callable[..., Any]) -> None:
     client = aws("acm")
     arn = certificate.ensure(client, "shop-dev")
     other = certificate.ensure(client, "shop-prod")
@@ -86,9 +86,9 @@ def refused(code: str) -> ClientError:
         (["ResourceInUseException"] * 9, DeployerError),
         (["AccessDeniedException"], ClientError),
     ],
-    ids=["its reply was lost", "ACM is late", "somebody else uses it", "any other error"],
+    ids=["its reply was lost", "ACM is late", "another resource uses it", "any other error"],
 )
-def test_what_deleting_meets(
+def test_errors_of_the_deletion_are_handled(
     aws: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, answers: list[str], raised: type[Exception] | None
 ) -> None:
     client = aws("acm")

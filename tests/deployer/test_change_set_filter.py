@@ -1,4 +1,4 @@
-"""What a nested change set only lists, told from what it changes."""
+"""Derived entries of a nested change set, and real changes."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def reviewed(*network: Change, service: tuple[Change, ...], unchanged: frozenset
 
     whole = (nested("NetworkStack", network), nested("ServiceStack", service))
     found = ChangeSetFilter(template(**ROOT), {"NetworkStack": template(**NETWORK)}, NOW, unchanged)
-    return found.settle(ChangeSet("", "", "", "shop", "CREATE_COMPLETE", "", whole))
+    return found.classify(ChangeSet("", "", "", "shop", "CREATE_COMPLETE", "", whole))
 
 
 def service(changed: ChangeSet) -> dict[str, str]:
@@ -121,7 +121,7 @@ REPLACED = modify("Group", value("1", "2"), replacement="True")
         "plain change",
     ],
 )
-def test_a_value_that_hangs_on_a_sibling(network: Change, detail: Detail, effect: str) -> None:
+def test_a_value_that_depends_on_a_sibling_is_classified(network: Change, detail: Detail, effect: str) -> None:
     changed = reviewed(network, service=(modify("Task", detail, replacement="True"),))
     assert service(changed) == {"Task": effect}
 
@@ -136,7 +136,7 @@ def test_an_output_that_hands_on_what_a_stack_gives_that_does_not_change() -> No
     assert service(reviewed(RULE, service=(modify("Load", value("igw-1", GATEWAY)),))) == {"Load": "nothing"}
 
 
-def test_it_spreads_within_a_stack_until_nothing_follows() -> None:
+def test_a_change_propagates_within_a_stack() -> None:
     chain = (
         modify("Policy", reference("Target"), replacement="Conditional"),
         modify("Target", reference("Service.Name"), replacement="Conditional"),
@@ -147,7 +147,7 @@ def test_it_spreads_within_a_stack_until_nothing_follows() -> None:
     assert moved == {"Policy": "may replace", "Target": "may replace", "Service": "replace"}
 
 
-def test_what_remains_decides_about_the_replacement() -> None:
+def test_the_remaining_details_decide_about_the_replacement() -> None:
     task = modify("Task", value("sg-1", GROUP), value("1", "2", "Never"), replacement="True")
     changed = reviewed(RULE, service=(task,))
     assert service(changed) == {"Task": "modify"}
@@ -155,7 +155,7 @@ def test_what_remains_decides_about_the_replacement() -> None:
     assert changed.derived == 0
 
 
-def test_a_property_listed_twice_goes_by_the_entry_that_says_why() -> None:
+def test_a_property_listed_twice_is_classified_by_the_entry_with_the_cause() -> None:
     vague = Detail("Properties", "Prop", None, None, "Always", "Dynamic", "DirectModification", "")
     assert service(reviewed(RULE, service=(modify("Task", vague, value("sg-1", GROUP)),))) == {"Task": "nothing"}
     changed = reviewed(REPLACED, service=(modify("Task", vague, value("sg-1", GROUP), replacement="True"),))
@@ -175,7 +175,7 @@ def test_outputs_count_as_the_same_only_by_definition() -> None:
     assert change_set_filter.find_unchanged_outputs(deployed, template(**NETWORK)) == {"GroupId"}
 
 
-def test_what_may_be_replaced_spreads_as_a_perhaps() -> None:
+def test_a_possible_replacement_propagates_as_possible() -> None:
     target = reference("Service.Name")
     chain = (
         modify("Target", target, value("1", "2", "Never"), replacement="True"),
@@ -193,7 +193,7 @@ def test_a_flat_stack_is_reviewed_like_any_other() -> None:
     fed = Detail("Properties", "Prop", None, None, "Always", "Dynamic", "ParameterReference", "Name")
     changes = (modify("Key", value("1", "2", "Never")), modify("Alias", reference("Key")), modify("Topic", fed))
     found = ChangeSetFilter(template(Resources={"Key": {}, "Alias": {}, "Topic": {}}), {}, {}, frozenset({"Name"}))
-    settled = found.settle(ChangeSet("", "", "", "edge", "CREATE_COMPLETE", "", changes))
+    settled = found.classify(ChangeSet("", "", "", "edge", "CREATE_COMPLETE", "", changes))
     assert [one.effect for one in settled.changes] == ["modify", "nothing", "nothing"]
 
 
@@ -208,7 +208,7 @@ def test_a_flat_stack_is_reviewed_like_any_other() -> None:
     ],
     ids=["not given any more", "another number", "given again", "known later", "of another resource"],
 )
-def test_a_service_that_is_not_new_any_more(
+def test_a_removed_desired_count_is_no_change(
     type: str, before: str | None, after: str | None, properties: dict[str, Any], effect: str
 ) -> None:
     count = Detail("Properties", "DesiredCount", before, after, "Never", "Static", "DirectModification", "")
@@ -251,7 +251,9 @@ BRANCHES: dict[str, Any] = {
         "nothing of it changes",
     ],
 )
-def test_an_output_with_branches(replaced: str, domain: str | None, unchanged: bool, effect: str) -> None:
+def test_an_output_with_conditions_uses_the_deployed_branch(
+    replaced: str, domain: str | None, unchanged: bool, effect: str
+) -> None:
     listener = "{{IntrinsicFunction:shop/NetworkStack.Outputs.Listener/Fn::GetAtt}}"
     moved = (modify(replaced, value("1", "2"), replacement="True"),) if replaced else (RULE,)
     task = modify("Task", value("arn", listener), replacement="True")
@@ -267,4 +269,4 @@ def test_an_output_with_branches(replaced: str, domain: str | None, unchanged: b
         frozenset({"DomainName"} if unchanged else ()),
         parameters={} if domain is None else {"NetworkStack": {"Domain": domain}},
     )
-    assert service(found.settle(ChangeSet("", "", "", "shop", "CREATE_COMPLETE", "", changes))) == {"Task": effect}
+    assert service(found.classify(ChangeSet("", "", "", "shop", "CREATE_COMPLETE", "", changes))) == {"Task": effect}

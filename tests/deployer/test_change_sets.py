@@ -50,7 +50,7 @@ def added(logical_id: str, **more: Any) -> dict[str, Any]:
 # --- asking
 
 
-def test_everything_is_asked_for(client: Any, stub: Stubber) -> None:
+def test_a_request_contains_all_parameters_and_tags(client: Any, stub: Stubber) -> None:
     stub.add_response(
         "create_change_set",
         {"Id": ARN, "StackId": STACK},
@@ -70,20 +70,20 @@ def test_everything_is_asked_for(client: Any, stub: Stubber) -> None:
     assert change_sets.create(client, REQUEST) == ARN
 
 
-def test_a_lost_reply_is_recognised_by_what_we_described(client: Any, stub: Stubber) -> None:
+def test_a_lost_reply_is_recognised_by_the_description(client: Any, stub: Stubber) -> None:
     stub.add_client_error("create_change_set", "AlreadyExistsException", "ChangeSet plan-1 already exists")
     stub.add_response("describe_change_set", described("CREATE_PENDING", Description="plan-1 of shop"))
     assert change_sets.create(client, REQUEST) == ARN
 
 
-def test_a_change_set_of_somebody_else_is_not_taken(client: Any, stub: Stubber) -> None:
+def test_a_change_set_of_another_client_is_not_used(client: Any, stub: Stubber) -> None:
     stub.add_client_error("create_change_set", "AlreadyExistsException", "ChangeSet plan-1 already exists")
     stub.add_response("describe_change_set", described("CREATE_COMPLETE", Description="other"))
-    with pytest.raises(ChangeSetError, match="another change set is named plan-1"):
+    with pytest.raises(ChangeSetError, match="the name plan-1 belongs to another change set"):
         change_sets.create(client, REQUEST)
 
 
-def test_a_refusal_says_which_stack(client: Any, stub: Stubber) -> None:
+def test_a_refusal_names_the_stack(client: Any, stub: Stubber) -> None:
     stub.add_client_error("create_change_set", "ValidationError", "Template format error: no")
     with pytest.raises(ChangeSetError, match="shop: Template format error: no"):
         change_sets.create(client, REQUEST)
@@ -154,7 +154,7 @@ def test_a_lost_reply_to_execute_is_recognised(client: Any, stub: Stubber) -> No
     change_sets.execute(client, whole(), "t")
 
 
-def test_an_obsolete_set_is_not_taken_for_started(client: Any, stub: Stubber) -> None:
+def test_an_obsolete_change_set_does_not_count_as_started(client: Any, stub: Stubber) -> None:
     stub.add_client_error("execute_change_set", "InvalidChangeSetStatus", "is in OBSOLETE status")
     stub.add_response("describe_change_set", described("CREATE_COMPLETE", ExecutionStatus="OBSOLETE"))
     with pytest.raises(StateError, match="shop: another deployment of this stack has started"):
@@ -202,12 +202,12 @@ def test_deletion_of_nested_sets_is_waited_for(client: Any, stub: Stubber) -> No
     change_sets.discard(client, ARN, sleep=lambda _: None)
 
 
-def test_deleting_what_is_gone_is_fine(client: Any, stub: Stubber) -> None:
+def test_deleting_a_deleted_change_set_is_no_error(client: Any, stub: Stubber) -> None:
     stub.add_client_error("delete_change_set", "ChangeSetNotFound", "ChangeSet does not exist")
     change_sets.discard(client, ARN, sleep=lambda _: None)
 
 
-def test_leftovers_are_the_roots_of_every_page(client: Any, stub: Stubber) -> None:
+def test_pending_change_sets_are_the_top_level_ones_of_every_page(client: Any, stub: Stubber) -> None:
     first = {"Summaries": [{"ChangeSetId": ARN}], "NextToken": "2"}
     second = {"Summaries": [{"ChangeSetId": CHILD, "ParentChangeSetId": ARN}, {"ChangeSetId": ARN[:-1] + "2"}]}
     stub.add_response("list_change_sets", first, {"StackName": "shop"})
@@ -215,7 +215,7 @@ def test_leftovers_are_the_roots_of_every_page(client: Any, stub: Stubber) -> No
     assert change_sets.list_pending_change_sets(client, "shop") == [ARN, ARN[:-1] + "2"]
 
 
-def test_only_what_killed_commands_left_is_swept(client: Any, stub: Stubber) -> None:
+def test_only_abandoned_change_sets_are_deleted(client: Any, stub: Stubber) -> None:
     def summary(name: str, age: int, **more: str) -> dict[str, Any]:
         made = datetime.now(UTC) - timedelta(minutes=age)
         return {"ChangeSetId": f"{ARN}{name}{age}", "ChangeSetName": f"{name}-2026", "CreationTime": made, **more}
@@ -231,7 +231,7 @@ def test_only_what_killed_commands_left_is_swept(client: Any, stub: Stubber) -> 
     change_sets.delete_abandoned_change_sets(client, "shop", lifetimes, sleep=lambda _: None)
 
 
-# --- judging
+# --- classification
 
 
 @pytest.mark.parametrize(

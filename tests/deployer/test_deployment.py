@@ -90,7 +90,7 @@ def test_a_plan_of_an_existing_chain_leaves_nothing_behind(
     assert [one for one in change_sets.list_pending_change_sets(client, "shop-dev") if "/plan-" in one] == []
 
 
-def test_what_a_killed_plan_left_goes_and_what_was_saved_stays(
+def test_change_sets_of_a_killed_plan_are_deleted_and_saved_ones_are_kept(
     connected: Connect, deploy: Deploy, project: Path, aws: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deploy(connected(project))
@@ -136,7 +136,7 @@ def test_a_failed_first_creation_keeps_what_is_finished(
     failure = caught.value.failure
     assert failure is not None
     assert (failure.stack, failure.logical_id) == ("shop-dev/FrontendServiceStack", "Probe")
-    assert "it goes on from here" in str(caught.value)
+    assert "it continues from here" in str(caught.value)
     kept = aws("cloudformation").describe_stack_resources(StackName="shop-dev")["StackResources"]
     assert ("NetworkStack", "CREATE_COMPLETE") in [(one["LogicalResourceId"], one["ResourceStatus"]) for one in kept]
 
@@ -157,7 +157,7 @@ def test_a_failed_first_creation_is_continued(connected: Connect, deploy: Deploy
     assert {plan.kind for plan in plans(fixed).values()} == {Kind.NOTHING}
 
 
-def test_a_failed_update_goes_back(connected: Connect, deploy: Deploy, project: Path) -> None:
+def test_a_failed_update_is_rolled_back(connected: Connect, deploy: Deploy, project: Path) -> None:
     deploy(connected(project))
     small_project.write(project, changed={"service.json": broken_service()})
     with pytest.raises(DeploymentFailedError) as caught:
@@ -169,7 +169,7 @@ def test_a_failed_update_goes_back(connected: Connect, deploy: Deploy, project: 
     assert {plan.kind for plan in plans(connected(project)).values()} == {Kind.NOTHING}
 
 
-def test_a_plan_made_before_an_earlier_stack_moved_is_not_current(
+def test_a_plan_is_not_current_after_an_earlier_stack_has_changed(
     connected: Connect, deploy: Deploy, project: Path
 ) -> None:
     context = connected(project)
@@ -212,14 +212,14 @@ def test_production_is_protected(connected: Connect, deploy: Deploy, project: Pa
     assert deployment.enable_termination_protection(context, root, state)
     assert not deployment.enable_termination_protection(context, context.stack(StackRole.EDGE), state)
     doomed = destroy.plan_deletions(context, deployment.describe_stacks(context))
-    with pytest.raises(RefusedError, match="termination protection of shop-prod is on"):
+    with pytest.raises(RefusedError, match="termination protection of shop-prod is enabled"):
         destroy.require_deletable(doomed, unprotect=False)
     for one in doomed:
         destroy.disable_protections(context, one)
     destroy.require_deletable(destroy.plan_deletions(context, deployment.describe_stacks(context)), unprotect=False)
 
 
-def test_destroy_runs_backwards_and_keeps_what_it_says(
+def test_destroy_deletes_in_reverse_order_and_keeps_retained_resources(
     connected: Connect, deploy: Deploy, project: Path, aws: Callable[..., Any]
 ) -> None:
     context = connected(project)
@@ -246,7 +246,7 @@ def test_a_preview_warns_of_a_bucket_that_cannot_be_deleted(
     operations["Resources"]["Site"] = {"Type": "AWS::S3::Bucket", "DeletionPolicy": "Delete", "Properties": {}}
     root = small_project.templates()["root.json"]
     root["Parameters"]["EmptyBucketOnDelete"] = {"Type": "String", "Default": "false"}
-    # Something has to take it: CloudFormation finds nothing to change in a parameter that nobody reads.
+    # A resource must use the parameter: otherwise CloudFormation finds no change.
     root["Resources"]["OperationsStack"]["Properties"]["Parameters"]["Note"] = {"Ref": "EmptyBucketOnDelete"}
     small_project.write(project, changed={"operations.json": operations, "root.json": root})
     context = connected(project)
@@ -294,7 +294,7 @@ def test_a_missing_image_is_refused_before_anything(connected: Connect, tmp_path
     [
         ("UPDATE_IN_PROGRESS", StateError, "is being updated"),
         ("UPDATE_ROLLBACK_FAILED", RecoverError, "deploy.py recover"),
-        ("DELETE_FAILED", RecoverError, "half deleted"),
+        ("DELETE_FAILED", RecoverError, "partly deleted"),
         ("ROLLBACK_FAILED", RecoverError, "deploy.py destroy"),
     ],
 )
@@ -309,7 +309,7 @@ def test_states_that_stop_a_deployment(
         deployment.require_ready(states)
 
 
-def test_what_is_followed_is_everything(connected: Connect, deploy: Deploy, project: Path) -> None:
+def test_the_events_of_all_nested_stacks_are_followed(connected: Connect, deploy: Deploy, project: Path) -> None:
     context = connected(project)
     states = deploy(context, through=StackRole.EDGE)
     list(deployment.upload(context, states, list(StackRole)))

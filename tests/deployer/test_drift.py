@@ -19,11 +19,11 @@ from hosting.model.stack_order import Stack, StackRole
 STACK = Stack(StackRole.ROOT, "shop-dev", "eu-west-1")
 
 
-def test_drift_is_found_in_whichever_nested_stack(
+def test_drift_is_found_in_every_nested_stack(
     connected: Callable[..., Context], deploy: Callable[..., Any], project: Path, aws: Callable[..., Any]
 ) -> None:
     context = connected(project)
-    with pytest.raises(DeployerError, match="shop-dev: is not deployed"):
+    with pytest.raises(DeployerError, match="shop-dev: the environment is not deployed"):
         drift.require_deployed(context, deployment.describe_stacks(context))
     states = deploy(context)
     drift.require_deployed(context, states)
@@ -53,7 +53,7 @@ def test_drift_is_found_in_whichever_nested_stack(
     assert (difference.path, difference.expected, difference.actual) == ("/DisplayName", "2", "by hand")
 
 
-def test_a_stack_that_is_being_worked_on_is_not_compared(
+def test_a_stack_in_progress_is_not_compared(
     connected: Callable[..., Context], deploy: Callable[..., Any], project: Path
 ) -> None:
     context = connected(project)
@@ -67,11 +67,11 @@ def test_one_stack_that_cannot_be_compared_does_not_hide_the_others() -> None:
     client = boto3.client("cloudformation", "eu-west-1", aws_access_key_id="x", aws_secret_access_key="y")
     with Stubber(client) as stub:
         stub.add_client_error("detect_stack_drift", "ValidationError", "is in ROLLBACK_FAILED state")
-        report = drift._look(client, STACK, (), "arn:x", lambda _: None)
+        report = drift._detect_stack(client, STACK, (), "arn:x", lambda _: None)
     assert report.problem == "is in ROLLBACK_FAILED state"
 
 
-def test_all_pages_are_read_and_a_partial_failure_is_told() -> None:
+def test_all_pages_are_read_and_a_partial_failure_is_reported() -> None:
     client = boto3.client("cloudformation", "eu-west-1", aws_access_key_id="x", aws_secret_access_key="y")
     asleep: list[float] = []
     detection = {"StackId": "arn:x", "StackDriftDetectionId": "d", "Timestamp": "2026-01-01T00:00:00Z"}
@@ -99,7 +99,7 @@ def test_all_pages_are_read_and_a_partial_failure_is_told() -> None:
             "describe_stack_resource_drifts", second, {"StackName": "arn:x", "MaxResults": 100, "NextToken": "t"}
         )
         stub.add_response("list_stack_resources", {"StackResourceSummaries": []})
-        report = drift._look(client, STACK, ("AStack",), "arn:x", asleep.append)
+        report = drift._detect_stack(client, STACK, ("AStack",), "arn:x", asleep.append)
     assert asleep == [0.5]
     assert report.problem == "no right to read B"
     assert [item.name for item in report.drifted] == ["A/B"]

@@ -31,7 +31,7 @@ def child(number: int) -> str:
 
 
 class Weather:
-    """A stack with nested ones whose events become visible one a round; calls may fail as told."""
+    """A stack with nested stacks. One event becomes visible in each poll, and calls fail as configured."""
 
     def __init__(self, children: int = 1) -> None:
         self.lines: list[dict[str, Any]] = []
@@ -126,7 +126,7 @@ def test_a_throttled_last_poll_does_not_fail_a_good_deployment() -> None:
     assert found[-1] == everything(weather)[-1], "the root's own end was seen, and that is what counts"
 
 
-def test_throttling_slows_us_down() -> None:
+def test_throttling_increases_the_delay() -> None:
     weather = Weather(0)
     weather.fail = lambda _stack, now: THROTTLED if 1 <= now <= 6 else None
     ids(
@@ -136,7 +136,7 @@ def test_throttling_slows_us_down() -> None:
     assert max(weather.slept) >= 16
 
 
-def test_no_answer_at_all_is_an_error_in_the_end() -> None:
+def test_polls_that_all_fail_are_an_error_in_the_end() -> None:
     weather = Weather(0)
     weather.fail = lambda _stack, _now: UNREACHED
     with pytest.raises(EndpointConnectionError):
@@ -144,7 +144,7 @@ def test_no_answer_at_all_is_an_error_in_the_end() -> None:
     assert sum(weather.slept) > 240, "not before several minutes"
 
 
-def test_expired_credentials_are_said_at_once() -> None:
+def test_expired_credentials_are_an_error_at_once() -> None:
     weather = Weather(0)
     weather.fail = lambda _stack, now: EXPIRED if now == 2 else None
     with pytest.raises(ClientError, match="ExpiredToken"):
@@ -156,12 +156,12 @@ def test_expired_credentials_are_said_at_once() -> None:
 def test_a_stale_description_does_not_end_it_before_the_first_event(stale: str) -> None:
     weather = Weather(0)
     for line in weather.lines:
-        line["Timestamp"] += timedelta(seconds=event_poller._PATIENCE + 2)
+        line["Timestamp"] += timedelta(seconds=event_poller._QUIET_POLLS + 2)
     weather.status = stale
     assert len(ids(weather)) == 2
 
 
-def test_a_throttled_look_at_the_status_is_no_end() -> None:
+def test_a_throttled_read_of_the_status_does_not_end_the_polling() -> None:
     weather = Weather(0)
     weather.lines.pop()
     weather.fail = lambda stack, now: THROTTLED if stack == "describe" and now < 12 else None
@@ -169,7 +169,7 @@ def test_a_throttled_look_at_the_status_is_no_end() -> None:
     assert weather.now >= 12
 
 
-def test_an_end_between_the_last_reading_and_the_look_at_the_status_is_not_missed() -> None:
+def test_an_end_between_two_reads_is_not_missed() -> None:
     weather = Weather(0)
     weather.lines[-1]["Timestamp"] = START + timedelta(days=1)
     asked: list[int] = []
@@ -184,7 +184,7 @@ def test_an_end_between_the_last_reading_and_the_look_at_the_status_is_not_misse
     assert asked, "it was quiet for so long that the status was asked"
 
 
-def test_following_is_taken_up_where_it_was_broken_off() -> None:
+def test_an_interrupted_iteration_continues_without_loss() -> None:
     weather = Weather(2)
     follower = StackEventPoller(weather, Cursor(ROOT), sleep=weather.sleep)
     found: list[str] = []
@@ -212,23 +212,23 @@ def test_nested_stacks_are_read_at_the_same_time_and_not_too_many() -> None:
     assert weather.together == 4
 
 
-def test_the_pace_follows_what_happens() -> None:
+def test_the_delay_depends_on_events() -> None:
     pace = PollDelay(jitter=lambda _low, _high: 1.0)
-    busy = [pace.after(news=True, trouble=False) for _ in range(20)]
+    busy = [pace.after(news=True, error=False) for _ in range(20)]
     assert busy[0] < 0.3
     assert busy[-1] == 1.0, "not more than once a second while events flow"
-    idle = [pace.after(news=False, trouble=False) for _ in range(10)]
+    idle = [pace.after(news=False, error=False) for _ in range(10)]
     assert idle == sorted(idle)
     assert idle[-1] == 5.0
-    assert pace.after(news=True, trouble=False) == 1.0
-    assert [pace.after(news=False, trouble=True) for _ in range(8)][-1] == 30.0
+    assert pace.after(news=True, error=False) == 1.0
+    assert [pace.after(news=False, error=True) for _ in range(8)][-1] == 30.0
 
 
 def test_jitter_keeps_deployers_out_of_step() -> None:
-    assert len({PollDelay().after(news=False, trouble=False) for _ in range(10)}) > 1
+    assert len({PollDelay().after(news=False, error=False) for _ in range(10)}) > 1
 
 
-def test_the_beginning_of_an_operation_is_found_by_somebody_who_comes_later() -> None:
+def test_the_start_of_a_running_operation_is_found() -> None:
     weather = Weather(1)
     weather.say(5, ROOT, "shop", ROOT, "UPDATE_IN_PROGRESS")
     weather.say(6, ROOT, "Topic", "t", "UPDATE_IN_PROGRESS")

@@ -90,7 +90,7 @@ LINES = (
 )
 
 
-def test_nested_stacks_are_followed_however_deep_and_old_events_stay_out() -> None:
+def test_nested_stacks_of_any_depth_are_followed_without_old_events() -> None:
     history = History(*LINES)
     batches = follow(history, Cursor(ROOT, "e0"))
     assert seen(batches) == [
@@ -105,7 +105,7 @@ def test_nested_stacks_are_followed_however_deep_and_old_events_stay_out() -> No
         "shop UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
         "shop UPDATE_COMPLETE",
     ]
-    assert [] in batches, "a round without news tells the caller that time has passed"
+    assert [] in batches, "a poll without events shows the caller that time has passed"
 
 
 def test_everything_at_once_loses_nothing() -> None:
@@ -131,7 +131,7 @@ def test_long_histories_are_read_page_by_page() -> None:
     assert len(seen(follow(history, Cursor(ROOT, "e0")))) == 26
 
 
-def test_a_stack_that_is_gone_has_ended() -> None:
+def test_a_deleted_stack_ends_the_operation() -> None:
     history = History((1, ROOT, "shop", ROOT, "DELETE_IN_PROGRESS", ""))
     history.now = 1
     batches = iter(StackEventPoller(history, Cursor(ROOT), sleep=history.tick))
@@ -140,7 +140,7 @@ def test_a_stack_that_is_gone_has_ended() -> None:
     assert seen(list(batches)) == []
 
 
-def test_an_end_whose_event_never_comes_is_believed_after_a_while() -> None:
+def test_an_end_without_an_event_is_detected_after_some_polls() -> None:
     history = History((1, ROOT, "shop", ROOT, "UPDATE_IN_PROGRESS", ""))
     assert seen(follow(history)) == ["shop UPDATE_IN_PROGRESS"]
 

@@ -52,7 +52,7 @@ def final_status(expected: str, *answers: str | Exception) -> str | None:
         ("UPDATE_COMPLETE", ["CREATE_COMPLETE", "UPDATE_COMPLETE"], "UPDATE_COMPLETE"),
         ("", ["UPDATE_IN_PROGRESS", "UPDATE_COMPLETE"], "UPDATE_COMPLETE"),
         ("DELETE_COMPLETE", [GONE], None),
-        # Lagging for good, the description gives way to the stack's own account.
+        # If the description lags permanently, the events decide.
         ("CREATE_COMPLETE", ["REVIEW_IN_PROGRESS"], "CREATE_COMPLETE"),
         ("UPDATE_ROLLBACK_COMPLETE", ["CREATE_COMPLETE"], "UPDATE_ROLLBACK_COMPLETE"),
     ],
@@ -61,8 +61,8 @@ def test_the_final_status_follows_the_events(expected: str, answers: list[str | 
     assert final_status(expected, *answers) == status
 
 
-def test_what_never_comes_to_rest_is_said() -> None:
-    with pytest.raises(StateError, match="not come to rest"):
+def test_a_status_that_stays_in_progress_is_an_error() -> None:
+    with pytest.raises(StateError, match="still in progress"):
         final_status("", "UPDATE_IN_PROGRESS")
 
 
@@ -76,7 +76,7 @@ def event(status: str, *, stack_id: str = "arn", type: str = STACK_TYPE, reason:
     return Event(status, stack_id, "shop", (), "shop", physical, type, status, reason, datetime(2026, 1, 1, tzinfo=UTC))
 
 
-def test_the_stacks_own_last_word() -> None:
+def test_the_status_of_an_operation_is_the_last_one_of_its_stack() -> None:
     operation = Operation(STACK, "arn", "update", ())
     assert operation.status == ""
     operation.events = [
@@ -87,7 +87,7 @@ def test_the_stacks_own_last_word() -> None:
     assert operation.status == "UPDATE_COMPLETE"
 
 
-def test_a_cancelled_update_is_told_from_a_failed_one() -> None:
+def test_a_cancelled_update_differs_from_a_failed_one() -> None:
     stopped = event("UPDATE_FAILED", type="AWS::SNS::Topic", reason="stopped on its way")
     operation = Operation(STACK, "arn", "update", (), [stopped], cancelled=True)
     assert "was cancelled" in str(operations.create_failure(operation, "UPDATE_ROLLBACK_COMPLETE"))
@@ -99,7 +99,7 @@ REFUSED = ClientError({"Error": {"Code": "ValidationError", "Message": "cannot b
 
 @pytest.mark.parametrize(("then", "refused"), [("UPDATE_ROLLBACK_IN_PROGRESS", False), ("UPDATE_COMPLETE", True)])
 def test_a_lost_reply_to_cancelling_is_no_error(then: str, refused: bool) -> None:
-    """The SDK asks again, and CloudFormation answers that it goes back already; or it was too late at once."""
+    """The repeated request is refused: the rollback is running, or the update has ended."""
 
     class Client(Answers):
         def cancel_update_stack(self, **_: str) -> None:
@@ -120,5 +120,5 @@ def test_a_lost_reply_to_cancelling_is_no_error(then: str, refused: bool) -> Non
     ("status", "possible"),
     [("UPDATE_IN_PROGRESS", True), ("CREATE_IN_PROGRESS", False), ("UPDATE_ROLLBACK_IN_PROGRESS", False), ("", False)],
 )
-def test_only_an_update_that_goes_forward_can_be_cancelled(status: str, possible: bool) -> None:
+def test_only_an_update_that_is_not_rolling_back_can_be_cancelled(status: str, possible: bool) -> None:
     assert operations.is_cancellable(status) is possible

@@ -1,4 +1,4 @@
-"""Stacks that do not come to rest: named blockers, a continued rollback, and nothing with data deleted in passing."""
+"""Stacks in a *_FAILED status: named blockers, a continued rollback, and no deletion of data."""
 
 from __future__ import annotations
 
@@ -168,20 +168,18 @@ class Listing:
         ([("Cluster", "AWS::RDS::DBCluster", "DELETE_FAILED")], "Cluster"),
     ],
 )
-def test_what_a_rolled_back_creation_left_is_deleted_only_without_data(
-    resources: list[tuple[str, str, str]], kept: str | None
-) -> None:
+def test_an_empty_stack_is_deleted_only_without_data(resources: list[tuple[str, str, str]], kept: str | None) -> None:
     client: Any = Listing(*resources)
     stack = Stack(StackRole.EDGE, "shop-dev-edge", "us-east-1")
     state = StackState("arn", stack.name, "ROLLBACK_COMPLETE")
     if kept is None:
         recovery.require_no_data(client, stack, state)
     else:
-        with pytest.raises(StateError, match=f"may hold data: {kept}"):
+        with pytest.raises(StateError, match=f"resources with data may remain: {kept}"):
             recovery.require_no_data(client, stack, state)
 
 
-def test_a_running_operation_is_taken_up_from_its_beginning(connected: Connect, deploy: Deploy, project: Path) -> None:
+def test_a_running_operation_is_followed_from_its_start(connected: Connect, deploy: Deploy, project: Path) -> None:
     context = connected(project)
     states = deploy(context, through=StackRole.EDGE)
     edge = context.stack(StackRole.EDGE)
@@ -195,11 +193,11 @@ def test_a_running_operation_is_taken_up_from_its_beginning(connected: Connect, 
     ]
 
 
-def test_cancelling_what_cannot_be_cancelled_is_explained(connected: Connect, deploy: Deploy, project: Path) -> None:
+def test_an_operation_that_cannot_be_cancelled_is_an_error(connected: Connect, deploy: Deploy, project: Path) -> None:
     context = connected(project)
     states = deploy(context, through=StackRole.EDGE)
     edge = context.stack(StackRole.EDGE)
     state = states[edge]
     assert state is not None
-    with pytest.raises(StateError, match="cannot be cancelled: it is CREATE_COMPLETE"):
+    with pytest.raises(StateError, match="cannot be cancelled: its status is CREATE_COMPLETE"):
         operations.cancel(context, operations.attach(context, edge, state))

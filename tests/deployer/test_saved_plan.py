@@ -50,7 +50,7 @@ def test_exactly_what_was_approved_is_executed_once(connected: Connect, deployed
     context = connected(deployed, Note="approved")
     file = tmp_path / "x.plan"
     saved_plan.write(file, plan(context, "Note=approved", allowed=Allowed.named(["Operations/Data"])))
-    assert file.stat().st_mode & 0o077 == 0, "for nobody else to read"
+    assert file.stat().st_mode & 0o077 == 0, "for its owner only"
     found = saved_plan.read(file)
     assert found.overrides == ("Note=approved",)
     assert found.allowed == Allowed.named(["Operations/Data"])
@@ -59,11 +59,11 @@ def test_exactly_what_was_approved_is_executed_once(connected: Connect, deployed
     root = deployment.describe_stacks(context)[context.stack(StackRole.ROOT)]
     assert root is not None
     assert root.parameters["Note"] == "approved"
-    with pytest.raises(RefusedError, match=r"shop-dev \(ap-northeast-1\) has been worked on since"):
+    with pytest.raises(RefusedError, match=r"shop-dev \(ap-northeast-1\) has changed since the plan was saved"):
         execute(context, found)
 
 
-def test_a_first_plan_is_saved_as_far_as_it_goes(connected: Connect, project: Path) -> None:
+def test_a_first_plan_saves_only_the_stacks_that_can_be_planned(connected: Connect, project: Path) -> None:
     context = connected(project)
     found = plan(context)
     assert [one.kind for one in found.stacks] == ["create", "create", "create", "later", "later"]
@@ -73,7 +73,7 @@ def test_a_first_plan_is_saved_as_far_as_it_goes(connected: Connect, project: Pa
     assert states[context.stack(StackRole.EDGE)].status == "CREATE_COMPLETE"  # type: ignore[union-attr] # just made
 
 
-def test_no_value_stands_in_the_file(connected: Connect, deployed: Path, tmp_path: Path) -> None:
+def test_the_file_contains_no_parameter_value(connected: Connect, deployed: Path, tmp_path: Path) -> None:
     body = small_project.templates()["root.json"]
     body["Parameters"]["Note"]["NoEcho"] = True
     small_project.write(deployed, changed={"root.json": body}, Note="hunter2-hunter2")
@@ -85,22 +85,22 @@ def test_no_value_stands_in_the_file(connected: Connect, deployed: Path, tmp_pat
     for secret in ("hunter2", small_project.DIGEST, "arn:aws:sns"):
         assert secret not in text
     small_project.write(deployed, changed={"root.json": body}, Note="another-one")
-    assert plan(connected(deployed)).inputs == one.inputs, "not even a digest tells of it"
-    with pytest.raises(InputError, match="Note is secret"):
+    assert plan(connected(deployed)).inputs == one.inputs, "no digest depends on it"
+    with pytest.raises(InputError, match="Note is a secret"):
         plan(context, "Note=hunter2-hunter2")
 
 
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda text: text[:400], "is not a saved plan, or not all of one"),
-        (lambda _: "", "is not a saved plan, or not all of one"),
+        (lambda text: text[:400], "is not a complete saved plan"),
+        (lambda _: "", "is not a complete saved plan"),
         (lambda _: "[1, 2]", "is not a saved plan"),
         (lambda _: '{"Parameters": {}}', "is not a saved plan"),
         (lambda text: text.replace('"Note=approved"', '"Note=other"'), "was changed after it was saved"),
         (lambda text: text.replace("saved-plan/1", "saved-plan/9"), "was written by another version"),
         (lambda _: json.dumps({"format": saved_plan.FORMAT, "digest": ""}), "was changed after it was saved"),
-        (lambda _: "\xff\xfe", "is not a saved plan"),
+        (lambda _: "\xff\xfe", "is not a complete saved plan"),
     ],
     ids=["truncated", "empty", "a list", "foreign", "tampered", "newer", "hollow", "not text"],
 )
@@ -116,7 +116,7 @@ def test_a_file_that_is_not_as_it_was_written(
 
 
 def test_a_forged_digest_is_no_way_in(connected: Connect, deployed: Path, tmp_path: Path) -> None:
-    """Whoever writes a new digest still has to name change sets that say what was approved."""
+    """A forged file with a valid digest must still refer to the approved change sets."""
     context = connected(deployed, Note="approved")
     one, other = plan(context, "Note=approved"), plan(connected(deployed, Note="evil"), "Note=evil")
     forged = [
@@ -124,7 +124,7 @@ def test_a_forged_digest_is_no_way_in(connected: Connect, deployed: Path, tmp_pa
     ]
     file = tmp_path / "x.plan"
     saved_plan.write(file, replace(one, stacks=tuple(forged)))
-    with pytest.raises(RefusedError, match="is not the one that was approved"):
+    with pytest.raises(RefusedError, match="differs from the approved one"):
         execute(context, saved_plan.read(file))
 
 
@@ -161,14 +161,14 @@ def delete_change_set(context: Context, project: Path) -> None:
 @pytest.mark.parametrize(
     ("move", "words"),
     [
-        (change_template, "templates are others: service.json"),
-        (change_parameters, r"params/dev\.json or the functions are others"),
-        (change_tags, r"params/dev\.json or the functions are others"),
-        (change_code, r"params/dev\.json or the functions are others"),
-        (delete_change_set, r"the change set of shop-dev \(ap-northeast-1\) is gone"),
+        (change_template, "templates have changed: service.json"),
+        (change_parameters, r"params/dev\.json or the Lambda packages have changed"),
+        (change_tags, r"params/dev\.json or the Lambda packages have changed"),
+        (change_code, r"params/dev\.json or the Lambda packages have changed"),
+        (delete_change_set, r"the change set of shop-dev \(ap-northeast-1\) was deleted, executed or made obsolete"),
     ],
 )
-def test_whatever_moved_refuses_the_plan(
+def test_any_change_makes_the_plan_stale(
     connected: Connect, deployed: Path, move: Callable[[Context, Path], None], words: str
 ) -> None:
     context = connected(deployed, Note="approved")
@@ -190,13 +190,13 @@ def test_an_operation_on_a_nested_stack_alone_refuses_the_plan(
         StackName=child, UsePreviousTemplate=True, Parameters=[{"ParameterKey": "Size", "ParameterValue": "7"}]
     )
     client.get_waiter("stack_update_complete").wait(StackName=child, WaiterConfig={"Delay": 1})
-    with pytest.raises(RefusedError, match="has been worked on since"):
+    with pytest.raises(RefusedError, match="has changed since the plan was saved"):
         execute(context, found)
 
 
 @pytest.mark.parametrize("field", ["account", "project", "region"])
-def test_a_plan_of_elsewhere_is_wrong_input(connected: Connect, deployed: Path, field: str) -> None:
+def test_a_plan_of_another_account_or_region_is_an_input_error(connected: Connect, deployed: Path, field: str) -> None:
     context = connected(deployed, Note="approved")
     found: saved_plan.SavedPlan = replace(plan(context, "Note=approved"), **{field: "other"})  # type: ignore[arg-type] # by name
-    with pytest.raises(InputError, match=f"is a plan of {field} other, and this is"):
+    with pytest.raises(InputError, match=f"is a plan for {field} other, but the {field} is"):
         execute(context, found)

@@ -46,19 +46,19 @@ def test_a_right_file_has_no_problems() -> None:
         ({"SlackWorkspaceId": "T0"}, "Slack needs both ids or neither"),
         ({"DeletionProtection": "yes"}, 'DeletionProtection: "yes" is not one of true, false'),
         ({"FrontendImage": "nginx:latest"}, 'FrontendImage: "nginx:latest" is not pinned by digest'),
-        ({"Environment": "prod"}, '"Environment" is "prod", but this is the file of "dev"'),
+        ({"Environment": "prod"}, '"Environment" is "prod", but this is the parameter file of "dev"'),
     ],
 )
 def test_problems(values: dict[str, str], expected: str) -> None:
     assert any(expected in problem for problem in problems(**values)), problems(**values)
 
 
-def test_prod_without_domain_or_certificate() -> None:
+def test_production_without_domain_or_certificate_is_refused() -> None:
     """Although the deployer could fill in a certificate of its own: that one is for dev."""
     assert any("prod needs a domain or a certificate" in problem for problem in problems("prod"))
 
 
-def test_everything_at_once() -> None:
+def test_all_problems_are_reported_together() -> None:
     file = ParameterFile("params/x.json", {"Environment": "dev", "Sise": "1", "Size": "0", "SlackWorkspaceId": "T0"})
     with pytest.raises(InputError) as caught:
         parameter_check.require_valid(file, "dev", TEMPLATES)
@@ -98,7 +98,7 @@ def parameter(**spec: Any) -> Parameter:
     [
         (parameter(allowed_pattern="[a-z]+"), "abc", None),
         (parameter(allowed_pattern="[a-z]+"), "abc1", '"abc1" does not match [a-z]+'),
-        (parameter(allowed_pattern="\\p{Alpha}+"), "abc1", None),  # Java's, not Python's: AWS judges
+        (parameter(allowed_pattern="\\p{Alpha}+"), "abc1", None),  # Java's, not Python's: AWS checks
         (parameter(allowed_values=("a", "b")), "c", '"c" is not one of a, b'),
         (parameter(type="CommaDelimitedList", allowed_values=("a", "b")), "a, b", None),
         (parameter(type="CommaDelimitedList", allowed_values=("a", "b")), "a,c", '"a,c" is not one of a, b'),
@@ -115,6 +115,6 @@ def parameter(**spec: Any) -> Parameter:
         (parameter(no_echo=True, min_length=9), "secret", "the value is shorter than 9 characters"),
     ],
 )
-def test_constraints(declared: Parameter, value: str, expected: str | None) -> None:
+def test_constraints_of_the_template_are_checked(declared: Parameter, value: str, expected: str | None) -> None:
     found = constraints.find_violation(declared, value)
     assert found is None if expected is None else found is not None and expected in found

@@ -33,7 +33,9 @@ def outputs(name: str | None, **given: Any) -> int:
     found = outputs.collect_outputs(deployment.describe_stacks(context))
     if not found:
         raise DeployerError(
-            "is not deployed", where=context.environment.family, hint=f"deploy.py deploy -e {options.environment}"
+            "the environment is not deployed",
+            where=context.environment.family,
+            hint=f"deploy.py deploy -e {options.environment}",
         )
     if name is None:
         click.echo(json.dumps(found, indent=2) if options.output == "json" else outputs.format_outputs(found))

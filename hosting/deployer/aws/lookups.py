@@ -1,4 +1,4 @@
-"""What only the account knows and a template has to be told: looked up here, never written in a file."""
+"""Values that are looked up in the AWS account and passed as parameters. They are in no parameter file."""
 
 from __future__ import annotations
 
@@ -30,11 +30,13 @@ _PRIVATE_IMAGE = re.compile(
 
 
 def find_prefix_list_id(client: EC2Client, region: str) -> str:
-    """The addresses from which CloudFront reaches origins; the id differs by region and account."""
+    """Return the id of the prefix list of CloudFront's origin-facing addresses. It differs by region."""
     found = client.describe_managed_prefix_lists(Filters=[{"Name": "prefix-list-name", "Values": [_PREFIX_LIST]}])
     lists = found["PrefixLists"]
     if not lists:
-        raise DeployerError(f"there is no prefix list {_PREFIX_LIST}", where=region, hint="is CloudFront offered here?")
+        raise DeployerError(
+            f"prefix list {_PREFIX_LIST} does not exist", where=region, hint="use a region with CloudFront"
+        )
     return lists[0]["PrefixListId"]
 
 
@@ -45,11 +47,11 @@ def find_new_services(
     root: StackState | None,
     values: Mapping[str, str],
 ) -> str:
-    """`true` or `false` for each service, in the template's order.
+    """Return `true` or `false` for each service, in the order of the template: whether it is new.
 
-    A service that exists keeps the number of tasks that its scaling chose; only a new one is given a number.
-    The answer changes by itself once a service has been made. So when nothing else differs from what is
-    deployed the old answer stays, and a second run finds nothing to change.
+    A service that exists keeps the desired count that its scaling chose. Only a new service gets a desired count. The
+    answer changes once a service has been created. So if nothing else differs from the deployed stack, the previous
+    answer is returned, and a second deployment finds no changes.
     """
     if root is None:
         return ",".join("true" for _ in template.services)
@@ -68,10 +70,10 @@ def find_new_services(
 def find_missing_images(
     client: ECRClient, account: str, region: str, images: Mapping[str, tuple[str, str]]
 ) -> Iterator[tuple[str, Problem]]:
-    """Images of this account's own registry that are not there: tasks would fail to start for an hour.
+    """Yield each image of the account's own registry that does not exist, with its parameter.
 
-    Gives each parameter with what is wrong with it. `images` is parameter -> (where it stands, reference). Other
-    registries are not ours to ask.
+    Without the image, tasks would fail to start until the deployment times out. `images` maps a parameter to its place
+    in the parameter file and the image. Other registries are not checked.
     """
     for key, (where, image) in images.items():
         match = _PRIVATE_IMAGE.fullmatch(image)
@@ -79,11 +81,11 @@ def find_missing_images(
             continue
         if not _pushed(client, match["repository"], match["digest"]):
             what = f"{key}: {match['repository']}@{match['digest'][:19]}... is not in the registry"
-            yield key, Problem(where, what, f"push it first, then put its digest here ({image.split('@')[0]})")
+            yield key, Problem(where, what, f"push the image, then write its digest here ({image.split('@')[0]})")
 
 
 def select_images(names: Iterable[str], values: Mapping[str, str]) -> dict[str, str]:
-    """The parameters that hold an image."""
+    """Return the parameters whose value is an image."""
     return {name: values[name] for name in names if name.endswith("Image") and values.get(name)}
 
 
@@ -98,14 +100,14 @@ def _pushed(client: ECRClient, repository: str, digest: str) -> bool:
 
 
 def _exists(cloudformation: CloudFormationClient, ecs: ECSClient, cluster: str, nested: str | None) -> bool:
-    """Whether the service of a nested stack is there: CloudFormation may list one whose creation failed."""
+    """Return whether the service of a nested stack exists. CloudFormation may list one whose creation failed."""
     if not nested:
         return False
     services = [item.physical_id for item in list_resources(cloudformation, nested) if item.type == "AWS::ECS::Service"]
     try:
         found = [ecs.describe_services(cluster=cluster, services=[name])["services"] for name in services if name]
     except ClientError as error:
-        # The cluster may have gone before its services' stack did, in a deletion that did not end.
+        # In a failed deletion the cluster may be deleted before the stack of its services.
         if error.response.get("Error", {}).get("Code") == "ClusterNotFoundException":
             return False
         raise

@@ -1,7 +1,7 @@
-"""Which errors pass by themselves: throttling, a fault inside AWS, a connection that broke.
+"""Errors that are worth a retry: throttling, a failure inside AWS, a broken connection.
 
-The SDK repeats each call some times already. What comes through in spite of that still says nothing about the
-deployment that is being watched, and must not end it.
+The SDK already repeats each call several times. An error that remains after that still does not mean that the
+deployment has failed, so it must not end the monitoring.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def is_throttled(error: Exception) -> bool:
 
 
 def is_transient(error: Exception) -> bool:
-    """Whether the same question may well get an answer a little later."""
+    """Return whether the same request may succeed a little later."""
     if isinstance(error, botocore.ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return is_throttled(error) or status >= 500

@@ -1,4 +1,4 @@
-"""The way to AWS: clients by region, who we are, and one clear message when AWS cannot be reached."""
+"""Connection to AWS: clients by region, the caller's identity, and one clear message if AWS cannot be reached."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _CONFIG = Config(
 
 @dataclass(frozen=True)
 class Identity:
-    """Who the credentials belong to."""
+    """Identity of the credentials."""
 
     account: str
     arn: str
@@ -59,11 +59,10 @@ class Identity:
 
 
 class Clients:
-    """boto3 clients, created at their first use: creating one costs more than most calls on it.
+    """boto3 clients, created at first use: creating one takes longer than most calls.
 
-    Without `endpoint_url` the SDK decides where a request goes: AWS_ENDPOINT_URL, the profile, or AWS. With it every
-    client goes there and nowhere else, whenever it is created. `session` replaces the profile and the environment as
-    the source of credentials.
+    Without `endpoint_url` the SDK selects the endpoint: AWS_ENDPOINT_URL, the profile, or AWS. With it every client
+    uses this endpoint only. `session` replaces the profile and the environment as the source of credentials.
     """
 
     def __init__(
@@ -81,7 +80,7 @@ class Clients:
         self._profile = profile
         self._endpoint_url = endpoint_url
         self._made: dict[tuple[str, str, bool], Any] = {}
-        # A session may not be shared between threads while it creates clients; clients may.
+        # A boto3 session is not thread-safe while it creates clients. The clients are thread-safe.
         self._lock = threading.RLock()
 
     @property
@@ -90,7 +89,7 @@ class Clients:
 
     @property
     def profile(self) -> str | None:
-        """The profile that was asked for by name."""
+        """The profile that the user named."""
         return self._profile
 
     def cloudformation(self, region: str) -> CloudFormationClient:
@@ -115,7 +114,7 @@ class Clients:
         return cast("ACMClient", self._client("acm", region))
 
     def acm_once(self, region: str) -> ACMClient:
-        """A client that never repeats a request: for one that would be done twice."""
+        """Return a client that never repeats a request, for requests without an idempotency token."""
         return cast("ACMClient", self._client("acm", region, repeats=False))
 
     def rds(self, region: str) -> RDSClient:
@@ -168,28 +167,28 @@ class Clients:
 
 
 def _reject_truncated_replies(client: Any) -> None:
-    """Take a reply that ends too early for a broken connection, which the SDK repeats.
+    """Treat a truncated reply as a broken connection, which the SDK retries.
 
-    botocore does not compare what it got with Content-Length: half an XML document becomes a parser's error that
-    nothing repeats, and half a JSON document becomes an answer without its members.
+    botocore does not compare the body with Content-Length. Half an XML document becomes a parser error that is not
+    retried, and half a JSON document becomes an answer with missing members.
     """
     session = client._endpoint.http_session
     send = session.send
 
-    def whole(request: Any) -> Any:
+    def send_checked(request: Any) -> Any:
         reply = send(request)
-        promised = reply.headers.get("Content-Length", "")
-        if request.method != "HEAD" and not request.stream_output and promised.isdigit():
-            missing = int(promised) - len(reply.content)
+        length = reply.headers.get("Content-Length", "")
+        if request.method != "HEAD" and not request.stream_output and length.isdigit():
+            missing = int(length) - len(reply.content)
             if missing > 0:
                 raise botocore.ConnectionClosedError(endpoint_url=request.url, error=f"{missing} bytes missing")
         return reply
 
-    session.send = whole
+    session.send = send_checked
 
 
 def identify(clients: Clients, region: str) -> Identity:
-    """The account behind the credentials; the first call of every command."""
+    """Return the identity of the credentials. Every command calls this first."""
     try:
         answer = clients.sts(region).get_caller_identity()
     except (botocore.BotoCoreError, botocore.ClientError) as error:
@@ -197,27 +196,32 @@ def identify(clients: Clients, region: str) -> Identity:
     return Identity(answer["Account"], answer["Arn"], answer["Arn"].split(":")[1])
 
 
-def resolve_home_region(said: str | None, asked: str | None, configured: str | None, where: str) -> str:
-    """The region of an environment. The file's own region is a guard: nothing quietly goes elsewhere."""
-    if said and asked and said != asked:
+def resolve_home_region(declared: str | None, asked: str | None, configured: str | None, where: str) -> str:
+    """Return the region of an environment: from the parameter file, `--region`, or the AWS configuration.
+
+    Raises GuardError if `--region` contradicts the parameter file, so that nothing is deployed to another region by
+    accident.
+    """
+    if declared and asked and declared != asked:
         raise GuardError(
-            f"this environment belongs to {said}, not to {asked}",
+            f"this environment belongs to {declared}, not to {asked}",
             where=where,
-            hint=f'leave out --region, or change "Region" in {where}',
+            hint=f'omit --region, or change "Region" in {where}',
         )
-    region = said or asked or configured
+    region = declared or asked or configured
     if not region:
-        raise CredentialsError("no region", hint=f'add "Region" to {where}, or give --region')
+        raise CredentialsError("no region is configured", hint=f'add "Region" to {where}, or use --region')
     return region
 
 
 def require_account(identity: Identity, account: str | None, where: str) -> None:
+    """Raise GuardError if the credentials belong to another account than the environment's own."""
     if account and identity.account != account:
         raise GuardError(
-            f"this environment belongs to account {account}, but the credentials ({identity.arn}) are of "
+            f"this environment belongs to account {account}, but the credentials ({identity.arn}) belong to "
             f"{identity.account}",
             where=where,
-            hint="choose other credentials (--profile, AWS_PROFILE)",
+            hint="use other credentials (--profile, AWS_PROFILE)",
         )
 
 
@@ -242,7 +246,7 @@ _DENIED = frozenset(
 
 
 def is_denied(error: botocore.ClientError) -> bool:
-    """Whether the principal lacks a permission, in any service's words."""
+    """Return whether the error means that the principal lacks a permission. The codes differ by service."""
     return error.response.get("Error", {}).get("Code", "") in _DENIED
 
 
@@ -266,7 +270,7 @@ def create_overtaken_error(where: str) -> StateError:
 
 
 def explain(error: Exception) -> DeployerError:
-    """botocore's exceptions as ours: what happened and what to do, in one message."""
+    """Return an exception of botocore as a DeployerError with cause and next step."""
     if isinstance(error, botocore.ClientError):
         return _explain_answer(error)
     if isinstance(error, (botocore.NoCredentialsError, botocore.PartialCredentialsError)):

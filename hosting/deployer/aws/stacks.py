@@ -1,4 +1,4 @@
-"""Stacks as they are now. What may follow from each status is a table of its own, `statuses`."""
+"""Current state of stacks. `statuses` has the table of what may follow from each status."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ STACK_TYPE = "AWS::CloudFormation::Stack"
 
 @dataclass(frozen=True)
 class StackState:
-    """An existing stack, as one description shows it."""
+    """Existing stack, as DescribeStacks returns it."""
 
     id: str
     name: str
@@ -51,7 +51,7 @@ class StackState:
 
 @dataclass(frozen=True)
 class Resource:
-    """A resource of a stack as CloudFormation lists it."""
+    """Resource of a stack, as ListStackResources returns it."""
 
     logical_id: str
     physical_id: str
@@ -60,7 +60,7 @@ class Resource:
 
 
 def describe_stack(client: CloudFormationClient, name: str) -> StackState | None:
-    """The stack with this name or id; None when there is none (a deleted one is found by id only)."""
+    """Return the stack with this name or id, or None. A deleted stack is found only by id."""
     try:
         found = client.describe_stacks(StackName=name)["Stacks"]
     except ClientError as error:
@@ -71,7 +71,7 @@ def describe_stack(client: CloudFormationClient, name: str) -> StackState | None
 
 
 def list_resources(client: CloudFormationClient, name: str) -> Iterator[Resource]:
-    """The live resources of a stack."""
+    """Yield the resources of a stack that are not deleted."""
     for page in client.get_paginator("list_stack_resources").paginate(StackName=name):
         for item in page["StackResourceSummaries"]:
             if item["ResourceStatus"] != "DELETE_COMPLETE":
@@ -84,7 +84,7 @@ def list_resources(client: CloudFormationClient, name: str) -> Iterator[Resource
 
 
 def read_template(client: CloudFormationClient, name: str) -> Mapping[str, Any]:
-    """The template that the stack was last given. botocore parses JSON bodies itself."""
+    """Return the template that was last deployed to the stack. botocore parses JSON bodies itself."""
     body: Any = client.get_template(StackName=name, TemplateStage="Original")["TemplateBody"]
     if isinstance(body, str):
         import json
@@ -94,7 +94,7 @@ def read_template(client: CloudFormationClient, name: str) -> Mapping[str, Any]:
 
 
 def is_missing(error: ClientError) -> bool:
-    """Whether AWS says that a stack or change set does not exist; the words around it differ."""
+    """Return whether the error means that a stack or change set does not exist. The messages differ."""
     answer = error.response.get("Error", {})
     if answer.get("Code") in {"ChangeSetNotFound", "ChangeSetNotFoundException", "StackNotFoundException"}:
         return True

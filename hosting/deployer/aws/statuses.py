@@ -1,4 +1,4 @@
-"""The one table of what each status of a stack means, and what may follow from it."""
+"""The table of all stack statuses: their meaning, the remedy, and the next step of a deployment."""
 
 from __future__ import annotations
 
@@ -8,94 +8,96 @@ from enum import Enum
 
 
 class Next(Enum):
-    """What a deployment has to do first with a stack in a given status."""
+    """First step of a deployment for a stack with a given status."""
 
     CREATE = "create"
     UPDATE = "update"
-    # The last operation failed and kept what was finished: the next one goes on from there.
+    # The last operation failed and complete resources were kept. The next one continues from there.
     CONTINUE = "continue"
-    # The first creation was rolled back: the empty shell takes no change set and has to go.
+    # The first creation was rolled back. The empty stack accepts no change set and must be deleted.
     REPLACE = "delete and create"
     WAIT = "wait"
     RECOVER = "recover"
-    # A deletion that did not end: deploying into half a stack would be guesswork.
+    # The deletion failed. The result of a deployment into a partial stack is unpredictable.
     DELETE = "delete"
 
 
 @dataclass(frozen=True)
 class Status:
-    """One row. `meaning` and `remedy` are for somebody who finds the stack like this."""
+    """One row of the table. Users read `meaning` and `remedy` if they find a stack with this status."""
 
     next: Next
     meaning: str
     remedy: str
-    # Whether an operation that ended here did what it was meant to.
+    # Whether an operation that ended with this status succeeded.
     good: bool = False
 
 
 _DEPLOY = "`deploy.py deploy`"
-_GOES_ON = f"correct the cause and run {_DEPLOY} again: it goes on from here"
-_AS_BEFORE = f"everything is as it was before: correct the cause and run {_DEPLOY} again"
-_WATCH = "`deploy.py watch` follows it to its end; a deployment does so by itself"
-_RECOVER = "`deploy.py recover` names what blocks it and continues the rollback"
-_DESTROY = (
-    "remove what blocks it (`deploy.py recover` names it), then run `deploy.py destroy` again: it goes on from here"
-)
+_CONTINUE = f"correct the cause and run {_DEPLOY} again: it continues from here"
+_AS_BEFORE = f"the previous state is restored: correct the cause and run {_DEPLOY} again"
+_WATCH = "`deploy.py watch` follows it to its end; `deploy.py deploy` also waits for it"
+_RECOVER = "`deploy.py recover` lists the blocking resources and continues the rollback"
+_DESTROY = "remove the blocking resources (`deploy.py recover` lists them), then run `deploy.py destroy` again"
 _NOTHING = "nothing to do"
 
 STATUSES: Mapping[str, Status] = {
     "REVIEW_IN_PROGRESS": Status(
-        Next.CREATE, "has only been planned and holds nothing", "the next deployment removes it and begins anew"
+        Next.CREATE, "has only been planned and has no resources", "the next deployment deletes and creates it"
     ),
     "DELETE_COMPLETE": Status(Next.CREATE, "is deleted", _NOTHING, good=True),
     "CREATE_COMPLETE": Status(Next.UPDATE, "is complete", _NOTHING, good=True),
     "UPDATE_COMPLETE": Status(Next.UPDATE, "is complete", _NOTHING, good=True),
     "IMPORT_COMPLETE": Status(Next.UPDATE, "is complete", _NOTHING, good=True),
-    # Healthy stacks, but no success of the operation that ended so.
-    "UPDATE_ROLLBACK_COMPLETE": Status(Next.UPDATE, "went back to how it was before the update", _AS_BEFORE),
-    "IMPORT_ROLLBACK_COMPLETE": Status(Next.UPDATE, "went back to how it was before the import", _AS_BEFORE),
-    "CREATE_FAILED": Status(Next.CONTINUE, "stopped half-way, and kept what was finished", _GOES_ON),
-    "UPDATE_FAILED": Status(Next.CONTINUE, "stopped half-way, and kept what was finished", _GOES_ON),
+    # The stacks are healthy, but the operation that ended with this status failed.
+    "UPDATE_ROLLBACK_COMPLETE": Status(Next.UPDATE, "was rolled back to its state before the update", _AS_BEFORE),
+    "IMPORT_ROLLBACK_COMPLETE": Status(Next.UPDATE, "was rolled back to its state before the import", _AS_BEFORE),
+    "CREATE_FAILED": Status(Next.CONTINUE, "failed, and its complete resources were kept", _CONTINUE),
+    "UPDATE_FAILED": Status(Next.CONTINUE, "failed, and its complete resources were kept", _CONTINUE),
     "ROLLBACK_COMPLETE": Status(
         Next.REPLACE,
-        "never came to be: its creation was rolled back",
-        f"correct the cause and run {_DEPLOY} again: it deletes the empty stack and creates it anew",
+        "was never complete: its creation was rolled back",
+        f"correct the cause and run {_DEPLOY} again: it deletes the empty stack and creates a new one",
     ),
-    "ROLLBACK_FAILED": Status(Next.DELETE, "never came to be, and could not be cleared away either", _DESTROY),
-    "DELETE_FAILED": Status(Next.DELETE, "is half deleted", _DESTROY),
-    "UPDATE_ROLLBACK_FAILED": Status(Next.RECOVER, "could not go back to how it was", _RECOVER),
+    "ROLLBACK_FAILED": Status(Next.DELETE, "was never complete, and the rollback of its creation failed", _DESTROY),
+    "DELETE_FAILED": Status(Next.DELETE, "is partly deleted", _DESTROY),
+    "UPDATE_ROLLBACK_FAILED": Status(Next.RECOVER, "could not be rolled back", _RECOVER),
     "IMPORT_ROLLBACK_FAILED": Status(
-        Next.RECOVER, "could not go back to how it was before the import", "finish the import by hand in the console"
+        Next.RECOVER,
+        "could not be rolled back to its state before the import",
+        "complete the import manually in the console",
     ),
     "CREATE_IN_PROGRESS": Status(Next.WAIT, "is being created", _WATCH),
-    "ROLLBACK_IN_PROGRESS": Status(Next.WAIT, "is taking back its creation", _WATCH),
+    "ROLLBACK_IN_PROGRESS": Status(Next.WAIT, "is rolling back its creation", _WATCH),
     "DELETE_IN_PROGRESS": Status(Next.WAIT, "is being deleted", _WATCH),
     "UPDATE_IN_PROGRESS": Status(Next.WAIT, "is being updated", _WATCH),
-    "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS": Status(Next.WAIT, "is updated, and deletes what was replaced", _WATCH),
-    "UPDATE_ROLLBACK_IN_PROGRESS": Status(Next.WAIT, "is going back to how it was", _WATCH),
+    "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS": Status(
+        Next.WAIT, "is updated, and CloudFormation deletes the replaced resources", _WATCH
+    ),
+    "UPDATE_ROLLBACK_IN_PROGRESS": Status(Next.WAIT, "is being rolled back", _WATCH),
     "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS": Status(
-        Next.WAIT, "went back to how it was, and deletes what the update made", _WATCH
+        Next.WAIT, "was rolled back, and CloudFormation deletes the resources of the update", _WATCH
     ),
     "IMPORT_IN_PROGRESS": Status(Next.WAIT, "is importing resources", _WATCH),
-    "IMPORT_ROLLBACK_IN_PROGRESS": Status(Next.WAIT, "is taking back an import", _WATCH),
+    "IMPORT_ROLLBACK_IN_PROGRESS": Status(Next.WAIT, "is rolling back an import", _WATCH),
 }
 
 
 def get_next_step(status: str | None) -> Next:
-    """What to do with a stack of this status; None is a stack that does not exist."""
+    """Return the first step for a stack with this status. None means that the stack does not exist."""
     return Next.CREATE if status is None else STATUSES[status].next
 
 
 def is_terminal(status: str) -> bool:
-    """Whether CloudFormation has stopped working on the stack."""
+    """Return whether CloudFormation has stopped working on the stack."""
     return not status.endswith("_IN_PROGRESS")
 
 
 def is_good(status: str) -> bool:
-    """Whether an operation that ended like this did what it was meant to."""
+    """Return whether an operation that ended with this status succeeded."""
     return status in STATUSES and STATUSES[status].good
 
 
 def get_remedy(status: str) -> str:
-    """What to do about a stack that is found like this, or about an operation that ended like this."""
+    """Return what the user should do about a stack, or about an operation that ended with this status."""
     return STATUSES[status].remedy if status in STATUSES else ""

@@ -1,5 +1,5 @@
-"""Why a deployment failed: the first real failure, the chain that led to it, its cause and what to do.
+"""Diagnosis of failed deployments: the first failure, the chain that followed, its cause, and the remedy.
 
-`signatures/` is the catalogue, a table of texts that AWS answers with; `catalogue` looks in it; `rootcause` reads
-the events of an operation. Nothing here calls AWS.
+`signatures/` is the failure catalogue, a table of AWS messages. `catalogue` searches it, and `rootcause` reads the
+events of an operation. Nothing here calls AWS.
 """

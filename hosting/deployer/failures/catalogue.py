@@ -1,4 +1,4 @@
-"""Look a text up in the catalogue."""
+"""Search in the failure catalogue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A diagnosis in words and as data."""
+"""Diagnosis as text and as data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hosting.deployer.failures.signature import Match
 
 
 def format_diagnosis(diagnosis: Diagnosis) -> tuple[str, ...]:
-    """What follows the failure itself in a message: cause, remedy, chain, and what else there is."""
+    """Return the lines that follow a failure in a message: cause, remedy, chain, and other failures."""
     found = list(format_cause(diagnosis.first.match))
     if len(diagnosis.chain) > 1:
         found.append(f"led to: {' -> '.join(diagnosis.chain[1:])}")
@@ -24,12 +24,14 @@ def format_diagnosis(diagnosis: Diagnosis) -> tuple[str, ...]:
 
 
 def format_cause(match: Match | None) -> tuple[str, ...]:
+    """Return the lines with cause, remedy and document of a match. Empty without a match."""
     if match is None:
         return ()
     return (f"cause ({match.cause}): {match.meaning}", f"what to do: {match.remedy}", f"see: {match.document}")
 
 
 def diagnosis_as_data(diagnosis: Diagnosis) -> dict[str, Any]:
+    """Return the diagnosis in the format of summary.json."""
     return {
         "first": _finding(diagnosis.first),
         "chain": list(diagnosis.chain),
@@ -40,6 +42,7 @@ def diagnosis_as_data(diagnosis: Diagnosis) -> dict[str, Any]:
 
 
 def match_as_data(match: Match | None) -> Mapping[str, str] | None:
+    """Return the match in the format of summary.json."""
     if match is None:
         return None
     return {

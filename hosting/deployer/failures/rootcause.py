@@ -1,4 +1,4 @@
-"""Reads the events of an operation for what failed first, and how that became the failure of the whole."""
+"""Search for the first failure in the events of an operation, and for the chain that followed."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from hosting.deployer.failures.signature import Match, Seen
 
 @dataclass(frozen=True)
 class Finding:
-    """A resource that failed by itself, and what is known about such a failure."""
+    """Resource that failed by itself, and the known cause."""
 
     failure: Failure
-    # The resource's place in the tree, `DatabaseStack/Cluster`.
+    # The path of the resource, such as `DatabaseStack/Cluster`.
     name: str
     match: Match | None
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Why an operation failed."""
+    """Reason why an operation failed."""
 
     first: Finding
-    # From the first failure outwards to the end of the root, one step a line.
+    # From the first failure to the end of the root, one step in each line.
     chain: tuple[str, ...]
-    # What else failed by itself, and is worth correcting in the same go.
+    # Other resources that failed by themselves. They should be corrected together.
     others: tuple[Finding, ...] = ()
-    # What was only cancelled because of it.
+    # Number of resources that were only cancelled.
     cancelled: int = 0
-    # What kept the rollback from ending well; empty when it did.
+    # Resources that failed in the rollback. Empty if the rollback succeeded.
     rollback: tuple[Finding, ...] = ()
 
 
 def diagnose(events: Iterable[Event]) -> Diagnosis | None:
-    """The first real failure with its story; None when nothing failed."""
+    """Return the diagnosis of an operation, or None if no resource failed."""
     history = sorted(events, key=lambda event: event.time)
-    turned = _rollback(history)
-    forward, back = history[:turned], history[turned:]
+    start = _find_rollback(history)
+    forward, back = history[:start], history[start:]
     found = find_failures(forward) or find_failures(history)
     if not found:
         return None
@@ -55,11 +55,10 @@ def diagnose(events: Iterable[Event]) -> Diagnosis | None:
 
 
 def find_failures(events: Iterable[Event]) -> list[Event]:
-    """What failed by itself, in whichever nested stack, oldest first.
+    """Return the failures that have no other failure as their cause, oldest first.
 
-    What was cancelled because something else failed is noise, and so is a nested stack that only passes on the
-    failure of a resource in it. A nested stack in which nothing failed is the failure itself, and the root is
-    when there is nothing else at all.
+    Cancelled resources are left out. So is a nested stack if a resource in it failed. A nested stack without a failed
+    resource counts itself. The root counts if there is no other failure.
     """
     failed = [event for event in events if event.failed and not CANCELLATION.search(event.reason)]
     own = [event for event in failed if not event.is_stack_itself and not event.is_nested_stack]
@@ -85,8 +84,8 @@ def _finding(event: Event) -> Finding:
     return Finding(failure, event.name, match)
 
 
-def _rollback(history: Sequence[Event]) -> int:
-    """Where the root turned round; the length of the history when it did not."""
+def _find_rollback(history: Sequence[Event]) -> int:
+    """Return the index of the event that starts the rollback of the root, or the length of the history."""
     for index, event in enumerate(history):
         if event.is_stack_itself and not event.path and "ROLLBACK" in event.status:
             return index
@@ -94,7 +93,7 @@ def _rollback(history: Sequence[Event]) -> int:
 
 
 def _chain(first: Event, history: Sequence[Event]) -> Iterable[str]:
-    """The nested stacks that passed the failure on, then what became of the root."""
+    """Yield the first failure, the nested stacks that failed because of it, and the statuses of the root."""
     yield f"{first.name} ({first.resource_type}): {first.status}"
     for depth in range(len(first.path), 0, -1):
         path, logical_id = first.path[: depth - 1], first.path[depth - 1]

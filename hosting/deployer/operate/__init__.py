@@ -1,4 +1,5 @@
-"""Operates what was deployed: tunnels, sessions, one-off tasks, state, logs, the static site, checks beforehand.
+"""Operation of a deployed environment: tunnels, sessions, standalone tasks, status, logs, the static site, preflight
+checks.
 
-Everything is found from the stacks as they are, never from names put together here. Nothing is printed.
+All names and ids are read from the deployed stacks. Nothing is printed.
 """

@@ -1,4 +1,4 @@
-"""What happened to an environment, from everywhere that keeps a record, in one order."""
+"""Recent events of an environment from CloudFormation, ECS, RDS and CloudWatch, in one order."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from hosting.deployer.aws.session import explain
 from hosting.deployer.operate.platform import Platform, Service
 from hosting.model.stack_order import EDGE_REGION
 
-# What RDS keeps.
+# Days for which RDS keeps events.
 _RDS_DAYS = 14
 
 
 @dataclass(frozen=True)
 class ActivityEvent:
+    """One event of an environment."""
+
     time: datetime
     source: str
     subject: str
@@ -29,6 +31,7 @@ class ActivityEvent:
 
 
 def as_document(one: ActivityEvent) -> dict[str, Any]:
+    """Return an event in the JSON format of `deploy.py events`."""
     return {
         "time": one.time.isoformat(timespec="seconds"),
         "source": one.source,
@@ -39,7 +42,7 @@ def as_document(one: ActivityEvent) -> dict[str, Any]:
 
 
 def collect_activity(platform: Platform, since: datetime) -> list[ActivityEvent]:
-    """Everything since then, oldest first. A source that cannot be read says so in its place."""
+    """Return the events since a time, oldest first. A source that cannot be read becomes an event itself."""
     services, nested = platform.services, dict(platform.nested)
     clients = platform.context.clients
     for name in ("cloudformation", "ecs", "rds", "cloudwatch"):
@@ -86,7 +89,7 @@ def _read_stack_events(
             if event["Timestamp"] < since:
                 return
             status = event.get("ResourceStatus", "")
-            # What is in progress will be said again when it is done.
+            # A later event reports the result of an operation in progress.
             if status.endswith("_IN_PROGRESS") and "ROLLBACK" not in status:
                 continue
             bad = status.endswith("_FAILED") or "ROLLBACK" in status
@@ -113,7 +116,8 @@ def _read_database_events(platform: Platform, since: datetime) -> Iterator[Activ
     client = platform.context.clients.rds(platform.home)
     for page in client.get_paginator("describe_events").paginate(StartTime=begin, EndTime=datetime.now(UTC)):
         for event in page["Events"]:
-            # RDS answers for the whole account; the names of ours are the cluster's own or begin with the stacks'.
+            # RDS returns the events of the whole account. Names of this environment are its own name or
+            # begin with it.
             name = event.get("SourceIdentifier", "")
             if name == platform.family or name.startswith(f"{platform.family}-"):
                 bad = "failure" in event.get("EventCategories", ()) or "failover" in event.get("EventCategories", ())

@@ -1,4 +1,4 @@
-"""One line of a checklist: what was looked at, how it stands, and what to do when it does not."""
+"""Checks of a list: subject, status, observation, and remedy."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ from hosting.deployer.errors import DeployerError
 class CheckStatus(StrEnum):
     OK = "ok"
     PROBLEM = "problem"
-    # With these credentials, or from here, it cannot be known.
+    # The check needs other permissions or another network.
     UNKNOWN = "not checkable"
 
 
 @dataclass(frozen=True)
 class Check:
+    """Result of one check."""
+
     area: str
     what: str
     status: CheckStatus
     seen: str = ""
     remedy: str = ""
-    # Something that can be made right at once, by a command's own offer.
+    # A remedy that the command itself can execute.
     offer: str = ""
 
 
@@ -43,11 +45,12 @@ def unknown(area: str, what: str, why: str) -> Check:
 
 
 def create_check(area: str, what: str, holds: bool, seen: str, remedy: str) -> Check:
+    """Return a passed check if the condition holds, else a problem with its remedy."""
     return ok(area, what, seen) if holds else problem(area, what, seen, remedy)
 
 
 def run_check(area: str, what: str, check: Callable[[], Iterable[Check]]) -> Iterator[Check]:
-    """The lines of a check. A denied or failed call is a line too: the rest of the list is still worth having."""
+    """Yield the results of a check. A denied or failed call is a result too, so that other checks still run."""
     try:
         yield from check()
     except ClientError as error:

@@ -1,6 +1,6 @@
-"""The database's credentials on their way to a client: a file that only its owner can read, for as long as needed.
+"""Credentials of the database for a client, in a file that only its owner can read and that exists only while needed.
 
-Not on a command line, which every user of the machine can read, and not on a screen, which somebody may share.
+They are not on a command line, which every user of the machine can read, and not on a screen, which may be shared.
 """
 
 from __future__ import annotations
@@ -23,17 +23,18 @@ from hosting.deployer.errors import DeployerError
 from hosting.deployer.operate.platform import Platform
 
 _FILE = "client.cnf"
-# Reads until we are gone, however we went. What was said last is the process that carries the tunnel, if any.
-_AFTERWARDS = """carrier=
-while read -r said; do carrier=$said; done
-[ -z "$carrier" ] || kill -TERM "-$carrier"
+# The shell reads until this process ends in any way. The last line is the id of the process that runs the tunnel, if
+# any.
+_CLEANUP = """process=
+while read -r line; do process=$line; done
+[ -z "$process" ] || kill -TERM "-$process"
 rm -rf -- "$1"
 """
 
 
 @dataclass(frozen=True)
 class Login:
-    """Whom a client logs in as; without a password it asks for one."""
+    """User and password of a client. Without a password the client prompts for it."""
 
     user: str
     password: str | None = None
@@ -44,20 +45,22 @@ class Login:
 
 @dataclass(frozen=True)
 class OptionsFile:
-    """An options file of the MySQL clients. `write` again when something in it has changed."""
+    """Options file of the MySQL clients. Call `write` again if an option changes."""
 
     path: Path
-    _tidier: subprocess.Popen[bytes] | None = None
+    _cleaner: subprocess.Popen[bytes] | None = None
 
     def set_tunnel_process(self, process: int | None) -> None:
-        """Which process, the leader of its group, is of no use without us."""
-        if self._tidier is not None and self._tidier.stdin is not None:
-            # Without it we are no worse off than where there is none.
+        """Set the process that runs the tunnel. It is the leader of its process group and ends with this program."""
+        if self._cleaner is not None and self._cleaner.stdin is not None:
+            # If the shell has ended, the cleanup is missing, as on Windows.
             with contextlib.suppress(OSError):
-                os.write(self._tidier.stdin.fileno(), f"{process or ''}\n".encode())
+                os.write(self._cleaner.stdin.fileno(), f"{process or ''}\n".encode())
 
     def write(self, login: Login, host: str, port: int) -> None:
-        # Made anew under another name: with O_EXCL and the mode at birth nobody can have opened it before.
+        """Write the options atomically with mode 0600."""
+        # The file is created under another name: with O_EXCL and this mode no other process can have opened
+        # it before.
         fresh = self.path.with_suffix(".new")
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -66,11 +69,11 @@ class OptionsFile:
 
 
 def format_options(login: Login, host: str, port: int) -> str:
-    """What MySQL's and MariaDB's clients read.
+    """Return the content of an options file for the clients of MySQL and MariaDB.
 
-    The database takes TLS only. MySQL's client offers it unasked; MariaDB's has to be told, and newer ones also
-    that the certificate cannot name 127.0.0.1. Who is at the other end is assured by the session itself: IAM lets
-    it reach one container, and that one relays to the database alone.
+    The database accepts only TLS. MySQL's client uses TLS by default. MariaDB's client needs the option `ssl`, and
+    newer ones must not verify the host name, because the certificate cannot contain 127.0.0.1. The session itself
+    authenticates the server: IAM permits a connection to one container, which relays only to the database.
     """
     lines = ["[client]", f"host={host}", f"port={port}", "protocol=tcp", f"user={_quote(login.user)}"]
     if login.password is not None:
@@ -81,49 +84,47 @@ def format_options(login: Login, host: str, port: int) -> str:
 
 @contextmanager
 def create_options_file() -> Iterator[OptionsFile]:
-    """A place for an options file, which is gone afterwards whatever happens.
+    """Create a directory for an options file, and delete it at the end of the context.
 
-    We remove it ourselves; when we are killed, a small shell that waits for nothing else does. Windows has none.
+    If this process is killed, a waiting shell deletes the directory. Windows has no such shell.
     """
     directory = Path(tempfile.mkdtemp(prefix="platform-db-"))
-    tidier = None
+    cleaner = None
     try:
         if os.name == "posix":
-            tidier = subprocess.Popen(
-                ["/bin/sh", "-c", _AFTERWARDS, "sh", str(directory)],
+            cleaner = subprocess.Popen(
+                ["/bin/sh", "-c", _CLEANUP, "sh", str(directory)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        yield OptionsFile(directory / _FILE, tidier)
+        yield OptionsFile(directory / _FILE, cleaner)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-        if tidier is not None and tidier.stdin is not None:
-            tidier.stdin.close()
-            tidier.wait()
+        if cleaner is not None and cleaner.stdin is not None:
+            cleaner.stdin.close()
+            cleaner.wait()
 
 
 def read_master_login(platform: Platform) -> Login:
-    """The master user's credentials as they are now: RDS rotates them."""
+    """Return the current credentials of the master user. RDS rotates them."""
     secret = platform.output("DatabaseSecretArn")
     client = platform.context.clients.secretsmanager(platform.home)
     try:
         answer = client.get_secret_value(SecretId=secret)
     except ClientError as error:
         explained = explain(error)
-        hint = (
-            "needs secretsmanager:GetSecretValue on the secret and kms:Decrypt on its key; --user NAME asks you instead"
-        )
+        hint = "you need secretsmanager:GetSecretValue on the secret and kms:Decrypt on its key; or use --user NAME"
         raise DeployerError(explained.what, where="the database's secret", hint=hint) from error
     try:
         value = json.loads(answer["SecretString"])
         return Login(value["username"], value["password"])
     except (KeyError, ValueError, TypeError):
-        # Not even the parser's message: it might quote the secret.
-        raise DeployerError("is not the JSON that RDS writes", where="the database's secret") from None
+        # The message of the parser might quote the secret.
+        raise DeployerError("the secret does not have the JSON format of RDS", where="the database's secret") from None
 
 
 def _quote(text: str) -> str:
-    r"""A value for an options file, where a backslash escapes (MySQL Reference Manual, "Using Option Files")."""
+    """Return a quoted value for an options file (MySQL Reference Manual, "Using Option Files")."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

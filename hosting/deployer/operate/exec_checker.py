@@ -1,7 +1,7 @@
-"""Why a session to a container would work, or would not: what Amazon ECS Developer Guide, "Using ECS Exec", asks for.
+"""Checks of the requirements of ECS Exec (Amazon ECS Developer Guide, "Using ECS Exec").
 
-The same questions are put to the templates, which needs no AWS, and to the tasks as they run. A session needs all of
-them, and each failing one looks alike from outside: "target not connected".
+The same checks run on the templates, without AWS, and on the running tasks. A session needs all requirements. For each
+missing one AWS reports the same error: "target not connected".
 """
 
 from __future__ import annotations
@@ -35,25 +35,27 @@ _CHANNELS = (
     "ssmmessages:OpenDataChannel",
 )
 _CORE = "AmazonSSMManagedInstanceCore"
-# Where the agent writes. Volumes there are enough under a root file system that is read-only.
+# Folders to which the agent writes. With a read-only root file system they must be volumes.
 _AGENT_FOLDERS = ("/managed-agents", "/var/lib/amazon/ssm", "/var/log/amazon/ssm")
 _OLDEST_PLATFORM = (1, 4, 0)
 _KEYS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
 
 
-# --- from the templates
+# --- templates
 
 
 def check_templates(templates: Mapping[str, Template], container: str) -> Iterator[Check]:
-    """What can be known before anything is deployed."""
+    """Yield the checks that need only the templates."""
     service, access = templates["service.json"], templates["access.json"]
     definition = _api_shape(_resource(service, "AWS::ECS::TaskDefinition"))
     live = _api_shape(_resource(service, "AWS::ECS::Service"))
     enabled = live.get("enableExecuteCommand") is True
-    yield create_check(TEMPLATES, "the service allows it", enabled, "EnableExecuteCommand", "set EnableExecuteCommand")
+    yield create_check(
+        TEMPLATES, "the service allows ECS Exec", enabled, "EnableExecuteCommand", "set EnableExecuteCommand"
+    )
     yield from _definition(TEMPLATES, definition, container)
     yield _role_in_template(access)
-    yield _way_out_in_template(templates["egress.json"], access)
+    yield _route_in_template(templates["egress.json"], access)
     yield from _transcripts_in_template(templates["application.json"], access)
 
 
@@ -65,7 +67,7 @@ def _role_in_template(access: Template) -> Check:
     return create_check(TEMPLATES, "the task role may open channels", holds, seen, f"attach {_CORE} to TaskRole")
 
 
-def _way_out_in_template(egress: Template, access: Template) -> Check:
+def _route_in_template(egress: Template, access: Template) -> Check:
     endpoints = [
         logical_id
         for logical_id, resource in egress.resources.items()
@@ -76,7 +78,7 @@ def _way_out_in_template(egress: Template, access: Template) -> Check:
     opens = any(str(rule.get("ToPort")) == "443" for rule in group.get("SecurityGroupEgress", ()))
     what = "a task reaches Session Manager"
     if not opens:
-        return problem(TEMPLATES, what, "no way out on port 443", "open port 443 in ServiceSecurityGroup")
+        return problem(TEMPLATES, what, "no egress on port 443", "open port 443 in ServiceSecurityGroup")
     seen = " and ".join([*endpoints, *(["a NAT gateway"] if nat else [])])
     return create_check(
         TEMPLATES, what, bool(endpoints or nat), seen, "add an endpoint of ssmmessages or a NAT gateway"
@@ -102,27 +104,27 @@ def _transcripts_in_template(application: Template, access: Template) -> Iterato
         yield create_check(TEMPLATES, what, "logs:PutLogEvents" in grants, "logs:PutLogEvents", remedy)
 
 
-# --- as it is
+# --- deployed tasks
 
 
 def check_account(platform: Platform, service: Service, container: str) -> Iterator[Check]:
-    """What this machine and the account say."""
+    """Yield the checks of this machine, the service, its tasks, and the account."""
     yield from run_check(LIVE, plugin.NAME, _plugin)
     yield from run_check(LIVE, "the service", lambda: _service(platform, service))
     sessions: dict[str, Any] = {}
-    yield from run_check(LIVE, "the cluster's settings of sessions", lambda: _settings(platform, sessions))
+    yield from run_check(LIVE, "the session settings of the cluster", lambda: _settings(platform, sessions))
     found: list[tasks.Task] = []
     yield from run_check(LIVE, "running tasks", lambda: _tasks(platform, service, container, found))
     for arn in sorted({task.definition for task in found}):
         definition: dict[str, Any] = {}
-        yield from run_check(LIVE, "the task definition", partial(_fetch, platform, arn, definition))
+        yield from run_check(LIVE, "the task definition", partial(_read_definition, platform, arn, definition))
         if definition:
             yield from _definition(LIVE, definition, container)
             role = definition.get("taskRoleArn", "")
             yield from run_check(LIVE, "the task role", partial(_simulated, platform, role, sessions))
-    yield from run_check(LIVE, "the way to Session Manager", lambda: _endpoints(platform, service))
+    yield from run_check(LIVE, "the route to Session Manager", lambda: _endpoints(platform, service))
     if found:
-        yield from run_check(LIVE, "your own permission", lambda: _own(platform, found[0], sessions))
+        yield from run_check(LIVE, "your own permissions", lambda: _own(platform, found[0], sessions))
 
 
 def _plugin() -> Iterator[Check]:
@@ -136,39 +138,39 @@ def _plugin() -> Iterator[Check]:
 
 def _service(platform: Platform, service: Service) -> Iterator[Check]:
     enabled = bool(tasks.describe_service(platform, service).get("enableExecuteCommand"))
-    remedy = "deploy the service again: somebody switched it off"
-    yield create_check(LIVE, f"service {service.slug} allows it", enabled, "enableExecuteCommand", remedy)
+    remedy = "deploy the service again: it was disabled outside CloudFormation"
+    yield create_check(LIVE, f"service {service.slug} allows ECS Exec", enabled, "enableExecuteCommand", remedy)
 
 
 def _tasks(platform: Platform, service: Service, container: str, found: list[tasks.Task]) -> Iterator[Check]:
     found += tasks.list_running_tasks(platform, service)
     if not found:
         name = platform.context.environment.name
-        yield problem(LIVE, "tasks run", "none", f"see why: deploy.py status -e {name}")
+        yield problem(LIVE, "tasks are running", "none", f"find the reason: deploy.py status -e {name}")
     for task in found:
         short = f"task {task.id[:8]}"
-        remedy = "it was started before that was allowed: force a new deployment"
-        yield create_check(LIVE, f"{short} allows it", task.exec_enabled, "enableExecuteCommand", remedy)
+        remedy = "force a new deployment: the task was started before ECS Exec was enabled"
+        yield create_check(LIVE, f"{short} allows ECS Exec", task.exec_enabled, "enableExecuteCommand", remedy)
         if version := task.platform_version:
             new = version == "LATEST" or tuple(int(part) for part in version.split(".")) >= _OLDEST_PLATFORM
-            remedy = "start it on platform version 1.4.0 or later"
-            yield create_check(LIVE, f"{short}: Fargate is new enough", new, version, remedy)
+            remedy = "use platform version 1.4.0 or later"
+            yield create_check(LIVE, f"{short}: the platform version supports ECS Exec", new, version, remedy)
         agent = task.container(container).agent
-        what = f"{short}: the agent in {container} runs"
+        what = f"{short}: the agent in {container} is running"
         if agent:
-            remedy = "stop the task; if the next one is the same, the lines above say why"
+            remedy = "stop the task; if the next one has the same problem, see the checks above"
             yield create_check(LIVE, what, agent == "RUNNING", agent.lower(), remedy)
         else:
-            yield unknown(LIVE, what, "ECS does not say")
+            yield unknown(LIVE, what, "ECS reports no status")
 
 
-def _fetch(platform: Platform, arn: str, into: dict[str, Any]) -> Iterator[Check]:
+def _read_definition(platform: Platform, arn: str, into: dict[str, Any]) -> Iterator[Check]:
     into |= tasks.read_task_definition(platform, arn)
     yield from ()
 
 
 def _settings(platform: Platform, into: dict[str, Any]) -> Iterator[Check]:
-    """How the cluster wants sessions: encrypted with a key, written down in a log group."""
+    """Read the session settings of the cluster: encryption key and log group."""
     answer: Any = platform.context.clients.ecs(platform.home).describe_clusters(
         clusters=[platform.cluster], include=["CONFIGURATIONS"]
     )
@@ -178,7 +180,7 @@ def _settings(platform: Platform, into: dict[str, Any]) -> Iterator[Check]:
 
 
 def _simulated(platform: Platform, role: str, sessions: Mapping[str, Any]) -> Iterator[Check]:
-    """The policies of the task role, as IAM itself reads them."""
+    """Check the policies of the task role with the policy simulator of IAM."""
     if not role:
         return
     name = role.rpartition("/")[2]
@@ -199,7 +201,7 @@ def _simulated(platform: Platform, role: str, sessions: Mapping[str, Any]) -> It
 
 
 def _denied(platform: Platform, principal: str, actions: Sequence[str], resources: Sequence[str] = ()) -> list[str]:
-    """Which of the actions the principal may not do."""
+    """Return the actions that the principal is denied."""
     request: dict[str, Any] = {"PolicySourceArn": principal, "ActionNames": list(actions)}
     if resources:
         request["ResourceArns"] = list(resources)
@@ -209,7 +211,7 @@ def _denied(platform: Platform, principal: str, actions: Sequence[str], resource
 
 
 def _endpoints(platform: Platform, service: Service) -> Iterator[Check]:
-    """An endpoint without private DNS, or one that lets nobody in, is worse than none: the name leads into it."""
+    """Check the interface endpoint. The service name resolves to it, so a faulty one is worse than none."""
     clients = platform.context.clients
     network = tasks.describe_service(platform, service).get("networkConfiguration", {}).get("awsvpcConfiguration", {})
     ec2 = clients.ec2(platform.home)
@@ -219,7 +221,7 @@ def _endpoints(platform: Platform, service: Service) -> Iterator[Check]:
     found = ec2.describe_vpc_endpoints(
         Filters=[{"Name": "vpc-id", "Values": [vpc]}, {"Name": "service-name", "Values": [name]}]
     )["VpcEndpoints"]
-    what = "the way to Session Manager"
+    what = "the route to Session Manager"
     if not found:
         yield ok(LIVE, what, "through the NAT gateway (no endpoint of ssmmessages)")
     for endpoint in found:
@@ -232,7 +234,7 @@ def _endpoints(platform: Platform, service: Service) -> Iterator[Check]:
 
 
 def _own(platform: Platform, task: tasks.Task, sessions: Mapping[str, Any]) -> Iterator[Check]:
-    """Whether whoever asks may do it."""
+    """Check the permissions of the caller."""
     identity = platform.context.identity
     source = _principal(platform, identity.arn)
     what = "you may open sessions"
@@ -240,11 +242,11 @@ def _own(platform: Platform, task: tasks.Task, sessions: Mapping[str, Any]) -> I
         yield unknown(LIVE, what, f"IAM cannot simulate {identity.arn}")
         return
     cluster = task.arn.replace(":task/", ":cluster/").rpartition("/")[0]
-    # Commands need the first, tunnels the second.
+    # Commands need the first permission, tunnels the second.
     document = f"arn:{identity.partition}:ssm:{platform.home}::document/{tunnel.DOCUMENT}"
     wanted = {"ecs:ExecuteCommand": [cluster, task.arn], "ssm:StartSession": [task.arn, document]}
     if (key := sessions.get("kmsKeyId", "")).startswith("arn:"):
-        # Whoever opens a session makes the key that it is encrypted with.
+        # The caller generates the data key that encrypts the session.
         wanted["kms:GenerateDataKey"] = [key]
     denied = [one for action, where in wanted.items() for one in _denied(platform, source, [action], where)]
     seen = ", ".join(denied) + " denied" if denied else ", ".join(wanted)
@@ -253,12 +255,13 @@ def _own(platform: Platform, task: tasks.Task, sessions: Mapping[str, Any]) -> I
 
 
 def _principal(platform: Platform, arn: str) -> str | None:
-    """The user or role behind a caller, as the policy simulator wants it; None for what it cannot take."""
+    """Return the ARN of the caller's user or role for the policy simulator. None if it does not support the caller."""
     if ":assumed-role/" not in arn:
         return arn if ":user/" in arn else None
     name = arn.partition(":assumed-role/")[2].split("/")[0]
     try:
-        # Asked, because a session's ARN leaves the role's path out, and roles of IAM Identity Center have one.
+        # The ARN of a session does not contain the path of the role, and roles of IAM Identity Center have
+        # one.
         return platform.context.clients.iam(platform.home).get_role(RoleName=name)["Role"]["Arn"]
     except ClientError as error:
         if error.response.get("Error", {}).get("Code") != "NoSuchEntity":
@@ -266,24 +269,24 @@ def _principal(platform: Platform, arn: str) -> str | None:
         return None
 
 
-# --- either way
+# --- both
 
 
 def _definition(area: str, definition: Mapping[str, Any], name: str) -> Iterator[Check]:
-    """A task definition, in the shape of the API."""
+    """Check a task definition in the format of the API."""
     has_role = bool(definition.get("taskRoleArn"))
     yield create_check(area, "the task has a role", has_role, "taskRoleArn", "without one the agent has no credentials")
     apart = not definition.get("pidMode")
-    yield create_check(area, "containers keep their processes apart", apart, "no pidMode", "remove pidMode")
+    yield create_check(area, "containers have separate process namespaces", apart, "no pidMode", "remove pidMode")
     containers: Sequence[Mapping[str, Any]] = definition.get("containerDefinitions", ())
     found = next((one for one in containers if one.get("name") == name), None)
     if found is None:
         known = ", ".join(str(one.get("name")) for one in containers)
-        yield problem(area, f"container {name} exists", "no", f"choose another one with --container: {known}")
+        yield problem(area, f"container {name} exists", "no", f"use another one with --container: {known}")
         return
     yield _writable(area, found, name)
     init = bool(found.get("linuxParameters", {}).get("initProcessEnabled"))
-    remedy = "set InitProcessEnabled, or ended sessions leave dead processes"
+    remedy = "set InitProcessEnabled, or ended sessions leave zombie processes"
     yield create_check(area, f"{name}: an init process reaps children", init, "initProcessEnabled", remedy)
     set_here = {str(one.get("name")) for one in (*found.get("environment", ()), *found.get("secrets", ()))}
     keys = sorted(set_here & _KEYS)
@@ -293,7 +296,7 @@ def _definition(area: str, definition: Mapping[str, Any], name: str) -> Iterator
 
 def _writable(area: str, container: Mapping[str, Any], name: str) -> Check:
     what = f"{name}: the agent can write"
-    # A parameter or a condition may say yes as well as no.
+    # A parameter or a condition may be true or false.
     if container.get("readonlyRootFilesystem") in (None, False, "false"):
         return ok(area, what, "the root file system is writable")
     points = (one for one in container.get("mountPoints", ()) if not one.get("readOnly"))
@@ -312,7 +315,7 @@ def _resource(template: Template, kind: str) -> dict[str, Any]:
 
 
 def _api_shape(value: Any) -> Any:
-    """A template's properties with the API's spelling, so that one set of questions does for both."""
+    """Return properties of a template with the spelling of the API, so that the same checks work for both."""
     if isinstance(value, dict):
         return {key[:1].lower() + key[1:]: _api_shape(item) for key, item in value.items()}
     return [_api_shape(item) for item in value] if isinstance(value, list) else value

@@ -1,16 +1,15 @@
-r"""A command in a container of a running task, with its real exit status.
+r"""Command in a container of a running task, with its real exit status.
 
-Session Manager carries a terminal's bytes and nothing else: neither the API nor the plugin reports how the command
-ended. So the command is wrapped in a shell that says it in the output, and the output is read on its way:
+Session Manager transfers only the data of a terminal: neither the API nor the plugin returns the exit status of the
+command. So a shell wraps the command and prints the exit status in the output, from which it is read:
 
-    ESC ] 9410 ; <token> ; begin BEL    what the plugin says before is not the command's
+    ESC ] 9410 ; <token> ; begin BEL    output before this marker is not the command's
     ... the command's own output ...
     ESC ] 9410 ; <token> ; <status> BEL
 
-An "operating system command" that a terminal does not know is shown by none, so nothing is visible should a marker
-ever slip through. The token is random and put together by printf from two halves: neither the command's output nor
-an echo of the wrapper itself can be taken for it. A session that breaks leaves no second marker; then the status is
-unknown, which is an error and not a success.
+Terminals ignore an unknown "operating system command", so a marker that is not removed is invisible. The token is
+random, and printf assembles it from two halves, so that neither the command's output nor an echo of the wrapper matches
+a marker. A session that breaks has no second marker. Its status is unknown, which is an error.
 """
 
 from __future__ import annotations
@@ -30,13 +29,13 @@ from hosting.deployer.operate.platform import Platform
 from hosting.deployer.operate.plugin import Plugin
 from hosting.deployer.operate.tasks import Task
 
-# Whatever shell the image has, preferring the comfortable one.
+# bash if the image has it, else sh.
 SHELL = "if command -v bash >/dev/null; then bash; else sh; fi"
 
 
 @dataclass(frozen=True)
 class Session:
-    """A started session: the plugin's command line, and how to end it."""
+    """Started session: the command line of the plugin with its environment."""
 
     id: str
     command: list[str]
@@ -45,20 +44,20 @@ class Session:
 
 @dataclass
 class OutputFilter:
-    """Takes the marks out of a session's output and remembers what they say."""
+    """Filter that removes the markers from a session's output and keeps the exit status."""
 
     token: str
     status: int | None = None
     begun: bool = False
-    # What came before the command: the plugin's greeting, or why there is no session.
+    # Output before the command: the greeting of the plugin, or the reason why the session failed.
     preamble: bytes = b""
     _pending: bytes = b""
 
     def feed(self, data: bytes) -> bytes:
-        """What of the session's output so far is the command's own and can be shown."""
+        """Return the part of the output that is the command's own."""
         data, self._pending = self._pending + data, b""
         if not self.begun:
-            before, found, data = data.partition(self._mark("begin"))
+            before, found, data = data.partition(self._marker("begin"))
             if not found:
                 self._pending = before
                 return b""
@@ -68,19 +67,19 @@ class OutputFilter:
         if match := re.search(rb"\x1b\]9410;" + self.token.encode() + rb";(\d+)\x07", data):
             self.status = int(match[1])
             return data[: match.start()]
-        held = _start_of_mark(data, self._mark(""))
+        held = _find_partial_marker(data, self._marker(""))
         data, self._pending = data[:held], data[held:]
         return data
 
     def finish(self) -> bytes:
-        """What was held back when the session is over, because it might have become a mark."""
+        """Return the retained rest of the output at the end of the session. It might have become a marker."""
         if not self.begun:
             self.preamble, self._pending = self._pending, b""
             return b""
         rest, self._pending = self._pending, b""
         return rest if self.status is None else b""
 
-    def _mark(self, word: str) -> bytes:
+    def _marker(self, word: str) -> bytes:
         end = "\x07" if word else ""
         return f"\x1b]9410;{self.token};{word}{end}".encode()
 
@@ -90,9 +89,9 @@ def new_token() -> str:
 
 
 def wrap_command(command: Sequence[str], token: str) -> str:
-    """The command line for the agent, which splits it into words as a shell would and runs the first one.
+    """Return the command line for the agent, which splits it into words and executes it without a shell.
 
-    The trap is for Ctrl-C: the terminal sends it to the wrapper too, which has to live to report the 130.
+    The trap handles Ctrl-C: the terminal also sends it to the wrapper, which must survive to report status 130.
     """
     half = len(token) // 2
     inner = shlex.join(command) if command else SHELL
@@ -102,7 +101,7 @@ def wrap_command(command: Sequence[str], token: str) -> str:
 
 
 def start_session(platform: Platform, plugin: Plugin, task: Task, container: str, command: str) -> Session:
-    """Start the session in which the agent runs the command."""
+    """Start the session in which the agent executes the command."""
     clients, region = platform.context.clients, platform.home
     try:
         answer = clients.ecs(region).execute_command(
@@ -111,37 +110,39 @@ def start_session(platform: Platform, plugin: Plugin, task: Task, container: str
     except ClientError as error:
         raise _refused(error, task, container, platform) from error
     session = answer["session"]
-    said = {
+    credentials = {
         "SessionId": session["sessionId"],
         "TokenValue": session["tokenValue"],
         "StreamUrl": session["streamUrl"],
     }
     endpoint = clients.ssm(region).meta.endpoint_url
-    arguments, environment = plugin.command(said, region, clients.profile, {"Target": task.target(container)}, endpoint)
+    arguments, environment = plugin.command(
+        credentials, region, clients.profile, {"Target": task.target(container)}, endpoint
+    )
     return Session(session["sessionId"], arguments, environment)
 
 
 def end_session(platform: Platform, session: Session) -> None:
-    """End the session at AWS. It has usually ended with the command; not everybody may end one, and it times out."""
+    """Terminate the session at AWS. It has usually ended with the command. Without the permission it times out."""
     with contextlib.suppress(ClientError, BotoCoreError):
         platform.context.clients.ssm(platform.home).terminate_session(SessionId=session.id)
 
 
 def require_exit_status(output: OutputFilter) -> int:
-    """The command's exit status."""
+    """Return the exit status of the command. Raises DeployerError if it is unknown."""
     if output.status is not None:
         return output.status
     if output.begun:
         what = "the session ended before the command did; whether it is still running is unknown"
-        raise DeployerError(what, hint="sessions end after 20 minutes without input or output")
+        raise DeployerError(what, hint="a session ends after 20 minutes without input or output")
     lines = [line.strip() for line in output.preamble.decode("utf-8", "replace").splitlines() if line.strip()]
-    said = [line for line in lines if not re.match(r"(Starting|Exiting) session with", line, re.IGNORECASE)]
+    messages = [line for line in lines if not re.match(r"(Starting|Exiting) session with", line, re.IGNORECASE)]
     hint = "the image needs a /bin/sh; see also `deploy.py exec --check`"
-    raise DeployerError(f"the command did not start: {' '.join(said) or 'the session said nothing'}", hint=hint)
+    raise DeployerError(f"the command did not start: {' '.join(messages) or 'the session had no output'}", hint=hint)
 
 
-def _start_of_mark(data: bytes, mark: bytes) -> int:
-    """Where a mark may have begun whose rest has not arrived yet."""
+def _find_partial_marker(data: bytes, mark: bytes) -> int:
+    """Return the index at which an incomplete marker may begin, or the length of the data."""
     at = data.rfind(b"\x1b")
     if at < 0:
         return len(data)
@@ -160,6 +161,6 @@ def _refused(error: ClientError, task: Task, container: str, platform: Platform)
         )
         return DeployerError(f"AWS denied the session: {message}", where=where, hint=hint)
     if code in {"TargetNotConnectedException", "InvalidParameterException"}:
-        hint = f"find out why: deploy.py exec --check -e {platform.context.environment.name}"
+        hint = f"find the reason: deploy.py exec --check -e {platform.context.environment.name}"
         return DeployerError(message, where=where, hint=hint)
     return explain(error)

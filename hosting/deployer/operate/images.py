@@ -1,7 +1,7 @@
-"""Which platforms an image is built for, asked of its registry.
+"""Platforms of a container image, read from its registry.
 
-An image for another machine starts nowhere: ECS says "exec format error" after minutes, and the deployment rolls
-back after an hour. The registry knows beforehand.
+An image for another machine never starts: ECS reports "exec format error" after minutes, and the deployment is rolled
+back after an hour. The registry has this information before.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from hosting.deployer.errors import DeployerError
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
 
-# Docker's words for what ECS calls CpuArchitecture.
+# Docker's architecture by CpuArchitecture of ECS.
 ARCHITECTURES = {"X86_64": "amd64", "ARM64": "arm64"}
 
 _INDEXES = (
@@ -30,20 +30,20 @@ _INDEXES = (
     "application/vnd.docker.distribution.manifest.list.v2+json",
 )
 _MANIFESTS = ("application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json")
-# Where Docker Hub's registry is; its official images have no other namespace.
+# Host of Docker Hub's registry. Its official images have the namespace library.
 _HOSTS = {"docker.io": "registry-1.docker.io"}
 _TIMEOUT = 15.0
 
 Fetch = Callable[[str, Mapping[str, str]], bytes]
 
 
-class NotThereError(DeployerError):
+class ImageMissingError(DeployerError):
     """The registry does not have the image."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """An image pinned by digest."""
+    """Image with a digest."""
 
     registry: str
     repository: str
@@ -51,7 +51,7 @@ class Reference:
 
     @property
     def account(self) -> str:
-        """The account whose private registry it is; empty for any other registry."""
+        """The account of a private ECR registry. Empty for any other registry."""
         match = re.fullmatch(r"(\d{12})\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?", self.registry)
         return match[1] if match else ""
 
@@ -61,13 +61,13 @@ class Reference:
 
 
 def parse_image(image: str) -> Reference | None:
-    """The parts of an image's name; None for one without registry or digest."""
+    """Return the parts of an image reference. None if it has no registry or digest."""
     match = re.fullmatch(r"([^/]+\.[^/]+)/([^@:]+)(?::[^@]+)?@(sha256:[0-9a-f]{64})", image)
     return Reference(match[1], match[2], match[3]) if match else None
 
 
 def read_ecr_platforms(client: ECRClient, image: Reference, fetch: Fetch) -> set[str]:
-    """Platforms of an image in a private registry, as "linux/arm64"."""
+    """Return the platforms of an image in a private ECR registry, such as "linux/arm64"."""
     try:
         answer = client.batch_get_image(
             registryId=image.account,
@@ -77,10 +77,10 @@ def read_ecr_platforms(client: ECRClient, image: Reference, fetch: Fetch) -> set
         )
     except ClientError as error:
         if error.response.get("Error", {}).get("Code") == "RepositoryNotFoundException":
-            raise NotThereError(f"there is no repository {image.repository}") from error
+            raise ImageMissingError(f"repository {image.repository} does not exist") from error
         raise
     if not answer["images"]:
-        raise NotThereError(f"{image.repository} has no image {image.digest[:19]}...")
+        raise ImageMissingError(f"{image.repository} has no image {image.digest[:19]}...")
 
     def blob(digest: str) -> bytes:
         url = client.get_download_url_for_layer(
@@ -92,7 +92,7 @@ def read_ecr_platforms(client: ECRClient, image: Reference, fetch: Fetch) -> set
 
 
 def read_public_platforms(image: Reference, fetch: Fetch) -> set[str]:
-    """Platforms of an image in a registry that answers everybody, by the protocol that all registries speak."""
+    """Return the platforms of an image in a public registry, read with the OCI distribution protocol."""
     host = _HOSTS.get(image.registry, image.registry)
     repository = image.repository
     if image.registry in _HOSTS and "/" not in repository:
@@ -106,23 +106,24 @@ def read_public_platforms(image: Reference, fetch: Fetch) -> set[str]:
         except urllib.error.HTTPError as error:
             if error.code != 401:
                 raise
-            # Even what everybody may read takes a token, which everybody gets who asks where the registry says.
+            # Public images need a token too. The registry names the server that issues it to any client.
             headers = {"Authorization": f"Bearer {_token(error.headers.get('WWW-Authenticate', ''), fetch)}"}
             manifest = json.loads(fetch(url, {**accept, **headers}))
     except urllib.error.HTTPError as error:
         if error.code == 404:
-            raise NotThereError(f"{image.registry} has no {image.repository}@{image.digest[:19]}...") from error
+            raise ImageMissingError(f"{image.registry} has no {image.repository}@{image.digest[:19]}...") from error
         raise
     return _platforms(manifest, lambda digest: fetch(f"{base}/blobs/{digest}", headers))
 
 
 def fetch_over_https(url: str, headers: Mapping[str, str]) -> bytes:
-    """Fetch an address of a registry."""
+    """Return the content of a URL of a registry."""
     if not url.startswith("https://"):
-        raise DeployerError(f"{url} is not https")
+        raise DeployerError(f"{url} does not use HTTPS")
     request = urllib.request.Request(url)  # noqa: S310 - https, see above
     for name, value in headers.items():
-        # Registries keep blobs elsewhere and redirect there. A token is not for those, and some refuse one.
+        # Registries redirect to an object store for blobs. The token is not sent there, and some stores
+        # refuse it.
         add = request.add_unredirected_header if name == "Authorization" else request.add_header
         add(name, value)
     with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310
@@ -131,12 +132,12 @@ def fetch_over_https(url: str, headers: Mapping[str, str]) -> bytes:
 
 
 def _token(challenge: str, fetch: Fetch) -> str:
-    """Leave to read, from where a registry's challenge points: Bearer realm="https://...",service="...",scope="..."."""
-    said = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
-    realm = said.pop("realm", "")
+    """Return an access token of the server in a challenge: Bearer realm="https://...",service="...",scope="..."."""
+    fields = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
+    realm = fields.pop("realm", "")
     if not challenge.lower().startswith("bearer ") or not realm:
-        raise ValueError("it takes no token")
-    answer = json.loads(fetch(f"{realm}?{urllib.parse.urlencode(said)}", {}))
+        raise ValueError("the registry offers no token")
+    answer = json.loads(fetch(f"{realm}?{urllib.parse.urlencode(fields)}", {}))
     return str(answer.get("token") or answer["access_token"])
 
 

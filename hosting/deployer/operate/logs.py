@@ -1,6 +1,6 @@
-"""Log lines of several groups as one stream, in order, from some time on and as they come.
+"""Lines of several log groups as one stream in order, from a start time and as they arrive.
 
-Which groups: those of the stacks, by their logical ids; nobody has to know their names.
+The log groups are found by their logical ids in the stacks.
 """
 
 from __future__ import annotations
@@ -24,29 +24,31 @@ from hosting.model.stack_order import StackRole
 
 _LOG_GROUP = "AWS::Logs::LogGroup"
 _POLL_SECONDS = 2.0
-# CloudWatch Logs shows lines some seconds late and not in order; so far back each poll looks again.
+# CloudWatch Logs returns lines some seconds late and out of order. Each poll reads this period again.
 _LATE = timedelta(seconds=30)
-# Where nothing is said for long, a poll need not look through everything again.
+# If no line arrives for long, a poll does not read everything again.
 _HORIZON = timedelta(minutes=5)
-# So many looks without anything new, and what ended has said its last word.
+# So many polls without new lines after the end of a task mean that its last line has arrived.
 _QUIET = 2
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 @dataclass(frozen=True)
 class LogSource:
-    """A log group, or some streams of it."""
+    """Log group, or some of its streams."""
 
     label: str
     group: str
     region: str
     streams: tuple[str, ...] = ()
-    # Or those whose names begin like this.
+    # Alternatively all streams with this prefix.
     prefix: str = ""
 
 
 @dataclass(frozen=True)
 class LogLine:
+    """One line of a log."""
+
     time: datetime
     label: str
     stream: str
@@ -55,7 +57,7 @@ class LogLine:
 
 
 def find_log_sources(platform: Platform, kind: str, *, service: str | None = None, name: str = "") -> list[LogSource]:
-    """The log groups of a kind: app, bastion, db, waf, exec, lambda."""
+    """Return the log groups of a kind: app, bastion, db, waf, exec, lambda."""
     match kind:
         case "app":
             return [
@@ -65,7 +67,7 @@ def find_log_sources(platform: Platform, kind: str, *, service: str | None = Non
                 if found == "AppLogGroup"
             ]
         case "bastion":
-            # All bastions write to one group, each to streams that begin with its service.
+            # All bastions write to one group. The stream names begin with the service.
             groups = _find_log_groups(platform, platform.nested.get("ApplicationStack", ""))
             return [
                 LogSource(one.slug, groups["BastionLogGroup"], platform.home, prefix=f"{one.slug}/")
@@ -85,7 +87,7 @@ def find_log_sources(platform: Platform, kind: str, *, service: str | None = Non
         case "lambda":
             return _function(platform, name)
         case _:
-            raise DeployerError(f'there are no logs of "{kind}"')
+            raise DeployerError(f'log kind "{kind}" does not exist')
 
 
 def _select_services(platform: Platform, service: str | None) -> Sequence[Service]:
@@ -93,18 +95,18 @@ def _select_services(platform: Platform, service: str | None) -> Sequence[Servic
 
 
 def find_last_stopped_task(platform: Platform, service: Service, container: str) -> tuple[Task, LogSource]:
-    """The task that ended last, and its stream: what it said before it died."""
+    """Return the task that stopped last, and its log stream."""
     ended = list(tasks.list_stopped_tasks(platform, service))
     if not ended:
-        hint = "ECS forgets stopped tasks after an hour; without --previous their lines are still found"
-        raise DeployerError("no task has stopped lately", where=service.slug, hint=hint)
+        hint = "ECS deletes stopped tasks after an hour; without --previous their lines are still shown"
+        raise DeployerError("no task has stopped within the last hour", where=service.slug, hint=hint)
     last = max(ended, key=lambda task: task.stopped)
     group, stream = find_log_stream(tasks.read_task_definition(platform, last.definition), container, last.id)
     return last, LogSource(service.slug, group, platform.home, (stream,))
 
 
 def find_log_stream(definition: dict[str, object], container: str, task_id: str) -> tuple[str, str]:
-    """Group and stream to which a task's container writes (Amazon ECS Developer Guide, "Send logs to CloudWatch")."""
+    """Return log group and stream of a task's container (Amazon ECS Developer Guide, "Send logs to CloudWatch")."""
     containers = definition.get("containerDefinitions")
     for one in containers if isinstance(containers, list) else ():
         if one.get("name") == container:
@@ -114,23 +116,23 @@ def find_log_stream(definition: dict[str, object], container: str, task_id: str)
 
 
 def parse_since(text: str, now: datetime) -> datetime:
-    """A time from "10m", "2h", "3d" or an ISO date or time (UTC when it names no zone)."""
+    """Return the time of "10m", "2h", "3d", or an ISO date or time. The default time zone is UTC."""
     try:
         if match := re.fullmatch(r"(\d+)\s*([smhdw])", text.strip()):
             return now - timedelta(seconds=int(match[1]) * _UNITS[match[2]])
         found = datetime.fromisoformat(text)
     except (ValueError, OverflowError):
         raise InputError(
-            [Problem("--since", f'"{text}" is no time', "as in 10m, 2h, 3d, or 2026-11-22T09:30")]
+            [Problem("--since", f'invalid time "{text}"', "write 10m, 2h, 3d or 2026-11-22T09:30")]
         ) from None
     found = found if found.tzinfo else found.replace(tzinfo=UTC)
     if found > now:
-        raise InputError([Problem("--since", f'"{text}" is still to come', "times without a zone are UTC")])
+        raise InputError([Problem("--since", f'"{text}" is in the future', "times without a time zone are UTC")])
     return found
 
 
 def create_filter_pattern(text: str | None) -> str:
-    """A filter pattern that means exactly this text."""
+    """Return a filter pattern that matches exactly this text."""
     if not text:
         return ""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
@@ -140,8 +142,8 @@ def create_filter_pattern(text: str | None) -> str:
 def read_lines(
     platform: Platform, chosen: Sequence[LogSource], begin: datetime, *, grep: str | None = None
 ) -> Iterator[LogLine]:
-    """Every line since then, in order over all sources."""
-    # CloudWatch Logs answers in order, so that nothing has to be held to be sorted.
+    """Yield every line since a time, in order over all sources."""
+    # CloudWatch Logs returns lines in order, so the lines can be merged without keeping them.
     found = [_page_through(platform, source, begin, create_filter_pattern(grep)) for source in chosen]
     yield from heapq.merge(*found, key=lambda line: line.time)
 
@@ -155,7 +157,7 @@ def follow_lines(
     sleep: Callable[[float], None] = time.sleep,
     until: Callable[[], bool] = lambda: False,
 ) -> Iterator[LogLine]:
-    """Lines since then and as they come, until somebody stops it or `until` says so and no more comes."""
+    """Yield the lines since a time and new ones, until `until` returns true and no more lines arrive."""
     seen: dict[str, datetime] = {}
     ended = False
     quiet = 0
@@ -172,7 +174,7 @@ def follow_lines(
         if ended and quiet >= _QUIET:
             return
         if not ended and until():
-            # What was said last takes a moment to arrive.
+            # The last lines arrive some seconds late.
             ended, quiet = True, 0
         sleep(_POLL_SECONDS)
         begin = max(begin, newest - _LATE)
@@ -199,13 +201,13 @@ def _page_through(platform: Platform, source: LogSource, begin: datetime, wanted
                     event.get("eventId", ""),
                 )
     except ClientError as error:
-        # A stream begins with its first line; before that there is nothing to show.
+        # A stream is created with its first line. Before that there is nothing to show.
         if error.response.get("Error", {}).get("Code") != "ResourceNotFoundException":
             raise
 
 
 def _find_log_groups(platform: Platform, stack: str, region: str | None = None) -> dict[str, str]:
-    """Logical id -> name of the log groups of a stack."""
+    """Return the log groups of a stack by logical id."""
     if not stack:
         return {}
     client = platform.context.clients.cloudformation(region or platform.home)
@@ -224,5 +226,5 @@ def _function(platform: Platform, name: str) -> list[LogSource]:
     }
     wanted = name.replace("_", "-").lower()
     if wanted not in known:
-        raise DeployerError(f'there is no function "{name}"', hint=f"known: {', '.join(sorted(known))}")
+        raise DeployerError(f'function "{name}" does not exist', hint=f"known functions: {', '.join(sorted(known))}")
     return [LogSource(wanted, known[wanted], platform.home)]

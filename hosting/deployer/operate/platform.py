@@ -1,4 +1,4 @@
-"""A deployed environment as whoever operates it sees it: its services, its outputs, its nested stacks."""
+"""A deployed environment: its services, its outputs, and its nested stacks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ECS_SERVICE = "AWS::ECS::Service"
 
 @dataclass(frozen=True)
 class Service:
-    """One service: how the configuration calls it, and how ECS does."""
+    """One service, with its name in the configuration and in ECS."""
 
     name: str
     ecs_name: str
@@ -31,7 +31,7 @@ class Service:
 
 @dataclass(frozen=True)
 class Platform:
-    """An environment's root stack and what is in it. Looks things up when first asked."""
+    """Root stack of a deployed environment. Its parts are read from AWS at first use."""
 
     context: Context
     root: StackState
@@ -50,14 +50,14 @@ class Platform:
 
     @cached_property
     def nested(self) -> Mapping[str, str]:
-        """Logical id of a nested stack -> the stack's id."""
+        """The id of each nested stack by logical id."""
         client = self.context.clients.cloudformation(self.home)
         found = stacks.list_resources(client, self.root.id)
         return {item.logical_id: item.physical_id for item in found if item.type == STACK_TYPE and item.physical_id}
 
     @cached_property
     def services(self) -> tuple[Service, ...]:
-        """Every service that exists, in the order of the templates."""
+        """The services that exist, in the order of the template."""
         client = self.context.clients.cloudformation(self.home)
         made: list[Service] = []
         for name in self.context.template(self.context.stack(StackRole.ROOT)).services:
@@ -72,17 +72,19 @@ class Platform:
         return tuple(made)
 
     def output(self, name: str) -> str:
-        """An output of the root stack."""
+        """Return an output of the root stack. Raises DeployerError if the stack does not have it."""
         value = self.root.outputs.get(name)
         if value is None:
-            hint = f"deploy the environment with the templates as they are now: deploy.py deploy -e {self.name}"
+            hint = f"deploy the current templates: deploy.py deploy -e {self.name}"
             raise DeployerError(f'has no output "{name}" ({self.root.status})', where=self.root.name, hint=hint)
         return value
 
     def service(self, wanted: str | None) -> Service:
-        """The service of this name, in any case; the first one without a name."""
+        """Return the service of this name, in any case. Without a name, return the first service."""
         if not self.services:
-            raise DeployerError("has no service yet", where=self.root.name, hint=f"deploy.py deploy -e {self.name}")
+            raise DeployerError(
+                "has no service yet", where=self.root.name, hint=f"deploy it: deploy.py deploy -e {self.name}"
+            )
         if wanted is None:
             return self.services[0]
         for service in self.services:
@@ -91,19 +93,21 @@ class Platform:
         known = [service.slug for service in self.services]
         near = difflib.get_close_matches(wanted.lower(), known, n=1)
         hint = f'did you mean "{near[0]}"?' if near else f"known: {', '.join(known)}"
-        raise DeployerError(f'there is no service "{wanted}"', where=self.root.name, hint=hint)
+        raise DeployerError(f'service "{wanted}" does not exist', where=self.root.name, hint=hint)
 
     @property
     def name(self) -> str:
-        """The environment's name, as -e takes it."""
+        """The name of the environment for option -e."""
         return self.context.environment.name
 
 
 def find_platform(context: Context) -> Platform:
-    """The deployed environment; an error when there is none."""
+    """Return the deployed environment. Raises DeployerError if it is not deployed."""
     stack = context.stack(StackRole.ROOT)
     state = stacks.describe_stack(context.clients.cloudformation(stack.region), stack.name)
     if state is None or state.status in {"DELETE_COMPLETE", "REVIEW_IN_PROGRESS"}:
         name = context.environment.name
-        raise DeployerError("is not deployed", where=stack.label, hint=f"deploy.py deploy -e {name}")
+        raise DeployerError(
+            "the environment is not deployed", where=stack.label, hint=f"deploy it: deploy.py deploy -e {name}"
+        )
     return Platform(context, state)

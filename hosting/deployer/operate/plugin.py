@@ -1,9 +1,9 @@
-"""session-manager-plugin: the program that carries a session's bytes, started as the AWS CLI starts it.
+"""session-manager-plugin, the program that transfers the data of a session. It is started as the AWS CLI starts it.
 
-The plugin is a program and not a library, so its command line is the interface: the session (as JSON, or since
-1.2.497 the name of an environment variable that holds it), region, the operation's name, profile, the operation's
-parameters, endpoint. The session contains a token with which anybody could take it over, and command lines can be
-read by every user of a machine, so the environment is used wherever the plugin can.
+The plugin is a program, so its command line is the interface: the session (as JSON, or since 1.2.497 the name of an
+environment variable with it), region, operation, profile, parameters of the operation, endpoint. The session contains a
+token with which any user could take it over, and every user of a machine can read command lines. So the environment
+variable is used if the plugin supports it.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _INSTALL = {
 
 
 class PluginMissingError(DeployerError):
-    """The program is not installed."""
+    """The plugin is not installed."""
 
 
 @dataclass(frozen=True)
 class Plugin:
-    """The installed plugin."""
+    """Installed plugin."""
 
     path: str
     version: tuple[int, ...]
@@ -49,40 +49,40 @@ class Plugin:
     def command(
         self, session: Mapping[str, str], region: str, profile: str | None, parameters: Mapping[str, Any], endpoint: str
     ) -> tuple[list[str], dict[str, str]]:
-        """The command line and the environment that carry a session."""
+        """Return the command line and the environment for a session."""
         environment = dict(os.environ)
-        said = json.dumps(dict(session))
+        argument = json.dumps(dict(session))
         if self.version > _LAST_WITHOUT_ENVIRONMENT:
-            environment[_VARIABLE] = said
-            said = _VARIABLE
-        arguments = [self.path, said, region, "StartSession", profile or "", json.dumps(dict(parameters)), endpoint]
+            environment[_VARIABLE] = argument
+            argument = _VARIABLE
+        arguments = [self.path, argument, region, "StartSession", profile or "", json.dumps(dict(parameters)), endpoint]
         return arguments, environment
 
 
 def find_plugin() -> Plugin:
-    """The plugin on the PATH; an error that says how to install it when there is none."""
+    """Return the plugin on the PATH. Raises PluginMissingError with the install command if there is none."""
     path = shutil.which(NAME)
     if path is None:
         raise PluginMissingError(
-            f"{NAME} is not installed; sessions go through it", hint=f"install it: {install_command()}"
+            f"{NAME} is not installed, but sessions need it", hint=f"install it: {install_command()}"
         )
     try:
-        said = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=20, check=False).stdout
+        output = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=20, check=False).stdout
     except (OSError, subprocess.TimeoutExpired) as error:
         raise DeployerError(
-            f"cannot be started: {error}", where=path, hint=f"install it again: {install_command()}"
+            f"the plugin cannot be started: {error}", where=path, hint=f"install it again: {install_command()}"
         ) from error
-    return Plugin(path, parse_version(said))
+    return Plugin(path, parse_version(output))
 
 
 def parse_version(text: str) -> tuple[int, ...]:
-    """The plugin's own version. One that cannot be read counts as old: old ways work with every plugin."""
+    """Return the version of the plugin. An unreadable version counts as old, which every plugin supports."""
     match = re.search(r"\d+(?:\.\d+)+", text)
     return tuple(int(part) for part in match[0].split(".")) if match else ()
 
 
 def install_command() -> str:
-    """How to install the plugin on this machine (Systems Manager User Guide, "Install the Session Manager plugin")."""
+    """Return the command that installs the plugin on this machine (Systems Manager User Guide)."""
     system = platform.system()
     if system != "Linux":
         return _INSTALL.get(system, "see the Systems Manager User Guide, Install the Session Manager plugin")

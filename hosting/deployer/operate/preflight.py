@@ -1,6 +1,6 @@
-"""What can be known to be missing before the first deployment, instead of after forty minutes of it. Read only.
+"""Checks before the first deployment, which would otherwise fail after forty minutes. They only read from AWS.
 
-Each check stands alone: one that these credentials may not make is a line too, and the others go on.
+Each check is independent: a check without permission has a result too, and the others continue.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from hosting.deployer.operate.checklist import (
     run_check,
     unknown,
 )
-from hosting.deployer.operate.images import Fetch, NotThereError
+from hosting.deployer.operate.images import Fetch, ImageMissingError
 from hosting.model.stack_order import EDGE_REGION, StackRole
 
-# AWS Chatbot has no endpoint in most regions; this one answers for the whole account.
+# AWS Chatbot has no endpoint in most regions. This one returns the data of the whole account.
 _CHATBOT_REGION = "us-east-2"
 _ENGINE = "aurora-mysql"
 
 
 @dataclass(frozen=True)
 class LinkedRole:
-    """A role that a service makes for itself when it is first used, if whoever uses it may."""
+    """Service-linked role, which a service creates at its first use if the caller has the permission."""
 
     name: str
     service: str
@@ -51,11 +51,12 @@ SLACK_ROLE = LinkedRole("AWSServiceRoleForAWSChatbot", "management.chatbot.amazo
 
 
 def run_checks(context: Context, *, fetch: Fetch = images.fetch_over_https) -> Iterator[Check]:
-    """Every line, as soon as it is known."""
+    """Yield the result of every check as soon as it is known."""
     values = resolve_parameters(context)
     checks = [*_references(context, values), *_roles(context, values), *_images(context, values, fetch)]
     yield from _account(context)
-    # At the same time, because each waits for AWS alone; shown in this order, because people read it.
+    # The checks run at the same time, because each only waits for AWS. The results have a fixed order for the
+    # reader.
     with ThreadPoolExecutor(8) as pool:
         for found in pool.map(lambda one: list(run_check(*one)), [*checks, *_quotas(context, values)]):
             yield from found
@@ -89,18 +90,18 @@ def _images(context: Context, values: Mapping[str, str], fetch: Fetch) -> list[J
 
 
 def resolve_parameters(context: Context) -> dict[str, str]:
-    """The values of the root's parameters as the file and the templates give them."""
+    """Return the values of the root's parameters from the parameter file and the template."""
     declared = context.template(context.stack(StackRole.ROOT)).parameters
     values = {name: one.default for name, one in declared.items() if one.default is not None}
     return values | dict(context.environment.file.values)
 
 
 def create_linked_role(context: Context, service: str) -> None:
-    """Have a service make its role now."""
+    """Create a service-linked role. One that exists already is no error."""
     try:
         context.clients.iam(context.home).create_service_linked_role(AWSServiceName=service)
     except ClientError as error:
-        # Made in the meantime, by whoever used the service first.
+        # The first use of the service may have created the role in the meantime.
         message = error.response.get("Error", {}).get("Message", "")
         if "has been taken in this account" not in message:
             raise
@@ -115,8 +116,8 @@ def _account(context: Context) -> Iterator[Check]:
     if file.account:
         yield ok("account", "the environment's own account", identity.account)
     else:
-        remedy = f'add "Account": "{identity.account}" to {file.path}, and nothing goes elsewhere by accident'
-        yield problem("account", "the environment's own account", "the file names none", remedy)
+        remedy = f'add "Account": "{identity.account}" to {file.path} to prevent a deployment to another account'
+        yield problem("account", "the environment's own account", "the parameter file has no Account", remedy)
     yield from run_check("account", "regions", partial(_regions, context))
 
 
@@ -137,12 +138,12 @@ def _linked_role(context: Context, role: LinkedRole) -> Iterator[Check]:
         if error.response.get("Error", {}).get("Code") != "NoSuchEntity":
             raise
         remedy = f"aws iam create-service-linked-role --aws-service-name {role.service}  (or preflight --create-roles)"
-        yield problem("roles", role.name, "not there yet", remedy, offer=role.service)
+        yield problem("roles", role.name, "does not exist yet", remedy, offer=role.service)
     else:
         yield ok("roles", role.name)
 
 
-# --- what the parameters refer to
+# --- resources that the parameters refer to
 
 
 def _zones(context: Context, values: Mapping[str, str]) -> Iterator[Check]:
@@ -152,9 +153,9 @@ def _zones(context: Context, values: Mapping[str, str]) -> Iterator[Check]:
     wanted = [values.get("FirstZone", ""), values.get("SecondZone", "")]
     for name in wanted:
         seen = states.get(name, f"not a zone of this account in {context.home}")
-        yield create_check("zones", name, seen == "available", seen, f"choose from {usable}")
+        yield create_check("zones", name, seen == "available", seen, f"use one of {usable}")
     if len(set(wanted)) < len(wanted):
-        yield problem("zones", "two different zones", f"both are {wanted[0]}", f"choose two of {usable}")
+        yield problem("zones", "two different zones", f"both are {wanted[0]}", f"use two of {usable}")
 
 
 def _prefix_list(context: Context) -> Iterator[Check]:
@@ -174,7 +175,7 @@ def _engine(context: Context, values: Mapping[str, str]) -> Iterator[Check]:
     try:
         offers = [offer for page in pages for offer in page["OrderableDBInstanceOptions"]]
     except ClientError as error:
-        # So RDS says that it does not know the version at all.
+        # This is the answer of RDS for an unknown version.
         if error.response.get("Error", {}).get("Code") != "InvalidParameterCombination":
             raise
         offers = []
@@ -183,8 +184,8 @@ def _engine(context: Context, values: Mapping[str, str]) -> Iterator[Check]:
         found = client.describe_db_engine_versions(Engine=_ENGINE)["DBEngineVersions"]
         major = version.rpartition(".")[0]
         known = sorted(one["EngineVersion"] for one in found if one["EngineVersion"].startswith(major))
-        remedy = f"set DbEngineVersion to one of {', '.join(known)}" if known else "choose another DbInstanceClass"
-        yield problem("database", what, "not offered here", remedy)
+        remedy = f"set DbEngineVersion to one of {', '.join(known)}" if known else "use another DbInstanceClass"
+        yield problem("database", what, "not available in this region", remedy)
         return
     zones = {zone["Name"] for offer in offers for zone in offer.get("AvailabilityZones", ())}
     wanted = [values["FirstZone"]]
@@ -192,11 +193,11 @@ def _engine(context: Context, values: Mapping[str, str]) -> Iterator[Check]:
         wanted.append(values["SecondZone"])
     missing = [zone for zone in wanted if zones and zone not in zones]
     seen = f"not in {', '.join(missing)}" if missing else f"offered in {', '.join(wanted)}"
-    yield create_check("database", what, not missing, seen, f"choose zones from {', '.join(sorted(zones))}")
+    yield create_check("database", what, not missing, seen, f"use zones of {', '.join(sorted(zones))}")
 
 
 def _exports(context: Context, values: Mapping[str, str]) -> Iterator[Check]:
-    """A log that the version does not export fails the cluster only when it is created."""
+    """Check the exported logs. A log type that the version does not support fails only when the cluster is created."""
     wanted = {
         log
         for template in context.environment.templates.values()
@@ -208,12 +209,12 @@ def _exports(context: Context, values: Mapping[str, str]) -> Iterator[Check]:
     client = context.clients.rds(context.home)
     found = client.describe_db_engine_versions(Engine=_ENGINE, EngineVersion=version)["DBEngineVersions"]
     if not found:
-        return  # said by the check of the version
+        return  # the check of the version reports this
     what = f"logs exported by {version}"
     missing = sorted(wanted - {log for one in found for log in one.get("ExportableLogTypes", ())})
     seen = f"not {', '.join(missing)}" if missing else ", ".join(sorted(wanted))
     yield create_check(
-        "database", what, not missing, seen, "take them out of EXPORTED_LOGS in generator/layers/database.py"
+        "database", what, not missing, seen, "remove them from EXPORTED_LOGS in generator/layers/database.py"
     )
 
 
@@ -228,26 +229,28 @@ def _certificates(context: Context, values: Mapping[str, str]) -> Iterator[Check
         if not arn or arn == "none":
             continue
         if arn.split(":")[3] != region:
-            yield problem("domain", name, f"it is in {arn.split(':')[3]}", f"take a certificate of {region}")
+            yield problem("domain", name, f"it is in {arn.split(':')[3]}", f"use a certificate of {region}")
             continue
         try:
             found = context.clients.acm(region).describe_certificate(CertificateArn=arn)["Certificate"]
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") != "ResourceNotFoundException":
                 raise
-            yield problem("domain", name, "there is no such certificate", f"look into ACM in {region}")
+            yield problem("domain", name, "the certificate does not exist", f"check ACM in {region}")
             continue
         status, names = found.get("Status", ""), found.get("SubjectAlternativeNames", [])
         good = status == "ISSUED" and (not domain or is_covered(names, host))
         seen = f"{status}, for {', '.join(names)}"
-        remedy = f"it has to be issued and to name {host}" if domain else "it has to be issued"
+        remedy = f"use an issued certificate for {host}" if domain else "use an issued certificate"
         yield create_check("domain", name, good, seen, remedy)
     if not domain:
-        yield ok("domain", "certificates", "no domain: CloudFront's own, and a self-signed one that deploy.py imports")
+        yield ok(
+            "domain", "certificates", "no domain: the one of CloudFront, and a self-signed one that deploy.py imports"
+        )
 
 
 def is_covered(names: Sequence[str], host: str) -> bool:
-    """Whether a certificate's names include a host; a wildcard stands for exactly one label."""
+    """Return whether a certificate's names include a host. A wildcard matches exactly one label."""
     parent = "*." + host.partition(".")[2]
     return any(name.lower() in {host.lower(), parent.lower()} for name in names)
 
@@ -266,7 +269,7 @@ def _hosted_zone(context: Context, values: Mapping[str, str]) -> Iterator[Check]
     name = found["Name"].rstrip(".")
     what = f"hosted zone {zone}"
     if found.get("Config", {}).get("PrivateZone"):
-        yield problem("domain", what, f"{name} is private", "take the public zone of this name")
+        yield problem("domain", what, f"{name} is private", "use the public zone of this name")
         return
     holds = domain == name or domain.endswith(f".{name}")
     yield create_check(
@@ -277,19 +280,17 @@ def _hosted_zone(context: Context, values: Mapping[str, str]) -> Iterator[Check]
 def _slack(context: Context, values: Mapping[str, str]) -> Iterator[Check]:
     wanted = values.get("SlackWorkspaceId", "")
     if not wanted:
-        yield ok("slack", "workspace", "no Slack asked for")
+        yield ok("slack", "workspace", "Slack is not configured")
         return
     answer = context.clients.chatbot(_CHATBOT_REGION).describe_slack_workspaces()
     what = f"workspace {wanted}"
     found = next((one for one in answer.get("SlackWorkspaces", ()) if one["SlackTeamId"] == wanted), None)
     if found is None:
-        remedy = (
-            "authorise it once in the console: Amazon Q Developer in chat applications, Configure new client, Slack"
-        )
+        remedy = "authorise it in the console: Amazon Q Developer in chat applications, Configure new client, Slack"
         yield problem("slack", what, "not authorised in this account", remedy)
         return
     if found.get("State") == "DISABLED":
-        remedy = "have the organisation's chat applications policy allow it"
+        remedy = "allow it in the chat applications policy of the organization"
         yield problem("slack", what, found.get("StateReason") or "disabled", remedy)
         return
     yield ok("slack", what, found.get("SlackTeamName") or "authorised")
@@ -301,20 +302,20 @@ def _slack(context: Context, values: Mapping[str, str]) -> Iterator[Check]:
 def _image(context: Context, name: str, image: str, architecture: str, fetch: Fetch) -> Iterator[Check]:
     reference = images.parse_image(image)
     if reference is None:
-        yield problem("images", name, f"{image} is not registry/name@sha256:...", "pin it by digest")
+        yield problem("images", name, f"{image} is not registry/name@sha256:...", "write the digest of the image")
         return
     try:
         if reference.account:
             platforms = images.read_ecr_platforms(context.clients.ecr(reference.region), reference, fetch)
         else:
             platforms = images.read_public_platforms(reference, fetch)
-    except NotThereError as error:
+    except ImageMissingError as error:
         first = f"deploy.py deploy -e {context.environment.name} --through bootstrap"
-        remedy = f"push it, then put its digest into the parameter file; repositories come from: {first}"
+        remedy = f"push it and write its digest to the parameter file; this creates the repositories: {first}"
         yield problem("images", name, error.what, remedy if reference.account else "correct its digest")
         return
     except (urllib.error.URLError, OSError, ValueError, KeyError) as error:
-        yield unknown("images", name, f"{reference.registry} does not answer as a registry does ({error})")
+        yield unknown("images", name, f"{reference.registry} does not answer like a registry ({error})")
         return
     wanted = f"linux/{images.ARCHITECTURES.get(architecture, architecture)}"
     seen = ", ".join(sorted(platforms))
@@ -341,7 +342,7 @@ def _quota(context: Context, quota: quotas.Quota, needed: int) -> Iterator[Check
     region = quota.region or context.home
     limit = quotas.read_quota(context.clients.service_quotas(region), quota.service, quota.code)
     used = quotas.count_used(context.clients, region, quota.type)
-    # What is deployed already is among the used ones.
+    # Resources of a deployed environment are already in use.
     root = context.stack(StackRole.ROOT)
     counted = (
         used is not None and stacks.describe_stack(context.clients.cloudformation(root.region), root.name) is not None
@@ -349,14 +350,14 @@ def _quota(context: Context, quota: quotas.Quota, needed: int) -> Iterator[Check
     wanted = (used or 0) + (0 if counted else needed)
     there = "" if used is None else f", {used} in use"
     seen = f"{needed} needed{there}, {limit:.0f} allowed"
-    remedy = f"ask for {wanted} in Service Quotas ({quota.service} {quota.code}, {region})"
+    remedy = f"request {wanted} in Service Quotas ({quota.service} {quota.code}, {region})"
     yield create_check("quotas", quota.name, wanted <= limit, seen, remedy)
 
 
 def _fargate(context: Context, services: tuple[str, ...], values: Mapping[str, str]) -> Iterator[Check]:
-    """A new account has few, sometimes none, and a deployment beyond them waits in silence."""
+    """Check the vCPU quota. New accounts have a low one, and a deployment beyond it waits without a message."""
     needed = quotas.calculate_vcpus(services, values)
     limit = quotas.read_quota(context.clients.service_quotas(context.home), *quotas.FARGATE)
-    seen = f"{needed:g} needed while everything is deployed at once, {limit:g} allowed"
-    remedy = f"ask for at least {needed:g} in Service Quotas ({' '.join(quotas.FARGATE)}, {context.home})"
+    seen = f"{needed:g} needed while all services are deployed at once, {limit:g} allowed"
+    remedy = f"request at least {needed:g} in Service Quotas ({' '.join(quotas.FARGATE)}, {context.home})"
     yield create_check("quotas", "Fargate vCPUs", needed <= limit, seen, remedy)

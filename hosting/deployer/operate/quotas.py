@@ -1,4 +1,4 @@
-"""What an environment needs of the account's quotas, counted in the templates."""
+"""Demand of an environment on the account's quotas, counted in the templates."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Quota:
-    """A quota of Service Quotas, and the resource type of whose number it is one."""
+    """Quota of Service Quotas, and the resource type that counts against it."""
 
     service: str
     code: str
     name: str
     type: str
-    # Where it counts: per zone, of which the templates use two, or in the region of CloudFront.
+    # Scope of the quota: per zone, of which the templates use two, or in the region of CloudFront.
     zones: int = 1
     region: str = ""
 
@@ -44,24 +44,24 @@ FARGATE = ("fargate", "L-3032A538")
 
 
 def count_demand(root: Template, templates: Mapping[str, Template]) -> Counter[str]:
-    """Resources by type that a root stack makes at most: conditions are for CloudFormation to judge."""
+    """Return the maximum number of resources of each type that a root stack creates. Conditions are ignored."""
     made = [root, *(templates[child] for child in root.children.values())]
     return Counter(
         resource["Type"]
         for template in made
         for resource in template.resources.values()
-        # Gateway endpoints have a quota of their own, far away.
+        # Gateway endpoints have another quota, which is far larger.
         if resource.get("Properties", {}).get("VpcEndpointType") != "Gateway"
     )
 
 
 def calculate_vcpus(services: tuple[str, ...], values: Mapping[str, str]) -> float:
-    """Fargate's vCPUs while all services are deployed at once: each then runs twice, old and new."""
+    """Return the vCPUs of Fargate during a deployment of all services: each runs twice, old and new."""
     return sum(2 * int(values[f"{one}MinTasks"]) * int(values[f"{one}Cpu"]) / 1024 for one in services)
 
 
 def read_quota(client: ServiceQuotasClient, service: str, code: str) -> float:
-    """The account's own value, or AWS's default where it has none of its own."""
+    """Return the value of the account, or the default of AWS."""
     try:
         return client.get_service_quota(ServiceCode=service, QuotaCode=code)["Quota"]["Value"]
     except ClientError as error:
@@ -71,7 +71,7 @@ def read_quota(client: ServiceQuotasClient, service: str, code: str) -> float:
 
 
 def count_used(clients: Any, region: str, kind: str) -> int | None:
-    """How many there are already, where one call tells; None where it does not."""
+    """Return the number of existing resources of a type, or None if more than one call would be needed."""
     match kind:
         case "AWS::EC2::VPC":
             return sum(len(page["Vpcs"]) for page in clients.ec2(region).get_paginator("describe_vpcs").paginate())

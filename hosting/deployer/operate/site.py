@@ -1,8 +1,8 @@
-"""The static site: a directory brought to the bucket behind CloudFront, and viewers' caches told what changed.
+"""Static site: uploads a directory to the bucket of CloudFront, and invalidates changed paths.
 
-A file is uploaded when its bytes, its type or its cache header differ from the object's. What pages refer to goes
-before the pages, and what nothing refers to any more goes last, so that no viewer meets a page whose parts are
-missing. Only addresses whose object has changed are invalidated: nobody can have cached what was not there.
+A file is uploaded if its content, media type or cache header differs from the object. Assets are uploaded before pages,
+and obsolete objects are deleted last, so that no page refers to a missing asset. Only paths of changed objects are
+invalidated: a new path cannot be cached.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudfront import CloudFrontClient
     from mypy_boto3_s3 import S3Client
 
-# Browsers keep what has a fingerprint in its name for ever: changed content has another name.
+# A fingerprinted name changes with its content, so browsers may cache it without limit.
 FINGERPRINTED = "public, max-age=31536000, immutable"
-# Browsers ask each time, CloudFront once a minute.
+# Browsers revalidate each time, CloudFront once a minute.
 PAGE = "max-age=0, s-maxage=60, must-revalidate"
 OTHER = "public, max-age=300, s-maxage=86400"
 
-# What build tools name by its content, and how: hexadecimal of any length, or eight letters and digits.
+# Names that build tools derive from the content: hexadecimal of any length, or eight letters and digits.
 _BUILT = re.compile(
     r"[.-](?P<mark>\w+)\.(?:js|mjs|css|json|wasm|svg|png|jpe?g|gif|webp|avif|ico|woff2?|ttf|otf|eot|mp4|webm|mp3)"
     r"(?:\.map)?$",
     re.IGNORECASE,
 )
-# A date has no letters, a word no digits, and a word with a year none but at its end.
+# A date has no letters, a word has no digits, and a word with a year has digits only at its end.
 _MARK = re.compile(r"(?=\w*[a-f])(?=\w*\d)[0-9a-f]{8,64}|(?=\w*[A-Z])(?=\w*\d\w*[A-Za-z])[0-9A-Za-z]{8}")
 _PAGES = {".html", ".htm"}
-# Asked each time too: their names are fixed, and a stale one holds a whole app back.
+# Revalidated each time too: their names are fixed, and a stale one blocks a whole application.
 _LIKE_PAGES = {"service-worker.js", "sw.js", "manifest.json", "robots.txt", "sitemap.xml", "version.json"}
 _TYPES = {
     ".avif": "image/avif",
@@ -67,11 +67,11 @@ _TYPES = {
     ".xml": "application/xml",
 }
 _TEXT = re.compile(r"text/|image/svg|application/(?:json|xml|manifest)")
-# Python's own table without the machine's files, so that every machine gives the same types.
+# Python's built-in table without files of the machine, so that every machine returns the same types.
 _BUILT_IN = mimetypes.MimeTypes(filenames=())
-# CloudFront counts a wildcard as one path, and bills by the path.
+# CloudFront counts a wildcard as one path, and bills by path.
 _MANY = 30
-# Whether CloudFront wants these as they are or encoded is not the same everywhere; a wildcard means both.
+# CloudFront may need these characters encoded or not. A wildcard matches both.
 _UNSURE = re.compile(r"[!$&'()*+,;:=@~]")
 _THREADS = 16
 _LIMIT = 5 * 1024**3
@@ -83,13 +83,13 @@ class Action(StrEnum):
     HEADERS = "headers"
     SAME = "same"
     DELETED = "deleted"
-    # In the bucket, not in the directory, and not asked to go.
+    # In the bucket but not in the directory, and --delete is not set.
     LEFT = "left"
 
 
 @dataclass(frozen=True)
 class File:
-    """A file of the directory as an object of the bucket."""
+    """File of the directory as an object of the bucket."""
 
     path: Path
     key: str
@@ -104,16 +104,18 @@ class File:
 
 @dataclass(frozen=True)
 class Step:
+    """One step of a synchronization."""
+
     action: Action
     key: str
     file: File | None = None
 
 
 def scan_directory(directory: Path, prefix: str) -> list[File]:
-    """Every file of the directory; hidden ones stay here, but for .well-known, which is meant to be seen."""
+    """Return every file of the directory. Hidden files are left out, except .well-known."""
     root = directory.resolve()
     if not root.is_dir():
-        raise InputError([Problem(str(directory), "is no directory")])
+        raise InputError([Problem(str(directory), "is not a directory")])
     found: list[File] = []
     problems: list[Problem] = []
     for path in sorted(root.rglob("*")):
@@ -121,7 +123,9 @@ def scan_directory(directory: Path, prefix: str) -> list[File]:
         if any(part.startswith(".") and part != ".well-known" for part in relative.parts) or not path.is_file():
             continue
         if not path.resolve().is_relative_to(root):
-            problems.append(Problem(str(directory / relative), "leads out of the directory", "copy it there"))
+            problems.append(
+                Problem(str(directory / relative), "is a link to a file outside the directory", "copy the file")
+            )
         elif path.stat().st_size > _LIMIT:
             problems.append(Problem(str(directory / relative), "is larger than 5 GiB"))
         else:
@@ -139,19 +143,19 @@ def scan_directory(directory: Path, prefix: str) -> list[File]:
     if problems:
         raise InputError(problems)
     if not found:
-        raise InputError([Problem(str(directory), "holds no files", "build the site first")])
+        raise InputError([Problem(str(directory), "has no files", "build the site first")])
     return found
 
 
 def guess_content_type(name: str) -> str:
-    """The media type of a file by its name."""
+    """Return the media type of a file by its name."""
     suffix = Path(name).suffix.lower()
     kind = _TYPES.get(suffix) or _BUILT_IN.guess_type(name)[0] or "application/octet-stream"
     return f"{kind}; charset=utf-8" if _TEXT.match(kind) else kind
 
 
 def choose_cache_control(name: str) -> str:
-    """How long browsers and CloudFront keep a file, by its name."""
+    """Return the Cache-Control header of a file by its name."""
     if Path(name).suffix.lower() in _PAGES or name in _LIKE_PAGES:
         return PAGE
     built = _BUILT.search(name)
@@ -159,18 +163,18 @@ def choose_cache_control(name: str) -> str:
 
 
 def plan_sync(client: S3Client, bucket: str, prefix: str, files: Sequence[File], *, delete: bool) -> list[Step]:
-    """What has to happen, in the order in which it has to: parts, pages, and at last what is gone."""
-    there = {
+    """Return the steps in their order: assets, pages, and then deletions."""
+    existing = {
         item["Key"]: item["ETag"].strip('"')
         for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/")
         for item in page.get("Contents", ())
     }
 
     def step(file: File) -> Step:
-        if file.key not in there:
+        if file.key not in existing:
             return Step(Action.NEW, file.key, file)
         # The bucket encrypts with S3's own keys and nothing is uploaded in parts, so the ETag is the content's MD5.
-        if there[file.key] != file.digest:
+        if existing[file.key] != file.digest:
             return Step(Action.CHANGED, file.key, file)
         head = client.head_object(Bucket=bucket, Key=file.key)
         same = head.get("ContentType") == file.type and head.get("CacheControl") == file.cache
@@ -179,12 +183,12 @@ def plan_sync(client: S3Client, bucket: str, prefix: str, files: Sequence[File],
     with ThreadPoolExecutor(_THREADS) as pool:
         steps = list(pool.map(step, files))
     steps.sort(key=lambda one: (one.file is not None and one.file.is_page, one.key))
-    gone = sorted(there.keys() - {file.key for file in files} - {f"{prefix}/index.html"})
+    gone = sorted(existing.keys() - {file.key for file in files} - {f"{prefix}/index.html"})
     return steps + [Step(Action.DELETED if delete else Action.LEFT, key) for key in gone]
 
 
 def upload_files(client: S3Client, bucket: str, steps: Sequence[Step]) -> Iterator[Step]:
-    """Upload what is new or changed: everything else before the first page."""
+    """Upload new and changed files, all assets before the first page. Yield each finished step."""
     wanted = [one for one in steps if one.file is not None and one.action is not Action.SAME]
 
     def put(one: Step) -> Step:
@@ -201,7 +205,7 @@ def upload_files(client: S3Client, bucket: str, steps: Sequence[Step]) -> Iterat
 
 
 def delete_objects(client: S3Client, bucket: str, steps: Iterable[Step]) -> Iterator[Step]:
-    """Delete what is gone. The bucket keeps old versions for a while, so this can be undone."""
+    """Delete the obsolete objects. The bucket keeps old versions for a while, so they can be restored."""
 
     def delete(one: Step) -> Step:
         client.delete_object(Bucket=bucket, Key=one.key)
@@ -212,27 +216,27 @@ def delete_objects(client: S3Client, bucket: str, steps: Iterable[Step]) -> Iter
 
 
 def find_stale_paths(steps: Iterable[Step], prefix: str) -> list[str]:
-    """The addresses whose content viewers may have from before."""
+    """Return the paths whose old content may be cached."""
     stale = [one.key for one in steps if one.action in {Action.CHANGED, Action.HEADERS, Action.DELETED}]
     found: list[str] = []
     for key in stale:
         sure, *unsure = _UNSURE.split(key, maxsplit=1)
         found.append("/" + quote(sure, safe="/-_.") + ("*" if unsure else ""))
         if key.endswith("/index.html"):
-            # The edge function answers a folder with its index.
+            # The edge function returns the index of a folder.
             found.append(found[-1].removesuffix("index.html"))
     found = list(dict.fromkeys(found))
     return found if len(found) <= _MANY else [f"/{prefix}/*"]
 
 
 def invalidate(client: CloudFrontClient, distribution: str, wanted: Sequence[str]) -> str:
-    """Tell CloudFront to forget these; returns the invalidation's id."""
+    """Invalidate paths in CloudFront. Return the id of the invalidation."""
     for path in wanted:
         if not path.startswith("/"):
-            raise InputError([Problem(path, "does not begin with /", f"did you mean /{path}?")])
+            raise InputError([Problem(path, "the path does not begin with /", f"did you mean /{path}?")])
         if "*" in path[:-1]:
-            raise InputError([Problem(path, "CloudFront takes * at the end only")])
-    # Spaces and letters beyond ASCII have to be encoded; what is encoded already stays.
+            raise InputError([Problem(path, "CloudFront allows * only at the end of a path")])
+    # Spaces and non-ASCII characters must be encoded. Encoded ones remain unchanged.
     items = [quote(path, safe="/-_.~!$&'()*+,;:=@?%") for path in dict.fromkeys(wanted)]
     try:
         answer = client.create_invalidation(
@@ -248,7 +252,7 @@ def invalidate(client: CloudFrontClient, distribution: str, wanted: Sequence[str
 
 
 def wait_for_invalidation(client: CloudFrontClient, distribution: str, invalidation: str) -> None:
-    """Wait until every edge has forgotten; usually a minute or two."""
+    """Wait until the invalidation is complete at every edge location, usually one or two minutes."""
     client.get_waiter("invalidation_completed").wait(
         DistributionId=distribution, Id=invalidation, WaiterConfig={"Delay": 5, "MaxAttempts": 180}
     )

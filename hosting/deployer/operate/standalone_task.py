@@ -1,7 +1,7 @@
-"""One task beside a service's own: its network, roles, secrets and image, another command.
+"""Standalone task of a service, with its network, roles, secrets and image, but another command.
 
-The command replaces that of the app container; an entry point of the image stays and gets it as arguments. The
-bastion starts along with it, as in every task, and ends with it.
+The command replaces the one of the app container. An entry point of the image remains and gets the command as
+arguments. The bastion container runs too and ends with the task.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from hosting.deployer.operate.platform import Platform, Service
 from hosting.deployer.operate.tasks import Task
 
 APP = "app"
-# Letters, digits, "-", "/" and "_" (API reference, RunTask).
+# Allowed are letters, digits, "-", "/" and "_" (API reference, RunTask).
 STARTED_BY = "deploy-py/run"
-# ECS may need a moment until it shows a task that it has started (API reference, RunTask).
+# DescribeTasks is eventually consistent after RunTask (API reference, RunTask).
 _APPEARS = timedelta(minutes=2)
 
-# What DescribeTaskDefinition answers and RegisterTaskDefinition does not take.
+# Members of DescribeTaskDefinition that RegisterTaskDefinition does not accept.
 _ANSWER_ONLY = frozenset(
     {
         "taskDefinitionArn",
@@ -45,7 +45,7 @@ _ANSWER_ONLY = frozenset(
 
 @dataclass
 class StandaloneTask:
-    """A task that was started for one command."""
+    """Task that was started for one command."""
 
     platform: Platform
     task: Task
@@ -54,12 +54,12 @@ class StandaloneTask:
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def lines(self) -> Iterator[LogLine]:
-        """What the command says, until the task has stopped."""
+        """Yield the output of the command until the task has stopped."""
         begin = self.started - timedelta(minutes=1)
         yield from logs.follow_lines(self.platform, [self.source], begin, sleep=self.sleep, until=self._has_stopped)
 
     def exit_code(self) -> int:
-        """How the command ended; an error when it never began."""
+        """Return the exit code of the command. Raises DeployerError if the command did not start."""
         container = self.task.container(APP)
         if container.exit_code is not None:
             return container.exit_code
@@ -67,7 +67,7 @@ class StandaloneTask:
         raise DeployerError(f"the command did not run: {why}", where=f"task {self.task.id}")
 
     def stop(self) -> None:
-        """Stop the task before it has ended by itself."""
+        """Stop the task before the command ends."""
         self._ecs.stop_task(cluster=self.platform.cluster, task=self.task.arn, reason="interrupted by its operator")
 
     @property
@@ -79,7 +79,7 @@ class StandaloneTask:
         if found:
             self.task = found[0]
         elif datetime.now(UTC) - self.started > _APPEARS:
-            raise DeployerError("ECS has forgotten it", where=f"task {self.task.id}")
+            raise DeployerError("the task does not exist in ECS", where=f"task {self.task.id}")
         return self.task.status == "STOPPED"
 
 
@@ -91,7 +91,10 @@ def start_task(
     image: str | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> StandaloneTask:
-    """Start the task. With an `image` other than the service's, a task definition is registered for this run."""
+    """Start a standalone task.
+
+    If `image` differs from the service's image, a temporary task definition is registered for this task.
+    """
     client = platform.context.clients.ecs(platform.home)
     live = tasks.describe_service(platform, service)
     definition = tasks.read_task_definition(platform, live["taskDefinition"])
@@ -114,17 +117,17 @@ def start_task(
         answer = client.run_task(**request)
         if answer["failures"] or not answer["tasks"]:
             reasons = ", ".join(str(one.get("reason", "")) for one in answer["failures"])
-            raise DeployerError(f"ECS could not start a task: {reasons or 'no reason given'}", where=service.slug)
+            raise DeployerError(f"the task could not be started: {reasons or 'no reason given'}", where=service.slug)
     except ClientError as error:
         if not is_denied(error):
             raise
         hint = "you need ecs:RunTask on the task definition and iam:PassRole on its two roles"
         raise DeployerError(explain(error).what, where=service.slug, hint=hint) from error
     finally:
-        # A task that runs does not need it any more, and nobody else should find it.
+        # A running task does not need the temporary task definition, and no other client should use it.
         if temporary:
             client.deregister_task_definition(taskDefinition=temporary)
-    # From this answer: to describe it right now might find nothing yet.
+    # The task is read from this answer: DescribeTasks might not find it yet.
     task = tasks.parse_task(answer["tasks"][0], platform.cluster)
     group, stream = logs.find_log_stream(definition, APP, task.id)
     return StandaloneTask(platform, task, LogSource(service.slug, group, platform.home, (stream,)), sleep)
@@ -135,7 +138,10 @@ def _image(definition: dict[str, Any]) -> str:
 
 
 def _register(client: Any, definition: dict[str, Any], image: str) -> str:
-    """A copy under a family of its own: a revision of the service's family would look like a deployment."""
+    """Register a copy of the task definition with another image. Return its ARN.
+
+    The copy has a family of its own: a revision of the service's family would look like a deployment.
+    """
     request = {name: value for name, value in definition.items() if name not in _ANSWER_ONLY}
     request["family"] = f"{definition['family']}-run"[:255]
     request["containerDefinitions"] = [

@@ -1,4 +1,4 @@
-"""An environment at one glance: every part asked at the same time, each allowed to fail alone."""
+"""The status of an environment on one screen. All parts are read at the same time, and each may fail alone."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Health(StrEnum):
 
 @dataclass(frozen=True)
 class Part:
-    """One line of the screen. `data` is what a program wants to read of it."""
+    """One line of the status. `data` has the values for programs."""
 
     area: str
     name: str
@@ -46,6 +46,8 @@ class Part:
 
 @dataclass(frozen=True)
 class Status:
+    """Status of an environment with its recent events."""
+
     family: str
     time: datetime
     parts: tuple[Part, ...]
@@ -53,13 +55,13 @@ class Status:
 
     @property
     def health(self) -> Health:
-        """The worst of what is known."""
+        """The worst known health of the parts."""
         found = {part.health for part in self.parts}
         return next((one for one in (Health.BAD, Health.BUSY, Health.GOOD) if one in found), Health.UNKNOWN)
 
 
 def collect_status(context: Context, *, recent: int = 8) -> Status:
-    """The environment as it is now."""
+    """Return the current status of an environment with the last `recent` events."""
     states = describe_stacks(context)
     parts = [_stack(stack, state) for stack, state in states.items()]
     now = datetime.now(UTC)
@@ -67,7 +69,7 @@ def collect_status(context: Context, *, recent: int = 8) -> Status:
     if root is None or not root.outputs:
         return Status(context.environment.family, now, tuple(parts))
     platform = Platform(context, root)
-    # Found before the threads start: they would each look for the same.
+    # Read before the threads start, because each thread would read the same.
     services, _ = platform.services, platform.nested
     for name in ("ecs", "elbv2", "rds", "cloudfront", "cloudwatch"):
         getattr(context.clients, name)(platform.home)
@@ -86,7 +88,7 @@ def collect_status(context: Context, *, recent: int = 8) -> Status:
         latest = pool.submit(activity.collect_activity, platform, now - _RECENT)
         for found in pool.map(lambda job: _run_job(*job), jobs):
             parts += found
-        # A service brings its targets along; on the screen each area stands together.
+        # A service job also returns the targets. The screen shows the parts by area.
         parts.sort(key=lambda part: _AREAS.index(part.area))
         events = latest.result()
     return Status(context.environment.family, now, tuple(parts), tuple(events[-recent:]))
@@ -95,17 +97,20 @@ def collect_status(context: Context, *, recent: int = 8) -> Status:
 def poll_status(
     context: Context, interval: float, sleep: Callable[[float], None] = time.sleep
 ) -> Iterator[Status | str]:
-    """A look at a time, or why there is none: whoever watches for hours meets a network that is away for a moment."""
+    """Yield the status after each interval in seconds, or a text if it cannot be read.
+
+    A short network failure does not end the iteration.
+    """
     while True:
         sleep(interval)
         try:
             yield collect_status(context)
         except (BotoCoreError, ClientError) as error:
-            yield f"cannot look: {explain(error).what}"
+            yield f"the status cannot be read: {explain(error).what}"
 
 
 def as_document(status: Status) -> dict[str, Any]:
-    """A stable form for programs."""
+    """Return the status in the JSON format of `deploy.py status`."""
     return {
         "schema": SCHEMA,
         "environment": status.family,
@@ -150,7 +155,7 @@ def _service(platform: Platform, service: Service) -> list[Part]:
     clients, home = platform.context.clients, platform.home
     answer: Any = clients.ecs(home).describe_services(cluster=platform.cluster, services=[service.ecs_name])
     if not answer["services"]:
-        return [Part("services", service.slug, Health.BAD, "ECS does not know it")]
+        return [Part("services", service.slug, Health.BAD, "the service does not exist in ECS")]
     live = answer["services"][0]
     primary: dict[str, Any] = next((one for one in live["deployments"] if one["status"] == "PRIMARY"), {})
     rollout = primary.get("rolloutState", "")
@@ -161,8 +166,8 @@ def _service(platform: Platform, service: Service) -> list[Part]:
         text += f" ({primary.get('rolloutStateReason', '')})"
     health = Health.GOOD
     if not live["desiredCount"]:
-        # Nobody deploys that: somebody scaled it away by hand, and viewers get the sorry page.
-        text += ", none is wanted"
+        # No deployment sets a desired count of 0. It was set manually, and viewers get the error page.
+        text += ", the desired count is 0"
         health = Health.BAD
     elif rollout == "FAILED" or (short and rollout != "IN_PROGRESS"):
         health = Health.BAD
@@ -205,7 +210,7 @@ def _database(platform: Platform) -> list[Part]:
     nested = stacks.describe_stack(clients.cloudformation(home), platform.nested.get("DatabaseStack", ""))
     identifier = nested.outputs.get("DbClusterId", "") if nested is not None else ""
     if not identifier:
-        # Without a name RDS would answer for every cluster of the account.
+        # Without an identifier RDS would return every cluster of the account.
         return [Part("database", "", Health.UNKNOWN, "not deployed")]
     answer: Any = clients.rds(home).describe_db_clusters(DBClusterIdentifier=identifier)
     cluster = answer["DBClusters"][0]
@@ -240,7 +245,7 @@ def _alarms(platform: Platform) -> list[Part]:
     quiet = silent = 0
     for region in dict.fromkeys((platform.home, EDGE_REGION)):
         client = platform.context.clients.cloudwatch(region)
-        # Without the types, AWS answers as if there were no composite ones.
+        # Without AlarmTypes, AWS leaves out composite alarms.
         pages = client.get_paginator("describe_alarms").paginate(
             AlarmNamePrefix=f"{platform.family}-", AlarmTypes=["MetricAlarm", "CompositeAlarm"]
         )
@@ -255,6 +260,6 @@ def _alarms(platform: Platform) -> list[Part]:
                     silent += 1
                 else:
                     quiet += 1
-    text = f"{quiet} quiet" + (f", {silent} without data yet" if silent else "")
+    text = f"{quiet} in state OK" + (f", {silent} without data yet" if silent else "")
     parts.append(Part("alarms", "the others" if parts else "all", Health.GOOD, text, {"ok": quiet, "silent": silent}))
     return parts

@@ -1,4 +1,4 @@
-"""Tasks of a service, and which of them a session should go to."""
+"""Tasks of a service, and the selection of the task for a session."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
-# What ECS takes in one call of DescribeTasks.
+# Maximum number of tasks in one call of DescribeTasks.
 _BATCH = 100
 
 
 @dataclass(frozen=True)
 class Container:
+    """Container of a task."""
+
     name: str
     runtime_id: str
     status: str
     health: str
-    # State of the agent that sessions go through; empty where ECS says nothing of one.
+    # Status of the ECS Exec agent. Empty if ECS reports none.
     agent: str
     exit_code: int | None = None
     reason: str = ""
@@ -32,6 +34,8 @@ class Container:
 
 @dataclass(frozen=True)
 class Task:
+    """Task of a service."""
+
     arn: str
     cluster: str
     definition: str
@@ -54,7 +58,7 @@ class Task:
         return self.status == "RUNNING" and self.desired == "RUNNING"
 
     def why_stopped(self) -> str:
-        """What ECS says of its end, and how each container that began ended."""
+        """Return the reason of ECS for the end of the task, and the exit code of each container."""
         ended = [
             f"{one.name} exited with {one.exit_code}" + (f" ({one.reason})" if one.reason else "")
             for one in self.containers
@@ -70,11 +74,12 @@ class Task:
         raise DeployerError(f'has no container "{name}"', where=f"task {self.id}", hint=f"known: {known}")
 
     def target(self, container: str) -> str:
-        """How Session Manager calls a container of this task."""
+        """Return the target of a container of this task for Session Manager."""
         return f"ecs:{self.cluster}_{self.id}_{self.container(container).runtime_id}"
 
 
 def describe_tasks(client: ECSClient, cluster: str, arns: Sequence[str]) -> list[Task]:
+    """Return the tasks with these ARNs. ECS leaves out tasks that it has deleted."""
     found: list[Task] = []
     for start in range(0, len(arns), _BATCH):
         answer = client.describe_tasks(cluster=cluster, tasks=list(arns[start : start + _BATCH]))
@@ -83,16 +88,17 @@ def describe_tasks(client: ECSClient, cluster: str, arns: Sequence[str]) -> list
 
 
 def list_running_tasks(platform: Platform, service: Service) -> list[Task]:
-    """The service's tasks that run, the ones to prefer first."""
+    """Return the running tasks of a service."""
     client = platform.context.clients.ecs(platform.home)
     found = describe_tasks(client, platform.cluster, _arns(platform, service, "RUNNING"))
     return [task for task in found if task.is_running]
 
 
 def select_task(platform: Platform, service: Service, container: str, *, task_id: str | None = None) -> Task:
-    """The task for a session to a container: the one asked for, or the most promising one.
+    """Return the task for a session: the requested one, or the healthiest one.
 
-    Healthy before unknown before unhealthy, and the newest among those, which will live longest.
+    Tasks with unknown health come after healthy ones and before unhealthy ones. Of several, the newest is selected,
+    because it will run longest.
     """
     found = list_running_tasks(platform, service)
     if task_id is not None:
@@ -100,7 +106,11 @@ def select_task(platform: Platform, service: Service, container: str, *, task_id
         if len(matching) == 1:
             matching[0].container(container)
             return matching[0]
-        what = f'has no running task "{task_id}"' if not matching else f'has several tasks that begin with "{task_id}"'
+        what = (
+            f'has no running task "{task_id}"'
+            if not matching
+            else f'has several tasks whose id begins with "{task_id}"'
+        )
         known = ", ".join(task.id for task in found) or "none"
         raise DeployerError(what, where=service.slug, hint=f"running tasks: {known}")
     ready = [task for task in found if any(_is_ready(one) for one in task.containers if one.name == container)]
@@ -108,36 +118,36 @@ def select_task(platform: Platform, service: Service, container: str, *, task_id
         return max(ready, key=lambda task: (_RANK.get(task.container(container).health, 0), task.started))
     name = platform.context.environment.name
     if not found:
-        hint = f"see why: deploy.py status -e {name}, deploy.py events -e {name}"
+        hint = f"find the reason: deploy.py status -e {name}, deploy.py events -e {name}"
         raise DeployerError("no task is running", where=service.slug, hint=hint)
     if not any(one.name == container for task in found for one in task.containers):
         found[0].container(container)
     states = "; ".join(f"{task.id[:8]}: {_state(task, container)}" for task in found)
-    hint = f"a task that has just started may need a minute; otherwise: deploy.py exec --check -e {name}"
+    hint = f"wait a minute after the start of a task, or find the reason: deploy.py exec --check -e {name}"
     raise DeployerError(f'no task is ready for a session to "{container}" ({states})', where=service.slug, hint=hint)
 
 
 def read_task_definition(platform: Platform, arn: str) -> dict[str, Any]:
-    """A task definition, as ECS runs it."""
+    """Return a task definition as ECS describes it."""
     answer: Any = platform.context.clients.ecs(platform.home).describe_task_definition(taskDefinition=arn)
     found: dict[str, Any] = answer["taskDefinition"]
     return found
 
 
 def describe_service(platform: Platform, service: Service) -> dict[str, Any]:
-    """A service, as ECS runs it; an error when somebody has deleted it behind the stack's back."""
+    """Return a service as ECS describes it. Raises DeployerError if it was deleted outside CloudFormation."""
     answer: Any = platform.context.clients.ecs(platform.home).describe_services(
         cluster=platform.cluster, services=[service.ecs_name]
     )
     live: list[dict[str, Any]] = [one for one in answer["services"] if one.get("status") != "INACTIVE"]
     if not live:
         hint = f"compare with the templates: deploy.py drift -e {platform.name}"
-        raise DeployerError("ECS does not know this service any more", where=service.slug, hint=hint)
+        raise DeployerError("the service does not exist in ECS", where=service.slug, hint=hint)
     return live[0]
 
 
 def list_stopped_tasks(platform: Platform, service: Service) -> Iterator[Task]:
-    """Tasks of the service that ended lately: ECS forgets them after an hour."""
+    """Yield the tasks of the service that stopped within the last hour. ECS then deletes them."""
     client = platform.context.clients.ecs(platform.home)
     yield from describe_tasks(client, platform.cluster, _arns(platform, service, "STOPPED"))
 
@@ -146,7 +156,7 @@ _RANK = {"HEALTHY": 2, "UNKNOWN": 1, "UNHEALTHY": 0}
 
 
 def _arns(platform: Platform, service: Service, desired: Literal["RUNNING", "STOPPED"]) -> list[str]:
-    # Page after page: a service that starts in vain leaves hundreds of stopped tasks within the hour.
+    # All pages: a service that fails to start leaves hundreds of stopped tasks within the hour.
     pages = (
         platform.context.clients.ecs(platform.home)
         .get_paginator("list_tasks")
@@ -168,7 +178,7 @@ def _state(task: Task, name: str) -> str:
 
 
 def parse_task(raw: Any, cluster: str) -> Task:
-    """A task as ECS describes it."""
+    """Return a task of DescribeTasks or RunTask as data."""
     return Task(
         arn=raw["taskArn"],
         cluster=cluster,

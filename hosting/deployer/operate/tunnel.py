@@ -1,9 +1,9 @@
-"""A tunnel from a port of this machine to the database, through the bastion of a running task.
+"""Tunnel from a local port to the database, through the bastion container of a running task.
 
     client -> 127.0.0.1:port -> session-manager-plugin -> Session Manager -> relay in the bastion -> Aurora
 
-Nothing listens on the network at either end, and no security group opens. A session lasts as long as the task,
-and Session Manager ends it after a while without traffic; `follow` then finds the next task, if it may.
+No port is open to a network at either end, and no security group changes. A session ends with its task, and Session
+Manager ends it after a period without traffic. `follow` can then open the tunnel again through the next task.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ LOOPBACK = "127.0.0.1"
 DOCUMENT = "AWS-StartPortForwardingSession"
 
 _TICK = 0.2
-# A database that has paused itself needs about fifteen seconds to answer again, a long pause up to thirty more
-# (Amazon Aurora User Guide, "Scaling to Zero ACUs with automatic pause and resume").
+# A paused database needs about fifteen seconds for the first answer, after a long pause up to thirty more (Amazon
+# Aurora User Guide, "Scaling to Zero ACUs with automatic pause and resume").
 _OPEN_SECONDS = 90.0
 _GREETING_SECONDS = 60.0
 _WATCH_SECONDS = 15.0
@@ -45,7 +45,7 @@ _ERROR_PACKET = 0xFF
 
 
 class DatabaseEnd(StrEnum):
-    """The database end of a tunnel."""
+    """Endpoint of the database at the end of a tunnel."""
 
     WRITER = "writer"
     READER = "reader"
@@ -53,14 +53,14 @@ class DatabaseEnd(StrEnum):
 
 @dataclass(frozen=True)
 class Opening:
-    """A session is being started through this task."""
+    """Event: a session is being started through this task."""
 
     task: Task
 
 
 @dataclass(frozen=True)
 class Opened:
-    """The database has answered through the tunnel."""
+    """Event: the database has answered through the tunnel."""
 
     task: Task
     port: int
@@ -69,7 +69,7 @@ class Opened:
 
 @dataclass(frozen=True)
 class Lost:
-    """The tunnel is gone; after `wait` seconds another one is tried, or none when it is None."""
+    """Event: the tunnel was closed. `wait` is the delay of the next attempt in seconds. None: there is none."""
 
     reason: str
     wait: float | None
@@ -80,7 +80,7 @@ TunnelEvent = Opening | Opened | Lost
 
 @dataclass
 class Tunnel:
-    """One tunnel: which end, through which service, on which port here."""
+    """One tunnel: database endpoint, service, and local port."""
 
     platform: Platform
     plugin: Plugin
@@ -91,14 +91,14 @@ class Tunnel:
     clock: Callable[[], float] = time.monotonic
     watch_seconds: float = _WATCH_SECONDS
     open_seconds: float = _OPEN_SECONDS
-    # Is told which process carries the tunnel, and None when none does any more.
+    # Called with the id of the process that runs the tunnel, and with None when it has ended.
     on_process: Callable[[int | None], None] = lambda _: None
     _session: str | None = field(default=None, init=False)
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
-    _said: IO[bytes] | None = field(default=None, init=False)
+    _output: IO[bytes] | None = field(default=None, init=False)
 
     def follow(self, *, reconnect: bool) -> Generator[TunnelEvent, None, None]:
-        """Open the tunnel and keep it open. Ends when it is lost and not to be opened again; close it to end it."""
+        """Open the tunnel, keep it open, and yield its events. Close the generator to end the tunnel."""
         pause = 1.0
         try:
             while True:
@@ -110,12 +110,14 @@ class Tunnel:
                     pause = 1.0
                     reason = self._watch(task)
                 except _NotOpenedError as error:
-                    # The first attempt says at once what is wrong; later ones follow a deployment through.
+                    # The first attempt reports an error immediately. Later ones continue, for
+                    # example during a deployment.
                     if not reconnect:
                         raise DeployerError(error.what, where=error.where, hint=error.hint) from error
                     reason = error.what
                 except (ClientError, BotoCoreError) as error:
-                    # The network is away, as after a laptop has slept, or AWS is busy: both pass.
+                    # A temporary network failure, for example after a laptop was suspended, or
+                    # AWS is throttling.
                     explained = explain(error)
                     if not reconnect or _is_final(error):
                         raise explained from error
@@ -131,14 +133,14 @@ class Tunnel:
             self.close()
 
     def close(self) -> None:
-        """End the session, here and at AWS: one that is only left counts as open until it times out."""
+        """End the session locally and at AWS. A session that is not terminated counts as open until it times out."""
         process, self._process = self._process, None
         if process is not None:
             _end(process)
             self.on_process(None)
-        if self._said is not None:
-            self._said.close()
-            self._said = None
+        if self._output is not None:
+            self._output.close()
+            self._output = None
         session, self._session = self._session, None
         if session is not None:
             with contextlib.suppress(ClientError, BotoCoreError):
@@ -165,7 +167,7 @@ class Tunnel:
                 raise
             raise refused from error
         self._session = answer["SessionId"]
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the session
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the session
         command, environment = self.plugin.command(
             {name: answer[name] for name in ("SessionId", "TokenValue", "StreamUrl")},
             self.platform.home,
@@ -173,13 +175,15 @@ class Tunnel:
             {"Target": target, "DocumentName": DOCUMENT, "Parameters": parameters},
             client.meta.endpoint_url,
         )
-        # In a group of its own: Ctrl-C is for us, and we end the plugin in our own order.
+        # The plugin has its own process group, so that Ctrl-C reaches only this program, which then ends the
+        # plugin.
         self._process = subprocess.Popen(
             command,
             env=environment,
             stdin=subprocess.DEVNULL,
-            # A file and no pipe: it says a line for every connection, and nobody would empty the pipe.
-            stdout=self._said,
+            # A file instead of a pipe: the plugin prints a line for every connection, and this program
+            # does not read the pipe.
+            stdout=self._output,
             stderr=subprocess.STDOUT,
             start_new_session=os.name == "posix",
         )
@@ -187,47 +191,49 @@ class Tunnel:
         return self._await(self._process, task)
 
     def _await(self, process: subprocess.Popen[bytes], task: Task) -> str:
-        """The server's greeting through the tunnel. One connection is made for it and closed: the port alone would
-        only prove that the plugin listens."""
+        """Return the version of the database server, read through the tunnel.
+
+        The greeting of the server is read from one connection. An open port alone only shows that the plugin listens.
+        """
         deadline = self.clock() + self.open_seconds
         trouble = "the plugin does not listen"
         while self.clock() < deadline:
             if process.poll() is not None:
-                said = self._last_words(process)
-                raise _NotOpenedError(f"{self.plugin.path} ended: {said}", where=f"task {task.id[:8]}")
+                line = self._last_line(process)
+                raise _NotOpenedError(f"{self.plugin.path} ended: {line}", where=f"task {task.id[:8]}")
             answer = read_greeting(self.port)
             if answer.server:
                 return answer.server
             if answer.refusal:
-                raise _NotOpenedError(f"the database refuses: {answer.refusal}", where=self.end)
+                raise _NotOpenedError(f"the database refused the connection: {answer.refusal}", where=self.end)
             trouble = answer.trouble or trouble
             self.sleep(_TICK if answer.trouble is None else 1.0)
         name = self.platform.context.environment.name
         raise _NotOpenedError(
             f"{trouble}; waited {self.open_seconds:.0f} s",
             where=f"task {task.id[:8]}",
-            hint=f"is the relay up, and the database? deploy.py logs bastion -e {name}, deploy.py status -e {name}",
+            hint=f"check relay and database: deploy.py logs bastion -e {name}, deploy.py status -e {name}",
         )
 
-    def _last_words(self, process: subprocess.Popen[bytes]) -> str:
-        """The last line that an ended plugin said."""
-        if self._said is None:
+    def _last_line(self, process: subprocess.Popen[bytes]) -> str:
+        """Return the last line of the output of an ended plugin."""
+        if self._output is None:
             return ""
-        self._said.seek(0)
-        lines = [line.strip() for line in self._said.read().decode("utf-8", "replace").splitlines() if line.strip()]
+        self._output.seek(0)
+        lines = [line.strip() for line in self._output.read().decode("utf-8", "replace").splitlines() if line.strip()]
         return lines[-1] if lines else f"code {process.returncode}"
 
     def _watch(self, task: Task) -> str:
-        """Wait until the tunnel is lost, and say why."""
+        """Wait until the tunnel is closed. Return the reason."""
         client = self.platform.context.clients.ecs(self.platform.home)
         process = self._process
         looked = self.clock()
         while process is not None:
             if process.poll() is not None:
-                return f"the session ended: {self._last_words(process)}"
+                return f"the session ended: {self._last_line(process)}"
             if self.clock() - looked >= self.watch_seconds:
                 looked = self.clock()
-                # The plugin may not notice for minutes that its task is gone.
+                # The plugin may need minutes to notice that its task has stopped.
                 with contextlib.suppress(ClientError, BotoCoreError):
                     found = tasks.describe_tasks(client, task.cluster, [task.arn])
                     if not found or not found[0].is_running:
@@ -239,16 +245,16 @@ class Tunnel:
 
 @dataclass(frozen=True)
 class Greeting:
-    """What came when somebody knocked: the server's version, its refusal, or what went wrong before either."""
+    """Result of a connection: the version of the server, its refusal, or the failure before either."""
 
     server: str = ""
     refusal: str = ""
-    # None while nothing listens yet.
+    # None while no program listens on the port.
     trouble: str | None = None
 
 
 def read_greeting(port: int, timeout: float = _GREETING_SECONDS) -> Greeting:
-    """Knock at a port and read the first packet of the MySQL protocol."""
+    """Connect to a local port and return the first packet of the MySQL protocol."""
     try:
         with socket.create_connection((LOOPBACK, port), timeout=timeout) as connection:
             return _read_greeting(connection)
@@ -263,34 +269,37 @@ def _read_greeting(connection: socket.socket) -> Greeting:
     while len(data) < 4 or len(data) < 4 + int.from_bytes(data[:3], "little"):
         chunk = connection.recv(4096)
         if not chunk:
-            return Greeting(trouble="the tunnel stands, but what is behind the relay closes the connection")
+            return Greeting(trouble="the tunnel is open, but the server behind the relay closes the connection")
         data += chunk
     packet = data[4:]
     if packet[0] == _ERROR_PACKET:
         return Greeting(refusal=packet[3:].decode("utf-8", "replace").lstrip("#"))
     if packet[0] != _PROTOCOL_10:
-        return Greeting(refusal="what answers is not a MySQL server")
+        return Greeting(refusal="the server is not a MySQL server")
     return Greeting(server=packet[1:].split(b"\0", 1)[0].decode("ascii", "replace"))
 
 
 def find_relay_port(definition: dict[str, object], end: DatabaseEnd) -> int:
-    """Where the relay of a running task listens, from the labels of its bastion."""
+    """Return the port of the relay of a running task, from the labels of its bastion container."""
     containers = definition.get("containerDefinitions")
     for container in containers if isinstance(containers, list) else ():
         if container.get("name") == BASTION and (port := container.get("dockerLabels", {}).get(f"relay.{end}")):
             return int(port)
     arn = str(definition.get("taskDefinitionArn", "")).rpartition("/")[2]
     raise DeployerError(
-        f'no container "{BASTION}" with a relay to the {end}', where=arn, hint="deploy the service again"
+        f'has no container "{BASTION}" with a relay to the {end}', where=arn, hint="deploy the service again"
     )
 
 
 def choose_local_port(wanted: int | None, preferred: int) -> int:
-    """A port of this machine: the wanted one or an error; otherwise the preferred one, or any free one."""
+    """Return a free local port: the wanted one, the preferred one, or any.
+
+    Raises DeployerError if the wanted one is in use.
+    """
     if _is_free(wanted or preferred):
         return wanted or preferred
     if wanted is not None:
-        raise DeployerError(f"port {wanted} of this machine is in use", hint="choose another one with -L, or none")
+        raise DeployerError(f"local port {wanted} is in use", hint="use another one with -L, or omit -L")
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]
@@ -300,7 +309,7 @@ def choose_local_port(wanted: int | None, preferred: int) -> int:
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         if os.name == "posix":
-            # Otherwise a connection that has just been closed would still hold the port for a minute.
+            # Otherwise a connection that was just closed would block the port for a minute.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
@@ -310,23 +319,23 @@ def _is_free(port: int) -> bool:
 
 
 class _NotOpenedError(DeployerError):
-    """The tunnel could not be opened this time."""
+    """One attempt to open the tunnel failed."""
 
 
 def _is_final(error: ClientError | BotoCoreError) -> bool:
-    """Whether it will be the same at the next attempt: a missing permission, credentials that have run out."""
+    """Return whether the next attempt would fail too: a missing permission, or expired credentials."""
     return isinstance(error, ClientError) and (is_denied(error) or isinstance(explain(error), CredentialsError))
 
 
 def _refused(error: ClientError, task: Task, platform: Platform) -> DeployerError | None:
-    """What AWS means, where it says so about the session itself."""
+    """Return an error about the session itself, or None for any other error."""
     code = error.response.get("Error", {}).get("Code", "")
     message = error.response.get("Error", {}).get("Message", str(error))
     where = f"task {task.id[:8]}"
     if code == "TargetNotConnected":
         name = platform.context.environment.name
-        hint = f"find out why: deploy.py exec --check -e {name}"
-        return _NotOpenedError("its agent is not connected to Session Manager", where=where, hint=hint)
+        hint = f"find the reason: deploy.py exec --check -e {name}"
+        return _NotOpenedError("the agent of the task is not connected to Session Manager", where=where, hint=hint)
     if code in {"AccessDenied", "AccessDeniedException"}:
         hint = (
             f"you need ssm:StartSession on {task.arn} and on the document {DOCUMENT}, and ssm:TerminateSession on "

@@ -1,7 +1,7 @@
-"""Templates and Lambda archives in the artifact bucket, each under the hash of its content.
+"""Templates and Lambda packages in the artifact bucket, under the SHA-256 of their content.
 
-An object is put when it is not there and never overwritten: what a rollback needs stays as it was, and an
-unchanged object is an unchanged parameter.
+An object is uploaded if it does not exist, and never overwritten. So a rollback finds the old object, and an unchanged
+artifact keeps its key and its parameter value.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _KEY_PARAMETER = re.compile(r"(\w+?)(TemplateKey|CodeKey)")
 
 
 class ArtifactSource(Protocol):
-    """What a template and an archive have in common."""
+    """Common interface of a template and a Lambda package."""
 
     @property
     def key(self) -> str: ...
@@ -41,7 +41,7 @@ class ArtifactSource(Protocol):
 
 @dataclass(frozen=True)
 class Artifact:
-    """One object to upload and the parameter that its key fills."""
+    """One object to upload, and the parameter whose value is its key."""
 
     parameter: str
     key: str
@@ -50,7 +50,7 @@ class Artifact:
 
 @dataclass(frozen=True)
 class UploadResult:
-    """What became of an artifact."""
+    """Result of the upload of one artifact."""
 
     key: str
     size: int
@@ -60,21 +60,21 @@ class UploadResult:
 def collect_artifacts(
     templates: Mapping[str, Template], names: Iterable[str], functions: Path
 ) -> dict[str, tuple[Artifact, ...]]:
-    """What each of the named templates needs in the bucket, read from its `*TemplateKey` and `*CodeKey`."""
+    """Return the artifacts of each named template, from its parameters `*TemplateKey` and `*CodeKey`."""
     problems: list[Problem] = []
-    made: dict[str, Artifact | None] = {}
+    created: dict[str, Artifact | None] = {}
 
-    def make(parameter: str) -> Artifact | None:
-        if parameter not in made:
+    def create(parameter: str) -> Artifact | None:
+        if parameter not in created:
             try:
-                made[parameter] = _artifact(parameter, templates, functions)
+                created[parameter] = _artifact(parameter, templates, functions)
             except InputError as error:
                 problems.extend(error.problems)
-                made[parameter] = None
-        return made[parameter]
+                created[parameter] = None
+        return created[parameter]
 
     needed = {
-        name: tuple(artifact for parameter in templates[name].parameters if (artifact := make(parameter)))
+        name: tuple(artifact for parameter in templates[name].parameters if (artifact := create(parameter)))
         for name in names
     }
     if problems:
@@ -83,7 +83,7 @@ def collect_artifacts(
 
 
 def upload_artifacts(client: S3Client, bucket: str, items: Iterable[Artifact]) -> Iterator[UploadResult]:
-    """Put what is not there yet, in parallel, and say of each what was done."""
+    """Upload the artifacts that do not exist, in parallel. Yield the result of each."""
     unique = {item.key: item for item in items}
     with ThreadPoolExecutor(_PARALLEL) as pool:
         yield from pool.map(lambda item: _put(client, bucket, item), unique.values())
@@ -103,7 +103,7 @@ def _artifact(parameter: str, templates: Mapping[str, Template], functions: Path
         return Artifact(parameter, function.key, function.data)
     name = f"{kebab(subject)}.json"
     if name not in templates:
-        what = f"{parameter} stands for {name}, which is not there"
+        what = f"{parameter} refers to {name}, which does not exist"
         raise InputError([Problem("templates/", what, "run `deploy.py generate`")])
     return Artifact(parameter, templates[name].key, templates[name].data)
 
@@ -117,10 +117,11 @@ def _put(client: S3Client, bucket: str, item: Artifact) -> UploadResult:
             client.put_object(Bucket=bucket, Key=item.key, Body=item.data, IfNoneMatch="*", ChecksumSHA256=checksum)
             return UploadResult(item.key, len(item.data), uploaded=True)
         except ClientError as error:
-            # Somebody else, or our own attempt whose reply was lost, put it first: same key, same content.
+            # Another client, or an earlier attempt whose reply was lost, has created the object: same
+            # key, same content.
             if _status(error) == 412:
                 break
-            # They are just about to, and S3 says to ask again how that ended.
+            # S3 answers 409 while another client uploads the same key. The result is known after a retry.
             if _status(error) != 409 or attempt == _ATTEMPTS:
                 raise
     return UploadResult(item.key, len(item.data), uploaded=False)
@@ -130,7 +131,8 @@ def _present(client: S3Client, bucket: str, key: str) -> bool:
     try:
         client.head_object(Bucket=bucket, Key=key)
     except ClientError as error:
-        # Without ListBucket, S3 answers 403 for an absent key; the conditional put then decides.
+        # Without the permission s3:ListBucket, S3 answers 403 for a missing key. The conditional upload then
+        # decides.
         if _status(error) in {403, 404}:
             return False
         raise

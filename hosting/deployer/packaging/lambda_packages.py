@@ -30,24 +30,24 @@ from pathlib import Path
 from hosting.model import lambda_shared
 from hosting.model.errors import InputError, Problem
 
-# Part of the cache's address: raise it when the same input shall give another zip.
+# Part of the cache key. Increase it if the same input must produce another zip.
 _FORMAT = "2"
 _LOCK = "requirements.txt"
 SHARED = Path(lambda_shared.__file__).parent
-# e_machine in the ELF header, which says for which processor a shared object was built.
+# e_machine in the ELF header: the processor for which a shared object was built.
 _ELF_MACHINES = {"arm64": 183, "x86_64": 62}
 _UV_PLATFORMS = {"arm64": "aarch64-manylinux2014", "x86_64": "x86_64-manylinux2014"}
-_LINK_HINT = "put the file itself here: a link may lead elsewhere on another checkout"
-# What an installer notes about its own run: it differs from machine to machine and nothing reads it in Lambda.
+_LINK_HINT = "copy the file itself: the target of a link may differ on another checkout"
+# Files that an installer writes about its own run. They differ by machine, and Lambda does not read them.
 _INSTALLER_NOTES = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json"}
-# The task root comes first on Lambda's sys.path, so a module of ours with one of these names would hide the
-# runtime's own, for the runtime too.
+# The task root is first in Lambda's sys.path, so a module with one of these names would hide the runtime's own, also
+# for the runtime.
 _RUNTIME_MODULES = {"awslambdaric", "boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3"}
 
 
 @dataclass(frozen=True)
 class Platform:
-    """Where the functions run. A test compares it with the templates' Runtime and Architectures."""
+    """Runtime of the functions. A test compares it with Runtime and Architectures of the templates."""
 
     python: str = "3.13"
     machine: str = "arm64"
@@ -55,7 +55,7 @@ class Platform:
 
 @dataclass(frozen=True)
 class Limits:
-    """Lambda Developer Guide, Lambda quotas: 250 MB unpacked. From S3 there is none on the packed size."""
+    """Limits of a package's size (Lambda Developer Guide, Lambda quotas). From S3 only the unpacked size is limited."""
 
     note: int = 10 * 1024 * 1024
     fail: int = 250 * 1024 * 1024
@@ -63,7 +63,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Archive:
-    """A packaged function; `key` is where it lies in the artifact bucket."""
+    """Packaged function. `key` is its key in the artifact bucket."""
 
     name: str
     digest: str
@@ -121,17 +121,17 @@ def package_function(
         return _pack(source.name, entries, source, platform, limits)
 
     cache = cache or source.resolve().parent.parent / "build" / "archives"
-    shelf = cache / _digest([*entries, _Entry(f"{_FORMAT} {platform} {_LOCK}", 0o644, lock)])
-    if known := _cached(source.name, shelf, limits):
+    folder = cache / _digest([*entries, _Entry(f"{_FORMAT} {platform} {_LOCK}", 0o644, lock)])
+    if known := _cached(source.name, folder, limits):
         return known
     with tempfile.TemporaryDirectory(prefix="archive-") as target:
         _install(source, Path(target), platform)
         dependencies = list(_installed(Path(target)))
         clashes = [*_claimed_twice(source, Path(target)), *_find_clashes(source, entries, dependencies)]
     _raise_if_any(clashes)
-    made = _pack(source.name, [*entries, *dependencies], source, platform, limits)
-    _keep(made, shelf)
-    return made
+    package = _pack(source.name, [*entries, *dependencies], source, platform, limits)
+    _store(package, folder)
+    return package
 
 
 def _pack(name: str, entries: list[_Entry], source: Path, platform: Platform, limits: Limits) -> Archive:
@@ -146,13 +146,16 @@ def _pack(name: str, entries: list[_Entry], source: Path, platform: Platform, li
 
 
 def _zip(entries: Iterable[_Entry]) -> bytes:
-    """Stored, not deflated: zlib, zlib-ng and their versions give different bytes at the same level, and a
-    function of a few files gains nothing from being smaller."""
+    """Return the zip file of some entries. Entries are stored, not compressed.
+
+    zlib, zlib-ng and their versions produce different bytes at the same level, and a function of a few files gains
+    little from compression.
+    """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as target:
         for entry in sorted(entries, key=lambda entry: entry.path):
-            info = zipfile.ZipInfo(entry.path)  # dates itself 1980-01-01, the oldest that the format knows
-            info.create_system = 3  # Unix, also where this runs on Windows
+            info = zipfile.ZipInfo(entry.path)  # the default date is 1980-01-01, the earliest of the format
+            info.create_system = 3  # Unix, also if this program runs on Windows
             info.external_attr = (stat.S_IFREG | entry.mode) << 16
             target.writestr(info, entry.data)
     return buffer.getvalue()
@@ -184,14 +187,14 @@ def _compiled(name: str) -> bool:
 
 
 def _ignored(name: str) -> bool:
-    """What tools and editors leave among our sources; a dependency means all that it brings."""
+    """Return whether a file of ours is left by a tool or an editor. Files of dependencies are all intended."""
     return _compiled(name) or name.startswith((".", "requirements.")) or name.endswith("~")
 
 
 def _sources(root: Path) -> Iterator[_Entry]:
-    """The function's own files. Raises on what a zip cannot carry faithfully."""
+    """Yield the function's own files. Raises InputError for a file that a zip cannot represent exactly."""
     if not root.is_dir():
-        raise InputError([Problem(str(root), "no such function", "expected a directory with an index.py")])
+        raise InputError([Problem(str(root), "the function does not exist", "create a directory with an index.py")])
     if root.is_symlink():
         raise InputError([Problem(str(root), "is a symbolic link", _LINK_HINT)])
     problems: list[Problem] = []
@@ -225,7 +228,8 @@ def _walk(root: Path, folder: Path, skipped: Callable[[str], bool], problems: li
         elif child.is_dir():
             yield from _walk(root, path, skipped, problems)
         elif child.is_file():
-            # Git keeps one permission bit, and the umask changes the rest: two modes are all there is to know.
+            # Git stores one permission bit, and the umask changes the others, so there are only two
+            # modes.
             mode = 0o755 if child.stat().st_mode & stat.S_IXUSR else 0o644
             yield _Entry(path.relative_to(root).as_posix(), mode, path.read_bytes())
         else:
@@ -233,7 +237,7 @@ def _walk(root: Path, folder: Path, skipped: Callable[[str], bool], problems: li
 
 
 def _lock(source: Path, platform: Platform) -> bytes:
-    """The dependencies' lock, or nothing when it is absent or only comments."""
+    """Return the content of the lock file, or empty bytes if it is missing or has only comments."""
     path = source / _LOCK
     if not path.is_file():
         return b""
@@ -241,8 +245,9 @@ def _lock(source: Path, platform: Platform) -> bytes:
     lines = [line.split(b"#")[0].strip() for line in data.splitlines()]
     for number, line in enumerate(lines, 1):
         if line.startswith((b"-r", b"-c", b"--requirement", b"--constraint")):
-            # The cache goes by this file's content, so a change of the other one would go unnoticed.
-            raise InputError([Problem(str(path), f"line {number} leads to another file", _lock_hint(platform))])
+            # The cache key covers this file's content, so a change of the other file would not be
+            # noticed.
+            raise InputError([Problem(str(path), f"line {number} refers to another file", _lock_hint(platform))])
     return data if any(lines) else b""
 
 
@@ -254,7 +259,7 @@ def _install(source: Path, target: Path, platform: Platform) -> None:
         _uv(source),
         *("pip", "install", "--quiet", "--no-progress", "--python", sys.executable, "--target", str(target)),
         *("--python-version", platform.python, "--python-platform", _UV_PLATFORMS[platform.machine]),
-        # A source distribution would be built for this machine, and could run anything while it is built.
+        # A source distribution would be built for this machine, and its build could execute any code.
         *("--only-binary", ":all:", "--no-deps", "--require-hashes"),
         *("--link-mode", "copy", "--requirement", _LOCK),
     ]
@@ -280,11 +285,11 @@ def _uv(source: Path) -> str:
 
 
 def _installed(target: Path) -> Iterator[_Entry]:
-    """What the wheels brought, without what differs between two installations of the same wheels."""
+    """Yield the files of the wheels, without files that differ between two installations of the same wheels."""
     problems: list[Problem] = []
     for entry in _walk(target, target, _compiled, problems):
         first, _, rest = entry.path.partition("/")
-        # The installer's own lock is hidden; console scripts carry the path of this machine's Python.
+        # The installer's own lock file is hidden. Console scripts contain the path of this machine's Python.
         if first.startswith(".") or first == "bin" or (first.endswith(".dist-info") and rest in _INSTALLER_NOTES):
             continue
         yield entry
@@ -292,7 +297,7 @@ def _installed(target: Path) -> Iterator[_Entry]:
 
 
 def _claimed_twice(source: Path, target: Path) -> Iterator[Problem]:
-    """Two wheels that bring one file: the installer lets the last one win, silently."""
+    """Yield a problem for each file that two wheels contain. The installer keeps the last one without a message."""
     owners: dict[str, str] = {}
     for record in sorted(target.glob("*.dist-info/RECORD")):
         wheel = record.parent.name.removesuffix(".dist-info")
@@ -312,11 +317,11 @@ def _find_clashes(source: Path, entries: list[_Entry], dependencies: list[_Entry
 
 
 def _module(path: str) -> str:
-    """The name by which Python would import it: `yaml/x.py`, `yaml.py` and `yaml.cpython-313.so` are all `yaml`."""
+    """Return the name for an import: `yaml/x.py`, `yaml.py` and `yaml.cpython-313.so` are all `yaml`."""
     return path.partition("/")[0].partition(".")[0]
 
 
-# --- what must not be shipped
+# --- problems of a package
 
 
 def _wrong_sources(source: Path, entries: list[_Entry]) -> Iterator[Problem]:
@@ -347,9 +352,9 @@ def _raise_if_any(problems: Iterable[Problem]) -> None:
 # --- the cache
 
 
-def _cached(name: str, shelf: Path, limits: Limits) -> Archive | None:
-    """The digest and the zip's own checksum are its file name: a torn or edited file is made again."""
-    for path in shelf.glob("*.zip"):
+def _cached(name: str, folder: Path, limits: Limits) -> Archive | None:
+    """Return the package from the cache, or None. A file that does not match the checksum in its name is not used."""
+    for path in folder.glob("*.zip"):
         digest, _, checksum = path.stem.partition(".")
         data = path.read_bytes()
         if hashlib.sha256(data).hexdigest() == checksum:
@@ -357,9 +362,9 @@ def _cached(name: str, shelf: Path, limits: Limits) -> Archive | None:
     return None
 
 
-def _keep(made: Archive, shelf: Path) -> None:
-    shelf.mkdir(parents=True, exist_ok=True)
-    final = shelf / f"{made.digest}.{hashlib.sha256(made.data).hexdigest()}.zip"
-    with tempfile.NamedTemporaryFile(dir=shelf, delete=False) as part:
-        part.write(made.data)
-    Path(part.name).replace(final)  # whole or not at all, also when two processes package at once
+def _store(package: Archive, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    final = folder / f"{package.digest}.{hashlib.sha256(package.data).hexdigest()}.zip"
+    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as part:
+        part.write(package.data)
+    Path(part.name).replace(final)  # atomic, also if two processes package at the same time

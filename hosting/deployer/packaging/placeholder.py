@@ -1,8 +1,8 @@
-"""A stand-in for images that nobody has built yet, for the first deployment of an environment.
+"""Placeholder image for services without a built image, for the first deployment of an environment.
 
-The platform has to be there before an application can be built for it: its registry, its addresses, its database. So a
-first deployment may run any image that answers as the templates expect, and the next one, with the digests of the real
-images in the parameter file, replaces it like any other release.
+An application needs the registry, the addresses and the database of its environment before it can be built. So a first
+deployment may run any image that passes the health check of the template. The next deployment replaces it, when the
+parameter file contains the digests of the real images.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from hosting.deployer import stack_parameters
 from hosting.deployer.context import Context, States
-from hosting.deployer.environment import Environment, service_images, with_parameters
+from hosting.deployer.environment import Environment, list_image_parameters, with_parameters
 from hosting.model.stack_order import StackRole
 from hosting.model.templates import Template
 
@@ -22,7 +22,7 @@ class PlaceholderImage:
 
     parameter: str
     missing_image: str
-    # Where the load balancer will ask, as far as the templates say it.
+    # Port and path of the health check, as far as the templates contain them.
     port: str
     path: str
 
@@ -30,12 +30,15 @@ class PlaceholderImage:
         asked = (
             f"GET {self.path} on port {self.port}" if self.port and self.path else "the load balancer's health check"
         )
-        missing = f"{self.missing_image} is not in the registry" if self.missing_image else "names no image yet"
-        return f"{self.parameter}: {missing}; the placeholder stands in and has to answer {asked}"
+        missing = f"{self.missing_image} is not in the registry" if self.missing_image else "no image is configured"
+        return f"{self.parameter}: {missing}; the placeholder is used and must answer {asked}"
 
 
 def use_placeholders(context: Context, states: States, image: str) -> tuple[Context, list[PlaceholderImage]]:
-    """The same environment with the placeholder wherever an image is missing and nothing else is running yet."""
+    """Return the environment with the placeholder for every service without an image, and the affected services.
+
+    A service that runs already never gets the placeholder: its missing image stays an error.
+    """
     root = context.stack(StackRole.ROOT)
     template, state = context.template(root), states[root]
     deployed = state.parameters if state is not None else {}
@@ -43,8 +46,8 @@ def use_placeholders(context: Context, states: States, image: str) -> tuple[Cont
     missing = stack_parameters.find_missing_images(context)
     found = [
         _describe(context.environment, template, name, image)
-        for name in service_images(template)
-        # What runs is never taken down for a placeholder: there a missing image stays an error.
+        for name in list_image_parameters(template)
+        # A running service is not replaced by a placeholder. Its missing image stays an error.
         if values.get(name) == image or (name in missing and deployed.get(name, image) == image)
     ]
     if not found:
@@ -54,8 +57,8 @@ def use_placeholders(context: Context, states: States, image: str) -> tuple[Cont
 
 
 def _describe(environment: Environment, root: Template, parameter: str, image: str) -> PlaceholderImage:
-    said = environment.file.values.get(parameter, "")
+    configured = environment.file.values.get(parameter, "")
     nested = root.resources.get(f"{parameter.removesuffix('Image')}ServiceStack", {})
     given = nested.get("Properties", {}).get("Parameters", {})
     port, path = (str(given.get(name, "")) for name in ("ContainerPort", "HealthCheckPath"))
-    return PlaceholderImage(parameter, "" if said == image else said, port, path)
+    return PlaceholderImage(parameter, "" if configured == image else configured, port, path)

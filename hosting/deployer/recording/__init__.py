@@ -1,5 +1,5 @@
-"""The flight recorder: what a deployment did and saw, kept in runs/ for `diagnose`, estimates and timelines.
+"""Records of deployments in runs/, for `diagnose`, estimates and timelines.
 
-`runs` is the format on disk, `recorder` writes it while operations run, `tasks` reads what ECS forgets, and
-`durations` learns from earlier runs. A recorder that cannot record never stops a deployment.
+`runs` has the format on disk, `recorder` writes it while operations run, `tasks` reads the data that ECS deletes soon,
+and `durations` estimates from earlier runs. A failure of the recorder never stops a deployment.
 """

@@ -1,4 +1,4 @@
-"""How long things took in earlier runs, and what that says about the one that is running."""
+"""Durations of earlier runs, and the estimate of the remaining time that follows from them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _RUNS = 30
 
 @dataclass(frozen=True)
 class History:
-    """Seconds that each resource took when the same was last done to it, and when it was done, from the start."""
+    """Seconds of each resource in an earlier operation: its duration, and its end after the start of the operation."""
 
     total: float
     # Name and action -> seconds from the start of the operation to its end.
@@ -28,7 +28,7 @@ class History:
 
 
 def find_history(root: Path, role: str, verb: str, environment: str) -> History | None:
-    """The last successful operation of this kind, of the same environment before another's."""
+    """Return the last successful operation of this role and verb. Runs of the same environment come first."""
     newest = list(islice(runs.list_records(root), _RUNS))
     own = [record for record in newest if record.summary.get("environment") == environment]
     others = [record for record in newest if record.summary.get("environment") != environment]
@@ -39,9 +39,10 @@ def find_history(root: Path, role: str, verb: str, environment: str) -> History 
 
 
 def estimate_remaining(history: History, events: Iterable[Event], now: datetime) -> float | None:
-    """Seconds until the end, as it went last time: what is finished now tells how far along we are.
+    """Return the remaining seconds, if the operation progresses as the earlier one did.
 
-    None when nothing in common has been seen, or when it takes longer than then.
+    Returns None if no resource of the earlier operation has been seen, or if the operation takes longer than the
+    earlier one.
     """
     running: dict[tuple[str, str], datetime] = {}
     ended: dict[tuple[str, str], datetime] = {}
@@ -59,11 +60,11 @@ def estimate_remaining(history: History, events: Iterable[Event], now: datetime)
         for key, begun in running.items()
         if key in history.ends
     ]
-    # Between two resources nothing runs that is known; the one that ended last says where we are.
+    # Between two resources no known resource is in progress. The last one that ended shows the progress.
     last = max(ended, key=lambda key: ended[key], default=None)
     if last is not None and last in history.ends:
         guesses.append(history.total - history.ends[last] - (now - ended[last]).total_seconds())
-    # The path that takes longest decides when it is over.
+    # The longest path determines the end.
     longest = max(guesses, default=0.0)
     return longest if longest > 0 else None
 

@@ -1,4 +1,4 @@
-"""What the recorded tasks of a service say about why it failed. Works on the recorded data alone."""
+"""Evidence in the recorded tasks of a service for the cause of its failure. Reads only recorded data."""
 
 from __future__ import annotations
 
@@ -11,13 +11,19 @@ from hosting.deployer.failures import catalogue
 from hosting.deployer.failures.signature import Match, Seen
 
 _LINES = 8
-# The words of a kill after a health check are the load balancer's; why it was not healthy is elsewhere.
-_LESS = ("container-exited", "load-balancer-health", "container-health", "task-start-failed", "service-not-stable")
+# These texts report only a consequence, such as the end of a task after a failed health check.
+_CONSEQUENCES = (
+    "container-exited",
+    "load-balancer-health",
+    "container-health",
+    "task-start-failed",
+    "service-not-stable",
+)
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Of one service: the likeliest cause among what its tasks said, and the lines that show it."""
+    """Likeliest cause of the failure of one service, and the lines that show it."""
 
     name: str
     match: Match | None
@@ -25,18 +31,21 @@ class Evidence:
 
 
 def collect_evidence(services: Mapping[str, Any]) -> list[Evidence]:
-    """For each service with something to tell."""
+    """Return the evidence of each service that has any."""
     found = (explain_service(name, sample) for name, sample in services.items())
     return [one for one in found if one.lines]
 
 
 def explain_service(name: str, sample: Mapping[str, Any]) -> Evidence:
+    """Return the likeliest cause and the evidence of one recorded service."""
     texts = [text for task in sample.get("tasks", ()) for text in _texts(task)]
     texts += [str(event["message"]) for event in sample.get("events", ())]
     texts += [f"{one['reason']} {one['description']}" for one in sample.get("targets", ())]
     found = [match for text in texts if (match := catalogue.classify(text, seen=Seen.TASK))]
-    # What is said most counts, and the reason before its consequence.
-    ranked = sorted(Counter(match.name for match in found).items(), key=lambda item: (item[0] in _LESS, -item[1]))
+    # The most frequent match wins. A reason wins over its consequence.
+    ranked = sorted(
+        Counter(match.name for match in found).items(), key=lambda item: (item[0] in _CONSEQUENCES, -item[1])
+    )
     best = next((match for match in found if ranked and match.name == ranked[0][0]), None)
     return Evidence(name, best, tuple(_lines(sample)))
 
@@ -51,15 +60,15 @@ def _texts(task: Mapping[str, Any]) -> Iterator[str]:
 def _lines(sample: Mapping[str, Any]) -> Iterator[str]:
     tasks = list(sample.get("tasks", ()))
     if tasks:
-        # The last one stands for all of its kind: a service repeats its mistake until it gives up.
+        # The last task represents all: a service repeats the same failure.
         last = tasks[-1]
         yield f"{len(tasks)} stopped {'task' if len(tasks) == 1 else 'tasks'}, the last: {last['id']}"
         yield f"  {last['code']}: {last['reason']}" if last.get("code") else f"  {last['reason']}"
         for container in last["containers"]:
             yield from _container(container)
     for one in sample.get("targets", ()):
-        said = " ".join(filter(None, (one["reason"], one["description"])))
-        yield f"target {one['target']}:{one['port']} is {one['state']}: {said}".rstrip(": ")
+        details = " ".join(filter(None, (one["reason"], one["description"])))
+        yield f"target {one['target']}:{one['port']} is {one['state']}: {details}".rstrip(": ")
     if not tasks:
         yield from (str(event["message"]) for event in list(sample.get("events", ()))[-3:])
 

@@ -1,4 +1,4 @@
-"""Records operations while they run."""
+"""Recorder of operations while they run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from hosting.deployer.recording.runs import RecordedRun, format_time, redact_all
 from hosting.deployer.recording.tasks import Sample, ServiceObserver
 
 _SERVICE = "AWS::ECS::Service"
-# How often a service that is being deployed is looked at. ECS keeps stopped tasks for an hour, a rollback less.
+# Interval for reading a service in deployment, in seconds. ECS keeps stopped tasks for an hour; a rollback deletes
+# them earlier.
 _EVERY = 10.0
 
 
@@ -31,7 +32,7 @@ class _Entry:
 
 
 class Recorder:
-    """One run. Nothing here raises for reasons outside this program: a full disk must not stop a deployment."""
+    """Recorder of one run. External failures are not raised: a full disk must not stop a deployment."""
 
     def __init__(
         self,
@@ -51,31 +52,31 @@ class Recorder:
         self._entries: dict[str, _Entry] = {}
         self._samples: dict[str, Sample] = {}
         self._active: dict[str, tuple[Operation, datetime]] = {}
-        self._looked = float("-inf")
+        self._sampled_at = float("-inf")
         self._observers: dict[str, ServiceObserver] = {}
-        # Why nothing more is written, when it is so.
+        # The reason why recording has stopped. Empty while it works.
         self.trouble = ""
 
     @property
     def directory(self) -> Path | None:
-        """Where it is written; nothing is until the first event."""
+        """The directory of the record. None before the first event."""
         return self._run.directory if self._run else None
 
     @property
     def services(self) -> dict[str, Any]:
-        """What ECS said, by service, as it may be shown and written."""
+        """The recorded state of each service, redacted."""
         return {name: redact_all(sample.as_data()) for name, sample in self._samples.items()}
 
     def note(self, operation: Operation, batch: Sequence[Event]) -> None:
-        """Write down a round of an operation, and look at the services in it when it is time to."""
+        """Record the events of one poll, and read the services in deployment if their interval has passed."""
         if batch:
-            self._guarded(lambda: self._write(operation, batch))
+            self._write_safely(lambda: self._write(operation, batch))
         urgent = any(self._track(operation, event) for event in batch)
-        if self._active and (urgent or self._clock() - self._looked >= _EVERY):
-            self._look()
+        if self._active and (urgent or self._clock() - self._sampled_at >= _EVERY):
+            self._sample_services()
 
     def end(self, operation: Operation, status: str) -> None:
-        """The operation has ended, or is not followed any more."""
+        """Record that an operation has ended or is not monitored any longer."""
         for name in [name for name, (other, _) in self._active.items() if other is operation]:
             del self._active[name]
 
@@ -86,23 +87,23 @@ class Recorder:
             entry["diagnosis"] = report.diagnosis_as_data(diagnosis) if diagnosis else None
             self._save()
 
-        self._guarded(finish)
+        self._write_safely(finish)
 
     def close(self, result: str) -> None:
-        """The run is over: succeeded, failed, detached or cancelled."""
+        """Record the result of the run: succeeded, failed, detached or cancelled."""
         if self._run is None:
             return
         summary = self._run.summary
         summary["result"], summary["ended"] = result, format_time(self._now())
-        self._guarded(self._save)
+        self._write_safely(self._save)
 
-    def _guarded(self, write: Callable[[], None]) -> None:
+    def _write_safely(self, write: Callable[[], None]) -> None:
         if self.trouble:
             return
         try:
             write()
         except OSError as error:
-            self.trouble = f"nothing more is recorded: {error}"
+            self.trouble = f"recording has stopped: {error}"
 
     def _entry(self, operation: Operation) -> _Entry:
         if self._run is None:
@@ -137,9 +138,9 @@ class Recorder:
     def _write(self, operation: Operation, batch: Sequence[Event]) -> None:
         entry = self._entry(operation)
         for event in batch:
-            _count(entry, operation, event)
-        assert self._run is not None  # noqa: S101 - made by _entry
-        self._run.append(_line(operation, event) for event in batch)
+            _record_event(entry, operation, event)
+        assert self._run is not None  # noqa: S101 - created by _entry
+        self._run.append(_as_line(operation, event) for event in batch)
         self._save()
 
     def _save(self) -> None:
@@ -150,13 +151,13 @@ class Recorder:
             self._run.services(self.services)
 
     def _track(self, operation: Operation, event: Event) -> bool:
-        """Keep the list of services being deployed; whether one has to be looked at before it is too late."""
+        """Update the list of services in deployment. Return whether a service must be read now."""
         if event.resource_type == _SERVICE and ":service/" in event.physical_id:
             if is_terminal(event.status):
-                # Once more: what it says at its end is what counts.
+                # Read the service once more: the final state is the most important one.
                 known = self._active.get(event.name)
                 if known is not None and event.failed:
-                    self._look()
+                    self._sample_services()
                 self._active.pop(event.name, None)
             elif not event.status.startswith("DELETE") and event.name not in self._active:
                 self._active[event.name] = (operation, event.time)
@@ -164,12 +165,12 @@ class Recorder:
                 return True
         return event.failed and bool(self._active)
 
-    def _look(self) -> None:
+    def _sample_services(self) -> None:
         for name, (operation, since) in self._active.items():
-            self._observer(operation.stack.region).look(self._samples[name], since)
-        # Counted from when the answers are there: slow answers must not be asked for all the time.
-        self._looked = self._clock()
-        self._guarded(self._save)
+            self._observer(operation.stack.region).sample(self._samples[name], since)
+        # The interval begins after the answers, so that slow answers are not requested continuously.
+        self._sampled_at = self._clock()
+        self._write_safely(self._save)
 
     def _observer(self, region: str) -> ServiceObserver:
         if region not in self._observers:
@@ -177,13 +178,13 @@ class Recorder:
         return self._observers[region]
 
 
-def _count(entry: _Entry, operation: Operation, event: Event) -> None:
-    """Keep when each resource began and ended."""
+def _record_event(entry: _Entry, operation: Operation, event: Event) -> None:
+    """Record the start and end of a resource."""
     if event.is_stack_itself:
         if event.stack_id == operation.stack_id:
-            _spend(entry.data, event)
+            _record_times(entry.data, event)
         return
-    # Strictly what happens to it: a rollback of an update is an update of its own.
+    # The action of this event only: the rollback of an update is a separate update.
     action = event.status.partition("_")[0].lower()
     key = (event.name, action)
     if key not in entry.resources:
@@ -191,10 +192,10 @@ def _count(entry: _Entry, operation: Operation, event: Event) -> None:
         resource |= {"status": "", "began": None, "ended": None, "seconds": None}
         entry.resources[key] = resource
         entry.data["resources"].append(resource)
-    _spend(entry.resources[key], event)
+    _record_times(entry.resources[key], event)
 
 
-def _spend(data: dict[str, Any], event: Event) -> None:
+def _record_times(data: dict[str, Any], event: Event) -> None:
     data["status"] = event.status
     data["began"] = data["began"] or format_time(event.time)
     if is_terminal(event.status):
@@ -205,7 +206,7 @@ def _spend(data: dict[str, Any], event: Event) -> None:
         data["ended"] = data["seconds"] = None
 
 
-def _line(operation: Operation, event: Event) -> dict[str, Any]:
+def _as_line(operation: Operation, event: Event) -> dict[str, Any]:
     return {
         "schema": 1,
         "stack": operation.stack.name,

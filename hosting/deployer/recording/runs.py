@@ -1,25 +1,25 @@
-"""The records of runs, and their format, which other programs may read.
+"""Records of runs, and their format, which other programs may read.
 
     runs/<id>/                  id: 20261122-213501-dev-deploy-3fa9; sorts by time
-      summary.json              what was done; written at the start and again after every step, so that a run
-                                that was killed leaves it too
-      events.ndjson             one JSON object a line: every event of CloudFormation, as it was seen
-      ecs.json                  what ECS said of services that were being deployed; only when there were any
+      summary.json              the operations; written at the start and after every step, so that a killed run
+                                has one too
+      events.ndjson             one JSON object in each line: every event of CloudFormation, in the order of its receipt
+      ecs.json                  the state of services during their deployment; only if there are any
 
 summary.json: {"schema": 1, "id", "command", "project", "environment", "region", "result", "began", "ended",
   "operations": [{"stack", "region", "role", "verb", "stack_id", "status", "began", "ended", "seconds",
     "resources": [{"name": "DatabaseStack/Cluster", "type", "action": "create" | "update" | "delete" | ...,
       "status", "began", "ended", "seconds"}],
     "diagnosis": null or {"first": {...}, "chain": [...], "others": [...], "cancelled", "rollback": [...]}}]}
-  `result` is running, succeeded, failed, detached or cancelled. Times are ISO 8601 in UTC, as AWS told them;
-  `ended` and `seconds` are null for what had not ended. Nested stacks are resources like any other.
+  `result` is running, succeeded, failed, detached or cancelled. Times are ISO 8601 in UTC, as AWS reports them.
+  `ended` and `seconds` are null for resources in progress. Nested stacks are resources too.
 
 events.ndjson: {"schema": 1, "stack", "region", "resource", "type", "status", "reason", "physical_id", "time"}
-  `resource` is the place in the tree, or empty for the stack itself.
+  `resource` is the path in the tree. It is empty for the stack itself.
 
 ecs.json: {"schema": 1, "services": {<name of the resource>: see `tasks.Sample`}}
 
-Whatever looks like a secret is taken out before it is written. Directories are for their owner only.
+Values that look like secrets are redacted before they are written. Directories have mode 0700.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _ID = re.compile(r"\d{8}-\d{6}-[\w.-]+-[0-9a-f]{4}")
 
 @dataclass
 class RecordedRun:
-    """A run that is being recorded. Each write leaves a complete file behind."""
+    """Run that is being recorded. Each write leaves a complete file."""
 
     directory: Path
     summary: dict[str, Any] = field(default_factory=dict)
@@ -52,6 +52,7 @@ class RecordedRun:
     def begin(
         cls, root: Path, *, command: str, project: str, environment: str, region: str, now: datetime
     ) -> RecordedRun:
+        """Create the directory of a run and write its first summary."""
         identity = f"{now.astimezone(UTC):%Y%m%d-%H%M%S}-{environment}-{command}-{secrets.token_hex(2)}"
         directory = root / "runs" / identity
         directory.mkdir(parents=True, mode=0o700)
@@ -85,7 +86,7 @@ class RecordedRun:
 
 @dataclass(frozen=True)
 class Record:
-    """A run as it was recorded."""
+    """Recorded run."""
 
     directory: Path
     summary: Mapping[str, Any]
@@ -107,6 +108,7 @@ class Record:
         return dict(found.get("services", {}))
 
     def events(self) -> Iterator[Mapping[str, Any]]:
+        """Yield the recorded events. The last line of a killed run may be incomplete and is left out."""
         try:
             lines = (self.directory / "events.ndjson").read_text(encoding="utf-8").splitlines()
         except OSError:
@@ -119,38 +121,38 @@ class Record:
 
 
 def list_records(root: Path, environment: str | None = None) -> Iterator[Record]:
-    """The runs that can be read, newest first."""
+    """Yield the readable records, newest first."""
     directory = root / "runs"
     found = sorted((path for path in directory.glob("*") if _ID.fullmatch(path.name)), reverse=True)
     for path in found:
         try:
             record = read_record(path)
         except DeployerError:
-            continue  # a run that is just beginning, or of a later format
+            continue  # a run that has just started, or one of a later format
         if environment is None or record.summary.get("environment") == environment:
             yield record
 
 
 def find_record(root: Path, name: str) -> Record:
-    """A run by its id, a part of its id that is enough, or its directory."""
+    """Return a record by its id, a unique part of its id, or its directory."""
     if (path := Path(name)).is_dir():
         return read_record(path)
     found = [record for record in list_records(root) if name in record.id]
     exact = [record for record in found if record.id == name]
     if len(exact or found) == 1:
         return (exact or found)[0]
-    what = f"{len(found)} runs are meant by {name}" if found else f"there is no run {name}"
+    what = f"{len(found)} runs match {name}" if found else f"run {name} does not exist"
     known = ", ".join(record.id for record in [*(found or list_records(root))][:5])
-    raise DeployerError(what, where=str(root / "runs"), hint=f"known: {known}" if known else "nothing is recorded yet")
+    raise DeployerError(what, where=str(root / "runs"), hint=f"known: {known}" if known else "no run is recorded")
 
 
 def read_record(path: Path) -> Record:
     try:
         summary = json.loads((path / "summary.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise DeployerError("is no record of a run", where=str(path)) from error
+        raise DeployerError("is not a record of a run", where=str(path)) from error
     if not isinstance(summary, dict) or summary.get("schema") != SCHEMA or not isinstance(summary.get("id"), str):
-        raise DeployerError(f"is no record of a run in format {SCHEMA}", where=str(path))
+        raise DeployerError(f"is not a record of a run in format {SCHEMA}", where=str(path))
     return Record(path, summary)
 
 
@@ -171,8 +173,7 @@ def _private(path: Path, how: int) -> Any:
 
 
 def redact_all(data: Any) -> Any:
-    """The same without anything that looks like a secret, wherever it stands. What is shown is cleaned too: build
-    logs are read by many."""
+    """Return the data with values redacted that look like secrets. Output is redacted too: build logs are public."""
     if isinstance(data, str):
         return redact(data)
     if isinstance(data, Mapping):

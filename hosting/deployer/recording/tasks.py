@@ -1,5 +1,7 @@
-"""What ECS knows of a service while it is being deployed, and forgets soon after: stopped tasks are gone within
-an hour, and a rollback takes the service, its target group and perhaps its log group along."""
+"""State of ECS services during their deployment, which ECS keeps only for a short time.
+
+Stopped tasks disappear within an hour. A rollback deletes the service, its target group and perhaps its log group.
+"""
 
 from __future__ import annotations
 
@@ -24,14 +26,14 @@ _LINES = 20
 
 @dataclass
 class Sample:
-    """All that was seen of one service, as it will be written: newest last, nothing twice.
+    """Observed state of one service, as it will be written: newest last, without duplicates.
 
     {"service", "cluster", "seen", "deployments": [{"id", "status", "rollout", "reason", "desired", "running",
     "failed"}], "events": [{"time", "message"}], "tasks": [{"id", "definition", "code", "reason", "started",
     "stopped", "containers": [{"name", "exit", "reason", "log_group", "lines": [...]}]}],
     "targets": [{"target", "port", "state", "reason", "description"}], "trouble": [...]}
 
-    `targets` are those that were last seen unhealthy: after the end there may be none any more.
+    `targets` are the last unhealthy targets: after the end of a deployment there may be none.
     """
 
     arn: str
@@ -51,6 +53,7 @@ class Sample:
         return self.arn.rpartition("/")[2]
 
     def as_data(self) -> dict[str, Any]:
+        """Return the sample in the format of ecs.json, limited to the newest events and tasks."""
         return {
             "service": self.service,
             "cluster": self.cluster,
@@ -64,7 +67,7 @@ class Sample:
 
 
 class ServiceObserver:
-    """Looks at services. What it may not see is noted once, and it goes on with the rest."""
+    """Observer of services. A denied call is recorded once, and the others continue."""
 
     def __init__(self, clients: Clients, region: str, now: Callable[[], datetime]) -> None:
         self._clients = clients
@@ -72,8 +75,8 @@ class ServiceObserver:
         self._now = now
         self._definitions: dict[str, Mapping[str, tuple[str, str]]] = {}
 
-    def look(self, sample: Sample, since: datetime | None = None) -> None:
-        """Add to the sample what is to be seen now; nothing from before `since`, it belongs to another story."""
+    def sample(self, sample: Sample, since: datetime | None = None) -> None:
+        """Add the current state to the sample. Events and tasks from before `since` belong to another operation."""
         sample.seen = format_time(self._now())
         service = self._try(sample, "DescribeServices", lambda: self._service(sample))
         if service:
@@ -111,7 +114,7 @@ class ServiceObserver:
             return
         for task in self._ecs.describe_tasks(cluster=sample.cluster, tasks=new)["tasks"]:
             if task.get("lastStatus") != "STOPPED":
-                continue  # on its way there: exit codes are still to come
+                continue  # the task is still stopping, and its exit codes are not known yet
             if since is not None and (stopped := task.get("stoppedAt")) and stopped < since:
                 continue
             sample.tasks[task["taskArn"].rpartition("/")[2]] = self._task(sample, task)
@@ -121,7 +124,8 @@ class ServiceObserver:
         definition = task.get("taskDefinitionArn", "")
         logs = self._try(sample, "DescribeTaskDefinition", lambda: self._logs(definition)) or {}
 
-        def container(one: Any) -> dict[str, Any]:
+        def container_data(one: Any) -> dict[str, Any]:
+            """Return the result of one container with its last log lines."""
             group, prefix = logs.get(one["name"], ("", ""))
             lines = self._lines(sample, group, f"{prefix}/{one['name']}/{identity}") if group else []
             return {
@@ -139,11 +143,11 @@ class ServiceObserver:
             "reason": task.get("stoppedReason", ""),
             "started": format_time(task["startedAt"]) if task.get("startedAt") else None,
             "stopped": format_time(task["stoppedAt"]) if task.get("stoppedAt") else None,
-            "containers": [container(one) for one in task.get("containers", ())],
+            "containers": [container_data(one) for one in task.get("containers", ())],
         }
 
     def _logs(self, definition: str) -> Mapping[str, tuple[str, str]]:
-        """Log group and stream prefix of each container. Nothing else of a task definition is looked at."""
+        """Return log group and stream prefix of each container. Other parts of the task definition are not read."""
         if definition not in self._definitions:
             found = self._ecs.describe_task_definition(taskDefinition=definition)["taskDefinition"]
             self._definitions[definition] = {
@@ -158,7 +162,7 @@ class ServiceObserver:
         try:
             found = logs.get_log_events(logGroupName=group, logStreamName=stream, limit=_LINES, startFromHead=False)
         except ClientError as error:
-            # A container that never started has no stream.
+            # A container that never started has no log stream.
             if error.response.get("Error", {}).get("Code") != "ResourceNotFoundException":
                 self._try(sample, "GetLogEvents", partial(_raise, error))
             return []

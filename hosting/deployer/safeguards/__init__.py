@@ -1,1 +1,1 @@
-"""What protects data and the account: gates, stack policies, deletion protection, secret rotation."""
+"""Protections of data and of the account: gates, stack policies, deletion protection, secret rotation."""

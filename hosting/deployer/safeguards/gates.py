@@ -1,7 +1,8 @@
-"""What a deployment may not do unasked: replace or delete what holds data, unless it is named.
+"""Gates of a deployment: the replacement or deletion of stateful resources is refused unless the user allows it by
+name.
 
 A name is LAYER/RESOURCE, as the plan shows it: Database/Cluster in a nested stack, edge/TelemetryKey in another
-stack of the chain. Naming allows exactly that, in this one run.
+top-level stack. An allowance covers exactly this resource, in this run.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Allowed:
-    """What somebody has named: it may be replaced, or deleted, although it holds data."""
+    """Stateful resources whose replacement or deletion the user allows by name."""
 
     replace: frozenset[str] = frozenset()
     delete: frozenset[str] = frozenset()
 
     @classmethod
     def named(cls, replace: Iterable[str] = (), delete: Iterable[str] = ()) -> Allowed:
-        """DatabaseStack/Cluster is taken for Database/Cluster."""
+        """Return the allowances for these names. DatabaseStack/Cluster means Database/Cluster."""
         return cls(frozenset(map(_short, replace)), frozenset(map(_short, delete)))
 
     def covers(self, found: Loss) -> bool:
@@ -41,7 +42,7 @@ class Allowed:
 
 @dataclass(frozen=True)
 class Loss:
-    """A change by which data is lost, or would be."""
+    """Change that loses data, or that may lose data."""
 
     name: str
     stack: Stack
@@ -50,7 +51,7 @@ class Loss:
     type: str
     effect: str
     what: str
-    # Retained or snapshotted: nothing is gone, but the environment goes on without it.
+    # Retain or Snapshot: the data remains, but the environment no longer uses it.
     policy: str = ""
 
     @property
@@ -89,7 +90,7 @@ class Gates:
 
 
 def format_resource_name(stack: Stack, path: Sequence[str], logical_id: str) -> str:
-    """How a resource is named in options and messages."""
+    """Return the name of a resource in options and messages."""
     layers = [layer.removesuffix("Stack") for layer in path] or (
         [] if stack.role is StackRole.ROOT else [str(stack.role)]
     )
@@ -97,7 +98,7 @@ def format_resource_name(stack: Stack, path: Sequence[str], logical_id: str) -> 
 
 
 def find_losses(stack: Stack, change_set: ChangeSet | None) -> Iterator[Loss]:
-    """What a change set would replace or delete although it holds data."""
+    """Yield the replacements and deletions of stateful resources in a change set."""
     if change_set is None:
         return
     for path, change in change_set.walk():
@@ -109,30 +110,29 @@ def find_losses(stack: Stack, change_set: ChangeSet | None) -> Iterator[Loss]:
 
 
 def require_allowed(found: Iterable[Loss], allowed: Allowed) -> None:
-    """Raise when something is lost that nobody named."""
+    """Raise RefusedError if a loss is not allowed by name."""
     refused = [one for one in found if not allowed.covers(one)]
     if refused:
-        what = "\n  ".join(["this would lose data, or everything that hangs on it:", *map(str, refused)])
+        what = "\n  ".join(["this would delete data, or resources that contain everything else:", *map(str, refused)])
         options = " ".join(one.option for one in refused)
-        raise RefusedError(what, hint=f"if that is meant, name it: {options}")
+        raise RefusedError(what, hint=f"to allow it, add: {options}")
 
 
 def check_names(allowed: Allowed, known: Iterable[str]) -> None:
-    """Raise for a name that no resource has, in the templates or in what is deployed: a slip of the pen here would
-    be found out in the middle of a night."""
+    """Raise InputError for an allowed name that no resource has, in the templates or in the change sets."""
     names = sorted(known)
     problems = []
     for option, given in (("--allow-replace", allowed.replace), ("--allow-delete", allowed.delete)):
         for name in sorted(given - set(names)):
             near = suggest(name, names)
             hint = f'did you mean "{near}"?' if near else "a name is LAYER/RESOURCE, such as Database/Cluster"
-            problems.append(Problem(option, f'there is no resource "{name}"', hint))
+            problems.append(Problem(option, f'resource "{name}" does not exist', hint))
     if problems:
         raise InputError(problems)
 
 
 def list_template_resources(chain: Mapping[Stack, Template], templates: Mapping[str, Template]) -> Iterator[str]:
-    """Every resource of the templates, by its name in options."""
+    """Yield the name of every resource in the templates."""
     for stack, template in chain.items():
         yield from _names(stack, (), template, templates)
 
@@ -147,14 +147,14 @@ def _names(stack: Stack, path: tuple[str, ...], template: Template, templates: M
 
 
 def list_changed_resources(change_sets: Iterable[tuple[Stack, ChangeSet | None]]) -> Iterator[str]:
-    """Every resource that a change set speaks of: what is deleted stands in no template any more."""
+    """Yield the name of every resource in the change sets. A deleted resource is in no template."""
     for stack, change_set in change_sets:
         if change_set is not None:
             yield from (format_resource_name(stack, path, change.logical_id) for path, change in change_set.walk())
 
 
 def find_unused(allowed: Allowed, found: Iterable[Loss]) -> list[str]:
-    """Names that allow what does not happen: worth a word, for they would allow the next accident."""
+    """Return the allowances without an effect. The user should remove them: they would allow a later accident."""
     losing = {(one.name, one.effect == "delete") for one in found}
     return [
         f"{option} {name}"

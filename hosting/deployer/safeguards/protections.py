@@ -1,4 +1,4 @@
-"""What forbids deleting an environment: read from AWS as it is now, lifted only when that is asked for by name."""
+"""Protections against the deletion of an environment: read from AWS, and disabled only if the user asks for it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NOT_FOUND = frozenset({"DBClusterNotFoundFault", "DBClusterNotFound", "LoadBala
 
 @dataclass(frozen=True)
 class Protection:
-    """One switch that is on."""
+    """Enabled protection of one resource."""
 
     type: str
     physical_id: str
@@ -32,11 +32,11 @@ class Protection:
 
     def __str__(self) -> str:
         what = {STACK: "termination protection", CLUSTER: "the database's deletion protection"}
-        return f"{what.get(self.type, 'deletion protection')} of {self.name} is on"
+        return f"{what.get(self.type, 'deletion protection')} of {self.name} is enabled"
 
 
 def find_protected_clusters(client: RDSClient, found: Iterable[tuple[str, str]]) -> Iterator[Protection]:
-    """Protected database clusters among (name, physical id)."""
+    """Yield the protection of each protected database cluster among (name, physical id)."""
     for name, physical_id in found:
         try:
             clusters = client.describe_db_clusters(DBClusterIdentifier=physical_id)["DBClusters"]
@@ -51,7 +51,7 @@ def find_protected_clusters(client: RDSClient, found: Iterable[tuple[str, str]])
 def find_protected_load_balancers(
     client: ElasticLoadBalancingv2Client, found: Iterable[tuple[str, str]]
 ) -> Iterator[Protection]:
-    """Protected load balancers among (name, physical id)."""
+    """Yield the protection of each protected load balancer among (name, physical id)."""
     for name, physical_id in found:
         try:
             attributes = client.describe_load_balancer_attributes(LoadBalancerArn=physical_id)["Attributes"]
@@ -73,7 +73,7 @@ def disable(
     rds: RDSClient,
     elbv2: ElasticLoadBalancingv2Client,
 ) -> None:
-    """Switch it off. CloudFormation does not do this by itself, and then fails in the middle of a deletion."""
+    """Disable a protection. CloudFormation does not do this itself: the deletion would fail in the middle."""
     physical_id = protection.physical_id
     if protection.type == STACK:
         cloudformation.update_termination_protection(StackName=physical_id, EnableTerminationProtection=False)

@@ -1,8 +1,8 @@
-"""How often RDS changes the master password that it manages.
+"""Rotation schedule of the master password that RDS manages.
 
-RDS makes the secret with the database and rotates it every seven days. CloudFormation has no property for the
-schedule of such a secret, so it is set here, once, after the database is there. Each rotation restarts the services
-that read the password, and a month keeps that rare.
+RDS creates the secret with the database and rotates it every seven days. CloudFormation has no property for the
+schedule of such a secret, so the deployer sets it after the database is created. Each rotation restarts the services
+that read the password, so it is monthly.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ SCHEDULE = "rate(30 days)"
 
 
 def set_rotation_schedule(client: SecretsManagerClient, secret_arn: str) -> bool:
-    """Set the schedule where it is another one; whether it had to be. Never rotates by itself: RDS has just made
-    the password, and the services have just read it."""
+    """Set the schedule of a secret if it differs. Return whether it was changed.
+
+    Never rotates immediately: RDS has just created the password, and the services have just read it.
+    """
     rules = client.describe_secret(SecretId=secret_arn).get("RotationRules", {})
     if rules.get("ScheduleExpression") == SCHEDULE:
         return False

@@ -1,12 +1,12 @@
-"""Stack policies of production: replacing or deleting what holds data is denied by CloudFormation itself.
+"""Stack policies of production: CloudFormation itself denies the replacement and deletion of stateful resources.
 
-The gate in front of a change set protects against this program's users. A stack policy protects against every way
-to update a stack. Each nested stack has one of its own; a parent's says nothing about what is in a child. A change
-set cannot bring a temporary policy along (CloudFormation User Guide, Prevent updates to stack resources), so for a
-named allowance the policy is opened, for exactly the named resources, and closed again when the operation has ended.
-A run that dies in between leaves it open; the next one closes it before anything else.
+The gate protects against users of this program. A stack policy protects against every way to update a stack. Each
+nested stack has its own policy; a parent's policy does not cover the resources in a child. A change set cannot have a
+temporary policy (CloudFormation User Guide, Prevent updates to stack resources). So for an allowed loss the policy is
+changed before the operation, for exactly the named resources, and restored after it. If a run is killed in between, the
+next run restores the policy first.
 
-A policy can be replaced but never removed: stacks without one are left without.
+A policy can be replaced but not removed, so stacks without one get none.
 """
 
 from __future__ import annotations
@@ -32,31 +32,31 @@ _ALLOW_ALL = {"Effect": "Allow", "Action": "Update:*", "Principal": "*", "Resour
 
 @dataclass(frozen=True)
 class ProtectedStack:
-    """One stack of a tree and what in it must not be lost."""
+    """One stack of a tree with its stateful resources."""
 
     stack_id: str
-    # Logical ids; `path` is the nested stacks that lead here.
+    # Logical ids. `path` has the logical ids of the nested stacks that lead to this stack.
     path: tuple[str, ...]
     ids: tuple[str, ...]
 
 
 def is_enforced(context: Context, stack: Stack) -> bool:
-    """Bootstrap belongs to all environments, so production does not rule it alone."""
+    """Return whether a stack gets policies. Bootstrap gets none: production shares it with other environments."""
     return context.environment.is_production and stack.role is not StackRole.BOOTSTRAP
 
 
 def restore(context: Context, stack: Stack, stack_id: str) -> int:
-    """Give every stack of the tree the policy that denies losing data; how many had another one."""
-    return _set(context, stack, stack_id, Allowed())
+    """Set the policy that denies losing data on every stack of the tree. Return the number of changed policies."""
+    return _apply(context, stack, stack_id, Allowed())
 
 
 def allow_updates(context: Context, stack: Stack, stack_id: str, allowed: Allowed) -> int:
-    """Let go of exactly what is named, nested stacks included; how many policies had to be opened."""
-    return _set(context, stack, stack_id, allowed)
+    """Allow the named losses in the policies of the tree. Return the number of changed policies."""
+    return _apply(context, stack, stack_id, allowed)
 
 
 def create_policy(ids: Iterable[str], replaceable: Iterable[str] = (), deletable: Iterable[str] = ()) -> dict[str, Any]:
-    """Everything may be updated, and nothing of `ids` replaced or deleted but what is named.
+    """Return a policy that allows all updates except the replacement and deletion of `ids` that are not named.
 
     Without the first statement a policy denies all updates.
     """
@@ -75,28 +75,29 @@ def create_policy(ids: Iterable[str], replaceable: Iterable[str] = (), deletable
     return {"Statement": statements}
 
 
-def _set(context: Context, stack: Stack, stack_id: str, allowed: Allowed) -> int:
+def _apply(context: Context, stack: Stack, stack_id: str, allowed: Allowed) -> int:
     client = context.clients.cloudformation(stack.region)
 
-    def apply(guarded: ProtectedStack) -> bool:
-        names = {logical_id: format_resource_name(stack, guarded.path, logical_id) for logical_id in guarded.ids}
+    def apply_one(protected: ProtectedStack) -> bool:
+        """Set the policy of one stack if it differs. Return whether it was changed."""
+        names = {logical_id: format_resource_name(stack, protected.path, logical_id) for logical_id in protected.ids}
         wanted = create_policy(
-            guarded.ids,
+            protected.ids,
             [logical_id for logical_id, name in names.items() if name in allowed.replace],
             [logical_id for logical_id, name in names.items() if name in allowed.delete],
         )
-        body = client.get_stack_policy(StackName=guarded.stack_id).get("StackPolicyBody", "")
-        if (not body and not guarded.ids) or (body and json.loads(body) == wanted):
+        body = client.get_stack_policy(StackName=protected.stack_id).get("StackPolicyBody", "")
+        if (not body and not protected.ids) or (body and json.loads(body) == wanted):
             return False
-        client.set_stack_policy(StackName=guarded.stack_id, StackPolicyBody=json.dumps(wanted))
+        client.set_stack_policy(StackName=protected.stack_id, StackPolicyBody=json.dumps(wanted))
         return True
 
     with ThreadPoolExecutor(8) as pool:
-        return sum(pool.map(apply, _tree(client, stack_id, ())))
+        return sum(pool.map(apply_one, _tree(client, stack_id, ())))
 
 
 def _tree(client: CloudFormationClient, stack_id: str, path: tuple[str, ...]) -> Iterator[ProtectedStack]:
-    """The stack and those nested in it, innermost first, with what they hold."""
+    """Yield the stacks of a tree, innermost first, with their stateful resources."""
     declared = stacks.read_template(client, stack_id).get("Resources", {})
     ids: list[str] = []
     for one in stacks.list_resources(client, stack_id):
@@ -106,7 +107,7 @@ def _tree(client: CloudFormationClient, stack_id: str, path: tuple[str, ...]) ->
         if one.type == STACK_TYPE:
             inside = list(_tree(client, one.physical_id, (*path, one.logical_id)))
             yield from inside
-            if any(guarded.ids for guarded in inside):
+            if any(protected.ids for protected in inside):
                 ids.append(one.logical_id)
         elif describe_loss(one.type, spec.get("DeletionPolicy", ""), spec.get("Properties")):
             ids.append(one.logical_id)

@@ -32,7 +32,7 @@ def test_data_loss_requires_the_name_of_the_resource(command: Command, project: 
 
     refused = command("deploy", "-e", "dev", "--yes")
     assert refused.code == 3, "--yes opens no gate"
-    assert "if that is meant, name it: --allow-delete Operations/Data" in refused.err
+    assert "to allow it, add: --allow-delete Operations/Data" in refused.err
     assert command("deploy", "-e", "dev", "--yes", "--allow-replace", "Operations/Data").code == 3
     slip = command("deploy", "-e", "dev", "--yes", "--allow-delete", "Operations/Dat")
     assert slip.code == 64
@@ -135,7 +135,7 @@ def test_a_saved_plan_is_executed_exactly(command: Command, project: Path, tmp_p
     assert "DisplayName: hello -> approved" in done.err
     again = command("deploy", str(file), "--yes")
     assert again.code == 3
-    assert "has been worked on since" in again.err
+    assert "has changed since the plan was saved" in again.err
 
     file.write_text(file.read_text()[:300])
     broken = command("deploy", str(file), "--yes")

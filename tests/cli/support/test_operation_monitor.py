@@ -198,7 +198,7 @@ def test_a_followed_update_that_was_cancelled_is_not_deployed_again(
     monkeypatch.setattr(
         operations, "wait_for_outcome", lambda *_: StackState("arn", "shop-dev", "UPDATE_ROLLBACK_COMPLETE")
     )
-    with pytest.raises(DeploymentFailedError, match="it was cancelled, and everything is as it was before"):
+    with pytest.raises(DeploymentFailedError, match="the update was cancelled and rolled back completely"):
         pipeline.deploy_stacks(context, ConsoleReporter(OperationMonitor(console)), through=StackRole.EDGE)
 
 

@@ -112,7 +112,7 @@ def test_the_prefix_list() -> None:
         stub.add_response("describe_managed_prefix_lists", {"PrefixLists": [{"PrefixListId": "pl-1"}]})
         assert lookups.find_prefix_list_id(made, "eu-west-1") == "pl-1"
         stub.add_response("describe_managed_prefix_lists", {"PrefixLists": []})
-        with pytest.raises(DeployerError, match="there is no prefix list"):
+        with pytest.raises(DeployerError, match=r"prefix list .* does not exist"):
             lookups.find_prefix_list_id(made, "eu-west-1")
 
 

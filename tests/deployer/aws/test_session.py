@@ -62,18 +62,20 @@ def test_an_unknown_profile_is_found_at_once(monkeypatch: pytest.MonkeyPatch) ->
     ("said", "asked", "configured", "expected"),
     [("a", None, "b", "a"), ("a", "a", None, "a"), (None, "c", "b", "c"), (None, None, "b", "b")],
 )
-def test_home_region(said: str | None, asked: str | None, configured: str | None, expected: str) -> None:
+def test_the_home_region_is_resolved(
+    said: str | None, asked: str | None, configured: str | None, expected: str
+) -> None:
     assert session.resolve_home_region(said, asked, configured, "params/dev.json") == expected
 
 
-def test_a_region_other_than_the_file_says_is_refused() -> None:
+def test_a_region_other_than_the_file_has_is_refused() -> None:
     with pytest.raises(GuardError, match="belongs to ap-northeast-1, not to us-west-2"):
         session.resolve_home_region("ap-northeast-1", "us-west-2", None, "params/dev.json")
-    with pytest.raises(CredentialsError, match="no region"):
+    with pytest.raises(CredentialsError, match="no region is configured"):
         session.resolve_home_region(None, None, None, "params/dev.json")
 
 
-def test_another_account_than_the_file_says_is_refused() -> None:
+def test_another_account_than_the_file_has_is_refused() -> None:
     session.require_account(ME, None, "params/dev.json")
     session.require_account(ME, "123456789012", "params/dev.json")
     with pytest.raises(GuardError, match=r"params/dev.json:2: .* account 999999999999, but .* 123456789012"):
@@ -87,7 +89,7 @@ def test_identity_and_clients(clients: Clients, account: str, aws: Callable[...,
     assert clients.s3("us-east-1") is not clients.s3("ap-northeast-1")
 
 
-def test_clients_of_a_user_go_where_the_environment_says(
+def test_clients_use_the_endpoint_of_the_environment(
     emulator: Emulator, account: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in emulator.environment(account).items():
@@ -118,7 +120,7 @@ def test_a_reply_that_ends_too_early_is_asked_for_again(emulator: Emulator, acco
     assert [call.name for call in proxy.calls] == ["acm:ListCertificates"] * 2 + ["sts:GetCallerIdentity"] * 2
 
 
-def test_a_client_that_asks_once_asks_once(emulator: Emulator, account: str) -> None:
+def test_a_client_without_retries_sends_one_request(emulator: Emulator, account: str) -> None:
     with FaultProxy(emulator.endpoint) as proxy:
         clients = emulator.clients(account, endpoint_url=proxy.endpoint)
         with proxy.injecting(FaultRule(Fault.LOSE, account)), pytest.raises(botocore.ConnectionClosedError):

@@ -74,7 +74,7 @@ def test_missing(code: str, message: str, missing: bool) -> None:
     assert stacks.is_missing(ClientError({"Error": {"Code": code, "Message": message}}, "DescribeStacks")) is missing
 
 
-def test_an_error_that_does_not_say_missing_is_raised() -> None:
+def test_other_errors_are_raised() -> None:
     client = offline_client()
     with Stubber(client) as stub:
         stub.add_client_error("describe_stacks", "AccessDenied", "no")

@@ -1,4 +1,4 @@
-"""The state table, row by row: what each status lets a deployment do, and what people are told."""
+"""The table of statuses, row by row: the next step of a deployment, and the text for users."""
 
 from __future__ import annotations
 
@@ -73,6 +73,6 @@ def test_a_stack_that_is_not_there_is_created() -> None:
     require_ready({STACK: None})
 
 
-def test_a_status_of_the_future_is_no_success() -> None:
+def test_an_unknown_status_is_no_success() -> None:
     assert not statuses.is_good("TELEPORT_COMPLETE")
     assert statuses.get_remedy("TELEPORT_COMPLETE") == ""

@@ -65,7 +65,7 @@ def test_only_cancelled_resources_are_no_cause() -> None:
     )
 
 
-def test_the_message_says_cause_remedy_and_what_else() -> None:
+def test_the_message_has_cause_remedy_and_other_failures() -> None:
     found = rootcause.diagnose(events(TIMELINES["a rollback that fails at another resource"]))
     assert found is not None
     text = "\n".join(report.format_diagnosis(found))

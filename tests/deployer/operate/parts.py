@@ -372,7 +372,7 @@ def with_plugin(environment: dict[str, str], directory: Path) -> dict[str, str]:
     folder = directory / "plugin"
     folder.mkdir(exist_ok=True)
     program = folder / "session-manager-plugin"
-    stand_in = Path(__file__).with_name("stand_in_plugin.py")
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{stand_in}" "$@"\n')
+    fake = Path(__file__).with_name("fake_plugin.py")
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{fake}" "$@"\n')
     program.chmod(0o755)
     return {**environment, "PATH": os.pathsep.join((str(folder), environment.get("PATH", os.defpath)))}

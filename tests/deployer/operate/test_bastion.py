@@ -39,7 +39,7 @@ def test_the_database_may_restart(bastion: parts.Bastion, database: parts.Databa
     assert ENDED not in bastion.log
 
 
-def test_a_killed_relay_comes_back_and_says_so(bastion: parts.Bastion, database: parts.Database) -> None:
+def test_a_killed_relay_is_restarted_and_logged(bastion: parts.Bastion, database: parts.Database) -> None:
     for pid in bastion.pids("socat"):
         os.kill(pid, signal.SIGKILL)
     eventually(lambda: bastion.log.count(ENDED) == 2)
@@ -128,7 +128,7 @@ def test_a_registry_that_is_down_is_asked_again(
     assert database.query(bastion.writer).stdout == ROWS
 
 
-def test_an_image_without_apk_works_when_it_brings_socat(
+def test_an_image_without_apk_works_if_it_contains_socat(
     make_bastion: Callable[..., parts.Bastion], database: parts.Database
 ) -> None:
     bastion = make_bastion()
@@ -138,7 +138,7 @@ def test_an_image_without_apk_works_when_it_brings_socat(
     assert database.query(bastion.writer).stdout == ROWS
 
 
-def test_a_stop_ends_it_at_once(bastion: parts.Bastion) -> None:
+def test_a_stop_ends_the_bastion_at_once(bastion: parts.Bastion) -> None:
     """The init process of the container passes SIGTERM to its child only; StopTimeout would be the limit."""
     assert bastion.process is not None
     begun = time.monotonic()
@@ -147,7 +147,7 @@ def test_a_stop_ends_it_at_once(bastion: parts.Bastion) -> None:
     assert time.monotonic() - begun < 2
 
 
-def test_a_stop_ends_it_while_packages_are_awaited(make_bastion: Callable[..., parts.Bastion]) -> None:
+def test_a_stop_ends_the_bastion_while_packages_are_installed(make_bastion: Callable[..., parts.Bastion]) -> None:
     bastion = make_bastion(installed=False)
     with_apk(bastion, "infinity")
     bastion.start()

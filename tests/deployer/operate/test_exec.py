@@ -1,4 +1,4 @@
-"""`deploy.py exec` through a stand-in for the plugin that really runs the command in a pseudo-terminal."""
+"""`deploy.py exec` through a fake plugin that really runs the command in a pseudo-terminal."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.mark.parametrize(
     ("command", "out", "code"),
     [
-        (["echo", "hello  world"], "hello  world\n", 0),
+        (["echo", "hello  there"], "hello  there\n", 0),
         (["sh", "-c", "echo one; echo two; exit 7"], "one\ntwo\n", 7),
         (["false"], "", 1),
         (["printf", "%s", "no line end"], "no line end", 0),
@@ -52,7 +52,7 @@ def test_much_output_comes_through_unchanged(process: Run) -> None:
 
 
 def test_a_shell_in_a_terminal(deployed: parts.Deployed, tmp_path: Path) -> None:
-    """Typed as somebody types it: keys arrive, and the shell's exit status is the command's."""
+    """Keys reach the shell, and its exit status is the command's."""
     environment = parts.with_plugin(deployed.environment(), tmp_path) | {"TERM": "dumb"}
     pid, terminal = pty.fork()
     if pid == 0:
@@ -68,7 +68,7 @@ def test_a_shell_in_a_terminal(deployed: parts.Deployed, tmp_path: Path) -> None
             seen += os.read(terminal, 4096)
 
     try:
-        read_until(b" ")  # a prompt, whatever it looks like
+        read_until(b" ")  # any prompt
         os.write(terminal, b"echo sum $((40+2))\r")
         read_until(b"sum 42")
         os.write(terminal, b"sleep 60\r")
@@ -114,7 +114,7 @@ def test_a_killed_build_ends_its_session(deployed: parts.Deployed, tmp_path: Pat
     assert deployed.sessions() == before
 
 
-def test_a_certain_task(process: Run, deployed: parts.Deployed) -> None:
+def test_a_task_is_selected_by_id(process: Run, deployed: parts.Deployed) -> None:
     done = process("exec", "-e", "dev", "--task", "ffffffff", "--", "true")
     assert done.returncode == 1
     assert "running tasks: " in done.stderr
@@ -122,7 +122,7 @@ def test_a_certain_task(process: Run, deployed: parts.Deployed) -> None:
     assert process("exec", "-e", "dev", "--task", known[:12], "--", "true").returncode == 0
 
 
-def test_a_container_that_is_not_there(process: Run) -> None:
+def test_a_missing_container_is_an_error(process: Run) -> None:
     done = process("exec", "-e", "dev", "--container", "nginx", "--", "true")
     assert done.returncode == 1
     assert 'no container "nginx"' in done.stderr
@@ -130,7 +130,7 @@ def test_a_container_that_is_not_there(process: Run) -> None:
 
 
 @pytest.mark.parametrize("container", ["app", "bastion"])
-def test_the_check_proves_templates_and_tasks(process: Run, container: str) -> None:
+def test_the_check_covers_templates_and_tasks(process: Run, container: str) -> None:
     done = process("exec", "-e", "dev", "--check", "--container", container, "--output", "json")
     lines = json.loads(done.stdout)["lines"]
     problems = [line for line in lines if line["verdict"] == "problem"]
@@ -161,7 +161,9 @@ def test_a_read_only_container_needs_volumes_for_the_agent(mounted: list[str], v
     assert exec_checker._writable("live", {"readonlyRootFilesystem": False}, "app").status == "ok"
 
 
-def test_the_check_names_what_is_denied_and_where(deployed: parts.Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_check_names_denied_actions_and_resources(
+    deployed: parts.Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A role without the sessions' key fails like one without a network: "target not connected"."""
     refused = {"kms:Decrypt", "kms:GenerateDataKey", "ssm:StartSession"}
     monkeypatch.setattr(
@@ -216,14 +218,14 @@ END = b"\x1b]9410;0123456789abcdef;%d\x07"
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
-def test_marks_are_found_wherever_they_are_cut(size: int) -> None:
+def test_markers_are_found_across_any_split(size: int) -> None:
     stream = b"\nStarting session\n" + BEGIN + b"\x1b[31mred\x1b[0m\x1b]0;title\x07" + END % 23 + b"\nExiting session\n"
     shown, output = through(*(stream[at : at + size] for at in range(0, len(stream), size)))
     assert shown == b"\x1b[31mred\x1b[0m\x1b]0;title\x07"
     assert output.status == 23
 
 
-def test_another_sessions_mark_means_nothing() -> None:
+def test_the_marker_of_another_session_is_ignored() -> None:
     shown, output = through(BEGIN + b"\x1b]9410;ffffffffffffffff;0\x07")
     assert shown == b"\x1b]9410;ffffffffffffffff;0\x07"
     assert output.status is None
@@ -236,13 +238,13 @@ def test_a_broken_session_is_no_success() -> None:
         execute.require_exit_status(output)
 
 
-def test_a_command_that_never_began_says_why() -> None:
+def test_a_command_that_did_not_start_is_an_error_with_the_reason() -> None:
     _, output = through(b"\nStarting session with SessionId: x\n\nUnable to start command: no such file\n")
     with pytest.raises(DeployerError, match="Unable to start command"):
         execute.require_exit_status(output)
 
 
-def test_the_wrapper_does_not_contain_its_marks() -> None:
+def test_the_wrapper_does_not_contain_its_markers() -> None:
     """Otherwise a shell that echoes what it runs would end the session for us."""
     token = execute.new_token()
     assert token not in execute.wrap_command(["true"], token)

@@ -92,7 +92,7 @@ def test_a_service_that_was_scaled_away_is_bad(deploy_py: Run, deployed: parts.D
         deployed.restore_tasks()
 
 
-def test_watching_goes_on_until_interrupted(deployed: parts.Deployed) -> None:
+def test_watch_continues_until_it_is_interrupted(deployed: parts.Deployed) -> None:
     process = subprocess.Popen(
         [
             sys.executable,
@@ -118,7 +118,7 @@ def test_watching_goes_on_until_interrupted(deployed: parts.Deployed) -> None:
     assert screens[0]["time"] < screens[1]["time"]
 
 
-def test_watching_outlasts_a_network_that_is_away(deployed: parts.Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_watch_continues_after_a_network_failure(deployed: parts.Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
     look = status.collect_status
     trouble = [EndpointConnectionError(endpoint_url="https://ecs.example")]
 
@@ -150,7 +150,7 @@ def test_a_small_terminal_keeps_the_last_events(deployed: parts.Deployed, height
         assert f"{newest.subject}  {newest.text}" in text.splitlines()[-1]
 
 
-def test_what_is_not_deployed_is_said(deploy_py: Run) -> None:
+def test_an_environment_that_is_not_deployed_is_reported(deploy_py: Run) -> None:
     done = deploy_py("status", "-e", "dev", AWS_ACCESS_KEY_ID="999999999999")
     assert done.returncode == 3, "another account than the file's"
     assert "belongs to account" in done.stderr
@@ -273,7 +273,7 @@ def test_the_task_that_stopped_last_is_not_the_one_that_started_last(
     assert last.why_stopped() == "Essential container in task exited; app exited with 137 (OutOfMemoryError: killed)"
 
 
-def test_a_misspelt_function_is_said(deploy_py: Run) -> None:
+def test_a_misspelt_function_is_an_error(deploy_py: Run) -> None:
     done = deploy_py("logs", "lambda", "slck", "-e", "dev")
     assert done.returncode == 1
     assert "slack-notifier" in done.stderr
@@ -308,7 +308,7 @@ NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
         ("2026-11-22T20:00+09:00", timedelta(hours=1)),
     ],
 )
-def test_times(text: str, ago: timedelta) -> None:
+def test_times_are_parsed(text: str, ago: timedelta) -> None:
     assert logs.parse_since(text, NOW) == NOW - ago
 
 
@@ -321,7 +321,7 @@ def test_times(text: str, ago: timedelta) -> None:
         ("2026-11-22T12:01", "still to come"),
     ],
 )
-def test_no_time(text: str, words: str) -> None:
+def test_an_invalid_time_is_an_error(text: str, words: str) -> None:
     with pytest.raises(InputError, match=words):
         logs.parse_since(text, NOW)
 

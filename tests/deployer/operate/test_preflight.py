@@ -98,7 +98,7 @@ class Service:
 
 
 class Clients:
-    """Clients by service; whatever a test does not answer is denied."""
+    """Clients by service. Calls without an answer in the test are denied."""
 
     profile = None
 
@@ -127,7 +127,7 @@ def lines(values: Mapping[str, str], area: str, **services: Mapping[str, Any]) -
     return [line for line in found if line.area == area]
 
 
-def test_without_permissions_every_line_says_which() -> None:
+def test_without_permissions_every_check_names_the_missing_one() -> None:
     found = list(preflight.run_checks(context({}), fetch=no_network))
     unknown = [line for line in found if line.status is CheckStatus.UNKNOWN]
     assert any("needs permission for describe_availability_zones" in line.seen for line in unknown)
@@ -135,7 +135,7 @@ def test_without_permissions_every_line_says_which() -> None:
     assert {line.area for line in found} >= {"account", "zones", "network", "database", "roles", "images", "quotas"}
 
 
-def test_zones_that_the_account_does_not_have() -> None:
+def test_unknown_zones_are_a_problem() -> None:
     zones = {"AvailabilityZones": [{"ZoneName": f"ap-northeast-1{one}", "State": "available"} for one in "acd"]}
     good = lines({}, "zones", ec2={"describe_availability_zones": zones})
     assert [line.status for line in good] == [CheckStatus.OK, CheckStatus.OK]
@@ -146,7 +146,7 @@ def test_zones_that_the_account_does_not_have() -> None:
     assert "both are ap-northeast-1a" in [line.seen for line in same]
 
 
-def test_an_engine_version_that_is_gone() -> None:
+def test_an_unknown_engine_version_is_a_problem() -> None:
     versions = {"DBEngineVersions": [{"EngineVersion": f"8.0.mysql_aurora.3.{one}"} for one in ("04.0", "10.7")]}
     answers: dict[str, Any] = {
         "describe_orderable_db_instance_options": {"OrderableDBInstanceOptions": []},
@@ -174,7 +174,7 @@ def test_an_instance_class_that_is_not_in_a_zone() -> None:
         (["audit", "error", "general", "slowquery"], CheckStatus.PROBLEM, "not iam-db-auth-error, instance"),
     ],
 )
-def test_a_log_that_the_version_does_not_export(exportable: list[str], verdict: CheckStatus, seen: str) -> None:
+def test_an_unsupported_log_type_is_a_problem(exportable: list[str], verdict: CheckStatus, seen: str) -> None:
     versions = {"DBEngineVersions": [{"EngineVersion": "8.0", "ExportableLogTypes": exportable}]}
     _, line = lines({}, "database", rds={"describe_db_engine_versions": versions})
     assert line.status is verdict
@@ -205,7 +205,7 @@ VIEWER = "arn:aws:acm:us-east-1:111122223333:certificate/11111111-2222-3333-4444
         ),
     ],
 )
-def test_certificates(values: dict[str, str], answer: Any, verdict: CheckStatus, words: str) -> None:
+def test_certificates_are_checked(values: dict[str, str], answer: Any, verdict: CheckStatus, words: str) -> None:
     given = {"DomainName": "www.example.com", "ViewerCertificateArn": VIEWER, **values}
     result = answer if isinstance(answer, Exception) else {"Certificate": answer}
     (line,) = lines(given, "domain", acm={"describe_certificate": result})
@@ -223,7 +223,7 @@ def test_certificates(values: dict[str, str], answer: Any, verdict: CheckStatus,
         (["example.com"], "www.example.com", False),
     ],
 )
-def test_a_wildcard_stands_for_one_label(names: list[str], host: str, covered: bool) -> None:
+def test_a_wildcard_matches_one_label(names: list[str], host: str, covered: bool) -> None:
     assert preflight.is_covered(names, host) is covered
 
 
@@ -237,14 +237,14 @@ def test_a_wildcard_stands_for_one_label(names: list[str], host: str, covered: b
         (refuse("NoSuchHostedZone"), CheckStatus.PROBLEM),
     ],
 )
-def test_hosted_zones(zone: Any, verdict: CheckStatus) -> None:
+def test_hosted_zones_are_checked(zone: Any, verdict: CheckStatus) -> None:
     answer = zone if isinstance(zone, Exception) else {"HostedZone": zone}
     given = {"DomainName": "www.example.com", "HostedZoneId": "Z0123456789ABCDEFGHIJ"}
     (line,) = lines(given, "domain", route53={"get_hosted_zone": answer})
     assert line.status is verdict
 
 
-def test_a_slack_workspace_that_nobody_authorised() -> None:
+def test_a_slack_workspace_that_is_not_authorised_is_a_problem() -> None:
     (line,) = lines({}, "slack", chatbot={"describe_slack_workspaces": {"SlackWorkspaces": []}})
     assert line.status is CheckStatus.PROBLEM
     assert "Configure new client" in line.remedy
@@ -340,7 +340,7 @@ def test_a_private_image_for_several_machines() -> None:
     assert bad.remedy == "build it for linux/arm64, or change CpuArchitecture"
 
 
-def test_a_private_image_for_one_machine_says_so_in_its_config() -> None:
+def test_the_config_of_a_private_image_names_its_platform() -> None:
     line = image_line(
         PRIVATE,
         lambda _url, _headers: json.dumps(CONFIG).encode(),
@@ -352,14 +352,14 @@ def test_a_private_image_for_one_machine_says_so_in_its_config() -> None:
 
 
 @pytest.mark.parametrize("answer", [{"images": []}, refuse("RepositoryNotFoundException")])
-def test_an_image_that_nobody_pushed(answer: Any) -> None:
+def test_an_image_that_was_not_pushed_is_a_problem(answer: Any) -> None:
     line = image_line(PRIVATE, no_network, batch_get_image=answer)
     assert line.status is CheckStatus.PROBLEM
     assert "--through bootstrap" in line.remedy
 
 
 def registry_at(realm: str, asked: list[str], answers: Mapping[str, Any]) -> images.Fetch:
-    """A registry that wants a token of everybody and gives it to everybody; 404 for what it does not have."""
+    """A registry that requires a token and issues it to any client. It answers 404 for unknown paths."""
 
     def fetch(url: str, headers: Mapping[str, str]) -> bytes:
         asked.append(url)
@@ -394,7 +394,7 @@ def test_an_image_of_docker_hub(name: str, path: str) -> None:
     assert asked[0] == f"https://registry-1.docker.io/v2/{path}/manifests/{DIGEST}"
 
 
-def test_a_public_image_that_is_not_there() -> None:
+def test_a_missing_public_image_is_a_problem() -> None:
     line = image_line(PUBLIC, registry_at("https://public.ecr.aws/token/", [], {}))
     assert (line.status, line.remedy) == (CheckStatus.PROBLEM, "correct its digest")
 
@@ -406,8 +406,8 @@ def test_a_registry_that_takes_no_token() -> None:
     assert image_line(PUBLIC, fetch).status is CheckStatus.UNKNOWN
 
 
-def test_a_token_is_not_sent_to_where_a_registry_redirects(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Blobs lie in object stores, which refuse two ways of authorisation and should not see it either."""
+def test_a_token_is_not_sent_to_the_target_of_a_redirect(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blobs are in object stores, which refuse two ways of authorisation and must not get the token."""
     seen: list[urllib.request.Request] = []
 
     def open_url(request: urllib.request.Request, timeout: float) -> io.BytesIO:
@@ -431,7 +431,7 @@ def test_a_registry_out_of_reach_is_no_problem_of_the_image() -> None:
     assert image_line(PUBLIC, no_network).status is CheckStatus.UNKNOWN
 
 
-def test_names_of_images() -> None:
+def test_image_references_are_parsed() -> None:
     found = images.parse_image(PRIVATE)
     assert found is not None
     assert (found.account, found.region, found.repository) == ("111122223333", "ap-northeast-1", "platform/frontend")

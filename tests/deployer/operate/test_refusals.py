@@ -48,7 +48,7 @@ def test_an_agent_that_is_not_connected_leads_to_the_check(deployed: parts.Deplo
     assert "deploy.py exec --check -e dev" in str(found)
 
 
-def test_reconnecting_outlasts_a_network_that_is_away(
+def test_the_tunnel_reconnects_after_a_network_failure(
     deployed: parts.Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A laptop that has slept finds neither session nor network; what no waiting mends ends it all the same."""
@@ -106,7 +106,7 @@ def test_passwords_are_not_in_representations() -> None:
     assert "hunter2" not in repr(credentials.Login("admin", "hunter2"))
 
 
-def test_a_task_that_could_not_be_placed_says_why(deployed: parts.Deployed) -> None:
+def test_a_task_that_could_not_be_placed_is_reported_with_the_reason(deployed: parts.Deployed) -> None:
     service = deployed.platform.service(None)
     client = deployed.client("ecs")
     live: Any = client.describe_services(cluster="platform-dev", services=[service.ecs_name])
@@ -133,7 +133,7 @@ def test_stopped_tasks_are_read_to_the_last_page(deployed: parts.Deployed) -> No
         assert len(list(tasks.list_stopped_tasks(deployed.platform, deployed.platform.service(None)))) == 1
 
 
-def test_a_service_that_somebody_deleted(deployed: parts.Deployed) -> None:
+def test_a_service_that_was_deleted_outside_cloudformation_is_an_error(deployed: parts.Deployed) -> None:
     service = deployed.platform.service(None)
     gone: Any = {"services": [{"serviceName": service.ecs_name, "status": "INACTIVE"}], "failures": []}
     for answer in (gone, {"services": [], "failures": [{"reason": "MISSING"}]}):
@@ -147,11 +147,11 @@ def test_a_service_that_somebody_deleted(deployed: parts.Deployed) -> None:
     ("system", "words"),
     [("Darwin", "brew install"), ("Windows", "winget install"), ("Linux", "session-manager-plugin")],
 )
-def test_how_to_install_the_plugin(system: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_install_command_fits_the_machine(system: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "system", lambda: system)
     assert words in plugin.install_command()
 
 
 @pytest.mark.parametrize(("text", "version"), [("1.2.707.0\n", (1, 2, 707, 0)), ("v1.2", (1, 2)), ("unknown", ())])
-def test_versions_of_the_plugin(text: str, version: tuple[int, ...]) -> None:
+def test_versions_of_the_plugin_are_parsed(text: str, version: tuple[int, ...]) -> None:
     assert plugin.parse_version(text) == version

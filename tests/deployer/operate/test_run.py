@@ -92,7 +92,7 @@ def test_output_and_exit_status(deployed: parts.Deployed, start: Callable[..., s
 def test_an_interruption_stops_the_task(
     deployed: parts.Deployed, start: Callable[..., subprocess.Popen[str]], number: signal.Signals
 ) -> None:
-    """A cancelled build sends SIGTERM; nobody would be left who knows of the task."""
+    """A cancelled build sends SIGTERM. Without a stop the task would run on, unknown to any process."""
     process = start("run", "-e", "dev", "--", "sleep", "1000")
     task = running(deployed)
     process.send_signal(number)
@@ -102,7 +102,7 @@ def test_an_interruption_stops_the_task(
     assert f"stopped task {task['taskArn'].rpartition('/')[2]}" in err
 
 
-def test_who_started_it_is_said_in_letters_that_ecs_takes() -> None:
+def test_started_by_has_only_characters_that_ecs_accepts() -> None:
     """AWS refuses a dot or a space in it; the emulator takes anything."""
     assert re.fullmatch(r"[A-Za-z0-9/_-]{1,128}", standalone_task.STARTED_BY)
 
@@ -167,7 +167,7 @@ def test_a_migration_runs_before_anything_is_deployed(
 
 
 @pytest.mark.parametrize("state", ["none", "never finished"])
-def test_a_first_deployment_says_what_to_run_afterwards(
+def test_a_first_deployment_prints_the_command_to_run_after_it(
     deployed: parts.Deployed, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], state: str
 ) -> None:
     context = deployed.platform.context

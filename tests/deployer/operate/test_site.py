@@ -39,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
     (root / "app.css").write_text("body {}")
     (root / "app-3f2a9c01.js").write_text("run()")
     (root / "a b.txt").write_text("space")
-    (root / ".DS_Store").write_text("not for anybody")
+    (root / ".DS_Store").write_text("not public")
     return root
 
 
@@ -53,7 +53,9 @@ def invalidations(deployed: parts.Deployed) -> list[list[str]]:
     return found
 
 
-def test_a_sites_life(deploy_py: Run, deployed: parts.Deployed, bucket: str, folder: Path) -> None:
+def test_a_site_is_uploaded_changed_and_deleted(
+    deploy_py: Run, deployed: parts.Deployed, bucket: str, folder: Path
+) -> None:
     s3: Any = deployed.client("s3")
     before = len(invalidations(deployed))
     first = deploy_py("site", str(folder), "-e", "dev")
@@ -64,7 +66,7 @@ def test_a_sites_life(deploy_py: Run, deployed: parts.Deployed, bucket: str, fol
         "+ static/app.css",
         "+ static/docs/index.html",
     ], "parts before pages"
-    assert len(invalidations(deployed)) == before, "nobody can have cached what was not there"
+    assert len(invalidations(deployed)) == before, "a path that did not exist cannot be cached"
     page = s3.head_object(Bucket=bucket, Key="static/docs/index.html")
     assert page["ContentType"] == "text/html; charset=utf-8"
     assert page["CacheControl"] == site.PAGE
@@ -105,7 +107,7 @@ def test_other_headers_are_a_change(deploy_py: Run, deployed: parts.Deployed, bu
 def test_an_upload_that_breaks_off_is_invalidated_all_the_same(
     deployed: parts.Deployed, bucket: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The next run finds the uploaded half unchanged: nobody else would tell CloudFront."""
+    """The next run finds the uploaded half unchanged, so it would not invalidate these paths."""
     s3 = deployed.client("s3")
     for key in ("static/app.css", "static/docs/index.html"):
         s3.put_object(Bucket=bucket, Key=key, Body=b"from before")
@@ -145,7 +147,7 @@ def test_an_invalidation_that_is_denied_is_not_forgotten(
     assert "deploy.py invalidate -e dev /static/app.css" in said
 
 
-def test_invalidate(deploy_py: Run, deployed: parts.Deployed) -> None:
+def test_paths_are_invalidated(deploy_py: Run, deployed: parts.Deployed) -> None:
     done = deploy_py("invalidate", "/static/*", "/sorry/index.html", "-e", "dev")
     assert done.returncode == 0, done.stderr
     assert {"/static/*", "/sorry/index.html"} in map(set, invalidations(deployed))
@@ -177,7 +179,7 @@ def test_invalidate(deploy_py: Run, deployed: parts.Deployed) -> None:
         ("data.unknown", "application/octet-stream", site.OTHER),
     ],
 )
-def test_headers_by_name(name: str, kind: str, cache: str) -> None:
+def test_headers_follow_from_names(name: str, kind: str, cache: str) -> None:
     assert site.guess_content_type(name) == kind
     assert site.choose_cache_control(name) == cache
 
@@ -188,7 +190,7 @@ def test_many_changes_are_one_wildcard() -> None:
     assert site.find_stale_paths([site.Step(site.Action.CHANGED, "static/a b.txt")], "static") == ["/static/a%20b.txt"]
 
 
-def test_addresses_are_written_as_cloudfront_takes_them() -> None:
+def test_paths_are_encoded_for_cloudfront() -> None:
     def path(key: str) -> list[str]:
         return site.find_stale_paths([site.Step(site.Action.CHANGED, key)], "static")
 
@@ -199,7 +201,7 @@ def test_addresses_are_written_as_cloudfront_takes_them() -> None:
     assert site.find_stale_paths(both, "static") == ["/static/logo*"]
 
 
-def test_nothing_outside_of_the_directory_is_published(tmp_path: Path) -> None:
+def test_files_outside_the_directory_are_not_published(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("x")
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "link").symlink_to(tmp_path / "secret")
@@ -207,6 +209,6 @@ def test_nothing_outside_of_the_directory_is_published(tmp_path: Path) -> None:
         site.scan_directory(tmp_path / "site", "static")
 
 
-def test_an_empty_directory_is_a_mistake(tmp_path: Path) -> None:
+def test_an_empty_directory_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="build the site first"):
         site.scan_directory(tmp_path, "static")

@@ -181,7 +181,7 @@ def plugin_of(running: Running) -> int:
     for entry in Path("/proc").iterdir():
         with contextlib.suppress(OSError, ValueError):
             parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent == running.process.pid and b"stand_in_plugin" in (entry / "cmdline").read_bytes():
+            if parent == running.process.pid and b"fake_plugin" in (entry / "cmdline").read_bytes():
                 return int(entry.name)
     raise AssertionError("no plugin runs")
 
@@ -197,7 +197,7 @@ def test_a_dead_session_is_replaced(start: Start, relay: parts.Bastion) -> None:
     assert not Path(running.command[1].partition("=")[2]).exists()
 
 
-def test_nothing_is_left_when_it_is_killed(start: Start, relay: parts.Bastion) -> None:
+def test_a_killed_tunnel_leaves_no_process_or_file(start: Start, relay: parts.Bastion) -> None:
     """After SIGKILL only another process can clean up."""
     running = start()
     running.until("open: ")
@@ -216,7 +216,7 @@ def is_dead(process: int) -> bool:
     return True
 
 
-def test_without_reconnect_it_says_what_helps(start: Start, relay: parts.Bastion) -> None:
+def test_without_reconnect_the_error_names_the_remedy(start: Start, relay: parts.Bastion) -> None:
     running = start()
     running.until("open: ")
     os.killpg(plugin_of(running), signal.SIGKILL)
@@ -267,14 +267,14 @@ def test_a_user_of_ones_own_types_the_password(start: Start, relay: parts.Bastio
 # --- what may be missing
 
 
-def test_a_taken_port_is_said(process: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+def test_a_port_in_use_is_an_error(process: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = process("tunnel", "db", "-e", "dev", "-L", str(taken.getsockname()[1]))
     assert done.returncode == 1
     assert "is in use" in done.stderr
 
 
-def test_a_missing_plugin_is_said(deployed: parts.Deployed, tmp_path: Path) -> None:
+def test_a_missing_plugin_is_an_error_with_the_install_command(deployed: parts.Deployed, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(parts.ROOT / "deploy.py"), "tunnel", "db", "-e", "dev"],
         env={**deployed.environment(), "PATH": str(tmp_path)},
@@ -287,7 +287,9 @@ def test_a_missing_plugin_is_said(deployed: parts.Deployed, tmp_path: Path) -> N
     assert "install it: " in done.stderr
 
 
-def test_a_misspelt_service_is_said(process: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+def test_a_misspelt_service_is_an_error_with_a_suggestion(
+    process: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
     done = process("tunnel", "db", "-e", "dev", "--service", "frontent")
     assert done.returncode == 1
     assert 'did you mean "frontend"?' in done.stderr

@@ -1,4 +1,4 @@
-"""Artifacts: what is needed, where it lies, and that nothing is put twice."""
+"""Artifacts: which ones a template needs, their keys, and that none is uploaded twice."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_everything_that_cannot_be_packaged_is_named(project: Path) -> None:
     with pytest.raises(InputError) as caught:
         artifacts.collect_artifacts(loaded, ["root.json"], project / "lambda")
     text = str(caught.value)
-    assert "NetworkTemplateKey stands for network.json, which is not there" in text
+    assert "NetworkTemplateKey refers to network.json, which does not exist" in text
     assert "hello" in text
 
 
@@ -56,7 +56,7 @@ def test_file_names_follow_from_parameter_names(pascal: str, kebab: str, snake: 
     assert templates.snake(pascal) == snake
 
 
-def test_put_once_and_then_present(aws: Callable[..., Any]) -> None:
+def test_an_artifact_is_uploaded_once(aws: Callable[..., Any]) -> None:
     client = aws("s3")
     client.create_bucket(Bucket="artifacts", CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"})
     items = [Artifact("A", "a/1", b"one"), Artifact("B", "b/2", b"two"), Artifact("C", "a/1", b"one")]
@@ -68,8 +68,10 @@ def test_put_once_and_then_present(aws: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize("answer", [404, 403], ids=["absent", "absent, without the right to list"])
-@pytest.mark.parametrize(("refused", "uploaded"), [(False, True), (True, False)], ids=["ours", "somebody was faster"])
-def test_the_put_decides(answer: int, refused: bool, uploaded: bool) -> None:
+@pytest.mark.parametrize(
+    ("refused", "uploaded"), [(False, True), (True, False)], ids=["ours", "another client was faster"]
+)
+def test_the_conditional_upload_decides_without_list_permission(answer: int, refused: bool, uploaded: bool) -> None:
     session = boto3.Session(aws_access_key_id="x", aws_secret_access_key="x", region_name="eu-west-1")
     client = session.client("s3")
     with Stubber(client) as stub:
@@ -84,7 +86,7 @@ def test_the_put_decides(answer: int, refused: bool, uploaded: bool) -> None:
     assert done.uploaded is uploaded
 
 
-def test_a_put_that_meets_another_one_is_made_again() -> None:
+def test_an_upload_that_conflicts_with_another_one_is_retried() -> None:
     session = boto3.Session(aws_access_key_id="x", aws_secret_access_key="x", region_name="eu-west-1")
     client = session.client("s3")
     with Stubber(client) as stub:

@@ -102,7 +102,7 @@ def test_every_python_makes_the_same_bytes_under_any_umask(source: Source, tmp_p
     assert seen == {f"{made.key} {hashlib.sha256(made.data).hexdigest()}\n"}
 
 
-def test_leftovers_are_not_packaged(source: Source) -> None:
+def test_files_of_tools_and_editors_are_not_packaged(source: Source) -> None:
     clean = package_function(source(FILES))
     leftovers = {
         "__pycache__/index.cpython-313.pyc": "x",
@@ -239,7 +239,7 @@ def test_a_module_that_would_hide_one_of_the_runtime_is_refused(source: Source) 
 
 
 def test_a_missing_function_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no such function"):
+    with pytest.raises(InputError, match="the function does not exist"):
         package_function(tmp_path / "absent")
 
 
@@ -346,7 +346,7 @@ def test_wheels_of_the_functions_platform_are_packaged(source: Source, index: In
 
 
 def test_a_dependency_keeps_files_that_would_be_leftovers_of_ours(source: Source, index: Index, cache: Path) -> None:
-    """Shared objects of older wheels lie in a hidden folder, and data files have any name."""
+    """Shared objects of older wheels are in a hidden folder, and data files have any name."""
     data = {"speedy/.libs/libz.so": "{machine}", "speedy/requirements.txt": "x", "speedy/.defaults": "x"}
     index.wheel("speedy", {"speedy/__init__.py": "", "speedy/__pycache__/x.cpython-313.pyc": "x", **data}, BOTH[:1])
     made = package_function(source({"index.py": "", "requirements.txt": index.lock()}), cache=cache)
@@ -384,7 +384,7 @@ def test_the_cache_answers_until_something_changes(
     assert len(runs) == 3
 
 
-def test_without_a_cache_given_it_lies_under_build(source: Source, index: Index, tmp_path: Path) -> None:
+def test_the_default_cache_is_under_build(source: Source, index: Index, tmp_path: Path) -> None:
     index.wheel("plain", {"plain.py": ""})
     package_function(source({**FILES, "requirements.txt": index.lock()}))
     assert list((tmp_path / "build" / "archives").rglob("*.zip"))
@@ -429,7 +429,7 @@ def test_a_lock_of_several_files_is_refused(source: Source, index: Index, cache:
     index.wheel("plain", {"plain.py": ""})
     folder = source({**FILES, "requirements.txt": f"# all\n{option}../base.txt\n"})
     (folder.parent / "base.txt").write_text(index.lock())
-    with pytest.raises(InputError, match=r"requirements\.txt: line 2 leads to another file") as caught:
+    with pytest.raises(InputError, match=r"requirements\.txt: line 2 refers to another file") as caught:
         package_function(folder, cache=cache)
     assert "--generate-hashes" in caught.value.problems[0].hint
 
@@ -440,7 +440,7 @@ def test_a_wheel_for_another_machine_only_is_refused(source: Source, index: Inde
         package_function(source({**FILES, "requirements.txt": index.lock()}), cache=cache)
 
 
-def test_a_wheel_that_lies_about_its_machine_is_refused(source: Source, index: Index, cache: Path) -> None:
+def test_a_wheel_with_a_wrong_platform_tag_is_refused(source: Source, index: Index, cache: Path) -> None:
     index.wheel("liar", {"liar/fast.so": elf(62)})
     with pytest.raises(InputError, match=r"liar/fast\.so: is built for x86_64; the function runs on arm64"):
         package_function(source({**FILES, "requirements.txt": index.lock()}), cache=cache)
@@ -455,7 +455,7 @@ def test_a_source_distribution_is_refused(source: Source, index: Index, cache: P
         package_function(source({**FILES, "requirements.txt": lock}), cache=cache)
 
 
-def test_names_that_meet_are_refused(source: Source, index: Index, cache: Path) -> None:
+def test_modules_with_the_name_of_a_dependency_are_refused(source: Source, index: Index, cache: Path) -> None:
     index.wheel("work", {"work/__init__.py": ""})
     with pytest.raises(InputError, match="work: has the name of a dependency and would hide it"):
         package_function(source({**FILES, "requirements.txt": index.lock()}), cache=cache)
@@ -466,7 +466,7 @@ def test_names_that_meet_are_refused(source: Source, index: Index, cache: Path) 
         package_function(source({"requirements.txt": lock}, "lambda/worker"), cache=cache)
 
 
-def test_without_uv_the_hint_says_where_it_comes_from(
+def test_without_uv_the_hint_names_the_install_command(
     source: Source, index: Index, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index.wheel("plain", {"plain.py": ""})

@@ -1,4 +1,4 @@
-"""A stand-in for images that nobody has pushed yet."""
+"""The placeholder for images that were not pushed yet."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ def missing(account: str) -> str:
     return f"{account}.dkr.ecr.ap-northeast-1.amazonaws.com/shop/web@{small_project.DIGEST}"
 
 
-def test_it_stands_in_for_what_is_missing(connected: Callable[..., Context], tmp_path: Path, missing: str) -> None:
+def test_the_placeholder_replaces_missing_images(
+    connected: Callable[..., Context], tmp_path: Path, missing: str
+) -> None:
     body = small_project.templates()["root.json"]
     given = body["Resources"]["FrontendServiceStack"]["Properties"]["Parameters"]
     given |= {"ContainerPort": "8080", "HealthCheckPath": "/healthz"}
@@ -38,7 +40,7 @@ def test_it_stands_in_for_what_is_missing(connected: Callable[..., Context], tmp
     deployment.check_images(context)
     assert context.environment.file.values["FrontendImage"] == STAND_IN
     assert str(found) == (
-        f"FrontendImage: {missing} is not in the registry; the placeholder stands in and has to answer "
+        f"FrontendImage: {missing} is not in the registry; the placeholder is used and must answer "
         "GET /healthz on port 8080"
     )
 
@@ -49,7 +51,9 @@ def test_an_image_that_is_not_ours_to_ask_for_stays(connected: Callable[..., Con
     assert (same, found) == (context, [])
 
 
-def test_what_runs_is_never_taken_down_for_it(connected: Callable[..., Context], tmp_path: Path, missing: str) -> None:
+def test_a_running_service_never_gets_the_placeholder(
+    connected: Callable[..., Context], tmp_path: Path, missing: str
+) -> None:
     context = connected(small_project.write(tmp_path / "x", FrontendImage=missing))
     root = context.stack(StackRole.ROOT)
     states = {

@@ -31,7 +31,7 @@ def denied(operation: str) -> ClientError:
 
 
 class Ecs:
-    """A service whose tasks stop; gone for good once `removed`."""
+    """A service whose tasks stop. ECS does not know it any longer once `removed` is set."""
 
     def __init__(self) -> None:
         self.removed = False
@@ -135,7 +135,7 @@ def deployed_badly(world: World) -> None:
     world.recorder.close("failed")
 
 
-def test_what_the_rollback_takes_away_is_kept(world: World) -> None:
+def test_data_that_the_rollback_deletes_is_recorded(world: World) -> None:
     deployed_badly(world)
     (found,) = evidence.collect_evidence(world.record.services)
     assert found.name == "FrontendServiceStack/Service"
@@ -191,7 +191,7 @@ def test_a_service_is_not_looked_at_more_often_than_needed(world: World) -> None
     assert world.ecs.calls == 4, "what is complete is left alone"
 
 
-def test_what_may_not_be_seen_is_noted_and_the_rest_goes_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_denied_call_is_recorded_and_the_others_continue(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(**_: Any) -> Any:
         raise denied("GetLogEvents")
 
@@ -225,7 +225,7 @@ def test_a_secret_in_a_log_line_is_not_shown_either(world: World, monkeypatch: p
 def test_a_disk_that_is_full_stops_the_record_and_nothing_else(world: World, tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("in the way")
     deployed_badly(world)
-    assert "nothing more is recorded" in world.recorder.trouble
+    assert "recording has stopped" in world.recorder.trouble
     assert evidence.collect_evidence(world.recorder.services), "what was seen can still be shown"
 
 
@@ -287,7 +287,7 @@ def test_the_estimate(world: World, lines: list[Any], now: float, left: float | 
     assert found == (None if left is None else pytest.approx(left, abs=1))
 
 
-def test_only_what_ended_well_is_an_example(world: World) -> None:
+def test_only_successful_operations_are_used_for_estimates(world: World) -> None:
     deployed_badly(world)
     assert durations.find_history(world.root, "root", "create", "dev") is None
 
@@ -302,8 +302,8 @@ def test_a_run_is_found_by_a_part_of_its_name(world: World) -> None:
     successful(world)
     assert runs.find_record(world.root, "dev-deploy").id == world.record.id
     assert runs.find_record(world.root, str(world.record.directory)).id == world.record.id
-    with pytest.raises(Exception, match="there is no run nobody"):
-        runs.find_record(world.root, "nobody")
+    with pytest.raises(Exception, match="run unknown does not exist"):
+        runs.find_record(world.root, "unknown")
 
 
 def test_a_format_of_the_future_is_left_alone(world: World) -> None:

@@ -28,7 +28,7 @@ def group(**rules: object) -> dict[str, object]:
     return {"SecurityGroups": [{"GroupId": GROUP, "GroupName": "default", **rules}]}
 
 
-def test_every_rule_goes() -> None:
+def test_every_rule_is_revoked() -> None:
     ec2 = client()
     with Stubber(ec2) as stub:
         stub.add_response("describe_security_groups", group(IpPermissions=INWARD, IpPermissionsEgress=OUTWARD), ASKED)
@@ -45,7 +45,7 @@ def test_a_rerun_finds_nothing_to_do() -> None:
         assert not default_security_group.revoke_rules(ec2, VPC)
 
 
-def test_a_rule_that_is_gone_when_it_is_asked_for_again_is_done() -> None:
+def test_a_rule_that_does_not_exist_any_longer_is_no_error() -> None:
     """The first reply got lost, and the SDK asked again."""
     ec2 = client()
     with Stubber(ec2) as stub:

@@ -56,7 +56,7 @@ def test_everything_in_the_table_is_gated(kind: str, action: str, replacement: s
     ],
     ids=["logs that are given up", "an instance of a cluster", "anything else"],
 )
-def test_what_holds_nothing_is_not_gated(kind: str, more: dict[str, Any]) -> None:
+def test_resources_without_data_are_not_gated(kind: str, more: dict[str, Any]) -> None:
     assert lost(kind, **more) == []
 
 
@@ -84,7 +84,7 @@ def test_names(stack: Stack, path: tuple[str, ...], name: str) -> None:
     assert gates.format_resource_name(stack, path, "Cluster") == name
 
 
-def test_known_names_are_those_of_all_templates_and_of_what_goes() -> None:
+def test_known_names_include_templates_and_deleted_resources() -> None:
     url = {"Fn::Sub": "https://x/${DataTemplateKey}"}
     nested = {"Type": STACK_TYPE, "Properties": {"TemplateURL": url}}
     root = Template("root.json", json.dumps({"Resources": {"DataStack": nested}}))
@@ -100,13 +100,15 @@ def test_known_names_are_those_of_all_templates_and_of_what_goes() -> None:
 
 def test_a_name_that_nothing_has_is_an_error() -> None:
     gates.check_names(Allowed.named(["Data/Bucket"]), ["Data/Bucket"])
-    with pytest.raises(InputError, match=r'--allow-delete: there is no resource "Data/Buckett"; did you mean "Data/B'):
+    with pytest.raises(
+        InputError, match=r'--allow-delete: resource "Data/Buckett" does not exist; did you mean "Data/B'
+    ):
         gates.check_names(Allowed.named(delete=["Data/Buckett"]), ["Data/Bucket"])
     with pytest.raises(InputError, match="LAYER/RESOURCE"):
         gates.check_names(Allowed.named(["Xyz"]), ["Data/Bucket"])
 
 
-def test_allowances_that_do_nothing_are_told() -> None:
+def test_allowances_without_an_effect_are_reported() -> None:
     (replaced,) = lost("AWS::KMS::Key")
     allowed = Allowed.named(["Data/It", "Data/Other"], ["Data/It"])
     assert gates.find_unused(allowed, [replaced]) == ["--allow-replace Data/Other", "--allow-delete Data/It"]

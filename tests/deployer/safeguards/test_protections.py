@@ -18,13 +18,13 @@ def client(service: str) -> Any:
     return session.client(service)
 
 
-def test_only_what_is_switched_on_is_found() -> None:
+def test_only_enabled_protections_are_found() -> None:
     rds, elb = client("rds"), client("elbv2")
     with Stubber(rds) as stub:
         stub.add_response("describe_db_clusters", {"DBClusters": [{"DeletionProtection": True}]})
         stub.add_response("describe_db_clusters", {"DBClusters": [{"DeletionProtection": False}]})
         found = list(protections.find_protected_clusters(rds, [("DatabaseStack/Cluster", "c1"), ("X", "c2")]))
-    assert [str(one) for one in found] == ["the database's deletion protection of DatabaseStack/Cluster is on"]
+    assert [str(one) for one in found] == ["the database's deletion protection of DatabaseStack/Cluster is enabled"]
     with Stubber(elb) as stub:
         attribute = {"Key": "deletion_protection.enabled", "Value": "true"}
         stub.add_response("describe_load_balancer_attributes", {"Attributes": [attribute]})

@@ -29,7 +29,7 @@ def test_the_schedule_is_set_without_rotating(rules: dict[str, Any]) -> None:
         stub.assert_no_pending_responses()
 
 
-def test_it_is_set_once(aws: Callable[..., Any]) -> None:
+def test_the_schedule_is_set_once(aws: Callable[..., Any]) -> None:
     rds, secrets = aws("rds"), aws("secretsmanager")
     cluster = rds.create_db_cluster(
         DBClusterIdentifier="c", Engine="aurora-mysql", MasterUsername="u", ManageMasterUserPassword=True

@@ -60,7 +60,7 @@ def test_a_policy_allows_everything_else() -> None:
         (("A", "B"), ("A", "B"), []),
     ],
 )
-def test_a_policy_lets_go_of_exactly_what_is_named(
+def test_a_policy_allows_exactly_the_named_losses(
     replaceable: tuple[str, ...], deletable: tuple[str, ...], denials: list[dict[str, Any]]
 ) -> None:
     assert stack_policies.create_policy(["B", "A"], replaceable, deletable)["Statement"][1:] == denials
@@ -123,7 +123,7 @@ def test_a_replacement_is_refused_too(
     ("prod", StackRole.BOOTSTRAP, False),
     ("dev", StackRole.ROOT, False),
 ])  # fmt: skip
-def test_where_it_applies(
+def test_policies_are_enforced_in_production_except_bootstrap(
     connected: Callable[..., Context], project: Path, environment: str, role: StackRole, applies: bool
 ) -> None:
     context = connected(project, environment)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Stands in for session-manager-plugin: the same command line, real bytes.
+"""Fake session-manager-plugin with the same command line, which transfers real data.
 
 Takes what the real one takes (session, region, operation, profile, parameters, endpoint; the session as JSON or as
 the name of a variable) and refuses anything else. What it would be connected to at AWS it asks the emulator. A
@@ -110,7 +110,7 @@ def pump(source: socket.socket, sink: socket.socket) -> None:
 
 
 def execute(command: str) -> int:
-    """The agent splits the command into words itself and runs it in a pseudo-terminal; its exit code goes nowhere."""
+    """The agent splits the command into words itself and runs it in a pseudo-terminal; its exit code is lost."""
     if not sys.stdin.isatty():
         say("\nCannot perform start session: EOF\n")
         return 0
