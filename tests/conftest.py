@@ -30,6 +30,12 @@ def pytest_configure(config: pytest.Config) -> None:
         deliver_to_children()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return one more than there are processors: many tests wait for a process, an emulator or a clock."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(autouse=True)
 def offline() -> Iterator[None]:
     """Fail a test that tried to leave this machine, also where the code under test or a thread swallowed the error."""

@@ -55,12 +55,12 @@ PROD = pytest.mark.slow(reason="ten seconds for another environment of the same 
 
 
 def forms(secret: str) -> set[bytes]:
-    """How a secret may stand in a file: as it is, quoted for JSON or a URL, or in base64 at any of its offsets."""
+    """Return the forms of a secret in a file: plain, quoted for JSON or a URL, or in base64 at any of its offsets."""
     raw = secret.encode()
     found = {raw, json.dumps(secret)[1:-1].encode(), quote(secret, safe="").encode()}
     for offset in range(3):
         encoded = base64.b64encode(b"." * offset + raw)
-        # Characters at the ends also depend on what stands beside the secret.
+        # Characters at the ends also depend on those beside the secret.
         found.add(encoded[4 if offset else 0 : len(encoded) - 4])
     return found
 
@@ -80,7 +80,7 @@ def contents(data: bytes, depth: int = 0) -> Iterator[bytes]:
 
 
 def leaks(written: dict[str, bytes], secrets: dict[str, str]) -> list[str]:
-    """Which secret stands where. The secrets themselves are not repeated: the report is written down too."""
+    """Return which secret is in which file. The report is a file, too, and repeats no secret."""
     return [
         f"{name} in {place}"
         for place, data in written.items()
@@ -253,7 +253,7 @@ def test_a_refused_value_is_not_repeated(copy: Path, command: str, place: str) -
         code = watched.watch()
     finally:
         file.unlink()
-    # Working copies of the file's values, in a folder that nobody else may enter, are gone when the command ends.
+    # Working copies of the file's values, in a folder of this user only, are gone when the command ends.
     gone = [place for place in watched.written if place.endswith("(while it ran)")]
     kept = {place: data for place, data in watched.written.items() if place not in {str(file), *gone}}
     assert leaks(kept, {"the pasted token": TOKEN}) == []

@@ -1,4 +1,4 @@
-"""The security scan: each judge is alive, and suppressions are needed or named."""
+"""The security scan: each scanner finds errors, and unneeded suppressions are reported."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def loosen_trust(resources: dict[str, Any]) -> None:
 
 
 def mend(resources: dict[str, Any]) -> None:
-    """The cluster now says what its suppression excuses, so that one is needed no more."""
+    """Add the setting that the suppression of the cluster excuses, so that the suppression is not needed."""
     resources["Cluster"]["Properties"]["ClusterSettings"] = [{"Name": "containerInsights", "Value": "enabled"}]
 
 
@@ -67,7 +67,7 @@ def excuse_without_reason(resources: dict[str, Any]) -> None:
 
 @pytest.fixture(scope="module")
 def bad(tmp_path_factory: pytest.TempPathFactory) -> Scan:
-    """One scan, which is slow, of templates that are bad in one place for each judge."""
+    """Scan templates with one error for each scanner. The scan is slow."""
     folder = tmp_path_factory.mktemp("bad") / "templates"
     shutil.copytree(PROJECT / "templates", folder)
     edit(folder, "network.json", open_to_all)

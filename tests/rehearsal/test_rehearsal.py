@@ -1,4 +1,4 @@
-"""`deploy.py rehearse`: the project's own environments, and what becomes of the emulator whatever happens."""
+"""`deploy.py rehearse`: the project's own environments, and the end of the emulator in every case."""
 
 from __future__ import annotations
 
