@@ -370,11 +370,11 @@ def _changed_nested_stacks(
                 shown += compare_documents(old_one.attributes.get(name), new_one.attributes.get(name), (name,))
             if touched and not shown:
                 continue
-            same = was[child.path].template.text == child.template.text
+            is_same = was[child.path].template.text == child.template.text
             if not touched:
                 shown = [*shown, *(item for item in found if item not in shown and not _is_sibling_only(item))]
-            if shown or (not touched and not same):
-                note = "" if same or touched else "no resource in it changes; outputs, descriptions or parameters do"
+            if shown or (not touched and not is_same):
+                note = "" if is_same or touched else "no resource in it changes; outputs, descriptions or parameters do"
                 properties = tuple(
                     PredictedProperty(item.path, item.before, item.after, Recreation.NEVER) for item in shown
                 )

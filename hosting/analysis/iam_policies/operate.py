@@ -14,7 +14,7 @@ from hosting.analysis.iam_policies.actions import resource_types
 from hosting.analysis.iam_policies.arns import Names, build_names
 from hosting.analysis.iam_policies.grants import Condition, PolicyStatement
 from hosting.analysis.resolve import ResolvedEnvironment, Resource
-from hosting.analysis.rules.values import all_behind, behind
+from hosting.analysis.rules.values import follow, follow_all
 from hosting.model.stack_order import EDGE_REGION
 
 # Roles that `ecs:RunTask` and `ecs:RegisterTaskDefinition` pass to ECS.
@@ -59,12 +59,12 @@ class Scope:
     def aliased(self, holder: str, path: str) -> Condition | None:
         """Return a condition on the alias of a key, because KMS generates key ids (AWS KMS, kms:ResourceAliases)."""
         keys = [
-            key for item in self.env.of_type(holder) for key in all_behind(self.env, item.get(path), "AWS::KMS::Key")
+            key for item in self.env.of_type(holder) for key in follow_all(self.env, item.get(path), "AWS::KMS::Key")
         ]
         aliases = [
             str(alias.get("AliasName"))
             for alias in self.env.of_type("AWS::KMS::Alias")
-            if behind(self.env, alias.get("TargetKeyId")) in keys
+            if follow(self.env, alias.get("TargetKeyId")) in keys
         ]
         return {"ForAnyValue:StringEquals": {"kms:ResourceAliases": sorted(aliases)}} if aliases else None
 
@@ -74,7 +74,7 @@ class Scope:
     def _roles(self) -> Iterator[Resource]:
         for task in self.env.of_type("AWS::ECS::TaskDefinition"):
             for path in _PASSED:
-                yield from all_behind(self.env, task.get(path), "AWS::IAM::Role")
+                yield from follow_all(self.env, task.get(path), "AWS::IAM::Role")
 
     def _role(self, role: Resource) -> str:
         return self.names.role(role.stack.partition("/")[2], role.logical_id)
@@ -82,7 +82,7 @@ class Scope:
     def site(self) -> tuple[str, ...]:
         """Return the bucket of the static site, which the root names in its outputs."""
         (root,) = (stack for stack in self.env.chain if stack.path == "root")
-        bucket = behind(self.env, root.outputs.get("StaticBucketName"), "AWS::S3::Bucket")
+        bucket = follow(self.env, root.outputs.get("StaticBucketName"), "AWS::S3::Bucket")
         if bucket is None:
             raise AnalysisError("root.json has no output StaticBucketName", hint="run `deploy.py generate`")
         return (self.names.bucket(bucket.stack.partition("/")[2], bucket.logical_id),)

@@ -1,7 +1,7 @@
-"""Our own rules: what deploys badly on AWS although cfn-lint is content.
+"""The project's own rules: errors that deploy badly on AWS although cfn-lint reports nothing.
 
-A rule is one function. It sees either a resolved environment or the committed templates, and yields what is broken.
-It goes by resource types and by what values refer to, never by logical ids, so it holds for a layer not written yet.
+A rule is one function. It gets a resolved environment or the committed templates, and yields matches. Rules select
+resources by type and reference, never by logical id, so they also apply to a new layer.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Alarms and their topics: what never fires, and whom nobody hears."""
+"""Alarms and their topics: alarms without data, and topics without subscribers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hosting.analysis.resolve import ResolvedEnvironment, Resource
 from hosting.analysis.rules.logs import FUNCTION, STREAM
 from hosting.analysis.rules.registry import RuleMatch, environment_rule
 from hosting.analysis.rules.security import topic_users
-from hosting.analysis.rules.values import all_behind, behind, flag, listed
+from hosting.analysis.rules.values import flag, follow, follow_all, listed
 from hosting.model.stack_order import EDGE_REGION
 from hosting.model.tokens import Json, origin
 
@@ -19,7 +19,7 @@ TOPIC = "AWS::SNS::Topic"
 SLACK = "AWS::Chatbot::SlackChannelConfiguration"
 
 
-# Where metrics exist once for the world.
+# Namespaces whose metrics exist only in us-east-1.
 _GLOBAL = {"AWS/CloudFront"}
 
 
@@ -67,8 +67,8 @@ _NAMES: dict[str, dict[str, set[str]]] = {
 }
 
 
-# Metrics by their exact names, of the namespaces in which alarms look for some (the same documents). An alarm on a name
-# that nobody publishes is as silent as one that has nothing to say.
+# Metrics by their exact names, of the namespaces in which alarms look for some (the same documents). An alarm on a
+# metric that no service publishes never has data.
 _KNOWN_METRICS: dict[str, frozenset[str]] = {
     "AWS/ApplicationELB": frozenset(
         {
@@ -127,8 +127,8 @@ _KNOWN_METRICS: dict[str, frozenset[str]] = {
 
 @environment_rule(
     "OPS-02",
-    "Alarms stand where their metric exists",
-    why="CloudFront, and WAF for CloudFront, report to us-east-1 only; an alarm elsewhere stays without data for ever "
+    "An alarm is in the region of its metric",
+    why="CloudFront, and WAF for CloudFront, report to us-east-1 only; an alarm in another region never has data "
     "(Amazon CloudFront Developer Guide, View CloudFront and edge function metrics).",
     hint="move the alarm to the edge-monitoring stack, with dimension Region Global for CloudFront",
 )
@@ -136,7 +136,7 @@ def alarm_regions(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for alarm in env.of_type("AWS::CloudWatch::Alarm"):
         region = env.stacks[alarm.stack].region
         for path, namespace, _, given in _metrics(alarm):
-            acl = behind(env, given.get("WebACL"))
+            acl = follow(env, given.get("WebACL"))
             edge = namespace in _GLOBAL or (namespace == "AWS/WAFV2" and acl and env.stacks[acl.stack].region != region)
             if edge and region != EDGE_REGION:
                 yield RuleMatch(alarm, path, f"{namespace} in {region}")
@@ -162,7 +162,7 @@ def _dimensions(value: Json) -> dict[str, Json]:
 
 @environment_rule(
     "OPS-03",
-    "Alarms ask for metrics that exist, by dimensions that these have",
+    "An alarm uses an existing metric with its dimensions",
     why="An alarm with other dimensions, or with an ARN for a name, never sees a value and never fires (Amazon "
     "CloudWatch User Guide, AWS services that publish CloudWatch metrics).",
     hint="use LoadBalancerFullName, TargetGroupFullName, GetAtt Name of a service, Ref of a cluster",
@@ -178,7 +178,7 @@ def alarm_dimensions(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
             elif known is not None and set(given) not in known:
                 yield RuleMatch(alarm, path, f"{namespace} has no metric by {', '.join(sorted(given)) or 'nothing'}")
             for name, value in given.items():
-                source, token = behind(env, value), origin(value)
+                source, token = follow(env, value), origin(value)
                 expected = _NAMES.get(name, {})
                 if source and token and expected and token.attribute not in expected.get(source.type, set()):
                     yield RuleMatch(alarm, path, f"{name} is {token.attribute} of {source.logical_id}")
@@ -186,22 +186,23 @@ def alarm_dimensions(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 
 @environment_rule(
     "OPS-19",
-    "Every alarm tells somebody, and says what silence means",
-    why="An alarm without an action is seen by nobody; missing data keeps the last state by default, so an alarm on "
-    "what is gone stays green (Amazon CloudWatch User Guide, Configuring how CloudWatch alarms treat missing data).",
+    "Every alarm has an action and treats missing data explicitly",
+    why="An alarm without an action notifies no recipient. By default missing data keeps the last state, so an alarm "
+    "on a deleted resource remains OK (Amazon CloudWatch User Guide, Configuring how CloudWatch alarms treat missing "
+    "data).",
     hint="set AlarmActions to a topic and TreatMissingData; breaching where a count should never be missing",
 )
 def alarm_actions(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     composed = " ".join(str(item.get("AlarmRule")) for item in env.of_type("AWS::CloudWatch::CompositeAlarm"))
     for alarm in env.of_type(*ALARMS):
         named = str(alarm.get("AlarmName")) in composed or alarm.ref in composed
-        if not all_behind(env, alarm.get("AlarmActions"), TOPIC) and not named:
-            yield RuleMatch(alarm, "Properties.AlarmActions", "tells nobody")
+        if not follow_all(env, alarm.get("AlarmActions"), TOPIC) and not named:
+            yield RuleMatch(alarm, "Properties.AlarmActions", "has no action with a topic")
         if not flag(alarm.get("ActionsEnabled", True)):
-            yield RuleMatch(alarm, "Properties.ActionsEnabled", "its actions are off")
+            yield RuleMatch(alarm, "Properties.ActionsEnabled", "its actions are disabled")
         missing = alarm.get("TreatMissingData")
         if alarm.type == ALARMS[0] and missing is None:
-            yield RuleMatch(alarm, "Properties.TreatMissingData", "is left to its default")
+            yield RuleMatch(alarm, "Properties.TreatMissingData", "is not set")
         counts = {"HealthyHostCount", "RunningTaskCount"}
         if alarm.get("MetricName") in counts and missing not in (None, "breaching"):
             yield RuleMatch(alarm, "Properties.TreatMissingData", f"{missing}, when nothing runs")
@@ -222,17 +223,17 @@ def topic_regions(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 
 @environment_rule(
     "OPS-22",
-    "Somebody hears every topic that alarms use",
-    why="A topic without a subscriber swallows what it is sent (Amazon SNS Developer Guide, Create a subscription).",
+    "Every topic that alarms use has a subscriber",
+    why="A topic without a subscriber delivers no message (Amazon SNS Developer Guide, Create a subscription).",
     hint="add the topic to the Slack channel, or subscribe a function",
 )
-def topics_are_heard(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
-    heard = [topic for item in env.of_type(SLACK) for topic in all_behind(env, item.get("SnsTopicArns"), TOPIC)]
-    heard += [
-        topic for item in env.of_type("AWS::SNS::Subscription") for topic in all_behind(env, item.get("TopicArn"))
+def topics_have_subscribers(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
+    subscribed = [topic for item in env.of_type(SLACK) for topic in follow_all(env, item.get("SnsTopicArns"), TOPIC)]
+    subscribed += [
+        topic for item in env.of_type("AWS::SNS::Subscription") for topic in follow_all(env, item.get("TopicArn"))
     ]
     if not env.of_type(SLACK):
         return  # an environment without Slack has chosen to look at the console
     for topic in {id(item[2]): item[2] for item in topic_users(env)}.values():
-        if topic not in heard:
-            yield RuleMatch(topic, "", "nobody is subscribed")
+        if topic not in subscribed:
+            yield RuleMatch(topic, "", "has no subscriber")

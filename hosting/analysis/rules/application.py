@@ -1,4 +1,4 @@
-"""Load balancer, cluster, certificates and repositories: what the services stand on."""
+"""Load balancer, cluster, certificates and repositories, which services depend on."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from hosting.analysis.rules.services import (
     TASK,
     attributes,
     containers,
+    find_listener_rules,
     forwards,
     listener_ports,
-    rules_of,
 )
-from hosting.analysis.rules.values import behind, listed, number
+from hosting.analysis.rules.values import follow, listed, number
 from hosting.model.tokens import Json
 
 # Elastic Load Balancing User Guide, Security policies for your Application Load Balancer: TLS 1.2 and up, with forward
@@ -45,7 +45,7 @@ _TLS = {
 @environment_rule(
     "APP-21",
     "HTTPS listeners have a certificate of their region and a strict TLS policy",
-    why="Left out, CloudFormation takes the policy of 2016 with TLS 1.0; a certificate of us-east-1 is refused "
+    why="Without SslPolicy CloudFormation uses the policy of 2016 with TLS 1.0. A certificate of us-east-1 is rejected "
     "(Elastic Load Balancing User Guide, Security policies).",
     hint="set SslPolicy ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09 and a certificate of the region",
 )
@@ -58,7 +58,7 @@ def https_listeners(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
         region = env.stacks[listener.stack].region
         for item in listed(listener.get("Certificates")):
             arn = item.get("CertificateArn")
-            made = behind(env, arn, "AWS::CertificateManager::Certificate")
+            made = follow(env, arn, "AWS::CertificateManager::Certificate")
             home = env.stacks[made.stack].region if made else (str(arn).split(":") + [""] * 4)[3]
             if home != region:
                 yield RuleMatch(
@@ -69,8 +69,8 @@ def https_listeners(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 @environment_rule(
     "APP-22",
     "Only requests with the secret header reach a service",
-    why="CloudFront's address list admits everybody's distributions; the header tells ours (Amazon CloudFront "
-    "Developer Guide, Restrict access to Application Load Balancers).",
+    why="CloudFront's prefix list admits the distributions of all accounts; the header identifies ours (Amazon "
+    "CloudFront Developer Guide, Restrict access to Application Load Balancers).",
     hint="default to a fixed 403; in each forwarding rule a header condition and a path, at most 5 values, with a "
     "priority of its own",
 )
@@ -80,7 +80,7 @@ def guarded_listeners(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
         if forwards(listener) or (listener.get("Protocol") == "HTTPS" and str(fixed) != "403"):
             yield RuleMatch(listener, "Properties.DefaultActions", "answers requests without the header")
         priorities: dict[str, str] = {}
-        for rule in rules_of(env, listener):
+        for rule in find_listener_rules(env, listener):
             yield from _rule_conditions(rule)
             priority = str(rule.get("Priority"))
             if priority in priorities:
@@ -178,9 +178,9 @@ def http_redirects(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 @environment_rule(
     "APP-24",
     "Container Insights is on, and its log group is ours",
-    why="The group /aws/ecs/containerinsights/<cluster>/performance is made by the service otherwise, never to expire "
-    "(Amazon CloudWatch User Guide, Container Insights).",
-    hint="set containerInsights to enabled or enhanced, name the cluster, and make the group first",
+    why="The group /aws/ecs/containerinsights/<cluster>/performance is otherwise created by the service, without "
+    "retention (Amazon CloudWatch User Guide, Container Insights).",
+    hint="set containerInsights to enabled or enhanced, name the cluster, and create the log group before it",
 )
 def container_insights(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     groups = {str(group.get("LogGroupName")) for group in env.of_type(LOG_GROUP)}
@@ -203,8 +203,8 @@ def container_insights(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 
 @environment_rule(
     "APP-25",
-    "Certificates are validated without a human",
-    why="Without a hosted zone the stack waits for somebody to enter a DNS record, up to 72 hours (CloudFormation "
+    "Certificates are validated by DNS without manual steps",
+    why="Without a hosted zone the stack waits up to 72 hours until the DNS record is created by hand (CloudFormation "
     "Template Reference, AWS::CertificateManager::Certificate).",
     hint="set ValidationMethod DNS and a HostedZoneId for each domain, or pass a certificate's ARN",
 )
@@ -222,7 +222,7 @@ def certificates(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 
 @environment_rule(
     "APP-26",
-    "Image repositories keep what still runs",
+    "Image repositories keep the images of running tasks",
     why="A rule that expires tagged images too early breaks the next scale-out, weeks later; a tag that can be moved "
     "changes what a revision means (Amazon ECR User Guide, Lifecycle policies).",
     hint="IMMUTABLE tags; expire untagged images by age, tagged ones only beyond 30 by count",

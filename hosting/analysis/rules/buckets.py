@@ -9,9 +9,9 @@ from hosting.analysis.rules.registry import RuleMatch, environment_rule
 from hosting.analysis.rules.security import KEY
 from hosting.analysis.rules.values import (
     Statement,
-    all_behind,
-    behind,
     flag,
+    follow,
+    follow_all,
     listed,
     matches,
     number,
@@ -27,7 +27,7 @@ def bucket_statements(env: ResolvedEnvironment, bucket: Resource) -> list[Statem
     return [
         item
         for policy in env.of_type("AWS::S3::BucketPolicy")
-        if behind(env, policy.get("Bucket")) == bucket
+        if follow(env, policy.get("Bucket")) == bucket
         for item in statements(policy.get("PolicyDocument"))
     ]
 
@@ -51,7 +51,7 @@ def balancer_log(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
         if not flag(attributes.get("access_logs.s3.enabled")):
             yield RuleMatch(balancer, path, "no access log")
             continue
-        bucket = behind(env, attributes.get("access_logs.s3.bucket"), BUCKET)
+        bucket = follow(env, attributes.get("access_logs.s3.bucket"), BUCKET)
         if bucket is None:
             yield RuleMatch(balancer, path, "the bucket is not ours")
             continue
@@ -79,9 +79,9 @@ _OBJECT_ACTIONS = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:GetObj
 
 @environment_rule(
     "SEC-15",
-    "Permissions on S3 name objects for what is done to objects, buckets for what is done to buckets",
-    why="s3:GetObject on a bucket's own ARN matches nothing, silently; so does s3:ListBucket on its objects (Service "
-    "Authorization Reference, Actions, resources, and condition keys for Amazon S3).",
+    "Permissions for S3 name objects for object actions, and buckets for bucket actions",
+    why="s3:GetObject on a bucket's own ARN matches no request, without an error; so does s3:ListBucket on its "
+    "objects (Service Authorization Reference, Actions, resources, and condition keys for Amazon S3).",
     hint="use <arn>/* for objects, <arn> for the bucket",
 )
 def s3_resources(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
@@ -89,7 +89,7 @@ def s3_resources(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
         if resource.type == KEY:
             continue
         for item in statements(document):
-            ours = [text for text in item.resources if all_behind(env, text, BUCKET)]
+            ours = [text for text in item.resources if follow_all(env, text, BUCKET)]
             wholes = [text for text in ours if ">>/" not in text]
             parts = [text for text in ours if ">>/" in text]
             named = [action for action in item.actions if action.lower().startswith("s3:") and "*" not in action]
@@ -102,9 +102,8 @@ def s3_resources(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 
 @environment_rule(
     "SEC-19",
-    "Every bucket refuses plain HTTP",
-    why="Otherwise a client that forgets TLS sends data and signature in the clear (Amazon S3 User Guide, Security "
-    "best practices).",
+    "Every bucket denies plain HTTP",
+    why="A client without TLS sends data and signature unencrypted (Amazon S3 User Guide, Security best practices).",
     hint="deny s3:* on the bucket and its objects where aws:SecureTransport is false",
 )
 def tls_only(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
@@ -140,7 +139,7 @@ def private_buckets(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 
 @environment_rule(
     "SEC-16",
-    "Lifecycle rules do what they are meant to",
+    "Lifecycle rules have an effect",
     why="S3 refuses an expiration before a transition, keeps small objects out of colder classes by default, and "
     "never ends old versions or abandoned uploads by itself (Amazon S3 User Guide, Lifecycle configuration elements).",
     hint="order the days; add AbortIncompleteMultipartUpload, NoncurrentVersionExpiration, and "
@@ -178,14 +177,14 @@ def _lifecycle_order(bucket: Resource, path: str, rule: Mapping[str, Json]) -> I
 @environment_rule(
     "SEC-30",
     "Access logs of buckets can be written",
-    why="Server access logs go only to a bucket with SSE-S3 whose policy admits logging.s3.amazonaws.com; where they "
-    "cannot, nobody is told (Amazon S3 User Guide, Enabling Amazon S3 server access logging).",
+    why="Server access logs go only to a bucket with SSE-S3 whose policy admits logging.s3.amazonaws.com; S3 does not "
+    "report a delivery that fails (Amazon S3 User Guide, Enabling Amazon S3 server access logging).",
     hint="allow logging.s3.amazonaws.com s3:PutObject on the destination's objects; encrypt it with AES256",
 )
 def server_access_logs(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for bucket in env.of_type(BUCKET):
         given = bucket.get("LoggingConfiguration.DestinationBucketName")
-        target = behind(env, given, BUCKET)
+        target = follow(env, given, BUCKET)
         path = "Properties.LoggingConfiguration"
         if given is None:
             continue

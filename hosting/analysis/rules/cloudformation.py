@@ -11,10 +11,10 @@ from hosting.analysis.rules.nesting import in_resources, reads_parameter
 from hosting.analysis.rules.registry import RuleMatch, TemplateLocation, environment_rule, template_rule
 from hosting.analysis.rules.values import (
     ROLE,
-    all_behind,
     attached_policies,
-    behind,
-    depends,
+    depends_on_resource,
+    follow,
+    follow_all,
     listed,
 )
 from hosting.model.templates import NESTED_STACK, Template
@@ -66,8 +66,8 @@ _DATA = {
 
 @environment_rule(
     "CF-11",
-    "What holds data says what becomes of it",
-    why="Without DeletionPolicy and UpdateReplacePolicy, data goes with the stack, or with a replacement that nobody "
+    "Stateful resources have deletion policies",
+    why="Without DeletionPolicy and UpdateReplacePolicy, data is deleted with the stack, or with an unnoticed "
     "noticed (CloudFormation Template Reference, DeletionPolicy attribute).",
     hint="add both policies from the generator's durability table",
 )
@@ -84,9 +84,9 @@ def data_has_policies(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 
 @environment_rule(
     "CF-12",
-    "A key lives as long as what it encrypts",
-    why="Data that is kept under a deleted key is lost after the waiting period (AWS KMS Developer Guide, Delete an "
-    "AWS KMS key).",
+    "A key is retained as long as the data that it encrypts",
+    why="Retained data that a deleted key encrypts is lost after the waiting period (AWS KMS Developer Guide, Delete "
+    "an AWS KMS key).",
     hint="keep the key: DeletionPolicy RetainExceptOnCreate, UpdateReplacePolicy Retain",
 )
 def keys_outlive_data(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
@@ -97,7 +97,7 @@ def keys_outlive_data(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
                 or resource.type == "AWS::KMS::Key"
             ):
                 continue
-            for key in all_behind(env, dict(resource.properties), "AWS::KMS::Key"):
+            for key in follow_all(env, dict(resource.properties), "AWS::KMS::Key"):
                 if key.attributes.get("DeletionPolicy") not in KEEP:
                     yield RuleMatch(resource, "DeletionPolicy", f"is kept, but its key {key.logical_id} is not")
 
@@ -126,15 +126,15 @@ _NAMELESS: dict[str, str] = {
 
 @environment_rule(
     "CF-13",
-    "Only what outsiders must find has a name",
+    "Only resources that external systems look up have a physical name",
     why="A named resource cannot be replaced: its successor is created first, under the same name (CloudFormation "
     "Template Reference, Name type).",
-    hint="drop the name",
+    hint="remove the name",
 )
 def no_needless_names(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for stack in env.stacks.values():
         for resource in stack.resources.values():
-            # A bucket of the account's own namespace takes no name from others, and is replaced by nobody.
+            # A bucket in the account's own namespace does not compete for its name, and is not replaced.
             own = resource.get("BucketNamespace") == "account-regional"
             key = _NAMELESS.get(resource.type)
             if key and resource.get(key) is not None and not own:
@@ -255,7 +255,7 @@ _ROLE_USERS = (
 
 @environment_rule(
     "CF-17",
-    "Who uses a role waits for its policies",
+    "A user of a role depends on the role's policies",
     why="A policy that is a resource of its own may come after the role's user, and go before it on deletion: the "
     "user then fails with access denied (CloudFormation Template Reference, DependsOn attribute).",
     hint="add the policy to the DependsOn of its user",
@@ -263,22 +263,22 @@ _ROLE_USERS = (
 def role_users_wait(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for user in env.of_type(*_ROLE_USERS):
         values: Json = dict(user.properties)
-        if task := behind(env, user.get("TaskDefinition"), "AWS::ECS::TaskDefinition"):
+        if task := follow(env, user.get("TaskDefinition"), "AWS::ECS::TaskDefinition"):
             values = [values, dict(task.properties)]
         stack = env.stacks[user.stack]
         # A function does nothing until it is called: it is enough that those wait who call it from a template.
-        callers = [item for item in custom_resources(env) if behind(env, item.get("ServiceToken")) == user]
-        for role in all_behind(env, values, ROLE):
+        callers = [item for item in custom_resources(env) if follow(env, item.get("ServiceToken")) == user]
+        for role in follow_all(env, values, ROLE):
             for policy in attached_policies(env, role):
-                waiting = [depends(stack, item, policy.logical_id) for item in (callers or [user])]
+                waiting = [depends_on_resource(stack, item, policy.logical_id) for item in (callers or [user])]
                 if policy.stack == user.stack and not all(waiting):
                     yield RuleMatch(user, "DependsOn", f"does not wait for {policy.logical_id} of its role")
 
 
 @template_rule(
     "CF-18",
-    "No output or default carries a secret",
-    why="Outputs and parameters can be read by everyone who may describe the stack (CloudFormation User Guide, "
+    "No output or default contains a secret",
+    why="Outputs and parameters can be read by every principal that may describe the stack (CloudFormation User Guide, "
     "Security best practices).",
     hint="give the ARN of the secret",
 )
@@ -343,7 +343,7 @@ def short_comment(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     "CF-23",
     "A dashboard's body is JSON",
     why="CloudWatch refuses a body that does not parse (Amazon CloudWatch API Reference, Dashboard body structure); "
-    "behind Fn::Sub nobody else looks.",
+    "inside Fn::Sub no other tool checks it.",
     hint="build the body as data, and substitute only inside its strings",
 )
 def dashboards_parse(env: ResolvedEnvironment) -> Iterator[RuleMatch]:

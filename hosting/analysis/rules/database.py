@@ -1,4 +1,4 @@
-"""Aurora: what RDS refuses late, and what it accepts although nobody wants it."""
+"""Aurora: values that RDS rejects late, and values that RDS accepts although they are wrong here."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from hosting.analysis.resolve import ResolvedEnvironment, Resource
 from hosting.analysis.rules.network import GROUP, covers, egress, ingress
 from hosting.analysis.rules.registry import RuleMatch, environment_rule
 from hosting.analysis.rules.values import (
-    all_behind,
-    behind,
-    depends,
+    depends_on_resource,
     flag,
+    follow,
+    follow_all,
     listed,
     number,
-    waits,
+    waits_for,
 )
 
 CLUSTER = "AWS::RDS::DBCluster"
@@ -25,7 +25,7 @@ MYSQL = 3306
 
 
 def instances(env: ResolvedEnvironment, cluster: Resource) -> list[Resource]:
-    return [item for item in env.of_type(INSTANCE) if behind(env, item.get("DBClusterIdentifier")) == cluster]
+    return [item for item in env.of_type(INSTANCE) if follow(env, item.get("DBClusterIdentifier")) == cluster]
 
 
 def serverless(env: ResolvedEnvironment, cluster: Resource) -> bool:
@@ -52,8 +52,8 @@ def engine_and_family(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
             )
             continue
         family = _FAMILIES[match[1] or match[2]]
-        groups = [behind(env, cluster.get("DBClusterParameterGroupName"))]
-        groups += [behind(env, item.get("DBParameterGroupName")) for item in instances(env, cluster)]
+        groups = [follow(env, cluster.get("DBClusterParameterGroupName"))]
+        groups += [follow(env, item.get("DBParameterGroupName")) for item in instances(env, cluster)]
         for group in groups:
             if group and group.get("Family") != family:
                 yield RuleMatch(group, "Properties.Family", f"{group.get('Family')} does not fit {version}")
@@ -86,16 +86,16 @@ def capacity_range(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 
 @environment_rule(
     "DB-03",
-    "RDS keeps the master password",
-    why="A password in a template or a parameter can be read by everyone who may describe the stack (Amazon Aurora "
-    "User Guide, Password management with Amazon Aurora and AWS Secrets Manager).",
+    "RDS manages the master password",
+    why="A password in a template or a parameter can be read by every principal that may describe the stack (Amazon "
+    "Aurora User Guide, Password management with Amazon Aurora and AWS Secrets Manager).",
     hint="set ManageMasterUserPassword with a key of ours, remove MasterUserPassword",
 )
 def managed_password(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for cluster in env.of_type(CLUSTER):
         if not flag(cluster.get("ManageMasterUserPassword")) or cluster.get("MasterUserPassword") is not None:
             yield RuleMatch(cluster, "Properties.ManageMasterUserPassword", "the password is not managed by RDS")
-        elif not behind(env, cluster.get("MasterUserSecret.KmsKeyId"), "AWS::KMS::Key"):
+        elif not follow(env, cluster.get("MasterUserSecret.KmsKeyId"), "AWS::KMS::Key"):
             yield RuleMatch(cluster, "Properties.MasterUserSecret.KmsKeyId", "the secret has no key of ours")
         if str(cluster.get("MasterUsername", "rdsadmin")) in ("rdsadmin", "mysql", "root", "mysql.sys"):
             yield RuleMatch(cluster, "Properties.MasterUsername", "missing or reserved user name")
@@ -110,7 +110,7 @@ _SWITCHES = {"audit": "server_audit_logging", "slowquery": "slow_query_log", "ge
     "Every exported log is also written",
     why="Exporting alone leaves the group empty: audit, slow query and general log are off by default (Amazon Aurora "
     "User Guide, Publishing Aurora MySQL logs to CloudWatch Logs).",
-    hint="switch it on in the cluster parameter group",
+    hint="enable it in the cluster parameter group",
 )
 def exports_are_written(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for cluster in env.of_type(CLUSTER):
@@ -118,7 +118,7 @@ def exports_are_written(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
         path = "Properties.EnableCloudwatchLogsExports"
         if not exports:
             yield RuleMatch(cluster, path, "no log is exported")
-        group = behind(env, cluster.get("DBClusterParameterGroupName"))
+        group = follow(env, cluster.get("DBClusterParameterGroupName"))
         parameters = group.get("Parameters", {}) if group else {}
         for export in exports:
             switch = _SWITCHES.get(export)
@@ -133,9 +133,9 @@ def exports_are_written(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 @environment_rule(
     "DB-06",
     "The database's log groups exist before it, and expire",
-    why="RDS makes a missing group itself, never to expire, and again when the stack is deleted (Amazon Aurora User "
-    "Guide, Publishing Aurora MySQL logs to CloudWatch Logs).",
-    hint="make /aws/rds/cluster/<identifier>/<log> for each export and put it in the cluster's DependsOn",
+    why="RDS creates a missing group without retention, and creates it again when the stack is deleted (Amazon Aurora "
+    "User Guide, Publishing Aurora MySQL logs to CloudWatch Logs).",
+    hint="create /aws/rds/cluster/<identifier>/<log> for each export and put it in the cluster's DependsOn",
 )
 def log_groups_first(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for stack in env.stacks.values():
@@ -146,7 +146,7 @@ def log_groups_first(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
                 group = groups.get(f"/aws/rds/cluster/{identifier}/{export}")
                 if group is None:
                     yield RuleMatch(cluster, "Properties.DBClusterIdentifier", f"no log group of ours for {export}")
-                elif not depends(stack, cluster, group.logical_id):
+                elif not depends_on_resource(stack, cluster, group.logical_id):
                     yield RuleMatch(cluster, "DependsOn", f"does not wait for {group.logical_id}")
 
 
@@ -161,7 +161,7 @@ def private_database(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for cluster in env.of_type(CLUSTER):
         if cluster.get("AvailabilityZones") is not None:
             yield RuleMatch(cluster, "Properties.AvailabilityZones", "zones are listed")
-        if not behind(env, cluster.get("DBSubnetGroupName"), "AWS::RDS::DBSubnetGroup"):
+        if not follow(env, cluster.get("DBSubnetGroupName"), "AWS::RDS::DBSubnetGroup"):
             yield RuleMatch(cluster, "Properties.DBSubnetGroupName", "no subnet group of ours")
         if not instances(env, cluster):
             yield RuleMatch(cluster, "", "no instance")
@@ -179,13 +179,8 @@ def private_database(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 )
 def encrypted_storage(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for cluster in env.of_type(CLUSTER):
-        if not flag(cluster.get("StorageEncrypted")) or not behind(env, cluster.get("KmsKeyId"), "AWS::KMS::Key"):
+        if not flag(cluster.get("StorageEncrypted")) or not follow(env, cluster.get("KmsKeyId"), "AWS::KMS::Key"):
             yield RuleMatch(cluster, "Properties.StorageEncrypted", "storage is not encrypted with a key of ours")
-
-
-def _insight(instance: Resource, cluster: Resource, key: str) -> object:
-    value = instance.get(key)
-    return cluster.get(key) if value is None else value
 
 
 @environment_rule(
@@ -217,7 +212,7 @@ def monitoring_role(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for holder in env.of_type(CLUSTER, INSTANCE):
         if not number(holder.get("MonitoringInterval")):
             continue
-        role = behind(env, holder.get("MonitoringRoleArn"), "AWS::IAM::Role")
+        role = follow(env, holder.get("MonitoringRoleArn"), "AWS::IAM::Role")
         managed = [str(item) for item in listed(role.get("ManagedPolicyArns"))] if role else []
         if not any(item.endswith(":policy/service-role/AmazonRDSEnhancedMonitoringRole") for item in managed):
             yield RuleMatch(holder, "Properties.MonitoringRoleArn", "no role that may monitor")
@@ -225,8 +220,8 @@ def monitoring_role(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 
 @environment_rule(
     "DB-11",
-    "AWS does not move a pinned engine version",
-    why="After an automatic minor upgrade the template asks for an older version, and every later update fails (Amazon "
+    "AWS does not upgrade a pinned engine version",
+    why="After an automatic minor upgrade the template contains an older version, and every later update fails (Amazon "
     "Aurora User Guide, Automatic minor version upgrades).",
     hint="set AutoMinorVersionUpgrade to false",
 )
@@ -267,13 +262,13 @@ def backups(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 @environment_rule(
     "DB-13",
     "The database takes encrypted connections only",
-    why="Without it a client that does not ask for TLS sends its password in the clear (Amazon Aurora User Guide, "
+    why="Without it a client without TLS sends its password unencrypted (Amazon Aurora User Guide, "
     "Requiring an SSL/TLS connection to an Aurora MySQL DB cluster).",
     hint="set require_secure_transport to ON in the cluster parameter group",
 )
 def secure_transport(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for cluster in env.of_type(CLUSTER):
-        group = behind(env, cluster.get("DBClusterParameterGroupName"), "AWS::RDS::DBClusterParameterGroup")
+        group = follow(env, cluster.get("DBClusterParameterGroupName"), "AWS::RDS::DBClusterParameterGroup")
         if group is None:
             yield RuleMatch(cluster, "Properties.DBClusterParameterGroupName", "no parameter group of ours")
         elif str(group.get("Parameters.require_secure_transport")).upper() not in ("ON", "1", "TRUE"):
@@ -281,10 +276,10 @@ def secure_transport(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 
 
 def task_groups(env: ResolvedEnvironment) -> list[Resource]:
-    """The security groups of the tasks."""
+    """Return the security groups of the tasks."""
     found: list[Resource] = []
     for service in env.of_type("AWS::ECS::Service"):
-        for group in all_behind(env, service.get("NetworkConfiguration.AwsvpcConfiguration.SecurityGroups"), GROUP):
+        for group in follow_all(env, service.get("NetworkConfiguration.AwsvpcConfiguration.SecurityGroups"), GROUP):
             if group not in found:
                 found.append(group)
     return found
@@ -293,19 +288,20 @@ def task_groups(env: ResolvedEnvironment) -> list[Resource]:
 @environment_rule(
     "SEC-08",
     "The database is reached by tasks only, on its port only",
-    why="Any other rule is a way around the tasks (Amazon Aurora User Guide, Controlling access with security groups).",
+    why="Any other rule is a path that bypasses the tasks (Amazon Aurora User Guide, Controlling access with security "
+    "groups).",
     hint="allow tcp 3306 with SourceSecurityGroupId of a service's group, nothing else",
 )
 def database_ingress(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for cluster in env.of_type(CLUSTER):
-        for group in all_behind(env, cluster.get("VpcSecurityGroupIds"), GROUP):
+        for group in follow_all(env, cluster.get("VpcSecurityGroupIds"), GROUP):
             rules = ingress(env, group)
             if not rules:
-                yield RuleMatch(group, "", "nobody may reach the database")
+                yield RuleMatch(group, "", "has no ingress rule, so no task reaches the database")
             for rule in rules:
                 port = number(cluster.get("Port")) or MYSQL
                 exact = (number(rule.get("FromPort")), number(rule.get("ToPort"))) == (port, port)
-                source = behind(env, rule.get("SourceSecurityGroupId"), GROUP)
+                source = follow(env, rule.get("SourceSecurityGroupId"), GROUP)
                 if not (str(rule.get("IpProtocol")) in ("tcp", "6") and exact and source in task_groups(env)):
                     yield RuleMatch(group, "", f"is open to {_source(rule)}")
             for rule in egress(env, group):
@@ -321,13 +317,13 @@ def _source(rule: dict[str, object]) -> str:
 
 @environment_rule(
     "DB-14",
-    "The instances of a cluster are made and changed one after the other",
-    why="Made at once, whichever is there first becomes the writer, in a zone left to chance; changed at once, they "
-    "restart together (Amazon Aurora User Guide, High availability for Amazon Aurora).",
-    hint="make the reader in a later stack than the writer, or name the writer's instance in its DependsOn",
+    "The instances of a cluster are created and changed one after the other",
+    why="If both are created at once, the first one becomes the writer, in an arbitrary zone. If both are changed at "
+    "once, they restart together (Amazon Aurora User Guide, High availability for Amazon Aurora).",
+    hint="create the reader in a later stack than the writer, or name the writer's instance in its DependsOn",
 )
 def instances_in_turn(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for cluster in env.of_type(CLUSTER):
         for first, second in combinations(instances(env, cluster), 2):
-            if not waits(env, first, second) and not waits(env, second, first):
+            if not waits_for(env, first, second) and not waits_for(env, second, first):
                 yield RuleMatch(second, "DependsOn", f"is made at once with {first.logical_id}")

@@ -17,10 +17,10 @@ from hosting.analysis.rules.services import (
     header_conditions,
 )
 from hosting.analysis.rules.values import (
-    all_behind,
-    behind,
-    depends,
+    depends_on_resource,
     flag,
+    follow,
+    follow_all,
     is_attribute,
     listed,
     number,
@@ -38,13 +38,13 @@ def configs(env: ResolvedEnvironment) -> Iterator[tuple[Resource, Mapping[str, J
 
 
 def behaviors(config: Mapping[str, Json]) -> list[tuple[str, Mapping[str, Json]]]:
-    """The default behaviour and the others, each with its path among the properties."""
+    """Return the default behavior and the others, each with its path."""
     base = "Properties.DistributionConfig"
     others = [(f"{base}.CacheBehaviors.{i}", item) for i, item in enumerate(listed(config.get("CacheBehaviors")))]
     return [(f"{base}.DefaultCacheBehavior", config.get("DefaultCacheBehavior", {})), *others]
 
 
-def origins_of(config: Mapping[str, Json]) -> dict[str, tuple[str, Mapping[str, Json]]]:
+def read_origins(config: Mapping[str, Json]) -> dict[str, tuple[str, Mapping[str, Json]]]:
     base = "Properties.DistributionConfig.Origins"
     return {str(item.get("Id")): (f"{base}.{i}", item) for i, item in enumerate(listed(config.get("Origins")))}
 
@@ -64,7 +64,7 @@ def target_origins(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for distribution, config in configs(env):
         groups = {item.get("Id") for item in listed(config.get("OriginGroups", {}).get("Items"))}
         for path, behavior in behaviors(config):
-            if behavior.get("TargetOriginId") not in {*origins_of(config), *groups}:
+            if behavior.get("TargetOriginId") not in {*read_origins(config), *groups}:
                 yield RuleMatch(distribution, f"{path}.TargetOriginId", f"no origin {behavior.get('TargetOriginId')}")
 
 
@@ -77,13 +77,13 @@ def target_origins(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 )
 def origin_access(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for distribution, config in configs(env):
-        for path, origin in origins_of(config).values():
-            bucket = behind(env, origin.get("DomainName"), BUCKET)
+        for path, origin in read_origins(config).values():
+            bucket = follow(env, origin.get("DomainName"), BUCKET)
             if bucket is None and not is_s3(origin):
                 continue
             if bucket and not is_attribute(origin.get("DomainName"), "RegionalDomainName"):
                 yield RuleMatch(distribution, f"{path}.DomainName", "not the bucket's regional name")
-            control = behind(env, origin.get("OriginAccessControlId"), "AWS::CloudFront::OriginAccessControl")
+            control = follow(env, origin.get("OriginAccessControlId"), "AWS::CloudFront::OriginAccessControl")
             if control is None or origin.get("S3OriginConfig", {}).get("OriginAccessIdentity") != "":
                 yield RuleMatch(distribution, path, "no origin access control, or an identity beside it")
             elif [
@@ -95,22 +95,22 @@ def origin_access(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 
 @environment_rule(
     "DST-03",
-    "Our distribution, and nobody else's, may read the static bucket",
-    why="The service principal stands for every distribution of every account (Amazon CloudFront Developer Guide, "
+    "Only our distribution may read the static bucket",
+    why="The service principal includes the distributions of all accounts (Amazon CloudFront Developer Guide, "
     "Restrict access to an Amazon S3 origin).",
     hint="allow cloudfront.amazonaws.com s3:GetObject on <arn>/* with AWS:SourceArn equal to the distribution's ARN",
 )
 def bucket_for_distribution(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for distribution, config in configs(env):
-        for path, origin in origins_of(config).values():
-            bucket = behind(env, origin.get("DomainName"), BUCKET)
+        for path, origin in read_origins(config).values():
+            bucket = follow(env, origin.get("DomainName"), BUCKET)
             if bucket is None:
                 continue
             reading = [item for item in bucket_statements(env, bucket) if item.service("cloudfront")]
             bound = [
                 item
                 for item in reading
-                if any(distribution in all_behind(env, source) for source in item.condition("aws:SourceArn"))
+                if any(distribution in follow_all(env, source) for source in item.condition("aws:SourceArn"))
             ]
             if not any(
                 item.allows("s3:GetObject") and any(text.endswith("/*") for text in item.resources) for item in bound
@@ -124,7 +124,7 @@ def bucket_for_distribution(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 
 def custom_origins(env: ResolvedEnvironment) -> Iterator[tuple[Resource, str, Mapping[str, Json]]]:
     for distribution, config in configs(env):
-        for path, origin in origins_of(config).values():
+        for path, origin in read_origins(config).values():
             if "CustomOriginConfig" in origin:
                 yield distribution, path, origin
 
@@ -132,16 +132,16 @@ def custom_origins(env: ResolvedEnvironment) -> Iterator[tuple[Resource, str, Ma
 @environment_rule(
     "DST-04",
     "An HTTPS origin has a name that a certificate can carry",
-    why="CloudFront compares the certificate with the origin's name; nobody issues one for *.elb.amazonaws.com, so it "
-    "answers 502 (Amazon CloudFront Developer Guide, Requiring HTTPS for communication between CloudFront and your "
-    "custom origin).",
+    why="CloudFront compares the certificate with the origin's name; no authority issues one for *.elb.amazonaws.com, "
+    "so it answers 502 (Amazon CloudFront Developer Guide, Requiring HTTPS for communication between CloudFront and "
+    "your custom origin).",
     hint="give the load balancer a name of the domain, in DNS and in its certificate",
 )
 def origin_names(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for distribution, path, origin in custom_origins(env):
         config = origin["CustomOriginConfig"]
         name = origin.get("DomainName")
-        balancer = behind(env, name, BALANCER)
+        balancer = follow(env, name, BALANCER)
         if config.get("OriginProtocolPolicy") != "http-only" and (balancer or str(name).endswith(".elb.amazonaws.com")):
             yield RuleMatch(distribution, f"{path}.DomainName", "HTTPS to the load balancer's own name")
         if config.get("OriginProtocolPolicy") == "https-only":
@@ -155,10 +155,10 @@ def origin_names(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 
 
 def _named(env: ResolvedEnvironment, name: str) -> bool:
-    """Whether a load balancer's certificate covers a name; one that is passed in as an ARN is not ours to judge."""
+    """Return whether a load balancer's certificate covers a name, or is outside these templates (an ARN)."""
     for listener in env.of_type(LISTENER):
         for item in listed(listener.get("Certificates")):
-            certificate = behind(env, item.get("CertificateArn"), CERTIFICATE)
+            certificate = follow(env, item.get("CertificateArn"), CERTIFICATE)
             if certificate is None:
                 return True
             names = [certificate.get("DomainName"), *listed(certificate.get("SubjectAlternativeNames"))]
@@ -179,7 +179,7 @@ def no_redirect_loop(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
         if origin["CustomOriginConfig"].get("OriginProtocolPolicy") != "http-only":
             continue
         plain = [item for item in env.of_type(LISTENER) if item.get("Protocol") == "HTTP"]
-        rules = [rule for rule in env.of_type(RULE) if behind(env, rule.get("ListenerArn")) in plain]
+        rules = [rule for rule in env.of_type(RULE) if follow(env, rule.get("ListenerArn")) in plain]
         if not any(forwards(rule) and header_conditions(rule) for rule in rules):
             yield RuleMatch(distribution, f"{path}.CustomOriginConfig", "port 80 redirects CloudFront")
 
@@ -201,7 +201,7 @@ def viewer_certificate(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
             if aliases or "MinimumProtocolVersion" in given:
                 yield RuleMatch(distribution, path, "the default certificate with names or a TLS version")
             continue
-        made = behind(env, arn, CERTIFICATE)
+        made = follow(env, arn, CERTIFICATE)
         region = env.stacks[made.stack].region if made else (str(arn).split(":") + [""] * 4)[3]
         if region != EDGE_REGION:
             yield RuleMatch(distribution, path, f"certificate of {region or 'no region'}")
@@ -260,7 +260,7 @@ def sorry_page(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
         served = [
             str(behavior.get("PathPattern", "")).lstrip("/")
             for _, behavior in behaviors(config)
-            if is_s3(origins_of(config).get(str(behavior.get("TargetOriginId")), ("", {}))[1])
+            if is_s3(read_origins(config).get(str(behavior.get("TargetOriginId")), ("", {}))[1])
         ]
         for index, item in enumerate(responses):
             page = str(item.get("ResponsePagePath", "")).lstrip("/")
@@ -304,12 +304,12 @@ def access_logs(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     delivered = [
         source
         for delivery in env.of_type("AWS::Logs::Delivery")
-        for source in all_behind(env, delivery.get("DeliverySourceName"), "AWS::Logs::DeliverySource")
+        for source in follow_all(env, delivery.get("DeliverySourceName"), "AWS::Logs::DeliverySource")
     ]
     for distribution, config in configs(env):
         if "Logging" in config:
             yield RuleMatch(distribution, "Properties.DistributionConfig.Logging", "legacy logging")
-        if not any(distribution in all_behind(env, source.get("ResourceArn")) for source in delivered):
+        if not any(distribution in follow_all(env, source.get("ResourceArn")) for source in delivered):
             yield RuleMatch(distribution, "", "is not logged")
     for item in env.of_type("AWS::Logs::DeliverySource", "AWS::Logs::Delivery", "AWS::Logs::DeliveryDestination"):
         if env.stacks[item.stack].region != EDGE_REGION:
@@ -355,7 +355,7 @@ _MANAGED = {
 _LEGACY = {"ForwardedValues", "MinTTL", "MaxTTL", "DefaultTTL"}
 
 
-# Managed policies that keep answers whatever the origin says of them.
+# Managed policies that cache responses without regard to the origin's headers.
 _KEEPS_ANSWERS = {"658327ea-f89d-4fab-a63d-7e88639e58f6", "b2884449-e4de-46a7-ac36-70bc7f1ddd6d"}
 
 
@@ -366,9 +366,9 @@ _KEEPS_ANSWERS = {"658327ea-f89d-4fab-a63d-7e88639e58f6", "b2884449-e4de-46a7-ac
     "(Amazon CloudFront Developer Guide, Use managed cache policies).",
     hint="use CachingDisabled, or a cache policy of our own",
 )
-def nobody_elses_pages(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
+def caching_follows_origin(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for distribution, config in configs(env):
-        sources = origins_of(config)
+        sources = read_origins(config)
         for path, behavior in behaviors(config):
             _, source = sources.get(str(behavior.get("TargetOriginId")), ("", {}))
             if source and not is_s3(source) and behavior.get("CachePolicyId") in _KEEPS_ANSWERS:
@@ -385,7 +385,7 @@ def nobody_elses_pages(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 def security_headers(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for distribution, config in configs(env):
         for path, behavior in behaviors(config):
-            policy = behind(env, behavior.get("ResponseHeadersPolicyId"), "AWS::CloudFront::ResponseHeadersPolicy")
+            policy = follow(env, behavior.get("ResponseHeadersPolicyId"), "AWS::CloudFront::ResponseHeadersPolicy")
             headers = policy.get("ResponseHeadersPolicyConfig.SecurityHeadersConfig", {}) if policy else {}
             missing = [key for key in ("ContentSecurityPolicy", "StrictTransportSecurity") if key not in headers]
             if missing:
@@ -406,7 +406,7 @@ def policies(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
                 yield RuleMatch(distribution, f"{path}.CachePolicyId", "no cache policy, or legacy settings beside it")
             for key, known in _MANAGED.items():
                 given = behavior.get(key)
-                if given is not None and given not in known and not behind(env, given):
+                if given is not None and given not in known and not follow(env, given):
                     yield RuleMatch(distribution, f"{path}.{key}", f"unknown policy {given}")
 
 
@@ -423,14 +423,14 @@ def timeouts(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
         for balancer in env.of_type(BALANCER)
     ]
     for distribution, path, origin in custom_origins(env):
-        waits = number(origin["CustomOriginConfig"].get("OriginReadTimeout", 30)) or 30
-        if idle and waits > min(idle):
+        waits_for = number(origin["CustomOriginConfig"].get("OriginReadTimeout", 30)) or 30
+        if idle and waits_for > min(idle):
             yield RuleMatch(
-                distribution, f"{path}.CustomOriginConfig.OriginReadTimeout", f"{waits:g} s, of {min(idle):g}"
+                distribution, f"{path}.CustomOriginConfig.OriginReadTimeout", f"{waits_for:g} s, of {min(idle):g}"
             )
     for distribution, config in configs(env):
         default = str(config.get("DefaultCacheBehavior", {}).get("TargetOriginId"))
-        if config.get("DefaultRootObject") and not is_s3(origins_of(config).get(default, ("", {}))[1]):
+        if config.get("DefaultRootObject") and not is_s3(read_origins(config).get(default, ("", {}))[1]):
             yield RuleMatch(distribution, "Properties.DistributionConfig.DefaultRootObject", "is asked of the app")
 
 
@@ -449,7 +449,7 @@ def alias_zones(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
         target = record.get("AliasTarget")
         if target is None:
             continue
-        source = behind(env, target.get("DNSName"))
+        source = follow(env, target.get("DNSName"))
         zone = target.get("HostedZoneId")
         if source is None:
             yield RuleMatch(record, "Properties.AliasTarget.DNSName", "is no resource of ours")
@@ -499,7 +499,7 @@ def modern_distribution(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
             yield RuleMatch(distribution, "Properties.DistributionConfig", "is off, or speaks HTTP/1.1 only")
         for path, behavior in behaviors(config):
             if not flag(behavior.get("Compress")) and is_s3(
-                origins_of(config).get(str(behavior.get("TargetOriginId")), ("", {}))[1]
+                read_origins(config).get(str(behavior.get("TargetOriginId")), ("", {}))[1]
             ):
                 yield RuleMatch(distribution, f"{path}.Compress", "static files are not compressed")
 
@@ -515,7 +515,7 @@ def modern_distribution(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 def deliveries(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for destination in env.of_type("AWS::Logs::DeliveryDestination"):
         path = "Properties.DestinationResourceArn"
-        bucket = behind(env, str(destination.get("DestinationResourceArn")), BUCKET)
+        bucket = follow(env, str(destination.get("DestinationResourceArn")), BUCKET)
         if bucket is None:
             continue
         if not any(
@@ -527,6 +527,6 @@ def deliveries(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
             yield RuleMatch(destination, path, f"may not write to {bucket.logical_id}")
         stack = env.stacks[destination.stack]
         for policy in stack.of_type("AWS::S3::BucketPolicy"):
-            own = behind(env, policy.get("Bucket")) == bucket
-            if own and not depends(stack, destination, policy.logical_id):
+            own = follow(env, policy.get("Bucket")) == bucket
+            if own and not depends_on_resource(stack, destination, policy.logical_id):
                 yield RuleMatch(destination, "DependsOn", f"does not wait for {policy.logical_id}")

@@ -12,8 +12,8 @@ from hosting.analysis.rules.logs import FUNCTION, LOG_GROUP, PERMISSION
 from hosting.analysis.rules.registry import RuleMatch, environment_rule
 from hosting.analysis.rules.values import (
     ROLE,
-    all_behind,
-    behind,
+    follow,
+    follow_all,
     listed,
     number,
     permissions,
@@ -30,30 +30,30 @@ from hosting.analysis.rules.values import (
 )
 def no_topic_loops(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for subscription in env.of_type("AWS::SNS::Subscription"):
-        function = behind(env, subscription.get("Endpoint"), FUNCTION)
-        topic = behind(env, subscription.get("TopicArn"), TOPIC)
-        role = behind(env, function.get("Role"), ROLE) if function else None
+        function = follow(env, subscription.get("Endpoint"), FUNCTION)
+        topic = follow(env, subscription.get("TopicArn"), TOPIC)
+        role = follow(env, function.get("Role"), ROLE) if function else None
         for item in permissions(env, role):
-            if topic and function and item.allows("sns:Publish") and topic in all_behind(env, item.resources):
+            if topic and function and item.allows("sns:Publish") and topic in follow_all(env, item.resources):
                 yield RuleMatch(subscription, "Properties.TopicArn", f"{function.logical_id} publishes there itself")
 
 
 @environment_rule(
     "OPS-11",
-    "Nobody makes a log group by writing to it",
-    why="Whoever may create groups makes a deleted one again, never to expire, and the next creation of the stack "
-    "fails: already exists (AWS Lambda Developer Guide, Sending Lambda function logs to CloudWatch Logs).",
+    "No role may create log groups",
+    why="A role that may create log groups recreates a deleted one without retention, and the next creation of the "
+    "stack fails: already exists (AWS Lambda Developer Guide, Sending Lambda function logs to CloudWatch Logs).",
     hint="make the group, name it in LoggingConfig, and grant CreateLogStream and PutLogEvents on it only",
 )
 def own_log_groups(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for function in env.of_type(FUNCTION):
-        group = behind(env, function.get("LoggingConfig.LogGroup"), LOG_GROUP)
+        group = follow(env, function.get("LoggingConfig.LogGroup"), LOG_GROUP)
         if group is None:
             yield RuleMatch(function, "Properties.LoggingConfig.LogGroup", "logs to a group that Lambda makes")
             continue
-        granted = permissions(env, behind(env, function.get("Role"), ROLE))
+        granted = permissions(env, follow(env, function.get("Role"), ROLE))
         for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
-            if not any(item.allows(action) and group in all_behind(env, item.resources) for item in granted):
+            if not any(item.allows(action) and group in follow_all(env, item.resources) for item in granted):
                 yield RuleMatch(function, "Properties.Role", f"lacks {action} on its group")
     for resource, path, document in policy_documents(env):
         for item in statements(document):
@@ -112,21 +112,21 @@ def function_settings(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 )
 def failure_destinations(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for subscription in env.of_type("AWS::SNS::Subscription"):
-        if not all_behind(env, subscription.get("RedrivePolicy"), "AWS::SQS::Queue"):
+        if not follow_all(env, subscription.get("RedrivePolicy"), "AWS::SQS::Queue"):
             yield RuleMatch(subscription, "Properties.RedrivePolicy", "a message that cannot be delivered is lost")
     configured = env.of_type("AWS::Lambda::EventInvokeConfig")
     for permission in env.of_type(PERMISSION):
         if str(permission.get("Principal")) not in ("events.amazonaws.com", "sns.amazonaws.com"):
             continue
-        function = behind(env, permission.get("FunctionName"), FUNCTION)
-        own = [item for item in configured if behind(env, item.get("FunctionName")) == function]
-        queues = [behind(env, item.get("DestinationConfig.OnFailure.Destination")) for item in own]
+        function = follow(env, permission.get("FunctionName"), FUNCTION)
+        own = [item for item in configured if follow(env, item.get("FunctionName")) == function]
+        queues = [follow(env, item.get("DestinationConfig.OnFailure.Destination")) for item in own]
         if function and not any(queues):
             yield RuleMatch(function, "", "an event that fails is lost")
-        granted = permissions(env, behind(env, function.get("Role"), ROLE) if function else None)
+        granted = permissions(env, follow(env, function.get("Role"), ROLE) if function else None)
         for queue in queues:
             if queue and not any(
-                item.allows("sqs:SendMessage") and queue in all_behind(env, item.resources) for item in granted
+                item.allows("sqs:SendMessage") and queue in follow_all(env, item.resources) for item in granted
             ):
                 yield RuleMatch(own[0], "Properties.DestinationConfig", f"the role may not send to {queue.logical_id}")
 
@@ -134,8 +134,8 @@ def failure_destinations(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 @environment_rule(
     "OPS-14",
     "Services may call a function for this account's resource only",
-    why="A permission for a service without a source lets every account's resources call the function (AWS Lambda "
-    "Developer Guide, Granting Lambda function access to AWS services).",
+    why="A permission for a service without a source allows resources of every account to call the function (AWS "
+    "Lambda Developer Guide, Granting Lambda function access to AWS services).",
     hint="set SourceArn, and SourceAccount for s3 only",
 )
 def invoke_permissions(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
@@ -164,7 +164,7 @@ def custom_resource_settings(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
         timeout = number(resource.get("ServiceTimeout"))
         if timeout is None or timeout > 300:
             yield RuleMatch(resource, "Properties.ServiceTimeout", f"waits {timeout or 3600:g} s")
-        function = behind(env, resource.get("ServiceToken"), FUNCTION)
+        function = follow(env, resource.get("ServiceToken"), FUNCTION)
         if function is None:
             yield RuleMatch(resource, "Properties.ServiceToken", "is no function of ours")
             continue
@@ -179,7 +179,7 @@ _DEPLOYMENT_EVENTS = {"SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED
 
 @environment_rule(
     "OPS-17",
-    "Rules may reach their targets, and failed deployments are told",
+    "Event rules may call their targets, and failed deployments are reported",
     why="A rule whose target does not admit it fails silently (Amazon EventBridge User Guide, Using resource-based "
     "policies for Amazon EventBridge).",
     hint="add the Lambda permission with the rule's ARN, or the queue's or topic's policy; a dead-letter queue",
@@ -188,15 +188,15 @@ def rule_targets(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for rule in env.of_type("AWS::Events::Rule"):
         for index, target in enumerate(listed(rule.get("Targets"))):
             path = f"Properties.Targets.{index}"
-            function = behind(env, target.get("Arn"), FUNCTION)
+            function = follow(env, target.get("Arn"), FUNCTION)
             if function and not any(
-                behind(env, item.get("FunctionName")) == function
+                follow(env, item.get("FunctionName")) == function
                 and item.get("Principal") == "events.amazonaws.com"
-                and behind(env, item.get("SourceArn")) in (rule, None)
+                and follow(env, item.get("SourceArn")) in (rule, None)
                 for item in env.of_type(PERMISSION)
             ):
                 yield RuleMatch(rule, path, f"may not call {function.logical_id}")
-            queue = behind(env, target.get("DeadLetterConfig", {}).get("Arn"), "AWS::SQS::Queue")
+            queue = follow(env, target.get("DeadLetterConfig", {}).get("Arn"), "AWS::SQS::Queue")
             if queue is None:
                 yield RuleMatch(rule, f"{path}.DeadLetterConfig", "an event that cannot be delivered is lost")
             elif not _queue_admits(env, queue, "events"):
@@ -206,7 +206,7 @@ def rule_targets(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
         for kind in ("ECS Deployment State Change", "ECS Task State Change"):
             if not any(kind in item for item in watched):
                 for cluster in env.of_type("AWS::ECS::Cluster"):
-                    yield RuleMatch(cluster, "", f"nobody is told of {kind}")
+                    yield RuleMatch(cluster, "", f"no rule reports {kind}")
     for rule in env.of_type("AWS::Events::Rule"):
         of_deployments = "ECS Deployment State Change" in listed(rule.get("EventPattern.detail-type"))
         unknown = sorted(set(map(str, listed(rule.get("EventPattern.detail.eventName")))) - _DEPLOYMENT_EVENTS)
@@ -218,6 +218,6 @@ def _queue_admits(env: ResolvedEnvironment, queue: Resource, service: str) -> bo
     return any(
         item.service(service) and item.allows("sqs:SendMessage")
         for policy in env.of_type("AWS::SQS::QueuePolicy")
-        if queue in all_behind(env, policy.get("Queues"))
+        if queue in follow_all(env, policy.get("Queues"))
         for item in statements(policy.get("PolicyDocument"))
     )

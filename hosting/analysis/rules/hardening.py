@@ -1,4 +1,4 @@
-"""What strict reviewers ask beyond what AWS would refuse: nothing breaks without it, until somebody breaks in."""
+"""Hardening: requirements of strict reviews beyond what AWS rejects."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hosting.analysis.rules.roles import bound_to_account
 from hosting.analysis.rules.services import BALANCER, SERVICE, containers, served_tasks
 from hosting.analysis.rules.values import (
     Statement,
-    all_behind,
     flag,
+    follow_all,
     listed,
     number,
     statements,
@@ -26,9 +26,9 @@ KEY = "AWS::KMS::Key"
 @environment_rule(
     "SEC-31",
     "Apps run as a user of their own, on a root they cannot write, within a memory limit of their own",
-    why="Root in a container is root for whoever breaks out of it, and without a limit a leak takes the bastion too, "
-    "through which people would look (AWS Security Hub, controls ECS.20 and ECS.5; Amazon ECS Developer Guide, Task "
-    "and container security best practices).",
+    why="Root in a container is root after an escape from the container, and without a limit a leak takes the bastion "
+    "too, through which people would look (AWS Security Hub, controls ECS.20 and ECS.5; Amazon ECS Developer Guide, "
+    "Task and container security best practices).",
     hint="give User as numbers other than 0, ReadonlyRootFilesystem, and Memory; take Privileged out",
 )
 def unprivileged_apps(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
@@ -50,7 +50,7 @@ def unprivileged_apps(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
                 yield RuleMatch(task, f"{path}.Memory", f"{name} may take all of the task's memory")
 
 
-# Where each type that stands in a VPC names its groups; without any it is in the VPC's default group.
+# The property with the security groups of each type in a VPC; without groups a resource uses the default group.
 _IN_GROUPS = {
     SERVICE: "NetworkConfiguration.AwsvpcConfiguration.SecurityGroups",
     BALANCER: "SecurityGroups",
@@ -63,14 +63,14 @@ _IN_GROUPS = {
 @environment_rule(
     "SEC-32",
     "Nothing is in the VPC's default security group",
-    why="AWS makes it so that members reach each other and everything else, and deploy.py closes it, so that whatever "
-    "is in it reaches nothing (Amazon VPC User Guide, Default security groups for your VPCs).",
+    why="AWS creates it with rules that allow its members all traffic. deploy.py removes these rules, so a resource "
+    "that is in it reaches nothing (Amazon VPC User Guide, Default security groups for your VPCs).",
     hint="name a group of our own",
 )
 def default_group_unused(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for kind, path in _IN_GROUPS.items():
         for resource in env.of_type(kind):
-            if _stands_in_vpc(resource) and not listed(resource.get(path)):
+            if _is_in_vpc(resource) and not listed(resource.get(path)):
                 yield RuleMatch(resource, f"Properties.{path}", "names no group, so it is in the default one")
     for stack in env.stacks.values():
         for resource in stack.resources.values():
@@ -78,7 +78,7 @@ def default_group_unused(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
                 yield RuleMatch(resource, "", "uses the default group")
 
 
-def _stands_in_vpc(resource: Resource) -> bool:
+def _is_in_vpc(resource: Resource) -> bool:
     if resource.type == "AWS::EC2::VPCEndpoint":
         return bool(resource.get("VpcEndpointType") == "Interface")
     return resource.type != "AWS::Lambda::Function" or resource.get("VpcConfig") is not None
@@ -100,7 +100,7 @@ def messages_need_tls(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
             resource
             for policy in env.of_type(policy_kind)
             if any(_denies_plain_http(item) for item in statements(policy.get("PolicyDocument")))
-            for resource in all_behind(env, policy.get(attached))
+            for resource in follow_all(env, policy.get(attached))
         ]
         for resource in env.of_type(kind):
             if resource not in covered:
@@ -116,14 +116,14 @@ def _denies_plain_http(item: Statement) -> bool:
 @environment_rule(
     "SEC-34",
     "Only AWS services make grants on our keys",
-    why="A grant is a second key policy that nobody reviews, and outlives the permission to make it (AWS KMS Developer "
-    "Guide, Grants in AWS KMS).",
+    why="A grant is a second key policy without review, and it remains when the permission to create it is removed "
+    "(AWS KMS Developer Guide, Grants in AWS KMS).",
     hint="deny kms:CreateGrant where kms:GrantIsForAWSResource and aws:PrincipalIsAWSService are false",
 )
 def grants_for_services(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for key in env.of_type(KEY):
         if not any(_denies_grants(item) for item in statements(key.get("KeyPolicy"))):
-            yield RuleMatch(key, "Properties.KeyPolicy", "whoever may use the key may pass it on")
+            yield RuleMatch(key, "Properties.KeyPolicy", "every user of the key may create grants")
 
 
 def _denies_grants(item: Statement) -> bool:
@@ -133,7 +133,7 @@ def _denies_grants(item: Statement) -> bool:
         and "kms:CreateGrant" in item.actions
         and "*" in item.principals.get("AWS", [])
         and set(item.conditions) == {"BoolIfExists"}
-        # Both: a service's own calls carry only the second, those for somebody's resource only the first.
+        # Both: a service's own calls have only the second key, those for a resource only the first.
         and {key for key, value in keys.items() if not flag(value)}
         == {"kms:GrantIsForAWSResource", "aws:PrincipalIsAWSService"}
     )
@@ -157,7 +157,7 @@ def redacted_log(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
             yield RuleMatch(log, "Properties.RedactedFields", f"{', '.join(missing)} in the clear")
 
 
-# Policies by which a resource says who may use it; topics have a rule of their own, with their senders.
+# Types with resource-based policies. Topics have a rule of their own, with their senders.
 _SAYS_WHO = {
     KEY: "KeyPolicy",
     "AWS::ECR::Repository": "RepositoryPolicyText",
@@ -173,30 +173,30 @@ _OF_LOGS = "kms:EncryptionContext:aws:logs:arn"
 
 @environment_rule(
     "SEC-36",
-    "No resource admits everybody, or a service on behalf of everybody",
+    "No resource policy allows all accounts, or a service on behalf of all accounts",
     why="Any account of AWS may then use the resource, itself or by way of the service; a bucket that blocks public "
     "policies refuses such a policy, which fails the deployment (IAM User Guide, AWS JSON policy elements: Principal; "
     "The confused deputy problem).",
     hint="name the principal, or add a condition on aws:SourceAccount, aws:SourceArn or aws:PrincipalAccount",
 )
-def not_for_everybody(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
+def no_public_resource_policies(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for kind, path in _SAYS_WHO.items():
         for resource in env.of_type(kind):
             for item in statements(resource.get(path)):
-                everybody = "*" in item.principals.get("AWS", []) or "NotPrincipal" in item.excepts
+                public = "*" in item.principals.get("AWS", []) or "NotPrincipal" in item.excepts
                 if item.effect != "Allow" or bound_to_account(item) or item.condition(_OF_LOGS):
                     continue
                 # EventBridge names no source when it uses a key for a rule.
                 services = [name for name in item.principals.get("Service", []) if name != "events.amazonaws.com"]
-                if everybody or services:
-                    who = "everybody" if everybody else f"{', '.join(services)} for every account"
+                if public or services:
+                    who = "all accounts" if public else f"{', '.join(services)} for every account"
                     yield RuleMatch(resource, f"Properties.{path}.Statement.{item.index}", f"admits {who}")
 
 
 @environment_rule(
     "SEC-37",
     "Security groups say what each rule is for, and what may leave",
-    why="Nobody removes a rule whose purpose is unknown, and a group that names nothing for what leaves lets all of it "
+    why="A rule without a description is never removed, and a group without egress rules allows all egress "
     "out (Amazon EC2 User Guide, Security group rules).",
     hint="give every rule a Description, and every group a rule for what leaves",
 )
@@ -223,8 +223,8 @@ _ENCRYPTED = {
 @environment_rule(
     "SEC-38",
     "Log groups, topics and queues are encrypted with a key",
-    why="Without one whoever may read the group or the queue may read what is in it; with one a second permission is "
-    "needed, which can be taken back (AWS KMS Developer Guide, Key policies).",
+    why="Without a key every principal that may read the group or the queue can read its content; with one a second "
+    "permission is needed, which can be taken back (AWS KMS Developer Guide, Key policies).",
     hint="name a key of ours",
 )
 def encrypted_messages(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
@@ -237,7 +237,7 @@ def encrypted_messages(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 @environment_rule(
     "SEC-39",
     "The database knows people by IAM, and its snapshots by their tags",
-    why="Without IAM authentication everybody shares a password, and snapshots without tags belong to nobody (AWS "
+    why="Without IAM authentication all users share a password, and snapshots without tags have no owner (AWS "
     "Security Hub, controls RDS.12 and RDS.16).",
     hint="set EnableIAMDatabaseAuthentication and CopyTagsToSnapshot",
 )

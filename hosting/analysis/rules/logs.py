@@ -10,9 +10,9 @@ from hosting.analysis.rules.cloudformation import KEEP
 from hosting.analysis.rules.registry import RuleMatch, environment_rule
 from hosting.analysis.rules.values import (
     ROLE,
-    all_behind,
-    behind,
-    depends,
+    depends_on_resource,
+    follow,
+    follow_all,
     matches,
     number,
     permissions,
@@ -30,9 +30,9 @@ KEY = "AWS::KMS::Key"
 @environment_rule(
     "OPS-01",
     "Every log group is named, expires, and soon enough",
-    why="A group without retention keeps everything for ever, and somebody pays (Amazon CloudWatch Logs User Guide, "
+    why="A log group without retention stores and charges all records for ever (Amazon CloudWatch Logs User Guide, "
     "Working with log groups and log streams).",
-    hint="set RetentionInDays to at most 30; what must be kept longer goes to the archive",
+    hint="set RetentionInDays to at most 30; the archive stores records for longer",
 )
 def retention(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for group in env.of_type(LOG_GROUP):
@@ -40,14 +40,14 @@ def retention(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
         if days is None or not 1 <= days <= 30:
             yield RuleMatch(group, "Properties.RetentionInDays", f"kept for {days:g} days" if days else "never expires")
         if not group.get("LogGroupName"):
-            yield RuleMatch(group, "Properties.LogGroupName", "nobody can find it by name")
+            yield RuleMatch(group, "Properties.LogGroupName", "its name is not known in advance")
 
 
 @environment_rule(
     "OPS-21",
     "Two log groups never share a name",
     why="The second is refused: already exists (Amazon CloudWatch Logs API Reference, CreateLogGroup).",
-    hint="put what tells them apart into the name",
+    hint="make the names different",
 )
 def log_names(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     seen: dict[tuple[str, str], Resource] = {}
@@ -59,7 +59,7 @@ def log_names(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 
 @environment_rule(
     "OPS-08",
-    "CloudWatch Logs may write to the stream that it is told to",
+    "CloudWatch Logs may write to the stream of a subscription",
     why="Logs names the bare group as the source, so a condition with :* behind the group's name never matches, and "
     "the error speaks of an inactive stream (Amazon CloudWatch Logs User Guide, Subscription filters with Amazon Data "
     "Firehose).",
@@ -68,10 +68,10 @@ def log_names(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 )
 def filters_to_streams(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for item in env.of_type(FILTER):
-        stream = behind(env, item.get("DestinationArn"), STREAM)
+        stream = follow(env, item.get("DestinationArn"), STREAM)
         if stream is None:
             continue
-        role = behind(env, item.get("RoleArn"), ROLE)
+        role = follow(env, item.get("RoleArn"), ROLE)
         if role is None:
             yield RuleMatch(item, "Properties.RoleArn", "no role")
             continue
@@ -81,7 +81,7 @@ def filters_to_streams(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
         if not any(_admits(one.condition("aws:SourceArn"), source) for one in trust):
             yield RuleMatch(role, "Properties.AssumeRolePolicyDocument", f"does not admit {source}")
         if not any(
-            one.allows("firehose:PutRecordBatch") and stream in all_behind(env, one.resources)
+            one.allows("firehose:PutRecordBatch") and stream in follow_all(env, one.resources)
             for one in permissions(env, role)
         ):
             yield RuleMatch(item, "Properties.RoleArn", "the role may not write to the stream")
@@ -90,7 +90,7 @@ def filters_to_streams(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 @environment_rule(
     "OPS-25",
     "Who writes to a stream may use its key",
-    why="For streams made since April 2026 under a customer-managed key, Firehose asks it of whoever calls PutRecord "
+    why="For streams created since April 2026 under a customer-managed key, the caller of PutRecord needs it "
     "(AWS Health, Enhanced security controls for Amazon Data Firehose); a subscription is refused, as its test message "
     "is.",
     hint="allow the role of the subscription kms:GenerateDataKey and kms:Decrypt on the stream's key",
@@ -98,14 +98,14 @@ def filters_to_streams(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 def writers_use_stream_key(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     roles: dict[str, tuple[Resource, Resource]] = {}
     for item in env.of_type(FILTER):
-        stream, role = behind(env, item.get("DestinationArn"), STREAM), behind(env, item.get("RoleArn"), ROLE)
+        stream, role = follow(env, item.get("DestinationArn"), STREAM), follow(env, item.get("RoleArn"), ROLE)
         if stream is not None and role is not None:
             roles[role.ref] = (role, stream)
     for role, stream in roles.values():
-        key = behind(env, stream.get("DeliveryStreamEncryptionConfigurationInput.KeyARN"), KEY)
+        key = follow(env, stream.get("DeliveryStreamEncryptionConfigurationInput.KeyARN"), KEY)
         if key is None:
             continue
-        allowed = [one for one in permissions(env, role) if key in all_behind(env, one.resources)]
+        allowed = [one for one in permissions(env, role) if key in follow_all(env, one.resources)]
         for action in ("kms:GenerateDataKey", "kms:Decrypt"):
             if not any(one.allows(action) for one in allowed):
                 yield RuleMatch(role, "Properties", f"may not {action} with the key of the stream")
@@ -116,7 +116,7 @@ def _admits(patterns: list[str], value: str) -> bool:
 
 
 def _group_name(env: ResolvedEnvironment, item: Resource) -> str:
-    group = behind(env, item.get("LogGroupName"), LOG_GROUP)
+    group = follow(env, item.get("LogGroupName"), LOG_GROUP)
     return str(group.get("LogGroupName")) if group else str(item.get("LogGroupName"))
 
 
@@ -130,42 +130,42 @@ def _group_name(env: ResolvedEnvironment, item: Resource) -> str:
 def filter_consumers(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     counts: dict[str, int] = {}
     for item in env.of_type(FILTER):
-        group = behind(env, item.get("LogGroupName"), LOG_GROUP)
+        group = follow(env, item.get("LogGroupName"), LOG_GROUP)
         name = _group_name(env, item)
         counts[name] = counts.get(name, 0) + 1
         if counts[name] > 2:
             yield RuleMatch(item, "Properties.LogGroupName", f"third filter of {name}")
         if group and group.get("LogGroupClass", "STANDARD") != "STANDARD":
             yield RuleMatch(item, "Properties.LogGroupName", f"{name} is of a class without subscriptions")
-        target = behind(env, item.get("DestinationArn"), FUNCTION, STREAM)
-        if group and target and group in _logs_of(env, target):
+        target = follow(env, item.get("DestinationArn"), FUNCTION, STREAM)
+        if group and target and group in _subscribed_log_groups(env, target):
             yield RuleMatch(item, "Properties.LogGroupName", f"is the log of its own consumer {target.logical_id}")
         if target and target.type == FUNCTION:
             stack = env.stacks[item.stack]
             allowed = [
                 permission
                 for permission in stack.of_type(PERMISSION)
-                if behind(env, permission.get("FunctionName")) == target
+                if follow(env, permission.get("FunctionName")) == target
                 and str(permission.get("Principal")).startswith("logs.")
             ]
-            if not any(depends(stack, item, permission.logical_id) for permission in allowed):
+            if not any(depends_on_resource(stack, item, permission.logical_id) for permission in allowed):
                 yield RuleMatch(item, "DependsOn", "does not wait for the permission to call its function")
 
 
-def _logs_of(env: ResolvedEnvironment, consumer: Resource) -> list[Resource]:
+def _subscribed_log_groups(env: ResolvedEnvironment, consumer: Resource) -> list[Resource]:
     """The log groups that a consumer writes to, and those of the functions that it calls."""
-    found = all_behind(env, consumer.get("LoggingConfig.LogGroup"), LOG_GROUP)
-    found += all_behind(env, consumer.get("ExtendedS3DestinationConfiguration.CloudWatchLoggingOptions"), LOG_GROUP)
-    for function in all_behind(
+    found = follow_all(env, consumer.get("LoggingConfig.LogGroup"), LOG_GROUP)
+    found += follow_all(env, consumer.get("ExtendedS3DestinationConfiguration.CloudWatchLoggingOptions"), LOG_GROUP)
+    for function in follow_all(
         env, consumer.get("ExtendedS3DestinationConfiguration.ProcessingConfiguration"), FUNCTION
     ):
-        found += _logs_of(env, function)
+        found += _subscribed_log_groups(env, function)
     return found
 
 
 @environment_rule(
     "OPS-10",
-    "The archive stream delivers, and says when it does not",
+    "The archive stream delivers, and reports failures",
     why="Records of CloudWatch Logs are compressed already, a transforming function has 5 minutes, and failures "
     "without an error prefix mix with the data (Amazon Data Firehose Developer Guide, Transform source data).",
     hint="add a Lambda processor, an ErrorOutputPrefix, error logging, encryption; a timeout up to 300 s",
@@ -174,29 +174,29 @@ def archive_stream(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for stream in env.of_type(STREAM):
         base = "ExtendedS3DestinationConfiguration"
         path = f"Properties.{base}"
-        functions = all_behind(env, stream.get(f"{base}.ProcessingConfiguration"), FUNCTION)
+        functions = follow_all(env, stream.get(f"{base}.ProcessingConfiguration"), FUNCTION)
         if not functions:
-            yield RuleMatch(stream, f"{path}.ProcessingConfiguration", "nobody unpacks the records")
+            yield RuleMatch(stream, f"{path}.ProcessingConfiguration", "no function unpacks the records")
         for function in functions:
             if (number(function.get("Timeout")) or 3) > 300:
                 yield RuleMatch(function, "Properties.Timeout", "Firehose waits 300 s")
-            role = behind(env, stream.get(f"{base}.RoleARN"), ROLE)
+            role = follow(env, stream.get(f"{base}.RoleARN"), ROLE)
             granted = permissions(env, role)
             if not any(
-                item.allows("lambda:InvokeFunction") and function in all_behind(env, item.resources) for item in granted
+                item.allows("lambda:InvokeFunction") and function in follow_all(env, item.resources) for item in granted
             ):
                 yield RuleMatch(stream, f"{path}.RoleARN", f"may not call {function.logical_id}")
-        # By Firehose, or by the function, which the extension then says. Both would be one gzip inside the other.
+        # Firehose compresses, or the function does (the extension shows it). Both would give gzip inside gzip.
         packs = stream.get(f"{base}.CompressionFormat", "UNCOMPRESSED") != "UNCOMPRESSED"
         if packs == str(stream.get(f"{base}.FileExtension")).endswith(".gz"):
-            how = "twice" if packs else "by nobody"
+            how = "twice" if packs else "by neither"
             yield RuleMatch(stream, f"{path}.CompressionFormat", f"the archive is compressed {how}")
         if not stream.get(f"{base}.ErrorOutputPrefix"):
             yield RuleMatch(stream, f"{path}.ErrorOutputPrefix", "failures mix with the data")
         logging = stream.get(f"{base}.CloudWatchLoggingOptions", {})
-        if str(logging.get("Enabled")).lower() != "true" or not all_behind(env, logging, LOG_GROUP):
+        if str(logging.get("Enabled")).lower() != "true" or not follow_all(env, logging, LOG_GROUP):
             yield RuleMatch(stream, f"{path}.CloudWatchLoggingOptions", "failures are not logged to a group of ours")
-        if not behind(
+        if not follow(
             env, stream.get(f"{base}.EncryptionConfiguration.KMSEncryptionConfig.AWSKMSKeyARN"), "AWS::KMS::Key"
         ):
             yield RuleMatch(stream, f"{path}.EncryptionConfiguration", "no key of ours")
@@ -205,7 +205,7 @@ def archive_stream(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 @environment_rule(
     "OPS-16",
     "Buckets that services write to outlive the stack",
-    why="Delivery goes on while the stack is deleted, so that the bucket is never empty and its deletion fails (Amazon "
+    why="Delivery continues while the stack is deleted, so the bucket is never empty and its deletion fails (Amazon "
     "S3 User Guide, Deleting a bucket).",
     hint="DeletionPolicy RetainExceptOnCreate or Retain",
 )
@@ -218,6 +218,6 @@ def written_buckets_stay(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
             if item.allows("s3:PutObject")
             for principal in item.principals.get("Service", [])
         ]
-        archive = any(bucket in all_behind(env, stream) for stream in streams)
+        archive = any(bucket in follow_all(env, stream) for stream in streams)
         if (writers or archive) and bucket.attributes.get("DeletionPolicy") not in KEEP:
             yield RuleMatch(bucket, "DeletionPolicy", f"is written to by {', '.join(writers) or 'Firehose'}")

@@ -16,7 +16,7 @@ from hosting.model.tokens import Json, origins
 
 
 def expressions(value: Json, path: str = "") -> Iterator[tuple[str, str, Json]]:
-    """Every intrinsic function in a value: where, its name, its argument."""
+    """Yield every intrinsic function in a value: path, name, argument."""
     if isinstance(value, dict):
         for key, item in value.items():
             here = f"{path}.{key}" if path else key
@@ -29,14 +29,14 @@ def expressions(value: Json, path: str = "") -> Iterator[tuple[str, str, Json]]:
 
 
 def in_resources(template: Template) -> Iterator[tuple[str, str, str, Json]]:
-    """Every intrinsic function of the resources, with the logical id first."""
+    """Yield every intrinsic function of the resources: logical id, path, name, argument."""
     for logical_id, resource in template.resources.items():
         for path, name, argument in expressions({k: v for k, v in resource.items() if k != "Type"}):
             yield logical_id, path, name, argument
 
 
 def reads_parameter(expression: Json) -> set[str]:
-    """The names in Ref and Sub."""
+    """Return the names in Ref and Sub."""
     found = set()
     for _, name, argument in expressions(expression):
         if name == "Ref":
@@ -155,7 +155,7 @@ def no_list_for_nested_stack(templates: Mapping[str, Template]) -> Iterator[Rule
     "A nested stack is given the parameters that it has, and all that it needs",
     why="CloudFormation finds a parameter too many or too few only when it makes the nested stack, half-way through "
     "(CloudFormation Template Reference, AWS::CloudFormation::Stack).",
-    hint="bring the root's Parameters and the nested template's into line",
+    hint="make the root's Parameters equal to those of the nested template",
 )
 def parameters_fit(templates: Mapping[str, Template]) -> Iterator[RuleMatch]:
     for name, template in templates.items():

@@ -1,4 +1,4 @@
-"""Subnets, routes, endpoints, flow log: what lets traffic pass, and what must not."""
+"""Subnets, routes, endpoints and flow log: traffic that has to pass, and traffic that must not."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from hosting.analysis.resolve import ResolvedEnvironment, Resource
 from hosting.analysis.rules.registry import RuleMatch, environment_rule
 from hosting.analysis.rules.values import (
-    all_behind,
-    behind,
     flag,
+    follow,
+    follow_all,
     listed,
     matches,
     permissions,
     statements,
-    waits,
+    waits_for,
 )
 
 ANYWHERE = ("0.0.0.0/0", "::/0")
@@ -29,32 +29,34 @@ GROUP = "AWS::EC2::SecurityGroup"
 
 
 def default_routes(env: ResolvedEnvironment, table: Resource | None) -> list[Resource]:
-    """The routes to the internet of a route table."""
+    """Return the routes of a route table to the internet."""
     return [
         route
         for route in env.of_type("AWS::EC2::Route")
         if table is not None
-        and behind(env, route.get("RouteTableId")) == table
+        and follow(env, route.get("RouteTableId")) == table
         and (route.get("DestinationCidrBlock") in ANYWHERE or route.get("DestinationIpv6CidrBlock") in ANYWHERE)
     ]
 
 
-def tables_of(env: ResolvedEnvironment, subnet: Resource) -> list[Resource]:
-    """The route tables associated with a subnet; there should be one."""
+def find_route_tables(env: ResolvedEnvironment, subnet: Resource) -> list[Resource]:
+    """Return the route tables that are associated with a subnet; one is correct."""
     return [
         table
         for association in env.of_type("AWS::EC2::SubnetRouteTableAssociation")
-        if behind(env, association.get("SubnetId")) == subnet
-        and (table := behind(env, association.get("RouteTableId"), TABLE))
+        if follow(env, association.get("SubnetId")) == subnet
+        and (table := follow(env, association.get("RouteTableId"), TABLE))
     ]
 
 
 def is_public(env: ResolvedEnvironment, subnet: Resource) -> bool:
-    return any(route.get("GatewayId") for table in tables_of(env, subnet) for route in default_routes(env, table))
+    return any(
+        route.get("GatewayId") for table in find_route_tables(env, subnet) for route in default_routes(env, table)
+    )
 
 
-def has_way_out(env: ResolvedEnvironment, subnet: Resource) -> bool:
-    return any(default_routes(env, table) for table in tables_of(env, subnet))
+def has_default_route(env: ResolvedEnvironment, subnet: Resource) -> bool:
+    return any(default_routes(env, table) for table in find_route_tables(env, subnet))
 
 
 def zones(subnets: list[Resource]) -> set[str]:
@@ -62,10 +64,10 @@ def zones(subnets: list[Resource]) -> set[str]:
 
 
 def task_subnets(env: ResolvedEnvironment) -> list[Resource]:
-    """The subnets in which ECS services run their tasks."""
+    """Return the subnets of all ECS services."""
     found: list[Resource] = []
     for service in env.of_type("AWS::ECS::Service"):
-        for subnet in all_behind(env, service.get("NetworkConfiguration.AwsvpcConfiguration.Subnets"), SUBNET):
+        for subnet in follow_all(env, service.get("NetworkConfiguration.AwsvpcConfiguration.Subnets"), SUBNET):
             if subnet not in found:
                 found.append(subnet)
     return found
@@ -125,7 +127,7 @@ def endpoint_services(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 
 @environment_rule(
     "NET-03",
-    "Interface endpoints stand once in every zone of the tasks",
+    "Interface endpoints have one subnet in every zone of the tasks",
     why="An endpoint takes one subnet per zone, and a zone without one depends on the other (AWS PrivateLink Guide, "
     "Subnets and Availability Zones).",
     hint="give the endpoint the app subnets",
@@ -133,7 +135,7 @@ def endpoint_services(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 def endpoint_zones(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     wanted = zones(task_subnets(env))
     for endpoint in endpoints(env, "Interface"):
-        subnets = all_behind(env, endpoint.get("SubnetIds"), SUBNET)
+        subnets = follow_all(env, endpoint.get("SubnetIds"), SUBNET)
         if len(zones(subnets)) != len(listed(endpoint.get("SubnetIds"))):
             yield RuleMatch(endpoint, "Properties.SubnetIds", "two subnets in one zone")
         elif missing := wanted - zones(subnets):
@@ -143,14 +145,14 @@ def endpoint_zones(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 @environment_rule(
     "NET-04",
     "Tasks may reach the interface endpoints",
-    why="Private DNS takes over the public names, so without this rule pulls, sessions and logs time out although the "
+    why="Private DNS replaces the public names, so without this rule pulls, sessions and logs time out although the "
     "NAT gateway works (Amazon ECS Developer Guide, VPC endpoints).",
     hint="allow tcp 443 from every app subnet, or from the tasks' groups, in the endpoint's security group",
 )
 def endpoints_admit_tasks(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for endpoint in endpoints(env, "Interface"):
         rules = [
-            rule for group in all_behind(env, endpoint.get("SecurityGroupIds"), GROUP) for rule in ingress(env, group)
+            rule for group in follow_all(env, endpoint.get("SecurityGroupIds"), GROUP) for rule in ingress(env, group)
         ]
         blocks = [
             ipaddress.IPv4Network(str(rule["CidrIp"])) for rule in rules if covers(rule, 443) and "CidrIp" in rule
@@ -158,20 +160,20 @@ def endpoints_admit_tasks(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
         for subnet in task_subnets(env):
             own = ipaddress.IPv4Network(str(subnet.get("CidrBlock")))
             if not any(own.subnet_of(block) for block in blocks) and not _groups_admitted(env, rules):
-                yield RuleMatch(endpoint, "Properties.SecurityGroupIds", f"no way in from {subnet.logical_id}")
+                yield RuleMatch(endpoint, "Properties.SecurityGroupIds", f"no ingress rule for {subnet.logical_id}")
 
 
 def _groups_admitted(env: ResolvedEnvironment, rules: list[dict[str, object]]) -> bool:
-    admitted = [behind(env, rule.get("SourceSecurityGroupId")) for rule in rules if covers(rule, 443)]
+    admitted = [follow(env, rule.get("SourceSecurityGroupId")) for rule in rules if covers(rule, 443)]
     groups = [
-        all_behind(env, service.get("NetworkConfiguration.AwsvpcConfiguration.SecurityGroups"), GROUP)
+        follow_all(env, service.get("NetworkConfiguration.AwsvpcConfiguration.SecurityGroups"), GROUP)
         for service in env.of_type("AWS::ECS::Service")
     ]
     return bool(groups) and all(any(group in admitted for group in items) for items in groups)
 
 
 def covers(rule: dict[str, object], port: int) -> bool:
-    """Whether a rule of a security group lets a TCP port through."""
+    """Return whether a rule of a security group allows a TCP port."""
     if str(rule.get("IpProtocol")) == "-1":
         return True
     try:
@@ -183,7 +185,7 @@ def covers(rule: dict[str, object], port: int) -> bool:
 
 
 def ingress(env: ResolvedEnvironment, group: Resource) -> list[dict[str, object]]:
-    """A group's rules for what comes in, its own and those that are resources."""
+    """Return the ingress rules of a group, inline and separate."""
     return _rules(env, group, "SecurityGroupIngress")
 
 
@@ -195,7 +197,7 @@ def _rules(env: ResolvedEnvironment, group: Resource, direction: str) -> list[di
     separate = [
         dict(rule.properties)
         for rule in env.of_type(f"AWS::EC2::{direction}")
-        if behind(env, rule.get("GroupId")) == group
+        if follow(env, rule.get("GroupId")) == group
     ]
     return [*(dict(rule) for rule in listed(group.get(direction))), *separate]
 
@@ -209,11 +211,11 @@ def _rules(env: ResolvedEnvironment, group: Resource, direction: str) -> list[di
     "prod-<region>-starport-layer-bucket",
 )
 def s3_gateway(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
-    needed = [table for subnet in task_subnets(env) for table in tables_of(env, subnet)]
+    needed = [table for subnet in task_subnets(env) for table in find_route_tables(env, subnet)]
     for endpoint in endpoints(env, "Gateway"):
         if not str(endpoint.get("ServiceName")).endswith(".s3"):
             continue
-        given = all_behind(env, endpoint.get("RouteTableIds"), TABLE)
+        given = follow_all(env, endpoint.get("RouteTableIds"), TABLE)
         for table in needed:
             if table not in given:
                 yield RuleMatch(endpoint, "Properties.RouteTableIds", f"{table.logical_id} is missing")
@@ -228,7 +230,7 @@ def s3_gateway(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 
 @environment_rule(
     "NET-06",
-    "What uses the internet gateway waits until it is attached",
+    "Users of the internet gateway depend on its attachment",
     why="The gateway's attachment is no property of theirs, so nothing else orders it (CloudFormation Template "
     "Reference, DependsOn attribute, When a DependsOn attribute is required).",
     hint="add the VPCGatewayAttachment to DependsOn, or take an output of the stack that holds it",
@@ -238,64 +240,64 @@ def wait_for_gateway(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     users += [route for route in env.of_type("AWS::EC2::Route") if route.get("GatewayId") is not None]
     for attachment in env.of_type("AWS::EC2::VPCGatewayAttachment"):
         for user in users:
-            if not waits(env, user, attachment):
+            if not waits_for(env, user, attachment):
                 yield RuleMatch(user, "DependsOn", f"does not wait for {attachment.logical_id}")
 
 
 @environment_rule(
     "NET-07",
-    "Each zone has its own way out",
+    "Each zone has its own NAT gateway",
     why="A default route into another zone's NAT gateway fails with that zone, and pays for traffic between zones "
     "(Amazon VPC User Guide, NAT gateway basics).",
     hint="route each app subnet to a NAT gateway in a public subnet of its own zone",
 )
 def nat_per_zone(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for nat in env.of_type("AWS::EC2::NatGateway"):
-        home = behind(env, nat.get("SubnetId"), SUBNET)
+        home = follow(env, nat.get("SubnetId"), SUBNET)
         if home and not is_public(env, home):
             yield RuleMatch(nat, "Properties.SubnetId", f"{home.logical_id} has no route to the internet gateway")
     for subnet in env.of_type(SUBNET):
-        for table in tables_of(env, subnet):
+        for table in find_route_tables(env, subnet):
             for route in default_routes(env, table):
-                nat = behind(env, route.get("NatGatewayId"), "AWS::EC2::NatGateway") or route
-                place = behind(env, nat.get("SubnetId"), SUBNET) if nat != route else None
+                nat = follow(env, route.get("NatGatewayId"), "AWS::EC2::NatGateway") or route
+                place = follow(env, nat.get("SubnetId"), SUBNET) if nat != route else None
                 if place and place.get("AvailabilityZone") != subnet.get("AvailabilityZone"):
                     yield RuleMatch(
-                        route, "Properties.NatGatewayId", f"{subnet.logical_id} leaves through another zone"
+                        route, "Properties.NatGatewayId", f"{subnet.logical_id} uses the NAT gateway of another zone"
                     )
 
 
 @environment_rule(
     "NET-14",
-    "The database's subnets have no way out",
-    why="A default route, even through NAT, is a way for data to leave (Amazon Aurora User Guide, Working with a DB "
+    "The database's subnets have no default route",
+    why="A default route, even through NAT, is a path for exfiltration (Amazon Aurora User Guide, Working with a DB "
     "cluster in a VPC).",
     hint="associate them with a route table without a default route",
 )
 def isolated_database(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for group in env.of_type("AWS::RDS::DBSubnetGroup"):
-        for subnet in all_behind(env, group.get("SubnetIds"), SUBNET):
-            for table in tables_of(env, subnet):
+        for subnet in follow_all(env, group.get("SubnetIds"), SUBNET):
+            for table in find_route_tables(env, subnet):
                 for route in default_routes(env, table):
-                    yield RuleMatch(route, "Properties.DestinationCidrBlock", f"way out of {subnet.logical_id}")
+                    yield RuleMatch(route, "Properties.DestinationCidrBlock", f"default route of {subnet.logical_id}")
 
 
 @environment_rule(
     "NET-15",
     "Each subnet has exactly one route table of ours",
-    why="A subnet without an association uses the VPC's main table, which nobody looks at; of two, the second fails "
-    "(Amazon VPC User Guide, Route table concepts).",
+    why="A subnet without an association uses the VPC's main table, which no template defines. A second association "
+    "fails (Amazon VPC User Guide, Route table concepts).",
     hint="add or remove a SubnetRouteTableAssociation",
 )
 def one_table_per_subnet(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for subnet in env.of_type(SUBNET):
-        if len(tables_of(env, subnet)) != 1:
-            yield RuleMatch(subnet, "", f"{len(tables_of(env, subnet))} route table associations")
+        if len(find_route_tables(env, subnet)) != 1:
+            yield RuleMatch(subnet, "", f"{len(find_route_tables(env, subnet))} route table associations")
 
 
 @environment_rule(
     "NET-08",
-    "Subnets lie inside the VPC, apart, and large enough",
+    "Subnets are inside the VPC, do not overlap, and are large enough",
     why="Overlapping, unaligned or foreign blocks are refused at creation; a load balancer's subnet needs a /27 with 8 "
     "free addresses (Amazon VPC User Guide, Subnet CIDR blocks).",
     hint="correct the plan of addresses in the generator",
@@ -303,7 +305,7 @@ def one_table_per_subnet(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 def address_plan(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     placed: list[tuple[Resource, ipaddress.IPv4Network]] = []
     for subnet in env.of_type(SUBNET):
-        vpc = behind(env, subnet.get("VpcId"), "AWS::EC2::VPC")
+        vpc = follow(env, subnet.get("VpcId"), "AWS::EC2::VPC")
         try:
             block = ipaddress.IPv4Network(str(subnet.get("CidrBlock")))
             whole = ipaddress.IPv4Network(str(vpc.get("CidrBlock"))) if vpc else block
@@ -315,15 +317,15 @@ def address_plan(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
         if block.prefixlen > 27:
             yield RuleMatch(subnet, "Properties.CidrBlock", f"{block} is too small")
         for other, taken in placed:
-            if block.overlaps(taken) and behind(env, other.get("VpcId")) == vpc:
+            if block.overlaps(taken) and follow(env, other.get("VpcId")) == vpc:
                 yield RuleMatch(subnet, "Properties.CidrBlock", f"{block} overlaps {other.logical_id}")
         placed.append((subnet, block))
 
 
 @environment_rule(
     "NET-09",
-    "Nothing gets a public address by itself",
-    why="Load balancer and NAT gateway bring their own; any other public address is an accident (Amazon VPC User "
+    "No resource gets a public address automatically",
+    why="Load balancer and NAT gateway have their own public addresses; no other resource needs one (Amazon VPC User "
     "Guide, Modify the IP addressing attributes of your subnet).",
     hint="set MapPublicIpOnLaunch to false, AssignPublicIp to DISABLED",
 )
@@ -345,20 +347,20 @@ _FLOW_LOG_ACTIONS = ("logs:CreateLogStream", "logs:PutLogEvents", "logs:Describe
     "Every VPC has a flow log that can be written",
     why="A flow log without a role, or whose role lacks an action, is created and stays empty (Amazon VPC User Guide, "
     "IAM role for publishing flow logs to CloudWatch Logs).",
-    hint="give it a group of ours and a role with " + ", ".join(_FLOW_LOG_ACTIONS),
+    hint="give it a log group of these templates and a role with " + ", ".join(_FLOW_LOG_ACTIONS),
 )
 def flow_logs(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     logs = env.of_type("AWS::EC2::FlowLog")
     for vpc in env.of_type("AWS::EC2::VPC"):
-        if not any(behind(env, log.get("ResourceId")) == vpc for log in logs):
+        if not any(follow(env, log.get("ResourceId")) == vpc for log in logs):
             yield RuleMatch(vpc, "", "no flow log")
     for log in logs:
         if log.get("LogDestinationType") != "cloud-watch-logs":
-            yield RuleMatch(log, "Properties.LogDestinationType", "does not go to CloudWatch Logs")
+            yield RuleMatch(log, "Properties.LogDestinationType", "does not deliver to CloudWatch Logs")
             continue
-        if not behind(env, log.get("LogGroupName"), "AWS::Logs::LogGroup"):
-            yield RuleMatch(log, "Properties.LogGroupName", "is not a log group of ours")
-        role = behind(env, log.get("DeliverLogsPermissionArn"), "AWS::IAM::Role")
+        if not follow(env, log.get("LogGroupName"), "AWS::Logs::LogGroup"):
+            yield RuleMatch(log, "Properties.LogGroupName", "is not a log group of these templates")
+        role = follow(env, log.get("DeliverLogsPermissionArn"), "AWS::IAM::Role")
         granted = permissions(env, role)
         missing = [action for action in _FLOW_LOG_ACTIONS if not any(item.allows(action) for item in granted)]
         if role is None or missing:
@@ -378,7 +380,7 @@ def gateway_shapes(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
             if endpoint.get(key) is not None:
                 yield RuleMatch(endpoint, f"Properties.{key}", f"gateway endpoint with {key}")
     for nat in env.of_type("AWS::EC2::NatGateway"):
-        address = behind(env, nat.get("AllocationId"), "AWS::EC2::EIP")
+        address = follow(env, nat.get("AllocationId"), "AWS::EC2::EIP")
         if address is None and nat.get("ConnectivityType", "public") == "public":
             yield RuleMatch(nat, "Properties.AllocationId", "no address")
         elif address and address.get("Domain") != "vpc":
@@ -388,13 +390,13 @@ def gateway_shapes(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 @environment_rule(
     "NET-16",
     "Load balancer, tasks, database and endpoints use the subnets meant for them, in two zones",
-    why="Subnets of the wrong kind still deploy: a load balancer without a route to the internet gateway answers "
-    "nobody, tasks in a public subnet have no way out (Elastic Load Balancing User Guide, Subnets).",
+    why="Subnets of the wrong kind still deploy: a load balancer without a route to the internet gateway is "
+    "unreachable, tasks in a public subnet have no egress (Elastic Load Balancing User Guide, Subnets).",
     hint="public subnets for the load balancer, subnets behind NAT for tasks, two zones for each",
 )
 def right_subnets(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for balancer in env.of_type("AWS::ElasticLoadBalancingV2::LoadBalancer"):
-        subnets = all_behind(env, balancer.get("Subnets"), SUBNET)
+        subnets = follow_all(env, balancer.get("Subnets"), SUBNET)
         if len(zones(subnets)) < 2:
             yield RuleMatch(balancer, "Properties.Subnets", "fewer than two zones")
         for subnet in subnets:
@@ -402,30 +404,35 @@ def right_subnets(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
                 yield RuleMatch(balancer, "Properties.Subnets", f"{subnet.logical_id} is not public")
     for service in env.of_type("AWS::ECS::Service"):
         path = "NetworkConfiguration.AwsvpcConfiguration.Subnets"
-        subnets = all_behind(env, service.get(path), SUBNET)
+        subnets = follow_all(env, service.get(path), SUBNET)
         if len(zones(subnets)) < 2:
             yield RuleMatch(service, f"Properties.{path}", "fewer than two zones")
         for subnet in subnets:
-            if is_public(env, subnet) or not has_way_out(env, subnet):
+            if is_public(env, subnet) or not has_default_route(env, subnet):
                 yield RuleMatch(service, f"Properties.{path}", f"{subnet.logical_id} is not private behind NAT")
     for group in env.of_type("AWS::RDS::DBSubnetGroup"):
-        if len(zones(all_behind(env, group.get("SubnetIds"), SUBNET))) < 2:
+        if len(zones(follow_all(env, group.get("SubnetIds"), SUBNET))) < 2:
             yield RuleMatch(group, "Properties.SubnetIds", "fewer than two zones")
 
 
 @environment_rule(
     "NET-17",
-    "Tasks start when their subnets lead somewhere",
+    "Services depend on the routes and endpoints of their subnets",
     why="A task that cannot reach the registry, Secrets Manager and CloudWatch Logs fails with "
     "ResourceInitializationError, and after some of them the deployment is rolled back (Amazon ECS Developer Guide, "
-    "Stopped tasks error messages). A subnet says nothing of its routes, so nothing else orders it.",
-    hint="take the subnets from the layer that makes NAT gateways and endpoints",
+    "Stopped tasks error messages). A subnet does not depend on its routes, so no other reference orders them.",
+    hint="take the subnets from the layer that creates NAT gateways and endpoints",
 )
 def wait_for_ways_out(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for service in env.of_type("AWS::ECS::Service"):
-        subnets = all_behind(env, service.get("NetworkConfiguration.AwsvpcConfiguration.Subnets"), SUBNET)
-        ways = [route for subnet in subnets for table in tables_of(env, subnet) for route in default_routes(env, table)]
+        subnets = follow_all(env, service.get("NetworkConfiguration.AwsvpcConfiguration.Subnets"), SUBNET)
+        ways = [
+            route
+            for subnet in subnets
+            for table in find_route_tables(env, subnet)
+            for route in default_routes(env, table)
+        ]
         for way in [*ways, *env.of_type(ENDPOINT)]:
-            if not waits(env, service, way):
+            if not waits_for(env, service, way):
                 path = "Properties.NetworkConfiguration.AwsvpcConfiguration.Subnets"
                 yield RuleMatch(service, path, f"does not wait for {way.logical_id} of {way.stack}")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from hosting.analysis.resolve import ResolvedEnvironment
 from hosting.analysis.rules.alarms import SLACK, TOPIC
 from hosting.analysis.rules.registry import RuleMatch, environment_rule
-from hosting.analysis.rules.values import ROLE, all_behind, behind, listed, statements
+from hosting.analysis.rules.values import ROLE, follow, follow_all, listed, statements
 from hosting.model.tokens import Json
 
 
@@ -38,7 +38,7 @@ def slack_guardrails(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for channel in env.of_type(SLACK):
         rails = listed(channel.get("GuardrailPolicies"))
         for rail in rails:
-            policy = behind(env, rail, "AWS::IAM::ManagedPolicy")
+            policy = follow(env, rail, "AWS::IAM::ManagedPolicy")
             actions = (
                 [action for item in statements(policy.get("PolicyDocument")) for action in item.actions]
                 if policy
@@ -51,7 +51,7 @@ def slack_guardrails(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
                 yield RuleMatch(channel, "Properties.GuardrailPolicies", f"allow {', '.join(writing) or rail}")
         if not rails:
             yield RuleMatch(channel, "Properties.GuardrailPolicies", "Slack users are limited by nothing")
-        role = behind(env, channel.get("IamRoleArn"), ROLE)
+        role = follow(env, channel.get("IamRoleArn"), ROLE)
         if role is None or not any(
             item.service("chatbot") for item in statements(role.get("AssumeRolePolicyDocument"))
         ):
@@ -60,19 +60,21 @@ def slack_guardrails(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 
 @environment_rule(
     "OPS-18",
-    "A budget tells somebody before the money is gone",
-    why="A budget without notifications, or filtered by a tag that nobody activated, stays silent (AWS Cost Management "
-    "User Guide, Best practices for AWS Budgets).",
+    "A budget notifies before the amount is spent",
+    why="A budget without notifications, or filtered by an inactive cost allocation tag, never notifies (AWS Cost "
+    "Management User Guide, Best practices for AWS Budgets).",
     hint="notify a topic on the actual and the forecast cost, without a filter by tag",
 )
 def budgets(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for budget in env.of_type("AWS::Budgets::Budget"):
         kinds = set()
         for item in listed(budget.get("NotificationsWithSubscribers")):
-            if all_behind(env, item.get("Subscribers"), TOPIC):
+            if follow_all(env, item.get("Subscribers"), TOPIC):
                 kinds.add(item.get("Notification", {}).get("NotificationType"))
         if kinds != {"ACTUAL", "FORECASTED"}:
-            yield RuleMatch(budget, "Properties.NotificationsWithSubscribers", f"tells of {sorted(kinds) or 'nothing'}")
+            yield RuleMatch(
+                budget, "Properties.NotificationsWithSubscribers", f"notifies of {sorted(kinds) or 'nothing'}"
+            )
         filters: Mapping[str, Json] = budget.get("Budget.CostFilters") or {}
         if "TagKeyValue" in filters:
             yield RuleMatch(budget, "Properties.Budget.CostFilters", "counts only what carries an activated tag")
@@ -80,7 +82,7 @@ def budgets(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 
 @environment_rule(
     "OPS-24",
-    "A budget's name tells its thresholds",
+    "A budget's name contains its thresholds",
     why="Notifications are changed by replacing their budget, and its successor is refused under the same name: the "
     "budget already exists (CloudFormation Template Reference, AWS::Budgets::Budget).",
     hint="put every threshold into BudgetName, or leave BudgetName out",

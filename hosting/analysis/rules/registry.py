@@ -1,4 +1,4 @@
-"""How a rule is written and run."""
+"""Registers rules, and runs all of them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from hosting.model.templates import Template
 
 
 class TemplateLocation(NamedTuple):
-    """A place in a committed template, for rules that do not look at resolved resources."""
+    """A resource of a committed template, for rules that do not use resolved resources."""
 
     template: str
     logical_id: str = ""
 
 
 class RuleMatch(NamedTuple):
-    """What a rule yields: where, which property ("Properties.X", or "Parameters.X" beside resources), and what."""
+    """A violation: the resource, the property ("Properties.X" or "Parameters.X"), and the message."""
 
     where: Resource | TemplateLocation
     path: str
@@ -52,7 +52,7 @@ def _add(new: Rule) -> None:
 
 
 def environment_rule(id: str, title: str, *, why: str, hint: str) -> Callable[[EnvironmentCheck], EnvironmentCheck]:
-    """Register a rule over an environment with its parameters put in. `why` ends with the AWS document's name."""
+    """Register a rule for a resolved environment. `why` ends with the name of the AWS document."""
 
     def register(check: EnvironmentCheck) -> EnvironmentCheck:
         _add(Rule(id, title, why, hint, on_environment=check))
@@ -62,7 +62,7 @@ def environment_rule(id: str, title: str, *, why: str, hint: str) -> Callable[[E
 
 
 def template_rule(id: str, title: str, *, why: str, hint: str) -> Callable[[TemplateCheck], TemplateCheck]:
-    """Register a rule over the committed templates: for how a thing is written, not what it comes to."""
+    """Register a rule for the committed templates: for how a value is written, not for its result."""
 
     def register(check: TemplateCheck) -> TemplateCheck:
         _add(Rule(id, title, why, hint, on_templates=check))
@@ -71,7 +71,7 @@ def template_rule(id: str, title: str, *, why: str, hint: str) -> Callable[[Temp
     return register
 
 
-# What a rule, or the resolver, runs into when a value has not the shape that its place demands.
+# Errors of a rule or the resolver for a value of the wrong type.
 ShapeError = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 
 OnError = Callable[[str, Exception], None]
@@ -80,7 +80,7 @@ OnError = Callable[[str, Exception], None]
 def check_rules(
     templates: Mapping[str, Template], environments: Iterable[ResolvedEnvironment], on_error: OnError | None = None
 ) -> Iterator[Finding]:
-    """What all rules find. Rules take well-formed templates for granted; `trouble` is told of one that stumbles."""
+    """Yield the findings of all rules. `on_error` receives the error of a rule that fails on a malformed template."""
     for rule in RULES.values():
         if rule.on_templates:
             yield from _run(rule, rule.on_templates(templates), None, on_error)

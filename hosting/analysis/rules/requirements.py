@@ -9,9 +9,17 @@ from collections.abc import Callable, Iterator
 from ipaddress import ip_network
 
 from hosting.analysis.resolve import ResolvedEnvironment, Resource
-from hosting.analysis.rules.network import ENDPOINT, SUBNET, default_routes, is_public, tables_of, task_subnets, zones
+from hosting.analysis.rules.network import (
+    ENDPOINT,
+    SUBNET,
+    default_routes,
+    find_route_tables,
+    is_public,
+    task_subnets,
+    zones,
+)
 from hosting.analysis.rules.registry import EnvironmentCheck, RuleMatch, TemplateLocation, environment_rule
-from hosting.analysis.rules.values import all_behind, behind, flag, listed, same
+from hosting.analysis.rules.values import flag, follow, follow_all, is_same, listed
 from hosting.model.stack_order import ROOT
 from hosting.model.templates import NESTED_STACK
 
@@ -44,12 +52,12 @@ def missing(kind: str, env: ResolvedEnvironment, count: int = 1) -> Iterator[Rul
 
 def database_subnets(env: ResolvedEnvironment) -> list[Resource]:
     """Return the subnets of the database."""
-    return [item for group in env.of_type(SUBNET_GROUP) for item in all_behind(env, group.get("SubnetIds"), SUBNET)]
+    return [item for group in env.of_type(SUBNET_GROUP) for item in follow_all(env, group.get("SubnetIds"), SUBNET)]
 
 
 def public_subnets(env: ResolvedEnvironment) -> list[Resource]:
     """Return the subnets of the load balancers."""
-    return [item for one in env.of_type(BALANCER) for item in all_behind(env, one.get("Subnets"), SUBNET)]
+    return [item for one in env.of_type(BALANCER) for item in follow_all(env, one.get("Subnets"), SUBNET)]
 
 
 # --- Network -----------------------------------------------------------------------------------------------------
@@ -79,7 +87,7 @@ def three_tiers(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
                 yield RuleMatch(subnet, "Properties.CidrBlock", f"this {tier} subnet is not a /{length}")
             if is_public(env, subnet) != (tier == "public"):
                 yield RuleMatch(subnet, "", f"the routes of this {tier} subnet are not those of its tier")
-            if tier == "database" and any(default_routes(env, table) for table in tables_of(env, subnet)):
+            if tier == "database" and any(default_routes(env, table) for table in find_route_tables(env, subnet)):
                 yield RuleMatch(subnet, "", "this database subnet has a route to the internet")
 
 
@@ -88,9 +96,9 @@ def gateways(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     yield from missing(GATEWAY, env)
     yield from missing(NAT, env, len(zones(env.of_type(SUBNET))))
     for subnet in task_subnets(env):
-        routes = [route for table in tables_of(env, subnet) for route in default_routes(env, table)]
-        for nat in [behind(env, route.get("NatGatewayId"), NAT) for route in routes] or [None]:
-            outside = behind(env, nat.get("SubnetId"), SUBNET) if nat else None
+        routes = [route for table in find_route_tables(env, subnet) for route in default_routes(env, table)]
+        for nat in [follow(env, route.get("NatGatewayId"), NAT) for route in routes] or [None]:
+            outside = follow(env, nat.get("SubnetId"), SUBNET) if nat else None
             if outside is None or outside.get("AvailabilityZone") != subnet.get("AvailabilityZone"):
                 yield RuleMatch(subnet, "", "its default route does not lead to the NAT gateway of its own zone")
 
@@ -146,7 +154,7 @@ def app_and_bastion(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
         if "socat" not in command or not command.rstrip().endswith("exec sleep infinity"):
             yield RuleMatch(task, "Properties.ContainerDefinitions", "the bastion does not relay with socat and stay")
         relayed = {item.get("Name"): item.get("Value") for item in listed(bastion.get("Environment"))}
-        if behind(env, relayed.get("DB_HOST"), DATABASE) is None:
+        if follow(env, relayed.get("DB_HOST"), DATABASE) is None:
             yield RuleMatch(task, "Properties.ContainerDefinitions", "the bastion does not relay to the database")
 
 
@@ -154,7 +162,7 @@ def app_and_bastion(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 def separate_services(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     used: list[Resource | None] = []
     for service in env.of_type(SERVICE):
-        task = behind(env, service.get("TaskDefinition"), TASK)
+        task = follow(env, service.get("TaskDefinition"), TASK)
         if task is None or task in used:
             yield RuleMatch(service, "Properties.TaskDefinition", "the service has no task definition of its own")
         used.append(task)
@@ -165,7 +173,7 @@ def separate_services(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 @requirement("C5", "Session Manager reaches every task")
 def session_manager(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for task in env.of_type(TASK):
-        role = behind(env, task.get("TaskRoleArn"), "AWS::IAM::Role")
+        role = follow(env, task.get("TaskRoleArn"), "AWS::IAM::Role")
         policies = [str(item) for item in listed(role.get("ManagedPolicyArns"))] if role else []
         if not any(item.endswith(":aws:policy/AmazonSSMManagedInstanceCore") for item in policies):
             yield RuleMatch(
@@ -194,7 +202,7 @@ def aurora(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for cluster in env.of_type(DATABASE):
         if cluster.get("Engine") != "aurora-mysql":
             yield RuleMatch(cluster, "Properties.Engine", "the engine is not aurora-mysql")
-        if behind(env, cluster.get("DBSubnetGroupName"), SUBNET_GROUP) is None:
+        if follow(env, cluster.get("DBSubnetGroupName"), SUBNET_GROUP) is None:
             yield RuleMatch(cluster, "Properties.DBSubnetGroupName", "the cluster is not in the group of its subnets")
         if not env.of_type(INSTANCE):
             yield RuleMatch(cluster, "", "the cluster has no instance")
@@ -205,22 +213,22 @@ def database_access(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     services = [
         group
         for service in env.of_type(SERVICE)
-        for group in all_behind(env, service.get("NetworkConfiguration.AwsvpcConfiguration.SecurityGroups"))
+        for group in follow_all(env, service.get("NetworkConfiguration.AwsvpcConfiguration.SecurityGroups"))
     ]
     for cluster in env.of_type(DATABASE):
-        groups = all_behind(env, cluster.get("VpcSecurityGroupIds"))
+        groups = follow_all(env, cluster.get("VpcSecurityGroupIds"))
         if not groups:
             yield RuleMatch(cluster, "Properties.VpcSecurityGroupIds", "the cluster has no security group")
         for group in groups:
             if group.get("SecurityGroupIngress"):
                 yield RuleMatch(group, "Properties.SecurityGroupIngress", "the group has ingress of its own")
         for entry in env.of_type(INGRESS):
-            if behind(env, entry.get("GroupId")) not in groups:
+            if follow(env, entry.get("GroupId")) not in groups:
                 continue
             opened = (entry.get("IpProtocol"), str(entry.get("FromPort")), str(entry.get("ToPort")))
             if opened != ("tcp", "3306", "3306"):
                 yield RuleMatch(entry, "Properties.ToPort", "the rule opens more than TCP 3306")
-            if behind(env, entry.get("SourceSecurityGroupId")) not in services:
+            if follow(env, entry.get("SourceSecurityGroupId")) not in services:
                 yield RuleMatch(entry, "Properties.SourceSecurityGroupId", "the source is not the group of a service")
     for instance in env.of_type(INSTANCE):
         if instance.get("PubliclyAccessible") not in (False, "false"):
@@ -264,7 +272,7 @@ def static_files(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
         behaviors = listed(one.get("DistributionConfig.CacheBehaviors"))
         targets = {item.get("PathPattern"): origins.get(item.get("TargetOriginId"), {}) for item in behaviors}
         for path in ("/static/*", "/sorry/*"):
-            if behind(env, targets.get(path, {}).get("DomainName"), BUCKET) is None:
+            if follow(env, targets.get(path, {}).get("DomainName"), BUCKET) is None:
                 yield RuleMatch(one, "Properties.DistributionConfig.CacheBehaviors", f"no bucket serves {path}")
         errors = listed(one.get("DistributionConfig.CustomErrorResponses"))
         if {item.get("ResponsePagePath") for item in errors} != {"/sorry/index.html"}:
@@ -275,17 +283,17 @@ def static_files(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 def origin_access(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for one in env.of_type(DISTRIBUTION):
         for origin in listed(one.get("DistributionConfig.Origins")):
-            bucket = behind(env, origin.get("DomainName"), BUCKET)
+            bucket = follow(env, origin.get("DomainName"), BUCKET)
             if bucket is None:
                 continue
-            control = behind(env, origin.get("OriginAccessControlId"), "AWS::CloudFront::OriginAccessControl")
+            control = follow(env, origin.get("OriginAccessControlId"), "AWS::CloudFront::OriginAccessControl")
             if control is None:
                 yield RuleMatch(one, "Properties.DistributionConfig.Origins", "the bucket has no origin access control")
             block = bucket.get("PublicAccessBlockConfiguration") or {}
             if len(block) != 4 or not all(flag(value) for value in block.values()):
                 yield RuleMatch(bucket, "Properties.PublicAccessBlockConfiguration", "the bucket may become public")
             for policy in env.of_type("AWS::S3::BucketPolicy"):
-                if not same(env, policy.get("Bucket"), bucket.ref):
+                if not is_same(env, policy.get("Bucket"), bucket.ref):
                     continue
                 for statement in listed(policy.get("PolicyDocument.Statement")):
                     condition = str(statement.get("Condition", {}).get("StringEquals", {}).get("AWS:SourceArn", ""))
@@ -307,7 +315,7 @@ def web_acl(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
             if name not in names:
                 yield RuleMatch(acl, "Properties.Rules", f"the web ACL does not use {name}")
     for one in env.of_type(DISTRIBUTION):
-        if behind(env, one.get("DistributionConfig.WebACLId"), WEB_ACL) is None:
+        if follow(env, one.get("DistributionConfig.WebACLId"), WEB_ACL) is None:
             yield RuleMatch(one, "Properties.DistributionConfig.WebACLId", "the distribution has no web ACL")
 
 
@@ -319,7 +327,7 @@ def logs(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for task in env.of_type(TASK):
         for container in listed(task.get("ContainerDefinitions")):
             options = container.get("LogConfiguration", {}).get("Options", {})
-            if behind(env, options.get("awslogs-group"), LOG_GROUP) is None:
+            if follow(env, options.get("awslogs-group"), LOG_GROUP) is None:
                 name = container.get("Name")
                 yield RuleMatch(task, "Properties.ContainerDefinitions", f"container {name} has no log group of ours")
     names = {item.get("LogGroupName") for item in env.of_type(LOG_GROUP)}
@@ -342,7 +350,7 @@ def retention(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
         if not str(group.get("RetentionInDays", "")).isdecimal():
             yield RuleMatch(group, "Properties.RetentionInDays", "the log group keeps its logs for ever")
     for stream in env.of_type("AWS::KinesisFirehose::DeliveryStream"):
-        buckets = all_behind(env, stream.get("ExtendedS3DestinationConfiguration.BucketARN"), BUCKET)
+        buckets = follow_all(env, stream.get("ExtendedS3DestinationConfiguration.BucketARN"), BUCKET)
         rules = [item for bucket in buckets for item in listed(bucket.get("LifecycleConfiguration.Rules"))]
         moves = {
             item.get("StorageClass"): int(item.get("TransitionInDays"))

@@ -11,7 +11,7 @@ from hosting.analysis.rules.services import containers, task_definition
 from hosting.analysis.rules.values import (
     ROLE,
     Statement,
-    behind,
+    follow,
     listed,
     matches,
     permissions,
@@ -154,8 +154,7 @@ _UNBOUND = {
 @environment_rule(
     "SEC-22",
     "Roles may do named actions on named resources",
-    why="A wildcard gives what nobody asked for, today or when AWS adds an action (IAM User Guide, Security best "
-    "practices).",
+    why="A wildcard allows unintended actions, today or when AWS adds one (IAM User Guide, Security best practices).",
     hint="name the actions, and the ARNs; permissions are AWS::IAM::ManagedPolicy resources",
 )
 def least_privilege(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
@@ -192,7 +191,7 @@ _SESSIONS = ("ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel"
 )
 def sessions_for_tasks(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     tasks = [
-        behind(env, task.get("TaskRoleArn"), ROLE)
+        follow(env, task.get("TaskRoleArn"), ROLE)
         for service in env.of_type("AWS::ECS::Service")
         if (task := task_definition(env, service))
     ]

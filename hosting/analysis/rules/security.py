@@ -13,15 +13,15 @@ from hosting.analysis.rules.roles import bound_to_account
 from hosting.analysis.rules.services import listener_ports, target_ports
 from hosting.analysis.rules.values import (
     Statement,
-    all_behind,
-    behind,
     flag,
+    follow,
+    follow_all,
     is_attribute,
     listed,
     matches,
     number,
     statements,
-    waits,
+    waits_for,
 )
 from hosting.model.stack_order import EDGE_REGION
 from hosting.model.tokens import strings
@@ -30,7 +30,7 @@ KEY = "AWS::KMS::Key"
 
 
 def key_allows(key: Resource, service: str, *actions: str) -> list[Statement]:
-    """The statements of a key's policy that give a service all the actions; together they may be several."""
+    """Return the statements of a key's policy that together allow a service all the actions."""
     allowing = [item for item in statements(key.get("KeyPolicy")) if item.service(service)]
     if all(any(item.allows(action) for item in allowing) for action in actions):
         return allowing
@@ -40,7 +40,7 @@ def key_allows(key: Resource, service: str, *actions: str) -> list[Statement]:
 @environment_rule(
     "SEC-01",
     "The account administers every key, and every key rotates",
-    why="Without the account's root in the policy nobody can change the key any more, and KMS refuses to make it (AWS "
+    why="Without the account's root in the policy no principal can change the key, and KMS refuses to create it (AWS "
     "KMS Developer Guide, Default key policy).",
     hint="allow kms:* to arn:aws:iam::<account>:root and set EnableKeyRotation",
 )
@@ -67,7 +67,7 @@ def account_owns_keys(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 def logs_key(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for group in env.of_type("AWS::Logs::LogGroup"):
         given = group.get("KmsKeyId")
-        key = behind(env, given, KEY)
+        key = follow(env, given, KEY)
         if given is None or key is None:
             if given is not None:
                 yield RuleMatch(group, "Properties.KmsKeyId", "is not a key of ours")
@@ -98,20 +98,20 @@ def logs_key(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 
 
 def topic_users(env: ResolvedEnvironment) -> Iterator[tuple[Resource, str, Resource, str]]:
-    """Who sends to a topic by itself: the sender, the property, the topic, and the service that publishes."""
+    """Yield the resources that publish to a topic: sender, property, topic, and publishing service."""
     topic_type = "AWS::SNS::Topic"
     for alarm in env.of_type("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm"):
         for path in ("AlarmActions", "OKActions", "InsufficientDataActions"):
-            for topic in all_behind(env, alarm.get(path), topic_type):
+            for topic in follow_all(env, alarm.get(path), topic_type):
                 yield alarm, path, topic, "cloudwatch"
     for rule in env.of_type("AWS::Events::Rule"):
-        for topic in all_behind(env, rule.get("Targets"), topic_type):
+        for topic in follow_all(env, rule.get("Targets"), topic_type):
             yield rule, "Targets", topic, "events"
     for budget in env.of_type("AWS::Budgets::Budget"):
-        for topic in all_behind(env, budget.get("NotificationsWithSubscribers"), topic_type):
+        for topic in follow_all(env, budget.get("NotificationsWithSubscribers"), topic_type):
             yield budget, "NotificationsWithSubscribers", topic, "budgets"
     for subscription in env.of_type("AWS::RDS::EventSubscription"):
-        for topic in all_behind(env, subscription.get("SnsTopicArn"), topic_type):
+        for topic in follow_all(env, subscription.get("SnsTopicArn"), topic_type):
             yield subscription, "SnsTopicArn", topic, "rds"
 
 
@@ -125,7 +125,7 @@ def topic_users(env: ResolvedEnvironment) -> Iterator[tuple[Resource, str, Resou
 def topic_keys(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for sender, path, topic, service in topic_users(env):
         given = topic.get("KmsMasterKeyId")
-        key = behind(env, given, KEY)
+        key = follow(env, given, KEY)
         if given is None:
             continue
         if key is None:
@@ -144,16 +144,16 @@ def topic_keys(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 def topic_policies(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     policies = env.of_type("AWS::SNS::TopicPolicy")
 
-    def policy_of(topic: Resource) -> list[Statement]:
+    def read_policy(topic: Resource) -> list[Statement]:
         return [
             item
             for policy in policies
-            if topic in all_behind(env, policy.get("Topics"))
+            if topic in follow_all(env, policy.get("Topics"))
             for item in statements(policy.get("PolicyDocument"))
         ]
 
     for sender, path, topic, service in topic_users(env):
-        if not any(item.service(service) and item.allows("sns:Publish") for item in policy_of(topic)):
+        if not any(item.service(service) and item.allows("sns:Publish") for item in read_policy(topic)):
             yield RuleMatch(
                 sender, f"Properties.{path}", f"{service}.amazonaws.com may not publish to {topic.logical_id}"
             )
@@ -171,7 +171,7 @@ def _foreign(item: Statement) -> bool:
 
 @environment_rule(
     "SEC-05",
-    "No two groups need each other to be made",
+    "No two groups depend on each other",
     why="A rule inside a group makes the group wait for whom the rule names; when that group waits for this one as "
     "well, CloudFormation refuses the circle, often not before a second rule is added (CloudFormation Template "
     "Reference, AWS::EC2::SecurityGroup).",
@@ -180,10 +180,10 @@ def _foreign(item: Statement) -> bool:
 def no_circles_of_groups(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for group in env.of_type(GROUP):
         for direction in ("SecurityGroupIngress", "SecurityGroupEgress"):
-            for other in all_behind(env, group.get(direction), GROUP):
+            for other in follow_all(env, group.get(direction), GROUP):
                 if other == group:
                     yield RuleMatch(group, f"Properties.{direction}", "inline rule names its own group")
-                elif waits(env, other, group):
+                elif waits_for(env, other, group):
                     yield RuleMatch(
                         group, f"Properties.{direction}", f"inline rule names {other.logical_id}, which waits for it"
                     )
@@ -208,22 +208,22 @@ def prefix_list_weight(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 
 @environment_rule(
     "SEC-07",
-    "The way from load balancer to task to database is open on both sides",
-    why="Groups that restrict what goes out need a rule at both ends; a missing one shows as unhealthy targets or "
+    "The path from load balancer to task to database is open on both sides",
+    why="Groups that restrict egress need a rule at both ends; a missing one shows as unhealthy targets or "
     "hanging connections (Amazon EC2 User Guide, Security group rules).",
     hint="add the missing egress or ingress rule",
 )
 def open_paths(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for service in env.of_type("AWS::ECS::Service"):
-        groups = all_behind(env, service.get("NetworkConfiguration.AwsvpcConfiguration.SecurityGroups"), GROUP)
+        groups = follow_all(env, service.get("NetworkConfiguration.AwsvpcConfiguration.SecurityGroups"), GROUP)
         path = "Properties.NetworkConfiguration"
         for port in target_ports(service):
             for balancer in env.of_type("AWS::ElasticLoadBalancingV2::LoadBalancer"):
-                fronts = all_behind(env, balancer.get("SecurityGroups"), GROUP)
+                fronts = follow_all(env, balancer.get("SecurityGroups"), GROUP)
                 if not _open(env, fronts, groups, port):
                     yield RuleMatch(service, path, f"no way from the load balancer to port {port}")
         for cluster in env.of_type(CLUSTER):
-            backs = all_behind(env, cluster.get("VpcSecurityGroupIds"), GROUP)
+            backs = follow_all(env, cluster.get("VpcSecurityGroupIds"), GROUP)
             if not _open(env, groups, backs, int(number(cluster.get("Port")) or MYSQL)):
                 yield RuleMatch(service, path, "no way to the database")
         out = [rule for group in groups for rule in egress(env, group)]
@@ -237,21 +237,21 @@ def _open(env: ResolvedEnvironment, senders: list[Resource], receivers: list[Res
         rules = egress(env, sender)
         return not rules or any(
             covers(rule, port)
-            and (rule.get("CidrIp") in ANYWHERE or behind(env, rule.get("DestinationSecurityGroupId")) == receiver)
+            and (rule.get("CidrIp") in ANYWHERE or follow(env, rule.get("DestinationSecurityGroupId")) == receiver)
             for rule in rules
         )
 
     def enters(sender: Resource, receiver: Resource) -> bool:
         rules = ingress(env, receiver)
-        return any(covers(rule, port) and behind(env, rule.get("SourceSecurityGroupId")) == sender for rule in rules)
+        return any(covers(rule, port) and follow(env, rule.get("SourceSecurityGroupId")) == sender for rule in rules)
 
     return any(leaves(sender, receiver) and enters(sender, receiver) for sender in senders for receiver in receivers)
 
 
 @environment_rule(
     "SEC-23",
-    "Nothing is open to the internet; the load balancer is reached through CloudFront only",
-    why="Requests that come past CloudFront come past the web ACL too (Amazon CloudFront Developer Guide, Restrict "
+    "No group is open to the internet; only CloudFront reaches the load balancer",
+    why="Requests that bypass CloudFront also bypass the web ACL (Amazon CloudFront Developer Guide, Restrict "
     "access to Application Load Balancers).",
     hint="allow the prefix list of CloudFront, a group, or a private block",
 )
@@ -265,10 +265,10 @@ def no_open_ingress(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for balancer in env.of_type("AWS::ElasticLoadBalancingV2::LoadBalancer"):
         for port in listener_ports(env, balancer):
             rules = [
-                rule for group in all_behind(env, balancer.get("SecurityGroups"), GROUP) for rule in ingress(env, group)
+                rule for group in follow_all(env, balancer.get("SecurityGroups"), GROUP) for rule in ingress(env, group)
             ]
             if not any(covers(rule, port) for rule in rules):
-                yield RuleMatch(balancer, "Properties.SecurityGroups", f"nobody may reach port {port}")
+                yield RuleMatch(balancer, "Properties.SecurityGroups", f"no ingress rule for port {port}")
 
 
 @environment_rule(
@@ -285,7 +285,7 @@ def web_acl(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     pattern = re.compile(rf"arn:aws:wafv2:{EDGE_REGION}:\d{{12}}:global/webacl/\S+")
     for distribution in env.of_type("AWS::CloudFront::Distribution"):
         given = distribution.get("DistributionConfig.WebACLId")
-        ours = behind(env, given, "AWS::WAFv2::WebACL")
+        ours = follow(env, given, "AWS::WAFv2::WebACL")
         good = (
             ours.get("Scope") == "CLOUDFRONT" and is_attribute(given, "Arn") if ours else pattern.fullmatch(str(given))
         )
@@ -366,9 +366,9 @@ def body_size(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 def web_acl_log(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     logged = []
     for log in env.of_type("AWS::WAFv2::LoggingConfiguration"):
-        logged.append(behind(env, log.get("ResourceArn")))
+        logged.append(follow(env, log.get("ResourceArn")))
         for value in listed(log.get("LogDestinationConfigs")):
-            names = [str(group.get("LogGroupName")) for group in all_behind(env, value, "AWS::Logs::LogGroup")]
+            names = [str(group.get("LogGroupName")) for group in follow_all(env, value, "AWS::Logs::LogGroup")]
             text = next(iter(names), str(value).rsplit(":log-group:", maxsplit=1)[-1])
             bad_arn = is_attribute(value, "Arn") or str(value).endswith(":*")
             if bad_arn or not text.startswith("aws-waf-logs-"):
@@ -381,7 +381,7 @@ def web_acl_log(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 @environment_rule(
     "SEC-26",
     "Generated secrets fit where they are used",
-    why="The value stands in a listener condition, where * and ? are wildcards and 128 characters the limit (Elastic "
+    why="The value is used in a listener condition, where * and ? are wildcards and 128 characters the limit (Elastic "
     "Load Balancing User Guide, Listener rules for your Application Load Balancer).",
     hint="set ExcludePunctuation and a PasswordLength from 32 to 128",
 )
@@ -392,7 +392,7 @@ def generated_secrets(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
         for text in strings(dict(rule.properties))
     ]
     for secret in env.of_type("AWS::SecretsManager::Secret"):
-        used = any("{{resolve:secretsmanager:" in text and secret in all_behind(env, text) for text in rules)
+        used = any("{{resolve:secretsmanager:" in text and secret in follow_all(env, text) for text in rules)
         length = number(secret.get("GenerateSecretString.PasswordLength")) or 32
         if used and not (flag(secret.get("GenerateSecretString.ExcludePunctuation")) and 32 <= length <= 128):
             yield RuleMatch(secret, "Properties.GenerateSecretString", "may hold a wildcard or be too long or short")
@@ -407,7 +407,7 @@ def generated_secrets(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 )
 def one_vpc(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for group in env.of_type(GROUP):
-        if not behind(env, group.get("VpcId"), "AWS::EC2::VPC"):
+        if not follow(env, group.get("VpcId"), "AWS::EC2::VPC"):
             yield RuleMatch(group, "Properties.VpcId", "is in no VPC of ours")
     if not task_groups(env) and env.of_type("AWS::ECS::Service"):
         for service in env.of_type("AWS::ECS::Service"):
@@ -423,8 +423,8 @@ def one_vpc(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 )
 def queue_keys(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for policy in env.of_type("AWS::SQS::QueuePolicy"):
-        for queue in all_behind(env, policy.get("Queues"), "AWS::SQS::Queue"):
-            key = behind(env, queue.get("KmsMasterKeyId"), KEY)
+        for queue in follow_all(env, policy.get("Queues"), "AWS::SQS::Queue"):
+            key = follow(env, queue.get("KmsMasterKeyId"), KEY)
             if queue.get("KmsMasterKeyId") is None:
                 continue
             for item in statements(policy.get("PolicyDocument")):

@@ -8,14 +8,14 @@ from collections.abc import Iterator, Mapping
 from hosting.analysis.resolve import ResolvedEnvironment, Resource
 from hosting.analysis.rules.registry import RuleMatch, TemplateLocation, environment_rule, template_rule
 from hosting.analysis.rules.values import (
-    all_behind,
-    behind,
-    depends,
+    depends_on_resource,
     flag,
+    follow,
+    follow_all,
     is_attribute,
+    is_same,
     listed,
     number,
-    same,
 )
 from hosting.model.templates import Template
 from hosting.model.tokens import Json, origin
@@ -33,18 +33,18 @@ def containers(task: Resource) -> list[tuple[int, Mapping[str, Json]]]:
 
 
 def task_definition(env: ResolvedEnvironment, service: Resource) -> Resource | None:
-    return behind(env, service.get("TaskDefinition"), TASK)
+    return follow(env, service.get("TaskDefinition"), TASK)
 
 
 def served_tasks(env: ResolvedEnvironment) -> Iterator[tuple[Resource, Resource]]:
-    """Each service with its task definition."""
+    """Return each service with its task definition."""
     for service in env.of_type(SERVICE):
         if task := task_definition(env, service):
             yield service, task
 
 
 def target_ports(service: Resource) -> list[int]:
-    """The container ports to which a load balancer sends."""
+    """Return the container ports behind load balancers."""
     ports = [number(item.get("ContainerPort")) for item in listed(service.get("LoadBalancers"))]
     return [int(port) for port in ports if port is not None]
 
@@ -53,13 +53,13 @@ def listener_ports(env: ResolvedEnvironment, balancer: Resource) -> list[int]:
     ports = [
         number(item.get("Port"))
         for item in env.of_type(LISTENER)
-        if behind(env, item.get("LoadBalancerArn")) == balancer
+        if follow(env, item.get("LoadBalancerArn")) == balancer
     ]
     return [int(port) for port in ports if port is not None]
 
 
-def rules_of(env: ResolvedEnvironment, listener: Resource) -> list[Resource]:
-    return [rule for rule in env.of_type(RULE) if behind(env, rule.get("ListenerArn")) == listener]
+def find_listener_rules(env: ResolvedEnvironment, listener: Resource) -> list[Resource]:
+    return [rule for rule in env.of_type(RULE) if follow(env, rule.get("ListenerArn")) == listener]
 
 
 def forwards(rule: Resource) -> bool:
@@ -99,7 +99,7 @@ def load_balanced_container(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
                 yield RuleMatch(
                     service, path, f"no {item.get('ContainerName')}:{item.get('ContainerPort')} in the task"
                 )
-            target = behind(env, item.get("TargetGroupArn"), TARGET_GROUP)
+            target = follow(env, item.get("TargetGroupArn"), TARGET_GROUP)
             if target is None or target.get("TargetType") != "ip":
                 yield RuleMatch(service, path, "no target group of type ip")
 
@@ -115,13 +115,13 @@ def service_after_rule(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for service in env.of_type(SERVICE):
         stack = env.stacks[service.stack]
         for item in listed(service.get("LoadBalancers")):
-            target = behind(env, item.get("TargetGroupArn"), TARGET_GROUP)
+            target = follow(env, item.get("TargetGroupArn"), TARGET_GROUP)
             users = [
                 user
                 for user in stack.of_type(RULE, LISTENER)
-                if target in all_behind(env, user.get("Actions") or user.get("DefaultActions"))
+                if target in follow_all(env, user.get("Actions") or user.get("DefaultActions"))
             ]
-            if target and not any(depends(stack, service, user.logical_id) for user in users):
+            if target and not any(depends_on_resource(stack, service, user.logical_id) for user in users):
                 yield RuleMatch(service, "DependsOn", f"does not wait for a rule that forwards to {target.logical_id}")
 
 
@@ -160,7 +160,7 @@ def two_tasks(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
         count = number(service.get("DesiredCount"))
         if count is None or count < 2:
             yield RuleMatch(service, "Properties.DesiredCount", f"starts with {count or 1:g} task")
-        targets = [item for item in scaling_targets(env) if service in all_behind(env, item.get("ResourceId"))]
+        targets = [item for item in scaling_targets(env) if service in follow_all(env, item.get("ResourceId"))]
         if not targets:
             yield RuleMatch(service, "", "does not scale")
         for target in targets:
@@ -267,7 +267,7 @@ def scaling_names(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for target in scaling_targets(env):
         parts = str(target.get("ResourceId")).split("/service/", 1)[-1]
         good = re.fullmatch(r"service/(?P<cluster>\S+)/(?P<service><<[^<>]+>>)", str(target.get("ResourceId")))
-        service = behind(env, good["service"], SERVICE) if good else None
+        service = follow(env, good["service"], SERVICE) if good else None
         if not good or service is None or not is_attribute(good["service"], "Name"):
             yield RuleMatch(target, "Properties.ResourceId", f"{parts} is not service/<cluster>/<service name>")
         elif not _names_cluster(env, good["cluster"], service):
@@ -284,10 +284,10 @@ def scaling_names(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 
 
 def _names_cluster(env: ResolvedEnvironment, text: str, service: Resource) -> bool:
-    cluster = behind(env, service.get("Cluster"), "AWS::ECS::Cluster")
+    cluster = follow(env, service.get("Cluster"), "AWS::ECS::Cluster")
     if cluster is None:
         return False
-    return text == cluster.get("ClusterName") or (origin(text) is not None and same(env, text, cluster.ref))
+    return text == cluster.get("ClusterName") or (origin(text) is not None and is_same(env, text, cluster.ref))
 
 
 @environment_rule(

@@ -11,9 +11,9 @@ from hosting.analysis.rules.services import TASK, containers, served_tasks
 from hosting.analysis.rules.values import (
     ROLE,
     Statement,
-    all_behind,
-    behind,
     flag,
+    follow,
+    follow_all,
     listed,
     matches,
     number,
@@ -26,12 +26,12 @@ _LISTENS = re.compile(r"\bTCP4?-LISTEN:(\d*)", re.IGNORECASE)
 
 
 def relays(container: Mapping[str, Json]) -> bool:
-    """Whether a container runs socat as a relay."""
+    """Return whether a container runs socat as a relay."""
     return bool(_LISTENS.search(command(container)))
 
 
 def relay_ports(container: Mapping[str, Json]) -> set[str]:
-    """The ports of a relay: written in the address, or handed to a function of the script."""
+    """Return the ports of a relay, from its address or from arguments of the script's function."""
     found = {port for port in _LISTENS.findall(command(container)) if port}
     return found or set(re.findall(r"(?<=\s)\d{4,5}(?=\s)", command(container))) if relays(container) else set()
 
@@ -40,8 +40,8 @@ def command(container: Mapping[str, Json]) -> str:
     return " ".join(str(part) for key in ("EntryPoint", "Command") for part in listed(container.get(key)))
 
 
-def role_of(env: ResolvedEnvironment, task: Resource, kind: str) -> Resource | None:
-    return behind(env, task.get(f"{kind}RoleArn"), ROLE)
+def find_role(env: ResolvedEnvironment, task: Resource, kind: str) -> Resource | None:
+    return follow(env, task.get(f"{kind}RoleArn"), ROLE)
 
 
 # Amazon ECS Developer Guide, Task CPU and memory: CPU units to the least and greatest memory, in MiB, and its step.
@@ -84,7 +84,7 @@ def task_size(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 
 @environment_rule(
     "APP-02",
-    "A task says for which machine its images are built",
+    "A task declares the platform of its images",
     why="The default is X86_64, and an image for ARM64 then ends with exec format error (Amazon ECS Developer Guide, "
     "RuntimePlatform).",
     hint="set OperatingSystemFamily LINUX and CpuArchitecture",
@@ -122,7 +122,7 @@ def exec_enabled(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
         version = str(service.get("PlatformVersion", "LATEST"))
         if version != "LATEST" and tuple(map(int, version.split("."))) < _EXEC_SINCE:
             yield RuleMatch(service, "Properties.PlatformVersion", f"{version} has no ECS Exec")
-        if not _may_open_sessions(env, role_of(env, task, "Task")):
+        if not _may_open_sessions(env, find_role(env, task, "Task")):
             yield RuleMatch(task, "Properties.TaskRoleArn", "the task's role may not open sessions")
 
 
@@ -174,19 +174,19 @@ def enterable(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 def transcripts(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     needed = ["logs:DescribeLogGroups", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
     for service, task in served_tasks(env):
-        cluster = behind(env, service.get("Cluster"), "AWS::ECS::Cluster")
+        cluster = follow(env, service.get("Cluster"), "AWS::ECS::Cluster")
         path = "Configuration.ExecuteCommandConfiguration"
         if cluster is None or cluster.get(f"{path}.Logging") != "OVERRIDE":
             yield RuleMatch(cluster or service, f"Properties.{path}" if cluster else "Properties.Cluster", "not logged")
             continue
-        group = behind(env, cluster.get(f"{path}.LogConfiguration.CloudWatchLogGroupName"), LOG_GROUP)
+        group = follow(env, cluster.get(f"{path}.LogConfiguration.CloudWatchLogGroupName"), LOG_GROUP)
         encrypted = flag(cluster.get(f"{path}.LogConfiguration.CloudWatchEncryptionEnabled"))
         if group is None or (encrypted and group.get("KmsKeyId") is None):
             yield RuleMatch(cluster, f"Properties.{path}.LogConfiguration", "no log group of ours, or not encrypted")
-        key = behind(env, cluster.get(f"{path}.KmsKeyId"), "AWS::KMS::Key")
-        granted = permissions(env, role_of(env, task, "Task"))
+        key = follow(env, cluster.get(f"{path}.KmsKeyId"), "AWS::KMS::Key")
+        granted = permissions(env, find_role(env, task, "Task"))
         missing = [action for action in needed if not any(item.allows(action) for item in granted)]
-        if key and not any(item.allows("kms:Decrypt") and key in all_behind(env, item.resources) for item in granted):
+        if key and not any(item.allows("kms:Decrypt") and key in follow_all(env, item.resources) for item in granted):
             missing.append("kms:Decrypt")
         if missing:
             yield RuleMatch(task, "Properties.TaskRoleArn", f"the task's role lacks {', '.join(missing)}")
@@ -254,7 +254,7 @@ def relay_command(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
                 if found:
                     yield RuleMatch(task, path, f"{container.get('Name')} {fault}")
             hosts = [
-                behind(env, item.get("Value"), "AWS::RDS::DBCluster") for item in listed(container.get("Environment"))
+                follow(env, item.get("Value"), "AWS::RDS::DBCluster") for item in listed(container.get("Environment"))
             ]
             if not any(hosts):
                 yield RuleMatch(
@@ -312,7 +312,7 @@ def images_pinned(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 )
 def execution_role(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for task in env.of_type(TASK):
-        granted = permissions(env, role_of(env, task, "Execution"))
+        granted = permissions(env, find_role(env, task, "Execution"))
         missing = [action for action in _PULLS if not any(item.allows(action) for item in granted)]
         for index, container in containers(task):
             missing += _missing_for_logs(env, container, granted)
@@ -337,7 +337,7 @@ _PULLS = (
 def _missing_for_logs(
     env: ResolvedEnvironment, container: Mapping[str, Json], granted: list[Statement]
 ) -> Iterator[str]:
-    group = behind(env, container.get("LogConfiguration", {}).get("Options", {}).get("awslogs-group"), LOG_GROUP)
+    group = follow(env, container.get("LogConfiguration", {}).get("Options", {}).get("awslogs-group"), LOG_GROUP)
     for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
         if group and not any(item.allows(action) and _names(env, item.resources, group) for item in granted):
             yield f"{action} on {group.logical_id}"
@@ -351,24 +351,24 @@ _OF_RDS = {"password", "username"}
 def _missing_for_secret(
     env: ResolvedEnvironment, secret: Mapping[str, Json], granted: list[Statement]
 ) -> Iterator[str]:
-    owners = all_behind(env, str(secret.get("ValueFrom")))
+    owners = follow_all(env, str(secret.get("ValueFrom")))
     key_of_json = re.search(r":(\w+):\w*:\w*$", str(secret.get("ValueFrom")))
     if key_of_json and key_of_json[1] not in _OF_RDS and any(owner.type == CLUSTER for owner in owners):
         yield f"{secret.get('Name')}: RDS keeps no {key_of_json[1]} in its secret"
     if not any(
         item.allows("secretsmanager:GetSecretValue")
-        and any(owner in all_behind(env, item.resources) for owner in owners)
+        and any(owner in follow_all(env, item.resources) for owner in owners)
         for item in granted
     ):
         yield f"secretsmanager:GetSecretValue on {secret.get('Name')}"
-    for key in _keys_of(env, owners):
-        if not any(item.allows("kms:Decrypt") and key in all_behind(env, item.resources) for item in granted):
+    for key in _find_keys(env, owners):
+        if not any(item.allows("kms:Decrypt") and key in follow_all(env, item.resources) for item in granted):
             yield f"kms:Decrypt with {key.logical_id}"
 
 
 def _names(env: ResolvedEnvironment, resources: list[str], group: Resource) -> bool:
     name = str(group.get("LogGroupName"))
-    return group in all_behind(env, resources) or any(
+    return group in follow_all(env, resources) or any(
         matches(
             pattern,
             f"arn:aws:logs:{env.stacks[group.stack].region}:{env.stacks[group.stack].account}:log-group:{name}:*",
@@ -377,10 +377,10 @@ def _names(env: ResolvedEnvironment, resources: list[str], group: Resource) -> b
     )
 
 
-def _keys_of(env: ResolvedEnvironment, owners: list[Resource]) -> list[Resource]:
+def _find_keys(env: ResolvedEnvironment, owners: list[Resource]) -> list[Resource]:
     """The keys of the secrets: those of a cluster's managed password, or a secret's own."""
     paths = {"AWS::RDS::DBCluster": "MasterUserSecret.KmsKeyId", "AWS::SecretsManager::Secret": "KmsKeyId"}
-    found = [behind(env, owner.get(paths[owner.type]), "AWS::KMS::Key") for owner in owners if owner.type in paths]
+    found = [follow(env, owner.get(paths[owner.type]), "AWS::KMS::Key") for owner in owners if owner.type in paths]
     return [key for key in found if key]
 
 
@@ -401,7 +401,7 @@ def container_logs(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
             if container.get("LogConfiguration", {}).get("LogDriver") != "awslogs":
                 yield RuleMatch(task, path, f"{name} does not log to CloudWatch")
                 continue
-            if not behind(env, options.get("awslogs-group"), LOG_GROUP):
+            if not follow(env, options.get("awslogs-group"), LOG_GROUP):
                 yield RuleMatch(task, path, f"the group of {name} is not ours")
             if options.get("awslogs-region") != env.stacks[task.stack].region or not options.get(
                 "awslogs-stream-prefix"

@@ -12,11 +12,12 @@ from hosting.model.tokens import Json, origin, origins
 
 
 def flag(value: Json) -> bool:
-    """CloudFormation takes true and "true" alike."""
+    """Return whether a boolean is true. CloudFormation accepts true and "true"."""
     return value is True or value == "true"
 
 
 def number(value: Json) -> float | None:
+    """Return a value as a number, or None."""
     try:
         return float(value)
     except (TypeError, ValueError):
@@ -24,15 +25,10 @@ def number(value: Json) -> float | None:
 
 
 def listed(value: Json) -> list[Any]:
-    """A value that may be given alone or in a list."""
+    """Return a list; a single value becomes a list of one."""
     if value is None:
         return []
     return value if isinstance(value, list) else [value]
-
-
-def named_attributes(resource: Resource, path: str) -> dict[str, Json]:
-    """A list of Key and Value as a mapping."""
-    return {str(item.get("Key")): item.get("Value") for item in listed(resource.get(path)) if isinstance(item, Mapping)}
 
 
 # --- Policies ----------------------------------------------------------------------------------------------------
@@ -40,7 +36,7 @@ def named_attributes(resource: Resource, path: str) -> dict[str, Json]:
 
 @dataclass(frozen=True)
 class Statement:
-    """A statement of a policy, its single values made lists."""
+    """A policy statement with single values as lists."""
 
     effect: str
     principals: Mapping[str, list[str]]
@@ -51,7 +47,7 @@ class Statement:
     excepts: tuple[str, ...] = ()  # those of NotAction, NotResource and NotPrincipal that it has
 
     def condition(self, key: str) -> list[str]:
-        """The values that any operator demands of a condition key."""
+        """Return the values of a condition key, of all operators."""
         found: list[str] = []
         for keys in self.conditions.values():
             for name, value in keys.items():
@@ -63,7 +59,7 @@ class Statement:
         return self.effect == "Allow" and any(matches(pattern, action) for pattern in self.actions)
 
     def service(self, name: str) -> bool:
-        """Whether the service principal is named: "logs" stands for its regional form too."""
+        """Return whether a service principal is named; "logs" includes its regional form."""
         services = self.principals.get("Service", [])
         return any(item == f"{name}.amazonaws.com" or item.startswith(f"{name}.") for item in services)
 
@@ -73,6 +69,7 @@ def matches(pattern: str, action: str) -> bool:
 
 
 def statements(document: Json) -> list[Statement]:
+    """Return the statements of a policy document; empty if it is not an object."""
     if not isinstance(document, Mapping):
         return []
     result = []
@@ -98,7 +95,7 @@ _ATTACHED = ("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy")
 
 
 def attached_policies(env: ResolvedEnvironment, role: Resource) -> list[Resource]:
-    """The policy resources, in whatever stack, that are attached to a role."""
+    """Return the policy resources of all stacks that are attached to a role."""
     return [
         policy
         for policy in env.of_type(*_ATTACHED)
@@ -108,7 +105,7 @@ def attached_policies(env: ResolvedEnvironment, role: Resource) -> list[Resource
 
 
 def permissions(env: ResolvedEnvironment, role: Resource | None) -> list[Statement]:
-    """Everything a role may do, but for AWS managed policies."""
+    """Return all statements of a role, except those of AWS managed policies."""
     if role is None:
         return []
     found = [
@@ -120,7 +117,7 @@ def permissions(env: ResolvedEnvironment, role: Resource | None) -> list[Stateme
 
 
 def policy_documents(env: ResolvedEnvironment) -> Iterator[tuple[Resource, str, Json]]:
-    """Every policy in the environment: whose, where, and the document."""
+    """Yield every policy of the environment: its resource, path and document."""
     paths = ("PolicyDocument", "AssumeRolePolicyDocument", "KeyPolicy", "RepositoryPolicyText", "ResourcePolicy")
     for stack in env.stacks.values():
         for resource in stack.resources.values():
@@ -135,14 +132,14 @@ def policy_documents(env: ResolvedEnvironment) -> Iterator[tuple[Resource, str, 
 # --- References --------------------------------------------------------------------------------------------------
 
 
-def behind(env: ResolvedEnvironment, value: Json, *types: str) -> Resource | None:
-    """The resource that a value is, or is an attribute of, if it has one of the types."""
+def follow(env: ResolvedEnvironment, value: Json, *types: str) -> Resource | None:
+    """Return the resource that a value refers to, if it has one of the types, or None."""
     found = env.resource(value) if isinstance(value, str) else None
     return found if found and (not types or found.type in types) else None
 
 
-def all_behind(env: ResolvedEnvironment, value: Json, *types: str) -> list[Resource]:
-    """The resources behind every token in a value, with one of the types, each once."""
+def follow_all(env: ResolvedEnvironment, value: Json, *types: str) -> list[Resource]:
+    """Return the resources of all tokens in a value with one of the types, without duplicates."""
     found = []
     for resource in env.resources_in(value):
         if (not types or resource.type in types) and resource not in found:
@@ -150,14 +147,14 @@ def all_behind(env: ResolvedEnvironment, value: Json, *types: str) -> list[Resou
     return found
 
 
-def same(env: ResolvedEnvironment, first: Json, second: Json) -> bool:
-    """Whether two values are, or are attributes of, one resource; else whether they are equal."""
-    one, other = behind(env, first), behind(env, second)
+def is_same(env: ResolvedEnvironment, first: Json, second: Json) -> bool:
+    """Return whether two values refer to one resource; without references, whether they are equal."""
+    one, other = follow(env, first), follow(env, second)
     return first == second if one is None or other is None else one == other
 
 
-def depends(stack: Stack, user: Resource, needed: str) -> bool:
-    """Whether a resource waits, directly or not, for another of its stack."""
+def depends_on_resource(stack: Stack, user: Resource, needed: str) -> bool:
+    """Return whether a resource depends, directly or not, on another one of its stack."""
     seen: set[str] = set()
     waiting = [user.logical_id]
     while waiting:
@@ -170,10 +167,11 @@ def depends(stack: Stack, user: Resource, needed: str) -> bool:
     return needed in seen - {user.logical_id}
 
 
-def waits(env: ResolvedEnvironment, user: Resource, needed: Resource) -> bool:
-    """Whether a resource waits for another: in its own stack, or by the nested stacks that hold the two.
+def waits_for(env: ResolvedEnvironment, user: Resource, needed: Resource) -> bool:
+    """Return whether a resource is created after another: in its own stack, or through their nested stacks.
 
-    A nested stack's outputs are there when all of it is, so one stack that takes an output waits for every resource.
+    The outputs of a nested stack exist when all of it is complete, so a stack that reads an output waits for every
+    resource.
     """
     first, second = user.stack.split("/"), needed.stack.split("/")
     common = 0
@@ -185,10 +183,10 @@ def waits(env: ResolvedEnvironment, user: Resource, needed: Resource) -> bool:
         return order.index(second[0]) < order.index(first[0])
     stack = env.stacks["/".join(first[:common])]
     holder = stack.resources[first[common]] if common < len(first) else user
-    return depends(stack, holder, second[common] if common < len(second) else needed.logical_id)
+    return depends_on_resource(stack, holder, second[common] if common < len(second) else needed.logical_id)
 
 
 def is_attribute(value: Json, attribute: str) -> bool:
-    """Whether a value is a token of this attribute."""
+    """Return whether a value is a token of this attribute."""
     found = origin(value)
     return found is not None and found.attribute == attribute
