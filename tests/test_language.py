@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,14 @@ def test_an_exception_is_still_needed(file: str, part: str, reason: str) -> None
     found = [*language.check_python(path, file), *language.check_docstrings(path, file)]
     assert reason
     assert any(part in one.text for one in found)
+
+
+def test_links_of_documents_lead_to_files() -> None:
+    documents = [PROJECT / "README.md", PROJECT / "CHANGELOG.md", *sorted((PROJECT / "docs").glob("*.md"))]
+    broken = [
+        f"{path.name}: {link}"
+        for path in documents
+        for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text(encoding="utf-8"))
+        if not link.startswith("http") and not (path.parent / link).exists()
+    ]
+    assert broken == []

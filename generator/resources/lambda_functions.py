@@ -48,7 +48,7 @@ class FunctionInputs(StackInterface):
 
 
 class Size(FrozenConfig):
-    """``memory`` in MiB also determines the share of a CPU. ``timeout`` is in seconds. The README has measurements."""
+    """``memory`` in MiB also determines the share of a CPU. ``timeout`` is in seconds."""
 
     memory: int
     timeout: int
