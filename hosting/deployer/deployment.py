@@ -32,7 +32,7 @@ from hosting.deployer.first_deployment import choose_scope, require_continuable
 from hosting.deployer.operations import Operation
 from hosting.deployer.packaging import artifacts
 from hosting.deployer.safeguards import default_security_group, secret_rotation
-from hosting.deployer.stack_parameters import check_images, upload
+from hosting.deployer.stack_parameters import check_hosted_zone, check_images, upload
 from hosting.model.operation_scope import OperationScope, deferred_stacks, is_platform_only
 from hosting.model.stack_order import Stack, StackRole
 
@@ -48,6 +48,7 @@ __all__ = [
     "StackPlan",
     "States",
     "Verb",
+    "check_hosted_zone",
     "check_images",
     "classify_changes",
     "close_default_group",

@@ -26,7 +26,7 @@ from hosting.deployer.errors import DeployerError, DeploymentFailedError, Refuse
 from hosting.deployer.failures import rootcause
 from hosting.deployer.first_deployment import failed_service
 from hosting.deployer.packaging import placeholder
-from hosting.deployer.safeguards import gates, stack_policies
+from hosting.deployer.safeguards import creation_parameters, gates, stack_policies
 from hosting.deployer.safeguards.gates import Gates
 from hosting.model.effects import DESTRUCTIVE_EFFECTS
 from hosting.model.operation_scope import OperationScope
@@ -75,6 +75,7 @@ def plan_stacks(
 
     With `final=True` prerequisites such as the imported certificate are created.
     """
+    creation_parameters.require_unchanged(context, states)
     chain = stacks_through(context.chain, through)
     prepare_artifacts(context, states, reporter, chain)
     with (
@@ -122,7 +123,13 @@ def use_placeholder_image(context: Context, states: States, reporter: Reporter, 
 
 
 def prepare_artifacts(context: Context, states: States, reporter: Reporter, chain: Iterable[Stack]) -> None:
-    """Check the images and upload the artifacts of some stacks. Does nothing until bootstrap is deployed."""
+    """Check images and hosted zone, and upload the artifacts of some stacks.
+
+    Until bootstrap is deployed only the hosted zone is checked: the repositories and the bucket do not exist yet.
+    """
+    chain = tuple(chain)
+    if any(stack.role in {StackRole.EDGE, StackRole.ROOT} for stack in chain):
+        deployment.check_hosted_zone(context)
     if any(states[stack] is None for stack in context.chain if stack.role is StackRole.BOOTSTRAP):
         return
     roles = {stack.role for stack in chain} - {StackRole.BOOTSTRAP}

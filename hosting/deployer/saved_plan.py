@@ -12,9 +12,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 from hosting.deployer import change_sets, deployment, events, stack_parameters
 from hosting.deployer.aws import stacks
@@ -132,17 +132,35 @@ def read(path: Path) -> SavedPlan:
     digest = document.pop("digest", "")
     if digest != _digest(document):
         raise _refused(path, "was changed after it was saved")
+    del document["format"]
     try:
-        del document["format"]
-        found = SavedPlan(**{**document, "stacks": tuple(SavedStack(**one) for one in document["stacks"])})
-        return replace(
-            found,
-            overrides=tuple(found.overrides),
-            allow_replace=tuple(found.allow_replace),
-            allow_delete=tuple(found.allow_delete),
-        )
-    except (TypeError, KeyError):
+        found: SavedPlan = _build(SavedPlan, document)
+        for one in found.stacks:
+            if Kind(one.kind) in {Kind.CREATE, Kind.UPDATE} and not (one.change_set and one.stack_id):
+                raise ValueError(f"{one.name} has no change set")
+    except (TypeError, ValueError):
         raise _refused(path, "is not a complete saved plan") from None
+    return found
+
+
+def _build(annotation: Any, value: Any) -> Any:
+    """Return a value of JSON as the type of an annotation. Raises TypeError for any other type.
+
+    A person can change the file and compute a new digest.
+    """
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if is_dataclass(annotation) and isinstance(annotation, type) and isinstance(value, dict):
+        hints = get_type_hints(annotation)
+        return annotation(**{name: _build(hints.get(name), item) for name, item in value.items()})
+    if origin is tuple and isinstance(value, list):
+        return tuple(_build(arguments[0], item) for item in value)
+    if origin is Mapping and isinstance(value, dict):
+        return {_build(arguments[0], key): _build(arguments[1], item) for key, item in value.items()}
+    if type(None) in arguments:
+        return None if value is None else _build(arguments[0], value)
+    if isinstance(annotation, type) and type(value) is annotation:
+        return value
+    raise TypeError(f"{type(value).__name__} instead of {annotation}")
 
 
 def restore(context: Context, plan: SavedPlan, states: States, where: str) -> list[StackPlan]:

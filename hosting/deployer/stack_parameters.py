@@ -79,6 +79,24 @@ def check_images(context: Context) -> None:
         raise InputError(found.values())
 
 
+def check_hosted_zone(context: Context) -> None:
+    """Raise InputError if the hosted zone is not in the account, is private, or is the zone of another domain."""
+    file = context.environment.file
+    zone, domain = file.values.get("HostedZoneId", ""), file.values.get("DomainName", "")
+    if not zone:
+        return
+    found = lookups.find_hosted_zone(context.clients.route53(context.home), zone)
+    if found is None:
+        what, hint = f"hosted zone {zone} is not in account {context.identity.account}", "correct HostedZoneId"
+    elif found.is_private:
+        what, hint = f"hosted zone {zone} ({found.name}) is private", "write the public zone of this name"
+    elif not found.contains(domain):
+        what, hint = f"{domain} does not belong to hosted zone {zone} ({found.name})", "correct one of the two values"
+    else:
+        return
+    raise InputError([Problem(file.where("HostedZoneId"), f"HostedZoneId: {what}", hint)])
+
+
 def find_missing_images(context: Context) -> dict[str, Problem]:
     """Return the image parameters whose image is not in the account's own registry."""
     environment = context.environment

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -11,10 +11,13 @@ import pytest
 from hosting.deployer import certificate, deployment, destroy, pipeline
 from hosting.deployer.change_sets import Change, ChangeSet
 from hosting.deployer.deployment import Context, Kind, StackPlan
-from hosting.deployer.errors import ChangeSetError, DeploymentFailedError
+from hosting.deployer.errors import ChangeSetError, DeploymentFailedError, RefusedError
 from hosting.deployer.reporter import Level, SilentReporter
+from hosting.deployer.safeguards import creation_parameters
+from hosting.model.errors import InputError
 from hosting.model.stack_order import Stack, StackRole
 from hosting.rehearsal.emulator import Emulator
+from hosting.rehearsal.prerequisites import Prerequisites
 from tests import small_project
 
 
@@ -104,6 +107,61 @@ def test_the_empty_stack_of_a_rolled_back_creation_is_replaced(
     pipeline.deploy_stacks(context(), reporter)
     assert "deleting the empty stack of a rolled back creation" in reporter.text
     assert set(existing(context()).values()) == {"CREATE_COMPLETE"}
+
+
+def with_parameter(name: str, default: str) -> dict[str, dict[str, object]]:
+    """Return root with one more parameter, for small_project.write."""
+    root = small_project.templates()["root.json"]
+    root["Parameters"][name] = {"Type": "String", "Default": default}
+    return {"root.json": root}
+
+
+def test_a_value_that_is_decided_at_creation_is_refused_for_a_live_stack(
+    context: Callable[..., Context], reporter: RecordingReporter, project: Path
+) -> None:
+    small_project.write(project, changed=with_parameter("SecondZone", "ap-northeast-1c"))
+    pipeline.deploy_stacks(context(), reporter)
+    changed = context("SecondZone=ap-northeast-1d")
+    for run in (
+        lambda: pipeline.plan_stacks(changed, deployment.describe_stacks(changed), reporter, verb="plan"),
+        lambda: pipeline.deploy_stacks(changed, reporter),
+    ):
+        with pytest.raises(RefusedError, match="SecondZone: ap-northeast-1c -> ap-northeast-1d: EC2 refuses") as raised:
+            run()
+        assert "Create another environment" in str(raised.value)
+    pipeline.deploy_stacks(context("Note=other"), reporter)
+
+
+def test_a_creation_that_did_not_finish_takes_every_value(
+    context: Callable[..., Context], reporter: RecordingReporter, project: Path
+) -> None:
+    small_project.write(project, changed=with_parameter("SecondZone", "ap-northeast-1c"))
+    pipeline.deploy_stacks(context(), reporter)
+    changed = context("SecondZone=ap-northeast-1d")
+    states = deployment.describe_stacks(changed)
+    root = changed.stack(StackRole.ROOT)
+    state = states[root]
+    assert state is not None
+    for status in ("CREATE_FAILED", "ROLLBACK_COMPLETE", "REVIEW_IN_PROGRESS"):
+        creation_parameters.require_unchanged(changed, {**states, root: replace(state, status=status)})
+
+
+@pytest.mark.parametrize(("zone", "words"), [("Z9", "is not in account"), ("Z1", "does not belong to hosted zone Z1")])
+def test_a_wrong_hosted_zone_is_refused_before_any_change(
+    emulator: Emulator,
+    context: Callable[..., Context],
+    reporter: RecordingReporter,
+    project: Path,
+    account: str,
+    zone: str,
+    words: str,
+) -> None:
+    Prerequisites(emulator, account, "ap-northeast-1").prepare({"HostedZoneId": "Z1", "DomainName": "example.com"})
+    small_project.write(project, changed=with_parameter("HostedZoneId", ""))
+    with pytest.raises(InputError, match=words):
+        pipeline.deploy_stacks(context("DomainName=www.example.org", f"HostedZoneId={zone}"), reporter)
+    assert existing(context()) == {}
+    pipeline.deploy_stacks(context("DomainName=www.example.com", "HostedZoneId=Z1"), reporter)
 
 
 STACK = Stack(StackRole.ROOT, "shop-dev", "ap-northeast-1")

@@ -115,6 +115,69 @@ def test_a_file_that_is_not_as_it_was_written(
     assert len(str(caught.value).splitlines()) == 1
 
 
+def _set(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    """Return a change of one value of a plan, whose path has the form stacks.0.kind."""
+
+    def change(document: dict[str, Any]) -> None:
+        target: Any = document
+        *steps, last = path.split(".")
+        for step in steps:
+            target = target[int(step)] if isinstance(target, list) else target[step]
+        target[last] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("environment", None),
+        ("environment", ["dev"]),
+        ("created", 7),
+        ("templates", ["root.json"]),
+        ("templates", {"root.json": 1}),
+        ("overrides", "Note=x"),
+        ("overrides", [1]),
+        ("allow_replace", {"Database/Cluster": True}),
+        ("allow_delete", [None]),
+        ("stacks", {}),
+        ("stacks", ["root"]),
+        ("stacks.0.kind", "destroy"),
+        ("stacks.0.kind", None),
+        ("stacks.0.name", 3),
+        ("stacks.3.keep", "false"),
+        ("stacks.3.last", [1]),
+        ("stacks.3.change_set", ""),
+        ("stacks.3.more", "x"),
+    ],
+)
+def test_a_value_of_another_type_with_a_new_digest_is_refused(tmp_path: Path, path: str, value: Any) -> None:
+    empty = saved_plan.SavedStack("bootstrap", "shop-bootstrap", "ap-northeast-1", "nothing")
+    root = saved_plan.SavedStack("root", "shop-dev", "ap-northeast-1", "update", "arn:cs", "arn:s", last={"arn:s": "1"})
+    file = tmp_path / "x.plan"
+    found = saved_plan.SavedPlan(
+        "dev",
+        "shop",
+        "1" * 12,
+        "ap-northeast-1",
+        WHEN,
+        {"root.json": "0"},
+        "1",
+        ("Note=x",),
+        (),
+        (),
+        (*[empty] * 3, root),
+    )
+    saved_plan.write(file, found)
+    assert saved_plan.read(file) == found
+    document = json.loads(file.read_text())
+    del document["digest"]
+    _set(path, value)(document)
+    file.write_text(json.dumps({**document, "digest": saved_plan._digest(document)}))
+    with pytest.raises(InputError, match="is not a complete saved plan"):
+        saved_plan.read(file)
+
+
 def test_a_forged_digest_is_no_way_in(connected: Connect, deployed: Path, tmp_path: Path) -> None:
     """A forged file with a valid digest must still refer to the approved change sets."""
     context = connected(deployed, Note="approved")

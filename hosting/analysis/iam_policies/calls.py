@@ -54,7 +54,7 @@ DEPLOYER_PERMISSIONS: tuple[DeployerPermission, ...] = (
         "LookUp",
         (
             "acm:DescribeCertificate", "acm:ListCertificates", "acm:ListTagsForCertificate",
-            "ec2:DescribeManagedPrefixLists", "ecr:DescribeImages", "ecs:DescribeServices",
+            "ec2:DescribeManagedPrefixLists", "ecr:DescribeImages", "ecs:DescribeServices", "route53:GetHostedZone",
         ),
     ),
     DeployerPermission(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ecr import ECRClient
     from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_route53 import Route53Client
 
 SERVICE_IS_NEW = "ServiceIsNew"
 PREFIX_LIST_ID = "CloudFrontPrefixListId"
@@ -82,6 +84,29 @@ def find_missing_images(
         if not _pushed(client, match["repository"], match["digest"]):
             what = f"{key}: {match['repository']}@{match['digest'][:19]}... is not in the registry"
             yield key, Problem(where, what, f"push the image, then write its digest here ({image.split('@')[0]})")
+
+
+@dataclass(frozen=True)
+class HostedZone:
+    """A hosted zone of the account: its DNS name without the last dot, and whether it is private."""
+
+    name: str
+    is_private: bool
+
+    def contains(self, domain: str) -> bool:
+        """Return whether a record of this domain belongs into the zone."""
+        return domain == self.name or domain.endswith(f".{self.name}")
+
+
+def find_hosted_zone(client: Route53Client, identifier: str) -> HostedZone | None:
+    """Return the hosted zone, or None if the account does not have it."""
+    try:
+        found = client.get_hosted_zone(Id=identifier)["HostedZone"]
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") != "NoSuchHostedZone":
+            raise
+        return None
+    return HostedZone(found["Name"].rstrip("."), bool(found.get("Config", {}).get("PrivateZone")))
 
 
 def select_images(names: Iterable[str], values: Mapping[str, str]) -> dict[str, str]:

@@ -259,22 +259,16 @@ def _hosted_zone(context: Context, values: Mapping[str, str]) -> Iterator[Check]
     zone, domain = values.get("HostedZoneId", ""), values.get("DomainName", "")
     if not zone:
         return
-    try:
-        found = context.clients.route53(context.home).get_hosted_zone(Id=zone)["HostedZone"]
-    except ClientError as error:
-        if error.response.get("Error", {}).get("Code") != "NoSuchHostedZone":
-            raise
+    found = lookups.find_hosted_zone(context.clients.route53(context.home), zone)
+    if found is None:
         yield problem("domain", f"hosted zone {zone}", "not in this account", "correct HostedZoneId")
         return
-    name = found["Name"].rstrip(".")
     what = f"hosted zone {zone}"
-    if found.get("Config", {}).get("PrivateZone"):
-        yield problem("domain", what, f"{name} is private", "use the public zone of this name")
+    if found.is_private:
+        yield problem("domain", what, f"{found.name} is private", "use the public zone of this name")
         return
-    holds = domain == name or domain.endswith(f".{name}")
-    yield create_check(
-        "domain", what, holds, f"{name}", f"{domain} does not belong to it: correct HostedZoneId or DomainName"
-    )
+    hint = f"{domain} does not belong to it: correct HostedZoneId or DomainName"
+    yield create_check("domain", what, found.contains(domain), found.name, hint)
 
 
 def _slack(context: Context, values: Mapping[str, str]) -> Iterator[Check]:
