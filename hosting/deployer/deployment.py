@@ -24,10 +24,11 @@ from typing import TYPE_CHECKING, Literal
 from hosting.deployer import change_set_filter, change_sets, operations, recovery, stack_parameters
 from hosting.deployer.aws import stacks, statuses
 from hosting.deployer.aws.stacks import Next, StackState
+from hosting.deployer.change_set_rejections import explain_change_set
 from hosting.deployer.change_sets import Change, ChangeSet, ChangeSetRequest
 from hosting.deployer.context import Context, States, connect, describe_stacks, require_ready
 from hosting.deployer.environment import Environment, load_without_validation, prepare, with_parameters
-from hosting.deployer.errors import ChangeSetError, DeployerError, RefusedError
+from hosting.deployer.errors import DeployerError, RefusedError
 from hosting.deployer.first_deployment import choose_scope, require_continuable
 from hosting.deployer.operations import Operation
 from hosting.deployer.packaging import artifacts
@@ -161,9 +162,10 @@ def plan_stack(
     if change_sets.has_no_changes(change_set):
         _discard(context, stack, arn, creates=request.creates)
         return StackPlan(stack, Kind.NOTHING, parameters=values)
-    if reason := change_sets.find_problem(change_set):
+    if change_sets.find_problem(change_set):
+        rejected = explain_change_set(client, change_set, template, context.environment.templates, stack.label)
         _discard(context, stack, arn, creates=request.creates)
-        raise ChangeSetError(f"the change set failed: {reason}", where=stack.label)
+        raise rejected
     # The creation of the root takes up to an hour. If its last layer fails, the complete resources are kept. A
     # root that is complete is rolled back instead.
     unfinished = kind is Kind.CREATE or (state is not None and state.next is Next.CONTINUE)

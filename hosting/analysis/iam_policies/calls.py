@@ -42,7 +42,7 @@ DEPLOYER_PERMISSIONS: tuple[DeployerPermission, ...] = (
         "PlanChanges",
         (
             "cloudformation:CreateChangeSet", "cloudformation:DeleteChangeSet", "cloudformation:DescribeChangeSet",
-            "cloudformation:ListChangeSets", "cloudformation:TagResource",
+            "cloudformation:DescribeEvents", "cloudformation:ListChangeSets", "cloudformation:TagResource",
         ),
     ),
     DeployerPermission(Use.PLAN, "ReadArtifacts", ("s3:GetObject",)),

@@ -23,6 +23,7 @@ from hosting.cli.support.options import (
     placeholder_option,
     require_answer,
 )
+from hosting.cli.support.rejections import locate_rejections
 from hosting.cli.support.signals import interrupt_on_sighup
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def deploy(
         )
     reporter.approve_plans = _make_approval(context, yes=yes, pre_deploy=pre_deploy)
     try:
-        with monitor.closing():
+        with monitor.closing(), locate_rejections(options.root):
             states = pipeline.deploy_stacks(
                 context,
                 reporter,

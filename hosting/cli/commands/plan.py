@@ -20,6 +20,7 @@ from hosting.cli.support.options import (
     output_option,
     placeholder_option,
 )
+from hosting.cli.support.rejections import locate_rejections
 from hosting.cli.support.signals import interrupt_on_sighup
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def plan(
     states = deployment.describe_stacks(context)
     deployment.require_ready(states)
     context = pipeline.use_placeholder_image(context, states, reporter, options.placeholder)
-    plans = pipeline.plan_stacks(context, states, reporter, verb="saved" if out else "plan", final=out is not None)
+    with locate_rejections(options.root):
+        plans = pipeline.plan_stacks(context, states, reporter, verb="saved" if out else "plan", final=out is not None)
     kept = False
     try:
         gates.check_names(context, plans)
