@@ -142,7 +142,7 @@ def test_the_check_covers_templates_and_tasks(process: Run, container: str) -> N
     assert ("live", "the task role may use the sessions' key") in seen
     assert ("live", "the task role may write transcripts") in seen
     assert ("live", "session-manager-plugin") in seen
-    assert any(area == "live" and f"the agent in {container} runs" in what for area, what in seen)
+    assert any(area == "live" and f"the agent in {container} is running" in what for area, what in seen)
 
 
 @pytest.mark.parametrize(

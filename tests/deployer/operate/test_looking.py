@@ -85,7 +85,7 @@ def test_a_service_that_was_scaled_away_is_bad(deploy_py: Run, deployed: parts.D
         done = deploy_py("status", "-e", "dev", "--output", "json")
         bad = [part for part in json.loads(done.stdout)["parts"] if part["health"] == "bad"]
         assert [(part["area"], part["name"]) for part in bad] == [("services", "backend")]
-        assert "none is wanted" in bad[0]["text"]
+        assert "the desired count is 0" in bad[0]["text"]
         assert done.returncode == 1
     finally:
         ecs.update_service(cluster=CLUSTER, service=service.ecs_name, desiredCount=2)
@@ -131,7 +131,7 @@ def test_watch_continues_after_a_network_failure(deployed: parts.Deployed, monke
     looks = status.poll_status(deployed.platform.context, 0)
     said, seen = next(looks), next(looks)
     assert isinstance(said, str)
-    assert said.startswith("cannot look: AWS cannot be reached")
+    assert said.startswith("the status cannot be read: AWS cannot be reached")
     assert isinstance(seen, status.Status)
     areas = [part.area for part in seen.parts]
     assert areas == sorted(areas, key=["stacks", "services", "targets", "database", "distribution", "alarms"].index)
@@ -141,9 +141,11 @@ def test_watch_continues_after_a_network_failure(deployed: parts.Deployed, monke
 def test_a_small_terminal_keeps_the_last_events(deployed: parts.Deployed, height: int) -> None:
     found = status.collect_status(deployed.platform.context)
     console = Console(width=200, height=height, file=io.StringIO())
-    lines = console.render_lines(status_command._render_screen(found, console, "cannot look: no network"), pad=False)
+    lines = console.render_lines(
+        status_command._render_screen(found, console, "the status cannot be read: no network"), pad=False
+    )
     text = "\n".join("".join(segment.text for segment in line) for line in lines)
-    assert "cannot look: no network" in text
+    assert "the status cannot be read: no network" in text
     if height > 12:
         assert len(lines) <= height
         newest = found.events[-1]
@@ -315,10 +317,10 @@ def test_times_are_parsed(text: str, ago: timedelta) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("yesterday", "is no time"),
-        ("9" * 30 + "d", "is no time"),
-        ("99x", "is no time"),
-        ("2026-11-22T12:01", "still to come"),
+        ("yesterday", "invalid time"),
+        ("9" * 30 + "d", "invalid time"),
+        ("99x", "invalid time"),
+        ("2026-11-22T12:01", "is in the future"),
     ],
 )
 def test_an_invalid_time_is_an_error(text: str, words: str) -> None:

@@ -141,7 +141,7 @@ def test_unknown_zones_are_a_problem() -> None:
     assert [line.status for line in good] == [CheckStatus.OK, CheckStatus.OK]
     bad = lines({"SecondZone": "ap-northeast-1b"}, "zones", ec2={"describe_availability_zones": zones})
     assert bad[1].status is CheckStatus.PROBLEM
-    assert bad[1].remedy == "choose from ap-northeast-1a, ap-northeast-1c, ap-northeast-1d"
+    assert bad[1].remedy == "use one of ap-northeast-1a, ap-northeast-1c, ap-northeast-1d"
     same = lines({"SecondZone": "ap-northeast-1a"}, "zones", ec2={"describe_availability_zones": zones})
     assert "both are ap-northeast-1a" in [line.seen for line in same]
 
@@ -195,7 +195,7 @@ VIEWER = "arn:aws:acm:us-east-1:111122223333:certificate/11111111-2222-3333-4444
             CheckStatus.PROBLEM,
             "PENDING",
         ),
-        ({}, refuse("ResourceNotFoundException"), CheckStatus.PROBLEM, "no such certificate"),
+        ({}, refuse("ResourceNotFoundException"), CheckStatus.PROBLEM, "does not exist"),
         ({}, refuse("AccessDeniedException", "DescribeCertificate"), CheckStatus.UNKNOWN, "DescribeCertificate"),
         (
             {"ViewerCertificateArn": VIEWER.replace("us-east-1", "ap-northeast-1")},
@@ -277,7 +277,7 @@ def test_quotas_are_compared_with_what_the_templates_make() -> None:
     }
     assert found["VPCs"].status is CheckStatus.PROBLEM
     assert found["VPCs"].seen == "1 needed, 5 in use, 5 allowed"
-    assert "ask for 6 in Service Quotas (vpc L-F678F1CE" in found["VPCs"].remedy
+    assert "request 6 in Service Quotas (vpc L-F678F1CE" in found["VPCs"].remedy
     assert found["Elastic IP addresses"].seen == "2 needed, 4 in use, 5 allowed"
     assert found["Elastic IP addresses"].status is CheckStatus.PROBLEM
     assert found["internet gateways"].status is CheckStatus.OK

@@ -88,7 +88,7 @@ def test_a_denied_command_names_what_to_allow(deployed: parts.Deployed) -> None:
 def test_a_denied_secret_offers_another_way(deployed: parts.Deployed) -> None:
     with Stubber(deployed.client("secretsmanager")) as stub:
         stub.add_client_error("get_secret_value", "AccessDeniedException", "not you")
-        with pytest.raises(DeployerError, match="--user NAME asks you instead"):
+        with pytest.raises(DeployerError, match="or use --user NAME"):
             credentials.read_master_login(deployed.platform)
 
 
@@ -139,7 +139,7 @@ def test_a_service_that_was_deleted_outside_cloudformation_is_an_error(deployed:
     for answer in (gone, {"services": [], "failures": [{"reason": "MISSING"}]}):
         with Stubber(deployed.client("ecs")) as stub:
             stub.add_response("describe_services", answer)
-            with pytest.raises(DeployerError, match="ECS does not know this service any more"):
+            with pytest.raises(DeployerError, match="the service does not exist in ECS"):
                 standalone_task.start_task(deployed.platform, service, ["true"])
 
 

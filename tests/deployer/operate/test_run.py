@@ -114,7 +114,7 @@ def test_a_task_that_ecs_does_not_show_yet(deployed: parts.Deployed, monkeypatch
     run = standalone_task.start_task(deployed.platform, deployed.platform.service(None), ["true"], sleep=lambda _: None)
     assert not run._has_stopped()
     run.started -= timedelta(minutes=5)
-    with pytest.raises(DeployerError, match="has forgotten it"):
+    with pytest.raises(DeployerError, match="the task does not exist in ECS"):
         run._has_stopped()
     monkeypatch.setattr(tasks, "describe_tasks", show)
     Prerequisites(deployed.emulator, deployed.account, deployed.platform.home).end_task(run.task.arn, 4)
