@@ -87,7 +87,7 @@ def test_data_loss_is_first_and_is_refused(project: Path, capsys: pytest.Capture
     top = "\n".join(shown.out.splitlines()[:9])
     assert "DatabaseStack/Cluster" in top
     assert "StorageEncrypted: true -> false  cannot be changed in place" in top
-    assert "AdministratorAccess: may do everything" in top
+    assert "AdministratorAccess: allows everything" in top
     assert "tcp 3306 from 0.0.0.0/0  open to" in top
     assert "its new id causes 3 replace" in shown.out
     assert f"--fail-on {gate}: " in shown.err

@@ -73,7 +73,7 @@ def test_the_github_trust_names_the_environment(capsys: pytest.CaptureFixture[st
         (["destroy", "-e", "dev"], "destroy"),
         (["plan", "-e", "dev", "--repository", "octo-org/site"], "require `policy oidc`"),
         (["oidc", "-e", "dev"], "is not owner/name"),
-        (["oidc", "-e", "dev", "--repository", "octo-org/site"], "name one of the two"),
+        (["oidc", "-e", "dev", "--repository", "octo-org/site"], "give either a branch or an environment"),
         (["oidc", "-e", "dev", "--repository", "octo-org/*", "--branch", "main"], "is not owner/name"),
         (["plan", "-e", "dev", "--role-arn", "arn:aws:iam::111122223333:role/cfn"], "--role-arn requires"),
         (["deploy", "-e", "dev", "--role-arn", "cfn"], "ARN of a role"),

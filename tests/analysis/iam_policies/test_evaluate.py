@@ -108,8 +108,8 @@ def test_a_long_statement_is_cut_and_nothing_is_lost() -> None:
     assert sorted(actions) == sorted((*many(600).actions, *many(10).actions))
 
 
-def test_more_than_a_role_takes_is_said() -> None:
-    with pytest.raises(AnalysisError, match=f"a role takes {PER_ROLE}"):
+def test_more_policies_than_a_role_can_have_are_an_error() -> None:
+    with pytest.raises(AnalysisError, match=f"a role can have {PER_ROLE}"):
         split_into_policies("role", [many(3000)])
 
 
