@@ -1,8 +1,8 @@
-"""After the database password was rotated: new tasks for the services that read it.
+"""Starts new tasks of the services that read the database password, after its rotation.
 
-ECS puts a secret's value into a container when the task starts and never again, so after a rotation (RDS does
-one every few days) the running tasks hold a password that no longer opens a connection. This runs on a schedule
-and compares dates; it never reads the secret's value.
+ECS puts a secret's value into a container only when the task starts. After a rotation (RDS rotates every few days)
+running tasks hold a password that opens no new connection. This function runs on a schedule and compares dates; it
+never reads the secret's value.
 """
 
 import logging
@@ -21,6 +21,6 @@ def handler(_event: dict[str, Any], _context: object) -> dict[str, Any]:
     result = watch(secrets, ecs, os.environ["CLUSTER_NAME"], os.environ["SECRET_ARN"])
     logger.info("%s", result)
     if result.failed:
-        # An invocation that fails is what the alarm looks at; the other services have been served already.
+        # The alarm watches failed invocations. The other services have been deployed already.
         raise RuntimeError(f"no new deployment for {', '.join(result.failed)}; the log has the reasons")
     return result.as_dict()

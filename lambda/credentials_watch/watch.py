@@ -1,8 +1,8 @@
-"""Which services hold an outdated password, and the remedy.
+"""Finds services whose tasks hold an outdated password, and deploys them again.
 
-The judgement needs no memory of its own: a service is outdated while its newest deployment is older than the
-rotation. The deployment forced here is newer, so the next run finds nothing to do. One that fails is rolled back by
-ECS to the old deployment with its old date; what is left of it then is the service's own list of events.
+No state is stored: a service is outdated while its newest deployment is older than the rotation. The deployment that
+this function forces is newer, so the next run does nothing. ECS rolls a failed deployment back to the old one with its
+old date; only the service's list of events then shows the failure.
 """
 
 import logging
@@ -15,10 +15,10 @@ from botocore.exceptions import ClientError
 
 logger = logging.getLogger()
 
-# DescribeServices takes no more at once.
+# The maximum of DescribeServices.
 _PAGE = 10
-# Deployments that may fail after a rotation before no more are forced. One may have been somebody else's; a loop
-# would take healthy tasks away and start broken ones at every run.
+# Failed deployments after a rotation until no more are forced. One may be an operator's. A loop would replace healthy
+# tasks by failing ones at every run.
 _ATTEMPTS = 2
 # Amazon ECS Developer Guide, service event messages: "(service x) (deployment ecs-svc/1) deployment failed: ...".
 _FAILED = "deployment failed:"
@@ -26,6 +26,8 @@ _FAILED = "deployment failed:"
 
 @dataclass
 class Result:
+    """The services by what was done."""
+
     rotated: datetime | None
     redeployed: list[str] = field(default_factory=list)
     current: list[str] = field(default_factory=list)
@@ -37,6 +39,7 @@ class Result:
 
 
 def watch(secrets: Any, ecs: Any, cluster: str, secret_arn: str) -> Result:
+    """Deploy every outdated service again, and return the services by what was done."""
     # Not LastChangedDate: a new tag or description changes that too. Absent until the first rotation.
     result = Result(secrets.describe_secret(SecretId=secret_arn).get("LastRotatedDate"))
     if result.rotated is None:
@@ -71,16 +74,16 @@ def _services(ecs: Any, cluster: str) -> Iterator[dict[str, Any]]:
 
 
 def _outdated(service: dict[str, Any], rotated: datetime) -> bool:
-    """Tasks of the newest deployment start after it, so one made after the rotation is enough.
+    """Return whether no deployment since the rotation exists. Tasks of a later deployment have the new password.
 
-    Without a wish for tasks there is nothing to replace, and a deployment would only wait to be looked at.
+    A service with desired count 0 has no tasks to replace.
     """
     newest = max((deployment["createdAt"] for deployment in service["deployments"]), default=None)
     return service["desiredCount"] > 0 and newest is not None and newest < rotated
 
 
 def _failures(service: dict[str, Any], rotated: datetime) -> int:
-    """ECS keeps the newest hundred events; on a service so busy that they are gone, one more attempt is made."""
+    """Return the number of failed deployments since the rotation. ECS keeps the newest hundred events of a service."""
     return sum(_FAILED in event["message"] and event["createdAt"] >= rotated for event in service.get("events", ()))
 
 

@@ -1,7 +1,7 @@
-"""The answer to CloudFormation: exactly one, small enough, and delivered in spite of a bad connection.
+"""Sends the answer to CloudFormation: exactly one, within the size limit, with retries.
 
-`ResponseURL` is presigned: whoever reads it can answer in our name. It is never logged, and neither is an
-exception of the HTTP client, whose text may quote it.
+`ResponseURL` is presigned: everyone who reads it can answer in place of this function. It is never logged. Exceptions
+of the HTTP client are not logged either, because their text may contain it.
 """
 
 import http.client
@@ -21,15 +21,17 @@ ATTEMPTS = 5
 ATTEMPT_SECONDS = 8.0
 FIRST_PAUSE_SECONDS = 0.3
 
-# Stands for a resource whose creation failed; its deletion tidies up as far as it can.
+# The id of a resource whose creation failed; its deletion deletes as much as possible.
 NEVER_CREATED = "site-content:none"
 
 
 class NotDeliveredError(Exception):
-    """Raised out of the handler on purpose: Lambda then invokes again, and all the work here is repeatable."""
+    """Raised out of the handler on purpose: Lambda then invokes again, and every step can be repeated."""
 
 
 class Answer:
+    """The single answer to one event."""
+
     def __init__(self, event: dict[str, Any], context: Any) -> None:
         self._event = event
         self._context = context
@@ -43,7 +45,7 @@ class Answer:
         self._give("SUCCESS", "", physical_id, data)
 
     def failed(self, reason: str) -> None:
-        # A changed id would make CloudFormation delete what the old one stands for.
+        # After another id CloudFormation would delete the resource of the old one.
         physical_id = self._event.get("PhysicalResourceId") or NEVER_CREATED
         where = f"{self._context.log_group_name} {self._context.log_stream_name} {self._context.aws_request_id}"
         self._give("FAILED", f"{_cut(reason, 1200)} (log: {where})", physical_id, {})
@@ -58,7 +60,7 @@ class Answer:
             answer["Reason"] = reason
         body = json.dumps(answer).encode()
         if len(body) > BODY_LIMIT:
-            # Rather a short reason than none: everything else in the answer is short by its nature.
+            # A short reason is better than none. All other fields are always short.
             answer |= {"Reason": _cut(reason, 200), "Data": {}}
             body = json.dumps(answer).encode()
         self._deliver(body)
@@ -74,16 +76,16 @@ class Answer:
             if problem is None:
                 return
             logger.warning("attempt %d to answer: %s", attempt, problem)
-            # An expired or used address does not get better.
+            # A retry with an expired or used URL is useless.
             if problem.startswith("4") or attempt == ATTEMPTS:
                 break
             time.sleep(max(0.0, min(pause, self.seconds_left() - 0.5)))
             pause *= 2
-        raise NotDeliveredError("CloudFormation did not take the answer; the warnings before this say why")
+        raise NotDeliveredError("CloudFormation did not accept the answer; the warnings above contain the reason")
 
 
 def _put(url: str, body: bytes, timeout: float) -> str | None:
-    """What went wrong, or None. Not urllib.request: it follows redirects, and its errors carry the URL."""
+    """Send the answer and return the error or None. urllib.request follows redirects, and its errors contain the URL."""
     kinds = {"https": http.client.HTTPSConnection, "http": http.client.HTTPConnection}
     try:
         parts = urlsplit(url)
@@ -103,7 +105,7 @@ def _put(url: str, body: bytes, timeout: float) -> str | None:
 
 
 def _cut(text: str, limit: int) -> str:
-    """By encoded length: a Japanese character is six bytes of JSON."""
+    """Shorten a text by its encoded length: a Japanese character is six bytes of JSON."""
     while len(json.dumps(text)) > limit:
         text = text[: len(text) * 9 // 10] + "..." if len(text) > 10 else text[:1]
     return text

@@ -1,4 +1,4 @@
-"""What the bucket shall hold, and how it is emptied. Every step can be repeated."""
+"""Writes the first pages to the bucket, and empties the bucket. Every step can be repeated."""
 
 import hashlib
 import logging
@@ -14,22 +14,24 @@ from botocore.exceptions import ClientError
 
 logger = logging.getLogger()
 
-# Browsers ask each time, CloudFront once a minute: a corrected page shows soon, and a storm of errors, which is
-# when the sorry page is read, stays away from the bucket.
+# Browsers revalidate each time, CloudFront once a minute. A corrected page is visible soon, and during an outage, when
+# the sorry page is requested most, few requests reach the bucket.
 CACHE_CONTROL = "max-age=0, s-maxage=60, must-revalidate"
-# An object with this metadata is ours to replace; one without it was put there by somebody else.
+# This function replaces objects with this metadata. Objects without it were uploaded by another principal.
 MARK = "site-content-sha256"
 
-# While its stack is in one of these the bucket goes as well. In any other one this resource alone was taken out or
-# got another name, and the site stays.
-STACK_GOES = ("DELETE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS")
+# In these statuses of the stack the bucket is deleted too. In any other status only this resource was removed or
+# renamed, and the site remains.
+STACK_IS_DELETED = ("DELETE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS")
 
 
 @dataclass(frozen=True)
 class Page:
+    """One page of the initial content."""
+
     key: str
     file: str
-    # CloudFront shows it by itself. The other is only a beginning, and somebody who deletes it means that.
+    # Whether CloudFront itself shows the page. An operator may delete the other one, which is only an example.
     needed: bool
 
 
@@ -38,19 +40,22 @@ PAGES = (Page("sorry/index.html", "pages/sorry.html", True), Page("static/index.
 
 @dataclass(frozen=True)
 class Outcome:
+    """The result of a request."""
+
     physical_id: str
     data: dict[str, str]
 
 
 class UnusableRequestError(Exception):
-    """The template asks for something this resource does not offer."""
+    """The template requests something that this resource does not support."""
 
 
 class UnfinishedError(Exception):
-    """The bucket holds more than one invocation can delete."""
+    """The bucket contains more objects than one invocation can delete."""
 
 
 def apply(event: dict[str, Any], seconds_left: Callable[[], float]) -> Outcome:
+    """Carry out a request of CloudFormation, and return the physical id and the attributes."""
     properties = event.get("ResourceProperties") or {}
     match event.get("RequestType"):
         case "Create" | "Update":
@@ -66,13 +71,13 @@ def apply(event: dict[str, Any], seconds_left: Callable[[], float]) -> Outcome:
             deleted = 0
             try:
                 # Properties are strings; anything but this one keeps the content.
-                if properties.get("EmptyOnDelete") == "true" and _stack_goes(event["StackId"]):
+                if properties.get("EmptyOnDelete") == "true" and _stack_is_deleted(event["StackId"]):
                     deleted = _empty(_s3(), _bucket(properties), seconds_left)
             except (ClientError, UnusableRequestError, UnfinishedError) as error:
                 if created:
                     raise
-                # A creation may fail between the pages; whatever made it fail shall not hold up the rollback too.
-                logger.warning("the rest of a failed creation stays: %s", error)
+                # A creation may fail between the pages. The same error must not block the rollback.
+                logger.warning("the rest of a failed creation remains: %s", error)
             return Outcome(physical_id, {"Deleted": str(deleted)})
         case other:
             raise UnusableRequestError(f"request type {other!r} is not one of Create, Update, Delete")
@@ -93,12 +98,12 @@ def _s3() -> Any:
     return boto3.client("s3", config=_CONFIG)
 
 
-def _stack_goes(stack_id: str) -> bool:
+def _stack_is_deleted(stack_id: str) -> bool:
     (stack,) = boto3.client("cloudformation", config=_CONFIG).describe_stacks(StackName=stack_id)["Stacks"]
-    goes = stack["StackStatus"] in STACK_GOES
-    if not goes:
-        logger.info("the stack is in %s and keeps its bucket, which is left as it is", stack["StackStatus"])
-    return goes
+    deleted = stack["StackStatus"] in STACK_IS_DELETED
+    if not deleted:
+        logger.info("the stack is in %s and keeps its bucket, so the content remains", stack["StackStatus"])
+    return deleted
 
 
 def _write(s3: Any, bucket: str, page: Page) -> bool:
@@ -107,16 +112,16 @@ def _write(s3: Any, bucket: str, page: Page) -> bool:
     try:
         there = s3.head_object(Bucket=bucket, Key=page.key)
     except ClientError as error:
-        # A HEAD has no body, so S3 can only say 404 here; NoSuchBucket looks the same and fails below.
+        # The answer to HEAD has no body, so its code is 404 only. NoSuchBucket has the same code and fails below.
         if error.response["Error"]["Code"] not in ("404", "NoSuchKey", "NotFound"):
             raise
         if not page.needed and error.response["ResponseMetadata"]["HTTPHeaders"].get("x-amz-delete-marker") == "true":
-            logger.info("%s was deleted by somebody else and stays so", page.key)
+            logger.info("%s was deleted by another principal and is not written again", page.key)
             return False
     else:
         mark = there["Metadata"].get(MARK)
         if mark is None:
-            logger.info("%s was put there by somebody else and stays", page.key)
+            logger.info("%s was uploaded by another principal and is not replaced", page.key)
             return False
         if mark == digest:
             return False
@@ -132,10 +137,10 @@ def _write(s3: Any, bucket: str, page: Page) -> bool:
 
 
 def _empty(s3: Any, bucket: str, seconds_left: Callable[[], float]) -> int:
-    """Delete all versions and delete markers, a page at a time and always from the start.
+    """Delete all versions and delete markers, one page at a time, always from the start.
 
-    Nothing but `deploy.py site` writes here, so new objects are not denied first: that would take a right to
-    change the bucket's policy. What does arrive meanwhile is found by the last listing, which must be empty.
+    Only `deploy.py site sync` writes here, so new objects are not denied first: that would require the permission to
+    change the bucket's policy. The last listing, which must be empty, finds objects that arrive meanwhile.
     """
     deleted = 0
     while True:

@@ -1,8 +1,8 @@
-"""Custom::SiteContent: the site's first pages, and an empty bucket when the stack goes.
+"""Custom::SiteContent: writes the site's first pages, and empties the bucket when the stack is deleted.
 
-CloudFormation waits for an answer until its own timeout, so there is one on every path: also on a bug, on a
-denied call, and shortly before Lambda would end the function. What is not needed for answering is imported
-where a failure to import it is answered too.
+CloudFormation waits for an answer until its own timeout. Every path therefore answers: after a bug, after a denied
+call, and shortly before Lambda ends the function. Modules that are not necessary for answering are imported where a
+failed import is answered too.
 """
 
 import logging
@@ -19,6 +19,7 @@ MARGIN_SECONDS = 5.0
 
 
 def handler(event: dict[str, Any], context: Any) -> None:
+    """Carry out one request of CloudFormation and answer it."""
     answer = Answer(event, context)
     logger.info("%s of %s in %s", event.get("RequestType"), event.get("LogicalResourceId"), event.get("StackId"))
     alarm = threading.Timer(max(0.0, answer.seconds_left() - MARGIN_SECONDS), _too_late, [answer])
@@ -29,7 +30,7 @@ def handler(event: dict[str, Any], context: Any) -> None:
 
         outcome = apply(event, lambda: answer.seconds_left() - MARGIN_SECONDS - 1)
     except Exception as error:
-        # Whatever it is: silence would block the stack until its timeout.
+        # Every error is answered, because without an answer the stack would wait until its timeout.
         logger.exception("failed")
         answer.failed(f"{type(error).__name__}: {error}")
     else:
@@ -42,7 +43,7 @@ def handler(event: dict[str, Any], context: Any) -> None:
 def _too_late(answer: Answer) -> None:
     logger.error("out of time")
     try:
-        answer.failed("The function ran out of time; what it did is kept, so trying again continues there.")
+        answer.failed("The function ran out of time. A retry continues where it stopped.")
     except Exception:
-        # Nobody waits for this thread: without a line in the log the loss would be silent.
+        # No caller sees an exception of this thread, so it is logged.
         logger.exception("and the answer was not delivered")

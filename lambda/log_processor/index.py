@@ -1,6 +1,6 @@
-"""Firehose transformation: records of CloudWatch Logs in, compressed and redacted lines out.
+"""Firehose transformation: records of CloudWatch Logs become compressed and redacted lines.
 
-The adapter only: `records` knows the formats. `redact`, a shared module that packaging adds, knows what is a secret.
+This is the adapter. `records` knows the formats. `redact`, a shared module that packaging adds, finds secrets.
 """
 
 import logging
@@ -13,15 +13,16 @@ from redact import Redactor
 logger = logging.getLogger()
 logger.setLevel(logging.INFO)
 
-# Made at start, so that a misspelt category stops the function at once instead of archiving what it should hide.
+# Created at the start, so that an unknown category stops the function before it archives unredacted lines.
 _redactor = Redactor.named(os.environ.get("REDACT", ""))
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Transform the records of one Firehose event."""
     answer = transform(event["records"], _redactor)
     for failure in answer.failures:
-        # Never the content: it is what could not be redacted.
-        logger.error("record %s goes to the error prefix: %s", failure.record_id, failure.reason)
+        # The content is never logged, because it is not redacted.
+        logger.error("record %s is delivered to the error prefix: %s", failure.record_id, failure.reason)
     logger.info(
         "%d records: %d lines archived, %d values redacted, %d control messages, %d failed",
         len(answer.records),

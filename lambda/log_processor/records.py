@@ -1,8 +1,8 @@
-"""From Firehose records to Firehose records; each is answered exactly once and none can fail the others.
+"""Transforms Firehose records. Each record is answered exactly once, and none can make the others fail.
 
-A kept record becomes one gzip member with one JSON line per log event. Members laid end to end are one valid
-gzip file (RFC 1952, 2.2), so Firehose only has to concatenate, uncompressed, under the extension `.json.gz`.
-Answering with plain text instead would not fit Lambda's payload: 0.9 MB of records can unpack to 15 MB.
+A kept record becomes one gzip member with one JSON line per log event. Concatenated members are one valid gzip file
+(RFC 1952, 2.2), so Firehose only concatenates, uncompressed, under the extension `.json.gz`. Plain text would exceed
+Lambda's payload: 0.9 MB of records can unpack to 15 MB.
 """
 
 import base64
@@ -16,12 +16,12 @@ from typing import Any
 from redact import Redactor
 from subscription import BadRecordError, Batch, read
 
-# Lambda takes an answer of 6 MB at most, ids and punctuation included (Lambda quotas, synchronous payload).
+# The maximum answer of Lambda is 6 MB, ids and punctuation included (Lambda quotas, synchronous payload).
 ANSWER_LIMIT = 6_000_000
 # Beside its data a record of the answer carries its id and the names of the fields.
 _OVERHEAD = 100
 
-_quote = json.encoder.encode_basestring  # leaves Japanese as it is, where dumps by default would triple it
+_quote = json.encoder.encode_basestring  # keeps Japanese characters; json.dumps by default would triple their size
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Answer:
 
 
 def transform(records: Iterable[dict[str, Any]], redactor: Redactor, limit: int = ANSWER_LIMIT) -> Answer:
+    """Return the answer for all records within a size limit."""
     answer = Answer()
     left = limit
     for record in records:
@@ -55,9 +56,9 @@ def transform(records: Iterable[dict[str, Any]], redactor: Redactor, limit: int 
             data = base64.b64encode(member).decode("ascii")
             if len(data) > left:
                 raise BadRecordError("the answer would exceed Lambda's payload limit")
-        except Exception as error:  # noqa: BLE001 - a record nobody thought of must not take the others with it
-            # Firehose writes the record as it came under the error prefix: nothing is lost, and nothing of it
-            # is repeated here.
+        except Exception as error:  # noqa: BLE001 - an unexpected record must not make the others fail
+            # Firehose delivers the original record under the error prefix. Nothing is lost, and nothing of it is
+            # logged here.
             reason = str(error) if isinstance(error, BadRecordError) else f"unexpected shape ({type(error).__name__})"
             answer.failures.append(Failure(record_id, reason))
             answer.records.append({"recordId": record_id, "result": "ProcessingFailed"})
@@ -70,7 +71,7 @@ def transform(records: Iterable[dict[str, Any]], redactor: Redactor, limit: int 
 
 
 def _member(batch: Batch, redactor: Redactor) -> tuple[bytes, int, int]:
-    """The batch as one gzip member, without ever holding all its lines."""
+    """Return a batch as one gzip member, with numbers of lines and redactions. It never holds all lines."""
     packer = zlib.compressobj(6, zlib.DEFLATED, 31)  # 31: with gzip's header, whose time is zero
     parts, lines, redacted = [], 0, 0
     for line, hidden in _lines(batch, redactor):

@@ -1,7 +1,7 @@
-"""Reads what a CloudWatch Logs subscription delivers: one gzipped JSON document per record.
+"""Reads the records of a CloudWatch Logs subscription: one gzipped JSON document per record.
 
-It is read as a stream. A record of a few hundred kilobytes can hold many megabytes of log, and parsing such a
-document whole costs several times its size in memory.
+The document is read as a stream. A record of a few hundred kilobytes can contain many megabytes of log, and parsing the
+whole document takes several times its size in memory.
 """
 
 import codecs
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 _CHUNK = 64 * 1024
-# Far above what CloudWatch Logs sends in a record; beyond it somebody sent a decompression bomb.
+# Far above the size that CloudWatch Logs sends. A larger record is a decompression bomb.
 UNPACKED_LIMIT = 256 * 1024 * 1024
 # A log event has at most 1 MB (CloudWatch Logs quotas), and escaping it at most triples that.
 VALUE_LIMIT = 4 * 1024 * 1024
@@ -23,7 +23,7 @@ _blank = re.compile(r"[ \t\r\n]*").match
 
 
 class BadRecordError(Exception):
-    """The record cannot be read; the message says why without quoting it."""
+    """The record cannot be read. The message contains the reason, never the content."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Batch:
 
 
 def read(data: bytes) -> Batch:
+    """Return the batch of a record. Raise BadRecordError if it is damaged or of another kind."""
     source = _Text(data)
     header: dict[str, Any] = {}
     events = _document(source, header)
@@ -64,7 +65,7 @@ def _chain(kept: list[dict[str, Any]], events: Iterator[dict[str, Any]]) -> Iter
 
 
 def _document(source: "_Text", header: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yields the events and fills the header with everything else."""
+    """Yield the events, and fill the header with all other values."""
     source.expect("{")
     while source.next_character() != "}":
         if header.get("") is not None:
@@ -93,7 +94,7 @@ def _list(source: "_Text") -> Iterator[dict[str, Any]]:
 
 
 class _Text:
-    """A window onto the unpacked text that moves on as values are taken from it."""
+    """A moving window onto the unpacked text."""
 
     def __init__(self, data: bytes) -> None:
         self._chunks = _unpacked(data)
@@ -103,7 +104,7 @@ class _Text:
         self._ended = False
 
     def next_character(self) -> str:
-        """The next character that is not blank, left where it is; empty at the end."""
+        """Return the next character that is not blank without consuming it; empty at the end."""
         while True:
             found = _blank(self._text, self._at)
             self._at = found.end() if found else self._at
@@ -119,6 +120,7 @@ class _Text:
         self._at += 1
 
     def value(self) -> Any:
+        """Consume and return the next JSON value."""
         self.next_character()
         while True:
             try:

@@ -19,13 +19,13 @@ _COMPARISONS = {
     "LessThanOrEqualToThreshold": "<=",
 }
 
-# Where to look first, by what is measured. What an alarm means is said by its own description.
+# The first check by namespace. The alarm's own description explains its meaning.
 _FIRST_LOOKS = {
     "AWS/ApplicationELB": "Compare the target's 5xx with the service's log; a healthy target may still answer slowly.",
     "AWS/CloudFront": "See whether the origin answers at all; the sorry page shows while it does not.",
     "AWS/ECS": "See whether the service is at its maximum of tasks; raise it in params/ when the load is wanted.",
     "AWS/Firehose": "Look under the archive's error prefix; logs are kept for 24 hours while delivery fails.",
-    "AWS/Lambda": "Read the function's log; an event that failed for good waits in its failure queue.",
+    "AWS/Lambda": "Read the function's log; an event that failed after all retries is in its failure queue.",
     "AWS/RDS": "Look at the slow query log and Performance Insights before giving it more capacity.",
     "AWS/WAFV2": "See which rule counts and for whom, before blocking.",
     "AWS/SQS": "Read the waiting event, correct the cause, then move it back to its source.",
@@ -34,6 +34,7 @@ _NO_DATA = "Nothing is measured: the resource may be gone, stopped, or may never
 
 
 def alarm(body: Mapping[str, Any], message_id: str) -> Notification:
+    """Return the notification of a CloudWatch alarm."""
     name, state, arn = body["AlarmName"], body["NewStateValue"], body.get("AlarmArn", "")
     emoji, word = _STATES.get(state, (":information_source:", state))
     trigger = body.get("Trigger") or {}
@@ -68,7 +69,7 @@ def _namespaces(trigger: Mapping[str, Any]) -> list[str]:
 
 
 def _measured(trigger: Mapping[str, Any]) -> str:
-    """The condition in a line; a composite alarm has none."""
+    """Return the condition as one line; empty for a composite alarm."""
     if not trigger:
         return ""
     if trigger.get("MetricName"):
@@ -76,15 +77,17 @@ def _measured(trigger: Mapping[str, Any]) -> str:
         if dimensions := ", ".join(f"{item['name']}={item['value']}" for item in trigger.get("Dimensions") or ()):
             subject += f" ({dimensions})"
     else:
-        judged = [metric for metric in trigger.get("Metrics", ()) if metric.get("ReturnData", True)]
-        subject = " / ".join(str(metric.get("Label") or metric.get("Expression") or metric["Id"]) for metric in judged)
+        returned = [metric for metric in trigger.get("Metrics", ()) if metric.get("ReturnData", True)]
+        subject = " / ".join(
+            str(metric.get("Label") or metric.get("Expression") or metric["Id"]) for metric in returned
+        )
     operator = trigger.get("ComparisonOperator", "")
     condition = f"{_COMPARISONS.get(operator, operator)} {trigger.get('Threshold', 'the expected band')}"
     return f"{subject} {condition}, {_how_long(trigger)}"
 
 
 def _how_long(trigger: Mapping[str, Any]) -> str:
-    """`2 of 3 x 60 s`. With metric math the period may stand at the single metrics only."""
+    """Return the duration, such as `2 of 3 x 60 s`. With metric math only single metrics may have a period."""
     stats = (metric.get("MetricStat", {}) for metric in trigger.get("Metrics") or ())
     period = trigger.get("Period") or next((stat["Period"] for stat in stats if stat.get("Period")), None)
     count = trigger.get("EvaluationPeriods", 1)

@@ -37,7 +37,7 @@ def database(region: str, name: str, *, is_cluster: bool) -> str:
 
 
 def log_stream(region: str, group: str, stream: str, start: int) -> str:
-    """The console encodes names twice and writes % as $."""
+    """Return a link to a log stream. The console encodes names twice and writes % as $."""
 
     def twice(name: str) -> str:
         return quote(quote(name, safe=""), safe="").replace("%", "$")

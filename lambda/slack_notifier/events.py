@@ -1,4 +1,4 @@
-"""What reaches the function, by the way it came: SNS, EventBridge or a CloudWatch Logs subscription."""
+"""Turns events of SNS, EventBridge and CloudWatch Logs subscriptions into notifications."""
 
 import base64
 import gzip
@@ -19,19 +19,20 @@ SAMPLE_LIMIT = 400
 
 
 def _redact(text: str) -> str:
-    """Of every text whose author is not AWS: a chat is read by more people than a log or a topic."""
+    """Redact a text whose author is not AWS. A chat has more readers than a log or a topic."""
     return _redactor(text)[0]
 
 
 class LoopError(Exception):
-    """A notification of ours came back; publishing it again would never end."""
+    """A notification of this function came back; publishing it again would never end."""
 
 
 class UnknownEventError(Exception):
-    """Nothing we were promised to be called with."""
+    """An event of a kind that no trigger of this function sends."""
 
 
 def notifications(event: Mapping[str, Any], *, output_topic: str, request_id: str) -> Iterator[Notification]:
+    """Yield the notifications of one event."""
     if "Records" in event:
         for record in event["Records"]:
             if "Sns" not in record:
@@ -179,12 +180,12 @@ _TASK_STEPS = {
 }
 
 
-# By the categories that the rule lets through (Amazon RDS User Guide, event categories).
+# By the categories that the event rule selects (Amazon RDS User Guide, event categories).
 _DATABASE_STEPS = {
-    "failover": "After a failover, watch the error rate of the services: their connections are made anew.",
+    "failover": "After a failover, watch the error rate of the services: they open new connections.",
     "failure": "RDS replaces a failed instance by itself; when the services stay down, read the database's error log.",
     "low storage": "See in the slow query log what sorts or joins on disk; a larger class has more local storage.",
-    "maintenance": "Connections may break for a moment; a pending action says when, and can be moved.",
+    "maintenance": "Connections may break for a moment; a pending action has a date, which can be changed.",
     "recovery": "The services connect again by themselves; nothing to do while their error rate falls.",
 }
 

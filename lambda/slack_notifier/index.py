@@ -1,7 +1,7 @@
-"""Messages nobody formats otherwise become notifications for the chat channel.
+"""Turns messages that no AWS service formats into notifications for the chat channel.
 
-Asynchronous throughout: an exception makes Lambda try again twice and then hand the event to the failure queue.
-Nothing is caught here that could hide a lost message.
+The invocation is asynchronous: after an exception Lambda retries twice and then sends the event to the failure queue.
+Nothing is caught here, because a caught exception could hide a lost message.
 """
 
 import json
@@ -20,6 +20,7 @@ _sns = boto3.client("sns")
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
+    """Publish the notifications of one event."""
     topic = os.environ["OUTPUT_TOPIC_ARN"]
     environment = os.environ["ENVIRONMENT_NAME"]
     # All of them are understood before the first is sent, so that a retry repeats as little as possible.

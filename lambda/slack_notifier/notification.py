@@ -1,6 +1,6 @@
-"""A notification, and its form as AWS Chatbot's custom notification (schema 1.0).
+"""A notification, and its form as a custom notification of AWS Chatbot (schema 1.0).
 
-Chatbot drops what does not have this shape without telling the sender, so everything is cut to length here.
+Chatbot drops messages of another form without an error, so every text is shortened here.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ SHORT_LIMIT = 200
 
 @dataclass(frozen=True, kw_only=True)
 class Notification:
-    """Title, text and steps are Slack markdown: whatever came from outside has been through `escape`."""
+    """Title, text and steps are Slack markdown. Text from outside has been escaped by `escape`."""
 
     id: str
     thread: str
@@ -28,6 +28,7 @@ class Notification:
 
 
 def document(notification: Notification, environment: str) -> dict[str, Any]:
+    """Return a notification as a custom notification of AWS Chatbot."""
     where = f" [{environment}]"
     title = cut(notification.title, TITLE_LIMIT - len(where)) + where
     return {
@@ -54,12 +55,12 @@ def document(notification: Notification, environment: str) -> dict[str, Any]:
 
 
 def escape(text: object) -> str:
-    """Slack's own three characters; everything else is ordinary text to it."""
+    """Escape the three characters that Slack interprets."""
     return str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def code(text: object) -> str:
-    """As a block that Slack shows as it is."""
+    """Return text as a block that Slack shows unformatted."""
     return "```" + escape(text).replace("```", "'''") + "```"
 
 
@@ -68,6 +69,7 @@ def link(url: str, label: str) -> str:
 
 
 def cut(text: str, limit: int) -> str:
+    """Shorten markdown to a limit, without broken entities, links or blocks."""
     if len(text) <= limit:
         return text
     text = text[: limit - 8]

@@ -108,6 +108,7 @@ def _stack(
     done: dict[str, Task] = {}
 
     def schedule_resource(name: str) -> Task:
+        """Schedule a resource after those that it depends on."""
         if name in done:
             return done[name]
         awaited = first if name in deferred else sorted(needs[name])
