@@ -85,7 +85,7 @@ class Answer:
 
 
 def _put(url: str, body: bytes, timeout: float) -> str | None:
-    """Send the answer and return the error or None. urllib.request follows redirects, and its errors contain the URL."""
+    """Send the answer. Return the error or None. (urllib.request follows redirects, and its errors have the URL.)"""
     kinds = {"https": http.client.HTTPSConnection, "http": http.client.HTTPConnection}
     try:
         parts = urlsplit(url)

@@ -93,7 +93,7 @@ def remove(kind: str) -> Edit:
         for body in bodies.values():
             for key in [key for key, item in body["Resources"].items() if item["Type"] == kind]:
                 del body["Resources"][key]
-                # Whoever referred to it refers to nothing: an unknown id is an error of its own.
+                # References to it are removed too, because an unknown id is an error of its own.
                 text = json.dumps(body)
                 text = re.sub(rf'\{{"Ref": "{key}"\}}|\{{"Fn::GetAtt": \["{key}", "[^"]+"\]\}}', '"gone"', text)
                 body.clear()

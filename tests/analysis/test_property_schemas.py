@@ -1,4 +1,4 @@
-"""A damaged template is one message, for the proof and for the policies, wherever it is damaged."""
+"""A template with a wrong type anywhere gives one message, for the proof and for the policies."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ class Lab:
         ):
             try:
                 code = hosting.cli.main.main(self._arguments(command, project, account, changes))
-            except Exception as error:  # noqa: BLE001 - whatever escapes is the finding
+            except Exception as error:  # noqa: BLE001 - every escaping exception is the result
                 return Outcome(1, said.getvalue(), bug=f"{type(error).__module__}.{type(error).__name__}: {error}")
         return Outcome(code, said.getvalue())
 
@@ -135,7 +135,7 @@ class Lab:
         return _client(self.emulator.endpoint, account, service, region)
 
     def wait(self, account: str) -> None:
-        """Until CloudFormation has done what it was asked: it goes on without the deployer."""
+        """Wait until CloudFormation has finished, which it does without the deployer."""
         eventually(
             lambda: not any(_busy(stack) for region in REGIONS for stack in self.stacks(account, region)),
             "every operation has ended",
@@ -158,7 +158,7 @@ class Lab:
             return f"{account}.dkr.ecr.{DEFAULT_REGION}.amazonaws.com/shop/frontend@{small_project.DIGEST}"
 
         def prepare(account: str) -> None:
-            # The repository stands for one of bootstrap's: with it bootstrap and the rest are one deployment.
+            # The repository replaces one of bootstrap's, so that bootstrap and the rest are one deployment.
             self.client(account, "ecr").create_repository(repositoryName="shop/frontend")
             Prerequisites(self.emulator, account, DEFAULT_REGION).push_images({"FrontendImage": image(account)})
 
@@ -172,7 +172,7 @@ class Lab:
 
     @functools.cached_property
     def stuck(self) -> Project:
-        """The small one with a resource that can neither be changed nor go back while an object lies in a bucket."""
+        """Return the small template with a resource that fails to update and to roll back while a bucket has an object."""
         root = small_project.write(self.directory / "stuck", changed={**_like_the_real_one(), **_stubborn()})
 
         def bucket(account: str) -> str:
@@ -240,7 +240,7 @@ class Lab:
             place = f"{region} {_place(name)}"
             for event in _all(client, "describe_stack_events", "StackEvents", StackName=identifier):
                 own = event.get("PhysicalResourceId") == identifier
-                # An empty shell that a change set brought comes and goes; what counts is what is made in it.
+                # A change set creates and deletes an empty stack. Only the resources in it count.
                 if own and event["ResourceStatus"].startswith(("REVIEW_", "DELETE_")):
                     continue
                 what = "" if own else f"/{event['LogicalResourceId']}"

@@ -30,9 +30,9 @@ KILLS = (KILL_BEFORE, KILL_AFTER)
 
 class Scenario(StrEnum):
     CREATE = "create"  # a fresh account
-    UPDATE = "update"  # everything stands, and something in two of its stacks changes
+    UPDATE = "update"  # everything is deployed, and resources in two stacks change
     RECOVER = "recover"  # a rollback failed, and what it failed on is put right
-    DESTROY = "destroy"  # everything stands, and goes
+    DESTROY = "destroy"  # everything is deployed, and is destroyed
 
     @property
     def command(self) -> str:
@@ -46,7 +46,7 @@ SCENARIOS: Mapping[str, tuple[Scenario, ...]] = {"small": DEPLOYED, "stuck": (Sc
 
 @dataclass(frozen=True)
 class Case:
-    """One thing that goes wrong, once."""
+    """One fault of one call."""
 
     project: str
     scenario: Scenario
@@ -122,7 +122,7 @@ def record(lab: Lab, project: Project, into: Recording) -> None:
 
 
 def arrange(lab: Lab, project: Project, account: str, scenario: Scenario) -> Mapping[str, str] | None:
-    """Bring an account to where a scenario begins, and give what its command is told to change."""
+    """Prepare an account for a scenario, and return the values that its command changes."""
     project.prepare(account)
     if scenario is not Scenario.CREATE:
         _expect(lab.deploy(project, account), 0)
@@ -232,7 +232,7 @@ def _killed(
 
 
 def summary(results: Sequence[Result], size: int, seconds: float) -> str:
-    """One line. It says how much of the matrix was run."""
+    """Return one line with the extent of the run."""
     ends = Counter(result.end for result in results)
     told = ", ".join(f"{ends[end]} {end}" for end in End if ends[end])
     part = "all" if len(results) == size else "a part"

@@ -1,4 +1,4 @@
-"""Stands between a function and the emulator, and answers as AWS can but the emulator does not."""
+"""A proxy between a function and the emulator that gives answers which the emulator lacks."""
 
 from __future__ import annotations
 

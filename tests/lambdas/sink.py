@@ -29,16 +29,16 @@ class Received:
 
 
 class Sink:
-    """`plan` says what happens to the first connections: `drop`, `stall`, or a status; the rest is taken with 200.
+    """`plan` is the treatment of the first connections: `drop`, `stall`, or a status; the rest is taken with 200.
 
-    With `closed` nobody listens until `open` is called: connections are refused.
+    With `closed` connections are refused until `open` is called.
     """
 
     def __init__(self) -> None:
         self.plan: list[str | int] = []
         self.received: list[Received] = []
         self.connections = 0
-        # Bound but not listening: the system refuses, and the port cannot be taken by somebody else meanwhile.
+        # Bound but not listening: connections are refused, and no other process can take the port.
         self._socket = socket.socket()
         self._socket.bind(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
@@ -76,7 +76,7 @@ class Sink:
         self._socket.close()
 
     def refuse(self) -> None:
-        """From now on nobody listens on this port, which stays ours."""
+        """Refuse connections from now on, and keep the port."""
         self.close()
         self._socket = socket.socket()
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -149,11 +149,11 @@ def test_a_deployment_that_is_rolled_back_is_not_forced_again_and_again(watch: F
     scene.service("broken", scene.secret)
     now = datetime.now(UTC)
     scene.rotated = now - timedelta(hours=1)
-    # Before the rotation: that says nothing about the new password.
+    # A failure before the rotation is not about the new password.
     scene.rolled_back = [now - timedelta(hours=3), now - timedelta(hours=2)]
     assert watch.invoke(SCHEDULED).payload["redeployed"] == ["broken"]
     scene.rolled_back.append(now - timedelta(minutes=50))
-    assert watch.invoke(SCHEDULED).payload["redeployed"] == ["broken"], "that one may have been somebody else's"
+    assert watch.invoke(SCHEDULED).payload["redeployed"] == ["broken"], "one failure may be an operator's"
     scene.rolled_back.append(now - timedelta(minutes=20))
     answer = watch.invoke(SCHEDULED)
     assert (answer.payload["redeployed"], answer.payload["given_up"]) == ([], ["broken"])
@@ -164,7 +164,7 @@ def test_a_deployment_that_is_rolled_back_is_not_forced_again_and_again(watch: F
 
 
 def test_a_deployment_under_way_is_waited_for(watch: Function, scene: Scene) -> None:
-    """It is newer than the rotation, whatever becomes of it."""
+    """It is newer than the rotation, even if it fails."""
     scene.service("slow", scene.secret)
     scene.rotated = datetime.now(UTC) - timedelta(seconds=30)
     answer = watch.invoke(SCHEDULED).payload

@@ -51,7 +51,7 @@ def request(sink: Sink, kind: str, bucket: str | None, **other: Any) -> dict[str
 
 @pytest.fixture
 def stack(emulator: Emulator) -> Iterator[Proxy]:
-    """CloudFormation, in which the resource's stack is being deleted until a test says otherwise."""
+    """CloudFormation, in which the resource's stack is being deleted unless a test changes that."""
     with Proxy(emulator.endpoint) as proxy:
         proxy.always(described("DELETE_IN_PROGRESS"))
         yield proxy

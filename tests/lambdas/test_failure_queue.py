@@ -1,7 +1,7 @@
 """What becomes of a notice that slack_notifier cannot publish: it is tried again, and at last waits in the queue.
 
 The number of retries is the committed template's. Invoked as SNS and EventBridge do it, without waiting; the emulator
-lets seconds pass between the attempts where Lambda lets minutes pass.
+waits seconds between the attempts where Lambda waits minutes.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def test_a_notice_that_cannot_be_published_waits_in_the_queue_whole(notices: Not
     (record,) = failed["requestPayload"]["Records"]
     assert record["Sns"]["Message"] == "予算の80%を超えました"
     assert record["Sns"]["Subject"] == "Notice"
-    assert "NotFound" in json.dumps(failed["responsePayload"]), "and says why"
+    assert "NotFound" in json.dumps(failed["responsePayload"]), "and contains the reason"
 
 
 def test_a_retry_publishes_it_once_the_cause_is_gone(notices: Notices) -> None:

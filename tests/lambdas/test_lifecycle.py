@@ -1,4 +1,4 @@
-"""Says in good time that the functions' runtime ends: afterwards Lambda refuses to update them."""
+"""Warns early that the functions' runtime ends, because Lambda then refuses updates."""
 
 from __future__ import annotations
 

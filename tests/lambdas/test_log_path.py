@@ -26,7 +26,7 @@ GROUP, STREAM = "/ecs/shop-prod/backend", "app/app/0123456789abcdef"
 
 
 class Archived:
-    """The archive's parts, made one by one with what the template says about them."""
+    """The archive's resources, created one by one with the properties of the template."""
 
     def __init__(self, aws: Client, account: str, package: bytes) -> None:
         self.s3, self.logs = aws("s3"), aws("logs")

@@ -183,7 +183,7 @@ REDACTED = {
         ("from taro.yamada+shop@mail.example.co.jp to", "from [redacted:email] to"),
         ("連絡先taro@example.comです", "連絡先[redacted:email]です"),
         ("GET /?mail=taro%40example.com&x=1", "GET /?mail=[redacted:email]&x=1"),
-        # JSON inside the message: what stands before is the end of an escape and stays whole.
+        # JSON inside the message: the preceding text is the end of an escape and remains complete.
         (
             r'{"text": "\u9023\u7d61taro@example.com\u3067\nhana@example.com"}',
             r'{"text": "\u9023\u7d61[redacted:email]\u3067\n[redacted:email]"}',
@@ -386,7 +386,7 @@ def test_json_in_a_message_is_json_afterwards_and_keeps_its_japanese(function: S
     assert json.loads(first) == json.loads(second) == json.loads(json.loads(nested)["inner"]) == kept
 
 
-# Secrets, what announces them, and what may stand between, all at once.
+# Secrets, their keywords, and the characters between, all combined.
 announced = st.tuples(
     st.sampled_from(["", "access_token", "Authorization", "secret_access_key", "sessionToken", "Bearer ", "mysql"]),
     st.sampled_from(["", "=", ": ", ":[", '":"', "://", "/"]),

@@ -1,4 +1,4 @@
-"""Custom::SiteContent as a resource of a stack on the emulator: what becomes of the site when which of them goes."""
+"""Custom::SiteContent as a resource of a stack on the emulator: the site after the deletion of either."""
 
 from __future__ import annotations
 

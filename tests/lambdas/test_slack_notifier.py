@@ -84,7 +84,7 @@ def check(message: dict[str, Any]) -> None:
     assert all(isinstance(text, str) for text in metadata["additionalContext"].values())
     assert len(content["title"]) <= 250
     assert len(content["description"]) <= 3000
-    assert content["nextSteps"], "a reader is told what to do"
+    assert content["nextSteps"], "the notification has steps"
     assert any("<https://" in step for step in content["nextSteps"]), "and where"
     for text in [content["title"], content["description"], *content["nextSteps"]]:
         outside_links = re.sub(r"<https://[^<>|\s]+\|[^<>|]+>", "", text)

@@ -67,8 +67,8 @@ def test_an_unknown_resource_type_is_never_skipped(cloud: Any) -> None:
 
 
 def test_a_reference_to_nothing(cloud: Any) -> None:
-    topic = {"Type": "AWS::SNS::Topic", "Properties": {"DisplayName": {"Ref": "Nobody"}}}
-    with pytest.raises(ClientError, match=r"Unresolved resource dependencies \[Nobody\] in the Resources block"):
+    topic = {"Type": "AWS::SNS::Topic", "Properties": {"DisplayName": {"Ref": "Absent"}}}
+    with pytest.raises(ClientError, match=r"Unresolved resource dependencies \[Absent\] in the Resources block"):
         cloud.create("plain", {"Resources": {"NewsTopic": topic}})
 
 

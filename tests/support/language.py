@@ -97,7 +97,7 @@ def check_docstrings(path: Path, name: str) -> Iterator[Finding]:
 # Properties and fixtures are read like attributes: a noun describes them.
 _NOUN_DECORATORS = {"property", "cached_property", "fixture"}
 # These hold the text of a function in the decorator.
-_TEXT_DECORATORS = {"environment_rule", "template_rule", "overload"}
+_TEXT_DECORATORS = {"environment_rule", "template_rule", "requirement", "overload"}
 
 
 def _decorators(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> set[str]:

@@ -1,8 +1,8 @@
 """Single edits of our own templates, and how well each is predicted.
 
 Three opinions about every edit: the prediction, the change set that the emulator computes over the deployed chain, and,
-for the edited resource, what the template reference says ("Update requires"), written down here by hand. Where the
-emulator is known to be wrong, the edit says so and why; nothing else may differ.
+for the edited resource, what the template reference states ("Update requires"), written down here by hand. Where the
+emulator is known to be wrong, the edit states the reason; nothing else may differ.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Mutate = Callable[[Body, str], None]
 
 @dataclass(frozen=True)
 class Edit:
-    """One change of one template; `effect` is what the template reference says becomes of `resource`."""
+    """One change of one template; `effect` is the documented effect on `resource`."""
 
     name: str
     template: str
@@ -128,7 +128,7 @@ def add(kind: str, **properties: Any) -> Mutate:
 
 
 def rename(known: str) -> Mutate:
-    """Another logical id, also wherever the old one is referred to."""
+    """Another logical id, also in every reference to the old one."""
 
     def change(body: Body, resource: str) -> None:
         text = json.dumps(body)
@@ -151,7 +151,7 @@ def tag() -> Mutate:
     return put("Tags", [{"Key": "Team", "Value": "platform"}])
 
 
-# Why the emulator, or `plan`'s review of what it says, is not right about a resource.
+# Why the emulator, or `plan`'s review of its answer, is wrong about a resource.
 CERTAIN = "a nested change set takes its input for changed even when the source only may be replaced"
 PORT = "plan takes an endpoint's port for part of its identity, and this edit changes it"
 TABLE = "MiniStack keeps its own list of what replaces, by whole properties; it differs from the schema here"
@@ -209,7 +209,7 @@ EDITS: tuple[Edit, ...] = (
     ),
     Edit("private names off at an endpoint", "egress", "LogsEndpoint", "modify", put("PrivateDnsEnabled", False)),
     Edit(
-        "endpoints open to everybody",
+        "endpoints open to the internet",
         "network",
         "EndpointSecurityGroup",
         "modify",
@@ -225,7 +225,7 @@ EDITS: tuple[Edit, ...] = (
         put("GroupDescription", "Another text"),
     ),
     Edit(
-        "a port opened to everybody",
+        "a port opened to the internet",
         "security",
         "AlbSecurityGroup",
         "modify",
@@ -234,7 +234,7 @@ EDITS: tuple[Edit, ...] = (
     Edit("a rule closed", "security", "AlbSecurityGroup", "modify", remove("SecurityGroupIngress.0")),
     Edit("key rotation off", "security", "DataKey", "modify", put("EnableKeyRotation", False)),
     Edit(
-        "a key for everybody",
+        "a key for all accounts",
         "security",
         "DataKey",
         "modify",
@@ -274,7 +274,7 @@ EDITS: tuple[Edit, ...] = (
     Edit("another display name of a topic", "security", "AlarmTopic", "modify", put("DisplayName", "Alarms")),
     Edit("a named topic", "security", "AlarmTopic", "replace", put("TopicName", "alarms")),
     Edit(
-        "a role trusts everybody",
+        "a role trusts all accounts",
         "security",
         "FlowLogRole",
         "modify",
@@ -307,7 +307,7 @@ EDITS: tuple[Edit, ...] = (
         "modify",
         put("ManagedPolicyArns.+", "arn:aws:iam::aws:policy/AdministratorAccess"),
     ),
-    Edit("a service open to everybody", "access", "FromAlbIngress", "replace", put("CidrIp", ANYWHERE)),
+    Edit("a service open to the internet", "access", "FromAlbIngress", "replace", put("CidrIp", ANYWHERE)),
     Edit("the description of a rule", "access", "FromAlbIngress", "modify", put("Description", "Another text")),
     Edit("no way to the database", "access", "ToDatabaseEgress", "delete", drop()),
     Edit(
@@ -374,7 +374,7 @@ EDITS: tuple[Edit, ...] = (
     Edit("a reader that takes over later", "reader", "ReaderInstance", "modify", put("PromotionTier", 5)),
     Edit("audit logs kept longer", "database", "DatabaseAuditLogGroup", "modify", put("RetentionInDays", 365)),
     Edit(
-        "the database open to everybody",
+        "the database open to the internet",
         "database",
         "OpenIngress",
         "add",
@@ -455,7 +455,7 @@ EDITS: tuple[Edit, ...] = (
     ),
     Edit("another name of the edge's function", "distribution", "IndexFunction", "replace", put("Name", "index")),
     Edit(
-        "files of the site for everybody",
+        "files of the site for all accounts",
         "distribution",
         "StaticBucketPolicy",
         "modify",
@@ -533,7 +533,7 @@ class Stage:
 
     def deploy(self) -> Stage:
         """Deploy the chain and return this stage."""
-        # Everything is measured against one state, whatever somebody saves meanwhile.
+        # Everything is compared with one state, even if a file is saved meanwhile.
         self.base = self.folder / "base"
         _copy(PROJECT, self.base)
         environment = deployment.prepare(self.base, ENVIRONMENT)
@@ -546,8 +546,8 @@ class Stage:
         pipeline.deploy_stacks(self.context, self.reporter, through=StackRole.BOOTSTRAP)
         world.push_images(environment.file.values)
         pipeline.deploy_stacks(self.context, self.reporter)
-        # The first deployment says that the services are new. Whatever comes next says that they are not, and that
-        # would be a second change beside every edit.
+        # ServiceIsNew is true in the first deployment and false in later ones, which would be a second change
+        # beside every edit.
         later = deployment.with_parameters(environment, self.baseline_overrides)
         self.context = replace(self.context, environment=later)
         self.states = pipeline.deploy_stacks(self.context, self.reporter)
@@ -597,7 +597,7 @@ class Stage:
         return predict(side(current_revision(self.base)), side(current_revision(edited)))
 
     def check_prediction(self, edit: Edit) -> PredictionCheck:
-        """What `plan` says about an edit: its change sets beside a prediction from what is deployed."""
+        """The review by `plan` of an edit: its change sets, and a prediction from the deployed stacks."""
         edited = self.edited(edit)
         environment = deployment.prepare(edited, ENVIRONMENT, overrides=self.baseline_overrides)
         context = replace(self.context, environment=environment)

@@ -147,7 +147,7 @@ def rule(peer: str, first: int = 443, last: int = 443, protocol: str = "tcp", *,
     ("before", "after", "broader"),
     [
         ([], [rule("10.0.0.0/16")], ["new way in"]),
-        ([], [rule("0.0.0.0/0")], ["open to everybody"]),
+        ([], [rule("0.0.0.0/0")], ["open to the internet"]),
         ([], [rule("0.0.0.0/0", incoming=False)], ["new way out"]),
         ([rule("10.0.0.0/16")], [rule("10.0.1.0/24")], []),
         ([rule("10.0.1.0/24")], [rule("10.0.0.0/16")], ["new way in"]),

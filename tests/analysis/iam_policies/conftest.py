@@ -90,7 +90,7 @@ def rehearsal(request: pytest.FixtureRequest) -> Rehearsal:
 
     def listening(self: boto3.Session, *given: Any, **named: Any) -> Any:
         client = cast("Any", make)(self, *given, **named)
-        # The deployer says who it is; what proofs and the emulator's preparation ask is not the deployer's.
+        # The deployer has a user agent of its own; calls of checks and of the preparation are not the deployer's.
         if "hosting-platform" in str(getattr(named.get("config"), "user_agent_extra", "")):
             _listen(client, seen.asked)
         return client

@@ -131,7 +131,7 @@ def test_only_the_named_workflows_take_the_role() -> None:
     trust = build_trust_policy("111122223333", "aws", "octo-org/site", branch="main", environment="")
     (statement,) = trust["Statement"]
     assert statement["Principal"] == {"Federated": f"arn:aws:iam::111122223333:oidc-provider/{HOST}"}
-    # A trust policy has no Resource; for the evaluator it is about whatever role it stands in.
+    # A trust policy has no Resource; for the evaluator it applies to its role.
     standing = policy({**statement, "Resource": "*"})
 
     def taken(subject: str, audience: str = "sts.amazonaws.com") -> bool:

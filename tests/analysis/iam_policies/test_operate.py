@@ -250,7 +250,7 @@ def test_no_action_of_a_command_is_there_for_nothing(
     command: str, needed: dict[str, list[ApiCall]], dev: ResolvedEnvironment
 ) -> None:
     given = {action for body in policies(dev, command) for item in body["Statement"] for action in item["Action"]}
-    # The plugin resumes a session that the network has cut, whichever it is.
+    # The plugin resumes an interrupted session of either kind.
     assert given - {call.action for call in needed[command]} <= {"ssm:ResumeSession"}
 
 
@@ -267,12 +267,13 @@ def test_every_call_in_the_code_has_its_permission() -> None:
     missing = [
         f"{path.name}: {name}"
         for path in sorted((parts.ROOT / "hosting" / "deployer" / "operate").glob("*.py"))
-        # `preflight` is for whoever prepares an account, before there is an environment to bind anything to.
+        # `preflight` is for the owner of an account, before an environment exists.
         if path.name not in {"preflight.py", "quotas.py", "images.py"}
         for name in names_called(path) & set(known)
         if not known[name] & given
     ]
-    # `exec --check` asks about whoever runs it, whose name we cannot know; without an answer it says "not checkable".
+    # `exec --check` queries the permissions of its caller, whose name is unknown; without an answer it reports "not
+    # checkable".
     missing = [one for one in missing if one != "exec_checker.py: get_role"]
     assert missing == [], "add the permission to GRANTS in hosting/analysis/iam_policies/operate.py"
 
@@ -359,7 +360,7 @@ def test_limits_and_wildcards(name: str) -> None:
     for statement in statements:
         assert all(is_known(action) and "*" not in action for action in statement["Action"])
         if statement["Resource"] == "*":
-            # CloudWatch shows composite alarms to nobody who may see some alarms only.
+            # CloudWatch shows composite alarms only to callers that may see all alarms.
             free = {"cloudwatch:DescribeAlarms", "cloudwatch:DescribeAlarmHistory"}
             assert all(not resource_types(action) or action in free for action in statement["Action"])
 

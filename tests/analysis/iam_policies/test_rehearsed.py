@@ -286,7 +286,7 @@ def test_what_cloudformation_does_is_allowed(checked: Checked) -> None:
 
 
 def test_every_permission_of_the_schemas_is_given_or_explained(checked: Checked) -> None:
-    """What a handler asks for and the policies do not give is unknown to IAM, or for a feature that nobody uses."""
+    """A handler's permission that the policies lack is unknown to IAM, or is for an unused feature."""
     given = {action for body in checked.deploy for item in body["Statement"] for action in item["Action"]}
     for made in checked.rehearsal.made.values():
         resource = checked.env.stacks[made.stack].resources[made.logical_id]
@@ -301,7 +301,7 @@ def test_two_roles_may_together_what_one_may(checked: Checked) -> None:
     caller = [item.body for item in split_into_policies("caller", caller_statements(checked.env, role))]
     assert denied(caller, [*checked.own, *checked.elsewhere]) == set()
     assert is_allowed(caller, ApiCall("iam:PassRole", role, {"iam:PassedToService": "cloudformation.amazonaws.com"}))
-    # CloudFormation in the role calls the services itself: nothing says via whom.
+    # CloudFormation in the role calls the services itself, so there is no aws:CalledVia.
     execution = [item.body for item in split_into_policies("execution", execution_statements(checked.env))]
     direct = [
         ApiCall(call.action, call.resource, {key: value for key, value in call.context.items() if key not in VIA})
@@ -344,7 +344,7 @@ def test_a_role_that_only_plans_changes_nothing(checked: Checked) -> None:
 
 
 def test_nothing_works_without_cloudformation(checked: Checked) -> None:
-    """Whoever holds the credentials and calls the services themselves can do no more than deploy.py itself does."""
+    """The credentials allow direct calls of services only as deploy.py itself makes them."""
     own = {action for own in DEPLOYER_PERMISSIONS for action in own.actions}
     for call in checked.handlers:
         if call.action not in own:
@@ -421,7 +421,7 @@ DEPLOYING = (".", "aws", "packaging", "safeguards")
 
 
 def in_code() -> Iterator[tuple[str, set[str]]]:
-    """Every call of a client in the deployer's code, with the permissions that its name could stand for.
+    """Every call of a client in the deployer's code, with the permissions that its name may mean.
 
     What is for operating alone (`hosting/deployer/operate`) is not deploying, and not in these policies.
     """

@@ -45,7 +45,7 @@ FORWARD = [{"Type": "forward", "TargetGroupArn": "arn:aws:elasticloadbalancing::
 # What is changed, in which environment, how, and exactly the claims that then fail.
 CASES: list[tuple[str, str, Callable[[Bench], object], set[str]]] = [
     (
-        "the load balancer opened to everybody",
+        "the load balancer opened to the internet",
         "dev",
         lambda b: b.put("EC2::SecurityGroup", "SecurityGroupIngress.0", ANYWHERE, has="HTTPS from CloudFront"),
         {"internet -> alb", "aurora -> alb"} | each("{} -> alb"),
@@ -116,7 +116,7 @@ CASES: list[tuple[str, str, Callable[[Bench], object], set[str]]] = [
         FROM_OUTSIDE,
     ),
     (
-        "tasks opened to everybody",
+        "tasks opened to the internet",
         "dev",
         lambda b: b.put("EC2::SecurityGroup", "SecurityGroupIngress", [ANYWHERE], has="HTTPS to AWS"),
         FROM_OUTSIDE | BETWEEN | each("alb -> {}", "aurora -> {}"),
@@ -219,7 +219,7 @@ CASES: list[tuple[str, str, Callable[[Bench], object], set[str]]] = [
         each("{} -> aurora"),
     ),
     (
-        "Aurora lets everything out",
+        "Aurora allows all egress",
         "dev",
         lambda b: b.drop("EC2::SecurityGroup", "SecurityGroupEgress", has="Database:"),
         {"aurora -> alb", "aurora -> endpoints", "aurora -> internet"} | each("aurora -> {}"),
@@ -237,7 +237,7 @@ CASES: list[tuple[str, str, Callable[[Bench], object], set[str]]] = [
         {"aurora -> internet", "internet -> aurora", "cloudfront -> aurora"},
     ),
     (
-        "the load balancer lets everything out",
+        "the load balancer allows all egress",
         "dev",
         lambda b: b.drop("EC2::SecurityGroup", "SecurityGroupEgress", has="Load balancer: HTTPS"),
         {"alb -> aurora", "alb -> endpoints", "alb -> internet"},
@@ -249,7 +249,7 @@ CASES: list[tuple[str, str, Callable[[Bench], object], set[str]]] = [
         BY_ENDPOINT,
     ),
     (
-        "endpoints let everybody in",
+        "endpoints open to the internet",
         "dev",
         lambda b: b.put("EC2::SecurityGroup", "SecurityGroupIngress.0.CidrIp", "0.0.0.0/0", has="endpoints"),
         {f"{source} -> endpoints" for source in ("internet", "cloudfront", "alb", "aurora")},
@@ -306,7 +306,7 @@ CASES: list[tuple[str, str, Callable[[Bench], object], set[str]]] = [
         {"internet -> cloudfront"},
     ),
     (
-        "CloudFront calls a port on which nobody listens",
+        "CloudFront calls a port without a listener",
         "dev",
         lambda b: b.put("CloudFront::Distribution", "DistributionConfig.Origins.0.CustomOriginConfig.HTTPPort", 8080),
         {"cloudfront -> alb"},
@@ -318,7 +318,7 @@ CASES: list[tuple[str, str, Callable[[Bench], object], set[str]]] = [
         {"cloudfront -> s3:StaticBucket"},
     ),
     (
-        "a bucket that lets every distribution in",
+        "a bucket that allows every distribution",
         "dev",
         lambda b: b.statement("S3::BucketPolicy", "ReadObjects").pop("Condition"),
         {"cloudfront -> s3:StaticBucket", f"internet -> {STATIC}"},
@@ -386,7 +386,7 @@ def test_one_changed_rule_fails_the_right_claims(
 def test_every_kind_of_claim_is_shown_to_fail() -> None:
     shown = {name for case in CASES for name in case[3]}
     ids = {claim.id for claim in proof_of(Bench("dev")).claims}
-    # Buckets are alike: two of them stand for all. The rest has to occur in the table.
+    # Buckets are alike, so two of them are enough. All other claims have to occur in the table.
     assert {name for name in ids - shown if "-> s3:" not in name} == set()
 
 

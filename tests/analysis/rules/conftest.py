@@ -126,7 +126,7 @@ class Bench:
         raise AssertionError(f"no rule of a group with {has!r} in the templates")
 
     def statement(self, kind: str, sid: str) -> dict[str, Json]:
-        """The statement with a Sid, of whatever policy in a resource of the type."""
+        """Return the statement with a Sid, of any policy in a resource of the type."""
 
         def search(value: Json) -> dict[str, Json] | None:
             if isinstance(value, dict):
@@ -159,7 +159,7 @@ Break = Callable[[Bench], object]
 
 @pytest.fixture
 def check() -> Callable[[str, str, Break, set[str]], None]:
-    """Break the templates, and see exactly the rule that is meant, and those that cannot be told apart from it."""
+    """Break the templates, and expect exactly the intended rule and those that are inseparable from it."""
 
     def run(rule: str, environment: str, damage: Break, also: set[str]) -> None:
         bench = Bench(environment)

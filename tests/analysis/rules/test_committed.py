@@ -1,4 +1,4 @@
-"""The committed templates pass every rule, in every environment; each rule says why and what to do."""
+"""The committed templates pass every rule, in every environment; each rule has a reason and a hint."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ def test_a_guard_explains_itself(rule: Any) -> None:
     assert re.fullmatch(r"(CF|NET|SEC|DB|APP|DST|OPS)-\d\d|REQ-[A-Z]\d", rule.id)
     assert rule.title
     assert not rule.title.endswith(".")
-    assert re.search(r"\([^()]+\)\.$|\([^()]+\);|\([^()]*\)", rule.why), "names the document that says so"
+    assert re.search(r"\([^()]+\)\.$|\([^()]+\);|\([^()]*\)", rule.why), "names the AWS document"
     assert rule.hint

@@ -30,7 +30,7 @@ def only_one_condition(b: Any) -> None:
 
 
 def admit(b: Any, kind: str, path: str, action: str, resource: Any, has: str = "") -> None:
-    """A statement that lets everybody in."""
+    """Return a statement that allows all accounts."""
     statement = {"Effect": "Allow", "Principal": "*", "Action": action, "Resource": resource}
     b.one(kind, has)["Properties"][path]["Statement"].append(statement)
 

@@ -58,7 +58,7 @@ def group_without_vpc(b: Any) -> None:
 
 
 def names(group: str) -> dict[str, Any]:
-    """An inline rule that lets a group of the same template in."""
+    """Return an inline rule that allows a group of the same template."""
     source = {"Fn::GetAtt": [group, "GroupId"]}
     ports = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
     return {**ports, "SourceSecurityGroupId": source, "Description": "Its members"}
