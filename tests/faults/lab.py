@@ -172,7 +172,7 @@ class Lab:
 
     @functools.cached_property
     def stuck(self) -> Project:
-        """Return the small template with a resource that fails to update and to roll back while a bucket has an object."""
+        """The small template, with a resource whose update and rollback fail while a bucket has an object."""
         root = small_project.write(self.directory / "stuck", changed={**_like_the_real_one(), **_stubborn()})
 
         def bucket(account: str) -> str:
