@@ -193,8 +193,8 @@ def test_a_flat_stack_is_reviewed_like_any_other() -> None:
     fed = Detail("Properties", "Prop", None, None, "Always", "Dynamic", "ParameterReference", "Name")
     changes = (modify("Key", value("1", "2", "Never")), modify("Alias", reference("Key")), modify("Topic", fed))
     found = ChangeSetFilter(template(Resources={"Key": {}, "Alias": {}, "Topic": {}}), {}, {}, frozenset({"Name"}))
-    settled = found.classify(ChangeSet("", "", "", "edge", "CREATE_COMPLETE", "", changes))
-    assert [one.effect for one in settled.changes] == ["modify", "nothing", "nothing"]
+    classified = found.classify(ChangeSet("", "", "", "edge", "CREATE_COMPLETE", "", changes))
+    assert [one.effect for one in classified.changes] == ["modify", "nothing", "nothing"]
 
 
 @pytest.mark.parametrize(
