@@ -33,6 +33,7 @@ from hosting.deployer.first_deployment import choose_scope, require_continuable
 from hosting.deployer.operations import Operation
 from hosting.deployer.packaging import artifacts
 from hosting.deployer.safeguards import default_security_group, secret_rotation
+from hosting.deployer.shared_bootstrap import keep_deployed_resources
 from hosting.deployer.stack_parameters import check_hosted_zone, check_images, upload
 from hosting.model.operation_scope import OperationScope, deferred_stacks, is_platform_only
 from hosting.model.stack_order import Stack, StackRole
@@ -104,6 +105,8 @@ class StackPlan:
     # operation of a first deployment the services and the reader, which the second operation creates.
     declares: Mapping[str, int] = field(default_factory=dict)
     note: str = ""
+    # Resources of bootstrap that are deployed and not in this checkout's template.
+    kept: tuple[str, ...] = ()
 
     @property
     def is_platform_only(self) -> bool:
@@ -140,6 +143,8 @@ def plan_stack(
     if state is not None and state.next is Next.CREATE:
         delete_empty_stack(context, stack, state.id)
         state = None
+    context, kept = keep_deployed_resources(context, stack, state)
+    template = context.template(stack)
     if state is not None:
         change_sets.delete_abandoned_change_sets(client, state.id, _abandoned_after(verb), sleep=context.sleep)
     values = stack_parameters.resolve_parameter_values(context, stack, states, final=final, scope=scope)
@@ -161,7 +166,7 @@ def plan_stack(
     kind = Kind.CREATE if request.creates else Kind.UPDATE
     if change_sets.has_no_changes(change_set):
         _discard(context, stack, arn, creates=request.creates)
-        return StackPlan(stack, Kind.NOTHING, parameters=values)
+        return StackPlan(stack, Kind.NOTHING, parameters=values, kept=kept)
     if change_sets.find_problem(change_set):
         rejected = explain_change_set(client, change_set, template, context.environment.templates, stack.label)
         _discard(context, stack, arn, creates=request.creates)
@@ -179,7 +184,7 @@ def plan_stack(
             raise
     declared = count_declared_resources(context, stack)
     deferred = {name: declared.get(name, 0) for name in deferred_stacks(template, values)}
-    return StackPlan(stack, kind, reviewed, values, keep=keep, declares=deferred)
+    return StackPlan(stack, kind, reviewed, values, keep=keep, declares=deferred, kept=kept)
 
 
 def classify_changes(context: Context, plan: StackPlan, state: StackState) -> StackPlan:

@@ -84,13 +84,21 @@ def plan_stacks(
     ):
         jobs = [pool.submit(deployment.plan_stack, context, stack, states, verb=verb, final=final) for stack in chain]
         try:
-            return [job.result() for job in jobs]
+            plans = [job.result() for job in jobs]
         except BaseException:
             # One plan failed, or the user pressed Ctrl-C: delete the change sets of the other plans.
             for job in jobs:
                 if job.exception() is None:
                     deployment.discard(context, job.result())
             raise
+    _report_kept_resources(plans, reporter)
+    return plans
+
+
+def _report_kept_resources(plans: Sequence[StackPlan], reporter: Reporter) -> None:
+    for name, template, kept in dict.fromkeys((one.stack.name, one.stack.template, one.kept) for one in plans):
+        for resource in kept:
+            reporter.notify(f"{name}: {resource} stays, although templates/{template} does not contain it", "detail")
 
 
 def stacks_through(chain: Sequence[Stack], through: StackRole | None) -> tuple[Stack, ...]:

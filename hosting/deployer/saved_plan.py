@@ -26,6 +26,7 @@ from hosting.deployer.environment import Environment
 from hosting.deployer.errors import RefusedError
 from hosting.deployer.first_deployment import choose_scope
 from hosting.deployer.safeguards.gates import Allowed
+from hosting.deployer.shared_bootstrap import keep_deployed_resources
 from hosting.model.errors import InputError, Problem
 from hosting.model.stack_order import Stack
 
@@ -224,6 +225,7 @@ def _restore(context: Context, stack: Stack, saved: SavedStack, states: States) 
     change_set = change_sets.wait_for_change_set(client, saved.change_set, sleep=context.sleep)
     if change_set.stack_id != saved.stack_id or compute_change_set_digest(change_set) != saved.content:
         return empty, [f"the change set of {stack.label} differs from the approved one"]
+    context, _ = keep_deployed_resources(context, stack, state)
     scope = choose_scope(context.template(stack), state)
     values = stack_parameters.resolve_parameter_values(context, stack, states, final=False, scope=scope)
     if _parameters(context, stack, values) != saved.parameters:

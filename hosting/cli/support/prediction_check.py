@@ -19,7 +19,8 @@ from hosting.deployer.aws.lookups import SERVICE_IS_NEW
 from hosting.deployer.deployment import Kind, StackPlan
 from hosting.model.errors import PlatformError
 from hosting.model.parameter_file import Environment
-from hosting.model.stack_order import COMPANIONS, ROOT, Stack, StackRole
+from hosting.model.shared_template import keep_deployed
+from hosting.model.stack_order import COMPANIONS, ROOT, TEMPLATES, Stack, StackRole
 from hosting.model.templates import Template, nested_template
 
 if TYPE_CHECKING:
@@ -89,6 +90,8 @@ def check_prediction(context: Context, states: States, plans: Sequence[StackPlan
 def _predict(context: Context, states: States, plans: Sequence[StackPlan], compared: Sequence[StackPlan]) -> Prediction:
     new = {name: Template.from_body(name, item.body) for name, item in context.environment.templates.items()}
     old = {**new, **_read_deployed_templates(context, [plan.stack for plan in compared], states)}
+    bootstrap = TEMPLATES[StackRole.BOOTSTRAP]
+    new[bootstrap] = keep_deployed(new[bootstrap], old[bootstrap].body).template
     values = dict(context.environment.file.values)
     for plan in plans:
         values |= plan.parameters
