@@ -50,6 +50,8 @@ class ChangeSetRequest:
     tags: Mapping[str, str] = field(default_factory=dict)
     description: str = ""
     role_arn: str | None = None
+    # Without the change sets of nested stacks.
+    flat: bool = False
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,19 @@ class ChangeSet:
     status: str
     reason: str = ""
     changes: tuple[Change, ...] = ()
+    # Whether it was computed without the change sets of nested stacks.
+    flat: bool = False
+
+    @property
+    def hidden(self) -> tuple[Change, ...]:
+        """Return the nested stacks that change in a way that this change set does not show."""
+        if not self.flat:
+            return ()
+        return tuple(
+            change
+            for change in self.effective
+            if change.resource_type == STACK_TYPE and change.action == "Modify" and change.nested is None
+        )
 
     @property
     def effective(self) -> tuple[Change, ...]:
@@ -255,6 +270,7 @@ def wait_for_change_set(client: CloudFormationClient, arn: str, *, sleep: Sleep)
         status=first["Status"],
         reason=redact(first.get("StatusReason", "")),
         changes=tuple(_change(item, child) for item, child in zip(raw, children, strict=True)),
+        flat=first.get("IncludeNestedStacks") is False,
     )
 
 
@@ -369,7 +385,7 @@ def _arguments(request: ChangeSetRequest) -> CreateChangeSetInputTypeDef:
         "ChangeSetType": "CREATE" if request.creates else "UPDATE",
         "ClientToken": request.name,
         "Description": request.description,
-        "IncludeNestedStacks": True,
+        "IncludeNestedStacks": not request.flat,
         # The templates use no macro, so CAPABILITY_AUTO_EXPAND is not needed.
         "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"],
         # All parameters are sent each time: for a missing one CloudFormation would use the template's

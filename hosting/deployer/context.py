@@ -27,6 +27,8 @@ class Context:
     chain: tuple[Stack, ...]
     role_arn: str | None = None
     sleep: Callable[[float], None] = time.sleep
+    # Whether change sets are computed without those of nested stacks.
+    flat: bool = False
 
     @property
     def home(self) -> str:

@@ -327,6 +327,7 @@ def _request(
         tags=tags,
         description=f"{name} of {stack.name}",
         role_arn=context.role_arn,
+        flat=context.flat,
     )
 
 

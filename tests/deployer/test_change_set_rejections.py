@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 from botocore.stub import Stubber
+from rich.tree import Tree
 
+from hosting.cli.rendering import plan_text
+from hosting.cli.support.gates import find_refusals
 from hosting.deployer import change_set_rejections, deployment
 from hosting.deployer.change_set_rejections import RejectedChangeSetError
 from hosting.deployer.change_sets import ChangeSet
-from hosting.deployer.deployment import Context
+from hosting.deployer.deployment import Context, Kind, StackPlan
+from hosting.deployer.errors import RefusedError
+from hosting.deployer.safeguards.gates import Allowed, Gates
 from hosting.model.stack_order import StackRole
 from hosting.model.templates import Template
 from tests import small_project
@@ -123,3 +129,44 @@ def test_a_name_that_exists_in_a_nested_stack_is_explained_before_the_change_set
     }
     assert all(one.match is not None for one in rejected.value.rejections)
     assert deployment.describe_stacks(context)[root] is None
+
+
+@pytest.fixture
+def flat(connected: Callable[..., Context], deploy: Callable[..., Any], tmp_path: Path) -> Callable[..., StackPlan]:
+    """Return the plan of root with --flat, after a deployment."""
+    project = small_project.write(tmp_path / "project")
+    deploy(connected(project))
+
+    def plan(**overrides: str) -> StackPlan:
+        context = replace(connected(project, **overrides), flat=True)
+        states = deployment.describe_stacks(context)
+        found = deployment.plan_stack(context, context.stack(StackRole.ROOT), states, verb="plan")
+        deployment.discard(context, found)
+        return found
+
+    return plan
+
+
+def test_a_flat_change_set_names_the_stacks_that_it_does_not_show(flat: Callable[..., StackPlan]) -> None:
+    plan = flat(Note="changed")
+    assert plan.change_set is not None
+    assert [one.logical_id for one in plan.change_set.hidden] == ["OperationsStack"]
+    text = "\n".join(str(part.label) + "".join(str(one.label) for one in part.children) for part in trees(plan))
+    assert "--flat: the changes in OperationsStack are not shown" in text
+
+
+def test_a_stack_whose_contents_are_not_shown_may_lose_data(flat: Callable[..., StackPlan]) -> None:
+    plan = flat(Note="changed")
+    with pytest.raises(RefusedError, match=r"OperationsStack.*\n.*add: --allow-replace OperationsStack"):
+        Gates().require([plan])
+    Gates(Allowed.named(["OperationsStack"])).require([plan])
+    refused = list(find_refusals([plan], ["broadening"]))
+    assert refused == ["--fail-on broadening: OperationsStack (its contents are not shown with --flat)"]
+
+
+def test_a_flat_change_set_without_changes_changes_nothing(flat: Callable[..., StackPlan]) -> None:
+    assert flat().kind is Kind.NOTHING
+
+
+def trees(plan: StackPlan) -> list[Tree]:
+    return [part for part in plan_text.render_plan(plan_text.PlanReview([plan])) if isinstance(part, Tree)]

@@ -18,6 +18,7 @@ from hosting.cli.support.options import (
     confirm,
     connect,
     environment_options,
+    flat_option,
     load_environment,
     output_option,
     placeholder_option,
@@ -40,6 +41,7 @@ _ROLES = ("bootstrap", "edge", "root", "edge-monitoring")
 @partial(environment_options, required=False)
 @aws_options
 @placeholder_option
+@flat_option
 @output_option("text", "json")
 @gate_options
 @progress_option
@@ -164,6 +166,7 @@ def _refuse_options(given: dict[str, Any], *, through: str | None, allowed: Sequ
         "--through": through,
         "--allow-replace and --allow-delete": allowed,
         "--placeholder-image": given["placeholder"],
+        "--flat": given["flat"],
     }
     if wrong := [name for name, value in others.items() if value]:
         raise click.UsageError(f"A saved plan is executed as it was approved. Remove {', '.join(wrong)}.")

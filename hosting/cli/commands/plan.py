@@ -16,6 +16,7 @@ from hosting.cli.support.options import (
     aws_options,
     connect,
     environment_options,
+    flat_option,
     load_environment,
     output_option,
     placeholder_option,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 @environment_options
 @aws_options
 @placeholder_option
+@flat_option
 @output_option("text", "json", "markdown")
 @gate_options
 @click.option(

@@ -159,6 +159,10 @@ def _render_stack(review: PlanReview, plan: StackPlan, *, verbose: bool) -> Tree
     if plan.change_set is None:
         return Tree(title + Text("nothing to change", style="dim"))
     tree = Tree(title + Text(f"{plan.kind}  ") + change_symbols.format_counts(plan.change_set.counts()))
+    if plan.change_set.flat:
+        names = ", ".join(change.logical_id for change in plan.change_set.hidden)
+        shown = f"--flat: the changes in {names} are not shown" if names else "--flat: no nested stack changes"
+        tree.add(Text(shown, style="bold yellow"))
     _add_changes(review, tree, plan.change_set, verbose=verbose)
     if plan.is_platform_only:
         later = tree.add(Text("then, in an update of their own, which is rolled back if it fails:", style="green"))

@@ -63,6 +63,9 @@ def find_refusals(plans: Sequence[StackPlan], fail_on: Sequence[str]) -> Iterato
         for access in find_permission_changes(plans):
             if access.is_broader:
                 yield f"--fail-on broadening: {'/'.join(access.path)} ({access.aspect})"
+        for plan in plans:
+            for change in plan.change_set.hidden if plan.change_set else ():
+                yield f"--fail-on broadening: {change.logical_id} (its contents are not shown with --flat)"
     if "destructive" in fail_on:
         yield from (
             f"--fail-on destructive: {one}" for plan in plans for one in find_losses(plan.stack, plan.change_set)

@@ -9,7 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -47,6 +47,7 @@ class Options:
     role_arn: str | None = None
     output: str = "text"
     placeholder: str = ""
+    flat: bool = False
 
 
 def root_option(command: Command) -> Command:
@@ -128,6 +129,16 @@ def aws_options(command: Command) -> Command:
         "--role-arn", metavar="ARN", help="Service role for CloudFormation.  [default: the caller's permissions]"
     )
     return account_options(option(command))
+
+
+def flat_option(command: Command) -> Command:
+    """Add `--flat`, for a nested change set that CloudFormation cannot compute because of placeholder values."""
+    option: Callable[[Command], Command] = click.option(
+        "--flat",
+        is_flag=True,
+        help="Compute change sets without nested stacks. Each one that changes needs --allow-replace.",
+    )
+    return option(command)
 
 
 def placeholder_option(command: Command) -> Command:
@@ -266,7 +277,8 @@ def connect(options: Options, environment: Environment) -> Context:
     from hosting.deployer.aws.session import Clients
 
     clients = Clients(options.profile, environment.file.region or options.region)
-    return deployment.connect(environment, clients, region=options.region, role_arn=options.role_arn)
+    context = deployment.connect(environment, clients, region=options.region, role_arn=options.role_arn)
+    return replace(context, flat=options.flat)
 
 
 def connect_to_deployed(options: Options) -> Context:

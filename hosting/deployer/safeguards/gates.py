@@ -63,6 +63,9 @@ class Loss:
         return f"{self.name} {verb} ({self.type}: {self.what})"
 
 
+_HIDDEN = "its contents are not shown with --flat, and any resource in it may be replaced or deleted"
+
+
 def _refuse_nothing(_plans: Sequence[StackPlan]) -> Iterable[str]:
     return ()
 
@@ -101,6 +104,9 @@ def find_losses(stack: Stack, change_set: ChangeSet | None) -> Iterator[Loss]:
     """Yield the replacements and deletions of stateful resources in a change set."""
     if change_set is None:
         return
+    for change in change_set.hidden:
+        name = format_resource_name(stack, (), change.logical_id)
+        yield Loss(name, stack, (), change.logical_id, change.resource_type, "may replace", _HIDDEN)
     for path, change in change_set.walk():
         if change.effect in DESTRUCTIVE_EFFECTS and (what := _what(change)):
             name = format_resource_name(stack, path, change.logical_id)
