@@ -115,7 +115,7 @@ def add_a_service(project: Path) -> None:
 
 def add_an_environment_with_a_network_of_its_own(project: Path) -> None:
     params = project / "params"
-    (params / "demo.json").write_text((params / "stage.json").read_text().replace("stage", "demo"))
+    (params / "demo.json").write_text((params / "lab.json").read_text().replace("lab", "demo"))
     change(params / "demo.json", VpcNetwork="10.20", SlackChannelId="C0987654DEM")
 
 
@@ -155,7 +155,7 @@ def test_a_project_stays_green_through_the_changes_of_its_first_weeks(project: P
     assert sorted(path.name for path in (project / "docs").glob("*.svg")) == [
         "architecture-demo.svg",
         "architecture-main.svg",
-        "architecture-stage.svg",
+        "architecture-lab.svg",
     ]
 
 
@@ -206,7 +206,7 @@ MISTAKES: list[tuple[str, Callable[[Path], object], str, str]] = [
     ),
     (
         "an image to fill in",
-        lambda project: change(project / "params" / "stage.json", PortalImage="FILL-IN"),
+        lambda project: change(project / "params" / "lab.json", PortalImage="FILL-IN"),
         "params check",
         "PortalImage",
     ),

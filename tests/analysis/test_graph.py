@@ -20,9 +20,11 @@ from hosting.analysis.graph.model import Architecture
 from hosting.analysis.graph.scene import Rect, Scene, fit, text_width
 from hosting.model.parameter_file import Environment, load_environment
 from hosting.model.templates import Template
+from tests.support import project
+from tests.support.project import TEMPLATES
 
 PROJECT = Path(__file__).resolve().parents[2]
-PARAMS = sorted((PROJECT / "params").glob("*.json"))
+PARAMS = sorted(project.PARAMS.glob("*.json"))
 SVG = "{http://www.w3.org/2000/svg}"
 
 Bodies = dict[str, dict[str, Any]]
@@ -30,7 +32,7 @@ Edit = Callable[[Bodies], None]
 
 
 def committed() -> Bodies:
-    return {path.name: json.loads(path.read_text()) for path in sorted((PROJECT / "templates").glob("*.json"))}
+    return {path.name: json.loads(path.read_text()) for path in sorted(TEMPLATES.glob("*.json"))}
 
 
 def model(name: str, edit: Edit | None = None, **parameters: str) -> Architecture:
@@ -38,7 +40,7 @@ def model(name: str, edit: Edit | None = None, **parameters: str) -> Architectur
     bodies = committed()
     if edit:
         edit(bodies)
-    file = load_environment(PROJECT / "params" / f"{name}.json")
+    file = load_environment(project.PARAMS / f"{name}.json")
     environment = Environment(name, {**file.parameters, **parameters}, file.account, file.region, file.tags, file.file)
     templates = {key: Template.from_body(key, body) for key, body in bodies.items()}
     return pictures.architecture(templates, environment)
@@ -54,11 +56,11 @@ def words(architecture: Architecture) -> str:
 def add_service(bodies: Bodies) -> None:
     root = bodies["root.json"]
     for layer in ("Access", "Service"):
-        text = json.dumps(root["Resources"][f"Backend{layer}Stack"])
-        nested = json.loads(text.replace("BackendAccessStack", "ReportsAccessStack"))
+        text = json.dumps(root["Resources"][f"Orders{layer}Stack"])
+        nested = json.loads(text.replace("OrdersAccessStack", "ReportsAccessStack"))
         nested["Properties"]["Parameters"]["ServiceSlug"] = "reports"
         if layer == "Service":
-            nested["Properties"]["Parameters"] |= {"PathPatterns": "/reports/*", "Priority": "200"}
+            nested["Properties"]["Parameters"] |= {"PathPatterns": "/reports/*", "Priority": "300"}
         root["Resources"][f"Reports{layer}Stack"] = nested
     root["Metadata"]["Services"].append("Reports")
 
@@ -77,7 +79,7 @@ def add_zone(bodies: Bodies) -> None:
     for key in [key for key in resources if key.endswith(("Subnet2", "Subnet2Routes"))]:
         copy = json.loads(json.dumps(resources[key]).replace("Subnet2", "Subnet3"))
         if "AvailabilityZone" in copy["Properties"]:
-            copy["Properties"] |= {"AvailabilityZone": "ap-northeast-1d", "CidrBlock": f"10.0.{len(resources)}.0/24"}
+            copy["Properties"] |= {"AvailabilityZone": "ap-northeast-1d", "CidrBlock": f"10.44.{len(resources)}.0/24"}
         resources[key.replace("Subnet2", "Subnet3")] = copy
 
 
@@ -85,7 +87,7 @@ def drop_one_zone(bodies: Bodies) -> None:
     resources = bodies["network.json"]["Resources"]
     for resource in resources.values():
         if resource["Type"] == "AWS::EC2::Subnet":
-            resource["Properties"]["AvailabilityZone"] = "ap-northeast-1a"
+            resource["Properties"]["AvailabilityZone"] = "ap-northeast-1c"
 
 
 def remove(kind: str) -> Edit:
@@ -103,20 +105,20 @@ def remove(kind: str) -> Edit:
 
 
 CASES: dict[str, tuple[str, Edit | None, dict[str, str]]] = {
-    "dev": ("dev", None, {}),
-    "prod": ("prod", None, {}),
-    "third service": ("prod", add_service, {}),
-    "one NAT gateway": ("prod", remove_second_nat, {}),
-    "three zones": ("prod", add_zone, {}),
-    "one zone": ("dev", drop_one_zone, {}),
-    "no Slack": ("dev", None, {"SlackWorkspaceId": "", "SlackChannelId": ""}),
-    "no web ACL": ("prod", remove("AWS::WAFv2::WebACL"), {}),
+    "lab": ("lab", None, {}),
+    "live": ("live", None, {}),
+    "further service": ("live", add_service, {}),
+    "one NAT gateway": ("live", remove_second_nat, {}),
+    "three zones": ("live", add_zone, {}),
+    "one zone": ("lab", drop_one_zone, {}),
+    "no Slack": ("lab", None, {"SlackWorkspaceId": "", "SlackChannelId": ""}),
+    "no web ACL": ("live", remove("AWS::WAFv2::WebACL"), {}),
     "long names": (
-        "prod",
+        "live",
         None,
         {
             "DomainName": "a-very-long-name-for-a-site.with.many.levels.example.com",
-            "FrontendImage": "123456789012.dkr.ecr.ap-northeast-1.amazonaws.com/a/rather/long/name/of/an/image@sha256:"
+            "PortalImage": "123456789012.dkr.ecr.ap-northeast-1.amazonaws.com/a/rather/long/name/of/an/image@sha256:"
             + "0" * 64,
         },
     ),
@@ -137,12 +139,16 @@ def test_same_bytes_whatever_the_hash_seed() -> None:
         "import sys; from pathlib import Path; from hosting.analysis.graph import pictures as p; "
         "from hosting.model.parameter_file import load_environment; from hosting.model.templates import load_complete; "
         "t = load_complete(Path('templates')); "
-        "m = p.architecture(t, load_environment(Path('params/prod.json'))); "
+        "m = p.architecture(t, load_environment(Path('params/live.json'))); "
         "sys.stdout.write(p.as_svg(m) + p.as_mermaid(m))"
     )
     made = {
         subprocess.run(
-            [sys.executable, "-c", code], cwd=PROJECT, env={"PYTHONHASHSEED": seed}, capture_output=True, check=True
+            [sys.executable, "-c", code],
+            cwd=project.PROJECT,
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": str(PROJECT)},
+            capture_output=True,
+            check=True,
         ).stdout
         for seed in ("0", "1", "4242")
     }
@@ -153,13 +159,14 @@ def test_same_bytes_whatever_the_hash_seed() -> None:
 
 
 def test_everything_asked_for_is_there() -> None:
-    shown = words(model("prod"))
+    shown = words(model("live"))
     for expected in (
-        "Region ap-northeast-1", "Region us-east-1", "VPC 10.0.0.0/16", "ap-northeast-1a", "ap-northeast-1c",
-        "10.0.0.0/24", "10.0.1.0/24", "10.0.2.0/23", "10.0.4.0/23", "10.0.6.0/24", "10.0.7.0/24", "Internet gateway",
-        "NAT gateway", "VPC endpoints", "Application Load Balancer", "Frontend: 2 to 10 tasks, 1 vCPU, 2 GB",
-        "/api, /api/* to port 8080", "platform/backend", "bastion", "alpine", "socat relay", "Writer", "Reader",
-        "port 3306", "Viewers", "Operators", "Route 53", "www.example.com", "CloudFront", "WAF web ACL",
+        "Region ap-northeast-1", "Region us-east-1", "VPC 10.44.0.0/16", "ap-northeast-1c", "ap-northeast-1d",
+        "10.44.0.0/24", "10.44.1.0/24", "10.44.2.0/23", "10.44.4.0/23", "10.44.6.0/24", "10.44.7.0/24",
+        "Internet gateway",
+        "NAT gateway", "VPC endpoints", "Application Load Balancer", "Portal: 2 to 10 tasks, 1 vCPU, 2 GB",
+        "/orders, /orders/* to port 8080", "atlas/orders", "bastion", "alpine", "socat relay", "Writer", "Reader",
+        "port 3306", "Viewers", "Operators", "Route 53", "shop.example.org", "CloudFront", "WAF web ACL",
         "S3 static bucket", "Origin access control", "Secret: Database user", "KMS keys", "CloudWatch Logs",
         "Firehose", "Lambda log_processor", "Glacier after 30 days", "SNS topic", "AWS Chatbot", "Slack channel",
         "Lambda slack_notifier",
@@ -169,16 +176,16 @@ def test_everything_asked_for_is_there() -> None:
 
 
 def test_dev_differs_where_its_parameters_do() -> None:
-    shown = words(model("dev"))
-    for absent in ("Reader", "Route 53", "Glacier", "Lambda log_processor", "www.example.com"):
+    shown = words(model("lab"))
+    for absent in ("Reader", "Route 53", "Glacier", "Lambda log_processor", "shop.example.org"):
         assert absent not in shown
     for expected in ("0.25 vCPU, 512 MB", "HTTP with header X-Origin-Verify", "Archive off", "kept 3 days"):
         assert expected in shown
 
 
-def test_third_service_appears() -> None:
-    architecture = model("prod", add_service)
-    assert [item.name for item in architecture.services] == ["Frontend", "Backend", "Reports"]
+def test_a_further_service_appears() -> None:
+    architecture = model("live", add_service)
+    assert [item.name for item in architecture.services] == ["Portal", "Orders", "Search", "Reports"]
     shown = words(architecture)
     assert "Reports: 2 to 10 tasks" in shown
     assert "/reports/* to port 8080" in shown
@@ -186,16 +193,16 @@ def test_third_service_appears() -> None:
 
 
 def test_removed_nat_gateway_disappears_and_traffic_takes_the_other() -> None:
-    before, after = model("prod"), model("prod", remove_second_nat)
+    before, after = model("live"), model("live", remove_second_nat)
     assert words(before).count("NAT gateway") == 2
     assert words(after).count("NAT gateway") == 1
     assert after.network is not None
-    assert {item.nat_zone for item in after.network.subnets if item.tier == "app"} == {"ap-northeast-1a"}
+    assert {item.nat_zone for item in after.network.subnets if item.tier == "app"} == {"ap-northeast-1c"}
 
 
 def test_reader_disappears_with_its_parameter() -> None:
-    assert "Reader" in words(model("prod"))
-    assert "Reader" not in words(model("prod", DbReader="false"))
+    assert "Reader" in words(model("live"))
+    assert "Reader" not in words(model("live", DbReader="false"))
 
 
 @pytest.mark.parametrize(
@@ -211,9 +218,9 @@ def test_reader_disappears_with_its_parameter() -> None:
     ],
 )
 def test_what_is_not_in_the_templates_is_not_drawn(kind: str, gone: str) -> None:
-    titles = {text.words for text in draw(model("prod")).texts}
+    titles = {text.words for text in draw(model("live")).texts}
     assert gone in titles
-    assert gone not in {text.words for text in draw(model("prod", remove(kind))).texts}
+    assert gone not in {text.words for text in draw(model("live", remove(kind))).texts}
 
 
 def test_no_rule_to_the_database_no_arrow() -> None:
@@ -221,8 +228,8 @@ def test_no_rule_to_the_database_no_arrow() -> None:
         for key in ("ToDatabaseIngress", "ToDatabaseEgress"):
             bodies["access.json"]["Resources"].pop(key, None)
 
-    assert any(arrow.kind == "query" for arrow in draw(model("prod")).arrows)
-    assert not any(arrow.kind == "query" for arrow in draw(model("prod", close)).arrows)
+    assert any(arrow.kind == "query" for arrow in draw(model("live")).arrows)
+    assert not any(arrow.kind == "query" for arrow in draw(model("live", close)).arrows)
 
 
 # --- How it looks ----------------------------------------------------------------------------------------------------
@@ -290,13 +297,13 @@ def shrunk(rect: Rect) -> Rect:
 # --- The files -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["dev", "prod"])
+@pytest.mark.parametrize("name", ["lab", "live"])
 def test_svg_is_xml_that_stands_alone(name: str) -> None:
     text = pictures.as_svg(model(name))
     root = ElementTree.fromstring(text)  # noqa: S314 - ours
     assert root.tag == f"{SVG}svg"
     assert root.get("role") == "img"
-    assert (root.findtext(f"{SVG}title") or "").startswith("Architecture of platform-")
+    assert (root.findtext(f"{SVG}title") or "").startswith("Architecture of atlas-")
     assert "Aurora MySQL" in (root.findtext(f"{SVG}desc") or "")
     assert not re.search(r"<script|<image|<foreignObject|href|url\(|@import|@font-face|var\(", text)
     assert "prefers-color-scheme: dark" in text
@@ -306,7 +313,7 @@ def test_svg_is_xml_that_stands_alone(name: str) -> None:
 
 
 def test_every_class_has_a_colour_in_both_schemes() -> None:
-    text = pictures.as_svg(model("prod"))
+    text = pictures.as_svg(model("live"))
     light, dark = text.split("@media", 1)
     for name in {part for value in re.findall(r'class="([^"]+)"', text) for part in value.split()} - {"a"}:
         for scheme in (light, dark.split("</style>")[0]):
@@ -314,7 +321,7 @@ def test_every_class_has_a_colour_in_both_schemes() -> None:
 
 
 def test_markup_in_names_is_escaped() -> None:
-    architecture = model("prod", DomainName="a<b&c.example.com")
+    architecture = model("live", DomainName="a<b&c.example.com")
     ElementTree.fromstring(pictures.as_svg(architecture))  # noqa: S314 - ours
     assert "a#lt;b#amp;c.example.com" in pictures.as_mermaid(architecture)
 

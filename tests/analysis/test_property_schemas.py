@@ -26,7 +26,7 @@ def resolved(bench: Bench) -> ResolvedEnvironment:
     return resolve(templates, Environment(given.name, bench.parameters, given.account))
 
 
-@pytest.mark.parametrize("environment", ["dev", "prod"])
+@pytest.mark.parametrize("environment", ["lab", "live"])
 def test_the_committed_templates_are_in_shape(environment: str) -> None:
     env = resolved(Bench(environment))
     check_property_types(env)
@@ -51,7 +51,7 @@ def test_the_committed_templates_are_in_shape(environment: str) -> None:
     ],
 )
 def test_what_is_wrong_is_said(kind: str, path: str, value: Any, says: str) -> None:
-    bench = Bench("dev")
+    bench = Bench("lab")
     bench.put(kind, path, value)
     with pytest.raises(ResolveError, match=says):
         prove(resolved(bench), {})
@@ -70,7 +70,7 @@ def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 @pytest.mark.parametrize("seed", range(60))
 def test_no_damage_is_a_traceback(seed: int) -> None:
     choose = random.Random(seed)  # noqa: S311 - the same damage in every run
-    bench = Bench(choose.choice(["dev", "prod"]))
+    bench = Bench(choose.choice(["lab", "live"]))
     resources = [
         item["Properties"]
         for body in bench.bodies.values()

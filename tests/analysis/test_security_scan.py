@@ -22,10 +22,12 @@ from hosting.analysis.suppressions import Suppressions
 from hosting.model.parameter_file import load_environment
 from hosting.model.templates import Template, load_complete
 from hosting.model.tokens import origins
+from tests.support import project
+from tests.support.project import TEMPLATES
 
 PROJECT = Path(__file__).resolve().parents[2]
 PYTHON = PROJECT / ".venv-security" / "bin" / "python"
-PARAMS = [PROJECT / "params" / "dev.json"]
+PARAMS = [project.PARAMS / "lab.json"]
 
 needs_judges = pytest.mark.skipif(not PYTHON.exists(), reason="`make security` installs checkov and parliament")
 
@@ -69,7 +71,7 @@ def excuse_without_reason(resources: dict[str, Any]) -> None:
 def bad(tmp_path_factory: pytest.TempPathFactory) -> Scan:
     """Scan templates with one error for each scanner. The scan is slow."""
     folder = tmp_path_factory.mktemp("bad") / "templates"
-    shutil.copytree(PROJECT / "templates", folder)
+    shutil.copytree(TEMPLATES, folder)
     edit(folder, "network.json", open_to_all)
     edit(folder, "archive.json", misspell)
     edit(folder, "access.json", loosen_trust)
@@ -108,12 +110,12 @@ def test_only_what_was_made_bad_is_found(bad: Scan) -> None:
 @needs_judges
 @pytest.mark.slow(reason="`make security` does the same")
 def test_the_committed_templates_are_accepted() -> None:
-    files = sorted((PROJECT / "params").glob("*.json"))
-    result = scan(PROJECT / "templates", files, PYTHON, complete=True)
+    files = sorted(project.PARAMS.glob("*.json"))
+    result = scan(TEMPLATES, files, PYTHON, complete=True)
     assert result.findings == ()
     assert all(len(item.reason) > 30 for item in result.suppressions)
     assert result.checked.policies > 50
-    assert "dev and prod" in result.checked.sentence()
+    assert "lab and live" in result.checked.sentence()
 
 
 def suppressed(comment: str) -> Suppressions:
@@ -138,7 +140,7 @@ def test_one_environment_cannot_tell_what_another_needs() -> None:
 
 def test_judges_that_are_not_there_are_said_to_be_missing(tmp_path: Path) -> None:
     with pytest.raises(ScannerError, match="make security"):
-        scan(PROJECT / "templates", PARAMS, tmp_path / "python", complete=True)
+        scan(TEMPLATES, PARAMS, tmp_path / "python", complete=True)
 
 
 def test_a_scanner_that_fails_is_an_error(tmp_path: Path) -> None:
@@ -146,10 +148,10 @@ def test_a_scanner_that_fails_is_an_error(tmp_path: Path) -> None:
     python.write_text("#!/bin/sh\necho 'ImportError: no checkov' >&2\nexit 1\n")
     python.chmod(0o755)
     with pytest.raises(ScannerError, match="a scanner failed: ImportError: no checkov"):
-        scan(PROJECT / "templates", PARAMS, python, complete=True)
+        scan(TEMPLATES, PARAMS, python, complete=True)
     python.write_text("#!/bin/sh\nexit 0\n")
     with pytest.raises(ScannerError, match="a scanner failed: no output"):
-        scan(PROJECT / "templates", PARAMS, python, complete=True)
+        scan(TEMPLATES, PARAMS, python, complete=True)
 
 
 def test_scanners_have_no_network() -> None:
@@ -167,9 +169,9 @@ def test_scanners_have_no_network() -> None:
 
 
 def test_policies_are_judged_without_tokens() -> None:
-    env = resolve(load_complete(PROJECT / "templates"), load_environment(PARAMS[0]))
+    env = resolve(load_complete(TEMPLATES), load_environment(PARAMS[0]))
     documents = [fill_example_values(env, document) for _, _, document in policy_documents(env)]
     assert not [item for document in documents for item in origins(document)]
     text = json.dumps(documents)
     assert "arn:aws:sqs:ap-northeast-1:" in text
-    assert ":log-group:/aws/lambda/platform-dev-log-processor:*" in text
+    assert ":log-group:/aws/lambda/atlas-lab-log-processor:*" in text

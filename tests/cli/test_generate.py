@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
-from hosting.cli.main import main
 from hosting.cli.support import generated
 from hosting.cli.support.exit_codes import Exit
 from hosting.model.parameter_file import Environment
 from tests.support import scale
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.project import FIXTURE, copy_project, main
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """Return a folder with the files of a user and nothing generated."""
-    shutil.copy(ROOT / "workloads.py", tmp_path)
-    shutil.copytree(ROOT / "params", tmp_path / "params")
-    return tmp_path
+    return copy_project(tmp_path)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -51,7 +46,7 @@ def test_one_command_writes_templates_tables_and_pictures(project: Path, capsys:
 
 
 def remove_environment(project: Path) -> None:
-    (project / "params" / "prod.json").unlink()
+    (project / "params" / "live.json").unlink()
 
 
 @pytest.mark.parametrize(
@@ -61,13 +56,13 @@ def remove_environment(project: Path) -> None:
         (lambda folder: (folder / "templates/edge.json").unlink(), "templates/edge.json: missing"),
         (lambda folder: (folder / "templates/old.json").write_text("{}"), "templates/old.json: nothing generates it"),
         (lambda folder: (folder / "docs/outputs.md").write_text("x"), "docs/outputs.md: differs"),
-        (lambda folder: (folder / "docs/architecture-prod.svg").unlink(), "docs/architecture-prod.svg: missing"),
-        (remove_environment, "docs/architecture-prod.svg: nothing generates it"),
+        (lambda folder: (folder / "docs/architecture-live.svg").unlink(), "docs/architecture-live.svg: missing"),
+        (remove_environment, "docs/architecture-live.svg: nothing generates it"),
         (
-            lambda folder: (folder / "params/prod.json").write_text(
-                (folder / "params/prod.json").read_text().replace('MaxTasks": "10"', 'MaxTasks": "12"')
+            lambda folder: (folder / "params/live.json").write_text(
+                (folder / "params/live.json").read_text().replace('MaxTasks": "10"', 'MaxTasks": "12"')
             ),
-            "docs/architecture-prod.svg: differs",
+            "docs/architecture-live.svg: differs",
         ),
     ],
 )
@@ -100,15 +95,15 @@ def test_a_drawn_picture_is_drawn_again_only_after_a_change(project: Path, monke
     main(["generate", "--root", str(project)])
     assert sorted(drawn) == sorted(path.stem for path in (project / "params").glob("*.json"))
     drawn.clear()
-    file = project / "params" / "prod.json"
+    file = project / "params" / "live.json"
     file.write_text(file.read_text().replace('MaxTasks": "10"', 'MaxTasks": "12"'))
     main(["generate", "--root", str(project)])
-    assert drawn == ["prod"]
+    assert drawn == ["live"]
     drawn.clear()
     text = (project / "workloads.py").read_text()
-    (project / "workloads.py").write_text(text.replace("/api", "/interface"))
+    (project / "workloads.py").write_text(text.replace("/orders", "/interface"))
     main(["generate", "--root", str(project)])
-    assert sorted(drawn) == ["dev", "prod"], "the templates changed"
+    assert sorted(drawn) == ["lab", "live"], "the templates changed"
     assert len(list((project / "build" / "pictures").iterdir())) == 2, "old pictures do not pile up"
 
 
@@ -122,7 +117,7 @@ def test_an_error_in_workloads_is_one_message(project: Path, capsys: pytest.Capt
 def test_too_many_services_are_refused(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    scale.write(ROOT, tmp_path, 110)
+    scale.write(FIXTURE, tmp_path, 110)
     assert main([*arguments, "--root", str(tmp_path)]) == Exit.ERROR
     printed = capsys.readouterr().err
     assert "root.json has " in printed
@@ -131,6 +126,6 @@ def test_too_many_services_are_refused(
 
 
 def test_a_limit_that_aws_raises_on_request_is_a_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    scale.write(ROOT, tmp_path, 70)
+    scale.write(FIXTURE, tmp_path, 70)
     assert main(["generate", "--root", str(tmp_path)]) == Exit.DONE
     assert "note: " in capsys.readouterr().err

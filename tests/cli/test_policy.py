@@ -7,22 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from hosting.cli.main import main
+from tests.support.project import main
 
 
 @pytest.mark.parametrize(("kind", "least"), [("plan", 1), ("operate", 1), ("deploy", 2)])
 def test_policies_are_written_to_stdout(kind: str, least: int, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["policy", kind, "-e", "dev"]) == 0
+    assert main(["policy", kind, "-e", "lab"]) == 0
     captured = capsys.readouterr()
     body = json.loads(captured.out)
     assert body["schema"] == "policy/1"
     assert len(body["documents"]) >= least
-    assert set(body["documents"]) == {f"platform-dev-{kind}-{number + 1}" for number in range(len(body["documents"]))}
+    assert set(body["documents"]) == {f"atlas-lab-{kind}-{number + 1}" for number in range(len(body["documents"]))}
     assert "of 6,144 characters" in captured.err
 
 
 def test_policies_are_written_as_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["policy", "deploy", "-e", "prod", "--out", str(tmp_path / "policies")]) == 0
+    assert main(["policy", "deploy", "-e", "live", "--out", str(tmp_path / "policies")]) == 0
     written = [Path(line) for line in capsys.readouterr().out.split()]
     assert sorted(written) == sorted((tmp_path / "policies").iterdir())
     for file in written:
@@ -33,12 +33,12 @@ def test_policies_are_written_as_files(tmp_path: Path, capsys: pytest.CaptureFix
 
 def test_a_service_role_gets_policies_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     role = "arn:aws:iam::111122223333:role/stacks"
-    assert main(["policy", "deploy", "-e", "dev", "--role-arn", role]) == 0
+    assert main(["policy", "deploy", "-e", "lab", "--role-arn", role]) == 0
     documents = json.loads(capsys.readouterr().out)["documents"]
     own = [item for name, body in documents.items() if "-deploy-" in name for item in body["Statement"]]
     passing = [item for item in own if "iam:PassRole" in item["Action"]]
     assert [item["Resource"] for item in passing] == [role]
-    assert documents["platform-dev-cloudformation-trust"]["Statement"][0]["Principal"] == {
+    assert documents["atlas-lab-cloudformation-trust"]["Statement"][0]["Principal"] == {
         "Service": "cloudformation.amazonaws.com"
     }
     assert "aws:CalledVia" not in json.dumps(documents)
@@ -46,7 +46,7 @@ def test_a_service_role_gets_policies_of_its_own(capsys: pytest.CaptureFixture[s
 
 def test_command_restricts_the_operate_policy(capsys: pytest.CaptureFixture[str]) -> None:
     some = ["--command", "logs", "--command", "exec", "--container", "app"]
-    assert main(["policy", "operate", "-e", "prod", *some]) == 0
+    assert main(["policy", "operate", "-e", "live", *some]) == 0
     (body,) = json.loads(capsys.readouterr().out)["documents"].values()
     statements = {item["Sid"]: item for item in body["Statement"]}
     assert statements["Execute"]["Condition"] == {"StringEquals": {"ecs:container-name": ["app"]}}
@@ -55,11 +55,11 @@ def test_command_restricts_the_operate_policy(capsys: pytest.CaptureFixture[str]
 
 
 def test_the_github_trust_names_the_environment(capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["oidc", "-e", "prod", "--repository", "octo-org/site", "--environment", "production"]
+    arguments = ["oidc", "-e", "live", "--repository", "octo-org/site", "--environment", "production"]
     assert main(["policy", *arguments]) == 0
     documents = json.loads(capsys.readouterr().out)["documents"]
     assert documents["github-oidc-provider"]["Url"] == "https://token.actions.githubusercontent.com"
-    (statement,) = documents["platform-prod-github-trust"]["Statement"]
+    (statement,) = documents["atlas-live-github-trust"]["Statement"]
     subject = statement["Condition"]["StringEquals"]["token.actions.githubusercontent.com:sub"]
     assert subject == "repo:octo-org/site:environment:production"
 
@@ -70,17 +70,17 @@ def test_the_github_trust_names_the_environment(capsys: pytest.CaptureFixture[st
         (["deploy"], "--env"),
         (["deploy", "-e", "all"], "belongs to one environment"),
         (["deploy", "-e", "staging"], 'unknown environment "staging"'),
-        (["destroy", "-e", "dev"], "destroy"),
-        (["plan", "-e", "dev", "--repository", "octo-org/site"], "require `policy oidc`"),
-        (["oidc", "-e", "dev"], "is not owner/name"),
-        (["oidc", "-e", "dev", "--repository", "octo-org/site"], "give either a branch or an environment"),
-        (["oidc", "-e", "dev", "--repository", "octo-org/*", "--branch", "main"], "is not owner/name"),
-        (["plan", "-e", "dev", "--role-arn", "arn:aws:iam::111122223333:role/cfn"], "--role-arn requires"),
-        (["deploy", "-e", "dev", "--role-arn", "cfn"], "ARN of a role"),
-        (["plan", "-e", "dev", "--root", "nowhere"], "no such folder"),
-        (["plan", "-e", "dev", "--command", "logs"], "--command and --container require"),
-        (["operate", "-e", "dev", "--command", "log"], "unknown. Use status, events, logs"),
-        (["operate", "-e", "dev", "--container", "nginx"], "no task has a container nginx"),
+        (["destroy", "-e", "lab"], "destroy"),
+        (["plan", "-e", "lab", "--repository", "octo-org/site"], "require `policy oidc`"),
+        (["oidc", "-e", "lab"], "is not owner/name"),
+        (["oidc", "-e", "lab", "--repository", "octo-org/site"], "give either a branch or an environment"),
+        (["oidc", "-e", "lab", "--repository", "octo-org/*", "--branch", "main"], "is not owner/name"),
+        (["plan", "-e", "lab", "--role-arn", "arn:aws:iam::111122223333:role/cfn"], "--role-arn requires"),
+        (["deploy", "-e", "lab", "--role-arn", "cfn"], "ARN of a role"),
+        (["plan", "-e", "lab", "--root", "nowhere"], "no such folder"),
+        (["plan", "-e", "lab", "--command", "logs"], "--command and --container require"),
+        (["operate", "-e", "lab", "--command", "log"], "unknown. Use status, events, logs"),
+        (["operate", "-e", "lab", "--container", "nginx"], "no task has a container nginx"),
     ],
 )
 def test_bad_input_is_one_message(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -92,5 +92,5 @@ def test_bad_input_is_one_message(arguments: list[str], says: str, capsys: pytes
 
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
-    assert main(["policy", "plan", "-e", "dev", "--out", str(tmp_path / "file" / "below")]) == 1
+    assert main(["policy", "plan", "-e", "lab", "--out", str(tmp_path / "file" / "below")]) == 1
     assert "Not a directory" in capsys.readouterr().err

@@ -12,10 +12,10 @@ import hosting.analysis.security_scan
 from hosting.analysis.findings import Finding
 from hosting.analysis.security_scan import Checked, Scan, ScannerError
 from hosting.analysis.suppressions import Suppression
-from hosting.cli.main import main
 from hosting.cli.support.exit_codes import Exit
+from tests.support.project import main
 
-CHECKED = Checked(13, ("dev", "prod"), 45, 84, 150)
+CHECKED = Checked(13, ("lab", "live"), 45, 84, 150)
 SUPPRESSED = Suppression("security.json", "AccessLogBucket", "CKV_AWS_18", "It receives the access logs.")
 FOUND = Finding("CKV_AWS_24", "error", "access.json", "SSH is open", "ServiceSecurityGroup")
 
@@ -41,15 +41,15 @@ def test_the_output_lists_suppressions(judged: dict[str, Any], capsys: pytest.Ca
     shown = capsys.readouterr()
     assert "suppressed CKV_AWS_18  security.json AccessLogBucket" in shown.out
     assert "why It receives the access logs." in shown.out
-    assert "no findings (13 templates, resolved for dev and prod: 45 files by checkov" in shown.out
+    assert "no findings (13 templates, resolved for lab and live: 45 files by checkov" in shown.out
     assert "judging" in shown.err
-    assert judged["files"] == ["dev", "prod"]
+    assert judged["files"] == ["lab", "live"]
     assert judged["complete"]
 
 
 def test_a_finding_fails_and_points_at_python(judged: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     judged["findings"] = (FOUND,)
-    assert main(["security", "-e", "dev"]) == Exit.ERROR
+    assert main(["security", "-e", "lab"]) == Exit.ERROR
     assert "at  generator/layers/service_access.py:" in capsys.readouterr().out
     assert not judged["complete"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +15,7 @@ import pytest
 from hosting.analysis import validation
 from hosting.analysis.lint import LintResult
 from tests.support import commands
+from tests.support.project import copy_rendered
 from tests.support.waiting import PATIENCE
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -25,9 +25,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """Return a copy of the project's templates and parameter files."""
-    for folder in ("templates", "params"):
-        shutil.copytree(PROJECT / folder, tmp_path / folder)
-    return tmp_path
+    return copy_rendered(tmp_path)
 
 
 @pytest.fixture
@@ -72,14 +70,14 @@ def test_the_committed_templates_are_clean(validate: Run) -> None:
     done = validate()
     assert done.returncode == 0, done.stdout
     assert done.stdout.startswith("no findings (")
-    assert "dev and prod" in done.stdout
+    assert "lab and live" in done.stdout
     assert "linting" in done.stderr
     assert "linting" not in done.stdout
 
 
 def test_a_finding_points_at_python(check_rules: Run, templates: Path) -> None:
     change(templates, "network.json", open_vpc)
-    done = check_rules("-e", "dev")
+    done = check_rules("-e", "lab")
     assert done.returncode == 1
     assert "error NET-01  EnableDnsHostnames is off" in done.stdout
     assert "at  generator/layers/network.py:" in done.stdout
@@ -89,27 +87,27 @@ def test_a_finding_points_at_python(check_rules: Run, templates: Path) -> None:
 
 def test_json_and_sarif_are_alone_on_stdout(check_rules: Run, templates: Path) -> None:
     change(templates, "network.json", open_vpc)
-    (found,) = json.loads(check_rules("-e", "dev", "--output", "json").stdout)["findings"]
-    assert (found["rule"], found["environment"]) == ("NET-01", "dev")
-    (result,) = json.loads(check_rules("-e", "dev", "--output", "sarif").stdout)["runs"][0]["results"]
+    (found,) = json.loads(check_rules("-e", "lab", "--output", "json").stdout)["findings"]
+    assert (found["rule"], found["environment"]) == ("NET-01", "lab")
+    (result,) = json.loads(check_rules("-e", "lab", "--output", "sarif").stdout)["runs"][0]["results"]
     place = result["locations"][0]["physicalLocation"]
     assert place["artifactLocation"]["uri"] == "generator/layers/network.py"
     assert place["region"]["startLine"] > 1
 
 
 def test_a_value_of_one_environment_is_found_there(validate: Run, root: Path) -> None:
-    change(root / "params", "dev.json", lambda body: body["Parameters"].update(LogRetentionDays="29"))
+    change(root / "params", "lab.json", lambda body: body["Parameters"].update(LogRetentionDays="29"))
     done = validate("--output", "json")
     assert done.returncode == 1
     findings = json.loads(done.stdout)["findings"]
-    assert {finding["environment"] for finding in findings} == {"dev"}
+    assert {finding["environment"] for finding in findings} == {"lab"}
     # The root's list of allowed values, and cfn-lint on the resolved copies.
     assert {"CF-21", "E3030"} <= {finding["rule"] for finding in findings}
 
 
 def test_an_unresolvable_reference_is_a_finding(check_rules: Run, templates: Path) -> None:
     change(templates, "network.json", lambda body: body["Outputs"]["VpcId"].update(Value={"Ref": "Nothing"}))
-    done = check_rules("-e", "dev")
+    done = check_rules("-e", "lab")
     assert done.returncode == 1
     assert "error CF-00  Ref to Nothing, which is neither a parameter nor a resource" in done.stdout
 
@@ -134,11 +132,11 @@ def test_a_damaged_folder_is_one_message(check_rules: Run, templates: Path, dama
 
 
 def test_unknown_environments_and_parameters_are_wrong_input(check_rules: Run, root: Path) -> None:
-    done = check_rules("-e", "stage")
+    done = check_rules("-e", "staging")
     assert (done.returncode, done.stdout) == (64, "")
-    assert 'unknown environment "stage"; known environments: dev, prod' in done.stderr
-    change(root / "params", "dev.json", lambda body: body["Parameters"].update(DomianName="x"))
-    done = check_rules("-e", "dev")
+    assert 'unknown environment "staging"; known environments: lab, live' in done.stderr
+    change(root / "params", "lab.json", lambda body: body["Parameters"].update(DomianName="x"))
+    done = check_rules("-e", "lab")
     assert done.returncode == 64
     assert 'unknown key "DomianName"; did you mean "DomainName"?' in done.stderr
 
@@ -149,10 +147,10 @@ def test_a_template_of_the_wrong_shape_is_explained(validate: Run, templates: Pa
         vpc["Properties"]["Tags"] = {"Fn::Sub": 5}
 
     change(templates, "network.json", misshape)
-    done = validate("-e", "dev")
+    done = validate("-e", "lab")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    assert "mend what cfn-lint finds in network.json first" in done.stdout
+    assert "correct the findings of cfn-lint in network.json first" in done.stdout
 
 
 def test_the_removed_option_names_its_successor(check_rules: Run) -> None:

@@ -10,14 +10,15 @@ import pytest
 
 from hosting.model.intrinsics import broken_assertions
 from hosting.model.templates import Template
+from tests.support.project import PARAMS, TEMPLATES
 
 PROJECT = Path(__file__).parents[2]
-ROOT: dict[str, Any] = json.loads((PROJECT / "templates" / "root.json").read_text(encoding="utf-8"))
+ROOT: dict[str, Any] = json.loads((TEMPLATES / "root.json").read_text(encoding="utf-8"))
 
 
 def refused(environment: str, **changed: str) -> set[str]:
     """The names of the rules that refuse an environment's parameters, with some of them changed."""
-    text = (PROJECT / "params" / f"{environment}.json").read_text(encoding="utf-8")
+    text = (PARAMS / f"{environment}.json").read_text(encoding="utf-8")
     given = {name: str(value) for name, value in json.loads(text)["Parameters"].items()}
     defaults = {name: str(one.get("Default", "")) for name, one in ROOT["Parameters"].items()}
     values = {**defaults, **given, **changed}
@@ -25,21 +26,22 @@ def refused(environment: str, **changed: str) -> set[str]:
 
 
 CASES = {
-    "SlackIdsTogether": ("dev", {"SlackWorkspaceId": "T0123456789", "SlackChannelId": ""}),
-    "ZonesDiffer": ("dev", {"FirstZone": "ap-northeast-1c"}),
-    "ProdHasDomain": ("prod", {"DomainName": "", "HostedZoneId": ""}),
-    "DomainHasCertificates": ("prod", {"HostedZoneId": "", "OriginCertificateArn": ""}),
-    "HostedZoneHasDomain": ("dev", {"DomainName": "", "HostedZoneId": "Z0123456789ABCDEFGHIJ"}),
-    "ProdKeepsLogs": ("prod", {"ArchiveLogs": "false"}),
-    "BacktrackIsProvisioned": ("dev", {"DbBacktrackSeconds": "3600"}),
-    "InsightsHasCapacity": ("dev", {"DbInsights": "true", "DbMinCapacity": "0.5"}),
-    "DevForgetsLogs": ("dev", {"LogRetentionDays": "30"}),
-    "FrontendSize": ("dev", {"FrontendCpu": "256", "FrontendMemory": "8192"}),
-    "BackendSize": ("dev", {"BackendCpu": "4096", "BackendMemory": "512"}),
+    "SlackIdsTogether": ("lab", {"SlackWorkspaceId": "T0123456789", "SlackChannelId": ""}),
+    "ZonesDiffer": ("lab", {"FirstZone": "ap-northeast-1d"}),
+    "ProdHasDomain": ("live", {"Environment": "prod", "DomainName": "", "HostedZoneId": ""}),
+    "DomainHasCertificates": ("live", {"HostedZoneId": "", "OriginCertificateArn": ""}),
+    "HostedZoneHasDomain": ("lab", {"DomainName": "", "HostedZoneId": "Z9876543210ZYXWVUTSRQ"}),
+    "ProdKeepsLogs": ("live", {"Environment": "prod", "ArchiveLogs": "false"}),
+    "BacktrackIsProvisioned": ("lab", {"DbBacktrackSeconds": "3600"}),
+    "InsightsHasCapacity": ("lab", {"DbInsights": "true", "DbMinCapacity": "0.5"}),
+    "DevForgetsLogs": ("lab", {"Environment": "dev", "LogRetentionDays": "30"}),
+    "PortalSize": ("lab", {"PortalCpu": "256", "PortalMemory": "8192"}),
+    "SearchSize": ("lab", {"SearchCpu": "512", "SearchMemory": "512"}),
+    "OrdersSize": ("lab", {"OrdersCpu": "4096", "OrdersMemory": "512"}),
 }
 
 
-@pytest.mark.parametrize("environment", ["dev", "prod"])
+@pytest.mark.parametrize("environment", ["lab", "live"])
 def test_the_committed_parameters_keep_every_rule(environment: str) -> None:
     assert refused(environment) == set()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,13 +10,14 @@ from troposphere import Template
 
 from generator.config import Config, load_config
 from generator.render import as_texts, build_all
+from tests.support.project import FIXTURE
 
 TemplateDict = dict[str, Any]
 
 
 @pytest.fixture(scope="session")
 def config() -> Config:
-    return load_config(Path(__file__).parents[2])
+    return load_config(FIXTURE)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.project import FIXTURE
+
 PROJECT = Path(__file__).parents[2]
 
 
@@ -24,7 +26,7 @@ def test_a_render_in_another_environment_gives_the_same_bytes(rendered: dict[str
         "TZ": "Asia/Tokyo",
         "AWS_REGION": "eu-west-1",
     }
-    command = [sys.executable, "-c", script, str(PROJECT)]
+    command = [sys.executable, "-c", script, str(FIXTURE)]
     again = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
     assert again.stdout == "".join(rendered.values())
 

@@ -29,6 +29,7 @@ from generator.wiring import (
     template_file,
 )
 from generator.workloads import Service
+from tests.support.project import SERVICES
 
 PROJECT = Path(__file__).parents[2]
 
@@ -204,15 +205,15 @@ def test_a_number_with_bounds_becomes_a_number() -> None:
     }
 
 
-def test_a_third_service_is_one_entry(config: Config) -> None:
-    config = Config(services=(*config.services, Service("Search", ("/search/*",), priority=200)))
+def test_a_further_service_is_one_entry(config: Config) -> None:
+    config = Config(services=(*config.services, Service("Invoices", ("/invoices/*",), priority=300)))
     root = build(config).to_dict()
-    assert root["Metadata"]["Services"] == ["Frontend", "Backend", "Search"]
-    assert {"SearchAccessStack", "SearchServiceStack"} <= set(root["Resources"])
-    assert {"SearchImage", "SearchCpu", "SearchMinTasks"} <= set(root["Parameters"])
-    service = root["Resources"]["SearchServiceStack"]["Properties"]["Parameters"]
-    assert service["ServiceIsNew"] == {"Fn::Select": [2, {"Ref": "ServiceIsNew"}]}
-    assert service["PathPatterns"] == "/search/*"
+    assert root["Metadata"]["Services"] == [*SERVICES, "Invoices"]
+    assert {"InvoicesAccessStack", "InvoicesServiceStack"} <= set(root["Resources"])
+    assert {"InvoicesImage", "InvoicesCpu", "InvoicesMinTasks"} <= set(root["Parameters"])
+    service = root["Resources"]["InvoicesServiceStack"]["Properties"]["Parameters"]
+    assert service["ServiceIsNew"] == {"Fn::Select": [3, {"Ref": "ServiceIsNew"}]}
+    assert service["PathPatterns"] == "/invoices/*"
 
 
 def test_services_may_share_a_size(config: Config) -> None:
@@ -226,7 +227,7 @@ def test_services_may_share_a_size(config: Config) -> None:
 @pytest.mark.parametrize(
     ("entry", "says"),
     [
-        (Service("Frontend", ("/x",), priority=5), "two services with name Frontend"),
+        (Service("Portal", ("/x",), priority=5), "two services with name Portal"),
         (Service("Other", ("/x",), priority=900), "two services with priority 900"),
     ],
 )

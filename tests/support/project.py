@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from generator.config import load_config
@@ -42,3 +43,15 @@ TEMPLATES = PROJECT / "templates"
 PARAMS = PROJECT / "params"
 ENVIRONMENTS = environments(PARAMS)
 SERVICES = tuple(entry.name for entry in load_config(FIXTURE).services)
+
+
+def copy_rendered(target: Path) -> Path:
+    """Copy the project with its templates to a folder, and return the folder."""
+    return shutil.copytree(PROJECT, target, symlinks=True, dirs_exist_ok=True)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run deploy.py in this process on the project, unless the arguments name another --root."""
+    from hosting.cli import main as command_line
+
+    return command_line.main([*arguments, *(() if "--root" in arguments else ("--root", str(PROJECT)))])

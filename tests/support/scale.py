@@ -23,16 +23,15 @@ _LAST_PRIORITY = 899
 
 def services_with(own: tuple[Service, ...], count: int) -> tuple[Service, ...]:
     """Return `own` and as many services of one shared size as are missing to `count`."""
-    if not len(own) <= count <= len(own) + _LAST_PRIORITY - _FIRST_PRIORITY:
-        raise ValueError(f"{count} services: there are {len(own)} already, and room for some 800")
+    taken = {entry.priority for entry in own}
+    free = [number for number in range(_FIRST_PRIORITY, _LAST_PRIORITY + 1) if number not in taken]
+    if not len(own) <= count <= len(own) + len(free):
+        raise ValueError(f"{count} services: there are {len(own)} already, and room for {len(free)} more")
     more = (
         Service(
-            f"Service{number:03}",
-            (f"/service{number:03}", f"/service{number:03}/*"),
-            priority=_FIRST_PRIORITY + number - len(own),
-            own_size=False,
+            f"Service{number:03}", (f"/service{number:03}", f"/service{number:03}/*"), priority=priority, own_size=False
         )
-        for number in range(len(own) + 1, count + 1)
+        for number, priority in zip(range(len(own) + 1, count + 1), free, strict=False)
     )
     return (*own, *more)
 
@@ -54,7 +53,8 @@ def write(project: Path, target: Path, count: int) -> None:
         text = parameter_files.insert_parameters(file.read_text(encoding="utf-8"), added)
         (target / "params" / file.name).write_text(text, encoding="utf-8")
     unwanted = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(project / "lambda", target / "lambda", dirs_exist_ok=True, ignore=unwanted)
+    functions = Path(__file__).parents[2] / "lambda"
+    shutil.copytree(functions, target / "lambda", dirs_exist_ok=True, ignore=unwanted)
 
 
 if __name__ == "__main__":

@@ -16,13 +16,15 @@ from hosting.analysis.cost.estimate import BY_USE, FREE, Estimate, estimate_cost
 from hosting.analysis.resolve import resolve
 from hosting.model.parameter_file import Environment, load_environment
 from hosting.model.templates import load_complete
+from tests.support import project
+from tests.support.project import PARAMS
 
 ROOT = Path(__file__).parents[3]
-TEMPLATES = load_complete(ROOT / "templates")
+TEMPLATES = load_complete(project.TEMPLATES)
 
 
 def environment(name: str, **values: str) -> Environment:
-    given = load_environment(ROOT / "params" / f"{name}.json")
+    given = load_environment(PARAMS / f"{name}.json")
     return replace(given, parameters={**given.parameters, **values})
 
 
@@ -46,7 +48,7 @@ def test_every_price_says_where_and_when_it_is_from() -> None:
     assert len({(row["id"], row["region"]) for row in rows}) == len(rows)
 
 
-@pytest.mark.parametrize("name", ["dev", "prod"])
+@pytest.mark.parametrize("name", ["lab", "live"])
 def test_every_type_of_resource_is_accounted_for(name: str) -> None:
     """A new type without a rule would cost nothing by silence; it shows as unknown instead."""
     assert [one for one in of(name).unknown if one.item.startswith(("AWS::", "Custom::"))] == []
@@ -54,15 +56,15 @@ def test_every_type_of_resource_is_accounted_for(name: str) -> None:
 
 
 def test_the_sum_can_be_followed_by_hand() -> None:
-    found = of("prod")
+    found = of("live")
     hours = Decimal(730)
     assert item(found, "Egress", "NAT gateway") == (2 * Decimal("0.062") * hours,) * 2
     assert item(found, "Egress", "interface endpoint, in each zone") == (12 * Decimal("0.014") * hours,) * 2
-    assert item(found, "FrontendService", "Fargate CPU") == (
+    assert item(found, "PortalService", "Fargate CPU") == (
         2 * Decimal("0.05056") * hours,
         10 * Decimal("0.05056") * hours,
     )
-    assert item(found, "FrontendService", "Fargate memory") == (
+    assert item(found, "PortalService", "Fargate memory") == (
         2 * 2 * Decimal("0.00553") * hours,
         10 * 2 * Decimal("0.00553") * hours,
     )
@@ -77,36 +79,36 @@ def test_the_sum_can_be_followed_by_hand() -> None:
 
 
 def test_a_database_that_pauses_costs_nothing_at_the_least() -> None:
-    assert item(of("dev"), "Database", "Aurora serverless instance")[0] == 0
+    assert item(of("lab"), "Database", "Aurora serverless instance")[0] == 0
 
 
 def test_arm_has_prices_of_its_own() -> None:
-    x86, arm = of("prod"), of("prod", CpuArchitecture="ARM64")
-    assert item(arm, "FrontendService", "Fargate CPU") < item(x86, "FrontendService", "Fargate CPU")
+    x86, arm = of("live"), of("live", CpuArchitecture="ARM64")
+    assert item(arm, "PortalService", "Fargate CPU") < item(x86, "PortalService", "Fargate CPU")
 
 
 def test_what_has_no_price_is_listed_and_not_guessed() -> None:
-    found = of("prod", DbInstanceClass="db.r8g.large")
+    found = of("live", DbInstanceClass="db.r8g.large")
     assert [one for one in found.unknown if one.layer == "Database"] != []
     assert not [line for line in found.lines if "Aurora" in line.item]
     nothing: Mapping[tuple[str, str], prices.Price] = {}
-    assert list(of("prod", nothing).total) == [0, 0]
+    assert list(of("live", nothing).total) == [0, 0]
 
 
 def test_a_region_without_prices_is_unknown_and_not_tokyo() -> None:
-    elsewhere = replace(environment("dev"), region="eu-west-1")
+    elsewhere = replace(environment("lab"), region="eu-west-1")
     found = estimate_costs(resolve(TEMPLATES, elsewhere))
     assert {line.price.region for line in found.lines} == {"us-east-1"}
     assert any("eu-west-1" in one.quantity for one in found.unknown)
 
 
 def test_differences_name_what_changed_and_nothing_else() -> None:
-    before, after = of("prod"), of("prod", DbReader="false", FrontendMaxTasks="12")
+    before, after = of("live"), of("live", DbReader="false", PortalMaxTasks="12")
     found = {(one.layer, one.item): one for one in difference.compare_estimates(before, after)}
     assert set(found) == {
         ("Reader", "Aurora serverless instance"),
-        ("FrontendService", "Fargate CPU"),
-        ("FrontendService", "Fargate memory"),
+        ("PortalService", "Fargate CPU"),
+        ("PortalService", "Fargate memory"),
         ("Operations", "alarm, by its metrics"),
     }
     reader = found["Reader", "Aurora serverless instance"]

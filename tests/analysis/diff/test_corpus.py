@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 
 from hosting.rehearsal.emulator import Emulator
 from tests.analysis.diff.corpus import EDITS, Edit, Stage
+from tests.support.project import TEMPLATES
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def stage(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Stage
 def test_there_are_enough_edits_of_every_template() -> None:
     names = [edit.name for edit in EDITS]
     assert len(names) == len(set(names)) >= 60
-    templates = {path.stem for path in (Path(__file__).parents[3] / "templates").glob("*.json")}
+    templates = {path.stem for path in TEMPLATES.glob("*.json")}
     assert {edit.template for edit in EDITS} == templates - {"root"}
     assert all(bool(edit.disputed) == bool(edit.reason) for edit in EDITS)
 

@@ -18,10 +18,11 @@ from hosting.analysis.resolve import resolve
 from hosting.analysis.rules import RULES, check_rules
 from hosting.model.parameter_file import Environment, load_environment
 from hosting.model.templates import Template
+from tests.support.project import PARAMS, TEMPLATES
 
 PROJECT = Path(__file__).resolve().parents[3]
-COMMITTED = {path.name: path.read_text() for path in sorted((PROJECT / "templates").glob("*.json"))}
-ENVIRONMENTS = {path.stem: load_environment(path) for path in sorted((PROJECT / "params").glob("*.json"))}
+COMMITTED = {path.name: path.read_text() for path in sorted(TEMPLATES.glob("*.json"))}
+ENVIRONMENTS = {path.stem: load_environment(path) for path in sorted(PARAMS.glob("*.json"))}
 
 Json = Any
 

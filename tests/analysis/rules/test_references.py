@@ -130,7 +130,7 @@ def found(bench: Any) -> list[Any]:
     return list(references.references_lead_to_the_type(resolve(templates, environment)))
 
 
-@pytest.mark.parametrize("untouched", ["prod"], indirect=True)
+@pytest.mark.parametrize("untouched", ["live"], indirect=True)
 @pytest.mark.parametrize("case", CASES)
 def test_a_reference_to_another_type_is_found(untouched: Any, case: str) -> None:
     damage, place = CASES[case]
@@ -138,7 +138,7 @@ def test_a_reference_to_another_type_is_found(untouched: Any, case: str) -> None
     assert place in {f"{one.where.logical_id} {one.path.removeprefix('Properties.')}" for one in found(untouched)}
 
 
-@pytest.mark.parametrize("untouched", ["prod"], indirect=True)
+@pytest.mark.parametrize("untouched", ["live"], indirect=True)
 def test_the_message_names_the_resource_and_what_the_property_takes(untouched: Any) -> None:
     swap_cluster_and_subnets(untouched)
     cluster, subnets = found(untouched)

@@ -19,9 +19,11 @@ from hosting.analysis.timeline.schedule import (
 )
 from hosting.model.parameter_file import load_environment
 from hosting.model.templates import NESTED_STACK, load_complete
+from tests.support import project
+from tests.support.project import PARAMS, SERVICES
 
 ROOT = Path(__file__).parents[3]
-TEMPLATES = load_complete(ROOT / "templates")
+TEMPLATES = load_complete(project.TEMPLATES)
 # Network, security, application, access, service.
 DEEPEST = 5
 TOO_DEEP = """
@@ -33,14 +35,14 @@ resource that it waits for to an earlier stack. If the new level is worth its mi
 """
 
 
-@pytest.fixture(params=["dev", "prod"])
+@pytest.fixture(params=["lab", "live"])
 def env(request: pytest.FixtureRequest) -> ResolvedEnvironment:
-    return resolve(TEMPLATES, load_environment(ROOT / "params" / f"{request.param}.json"))
+    return resolve(TEMPLATES, load_environment(PARAMS / f"{request.param}.json"))
 
 
 @pytest.fixture
 def prod() -> ResolvedEnvironment:
-    return resolve(TEMPLATES, load_environment(ROOT / "params" / "prod.json"))
+    return resolve(TEMPLATES, load_environment(PARAMS / "live.json"))
 
 
 def test_the_graph_of_stacks_is_no_deeper_than_it_has_to_be(env: ResolvedEnvironment) -> None:
@@ -78,7 +80,7 @@ def test_a_second_operation_for_the_services_costs_little_time(
 
 def test_services_and_reader_begin_when_the_platform_is_complete(prod: ResolvedEnvironment) -> None:
     schedule = compute_schedule(prod, durations.load_typical_durations())
-    later = {"FrontendServiceStack", "BackendServiceStack", "ReaderStack"}
+    later = {*(f"{name}ServiceStack" for name in SERVICES), "ReaderStack"}
     stacks = schedule.stacks("root")
     assert later <= {task.logical_id for task in stacks}
     platform = max(task.end for task in stacks if task.logical_id not in later)
@@ -148,13 +150,13 @@ def record(root: Path, name: str, command: str, environment: str, seconds: float
 
 
 def test_records_come_before_typical_times(tmp_path: Path, prod: ResolvedEnvironment) -> None:
-    assert durations.load_measured_durations(tmp_path, "prod") == durations.load_typical_durations()
-    record(tmp_path, "20260101-000000-prod-deploy-0001", "deploy", "prod", 500.0)
-    record(tmp_path, "20260102-000000-dev-deploy-0002", "deploy", "dev", 400.0)
-    record(tmp_path, "20260103-000000-prod-rehearse-0003", "rehearse", "prod", 0.1)
+    assert durations.load_measured_durations(tmp_path, "live") == durations.load_typical_durations()
+    record(tmp_path, "20260101-000000-prod-deploy-0001", "deploy", "live", 500.0)
+    record(tmp_path, "20260102-000000-dev-deploy-0002", "deploy", "lab", 400.0)
+    record(tmp_path, "20260103-000000-prod-rehearse-0003", "rehearse", "live", 0.1)
     (tmp_path / "runs" / "20260104-000000-prod-deploy-0004").mkdir()
     (tmp_path / "runs" / "20260104-000000-prod-deploy-0004" / "summary.json").write_text("{")
-    own = durations.load_measured_durations(tmp_path, "prod")
+    own = durations.load_measured_durations(tmp_path, "live")
     assert own.for_resource("root", "DatabaseStack/Cluster", "AWS::RDS::DBCluster").seconds == 500.0
     assert "20260101" in own.for_resource("root", "DatabaseStack/Cluster", "AWS::RDS::DBCluster").source
     assert own.for_resource("root", "OtherStack/Cluster", "AWS::RDS::DBCluster").seconds == 500.0

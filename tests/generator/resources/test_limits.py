@@ -16,8 +16,7 @@ from generator.render import render_all
 from generator.resources import limits
 from generator.workloads import Service
 from tests.support import scale
-
-PROJECT = Path(__file__).parents[3]
+from tests.support.project import FIXTURE
 
 
 def test_the_committed_structure_keeps_every_limit(rendered: dict[str, str]) -> None:
@@ -138,21 +137,21 @@ def test_bootstrap_for_a_hundred_services_fits_into_a_request() -> None:
 
 
 def test_a_project_of_many_services_can_be_generated(tmp_path: Path) -> None:
-    scale.write(PROJECT, tmp_path, 5)
-    own = workloads.load(PROJECT)
+    scale.write(FIXTURE, tmp_path, 5)
+    own = workloads.load(FIXTURE)
     *_, last = loaded = workloads.load(tmp_path)
     assert (loaded[: len(own)], len(loaded), last.name) == (own, 5, "Service005")
-    dev = json.loads((tmp_path / "params" / "dev.json").read_text())["Parameters"]
+    dev = json.loads((tmp_path / "params" / "lab.json").read_text())["Parameters"]
     assert dev["Service005Image"] == dev[f"{own[0].name}Image"].replace(f"/{own[0].slug}@", "/service005@")
     assert dev["ServiceMinTasks"] == dev[f"{own[0].name}MinTasks"]
     assert (tmp_path / "lambda" / "log_processor" / "index.py").is_file()
 
 
 def test_fewer_services_than_the_project_has_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="there are 2 already"):
-        scale.write(PROJECT, tmp_path, 1)
+    with pytest.raises(ValueError, match="there are 3 already"):
+        scale.write(FIXTURE, tmp_path, 1)
 
 
 def test_the_service_for_all_other_requests_is_tried_last() -> None:
-    services = scale.services_with(workloads.load(PROJECT), 100)
+    services = scale.services_with(workloads.load(FIXTURE), 100)
     assert max(services, key=lambda entry: entry.priority).path_patterns == ("/*",)
