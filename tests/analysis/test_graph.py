@@ -134,7 +134,7 @@ def scene(request: pytest.FixtureRequest) -> Scene:
 # --- Bytes -----------------------------------------------------------------------------------------------------------
 
 
-def test_same_bytes_whatever_the_hash_seed() -> None:
+def test_the_bytes_do_not_depend_on_the_hash_seed() -> None:
     code = (
         "import sys; from pathlib import Path; from hosting.analysis.graph import pictures as p; "
         "from hosting.model.parameter_file import load_environment; from hosting.model.templates import load_complete; "
@@ -341,7 +341,7 @@ def test_mermaid_is_balanced_and_links_what_is_there(case: str) -> None:
             assert line == "end" or re.fullmatch(r'(?:subgraph )?\w+_ ?[\[(]+"[^"]*"[\])]+', line), line
 
 
-def test_png_without_a_converter_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_png_without_a_converter_names_the_package_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda _name: None)
     monkeypatch.setitem(sys.modules, "cairosvg", None)
     with pytest.raises(pictures.RasterError, match=r"rsvg-convert.*cairosvg.*--output svg"):

@@ -46,8 +46,8 @@ def test_the_committed_templates_are_in_shape(environment: str) -> None:
             "redirect",
             "Properties.DefaultActions is not an object",
         ),
-        ("CloudFront::Distribution", "DistributionConfig.Origins.0.Id", {}, "Origins.0.Id is not a text"),
-        ("S3::BucketPolicy", "PolicyDocument.Statement.0.Action", 5, "Statement.0.Action is not a text"),
+        ("CloudFront::Distribution", "DistributionConfig.Origins.0.Id", {}, "Origins.0.Id is not a string"),
+        ("S3::BucketPolicy", "PolicyDocument.Statement.0.Action", 5, "Statement.0.Action is not a string"),
     ],
 )
 def test_what_is_wrong_is_said(kind: str, path: str, value: Any, says: str) -> None:

@@ -34,7 +34,7 @@ def test_text_names_the_line_of_python_and_what_to_do() -> None:
     assert "1 error, 1 warning (12 templates" in shown
 
 
-def test_text_says_what_was_checked_when_all_is_well() -> None:
+def test_text_without_findings_describes_the_inputs() -> None:
     assert text() == (
         "no findings (12 templates, resolved for dev and prod: 40 files by 329 rules of cfn-lint, "
         "80 rules of this project)\n"

@@ -110,7 +110,7 @@ def test_a_cycle_of_nested_stacks_is_named(small: Bodies) -> None:
     small["root.json"]["Resources"]["NetworkStack"]["Properties"]["Parameters"]["VpcCidr"] = {
         "Fn::Sub": "${FrontendServiceStack.Outputs.GroupArn}"
     }
-    with pytest.raises(ResolveError, match=r"need each other: .*NetworkStack"):
+    with pytest.raises(ResolveError, match=r"depend on each other: .*NetworkStack"):
         resolved(small)
 
 

@@ -96,7 +96,7 @@ def where(result: Scan, rule: str) -> set[tuple[str, str]]:
         ("SCAN-02", "application.json", "Cluster"),  # a suppression whose finding is gone
     ],
 )
-def test_each_judge_finds_what_is_bad(bad: Scan, rule: str, template: str, logical_id: str) -> None:
+def test_each_scanner_reports_its_finding(bad: Scan, rule: str, template: str, logical_id: str) -> None:
     assert (template, logical_id) in where(bad, rule)
 
 
@@ -138,7 +138,7 @@ def test_one_environment_cannot_tell_what_another_needs() -> None:
     assert [item.rule for item in suppressed("").findings(complete=False)] == ["SCAN-01"]
 
 
-def test_judges_that_are_not_there_are_said_to_be_missing(tmp_path: Path) -> None:
+def test_missing_scanners_are_reported(tmp_path: Path) -> None:
     with pytest.raises(ScannerError, match="make security"):
         scan(TEMPLATES, PARAMS, tmp_path / "python", complete=True)
 
@@ -168,7 +168,7 @@ def test_scanners_have_no_network() -> None:
     assert done.stdout.count("scanners work offline") == 3, done.stderr
 
 
-def test_policies_are_judged_without_tokens() -> None:
+def test_policies_are_scanned_without_tokens() -> None:
     env = resolve(load_complete(TEMPLATES), load_environment(PARAMS[0]))
     documents = [fill_example_values(env, document) for _, _, document in policy_documents(env)]
     assert not [item for document in documents for item in origins(document)]

@@ -123,7 +123,7 @@ def test_a_sample_is_always_the_same(recording: Recording) -> None:
     assert matrix.sample(cases, 10) == matrix.sample(reversed(cases), 10)
 
 
-def test_a_line_says_how_much_was_run() -> None:
+def test_a_line_states_the_extent_of_the_run() -> None:
     case = Case("small", Scenario.CREATE, "s3:PutObject", 1, Fault.LOSE)
     results = [matrix.Result(case, End.ABSORBED), matrix.Result(case, End.WRONG, ("twice",))]
     assert matrix.summary(results, 700, 3) == "fault matrix: 2 of 700 cases (a part) in 3 s: 1 absorbed, 1 WRONG"

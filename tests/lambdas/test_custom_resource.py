@@ -156,7 +156,7 @@ def test_an_update_replaces_what_an_older_version_wrote(content: Function, s3: A
     assert b"old" not in s3.get_object(Bucket=bucket, Key=PAGES[0])["Body"].read()
 
 
-def test_a_page_somebody_else_uploaded_stays(content: Function, s3: Any, bucket: str, sink: Sink) -> None:
+def test_a_page_of_another_principal_remains(content: Function, s3: Any, bucket: str, sink: Sink) -> None:
     s3.put_object(Bucket=bucket, Key="static/index.html", Body=b"the real site")
     content.invoke(request(sink, "Update", bucket))
     assert the_answer(sink)["Data"]["Written"] == "1"
@@ -257,7 +257,7 @@ def test_delete_deletes_nothing_when_the_question_for_the_stack_fails(
 
 
 @pytest.mark.parametrize(("told", "left"), [("ROLLBACK_IN_PROGRESS", 0), ("UPDATE_ROLLBACK_IN_PROGRESS", 1), (None, 1)])
-def test_what_a_failed_creation_wrote_goes_with_its_stack_only(
+def test_pages_of_a_failed_creation_are_deleted_only_with_the_stack(
     function: Start,
     endpoint: Mapping[str, str],
     s3: Any,
@@ -335,7 +335,7 @@ def test_a_failed_update_keeps_the_identity(content: Function, sink: Sink) -> No
     ],
     ids=["type", "none", "list", "object", "long", "japanese"],
 )
-def test_whatever_is_asked_is_answered_within_4096_bytes(content: Function, sink: Sink, change: dict[str, Any]) -> None:
+def test_every_request_is_answered_within_4096_bytes(content: Function, sink: Sink, change: dict[str, Any]) -> None:
     content.invoke(request(sink, "Create", "x") | change)
     assert the_answer(sink)["Status"] == "FAILED"
     assert len(sink.received[0].body) <= 4096
@@ -400,7 +400,7 @@ def test_a_call_that_hangs_is_answered_before_the_deadline(
     assert "ran out of time" in the_answer(sink)["Reason"]
 
 
-def test_a_bucket_too_full_for_one_invocation_says_so_and_the_next_goes_on(
+def test_a_bucket_too_full_for_one_invocation_is_emptied_by_the_next(
     function: Start, endpoint: Mapping[str, str], s3: Any, bucket: str, sink: Sink
 ) -> None:
     for number in range(3):
@@ -442,7 +442,7 @@ def test_a_refused_connection_is_tried_again(content: Function, bucket: str, sin
     assert the_answer(sink)["Status"] == "SUCCESS"
 
 
-def test_an_answer_nobody_takes_fails_the_invocation_so_that_lambda_tries_again(
+def test_an_undelivered_answer_fails_the_invocation_so_that_lambda_retries(
     content: Function, s3: Any, bucket: str, sink: Sink
 ) -> None:
     sink.plan = ["drop"] * 5

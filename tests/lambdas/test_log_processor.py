@@ -312,7 +312,7 @@ def test_fifteen_megabytes_in_one_request_are_answered_whole_within_64_mb(functi
     assert processor.peak_mb < 64
 
 
-def test_what_does_not_fit_the_answer_goes_to_the_error_prefix_and_the_rest_is_answered(
+def test_records_beyond_the_answer_limit_fail_and_the_others_are_answered(
     packaged: Mapping[str, Archive], python: Interpreter
 ) -> None:
     """No real request gets there, since an archive packs as well as its request; so another adapter sets the limit."""
@@ -400,7 +400,7 @@ said = st.lists(announced.map("".join), max_size=4).map("".join)
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(texts=st.lists(said, min_size=1, max_size=20), escaped=st.booleans(), slashes=st.booleans())
-def test_a_line_of_json_is_one_afterwards_whatever_it_says(
+def test_a_redacted_line_of_json_remains_json(
     redacting_processor: Function, texts: list[str], escaped: bool, slashes: bool
 ) -> None:
     lines = [json.dumps({"text": text, "also": [1, text]}, ensure_ascii=escaped) for text in texts]
@@ -417,7 +417,7 @@ shaped = {"suppress_health_check": [HealthCheck.function_scoped_fixture], "deadl
 
 @settings(max_examples=60, **shaped)  # type: ignore[arg-type]
 @given(batches=st.lists(st.lists(st.tuples(anything, st.integers(0, 4_000_000_000_000)), max_size=5), max_size=4))
-def test_whatever_was_logged_is_archived_as_it_was(
+def test_every_logged_text_is_archived_unchanged(
     shared_processor: Function, batches: list[list[tuple[str, int]]]
 ) -> None:
     contents = [packed(document(event(text, time) for text, time in batch)) for batch in batches]

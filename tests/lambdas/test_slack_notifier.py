@@ -510,7 +510,7 @@ def test_its_own_messages_are_refused(notifier: Function, channel: Channel) -> N
     ],
     ids=["empty", "other", "sqs", "damaged logs", "damaged event", "damaged alarm"],
 )
-def test_what_it_does_not_understand_goes_to_the_failure_queue_not_to_nowhere(
+def test_an_unknown_event_is_sent_to_the_failure_queue(
     notifier: Function, channel: Channel, event: dict[str, Any]
 ) -> None:
     with pytest.raises(FunctionError):

@@ -23,7 +23,7 @@ def test_an_account_is_the_twelve_digits_of_the_access_key(account: str, aws: Ca
     assert aws("sts").get_caller_identity()["Account"] == account
 
 
-def test_a_missing_environment_says_what_to_do(tmp_path: Path) -> None:
+def test_a_missing_environment_names_the_next_step(tmp_path: Path) -> None:
     with pytest.raises(EmulatorError, match="make install"), Emulator(interpreter=tmp_path / "python"):
         pass
 
@@ -102,7 +102,7 @@ def test_a_delay_makes_states_in_progress_visible(sdk: Any) -> None:
     assert {"CREATE_IN_PROGRESS", "1 resources", "CREATE_COMPLETE"} <= seen
 
 
-def test_in_the_foreground_it_says_how_to_reach_it() -> None:
+def test_the_emulator_in_the_foreground_prints_its_environment() -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "hosting.rehearsal", "--account", "210987654321"],
         cwd=ROOT,

@@ -63,7 +63,7 @@ def test_requests_have_names(
     assert (call.account, call.region, call.name) == ("123456789012", "us-east-1", f"{service}:{name}")
 
 
-def test_reads_are_told_from_writes() -> None:
+def test_reads_are_distinguished_from_writes() -> None:
     def writes(method: str, target: str) -> bool:
         return identify(method, target, {"Authorization": SIGNED.format("s3")}, b"").writes
 

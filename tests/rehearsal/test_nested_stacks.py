@@ -104,7 +104,7 @@ def test_unchanged_resources_of_an_updated_stack_send_no_events(cloud: Any, nest
     ]
 
 
-def test_a_removed_resource_goes_in_the_clean_up_phase(cloud: Any) -> None:
+def test_a_removed_resource_is_deleted_in_the_clean_up_phase(cloud: Any) -> None:
     cloud.create("plain", queue_template(Other={"Type": "AWS::SQS::Queue"}), Purpose="a")
     seen = len(cloud.events("plain"))
     cloud.update("plain", queue_template(), Purpose="a")

@@ -47,7 +47,7 @@ def test_ctrl_c_in_the_middle_stops_the_emulator(tmp_path: Path) -> None:
     assert not answers(endpoint_of(log.read_text()))
 
 
-def test_keep_says_how_to_reach_it_and_ctrl_c_ends_it(tmp_path: Path) -> None:
+def test_keep_prints_the_environment_and_ctrl_c_ends_the_emulator(tmp_path: Path) -> None:
     process, log = begin(tmp_path, "-e", "dev", "--keep")
     text = wait_for(log, "runs until Ctrl-C")
     text = wait_for(log, "the emulator's log")

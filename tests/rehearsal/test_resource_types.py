@@ -511,7 +511,7 @@ def test_a_distribution_with_an_unknown_web_acl_is_refused(cloud: Any, account: 
     assert "Web ACL is not accessible" in cloud.reasons("types")["Distribution"]
 
 
-def test_buckets_keep_what_their_template_says(cloud: Any, made: Callable[..., Any]) -> None:
+def test_buckets_have_the_configuration_of_their_template(cloud: Any, made: Callable[..., Any]) -> None:
     rule = {
         "Id": "age",
         "Status": "Enabled",

@@ -25,6 +25,8 @@ class DeployerPermission:
     condition: Mapping[str, Mapping[str, str]] | None = None  # "{family}" is <project>-<environment>
     # Root parameters. If one of them is set, deploy.py does not make these calls.
     unless: tuple[str, ...] = ()
+    # Root parameters. If one of them is empty, deploy.py does not make these calls.
+    requires: tuple[str, ...] = ()
 
 
 DEPLOYER_PERMISSIONS: tuple[DeployerPermission, ...] = (
@@ -54,9 +56,10 @@ DEPLOYER_PERMISSIONS: tuple[DeployerPermission, ...] = (
         "LookUp",
         (
             "acm:DescribeCertificate", "acm:ListCertificates", "acm:ListTagsForCertificate",
-            "ec2:DescribeManagedPrefixLists", "ecr:DescribeImages", "ecs:DescribeServices", "route53:GetHostedZone",
+            "ec2:DescribeManagedPrefixLists", "ecr:DescribeImages", "ecs:DescribeServices",
         ),
     ),
+    DeployerPermission(Use.PLAN, "ReadHostedZone", ("route53:GetHostedZone",), requires=("HostedZoneId",)),
     DeployerPermission(
         Use.DEPLOY,
         "ChangeStacks",

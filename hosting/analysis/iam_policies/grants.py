@@ -114,6 +114,8 @@ def _own(env: ResolvedEnvironment, uses: set[Use]) -> list[PolicyStatement]:
     for own in DEPLOYER_PERMISSIONS:
         if own.use not in uses or any(env.environment.parameters.get(name) for name in own.unless):
             continue
+        if not all(env.environment.parameters.get(name) for name in own.requires):
+            continue
         groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
         for action in own.actions:
             groups[_own_resources(action, names, env)].append(action)

@@ -37,7 +37,7 @@ def item(found: Estimate, layer: str, name: str) -> tuple[Decimal, Decimal]:
     return line.least, line.most
 
 
-def test_every_price_says_where_and_when_it_is_from() -> None:
+def test_every_price_has_a_source_and_a_date() -> None:
     rows = json.loads(prices.TABLE.read_text())["prices"]
     for row in rows:
         assert set(row) == {"id", "region", "usd", "unit", "source", "date"}, row

@@ -59,7 +59,7 @@ def test_nothing_differs_from_itself(document: Any) -> None:
 
 
 @given(JSON, JSON)
-def test_whatever_differs_is_found(before: Any, after: Any) -> None:
+def test_every_difference_is_found(before: Any, after: Any) -> None:
     """True equals 1 in Python, and is another value in a template; JSON distinguishes them."""
     same = json.dumps(before, sort_keys=True) == json.dumps(after, sort_keys=True)
     assert bool(list(compare_documents(before, after))) != same

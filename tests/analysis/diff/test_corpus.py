@@ -61,7 +61,7 @@ def test_a_plan_agrees_with_what_the_deployed_templates_predict(stage: Stage) ->
     assert list(found.lines()) == []
 
 
-def test_a_plan_says_where_it_differs_from_the_prediction(stage: Stage) -> None:
+def test_a_plan_reports_differences_from_the_prediction(stage: Stage) -> None:
     edit = named("another form of access logs")
     found = stage.check_prediction(edit)
     assert {path[-1] for _, path, _, _ in found.differences()} == set(edit.disputed)

@@ -67,7 +67,7 @@ def test_a_policy_attached_to_a_second_role(changed: Callable[..., list[Permissi
     assert broader(changed(before, after)) == [("Other", "permissions")]
 
 
-def test_a_policy_of_nobody_of_ours(changed: Callable[..., list[PermissionChange]]) -> None:
+def test_a_policy_of_no_role_is_compared(changed: Callable[..., list[PermissionChange]]) -> None:
     guardrail = policy(READ, roles=())
     wider = policy({**READ, "Action": "s3:*"}, roles=())
     assert broader(changed({"Guardrail": guardrail}, {"Guardrail": wider})) == [("Guardrail", "permissions")]

@@ -79,7 +79,7 @@ def test_a_replacement_is_followed_across_stacks(edited: Callable[..., Predictio
     assert {prediction.roots(change) for change in followers} == {(("root/NetworkStack", "Vpc"),)}
 
 
-def test_the_worst_stands_first(edited: Callable[..., Prediction]) -> None:
+def test_the_worst_change_is_first(edited: Callable[..., Prediction]) -> None:
     def edit(bodies: Bodies) -> None:
         properties(bodies, "network.json", "Vpc")["CidrBlock"] = "10.9.0.0/16"
         properties(bodies, "service.json", "Group")["RetentionInDays"] = 7
@@ -109,7 +109,7 @@ def test_a_condition_adds_and_takes_away(edited: Callable[..., Prediction]) -> N
     assert {item.name for item in group.properties} == {"Properties.RetentionInDays", "Properties.KmsKeyId"}
 
 
-def test_a_nested_stack_goes_with_all_that_is_in_it(edited: Callable[..., Prediction]) -> None:
+def test_a_nested_stack_is_deleted_with_its_resources(edited: Callable[..., Prediction]) -> None:
     def edit(bodies: Bodies) -> None:
         del bodies["root.json"]["Resources"]["FrontendServiceStack"]
         del bodies["root.json"]["Outputs"]
@@ -139,7 +139,7 @@ def test_another_type_is_refused_by_cloudformation(edited: Callable[..., Predict
 
     (change,) = edited(edit).changes
     assert change.effect == "replace"
-    assert "refuses another type" in change.note
+    assert "rejects another type" in change.note
 
 
 def test_a_fixed_name_blocks_its_own_replacement(small: Bodies, side: Callable[..., ResolvedEnvironment]) -> None:
@@ -148,7 +148,7 @@ def test_a_fixed_name_blocks_its_own_replacement(small: Bodies, side: Callable[.
     before = side(small)
     topic["Properties"] = {"TopicName": "news", "FifoTopic": True}
     (change,) = predict(before, side(small)).changes
-    assert "news is taken" in change.note
+    assert "news is in use" in change.note
 
 
 def test_what_only_outputs_say_is_a_change_of_the_nested_stack(edited: Callable[..., Prediction]) -> None:

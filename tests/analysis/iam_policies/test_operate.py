@@ -325,7 +325,7 @@ OTHER = "platform-prod"
     ],
     ids=lambda call: call.action,
 )  # fmt: skip
-def test_what_nobody_needs_is_denied(dev: ResolvedEnvironment, call: ApiCall) -> None:
+def test_an_unnecessary_call_is_denied(dev: ResolvedEnvironment, call: ApiCall) -> None:
     assert not is_allowed(policies(dev), call)
 
 

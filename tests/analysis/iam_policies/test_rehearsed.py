@@ -387,7 +387,7 @@ def test_other_environments_are_out_of_reach(checked: Checked) -> None:
     ],
     ids=lambda call: call.action,
 )  # fmt: skip
-def test_what_nobody_needs_is_denied(checked: Checked, call: ApiCall) -> None:
+def test_an_unnecessary_call_is_denied(checked: Checked, call: ApiCall) -> None:
     names = {"account": checked.account, "family": checked.family, "region": checked.env.environment.region}
     assert not is_allowed(checked.deploy, ApiCall(call.action, call.resource.format(**names), call.context))
 

@@ -114,7 +114,7 @@ def test_time_off_the_critical_path_does_not_count(prod: ResolvedEnvironment) ->
     assert compute_schedule(prod, Durations(longer, base.assumed)).total == before.total + 60 * in_turn
 
 
-def test_a_cut_gains_what_it_says(prod: ResolvedEnvironment) -> None:
+def test_an_avoidable_wait_has_the_stated_gain(prod: ResolvedEnvironment) -> None:
     base = durations.load_typical_durations()
     found = find_avoidable_waits(prod, base)
     assert found, "one dependency at least decides"
