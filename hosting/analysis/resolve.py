@@ -135,7 +135,7 @@ class ResolvedEnvironment:
         """Return the resources of all tokens inside a value."""
         return [found for item in origins(value) if (found := self.resource(item))]
 
-    def template_of(self, resource: Resource) -> str:
+    def template_name(self, resource: Resource) -> str:
         return self.stacks[resource.stack].template.name
 
 

@@ -137,7 +137,7 @@ def _unsuppressed(body: Mapping[str, Json]) -> dict[str, Json]:
 def _policies(environments: Sequence[ResolvedEnvironment]) -> Iterator[_Policy]:
     for env in environments:
         for resource, path, document in policy_documents(env):
-            subject = Subject(env.template_of(resource), resource.stack, env.name, resource.logical_id, path)
+            subject = Subject(env.template_name(resource), resource.stack, env.name, resource.logical_id, path)
             yield _Policy(subject, _kind(resource, path), fill_example_values(env, document))
 
 

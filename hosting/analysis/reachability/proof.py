@@ -65,7 +65,7 @@ def prove(env: ResolvedEnvironment, sources: SourceMap, calls: Iterable[tuple[st
 
     def reference(evidence: Evidence) -> SourceReference:
         resource = evidence.resource
-        template = env.template_of(resource)
+        template = env.template_name(resource)
         line = source_line(sources, template, resource.logical_id, evidence.path)
         return SourceReference(resource.stack, template, resource.logical_id, evidence.path, evidence.text, line)
 

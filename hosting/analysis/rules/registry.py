@@ -105,7 +105,7 @@ def _run(
 def _finding(rule: Rule, broken: RuleMatch, environment: ResolvedEnvironment | None) -> Finding:
     where, path, message = broken
     if isinstance(where, Resource):
-        template = environment.template_of(where) if environment else ""
+        template = environment.template_name(where) if environment else ""
         stack = where.stack
     else:
         template, stack = where.template, ""

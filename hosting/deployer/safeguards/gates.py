@@ -80,8 +80,8 @@ class Gates:
 
     def check_names(self, context: Context, plans: Sequence[StackPlan]) -> None:
         """Raise an error if an allowed name belongs to no resource."""
-        template_of = {stack: context.template(stack) for stack in context.chain}
-        known = list_template_resources(template_of, context.environment.templates)
+        template_name = {stack: context.template(stack) for stack in context.chain}
+        known = list_template_resources(template_name, context.environment.templates)
         changed = list_changed_resources((plan.stack, plan.change_set) for plan in plans)
         check_names(self.allowed, {*known, *changed})
 
