@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from hosting.analysis.diff.compare import Difference, Path, compare_documents, format_path
+from hosting.analysis.diff.impossible import IDENTITIES, Impossible, find_impossible
 from hosting.analysis.diff.permissions import PermissionChange, compare_permissions
 from hosting.analysis.diff.replacement import Recreation, find_recreation, receives_stack_tags
 from hosting.analysis.resolve import ResolvedEnvironment, Resource, Stack, top_level_stacks
@@ -97,6 +98,21 @@ class StackPrediction:
 
 
 @dataclass(frozen=True)
+class NewSecret:
+    """A secret that gets a newly generated value, and the resources that contain the value or its ARN."""
+
+    stack: str
+    logical_id: str
+    reason: str
+    users: tuple[Key, ...]
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """Return the nested stacks and the logical id, without the top-level stack."""
+        return (*self.stack.split("/")[1:], self.logical_id)
+
+
+@dataclass(frozen=True)
 class Prediction:
     """The predicted effect on an environment."""
 
@@ -106,6 +122,9 @@ class Prediction:
     # True if the environment is new, so that there is nothing to compare with.
     is_new: bool = False
     hidden: tuple[str, ...] = field(default=(), repr=False)  # values of NoEcho parameters, which must not be shown
+    # Updates that AWS refuses although CloudFormation computes a change set for them.
+    impossible: tuple[Impossible, ...] = ()
+    new_secrets: tuple[NewSecret, ...] = ()
 
     @cached_property
     def changes(self) -> tuple[PredictedChange, ...]:
@@ -162,7 +181,7 @@ def predict(old: ResolvedEnvironment | None, new: ResolvedEnvironment) -> Predic
     )
     before = _resources(known.values())
     after = _resources(new.chain)
-    regions = {stack.path: stack.region for top in new.chain for stack in top.walk()}
+    regions = _regions(new.chain)
     changes = _ReplacementPropagation(before, after, regions).changes()
     retag = _tag_differences(old, new) if old else ()
     stacks = []
@@ -180,12 +199,48 @@ def predict(old: ResolvedEnvironment | None, new: ResolvedEnvironment) -> Predic
     found = compare_permissions(old, new) if old and known else ()
     access = sorted(found, key=lambda one: (not one.is_severe, not one.is_broader))
     return Prediction(
-        new.name, tuple(stacks), tuple(access), not known, tuple(sorted(_secret_values(old) | _secret_values(new)))
+        new.name,
+        tuple(stacks),
+        tuple(access),
+        not known,
+        tuple(sorted(_secret_values(old) | _secret_values(new))),
+        find_impossible(before, after, changes, {**regions, **_regions(known.values())}),
+        tuple(_find_new_secrets(before, after, changes)),
     )
 
 
 def _same_region(stack: Stack, new: ResolvedEnvironment) -> bool:
     return any(other.path == stack.path and other.region == stack.region for other in new.chain)
+
+
+def _regions(chain: Iterable[Stack]) -> dict[str, str]:
+    return {stack.path: stack.region for top in chain for stack in top.walk()}
+
+
+def _find_new_secrets(
+    before: Mapping[Key, Resource], after: Mapping[Key, Resource], changes: Iterable[PredictedChange]
+) -> Iterator[NewSecret]:
+    """Yield the secrets whose generated value changes.
+
+    A change of GenerateSecretString creates a new version (Template Reference, AWS::SecretsManager::Secret).
+    """
+    for change in changes:
+        if change.type != "AWS::SecretsManager::Secret" or change.key not in before or change.key not in after:
+            continue
+        generated = any(item.path[1:2] == ("GenerateSecretString",) for item in change.properties)
+        if change.effect == "replace" and "GenerateSecretString" in after[change.key].properties:
+            reason = "it is replaced"
+        elif generated:
+            reason = "GenerateSecretString changes"
+        else:
+            continue
+        users = tuple(
+            key
+            for key, resource in after.items()
+            if key != change.key
+            and any((one.stack, one.logical_id) == change.key for one in origins(dict(resource.properties)))
+        )
+        yield NewSecret(*change.key, reason, users)
 
 
 def _resources(chain: Iterable[Stack]) -> dict[Key, Resource]:
@@ -309,32 +364,9 @@ class _ReplacementPropagation:
     def _fixed_name(self, key: Key) -> str:
         """Return the unchanged physical name of a resource that must be unique, or an empty string."""
         resource = self.after[key]
-        name = _NAMED.get(resource.type)
-        value = resource.properties.get(name) if name else None
-        return str(value) if value is not None and value == self.before[key].properties.get(name or "") else ""
-
-
-# Types whose name must be unique in the account and region while both the old and the new resource exist.
-_NAMED: Mapping[str, str] = {
-    "AWS::CloudWatch::Alarm": "AlarmName",
-    "AWS::ECR::Repository": "RepositoryName",
-    "AWS::ECS::Cluster": "ClusterName",
-    "AWS::ECS::Service": "ServiceName",
-    "AWS::ElasticLoadBalancingV2::LoadBalancer": "Name",
-    "AWS::ElasticLoadBalancingV2::TargetGroup": "Name",
-    "AWS::IAM::ManagedPolicy": "ManagedPolicyName",
-    "AWS::IAM::Role": "RoleName",
-    "AWS::KinesisFirehose::DeliveryStream": "DeliveryStreamName",
-    "AWS::Lambda::Function": "FunctionName",
-    "AWS::Logs::LogGroup": "LogGroupName",
-    "AWS::RDS::DBCluster": "DBClusterIdentifier",
-    "AWS::RDS::DBInstance": "DBInstanceIdentifier",
-    "AWS::S3::Bucket": "BucketName",
-    "AWS::SNS::Topic": "TopicName",
-    "AWS::SQS::Queue": "QueueName",
-    "AWS::SecretsManager::Secret": "Name",
-    "AWS::WAFv2::WebACL": "Name",
-}
+        known = IDENTITIES.get(resource.type)
+        value = resource.get(known.name) if known and known.noun == "name" else None
+        return str(value) if known and value is not None and value == self.before[key].get(known.name) else ""
 
 
 def _texts(value: Json, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:

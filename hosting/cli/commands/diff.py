@@ -98,6 +98,10 @@ def _find_refusals(gate: str, predictions: Iterable[Prediction]) -> Iterable[str
     for one in predictions:
         if gate == "any-change" and not one.is_empty:
             yield f"--fail-on any-change: {one.environment} changes"
+        if gate == "impossible":
+            for refused in one.impossible:
+                where = f"{one.environment} {'/'.join((refused.stack.split('/')[0], *refused.path))}"
+                yield f"--fail-on impossible: {where} ({refused.type}): {refused.reason}"
         if gate == "destructive":
             for change in one.destructive:
                 where = f"{one.environment} {'/'.join((change.stack.split('/')[0], *change.path))}"

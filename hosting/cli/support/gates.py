@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from hosting.deployer.deployment import Context, StackPlan
     from hosting.deployer.safeguards.gates import Allowed, Gates
 
-LEVELS = ("never", "any-change", "broadening", "destructive")
+LEVELS = ("never", "any-change", "broadening", "destructive", "impossible")
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
