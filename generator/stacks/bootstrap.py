@@ -22,10 +22,12 @@ from generator.resources.s3 import add_access_log_bucket, bucket_policy, lifecyc
 from generator.wiring import FrozenConfig, ParameterSpec, StackInterface, add_outputs, add_parameters
 
 LIFECYCLE = "Lifecycle"
+# Prefix of the tags that the deployer adds to the images of each release.
+IN_USE = "in-use-"
 
 
 class Config(FrozenConfig):
-    """``images_kept`` must exceed the number of revisions with which a service may still scale out."""
+    """``images_kept`` is the number of latest images in a repository. Images of releases do not expire."""
 
     images_kept: int = 100
     access_log_days: int = 365
@@ -98,14 +100,27 @@ def repository(service: str) -> Repository:
 
 
 def lifecycle(config: Config) -> dict[str, object]:
-    """Return the lifecycle policy: tagged images expire by number, not by age.
+    """Return the lifecycle policy: tagged images expire by number, not by age, and images in use do not expire.
 
-    A task that starts weeks later still pulls its image.
+    A task that starts weeks later still pulls its image. An image that matches the tags of a rule cannot be expired by
+    a rule with a lower priority (Amazon ECR User Guide, Lifecycle policy evaluation rules). So the first rule protects
+    the images that the deployer tags: its number is out of reach.
     """
     return {
         "rules": [
             {
                 "rulePriority": 1,
+                "description": "Keep the images of releases",
+                "selection": {
+                    "tagStatus": "tagged",
+                    "tagPatternList": [f"{IN_USE}*"],
+                    "countType": "imageCountMoreThan",
+                    "countNumber": 9999,
+                },
+                "action": {"type": "expire"},
+            },
+            {
+                "rulePriority": 2,
                 "description": "Drop images without a tag",
                 "selection": {
                     "tagStatus": "untagged",
@@ -116,7 +131,7 @@ def lifecycle(config: Config) -> dict[str, object]:
                 "action": {"type": "expire"},
             },
             {
-                "rulePriority": 2,
+                "rulePriority": 3,
                 "description": "Keep the latest images",
                 "selection": {
                     "tagStatus": "tagged",

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Literal
 
 from hosting.deployer import change_set_filter, change_sets, operations, recovery, stack_parameters
 from hosting.deployer.aws import stacks, statuses
+from hosting.deployer.aws.lookups import select_images
 from hosting.deployer.aws.stacks import Next, StackState
 from hosting.deployer.change_set_rejections import explain_change_set
 from hosting.deployer.change_sets import Change, ChangeSet, ChangeSetRequest
@@ -30,9 +31,10 @@ from hosting.deployer.context import Context, States, connect, describe_stacks, 
 from hosting.deployer.environment import Environment, load_without_validation, prepare, with_parameters
 from hosting.deployer.errors import DeployerError, RefusedError
 from hosting.deployer.first_deployment import choose_scope, require_continuable
+from hosting.deployer.operate.images import Reference, parse_image
 from hosting.deployer.operations import Operation
 from hosting.deployer.packaging import artifacts
-from hosting.deployer.safeguards import default_security_group, secret_rotation
+from hosting.deployer.safeguards import default_security_group, image_protection, secret_rotation
 from hosting.deployer.shared_bootstrap import keep_deployed_resources
 from hosting.deployer.stack_parameters import check_hosted_zone, check_images, upload
 from hosting.model.operation_scope import OperationScope, deferred_stacks, is_platform_only
@@ -65,6 +67,8 @@ __all__ = [
     "load_without_validation",
     "plan_stack",
     "prepare",
+    "protect_images",
+    "release_images",
     "require_ready",
     "require_success",
     "schedule_rotation",
@@ -272,6 +276,28 @@ def close_default_group(context: Context, stack: Stack, state: StackState) -> bo
     if stack.role is not StackRole.ROOT or not vpc:
         return False
     return default_security_group.revoke_rules(context.clients.ec2(stack.region), vpc)
+
+
+def protect_images(context: Context, stack: Stack, state: StackState) -> list[str]:
+    """Tag the images that root runs, so that they do not expire. Return the images tagged now."""
+    if stack.role is not StackRole.ROOT:
+        return []
+    client = context.clients.ecr(context.home)
+    return image_protection.protect_images(client, context.environment.name, _own_images(context, state))
+
+
+def release_images(context: Context, state: StackState) -> None:
+    """Remove the tags that protect the images of an environment, after the root with this state was deleted."""
+    client = context.clients.ecr(context.home)
+    image_protection.release_images(client, context.environment.name, _own_images(context, state))
+
+
+def _own_images(context: Context, state: StackState) -> Iterator[Reference]:
+    """Yield the deployed images of the account's own registry in the home region."""
+    for value in select_images(state.parameters, state.parameters).values():
+        image = parse_image(value)
+        if image is not None and (image.account, image.region) == (context.identity.account, context.home):
+            yield image
 
 
 def count_declared_resources(context: Context, stack: Stack) -> dict[str, int]:

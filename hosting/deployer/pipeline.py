@@ -16,9 +16,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import ClientError
+
 from hosting.deployer import deployment, operations, saved_plan
 from hosting.deployer import destroy as deletion
 from hosting.deployer.aws import stacks
+from hosting.deployer.aws.session import is_denied
 from hosting.deployer.aws.stacks import Next
 from hosting.deployer.aws.statuses import get_remedy
 from hosting.deployer.deployment import Context, Kind, StackPlan, States, Verb
@@ -307,7 +310,7 @@ def _execute(run: DeploymentRun, plan: StackPlan) -> None:
 def _run_post_deploy_steps(run: DeploymentRun, stack: Stack) -> None:
     """Run the steps that follow a healthy stack, also if this run did not change it.
 
-    The steps are: stack policy, secret rotation, default security group, termination protection.
+    The steps are: stack policy, secret rotation, default security group, protection of images, termination protection.
     """
     context, reporter, state = run.context, run.reporter, run.states[stack]
     if state is None or state.next is Next.CREATE:
@@ -318,9 +321,32 @@ def _run_post_deploy_steps(run: DeploymentRun, stack: Stack) -> None:
         reporter.notify(f"{stack.label}: the database's password is rotated every 30 days from now on", "detail")
     if deployment.close_default_group(context, stack, state):
         reporter.notify(f"{stack.label}: the VPC's default security group is closed now", "detail")
+    _protect_images(run, stack, state)
     if deployment.enable_termination_protection(context, stack, state):
         reporter.notify(f"{stack.label}: termination protection is on now", "detail")
         run.states[stack] = replace(state, protected=True)
+
+
+def _protect_images(run: DeploymentRun, stack: Stack, state: StackState) -> None:
+    try:
+        tagged = deployment.protect_images(run.context, stack, state)
+    except ClientError as error:
+        # The stack is deployed. The policy of a role may be older than this step.
+        hint = " Update the role with the output of `deploy.py policy deploy`." if is_denied(error) else ""
+        run.reporter.notify(f"{stack.label}: its images are not protected from expiry: {error}.{hint}", "alert")
+        return
+    for image in tagged:
+        run.reporter.notify(f"{stack.label}: {image} is protected from expiry now", "detail")
+
+
+def _release_images(context: Context, reporter: Reporter, root: StackState | None) -> None:
+    """Remove the tags that protect the images of a deleted root."""
+    if root is None:
+        return
+    try:
+        deployment.release_images(context, root)
+    except ClientError as error:
+        reporter.notify(f"the tags of {context.environment.family} remain on its images: {error}", "warning")
 
 
 def _restore_stack_policies(run: DeploymentRun) -> None:
@@ -397,7 +423,8 @@ def destroy_stacks(
 ) -> tuple[StackDeletion, ...]:
     """Delete the stacks of an environment except bootstrap, and return the deletions. `preview` only shows them."""
     with reporter.show_progress("reading the deployed resources"):
-        deletions = deletion.plan_deletions(context, deployment.describe_stacks(context))
+        states = deployment.describe_stacks(context)
+        deletions = deletion.plan_deletions(context, states)
         # A run that was killed after the last deletion has left the imported certificate.
         certificate = deletion.find_imported_certificate(context)
     family = context.environment.family
@@ -416,6 +443,7 @@ def destroy_stacks(
         raise ApprovalDeclined
     for one in deletions:
         _delete_stack(context, reporter, one, unprotect=unprotect)
+    _release_images(context, reporter, states[context.stack(StackRole.ROOT)])
     if arn := deletion.delete_imported_certificate(context):
         reporter.notify(f"deleted the imported certificate {arn}", "detail")
     if kept := [item for one in deletions for item in one.kept]:

@@ -69,6 +69,12 @@ class Checkout:
         client = self.emulator.clients(DEFAULT_ACCOUNT, DEFAULT_REGION).ecr(DEFAULT_REGION)
         return {one["repositoryName"] for one in client.describe_repositories()["repositories"]}
 
+    def tags(self, repository: str) -> set[str]:
+        """Return the tags of all images of a repository."""
+        client = self.emulator.clients(DEFAULT_ACCOUNT, DEFAULT_REGION).ecr(DEFAULT_REGION)
+        images = client.describe_images(repositoryName=repository)["imageDetails"]
+        return {tag for image in images for tag in image.get("imageTags", [])}
+
 
 def make_checkout(folder: Path, emulator: Emulator, *, without: str = "") -> Checkout:
     """Write a checkout of the tests' project, without one of its services if `without` names it."""
@@ -117,6 +123,11 @@ def test_an_older_checkout_deploys_its_environment_beside_a_newer_one(newer: Che
     ]
     older.deploy("live")
     assert "atlas/search" in older.repositories()
+    # Both environments run one digest of Portal, and each protects it.
+    assert {tag.rsplit("-", 2)[0] for tag in older.tags("atlas/portal") if tag.startswith("in-use-")} == {
+        "in-use-stage",
+        "in-use-live",
+    }
     assert newer.plan_bootstrap("stage")[0] == {Kind.NOTHING}
     context = newer.context("stage")
     (stack, *_) = context.chain

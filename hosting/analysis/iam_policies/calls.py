@@ -91,6 +91,10 @@ DEPLOYER_PERMISSIONS: tuple[DeployerPermission, ...] = (
     DeployerPermission(
         Use.DEPLOY, "ScheduleRotation", ("secretsmanager:DescribeSecret", "secretsmanager:RotateSecret"),
     ),
+    # A tag protects the images of a release from the lifecycle policy. BatchDeleteImage removes such a tag.
+    DeployerPermission(
+        Use.DEPLOY, "ProtectImages", ("ecr:BatchDeleteImage", "ecr:BatchGetImage", "ecr:PutImage"),
+    ),
     # The load balancer's certificate without a domain: the deployer creates and renews it,
     DeployerPermission(
         Use.DEPLOY,

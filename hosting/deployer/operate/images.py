@@ -30,6 +30,7 @@ _INDEXES = (
     "application/vnd.docker.distribution.manifest.list.v2+json",
 )
 _MANIFESTS = ("application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json")
+MANIFEST_TYPES = (*_INDEXES, *_MANIFESTS)
 # Host of Docker Hub's registry. Its official images have the namespace library.
 _HOSTS = {"docker.io": "registry-1.docker.io"}
 _TIMEOUT = 15.0
@@ -73,7 +74,7 @@ def read_ecr_platforms(client: ECRClient, image: Reference, fetch: Fetch) -> set
             registryId=image.account,
             repositoryName=image.repository,
             imageIds=[{"imageDigest": image.digest}],
-            acceptedMediaTypes=[*_INDEXES, *_MANIFESTS],
+            acceptedMediaTypes=list(MANIFEST_TYPES),
         )
     except ClientError as error:
         if error.response.get("Error", {}).get("Code") == "RepositoryNotFoundException":
@@ -98,7 +99,7 @@ def read_public_platforms(image: Reference, fetch: Fetch) -> set[str]:
     if image.registry in _HOSTS and "/" not in repository:
         repository = f"library/{repository}"
     base = f"https://{host}/v2/{repository}"
-    accept = {"Accept": ", ".join((*_INDEXES, *_MANIFESTS))}
+    accept = {"Accept": ", ".join(MANIFEST_TYPES)}
     url, headers = f"{base}/manifests/{image.digest}", {}
     try:
         try:

@@ -444,6 +444,13 @@ PATCHES: tuple[Patch, ...] = (
         "ECR answers ImageNotFoundException.",
         "Amazon ECR API Reference, DescribeImages",
     ),
+    Patch(
+        ("AmazonEC2ContainerRegistry_V20150921.BatchDeleteImage",),
+        "seeding",
+        "It deletes an image if one of its tags is removed.",
+        "ECR removes the tag. It deletes an image with its digest or its last tag.",
+        "Amazon ECR API Reference, BatchDeleteImage",
+    ),
     # --- The emulator itself --------------------------------------------------------------------------------
     Patch(
         ("ministack.app._dispatch_service_request",),

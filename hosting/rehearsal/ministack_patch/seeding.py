@@ -69,9 +69,11 @@ def image(parameters: dict[str, Any], _proceed: Proceed) -> dict[str, Any]:
         failing_images.add(digest)
     if repository not in ecr._repositories:
         raise RefusedError("RepositoryNotFoundException", f"The repository with name '{repository}' does not exist")
+    tag = f"rehearsal-{digest.rpartition(':')[2][:12]}"
     pushed = {
+        "imageId": {"imageDigest": digest, "imageTag": tag},
         "imageDigest": digest,
-        "imageTags": ["rehearsal"],
+        "imageTags": [tag],
         "imageManifest": "{}",
         "imagePushedAt": int(time.time()),
     }
@@ -99,3 +101,28 @@ async def describe_images(parameters: dict[str, Any], proceed: Proceed) -> Reply
                 f"The image with imageId {wanted} does not exist within the repository with name '{repository}'",
             )
     return await proceed()
+
+
+@operation(f"{ECR}.BatchDeleteImage")
+def batch_delete_image(parameters: dict[str, Any], _proceed: Proceed) -> dict[str, Any]:
+    """Remove the tags that are named, and an image together with its digest or its last tag.
+
+    MiniStack deletes the image if one of its tags is removed.
+    """
+    repository = parameters["repositoryName"]
+    if repository not in ecr._repositories:
+        raise RefusedError("RepositoryNotFoundException", f"The repository with name '{repository}' does not exist")
+    deleted, failures = [], []
+    for wanted in parameters.get("imageIds") or []:
+        found = ecr._find_image(repository, wanted)
+        if found is None:
+            failures.append({"imageId": wanted, "failureCode": "ImageNotFound"})
+            continue
+        rest = [tag for tag in found["imageTags"] if tag != wanted.get("imageTag")]
+        if rest and "imageDigest" not in wanted:
+            found["imageTags"] = rest
+            found["imageId"] = {"imageDigest": found["imageDigest"], "imageTag": rest[0]}
+        else:
+            ecr._images[repository].remove(found)
+        deleted.append({"imageDigest": found["imageDigest"], **wanted})
+    return {"imageIds": deleted, "failures": failures}
