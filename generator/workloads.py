@@ -19,7 +19,7 @@ from generator.layers.service import task
 FILE = "workloads.py"
 SERVICES = "SERVICES"
 
-# Annotation of a field -> whether a value has that type. mypy says the same, but generation does not wait for mypy.
+# A check of the type of each annotation. mypy checks the same, but `generate` does not run mypy.
 _TYPES: dict[str, Callable[[object], bool]] = {
     "str": lambda value: isinstance(value, str),
     "int": lambda value: type(value) is int,

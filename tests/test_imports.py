@@ -1,4 +1,4 @@
-"""Who may import whom: a slip here is how packages grow together."""
+"""Import rules of the packages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 PROJECT = Path(__file__).parents[1]
 TEMPLATING = {"troposphere", "awacs"}
 AWS = {"boto3", "botocore", "s3transfer"}
-OURS = {
+PACKAGES = {
     "generator",
     "tests",
     *(
@@ -22,17 +22,17 @@ OURS = {
     ),
 }
 
-# Package -> what its modules must not import, at module level or inside a function.
+# The modules that a package must not import, at module level or inside a function.
 FORBIDDEN: dict[str, set[str]] = {
-    "generator": (OURS - {"generator"}) | AWS | {"cfnlint", "click", "rich", "requests", "urllib3"},
-    "hosting.model": OURS - {"hosting.model"},
-    "hosting.deployer": (OURS - {"hosting.deployer", "hosting.model"}) | TEMPLATING | {"cfnlint", "click", "rich"},
-    "hosting.analysis": (OURS - {"hosting.analysis", "hosting.model"}) | TEMPLATING | AWS,
-    "hosting.rehearsal": (OURS - {"hosting.rehearsal", "hosting.deployer", "hosting.model"}) | TEMPLATING,
+    "generator": (PACKAGES - {"generator"}) | AWS | {"cfnlint", "click", "rich", "requests", "urllib3"},
+    "hosting.model": PACKAGES - {"hosting.model"},
+    "hosting.deployer": (PACKAGES - {"hosting.deployer", "hosting.model"}) | TEMPLATING | {"cfnlint", "click", "rich"},
+    "hosting.analysis": (PACKAGES - {"hosting.analysis", "hosting.model"}) | TEMPLATING | AWS,
+    "hosting.rehearsal": (PACKAGES - {"hosting.rehearsal", "hosting.deployer", "hosting.model"}) | TEMPLATING,
     "hosting.cli": TEMPLATING | AWS | {"tests"},
     "lambda": {"generator", "hosting", "tests"} | TEMPLATING | {"click", "rich"},
 }
-# Modules of the standard library by which a template could depend on where and when it is made.
+# Modules of the standard library that would make a template depend on the machine or the time of its generation.
 IMPURE = {"datetime", "time", "random", "secrets", "uuid", "socket", "urllib", "http", "subprocess", "os", "platform"}
 LAYERS = {path.stem for path in (PROJECT / "generator" / "layers").iterdir() if not path.name.startswith("__")}
 
@@ -42,7 +42,7 @@ def modules(package: str) -> list[Path]:
 
 
 def imported(path: Path) -> Iterator[str]:
-    """Every module that a file imports, wherever in it."""
+    """Yield every module that a file imports, at any place in the file."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -51,22 +51,24 @@ def imported(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def slips(path: Path, forbidden: set[str]) -> list[str]:
+def forbidden_imports(path: Path, forbidden: set[str]) -> list[str]:
     return sorted(
         {name for name in imported(path) if any(name == one or name.startswith(f"{one}.") for one in forbidden)}
     )
 
 
 @pytest.mark.parametrize("package", FORBIDDEN)
-def test_packages_keep_apart(package: str) -> None:
+def test_a_package_imports_no_forbidden_module(package: str) -> None:
     found = {
-        str(path.relative_to(PROJECT)): names for path in modules(package) if (names := slips(path, FORBIDDEN[package]))
+        str(path.relative_to(PROJECT)): names
+        for path in modules(package)
+        if (names := forbidden_imports(path, FORBIDDEN[package]))
     }
     assert found == {}
 
 
 def test_the_generator_is_pure() -> None:
-    found = {path.name: names for path in modules("generator") if (names := slips(path, IMPURE))}
+    found = {path.name: names for path in modules("generator") if (names := forbidden_imports(path, IMPURE))}
     assert found == {}
 
 
@@ -98,12 +100,12 @@ def test_no_layer_imports_a_layer() -> None:
     found = {
         str(path.relative_to(PROJECT)): names
         for path in modules("generator.layers")
-        if (names := slips(path, {f"generator.layers.{layer}" for layer in LAYERS - {layer_of(path)}}))
+        if (names := forbidden_imports(path, {f"generator.layers.{layer}" for layer in LAYERS - {layer_of(path)}}))
     }
     assert found == {}
 
 
-def test_a_slip_is_seen(tmp_path: Path) -> None:
+def test_a_forbidden_import_is_found_also_inside_a_function(tmp_path: Path) -> None:
     bad = tmp_path / "bad.py"
     bad.write_text("def f():\n    import boto3.session\n    from generator.layers import network\n")
-    assert slips(bad, AWS | {"generator.layers.network"}) == ["boto3.session", "generator.layers.network"]
+    assert forbidden_imports(bad, AWS | {"generator.layers.network"}) == ["boto3.session", "generator.layers.network"]

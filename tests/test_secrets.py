@@ -1,7 +1,7 @@
-"""Nothing secret is written down: a full rehearsal with recognisable secrets in it, and a search of all it wrote.
+"""Search for secrets in all output and files of a full rehearsal, which runs with recognisable secrets.
 
-The secrets are of three kinds: what a user has in the environment, what the deployment generates (read from the
-emulator while it lives), and what people paste into the wrong place of a parameter file.
+There are three kinds of secrets: those in a user's environment, those that the deployment generates (the test reads
+them from the emulator while it runs), and those that users paste into a wrong place of a parameter file.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from tests.support.waiting import PATIENCE
 
 PROJECT = Path(__file__).resolve().parents[1]
 REGIONS = ("ap-northeast-1", "us-east-1")
-NOT_OURS = (".git", ".venv*", "__pycache__", ".*_cache", "build", "runs", "tests", ".hypothesis", "node_modules")
+NOT_COPIED = (".git", ".venv*", "__pycache__", ".*_cache", "build", "runs", "tests", ".hypothesis", "node_modules")
 
-# What a developer or a build machine has in its environment, and no program should repeat.
+# Variables in the environment of a developer or a build machine, which no program may write.
 PLANTED_ENVIRONMENT = {
     "AWS_SECRET_ACCESS_KEY": "PlantedSecretAccessKey/w4JalrXUtnFEMIK7MDENG",
     "AWS_SESSION_TOKEN": "PlantedSessionToken//////FwoGZXIvYXdzEJr",
@@ -55,18 +55,18 @@ PROD = pytest.mark.slow(reason="ten seconds for another environment of the same 
 
 
 def forms(secret: str) -> set[bytes]:
-    """Return the forms of a secret in a file: plain, quoted for JSON or a URL, or in base64 at any of its offsets."""
+    """Return the forms of a secret in a file: unchanged, quoted for JSON or a URL, or in base64 at each offset."""
     raw = secret.encode()
     found = {raw, json.dumps(secret)[1:-1].encode(), quote(secret, safe="").encode()}
     for offset in range(3):
         encoded = base64.b64encode(b"." * offset + raw)
-        # Characters at the ends also depend on those beside the secret.
+        # The first and last characters also depend on the bytes beside the secret.
         found.add(encoded[4 if offset else 0 : len(encoded) - 4])
     return found
 
 
 def contents(data: bytes, depth: int = 0) -> Iterator[bytes]:
-    """The bytes, and what is packed in them."""
+    """Yield the bytes, and the content of gzip and zip files in them."""
     yield data
     if depth > 2:
         return
@@ -80,7 +80,7 @@ def contents(data: bytes, depth: int = 0) -> Iterator[bytes]:
 
 
 def leaks(written: dict[str, bytes], secrets: dict[str, str]) -> list[str]:
-    """Return which secret is in which file. The report is a file, too, and repeats no secret."""
+    """Return each found secret by its name and place. The values are left out, because the result is logged."""
     return [
         f"{name} in {place}"
         for place, data in written.items()
@@ -93,19 +93,19 @@ def leaks(written: dict[str, bytes], secrets: dict[str, str]) -> list[str]:
 def files_below(folder: Path) -> dict[str, bytes]:
     found = {}
     for path in folder.rglob("*"):
-        # The emulator's own folder is AWS's side of the rehearsal: it has to know its secrets.
+        # The emulator's own folder is AWS's part of the rehearsal, and must contain its secrets.
         if path.is_file() and not path.is_symlink() and not any(part.startswith("rehearsal-") for part in path.parts):
             with suppress(OSError):
                 found[str(path)] = path.read_bytes()
     return found
 
 
-# --- A rehearsal that is watched -----------------------------------------------------------------------------------
+# --- A rehearsal that is observed -----------------------------------------------------------------------------------
 
 
 @dataclass
 class Watched:
-    """A process, and what was seen of it while it ran and afterwards."""
+    """A process, and its output and files while it ran and afterwards."""
 
     process: subprocess.Popen[bytes]
     folders: tuple[Path, ...]
@@ -136,7 +136,7 @@ class Watched:
             into += chunk
 
     def _look(self) -> None:
-        """Command lines of the process and its children, passing files, and what AWS knows of the stacks."""
+        """Record the command lines of the process and its children, temporary files, and the stacks' descriptions."""
         for pid in family(self.process.pid):
             line = command_line(pid)
             self.written[f"argv {line[:200]!r}"] = line
@@ -145,12 +145,12 @@ class Watched:
         endpoint = re.search(rb"runs at (http://\S+) as account (\d{12})", bytes(self.err))
         if endpoint:
             for region in REGIONS:
-                # The emulator may end, and stacks may go, between any two calls.
+                # The emulator may end, and stacks may be deleted, between any two calls.
                 with suppress(BotoCoreError, ClientError):
                     self._ask(endpoint[1].decode(), endpoint[2].decode(), region)
 
     def _ask(self, url: str, account: str, region: str) -> None:
-        session: Any = boto3.session.Session()  # whose client takes the service's name as a variable
+        session: Any = boto3.session.Session()  # Any: the service's name is a variable here
 
         def client(service: str) -> Any:
             return session.client(
@@ -177,9 +177,9 @@ class Watched:
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project in a place of its own, so that every file which a run writes there is the run's."""
+    """A copy of the project, so that a run is the author of every changed file in it."""
     project = tmp_path_factory.mktemp("secrets") / "project"
-    shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns(*NOT_OURS))
+    shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns(*NOT_COPIED))
     (project / ".venv-emulator").symlink_to(PROJECT / ".venv-emulator")
     return project
 
@@ -208,11 +208,11 @@ def start(project: Path, *arguments: str) -> Watched:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads command lines from /proc")
 @pytest.mark.parametrize("environment", ["dev", pytest.param("prod", marks=PROD)])
-def test_a_rehearsal_writes_no_secret_down(copy: Path, environment: str) -> None:
+def test_a_rehearsal_writes_no_secret(copy: Path, environment: str) -> None:
     watched = start(copy, "rehearse", "-e", environment)
     code = watched.watch()
     assert code == 0, watched.err.decode()[-2000:]
-    # The header's value and the database's password were there to be found.
+    # The emulator had at least the value of the header and the password of the database.
     assert len(watched.secrets) >= 2, watched.secrets.keys()
     assert any(place.startswith("stack ") for place in watched.written)
     assert any(
@@ -222,11 +222,11 @@ def test_a_rehearsal_writes_no_secret_down(copy: Path, environment: str) -> None
     )
     secrets = PLANTED_ENVIRONMENT | watched.secrets | {"a private key": PRIVATE_KEY}
     source = {str(path): path.read_bytes() for path in copy.rglob("*.py")}
-    ours = {place: data for place, data in watched.written.items() if source.get(place) != data}
-    assert leaks(ours, secrets) == []
+    changed = {place: data for place, data in watched.written.items() if source.get(place) != data}
+    assert leaks(changed, secrets) == []
 
 
-# --- What people paste into the wrong place ------------------------------------------------------------------------
+# --- Secrets in a wrong place of a parameter file ------------------------------------------------------------------
 
 TOKEN = "xoxb-PlantedPastedToken-9876543210"
 
@@ -253,12 +253,12 @@ def test_a_refused_value_is_not_repeated(copy: Path, command: str, place: str) -
         code = watched.watch()
     finally:
         file.unlink()
-    # Working copies of the file's values, in a folder of this user only, are gone when the command ends.
-    gone = [place for place in watched.written if place.endswith("(while it ran)")]
-    kept = {place: data for place, data in watched.written.items() if place not in {str(file), *gone}}
+    # Working copies of the file's values are in a folder that only the user may read. The command deletes them.
+    deleted = [place for place in watched.written if place.endswith("(while it ran)")]
+    kept = {place: data for place, data in watched.written.items() if place not in {str(file), *deleted}}
     assert leaks(kept, {"the pasted token": TOKEN}) == []
     assert b"Traceback" not in watched.err
-    if "Parameters" in pasted and command != "reach":  # which proves ways, and leaves the values to the others
+    if "Parameters" in pasted and command != "reach":  # `reach` checks paths only, the other commands check the values
         assert code != 0
 
 
@@ -275,10 +275,10 @@ def test_a_refused_value_is_not_repeated(copy: Path, command: str, place: str) -
         quote("Planted-Database-Password-1!").encode(),
     ],
 )
-def test_the_search_finds_what_is_hidden(hidden: bytes) -> None:
+def test_the_search_finds_encoded_and_packed_secrets(hidden: bytes) -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("inner.txt", hidden)
     for data in (hidden, packed.getvalue()):
         assert set(leaks({"file": data}, PLANTED_ENVIRONMENT)) == {"DB_PASSWORD in file"}
-    assert leaks({"file": b"nothing to see"}, PLANTED_ENVIRONMENT) == []
+    assert leaks({"file": b"no secret"}, PLANTED_ENVIRONMENT) == []

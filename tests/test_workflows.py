@@ -1,4 +1,4 @@
-"""The workflows of GitHub Actions: of the right form, safe, and calling what deploy.py really has."""
+"""Workflows of GitHub Actions: schema, security, and the commands and options of deploy.py that they use."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ def scripts(path: Path) -> list[str]:
     return [step["run"] for step in steps(path) if "run" in step]
 
 
-def test_there_is_one_for_each_purpose() -> None:
+def test_each_purpose_has_one_workflow() -> None:
     assert [path.stem for path in WORKFLOWS] == ["deploy", "plan", "release", "validate"]
 
 
-def test_they_follow_the_schema() -> None:
+def test_the_workflows_follow_the_schema() -> None:
     command = [str(Path(sys.executable).with_name("check-jsonschema")), "--builtin-schema", "vendor.github-workflows"]
     done = subprocess.run([*command, *map(str, WORKFLOWS)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
-def test_actions_are_pinned_by_commit_and_say_which_version(path: Path) -> None:
+def test_actions_are_pinned_by_commit_with_their_version_in_a_comment(path: Path) -> None:
     lines = [line.strip() for line in path.read_text().splitlines() if "uses:" in line]
     assert lines
     for line in lines:
@@ -56,16 +56,16 @@ def test_actions_are_pinned_by_commit_and_say_which_version(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
-def test_rights_are_least(path: Path) -> None:
+def test_a_workflow_has_only_the_permissions_that_it_needs(path: Path) -> None:
     workflow = parsed(path)
     assert workflow["permissions"] == {"contents": "read"}
     for job in workflow["jobs"].values():
         assert job.get("timeout-minutes")
         own = job.get("permissions", {})
         assert set(own) <= {"contents", "id-token", "pull-requests"}
-        # A release is the one thing that is written back.
+        # Only the release workflow writes to the repository.
         assert own.get("contents", "read") == ("write" if path.stem == "release" else "read")
-        # Whoever may ask for a token is bound to a GitHub environment, where its role trusts nothing else.
+        # A job that may request a token must use a GitHub environment: the role trusts only environments.
         assert ("id-token" in own) == ("environment" in job)
     for step in steps(path):
         if "checkout" in step.get("uses", ""):
@@ -73,15 +73,15 @@ def test_rights_are_least(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
-def test_no_expression_stands_in_a_script(path: Path) -> None:
-    """A branch's name in ${{ }} becomes part of the script; through the environment it stays a value."""
+def test_no_script_contains_an_expression(path: Path) -> None:
+    """The name of a branch in ${{ }} would become part of the script. In a variable it stays a value."""
     assert not [script for script in scripts(path) if "${{" in script]
-    # pull_request_target would run a fork's code with our rights.
+    # pull_request_target would run a fork's code with this repository's permissions.
     assert "pull_request_target" not in path.read_text()
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
-def test_scripts_are_of_a_form_that_bash_takes(path: Path) -> None:
+def test_bash_can_parse_each_script(path: Path) -> None:
     for script in scripts(path):
         done = subprocess.run(["bash", "-n", "-c", script], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
@@ -98,18 +98,18 @@ def test_commands_and_options_exist(path: Path) -> None:
         assert [word for word in words if word.startswith("-") and word not in known] == [], call
 
 
-def test_users_check_their_project_and_our_ci_tests_the_platform_too() -> None:
-    """The tests of the platform take long and say nothing about a user's change."""
+def test_pull_requests_run_the_checks_and_a_release_also_the_tests_of_the_platform() -> None:
+    """The tests of the platform are slow and do not depend on a user's change."""
     makes = {path.stem: re.findall(r"\bmake ([\w-]+)|(\.ci/run)", "\n".join(scripts(path))) for path in WORKFLOWS}
     assert makes["validate"] == [("check", "")]
     assert makes["release"] == [("", ".ci/run")]
     assert "entry: make check\n" in (PROJECT / ".pre-commit-config.yaml").read_text()
-    ours = re.findall(r"^make ([\w-]+)", (PROJECT / ".ci" / "run").read_text(), re.MULTILINE)
-    assert {"check", "test-full"} <= set(ours)
+    targets = re.findall(r"^make ([\w-]+)", (PROJECT / ".ci" / "run").read_text(), re.MULTILINE)
+    assert {"check", "test-full"} <= set(targets)
 
 
 def agreement(tag: str, version: str, folder: Path) -> bool:
-    """Whether a tag is a release of a package of that version: the workflow's own step, run."""
+    """Run the workflow's own step, and return whether it accepts the tag for a package of this version."""
     script = next(step["run"] for step in steps(WORKFLOWS[2]) if step.get("name", "").startswith("Tag, package"))
     (folder / "pyproject.toml").write_text(f'[project]\nversion = "{version}"\n', encoding="utf-8")
     (folder / "CHANGELOG.md").write_text((PROJECT / "CHANGELOG.md").read_text(encoding="utf-8"), encoding="utf-8")
@@ -117,7 +117,7 @@ def agreement(tag: str, version: str, folder: Path) -> bool:
     return subprocess.run(command, cwd=folder, env={**os.environ, "TAG": tag}).returncode == 0
 
 
-def test_the_version_of_the_package_can_be_released_and_nothing_else(tmp_path: Path) -> None:
+def test_only_a_tag_of_the_package_version_with_notes_can_be_released(tmp_path: Path) -> None:
     version = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     assert agreement(f"v{version}", version, tmp_path)
     notes = (tmp_path / "build" / "notes.md").read_text(encoding="utf-8")

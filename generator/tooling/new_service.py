@@ -1,4 +1,4 @@
-"""Adds a service to workloads.py: its entry, and the place where the entry goes. Text in, text out."""
+"""Entry of a new service, and its insertion into the text of workloads.py."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from generator import workloads
 from generator.errors import ConfigError
 from generator.workloads import Service
 
-# Steps leave room for a service whose paths have to be tried in between.
+# The step leaves free priorities for a service that the load balancer must try in between.
 _STEP = 100
 
 

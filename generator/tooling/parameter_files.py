@@ -1,4 +1,4 @@
-"""Add the parameters of a service to a parameter file. Text in, text out."""
+"""Parameters of a new service, and their insertion into the text of a parameter file."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ SERVICE_IS_INCLUDED = "ServiceIsIncluded"
 
 @dataclass(frozen=True)
 class OperationScope:
-    """What one operation on root deploys: the platform alone, or the platform and some services."""
+    """The scope of one operation on root: the platform alone, or the platform and some services."""
 
     platform_only: bool = False
     # Services that the operation leaves out, because they failed before they existed.

@@ -1,7 +1,7 @@
-"""Sends the answer to CloudFormation: exactly one, within the size limit, with retries.
+"""Response of a custom resource to CloudFormation: exactly one, within the size limit, retried after errors.
 
-`ResponseURL` is presigned: everyone who reads it can answer in place of this function. It is never logged. Exceptions
-of the HTTP client are not logged either, because their text may contain it.
+`ResponseURL` is presigned: every reader of it can respond for this function. So neither the URL nor the text of an
+exception of the HTTP client, which may contain the URL, is logged.
 """
 
 import http.client
@@ -17,20 +17,23 @@ logger = logging.getLogger()
 # CloudFormation User Guide, Custom resource response objects.
 BODY_LIMIT = 4096
 ATTEMPTS = 5
-# The whole exchange is a few hundred bytes; a healthy one takes well under a second.
+# Request and response have a few hundred bytes. They usually take far less than a second.
 ATTEMPT_SECONDS = 8.0
 FIRST_PAUSE_SECONDS = 0.3
 
-# The id of a resource whose creation failed; its deletion deletes as much as possible.
+# Physical id of a resource whose creation failed. Its deletion removes as much as it can and always succeeds.
 NEVER_CREATED = "site-content:none"
 
 
 class NotDeliveredError(Exception):
-    """Raised out of the handler on purpose: Lambda then invokes again, and every step can be repeated."""
+    """CloudFormation did not accept the response.
+
+    The handler does not catch this error, so that Lambda retries the invocation. Every step can be repeated.
+    """
 
 
 class Answer:
-    """The single answer to one event."""
+    """The response to one request. Only the first one is sent."""
 
     def __init__(self, event: dict[str, Any], context: Any) -> None:
         self._event = event
@@ -38,21 +41,24 @@ class Answer:
         self._given = threading.Lock()
 
     def seconds_left(self) -> float:
+        """Return the seconds until Lambda ends the invocation."""
         left: float = self._context.get_remaining_time_in_millis() / 1000
         return left
 
     def succeeded(self, physical_id: str, data: dict[str, str]) -> None:
+        """Send SUCCESS with the attributes of the resource."""
         self._give("SUCCESS", "", physical_id, data)
 
     def failed(self, reason: str) -> None:
-        # After another id CloudFormation would delete the resource of the old one.
+        """Send FAILED with the reason and the place of this invocation's log."""
+        # If the id changes, CloudFormation deletes the resource of the old id.
         physical_id = self._event.get("PhysicalResourceId") or NEVER_CREATED
         where = f"{self._context.log_group_name} {self._context.log_stream_name} {self._context.aws_request_id}"
         self._give("FAILED", f"{_cut(reason, 1200)} (log: {where})", physical_id, {})
 
     def _give(self, status: str, reason: str, physical_id: str, data: dict[str, str]) -> None:
         if not self._given.acquire(blocking=False):
-            logger.warning("%s comes after another answer and is not sent", status)
+            logger.warning("response %s is not sent: another response was sent before", status)
             return
         answer = {"Status": status, "PhysicalResourceId": physical_id, "Data": data, "NoEcho": False}
         answer |= {name: self._event.get(name, "") for name in ("StackId", "RequestId", "LogicalResourceId")}
@@ -60,11 +66,11 @@ class Answer:
             answer["Reason"] = reason
         body = json.dumps(answer).encode()
         if len(body) > BODY_LIMIT:
-            # A short reason is better than none. All other fields are always short.
+            # Only the reason and the data can be long. A short reason is better than none.
             answer |= {"Reason": _cut(reason, 200), "Data": {}}
             body = json.dumps(answer).encode()
         self._deliver(body)
-        logger.info("answered %s", status)
+        logger.info("response %s sent", status)
 
     def _deliver(self, body: bytes) -> None:
         pause = FIRST_PAUSE_SECONDS
@@ -75,25 +81,30 @@ class Answer:
             problem = _put(self._event["ResponseURL"], body, min(left, ATTEMPT_SECONDS))
             if problem is None:
                 return
-            logger.warning("attempt %d to answer: %s", attempt, problem)
-            # A retry with an expired or used URL is useless.
+            logger.warning("attempt %d to send the response failed: %s", attempt, problem)
+            # A retry cannot succeed after 4xx, such as 403 for an expired URL.
             if problem.startswith("4") or attempt == ATTEMPTS:
                 break
             time.sleep(max(0.0, min(pause, self.seconds_left() - 0.5)))
             pause *= 2
-        raise NotDeliveredError("CloudFormation did not accept the answer; the warnings above contain the reason")
+        raise NotDeliveredError(
+            "the response has not been delivered: CloudFormation did not accept it. Read the warnings before this line."
+        )
 
 
 def _put(url: str, body: bytes, timeout: float) -> str | None:
-    """Send the answer. Return the error or None. (urllib.request follows redirects, and its errors have the URL.)"""
+    """Send the body with one PUT. Return None, or the status or the exception's name if it failed.
+
+    urllib.request is unsuitable: it follows redirects, and its errors contain the URL.
+    """
     kinds = {"https": http.client.HTTPSConnection, "http": http.client.HTTPConnection}
     try:
         parts = urlsplit(url)
         connection = kinds[parts.scheme](parts.hostname or "", parts.port, timeout=timeout)
     except (KeyError, ValueError):
-        return "400 not a web address"
+        return "400 not an HTTP URL"
     try:
-        # The signature covers an empty content type, and path and query exactly as they came.
+        # The signature covers an empty content type, and the unchanged path and query.
         target = f"{parts.path}?{parts.query}" if parts.query else parts.path
         connection.request("PUT", target, body, {"Content-Type": "", "Content-Length": str(len(body))})
         status = connection.getresponse().status
@@ -105,7 +116,7 @@ def _put(url: str, body: bytes, timeout: float) -> str | None:
 
 
 def _cut(text: str, limit: int) -> str:
-    """Shorten a text by its encoded length: a Japanese character is six bytes of JSON."""
+    """Shorten a text to a limit of encoded bytes. A Japanese character has six bytes in JSON."""
     while len(json.dumps(text)) > limit:
         text = text[: len(text) * 9 // 10] + "..." if len(text) > 10 else text[:1]
     return text

@@ -1,4 +1,4 @@
-"""Writes the first pages to the bucket, and empties the bucket. Every step can be repeated."""
+"""Content of the site's bucket: writes the first pages, and empties the bucket. Every step can be repeated."""
 
 import hashlib
 import logging
@@ -14,24 +14,24 @@ from botocore.exceptions import ClientError
 
 logger = logging.getLogger()
 
-# Browsers revalidate each time, CloudFront once a minute. A corrected page is visible soon, and during an outage, when
-# the sorry page is requested most, few requests reach the bucket.
+# Browsers revalidate each time, CloudFront once a minute. So viewers see a corrected page soon, and many errors at
+# once, which all show the sorry page, cause few requests to the bucket.
 CACHE_CONTROL = "max-age=0, s-maxage=60, must-revalidate"
-# This function replaces objects with this metadata. Objects without it were uploaded by another principal.
+# This function replaces only objects with this metadata. A user uploaded the other ones.
 MARK = "site-content-sha256"
 
-# In these statuses of the stack the bucket is deleted too. In any other status only this resource was removed or
-# renamed, and the site remains.
-STACK_IS_DELETED = ("DELETE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS")
+# In these statuses CloudFormation also deletes the bucket. In every other status only this resource was removed or
+# renamed, and the site keeps its content.
+DELETING = ("DELETE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS")
 
 
 @dataclass(frozen=True)
 class Page:
-    """One page of the initial content."""
+    """A page of the package and its key in the bucket."""
 
     key: str
     file: str
-    # Whether CloudFront itself shows the page. An operator may delete the other one, which is only an example.
+    # CloudFront refers to the sorry page, so it is restored. If a user deletes the index page, it stays deleted.
     needed: bool
 
 
@@ -40,29 +40,32 @@ PAGES = (Page("sorry/index.html", "pages/sorry.html", True), Page("static/index.
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of a request."""
+    """The resource's physical id and attributes after a request."""
 
     physical_id: str
     data: dict[str, str]
 
 
 class UnusableRequestError(Exception):
-    """The template requests something that this resource does not support."""
+    """The request has a type or a property that this resource does not support."""
 
 
 class UnfinishedError(Exception):
-    """The bucket contains more objects than one invocation can delete."""
+    """The bucket still contains objects: the time was too short, or S3 refused to delete them."""
 
 
 def apply(event: dict[str, Any], seconds_left: Callable[[], float]) -> Outcome:
-    """Carry out a request of CloudFormation, and return the physical id and the attributes."""
+    """Write the pages for Create and Update, or empty the bucket for Delete if its stack is deleted.
+
+    Raises ClientError, UnusableRequestError or UnfinishedError. CloudFormation then receives FAILED.
+    """
     properties = event.get("ResourceProperties") or {}
     match event.get("RequestType"):
         case "Create" | "Update":
             bucket = _bucket(properties)
             written = [page.key for page in PAGES if _write(_s3(), bucket, page)]
-            # The bucket is the identity: for another bucket CloudFormation deletes this resource, and with it
-            # the content of the old bucket.
+            # The bucket is the physical id. If the bucket changes, CloudFormation deletes this resource with its old
+            # properties, and so the content of the old bucket.
             paths = {"SorryPagePath": "/sorry/index.html", "IndexPagePath": "/static/index.html"}
             return Outcome(f"site-content:{bucket}", {"Written": str(len(written)), **paths})
         case "Delete":
@@ -70,17 +73,17 @@ def apply(event: dict[str, Any], seconds_left: Callable[[], float]) -> Outcome:
             created = physical_id != NEVER_CREATED
             deleted = 0
             try:
-                # Properties are strings; anything but this one keeps the content.
-                if properties.get("EmptyOnDelete") == "true" and _stack_is_deleted(event["StackId"]):
+                # Properties are strings. Every other value keeps the content.
+                if properties.get("EmptyOnDelete") == "true" and _is_deleting(event["StackId"]):
                     deleted = _empty(_s3(), _bucket(properties), seconds_left)
             except (ClientError, UnusableRequestError, UnfinishedError) as error:
                 if created:
                     raise
-                # A creation may fail between the pages. The same error must not block the rollback.
-                logger.warning("the rest of a failed creation remains: %s", error)
+                # The creation may have failed between the pages. Its cause must not fail the rollback, too.
+                logger.warning("pages of a failed creation are not deleted: %s", error)
             return Outcome(physical_id, {"Deleted": str(deleted)})
         case other:
-            raise UnusableRequestError(f"request type {other!r} is not one of Create, Update, Delete")
+            raise UnusableRequestError(f"request type {other!r} is not supported: it must be Create, Update or Delete")
 
 
 def _bucket(properties: dict[str, Any]) -> str:
@@ -90,7 +93,7 @@ def _bucket(properties: dict[str, Any]) -> str:
     return bucket
 
 
-# Short of the function's own time, so that a dead connection is an error with a name.
+# Shorter than the function's timeout, so that a dead connection raises an error with its own name.
 _CONFIG = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard"})
 
 
@@ -98,30 +101,32 @@ def _s3() -> Any:
     return boto3.client("s3", config=_CONFIG)
 
 
-def _stack_is_deleted(stack_id: str) -> bool:
+def _is_deleting(stack_id: str) -> bool:
+    """Return whether CloudFormation deletes the whole stack, or rolls its creation back."""
     (stack,) = boto3.client("cloudformation", config=_CONFIG).describe_stacks(StackName=stack_id)["Stacks"]
-    deleted = stack["StackStatus"] in STACK_IS_DELETED
-    if not deleted:
-        logger.info("the stack is in %s and keeps its bucket, so the content remains", stack["StackStatus"])
-    return deleted
+    deleting = stack["StackStatus"] in DELETING
+    if not deleting:
+        logger.info("the bucket is not emptied: the stack is in %s and keeps it", stack["StackStatus"])
+    return deleting
 
 
 def _write(s3: Any, bucket: str, page: Page) -> bool:
+    """Upload a page unless it is current or belongs to a user. Return whether it was uploaded."""
     body = (Path(__file__).parent / page.file).read_bytes()
     digest = hashlib.sha256(body).hexdigest()
     try:
-        there = s3.head_object(Bucket=bucket, Key=page.key)
+        existing = s3.head_object(Bucket=bucket, Key=page.key)
     except ClientError as error:
-        # The answer to HEAD has no body, so its code is 404 only. NoSuchBucket has the same code and fails below.
+        # The reply to HEAD has no body, so a missing bucket is a 404, too. Then the upload below fails.
         if error.response["Error"]["Code"] not in ("404", "NoSuchKey", "NotFound"):
             raise
         if not page.needed and error.response["ResponseMetadata"]["HTTPHeaders"].get("x-amz-delete-marker") == "true":
-            logger.info("%s was deleted by another principal and is not written again", page.key)
+            logger.info("%s is not restored: a user deleted it", page.key)
             return False
     else:
-        mark = there["Metadata"].get(MARK)
+        mark = existing["Metadata"].get(MARK)
         if mark is None:
-            logger.info("%s was uploaded by another principal and is not replaced", page.key)
+            logger.info("%s is not replaced: a user uploaded it", page.key)
             return False
         if mark == digest:
             return False
@@ -137,10 +142,11 @@ def _write(s3: Any, bucket: str, page: Page) -> bool:
 
 
 def _empty(s3: Any, bucket: str, seconds_left: Callable[[], float]) -> int:
-    """Delete all versions and delete markers, one page at a time, always from the start.
+    """Delete all versions and delete markers, and return their number.
 
-    Only `deploy.py site sync` writes here, so new objects are not denied first: that would require the permission to
-    change the bucket's policy. The last listing, which must be empty, finds objects that arrive meanwhile.
+    Each listing starts at the first key again, and the last one must be empty. So objects that arrive meanwhile are
+    deleted, too. Only `deploy.py site` writes to this bucket. Denying uploads first would need a permission to change
+    the bucket policy.
     """
     deleted = 0
     while True:
@@ -157,12 +163,16 @@ def _empty(s3: Any, bucket: str, seconds_left: Callable[[], float]) -> int:
         if not objects:
             return deleted
         if seconds_left() <= 0:
-            raise UnfinishedError(f"{deleted} object versions are deleted and more are left; delete the stack again")
+            raise UnfinishedError(
+                f"the bucket is not empty: the time was enough to delete {deleted} object versions. "
+                "To continue, delete the stack again."
+            )
         answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
-        # The call succeeds even when every single deletion is refused.
+        # DeleteObjects succeeds even if S3 refuses every single deletion.
         if errors := answer.get("Errors"):
             first = errors[0]
             raise UnfinishedError(
-                f"{len(errors)} object versions cannot be deleted, first {first.get('Key')}: {first.get('Code')}"
+                f"the bucket is not empty: S3 refused to delete {len(errors)} object versions, first "
+                f"{first.get('Key')} ({first.get('Code')}). Remove the cause, then delete the stack again."
             )
         deleted += len(objects)

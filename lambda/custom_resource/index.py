@@ -1,8 +1,8 @@
-"""Custom::SiteContent: writes the site's first pages, and empties the bucket when the stack is deleted.
+"""Custom::SiteContent: writes the site's first pages, and empties the bucket when its stack is deleted.
 
-CloudFormation waits for an answer until its own timeout. Every path therefore answers: after a bug, after a denied
-call, and shortly before Lambda ends the function. Modules that are not necessary for answering are imported where a
-failed import is answered too.
+CloudFormation waits for a response until its own timeout. So this function responds on every path: also after a bug
+or a denied call, and shortly before Lambda ends the invocation. Modules that the response does not need are imported
+inside `try`, so that a failed import is reported, too.
 """
 
 import logging
@@ -14,12 +14,12 @@ from answer import Answer
 logger = logging.getLogger()
 logger.setLevel(logging.INFO)
 
-# Before the deadline: one attempt to answer, and one more should the first connection be dropped.
+# Time before the deadline for one attempt to respond, and one more if the first connection is dropped.
 MARGIN_SECONDS = 5.0
 
 
 def handler(event: dict[str, Any], context: Any) -> None:
-    """Carry out one request of CloudFormation and answer it."""
+    """Apply a request of CloudFormation and send exactly one response. Raises NotDeliveredError."""
     answer = Answer(event, context)
     logger.info("%s of %s in %s", event.get("RequestType"), event.get("LogicalResourceId"), event.get("StackId"))
     alarm = threading.Timer(max(0.0, answer.seconds_left() - MARGIN_SECONDS), _too_late, [answer])
@@ -30,8 +30,8 @@ def handler(event: dict[str, Any], context: Any) -> None:
 
         outcome = apply(event, lambda: answer.seconds_left() - MARGIN_SECONDS - 1)
     except Exception as error:
-        # Every error is answered, because without an answer the stack would wait until its timeout.
-        logger.exception("failed")
+        # Every error is reported: without a response the stack would wait until its timeout.
+        logger.exception("the request failed")
         answer.failed(f"{type(error).__name__}: {error}")
     else:
         logger.info("%s", outcome)
@@ -41,9 +41,10 @@ def handler(event: dict[str, Any], context: Any) -> None:
 
 
 def _too_late(answer: Answer) -> None:
-    logger.error("out of time")
+    """Respond FAILED shortly before the deadline."""
+    logger.error("the function ran out of time")
     try:
-        answer.failed("The function ran out of time. A retry continues where it stopped.")
+        answer.failed("the function ran out of time: its finished steps are kept. Try again to continue after them.")
     except Exception:
-        # No caller sees an exception of this thread, so it is logged.
-        logger.exception("and the answer was not delivered")
+        # No thread waits for this one. Without this line an exception here would be invisible.
+        logger.exception("the response has not been delivered")

@@ -1,6 +1,7 @@
-"""Firehose transformation: records of CloudWatch Logs become compressed and redacted lines.
+"""Firehose transformation: receives records of CloudWatch Logs and returns redacted, compressed lines.
 
-This is the adapter. `records` knows the formats. `redact`, a shared module that packaging adds, finds secrets.
+This module is the adapter. `records` contains the formats. `redact`, a shared module that packaging adds, contains the
+patterns of secrets.
 """
 
 import logging
@@ -13,16 +14,16 @@ from redact import Redactor
 logger = logging.getLogger()
 logger.setLevel(logging.INFO)
 
-# Created at the start, so that an unknown category stops the function before it archives unredacted lines.
+# Created during init, so that an unknown category fails the function before it archives a secret.
 _redactor = Redactor.named(os.environ.get("REDACT", ""))
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Transform the records of one Firehose event."""
+    """Return one transformed record for each record, and log the counts."""
     answer = transform(event["records"], _redactor)
     for failure in answer.failures:
-        # The content is never logged, because it is not redacted.
-        logger.error("record %s is delivered to the error prefix: %s", failure.record_id, failure.reason)
+        # The content is not logged: it could not be redacted.
+        logger.error("record %s is sent to the error prefix: %s", failure.record_id, failure.reason)
     logger.info(
         "%d records: %d lines archived, %d values redacted, %d control messages, %d failed",
         len(answer.records),

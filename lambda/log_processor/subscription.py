@@ -1,7 +1,7 @@
 """Reads the records of a CloudWatch Logs subscription: one gzipped JSON document per record.
 
-The document is read as a stream. A record of a few hundred kilobytes can contain many megabytes of log, and parsing the
-whole document takes several times its size in memory.
+The document is read as a stream. A record of a few hundred kilobytes can contain many megabytes of log, and parsing
+such a document at once needs several times its size in memory.
 """
 
 import codecs
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 _CHUNK = 64 * 1024
-# Far above the size that CloudWatch Logs sends. A larger record is a decompression bomb.
+# Far above the size of a real record of CloudWatch Logs. A larger one is a decompression bomb.
 UNPACKED_LIMIT = 256 * 1024 * 1024
 # A log event has at most 1 MB (CloudWatch Logs quotas), and escaping it at most triples that.
 VALUE_LIMIT = 4 * 1024 * 1024
@@ -23,12 +23,12 @@ _blank = re.compile(r"[ \t\r\n]*").match
 
 
 class BadRecordError(Exception):
-    """The record cannot be read. The message contains the reason, never the content."""
+    """The record cannot be read. The message has the reason and nothing of the record's content."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """`events` can be read once; reading it may still find the record to be damaged."""
+    """A record's origin and events. `events` can be read once. Reading it may raise BadRecordError."""
 
     group: str
     stream: str
@@ -37,12 +37,12 @@ class Batch:
 
 
 def read(data: bytes) -> Batch:
-    """Return the batch of a record. Raise BadRecordError if it is damaged or of another kind."""
+    """Read a record up to its first event. Raises BadRecordError."""
     source = _Text(data)
     header: dict[str, Any] = {}
     events = _document(source, header)
-    # Runs up to the first event, which by then has its group and stream before it: that is the order in which
-    # CloudWatch Logs writes. A document in another order is read to its end first.
+    # CloudWatch Logs writes group and stream before the events, so the header is complete at the first event. A
+    # document in another order is read to its end first.
     first = next(events, None)
     kept = [] if first is None else [first]
     if not {"messageType", "logGroup", "logStream"} <= header.keys():
@@ -65,12 +65,12 @@ def _chain(kept: list[dict[str, Any]], events: Iterator[dict[str, Any]]) -> Iter
 
 
 def _document(source: "_Text", header: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the events, and fill the header with all other values."""
+    """Yield the events, and add the other fields to the header."""
     source.expect("{")
     while source.next_character() != "}":
         if header.get("") is not None:
             source.expect(",")
-        header[""] = True  # not the first key any more; the empty name is none of CloudWatch Logs'
+        header[""] = True  # marks that a first key was read; CloudWatch Logs has no field with an empty name
         key = source.value()
         source.expect(":")
         if key == "logEvents":
@@ -79,7 +79,7 @@ def _document(source: "_Text", header: dict[str, Any]) -> Iterator[dict[str, Any
             header[str(key)] = source.value()
     source.expect("}")
     if source.next_character():
-        raise BadRecordError("something follows the document")
+        raise BadRecordError("text follows the document")
 
 
 def _list(source: "_Text") -> Iterator[dict[str, Any]]:
@@ -94,7 +94,7 @@ def _list(source: "_Text") -> Iterator[dict[str, Any]]:
 
 
 class _Text:
-    """A moving window onto the unpacked text."""
+    """The unpacked text as a stream of JSON values. Only the part that is not read yet is held in memory."""
 
     def __init__(self, data: bytes) -> None:
         self._chunks = _unpacked(data)
@@ -104,7 +104,7 @@ class _Text:
         self._ended = False
 
     def next_character(self) -> str:
-        """Return the next character that is not blank without consuming it; empty at the end."""
+        """Return the next character that is not blank, without reading it. Return "" at the end."""
         while True:
             found = _blank(self._text, self._at)
             self._at = found.end() if found else self._at
@@ -115,12 +115,13 @@ class _Text:
             self._more()
 
     def expect(self, character: str) -> None:
+        """Read one character. Raises BadRecordError if it is another one."""
         if self.next_character() != character:
             raise BadRecordError("not JSON, or cut off")
         self._at += 1
 
     def value(self) -> Any:
-        """Consume and return the next JSON value."""
+        """Read one JSON value. Raises BadRecordError if it is damaged or too long."""
         self.next_character()
         while True:
             try:
@@ -129,9 +130,9 @@ class _Text:
                 if self._ended:
                     raise BadRecordError("not JSON, or cut off") from None
                 if len(self._text) - self._at > VALUE_LIMIT:
-                    raise BadRecordError("holds a longer value than any log event") from None
+                    raise BadRecordError("contains a value longer than any log event") from None
             else:
-                # A number at the window's very end may go on behind it.
+                # A number at the end of the held text may continue in the next chunk.
                 if end < len(self._text) or self._ended:
                     self._at = end
                     return value
@@ -149,13 +150,14 @@ class _Text:
 
 
 def _unpacked(data: bytes) -> Iterator[bytes]:
-    if data[:1] in (b"{", b"["):  # a stream with Firehose's own decompression switched on
+    """Yield the content of a record in chunks."""
+    if data[:1] in (b"{", b"["):  # Firehose decompresses the records of this stream itself
         yield data
         return
     if data[:2] != b"\x1f\x8b":
         raise BadRecordError("neither gzip nor JSON")
     total = 0
-    while data:  # one member after the other
+    while data:  # a file may contain more than one member
         unpacker = zlib.decompressobj(31)
         while not unpacker.eof:
             try:

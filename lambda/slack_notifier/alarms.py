@@ -1,4 +1,4 @@
-"""A CloudWatch alarm as SNS delivers it: with one metric, with metric math, or composed of other alarms."""
+"""Notifications of CloudWatch alarms from SNS: alarms of one metric, of metric math, and composite alarms."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,22 +19,22 @@ _COMPARISONS = {
     "LessThanOrEqualToThreshold": "<=",
 }
 
-# The first check by namespace. The alarm's own description explains its meaning.
-_FIRST_LOOKS = {
-    "AWS/ApplicationELB": "Compare the target's 5xx with the service's log; a healthy target may still answer slowly.",
-    "AWS/CloudFront": "See whether the origin answers at all; the sorry page shows while it does not.",
-    "AWS/ECS": "See whether the service is at its maximum of tasks; raise it in params/ when the load is wanted.",
-    "AWS/Firehose": "Look under the archive's error prefix; logs are kept for 24 hours while delivery fails.",
-    "AWS/Lambda": "Read the function's log; an event that failed after all retries is in its failure queue.",
-    "AWS/RDS": "Look at the slow query log and Performance Insights before giving it more capacity.",
-    "AWS/WAFV2": "See which rule counts and for whom, before blocking.",
-    "AWS/SQS": "Read the waiting event, correct the cause, then move it back to its source.",
+# The first check, by the metric's namespace. The alarm's own description contains its meaning.
+_FIRST_CHECKS = {
+    "AWS/ApplicationELB": "Compare the target's 5xx with the service's log. A healthy target may still respond slowly.",
+    "AWS/CloudFront": "Check whether the origin responds. CloudFront shows the sorry page while it does not.",
+    "AWS/ECS": "Check whether the service runs its maximum of tasks. If the load is expected, raise it in params/.",
+    "AWS/Firehose": "Read the archive's error prefix. Firehose keeps logs for 24 hours while delivery fails.",
+    "AWS/Lambda": "Read the function's log. After the last retry, a failed event is in the failure queue.",
+    "AWS/RDS": "Read the slow query log and Performance Insights before you add capacity.",
+    "AWS/WAFV2": "Check which rule matches, and which clients it matches, before you block requests.",
+    "AWS/SQS": "Read the message in the queue, correct the cause, then move the message back to its source.",
 }
-_NO_DATA = "Nothing is measured: the resource may be gone, stopped, or may never have been used."
+_NO_DATA = "The metric has no data: the resource may be deleted, stopped or not used yet."
 
 
 def alarm(body: Mapping[str, Any], message_id: str) -> Notification:
-    """Return the notification of a CloudWatch alarm."""
+    """Return the notification of an alarm's change of state."""
     name, state, arn = body["AlarmName"], body["NewStateValue"], body.get("AlarmArn", "")
     emoji, word = _STATES.get(state, (":information_source:", state))
     trigger = body.get("Trigger") or {}
@@ -45,7 +45,7 @@ def alarm(body: Mapping[str, Any], message_id: str) -> Notification:
         thread=f"alarm/{name}",
         event_type="CloudWatch alarm",
         title=f"{emoji} {escape(name)}: {escape(word)}",
-        text="\n".join(lines) or "No reason given.",
+        text="\n".join(lines) or "CloudWatch gave no reason.",
         steps=_steps(name, state, arn, trigger),
         resources=(arn,) if arn else (),
         context=(("from", str(body.get("OldStateValue", ""))), ("since", str(body.get("StateChangeTime", "")))),
@@ -54,13 +54,13 @@ def alarm(body: Mapping[str, Any], message_id: str) -> Notification:
 
 def _steps(name: str, state: str, arn: str, trigger: Mapping[str, Any]) -> tuple[str, ...]:
     region = arn.split(":")[3] if arn.count(":") >= 6 else console.own_region()
-    see = f"Open the {console.alarm(region, name)}."
+    open_alarm = f"Open the {console.alarm(region, name)}."
     if state == "OK":
-        return (f"Nothing to do. {see}",)
+        return (f"No action is necessary. {open_alarm}",)
     if state == "INSUFFICIENT_DATA":
-        return (see, _NO_DATA)
-    looks = [_FIRST_LOOKS[space] for space in _namespaces(trigger) if space in _FIRST_LOOKS]
-    return (see, *dict.fromkeys(looks))
+        return (open_alarm, _NO_DATA)
+    checks = [_FIRST_CHECKS[space] for space in _namespaces(trigger) if space in _FIRST_CHECKS]
+    return (open_alarm, *dict.fromkeys(checks))
 
 
 def _namespaces(trigger: Mapping[str, Any]) -> list[str]:
@@ -69,7 +69,7 @@ def _namespaces(trigger: Mapping[str, Any]) -> list[str]:
 
 
 def _measured(trigger: Mapping[str, Any]) -> str:
-    """Return the condition as one line; empty for a composite alarm."""
+    """Return the condition in one line, or "" for a composite alarm."""
     if not trigger:
         return ""
     if trigger.get("MetricName"):
@@ -87,7 +87,7 @@ def _measured(trigger: Mapping[str, Any]) -> str:
 
 
 def _how_long(trigger: Mapping[str, Any]) -> str:
-    """Return the duration, such as `2 of 3 x 60 s`. With metric math only single metrics may have a period."""
+    """Return the duration, such as `2 of 3 x 60 s`. With metric math only the single metrics may have a period."""
     stats = (metric.get("MetricStat", {}) for metric in trigger.get("Metrics") or ())
     period = trigger.get("Period") or next((stat["Period"] for stat in stats if stat.get("Period")), None)
     count = trigger.get("EvaluationPeriods", 1)

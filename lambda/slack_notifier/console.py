@@ -1,4 +1,4 @@
-"""Links into the AWS console, as Slack markdown."""
+"""Links to the AWS console, as Slack markdown."""
 
 import os
 from urllib.parse import quote
@@ -7,7 +7,7 @@ from notification import link
 
 
 def own_region() -> str:
-    return os.environ["AWS_REGION"]  # always set by Lambda
+    return os.environ["AWS_REGION"]  # Lambda always sets it
 
 
 def _page(region: str, path: str, label: str) -> str:
@@ -51,5 +51,5 @@ def topic(region: str, arn: str) -> str:
 
 
 def budgets() -> str:
-    # Billing has no region.
+    # The console of Billing has no region.
     return link("https://console.aws.amazon.com/billing/home#/budgets", "budgets")

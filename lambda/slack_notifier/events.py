@@ -1,4 +1,4 @@
-"""Turns events of SNS, EventBridge and CloudWatch Logs subscriptions into notifications."""
+"""Events of the function as notifications: from SNS, EventBridge or a CloudWatch Logs subscription."""
 
 import base64
 import gzip
@@ -13,37 +13,41 @@ from notification import Notification, code, cut, escape
 from redact import Redactor
 
 _redactor = Redactor()
-# So many different lines of an error burst are shown; the link leads to the rest.
+# A notification shows this number of different error lines. Its link leads to the other ones.
 SAMPLES = 5
 SAMPLE_LIMIT = 400
 
 
 def _redact(text: str) -> str:
-    """Redact a text whose author is not AWS. A chat has more readers than a log or a topic."""
+    """Redact a text whose author is not AWS. More people read the chat than a log or a topic."""
     return _redactor(text)[0]
 
 
 class LoopError(Exception):
-    """A notification of this function came back; publishing it again would never end."""
+    """The function received a notification that it published. Publishing it again would never end."""
 
 
 class UnknownEventError(Exception):
-    """An event of a kind that no trigger of this function sends."""
+    """The event is of none of the types that the templates send to this function."""
 
 
 def notifications(event: Mapping[str, Any], *, output_topic: str, request_id: str) -> Iterator[Notification]:
-    """Yield the notifications of one event."""
+    """Yield the notifications of an event. Raises LoopError or UnknownEventError."""
     if "Records" in event:
         for record in event["Records"]:
             if "Sns" not in record:
-                raise UnknownEventError(f"a record of {record.get('eventSource', 'an unknown source')}")
+                raise UnknownEventError(
+                    f"record has an unknown source: {record.get('eventSource', 'none')}. Remove its event mapping."
+                )
             yield _message(record["Sns"], output_topic)
     elif "detail-type" in event:
         yield _event(event)
     elif "awslogs" in event:
         yield from _logs(event["awslogs"]["data"], request_id)
     else:
-        raise UnknownEventError(f"an event with {', '.join(sorted(event)) or 'nothing in it'}")
+        raise UnknownEventError(
+            f"event has an unknown type: its fields are {', '.join(sorted(event)) or 'none'}. Remove its sender."
+        )
 
 
 # --- SNS
@@ -51,15 +55,18 @@ def notifications(event: Mapping[str, Any], *, output_topic: str, request_id: st
 
 def _message(sns: Mapping[str, Any], output_topic: str) -> Notification:
     if sns["TopicArn"] == output_topic:
-        raise LoopError("subscribed to the topic it publishes to; remove that subscription")
+        raise LoopError("function is subscribed to the topic that it publishes to. Remove this subscription.")
     try:
         body = json.loads(sns["Message"])
     except json.JSONDecodeError:
         return _text(sns, sns["Message"])
-    if not isinstance(body, dict):  # a text that happens to be JSON: a number, say
+    if not isinstance(body, dict):  # a text that is also valid JSON, such as a number
         return _text(sns, sns["Message"])
     if body.get("source") == "custom" and "content" in body:
-        raise LoopError("received a custom notification, which the chat service reads without our help")
+        raise LoopError(
+            "message is a custom notification already: the chat service reads it without this function. "
+            "Publish it to the chat's topic."
+        )
     if "AlarmName" in body:
         return alarms.alarm(body, sns["MessageId"])
     if "detail-type" in body:
@@ -73,10 +80,13 @@ def _text(sns: Mapping[str, Any], text: str, *, as_code: bool = False) -> Notifi
     region = sns["TopicArn"].split(":")[3]
     steps: tuple[str, ...]
     if budget:
-        steps = (f"See what grew: {console.budgets()}", "Raise the budget only when the growth was wanted.")
+        steps = (
+            f"Find the service whose cost grew: {console.budgets()}",
+            "If the growth is expected, raise the budget.",
+        )
     else:
         topic = sns["TopicArn"].split(":")[-1]
-        steps = (f"Find its sender among the publishers of {escape(topic)}: {console.topic(region, sns['TopicArn'])}",)
+        steps = (f"Find the sender among the publishers of {escape(topic)}: {console.topic(region, sns['TopicArn'])}",)
     return Notification(
         id=sns["MessageId"],
         thread=f"budget/{budget}" if budget else f"message/{subject}",
@@ -89,7 +99,7 @@ def _text(sns: Mapping[str, Any], text: str, *, as_code: bool = False) -> Notifi
 
 
 def _after(text: str, label: str) -> str:
-    """The value of a line of AWS Budgets' mail."""
+    """Return the value after a label in an e-mail of AWS Budgets, or "" without such a line."""
     for line in text.splitlines():
         if line.startswith(label):
             return line.removeprefix(label).strip()
@@ -113,7 +123,7 @@ def _event(event: Mapping[str, Any]) -> Notification:
         event_type=event["detail-type"],
         title=f":information_source: {escape(event['detail-type'])}",
         text=code(cut(_redact(json.dumps(event.get("detail"), ensure_ascii=False, indent=1)), 2500)),
-        steps=(f"Read about it in the console of its service: {console.home(event['region'])}",),
+        steps=(f"Read the details in the service's console: {console.home(event['region'])}",),
         resources=tuple(event.get("resources", ())),
     )
 
@@ -131,18 +141,18 @@ def _deployment(event: Mapping[str, Any]) -> Notification:
     name = detail["eventName"]
     emoji, state = _DEPLOYMENTS.get(name, (":information_source:", name))
     page = console.service(region, cluster, service)
-    steps: tuple[str, ...] = (f"Deployments of the service: {page}",)
+    steps: tuple[str, ...] = (f"Open the service's deployments: {page}",)
     if name == "SERVICE_DEPLOYMENT_FAILED":
         steps = (
             f"Read why the tasks stopped: {page}",
-            "The circuit breaker went back to the last good deployment; correct the image or its settings and deploy.",
+            "The circuit breaker rolled back to the last good deployment. Correct the image or settings, then deploy.",
         )
     return Notification(
         id=event["id"],
         thread=f"ecs/{cluster}/{service}",
         event_type=event["detail-type"],
         title=f"{emoji} Deployment of {escape(service)} {escape(state)}",
-        text=escape(detail.get("reason") or "No reason given."),
+        text=escape(detail.get("reason") or "ECS gave no reason."),
         steps=steps,
         resources=(arn,),
         context=(("deployment", str(detail.get("deploymentId", ""))),),
@@ -153,9 +163,9 @@ def _task(event: Mapping[str, Any]) -> Notification:
     detail, region = event["detail"], event["region"]
     cluster = detail["clusterArn"].split("/")[-1]
     group = detail.get("group", "")
-    service = group.removeprefix("service:") if group.startswith("service:") else group or "a single run"
+    service = group.removeprefix("service:") if group.startswith("service:") else group or "a standalone task"
     task_id = detail["taskArn"].split("/")[-1]
-    lines = [f"{escape(detail.get('stoppedReason') or 'No reason given.')} ({escape(detail.get('stopCode', '-'))})"]
+    lines = [f"{escape(detail.get('stoppedReason') or 'ECS gave no reason.')} ({escape(detail.get('stopCode', '-'))})"]
     for container in detail.get("containers", ()):
         ended = f"exit code {container['exitCode']}" if "exitCode" in container else "never started"
         reason = f": {_redact(container['reason'])}" if container.get("reason") else ""
@@ -167,26 +177,26 @@ def _task(event: Mapping[str, Any]) -> Notification:
         title=f":octagonal_sign: A task of {escape(service)} stopped",
         text="\n".join(lines),
         steps=(
-            f"Its last log lines: {console.task(region, cluster, task_id)}",
-            _TASK_STEPS.get(detail.get("stopCode", ""), "The service starts another task by itself."),
+            f"Read its last log lines: {console.task(region, cluster, task_id)}",
+            _TASK_STEPS.get(detail.get("stopCode", ""), "The service starts a new task automatically."),
         ),
         resources=(detail["taskArn"],),
     )
 
 
 _TASK_STEPS = {
-    "TaskFailedToStart": "Check that the image exists and that the execution role may read its secrets and image.",
-    "EssentialContainerExited": "Exit code 137 is the memory limit or a failed health check; others are the program's.",
+    "TaskFailedToStart": "Check that the image exists, and that the execution role may read the image and the secrets.",
+    "EssentialContainerExited": "Exit code 137: memory limit or failed health check. Other codes are the program's.",
 }
 
 
-# By the categories that the event rule selects (Amazon RDS User Guide, event categories).
+# By the categories that the EventBridge rule sends (Amazon RDS User Guide, event categories).
 _DATABASE_STEPS = {
-    "failover": "After a failover, watch the error rate of the services: they open new connections.",
-    "failure": "RDS replaces a failed instance by itself; when the services stay down, read the database's error log.",
-    "low storage": "See in the slow query log what sorts or joins on disk; a larger class has more local storage.",
-    "maintenance": "Connections may break for a moment; a pending action has a date, which can be changed.",
-    "recovery": "The services connect again by themselves; nothing to do while their error rate falls.",
+    "failover": "Watch the error rate of the services: after a failover they open new connections.",
+    "failure": "RDS replaces a failed instance automatically. If the services stay down, read the error log.",
+    "low storage": "Find queries that sort or join on disk in the slow query log. Larger classes have more storage.",
+    "maintenance": "Connections may close for a moment. A pending maintenance action has a date, which you can change.",
+    "recovery": "The services connect again automatically. No action is necessary while their error rate falls.",
 }
 
 
@@ -201,7 +211,7 @@ def _database(event: Mapping[str, Any]) -> Notification:
         title=f":floppy_disk: {escape(name)}: {escape(categories)}",
         text=escape(detail.get("Message", "")),
         steps=(
-            f"Events and state of the database: {console.database(region, name, is_cluster=is_cluster)}",
+            f"Read the database's events and status: {console.database(region, name, is_cluster=is_cluster)}",
             *dict.fromkeys(
                 _DATABASE_STEPS[each] for each in detail.get("EventCategories", ()) if each in _DATABASE_STEPS
             ),
@@ -230,6 +240,6 @@ def _logs(data: str, request_id: str) -> Iterator[Notification]:
         event_type="Log errors",
         title=f":warning: {len(events)} error line{'s' if len(events) > 1 else ''} in {escape(group)}",
         text=code("\n".join(shown)) + more,
-        steps=(f"Read what came before: {page}", "The same error in every task points to the last deployment."),
+        steps=(f"Read the lines before: {page}", "If every task logs this error, check the last deployment."),
         resources=(f"{group}:{stream}",),
     )

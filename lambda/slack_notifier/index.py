@@ -1,7 +1,7 @@
-"""Turns messages that no AWS service formats into notifications for the chat channel.
+"""Function that publishes alarms and events as notifications for the chat channel.
 
-The invocation is asynchronous: after an exception Lambda retries twice and then sends the event to the failure queue.
-Nothing is caught here, because a caught exception could hide a lost message.
+All invocations are asynchronous. After an exception Lambda retries twice, then it sends the event to the failure
+queue. So this function catches no exception: a caught one could hide a lost message.
 """
 
 import json
@@ -20,10 +20,10 @@ _sns = boto3.client("sns")
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
-    """Publish the notifications of one event."""
+    """Publish the notifications of an event, and return their number."""
     topic = os.environ["OUTPUT_TOPIC_ARN"]
     environment = os.environ["ENVIRONMENT_NAME"]
-    # All of them are understood before the first is sent, so that a retry repeats as little as possible.
+    # All notifications are created before the first one is published, so that a retry repeats as few as possible.
     messages = [
         json.dumps(document(notification, environment), ensure_ascii=False)
         for notification in notifications(event, output_topic=topic, request_id=context.aws_request_id)

@@ -1,12 +1,12 @@
-"""A notification, and its form as a custom notification of AWS Chatbot (schema 1.0).
+"""Notification, and its document as AWS Chatbot's custom notification (schema 1.0).
 
-Chatbot drops messages of another form without an error, so every text is shortened here.
+Chatbot drops every other document without an error to the sender, so all texts are shortened here.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
-# Slack shows 3,000 characters of a text block; the rest of a longer message would be lost, or all of it.
+# Slack shows 3,000 characters of a text block. It cuts or drops a longer message.
 TITLE_LIMIT = 250
 DESCRIPTION_LIMIT = 2800
 STEP_LIMIT = 600
@@ -15,7 +15,7 @@ SHORT_LIMIT = 200
 
 @dataclass(frozen=True, kw_only=True)
 class Notification:
-    """Title, text and steps are Slack markdown. Text from outside has been escaped by `escape`."""
+    """A message to people. Title, text and steps are Slack markdown: the texts of an event in them are escaped."""
 
     id: str
     thread: str
@@ -28,13 +28,13 @@ class Notification:
 
 
 def document(notification: Notification, environment: str) -> dict[str, Any]:
-    """Return a notification as a custom notification of AWS Chatbot."""
+    """Return the custom notification, with the environment in its title and keywords."""
     where = f" [{environment}]"
     title = cut(notification.title, TITLE_LIMIT - len(where)) + where
     return {
         "version": "1.0",
         "source": "custom",
-        # Lambda and SNS deliver at least once; the same event has the same id each time.
+        # Lambda and SNS deliver at least once. A repeated event has the same id.
         "id": cut(notification.id, SHORT_LIMIT),
         "content": {
             "textType": "client-markdown",
@@ -44,7 +44,7 @@ def document(notification: Notification, environment: str) -> dict[str, Any]:
             "keywords": [environment, notification.event_type],
         },
         "metadata": {
-            # What belongs to one subject is one thread; two environments may share a channel.
+            # All notifications of one subject are in one thread. Two environments may share a channel.
             "threadId": cut(f"{environment}/{notification.thread}", SHORT_LIMIT),
             "summary": title,
             "eventType": notification.event_type,
@@ -60,7 +60,7 @@ def escape(text: object) -> str:
 
 
 def code(text: object) -> str:
-    """Return text as a block that Slack shows unformatted."""
+    """Return a code block, which Slack shows unchanged."""
     return "```" + escape(text).replace("```", "'''") + "```"
 
 
@@ -69,14 +69,14 @@ def link(url: str, label: str) -> str:
 
 
 def cut(text: str, limit: int) -> str:
-    """Shorten markdown to a limit, without broken entities, links or blocks."""
+    """Shorten a text of Slack markdown to a number of characters, and close an open code block."""
     if len(text) <= limit:
         return text
     text = text[: limit - 8]
-    # Not in the middle of &amp; or of a link, which would show as rubbish.
+    # Slack would show half of &amp; or of a link as text.
     for opening, closing in (("&", ";"), ("<", ">")):
         at = text.rfind(opening)
         if at > text.rfind(closing) and (opening == "<" or len(text) - at < len("&amp;")):
             text = text[:at]
-    # A block that lost its end would swallow what follows.
+    # Slack would format all text after an open code block as code.
     return text + (" ...```" if text.count("```") % 2 else " ...")

@@ -1,7 +1,7 @@
-"""``make bench``: the budgets, each as a ratio or a figure measured in this one run on this one machine.
+"""`make bench`: print the cost of commands and functions beside their budgets, measured on this machine.
 
-Whole processes are timed by the operating system's accounting (user and system time), which a busy machine disturbs
-less than the clock does. Nothing here passes or fails a build: it prints what a change costs.
+The time of a process is its user and system time, which a busy machine changes less than elapsed time. The figures do
+not fail a build.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PYTHON = sys.executable
 
 @dataclass(frozen=True)
 class Row:
-    """One line: what was measured, beside what, and what is allowed (None: shown for comparison only)."""
+    """One line of the table. A budget of None means that the figure is shown for comparison only."""
 
     subject: str
     measured: str
@@ -46,15 +46,15 @@ class Row:
 
 
 def cpu_seconds(arguments: list[str]) -> float:
-    """User and system time of one process and its children."""
+    """Run a process, and return the user and system time of it and its children."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(arguments, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def in_turn(one: list[str], other: list[str], runs: int = RUNS) -> tuple[float, float, float]:
-    """Median time of each, and the median of the ratios of pairs that ran one after the other."""
+def alternate(one: list[str], other: list[str], runs: int = RUNS) -> tuple[float, float, float]:
+    """Run two processes alternately. Return the median time of each, and the median ratio of the pairs."""
     cpu_seconds(one), cpu_seconds(other)
     pairs = [(cpu_seconds(one), cpu_seconds(other)) for _ in range(runs)]
     return (
@@ -65,6 +65,7 @@ def in_turn(one: list[str], other: list[str], runs: int = RUNS) -> tuple[float, 
 
 
 def wall_seconds(action: Callable[[], object], runs: int = RUNS) -> float:
+    """Return the median of an action's elapsed seconds, after one run that is not counted."""
     action()
     times = []
     for _ in range(runs):
@@ -89,8 +90,8 @@ def generation() -> list[Row]:
     ).stdout.split()
     modules = [name for name in listed if name.split(".")[0] in {"troposphere", "awacs", "click"}]
     imports = [PYTHON, "-c", "import " + ", ".join(modules)]
-    ours, theirs, ratio = in_turn([PYTHON, "deploy.py", "generate", "--check"], imports)
-    return [Row("generate", f"{ours:.2f} s", f"imports alone {theirs:.2f} s", ratio, "x", 1.5)]
+    generate, bare, ratio = alternate([PYTHON, "deploy.py", "generate", "--check"], imports)
+    return [Row("generate", f"{generate:.2f} s", f"imports alone {bare:.2f} s", ratio, "x", 1.5)]
 
 
 def start() -> list[Row]:
@@ -106,7 +107,7 @@ def packaging() -> list[Row]:
 
 
 def services() -> list[Row]:
-    """Rendering everything for more services, against two."""
+    """Compare rendering all templates for many services with rendering them for two."""
     from generator.config import Config
     from generator.render import render_all
     from generator.workloads import Service
@@ -129,15 +130,25 @@ def services() -> list[Row]:
 
 
 def validation() -> list[Row]:
-    """Against cfn-lint itself on the same committed files: ours lints them twice more, resolved, and runs rules."""
-    home = [str(path) for path in sorted((PROJECT / "templates").glob("*.json")) if not path.name.startswith("edge")]
-    bare = [str(Path(PYTHON).with_name("cfn-lint")), "--include-checks", "I", "-r", "ap-northeast-1", "-t", *home]
-    ours, theirs, ratio = in_turn([PYTHON, "deploy.py", "validate", "-e", "all"], bare, runs=3)
-    return [Row("validate -e all", f"{ours:.1f} s", f"cfn-lint once {theirs:.1f} s", ratio, "x")]
+    """Compare with cfn-lint alone on the same files. `validate` also lints them resolved, twice, and runs rules."""
+    main_region = [
+        str(path) for path in sorted((PROJECT / "templates").glob("*.json")) if not path.name.startswith("edge")
+    ]
+    bare = [
+        str(Path(PYTHON).with_name("cfn-lint")),
+        "--include-checks",
+        "I",
+        "-r",
+        "ap-northeast-1",
+        "-t",
+        *main_region,
+    ]
+    validate, lint, ratio = alternate([PYTHON, "deploy.py", "validate", "-e", "all"], bare, runs=3)
+    return [Row("validate -e all", f"{validate:.1f} s", f"cfn-lint once {lint:.1f} s", ratio, "x")]
 
 
 def rehearsal() -> list[Row]:
-    """A whole environment, emulator included, and how many calls of AWS it makes."""
+    """Measure the rehearsal of an environment, emulator included, and count its calls of AWS."""
     counter = (
         "import botocore.endpoint as e, atexit, sys\n"
         "made = [0]\nsend = e.Endpoint.make_request\n"
@@ -161,19 +172,19 @@ def rehearsal() -> list[Row]:
 
 
 def many_services() -> list[Row]:
-    """A hundred services in one environment: another structure than the committed one, rehearsed as it is."""
+    """Measure generation and rehearsal of an environment with a hundred services."""
     with tempfile.TemporaryDirectory() as folder:
         scale.write(PROJECT, Path(folder), 100)
         made = once("deploy.py", "generate", "--root", folder)
         rehearsed = once("deploy.py", "rehearse", "-e", "dev", "--root", folder)
     return [
         Row("generate 100 services", "with tables and pictures", "", made, "s", 5),
-        Row("rehearse 100 services", "all proofs hold", "", rehearsed, "s", 180),
+        Row("rehearse 100 services", "all checks pass", "", rehearsed, "s", 180),
     ]
 
 
 def once(*arguments: str) -> float:
-    """Seconds of a command that takes too long to be repeated; it has to succeed."""
+    """Return the seconds of one run of a slow command. Raises CalledProcessError if it fails."""
     begun = time.perf_counter()
     subprocess.run([PYTHON, *arguments], cwd=PROJECT, capture_output=True, check=True)
     return time.perf_counter() - begun
@@ -208,7 +219,7 @@ def main() -> None:
             lambdas.add_row(subject, what, f"{value:.3g} {unit}" if unit else "")
     console.print(lambdas)
     with console.status("measuring predictions"):
-        predictions = Table("what", "figure", title="deploy.py diff, held against the emulator's change sets")
+        predictions = Table("what", "figure", title="deploy.py diff, compared with the emulator's change sets")
         for what, value, unit in prediction():
             predictions.add_row(what, f"{value:.4g} {unit}")
     console.print(predictions)

@@ -1,6 +1,6 @@
-"""How well `deploy.py diff` predicts: every edit of the corpus against the emulator and the template reference.
+"""Accuracy of `deploy.py diff`: each edit of the corpus, compared with the emulator and the template reference.
 
-`measure()` gives rows for `make bench`; alone, `python -m tests.bench.diff` also lists the edits one by one.
+`measure()` returns rows for `make bench`. `python -m tests.bench.diff` also lists the edits one by one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def measure() -> list[Row]:
 
 
 def rows(results: Sequence[Result]) -> Iterator[Row]:
-    """Resources of all edits added up, those included about which the emulator is known to be wrong."""
+    """Yield sums over all edits, also over those for which the emulator is known to be wrong."""
     comparisons = [result.against_emulator for result in results]
     agreed = sum(len(item.agreed) for item in comparisons)
     missed = sum(len(item.missed) for item in comparisons)
@@ -39,14 +39,16 @@ def rows(results: Sequence[Result]) -> Iterator[Row]:
     undisputed = [result.undisputed() for result in results]
     yield Row(SUBJECT, "single edits of the templates", len(results), "")
     yield Row(SUBJECT, "edits predicted exactly as the emulator computes them", _count(comparisons), "")
-    yield Row(SUBJECT, "the same where the emulator is reliable", _count(undisputed), "")
-    yield Row(SUBJECT, "edited resource as the template reference says", sum(one.as_documented for one in results), "")
+    yield Row(SUBJECT, "the same without edits for which the emulator is wrong", _count(undisputed), "")
+    yield Row(SUBJECT, "edited resource as in the template reference", sum(one.as_documented for one in results), "")
     yield Row(SUBJECT, "resources that both change, with the same effect", agreed, "")
     yield Row(SUBJECT, "resources with another effect", different, "")
     yield Row(SUBJECT, "resources that only the emulator lists", missed, "")
     yield Row(SUBJECT, "resources that only the prediction has", extra, "")
-    yield Row(SUBJECT, "missed where the emulator is reliable", sum(len(one.missed) for one in undisputed), "")
-    yield Row(SUBJECT, "wrong replacement where it is", sum(len(one.wrong_losses) for one in undisputed), "")
+    yield Row(
+        SUBJECT, "missed without edits for which the emulator is wrong", sum(len(one.missed) for one in undisputed), ""
+    )
+    yield Row(SUBJECT, "wrong replacement without these edits", sum(len(one.wrong_losses) for one in undisputed), "")
     yield Row(SUBJECT, "agreement over all resources", 100 * agreed / (agreed + missed + extra + different), "%")
     yield Row(SUBJECT, "one environment predicted", statistics.median(one.seconds for one in results) * 1000, "ms")
     for reason, number in Counter(result.edit.reason for result in results if result.edit.reason).most_common():

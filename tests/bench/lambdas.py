@@ -1,7 +1,7 @@
-"""What the functions cost: starting, warm, in memory; how fast logs are archived; and how long packaging takes.
+"""Cost of the functions: init, warm invocations, memory, throughput of log lines, and time of packaging.
 
-`measure()` gives rows for `make bench`; alone: `python -m tests.bench.lambdas`. The functions run as their tests run
-them, and their calls go to the emulator, whose own time is therefore part of a warm invocation.
+`measure()` returns rows for `make bench`. `python -m tests.bench.lambdas` prints them. The functions run as in their
+tests and call the emulator, so a warm invocation includes the emulator's own time.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tests.lambdas.sink import Sink
 
 COLD_RUNS = 5
 WARM_RUNS = 20
-# Lambda Developer Guide, Configure memory: at this size a function has one whole processor.
+# Lambda Developer Guide, Configure memory: a function of this size has one whole processor.
 MB_OF_ONE_PROCESSOR = 1769
 
 
@@ -95,7 +95,7 @@ def _log_processor(archive: Archive) -> Iterator[Row]:
 
 
 def _log_request() -> tuple[dict[str, Any], int]:
-    """About 15 MB of log in a request of about 1 MB; a tenth of the lines holds something to hide."""
+    """Return a request of about 1 MB with about 15 MB of log, and this size. A tenth of the lines has a secret."""
     records, unpacked = [], 0
     for number in range(12):
         events = [
@@ -116,7 +116,7 @@ def _log_request() -> tuple[dict[str, Any], int]:
 
 
 def _memory_sizes() -> dict[str, int]:
-    """Of the committed templates, by the name of the function's directory."""
+    """Return the memory sizes of the committed templates by the function's directory."""
     sizes = {}
     for path in (ROOT / "templates").glob("*.json"):
         for resource in json.loads(path.read_text(encoding="utf-8"))["Resources"].values():
@@ -127,7 +127,7 @@ def _memory_sizes() -> dict[str, int]:
     return sizes
 
 
-# --- what stands around them
+# --- resources that the functions call
 
 
 def _clients(endpoint: str, account: str) -> Callable[[str], Any]:
@@ -170,7 +170,7 @@ def _content_request(sink: Sink) -> dict[str, Any]:
 
 
 def _watched(clients: Callable[[str], Any]) -> dict[str, str]:
-    """Two services that read the secret, whose dates are compared; a first rotation has not happened."""
+    """Create two services that read a secret without a rotation. Return the function's variables."""
     ecs = clients("ecs")
     secret = clients("secretsmanager").create_secret(Name="database", SecretString="{}")["ARN"]
     ecs.create_cluster(clusterName="bench")

@@ -1,4 +1,4 @@
-"""A small project, deployed to the emulator by the same calls that reach AWS."""
+"""Fixtures: a small project, deployed to the emulator with the same calls as to AWS."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ States = dict[Any, StackState | None]
 
 @pytest.fixture
 def no_sleep() -> Callable[[float], None]:
-    """Waiting costs a test nothing: the emulator works while it is asked."""
+    """Wait no time: the emulator continues its operations during each call."""
     return lambda _seconds: None
 
 
@@ -37,7 +37,7 @@ def clients(emulator: Emulator, account: str) -> Clients:
 
 @pytest.fixture
 def connected(clients: Clients, no_sleep: Callable[[float], None]) -> Callable[..., Context]:
-    """`connected(project, "dev", Note="x")`: the environment in this test's account."""
+    """Connects an environment to this test's account: `connected(project, "dev", Note="x")`."""
 
     def connect(project: Path, environment: str = "dev", **overrides: str) -> Context:
         pairs = [f"{key}={value}" for key, value in overrides.items()]
@@ -49,7 +49,7 @@ def connected(clients: Clients, no_sleep: Callable[[float], None]) -> Callable[.
 
 @pytest.fixture
 def deploy() -> Callable[..., States]:
-    """Deploys stack by stack without a question, as `hosting.deployer.pipeline` does, but plans one stack at a time."""
+    """Deploys the stacks like `hosting.deployer.pipeline`, without questions, and plans one stack at a time."""
 
     def run(context: Context, through: StackRole = StackRole.EDGE_MONITORING) -> States:
         states: States = dict(deployment.describe_stacks(context))

@@ -1,4 +1,4 @@
-"""The origin's own certificate: made once, renewed in time, private key nowhere."""
+"""Self-signed certificate of the origin: created once, renewed before its end, without a stored private key."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_the_certificate_is_renewed_under_the_same_arn(days: int, renewed: bool)
 def test_a_failed_import_request_imports_no_second_certificate(
     emulator: Emulator, account: str, fault: Fault, imports: int
 ) -> None:
-    """ACM cannot know a repeated import again, so one whose reply got lost is looked for, not repeated."""
+    """ACM cannot detect a repeated import. So after a lost reply the certificate is looked up instead."""
     with FaultProxy(emulator.endpoint) as proxy:
         clients = emulator.clients(account, endpoint_url=proxy.endpoint)
         acm, once = clients.acm("us-east-1"), clients.acm_once("us-east-1")

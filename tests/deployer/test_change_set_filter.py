@@ -132,7 +132,7 @@ def test_an_output_that_hands_on_a_parameter_that_stays() -> None:
 
 
 def test_an_output_that_hands_on_what_a_stack_gives_that_does_not_change() -> None:
-    """A change set lists no nested stack that stays as it is."""
+    """A change set lists no nested stack without a change."""
     assert service(reviewed(RULE, service=(modify("Load", value("igw-1", GATEWAY)),))) == {"Load": "nothing"}
 
 
@@ -189,7 +189,7 @@ def test_a_possible_replacement_propagates_as_possible() -> None:
 
 
 def test_a_flat_stack_is_reviewed_like_any_other() -> None:
-    """Edge and its monitoring nest nothing, and list what hangs on a changed resource all the same."""
+    """Edge and its monitoring nest no stacks, and also list the dependents of a changed resource."""
     fed = Detail("Properties", "Prop", None, None, "Always", "Dynamic", "ParameterReference", "Name")
     changes = (modify("Key", value("1", "2", "Never")), modify("Alias", reference("Key")), modify("Topic", fed))
     found = ChangeSetFilter(template(Resources={"Key": {}, "Alias": {}, "Topic": {}}), {}, {}, frozenset({"Name"}))

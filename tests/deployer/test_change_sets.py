@@ -1,4 +1,4 @@
-"""Change sets: the reply sequences that no emulator gives, by Stubber; judgements by tables of cases."""
+"""Change sets: reply sequences that no emulator gives, by Stubber, and classification by tables of cases."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def added(logical_id: str, **more: Any) -> dict[str, Any]:
     return {"Action": "Add", "LogicalResourceId": logical_id, "ResourceType": "AWS::SNS::Topic", **more}
 
 
-# --- asking
+# --- creating
 
 
 def test_a_request_contains_all_parameters_and_tags(client: Any, stub: Stubber) -> None:

@@ -1,4 +1,4 @@
-"""The whole chain against the emulator, over HTTP."""
+"""Deployment of all stacks to the emulator, over HTTP."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Deploy = Callable[..., dict[Stack, StackState | None]]
 
 
 def plans(context: Context) -> dict[StackRole, StackPlan]:
-    """A plan per role, and nothing left behind."""
+    """Return a plan for each role, and delete its change set."""
     states = deployment.describe_stacks(context)
     found = {}
     for stack in context.chain:
@@ -111,7 +111,7 @@ def test_change_sets_of_a_killed_plan_are_deleted_and_saved_ones_are_kept(
 
 
 def test_a_leftover_of_a_first_creation_is_no_obstacle(connected: Connect, deploy: Deploy, project: Path) -> None:
-    """As a deployer leaves it that was killed between creating and executing."""
+    """Create a change set without executing it, like a deployer that was killed in between."""
     context = connected(project)
     stack = context.stack(StackRole.EDGE)
     plan = deployment.plan_stack(context, stack, deployment.describe_stacks(context), verb="deploy")

@@ -1,4 +1,4 @@
-"""What was changed behind CloudFormation's back."""
+"""Drift: changes that were made without CloudFormation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Following through bad weather: throttling, stale reads, Ctrl-C."""
+"""Event poller under throttling, stale reads and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Weather:
         return {"Stacks": [{"StackStatus": self.status}]}
 
     def meet(self, parties: int) -> None:
-        """Every child's answer waits until all of them have been asked."""
+        """Reply only after the events of all nested stacks were requested."""
         self._meet = threading.Barrier(parties)
 
 

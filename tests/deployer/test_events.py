@@ -1,4 +1,4 @@
-"""Following an operation and finding its first failure, on scripted histories."""
+"""Events of an operation and its first failure, with scripted histories."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class History:
-    """A stack's events by time; each `tick` makes one more second of them visible."""
+    """A stack's events by time. Each `tick` makes the events of one more second visible."""
 
     def __init__(self, *lines: tuple[int, str, str, str, str, str], page: int = 100) -> None:
         self.lines = [self.event(number, *line) for number, line in enumerate(lines)]
@@ -119,7 +119,7 @@ def test_only_nested_stacks_at_work_are_asked() -> None:
     follow(history, Cursor(ROOT, "e0"))
     idle = [stack for stack in history.asked[-3:] if stack == DEEP]
     assert history.asked.count(DEEP) < history.asked.count(ROOT)
-    assert len(idle) <= 1  # once more at the very end, for what came late
+    assert len(idle) <= 1  # one more poll at the end, for late events
 
 
 def test_long_histories_are_read_page_by_page() -> None:
@@ -200,7 +200,7 @@ def test_the_first_real_failure(lines: list[Any], expected: tuple[str, str, str]
 
 
 def test_a_nested_stack_that_failed_at_once_is_found_by_its_reason() -> None:
-    """CloudFormation may not have noted its id before it failed."""
+    """A stack may fail before CloudFormation records its id."""
     history = History(
         (0, ROOT, "shop", ROOT, "CREATE_IN_PROGRESS", ""),
         (1, NET, "B", "b", "CREATE_FAILED", "Quota exceeded"),

@@ -1,4 +1,4 @@
-"""How an operation is found to have ended, when descriptions lag behind events."""
+"""End of an operation, when descriptions lag behind events."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STACK = Stack(StackRole.ROOT, "shop", "eu-west-1")
 
 
 class Answers:
-    """What DescribeStacks answers, one after the other; the last one again and again."""
+    """Replies of DescribeStacks, one after the other. The last one is repeated."""
 
     def __init__(self, *answers: str | Exception) -> None:
         self.answers = list(answers)
@@ -48,7 +48,7 @@ def final_status(expected: str, *answers: str | Exception) -> str | None:
         ("UPDATE_COMPLETE", ["UPDATE_COMPLETE"], "UPDATE_COMPLETE"),
         ("UPDATE_COMPLETE", [THROTTLED, THROTTLED, "UPDATE_COMPLETE"], "UPDATE_COMPLETE"),
         ("CREATE_COMPLETE", ["REVIEW_IN_PROGRESS", "CREATE_COMPLETE"], "CREATE_COMPLETE"),
-        # Its outputs are those of before: not to be believed at once.
+        # The outputs are the old ones, so this description may be stale.
         ("UPDATE_COMPLETE", ["CREATE_COMPLETE", "UPDATE_COMPLETE"], "UPDATE_COMPLETE"),
         ("", ["UPDATE_IN_PROGRESS", "UPDATE_COMPLETE"], "UPDATE_COMPLETE"),
         ("DELETE_COMPLETE", [GONE], None),
@@ -99,7 +99,7 @@ REFUSED = ClientError({"Error": {"Code": "ValidationError", "Message": "cannot b
 
 @pytest.mark.parametrize(("then", "refused"), [("UPDATE_ROLLBACK_IN_PROGRESS", False), ("UPDATE_COMPLETE", True)])
 def test_a_lost_reply_to_cancelling_is_no_error(then: str, refused: bool) -> None:
-    """The repeated request is refused: the rollback is running, or the update has ended."""
+    """CloudFormation refuses the repeated request: the rollback is running, or the update has ended."""
 
     class Client(Answers):
         def cancel_update_stack(self, **_: str) -> None:

@@ -34,7 +34,7 @@ def handler(event, context):
 
 
 def stubborn(project: Path, bucket: str, text: str) -> None:
-    """A custom resource in the network layer whose update, and the way back, fail while there is an object stuck."""
+    """Return a network layer with a custom resource. Its update and rollback fail while an object `stuck` exists."""
     body = small_project.templates()["network.json"]
     function = {
         "Role": "arn:aws:iam::123456789012:role/none",
@@ -114,7 +114,7 @@ def test_without_its_cause_nothing_has_to_be_skipped(stuck: Context) -> None:
 
 
 def test_a_lost_reply_to_continuing_is_no_error(stuck: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The SDK asks again, and CloudFormation answers that nothing is to be continued."""
+    """The SDK retries, and CloudFormation replies that there is no rollback to continue."""
     stuck.clients.s3("ap-northeast-1").delete_object(Bucket=f"stubborn-{stuck.identity.account}", Key="stuck")
     client = stuck.clients.cloudformation("ap-northeast-1")
     ask = client.continue_update_rollback
@@ -133,7 +133,7 @@ def test_only_a_blocker_can_be_skipped(stuck: Context) -> None:
 
 
 class Listing:
-    """What ListStackResources lists."""
+    """Return the summary of a resource by ListStackResources."""
 
     def __init__(self, *resources: tuple[str, str, str]) -> None:
         self.resources = resources

@@ -1,4 +1,4 @@
-"""What root's parameters must be together: each rule is shown to refuse, and none refuses the committed files."""
+"""Rules of root's parameters: each rule refuses wrong values, and no rule refuses the committed files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOT: dict[str, Any] = json.loads((TEMPLATES / "root.json").read_text(encoding="
 
 
 def refused(environment: str, **changed: str) -> set[str]:
-    """The names of the rules that refuse an environment's parameters, with some of them changed."""
+    """Return the names of the rules that refuse an environment's parameters after some changes."""
     text = (PARAMS / f"{environment}.json").read_text(encoding="utf-8")
     given = {name: str(value) for name, value in json.loads(text)["Parameters"].items()}
     defaults = {name: str(one.get("Default", "")) for name, one in ROOT["Parameters"].items()}

@@ -1,4 +1,4 @@
-"""A saved plan: executed exactly, or refused."""
+"""Saved plans: they are executed exactly, or refused."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_first_plan_saves_only_the_stacks_that_can_be_planned(connected: Conne
     plans = execute(context, found)
     assert [one.stack.role for one in plans if one.kind is Kind.LATER] == [StackRole.ROOT, StackRole.EDGE_MONITORING]
     states = deployment.describe_stacks(context)
-    assert states[context.stack(StackRole.EDGE)].status == "CREATE_COMPLETE"  # type: ignore[union-attr] # just made
+    assert states[context.stack(StackRole.EDGE)].status == "CREATE_COMPLETE"  # type: ignore[union-attr] # deployed above
 
 
 def test_the_file_contains_no_parameter_value(connected: Connect, deployed: Path, tmp_path: Path) -> None:

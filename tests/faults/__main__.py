@@ -1,4 +1,4 @@
-"""The whole matrix, in as many processes as there are processors: what `make faults` runs."""
+"""`make faults`: run the whole fault matrix, with one process for each processor."""
 
 from __future__ import annotations
 
@@ -18,10 +18,16 @@ from tests.faults.workers import run_all
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
-    parser.add_argument("--only", default="", help="Only cases whose name contains this.")
-    parser.add_argument("--sample", type=int, default=0, help="Only so many of them, always the same.")
-    parser.add_argument("--real", type=int, default=12, help="So many cases with the real templates.")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument(
+        "--only", default="", help="Run only the cases whose name contains this text. Default: all cases."
+    )
+    parser.add_argument(
+        "--sample", type=int, default=0, help="Run only this number of cases, always the same ones. Default: all."
+    )
+    parser.add_argument("--real", type=int, default=12, help="Number of cases with the real templates. Default: 12.")
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, help="Number of processes. Default: all processors."
+    )
     options = parser.parse_args()
 
     begun = time.monotonic()
@@ -36,9 +42,7 @@ def main() -> int:
     if options.sample:
         cases = matrix.sample(cases, options.sample)
     real = sum(1 for case in cases if case.project == "real")
-    click.echo(
-        f"{len(cases)} cases, {real} of them with the real templates; the rest with a small project that calls the same"
-    )
+    click.echo(f"{len(cases)} cases: {real} use the real templates, the other ones a small project with the same calls")
     results: list[Result] = []
     for result in run_all(cases, recording, options.jobs):
         results.append(result)

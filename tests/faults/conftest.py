@@ -1,4 +1,4 @@
-"""One laboratory per session: an emulator behind a fault proxy, and clean deployments to compare with."""
+"""Fixtures of a session: an emulator behind a fault proxy, and clean deployments for comparison."""
 
 from __future__ import annotations
 

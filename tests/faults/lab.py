@@ -1,4 +1,4 @@
-"""An emulator behind a fault proxy, projects to deploy through it, and what an account looks like afterwards."""
+"""Emulator behind a fault proxy, projects to deploy through it, and the state of an account afterwards."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from tests.support.environment import exported
 from tests.support.waiting import eventually
 
 REGIONS = (DEFAULT_REGION, "us-east-1")
-# Seconds. The deployer waits a minute for a reply; a case waits as long as the slowest good reply of a busy machine.
+# Seconds. The deployer waits a minute for a reply. A case waits as long as the slowest reply on a busy machine.
 REPLY = 2.0
 _PACE = 0.01
 
-# What differs between two clean deployments cannot be compared, only that it is there.
+# Replaces a value that differs between two clean deployments. Only its existence is compared.
 VOLATILE = "(differs each time)"
 
 Facts = Mapping[str, str]
@@ -43,29 +43,29 @@ class Outcome:
     """How one run of the command line ended."""
 
     code: int | None  # None: it was killed
-    said: str
-    # An exception that no user should ever see.
+    output: str
+    # An unhandled exception, which a user must never see.
     bug: str = ""
 
 
 @dataclass(frozen=True)
 class Project:
-    """Files to deploy, and what their owner does beforehand."""
+    """Files to deploy, and the steps before their deployment."""
 
     name: str
     root: Callable[[str], Path]
-    # Parameters of the first deployment, and those of the one that changes it.
+    # Parameters of the first deployment, and of the update.
     first: Callable[[str], Mapping[str, str]]
     change: Mapping[str, str]
     prepare: Callable[[str], None]
-    # What makes that change fail, and going back from it too; and what takes that away again.
+    # `hinder` makes the update and its rollback fail. `free` removes the cause.
     hinder: Callable[[str], None] | None = None
     free: Callable[[str], None] | None = None
 
 
 @dataclass
 class Lab:
-    """One emulator and one proxy; every case takes an account of its own."""
+    """An emulator and its proxy. Each case uses an account of its own."""
 
     emulator: Emulator
     proxy: FaultProxy
@@ -74,7 +74,7 @@ class Lab:
     accounts: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def account(self) -> str:
-        # Not one of the accounts that other tests of this process take.
+        # Other tests of this process use other accounts.
         return f"{900_000 + os.getpid() % 100_000:06d}{next(self.accounts):06d}"
 
     def _environment(self, account: str) -> dict[str, str]:
@@ -84,7 +84,7 @@ class Lab:
         return self.run("deploy", project, account, changes)
 
     def run(self, command: str, project: Project, account: str, changes: Mapping[str, str] | None = None) -> Outcome:
-        """Run `deploy.py COMMAND` in this process: the same entry point, without a second of start-up each time."""
+        """Run `deploy.py COMMAND` in this process, which saves a second of start. Return its outcome."""
         from botocore.config import Config
         from botocore.retries.standard import ExponentialBackoff
 
@@ -96,27 +96,27 @@ class Lab:
 
         hasty = session._CONFIG.merge(Config(read_timeout=REPLY, connect_timeout=REPLY))
         connect = functools.partial(deployment.connect, sleep=lambda seconds: time.sleep(min(seconds, _PACE)))
-        said = io.StringIO()
+        output = io.StringIO()
         with (
             exported(self._environment(account)),
             mock.patch.object(session, "_CONFIG", hasty),
             mock.patch.object(deployment, "connect", connect),
-            # Half of a case would be reading the same service models again.
+            # Otherwise half the time of a case is spent reading the same service models again.
             mock.patch("botocore.loaders.create_loader", return_value=loader),
             mock.patch.object(ExponentialBackoff, "delay_amount", return_value=_PACE),
-            contextlib.redirect_stdout(said),
-            contextlib.redirect_stderr(said),
+            contextlib.redirect_stdout(output),
+            contextlib.redirect_stderr(output),
         ):
             try:
                 code = hosting.cli.main.main(self._arguments(command, project, account, changes))
-            except Exception as error:  # noqa: BLE001 - every escaping exception is the result
-                return Outcome(1, said.getvalue(), bug=f"{type(error).__module__}.{type(error).__name__}: {error}")
-        return Outcome(code, said.getvalue())
+            except Exception as error:  # noqa: BLE001 - every unhandled exception is a finding
+                return Outcome(1, output.getvalue(), bug=f"{type(error).__module__}.{type(error).__name__}: {error}")
+        return Outcome(code, output.getvalue())
 
     def start(
         self, command: str, project: Project, account: str, changes: Mapping[str, str] | None = None
     ) -> subprocess.Popen[bytes]:
-        """The same in a process of its own, to be killed."""
+        """Start the same command in a process of its own, which can be killed."""
         return subprocess.Popen(
             [sys.executable, str(ROOT / "deploy.py"), *self._arguments(command, project, account, changes)],
             env=self._environment(account),
@@ -131,11 +131,11 @@ class Lab:
         return [command, "-e", "dev", "--yes", "--root", str(project.root(account)), *pairs]
 
     def client(self, account: str, service: str, region: str = DEFAULT_REGION) -> Any:
-        """Past the proxy: looking is no part of the case."""
+        """Return a client that bypasses the proxy: reads of the test are not part of the case."""
         return _client(self.emulator.endpoint, account, service, region)
 
     def wait(self, account: str) -> None:
-        """Wait until CloudFormation has finished, which it does without the deployer."""
+        """Wait until CloudFormation has ended all operations, which continue without the deployer."""
         eventually(
             lambda: not any(_busy(stack) for region in REGIONS for stack in self.stacks(account, region)),
             "every operation has ended",
@@ -143,7 +143,7 @@ class Lab:
         )
 
     def stacks(self, account: str, region: str) -> list[dict[str, Any]]:
-        """Every stack there is or was."""
+        """Return all stacks, deleted ones included."""
         pages = self.client(account, "cloudformation", region).get_paginator("list_stacks").paginate()
         return [stack for page in pages for stack in page["StackSummaries"]]
 
@@ -151,14 +151,14 @@ class Lab:
 
     @functools.cached_property
     def small(self) -> Project:
-        """The chain of the real one with a resource or two per stack, and the same calls."""
+        """A project with the stacks and calls of the real one, and one or two resources per stack."""
         root = small_project.write(self.directory / "small", changed=_like_the_real_one())
 
         def image(account: str) -> str:
             return f"{account}.dkr.ecr.{DEFAULT_REGION}.amazonaws.com/shop/frontend@{small_project.DIGEST}"
 
         def prepare(account: str) -> None:
-            # The repository replaces one of bootstrap's, so that bootstrap and the rest are one deployment.
+            # Because the repository exists already, bootstrap and the other stacks are one deployment.
             self.client(account, "ecr").create_repository(repositoryName="shop/frontend")
             Prerequisites(self.emulator, account, DEFAULT_REGION).push_images({"FrontendImage": image(account)})
 
@@ -172,7 +172,7 @@ class Lab:
 
     @functools.cached_property
     def stuck(self) -> Project:
-        """The small template, with a resource whose update and rollback fail while a bucket has an object."""
+        """The small project with a resource whose update and rollback fail while a bucket contains an object."""
         root = small_project.write(self.directory / "stuck", changed={**_like_the_real_one(), **_stubborn()})
 
         def bucket(account: str) -> str:
@@ -180,8 +180,8 @@ class Lab:
 
         def prepare(account: str) -> None:
             self.small.prepare(account)
-            place: Any = {"LocationConstraint": DEFAULT_REGION}
-            self.client(account, "s3").create_bucket(Bucket=bucket(account), CreateBucketConfiguration=place)
+            region: Any = {"LocationConstraint": DEFAULT_REGION}
+            self.client(account, "s3").create_bucket(Bucket=bucket(account), CreateBucketConfiguration=region)
 
         def hinder(account: str) -> None:
             self.client(account, "s3").put_object(Bucket=bucket(account), Key="stuck", Body=b"")
@@ -193,7 +193,7 @@ class Lab:
 
     @functools.cached_property
     def real(self) -> Project:
-        """The environment dev of this repository, in an account of each case."""
+        """The environment dev of this repository, in the account of the case."""
         file = json.loads((ROOT / "params" / "dev.json").read_text())
         own = file["Account"]
 
@@ -215,12 +215,12 @@ class Lab:
 
         return Project("real", root, lambda _account: {}, {"FrontendMaxTasks": "5"}, prepare)
 
-    # --- What is there --------------------------------------------------------------------------------------
+    # --- The account --------------------------------------------------------------------------------------
 
     def facts(self, account: str) -> dict[str, str]:
-        """The account after a deployment, as flat lines: what the stacks are, and what was done to them how often.
+        """Return the state of an account by name: its stacks, the number of their events, artifacts and certificates.
 
-        Names that CloudFormation makes up are left out of the keys, so that two accounts can be compared.
+        The names do not contain CloudFormation's random suffixes, so that two accounts can be compared.
         """
         found: dict[str, str] = {}
         for region in REGIONS:
@@ -240,7 +240,7 @@ class Lab:
             place = f"{region} {_place(name)}"
             for event in _all(client, "describe_stack_events", "StackEvents", StackName=identifier):
                 own = event.get("PhysicalResourceId") == identifier
-                # A change set creates and deletes an empty stack. Only the resources in it count.
+                # A change set may create a stack without resources, which is deleted again. Only resources count.
                 if own and event["ResourceStatus"].startswith(("REVIEW_", "DELETE_")):
                     continue
                 what = "" if own else f"/{event['LogicalResourceId']}"
@@ -263,7 +263,7 @@ class Lab:
         return found | {f"{what}, times": str(times) for what, times in history.items()}
 
     def _bucket_facts(self, account: str, region: str) -> dict[str, str]:
-        """What deploying put into the artifact bucket, by version: an object put twice would have two."""
+        """Return the artifacts with their number of versions: an object that was uploaded twice has two."""
         client = self.client(account, "s3", region)
         bucket = self._artifact_bucket(account, region)
         if not bucket:
@@ -298,12 +298,12 @@ def laboratory(emulator: Emulator) -> Iterator[Lab]:
 
 
 def compare(one: Facts, other: Facts) -> dict[str, str]:
-    """What two clean deployments have in common: the measure of all others."""
+    """Return the facts of a clean deployment. A value that differs in another clean one is volatile."""
     return {name: value if other.get(name) == value else VOLATILE for name, value in one.items()}
 
 
 def differences(expected: Facts, found: Facts) -> list[str]:
-    """How an account differs from a clean deployment, line by line."""
+    """Return each difference between an account and a clean deployment as a line."""
     lines = [f"missing: {name}" for name in expected if name not in found]
     lines += [f"not expected: {name} = {value}" for name, value in found.items() if name not in expected]
     lines += [
@@ -320,7 +320,7 @@ def _busy(stack: Mapping[str, Any]) -> bool:
 
 
 def _place(name: str) -> str:
-    """A stack's name without what CloudFormation adds to that of a nested one."""
+    """Return a stack's name without the suffix that CloudFormation appends for a nested stack."""
     return re.sub(r"-[A-Z0-9]{12}$", "", name)
 
 
@@ -347,11 +347,11 @@ def _client(endpoint: str, account: str, service: str, region: str) -> Any:
 
 
 def _like_the_real_one() -> dict[str, dict[str, Any]]:
-    """Templates of the small project with what makes the deployer ask the services that the real ones make it ask."""
+    """Return templates of the small project with resources for which the deployer calls the same services."""
     templates = small_project.templates()
     root = templates["root.json"]
     root["Parameters"]["CloudFrontPrefixListId"] = {"Type": "String"}
-    # After the deployment the rotation of the one is scheduled, and the default group of the other is closed.
+    # After a deployment the deployer schedules the rotation of the secret and closes the VPC's default group.
     root["Resources"]["Secret"] = {"Type": "AWS::SecretsManager::Secret", "Properties": {"SecretString": "x"}}
     root["Resources"]["Vpc"] = {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.9.0.0/16"}}
     root["Outputs"] |= {"DatabaseSecretArn": {"Value": {"Ref": "Secret"}}, "VpcId": {"Value": {"Ref": "Vpc"}}}

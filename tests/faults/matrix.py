@@ -1,8 +1,6 @@
-"""The matrix: every call that `deploy`, `recover` and `destroy` make, broken in every way, and each of them killed at
-every call.
+"""Fault matrix: each call of `deploy`, `recover` and `destroy` with each fault, and a kill of the command at each call.
 
-Nothing here knows the deployer's calls. They are recorded from clean deployments, so a call that is added is in
-the matrix the next time it is made.
+The calls are recorded from clean deployments. So a new call of the deployer is part of the matrix automatically.
 """
 
 from __future__ import annotations
@@ -17,22 +15,22 @@ from enum import StrEnum
 from hosting.rehearsal.fault_proxy import Fault, FaultRule
 from tests.faults.lab import Facts, Lab, Outcome, Project, compare, differences
 
-# What is done to the deployer besides what is done to its calls.
+# Faults of the deployer, in addition to the faults of its calls.
 OUTAGE = "outage"
 KILL_BEFORE = "kill before"
 KILL_AFTER = "kill after"
-# Faults of a single call; that reads lag is one of an operation.
+# Faults of a single call. A lag of reads is a fault of an operation.
 ONE_CALL = tuple(fault for fault in Fault if fault is not Fault.LAG)
-# Services that answer as of now.
+# Services with consistent reads.
 CONSISTENT = ("s3:", "sts:")
 KILLS = (KILL_BEFORE, KILL_AFTER)
 
 
 class Scenario(StrEnum):
     CREATE = "create"  # a fresh account
-    UPDATE = "update"  # everything is deployed, and resources in two stacks change
-    RECOVER = "recover"  # a rollback failed, and what it failed on is put right
-    DESTROY = "destroy"  # everything is deployed, and is destroyed
+    UPDATE = "update"  # all stacks exist, and resources in two of them change
+    RECOVER = "recover"  # a rollback failed, and its cause is corrected
+    DESTROY = "destroy"  # all stacks exist and are deleted
 
     @property
     def command(self) -> str:
@@ -40,17 +38,17 @@ class Scenario(StrEnum):
 
 
 DEPLOYED = (Scenario.CREATE, Scenario.UPDATE, Scenario.DESTROY)
-# A stack that is stuck takes a custom resource, and that takes time: one scenario is worth it.
+# A failed rollback needs a custom resource, which is slow. So the project with it has one scenario.
 SCENARIOS: Mapping[str, tuple[Scenario, ...]] = {"small": DEPLOYED, "stuck": (Scenario.RECOVER,), "real": DEPLOYED}
 
 
 @dataclass(frozen=True)
 class Case:
-    """One fault of one call."""
+    """One fault in one scenario of a project."""
 
     project: str
     scenario: Scenario
-    # "service:Operation", or empty for a step: then `nth` counts all calls.
+    # "service:Operation". If empty, `nth` counts the calls of all operations.
     call: str
     nth: int
     fault: str
@@ -65,9 +63,9 @@ class Case:
 
 
 class End(StrEnum):
-    ABSORBED = "absorbed"  # the deployment went on and ended well
-    RERUN = "rerun"  # it ended with an error, and the next one ended well
-    UNREACHED = "unreached"  # the call was not made this time
+    ABSORBED = "absorbed"  # the command continued and succeeded
+    RERUN = "rerun"  # the command failed, and a second run succeeded
+    UNREACHED = "unreached"  # the command did not make the call this time
     WRONG = "WRONG"
 
 
@@ -81,7 +79,7 @@ class Result:
 
 @dataclass
 class Recording:
-    """Clean deployments: which calls they make, and what an account is like after them."""
+    """Calls of clean deployments, and the state of the account after them."""
 
     counts: dict[tuple[str, Scenario], Mapping[str, int]] = field(default_factory=dict)
     lengths: dict[tuple[str, Scenario], int] = field(default_factory=dict)
@@ -100,7 +98,7 @@ def project_of(lab: Lab, name: str) -> Project:
 
 
 def record(lab: Lab, project: Project, into: Recording) -> None:
-    """Go through each scenario twice: what differs between the two is chance and not compared."""
+    """Run each scenario twice and add its calls and facts. Values that differ between the runs are not compared."""
     for scenario in SCENARIOS[project.name]:
         facts: list[Facts] = []
         counts: list[Counter[str]] = []
@@ -115,14 +113,14 @@ def record(lab: Lab, project: Project, into: Recording) -> None:
             facts.append(lab.facts(account))
         key = (project.name, scenario)
         one, other = counts
-        # What is asked while following depends on the moment: a call that was made once only is in the matrix too.
+        # The calls while following events depend on timing. A call that only one run made is in the matrix, too.
         into.counts[key] = {name: min(one[name], other[name]) or 1 for name in one | other}
         into.lengths[key] = min(one.total(), other.total())
         into.expected[key] = compare(*facts)
 
 
 def arrange(lab: Lab, project: Project, account: str, scenario: Scenario) -> Mapping[str, str] | None:
-    """Prepare an account for a scenario, and return the values that its command changes."""
+    """Prepare an account for a scenario. Return the parameters that its command changes, if any."""
     project.prepare(account)
     if scenario is not Scenario.CREATE:
         _expect(lab.deploy(project, account), 0)
@@ -135,17 +133,17 @@ def arrange(lab: Lab, project: Project, account: str, scenario: Scenario) -> Map
 
 def _expect(outcome: Outcome, code: int) -> None:
     if outcome.code != code or outcome.bug:
-        raise AssertionError(f"without any fault it ended with {outcome.code}: {outcome.bug}\n{outcome.said}")
+        raise AssertionError(f"a run without a fault ended with {outcome.code}: {outcome.bug}\n{outcome.output}")
 
 
 def matrix(recording: Recording) -> list[Case]:
-    """Call x fault for every recorded project and scenario, and a kill at every step of each."""
+    """Return a case for each recorded call and fault, and a kill after each call of each scenario."""
     cases: list[Case] = []
     for (project, scenario), counts in recording.counts.items():
         for name, count in sorted(counts.items()):
             for nth in _occurrences(count, writes=name in recording.writes):
                 cases += [Case(project, scenario, name, nth, fault) for fault in (*ONE_CALL, OUTAGE)]
-                # Before a read is as after the call before it; only what writes makes a difference.
+                # A kill before a read equals a kill after the previous call. So only writes have this case.
                 cases += [Case(project, scenario, name, nth, KILL_BEFORE)] if name in recording.writes else []
             if name not in recording.writes and not name.startswith(CONSISTENT):
                 cases.append(Case(project, scenario, name, 1, Fault.LAG))
@@ -155,7 +153,7 @@ def matrix(recording: Recording) -> list[Case]:
 
 
 def choose(cases: Iterable[Case], real: int) -> list[Case]:
-    """Everything with the small projects; with the real templates what they do not call, and so many more."""
+    """Return all cases of the small projects, those of calls that only the real templates make, and `real` more."""
     everything = list(cases)
     chosen = [case for case in everything if case.project != "real"]
     known = {case.call for case in chosen}
@@ -165,17 +163,17 @@ def choose(cases: Iterable[Case], real: int) -> list[Case]:
 
 
 def _occurrences(count: int, *, writes: bool) -> Iterable[int]:
-    """Every occurrence of a write. Of a read the first, and one that polling surely comes to."""
+    """Return the occurrences to test: each one of a write; of a read the first one and one that polling reaches."""
     return range(1, count + 1) if writes else sorted({1, max(1, count // 2)})
 
 
 def sample(cases: Iterable[Case], size: int) -> list[Case]:
-    """The same few each time, from everywhere: by the hash of what they are."""
+    """Return a fixed selection from all parts of the matrix, chosen by the hashes of the cases."""
     return sorted(cases, key=lambda case: hashlib.sha256(str(case).encode()).digest())[:size]
 
 
 def run(lab: Lab, recording: Recording, case: Case) -> Result:
-    """One case in an account of its own."""
+    """Run a case in an account of its own, and run its command again if it failed."""
     begun = time.monotonic()
     project = project_of(lab, case.project)
     account = lab.account()
@@ -184,17 +182,17 @@ def run(lab: Lab, recording: Recording, case: Case) -> Result:
         first, reached = _killed(lab, project, account, changes, case)
     else:
         first, reached = _broken(lab, project, account, changes, case)
-    problems = [f"not an error but a bug: {first.bug}"] if first.bug else []
+    problems = [f"unhandled exception: {first.bug}"] if first.bug else []
     end = End.ABSORBED if first.code == 0 else End.RERUN
     if end is End.RERUN:
-        # What still runs is CloudFormation's; the second run has to take it up.
+        # CloudFormation's operation may still run. The second run must follow it.
         again = lab.run(case.scenario.command, project, account, changes)
         if again.code != 0 or again.bug:
-            problems += [f"the rerun ended with {again.code}: {again.bug}", f"first: {first.said}", again.said]
+            problems += [f"the second run ended with {again.code}: {again.bug}", f"first: {first.output}", again.output]
     lab.wait(account)
     problems += differences(recording.expected[case.project, case.scenario], lab.facts(account))
     if not case.kills and case.fault != OUTAGE and first.code != 0 and reached:
-        problems.append(f"one fault failed the deployment: {first.said}")
+        problems.append(f"one fault failed the command: {first.output}")
     if not reached:
         end = End.UNREACHED
     return Result(case, End.WRONG if problems else end, tuple(problems), time.monotonic() - begun)
@@ -213,7 +211,7 @@ def _broken(
 def _killed(
     lab: Lab, project: Project, account: str, changes: Mapping[str, str] | None, case: Case
 ) -> tuple[Outcome, bool]:
-    """SIGKILL when the call arrives, or when it has been done and its reply is on the way."""
+    """Kill the command when its call arrives at the proxy, or when the call's reply is ready."""
     fault = Fault.HANG if case.fault == KILL_BEFORE else Fault.WITHHOLD
     with lab.proxy.injecting(FaultRule(fault, account, case.call, case.nth)) as rule:
         process = lab.start(case.scenario.command, project, account, changes)
@@ -225,22 +223,22 @@ def _killed(
             process.wait()
     if rule.reached.is_set():
         return Outcome(None, "killed"), True
-    return Outcome(process.returncode, "ended before it could be killed"), False
+    return Outcome(process.returncode, "the process ended before the kill"), False
 
 
-# --- What came of it -----------------------------------------------------------------------------------------
+# --- Results -----------------------------------------------------------------------------------------
 
 
 def summary(results: Sequence[Result], size: int, seconds: float) -> str:
-    """Return one line with the extent of the run."""
+    """Return one line with the number of cases, the part of the matrix that was run, and the ends."""
     ends = Counter(result.end for result in results)
-    told = ", ".join(f"{ends[end]} {end}" for end in End if ends[end])
+    counts = ", ".join(f"{ends[end]} {end}" for end in End if ends[end])
     part = "all" if len(results) == size else "a part"
-    return f"fault matrix: {len(results)} of {size} cases ({part}) in {seconds:.0f} s: {told}"
+    return f"fault matrix: {len(results)} of {size} cases ({part}) in {seconds:.0f} s: {counts}"
 
 
 def table(results: Sequence[Result]) -> Iterator[str]:
-    """Calls down, faults across; in each cell how many cases ended how."""
+    """Yield a table with a row for each call and a column for each fault. A cell counts the cases by their end."""
     faults = [str(fault) for fault in (*Fault, OUTAGE, *KILLS)]
     rows: dict[str, dict[str, Counter[End]]] = {}
     for result in results:
@@ -252,7 +250,7 @@ def table(results: Sequence[Result]) -> Iterator[str]:
     yield "  ".join([" " * width, *(f"{fault:>11}" for fault in shown)])
     for name, cells in sorted(rows.items()):
         yield "  ".join([f"{name:<{width}}", *(f"{_cell(cells.get(fault)):>11}" for fault in shown)])
-    yield "a = went on and ended well, r = ended with an error or was killed, and the rerun ended well,"
+    yield "a = absorbed: the command succeeded, r = the command failed or was killed, and the second run succeeded,"
     yield "u = the call was not made this time, X = wrong"
 
 

@@ -1,4 +1,4 @@
-"""A fixed sample of the fault matrix; `make faults` runs all of it."""
+"""A fixed sample of the fault matrix. `make faults` runs all cases."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tests.faults import matrix
 from tests.faults.lab import Lab, differences
 from tests.faults.matrix import KILL_AFTER, ONE_CALL, OUTAGE, Case, End, Recording, Scenario
 
-# Several tests, so that several workers share the sample.
+# The sample is split into several tests, so that several workers share it.
 SLICES = 6
 FAULTS, KILLS = 24, 6
 
-# What the recorder asks of ECS while a service is being deployed, or does not: that depends on the moment. Its
-# failure is noted and nothing else (hosting/deployer/recording).
-ONLY_LOOKING = {
+# Calls of the recorder during a deployment of a service. Whether they happen depends on timing. Their failure is
+# recorded and has no other effect (hosting/deployer/recording).
+OPTIONAL_READS = {
     "ecs:DescribeServices",
     "ecs:DescribeTaskDefinition",
     "ecs:DescribeTasks",
@@ -31,11 +31,11 @@ ONLY_LOOKING = {
 Note = Callable[[str, object], None]
 
 
-_OTHERS = pytest.mark.slow(reason="a part takes 15 s, and one shows that the matrix works")
+_OTHERS = pytest.mark.slow(reason="a part takes 15 s, and one part shows that the matrix works")
 
 
 @pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=_OTHERS) for part in range(1, SLICES))])
-def test_a_sample_of_the_matrix(part: int, lab: Lab, recording: Recording, record_property: Note) -> None:
+def test_no_case_of_a_sample_ends_wrong(part: int, lab: Lab, recording: Recording, record_property: Note) -> None:
     begun = time.monotonic()
     cases = matrix.matrix(recording)
     chosen = matrix.sample((case for case in cases if not case.kills), FAULTS)
@@ -51,22 +51,22 @@ def test_a_sample_of_the_matrix(part: int, lab: Lab, recording: Recording, recor
 def test_the_small_project_makes_every_call_of_the_real_one(
     lab: Lab, recording: Recording, record_property: Note
 ) -> None:
-    """Or else the matrix would need the real templates for it, which `make faults` then takes."""
+    """`make faults` runs the real templates only for calls that the small project does not make."""
     account = lab.account()
     lab.real.prepare(account)
     for changes in (None, lab.real.change):
         outcome = lab.deploy(lab.real, account, changes)
-        assert (outcome.code, outcome.bug) == (0, ""), outcome.said
+        assert (outcome.code, outcome.bug) == (0, ""), outcome.output
     made = {call.name for call in lab.proxy.calls_by(account)}
     covered = {name for counts in recording.counts.values() for name in counts}
     record_property(
         "summary",
-        f"fault matrix: {len(made)} operations are called for dev, {len(made & covered)} by the small project too",
+        f"fault matrix: dev calls {len(made)} operations, {len(made & covered)} of them the small project, too",
     )
-    assert made - covered <= ONLY_LOOKING
+    assert made - covered <= OPTIONAL_READS
 
 
-def test_the_matrix_has_every_call_in_every_way(recording: Recording) -> None:
+def test_the_matrix_has_every_fault_of_every_call(recording: Recording) -> None:
     cases = matrix.matrix(recording)
     assert len(set(cases)) == len(cases)
     for (project, scenario), counts in recording.counts.items():
@@ -78,8 +78,8 @@ def test_the_matrix_has_every_call_in_every_way(recording: Recording) -> None:
     assert len(steps) > 40
 
 
-def test_what_is_wrong_is_seen(lab: Lab, recording: Recording) -> None:
-    """The measure itself: what a case must not leave behind is found when it is left behind."""
+def test_the_differences_contain_everything_that_a_case_must_not_leave_behind(lab: Lab, recording: Recording) -> None:
+    """Check the comparison itself."""
     account = lab.account()
     lab.small.prepare(account)
     assert lab.deploy(lab.small, account).code == 0
@@ -114,7 +114,7 @@ def test_what_is_wrong_is_seen(lab: Lab, recording: Recording) -> None:
         "parameter Note is again, not hello",
     ):
         assert sign in found
-    # The deployment in between has swept what a killed one would have left.
+    # The deployment in between deleted this change set, as it deletes those of a killed deployment.
     assert "deploy-1" not in found
 
 
@@ -123,7 +123,7 @@ def test_a_sample_is_always_the_same(recording: Recording) -> None:
     assert matrix.sample(cases, 10) == matrix.sample(reversed(cases), 10)
 
 
-def test_a_line_states_the_extent_of_the_run() -> None:
+def test_the_summary_contains_the_part_of_the_matrix_that_was_run() -> None:
     case = Case("small", Scenario.CREATE, "s3:PutObject", 1, Fault.LOSE)
     results = [matrix.Result(case, End.ABSORBED), matrix.Result(case, End.WRONG, ("twice",))]
     assert matrix.summary(results, 700, 3) == "fault matrix: 2 of 700 cases (a part) in 3 s: 1 absorbed, 1 WRONG"

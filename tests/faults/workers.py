@@ -1,4 +1,4 @@
-"""Runs cases in processes of their own, each with an emulator and a proxy of its own."""
+"""Worker processes that run cases. Each worker has an emulator and a proxy of its own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _recording: Recording
 
 
 def _start(recording: Recording) -> None:
-    global _lab, _recording  # noqa: PLW0603 - each worker process has one of its own
+    global _lab, _recording  # noqa: PLW0603 - the state of one worker process
     stack = contextlib.ExitStack()
     atexit.register(stack.close)
     _lab = stack.enter_context(laboratory(stack.enter_context(Emulator())))
@@ -28,13 +28,13 @@ def _start(recording: Recording) -> None:
 def _run(case: Case) -> Result:
     try:
         return matrix.run(_lab, _recording, case)
-    except Exception as error:  # noqa: BLE001 - a case that cannot be run is a finding like any other
+    except Exception as error:  # noqa: BLE001 - a case that cannot be run is a finding, too
         return Result(case, End.WRONG, (f"{type(error).__name__}: {error}",))
 
 
 def run_all(cases: Sequence[Case], recording: Recording, jobs: int) -> Iterator[Result]:
-    """Results as they come."""
-    # Spawned, because a forked process would share the threads' locks with its parent.
+    """Run the cases in `jobs` processes, and yield each result when it is ready."""
+    # The processes are spawned: a forked process would share the threads' locks with its parent.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start, initargs=(recording,)) as pool:
         for done in as_completed([pool.submit(_run, case) for case in cases]):

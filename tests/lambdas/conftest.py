@@ -1,4 +1,4 @@
-"""The packaged functions, started as Lambda starts them, and the servers that they call."""
+"""Fixtures: the packaged functions, started as Lambda starts them, and the servers that they call."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LAMBDA = Path(__file__).resolve().parent.parent.parent / "lambda"
 
 @pytest.fixture(scope="session")
 def packaged() -> Mapping[str, Archive]:
-    """What `deploy.py package` would upload, by name."""
+    """The packages that `deploy.py package` uploads, by name."""
     return {archive.name: archive for archive in package_functions(LAMBDA)}
 
 
@@ -33,7 +33,7 @@ def python(request: pytest.FixtureRequest) -> Interpreter:
 
 @pytest.fixture
 def function(packaged: Mapping[str, Archive], python: Interpreter) -> Iterator[Callable[..., Function]]:
-    """`function("log_processor", {"REDACT": "none"}, memory_mb=64)`; it ends with the test."""
+    """Starts a function: `function("log_processor", {"REDACT": "none"}, memory_mb=64)`. It ends with the test."""
     with contextlib.ExitStack() as running:
 
         def start(
@@ -59,19 +59,19 @@ def function(packaged: Mapping[str, Archive], python: Interpreter) -> Iterator[C
 
 @pytest.fixture
 def endpoint(emulator: Emulator, account: str) -> Mapping[str, str]:
-    """The variables that lead a function's boto3 to the emulator, in this test's account."""
+    """The variables with which a function's boto3 calls the emulator, in this test's account."""
     return emulator.environment(account)
 
 
 @pytest.fixture
 def sink() -> Iterator[Sink]:
-    """Where CloudFormation would wait for the custom resource's answer."""
+    """The server that receives the custom resource's responses in place of CloudFormation."""
     with Sink() as waiting:
         yield waiting
 
 
 @pytest.fixture
 def proxied(emulator: Emulator) -> Iterator[Proxy]:
-    """The emulator behind a server that can answer differently."""
+    """The emulator behind a proxy that can send other replies."""
     with Proxy(emulator.endpoint) as proxy:
         yield proxy

@@ -1,4 +1,4 @@
-"""A proxy between a function and the emulator that gives answers which the emulator lacks."""
+"""Proxy between a function and the emulator. It sends replies that AWS can send and the emulator does not."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Request:
 
     @property
     def operation(self) -> str:
-        """`DescribeSecret`, of services that name it in a header or a form; S3 does neither."""
+        """The operation, such as `DescribeSecret`, from a header or a form field. Empty for S3, which has neither."""
         target = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
         return target or dict(parse_qsl(self.body.decode("ascii", "replace"))).get("Action", "")
 
@@ -35,7 +35,7 @@ class Reply:
 
 
 def stack(status: str) -> Reply:
-    """CloudFormation's answer to DescribeStacks, as far as a stack must have it."""
+    """Return CloudFormation's reply to DescribeStacks, with the required fields of a stack."""
     member = "<StackName>any</StackName><CreationTime>2026-11-22T11:31:15Z</CreationTime>"
     member += f"<StackStatus>{status}</StackStatus>"
     return Reply(
@@ -51,7 +51,7 @@ def forwarded(request: Request, forward: Callable[[], Reply]) -> Reply:
 
 
 class Proxy(http.server.ThreadingHTTPServer):
-    """Set `answer` to a function of the request and of a call that asks the emulator."""
+    """Sends the reply of `answer`, a function of the request and of a call that forwards it to the emulator."""
 
     daemon_threads = True
 
@@ -59,7 +59,7 @@ class Proxy(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.behind = urlsplit(behind).netloc
         self.answer: Callable[[Request, Callable[[], Reply]], Reply] = forwarded
-        # For an answer that shall never come; released at the end, so that no thread outlives the test.
+        # A reply that a test withholds waits for this event. It is set at the end, so that the thread ends, too.
         self.released = threading.Event()
 
     def __enter__(self) -> Proxy:
@@ -74,7 +74,7 @@ class Proxy(http.server.ThreadingHTTPServer):
         self.server_close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A function that was killed while it waited is part of some tests."""
+        """Ignore lost connections: some tests kill a function while it waits."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -90,7 +90,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     server: Proxy
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """The tests look at the outcome instead."""
+        """Log nothing: the tests check the outcome."""
 
     def _pass(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -112,4 +112,4 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(reply.body)
 
-    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _pass  # noqa: N815 - names that http.server looks for
+    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _pass  # noqa: N815 - http.server calls these names

@@ -1,7 +1,7 @@
-"""Runs a packaged function as Lambda does: its zip, AWS's runtime client, and a Runtime API that keeps the limits.
+"""Runs a packaged function as Lambda does: its zip, AWS's runtime client, and a Runtime API with Lambda's limits.
 
-The process gets exactly Lambda's environment, a read-only task root, a deadline per invocation, a ceiling for its
-memory, and is used again for the next event unless it died. What is measured is measured from outside.
+The process has exactly Lambda's environment, a read-only task root, a deadline per invocation and a memory limit. The
+next event uses the same process unless it ended. All measurements are made outside the process.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _CLIENT = ("awslambdaric", "simplejson", "snapshot-restore-py")
 
 
 class FunctionError(Exception):
-    """What Lambda reports of an invocation that did not answer."""
+    """The error that Lambda reports for a failed invocation."""
 
     def __init__(self, kind: str, message: str, logs: str) -> None:
         super().__init__(f"{kind}: {message}\n{logs}")
@@ -73,8 +73,8 @@ class Interpreter:
 
 @cache
 def interpreter(wanted: str = "3.13") -> Interpreter:
-    """One of the functions' runtime where there is one, on PATH or installed by pyenv or uv; else our own."""
-    # Not through symbolic links: a virtual environment's python is one, and loses its packages without it.
+    """Return the functions' interpreter from PATH, pyenv or uv, or the interpreter of the tests if none is found."""
+    # Symbolic links are not resolved: the python of a virtual environment is one, and loses its packages otherwise.
     for path in _candidates(wanted):
         version = _version(path)
         if version and version.startswith(f"{wanted}."):
@@ -88,12 +88,12 @@ def _candidates(wanted: str) -> Iterator[Path]:
         yield Path(folder) / name
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     uv = Path(os.environ.get("UV_PYTHON_INSTALL_DIR", Path.home() / ".local/share/uv/python"))
-    for home, pattern in ((pyenv / "versions", f"{wanted}.*/bin/{name}"), (uv, f"cpython-{wanted}*/bin/{name}")):
-        yield from sorted(home.glob(pattern), reverse=True)
+    for versions, pattern in ((pyenv / "versions", f"{wanted}.*/bin/{name}"), (uv, f"cpython-{wanted}*/bin/{name}")):
+        yield from sorted(versions.glob(pattern), reverse=True)
 
 
 def _version(path: Path) -> str | None:
-    """None for what only looks like an interpreter, such as a shim of pyenv for a version that is not selected."""
+    """Return the interpreter's version, or None if it does not run, such as pyenv's shim of a version not selected."""
     if not path.is_file():
         return None
     code = "import sys; print(*sys.version_info[:3], sep='.')"
@@ -102,9 +102,9 @@ def _version(path: Path) -> str | None:
 
 
 def runtime_directory(python: Interpreter, *, offline: bool = True) -> Path:
-    """Return our /var/runtime for an interpreter, under build/: the runtime client built for it, and boto3.
+    """Return the copy of /var/runtime for an interpreter, under build/: the runtime client built for it, and boto3.
 
-    Tests have no network: `make test` creates the directory before they begin, and otherwise it comes from uv's cache.
+    Tests have no network. `make test` creates the directory before they begin. Otherwise uv's cache must contain it.
     """
     lock = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     final = ROOT / "build" / "runtime" / python.minor
@@ -128,7 +128,7 @@ def runtime_directory(python: Interpreter, *, offline: bool = True) -> Path:
     ]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        hint = "Run `python -m tests.lambdas.runtime`, which downloads it, and try again."
+        hint = "To download it, run `python -m tests.lambdas.runtime`. Then try again."
         raise RuntimeError(f"awslambdaric for Python {python.minor} is not installed: {done.stderr}\n{hint}")
     import boto3
 
@@ -136,10 +136,10 @@ def runtime_directory(python: Interpreter, *, offline: bool = True) -> Path:
     for name in _BUNDLED:
         if not (made / name).exists():
             (made / name).symlink_to(packages / name)
-    # Lambda's image contains compiled modules. A function here may not write any, and would compile at each start.
-    folders = [made, *(made / name for name in _BUNDLED)]  # which does not follow symbolic links by itself
+    # Lambda's image contains compiled modules. A function here cannot write any, and would compile at each start.
+    folders = [made, *(made / name for name in _BUNDLED)]  # compileall does not follow symbolic links itself
     subprocess.run([python.path, "-m", "compileall", "-q", *folders], check=True)
-    if not is_current():  # otherwise another worker was first, and its functions may already run from there
+    if not is_current():  # otherwise another worker was first, and its functions may already use the directory
         shutil.rmtree(final, ignore_errors=True)
         with contextlib.suppress(OSError):
             made.rename(final)
@@ -148,10 +148,10 @@ def runtime_directory(python: Interpreter, *, offline: bool = True) -> Path:
 
 
 def _locked(lock: str, name: str) -> str:
-    """One package's lines of the lock, hashes included."""
+    """Return the lines of one package in the lock file, hashes included."""
     found = re.search(rf"^{re.escape(name)}==.*?(?=^\S)", lock, re.MULTILINE | re.DOTALL)
     if not found:
-        raise RuntimeError(f"requirements.txt does not lock {name}")
+        raise RuntimeError(f"{name} is not in requirements.txt: the harness needs it. Run `make lock`.")
     return "".join(line for line in found.group().splitlines(keepends=True) if "#" not in line)
 
 
@@ -178,7 +178,7 @@ class _Api(http.server.ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A killed process leaves its connection open; that is no news."""
+        """Ignore lost connections: a killed process leaves its connection open."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -196,7 +196,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """Quiet: the function's own log is what matters."""
+        """Log nothing: the tests read the function's own log."""
 
     def do_GET(self) -> None:
         self.server.asked.set()
@@ -249,9 +249,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Function:
-    """A deployed function; use it as a context manager."""
+    """A deployed function, as a context manager."""
 
-    # Beside the function's own variables; Lambda Developer Guide, Defined runtime environment variables.
+    # Added to the function's own variables (Lambda Developer Guide, Defined runtime environment variables).
     ENVIRONMENT: ClassVar[Mapping[str, str]] = {
         "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
         "AWS_LAMBDA_FUNCTION_NAME": "tested",
@@ -316,18 +316,18 @@ class Function:
 
     @property
     def log(self) -> str:
-        """Everything so far, also while an invocation runs in another thread."""
+        """The whole log so far, also while an invocation runs in another thread."""
         return self._logs(0)
 
     @property
     def cpu_seconds(self) -> float:
-        """Processor time of the running process so far. Lambda grants a share of a processor by memory."""
+        """Processor time of the running process so far. In Lambda the memory size sets the share of a processor."""
         assert self._process is not None
         fields = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def start(self) -> None:
-        """A cold start, as far as the first question for work. Done by the first invocation otherwise."""
+        """Start the process, and wait until it requests its first event. Otherwise the first invocation does this."""
         self._api = _Api()
         environment = {
             **self.ENVIRONMENT,
@@ -346,7 +346,7 @@ class Function:
         self.starts += 1
         while not self._api.asked.wait(0.005):
             failed = self._init_error()
-            # Lambda's limit is one of time; here it is one of processor time, because this machine has other work.
+            # Lambda limits the time of init. Here the processor time is limited, because other processes run, too.
             if failed or self.cpu_seconds > INIT_SECONDS or time.monotonic() - began > PATIENCE:
                 logs = self._logs(0)
                 self._kill()
@@ -356,6 +356,7 @@ class Function:
         self._watch_memory()
 
     def invoke(self, event: Any) -> Answer:
+        """Invoke the function and wait for its answer. Raises FunctionError."""
         body = json.dumps(event).encode()
         if len(body) > PAYLOAD_LIMIT:
             raise FunctionError("RequestTooLarge", f"{len(body)} bytes", "")
@@ -384,7 +385,7 @@ class Function:
             except queue.Empty:
                 pass
             else:
-                # A peak between two looks ends the invocation, too.
+                # A peak between two measurements ends the invocation, too.
                 if invocation_id == invocation.id and self._watch_memory() <= self._memory_mb:
                     return kind, body
             ended: tuple[str, str] | None = None
@@ -410,7 +411,7 @@ class Function:
         return error["errorType"], error["errorMessage"]
 
     def _watch_memory(self) -> float:
-        """The kernel's own high-water mark, so that no peak between two looks is missed."""
+        """Return the process's peak memory in MB. The kernel records it, so no peak between two calls is missed."""
         assert self._process is not None
         try:
             status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")

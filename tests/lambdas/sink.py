@@ -1,4 +1,4 @@
-"""An HTTP server that takes custom-resource answers, and can be as unreliable as a network."""
+"""HTTP server that receives the responses of custom resources, and can simulate an unreliable network."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-# Part of the presigned address: seeing it in a log means that the address was logged.
+# Part of the presigned URL: if a log contains it, the function logged the URL.
 SECRET = "X-Amz-Signature-of-this-test"
 
 
@@ -29,16 +29,16 @@ class Received:
 
 
 class Sink:
-    """`plan` is the treatment of the first connections: `drop`, `stall`, or a status; the rest is taken with 200.
+    """The server. `plan` has a step for each of the first connections: `drop`, `stall`, or a status.
 
-    With `closed` connections are refused until `open` is called.
+    All later connections receive 200. After `refuse`, connections are refused until `open` is called.
     """
 
     def __init__(self) -> None:
         self.plan: list[str | int] = []
         self.received: list[Received] = []
         self.connections = 0
-        # Bound but not listening: connections are refused, and no other process can take the port.
+        # The socket is bound and does not listen: connections are refused, and no other process can use the port.
         self._socket = socket.socket()
         self._socket.bind(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
@@ -76,7 +76,7 @@ class Sink:
         self._socket.close()
 
     def refuse(self) -> None:
-        """Refuse connections from now on, and keep the port."""
+        """Refuse connections, and keep the port."""
         self.close()
         self._socket = socket.socket()
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -98,7 +98,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     server: _Server
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """The tests look at what was received instead."""
+        """Log nothing: the tests check the received responses."""
 
     def do_PUT(self) -> None:
         sink = self.server.sink

@@ -1,9 +1,8 @@
-"""Runs inside the function's process, before AWS's runtime client: what Lambda's sandbox does around a function.
+"""Sandbox of a function: runs in the function's process before AWS's runtime client, with Lambda's restrictions.
 
-Started as `python -S start_function.py TASK_ROOT RUNTIME_DIRECTORY HANDLER PACE`, where PACE is a factor of the
-function's own pauses. A read-only file system cannot be had without privileges (and as root the modes of files mean
-nothing), so an audit hook refuses what the file system would.
-Unlike Lambda, this process reaches nothing beyond this machine.
+The command is `python -S start_function.py TASK_ROOT RUNTIME_DIRECTORY HANDLER PACE`. PACE is a factor of the
+function's own pauses. A read-only file system needs privileges, and modes of files do not restrict root. So an audit
+hook refuses the calls that a read-only file system refuses. Unlike in Lambda, the process reaches only this machine.
 """
 
 import errno
@@ -26,15 +25,15 @@ def read_only(event: str, arguments: tuple[Any, ...]) -> None:
         path = arguments[0]
     else:
         return
-    # With the separator, so that a directory itself may be opened and its neighbour may not.
+    # The separator allows opening the directory itself, and no directory whose name begins with the same text.
     if isinstance(path, str | bytes) and not (os.path.realpath(os.fsdecode(path)) + os.sep).startswith(writable):
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
 
 
 sys.path[0] = os.path.join(os.path.dirname(__file__), os.pardir, "support", "offline")  # noqa: PTH118, PTH120
-__import__("sitecustomize")  # the option -S has kept the interpreter from it
+__import__("sitecustomize")  # because of the option -S the interpreter has not imported it
 
-# What Lambda's interpreter looks through: the function first, then the runtime with its own boto3.
+# Lambda's search path: the function first, then the runtime with its own boto3.
 sys.path[0:1] = [task_root, runtime_directory]
 sys.argv = ["bootstrap", handler]
 os.chdir(task_root)

@@ -1,4 +1,4 @@
-"""Functions and templates meet in names only; here both sides are compared."""
+"""Variables, actions and timeouts that a function and its template must agree on."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FUNCTIONS = ("credentials_watch", "custom_resource", "log_processor", "slack_not
 
 @cache
 def templates() -> Mapping[str, Mapping[str, Any]]:
-    """Resources by template."""
+    """Return the resources of each committed template."""
     return {
         path.name: json.loads(path.read_text(encoding="utf-8"))["Resources"]
         for path in sorted((ROOT / "templates").glob("*.json"))
@@ -32,7 +32,7 @@ def templates() -> Mapping[str, Mapping[str, Any]]:
 
 
 def deployed(name: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """The function whose code is `name`, and the resources of its template."""
+    """Return the properties of the function whose code is `name`, and the resources of its template."""
     key = "".join(word.title() for word in name.split("_")) + "CodeKey"
     found = [
         (resource["Properties"], resources)
@@ -45,7 +45,7 @@ def deployed(name: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
 
 
 def granted(name: str) -> set[str]:
-    """Every action that the function's role allows, in any branch of a condition."""
+    """Return every action that the function's role allows, in each branch of a condition."""
     function, resources = deployed(name)
     role = function["Role"]["Fn::GetAtt"][0]
     actions: set[str] = set()
@@ -66,7 +66,7 @@ def granted(name: str) -> set[str]:
 
 
 def read_variables(name: str) -> set[str]:
-    """What the code asks of os.environ, whose names have to be literals."""
+    """Return the variables that the code reads from os.environ. Their names must be literals."""
     found = set()
     for path in (ROOT / "lambda" / name).glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -99,7 +99,7 @@ def test_a_function_imports_itself_shared_modules_python_and_boto3_only(name: st
                 assert imported.partition(".")[0] in allowed, f"{path}: {imported}"
 
 
-# What a queue for failures needs of a function's role, beside its own calls.
+# A failure queue needs these actions of the function's role, in addition to the function's own calls.
 DELIVERY = {"sqs:SendMessage", "kms:Decrypt", "kms:GenerateDataKey"}
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 CALLS: Mapping[str, set[str]] = {
@@ -125,21 +125,21 @@ CALLS: Mapping[str, set[str]] = {
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_role_allows_what_its_function_calls_and_nothing_else(name: str) -> None:
+def test_a_role_allows_only_the_calls_of_its_function(name: str) -> None:
     needed = CALLS[name] | LOGS
     allowed = granted(name)
     assert needed <= allowed
     assert allowed - needed <= DELIVERY
 
 
-def test_the_custom_resource_calls_what_its_role_allows(
+def test_the_custom_resource_uses_all_actions_of_its_role(
     function: Callable[..., Function], endpoint: Mapping[str, str], account: str, aws: Any, sink: Sink, proxied: Proxy
 ) -> None:
     bucket = f"calls-{account}"
     aws("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"})
     called: set[str] = set()
     actions = {
-        # A HEAD is a GetObject, and a ListBucket where the object is missing: else it answers 403.
+        # HEAD needs GetObject. For a missing object it also needs ListBucket, otherwise the status is 403.
         "HEAD": {"s3:GetObject", "s3:ListBucket"},
         "PUT": {"s3:PutObject"},
         "GET": {"s3:ListBucketVersions"},

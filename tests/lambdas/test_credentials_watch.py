@@ -1,4 +1,4 @@
-"""A rotated secret, services that read it or do not, and the new deployments that follow, on the emulator."""
+"""Redeployments after the rotation of a secret, with services on the emulator that read the secret or do not."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SOON = datetime.now(UTC) + timedelta(days=2)
 
 
 class Scene:
-    """A cluster with services, and a secret whose rotation date the test sets: the emulator keeps none."""
+    """A cluster with services, and a secret. The test sets its date of rotation, because the emulator has none."""
 
     def __init__(self, aws: Client, proxy: Proxy) -> None:
         self.ecs = aws("ecs")
@@ -29,7 +29,7 @@ class Scene:
         self.ecs.create_cluster(clusterName=CLUSTER)
         self.rotated: datetime | None = None
         self.refused: set[str] = set()
-        # Deployments that ECS's circuit breaker rolled back, by their end; the emulator has no circuit breaker.
+        # Ends of deployments that ECS's circuit breaker rolled back. The emulator has no circuit breaker.
         self.rolled_back: list[datetime] = []
         self.calls: list[str] = []
         proxy.answer = self._answer
@@ -51,17 +51,17 @@ class Scene:
         return reply
 
     def _roll_back(self, service: dict[str, Any]) -> None:
-        """As ECS leaves it: the deployment before, with its date, and a list of events, the newest first."""
+        """Change a service as ECS does: the old deployment with its date, and events with the newest first."""
         name, primary = service["serviceName"], service["deployments"][0]
         service["deployments"] = [primary | {"createdAt": LONG_AGO.timestamp(), "rolloutState": "COMPLETED"}]
         service["events"] = [
             {
                 "id": f"{ended.timestamp()}-{number}",
                 "createdAt": ended.timestamp(),
-                "message": f"(service {name}) {said}",
+                "message": f"(service {name}) {text}",
             }
             for ended in sorted(self.rolled_back, reverse=True)
-            for number, said in enumerate(
+            for number, text in enumerate(
                 (
                     "has reached a steady state.",
                     "(deployment ecs-svc/1675294001379389663) deployment completed.",
@@ -109,10 +109,10 @@ SCHEDULED = {
 }
 
 
-def test_services_that_read_a_rotated_secret_are_deployed_anew_and_only_those(watch: Function, scene: Scene) -> None:
+def test_only_services_that_read_a_rotated_secret_are_redeployed(watch: Function, scene: Scene) -> None:
     scene.service("whole", scene.secret)
     scene.service("field", "arn:aws:ssm:ap-northeast-1:1:parameter/x", f"{scene.secret}:password::")
-    scene.service("other", f"{scene.secret}-of-somebody-else")
+    scene.service("other", f"{scene.secret}-of-another-database")
     scene.service("none")
     before = {name: scene.deployment(name) for name in ("whole", "field", "other", "none")}
     scene.rotated = SOON
@@ -124,7 +124,9 @@ def test_services_that_read_a_rotated_secret_are_deployed_anew_and_only_those(wa
 
 
 @pytest.mark.parametrize("rotated", [None, LONG_AGO], ids=["never", "before the deployment"])
-def test_without_a_newer_rotation_nothing_happens(watch: Function, scene: Scene, rotated: datetime | None) -> None:
+def test_a_service_newer_than_the_rotation_is_not_redeployed(
+    watch: Function, scene: Scene, rotated: datetime | None
+) -> None:
     scene.service("whole", scene.secret)
     before = scene.deployment("whole")
     scene.rotated = rotated
@@ -134,8 +136,8 @@ def test_without_a_newer_rotation_nothing_happens(watch: Function, scene: Scene,
     assert "UpdateService" not in scene.calls
 
 
-def test_the_next_run_finds_the_work_done(watch: Function, scene: Scene) -> None:
-    """The new deployment is the memory; there is no other state."""
+def test_the_next_run_redeploys_no_service_again(watch: Function, scene: Scene) -> None:
+    """The function has no state besides the date of the new deployment."""
     scene.service("whole", scene.secret)
     scene.rotated = datetime.now(UTC) + timedelta(seconds=1)
     assert watch.invoke(SCHEDULED).payload["redeployed"] == ["whole"]
@@ -144,34 +146,34 @@ def test_the_next_run_finds_the_work_done(watch: Function, scene: Scene) -> None
     assert (answer["redeployed"], answer["current"]) == ([], ["whole"])
 
 
-def test_a_deployment_that_is_rolled_back_is_not_forced_again_and_again(watch: Function, scene: Scene) -> None:
-    """The old deployment is the newest again then, and older than the rotation for ever."""
+def test_a_deployment_that_ecs_rolls_back_is_forced_twice_at_most(watch: Function, scene: Scene) -> None:
+    """After the rollback the newest deployment is the old one, which stays older than the rotation."""
     scene.service("broken", scene.secret)
     now = datetime.now(UTC)
     scene.rotated = now - timedelta(hours=1)
-    # A failure before the rotation is not about the new password.
+    # Failures before the rotation are not caused by the new password.
     scene.rolled_back = [now - timedelta(hours=3), now - timedelta(hours=2)]
     assert watch.invoke(SCHEDULED).payload["redeployed"] == ["broken"]
     scene.rolled_back.append(now - timedelta(minutes=50))
-    assert watch.invoke(SCHEDULED).payload["redeployed"] == ["broken"], "one failure may be an operator's"
+    assert watch.invoke(SCHEDULED).payload["redeployed"] == ["broken"], "the failed deployment may be one of a user"
     scene.rolled_back.append(now - timedelta(minutes=20))
     answer = watch.invoke(SCHEDULED)
     assert (answer.payload["redeployed"], answer.payload["given_up"]) == ([], ["broken"])
-    assert "broken: its deployments since the rotation failed" in answer.logs
+    assert "broken holds the old password: its deployments since the rotation failed" in answer.logs
     assert scene.calls.count("UpdateService") == 2
     scene.rotated = now - timedelta(minutes=10)
-    assert watch.invoke(SCHEDULED).payload["redeployed"] == ["broken"], "the next rotation is another matter"
+    assert watch.invoke(SCHEDULED).payload["redeployed"] == ["broken"], "failures are counted since the last rotation"
 
 
-def test_a_deployment_under_way_is_waited_for(watch: Function, scene: Scene) -> None:
-    """It is newer than the rotation, even if it fails."""
+def test_a_deployment_in_progress_is_not_replaced(watch: Function, scene: Scene) -> None:
+    """The deployment is newer than the rotation, also before it succeeds or fails."""
     scene.service("slow", scene.secret)
     scene.rotated = datetime.now(UTC) - timedelta(seconds=30)
     answer = watch.invoke(SCHEDULED).payload
     assert (answer["redeployed"], answer["current"]) == ([], ["slow"])
 
 
-def test_a_service_without_tasks_and_a_deleted_one_are_left_alone(watch: Function, scene: Scene) -> None:
+def test_a_service_without_tasks_and_a_deleted_one_are_not_redeployed(watch: Function, scene: Scene) -> None:
     scene.service("stopped", scene.secret, desired=0)
     scene.service("deleted", scene.secret)
     scene.ecs.delete_service(cluster=CLUSTER, service="deleted", force=True)
@@ -179,7 +181,7 @@ def test_a_service_without_tasks_and_a_deleted_one_are_left_alone(watch: Functio
     assert watch.invoke(SCHEDULED).payload["redeployed"] == []
 
 
-def test_more_services_than_one_call_describes(watch: Function, scene: Scene) -> None:
+def test_all_services_of_several_pages_are_redeployed(watch: Function, scene: Scene) -> None:
     names = [f"service-{number:02d}" for number in range(23)]
     for name in names:
         scene.service(name, scene.secret)
@@ -187,18 +189,18 @@ def test_more_services_than_one_call_describes(watch: Function, scene: Scene) ->
     assert sorted(watch.invoke(SCHEDULED).payload["redeployed"]) == names
 
 
-def test_one_refusal_does_not_keep_the_others_from_their_deployment(watch: Function, scene: Scene) -> None:
+def test_a_refused_deployment_does_not_stop_the_other_ones(watch: Function, scene: Scene) -> None:
     for name in ("first", "second", "third"):
         scene.service(name, scene.secret)
     before = {name: scene.deployment(name) for name in ("first", "second", "third")}
     scene.rotated, scene.refused = SOON, {"second"}
-    with pytest.raises(FunctionError, match="no new deployment for second") as failed:
+    with pytest.raises(FunctionError, match="deployment failed for second") as failed:
         watch.invoke(SCHEDULED)
     assert "AccessDeniedException" in failed.value.logs
     assert {name for name in before if scene.deployment(name) != before[name]} == {"first", "third"}
 
 
-def test_it_asks_for_no_more_than_its_role_allows(watch: Function, scene: Scene) -> None:
+def test_the_function_calls_only_what_its_role_allows(watch: Function, scene: Scene) -> None:
     scene.service("whole", scene.secret)
     scene.rotated = SOON
     watch.invoke(SCHEDULED)
@@ -211,7 +213,7 @@ def test_it_asks_for_no_more_than_its_role_allows(watch: Function, scene: Scene)
     }
 
 
-def test_a_missing_secret_is_an_error(function: Start, endpoint: Mapping[str, str], scene: Scene) -> None:
+def test_a_missing_secret_fails_the_invocation(function: Start, endpoint: Mapping[str, str], scene: Scene) -> None:
     own = {"SECRET_ARN": f"{scene.secret}x", "CLUSTER_NAME": CLUSTER}
     with pytest.raises(FunctionError, match="ResourceNotFoundException"):
         function("credentials_watch", {**endpoint, **own}).invoke(SCHEDULED)

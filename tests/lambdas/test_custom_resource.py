@@ -1,4 +1,4 @@
-"""Custom::SiteContent with CloudFormation's requests, a bucket on the emulator and answers taken by a real server."""
+"""Custom::SiteContent with CloudFormation's requests, a bucket on the emulator and a server for the responses."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PAGES = ("sorry/index.html", "static/index.html")
 
 
 def request(sink: Sink, kind: str, bucket: str | None, **other: Any) -> dict[str, Any]:
-    """CloudFormation User Guide, Custom resource request objects. Every property arrives as a string."""
+    """Return a request (CloudFormation User Guide, Custom resource request objects). All properties are strings."""
     properties = {
         "ServiceToken": "arn:aws:lambda:ap-northeast-1:123456789012:function:tested",
         "ServiceTimeout": "300",
@@ -51,7 +51,7 @@ def request(sink: Sink, kind: str, bucket: str | None, **other: Any) -> dict[str
 
 @pytest.fixture
 def stack(emulator: Emulator) -> Iterator[Proxy]:
-    """CloudFormation, in which the resource's stack is being deleted unless a test changes that."""
+    """CloudFormation. The resource's stack is being deleted unless a test sets another status."""
     with Proxy(emulator.endpoint) as proxy:
         proxy.always(described("DELETE_IN_PROGRESS"))
         yield proxy
@@ -69,7 +69,7 @@ def s3(aws: Client) -> Any:
 
 @pytest.fixture
 def bucket(s3: Any, account: str) -> str:
-    """Versioned, as the template makes it."""
+    """A versioned bucket, as in the template."""
     name = f"site-content-{account}"
     s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"})
     s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
@@ -87,7 +87,7 @@ def versions(s3: Any, bucket: str) -> list[str]:
 
 
 def the_answer(sink: Sink) -> dict[str, Any]:
-    assert len(sink.received) == 1, "exactly one answer"
+    assert len(sink.received) == 1, "exactly one response"
     return sink.answers[0]
 
 
@@ -111,16 +111,16 @@ def test_create_writes_both_pages(content: Function, s3: Any, bucket: str, sink:
         assert page["Body"].read().startswith(b"<!DOCTYPE html>")
 
 
-def test_the_answer_is_a_put_to_the_presigned_address_as_it_came(content: Function, bucket: str, sink: Sink) -> None:
+def test_the_response_is_a_put_to_the_unchanged_presigned_url(content: Function, bucket: str, sink: Sink) -> None:
     content.invoke(request(sink, "Create", bucket))
     (received,) = sink.received
     assert received.method == "PUT"
-    assert sink.url.endswith(received.path), "path and query are part of the signature, percent signs included"
+    assert sink.url.endswith(received.path), "the signature covers path and query, percent signs included"
     assert received.headers["Content-Type"] == ""
     assert len(received.body) == int(received.headers["Content-Length"])
 
 
-def test_the_address_is_never_logged(content: Function, bucket: str, sink: Sink) -> None:
+def test_the_presigned_url_is_never_logged(content: Function, bucket: str, sink: Sink) -> None:
     sink.plan = ["drop", 503, 200]
     logs = content.invoke(request(sink, "Create", bucket)).logs
     sink.plan = [403]
@@ -149,21 +149,21 @@ def test_an_update_with_the_same_content_writes_nothing(content: Function, s3: A
     assert sorted(versions(s3, bucket)) == list(PAGES), "one version each"
 
 
-def test_an_update_replaces_what_an_older_version_wrote(content: Function, s3: Any, bucket: str, sink: Sink) -> None:
+def test_an_update_replaces_pages_of_an_older_version(content: Function, s3: Any, bucket: str, sink: Sink) -> None:
     s3.put_object(Bucket=bucket, Key=PAGES[0], Body=b"old", Metadata={"site-content-sha256": "0" * 64})
     content.invoke(request(sink, "Update", bucket))
     assert the_answer(sink)["Data"]["Written"] == "2"
     assert b"old" not in s3.get_object(Bucket=bucket, Key=PAGES[0])["Body"].read()
 
 
-def test_a_page_of_another_principal_remains(content: Function, s3: Any, bucket: str, sink: Sink) -> None:
+def test_a_page_that_a_user_uploaded_is_not_replaced(content: Function, s3: Any, bucket: str, sink: Sink) -> None:
     s3.put_object(Bucket=bucket, Key="static/index.html", Body=b"the real site")
     content.invoke(request(sink, "Update", bucket))
     assert the_answer(sink)["Data"]["Written"] == "1"
     assert s3.get_object(Bucket=bucket, Key="static/index.html")["Body"].read() == b"the real site"
 
 
-def test_a_deleted_index_page_stays_deleted_and_a_deleted_sorry_page_comes_back(
+def test_a_deleted_sorry_page_is_restored_and_a_deleted_index_page_is_not(
     content: Function, s3: Any, bucket: str, sink: Sink
 ) -> None:
     content.invoke(request(sink, "Create", bucket))
@@ -175,7 +175,7 @@ def test_a_deleted_index_page_stays_deleted_and_a_deleted_sorry_page_comes_back(
 
 
 def test_another_bucket_is_another_resource(content: Function, s3: Any, bucket: str, sink: Sink) -> None:
-    """CloudFormation deletes the old one then, with its old properties."""
+    """CloudFormation then deletes the old resource with its old properties."""
     successor = f"{bucket}-2"
     s3.create_bucket(Bucket=successor, CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"})
     event = request(sink, "Update", successor) | {"PhysicalResourceId": f"site-content:{bucket}"}
@@ -183,9 +183,7 @@ def test_another_bucket_is_another_resource(content: Function, s3: Any, bucket: 
     assert the_answer(sink)["PhysicalResourceId"] == f"site-content:{successor}"
 
 
-def test_delete_empties_the_bucket_of_all_versions_and_markers(
-    content: Function, s3: Any, bucket: str, sink: Sink
-) -> None:
+def test_delete_deletes_all_versions_and_delete_markers(content: Function, s3: Any, bucket: str, sink: Sink) -> None:
     content.invoke(request(sink, "Create", bucket))
     for number in range(1005):
         s3.put_object(Bucket=bucket, Key=f"static/{number % 40}.txt", Body=str(number).encode())
@@ -199,7 +197,7 @@ def test_delete_empties_the_bucket_of_all_versions_and_markers(
 
 
 @pytest.mark.parametrize("allowed", ["false", "", "True", "yes", None])
-def test_delete_keeps_everything_unless_allowed(
+def test_delete_keeps_all_objects_unless_empty_on_delete_is_true(
     content: Function, s3: Any, bucket: str, sink: Sink, allowed: str | None
 ) -> None:
     content.invoke(request(sink, "Create", bucket))
@@ -219,18 +217,18 @@ def test_delete_keeps_everything_unless_allowed(
         "UPDATE_ROLLBACK_IN_PROGRESS",
     ],
 )
-def test_delete_keeps_everything_while_the_stack_stays(
+def test_delete_keeps_all_objects_unless_the_stack_is_deleted(
     content: Function, s3: Any, bucket: str, sink: Sink, stack: Proxy, status: str
 ) -> None:
     content.invoke(request(sink, "Create", bucket))
     stack.always(described(status))
     logs = content.invoke(request(sink, "Delete", bucket)).logs
     assert (sink.answers[1]["Status"], sink.answers[1]["Data"]) == ("SUCCESS", {"Deleted": "0"})
-    assert f"the stack is in {status} and keeps its bucket" in logs
+    assert f"the bucket is not emptied: the stack is in {status}" in logs
     assert sorted(versions(s3, bucket)) == list(PAGES)
 
 
-def test_delete_after_a_failed_creation_of_the_stack_empties(
+def test_delete_after_a_failed_creation_of_the_stack_empties_the_bucket(
     content: Function, s3: Any, bucket: str, sink: Sink, stack: Proxy
 ) -> None:
     content.invoke(request(sink, "Create", bucket))
@@ -245,7 +243,7 @@ def cloudformation_error(code: str) -> Reply:
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "ValidationError"])
-def test_delete_deletes_nothing_when_the_question_for_the_stack_fails(
+def test_delete_keeps_all_objects_when_describe_stacks_fails(
     content: Function, s3: Any, bucket: str, sink: Sink, stack: Proxy, code: str
 ) -> None:
     content.invoke(request(sink, "Create", bucket))
@@ -256,8 +254,10 @@ def test_delete_deletes_nothing_when_the_question_for_the_stack_fails(
     assert sorted(versions(s3, bucket)) == list(PAGES)
 
 
-@pytest.mark.parametrize(("told", "left"), [("ROLLBACK_IN_PROGRESS", 0), ("UPDATE_ROLLBACK_IN_PROGRESS", 1), (None, 1)])
-def test_pages_of_a_failed_creation_are_deleted_only_with_the_stack(
+@pytest.mark.parametrize(
+    ("status", "left"), [("ROLLBACK_IN_PROGRESS", 0), ("UPDATE_ROLLBACK_IN_PROGRESS", 1), (None, 1)]
+)
+def test_pages_of_a_failed_creation_are_deleted_only_with_their_stack(
     function: Start,
     endpoint: Mapping[str, str],
     s3: Any,
@@ -265,10 +265,10 @@ def test_pages_of_a_failed_creation_are_deleted_only_with_the_stack(
     sink: Sink,
     stack: Proxy,
     proxied: Proxy,
-    told: str | None,
+    status: str | None,
     left: int,
 ) -> None:
-    """Else a rollback would fail at a bucket that holds the one page, or empty one that stays."""
+    """A rollback must not fail because the bucket has one page, and must not empty a bucket that the stack keeps."""
 
     def answer(request: Request, forward: Callable[[], Reply]) -> Reply:
         return DENIED if request.method == "PUT" and request.path.endswith(PAGES[1]) else forward()
@@ -278,13 +278,13 @@ def test_pages_of_a_failed_creation_are_deleted_only_with_the_stack(
     content.invoke(request(sink, "Create", bucket))
     assert sink.answers[0]["Status"] == "FAILED"
     assert versions(s3, bucket) == [PAGES[0]]
-    stack.always(described(told) if told else cloudformation_error("AccessDenied"))
+    stack.always(described(status) if status else cloudformation_error("AccessDenied"))
     content.invoke(request(sink, "Delete", bucket, PhysicalResourceId=sink.answers[0]["PhysicalResourceId"]))
     assert sink.answers[1]["Status"] == "SUCCESS"
     assert len(versions(s3, bucket)) == left
 
 
-def test_delete_after_a_failed_creation_succeeds_also_where_everything_is_denied(
+def test_delete_after_a_failed_creation_succeeds_also_when_all_calls_are_denied(
     function: Start, endpoint: Mapping[str, str], bucket: str, sink: Sink, proxied: Proxy
 ) -> None:
     proxied.always(DENIED)
@@ -300,7 +300,7 @@ def test_delete_succeeds_without_the_bucket_and_after_a_failed_create(
 ) -> None:
     content.invoke(request(sink, "Delete", "gone-already"))
     assert sink.answers[0]["Status"] == "SUCCESS"
-    # A Create that failed, by its own answer, and one that CloudFormation never got an answer to.
+    # A Create that responded FAILED, and one whose response CloudFormation never received.
     content.invoke(request(sink, "Create", None))
     failed = sink.answers[1]
     assert failed["Status"] == "FAILED"
@@ -314,13 +314,13 @@ def test_delete_succeeds_without_the_bucket_and_after_a_failed_create(
     assert versions(s3, bucket) == []
 
 
-def test_a_failed_update_keeps_the_identity(content: Function, sink: Sink) -> None:
+def test_a_failed_update_keeps_the_physical_id(content: Function, sink: Sink) -> None:
     content.invoke(request(sink, "Update", "no-such-bucket-here"))
     answer = the_answer(sink)
     assert answer["Status"] == "FAILED"
     assert answer["PhysicalResourceId"] == "site-content:no-such-bucket-here"
     assert "NoSuchBucket" in answer["Reason"]
-    assert "/aws/lambda/tested" in answer["Reason"], "where to read on"
+    assert "/aws/lambda/tested" in answer["Reason"], "the reason has the place of the log"
 
 
 @pytest.mark.parametrize(
@@ -335,7 +335,9 @@ def test_a_failed_update_keeps_the_identity(content: Function, sink: Sink) -> No
     ],
     ids=["type", "none", "list", "object", "long", "japanese"],
 )
-def test_every_request_is_answered_within_4096_bytes(content: Function, sink: Sink, change: dict[str, Any]) -> None:
+def test_the_response_to_any_request_has_at_most_4096_bytes(
+    content: Function, sink: Sink, change: dict[str, Any]
+) -> None:
     content.invoke(request(sink, "Create", "x") | change)
     assert the_answer(sink)["Status"] == "FAILED"
     assert len(sink.received[0].body) <= 4096
@@ -351,13 +353,13 @@ SOME_DENIED = Reply(
 
 
 @pytest.mark.parametrize("refused", ["GET", "POST"], ids=["the listing", "single deletions"])
-def test_a_refusal_is_answered(
+def test_a_refused_call_is_reported_to_cloudformation(
     function: Start, endpoint: Mapping[str, str], s3: Any, bucket: str, sink: Sink, proxied: Proxy, refused: str
 ) -> None:
     def answer(request: Request, forward: Callable[[], Reply]) -> Reply:
         if request.method != refused:
             return forward()
-        # DeleteObjects itself succeeds; the refusals are in its answer.
+        # DeleteObjects itself succeeds. Its reply contains the refusals.
         return SOME_DENIED if refused == "POST" else DENIED
 
     proxied.answer = answer
@@ -369,8 +371,8 @@ def test_a_refusal_is_answered(
     assert versions(s3, bucket) == ["static/x"]
 
 
-def test_a_bug_is_answered(packaged: Mapping[str, Archive], python: Interpreter, sink: Sink) -> None:
-    """As bad as it gets: the module with the work in it does not even import."""
+def test_a_bug_is_reported_to_cloudformation(packaged: Mapping[str, Archive], python: Interpreter, sink: Sink) -> None:
+    """In the worst case the module that handles the request cannot be imported."""
     target = io.BytesIO()
     with (
         zipfile.ZipFile(io.BytesIO(packaged["custom_resource"].data)) as source,
@@ -384,7 +386,7 @@ def test_a_bug_is_answered(packaged: Mapping[str, Archive], python: Interpreter,
     assert the_answer(sink)["Reason"].startswith("ZeroDivisionError: division by zero (log: /aws/lambda/tested ")
 
 
-def test_a_call_that_hangs_is_answered_before_the_deadline(
+def test_a_call_without_a_reply_is_reported_before_the_deadline(
     function: Start, endpoint: Mapping[str, str], bucket: str, sink: Sink, proxied: Proxy
 ) -> None:
     def answer(request: Request, forward: Callable[[], Reply]) -> Reply:
@@ -400,14 +402,14 @@ def test_a_call_that_hangs_is_answered_before_the_deadline(
     assert "ran out of time" in the_answer(sink)["Reason"]
 
 
-def test_a_bucket_too_full_for_one_invocation_is_emptied_by_the_next(
+def test_a_bucket_too_large_for_one_invocation_is_reported_and_the_next_one_continues(
     function: Start, endpoint: Mapping[str, str], s3: Any, bucket: str, sink: Sink
 ) -> None:
     for number in range(3):
         s3.put_object(Bucket=bucket, Key=f"static/{number}", Body=b"")
     content = function("custom_resource", endpoint)
     content.invoke(request(sink, "Create", bucket))
-    # Warm now; the margin for answering is more than these six seconds leave.
+    # The function is warm. Six seconds are less than the margin for the response and the next step.
     content.timeout = 6
     content.invoke(request(sink, "Delete", bucket))
     assert sink.answers[1]["Status"] == "FAILED"
@@ -419,7 +421,7 @@ def test_a_bucket_too_full_for_one_invocation_is_emptied_by_the_next(
 
 
 @pytest.mark.parametrize("plan", [["drop"], [500, 503], ["drop", 500, "drop", 502]], ids=str)
-def test_a_bad_connection_only_delays_the_answer(
+def test_a_bad_connection_only_delays_the_response(
     content: Function, bucket: str, sink: Sink, plan: list[str | int]
 ) -> None:
     sink.plan = list(plan)
@@ -428,7 +430,7 @@ def test_a_bad_connection_only_delays_the_answer(
     assert sink.connections == len(plan) + 1
 
 
-def test_a_refused_connection_is_tried_again(content: Function, bucket: str, sink: Sink) -> None:
+def test_a_refused_connection_is_retried(content: Function, bucket: str, sink: Sink) -> None:
     content.start()
     sink.refuse()
 
@@ -442,7 +444,7 @@ def test_a_refused_connection_is_tried_again(content: Function, bucket: str, sin
     assert the_answer(sink)["Status"] == "SUCCESS"
 
 
-def test_an_undelivered_answer_fails_the_invocation_so_that_lambda_retries(
+def test_a_response_that_is_not_delivered_fails_the_invocation_so_that_lambda_retries(
     content: Function, s3: Any, bucket: str, sink: Sink
 ) -> None:
     sink.plan = ["drop"] * 5
@@ -452,10 +454,10 @@ def test_an_undelivered_answer_fails_the_invocation_so_that_lambda_retries(
     assert failed.value.logs.count("attempt ") == 5
     content.invoke(request(sink, "Create", bucket))
     assert the_answer(sink)["Status"] == "SUCCESS"
-    assert sorted(versions(s3, bucket)) == list(PAGES), "the second attempt found the work done"
+    assert sorted(versions(s3, bucket)) == list(PAGES), "the second invocation writes no page again"
 
 
-def test_an_expired_address_is_given_up_at_once(content: Function, bucket: str, sink: Sink) -> None:
+def test_an_expired_url_is_not_retried(content: Function, bucket: str, sink: Sink) -> None:
     sink.plan = [403]
     with pytest.raises(FunctionError) as failed:
         content.invoke(request(sink, "Create", bucket))
@@ -463,7 +465,7 @@ def test_an_expired_address_is_given_up_at_once(content: Function, bucket: str, 
     assert sink.connections == 1
 
 
-def test_a_server_that_never_replies_does_not_hold_the_function_beyond_its_time(
+def test_a_server_that_never_replies_does_not_delay_the_function_beyond_its_timeout(
     function: Start, endpoint: Mapping[str, str], bucket: str, sink: Sink
 ) -> None:
     content = function("custom_resource", endpoint)

@@ -1,7 +1,7 @@
-"""What becomes of a notice that slack_notifier cannot publish: it is tried again, and at last waits in the queue.
+"""Retries and the failure queue of slack_notifier for a notice that it cannot publish.
 
-The number of retries is the committed template's. Invoked as SNS and EventBridge do it, without waiting; the emulator
-waits seconds between the attempts where Lambda waits minutes.
+The number of retries is the one of the committed template. The invocations are asynchronous, as those of SNS and
+EventBridge. The emulator waits seconds between the attempts, Lambda waits minutes.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ ROLE = "arn:aws:iam::123456789012:role/any"
 
 
 class Notices:
-    """The function and its two ways out: the chat's topic and the failure queue."""
+    """The function and its two destinations: the chat's topic and the failure queue."""
 
     def __init__(self, aws: Client, account: str, package: bytes) -> None:
         self._sns, self._sqs, self._lambda = aws("sns"), aws("sqs"), aws("lambda")
         self._logs = aws("logs")
-        # Only its name: whether it exists is the test's matter.
+        # Only the ARN of the topic. The tests decide whether the topic exists.
         self._chat = f"arn:aws:sns:ap-northeast-1:{account}:chat"
         self._failures, failures_arn = self._queue("failures")
         self._read, self._read_arn = self._queue("read-by-slack")
@@ -95,21 +95,21 @@ def notices(aws: Client, account: str, packaged: Mapping[str, Archive]) -> Notic
     return Notices(aws, account, packaged["slack_notifier"].data)
 
 
-def test_a_notice_that_cannot_be_published_waits_in_the_queue_whole(notices: Notices) -> None:
+def test_the_failure_queue_holds_the_whole_notice_that_cannot_be_published(notices: Notices) -> None:
     notices.send("予算の80%を超えました")
     (failed,) = notices.failed()
     assert failed["requestContext"]["condition"] == "RetriesExhausted"
     (record,) = failed["requestPayload"]["Records"]
     assert record["Sns"]["Message"] == "予算の80%を超えました"
     assert record["Sns"]["Subject"] == "Notice"
-    assert "NotFound" in json.dumps(failed["responsePayload"]), "and contains the reason"
+    assert "NotFound" in json.dumps(failed["responsePayload"]), "the message contains the cause"
 
 
-def test_a_retry_publishes_it_once_the_cause_is_gone(notices: Notices) -> None:
-    notices.send("first refused, then taken")
+def test_a_retry_publishes_the_notice_after_the_topic_was_created(notices: Notices) -> None:
+    notices.send("refused once, then published")
     notices.wait_for_a_refusal()
     notices.open_chat()
     (message,) = notices.published()
-    assert message["content"]["description"] == "first refused, then taken"
+    assert message["content"]["description"] == "refused once, then published"
     assert notices.failed(seconds=1) == []
     assert "NotFound" in json.dumps(notices.logged()), "the first attempt was refused"

@@ -1,4 +1,4 @@
-"""Warns early that the functions' runtime ends, because Lambda then refuses updates."""
+"""Warning half a year before the functions' runtime is deprecated. Later, Lambda refuses to update functions."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ NOTICE = timedelta(days=180)
 
 
 def lifecycle() -> dict[str, Any]:
-    """As cfn-lint knows it; a newer cfn-lint knows newer dates."""
+    """Return the dates of Lambda's runtimes from cfn-lint. A newer cfn-lint has newer dates."""
     file = importlib.resources.files("cfnlint.data.AdditionalSpecs") / "LmbdRuntimeLifecycle.json"
     found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return found
 
 
 def runtimes() -> dict[str, list[str]]:
-    """Runtime -> the functions of the committed templates that use it."""
+    """Return the functions of the committed templates by their runtime."""
     found: dict[str, list[str]] = {}
     for path in sorted(TEMPLATES.glob("*.json")):
         for logical_id, resource in json.loads(path.read_text(encoding="utf-8"))["Resources"].items():
@@ -37,14 +37,15 @@ def ending(used: dict[str, list[str]], today: date) -> list[str]:
         known = lifecycle().get(runtime)
         end = date.fromisoformat(known["deprecated"]) if known else None
         if end is None or today > end - NOTICE:
-            what = f"is deprecated on {end}" if end else "is not known to cfn-lint"
+            problem = f"is deprecated on {end}" if end else "is unknown to cfn-lint"
             messages.append(
-                f"{runtime} {what}: choose the next in generator/resources/lambda_functions.py ({', '.join(functions)})"
+                f"{runtime} {problem}: {', '.join(functions)} use it. "
+                "Set the next runtime in generator/resources/lambda_functions.py."
             )
     return messages
 
 
-def test_the_functions_runtime_lives_for_another_half_year() -> None:
+def test_the_functions_runtime_is_supported_for_another_half_year() -> None:
     used = runtimes()
     assert used
     assert ending(used, datetime.now(UTC).date()) == []
@@ -54,6 +55,6 @@ def test_the_functions_runtime_lives_for_another_half_year() -> None:
     ("runtime", "days_before", "warned"),
     [("python3.13", 181, False), ("python3.13", 179, True), ("python3.13", -1, True), ("python2.0", 0, True)],
 )
-def test_the_warning_comes_180_days_before_the_end(runtime: str, days_before: int, warned: bool) -> None:
+def test_the_warning_begins_180_days_before_the_end(runtime: str, days_before: int, warned: bool) -> None:
     end = date.fromisoformat(lifecycle()["python3.13"]["deprecated"])
     assert bool(ending({runtime: ["x.json X"]}, end - timedelta(days=days_before))) is warned

@@ -1,7 +1,7 @@
-"""The way of a log line into the archive, on the emulator: log group, subscription, Firehose, log_processor, bucket.
+"""Path of a log line into the archive, on the emulator: log group, subscription, Firehose, log_processor, bucket.
 
-The stream is made from the committed template's own destination, so that prefix, extension and compression are those
-that will be deployed. The emulator delivers each record at once and as an object of its own; Firehose gathers them.
+The stream has the destination of the committed template, and so the prefix, extension and compression that will be
+deployed. The emulator delivers each record at once as an object of its own. Firehose collects records.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Archived:
         self.logs.put_log_events(logGroupName=GROUP, logStreamName=STREAM, logEvents=events)
 
     def lines(self, expected: int) -> list[dict[str, Any]]:
-        """What the archive holds, as soon as it holds as much as expected."""
+        """Return the lines of the archive as soon as it has the expected number."""
         deadline = time.monotonic() + PATIENCE
         while True:
             found = []
@@ -97,7 +97,7 @@ def archived(aws: Client, account: str, packaged: Mapping[str, Archive]) -> Arch
     return Archived(aws, account, packaged["log_processor"].data)
 
 
-def test_what_is_logged_is_archived_line_by_line(archived: Archived) -> None:
+def test_each_log_event_is_archived_as_one_line(archived: Archived) -> None:
     now = int(time.time()) * 1000
     plain = [*FLOW_LINES, SLOW_QUERY, JAPANESE, *(f"line {number} of many" for number in range(200))]
     secret = ["mail to taro@example.com", "Authorization: Bearer abc123DEF456"]

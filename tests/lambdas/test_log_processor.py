@@ -1,4 +1,4 @@
-"""Firehose's transformation, in Firehose's event format, with every answer unpacked and compared line by line."""
+"""Firehose transformation with events in Firehose's format. The tests unpack each answer and compare its lines."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ from tests.lambdas.runtime import Answer, Function, FunctionError, Interpreter
 
 Start = Callable[..., Function]
 
-# Default format, version 2, as the VPC User Guide prints it; the columns of digits are what a careless card
-# pattern would eat.
+# Default format, version 2, of the VPC User Guide. A careless pattern of card numbers would match its columns.
 FLOW_LINES = [
     "2 123456789012 eni-1235b8ca123456789 172.31.16.139 172.31.16.2 2064 22 6 20 4249 1418530010 1418530070 ACCEPT OK",
     "2 123456789012 eni-1235b8ca123456789 172.31.9.69 172.31.9.12 49761 3389 6 20 4249 1418530010 1418530070 REJECT OK",
@@ -42,7 +41,7 @@ def event(message: str, timestamp: int = 1_795_347_075_123) -> dict[str, Any]:
 
 
 def document(events: Iterable[Mapping[str, Any]], kind: str = "DATA_MESSAGE", **other: Any) -> dict[str, Any]:
-    """As Subscriptions in the CloudWatch Logs User Guide shows it."""
+    """Return a message of a subscription (CloudWatch Logs User Guide, Subscriptions)."""
     return {
         "messageType": kind,
         "owner": "123456789012",
@@ -59,7 +58,7 @@ def packed(content: object) -> bytes:
 
 
 def request(*contents: bytes) -> dict[str, Any]:
-    """As Firehose sends it: Amazon Data Firehose Developer Guide, Data transformation."""
+    """Return an event of Firehose (Amazon Data Firehose Developer Guide, Data transformation)."""
     return {
         "invocationId": "7b2a1c3d-0000-4000-8000-000000000000",
         "deliveryStreamArn": "arn:aws:firehose:ap-northeast-1:123456789012:deliverystream/archive",
@@ -80,7 +79,7 @@ def results(answer: Answer) -> list[str]:
 
 
 def lines(answer: Answer) -> list[dict[str, Any]]:
-    """All kept records laid end to end, as Firehose writes the object, and read as one gzip file."""
+    """Concatenate all kept records, as Firehose does, and return the lines of this gzip file."""
     whole = b"".join(
         base64.b64decode(record["data"]) for record in answer.payload["records"] if record["result"] == "Ok"
     )
@@ -140,7 +139,7 @@ def test_each_record_is_answered_once_and_none_fails_the_others(function: Start)
     assert all("data" not in record for record in failed)
 
 
-def test_a_failed_record_is_named_in_the_log_but_not_quoted(function: Start) -> None:
+def test_the_log_has_the_id_of_a_failed_record_and_not_its_content(function: Start) -> None:
     sent = request(packed(document([event("secret-of-a-customer"), {"id": "1", "message": "secret-too"}])))
     answer = function("log_processor").invoke(sent)
     assert results(answer) == ["ProcessingFailed"]
@@ -148,15 +147,15 @@ def test_a_failed_record_is_named_in_the_log_but_not_quoted(function: Start) -> 
     assert "secret" not in answer.logs
 
 
-def test_flow_logs_slow_queries_and_japanese_come_out_unharmed(function: Start) -> None:
+def test_flow_logs_slow_queries_and_japanese_are_archived_unchanged(function: Start) -> None:
     texts = [*FLOW_LINES, SLOW_QUERY, JAPANESE, "\u0000\u001b[31mred\u001b[0m", '🏳️‍🌈 \\ " / \u2028', ""]
     content = document(event(text) for text in texts)
-    # Once escaped, as CloudWatch Logs may send it, and once as UTF-8.
+    # The text is escaped once, as CloudWatch Logs may send it, and UTF-8 once.
     raw = gzip.compress(json.dumps(content, ensure_ascii=False).encode())
     answer = function("log_processor").invoke(request(packed(content), raw))
     assert messages(answer) == texts * 2
     archived = gzip.decompress(base64.b64decode(answer.payload["records"][0]["data"]))
-    assert "山田太郎".encode() in archived, "Japanese stays readable, and a third of its escaped size"
+    assert "山田太郎".encode() in archived, "Japanese stays readable, at a third of its escaped size"
 
 
 def test_a_lone_surrogate_is_kept_as_json_writes_it(function: Start) -> None:
@@ -183,7 +182,7 @@ REDACTED = {
         ("from taro.yamada+shop@mail.example.co.jp to", "from [redacted:email] to"),
         ("連絡先taro@example.comです", "連絡先[redacted:email]です"),
         ("GET /?mail=taro%40example.com&x=1", "GET /?mail=[redacted:email]&x=1"),
-        # JSON inside the message: the preceding text is the end of an escape and remains complete.
+        # JSON inside the message: the text before the address is the end of an escape and stays complete.
         (
             r'{"text": "\u9023\u7d61taro@example.com\u3067\nhana@example.com"}',
             r'{"text": "\u9023\u7d61[redacted:email]\u3067\n[redacted:email]"}',
@@ -196,7 +195,7 @@ REDACTED = {
         (f"token {JWT}, next", "token [redacted:bearer], next"),
         (rf"\u3067{JWT}\n{JWT}", r"\u3067[redacted:bearer]\n[redacted:bearer]"),
         (r"\nBearer abc123DEF456", r"\nBearer [redacted:bearer]"),
-        # In the header everything is a credential, also without a digit and under another scheme.
+        # The whole value of the header is a credential, also without a digit and with another scheme.
         ("authorization: bearer AbCdEfGhIjKlMnOp", "authorization: bearer [redacted:bearer]"),
         ('"Authorization":["Token AbCdEfGhIjKlMnOp"]', '"Authorization":["Token [redacted:bearer]"]'),
         ("Authorization:[Basic dXNlcjpwYXNz]", "Authorization:[Basic [redacted:bearer]]"),
@@ -223,7 +222,7 @@ REDACTED = {
         (f"AWS_SECRET_KEY={SECRET_KEY}", "AWS_SECRET_KEY=[redacted:aws_key]"),
         (f'"SecretAccessKey":"{SECRET_KEY}"'.replace("/", r"\/"), '"SecretAccessKey":"[redacted:aws_key]"'),
         (rf"\u3042{ACCESS_KEY}\n{ACCESS_KEY}", r"\u3042[redacted:aws_key]\n[redacted:aws_key]"),
-        # A signed request, as an SDK logs it while debugging.
+        # A signed request in the debug log of an SDK.
         (
             f"Authorization: AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/20261122/ap-northeast-1/s3/aws4_request, "
             f"SignedHeaders=host;x-amz-date, Signature={'0a' * 32}",
@@ -258,7 +257,7 @@ UNTOUCHED = [
 
 
 @pytest.mark.parametrize("category", REDACTED)
-def test_what_must_not_be_archived_is_hidden(function: Start, category: str) -> None:
+def test_each_secret_is_redacted_and_counted(function: Start, category: str) -> None:
     cases = REDACTED[category]
     content = packed(document(event(before) for before, _ in cases))
     for chosen in ("", "all", category, f" {category} , {category}"):
@@ -267,12 +266,12 @@ def test_what_must_not_be_archived_is_hidden(function: Start, category: str) -> 
         assert f"{sum(after.count('[redacted:') for _, after in cases)} values redacted" in answer.logs
 
 
-def test_what_only_looks_secret_stays(function: Start) -> None:
+def test_text_that_resembles_a_secret_is_kept(function: Start) -> None:
     answer = function("log_processor").invoke(request(packed(document(event(text) for text in UNTOUCHED))))
     assert messages(answer) == UNTOUCHED
 
 
-def test_only_the_chosen_categories_are_hidden(function: Start) -> None:
+def test_only_the_selected_categories_are_redacted(function: Start) -> None:
     texts = [before for cases in REDACTED.values() for before, _ in cases]
     content = request(packed(document(event(text) for text in texts)))
     assert messages(function("log_processor", {"REDACT": "none"}).invoke(content)) == texts
@@ -282,7 +281,7 @@ def test_only_the_chosen_categories_are_hidden(function: Start) -> None:
     assert [text for text in only if "[redacted" not in text] == [text for text in texts if text not in cards]
 
 
-def test_a_misspelt_category_stops_the_function_at_its_start(function: Start) -> None:
+def test_an_unknown_category_fails_the_init_of_the_function(function: Start) -> None:
     with pytest.raises(
         FunctionError, match="unknown emial; use all, none or a list of password, email, bearer, card, aws_key"
     ):
@@ -290,7 +289,7 @@ def test_a_misspelt_category_stops_the_function_at_its_start(function: Start) ->
 
 
 @pytest.mark.parametrize("shape", [12, 1], ids=["12 records", "1 record"])
-def test_fifteen_megabytes_in_one_request_are_answered_whole_within_64_mb(function: Start, shape: int) -> None:
+def test_fifteen_megabytes_in_one_request_are_archived_within_64_mb(function: Start, shape: int) -> None:
     texts = [
         f"2026-11-22T11:31:{number % 60:02d}Z INFO order {number * 7919 % 10**9} of user{number % 97}@example.com "
         f"で受付 status=200 took {number * 31 % 900} ms " + "GET /api/orders HTTP/1.1 Mozilla/5.0 " * 4
@@ -312,10 +311,10 @@ def test_fifteen_megabytes_in_one_request_are_answered_whole_within_64_mb(functi
     assert processor.peak_mb < 64
 
 
-def test_records_beyond_the_answer_limit_fail_and_the_others_are_answered(
+def test_a_record_that_exceeds_the_answer_fails_and_the_other_ones_are_archived(
     packaged: Mapping[str, Archive], python: Interpreter
 ) -> None:
-    """No real request gets there, since an archive packs as well as its request; so another adapter sets the limit."""
+    """No real request reaches the limit, because both sides are compressed. So another adapter sets a small limit."""
     other_adapter = "import records, redact\ndef handler(event, context):\n    " + (
         "return {'records': records.transform(event['records'], redact.Redactor(), limit=2000).records}"
     )
@@ -328,7 +327,7 @@ def test_records_beyond_the_answer_limit_fail_and_the_others_are_answered(
 
 
 def with_index(archive: bytes, code: str) -> bytes:
-    """The same package under another adapter."""
+    """Return the package with another index.py."""
     target = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(archive)) as source, zipfile.ZipFile(target, "w") as changed:
         for name in source.namelist():
@@ -364,8 +363,8 @@ def test_a_decompression_bomb_fails_alone_and_quickly(function: Start, head: byt
     ],
     ids=lambda text: str(text)[:12],
 )
-def test_no_line_takes_long_however_it_was_made(function: Start, text: str) -> None:
-    """A log line is input from outside: a quadratic pattern would be a way to stop the archive."""
+def test_a_hostile_line_is_redacted_within_two_seconds(function: Start, text: str) -> None:
+    """An attacker can write log lines. With a pattern of quadratic time he could stop the archive."""
     processor = function("log_processor", timeout=10)
     processor.invoke(request())
     answer = processor.invoke(request(packed(document([event(text)]))))
@@ -373,21 +372,21 @@ def test_no_line_takes_long_however_it_was_made(function: Start, text: str) -> N
     assert answer.seconds < 2
 
 
-def test_json_in_a_message_is_json_afterwards_and_keeps_its_japanese(function: Start) -> None:
-    """What most services write: a line of JSON, whose Japanese is escaped by default."""
-    said = {
+def test_json_in_a_message_stays_valid_and_keeps_its_japanese(function: Start) -> None:
+    """Most services log lines of JSON, in which Japanese is escaped by default."""
+    logged = {
         "level": "ERROR",
         "text": "連絡先\ntaro@example.com、カード\t4111 1111 1111 1111\r鍵" + ACCESS_KEY,
         "ok": True,
     }
-    kept = {**said, "text": "連絡先\n[redacted:email]、カード\t[redacted:card]\r鍵[redacted:aws_key]"}
-    texts = [json.dumps(said), json.dumps(said, ensure_ascii=False), json.dumps({"inner": json.dumps(said)})]
+    kept = {**logged, "text": "連絡先\n[redacted:email]、カード\t[redacted:card]\r鍵[redacted:aws_key]"}
+    texts = [json.dumps(logged), json.dumps(logged, ensure_ascii=False), json.dumps({"inner": json.dumps(logged)})]
     first, second, nested = messages(function("log_processor").invoke(request(packed(document(map(event, texts))))))
     assert json.loads(first) == json.loads(second) == json.loads(json.loads(nested)["inner"]) == kept
 
 
-# Secrets, their keywords, and the characters between, all combined.
-announced = st.tuples(
+# Secrets, the names before them, and the separators between, in any combination.
+named_secret = st.tuples(
     st.sampled_from(["", "access_token", "Authorization", "secret_access_key", "sessionToken", "Bearer ", "mysql"]),
     st.sampled_from(["", "=", ": ", ":[", '":"', "://", "/"]),
     st.sampled_from(["", *'\n\t\r\b\f\\" あ', "u3042"]),
@@ -395,12 +394,12 @@ announced = st.tuples(
         ["taro@example.com", LUHN[0], ACCESS_KEY, SECRET_KEY, JWT, "a:b@c", "Bearer a1b2c3d4", "Basic YTpi"]
     ),
 )
-said = st.lists(announced.map("".join), max_size=4).map("".join)
+log_text = st.lists(named_secret.map("".join), max_size=4).map("".join)
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(texts=st.lists(said, min_size=1, max_size=20), escaped=st.booleans(), slashes=st.booleans())
-def test_a_redacted_line_of_json_remains_json(
+@given(texts=st.lists(log_text, min_size=1, max_size=20), escaped=st.booleans(), slashes=st.booleans())
+def test_any_line_of_json_stays_valid_json(
     redacting_processor: Function, texts: list[str], escaped: bool, slashes: bool
 ) -> None:
     lines = [json.dumps({"text": text, "also": [1, text]}, ensure_ascii=escaped) for text in texts]
@@ -417,7 +416,7 @@ shaped = {"suppress_health_check": [HealthCheck.function_scoped_fixture], "deadl
 
 @settings(max_examples=60, **shaped)  # type: ignore[arg-type]
 @given(batches=st.lists(st.lists(st.tuples(anything, st.integers(0, 4_000_000_000_000)), max_size=5), max_size=4))
-def test_every_logged_text_is_archived_unchanged(
+def test_any_log_event_is_archived_unchanged_without_redaction(
     shared_processor: Function, batches: list[list[tuple[str, int]]]
 ) -> None:
     contents = [packed(document(event(text, time) for text, time in batch)) for batch in batches]
@@ -428,13 +427,13 @@ def test_every_logged_text_is_archived_unchanged(
 
 @settings(max_examples=60, **shaped)  # type: ignore[arg-type]
 @given(contents=st.lists(st.binary(max_size=80) | st.binary(max_size=80).map(gzip.compress), max_size=5))
-def test_no_bytes_fail_the_invocation(shared_processor: Function, contents: list[bytes]) -> None:
+def test_no_record_fails_the_invocation(shared_processor: Function, contents: list[bytes]) -> None:
     assert set(results(shared_processor.invoke(request(*contents)))) <= {"Ok", "Dropped", "ProcessingFailed"}
 
 
 @pytest.fixture
 def shared_processor(function: Start) -> Function:
-    """Warm, so that an example costs milliseconds."""
+    """A warm function, so that an example takes milliseconds."""
     return function("log_processor", {"REDACT": "none"})
 
 

@@ -1,4 +1,4 @@
-"""The harness keeps Lambda's limits; without that the other tests here would prove little."""
+"""Lambda's limits in the harness, on which the other tests of this folder rely."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ def test_the_interpreter_is_the_functions_runtime(python: Interpreter) -> None:
     assert python.version.startswith("3.13.")
 
 
-def test_the_environment_is_lambdas_and_nothing_of_this_machine(start: Start) -> None:
+def test_the_environment_contains_only_variables_of_lambda_and_the_function(start: Start) -> None:
     code = "import os\ndef handler(event, context): return dict(os.environ)"
     answer = start(code).invoke({}).payload
     assert answer["GIVEN"] == "yes"
     assert answer["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"] == "128"
-    ours = {name for name in answer if not name.startswith(("AWS_", "LAMBDA_", "_"))}
-    assert ours <= {"GIVEN", "LANG", "LC_CTYPE", "PATH", "TMPDIR", "TZ"}
+    own = {name for name in answer if not name.startswith(("AWS_", "LAMBDA_", "_"))}
+    assert own <= {"GIVEN", "LANG", "LC_CTYPE", "PATH", "TMPDIR", "TZ"}
 
 
 def test_the_task_root_is_read_only_and_tmp_is_not(start: Start) -> None:
     code = """
 import os, pathlib, tempfile
 def handler(event, context):
-    with tempfile.NamedTemporaryFile() as there:
-        there.write(b"x")
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(b"x")
     try:
         pathlib.Path("new.txt").write_text("x")
     except OSError as error:
@@ -76,7 +76,7 @@ def handler(event, context):
     assert "tests must not leave this machine" in start(code).invoke({}).payload
 
 
-def test_boto3_is_there_and_the_rest_of_our_packages_is_not(start: Start) -> None:
+def test_a_function_can_import_boto3_and_no_other_package_of_the_tests(start: Start) -> None:
     code = """
 import importlib.util
 def handler(event, context):
@@ -85,7 +85,7 @@ def handler(event, context):
     assert start(code).invoke({}).payload == [True, True, False, False, False]
 
 
-def test_a_process_is_used_again_until_it_dies(start: Start) -> None:
+def test_a_process_serves_further_events_until_it_ends(start: Start) -> None:
     code = """
 import os
 count = 0
@@ -110,7 +110,7 @@ def handler(event, context):
     assert function.starts == 2
 
 
-def test_the_deadline_is_announced_and_kept(start: Start) -> None:
+def test_the_function_knows_its_deadline_and_is_killed_after_it(start: Start) -> None:
     code = """
 import time
 def handler(event, context):
@@ -124,7 +124,7 @@ def handler(event, context):
     assert failed.value.kind == "Sandbox.Timedout"
 
 
-def test_too_much_memory_ends_the_process(start: Start) -> None:
+def test_a_process_that_exceeds_its_memory_is_killed(start: Start) -> None:
     code = """
 import time
 def handler(event, context):
@@ -136,7 +136,7 @@ def handler(event, context):
     assert failed.value.kind == "Runtime.OutOfMemory"
 
 
-def test_an_answer_above_six_megabytes_is_refused_and_one_below_is_not(start: Start) -> None:
+def test_a_payload_above_six_megabytes_is_refused(start: Start) -> None:
     function = start("def handler(event, context): return 'x' * event")
     assert len(function.invoke(6_200_000).payload) == 6_200_000
     with pytest.raises(FunctionError) as failed:

@@ -1,4 +1,4 @@
-"""Custom::SiteContent as a resource of a stack on the emulator: the site after the deletion of either."""
+"""Custom::SiteContent as a resource of a stack on the emulator, when the resource or its stack is deleted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ UPLOADED = "static/uploaded.txt"
 
 
 class Site:
-    """A stack of a bucket and its content, the latter under any logical id or none."""
+    """A stack of a bucket and, under any logical id, its content."""
 
     def __init__(self, aws: Client, account: str, package: bytes) -> None:
         self._cloudformation, self._s3 = aws("cloudformation"), aws("s3")
@@ -49,7 +49,7 @@ class Site:
     def create(self) -> None:
         self._cloudformation.create_stack(StackName=STACK, TemplateBody=self._template("SiteContent"))
         self._until("stack_create_complete")
-        self._s3.put_object(Bucket=self._bucket, Key=UPLOADED, Body=b"by somebody")
+        self._s3.put_object(Bucket=self._bucket, Key=UPLOADED, Body=b"of a user")
 
     def update(self, content: str | None) -> None:
         self._cloudformation.update_stack(StackName=STACK, TemplateBody=self._template(content))
@@ -76,10 +76,10 @@ PAGES = {"sorry/index.html", "static/index.html"}
 
 @pytest.fixture
 def site(aws: Client, account: str, packaged: Mapping[str, Archive]) -> Site:
-    made = Site(aws, account, packaged["custom_resource"].data)
-    made.create()
-    assert made.keys == PAGES | {UPLOADED}
-    return made
+    created = Site(aws, account, packaged["custom_resource"].data)
+    created.create()
+    assert created.keys == PAGES | {UPLOADED}
+    return created
 
 
 def test_the_bucket_is_emptied_when_its_stack_is_deleted(site: Site) -> None:
@@ -87,13 +87,13 @@ def test_the_bucket_is_emptied_when_its_stack_is_deleted(site: Site) -> None:
     assert site.buckets == []
 
 
-def test_taking_the_resource_out_of_the_stack_leaves_the_site_alone(site: Site) -> None:
+def test_the_site_keeps_its_content_when_the_resource_is_removed_from_the_stack(site: Site) -> None:
     site.update(None)
     assert site.keys == PAGES | {UPLOADED}
 
 
-def test_another_name_for_the_resource_leaves_the_site_alone(site: Site) -> None:
-    """CloudFormation makes the new one first and then deletes the old one, in the same bucket."""
+def test_the_site_keeps_its_content_when_the_resource_is_renamed(site: Site) -> None:
+    """CloudFormation first creates the new resource, then deletes the old one. Both have the same bucket."""
     site.update("Pages")
     assert site.keys == PAGES | {UPLOADED}
     site.delete()

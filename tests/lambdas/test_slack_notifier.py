@@ -1,4 +1,4 @@
-"""What arrives from SNS, EventBridge and CloudWatch Logs, and what is read back from the output topic's queue."""
+"""Events of SNS, EventBridge and CloudWatch Logs, and the notifications that a queue of the output topic receives."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TEMPLATES = ROOT / "templates"
 
 
 class Channel:
-    """The output topic with a queue behind it, where the chat service would listen."""
+    """The output topic with a queue as its subscriber, in place of the chat service."""
 
     def __init__(self, aws: Client) -> None:
         self.topic: str = aws("sns").create_topic(Name="chat")["TopicArn"]
@@ -71,7 +71,7 @@ def notify(notifier: Function, channel: Channel) -> Notify:
 
 
 def check(message: dict[str, Any]) -> None:
-    """Amazon Q Developer in chat applications, Custom notifications: what has another shape is dropped silently."""
+    """Check a message: the chat service drops others silently (Amazon Q Developer in chat applications)."""
     assert set(message) == {"version", "source", "id", "content", "metadata"}
     assert (message["version"], message["source"]) == ("1.0", "custom")
     content, metadata = message["content"], message["metadata"]
@@ -84,11 +84,11 @@ def check(message: dict[str, Any]) -> None:
     assert all(isinstance(text, str) for text in metadata["additionalContext"].values())
     assert len(content["title"]) <= 250
     assert len(content["description"]) <= 3000
-    assert content["nextSteps"], "the notification has steps"
-    assert any("<https://" in step for step in content["nextSteps"]), "and where"
+    assert content["nextSteps"], "a notification has next steps"
+    assert any("<https://" in step for step in content["nextSteps"]), "one step has a link"
     for text in [content["title"], content["description"], *content["nextSteps"]]:
         outside_links = re.sub(r"<https://[^<>|\s]+\|[^<>|]+>", "", text)
-        assert not re.search(r"[<>]", outside_links), "Slack would read it as a link or a mention"
+        assert not re.search(r"[<>]", outside_links), "Slack would show a link or a mention"
         assert not re.search(r"&(?!amp;|lt;|gt;)", outside_links)
     assert content["description"].count("```") % 2 == 0
     assert len(json.dumps(message).encode()) < 256 * 1024
@@ -96,7 +96,7 @@ def check(message: dict[str, Any]) -> None:
 
 
 def sns(message: object, subject: str | None = None, topic: str = NOTICES, number: int = 1) -> dict[str, Any]:
-    """Lambda Developer Guide, Invoking Lambda functions with Amazon SNS notifications."""
+    """Return a record of SNS (Lambda Developer Guide, Invoking Lambda functions with Amazon SNS notifications)."""
     return {
         "EventVersion": "1.0",
         "EventSubscriptionArn": f"{topic}:21be56ed-a058-49f5-8c98-aedd2564c486",
@@ -193,7 +193,7 @@ ANOMALY = {
         ("INSUFFICIENT_DATA", ":grey_question:", "no data"),
     ],
 )
-def test_an_alarm_in_every_state(notify: Notify, state: str, sign: str, word: str) -> None:
+def test_an_alarm_in_each_state_has_its_own_title_and_steps(notify: Notify, state: str, sign: str, word: str) -> None:
     (message,) = notify(records(sns(alarm(NewStateValue=state), "ALARM: ...")))
     content = message["content"]
     assert content["title"] == f"{sign} shop-prod-backend-5xx: {word} [shop-prod]"
@@ -209,7 +209,7 @@ def test_an_alarm_in_every_state(notify: Notify, state: str, sign: str, word: st
     assert message["metadata"]["additionalContext"]["from"] == "OK"
 
 
-def test_metric_math_anomaly_and_composite_alarms(notify: Notify) -> None:
+def test_metric_math_anomaly_and_composite_alarms_show_their_condition(notify: Notify) -> None:
     composite = alarm(
         AlarmName="shop-prod-down",
         AlarmDescription=None,
@@ -244,12 +244,12 @@ def test_metric_math_anomaly_and_composite_alarms(notify: Notify) -> None:
     ],
     ids=["some", "all", "math without a period", "no period"],
 )
-def test_how_long_an_alarm_waits_is_said(notify: Notify, change: dict[str, Any], expected: str) -> None:
+def test_the_condition_of_an_alarm_contains_its_duration(notify: Notify, change: dict[str, Any], expected: str) -> None:
     (message,) = notify(records(sns(alarm(Trigger=alarm()["Trigger"] | change))))
     assert expected in message["content"]["description"].splitlines()[1]
 
 
-def test_messages_about_one_subject_share_a_thread_and_repeated_ones_their_id(notify: Notify) -> None:
+def test_messages_of_one_subject_share_a_thread_and_repeated_ones_their_id(notify: Notify) -> None:
     first, second, other = notify(
         records(
             sns(alarm(), number=1),
@@ -281,7 +281,7 @@ ACTUAL Amount: $412.03
 """
 
 
-def test_a_budget_s_mail_and_other_text(notify: Notify) -> None:
+def test_a_text_becomes_a_notification_also_an_email_of_budgets(notify: Notify) -> None:
     budget, plain, number, unknown, nothing = notify(
         records(
             sns(BUDGET, "AWS Budgets: shop-prod-monthly has exceeded your alert threshold", number=1),
@@ -301,12 +301,12 @@ def test_a_budget_s_mail_and_other_text(notify: Notify) -> None:
     assert nothing["content"]["title"] == ":envelope: Message [shop-prod]"
 
 
-def test_what_others_wrote_is_shown_without_secrets(notify: Notify) -> None:
+def test_texts_of_users_are_shown_without_secrets(notify: Notify) -> None:
     text = "backup of mysql://app:s3cr3t@db:3306 failed, ask taro@example.com"
     for event in (
         records(sns(text, "from taro@example.com")),
-        records(sns({"said": text})),
-        eventbridge("Backup Job", "shop.backup", [], {"said": text}),
+        records(sns({"text": text})),
+        eventbridge("Backup Job", "shop.backup", [], {"text": text}),
         stopped(containers=[{"name": "app", "reason": text}]),
     ):
         (message,) = notify(event)
@@ -394,7 +394,7 @@ def test_a_failed_deployment_and_its_stopped_tasks_share_a_thread(notify: Notify
 
 
 @pytest.mark.parametrize("kind", ["Cluster", "Instance"])
-def test_a_database_event(notify: Notify, kind: str) -> None:
+def test_a_database_event_links_to_its_cluster_or_instance(notify: Notify, kind: str) -> None:
     name = "shop-prod-database"
     arn = f"arn:aws:rds:ap-northeast-1:123456789012:{kind.lower()}:{name}"
     detail = {
@@ -418,18 +418,18 @@ def test_the_next_step_after_a_database_event_fits_its_category(notify: Notify) 
     for category in rule["Properties"]["EventPattern"]["detail"]["EventCategories"]:
         detail = {
             "EventCategories": [category],
-            "Message": "said",
+            "Message": "any",
             "SourceIdentifier": "db",
             "EventID": "RDS-EVENT-0001",
         }
         (message,) = notify(eventbridge("RDS DB Cluster Event", "aws.rds", [], detail))
-        see, step = message["content"]["nextSteps"]
-        assert "|database>" in see
+        link, step = message["content"]["nextSteps"]
+        assert "|database>" in link
         seen.add(step)
     assert len(seen) == len(rule["Properties"]["EventPattern"]["detail"]["EventCategories"]) > 1
 
 
-def test_an_event_of_another_kind_also_through_sns(notify: Notify) -> None:
+def test_an_event_of_another_type_is_shown_as_json_also_through_sns(notify: Notify) -> None:
     event = eventbridge("AWS Health Event", "aws.health", [], {"service": "ECS", "text": "<x> " * 3000})
     (direct,) = notify(event)
     (relayed,) = notify(records(sns(event)))
@@ -439,7 +439,7 @@ def test_an_event_of_another_kind_also_through_sns(notify: Notify) -> None:
 
 
 def logs(*messages: str, kind: str = "DATA_MESSAGE") -> dict[str, Any]:
-    """Lambda Developer Guide, Using Lambda with CloudWatch Logs."""
+    """Return an event of a subscription (Lambda Developer Guide, Using Lambda with CloudWatch Logs)."""
     batch = {
         "messageType": kind,
         "owner": "123456789012",
@@ -470,11 +470,11 @@ def test_error_lines_are_counted_shown_without_secrets_and_linked(notify: Notify
     assert one["content"]["title"].startswith(":warning: 1 error line in")
 
 
-def test_a_control_message_of_a_new_subscription_is_nothing_to_tell(notify: Notify) -> None:
+def test_a_control_message_of_a_new_subscription_is_not_published(notify: Notify) -> None:
     assert notify(logs("CWL CONTROL MESSAGE: Checking health of destination", kind="CONTROL_MESSAGE")) == []
 
 
-def test_everything_is_cut_to_what_slack_shows(notify: Notify) -> None:
+def test_long_texts_are_cut_to_the_limits_of_slack(notify: Notify) -> None:
     long = "<&> " * 4000
     for event in (
         records(sns(alarm(AlarmName="n" * 255, AlarmDescription=long, NewStateReason=long))),
@@ -487,13 +487,13 @@ def test_everything_is_cut_to_what_slack_shows(notify: Notify) -> None:
         assert "..." in message["content"]["description"]
 
 
-def test_its_own_messages_are_refused(notifier: Function, channel: Channel) -> None:
-    with pytest.raises(FunctionError, match="subscribed to the topic it publishes to") as own_topic:
+def test_the_function_refuses_its_own_messages(notifier: Function, channel: Channel) -> None:
+    with pytest.raises(FunctionError, match="subscribed to the topic that it publishes to") as own_topic:
         notifier.invoke(records(sns("anything", topic=channel.topic)))
     assert own_topic.value.kind == "LoopError"
     notifier.invoke(records(sns(alarm())))
     (published,) = channel.read()
-    with pytest.raises(FunctionError, match="received a custom notification"):
+    with pytest.raises(FunctionError, match="is a custom notification already"):
         notifier.invoke(records(sns(published)))
     assert channel.read() == []
 
@@ -510,7 +510,7 @@ def test_its_own_messages_are_refused(notifier: Function, channel: Channel) -> N
     ],
     ids=["empty", "other", "sqs", "damaged logs", "damaged event", "damaged alarm"],
 )
-def test_an_unknown_event_is_sent_to_the_failure_queue(
+def test_an_unknown_event_fails_the_invocation_and_so_reaches_the_failure_queue(
     notifier: Function, channel: Channel, event: dict[str, Any]
 ) -> None:
     with pytest.raises(FunctionError):
@@ -518,16 +518,14 @@ def test_an_unknown_event_is_sent_to_the_failure_queue(
     assert channel.read() == []
 
 
-def test_nothing_is_sent_when_one_of_several_is_not_understood(notifier: Function, channel: Channel) -> None:
-    """The retry would send the understood ones again, twice."""
+def test_no_message_is_published_if_one_of_several_is_damaged(notifier: Function, channel: Channel) -> None:
+    """The two retries would publish the other ones again."""
     with pytest.raises(FunctionError):
         notifier.invoke(records(sns(alarm()), sns({"AlarmName": "damaged"})))
     assert channel.read() == []
 
 
-def test_a_topic_that_cannot_be_published_to_is_an_error(
-    function: Start, endpoint: Mapping[str, str], account: str
-) -> None:
+def test_a_missing_topic_fails_the_invocation(function: Start, endpoint: Mapping[str, str], account: str) -> None:
     missing = f"arn:aws:sns:ap-northeast-1:{account}:nowhere"
     own = {"OUTPUT_TOPIC_ARN": missing, "ENVIRONMENT_NAME": "shop-prod"}
     with pytest.raises(FunctionError) as failed:

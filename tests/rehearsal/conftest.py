@@ -1,4 +1,4 @@
-"""A small CloudFormation user: enough to put a template up, run an operation to its end, and look."""
+"""Fixtures: a client of CloudFormation that uploads templates, waits for operations and reads their results."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Cloud:
         self.numbers = itertools.count(1)
 
     def put(self, key: str, body: dict[str, Any] | bytes) -> str:
-        """Upload a template or an archive; the address is the one templates use."""
+        """Upload a template or an archive. Return its URL as templates use it."""
         if not any(bucket["Name"] == self.bucket for bucket in self.s3.list_buckets()["Buckets"]):
             location = {"LocationConstraint": "ap-northeast-1"}
             self.s3.create_bucket(Bucket=self.bucket, CreateBucketConfiguration=location)
@@ -34,7 +34,7 @@ class Cloud:
 
     @property
     def bucket(self) -> str:
-        # Bucket names are global, also here.
+        # Bucket names are global, also in the emulator.
         return f"{ARTIFACTS}-{self.aws('sts').get_caller_identity()['Account']}"
 
     def create(self, name: str, template: dict[str, Any], **parameters: str) -> dict[str, Any]:
@@ -57,7 +57,7 @@ class Cloud:
     def change_set(
         self, stack: str, template: dict[str, Any], *, kind: str = "UPDATE", name: str = "", **parameters: str
     ) -> dict[str, Any]:
-        """Create a change set with nested stacks; all its pages as one description."""
+        """Create a change set with nested stacks. Return its description with all pages."""
         reply = self.cloudformation.create_change_set(
             StackName=stack,
             ChangeSetName=name or f"change-{next(self.numbers)}",
@@ -97,18 +97,18 @@ class Cloud:
         return {output["OutputKey"]: output["OutputValue"] for output in self.stack(name).get("Outputs", [])}
 
     def child(self, parent: str, logical_id: str) -> str:
-        """The stack id of a nested stack."""
+        """Return the stack id of a nested stack."""
         reply = self.cloudformation.describe_stack_resource(StackName=parent, LogicalResourceId=logical_id)
         return str(reply["StackResourceDetail"]["PhysicalResourceId"])
 
     def events(self, name: str) -> list[tuple[str, str]]:
-        """(logical id, status), oldest first."""
+        """Return logical id and status of each event, the oldest first."""
         pages = self.cloudformation.get_paginator("describe_stack_events").paginate(StackName=name)
         events = [event for page in pages for event in page["StackEvents"]]
         return [(event["LogicalResourceId"], event["ResourceStatus"]) for event in reversed(events)]
 
     def reasons(self, name: str) -> dict[str, str]:
-        """Why what failed, by logical id."""
+        """Return the reasons of failed resources by logical id."""
         events = self.cloudformation.describe_stack_events(StackName=name)["StackEvents"]
         return {
             event["LogicalResourceId"]: event["ResourceStatusReason"]
@@ -129,7 +129,7 @@ def cloud(aws: Callable[..., Any]) -> Cloud:
 
 @pytest.fixture
 def nested() -> Callable[..., dict[str, Any]]:
-    """`nested(url, Name=value)`: a nested stack resource."""
+    """Creates a nested stack resource: `nested(url, Name=value)`."""
 
     def resource(url: str, **parameters: Any) -> dict[str, Any]:
         return {

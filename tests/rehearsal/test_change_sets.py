@@ -1,4 +1,4 @@
-"""Change sets over nested stacks, as a deployer reads them: trees, pages, values, states and refusals."""
+"""Change sets with nested stacks: nested sets, pages, values, statuses and refusals."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TOPIC = "AWS::SNS::Topic"
 
 
 def topic(name: str, **parameters: Any) -> dict[str, Any]:
-    """A template with one topic, named by its parameter."""
+    """Return a template with one topic, whose name is a parameter."""
     return {
         "Parameters": {"Name": {"Type": "String"}, **parameters},
         "Resources": {"NewsTopic": {"Type": TOPIC, "Properties": {"DisplayName": {"Fn::Sub": f"{name} ${{Name}}"}}}},
@@ -42,7 +42,7 @@ def two(cloud: Any, nested: Nested) -> dict[str, Any]:
     return chain(nested, cloud.put("first", topic("first")), cloud.put("second", topic("second")))
 
 
-def test_a_first_deployment_announces_every_child(cloud: Any, two: dict[str, Any]) -> None:
+def test_a_change_set_of_a_first_deployment_has_one_for_each_child(cloud: Any, two: dict[str, Any]) -> None:
     change_set = cloud.change_set("root", two, kind="CREATE")
     assert (change_set["Status"], change_set["ExecutionStatus"]) == ("CREATE_COMPLETE", "AVAILABLE")
     assert change_set["IncludeNestedStacks"] is True
@@ -59,14 +59,14 @@ def test_a_first_deployment_announces_every_child(cloud: Any, two: dict[str, Any
     assert cloud.described(second["ChangeSetId"])["ExecutionStatus"] == "EXECUTE_COMPLETE"
 
 
-def test_the_same_again_is_empty(cloud: Any, two: dict[str, Any]) -> None:
+def test_a_change_set_without_a_change_is_empty(cloud: Any, two: dict[str, Any]) -> None:
     cloud.create("root", two)
     change_set = cloud.change_set("root", two)
     assert (change_set["Status"], change_set["ExecutionStatus"]) == ("FAILED", "UNAVAILABLE")
     assert change_set["StatusReason"].startswith("The submitted information didn't contain changes.")
 
 
-def test_a_changed_parameter_shows_values_in_the_child_and_doubt_in_its_sibling(
+def test_a_changed_parameter_shows_values_in_the_child_and_a_possible_change_in_its_sibling(
     cloud: Any, two: dict[str, Any]
 ) -> None:
     cloud.create("root", two)
@@ -83,7 +83,7 @@ def test_a_changed_parameter_shows_values_in_the_child_and_doubt_in_its_sibling(
     assert "ChangeSetId" in lines(change_set)["SecondStack"]
 
 
-def test_values_are_there_only_when_asked_for(cloud: Any, two: dict[str, Any]) -> None:
+def test_values_are_described_only_on_request(cloud: Any, two: dict[str, Any]) -> None:
     cloud.create("root", two)
     identifier = lines(cloud.change_set("root", two, Name="two"))["FirstStack"]["ChangeSetId"]
     plain = cloud.cloudformation.describe_change_set(ChangeSetName=identifier)
@@ -111,7 +111,7 @@ def test_a_child_whose_own_change_set_is_empty_is_listed_without_one(
     assert "ChangeSetId" not in line
 
 
-def test_an_output_alone_is_a_change(cloud: Any) -> None:
+def test_a_new_output_alone_is_a_change(cloud: Any) -> None:
     cloud.create("plain", topic("t"), Name="a")
     template = topic("t")
     template["Outputs"]["Name"] = {"Value": {"Fn::GetAtt": ["NewsTopic", "TopicName"]}}
@@ -139,7 +139,7 @@ def test_a_child_that_would_be_refused_fails_the_whole_change_set(cloud: Any, ne
     assert child["StatusReason"] == "Parameters: [Missing] must have values"
 
 
-def test_deleting_a_change_set_takes_announced_children_along(cloud: Any, two: dict[str, Any]) -> None:
+def test_deleting_a_change_set_deletes_its_nested_ones(cloud: Any, two: dict[str, Any]) -> None:
     change_set = cloud.change_set("root", two, kind="CREATE")
     child = lines(change_set)["FirstStack"]["ChangeSetId"]
     with pytest.raises(ClientError, match="root stack"):
@@ -177,7 +177,7 @@ def test_a_rolled_back_creation_cannot_be_updated(cloud: Any) -> None:
         cloud.create("plain", topic("t"), Name="a")
 
 
-def test_a_replacement_is_called_one(cloud: Any) -> None:
+def test_a_replacement_is_marked_as_replacement(cloud: Any) -> None:
     group = {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": {"Ref": "Name"}, "RetentionInDays": 3}}
     template = {"Parameters": {"Name": {"Type": "String"}}, "Resources": {"OrdersLogGroup": group}}
     cloud.create("plain", template, Name="one")

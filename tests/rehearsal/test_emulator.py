@@ -1,4 +1,4 @@
-"""The emulator's life: it answers, it isolates accounts, and it never outlives its parent."""
+"""Process of the emulator: its start, the isolation of accounts, and its end."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def test_an_account_is_the_twelve_digits_of_the_access_key(account: str, aws: Ca
     assert aws("sts").get_caller_identity()["Account"] == account
 
 
-def test_a_missing_environment_names_the_next_step(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_environment_names_the_next_step(tmp_path: Path) -> None:
     with pytest.raises(EmulatorError, match="make install"), Emulator(interpreter=tmp_path / "python"):
         pass
 
 
-def test_a_child_that_dies_shows_the_end_of_its_log(tmp_path: Path) -> None:
+def test_the_error_for_a_process_that_ends_at_once_contains_the_end_of_its_log(tmp_path: Path) -> None:
     impostor = tmp_path / "python"
     impostor.write_text("#!/bin/sh\necho no such module here\nexit 3\n")
     impostor.chmod(0o755)
@@ -44,7 +44,7 @@ def test_stop_ends_the_process_and_removes_its_directory() -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_a_killed_parent_leaves_no_orphan(how: signal.Signals) -> None:
+def test_the_emulator_ends_when_its_parent_is_killed(how: signal.Signals) -> None:
     parent = subprocess.Popen(
         [
             sys.executable,
@@ -72,7 +72,7 @@ def test_a_killed_parent_leaves_no_orphan(how: signal.Signals) -> None:
     eventually(lambda: not Path(directory).exists(), "its directory is removed")
 
 
-def test_the_environment_of_a_subprocess_leads_to_no_real_account(
+def test_the_environment_of_a_subprocess_refers_to_no_real_account(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_PROFILE", "production")
@@ -102,7 +102,7 @@ def test_a_delay_makes_states_in_progress_visible(sdk: Any) -> None:
     assert {"CREATE_IN_PROGRESS", "1 resources", "CREATE_COMPLETE"} <= seen
 
 
-def test_the_emulator_in_the_foreground_prints_its_environment() -> None:
+def test_an_emulator_in_the_foreground_prints_the_variables_for_its_use() -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "hosting.rehearsal", "--account", "210987654321"],
         cwd=ROOT,
@@ -133,6 +133,6 @@ def alive(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    # A zombie of a reaped group still answers until its parent collects it.
+    # A zombie process still exists until its parent collects its exit code.
     stat = Path(f"/proc/{pid}/stat")
     return not (stat.exists() and stat.read_text().rsplit(")", 1)[1].split()[0] == "Z")

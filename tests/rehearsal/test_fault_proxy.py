@@ -1,4 +1,4 @@
-"""The proxy: what it calls a request, and what each fault does to the SDK and to the emulator."""
+"""Fault proxy: the names of requests, and the effects of each fault on the SDK and the emulator."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ SIGNED = "AWS4-HMAC-SHA256 Credential=123456789012/20260101/us-east-1/{}/aws4_re
         ("nothing", "GET", "/somewhere", {}, b"", "GET /somewhere"),
     ],
 )
-def test_requests_have_names(
+def test_each_request_has_the_name_of_its_operation(
     service: str, method: str, target: str, headers: dict[str, str], body: bytes, name: str
 ) -> None:
     call = identify(method, target, {**headers, "Authorization": SIGNED.format(service)}, body)
     assert (call.account, call.region, call.name) == ("123456789012", "us-east-1", f"{service}:{name}")
 
 
-def test_reads_are_distinguished_from_writes() -> None:
+def test_reads_and_writes_are_distinguished() -> None:
     def writes(method: str, target: str) -> bool:
         return identify(method, target, {"Authorization": SIGNED.format("s3")}, b"").writes
 
@@ -86,7 +86,7 @@ def test_each_fault_reaches_the_sdk_and_only_some_the_emulator(
         Fault.TRUNCATE: (Exception, "Unable to parse response"),
     }
     kind, words = expected[fault]
-    with proxy.injecting(FaultRule(fault, account, "sns:CreateTopic")) as rule, pytest.raises(Exception) as caught:  # noqa: PT011 - which one it is, is the test
+    with proxy.injecting(FaultRule(fault, account, "sns:CreateTopic")) as rule, pytest.raises(Exception) as caught:  # noqa: PT011 - the test checks the type below
         client("sns", patience=0.5 if "timeout" in words else 20).create_topic(Name="topic")
     assert rule.reached.is_set()
     assert isinstance(caught.value, kind)
@@ -106,7 +106,7 @@ def test_each_fault_reaches_the_sdk_and_only_some_the_emulator(
         ("chatbot", "describe_slack_workspaces", {}, "ThrottlingException"),
     ],
 )
-def test_services_throttle_in_their_own_words(
+def test_a_throttled_call_has_the_error_code_of_its_service(
     service: str,
     operation: str,
     arguments: dict[str, str],
@@ -120,13 +120,15 @@ def test_services_throttle_in_their_own_words(
     assert caught.value.response["Error"]["Code"] == code
 
 
-def test_the_sdk_takes_each_of_them_for_throttling(proxy: FaultProxy, client: Callable[..., Any], account: str) -> None:
+def test_the_sdk_retries_a_throttled_call(proxy: FaultProxy, client: Callable[..., Any], account: str) -> None:
     with proxy.injecting(FaultRule(Fault.THROTTLE, account)):
         client("ecs", attempts=2).list_clusters()
     assert [call.name for call in proxy.calls_by(account)] == ["ecs:ListClusters"] * 2
 
 
-def test_only_the_nth_call_of_one_account(proxy: FaultProxy, client: Callable[..., Any], account: str) -> None:
+def test_a_fault_affects_only_the_nth_call_of_one_account(
+    proxy: FaultProxy, client: Callable[..., Any], account: str
+) -> None:
     sts = client("sts")
     with proxy.injecting(FaultRule(Fault.RESET, account, "sts:GetCallerIdentity", nth=2)):
         sts.get_caller_identity()
@@ -137,7 +139,7 @@ def test_only_the_nth_call_of_one_account(proxy: FaultProxy, client: Callable[..
         sts.get_caller_identity()
 
 
-def test_an_outage_lasts(proxy: FaultProxy, client: Callable[..., Any], account: str) -> None:
+def test_an_outage_affects_all_calls_until_it_ends(proxy: FaultProxy, client: Callable[..., Any], account: str) -> None:
     with proxy.injecting(FaultRule(Fault.RESET, account, "sts:GetCallerIdentity", lasting=True)):
         client("s3").list_buckets()
         for call in (client("sts").get_caller_identity, client("s3").list_buckets):
@@ -146,9 +148,7 @@ def test_an_outage_lasts(proxy: FaultProxy, client: Callable[..., Any], account:
     client("s3").list_buckets()
 
 
-def test_answers_that_lag_are_those_of_the_time_before(
-    proxy: FaultProxy, client: Callable[..., Any], account: str
-) -> None:
+def test_a_lagging_read_returns_the_previous_reply(proxy: FaultProxy, client: Callable[..., Any], account: str) -> None:
     sns = client("sns")
 
     def names() -> list[str]:
@@ -163,7 +163,7 @@ def test_answers_that_lag_are_those_of_the_time_before(
     assert names() == ["a"]
 
 
-def test_everything_else_passes_unchanged(
+def test_requests_without_a_fault_pass_unchanged(
     proxy: FaultProxy, client: Callable[..., Any], account: str, aws: Callable[..., Any]
 ) -> None:
     direct, s3 = aws("s3", "us-east-1"), client("s3")
@@ -171,9 +171,9 @@ def test_everything_else_passes_unchanged(
     s3.put_object(
         Bucket=f"bucket-{account}", Key="a b/c.bin", Body=bytes(range(256)) * 5000, ChecksumAlgorithm="SHA256"
     )
-    there = direct.get_object(Bucket=f"bucket-{account}", Key="a b/c.bin")["Body"].read()
+    stored = direct.get_object(Bucket=f"bucket-{account}", Key="a b/c.bin")["Body"].read()
     assert (
-        s3.get_object(Bucket=f"bucket-{account}", Key="a b/c.bin")["Body"].read() == there == bytes(range(256)) * 5000
+        s3.get_object(Bucket=f"bucket-{account}", Key="a b/c.bin")["Body"].read() == stored == bytes(range(256)) * 5000
     )
     with pytest.raises(botocore.ClientError, match="404"):
         s3.head_object(Bucket=f"bucket-{account}", Key="missing")

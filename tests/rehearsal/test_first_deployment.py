@@ -1,4 +1,4 @@
-"""A first deployment that fails is continued with a corrected value, and loses nothing."""
+"""Continuation of a failed first deployment with a corrected value, which keeps all existing resources."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Account:
 
     def context(self, *overrides: str) -> Context:
         environment = deployment.prepare(ROOT, "dev", overrides=overrides)
-        # The account of the parameter file is the user's; each test has an account of its own.
+        # The parameter file has the user's account. Each test has an account of its own.
         clients = self.emulator.clients(
             environment.file.account or self.number, environment.file.region or "ap-northeast-1"
         )
@@ -78,7 +78,7 @@ class Account:
 
 @pytest.fixture
 def fresh() -> Iterator[Account]:
-    """An emulator of its own: these tests deploy into the account of the parameter file."""
+    """An account in an emulator of its own, because these tests deploy into the account of the parameter file."""
     with Emulator() as emulator:
         account = Account(emulator, "000000000000")
         context = account.context()
@@ -88,7 +88,7 @@ def fresh() -> Iterator[Account]:
         yield account
 
 
-def test_one_service_that_fails_leaves_the_other_one_and_the_database(fresh: Account) -> None:
+def test_a_failed_service_does_not_affect_the_other_one_and_the_database(fresh: Account) -> None:
     first, bad, *_ = reversed(fresh.context().template(fresh.context().stack(StackRole.ROOT)).services)
     failing = fresh.image(bad, FAILING, starts=False)
     messages = Messages()
@@ -145,7 +145,7 @@ def test_an_unfinished_platform_is_continued_and_keeps_its_database(
     assert len(fresh.services()) == 2
 
 
-def test_a_continuation_that_would_replace_something_is_refused_before_it_is_executed(
+def test_a_continuation_that_would_replace_a_resource_is_refused_before_its_execution(
     fresh: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     break_platform(monkeypatch, fail=True)
@@ -156,12 +156,12 @@ def test_a_continuation_that_would_replace_something_is_refused_before_it_is_exe
     with pytest.raises(RefusedError, match=r"cannot be continued[\s\S]*Vpc \(AWS::EC2::VPC\) would be replaced"):
         pipeline.deploy_stacks(fresh.context("VpcNetwork=10.77"), Messages())
     assert fresh.root().status == "CREATE_FAILED"
-    # The way out: finish the creation with the deployed value.
+    # The next step for the user: finish the creation with the deployed value.
     pipeline.deploy_stacks(fresh.context(), Messages())
     assert fresh.clusters() == database
 
 
-def test_the_plan_of_a_first_deployment_names_what_follows(fresh: Account) -> None:
+def test_the_plan_of_a_first_deployment_names_the_services_of_the_second_operation(fresh: Account) -> None:
     pipeline.deploy_stacks(fresh.context(), Messages(), through=StackRole.EDGE)
     context = fresh.context()
     root = context.stack(StackRole.ROOT)

@@ -1,4 +1,4 @@
-"""Nested stacks run like stacks: references, exports, updates, rollback, deletion; and quiet when nothing changes."""
+"""Nested stacks: references, exports, updates, rollback and deletion; no events without a change."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def root(nested: Nested, queue: str, topic: str) -> dict[str, Any]:
     }
 
 
-def test_outputs_flow_between_siblings_and_up(cloud: Any, nested: Nested, account: str) -> None:
+def test_outputs_reach_siblings_and_the_parent(cloud: Any, nested: Nested, account: str) -> None:
     template = root(nested, cloud.put("queue", queue_template()), cloud.put("topic", topic_template()))
     stack = cloud.create("root", template)
     assert stack["StackStatus"] == "CREATE_COMPLETE"
@@ -81,7 +81,7 @@ def test_dynamic_references_and_exports_work_inside_children(cloud: Any, nested:
     assert attributes["DisplayName"] == "hello-q"
 
 
-def test_an_update_with_nothing_changed_inside_leaves_the_child_alone(cloud: Any, nested: Nested) -> None:
+def test_a_child_without_a_change_has_no_events_in_an_update(cloud: Any, nested: Nested) -> None:
     queue, topic = cloud.put("queue", queue_template()), cloud.put("topic", topic_template())
     cloud.create("root", root(nested, queue, topic))
     before = cloud.events(cloud.child("root", "TopicStack"))
@@ -104,7 +104,7 @@ def test_unchanged_resources_of_an_updated_stack_send_no_events(cloud: Any, nest
     ]
 
 
-def test_a_removed_resource_is_deleted_in_the_clean_up_phase(cloud: Any) -> None:
+def test_a_removed_resource_is_deleted_in_the_cleanup_phase(cloud: Any) -> None:
     cloud.create("plain", queue_template(Other={"Type": "AWS::SQS::Queue"}), Purpose="a")
     seen = len(cloud.events("plain"))
     cloud.update("plain", queue_template(), Purpose="a")
@@ -118,7 +118,7 @@ def test_a_removed_resource_is_deleted_in_the_clean_up_phase(cloud: Any) -> None
 
 
 @pytest.mark.parametrize("key", ["topic", "topic-2"])
-def test_a_changed_template_is_deployed_behind_the_same_address_and_behind_another(
+def test_a_changed_template_is_deployed_with_the_same_url_and_with_another_one(
     cloud: Any, nested: Nested, key: str
 ) -> None:
     queue, topic = cloud.put("queue", queue_template()), cloud.put("topic", topic_template())
@@ -130,7 +130,7 @@ def test_a_changed_template_is_deployed_behind_the_same_address_and_behind_anoth
     assert {resource["LogicalResourceId"] for resource in resources} == {"NewsTopic", "SecondTopic"}
 
 
-def test_a_failed_child_takes_its_parent_back_and_leaves_nothing(cloud: Any, nested: Nested) -> None:
+def test_a_failed_child_rolls_back_its_parent_and_all_resources(cloud: Any, nested: Nested) -> None:
     url = cloud.put("queue", queue_template(Broken=BROKEN | {"DependsOn": "OrdersQueue"}))
     stack = cloud.create("root", {"Resources": {"QueueStack": nested(url, Purpose="a")}})
     assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
@@ -142,7 +142,7 @@ def test_a_failed_child_takes_its_parent_back_and_leaves_nothing(cloud: Any, nes
     assert cloud.stack(child)["StackStatus"] == "DELETE_COMPLETE"
 
 
-def test_a_failed_update_sends_every_child_back(cloud: Any, nested: Nested) -> None:
+def test_a_failed_update_rolls_back_every_child(cloud: Any, nested: Nested) -> None:
     queue, topic = cloud.put("queue", queue_template()), cloud.put("topic", topic_template())
     cloud.create("root", root(nested, queue, topic))
     broken = cloud.put("topic-2", topic_template(Broken=BROKEN))
@@ -179,7 +179,7 @@ def test_a_child_without_acknowledged_capabilities_is_refused(cloud: Any, nested
     assert "Requires capabilities : [CAPABILITY_IAM]" in cloud.reasons("root")["RoleStack"]
 
 
-def test_deleting_honours_the_policies_inside_children(cloud: Any, nested: Nested) -> None:
+def test_a_deletion_respects_the_deletion_policies_inside_children(cloud: Any, nested: Nested) -> None:
     kept = {"Type": "AWS::SNS::Topic", "DeletionPolicy": "Retain"}
     url = cloud.put("queue", queue_template(KeptTopic=kept))
     cloud.create("root", {"Resources": {"QueueStack": nested(url, Purpose="a")}})
@@ -211,7 +211,7 @@ def test_termination_protection_is_enforced(cloud: Any) -> None:
         cloud.cloudformation.delete_stack(StackName="plain")
 
 
-def test_a_missing_template_fails_with_the_words_of_s3(cloud: Any, nested: Nested) -> None:
+def test_a_missing_template_fails_with_the_message_of_s3(cloud: Any, nested: Nested) -> None:
     url = cloud.put("queue", queue_template()) + "-missing"
     stack = cloud.create("root", {"Resources": {"QueueStack": nested(url, Purpose="a")}})
     assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
@@ -233,7 +233,7 @@ def handler(event, context):
 
 
 def stubborn(cloud: Any) -> dict[str, Any]:
-    """A template whose update, and whose way back, fail while there is an object named stuck."""
+    """Return a template whose update and rollback fail while the bucket has an object named stuck."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as packed:
         packed.writestr("index.py", STUBBORN)
@@ -261,7 +261,7 @@ def stubborn(cloud: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("skipped", [False, True])
-def test_a_rollback_stuck_in_a_child_is_continued_from_the_root(cloud: Any, nested: Nested, skipped: bool) -> None:
+def test_a_failed_rollback_of_a_child_is_continued_from_the_root(cloud: Any, nested: Nested, skipped: bool) -> None:
     url = cloud.put("stubborn", stubborn(cloud))
 
     def root_of(text: str) -> dict[str, Any]:
@@ -290,7 +290,7 @@ def test_a_child_of_a_protected_root_is_protected_too(cloud: Any, nested: Nested
         cloud.cloudformation.delete_stack(StackName=cloud.child("root", "QueueStack"))
 
 
-def test_a_deleted_stack_answers_to_its_id_alone(cloud: Any) -> None:
+def test_a_deleted_stack_is_described_only_by_its_id(cloud: Any) -> None:
     first = cloud.create("plain", queue_template(), Purpose="a")["StackId"]
     cloud.delete("plain")
     with pytest.raises(ClientError, match="does not exist"):

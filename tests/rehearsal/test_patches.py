@@ -1,4 +1,4 @@
-"""The table of patches describes exactly what is patched, and docs/emulator.md is written from it."""
+"""Table of patches: it has exactly one row for each patch, and docs/emulator.md is generated from it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hosting.rehearsal.ministack_patch import SUPPORTED_VERSION
 from hosting.rehearsal.ministack_patch.patches import PATCHES, render_document
 
 
-def test_the_document_is_written_from_the_table() -> None:
+def test_the_document_is_generated_from_the_table() -> None:
     expected = render_document(SUPPORTED_VERSION)
     assert DOCUMENT.read_text(encoding="utf-8") == expected, "run `python -m hosting.rehearsal --write-docs`"
 
@@ -24,7 +24,7 @@ def test_every_row_is_complete_and_every_subject_has_one_row() -> None:
 
 
 def start_with(change: str) -> str:
-    """Apply all patches in the emulator's interpreter after a change of the table; return what that printed."""
+    """Apply all patches in the emulator's interpreter after a change of the table. Return the output."""
     code = (
         "from hosting.rehearsal.ministack_patch import install, patching\n"
         f"patching.PATCHES = {change}\n"

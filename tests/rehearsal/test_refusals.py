@@ -1,4 +1,4 @@
-"""What AWS refuses before it touches a resource, in its own words."""
+"""Refusals before an operation changes a resource, with AWS's messages."""
 
 from __future__ import annotations
 
@@ -29,19 +29,21 @@ def template(parameter: dict[str, Any], **more: Any) -> dict[str, Any]:
         ({"Type": "String", "MinLength": 2}, "a", "must contain at least 2 characters"),
     ],
 )
-def test_a_value_against_its_constraint(cloud: Any, parameter: dict[str, Any], value: str, message: str) -> None:
+def test_a_value_that_violates_its_constraint_is_refused(
+    cloud: Any, parameter: dict[str, Any], value: str, message: str
+) -> None:
     with pytest.raises(ClientError, match=message):
         cloud.create("plain", template(parameter), Value=value)
 
 
-def test_missing_and_unknown_parameters(cloud: Any) -> None:
+def test_missing_and_unknown_parameters_are_refused(cloud: Any) -> None:
     with pytest.raises(ClientError, match=r"Parameters: \[Value\] must have values"):
         cloud.create("plain", template({"Type": "String"}))
     with pytest.raises(ClientError, match=r"Parameters: \[Wrong\] do not exist in the template"):
         cloud.create("plain", template({"Type": "String"}), Value="a", Wrong="b")
 
 
-def test_a_rule_over_parameters(cloud: Any) -> None:
+def test_parameters_that_violate_a_rule_are_refused(cloud: Any) -> None:
     rule = {
         "Assertions": [
             {"Assert": {"Fn::Not": [{"Fn::Equals": [{"Ref": "Value"}, "bad"]}]}, "AssertDescription": "never bad"}
@@ -51,7 +53,7 @@ def test_a_rule_over_parameters(cloud: Any) -> None:
         cloud.create("plain", template({"Type": "String"}, Rules={"NotBad": rule}), Value="bad")
 
 
-def test_capabilities(cloud: Any) -> None:
+def test_a_named_role_without_its_capability_is_refused(cloud: Any) -> None:
     role = {"Type": "AWS::IAM::Role", "Properties": {"RoleName": "x", "AssumeRolePolicyDocument": {}}}
     with pytest.raises(ClientError, match=r"Requires capabilities : \[CAPABILITY_NAMED_IAM\]"):
         cloud.cloudformation.create_stack(
@@ -66,13 +68,13 @@ def test_an_unknown_resource_type_is_never_skipped(cloud: Any) -> None:
         cloud.create("plain", {"Resources": {"Thing": {"Type": "AWS::EC2::Nonsense"}}})
 
 
-def test_a_reference_to_nothing(cloud: Any) -> None:
-    topic = {"Type": "AWS::SNS::Topic", "Properties": {"DisplayName": {"Ref": "Absent"}}}
-    with pytest.raises(ClientError, match=r"Unresolved resource dependencies \[Absent\] in the Resources block"):
+def test_a_reference_to_an_unknown_name_is_refused(cloud: Any) -> None:
+    topic = {"Type": "AWS::SNS::Topic", "Properties": {"DisplayName": {"Ref": "Unknown"}}}
+    with pytest.raises(ClientError, match=r"Unresolved resource dependencies \[Unknown\] in the Resources block"):
         cloud.create("plain", {"Resources": {"NewsTopic": topic}})
 
 
-def test_a_reference_to_a_resource_that_its_condition_leaves_out(cloud: Any) -> None:
+def test_a_reference_to_a_resource_without_its_condition_is_refused(cloud: Any) -> None:
     body = {
         "Conditions": {"Never": {"Fn::Equals": [{"Fn::Join": ["", ["a", "b"]]}, "c"]}},
         "Resources": {
@@ -89,7 +91,7 @@ def test_a_reference_to_a_resource_that_its_condition_leaves_out(cloud: Any) -> 
         cloud.create("other", body)
 
 
-def test_function_code_that_is_not_there(cloud: Any) -> None:
+def test_a_function_without_its_code_fails_the_creation(cloud: Any) -> None:
     cloud.put("something", b"")
     function = {
         "Type": "AWS::Lambda::Function",

@@ -1,4 +1,4 @@
-"""`deploy.py rehearse`: the project's own environments, and the end of the emulator in every case."""
+"""`deploy.py rehearse` with the project's own environments, and the end of the emulator in each case."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PROD = pytest.mark.slow(reason="the tests of the policies rehearse prod, too, a
 
 
 @pytest.mark.parametrize("environment", ["dev", pytest.param("prod", marks=_PROD)])
-def test_every_proof_of_an_environment_holds(environment: str) -> None:
+def test_every_check_of_an_environment_holds(environment: str) -> None:
     done = subprocess.run([*COMMAND, "-e", environment, "--output", "json"], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout, done.stderr[-2000:]
     document = json.loads(done.stdout)
@@ -39,7 +39,7 @@ def test_every_proof_of_an_environment_holds(environment: str) -> None:
     assert not answers(endpoint_of(done.stderr))
 
 
-def test_ctrl_c_in_the_middle_stops_the_emulator(tmp_path: Path) -> None:
+def test_ctrl_c_during_a_rehearsal_stops_the_emulator(tmp_path: Path) -> None:
     process, log = begin(tmp_path, "-e", "dev", "--delay", "0.2")
     wait_for(log, "Deploy the whole chain")
     process.send_signal(signal.SIGINT)
@@ -47,7 +47,7 @@ def test_ctrl_c_in_the_middle_stops_the_emulator(tmp_path: Path) -> None:
     assert not answers(endpoint_of(log.read_text()))
 
 
-def test_keep_prints_the_environment_and_ctrl_c_ends_the_emulator(tmp_path: Path) -> None:
+def test_a_kept_emulator_prints_its_variables_and_runs_until_ctrl_c(tmp_path: Path) -> None:
     process, log = begin(tmp_path, "-e", "dev", "--keep")
     text = wait_for(log, "runs until Ctrl-C")
     text = wait_for(log, "the emulator's log")
@@ -59,7 +59,7 @@ def test_keep_prints_the_environment_and_ctrl_c_ends_the_emulator(tmp_path: Path
     assert not answers(endpoint)
 
 
-def test_a_failed_proof_exits_1(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rehearsal_with_a_failed_check_exits_1(monkeypatch: pytest.MonkeyPatch) -> None:
     from hosting.cli.commands import rehearse as command
     from hosting.rehearsal.checks import Proof
 
@@ -74,7 +74,7 @@ def test_a_failed_proof_exits_1(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "network: bad\n    seen: seen this" in done.stdout
 
 
-def test_something_that_is_not_there_is_a_failed_proof_and_no_crash() -> None:
+def test_a_missing_resource_is_a_failed_check_and_no_exception() -> None:
     area = Area("chain")
 
     def looks(deployed: Deployed) -> Any:

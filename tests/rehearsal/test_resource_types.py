@@ -1,4 +1,4 @@
-"""Every kind of resource that MiniStack refuses or half does: made by a template, found by the API, changed, gone."""
+"""Resource types that MiniStack refuses or supports only in part: created, described, updated and deleted."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ ROLE = typed("IAM::Role", {"AssumeRolePolicyDocument": {"Version": "2012-10-17",
 
 @pytest.fixture
 def made(cloud: Any) -> Callable[..., Any]:
-    """`made(resources, Parameter="default")`: the stack of these resources, complete; and how to change it."""
+    """Creates a stack: `made(resources, Parameter="default")` returns it, and a function that updates it."""
 
     def make(resources: Template, outputs: Template | None = None, **parameters: str) -> dict[str, str]:
         template = {
@@ -69,7 +69,7 @@ def made(cloud: Any) -> Callable[..., Any]:
     return make
 
 
-def test_nat_gateways_and_addresses(cloud: Any, made: Callable[..., Any]) -> None:
+def test_nat_gateways_and_addresses_are_created_updated_and_deleted(cloud: Any, made: Callable[..., Any]) -> None:
     resources = NETWORK | {
         "Address": typed("EC2::EIP", {"Domain": "vpc"}),
         "Gateway": typed(
@@ -99,7 +99,7 @@ def tag(key: str, value: str) -> dict[str, str]:
     return {"Key": key, "Value": value}
 
 
-def test_rules_of_security_groups(cloud: Any, made: Callable[..., Any]) -> None:
+def test_rules_of_security_groups_are_created_updated_and_deleted(cloud: Any, made: Callable[..., Any]) -> None:
     def group(name: str) -> dict[str, Any]:
         return typed("EC2::SecurityGroup", {"GroupDescription": name, "VpcId": ref("Vpc")})
 
@@ -127,13 +127,13 @@ def test_rules_of_security_groups(cloud: Any, made: Callable[..., Any]) -> None:
     assert (ingress["FromPort"], ingress["ToPort"]) == (80, 80)
     assert ingress["UserIdGroupPairs"][0]["GroupId"] == outputs["Far"]
     assert ingress["UserIdGroupPairs"][0]["Description"] == "why"
-    # The explicit rule takes the place of the allow-all that a group is born with.
+    # The explicit rule replaces the rule of a new group that allows all traffic.
     assert [rule["FromPort"] for rule in of("Far")["IpPermissionsEgress"]] == [80]
     made(rules(81))
     assert [rule["FromPort"] for rule in of("Near")["IpPermissions"]] == [81]
 
 
-def test_flow_logs(cloud: Any, made: Callable[..., Any]) -> None:
+def test_flow_logs_are_created_and_deleted(cloud: Any, made: Callable[..., Any]) -> None:
     log = {
         "ResourceId": ref("Vpc"),
         "ResourceType": "VPC",
@@ -148,7 +148,7 @@ def test_flow_logs(cloud: Any, made: Callable[..., Any]) -> None:
     assert (found["LogGroupName"], found["MaxAggregationInterval"]) == ("/flow", 60)
 
 
-def test_the_prefix_list_of_cloudfront(cloud: Any) -> None:
+def test_the_prefix_list_of_cloudfront_exists(cloud: Any) -> None:
     name = "com.amazonaws.global.cloudfront.origin-facing"
     filters = [{"Name": "prefix-list-name", "Values": [name]}]
     (found,) = cloud.aws("ec2").describe_managed_prefix_lists(Filters=filters)["PrefixLists"]
@@ -259,7 +259,7 @@ def service(image: str = "example@sha256:1") -> Template:
     }
 
 
-def test_a_service_with_its_tasks_targets_and_scaling(cloud: Any, made: Callable[..., Any]) -> None:
+def test_a_service_runs_its_tasks_with_targets_and_scaling(cloud: Any, made: Callable[..., Any]) -> None:
     names = {"Service": ref("Service"), "Targets": ref("Targets"), "Balancer": ref("Balancer")}
     outputs = made(service(), names, Port="8080", Count="2")
     ecs, elb, scaling = cloud.aws("ecs"), cloud.aws("elbv2"), cloud.aws("application-autoscaling")
@@ -300,7 +300,7 @@ def test_a_service_whose_target_group_has_no_load_balancer_is_refused(cloud: Any
     assert "does not have an associated load balancer" in cloud.reasons("types")["Service"]
 
 
-def test_an_aurora_cluster_with_a_managed_password(cloud: Any, made: Callable[..., Any]) -> None:
+def test_an_aurora_cluster_has_a_managed_password(cloud: Any, made: Callable[..., Any]) -> None:
     def database(reader: bool) -> Template:
         resources = NETWORK | {
             "Key": typed("KMS::Key", {"KeyPolicy": {"Version": "2012-10-17", "Statement": []}}),
@@ -358,7 +358,7 @@ def test_an_aurora_cluster_with_a_managed_password(cloud: Any, made: Callable[..
     assert manager.list_secrets()["SecretList"] == []
 
 
-def test_alarms_of_every_kind(cloud: Any, made: Callable[..., Any]) -> None:
+def test_alarms_of_every_kind_are_created(cloud: Any, made: Callable[..., Any]) -> None:
     common = {"EvaluationPeriods": "3", "ComparisonOperator": "GreaterThanThreshold", "AlarmActions": [ref("Topic")]}
     query = {
         "Id": "errors",
@@ -397,7 +397,7 @@ def test_alarms_of_every_kind(cloud: Any, made: Callable[..., Any]) -> None:
     assert cloud.delete("types")["StackStatus"] == "DELETE_COMPLETE"
 
 
-def test_budgets_and_slack(cloud: Any, made: Callable[..., Any], account: str) -> None:
+def test_budgets_and_slack_channels_are_created(cloud: Any, made: Callable[..., Any], account: str) -> None:
     notice = {"NotificationType": "ACTUAL", "ComparisonOperator": "GREATER_THAN", "Threshold": "80"}
     resources = {
         "Topic": typed("SNS::Topic"),
@@ -438,7 +438,7 @@ def test_budgets_and_slack(cloud: Any, made: Callable[..., Any], account: str) -
     assert chatbot.describe_slack_channel_configurations()["SlackChannelConfigurations"] == []
 
 
-def test_waf_logging_and_the_distribution_behind_it(aws: Callable[..., Any], cloud: Any) -> None:
+def test_a_distribution_uses_a_web_acl_that_logs(aws: Callable[..., Any], cloud: Any) -> None:
     visible = {"CloudWatchMetricsEnabled": True, "SampledRequestsEnabled": True, "MetricName": "m"}
     rate = {
         "Name": "rate",
@@ -511,7 +511,7 @@ def test_a_distribution_with_an_unknown_web_acl_is_refused(cloud: Any, account: 
     assert "Web ACL is not accessible" in cloud.reasons("types")["Distribution"]
 
 
-def test_buckets_have_the_configuration_of_their_template(cloud: Any, made: Callable[..., Any]) -> None:
+def test_buckets_have_the_properties_of_their_template(cloud: Any, made: Callable[..., Any]) -> None:
     rule = {
         "Id": "age",
         "Status": "Enabled",
@@ -538,7 +538,7 @@ def test_buckets_have_the_configuration_of_their_template(cloud: Any, made: Call
     assert cloud.s3.get_bucket_ownership_controls(Bucket=name)["OwnershipControls"]["Rules"]
 
 
-def test_a_generated_secret_obeys_its_rules_and_is_referred_to_by_arn(cloud: Any, made: Callable[..., Any]) -> None:
+def test_a_generated_secret_follows_its_rules_and_is_referred_to_by_arn(cloud: Any, made: Callable[..., Any]) -> None:
     wanted = {"PasswordLength": "40", "ExcludePunctuation": "true", "ExcludeCharacters": "aeiou"}
     topic = {"DisplayName": sub("{{resolve:secretsmanager:${Secret}:SecretString}}")}
     resources = {
@@ -607,18 +607,18 @@ def custom(text: str, answer: str = "SUCCESS") -> dict[str, Any]:
     return {"Type": "Custom::Writer", "Properties": properties | {"ServiceTimeout": "30"}}
 
 
-def test_a_custom_resource_reaches_the_emulator_and_answers(cloud: Any, made: Callable[..., Any]) -> None:
+def test_a_custom_resource_calls_the_emulator_and_responds(cloud: Any, made: Callable[..., Any]) -> None:
     outputs = {"Name": ref("Bucket"), "At": att("Written", "At")}
     found = made(with_function(cloud, Written=custom("one")), outputs)
     assert found["At"] == "here"
     assert cloud.s3.get_object(Bucket=found["Name"], Key="written")["Body"].read() == b"one"
     made(with_function(cloud, Written=custom("two")), outputs)
     assert cloud.s3.get_object(Bucket=found["Name"], Key="written")["Body"].read() == b"two"
-    # Its deletion empties the bucket, which could not be deleted otherwise.
+    # The deletion of the custom resource empties the bucket. Otherwise the bucket's deletion fails.
     assert cloud.delete("types")["StackStatus"] == "DELETE_COMPLETE"
 
 
-def test_a_custom_resource_that_fails_rolls_its_stack_back(cloud: Any) -> None:
+def test_a_failed_custom_resource_rolls_its_stack_back(cloud: Any) -> None:
     stack = cloud.create("types", {"Resources": with_function(cloud, Written=custom("one", "FAILED"))})
     assert stack["StackStatus"] in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED")
     assert cloud.reasons("types")["Written"] == "because"

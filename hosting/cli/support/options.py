@@ -205,10 +205,10 @@ def confirm(question: str, *, yes: bool, word: str | None = None) -> bool:
 
 
 def load_environment(options: Options, through: StackRole | None = None) -> Environment:
-    """Load an environment from its files and judge it, without AWS. Raises InputError with every problem.
+    """Load an environment from its files and check it, without AWS. Raises InputError with every problem.
 
     `params check`, `plan`, `deploy`, `rehearse`, `preflight` and `package` use this function. `validate` runs the same
-    rules and cfn-lint. With `through` only the stacks up to this role are judged.
+    rules and cfn-lint. With `through` only the stacks up to this role are checked.
     """
     from hosting.deployer import deployment
     from hosting.model.errors import InputError, Problem
