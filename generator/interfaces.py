@@ -120,9 +120,8 @@ class LogArchive(StackInterface):
 class DbInstanceSettings(StackInterface):
     """Settings of every instance of the Aurora cluster."""
 
-    data_key_arn: v.DataKeyArn
     db_instance_class: v.DbInstanceClass
-    db_insights: Annotated[v.Flag, "true if Performance Insights is on."]
+    db_monitoring_seconds: v.DbMonitoringSeconds
 
 
 class DatabaseConnection(StackInterface):

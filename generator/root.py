@@ -121,9 +121,7 @@ def build(config: Config) -> Template:
             archive_bucket_name=security_outputs.archive_bucket_name,
         ),
     )
-    instances = DbInstanceSettings(
-        data_key_arn=security_outputs.data_key_arn, db_instance_class=p.db_instance_class, db_insights=p.db_insights
-    )
+    instances = DbInstanceSettings(db_instance_class=p.db_instance_class, db_monitoring_seconds=p.db_monitoring_seconds)
     database_outputs = database.LAYER.nest(
         t,
         database.Inputs(
@@ -135,6 +133,8 @@ def build(config: Config) -> Template:
             db_engine_version=p.db_engine_version,
             db_min_capacity=p.db_min_capacity,
             db_max_capacity=p.db_max_capacity,
+            data_key_arn=security_outputs.data_key_arn,
+            db_insights=p.db_insights,
             db_backtrack_seconds=p.db_backtrack_seconds,
             db_backup_retention_days=p.db_backup_retention_days,
             deletion_protection=p.deletion_protection,

@@ -205,9 +205,18 @@ class Parameters(StackInterface):
     db_insights: Annotated[
         v.Flag,
         shared.flag(
-            "true if Performance Insights is on. It requires DbMinCapacity 2 or more. A later change to false replaces "
-            "the database instances, but not the data.",
+            "true if Database Insights collects the load of the database by statement, for 7 days. It requires "
+            "DbMinCapacity 2 or more. A change replaces nothing.",
             default="false",
+        ),
+    ]
+    db_monitoring_seconds: Annotated[
+        v.DbMonitoringSeconds,
+        ParameterSpec(
+            "Interval of Enhanced Monitoring in seconds. 0 for none. RDS writes it to the log group RDSOSMetrics.",
+            default="60",
+            allowed=("0", "1", "5", "10", "15", "30", "60"),
+            constraint="0, 1, 5, 10, 15, 30 or 60 seconds.",
         ),
     ]
     db_backtrack_seconds: Annotated[

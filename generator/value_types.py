@@ -202,6 +202,10 @@ class DbBacktrackSeconds(StaticValue):
     """Backtrack window of the cluster in seconds; 0 for none."""
 
 
+class DbMonitoringSeconds(StaticValue):
+    """Interval of Enhanced Monitoring in seconds; 0 for none."""
+
+
 class DbBackupRetentionDays(StaticValue):
     """Days of point-in-time recovery."""
 

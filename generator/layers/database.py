@@ -63,6 +63,8 @@ class Inputs(StackInterface):
     db_engine_version: v.DbEngineVersion
     db_min_capacity: v.DbMinCapacity
     db_max_capacity: v.DbMaxCapacity
+    data_key_arn: v.DataKeyArn
+    db_insights: Annotated[v.Flag, "true if Database Insights is on."]
     db_backtrack_seconds: v.DbBacktrackSeconds
     db_backup_retention_days: v.DbBackupRetentionDays
     deletion_protection: Annotated[v.Flag, "true if the database cluster is protected against deletion."]
@@ -82,6 +84,7 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     """Add the cluster with its writer, its log groups, subnet group, parameter group and monitoring role."""
     t.add_condition("IsServerless", Equals(inputs.instances.db_instance_class, SERVERLESS))
     t.add_condition("Pauses", Equals(inputs.db_min_capacity, "0"))
+    t.add_condition("HasInsights", Not(Equals(inputs.db_insights, "false")))
     t.add_condition("Backtracks", Not(Equals(inputs.db_backtrack_seconds, "0")))
     groups = {log: add_log_group(t, log, inputs) for log in EXPORTED_LOGS}
     subnets = t.add_resource(subnet_group(inputs))
@@ -172,12 +175,12 @@ def aurora_cluster(
         DatabaseName=config.schema,
         MasterUsername=config.user,
         ManageMasterUserPassword=True,
-        MasterUserSecret=MasterUserSecret(KmsKeyId=inputs.instances.data_key_arn),
+        MasterUserSecret=MasterUserSecret(KmsKeyId=inputs.data_key_arn),
         DBSubnetGroupName=subnets.ref(),
         DBClusterParameterGroupName=parameters.ref(),
         VpcSecurityGroupIds=[inputs.database_security_group_id],
         StorageEncrypted=True,
-        KmsKeyId=inputs.instances.data_key_arn,
+        KmsKeyId=inputs.data_key_arn,
         ServerlessV2ScalingConfiguration=If(
             "IsServerless",
             ServerlessV2ScalingConfiguration(
@@ -189,6 +192,11 @@ def aurora_cluster(
         ),
         EnableIAMDatabaseAuthentication=True,
         EnableCloudwatchLogsExports=list(EXPORTED_LOGS),
+        # At the cluster: CloudFormation replaces an instance whose key of Performance Insights is removed.
+        DatabaseInsightsMode="standard",
+        PerformanceInsightsEnabled=If("HasInsights", True, False),
+        PerformanceInsightsKmsKeyId=If("HasInsights", inputs.data_key_arn, NoValue),
+        PerformanceInsightsRetentionPeriod=If("HasInsights", 7, NoValue),
         # RDS rejects a window for a cluster that was created without one, so the default is no window.
         BacktrackWindow=If("Backtracks", inputs.db_backtrack_seconds, NoValue),
         BackupRetentionPeriod=inputs.db_backup_retention_days,

@@ -9,7 +9,7 @@ from awacs import firehose as firehose_actions
 from awacs import kms as kms_actions
 from awacs import logs as logs_actions
 from awacs import s3 as s3_actions
-from awacs.aws import Statement
+from awacs.aws import Statement, StringEquals
 from troposphere import Join, Sub, Template
 from troposphere.awslambda import Function
 from troposphere.firehose import (
@@ -67,7 +67,13 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     group = t.add_resource(log_group("DeliveryLogGroup", Sub("/aws/kinesisfirehose/${Prefix}-archive"), inputs.logs))
     log_stream = t.add_resource(LogStream("DeliveryLogStream", LogGroupName=group.ref(), LogStreamName="delivery"))
     role = t.add_resource(
-        iam.service_role("DeliveryRole", "firehose", description="Permissions of Firehose to deliver to the archive.")
+        iam.service_role(
+            "DeliveryRole",
+            "firehose",
+            # Firehose sends it (AWS CloudFormation Template Reference, AWS::KinesisFirehose::DeliveryStream, Examples).
+            StringEquals("sts:ExternalId", iam.ACCOUNT),
+            description="Permissions of Firehose to deliver to the archive.",
+        )
     )
     policy = t.add_resource(delivery_policy(inputs, role, processor, group))
     stream = t.add_resource(delivery_stream(config, inputs, role, policy, processor, group, log_stream))

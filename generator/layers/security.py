@@ -39,7 +39,6 @@ class Config(FrozenConfig):
     """``alb_log_prefix`` is the folder of the load balancer's logs. It must not contain ``AWSLogs``."""
 
     alb_log_prefix: str = "alb"
-    access_log_days: int = 90
     # Letters and digits only: a listener rule compares the value, and treats * and ? as wildcards. Its limit is 128
     # characters.
     origin_secret_length: int = 48
@@ -84,8 +83,8 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     redirect = t.add_resource(redirect_security_group(inputs))
     database = t.add_resource(database_security_group(inputs))
     flow_log = add_flow_log(t, inputs, telemetry_key_arn)
-    access_logs = v.AccessLogBucketName(add_access_log_bucket(t, "AccessLogBucket", config.access_log_days).ref())
-    alb_logs = add_alb_log_bucket(t, config, access_logs)
+    access_logs = v.AccessLogBucketName(add_access_log_bucket(t, "AccessLogBucket", inputs.log_retention_days).ref())
+    alb_logs = add_alb_log_bucket(t, config, inputs, access_logs)
     archive = add_archive_bucket(t, inputs, access_logs, telemetry_key_arn)
     secret = t.add_resource(origin_secret(config, data_key))
     topic = add_topic(t, "AlarmTopic", "alarms", v.TelemetryKeyId(telemetry_key.ref()), allow_alarm_publishing)
@@ -213,7 +212,7 @@ def write_flow_log(group: LogGroup) -> list[Statement]:
 # --- Buckets -----------------------------------------------------------------------------------------------------
 
 
-def add_alb_log_bucket(t: Template, config: Config, access_logs: v.AccessLogBucketName) -> Bucket:
+def add_alb_log_bucket(t: Template, config: Config, inputs: Inputs, access_logs: v.AccessLogBucketName) -> Bucket:
     """Add the bucket of the load balancer's access logs. It uses SSE-S3.
 
     The load balancer cannot write to a bucket with a customer managed key (Elastic Load Balancing User Guide, "Enable
@@ -223,7 +222,7 @@ def add_alb_log_bucket(t: Template, config: Config, access_logs: v.AccessLogBuck
         private_bucket(
             "AlbLogBucket",
             data="log bucket",
-            rules=[lifecycle_rule("Expire", ExpirationInDays=config.access_log_days)],
+            rules=[lifecycle_rule("Expire", ExpirationInDays=inputs.log_retention_days)],
             access_logs=(access_logs, "alb-logs/"),
         )
     )

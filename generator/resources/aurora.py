@@ -9,8 +9,6 @@ from generator import value_types as v
 from generator.interfaces import DbInstanceSettings
 from generator.resources.deletion_policies import deletion_policy
 
-MONITORING_SECONDS = 60
-
 
 def add_instance(
     t: Template,
@@ -28,7 +26,7 @@ def add_instance(
     ``tier`` is the promotion tier. Instances of tier 0 and 1 scale with the writer, so that a failover finds a reader
     of the same size (Amazon Aurora User Guide, "Aurora Serverless v2 scaling").
     """
-    t.add_condition("HasInsights", Not(Equals(settings.db_insights, "false")))
+    t.add_condition("Monitors", Not(Equals(settings.db_monitoring_seconds, "0")))
     return t.add_resource(
         DBInstance(
             title,
@@ -42,11 +40,9 @@ def add_instance(
             # After an automatic upgrade the next deployment would request the older version, which fails.
             AutoMinorVersionUpgrade=False,
             CACertificateIdentifier="rds-ca-rsa2048-g1",
-            MonitoringInterval=MONITORING_SECONDS,
-            MonitoringRoleArn=monitoring_role,
-            EnablePerformanceInsights=If("HasInsights", True, False),
-            PerformanceInsightsKMSKeyId=If("HasInsights", settings.data_key_arn, NoValue),
-            PerformanceInsightsRetentionPeriod=If("HasInsights", 7, NoValue),
+            MonitoringInterval=settings.db_monitoring_seconds,
+            # RDS rejects a role with the interval 0.
+            MonitoringRoleArn=If("Monitors", monitoring_role, NoValue),
             **deletion_policy("database instance"),
         )
     )

@@ -89,9 +89,9 @@ def service_role(
     """Return a role that one AWS service assumes.
 
     ``managed`` are policies that AWS prescribes, or policies of an earlier layer. ``when`` is empty only for services
-    whose documents name no condition key: Lambda, AWS Chatbot and Firehose (Amazon Data Firehose Developer Guide,
-    "Allow Firehose to assume an IAM role"). With a key that the service does not send, it could never assume the role.
-    These services accept a role only from a principal that may pass it, which is in its own account.
+    whose documents name no condition key: Lambda and AWS Chatbot. With a key that the service does not send, it could
+    never assume the role. These services accept a role only from a principal that may pass it, which is in its own
+    account.
     """
     if managed:
         attributes["ManagedPolicyArns"] = list(managed)

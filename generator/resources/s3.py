@@ -112,7 +112,7 @@ def bucket_policy(bucket: Bucket, *statements: Statement) -> BucketPolicy:
     )
 
 
-def add_access_log_bucket(t: Template, title: str, days: int) -> Bucket:
+def add_access_log_bucket(t: Template, title: str, days: int | v.LogRetentionDays) -> Bucket:
     """Add the bucket to which S3 writes the access logs of the other buckets."""
     bucket = t.add_resource(
         private_bucket(

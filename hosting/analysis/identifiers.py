@@ -136,11 +136,11 @@ _TAKES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "AWS::RDS::DBCluster": {
         "DBClusterParameterGroupName": ("AWS::RDS::DBClusterParameterGroup.Ref",),
         "DBSubnetGroupName": ("AWS::RDS::DBSubnetGroup.Ref",),
+        "PerformanceInsightsKmsKeyId": _KEY,
     },
     "AWS::RDS::DBInstance": {
         "DBClusterIdentifier": ("AWS::RDS::DBCluster.Ref",),
         "DBSubnetGroupName": ("AWS::RDS::DBSubnetGroup.Ref",),
-        "PerformanceInsightsKMSKeyId": _KEY,
     },
     "AWS::RDS::DBSubnetGroup": {"SubnetIds.*": ("AWS::EC2::Subnet.Id",)},
     "AWS::Route53::RecordSet": {

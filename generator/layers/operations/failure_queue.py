@@ -30,7 +30,7 @@ def failure_queue_policy(queue: Queue, notices: Topic) -> QueuePolicy:
         "FailureQueuePolicy",
         Queues=[queue.ref()],
         PolicyDocument=iam.policy_document(
-            iam.deny_insecure_transport([sqs_actions.SendMessage, sqs_actions.ReceiveMessage], queue.get_att("Arn")),
+            iam.deny_insecure_transport([sqs_actions.Action("*")], queue.get_att("Arn")),
             iam.allow(
                 "KeepUndeliveredNotices",
                 [sqs_actions.SendMessage],

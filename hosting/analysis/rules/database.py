@@ -186,9 +186,11 @@ def encrypted_storage(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 @environment_rule(
     "DB-09",
     "Database insights and their retention fit together",
-    why="Mode advanced needs Performance Insights kept for 465 days; Performance Insights needs 2 ACU to be of use "
-    "(Amazon Aurora User Guide, CloudWatch Database Insights, and Aurora Serverless v2 capacity).",
-    hint="set PerformanceInsightsRetentionPeriod to 465, or the mode to standard; MinCapacity to 2",
+    why="Mode advanced needs Performance Insights kept for 465 days; Performance Insights needs 2 ACU to be of use; an "
+    "instance is replaced when its key is removed (Amazon Aurora User Guide, CloudWatch Database Insights, and Aurora "
+    "Serverless v2 capacity).",
+    hint="set PerformanceInsightsRetentionPeriod to 465, or the mode to standard; MinCapacity to 2; set all of it at "
+    "the cluster",
 )
 def insights(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for cluster in env.of_type(CLUSTER):
@@ -198,6 +200,8 @@ def insights(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
             kept = number(holder.get("PerformanceInsightsRetentionPeriod"))
             if holder.get("DatabaseInsightsMode") == "advanced" and not (enabled and kept == 465):
                 yield RuleMatch(holder, "Properties.DatabaseInsightsMode", "advanced without 465 days")
+            if holder.type == INSTANCE and flag(holder.get("EnablePerformanceInsights")):
+                yield RuleMatch(holder, "Properties.EnablePerformanceInsights", "belongs to the cluster")
             if enabled and serverless(env, cluster) and low is not None and low < 2:
                 yield RuleMatch(holder, "Properties", f"Performance Insights with MinCapacity {low:g}")
 

@@ -388,6 +388,25 @@ def gateway_shapes(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 
 
 @environment_rule(
+    "NET-18",
+    "A route table has one gateway endpoint of each service",
+    why="The second is refused: the route table already has a route with that prefix list (Amazon EC2 API Reference, "
+    "CreateVpcEndpoint).",
+    hint="remove one of the endpoints, or give each its own route tables",
+)
+def single_gateway_endpoint(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
+    users: dict[tuple[str, str, str], Resource] = {}
+    for endpoint in endpoints(env, "Gateway"):
+        service = str(endpoint.get("ServiceName"))
+        for table in follow_all(env, endpoint.get("RouteTableIds"), TABLE):
+            first = users.setdefault((service, table.stack, table.logical_id), endpoint)
+            if first is not endpoint:
+                yield RuleMatch(
+                    endpoint, "Properties.RouteTableIds", f"{table.logical_id} has {first.logical_id} for {service}"
+                )
+
+
+@environment_rule(
     "NET-16",
     "Load balancer, tasks, database and endpoints use the subnets meant for them, in two zones",
     why="Subnets of the wrong kind still deploy: a load balancer without a route to the internet gateway is "

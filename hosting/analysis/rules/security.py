@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from hosting.analysis.resolve import ResolvedEnvironment, Resource
 from hosting.analysis.rules.database import CLUSTER, MYSQL, task_groups
@@ -338,6 +340,52 @@ def web_acl_rules(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
             capacity += _CAPACITY.get(managed.get("Name"), 0) if managed else 2
         if capacity > _CAPACITY_LIMIT:
             yield RuleMatch(acl, "Properties.Rules", f"{capacity} capacity units")
+
+
+@environment_rule(
+    "SEC-40",
+    "Each statement of a web ACL's rules is one statement",
+    why="A statement with two kinds of conditions is refused: exactly one value is required (AWS WAF API Reference, "
+    "Statement).",
+    hint="combine the statements in an AndStatement or OrStatement",
+)
+def single_statements(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
+    for acl in env.of_type("AWS::WAFv2::WebACL", "AWS::WAFv2::RuleGroup"):
+        for index, rule in enumerate(listed(acl.get("Rules"))):
+            path = f"Properties.Rules.{index}.Statement"
+            for place, kinds in _find_compound_statements(rule.get("Statement", {}), path):
+                yield RuleMatch(acl, place, f"{rule.get('Name')} has {' and '.join(kinds) or 'no statement'}")
+
+
+def _find_compound_statements(statement: Mapping[str, Any], path: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield the path of each statement that has not exactly one kind, with its kinds."""
+    if len(statement) != 1:
+        yield path, sorted(statement)
+    for kind, body in statement.items():
+        for index, inner in enumerate(listed(body.get("Statements"))):
+            yield from _find_compound_statements(inner, f"{path}.{kind}.Statements.{index}")
+        for key in ("Statement", "ScopeDownStatement"):
+            if key in body:
+                yield from _find_compound_statements(body[key], f"{path}.{kind}.{key}")
+
+
+# AWS IAM User Guide, IAM and AWS STS quotas. IAM does not count white space.
+_POLICY_LIMITS = {"AWS::IAM::ManagedPolicy": 6144, "AWS::IAM::Role": 2048}
+
+
+@environment_rule(
+    "SEC-41",
+    "Managed policies and trust policies are within the limits of IAM",
+    why="A managed policy above 6,144 characters is refused, and so is a trust policy above 2,048 (AWS IAM User Guide, "
+    "IAM and AWS STS quotas).",
+    hint="divide the policy: a role can have ten managed policies",
+)
+def policy_sizes(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
+    for resource in env.of_type(*_POLICY_LIMITS):
+        key = "AssumeRolePolicyDocument" if resource.type == "AWS::IAM::Role" else "PolicyDocument"
+        size = len(json.dumps(resource.get(key), separators=(",", ":"), default=str))
+        if size > _POLICY_LIMITS[resource.type]:
+            yield RuleMatch(resource, f"Properties.{key}", f"{size:,} of {_POLICY_LIMITS[resource.type]:,} characters")
 
 
 @environment_rule(

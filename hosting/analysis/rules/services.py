@@ -301,3 +301,19 @@ def own_task_definition(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for service in env.of_type(SERVICE):
         if task_definition(env, service) is None:
             yield RuleMatch(service, "Properties.TaskDefinition", "is not ours")
+
+
+@environment_rule(
+    "APP-36",
+    "A load balancer has one listener on each port",
+    why="The second is refused: a listener already exists on this port (Elastic Load Balancing API Reference, "
+    "CreateListener, DuplicateListener).",
+    hint="use another port, or add rules to the first listener",
+)
+def single_listeners(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
+    users: dict[tuple[str, str], Resource] = {}
+    for listener in env.of_type("AWS::ElasticLoadBalancingV2::Listener"):
+        port = str(listener.get("Port"))
+        first = users.setdefault((str(listener.get("LoadBalancerArn")), port), listener)
+        if first is not listener:
+            yield RuleMatch(listener, "Properties.Port", f"port {port} is used by {first.logical_id}")

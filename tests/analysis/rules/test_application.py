@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -60,6 +61,11 @@ def without_header(b: Any) -> None:
 def lifecycle(b: Any) -> None:
     text = '{"rules": [{"selection": {"tagStatus": "any", "countType": "sinceImagePushed", "countNumber": 14}}]}'
     b.put("ECR::Repository", "LifecyclePolicy.LifecyclePolicyText", text)
+
+
+def second_listener(b: Any) -> None:
+    kind = "ElasticLoadBalancingV2::Listener"
+    b.add(kind, "SecondListener", deepcopy(b.one(kind)))
 
 
 # Rule, environment, what breaks it, and the rules that cannot be kept apart from it.
@@ -125,6 +131,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("APP-33", "lab", without_bastion, set()),
     ("APP-34", "lab", lambda b: b.put(SERVICE, "DesiredCount", 2), set()),
     ("APP-35", "lab", lambda b: b.put(SERVICE, "TaskDefinition", "web:1"), {"SEC-24"}),
+    ("APP-36", "lab", second_listener, set()),
 ]  # fmt: skip
 
 

@@ -37,6 +37,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("DB-14", "live", at_once, set()),
     ("DB-09", "live", lambda b: b.put(WRITER, "DatabaseInsightsMode", "advanced"), set()),
     ("DB-09", "live", lambda b: b.parameters.update(DbMinCapacity="1"), {"CF-21"}),
+    ("DB-09", "live", lambda b: b.put(WRITER, "EnablePerformanceInsights", True), set()),
     ("DB-10", "lab", lambda b: b.drop(WRITER, "MonitoringRoleArn", has="FirstZone"), set()),
     ("DB-11", "lab", lambda b: b.put(WRITER, "AutoMinorVersionUpgrade", True, has="FirstZone"), set()),
     ("DB-12", "lab", lambda b: b.put(CLUSTER, "PreferredMaintenanceWindow", "sun:18:00-sun:18:30"), set()),

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -22,6 +23,10 @@ def egress_beside_network(b: Any) -> None:
     for name in b.bodies["egress.json"]["Parameters"]:
         if name != "Prefix":
             b.put(STACK, f"Parameters.{name}", "given", has="EgressTemplateKey")
+
+
+def second_gateway_endpoint(b: Any) -> None:
+    b.add("EC2::VPCEndpoint", "SecondEndpoint", deepcopy(b.one("EC2::VPCEndpoint", has="Gateway")), has="Gateway")
 
 
 # Rule, environment, what breaks it, and the rules that cannot be kept apart from it.
@@ -53,6 +58,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("NET-16", "lab", lambda b: b.put("ElasticLoadBalancingV2::LoadBalancer", "Subnets.1", {"Ref": "PublicSubnet1Id"}), set()),
     ("NET-16", "lab", lambda b: b.replace("EC2::SubnetRouteTableAssociation", "AppRouteTable2", "DbRouteTable"), {"NET-05"}),
     ("NET-17", "lab", lambda b: b.replace(STACK, "EgressStack\", \"Outputs.", "NetworkStack\", \"Outputs.", has="ServiceTemplateKey"), set()),
+    ("NET-18", "lab", second_gateway_endpoint, set()),
 ]  # fmt: skip
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -79,6 +80,17 @@ def sid(b: Any, kind: str, name: str, **changes: Any) -> None:
     b.statement(kind, name).update(changes)
 
 
+def two_statements(b: Any) -> None:
+    common(b)["Statement"]["GeoMatchStatement"] = {"CountryCodes": ["JP"]}
+
+
+def large_policy(b: Any) -> None:
+    """Add statements that allow nothing new, until the policy is above the limit."""
+    document = b.one("IAM::ManagedPolicy", has="WriteFlowLog")["Properties"]["PolicyDocument"]
+    first = document["Statement"][0]
+    document["Statement"] += [{**deepcopy(first), "Sid": f"Copy{number}"} for number in range(60)]
+
+
 # Rule, environment, what breaks it, and the rules that cannot be kept apart from it.
 CASES: list[tuple[str, str, Any, set[str]]] = [
     ("SEC-01", "lab", administer, set()),
@@ -117,6 +129,9 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("SEC-20", "lab", lambda b: b.put(BUCKET, "PublicAccessBlockConfiguration.BlockPublicPolicy", False), set()),
     ("SEC-20", "lab", lambda b: b.drop(BUCKET, "OwnershipControls"), set()),
     ("SEC-21", "lab", lambda b: b.replace(ROLE, "policy/service-role/AmazonRDS", "policy/AmazonRDS"), {"DB-10"}),
+    ("SEC-40", "lab", two_statements, set()),
+    ("SEC-40", "lab", lambda b: common(b)["Statement"]["ManagedRuleGroupStatement"].update(ScopeDownStatement={}), set()),
+    ("SEC-41", "lab", large_policy, set()),
     ("SEC-22", "lab", lambda b: b.statement(POLICY, "WriteOwnLogs").update(Action=["logs:*"]), {"OPS-11"}),
     ("SEC-22", "lab", lambda b: b.statement(POLICY, "ReadDatabaseSecret").update(Resource=["*"]), {"APP-11"}),
     ("SEC-22", "lab", except_iam, set()),

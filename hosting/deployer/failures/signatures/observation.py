@@ -40,7 +40,7 @@ SIGNATURES = (
         "filter-limit",
         Cause.QUOTA,
         r"Resource limit exceeded(?!.*polic)",
-        meaning="A log group has a fixed number of subscription filters, and they are used up.",
+        meaning="A log group can have five subscription filters, and they are used up.",
         remedy="Delete a filter that no stack owns (aws logs describe-subscription-filters shows them).",
         document="Amazon CloudWatch Logs User Guide, Subscriptions",
         source=Source.DOCUMENT,
