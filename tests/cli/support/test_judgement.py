@@ -1,4 +1,4 @@
-"""`params check`, `plan` and `deploy` load an environment by one function, which judges all of its input."""
+"""`params check`, `plan` and `deploy` load an environment by one function, which checks all of its input."""
 
 from __future__ import annotations
 
