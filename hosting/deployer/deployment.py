@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -37,6 +36,7 @@ from hosting.deployer.packaging import artifacts
 from hosting.deployer.safeguards import default_security_group, image_protection, secret_rotation
 from hosting.deployer.shared_bootstrap import keep_deployed_resources
 from hosting.deployer.stack_parameters import check_hosted_zone, check_images, upload
+from hosting.model.declared_resources import count_resources
 from hosting.model.operation_scope import OperationScope, deferred_stacks, is_platform_only
 from hosting.model.stack_order import Stack, StackRole
 
@@ -109,6 +109,8 @@ class StackPlan:
     # operation of a first deployment the services and the reader, which the second operation creates.
     declares: Mapping[str, int] = field(default_factory=dict)
     note: str = ""
+    # Whether the operation is a part of a first deployment, so that what it adds has no earlier state.
+    completes_creation: bool = False
     # Resources of bootstrap that are deployed and not in this checkout's template.
     kept: tuple[str, ...] = ()
 
@@ -188,7 +190,10 @@ def plan_stack(
             raise
     declared = count_declared_resources(context, stack)
     deferred = {name: declared.get(name, 0) for name in deferred_stacks(template, values)}
-    return StackPlan(stack, kind, reviewed, values, keep=keep, declares=deferred, kept=kept)
+    completes = unfinished or (state is not None and is_platform_only(state.parameters))
+    return StackPlan(
+        stack, kind, reviewed, values, keep=keep, declares=deferred, completes_creation=completes, kept=kept
+    )
 
 
 def classify_changes(context: Context, plan: StackPlan, state: StackState) -> StackPlan:
@@ -301,19 +306,9 @@ def _own_images(context: Context, state: StackState) -> Iterator[Reference]:
 
 
 def count_declared_resources(context: Context, stack: Stack) -> dict[str, int]:
-    """Return the number of resources that each layer of a stack declares.
-
-    Resources with a condition count too: only CloudFormation evaluates all conditions.
-    """
-    template = context.template(stack)
-    found: Counter[str] = Counter()
-    for logical_id in template.resources:
-        child = template.children.get(logical_id)
-        if child is None:
-            found[""] += 1
-        elif child in context.environment.templates:
-            found[logical_id] += len(context.environment.templates[child].resources)
-    return dict(found)
+    """Return the number of resources that each layer of a stack will have, with the values of the environment."""
+    environment = context.environment
+    return count_resources(context.template(stack), environment.templates, environment.file.values)
 
 
 def _abandoned_after(verb: Verb) -> Mapping[str, timedelta]:

@@ -82,6 +82,13 @@ class Evaluator:
             return [item for item in (self.value(item) for item in expression) if item is not NO_VALUE]
         return expression
 
+    def value_or_unknown(self, expression: Json) -> Json:
+        """Return the value of an expression, or UNKNOWN if it depends on an unknown value."""
+        try:
+            return self.value(expression)
+        except (_NotKnownError, ResolveError):
+            return UNKNOWN
+
     def condition(self, name: str) -> bool | None:
         """Return whether a condition of the template holds; None if that is not known."""
         if name in self._deciding:

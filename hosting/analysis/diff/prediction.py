@@ -111,6 +111,11 @@ class NewSecret:
         """Return the nested stacks and the logical id, without the top-level stack."""
         return (*self.stack.split("/")[1:], self.logical_id)
 
+    @property
+    def user_names(self) -> tuple[str, ...]:
+        """Return the users as they are shown: nested stacks and logical id."""
+        return tuple("/".join((*stack.split("/")[1:], logical_id)) for stack, logical_id in self.users)
+
 
 @dataclass(frozen=True)
 class Prediction:

@@ -109,7 +109,7 @@ def deploy(
                 context,
                 reporter,
                 through=last,
-                limits=create_gates(Allowed.named(allow_replace, allow_delete), fail_on),
+                limits=create_gates(Allowed.named(allow_replace, allow_delete), fail_on, lambda: reporter.impossible),
                 wait_minutes=wait_timeout,
             )
     except pipeline.ApprovalDeclined:
@@ -145,7 +145,7 @@ def _deploy_saved(
     monitor = OperationMonitor.create(context, showing.create_console(), "deploy", options.root, mode)
     ask = _make_approval(context, yes=yes, approved=found, pre_deploy=pre_deploy)
     reporter = ConsoleReporter(monitor, ask, verbose=verbose)
-    gates = create_gates(found.allowed, fail_on)
+    gates = create_gates(found.allowed, fail_on, lambda: reporter.impossible)
     try:
         with monitor.closing():
             states, left = pipeline.deploy_saved_plan(context, reporter, found, str(source), limits=gates)

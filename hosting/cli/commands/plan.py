@@ -82,13 +82,12 @@ def plan(
     kept = False
     try:
         gates.check_names(context, plans)
-        review = review_plans(context, plans, gates.allowed)
-        _print_plan(
-            review, prediction_check.check_prediction(context, states, plans), options, context, verbose=verbose
-        )
+        foreseen = prediction_check.check_prediction(context, states, plans)
+        review = review_plans(context, plans, gates.allowed, foreseen)
+        _print_plan(review, foreseen, options, context, verbose=verbose)
         for name in find_unused(gates.allowed, review.losses):
             click.echo(f"{name} has no effect: the plan does not contain this change", err=True)
-        refused = list(find_refusals(plans, fail_on))
+        refused = list(find_refusals(plans, fail_on, review.impossible))
         for line in refused:
             click.echo(f"{click.style('refused:', fg='red', bold=True)} {line}", err=True)
         if out is not None and not refused:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import RenderableType
@@ -12,10 +12,8 @@ from rich.text import Text
 from rich.tree import Tree
 
 from hosting.analysis.diff.compare import Path
-from hosting.analysis.diff.impossible import Impossible
 from hosting.analysis.diff.prediction import (
     Key,
-    NewSecret,
     PredictedChange,
     PredictedProperty,
     Prediction,
@@ -23,7 +21,7 @@ from hosting.analysis.diff.prediction import (
     count_changes,
 )
 from hosting.analysis.diff.replacement import Recreation
-from hosting.cli.rendering import change_symbols, permissions
+from hosting.cli.rendering import change_symbols, impossible, permissions
 from hosting.cli.rendering.markdown import format_code, truncate
 from hosting.cli.rendering.plan_text import FATES
 from hosting.cli.support.plan_properties import HIDDEN, mask_value
@@ -108,9 +106,9 @@ def render_text(
         yield Text.assemble((prediction.environment, "bold"), (f"  predicted against {against}", "dim"))
         if prediction.is_new:
             yield Text("new environment: no earlier revision to compare with", style="cyan")
-        yield from render_impossible(prediction.impossible, _ValueFormatter(prediction).format_line)
+        yield from impossible.render_impossible(prediction.impossible, _ValueFormatter(prediction).format_line)
         yield from _render_losses(prediction)
-        yield from render_new_secrets(prediction.new_secrets)
+        yield from impossible.render_new_secrets(prediction.new_secrets)
         yield from permissions.render_permissions(
             prediction.access, _ValueFormatter(prediction).format_line, verbose=verbose
         )
@@ -119,33 +117,6 @@ def render_text(
         yield _render_summary(prediction)
     for name in gone:
         yield Text(f"params/{name}.json was removed. Its stacks remain until `deploy.py destroy`.", style="yellow")
-
-
-def render_impossible(found: Sequence[Impossible], mask: Callable[[str], str]) -> Iterator[Tree]:
-    """Yield the updates that AWS refuses, each with the reason and a way."""
-    if not found:
-        return
-    tree = Tree(Text("Impossible: AWS refuses these updates", style="bold red"))
-    for one in found:
-        branch = tree.add(Text.assemble(("/".join(one.path), "bold red"), f"  {one.type}"))
-        branch.add(Text(mask(f"{one.reason}.")))
-        branch.add(Text(mask(f"{one.way}."), style="cyan"))
-    yield tree
-
-
-def render_new_secrets(found: Sequence[NewSecret]) -> Iterator[Tree]:
-    """Yield the secrets that get a newly generated value, with the resources that use them."""
-    if not found:
-        return
-    tree = Tree(Text("New secret values", style="bold yellow"))
-    for one in found:
-        branch = tree.add(
-            Text.assemble(("/".join(one.path), "bold yellow"), f"  a new value is generated: {one.reason}")
-        )
-        if one.users:
-            names = permissions.shorten(", ".join(map(_format_key, one.users)), 110)
-            branch.add(Text(f"used by {names}; each keeps the old value until it is updated or restarted", style="dim"))
-    yield tree
 
 
 def _render_losses(prediction: Prediction) -> Iterator[RenderableType]:
@@ -310,11 +281,8 @@ def _build_environment(prediction: Prediction) -> dict[str, Any]:
         "isNew": prediction.is_new,
         "isEmpty": prediction.is_empty,
         "counts": count_changes(prediction.changes),
-        "impossible": build_impossible(prediction.impossible, formatter.format_line),
-        "newSecrets": [
-            {"path": list(one.path), "reason": one.reason, "users": [_format_key(key) for key in one.users]}
-            for one in prediction.new_secrets
-        ],
+        "impossible": impossible.build_impossible(prediction.impossible, formatter.format_line),
+        "newSecrets": impossible.build_new_secrets(prediction.new_secrets),
         "destructive": [["/".join(change.path), change.effect] for change in prediction.destructive],
         "stacks": [
             {
@@ -351,20 +319,6 @@ def _build_environment(prediction: Prediction) -> dict[str, Any]:
             for access in prediction.access
         ],
     }
-
-
-def build_impossible(found: Sequence[Impossible], mask: Callable[[str], str]) -> list[dict[str, Any]]:
-    """Return the updates that AWS refuses, for the documents of `diff` and `plan`."""
-    return [
-        {
-            "stack": one.stack.split("/")[0],
-            "path": list(one.path),
-            "type": one.type,
-            "reason": mask(one.reason),
-            "way": mask(one.way),
-        }
-        for one in found
-    ]
 
 
 def _build_change(prediction: Prediction, formatter: _ValueFormatter, change: PredictedChange) -> dict[str, Any]:
@@ -421,11 +375,8 @@ def _format_kind(stack: StackPrediction) -> str:
 
 def _format_losses_and_permissions(prediction: Prediction) -> list[str]:
     formatter = _ValueFormatter(prediction)
-    lines = format_impossible(prediction.impossible, formatter.format_line)
-    if prediction.new_secrets:
-        lines += ["**New secret values**", ""]
-        lines += [f"- {format_code('/'.join(one.path))}: {one.reason}" for one in prediction.new_secrets]
-        lines.append("")
+    lines = impossible.format_impossible(prediction.impossible, formatter.format_line)
+    lines += impossible.format_new_secrets(prediction.new_secrets)
     if prediction.destructive:
         lines.append("**Data loss**")
         lines.append("")
@@ -445,17 +396,6 @@ def _format_losses_and_permissions(prediction: Prediction) -> list[str]:
             ]
         lines.append("")
     return lines
-
-
-def format_impossible(found: Sequence[Impossible], mask: Callable[[str], str]) -> list[str]:
-    """Return the updates that AWS refuses as lines of Markdown; empty if there are none."""
-    if not found:
-        return []
-    lines = ["**Impossible: AWS refuses these updates**", ""]
-    for one in found:
-        lines.append(f"- {format_code('/'.join(one.path))} ({one.type}): {mask(one.reason)}.")
-        lines.append(f"  - {mask(one.way)}.")
-    return [*lines, ""]
 
 
 def _format_changes(prediction: Prediction) -> list[str]:

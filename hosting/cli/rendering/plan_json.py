@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hosting.analysis.diff.permissions import PermissionChange
-from hosting.cli.rendering import change_symbols, permissions
+from hosting.cli.rendering import change_symbols, impossible, permissions
 from hosting.cli.rendering.markdown import LIMIT, escape, fold, format_code, truncate
 from hosting.cli.rendering.plan_text import (
     FATES,
@@ -33,6 +33,8 @@ def build_document(review: PlanReview, environment: str, account: str) -> dict[s
         "account": account,
         "changes": any(plan.kind is not Kind.NOTHING for plan in review.plans),
         "counts": review.counts(),
+        "impossible": impossible.build_impossible(review.impossible, review.mask),
+        "newSecrets": impossible.build_new_secrets(review.new_secrets),
         "losses": [_build_loss(review, one) for one in review.losses],
         "access": [_build_access(review, one) for one in access],
         "stacks": [_build_stack(review, plan) for plan in review.plans],
@@ -116,7 +118,9 @@ def _build_value(value: PropertyChange) -> dict[str, Any]:
 def render_markdown(review: PlanReview, environment: str, limit: int = LIMIT) -> str:
     """Return a comment for a pull request: data loss and wider permissions first, the rest folded, within the limit."""
     lines = [f"### Plan for `{environment}`", "", render_summary(review).plain, ""]
+    lines += impossible.format_impossible(review.impossible, review.mask)
     lines += _format_losses(review)
+    lines += impossible.format_new_secrets(review.new_secrets)
     access = find_permission_changes(review.plans)
     lines += _format_permissions(review, "Permissions widen", [one for one in access if one.is_broader])
     lines += ["| Stack | Region | |", "| --- | --- | --- |"]

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from rich.text import Text
 from rich.tree import Tree
 
-from hosting.cli.rendering import change_symbols, permissions
+from hosting.analysis.diff.impossible import Impossible
+from hosting.analysis.diff.prediction import NewSecret
+from hosting.cli.rendering import change_symbols, impossible, permissions
 from hosting.cli.support.plan_permissions import find_permission_changes
 from hosting.cli.support.plan_properties import (
     PropertyChange,
@@ -43,6 +45,9 @@ class PlanReview:
     plans: Sequence[StackPlan]
     allowed: Allowed = field(default_factory=Allowed)
     hidden: Collection[str] = ()
+    # Updates that AWS refuses although CloudFormation computed the change set.
+    impossible: Sequence[Impossible] = ()
+    new_secrets: Sequence[NewSecret] = ()
 
     @property
     def losses(self) -> list[Loss]:
@@ -68,8 +73,10 @@ class PlanReview:
 
 def render_plan(review: PlanReview, *, verbose: bool = False) -> Iterator[Tree | Text]:
     """Yield the parts of a plan, the most severe first."""
+    yield from impossible.render_impossible(review.impossible, review.mask)
     if found := review.losses:
         yield _render_losses(review, found)
+    yield from impossible.render_new_secrets(review.new_secrets)
     yield from permissions.render_permissions(find_permission_changes(review.plans), review.mask, verbose=verbose)
     for plan in review.plans:
         yield _render_stack(review, plan, verbose=verbose)
@@ -97,6 +104,8 @@ def render_summary(review: PlanReview) -> Text:
         text.append(f", and later {len(deferred)} stack{'s' * (len(deferred) > 1)} with about {resources} resources")
     if later := [count for plan in review.plans if plan.is_platform_only for count in plan.declares.values()]:
         text.append(f", and then {len(later)} layers with about {sum(later)} resources")
+    if number := len(review.impossible):
+        text.append(f"; {number} of them {'are' if number > 1 else 'is'} impossible", style="bold red")
     if number := len(review.losses):
         text.append(f"; {number} of them lose{'s' * (number == 1)} data", style="bold red")
     if number := sum(access.is_broader for access in find_permission_changes(review.plans)):

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hosting.cli.rendering import outputs, plan_text
+from hosting.cli.support import prediction_check
 from hosting.cli.support.gates import review_plans
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from hosting.analysis.diff.impossible import Impossible
     from hosting.cli.support.operation_monitor import OperationMonitor
     from hosting.deployer.context import Context
     from hosting.deployer.deployment import StackPlan
@@ -44,6 +46,8 @@ class ConsoleReporter:
     approve_plans: Callable[[Sequence[StackPlan]], bool] = _approve_all
     approve_deletions: Callable[[], bool] = lambda: True
     verbose: bool = False
+    # Updates that AWS refuses, in the plans that were shown last.
+    impossible: Sequence[Impossible] = ()
 
     @property
     def console(self) -> Console:
@@ -56,7 +60,10 @@ class ConsoleReporter:
         return self.console.status(text)
 
     def show_plans(self, context: Context, plans: Sequence[StackPlan], allowed: Allowed) -> None:
-        for part in plan_text.render_plan(review_plans(context, plans, allowed), verbose=self.verbose):
+        with self.show_progress("predicting conflicts"):
+            foreseen = prediction_check.predict_conflicts(context, plans)
+        self.impossible = foreseen.impossible
+        for part in plan_text.render_plan(review_plans(context, plans, allowed, foreseen), verbose=self.verbose):
             self.console.print(part)
 
     def show_deletions(self, deletions: Sequence[StackDeletion]) -> None:

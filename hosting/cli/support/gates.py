@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from hosting.analysis.diff.impossible import Impossible
     from hosting.cli.rendering.plan_text import PlanReview
+    from hosting.cli.support.prediction_check import PredictionCheck
     from hosting.deployer.deployment import Context, StackPlan
     from hosting.deployer.safeguards.gates import Allowed, Gates
 
@@ -44,14 +46,21 @@ def gate_options(command: Command) -> Command:
     return command
 
 
-def create_gates(allowed: Allowed, fail_on: Sequence[str]) -> Gates:
-    """Return the gates of one run from its allowed losses and its --fail-on conditions."""
+def create_gates(
+    allowed: Allowed, fail_on: Sequence[str], list_impossible: Callable[[], Sequence[Impossible]] = tuple
+) -> Gates:
+    """Return the gates of one run from its allowed losses and its --fail-on conditions.
+
+    `list_impossible` returns the updates that AWS refuses, of the plans that were shown last.
+    """
     from hosting.deployer.safeguards.gates import Gates
 
-    return Gates(allowed, lambda plans: find_refusals(plans, fail_on))
+    return Gates(allowed, lambda plans: find_refusals(plans, fail_on, list_impossible()))
 
 
-def find_refusals(plans: Sequence[StackPlan], fail_on: Sequence[str]) -> Iterator[str]:
+def find_refusals(
+    plans: Sequence[StackPlan], fail_on: Sequence[str], impossible: Sequence[Impossible] = ()
+) -> Iterator[str]:
     """Yield a line for each change that --fail-on refuses."""
     from hosting.cli.support.plan_permissions import find_permission_changes
     from hosting.deployer.deployment import Kind
@@ -66,17 +75,21 @@ def find_refusals(plans: Sequence[StackPlan], fail_on: Sequence[str]) -> Iterato
         for plan in plans:
             for change in plan.change_set.hidden if plan.change_set else ():
                 yield f"--fail-on broadening: {change.logical_id} (its contents are not shown with --flat)"
+    if "impossible" in fail_on:
+        yield from (f"--fail-on impossible: {'/'.join(one.path)} ({one.type}): {one.reason}" for one in impossible)
     if "destructive" in fail_on:
         yield from (
             f"--fail-on destructive: {one}" for plan in plans for one in find_losses(plan.stack, plan.change_set)
         )
 
 
-def review_plans(context: Context, plans: Sequence[StackPlan], allowed: Allowed) -> PlanReview:
+def review_plans(
+    context: Context, plans: Sequence[StackPlan], allowed: Allowed, foreseen: PredictionCheck
+) -> PlanReview:
     """Return the plans with the data that is needed to render them."""
     from hosting.cli.rendering.plan_text import PlanReview
 
-    return PlanReview(plans, allowed, find_secret_values(context))
+    return PlanReview(plans, allowed, find_secret_values(context), foreseen.impossible, foreseen.new_secrets)
 
 
 def find_secret_values(context: Context) -> frozenset[str]:

@@ -30,6 +30,8 @@ def _find_in(plan: StackPlan) -> Iterator[PermissionChange]:
     if plan.change_set is None:
         return
     for path, change in plan.change_set.walk():
+        if plan.completes_creation and change.action == "Add":
+            continue  # no earlier state: an earlier operation failed before it created this resource
         if lines := _compare_change(change):
             aspect = _ASPECTS.get(change.resource_type, "policy")
             yield PermissionChange(

@@ -11,9 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hosting.analysis.diff.prediction import Prediction, predict
+from hosting.analysis.diff.impossible import Impossible
+from hosting.analysis.diff.prediction import NewSecret, Prediction, predict
 from hosting.analysis.diff.prediction_comparison import Comparison, compare_with_change_set
 from hosting.analysis.resolve import ResolvedEnvironment, resolve
+from hosting.deployer import deployment
 from hosting.deployer.aws import stacks
 from hosting.deployer.aws.lookups import SERVICE_IS_NEW
 from hosting.deployer.deployment import Kind, StackPlan
@@ -36,6 +38,9 @@ class PredictionCheck:
     comparisons: Mapping[Stack, Comparison]
     # The reason, if a prediction was not possible.
     problem: str = ""
+    # Updates that AWS refuses although CloudFormation computed the change set.
+    impossible: tuple[Impossible, ...] = ()
+    new_secrets: tuple[NewSecret, ...] = ()
 
     @property
     def agreed(self) -> int:
@@ -84,7 +89,20 @@ def check_prediction(context: Context, states: States, plans: Sequence[StackPlan
     for plan in compared:
         found = {change.path: change.effect for change in predicted.get(_stack_path(context, plan.stack), ())}
         comparisons[plan.stack] = compare_with_change_set(found, _read_change_set(plan, found))
-    return PredictionCheck(comparisons)
+    # A first creation that did not finish has resources in its template that do not exist: nothing can conflict.
+    finished = {_stack_path(context, plan.stack) for plan in compared if not plan.keep}
+    return PredictionCheck(
+        comparisons,
+        impossible=tuple(one for one in prediction.impossible if one.stack.split("/")[0] in finished),
+        new_secrets=tuple(one for one in prediction.new_secrets if one.stack.split("/")[0] in finished),
+    )
+
+
+def predict_conflicts(context: Context, plans: Sequence[StackPlan]) -> PredictionCheck:
+    """Predict the changes of plans that are about to be executed, or return an empty result if all stacks are new."""
+    if not any(plan.kind is Kind.UPDATE for plan in plans):
+        return PredictionCheck({})
+    return check_prediction(context, deployment.describe_stacks(context), plans)
 
 
 def _predict(context: Context, states: States, plans: Sequence[StackPlan], compared: Sequence[StackPlan]) -> Prediction:

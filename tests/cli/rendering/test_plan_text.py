@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from hosting.analysis.diff.impossible import Impossible
+from hosting.analysis.diff.prediction import NewSecret
 from hosting.cli.rendering.plan_text import PlanReview, describe_replacement, render_plan, render_summary
 from hosting.deployer.aws.stacks import STACK_TYPE
 from hosting.deployer.change_sets import Change, ChangeSet, Detail
@@ -176,3 +179,34 @@ def test_many_resources_that_only_change_their_tags_are_one_line() -> None:
     assert any("~ R1" in line for line in text(plan, verbose=True))
     few = StackPlan(ROOT, Kind.UPDATE, whole(tagged("R1"), tagged("R2")))
     assert any("~ R1" in line for line in text(few))
+
+
+def test_resources_that_a_first_deployment_adds_are_no_wider_permissions() -> None:
+    document = '{"Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}'
+    after = f'{{"Properties": {{"PolicyDocument": {document}}}}}'
+    added = Change("Add", "Grant", "", "AWS::IAM::ManagedPolicy", after=after)
+    update = StackPlan(ROOT, Kind.UPDATE, whole(nested("AStack", added)))
+    assert any("Permissions widen" in line for line in text(update))
+    continued = replace(update, completes_creation=True)
+    assert not any("Permissions widen" in line for line in text(continued))
+
+
+def test_impossible_updates_and_new_secrets_come_before_data_loss() -> None:
+    refused = Impossible("root/AStack", "Key", "AWS::KMS::Key", "KMS cannot change KeySpec", "Add a second key")
+    secret = NewSecret("root/AStack", "Secret", "it is replaced", (("root/BStack", "Rule"),))
+    bucket = Change("Remove", "Bucket", "", "AWS::S3::Bucket")
+    review = PlanReview([StackPlan(ROOT, Kind.UPDATE, whole(bucket))], impossible=[refused], new_secrets=[secret])
+    console = Console(file=io.StringIO(), width=150)
+    for part in render_plan(review):
+        console.print(part)
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    titles = [line for line in lines if line and line[0].isalpha()]
+    assert titles[:3] == ["Impossible: AWS refuses these updates", "Data loss", "New secret values"]
+    assert lines[1:4] == [
+        "└── AStack/Key  AWS::KMS::Key",
+        "    ├── KMS cannot change KeySpec.",
+        "    └── Add a second key.",
+    ]
+    assert "used by BStack/Rule" in "\n".join(lines)
+    assert "1 of them is impossible" in lines[-1]

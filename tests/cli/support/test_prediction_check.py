@@ -12,6 +12,7 @@ from hosting.cli.support import prediction_check
 from hosting.deployer.aws.stacks import StackState
 from hosting.deployer.deployment import Kind, StackPlan
 from hosting.model.stack_order import Stack, StackRole
+from hosting.model.templates import Template
 
 ROOT = Stack(StackRole.ROOT, "shop-dev", "eu-west-1")
 EDGE = Stack(StackRole.EDGE, "shop-dev-edge", "us-east-1")
@@ -34,7 +35,8 @@ def test_service_is_new_changes_no_prediction(
     monkeypatch.setattr(prediction_check, "_read_deployed_templates", lambda *_: {})
     monkeypatch.setattr(prediction_check, "predict", lambda *_: None)
     file = SimpleNamespace(values={"Note": "hello"})
-    context: Any = SimpleNamespace(environment=SimpleNamespace(templates={}, file=file))
+    bootstrap = Template.from_body("bootstrap.json", {"Resources": {}})
+    context: Any = SimpleNamespace(environment=SimpleNamespace(templates={"bootstrap.json": bootstrap}, file=file))
     stack = EDGE if deployed is None else ROOT
     known = {} if deployed is None else {"ServiceIsNew": deployed}
     plan = StackPlan(stack, Kind.UPDATE, parameters={} if planned is None else {"ServiceIsNew": planned})
