@@ -285,6 +285,9 @@ def _deploy_services(run: DeploymentRun, stack: Stack) -> None:
                 names = ", ".join(others)
                 reporter.notify(f"{stack.label}: {service} failed; deploying {names} without it", "warning")
     if failure is not None:
+        # The other services run: their images are in use, although this deployment fails.
+        if (state := run.states[stack]) is not None:
+            _protect_images(run, stack, state)
         names = ", ".join(sorted(excluded))
         failure.hint = f"the platform is complete, and only {names} is not deployed. Correct it and deploy again"
         raise failure

@@ -97,6 +97,7 @@ def test_a_failed_service_does_not_affect_the_other_one_and_the_database(fresh: 
     assert f"only {bad} is not deployed" in caught.value.hint
     assert any(f"{bad} failed; deploying {first} without it" in text for text in messages.texts)
     assert fresh.services() == {first}
+    assert any(f"/{first.lower()}@" in text and "is protected from expiry now" in text for text in messages.texts)
     database = fresh.clusters()
     assert len(database) == 1
 

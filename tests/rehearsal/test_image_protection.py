@@ -5,12 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import create_autospec
 
 import pytest
+from botocore.exceptions import ClientError
 
 from generator.stacks.bootstrap import Config, lifecycle
+from hosting.deployer import deployment, pipeline
+from hosting.deployer.aws.stacks import StackState
 from hosting.deployer.operate.images import Reference
+from hosting.deployer.reporter import Reporter
 from hosting.deployer.safeguards.image_protection import RELEASES, protect_images, release_images
+from hosting.model.stack_order import Stack, StackRole
 from hosting.rehearsal.emulator import DEFAULT_ACCOUNT, DEFAULT_REGION, Emulator
 from tests.support.image_lifecycle import PushedImage, find_expired
 
@@ -120,6 +126,23 @@ def test_a_missing_image_is_left_out(emulator: Emulator) -> None:
     repository = Repository(emulator, "shop/missing")
     missing = Reference("registry.example.com", repository.name, f"sha256:{'0' * 64}")
     assert protect_images(repository.client, "prod", [missing]) == []
+
+
+def test_a_role_without_the_permission_gets_a_warning_and_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> list[str]:
+        answer = {"Error": {"Code": "AccessDeniedException", "Message": "not authorized to perform: ecr:PutImage"}}
+        raise ClientError(answer, "PutImage")  # type: ignore[arg-type]
+
+    monkeypatch.setattr(deployment, "protect_images", refuse)
+    reporter = create_autospec(Reporter, instance=True)
+    context = create_autospec(deployment.Context, instance=True)
+    root = Stack(StackRole.ROOT, "shop-prod", DEFAULT_REGION)
+    state = create_autospec(StackState, instance=True)
+    pipeline._protect_images(pipeline.DeploymentRun(context, reporter), root, state)
+    (text, level), _ = reporter.notify.call_args
+    assert level == "alert"
+    assert "ecr:PutImage" in text
+    assert "deploy.py policy deploy" in text
 
 
 A, B, C = (
