@@ -104,7 +104,7 @@ def deploy(
         )
     reporter.approve_plans = _make_approval(context, yes=yes, pre_deploy=pre_deploy)
     try:
-        with monitor.closing(), locate_rejections(options.root):
+        with monitor.closing(), locate_rejections(options.root, context):
             states = pipeline.deploy_stacks(
                 context,
                 reporter,

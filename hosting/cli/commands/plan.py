@@ -77,7 +77,7 @@ def plan(
     states = deployment.describe_stacks(context)
     deployment.require_ready(states)
     context = pipeline.use_placeholder_image(context, states, reporter, options.placeholder)
-    with locate_rejections(options.root):
+    with locate_rejections(options.root, context):
         plans = pipeline.plan_stacks(context, states, reporter, verb="saved" if out else "plan", final=out is not None)
     kept = False
     try:

@@ -18,6 +18,7 @@ from hosting.analysis.resolve import ResolvedEnvironment, resolve
 from hosting.deployer import deployment
 from hosting.deployer.aws import stacks
 from hosting.deployer.aws.lookups import SERVICE_IS_NEW
+from hosting.deployer.aws.stacks import Next
 from hosting.deployer.deployment import Kind, StackPlan
 from hosting.model.errors import PlatformError
 from hosting.model.parameter_file import Environment
@@ -103,6 +104,18 @@ def predict_conflicts(context: Context, plans: Sequence[StackPlan]) -> Predictio
     if not any(plan.kind is Kind.UPDATE for plan in plans):
         return PredictionCheck({})
     return check_prediction(context, deployment.describe_stacks(context), plans)
+
+
+def predict_rejected(context: Context) -> PredictionCheck:
+    """Predict the changes after CloudFormation rejected a change set, with the values of the stacks and files."""
+    states = deployment.describe_stacks(context)
+    given = context.environment.file.values
+    plans = [
+        StackPlan(stack, Kind.UPDATE, parameters={**state.parameters, **given})
+        for stack, state in states.items()
+        if state is not None and state.next not in {Next.CREATE, Next.REPLACE, Next.CONTINUE}
+    ]
+    return check_prediction(context, states, plans)
 
 
 def _predict(context: Context, states: States, plans: Sequence[StackPlan], compared: Sequence[StackPlan]) -> Prediction:

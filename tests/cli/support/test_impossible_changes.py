@@ -112,3 +112,21 @@ def test_what_the_emulator_refuses_is_seen_before_the_update(
     failed = command("deploy", "-e", "dev", "--yes", *allowed)
     assert failed.code not in {0, 3}
     assert refusal in failed.err
+
+
+def test_a_name_that_moves_to_another_layer_is_explained_although_the_change_set_fails(
+    command: Command, project: Path
+) -> None:
+    logs = resource("AWS::Logs::LogGroup", LogGroupName="/shop/app")
+    write(project, {"Logs": logs})
+    assert command("deploy", "-e", "dev", "--yes").code == 0
+    operations = small_project.templates()["operations.json"]
+    operations["Resources"]["Logs"] = logs
+    small_project.write(project, changed={"operations.json": operations})
+    for arguments in (("plan",), ("deploy", "--yes")):
+        done = command(*arguments, "-e", "dev")
+        assert done.code not in {0, 2}
+        assert "already exists" in done.err
+        assert "OperationsStack/Logs" in done.err
+        assert "NetworkStack/Logs has the name /shop/app until the update ends" in done.err
+        assert "first remove NetworkStack/Logs, then add this one" in done.err
