@@ -83,7 +83,9 @@ class Lab:
     def deploy(self, project: Project, account: str, changes: Mapping[str, str] | None = None) -> Outcome:
         return self.run("deploy", project, account, changes)
 
-    def run(self, command: str, project: Project, account: str, changes: Mapping[str, str] | None = None) -> Outcome:
+    def run(
+        self, command: str, project: Project, account: str, changes: Mapping[str, str] | None = None, *options: str
+    ) -> Outcome:
         """Run `deploy.py COMMAND` in this process, which saves a second of start. Return its outcome."""
         from botocore.config import Config
         from botocore.retries.standard import ExponentialBackoff
@@ -108,7 +110,7 @@ class Lab:
             contextlib.redirect_stderr(output),
         ):
             try:
-                code = hosting.cli.main.main(self._arguments(command, project, account, changes))
+                code = hosting.cli.main.main([*self._arguments(command, project, account, changes), *options])
             except Exception as error:  # noqa: BLE001 - every unhandled exception is a finding
                 return Outcome(1, output.getvalue(), bug=f"{type(error).__module__}.{type(error).__name__}: {error}")
         return Outcome(code, output.getvalue())
@@ -207,10 +209,10 @@ class Lab:
             return folder
 
         def prepare(account: str) -> None:
+            # Bootstrap creates the repositories. A repository that exists without it would fail early validation.
+            outcome = self.run("deploy", self.real, account, None, "--through", "bootstrap")
+            assert (outcome.code, outcome.bug) == (0, ""), outcome.output
             values = json.loads((root(account) / "params" / "dev.json").read_text())["Parameters"]
-            for value in sorted({value for value in values.values() if f"{account}.dkr.ecr" in value}):
-                repository = value.partition("/")[2].partition("@")[0]
-                self.client(account, "ecr").create_repository(repositoryName=repository)
             Prerequisites(self.emulator, account, DEFAULT_REGION).push_images(values)
 
         return Project("real", root, lambda _account: {}, {"FrontendMaxTasks": "5"}, prepare)

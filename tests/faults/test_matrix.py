@@ -27,6 +27,9 @@ OPTIONAL_READS = {
     "elasticloadbalancing:DescribeTargetHealth",
     "logs:GetLogEvents",
 }
+# Calls of the second operation of a first deployment, which the small project does not have. `make faults` tests them
+# with the real templates.
+SECOND_OPERATION = {"acm:DescribeCertificate"}
 
 Note = Callable[[str, object], None]
 
@@ -63,7 +66,7 @@ def test_the_small_project_makes_every_call_of_the_real_one(
         "summary",
         f"fault matrix: dev calls {len(made)} operations, {len(made & covered)} of them the small project, too",
     )
-    assert made - covered <= OPTIONAL_READS
+    assert made - covered <= OPTIONAL_READS | SECOND_OPERATION
 
 
 def test_the_matrix_has_every_fault_of_every_call(recording: Recording) -> None:
