@@ -114,7 +114,7 @@ def older(tmp_path: Path, emulator: Emulator) -> Checkout:
 
 
 def test_an_older_checkout_deploys_its_environment_beside_a_newer_one(newer: Checkout, older: Checkout) -> None:
-    newer.deploy("stage")
+    newer.deploy("lab")
     assert "atlas/search" in newer.repositories()
     kinds, messages = older.plan_bootstrap("live")
     assert kinds == {Kind.NOTHING}
@@ -125,11 +125,11 @@ def test_an_older_checkout_deploys_its_environment_beside_a_newer_one(newer: Che
     assert "atlas/search" in older.repositories()
     # Both environments run one digest of Portal, and each protects it.
     assert {tag.rsplit("-", 2)[0] for tag in older.tags("atlas/portal") if tag.startswith("in-use-")} == {
-        "in-use-stage",
+        "in-use-lab",
         "in-use-live",
     }
-    assert newer.plan_bootstrap("stage")[0] == {Kind.NOTHING}
-    context = newer.context("stage")
+    assert newer.plan_bootstrap("lab")[0] == {Kind.NOTHING}
+    context = newer.context("lab")
     (stack, *_) = context.chain
     state = deployment.describe_stacks(context)[stack]
     assert state is not None
@@ -142,11 +142,11 @@ def test_a_parameter_that_only_bootstrap_has_keeps_its_value(newer: Checkout, ol
     body["Parameters"]["Owner"] = {"Type": "String", "Default": "none"}
     body["Resources"]["Topic"] = {"Type": "AWS::SNS::Topic", "Properties": {"DisplayName": {"Ref": "Owner"}}}
     file.write_text(json.dumps(body))
-    values = newer.folder / "params" / "stage.json"
+    values = newer.folder / "params" / "lab.json"
     document = json.loads(values.read_text())
     document["Parameters"]["Owner"] = "web"
     values.write_text(json.dumps(document))
-    newer.deploy("stage", StackRole.BOOTSTRAP)
+    newer.deploy("lab", StackRole.BOOTSTRAP)
     assert older.plan_bootstrap("live")[0] == {Kind.NOTHING}
     older.deploy("live", StackRole.BOOTSTRAP)
     context = older.context("live", StackRole.BOOTSTRAP)
