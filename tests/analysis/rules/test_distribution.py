@@ -74,7 +74,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
 
 
 @pytest.mark.parametrize(("rule", "environment", "damage", "also"), CASES, ids=[case[0] for case in CASES])
-def test_guard_fails(check: Any, rule: str, environment: str, damage: Any, also: set[str]) -> None:
+def test_rule_fails(check: Any, rule: str, environment: str, damage: Any, also: set[str]) -> None:
     check(rule, environment, damage, also)
 
 
