@@ -78,7 +78,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("CF-16", "lab", lambda b: b.put("Custom::SiteContent", "BucketName", SECRET), set()),
     ("CF-17", "lab", lambda b: b.drop("EC2::FlowLog", "/DependsOn"), set()),
     ("CF-18", "lab", secret_output, set()),
-    ("CF-19", "lab", lambda b: b.put("EC2::Subnet", "AvailabilityZone", {"Fn::Select": [0, {"Fn::GetAZs": ""}]}), set()),
+    ("CF-19", "lab", lambda b: b.put("EC2::Subnet", "AvailabilityZone", {"Fn::Select": [0, {"Fn::GetAZs": ""}]}), {"NET-07"}),
     ("CF-20", "lab", conditional_output, set()),
     ("CF-21", "lab", lambda b: b.parameters.update(PortalCpu="256", PortalMemory="4096"), {"APP-01"}),
     ("CF-21", "lab", broken_down_the_line, set()),
