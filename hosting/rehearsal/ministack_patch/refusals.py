@@ -106,6 +106,8 @@ def check_update(kind: str, physical_id: str, old: Properties, new: Properties, 
         return
     for check in RULES.get(kind, ()):
         check(new, physical_id)
+    if kind == "AWS::RDS::DBCluster":
+        check_backtrack(old, new)
 
 
 def refuse_without_disable_rollback(stack: Stack, params: dict[str, Any]) -> Any:
@@ -281,6 +283,37 @@ def check_subnet(properties: Properties, physical_id: str) -> None:
             )
 
 
+def check_listener_port(properties: Properties, physical_id: str) -> None:
+    """Refuse a port that another listener of the load balancer has (ELBv2 API, CreateListener: DuplicateListener)."""
+    balancer, port = properties.get("LoadBalancerArn"), str(properties.get("Port"))
+    for arn, listener in alb._listeners.items():
+        taken = listener.get("LoadBalancerArn") == balancer and str(listener.get("Port")) == port
+        if taken and arn != physical_id:
+            raise RefusedError(
+                f"A listener already exists on this port for this load balancer '{balancer}' "
+                "(Service: ElasticLoadBalancingV2, Status Code: 400)",
+                "AlreadyExists",
+            )
+
+
+def check_address(properties: Properties, physical_id: str) -> None:
+    """Refuse an address that another NAT gateway has (EC2 API, NatGateway failureCode Resource.AlreadyAssociated)."""
+    wanted = properties.get("AllocationId")
+    for identifier, gateway in ec2._nat_gateways.items():
+        in_use = wanted and gateway.get("AllocationId") == wanted and gateway.get("State") == "available"
+        if in_use and identifier != physical_id:
+            raise RefusedError(f"Elastic IP address [{wanted}] is already associated", "NotStabilized")
+
+
+def check_backtrack(old: Properties, new: Properties) -> None:
+    """Refuse to enable backtracking of a cluster that was created without it (Aurora User Guide, Backtracking)."""
+    before, after = (float(one.get("BacktrackWindow") or 0) for one in (old, new))
+    if before == 0 < after:
+        raise RefusedError(
+            "Backtrack cannot currently be enabled for this cluster (Service: Rds, Status Code: 400)", "InvalidRequest"
+        )
+
+
 def check_hosted_zone(properties: Properties, _physical_id: str) -> None:
     """Refuse a hosted zone that the account does not have (Route 53 API: NoSuchHostedZone)."""
     identifier = str(properties.get("HostedZoneId") or "").rpartition("/")[2]
@@ -301,7 +334,8 @@ Rule = Callable[[Properties, str], None]
 # Rules for creation, replacement and updates; the second argument is empty for a resource that does not exist yet.
 RULES: dict[str, tuple[Rule, ...]] = {
     "AWS::ElasticLoadBalancingV2::ListenerRule": (check_priority, check_target_groups),
-    "AWS::ElasticLoadBalancingV2::Listener": (check_target_groups,),
+    "AWS::ElasticLoadBalancingV2::Listener": (check_listener_port, check_target_groups),
+    "AWS::EC2::NatGateway": (check_address,),
     "AWS::EC2::Subnet": (check_subnet,),
     "AWS::Route53::RecordSet": (check_hosted_zone,),
     "AWS::CertificateManager::Certificate": (check_validation_zones,),

@@ -39,6 +39,16 @@ DEPLOYED: Resources = {
     "Subnet": resource(
         "AWS::EC2::Subnet", VpcId={"Ref": "Vpc"}, CidrBlock="10.9.0.0/24", AvailabilityZone="ap-northeast-1a"
     ),
+    "Address": resource("AWS::EC2::EIP", Domain="vpc"),
+    "Nat": resource(
+        "AWS::EC2::NatGateway",
+        SubnetId={"Ref": "Subnet"},
+        AllocationId={"Fn::GetAtt": ["Address", "AllocationId"]},
+    ),
+    "Cluster": {
+        **resource("AWS::RDS::DBCluster", Engine="aurora-mysql", MasterUsername="app", ManageMasterUserPassword=True),
+        "DeletionPolicy": "Delete",
+    },
     "Key": resource("AWS::KMS::Key", KeyPolicy={"Version": "2012-10-17", "Statement": []}),
     "Balancer": resource(f"{ELB}::LoadBalancer", Subnets=["subnet-1", "subnet-2"], Scheme="internet-facing"),
     "Group": resource(f"{ELB}::TargetGroup", Protocol="HTTP", Port=80, VpcId="vpc-1", TargetType="ip"),
@@ -61,6 +71,18 @@ def multi_region(found: Resources) -> None:
     found["Key"]["Properties"]["MultiRegion"] = True
 
 
+def other_nat(found: Resources) -> None:
+    found["OtherNat"] = found.pop("Nat")
+
+
+def backtrack(found: Resources) -> None:
+    found["Cluster"]["Properties"]["BacktrackWindow"] = 3600
+
+
+def second_listener(found: Resources) -> None:
+    found["OtherListener"] = copy.deepcopy(found["Listener"])
+
+
 def internal(found: Resources) -> None:
     found["Balancer"]["Properties"]["Scheme"] = "internal"
 
@@ -81,6 +103,9 @@ def write(project: Path, resources: Resources) -> None:
         (other_zone, "NetworkStack/Subnet", "conflicts with another subnet", ["--allow-replace", "Network/Subnet"]),
         (multi_region, "NetworkStack/Key", "MultiRegion", []),
         (internal, "NetworkStack/Group", "cannot be associated with more than one load balancer", []),
+        (other_nat, "NetworkStack/OtherNat", "is already associated", []),
+        (backtrack, "NetworkStack/Cluster", "Backtrack cannot currently be enabled", []),
+        (second_listener, "NetworkStack/OtherListener", "A listener already exists on this port", []),
         (renamed_rule, "NetworkStack/OtherRule", "Priority '100' is currently in use", []),
     ],
 )
