@@ -499,6 +499,22 @@ REFUSALS: tuple[tuple[str, str], ...] = (
         "A target group behind listeners of two load balancers",
         "The following target groups cannot be associated with more than one load balancer: ...",
     ),
+    (
+        "A second listener on a port of a load balancer",
+        "A listener already exists on this port for this load balancer",
+    ),
+    (
+        "A NAT gateway with the Elastic IP address of another one, such as the one that it replaces",
+        "Elastic IP address [...] is already associated",
+    ),
+    (
+        "Backtracking of a cluster that was created without it",
+        "Backtrack cannot currently be enabled for this cluster",
+    ),
+    (
+        "Another key spec, key usage, origin or multi-region of a KMS key",
+        "The update of the key fails (AWS CloudFormation Template Reference, AWS::KMS::Key)",
+    ),
     ("A subnet whose range overlaps another one of the VPC", "The CIDR '...' conflicts with another subnet"),
     ("A record or a validated certificate in a hosted zone that is not there", "No hosted zone found with ID: ..."),
 )
