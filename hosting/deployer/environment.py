@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hosting.deployer.packaging import artifacts
 from hosting.deployer.packaging.artifacts import Artifact
 from hosting.model import parameter_check, parameter_file, templates
+from hosting.model.errors import InputError
 from hosting.model.parameter_file import ParameterFile
 from hosting.model.stack_order import TEMPLATES, StackRole, templates_through
 from hosting.model.templates import Template
@@ -54,10 +55,25 @@ def prepare(
     if placeholder and root is not None:
         unnamed = [name for name in list_image_parameters(root) if not found.file.values.get(name)]
         found = replace(found, file=found.file.override(f"{name}={placeholder}" for name in unnamed))
-    parameter_check.require_valid(found.file, environment, found.templates, through)
+    problems = list(parameter_check.find_problems(found.file, environment, found.templates, through))
+    if TEMPLATES[StackRole.ROOT] in templates_through(through):
+        problems += parameter_check.find_shared_channel(found.file, _other_files(project_root, environment))
+    if problems:
+        raise InputError(problems)
     names = [name for name in templates_through(through) if name in found.templates]
     packages = artifacts.collect_artifacts(found.templates, names, project_root / "lambda")
     return replace(found, artifacts=packages, through=through)
+
+
+def _other_files(project_root: Path, environment: str) -> Iterator[ParameterFile]:
+    """Yield the parameter files of the other environments. A file that cannot be read is skipped."""
+    folder = project_root / "params"
+    for name in parameter_file.environments(folder):
+        if name != environment:
+            try:
+                yield parameter_file.read(folder / f"{name}.json", f"params/{name}.json")
+            except InputError:
+                continue  # a command for that environment reports it
 
 
 def load_without_validation(project_root: Path, environment: str, *, overrides: Iterable[str] = ()) -> Environment:

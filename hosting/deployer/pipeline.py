@@ -31,6 +31,7 @@ from hosting.deployer.first_deployment import failed_service
 from hosting.deployer.packaging import placeholder
 from hosting.deployer.safeguards import creation_parameters, gates, stack_policies
 from hosting.deployer.safeguards.gates import Gates
+from hosting.model import parameter_check
 from hosting.model.effects import DESTRUCTIVE_EFFECTS
 from hosting.model.operation_scope import OperationScope
 from hosting.model.stack_order import Stack, StackRole
@@ -78,6 +79,8 @@ def plan_stacks(
 
     With `final=True` prerequisites such as the imported certificate are created.
     """
+    environment = context.environment
+    parameter_check.require_fitting_region(environment.file, environment.templates, context.home)
     creation_parameters.require_unchanged(context, states)
     chain = stacks_through(context.chain, through)
     prepare_artifacts(context, states, reporter, chain)

@@ -6,8 +6,8 @@ All top-level stacks are checked together: a key is known if any of them declare
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from hosting.model.constraints import find_violation
 from hosting.model.errors import InputError, Problem
@@ -192,6 +192,27 @@ def _rules(file: ParameterFile, templates: Mapping[str, Template]) -> Iterator[P
                 place = next((name for name in found.parameters if name in file.values), "")
                 where = file.where(place) if place else file.path
                 yield Problem(where, found.description.rstrip("."), f"see {', '.join(found.parameters)}")
+
+
+def require_fitting_region(file: ParameterFile, templates: Mapping[str, Template], region: str) -> None:
+    """Raise InputError if zones or certificates do not belong to the region, for a file that names no region."""
+    if file.region is None:
+        found = list(_relations(replace(file, region=region), collect_declarations(templates)))
+        if found:
+            raise InputError(found)
+
+
+def find_shared_channel(file: ParameterFile, others: Iterable[ParameterFile]) -> Iterator[Problem]:
+    """Yield a problem if another environment of the same account has the same Slack channel.
+
+    AWS accepts one configuration of a channel per account: "has already been configured for AWS account".
+    """
+    keys = ("SlackWorkspaceId", "SlackChannelId")
+    own = [file.values.get(key) for key in keys]
+    for other in others:
+        if all(own) and own == [other.values.get(key) for key in keys] and other.account == file.account:
+            what = f"SlackChannelId: {other.path} has the same channel"
+            yield Problem(file.where("SlackChannelId"), what, "create a channel for each environment of an account")
 
 
 def _relations(file: ParameterFile, declared: Mapping[str, Mapping[str, Parameter]]) -> Iterator[Problem]:

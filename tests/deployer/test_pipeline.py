@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -144,6 +145,19 @@ def test_a_creation_that_did_not_finish_takes_every_value(
     assert state is not None
     for status in ("CREATE_FAILED", "ROLLBACK_COMPLETE", "REVIEW_IN_PROGRESS"):
         creation_parameters.require_unchanged(changed, {**states, root: replace(state, status=status)})
+
+
+def test_zones_of_another_region_are_refused_if_the_file_names_no_region(
+    context: Callable[..., Context], reporter: RecordingReporter, project: Path
+) -> None:
+    small_project.write(project, changed=with_parameter("FirstZone", "eu-west-1a"))
+    file = project / "params" / "dev.json"
+    document = json.loads(file.read_text())
+    document.pop("Region", None)
+    file.write_text(json.dumps(document))
+    with pytest.raises(InputError, match="FirstZone: eu-west-1a is not a zone of ap-northeast-1"):
+        pipeline.deploy_stacks(context(), reporter)
+    assert existing(context()) == {}
 
 
 @pytest.mark.parametrize(("zone", "words"), [("Z9", "is not in account"), ("Z1", "does not belong to hosted zone Z1")])

@@ -242,17 +242,23 @@ def find_broken_rules(environment: Environment, root: Path) -> list[Problem]:
     from hosting.analysis.resolve import resolve
     from hosting.analysis.rules import check_rules
     from hosting.cli.support.sources import locate_findings
-    from hosting.model.errors import Problem
+    from hosting.model.errors import InputError, Problem
     from hosting.model.parameter_file import Environment as Values
     from hosting.model.stack_order import ROOT as ROOT_TEMPLATE
     from hosting.model.stack_order import templates_through
 
     values = Values.from_file(environment.name, environment.file)
     deployed = templates_through(environment.through)
+    try:
+        resolved = resolve(environment.templates, values)
+    except InputError:
+        if ROOT_TEMPLATE in deployed:
+            raise
+        return []  # a value of root is missing, and root is not deployed
     # Every other template is nested in root.
     findings = [
         finding
-        for finding in check_rules(environment.templates, [resolve(environment.templates, values)])
+        for finding in check_rules(environment.templates, [resolved])
         if ROOT_TEMPLATE in deployed or finding.template in deployed
     ]
     findings = locate_findings(findings, root)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from pathlib import Path
 
@@ -12,36 +11,33 @@ import pytest
 from hosting.cli.support import options
 from hosting.cli.support.options import Options, load_environment
 from hosting.model.errors import InputError
-
-PROJECT = Path(__file__).parents[3]
+from hosting.model.stack_order import StackRole
+from tests.support.project import copy_rendered
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Return a copy of the project, with its workloads."""
-    for folder in ("templates", "params", "lambda"):
-        shutil.copytree(PROJECT / folder, tmp_path / folder)
-    shutil.copy(PROJECT / "workloads.py", tmp_path)
-    return tmp_path
+    """Return a copy of the frozen project, with its templates."""
+    return copy_rendered(tmp_path)
 
 
 def problems(root: Path, *overrides: str) -> list[str]:
     with pytest.raises(InputError) as raised:
-        load_environment(Options("dev", root, overrides))
+        load_environment(Options("lab", root, overrides))
     return [str(problem) for problem in raised.value.problems]
 
 
 def test_a_range_is_reported_with_its_line(root: Path) -> None:
-    file = root / "params" / "dev.json"
+    file = root / "params" / "lab.json"
     lines = file.read_text().splitlines()
-    line = next(number for number, text in enumerate(lines, 1) if "FrontendMinTasks" in text)
-    file.write_text(file.read_text().replace('"FrontendMinTasks": "2"', '"FrontendMinTasks": "7"'))
+    line = next(number for number, text in enumerate(lines, 1) if "PortalMinTasks" in text)
+    file.write_text(file.read_text().replace('"PortalMinTasks": "2"', '"PortalMinTasks": "7"'))
     (found,) = problems(root)
-    assert found.startswith(f"params/dev.json:{line}: FrontendMinTasks 7 is more than FrontendMaxTasks 4; ")
+    assert found.startswith(f"params/lab.json:{line}: PortalMinTasks 7 is more than PortalMaxTasks 4; ")
 
 
 def test_region_and_tags_are_judged_with_the_values(root: Path) -> None:
-    file = root / "params" / "dev.json"
+    file = root / "params" / "lab.json"
     document = json.loads(file.read_text())
     document["Region"] = "tokyo"
     document["Tags"]["aws:team"] = "x"
@@ -65,6 +61,28 @@ def test_a_rule_of_the_templates_is_judged_without_cfn_lint(root: Path, monkeypa
     assert "cfnlint" not in set(sys.modules) - loaded
 
 
-def test_the_committed_environments_pass() -> None:
-    for name in ("dev", "prod"):
-        assert load_environment(Options(name)).name == name
+def test_the_frozen_environments_pass(root: Path) -> None:
+    for name in ("lab", "live"):
+        assert load_environment(Options(name, root)).name == name
+
+
+def test_a_channel_of_another_environment_of_the_account_is_found(root: Path) -> None:
+    files = {name: root / "params" / f"{name}.json" for name in ("lab", "live")}
+    lab, live = (json.loads(file.read_text()) for file in files.values())
+    for key in ("SlackWorkspaceId", "SlackChannelId"):
+        lab["Parameters"][key] = live["Parameters"][key]
+    files["lab"].write_text(json.dumps(lab))
+    assert load_environment(Options("lab", root)).name == "lab", "the accounts differ"
+    lab["Account"] = live["Account"]
+    files["lab"].write_text(json.dumps(lab))
+    (found,) = problems(root)
+    assert "SlackChannelId: params/live.json has the same channel" in found
+
+
+def test_a_missing_value_of_root_does_not_stop_what_root_is_not_in(root: Path) -> None:
+    file = root / "params" / "lab.json"
+    document = json.loads(file.read_text())
+    del document["Parameters"]["DbReader"]
+    file.write_text(json.dumps(document))
+    assert any('missing "DbReader"' in one for one in problems(root))
+    assert load_environment(Options("lab", root), StackRole.BOOTSTRAP).name == "lab"
