@@ -114,7 +114,7 @@ def collect_declarations(templates: Mapping[str, Template]) -> dict[str, dict[st
 def _environment(file: ParameterFile, environment: str) -> Iterator[Problem]:
     value = file.values.get("Environment", environment)
     if value != environment:
-        what = f'"Environment" is "{value}", but this is the file of "{environment}"'
+        what = f'"Environment" is "{value}", but this is the parameter file of "{environment}"'
         yield Problem(file.where("Environment"), what, "remove it: the name of the file implies it")
 
 
