@@ -68,6 +68,23 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
 COMMANDS: Mapping[str, Entry] = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
 
 
+# Names of other tools, and the command or option of this one.
+_COMMAND_HINTS: Mapping[str, str] = {
+    "apply": "Use `deploy`.",
+    "up": "Use `deploy`.",
+    "delete": "Use `destroy`.",
+    "preview": "Use `plan`.",
+    "rollback": "CloudFormation rolls back a failed update by itself. `cancel` rolls back a running update, `recover` "
+    "continues a failed rollback, and `deploy` of an earlier commit restores an earlier state.",
+}
+_OPTION_HINTS: Mapping[str, str] = {
+    "--dry-run": "Use `deploy.py plan -e ENV`.",
+    "--auto-approve": "Use --yes.",
+    "--require-approval": "Use --yes.",
+    "--force": "Use --yes to skip the confirmation, and --allow-replace or --allow-delete to name a stateful resource.",
+}
+
+
 class LazyGroup(click.Group):
     """A command group that imports only the command that runs."""
 
@@ -90,8 +107,8 @@ class LazyGroup(click.Group):
             import difflib
 
             near = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            hint = f' Did you mean "{near[0]}"?' if near else ""
-            raise click.UsageError(f'There is no command "{args[0]}".{hint}', ctx)
+            hint = _COMMAND_HINTS.get(args[0]) or (f'Did you mean "{near[0]}"?' if near else "")
+            raise click.UsageError(f'There is no command "{args[0]}". {hint}'.rstrip(), ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
@@ -153,7 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.UsageError as error:
-        error.show()
+        _with_hint(error, sys.argv[1:] if arguments is None else arguments).show()
         return Exit.USAGE
     except click.ClickException as error:
         error.show()
@@ -172,6 +189,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _print_error(_format_error(error))
         return code
     return int(result) if isinstance(result, int) else Exit.DONE
+
+
+def _with_hint(error: click.UsageError, arguments: Sequence[str]) -> click.UsageError:
+    """Return the error with the name in this tool for an option of another tool, or -e for a bare environment."""
+    hint = _OPTION_HINTS.get(error.option_name, "") if isinstance(error, click.NoSuchOption) else ""
+    if not hint and not {"-e", "--env"} & set(arguments) and "Use -e" not in error.message:
+        from hosting.cli.support.options import ROOT
+        from hosting.model.parameter_file import environments
+
+        named = set(arguments[1:]) & set(environments(ROOT / "params"))
+        hint = f"Use -e {min(named)}." if named else ""
+    return click.UsageError(f"{error.format_message().rstrip('.')}. {hint}", error.ctx) if hint else error
 
 
 def _print_error(message: str) -> None:

@@ -454,7 +454,9 @@ def destroy_stacks(
         reporter.notify(f"deleted the imported certificate {arn}", "detail")
     if kept := [item for one in deletions for item in one.kept]:
         count = "1 resource was" if len(kept) == 1 else f"{len(kept)} resources were"
-        reporter.notify(f"{count} kept or left a snapshot, see the list above.")
+        reporter.notify(f"{count} kept or left a snapshot:")
+        for item in kept:
+            reporter.notify(f"  {item.name}  {item.type} {item.physical_id}", "detail")
     return deletions
 
 

@@ -45,6 +45,47 @@ def test_an_unknown_command_suggests_the_nearest_one(capsys: pytest.CaptureFixtu
     assert 'There is no command "plam". Did you mean "plan"?' in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["rollback", "-e", "dev"], "`recover` continues a failed rollback"),
+        (["apply"], "Use `deploy`."),
+        (["deploy", "dev"], "dev is an environment, not the FILE of a saved plan. Use -e dev."),
+        (["plan", "dev"], "Use -e dev."),
+        (["deploy", "-e", "dev", "--dry-run"], "Use `deploy.py plan -e ENV`."),
+        (["deploy", "-e", "dev", "--auto-approve"], "Use --yes."),
+        (["destroy", "-e", "dev", "--force"], "--allow-replace or --allow-delete"),
+        (["policy", "oidc", "-e", "dev"], "`policy oidc` requires --repository OWNER/NAME"),
+    ],
+)
+def test_habits_of_other_tools_get_the_right_hint(
+    arguments: list[str], hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert table.main(arguments) == Exit.USAGE
+    assert hint in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("command", ["deploy", "destroy"])
+def test_an_error_of_the_input_comes_before_the_question(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """stdin of a test is no terminal, and --yes is not given."""
+    assert table.main([command, "-e", "nowhere"]) == Exit.USAGE
+    err = capsys.readouterr().err
+    assert "nowhere" in err
+    assert "--yes" not in err
+
+
+def test_the_heading_of_a_step_fits_in_a_log(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from hosting.cli.commands import rehearse
+    from hosting.cli.rendering import progress
+
+    monkeypatch.setenv("CI", "true")
+    with rehearse._step(progress.create_console(), "Deploy"):
+        pass
+    assert max(len(line) for line in capsys.readouterr().err.splitlines()) <= 100
+
+
 # Offline checks cover every environment of params/ without -e. `deploy` takes -e or the FILE of a saved plan.
 COVERS_EVERY_ENVIRONMENT = {"validate", "security", "diff", "reach", "cost", "timeline", "params check", "diagnose"}
 WITHOUT_ENVIRONMENT = {"generate", "new-service", "completion"}

@@ -72,7 +72,7 @@ def test_the_github_trust_names_the_environment(capsys: pytest.CaptureFixture[st
         (["deploy", "-e", "staging"], 'unknown environment "staging"'),
         (["destroy", "-e", "lab"], "destroy"),
         (["plan", "-e", "lab", "--repository", "octo-org/site"], "require `policy oidc`"),
-        (["oidc", "-e", "lab"], "is not owner/name"),
+        (["oidc", "-e", "lab"], "requires --repository OWNER/NAME"),
         (["oidc", "-e", "lab", "--repository", "octo-org/site"], "give either a branch or an environment"),
         (["oidc", "-e", "lab", "--repository", "octo-org/*", "--branch", "main"], "is not owner/name"),
         (["plan", "-e", "lab", "--role-arn", "arn:aws:iam::111122223333:role/cfn"], "--role-arn requires"),

@@ -14,7 +14,6 @@ from hosting.cli.support.options import (
     confirm,
     connect_to_deployed,
     environment_options,
-    require_answer,
 )
 from hosting.cli.support.signals import interrupt_on_sighup
 
@@ -30,7 +29,6 @@ def cancel(progress: str, yes: bool, **given: Any) -> int:
 
     CloudFormation can cancel an update only. A first creation continues and can be deleted afterwards.
     """
-    require_answer(yes)
     from hosting.cli.rendering import progress as showing
     from hosting.cli.support.operation_monitor import OperationMonitor
     from hosting.deployer import deployment, operations

@@ -26,6 +26,7 @@ from hosting.cli.support.options import (
 )
 from hosting.cli.support.rejections import locate_rejections
 from hosting.cli.support.signals import interrupt_on_sighup
+from hosting.model.parameter_file import environments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,11 +82,12 @@ def deploy(
     already running, it is followed to its end first. Ctrl-C asks whether to detach or to cancel.
     """
     if file is not None:
+        if not file.exists() and str(file) in environments(given["root"] / "params"):
+            raise click.UsageError(f"{file} is an environment, not the FILE of a saved plan. Use -e {file}.")
         _refuse_options(given, through=through, allowed=(*allow_replace, *allow_delete))
         return _deploy_saved(file, fail_on, given, yes=yes, pre_deploy=pre_deploy, verbose=verbose, mode=progress)
     if not given["environment"]:
         raise click.UsageError("Missing option '-e' / '--env', or the FILE of a saved plan.")
-    require_answer(yes)
     from hosting.cli.rendering import progress as showing
     from hosting.cli.support.console_reporter import ConsoleReporter
     from hosting.cli.support.operation_monitor import OperationMonitor
@@ -96,6 +98,7 @@ def deploy(
     options = Options(**given)
     last = StackRole(through) if through else None
     context = connect(options, load_environment(options, last))
+    require_answer(yes)
     monitor = OperationMonitor.create(context, showing.create_console(), "deploy", options.root, progress)
     reporter = ConsoleReporter(monitor, verbose=verbose)
     if options.placeholder:
@@ -134,7 +137,6 @@ def _deploy_saved(
     wanted = given["environment"]
     if wanted and wanted != found.environment:
         raise click.UsageError(f"{source} is a plan for {found.environment}, not for {wanted}.")
-    require_answer(yes)
     from hosting.cli.rendering import progress as showing
     from hosting.cli.support.console_reporter import ConsoleReporter
     from hosting.cli.support.operation_monitor import OperationMonitor
@@ -142,6 +144,7 @@ def _deploy_saved(
 
     options = Options(**{**given, "environment": found.environment, "overrides": found.overrides})
     context = connect(options, load_environment(options))
+    require_answer(yes)
     monitor = OperationMonitor.create(context, showing.create_console(), "deploy", options.root, mode)
     ask = _make_approval(context, yes=yes, approved=found, pre_deploy=pre_deploy)
     reporter = ConsoleReporter(monitor, ask, verbose=verbose)

@@ -33,8 +33,6 @@ def destroy(progress: str, yes: bool, preview: bool, unprotect: bool, **given: A
 
     The bootstrap stack and resources with a Retain policy remain. Resources with a Snapshot policy leave a snapshot.
     """
-    if not preview:
-        require_answer(yes)
     from hosting.cli.rendering import progress as showing
     from hosting.cli.support.console_reporter import ConsoleReporter
     from hosting.cli.support.operation_monitor import OperationMonitor
@@ -43,6 +41,8 @@ def destroy(progress: str, yes: bool, preview: bool, unprotect: bool, **given: A
     options = Options(**given)
     environment = load_without_validation(options)
     context = connect(options, environment)
+    if not preview:
+        require_answer(yes)
     monitor = OperationMonitor.create(context, showing.create_console(), "destroy", options.root, progress)
     word = environment.name if environment.is_production else None
 

@@ -82,6 +82,8 @@ def policy(
         raise click.UsageError("A role belongs to one environment: use its name instead of all.")
     if kind != "oidc" and (repository or branch or github_environment):
         raise click.UsageError("--repository, --branch and --environment require `policy oidc`.")
+    if kind == "oidc" and not repository:
+        raise click.UsageError("`policy oidc` requires --repository OWNER/NAME, and --branch or --environment.")
     if kind != "operate" and (commands or containers):
         raise click.UsageError("--command and --container require `policy operate`.")
     if role_arn and (kind != "deploy" or not _ROLE.fullmatch(role_arn)):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 # Seconds between polls. The emulator finishes at once, so the intervals for AWS would only add waiting time.
 _PACE = 0.05
+_HEADING_WIDTH = 100
 
 
 @click.command()
@@ -234,7 +235,10 @@ def _create_reporter(console: Console) -> Reporter:
 
 @contextmanager
 def _step(console: Console, title: str) -> Iterator[None]:
-    console.rule(f"[bold]{title}", align="left", style="dim")
+    from rich.rule import Rule
+
+    # A log console is 1,000 columns wide, and a heading would fill all of them.
+    console.print(Rule(f"[bold]{title}", align="left", style="dim"), width=min(console.width, _HEADING_WIDTH))
     begun = time.monotonic()
     yield
     console.print(f"{title.lower()}: {time.monotonic() - begun:.1f} s\n", style="dim")
