@@ -181,7 +181,10 @@ def _change_parameter(console: Console, context: Context, result: Result) -> Non
 
 
 def _destroy_environment(console: Console, context: Context, result: Result) -> None:
-    """Destroy the environment: first without --unprotect, which must be refused if it is protected, then with it."""
+    """Destroy the environment: first without --unprotect, which must be refused if it is protected, then with it.
+
+    Its name, DeletionProtection and the files of the static site protect it.
+    """
     from hosting.deployer import deployment, pipeline
     from hosting.deployer.errors import RefusedError
     from hosting.model.stack_order import StackRole
@@ -194,16 +197,18 @@ def _destroy_environment(console: Console, context: Context, result: Result) -> 
         console.print(_format_check(proof))
 
     deployed = rehearsal.collect_deployed_resources(context, deployment.describe_stacks(context))
-    protected = context.environment.is_production
+    protected = context.environment.is_production or deployed.parameter("DeletionProtection") == "true"
+    keeps_files = deployed.parameter("EmptyBucketOnDelete") != "true"
     try:
         pipeline.destroy_stacks(context, _create_reporter(console))
     except RefusedError as refusal:
-        note("protected resources are not destroyed without --unprotect", protected, str(refusal).splitlines()[0])
+        expected = protected or keeps_files
+        note("protected resources are not destroyed without --unprotect", expected, str(refusal).splitlines()[0])
         try:
             pipeline.destroy_stacks(context, _create_reporter(console), unprotect=True)
         except RefusedError as failure:
             # Without EmptyBucketOnDelete the user has to empty the bucket before the deletion.
-            kept = deployed.parameter("EmptyBucketOnDelete") != "true" and "not empty" in str(failure)
+            kept = keeps_files and "not empty" in str(failure)
             note(
                 "files of the static site are not deleted with the stack",
                 kept,
