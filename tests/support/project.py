@@ -50,8 +50,14 @@ def copy_rendered(target: Path) -> Path:
     return shutil.copytree(PROJECT, target, symlinks=True, dirs_exist_ok=True)
 
 
+def on_project(arguments: Sequence[str]) -> list[str]:
+    """Add --root with the project to a command of deploy.py that names none; what follows `--` stays as it is."""
+    command, *rest = arguments
+    return [command, *rest] if "--root" in rest else [command, "--root", str(PROJECT), *rest]
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run deploy.py in this process on the project, unless the arguments name another --root."""
     from hosting.cli import main as command_line
 
-    return command_line.main([*arguments, *(() if "--root" in arguments else ("--root", str(PROJECT)))])
+    return command_line.main(on_project(arguments))

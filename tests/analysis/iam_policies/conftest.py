@@ -11,11 +11,11 @@ import boto3
 import pytest
 
 from hosting.analysis.resolve import ResolvedEnvironment, resolve
-from hosting.cli.main import main
 from hosting.cli.support.exit_codes import Exit
 from hosting.model.parameter_file import load_environment
 from hosting.model.templates import load_complete
 from hosting.rehearsal.checks.base import Deployed
+from tests.support.project import PARAMS, TEMPLATES, main
 
 PROJECT = Path(__file__).resolve().parents[3]
 
@@ -50,8 +50,8 @@ class Rehearsal:
 
     @property
     def resolved(self) -> ResolvedEnvironment:
-        file = PROJECT / "params" / f"{self.environment}.json"
-        return resolve(load_complete(PROJECT / "templates"), load_environment(file))
+        file = PARAMS / f"{self.environment}.json"
+        return resolve(load_complete(TEMPLATES), load_environment(file))
 
 
 def _listen(client: Any, asked: list[Asked]) -> None:
@@ -80,7 +80,7 @@ def _collect(deployed: Deployed, path: str, stack: str, region: str, into: dict[
                 _collect(deployed, f"{path}/{made.logical_id}", made.physical_id, region, into)
 
 
-@pytest.fixture(scope="module", params=["dev", "prod"])
+@pytest.fixture(scope="module", params=["lab", "live"])
 def rehearsal(request: pytest.FixtureRequest) -> Rehearsal:
     """From the first plan to the last deletion, as `deploy.py rehearse` does it."""
     from hosting.rehearsal import rehearse

@@ -20,21 +20,21 @@ from hosting.analysis.iam_policies.documents import LIMIT, split_into_policies
 from hosting.analysis.iam_policies.evaluate import ApiCall, is_allowed
 from hosting.analysis.iam_policies.operate import COMMANDS, GRANTS, operate_statements
 from hosting.analysis.resolve import ResolvedEnvironment, resolve
-from hosting.cli.main import main
 from hosting.deployer.operate import tunnel
 from hosting.model.parameter_file import load_environment
 from hosting.model.templates import load_complete
 from hosting.rehearsal.emulator import Emulator
 from tests.analysis.iam_policies.conftest import Asked, _listen
 from tests.deployer.operate import parts
+from tests.support.project import PARAMS, REPOSITORY, TEMPLATES, main
 
-ACCOUNT = load_environment(parts.ROOT / "params" / "dev.json").account
-HOME, FAMILY = "ap-northeast-1", "platform-dev"
+ACCOUNT = load_environment(PARAMS / "lab.json").account
+HOME, FAMILY = "ap-northeast-1", "atlas-lab"
 HERE = f"{HOME}:{ACCOUNT}"
 CLUSTER = f"arn:aws:ecs:{HERE}:cluster/{FAMILY}"
 TASK = f"arn:aws:ecs:{HERE}:task/{FAMILY}/1a2b"
-DEFINITION = f"arn:aws:ecs:{HERE}:task-definition/{FAMILY}-BackendServiceStack-1A-TaskDefinition-2B"
-ROLE = f"arn:aws:iam::{ACCOUNT}:role/{FAMILY}-BackendAccessSta-TaskRole-1A2B"
+DEFINITION = f"arn:aws:ecs:{HERE}:task-definition/{FAMILY}-OrdersServiceStack-1A-TaskDefinition-2B"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/{FAMILY}-OrdersAccessSta-TaskRole-1A2B"
 SECRET = f"arn:aws:secretsmanager:{HERE}:secret:rds!cluster-1a2b-3c4d"
 DOCUMENT = f"arn:aws:ssm:{HOME}::document/{tunnel.DOCUMENT}"
 KEY = f"arn:aws:kms:{HERE}:key/1a2b"
@@ -68,12 +68,12 @@ BESIDES: dict[str, list[ApiCall]] = {
 
 
 def environment(name: str) -> ResolvedEnvironment:
-    return resolve(load_complete(parts.ROOT / "templates"), load_environment(parts.ROOT / "params" / f"{name}.json"))
+    return resolve(load_complete(TEMPLATES), load_environment(PARAMS / f"{name}.json"))
 
 
 @pytest.fixture(scope="module")
 def dev() -> ResolvedEnvironment:
-    return environment("dev")
+    return environment("lab")
 
 
 def policies(env: ResolvedEnvironment, *commands: str, containers: tuple[str, ...] = ()) -> list[dict[str, Any]]:
@@ -127,7 +127,7 @@ def asked(deployed: parts.Deployed, tmp_path_factory: pytest.TempPathFactory) ->
             patch.setattr(boto3.Session, "client", listening)
             for line in lines:
                 name, *rest = line
-                assert main([name, "-e", "dev", *rest]) in (0, 1), line
+                assert main([name, "-e", "lab", *rest]) in (0, 1), line
     return found
 
 
@@ -227,7 +227,7 @@ TUNNEL = [
 def needed(asked: dict[str, list[Asked]]) -> dict[str, list[ApiCall]]:
     found = {command: calls(made) for command, made in asked.items()} | {"tunnel": TUNNEL}
     # While the task is followed, and on Ctrl-C.
-    group = f"arn:aws:logs:{HERE}:log-group:/{FAMILY}/backend/app:*"
+    group = f"arn:aws:logs:{HERE}:log-group:/{FAMILY}/orders/app:*"
     found["run"] += [
         ApiCall("ecs:DescribeTasks", TASK),
         ApiCall("logs:FilterLogEvents", group),
@@ -266,7 +266,7 @@ def test_every_call_in_the_code_has_its_permission() -> None:
             known.setdefault(xform_name(operation), set()).add(PERMISSION_OF.get(action, action))
     missing = [
         f"{path.name}: {name}"
-        for path in sorted((parts.ROOT / "hosting" / "deployer" / "operate").glob("*.py"))
+        for path in sorted((REPOSITORY / "hosting" / "deployer" / "operate").glob("*.py"))
         # `preflight` is for the owner of an account, before an environment exists.
         if path.name not in {"preflight.py", "quotas.py", "images.py"}
         for name in names_called(path) & set(known)
@@ -291,7 +291,7 @@ def names_called(path: Path) -> set[str]:
 # --- What the policies must not allow ----------------------------------------------------------------------------
 
 
-OTHER = "platform-prod"
+OTHER = "atlas-live"
 
 
 @pytest.mark.parametrize(
@@ -319,7 +319,7 @@ OTHER = "platform-prod"
         ApiCall("kms:GenerateDataKey", KEY, {"kms:ResourceAliases": [f"alias/{OTHER}-telemetry"]}),
         ApiCall("s3:PutObject", f"{SITE}/elsewhere/app.css"),
         ApiCall("s3:DeleteObject", f"arn:aws:s3:::{FAMILY}-securitystack-archivebucket-1a2b/logs"),
-        ApiCall("logs:FilterLogEvents", f"arn:aws:logs:{HERE}:log-group:/{OTHER}/backend/app:*"),
+        ApiCall("logs:FilterLogEvents", f"arn:aws:logs:{HERE}:log-group:/{OTHER}/orders/app:*"),
         ApiCall("cloudformation:DeleteStack", f"arn:aws:cloudformation:{HERE}:stack/{FAMILY}/1a2b"),
         ApiCall("rds:DescribeDBClusters", f"arn:aws:rds:{HERE}:cluster:{OTHER}"),
     ],
@@ -351,7 +351,7 @@ def test_who_looks_can_open_nothing(dev: ResolvedEnvironment) -> None:
     assert all(re.match(r"\w+:(Describe|List|Filter|Get(?!Secret))", action) for action in looking), looking
 
 
-@pytest.mark.parametrize("name", ["dev", "prod"])
+@pytest.mark.parametrize("name", ["lab", "live"])
 def test_limits_and_wildcards(name: str) -> None:
     made = split_into_policies("operate", operate_statements(environment(name)))
     statements = [item for one in made for item in one.body["Statement"]]
@@ -369,7 +369,7 @@ def test_conditions_are_known_to_the_services() -> None:
     """Each key is one of the service's own, or of those that every service has."""
     own = {"ecs": {"ecs:cluster", "ecs:container-name", "ecs:CreateAction"}, "iam": {"iam:PassedToService"},
            "kms": {"kms:ResourceAliases", "kms:ViaService"}, "ssm": {"ssm:SessionDocumentAccessCheck"}}  # fmt: skip
-    for statement in operate_statements(environment("dev"), containers=("bastion",)):
+    for statement in operate_statements(environment("lab"), containers=("bastion",)):
         (service,) = {action.partition(":")[0] for action in statement.actions if action[:11] != "ssmmessages"}
         keys = {key for values in (statement.condition or {}).values() for key in values}
         assert all(key in own.get(service, set()) or key.startswith("aws:ResourceTag/") for key in keys), statement

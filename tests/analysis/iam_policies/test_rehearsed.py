@@ -44,6 +44,7 @@ ELSEWHERE = {
     "acm:DescribeCertificate": "arn:aws:acm:{region}:{account}:certificate/1a2b",
     "cloudformation:CancelUpdateStack": STACK,
     "cloudformation:ContinueUpdateRollback": STACK,
+    "cloudformation:DescribeEvents": STACK,
     "cloudformation:DescribeStackDriftDetectionStatus": "*",
     "cloudformation:DescribeStackResourceDrifts": STACK,
     "cloudformation:DetectStackDrift": STACK,
@@ -189,6 +190,8 @@ class Checked:
             yield given.get("CertificateArn", f"arn:aws:acm:{here}:certificate/1a2b")
         elif asked.service == "rds":
             yield f"arn:aws:rds:{here}:cluster:{given['DBClusterIdentifier']}"
+        elif asked.operation == "GetHostedZone":
+            yield f"arn:aws:route53:::hostedzone/{given['Id']}"
         elif asked.service == "secretsmanager":
             yield given["SecretId"]
         elif asked.operation == "ModifyLoadBalancerAttributes":

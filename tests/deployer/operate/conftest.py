@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from hosting.rehearsal.emulator import Emulator
 from tests.deployer.operate import parts
 from tests.support import commands
+from tests.support.project import on_project
 from tests.support.waiting import PATIENCE, eventually
 
 
@@ -87,7 +87,7 @@ def relay(database: parts.Database, tmp_path: Path) -> Iterator[parts.Bastion]:
 
 @pytest.fixture(scope="session")
 def deployed(emulator: Emulator) -> parts.Deployed:
-    """The real templates with the values of dev, deployed once to an account of the emulator."""
+    """The templates of the project with the values of lab, deployed once to an account of the emulator."""
     return parts.deploy(emulator)
 
 
@@ -96,10 +96,10 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def deploy_py(deployed: parts.Deployed) -> Run:
-    """`deploy_py("status", "-e", "dev")`: the command in this process."""
+    """`deploy_py("status", "-e", "lab")`: the command in this process."""
 
     def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-        done = commands.run(arguments, {**deployed.environment(), **more})
+        done = commands.run(on_project(arguments), {**deployed.environment(), **more})
         return subprocess.CompletedProcess(arguments, done.code, done.out, done.err)
 
     return run
@@ -112,7 +112,7 @@ def process(deployed: parts.Deployed, tmp_path: Path) -> Run:
 
     def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, str(parts.ROOT / "deploy.py"), *arguments],
+            parts.command_line(*arguments),
             env={**environment, **more},
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -21,13 +21,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.project import PROJECT, REPOSITORY, TEMPLATES, on_project
 from tests.support.waiting import PATIENCE, eventually
 
 if TYPE_CHECKING:
     from hosting.deployer.operate.platform import Platform
     from hosting.rehearsal.emulator import Emulator
 
-ROOT = Path(__file__).resolve().parents[3]
+
+def command_line(*arguments: str) -> list[str]:
+    """Return the command line that runs a command of deploy.py on the project of the tests."""
+    return [sys.executable, str(REPOSITORY / "deploy.py"), *on_project(arguments)]
+
+
 # The ports in the task definition, in which a test replaces them by free ones of this machine.
 WRITER, READER = 13306, 13307
 PASSWORD = 'a "quoted" #pass\\word'
@@ -193,7 +199,7 @@ def _certificate(directory: Path) -> None:
 
 def bastion_definition() -> dict[str, Any]:
     """The container as the generated task definition describes it."""
-    template = json.loads((ROOT / "templates" / "service.json").read_text())
+    template = json.loads((TEMPLATES / "service.json").read_text())
     containers = template["Resources"]["TaskDefinition"]["Properties"]["ContainerDefinitions"]
     definition: dict[str, Any] = next(one for one in containers if one["Name"] == "bastion")
     return definition
@@ -346,7 +352,7 @@ class Deployed:
 
 
 def deploy(emulator: Emulator) -> Deployed:
-    """Deploy dev as `deploy.py rehearse` does. The account is the file's own, as its guard demands."""
+    """Deploy lab as `deploy.py rehearse` does. The account is the file's own, as its guard demands."""
     from hosting.deployer import context as contexts
     from hosting.deployer import environment as environments
     from hosting.deployer import pipeline
@@ -355,7 +361,7 @@ def deploy(emulator: Emulator) -> Deployed:
     from hosting.model.stack_order import StackRole
     from hosting.rehearsal.prerequisites import Prerequisites
 
-    environment = environments.prepare(ROOT, "dev")
+    environment = environments.prepare(PROJECT, "lab")
     account = environment.file.account or "123456789012"
     clients = emulator.clients(account)
     context = contexts.connect(environment, clients, sleep=lambda seconds: time.sleep(min(seconds, 0.05)))

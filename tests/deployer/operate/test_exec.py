@@ -37,7 +37,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
     ],
 )
 def test_output_and_status_are_the_commands_own(process: Run, command: list[str], out: str | None, code: int) -> None:
-    done = process("exec", "-e", "dev", "--container", "bastion", "--", *command)
+    done = process("exec", "-e", "lab", "--container", "bastion", "--", *command)
     assert done.returncode == code, done.stderr
     if out is not None:
         assert done.stdout == out
@@ -46,7 +46,7 @@ def test_output_and_status_are_the_commands_own(process: Run, command: list[str]
 
 
 def test_much_output_comes_through_unchanged(process: Run) -> None:
-    done = process("exec", "-e", "dev", "--", "seq", "1", "50000")
+    done = process("exec", "-e", "lab", "--", "seq", "1", "50000")
     assert done.returncode == 0
     assert done.stdout == "".join(f"{number}\n" for number in range(1, 50001))
 
@@ -57,7 +57,7 @@ def test_a_shell_in_a_terminal(deployed: parts.Deployed, tmp_path: Path) -> None
     pid, terminal = pty.fork()
     if pid == 0:
         os.execve(  # noqa: S606
-            sys.executable, [sys.executable, str(parts.ROOT / "deploy.py"), "exec", "-e", "dev"], environment
+            sys.executable, parts.command_line("exec", "-e", "lab"), environment
         )
     seen = b""
 
@@ -87,23 +87,13 @@ def test_a_shell_in_a_terminal(deployed: parts.Deployed, tmp_path: Path) -> None
 
 def test_sessions_do_not_stay_open(process: Run, deployed: parts.Deployed) -> None:
     before = deployed.sessions()
-    process("exec", "-e", "dev", "--", "true")
+    process("exec", "-e", "lab", "--", "true")
     assert deployed.sessions() == before
 
 
 def test_a_killed_build_ends_its_session(deployed: parts.Deployed, tmp_path: Path) -> None:
     environment = parts.with_plugin(deployed.environment(), tmp_path)
-    command = [
-        sys.executable,
-        str(parts.ROOT / "deploy.py"),
-        "exec",
-        "-e",
-        "dev",
-        "--",
-        "sh",
-        "-c",
-        "echo up; sleep 60",
-    ]
+    command = parts.command_line("exec", "-e", "lab", "--", "sh", "-c", "echo up; sleep 60")
     before = deployed.sessions()
     process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -115,15 +105,15 @@ def test_a_killed_build_ends_its_session(deployed: parts.Deployed, tmp_path: Pat
 
 
 def test_a_task_is_selected_by_id(process: Run, deployed: parts.Deployed) -> None:
-    done = process("exec", "-e", "dev", "--task", "ffffffff", "--", "true")
+    done = process("exec", "-e", "lab", "--task", "ffffffff", "--", "true")
     assert done.returncode == 1
     assert "running tasks: " in done.stderr
     known = done.stderr.split("running tasks: ")[1].split(",")[0].strip()
-    assert process("exec", "-e", "dev", "--task", known[:12], "--", "true").returncode == 0
+    assert process("exec", "-e", "lab", "--task", known[:12], "--", "true").returncode == 0
 
 
 def test_a_missing_container_is_an_error(process: Run) -> None:
-    done = process("exec", "-e", "dev", "--container", "nginx", "--", "true")
+    done = process("exec", "-e", "lab", "--container", "nginx", "--", "true")
     assert done.returncode == 1
     assert 'no container "nginx"' in done.stderr
     assert "known: app, bastion" in done.stderr
@@ -131,7 +121,7 @@ def test_a_missing_container_is_an_error(process: Run) -> None:
 
 @pytest.mark.parametrize("container", ["app", "bastion"])
 def test_the_check_covers_templates_and_tasks(process: Run, container: str) -> None:
-    done = process("exec", "-e", "dev", "--check", "--container", container, "--output", "json")
+    done = process("exec", "-e", "lab", "--check", "--container", container, "--output", "json")
     lines = json.loads(done.stdout)["lines"]
     problems = [line for line in lines if line["verdict"] == "problem"]
     assert problems == []
@@ -182,7 +172,7 @@ def test_the_check_names_denied_actions_and_resources(
     ("caller", "found"),
     [
         ("arn:aws:iam::111122223333:user/ops/anna", "arn:aws:iam::111122223333:user/ops/anna"),
-        ("arn:aws:sts::111122223333:assumed-role/Operator/anna", "arn:aws:iam::111122223333:role/in/a/path/Operator"),
+        ("arn:aws:sts::222233334444:assumed-role/Operator/anna", "arn:aws:iam::222233334444:role/in/a/path/Operator"),
         ("arn:aws:sts::111122223333:assumed-role/Gone/anna", None),
         ("arn:aws:iam::111122223333:root", None),
     ],
@@ -196,7 +186,7 @@ def test_the_role_behind_a_session_is_asked_for(deployed: parts.Deployed, caller
 
 
 def test_the_check_needs_no_account_for_its_first_half(process: Run) -> None:
-    done = process("exec", "-e", "dev", "--check", AWS_ENDPOINT_URL="http://127.0.0.1:1")
+    done = process("exec", "-e", "lab", "--check", AWS_ENDPOINT_URL="http://127.0.0.1:1")
     assert "templates: the task role may open channels" in done.stdout
     assert "not checkable" in done.stdout
 

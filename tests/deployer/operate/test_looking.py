@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -22,7 +21,7 @@ from tests.deployer.operate import parts
 from tests.support.waiting import PATIENCE
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-CLUSTER = "platform-dev"
+CLUSTER = "atlas-lab"
 
 
 def write(deployed: parts.Deployed, group: str, stream: str, *lines: str, ago: float = 0) -> None:
@@ -39,7 +38,7 @@ def write(deployed: parts.Deployed, group: str, stream: str, *lines: str, ago: f
 
 
 def test_status_shows_every_part(deploy_py: Run) -> None:
-    done = deploy_py("status", "-e", "dev", "--output", "json")
+    done = deploy_py("status", "-e", "lab", "--output", "json")
     document = json.loads(done.stdout)
     assert document["schema"] == "hosting-platform/status/1"
     assert {part["area"] for part in document["parts"]} == {
@@ -51,40 +50,40 @@ def test_status_shows_every_part(deploy_py: Run) -> None:
         "alarms",
     }
     assert not [part for part in document["parts"] if part["health"] == "unknown"], done.stdout
-    frontend = next(part for part in document["parts"] if (part["area"], part["name"]) == ("services", "frontend"))
-    assert frontend["data"]["running"] == 2
+    portal = next(part for part in document["parts"] if (part["area"], part["name"]) == ("services", "portal"))
+    assert portal["data"]["running"] == 2
     assert document["events"], "a deployment was just made"
 
-    text = deploy_py("status", "-e", "dev")
-    assert "platform-dev" in text.stdout
+    text = deploy_py("status", "-e", "lab")
+    assert "atlas-lab" in text.stdout
     assert "2 of 2 tasks run" in text.stdout
     assert "\x1b" not in text.stdout
 
 
 def test_an_alarm_is_bad(deploy_py: Run, deployed: parts.Deployed) -> None:
     client = deployed.client("cloudwatch")
-    name = f"{CLUSTER}-frontend-5xx"
+    name = f"{CLUSTER}-portal-5xx"
     client.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="test")
     try:
-        done = deploy_py("status", "-e", "dev", "--output", "json")
+        done = deploy_py("status", "-e", "lab", "--output", "json")
         assert done.returncode == 1
         bad = [part for part in json.loads(done.stdout)["parts"] if part["health"] == "bad"]
-        assert [part["name"] for part in bad] == ["frontend-5xx"]
-        assert "!!" in deploy_py("status", "-e", "dev").stdout
-        said = deploy_py("events", "-e", "dev", "--output", "json").stdout.splitlines()
+        assert [part["name"] for part in bad] == ["portal-5xx"]
+        assert "!!" in deploy_py("status", "-e", "lab").stdout
+        said = deploy_py("events", "-e", "lab", "--output", "json").stdout.splitlines()
         alarms = [one for one in map(json.loads, said) if one["source"] == "alarm"]
-        assert any(one["subject"] == "frontend-5xx" and one["bad"] for one in alarms), alarms
+        assert any(one["subject"] == "portal-5xx" and one["bad"] for one in alarms), alarms
     finally:
         client.set_alarm_state(AlarmName=name, StateValue="OK", StateReason="test")
 
 
 def test_a_service_that_was_scaled_away_is_bad(deploy_py: Run, deployed: parts.Deployed) -> None:
-    ecs, service = deployed.client("ecs"), deployed.platform.service("backend")
+    ecs, service = deployed.client("ecs"), deployed.platform.service("orders")
     ecs.update_service(cluster=CLUSTER, service=service.ecs_name, desiredCount=0)
     try:
-        done = deploy_py("status", "-e", "dev", "--output", "json")
+        done = deploy_py("status", "-e", "lab", "--output", "json")
         bad = [part for part in json.loads(done.stdout)["parts"] if part["health"] == "bad"]
-        assert [(part["area"], part["name"]) for part in bad] == [("services", "backend")]
+        assert [(part["area"], part["name"]) for part in bad] == [("services", "orders")]
         assert "the desired count is 0" in bad[0]["text"]
         assert done.returncode == 1
     finally:
@@ -94,18 +93,7 @@ def test_a_service_that_was_scaled_away_is_bad(deploy_py: Run, deployed: parts.D
 
 def test_watch_continues_until_it_is_interrupted(deployed: parts.Deployed) -> None:
     process = subprocess.Popen(
-        [
-            sys.executable,
-            str(parts.ROOT / "deploy.py"),
-            "status",
-            "-e",
-            "dev",
-            "--watch",
-            "--output",
-            "json",
-            "--interval",
-            "1",
-        ],
+        parts.command_line("status", "-e", "lab", "--watch", "--output", "json", "--interval", "1"),
         env=deployed.environment(),
         stdout=subprocess.PIPE,
         text=True,
@@ -153,7 +141,7 @@ def test_a_small_terminal_keeps_the_last_events(deployed: parts.Deployed, height
 
 
 def test_an_environment_that_is_not_deployed_is_reported(deploy_py: Run) -> None:
-    done = deploy_py("status", "-e", "dev", AWS_ACCESS_KEY_ID="999999999999")
+    done = deploy_py("status", "-e", "lab", AWS_ACCESS_KEY_ID="999999999999")
     assert done.returncode == 3, "another account than the file's"
     assert "belongs to account" in done.stderr
 
@@ -162,14 +150,14 @@ def test_an_environment_that_is_not_deployed_is_reported(deploy_py: Run) -> None
 
 
 def test_lines_of_several_services_in_order(deploy_py: Run, deployed: parts.Deployed) -> None:
-    write(deployed, f"/{CLUSTER}/frontend/app", "app/app/one", "first", ago=20)
-    write(deployed, f"/{CLUSTER}/backend/app", "app/app/two", "second", ago=10)
-    write(deployed, f"/{CLUSTER}/frontend/app", "app/app/one", "third")
-    out = deploy_py("logs", "-e", "dev", "--since", "1m").stdout
+    write(deployed, f"/{CLUSTER}/portal/app", "app/app/one", "first", ago=20)
+    write(deployed, f"/{CLUSTER}/orders/app", "app/app/two", "second", ago=10)
+    write(deployed, f"/{CLUSTER}/portal/app", "app/app/one", "third")
+    out = deploy_py("logs", "-e", "lab", "--since", "1m").stdout
     lines = [line.split("  ")[1:] for line in out.splitlines()]
     written = [line for line in lines if line[1] in {"first", "second", "third"}]
-    assert written == [["frontend", "first"], ["backend", "second"], ["frontend", "third"]]
-    alone = deploy_py("logs", "app", "-e", "dev", "--service", "backend", "--grep", "sec").stdout
+    assert written == [["portal", "first"], ["orders", "second"], ["portal", "third"]]
+    alone = deploy_py("logs", "app", "-e", "lab", "--service", "orders", "--grep", "sec").stdout
     assert [line.split("  ")[1:] for line in alone.splitlines()] == [["second"]]
 
 
@@ -185,34 +173,34 @@ def test_lines_of_several_services_in_order(deploy_py: Run, deployed: parts.Depl
 def test_every_kind_has_its_group(deploy_py: Run, deployed: parts.Deployed, arguments: list[str], group: str) -> None:
     mark = f"here {time.time()}"
     write(deployed, group, "stream", mark)
-    done = deploy_py("logs", *arguments, "-e", "dev")
+    done = deploy_py("logs", *arguments, "-e", "lab")
     assert mark in done.stdout, done.stderr
 
 
 def test_the_bastions_share_a_group_and_each_service_has_its_streams(deploy_py: Run, deployed: parts.Deployed) -> None:
-    write(deployed, f"/{CLUSTER}/bastion", "frontend/bastion/one", "relay of the frontend", ago=5)
-    write(deployed, f"/{CLUSTER}/bastion", "backend/bastion/two", "relay of the backend")
-    alone = deploy_py("logs", "bastion", "-e", "dev", "--service", "frontend").stdout
-    assert [line.split("  ")[1:] for line in alone.splitlines()] == [["relay of the frontend"]]
-    both = deploy_py("logs", "bastion", "-e", "dev").stdout
-    assert [line.split("  ")[1] for line in both.splitlines()] == ["frontend", "backend"]
+    write(deployed, f"/{CLUSTER}/bastion", "portal/bastion/one", "relay of the portal", ago=5)
+    write(deployed, f"/{CLUSTER}/bastion", "orders/bastion/two", "relay of the orders")
+    alone = deploy_py("logs", "bastion", "-e", "lab", "--service", "portal").stdout
+    assert [line.split("  ")[1:] for line in alone.splitlines()] == [["relay of the portal"]]
+    both = deploy_py("logs", "bastion", "-e", "lab").stdout
+    assert [line.split("  ")[1] for line in both.splitlines()] == ["portal", "orders"]
 
 
 def test_the_firewall_logs_in_its_own_region(deploy_py: Run, deployed: parts.Deployed) -> None:
     client = deployed.client("logs", "us-east-1")
-    group = "aws-waf-logs-platform-dev"
+    group = "aws-waf-logs-atlas-lab"
     client.create_log_stream(logGroupName=group, logStreamName="cloudfront")
     now = int(time.time() * 1000)
     client.put_log_events(
         logGroupName=group, logStreamName="cloudfront", logEvents=[{"timestamp": now, "message": "blocked"}]
     )
-    assert "blocked" in deploy_py("logs", "waf", "-e", "dev").stdout
+    assert "blocked" in deploy_py("logs", "waf", "-e", "lab").stdout
 
 
 def test_following_shows_what_comes(deployed: parts.Deployed) -> None:
     write(deployed, f"/{CLUSTER}/exec", "new", "was there before")
     process = subprocess.Popen(
-        [sys.executable, str(parts.ROOT / "deploy.py"), "logs", "exec", "-f", "-e", "dev", "--since", "1h"],
+        parts.command_line("logs", "exec", "-f", "-e", "lab", "--since", "1h"),
         env=deployed.environment(),
         stdout=subprocess.PIPE,
         text=True,
@@ -230,18 +218,18 @@ def test_following_shows_what_comes(deployed: parts.Deployed) -> None:
 
 def test_the_last_words_of_a_stopped_task(deploy_py: Run, deployed: parts.Deployed) -> None:
     ecs = deployed.client("ecs")
-    service = deployed.platform.service("backend")
+    service = deployed.platform.service("orders")
     arns = ecs.list_tasks(cluster=CLUSTER, serviceName=service.ecs_name)["taskArns"]
     identifier = arns[0].rpartition("/")[2]
-    write(deployed, f"/{CLUSTER}/backend/app", f"app/app/{identifier}", "long ago", ago=900)
-    write(deployed, f"/{CLUSTER}/backend/app", f"app/app/{identifier}", "out of memory")
-    write(deployed, f"/{CLUSTER}/backend/app", "app/app/alive", "all is well")
+    write(deployed, f"/{CLUSTER}/orders/app", f"app/app/{identifier}", "long ago", ago=900)
+    write(deployed, f"/{CLUSTER}/orders/app", f"app/app/{identifier}", "out of memory")
+    write(deployed, f"/{CLUSTER}/orders/app", "app/app/alive", "all is well")
     ecs.stop_task(cluster=CLUSTER, task=arns[0], reason="the node is drained")
-    done = deploy_py("logs", "app", "--previous", "--service", "backend", "-e", "dev")
+    done = deploy_py("logs", "app", "--previous", "--service", "orders", "-e", "lab")
     assert [line.split("Z  ")[1] for line in done.stdout.splitlines()] == ["out of memory"], done.stderr
-    assert f"task {identifier[:8]} of backend, " in done.stderr
+    assert f"task {identifier[:8]} of orders, " in done.stderr
     assert "the node is drained" in done.stderr
-    assert deploy_py("logs", "app", "--previous", "-f", "-e", "dev").returncode == 64
+    assert deploy_py("logs", "app", "--previous", "-f", "-e", "lab").returncode == 64
     deployed.restore_tasks()
 
 
@@ -269,24 +257,24 @@ def test_the_task_that_stopped_last_is_not_the_one_that_started_last(
     monkeypatch.setattr(tasks, "list_stopped_tasks", lambda *_: iter([first, second]))
     definition = {"containerDefinitions": [{"name": "app"}]}
     monkeypatch.setattr(tasks, "read_task_definition", lambda *_: definition)
-    last, source = logs.find_last_stopped_task(deployed.platform, deployed.platform.service("backend"), "app")
+    last, source = logs.find_last_stopped_task(deployed.platform, deployed.platform.service("orders"), "app")
     assert source.streams == ("/app/aaaa",)
     assert logs.parse_since("10m", last.stopped) == datetime(2026, 11, 22, 10, 50, tzinfo=UTC)
     assert last.why_stopped() == "Essential container in task exited; app exited with 137 (OutOfMemoryError: killed)"
 
 
 def test_a_misspelt_function_is_an_error(deploy_py: Run) -> None:
-    done = deploy_py("logs", "lambda", "slck", "-e", "dev")
+    done = deploy_py("logs", "lambda", "slck", "-e", "lab")
     assert done.returncode == 1
     assert "slack-notifier" in done.stderr
-    assert deploy_py("logs", "lambda", "-e", "dev").returncode == 64
+    assert deploy_py("logs", "lambda", "-e", "lab").returncode == 64
 
 
 # --- events
 
 
 def test_events_come_in_order(deploy_py: Run) -> None:
-    said = deploy_py("events", "-e", "dev", "--since", "1h", "--output", "json").stdout.splitlines()
+    said = deploy_py("events", "-e", "lab", "--since", "1h", "--output", "json").stdout.splitlines()
     found: list[dict[str, Any]] = [json.loads(line) for line in said]
     assert [one["time"] for one in found] == sorted(one["time"] for one in found)
     subjects = {one["subject"] for one in found}

@@ -24,6 +24,7 @@ from hosting.deployer.operate import images, preflight, quotas
 from hosting.deployer.operate.checklist import Check, CheckStatus
 from hosting.model.stack_order import stack_order
 from tests.deployer.operate import parts
+from tests.support.project import PROJECT, TEMPLATES
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 ROLE_ARN = "arn:aws:iam::111122223333:role/operator"
@@ -37,27 +38,27 @@ OFFLINE = {"HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1
 
 
 def test_a_deployed_environment_has_no_surprise(process: Run) -> None:
-    done = process("preflight", "-e", "dev", "--output", "json", **OFFLINE)
+    done = process("preflight", "-e", "lab", "--output", "json", **OFFLINE)
     lines = json.loads(done.stdout)["lines"]
     found = {(line["area"], line["what"]): line["verdict"] for line in lines}
     assert found["account", "credentials"] == "ok"
-    assert found["zones", "ap-northeast-1a"] == "ok"
+    assert found["zones", "ap-northeast-1c"] == "ok"
     assert found["network", "CloudFront's addresses"] == "ok"
     assert found["account", "region us-east-1"] == "ok"
     problems = [line for line in lines if line["verdict"] == "problem"]
     assert all(line["remedy"] for line in problems)
-    # The emulator has no service-linked roles, and does not know the newest engine versions.
-    assert {line["area"] for line in problems} <= {"roles", "database"}
+    # The emulator has no service-linked roles, no zone d, and does not know the newest engine versions.
+    assert {line["area"] for line in problems} <= {"roles", "database", "zones"}
 
 
 def test_missing_roles_are_created_on_request(process: Run, deployed: parts.Deployed) -> None:
-    before = process("preflight", "-e", "dev", **OFFLINE)
+    before = process("preflight", "-e", "lab", **OFFLINE)
     assert before.returncode == 1
     assert "aws iam create-service-linked-role --aws-service-name" in before.stdout
     assert "created" not in before.stderr, "nothing is changed unasked"
-    created = process("preflight", "-e", "dev", "--create-roles", **OFFLINE)
+    created = process("preflight", "-e", "lab", "--create-roles", **OFFLINE)
     assert "created AWSServiceRoleForECS" in created.stderr
-    after = json.loads(process("preflight", "-e", "dev", "--output", "json", **OFFLINE).stdout)["lines"]
+    after = json.loads(process("preflight", "-e", "lab", "--output", "json", **OFFLINE).stdout)["lines"]
     assert {line["verdict"] for line in after if line["area"] == "roles"} == {"ok"}
 
 
@@ -110,12 +111,10 @@ class Clients:
 
 
 def context(values: Mapping[str, str], **services: Mapping[str, Any]) -> Context:
-    environment = load_without_validation(
-        parts.ROOT, "dev", overrides=[f"{key}={value}" for key, value in values.items()]
-    )
+    environment = load_without_validation(PROJECT, "lab", overrides=[f"{key}={value}" for key, value in values.items()])
     clients: Any = Clients(**services)
     identity = Identity("111122223333", ROLE_ARN, "aws")
-    return Context(environment, clients, identity, stack_order("platform", "dev", "ap-northeast-1"))
+    return Context(environment, clients, identity, stack_order("atlas", "lab", "ap-northeast-1"))
 
 
 def no_network(url: str, headers: Mapping[str, str]) -> bytes:
@@ -142,8 +141,8 @@ def test_unknown_zones_are_a_problem() -> None:
     bad = lines({"SecondZone": "ap-northeast-1b"}, "zones", ec2={"describe_availability_zones": zones})
     assert bad[1].status is CheckStatus.PROBLEM
     assert bad[1].remedy == "use one of ap-northeast-1a, ap-northeast-1c, ap-northeast-1d"
-    same = lines({"SecondZone": "ap-northeast-1a"}, "zones", ec2={"describe_availability_zones": zones})
-    assert "both are ap-northeast-1a" in [line.seen for line in same]
+    same = lines({"SecondZone": "ap-northeast-1c"}, "zones", ec2={"describe_availability_zones": zones})
+    assert "both are ap-northeast-1c" in [line.seen for line in same]
 
 
 def test_an_unknown_engine_version_is_a_problem() -> None:
@@ -164,7 +163,7 @@ def test_an_instance_class_that_is_not_in_a_zone() -> None:
     line, _ = lines(
         {}, "database", rds={"describe_orderable_db_instance_options": {"OrderableDBInstanceOptions": [offer]}}
     )
-    assert line.seen == "not in ap-northeast-1a"
+    assert line.seen == "not in ap-northeast-1c"
 
 
 @pytest.mark.parametrize(
@@ -187,11 +186,11 @@ VIEWER = "arn:aws:acm:us-east-1:111122223333:certificate/11111111-2222-3333-4444
 @pytest.mark.parametrize(
     ("values", "answer", "verdict", "words"),
     [
-        ({}, {"Status": "ISSUED", "SubjectAlternativeNames": ["*.example.com"]}, CheckStatus.OK, "ISSUED"),
-        ({}, {"Status": "ISSUED", "SubjectAlternativeNames": ["example.com"]}, CheckStatus.PROBLEM, "for example.com"),
+        ({}, {"Status": "ISSUED", "SubjectAlternativeNames": ["*.example.org"]}, CheckStatus.OK, "ISSUED"),
+        ({}, {"Status": "ISSUED", "SubjectAlternativeNames": ["example.org"]}, CheckStatus.PROBLEM, "for example.org"),
         (
             {},
-            {"Status": "PENDING_VALIDATION", "SubjectAlternativeNames": ["*.example.com"]},
+            {"Status": "PENDING_VALIDATION", "SubjectAlternativeNames": ["*.example.org"]},
             CheckStatus.PROBLEM,
             "PENDING",
         ),
@@ -206,7 +205,7 @@ VIEWER = "arn:aws:acm:us-east-1:111122223333:certificate/11111111-2222-3333-4444
     ],
 )
 def test_certificates_are_checked(values: dict[str, str], answer: Any, verdict: CheckStatus, words: str) -> None:
-    given = {"DomainName": "www.example.com", "ViewerCertificateArn": VIEWER, **values}
+    given = {"DomainName": "shop.example.org", "ViewerCertificateArn": VIEWER, **values}
     result = answer if isinstance(answer, Exception) else {"Certificate": answer}
     (line,) = lines(given, "domain", acm={"describe_certificate": result})
     assert line.status is verdict
@@ -216,11 +215,11 @@ def test_certificates_are_checked(values: dict[str, str], answer: Any, verdict: 
 @pytest.mark.parametrize(
     ("names", "host", "covered"),
     [
-        (["www.example.com"], "WWW.example.com", True),
-        (["*.example.com"], "www.example.com", True),
-        (["*.example.com"], "origin.www.example.com", False),
-        (["*.www.example.com"], "origin.www.example.com", True),
-        (["example.com"], "www.example.com", False),
+        (["shop.example.org"], "SHOP.example.org", True),
+        (["*.example.org"], "shop.example.org", True),
+        (["*.example.org"], "origin.shop.example.org", False),
+        (["*.shop.example.org"], "origin.shop.example.org", True),
+        (["example.org"], "shop.example.org", False),
     ],
 )
 def test_a_wildcard_matches_one_label(names: list[str], host: str, covered: bool) -> None:
@@ -230,16 +229,16 @@ def test_a_wildcard_matches_one_label(names: list[str], host: str, covered: bool
 @pytest.mark.parametrize(
     ("zone", "verdict"),
     [
-        ({"Name": "example.com.", "Config": {"PrivateZone": False}}, CheckStatus.OK),
-        ({"Name": "example.com.", "Config": {"PrivateZone": True}}, CheckStatus.PROBLEM),
-        ({"Name": "example.org."}, CheckStatus.PROBLEM),
-        ({"Name": "ample.com."}, CheckStatus.PROBLEM),
+        ({"Name": "example.org.", "Config": {"PrivateZone": False}}, CheckStatus.OK),
+        ({"Name": "example.org.", "Config": {"PrivateZone": True}}, CheckStatus.PROBLEM),
+        ({"Name": "example.net."}, CheckStatus.PROBLEM),
+        ({"Name": "ample.org."}, CheckStatus.PROBLEM),
         (refuse("NoSuchHostedZone"), CheckStatus.PROBLEM),
     ],
 )
 def test_hosted_zones_are_checked(zone: Any, verdict: CheckStatus) -> None:
     answer = zone if isinstance(zone, Exception) else {"HostedZone": zone}
-    given = {"DomainName": "www.example.com", "HostedZoneId": "Z0123456789ABCDEFGHIJ"}
+    given = {"DomainName": "shop.example.org", "HostedZoneId": "Z9876543210ZYXWVUTSRQ"}
     (line,) = lines(given, "domain", route53={"get_hosted_zone": answer})
     assert line.status is verdict
 
@@ -248,7 +247,7 @@ def test_a_slack_workspace_that_is_not_authorised_is_a_problem() -> None:
     (line,) = lines({}, "slack", chatbot={"describe_slack_workspaces": {"SlackWorkspaces": []}})
     assert line.status is CheckStatus.PROBLEM
     assert "Configure new client" in line.remedy
-    known = {"SlackWorkspaces": [{"SlackTeamId": "T0123456789", "SlackTeamName": "ours"}]}
+    known = {"SlackWorkspaces": [{"SlackTeamId": "T0987654321", "SlackTeamName": "ours"}]}
     (line,) = lines({}, "slack", chatbot={"describe_slack_workspaces": known})
     assert (line.status, line.seen) == (CheckStatus.OK, "ours")
     known["SlackWorkspaces"][0] |= {"State": "DISABLED", "StateReason": "forbidden by the organisation"}
@@ -268,7 +267,7 @@ def test_quotas_are_compared_with_what_the_templates_make() -> None:
     answers = {"get_service_quota": {"Quota": {"Value": 5.0}}}
     cloudformation = {
         "describe_stacks": ClientError(
-            {"Error": {"Code": "ValidationError", "Message": "Stack with id platform-dev does not exist"}},
+            {"Error": {"Code": "ValidationError", "Message": "Stack with id atlas-lab does not exist"}},
             "DescribeStacks",
         )
     }
@@ -283,11 +282,11 @@ def test_quotas_are_compared_with_what_the_templates_make() -> None:
     assert found["internet gateways"].status is CheckStatus.OK
     assert found["NAT gateways in a zone"].seen == "1 needed, 5 allowed"
     assert found["interface endpoints in a VPC"].seen == f"{interface_endpoints()} needed, 5 allowed"
-    assert found["Fargate vCPUs"].seen.startswith("2 needed")
+    assert found["Fargate vCPUs"].seen.startswith("3 needed")
 
 
 def interface_endpoints() -> int:
-    made = json.loads((parts.ROOT / "templates" / "egress.json").read_text())["Resources"].values()
+    made = json.loads((TEMPLATES / "egress.json").read_text())["Resources"].values()
     return sum(one["Properties"]["VpcEndpointType"] == "Interface" for one in made if "VPCEndpoint" in one["Type"])
 
 
@@ -301,13 +300,13 @@ def test_the_default_counts_where_the_account_has_no_value_of_its_own() -> None:
 
 
 def test_a_new_accounts_fargate_quota_is_too_small_for_production() -> None:
-    environment = load_without_validation(parts.ROOT, "prod")
+    environment = load_without_validation(PROJECT, "live")
     made = replace(
         context({}, service_quotas={"get_service_quota": {"Quota": {"Value": 6.0}}}), environment=environment
     )
     (line,) = [line for line in preflight.run_checks(made, fetch=no_network) if line.what == "Fargate vCPUs"]
     assert line.status is CheckStatus.PROBLEM
-    assert line.seen.startswith("8 needed")
+    assert line.seen.startswith("12 needed")
 
 
 # --- images
@@ -322,13 +321,13 @@ INDEX = {
 }
 SINGLE = {"config": {"digest": "sha256:config"}}
 CONFIG = {"os": "linux", "architecture": "arm64"}
-PRIVATE = f"111122223333.dkr.ecr.ap-northeast-1.amazonaws.com/platform/frontend@{DIGEST}"
+PRIVATE = f"111122223333.dkr.ecr.ap-northeast-1.amazonaws.com/atlas/portal@{DIGEST}"
 PUBLIC = f"public.ecr.aws/docker/library/alpine@{DIGEST}"
 
 
 def image_line(image: str, fetch: images.Fetch, architecture: str = "X86_64", **ecr: Any) -> Check:
-    made = context({"FrontendImage": image, "CpuArchitecture": architecture}, ecr=ecr)
-    return next(line for line in preflight.run_checks(made, fetch=fetch) if line.what == "FrontendImage")
+    made = context({"PortalImage": image, "CpuArchitecture": architecture}, ecr=ecr)
+    return next(line for line in preflight.run_checks(made, fetch=fetch) if line.what == "PortalImage")
 
 
 def test_a_private_image_for_several_machines() -> None:
@@ -434,5 +433,5 @@ def test_a_registry_out_of_reach_is_no_problem_of_the_image() -> None:
 def test_image_references_are_parsed() -> None:
     found = images.parse_image(PRIVATE)
     assert found is not None
-    assert (found.account, found.region, found.repository) == ("111122223333", "ap-northeast-1", "platform/frontend")
+    assert (found.account, found.region, found.repository) == ("111122223333", "ap-northeast-1", "atlas/portal")
     assert images.parse_image("nginx:latest") is None

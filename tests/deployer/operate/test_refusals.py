@@ -23,9 +23,9 @@ from hosting.deployer.operate.tasks import Container, Task
 from tests.deployer.operate import parts
 
 TASK = Task(
-    arn="arn:aws:ecs:ap-northeast-1:111122223333:task/platform-dev/0123456789abcdef",
-    cluster="platform-dev",
-    definition="platform-dev:1",
+    arn="arn:aws:ecs:ap-northeast-1:111122223333:task/atlas-lab/0123456789abcdef",
+    cluster="atlas-lab",
+    definition="atlas-lab:1",
     status="RUNNING",
     desired="RUNNING",
     started=datetime(2026, 11, 22, tzinfo=UTC),
@@ -45,7 +45,7 @@ def test_a_denied_tunnel_names_the_two_things_to_allow(deployed: parts.Deployed)
 
 def test_an_agent_that_is_not_connected_leads_to_the_check(deployed: parts.Deployed) -> None:
     found = tunnel._refused(refusal("TargetNotConnected", "StartSession"), TASK, deployed.platform)
-    assert "deploy.py exec --check -e dev" in str(found)
+    assert "deploy.py exec --check -e lab" in str(found)
 
 
 def test_the_tunnel_reconnects_after_a_network_failure(
@@ -109,7 +109,7 @@ def test_passwords_are_not_in_representations() -> None:
 def test_a_task_that_could_not_be_placed_is_reported_with_the_reason(deployed: parts.Deployed) -> None:
     service = deployed.platform.service(None)
     client = deployed.client("ecs")
-    live: Any = client.describe_services(cluster="platform-dev", services=[service.ecs_name])
+    live: Any = client.describe_services(cluster="atlas-lab", services=[service.ecs_name])
     definition: Any = client.describe_task_definition(taskDefinition=live["services"][0]["taskDefinition"])
     for answer in (live, definition):
         answer.pop("ResponseMetadata")
@@ -128,7 +128,7 @@ def test_stopped_tasks_are_read_to_the_last_page(deployed: parts.Deployed) -> No
         stub.add_response("list_tasks", {"taskArns": ["a"], "nextToken": "more"})
         stub.add_response("list_tasks", {"taskArns": ["b"]})
         stub.add_response(
-            "describe_tasks", {"tasks": [raw], "failures": []}, {"cluster": "platform-dev", "tasks": ["a", "b"]}
+            "describe_tasks", {"tasks": [raw], "failures": []}, {"cluster": "atlas-lab", "tasks": ["a", "b"]}
         )
         assert len(list(tasks.list_stopped_tasks(deployed.platform, deployed.platform.service(None)))) == 1
 

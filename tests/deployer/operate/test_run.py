@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -21,7 +20,7 @@ from hosting.rehearsal.prerequisites import Prerequisites
 from tests.deployer.operate import parts
 from tests.support.waiting import PATIENCE, eventually
 
-CLUSTER = "platform-dev"
+CLUSTER = "atlas-lab"
 
 
 def one_off_tasks(deployed: parts.Deployed) -> list[dict[str, Any]]:
@@ -37,7 +36,7 @@ def start(deployed: parts.Deployed) -> Iterator[Callable[..., subprocess.Popen[s
 
     def run(*arguments: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, str(parts.ROOT / "deploy.py"), *arguments],
+            parts.command_line(*arguments),
             env=deployed.environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -70,9 +69,9 @@ def say(deployed: parts.Deployed, task: dict[str, Any], service: str, *lines: st
 
 
 def test_output_and_exit_status(deployed: parts.Deployed, start: Callable[..., subprocess.Popen[str]]) -> None:
-    process = start("run", "-e", "dev", "--service", "backend", "--", "./manage", "migrate", "--fake")
+    process = start("run", "-e", "lab", "--service", "orders", "--", "./manage", "migrate", "--fake")
     task = running(deployed)
-    say(deployed, task, "backend", "applying 0001", "applying 0002")
+    say(deployed, task, "orders", "applying 0001", "applying 0002")
     Prerequisites(deployed.emulator, deployed.account, deployed.platform.home).end_task(task["taskArn"], 3)
     out, err = process.communicate(timeout=PATIENCE)
     assert out == "applying 0001\napplying 0002\n"
@@ -80,7 +79,7 @@ def test_output_and_exit_status(deployed: parts.Deployed, start: Callable[..., s
 
     (override,) = task["overrides"]["containerOverrides"]
     assert override["command"] == ["./manage", "migrate", "--fake"]
-    service = deployed.platform.service("backend")
+    service = deployed.platform.service("orders")
     (live,) = deployed.client("ecs").describe_services(cluster=CLUSTER, services=[service.ecs_name])["services"]
     assert task["taskDefinitionArn"] == live["taskDefinition"], "same image, secrets and roles"
     subnet = next(one["value"] for one in task["attachments"][0]["details"] if one["name"] == "subnetId")
@@ -93,7 +92,7 @@ def test_an_interruption_stops_the_task(
     deployed: parts.Deployed, start: Callable[..., subprocess.Popen[str]], number: signal.Signals
 ) -> None:
     """A cancelled build sends SIGTERM. Without a stop the task would run on, unknown to any process."""
-    process = start("run", "-e", "dev", "--", "sleep", "1000")
+    process = start("run", "-e", "lab", "--", "sleep", "1000")
     task = running(deployed)
     process.send_signal(number)
     _, err = process.communicate(timeout=PATIENCE)
@@ -126,7 +125,7 @@ def test_another_image_leaves_no_task_definition_behind(
     deployed: parts.Deployed, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
     image = "public.ecr.aws/nginx/nginx@sha256:" + "1" * 64
-    process = start("run", "-e", "dev", "--image", image, "--detach", "--", "true")
+    process = start("run", "-e", "lab", "--image", image, "--detach", "--", "true")
     out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, err
     ecs = deployed.client("ecs")
@@ -139,23 +138,23 @@ def test_another_image_leaves_no_task_definition_behind(
 
 
 def test_a_command_is_needed(deployed: parts.Deployed, start: Callable[..., subprocess.Popen[str]]) -> None:
-    process = start("run", "-e", "dev")
+    process = start("run", "-e", "lab")
     _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 64
     assert "COMMAND" in err
 
 
 def before_arguments(deployed: parts.Deployed, value: str, *more: str) -> list[str]:
-    return ["deploy", "-e", "dev", "--yes", "--set", f"LogRetentionDays={value}", *more]
+    return ["deploy", "-e", "lab", "--yes", "--set", f"LogRetentionDays={value}", *more]
 
 
 def test_a_migration_runs_before_anything_is_deployed(
     deployed: parts.Deployed, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
     """A failing one stops the deployment; the parameter it would have changed is as before."""
-    process = start(*before_arguments(deployed, "1", "--pre-deploy", "run --service backend -- ./manage migrate"))
+    process = start(*before_arguments(deployed, "1", "--pre-deploy", "run --service orders -- ./manage migrate"))
     task = running(deployed)
-    say(deployed, task, "backend", "no such column")
+    say(deployed, task, "orders", "no such column")
     Prerequisites(deployed.emulator, deployed.account, deployed.platform.home).end_task(task["taskArn"], 1)
     out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1, err
@@ -173,11 +172,11 @@ def test_a_first_deployment_prints_the_command_to_run_after_it(
     context = deployed.platform.context
     failed = replace(deployed.platform.root, outputs={}, status="ROLLBACK_COMPLETE")
     monkeypatch.setattr("hosting.deployer.aws.stacks.describe_stack", lambda *_: None if state == "none" else failed)
-    run_command.prepare_pre_deploy("run --service backend -- ./manage migrate --name 'a b'", context)()
+    run_command.prepare_pre_deploy("run --service orders -- ./manage migrate --name 'a b'", context)()
     said = capfd.readouterr().err
     assert "has no database yet" in said
     assert (
-        "Run it after the deployment: deploy.py run -e dev --service backend -- ./manage migrate --name 'a b'\n" in said
+        "Run it after the deployment: deploy.py run -e lab --service orders -- ./manage migrate --name 'a b'\n" in said
     )
     assert one_off_tasks(deployed) == []
 

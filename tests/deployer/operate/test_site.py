@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from hosting.cli.main import main
 from hosting.deployer.aws.session import Clients
 from hosting.deployer.operate import site
 from hosting.model.errors import InputError
 from tests.deployer.operate import parts
 from tests.support.environment import exported
+from tests.support.project import main
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -58,7 +58,7 @@ def test_a_site_is_uploaded_changed_and_deleted(
 ) -> None:
     s3: Any = deployed.client("s3")
     before = len(invalidations(deployed))
-    first = deploy_py("site", str(folder), "-e", "dev")
+    first = deploy_py("site", str(folder), "-e", "lab")
     assert first.returncode == 0, first.stderr
     assert first.stdout.splitlines() == [
         "+ static/a b.txt",
@@ -72,14 +72,14 @@ def test_a_site_is_uploaded_changed_and_deleted(
     assert page["CacheControl"] == site.PAGE
     assert s3.head_object(Bucket=bucket, Key="static/app-3f2a9c01.js")["CacheControl"] == site.FINGERPRINTED
 
-    again = deploy_py("site", str(folder), "-e", "dev")
+    again = deploy_py("site", str(folder), "-e", "lab")
     assert again.stdout == ""
     assert "4 same" in again.stderr
 
     (folder / "docs" / "index.html").write_text("<h1>new</h1>")
     (folder / "app-3f2a9c01.js").rename(folder / "app-77777777.js")
-    preview = deploy_py("site", str(folder), "-e", "dev", "--delete", "--preview")
-    changed = deploy_py("site", str(folder), "-e", "dev", "--delete")
+    preview = deploy_py("site", str(folder), "-e", "lab", "--delete", "--preview")
+    changed = deploy_py("site", str(folder), "-e", "lab", "--delete")
     assert changed.stdout.splitlines() == [
         "+ static/app-77777777.js",
         "~ static/docs/index.html",
@@ -99,7 +99,7 @@ def test_a_site_is_uploaded_changed_and_deleted(
 def test_other_headers_are_a_change(deploy_py: Run, deployed: parts.Deployed, bucket: str, folder: Path) -> None:
     s3 = deployed.client("s3")
     s3.put_object(Bucket=bucket, Key="static/app.css", Body=b"body {}", ContentType="binary/octet-stream")
-    done = deploy_py("site", str(folder), "-e", "dev")
+    done = deploy_py("site", str(folder), "-e", "lab")
     assert "~ static/app.css" in done.stdout
     assert s3.head_object(Bucket=bucket, Key="static/app.css")["ContentType"] == "text/css; charset=utf-8"
 
@@ -119,7 +119,7 @@ def test_an_upload_that_breaks_off_is_invalidated_all_the_same(
     monkeypatch.setattr(site, "upload_files", broken)
     before = invalidations(deployed)
     with exported(deployed.environment()):
-        assert main(["site", str(folder), "-e", "dev"]) == 1
+        assert main(["site", str(folder), "-e", "lab"]) == 1
     told = {"/static/app.css", "/static/docs/index.html", "/static/docs/"}
     assert [set(one) for one in invalidations(deployed) if one not in before] == [told]
 
@@ -141,17 +141,17 @@ def test_an_invalidation_that_is_denied_is_not_forgotten(
 
     monkeypatch.setattr(Clients, "cloudfront", cloudfront)
     with exported(deployed.environment()):
-        assert main(["site", str(folder), "-e", "dev"]) == 1
+        assert main(["site", str(folder), "-e", "lab"]) == 1
     said = capfd.readouterr().err
     assert "uploaded, but not invalidated" in said
-    assert "deploy.py invalidate -e dev /static/app.css" in said
+    assert "deploy.py invalidate -e lab /static/app.css" in said
 
 
 def test_paths_are_invalidated(deploy_py: Run, deployed: parts.Deployed) -> None:
-    done = deploy_py("invalidate", "/static/*", "/sorry/index.html", "-e", "dev")
+    done = deploy_py("invalidate", "/static/*", "/sorry/index.html", "-e", "lab")
     assert done.returncode == 0, done.stderr
     assert {"/static/*", "/sorry/index.html"} in map(set, invalidations(deployed))
-    wrong = deploy_py("invalidate", "static/*", "-e", "dev")
+    wrong = deploy_py("invalidate", "static/*", "-e", "lab")
     assert wrong.returncode == 64
     assert "did you mean /static/*?" in wrong.stderr
 

@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 
 from tests.deployer.operate import parts
+from tests.support.project import REPOSITORY, on_project
 from tests.support.waiting import PATIENCE, eventually
 
 ROWS = "chair\nlamp\n"
@@ -90,8 +91,8 @@ def start(deployed: parts.Deployed, database: parts.Database, relay: parts.Basti
 
     def run(*arguments: str, **more: str) -> Running:
         process = subprocess.Popen(
-            [sys.executable, "-c", _IMPATIENT, "tunnel", "db", "-e", "dev", *arguments],
-            cwd=parts.ROOT,
+            [sys.executable, "-c", _IMPATIENT, *on_project(["tunnel", "db", "-e", "lab", *arguments])],
+            cwd=REPOSITORY,
             env={**environment, **more},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -154,7 +155,7 @@ def test_rows_come_through_the_tunnel(
 
 
 def test_the_reader_has_its_own_relay(start: Start, relay: parts.Bastion, tmp_path: Path) -> None:
-    running = start("--reader", "-L", str(parts.free_port()), "--service", "backend")
+    running = start("--reader", "-L", str(parts.free_port()), "--service", "orders")
     running.until("is the reader")
     assert mysql(running).stdout == ROWS
     assert json.loads(plugin_arguments(tmp_path)[0][4])["Parameters"]["portNumber"] == ["13307"]
@@ -230,9 +231,9 @@ def test_a_stopped_task_is_left_for_another(start: Start, relay: parts.Bastion, 
     (first,) = [line.split("task ")[1].split()[0] for line in running.err if line.startswith("opening: ")]
     ecs = deployed.client("ecs")
     (arn,) = [
-        arn for arn in ecs.list_tasks(cluster="platform-dev")["taskArns"] if arn.rpartition("/")[2].startswith(first)
+        arn for arn in ecs.list_tasks(cluster="atlas-lab")["taskArns"] if arn.rpartition("/")[2].startswith(first)
     ]
-    ecs.stop_task(cluster="platform-dev", task=arn, reason="scaled in")
+    ecs.stop_task(cluster="atlas-lab", task=arn, reason="scaled in")
     running.until(f"lost: task {first} is stopping: scaled in")
     eventually(lambda: sum("open: " in line for line in running.err) == 2)
     second = [line.split("task ")[1].split()[0] for line in running.err if line.startswith("opening: ")][-1]
@@ -269,14 +270,14 @@ def test_a_user_of_ones_own_types_the_password(start: Start, relay: parts.Bastio
 
 def test_a_port_in_use_is_an_error(process: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        done = process("tunnel", "db", "-e", "dev", "-L", str(taken.getsockname()[1]))
+        done = process("tunnel", "db", "-e", "lab", "-L", str(taken.getsockname()[1]))
     assert done.returncode == 1
     assert "is in use" in done.stderr
 
 
 def test_a_missing_plugin_is_an_error_with_the_install_command(deployed: parts.Deployed, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, str(parts.ROOT / "deploy.py"), "tunnel", "db", "-e", "dev"],
+        parts.command_line("tunnel", "db", "-e", "lab"),
         env={**deployed.environment(), "PATH": str(tmp_path)},
         capture_output=True,
         text=True,
@@ -290,6 +291,6 @@ def test_a_missing_plugin_is_an_error_with_the_install_command(deployed: parts.D
 def test_a_misspelt_service_is_an_error_with_a_suggestion(
     process: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
-    done = process("tunnel", "db", "-e", "dev", "--service", "frontent")
+    done = process("tunnel", "db", "-e", "lab", "--service", "portl")
     assert done.returncode == 1
-    assert 'did you mean "frontend"?' in done.stderr
+    assert 'did you mean "portal"?' in done.stderr
