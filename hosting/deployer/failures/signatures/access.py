@@ -194,7 +194,7 @@ SIGNATURES = (
         r" from Amazon ECR)).*(?:context deadline exceeded|RequestCanceled|"
         r"check your task network configuration|from (?:asm|ssm): service call has been retried)",
         meaning="The task does not reach Secrets Manager.",
-        remedy="It goes through the NAT gateways: look at the app route tables and the tasks' egress rules "
+        remedy="The connection uses the NAT gateways. Look at the app route tables and the tasks' egress rules "
         "(`deploy.py reach`).",
         document="Amazon ECS Developer Guide, ResourceInitializationError",
         source=Source.REPORT,

@@ -180,7 +180,7 @@ SIGNATURES = (
         Cause.AWS,
         r"Capacity is unavailable at this time|unable to place a task\. Reason: Internal error",
         meaning="Fargate has no room in the zone at this moment.",
-        remedy="Deploy again later; it goes on from here.",
+        remedy="Deploy again later; the deployment continues from here.",
         document="Amazon ECS Developer Guide, Service event messages",
         source=Source.DOCUMENT,
         seen=_BOTH,

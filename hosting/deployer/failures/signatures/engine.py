@@ -180,7 +180,8 @@ SIGNATURES = (
         r"Rate exceeded|exceeded the rate|HandlerErrorCode: Throttling|RequestLimitExceeded|ThrottlingException|"
         r"Too Many Requests",
         meaning="The account sends more requests to a service than the service accepts.",
-        remedy="Deploy again; it goes on from here. If it happens often, look for other tools that poll the account.",
+        remedy="Deploy again; the deployment continues from here. If it happens often, look for other tools that poll the "
+        "account.",
         document="AWS General Reference, API throttling",
         source=Source.REPORT,
         general=True,
@@ -204,7 +205,7 @@ SIGNATURES = (
         r"HandlerErrorCode: (?:NotStabilized|ServiceTimeout)|did not stabilize|Exceeded attempts to wait|"
         r"failed to stabilize",
         meaning="The resource was created, but did not become ready in the time that CloudFormation waits.",
-        remedy="Look at the resource in its own console, then deploy again: it goes on from here.",
+        remedy="Look at the resource in its own console, then deploy again: the deployment continues from here.",
         document="AWS CloudFormation CLI User Guide, Handler error codes",
         source=Source.DOCUMENT,
         general=True,

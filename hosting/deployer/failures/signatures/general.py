@@ -1,4 +1,7 @@
-"""What most services report in the same words. Consulted when no specific signature matches; the first match counts."""
+"""Failures that most services report in the same words.
+
+They are consulted when no specific signature matches. The first match counts.
+"""
 
 from __future__ import annotations
 

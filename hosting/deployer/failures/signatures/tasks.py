@@ -1,4 +1,4 @@
-"""What keeps an ECS task from starting: image, network interface, volumes, log stream and secrets."""
+"""Failures that prevent the start of an ECS task: image, network interface, volumes, log stream and secrets."""
 
 from __future__ import annotations
 
