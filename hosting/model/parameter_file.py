@@ -331,24 +331,28 @@ def _key_lines(text: str) -> dict[str, int]:
     lines: dict[str, int] = {}
     path: list[str] = []
     key, word, number = "", "", 1
+
+    def place(name: str) -> str:
+        return "".join(f"{step}." for step in path if step not in {"", "Parameters"}) + name
+
     for match in re.finditer(r'"((?:[^"\\]|\\.)*)"|[\[\]{}:,\n]', text):
-        symbol, prefix = match[0], "".join(f"{step}." for step in path if step not in {"", "Parameters"})
+        symbol = match[0]
         if symbol == "\n":
             number += 1
         elif symbol in "{[":
             path.append(key)
             key = ""
         elif symbol in "}]":
-            path = path[:-1]
+            del path[-1:]
         elif symbol == ":":
             key = word
-            lines.setdefault(prefix + key, number)
+            lines.setdefault(place(key), number)
         elif symbol == ",":
             key = ""
         else:
             word = match[1]
             if key in {"ParameterKey", "Key"}:
-                lines.setdefault(prefix + word, number)
+                lines.setdefault(place(word), number)
     return lines
 
 
