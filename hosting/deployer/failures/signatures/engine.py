@@ -180,8 +180,8 @@ SIGNATURES = (
         r"Rate exceeded|exceeded the rate|HandlerErrorCode: Throttling|RequestLimitExceeded|ThrottlingException|"
         r"Too Many Requests",
         meaning="The account sends more requests to a service than the service accepts.",
-        remedy="Deploy again; the deployment continues from here. If it happens often, look for other tools that poll the "
-        "account.",
+        remedy="Deploy again; the deployment continues from here. If it happens often, look for other tools that "
+        "poll the account.",
         document="AWS General Reference, API throttling",
         source=Source.REPORT,
         general=True,
