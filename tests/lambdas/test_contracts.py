@@ -17,6 +17,7 @@ from tests.lambdas.proxy import Proxy, Reply, Request, stack
 from tests.lambdas.runtime import Function
 from tests.lambdas.sink import Sink
 from tests.lambdas.test_custom_resource import request as content_request
+from tests.support.project import TEMPLATES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FUNCTIONS = ("credentials_watch", "custom_resource", "log_processor", "slack_notifier")
@@ -27,7 +28,7 @@ def templates() -> Mapping[str, Mapping[str, Any]]:
     """Return the resources of each committed template."""
     return {
         path.name: json.loads(path.read_text(encoding="utf-8"))["Resources"]
-        for path in sorted((ROOT / "templates").glob("*.json"))
+        for path in sorted(TEMPLATES.glob("*.json"))
     }
 
 

@@ -7,20 +7,18 @@ import gzip
 import json
 import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.lambdas.runtime import Function, FunctionError
+from tests.support.project import TEMPLATES
 
 Start = Callable[..., Function]
 Client = Callable[..., Any]
 Notify = Callable[[Any], list[dict[str, Any]]]
 
 NOTICES = "arn:aws:sns:ap-northeast-1:123456789012:shop-prod-notices"
-ROOT = Path(__file__).resolve().parent.parent.parent
-TEMPLATES = ROOT / "templates"
 
 
 class Channel:

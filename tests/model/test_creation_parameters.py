@@ -8,6 +8,7 @@ import pytest
 
 from hosting.model.creation_parameters import CREATION_PARAMETERS, find_refused_changes
 from hosting.model.templates import load
+from tests.support.project import TEMPLATES
 
 PROJECT = Path(__file__).parents[2]
 
@@ -42,7 +43,7 @@ def test_only_a_change_that_aws_refuses_is_refused(name: str, before: str, after
 
 
 def test_the_table_names_parameters_of_root() -> None:
-    assert {one.name for one in CREATION_PARAMETERS} <= set(load(PROJECT / "templates")["root.json"].parameters)
+    assert {one.name for one in CREATION_PARAMETERS} <= set(load(TEMPLATES)["root.json"].parameters)
 
 
 def test_the_document_shows_the_table() -> None:

@@ -20,6 +20,7 @@ from hosting.deployer.packaging import lambda_packages as packaging
 from hosting.deployer.packaging.lambda_packages import Archive, Limits, Platform, package_function, package_functions
 from hosting.model.errors import InputError
 from tests.lambdas.runtime import interpreter
+from tests.support.project import TEMPLATES
 
 ROOT = Path(__file__).resolve().parents[3]
 Source = Callable[..., Path]
@@ -481,7 +482,7 @@ def test_without_uv_the_hint_names_the_install_command(
 def test_functions_are_packaged_for_where_the_templates_run_them() -> None:
     functions = [
         (path.name, logical_id, resource["Properties"])
-        for path in sorted((ROOT / "templates").glob("*.json"))
+        for path in sorted(TEMPLATES.glob("*.json"))
         for logical_id, resource in json.loads(path.read_text(encoding="utf-8"))["Resources"].items()
         if resource["Type"] == "AWS::Lambda::Function"
     ]
