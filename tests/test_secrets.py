@@ -31,10 +31,10 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.support.processes import command_line, family
+from tests.support.project import PARAMS, PROJECT, REPOSITORY, TEMPLATES
 from tests.support.sampling import diagonal
 from tests.support.waiting import PATIENCE
 
-PROJECT = Path(__file__).resolve().parents[1]
 REGIONS = ("ap-northeast-1", "us-east-1")
 NOT_COPIED = (".git", ".venv*", "__pycache__", ".*_cache", "build", "runs", "tests", ".hypothesis", "node_modules")
 
@@ -48,7 +48,7 @@ PLANTED_ENVIRONMENT = {
     "MYSQL_PWD": "Planted-Mysql-Password-2!",
 }
 PRIVATE_KEY = "PRIVATE KEY-----"
-PROD = pytest.mark.slow(reason="ten seconds for another environment of the same templates")
+LIVE = pytest.mark.slow(reason="ten seconds for another environment of the same templates")
 
 
 # --- Search ------------------------------------------------------------------------------------------------------
@@ -177,10 +177,14 @@ class Watched:
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project, so that a run is the author of every changed file in it."""
+    """A copy of the platform with the frozen project, so that a run is the author of every changed file in it."""
     project = tmp_path_factory.mktemp("secrets") / "project"
-    shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns(*NOT_COPIED))
-    (project / ".venv-emulator").symlink_to(PROJECT / ".venv-emulator")
+    shutil.copytree(REPOSITORY, project, ignore=shutil.ignore_patterns(*NOT_COPIED))
+    for folder in (PARAMS, TEMPLATES):
+        shutil.rmtree(project / folder.name)
+        shutil.copytree(folder, project / folder.name)
+    shutil.copy(PROJECT / "workloads.py", project)
+    (project / ".venv-emulator").symlink_to(REPOSITORY / ".venv-emulator")
     return project
 
 
@@ -207,7 +211,7 @@ def start(project: Path, *arguments: str) -> Watched:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads command lines from /proc")
-@pytest.mark.parametrize("environment", ["dev", pytest.param("prod", marks=PROD)])
+@pytest.mark.parametrize("environment", ["lab", pytest.param("live", marks=LIVE)])
 def test_a_rehearsal_writes_no_secret(copy: Path, environment: str) -> None:
     watched = start(copy, "rehearse", "-e", environment)
     code = watched.watch()
@@ -244,7 +248,7 @@ PASTED = {
 def test_a_refused_value_is_not_repeated(copy: Path, command: str, place: str) -> None:
     pasted: Mapping[str, Mapping[str, str]] = PASTED[place]
     file = copy / "params" / "pasted.json"
-    body = json.loads((PROJECT / "params" / "dev.json").read_text())
+    body = json.loads((PARAMS / "lab.json").read_text())
     for section, values in pasted.items():
         body.setdefault(section, {}).update(values)
     file.write_text(json.dumps(body))

@@ -1,4 +1,4 @@
-"""`deploy.py rehearse` with the project's own environments, and the end of the emulator in each case."""
+"""`deploy.py rehearse` with the environments of the frozen project, and the end of the emulator in each case."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from click.testing import CliRunner
 from hosting.deployer.aws.session import Clients
 from hosting.rehearsal.checks.base import Area, Deployed, examine
 from hosting.rehearsal.emulator import ROOT
+from tests.support.project import PROJECT
 from tests.support.waiting import PATIENCE, eventually
 
-COMMAND = [sys.executable, "deploy.py", "rehearse"]
+COMMAND = [sys.executable, "deploy.py", "rehearse", "--root", str(PROJECT)]
 
 
-_PROD = pytest.mark.slow(reason="the tests of the policies rehearse prod, too, and it exits with 0")
+_LIVE = pytest.mark.slow(reason="the tests of the policies rehearse live, too, and it exits with 0")
 
 
-@pytest.mark.parametrize("environment", ["dev", pytest.param("prod", marks=_PROD)])
+@pytest.mark.parametrize("environment", ["lab", pytest.param("live", marks=_LIVE)])
 def test_every_check_of_an_environment_holds(environment: str) -> None:
     done = subprocess.run([*COMMAND, "-e", environment, "--output", "json"], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout, done.stderr[-2000:]
@@ -40,7 +41,7 @@ def test_every_check_of_an_environment_holds(environment: str) -> None:
 
 
 def test_ctrl_c_during_a_rehearsal_stops_the_emulator(tmp_path: Path) -> None:
-    process, log = begin(tmp_path, "-e", "dev", "--delay", "0.2")
+    process, log = begin(tmp_path, "-e", "lab", "--delay", "0.2")
     wait_for(log, "Deploy the whole chain")
     process.send_signal(signal.SIGINT)
     assert process.wait(PATIENCE) == 130
@@ -48,7 +49,7 @@ def test_ctrl_c_during_a_rehearsal_stops_the_emulator(tmp_path: Path) -> None:
 
 
 def test_a_kept_emulator_prints_its_variables_and_runs_until_ctrl_c(tmp_path: Path) -> None:
-    process, log = begin(tmp_path, "-e", "dev", "--keep")
+    process, log = begin(tmp_path, "-e", "lab", "--keep")
     text = wait_for(log, "runs until Ctrl-C")
     text = wait_for(log, "the emulator's log")
     endpoint = endpoint_of(text)
@@ -68,7 +69,7 @@ def test_a_rehearsal_with_a_failed_check_exits_1(monkeypatch: pytest.MonkeyPatch
         result.proofs += [Proof("network", "good", True, "x"), Proof("network", "bad", False, "seen this")]
 
     monkeypatch.setattr(command, "_run_steps", run)
-    done = CliRunner().invoke(command.rehearse, ["-e", "dev"], standalone_mode=False)
+    done = CliRunner().invoke(command.rehearse, ["--root", str(PROJECT), "-e", "lab"], standalone_mode=False)
     assert done.return_value == 1
     assert "1 of 2 checks hold" in done.stdout
     assert "network: bad\n    seen: seen this" in done.stdout

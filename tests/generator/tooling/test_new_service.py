@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from generator import config, workloads
+from generator import workloads
 from generator.errors import ConfigError
 from generator.tooling import parameter_files
 from generator.tooling.new_service import insert_entry, new_entry
 from generator.workloads import Service
+from tests.support.project import PARAMS
 
 EXISTING = (Service("Web", ("/*",), priority=900), Service("Api", ("/api", "/api/*"), priority=100))
 SOURCE = """from generator.workloads import Service
@@ -121,8 +122,8 @@ def test_a_file_of_another_form_is_not_extended(text: str) -> None:
         parameter_files.insert_parameters(text, NEW)
 
 
-@pytest.mark.parametrize("file", sorted((Path(config.__file__).parents[1] / "params").glob("*.json")))
-def test_the_committed_files_keep_their_form(file: Path) -> None:
+@pytest.mark.parametrize("file", sorted(PARAMS.glob("*.json")))
+def test_the_files_of_the_project_keep_their_form(file: Path) -> None:
     """Otherwise a new service would be lost in a diff of white space."""
     text = file.read_text(encoding="utf-8")
     assert json.dumps(json.loads(text), indent=2, ensure_ascii=False) + "\n" == text
