@@ -8,6 +8,7 @@ from troposphere.rds import DBInstance
 from generator import value_types as v
 from generator.interfaces import DbInstanceSettings
 from generator.resources.deletion_policies import deletion_policy
+from generator.resources.suppressions import suppress
 
 
 def add_instance(
@@ -30,6 +31,9 @@ def add_instance(
     return t.add_resource(
         DBInstance(
             title,
+            **suppress(
+                CKV_AWS_118="Each environment sets the interval. The metrics cost money per instance, so dev sets 0."
+            ),
             Engine="aurora-mysql",
             DBClusterIdentifier=cluster,
             DBInstanceClass=settings.db_instance_class,

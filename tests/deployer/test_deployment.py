@@ -164,7 +164,7 @@ def test_a_failed_update_is_rolled_back(connected: Connect, deploy: Deploy, proj
         deploy(connected(project))
     assert caught.value.status == "UPDATE_ROLLBACK_COMPLETE"
     assert caught.value.failure is not None
-    assert caught.value.failure.logical_id == "Probe"
+    assert caught.value.failure.logical_id == "Probe", caught.value.failure
     small_project.write(project)
     assert {plan.kind for plan in plans(connected(project)).values()} == {Kind.NOTHING}
 

@@ -85,10 +85,13 @@ def _finding(event: Event) -> Finding:
 
 
 def _find_rollback(history: Sequence[Event]) -> int:
-    """Return the index of the event that starts the rollback of the root, or the length of the history."""
-    for index, event in enumerate(history):
+    """Return the index of the first event after the start of the root's rollback, or the length of the history.
+
+    The cause of a rollback may have the same time as its start: events of several stacks have no other order.
+    """
+    for event in history:
         if event.is_stack_itself and not event.path and "ROLLBACK" in event.status:
-            return index
+            return sum(1 for other in history if other.time <= event.time)
     return len(history)
 
 

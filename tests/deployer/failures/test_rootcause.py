@@ -75,3 +75,18 @@ def test_the_message_has_cause_remedy_and_other_failures() -> None:
     data = report.diagnosis_as_data(found)
     assert data["first"]["match"]["signature"] == "engine-version"
     assert json.loads(json.dumps(data)) == data
+
+
+def test_a_cause_may_have_the_time_of_the_rollback_that_it_caused() -> None:
+    """Events are sorted by time. In the emulator both are often in one millisecond."""
+    history = [
+        event(0, 0, "", "shop", "UPDATE_IN_PROGRESS", ""),
+        event(1, 1, "", "AppStack", "UPDATE_FAILED", "Embedded stack was not successfully updated"),
+        event(2, 1, "", "shop", "UPDATE_ROLLBACK_IN_PROGRESS", "failed to update: [AppStack]"),
+        event(3, 1, "AppStack", "Queue:AWS::SQS::Queue", "CREATE_FAILED", "Invalid value"),
+        event(4, 2, "", "shop", "UPDATE_ROLLBACK_COMPLETE", ""),
+    ]
+    found = rootcause.diagnose(history)
+    assert found is not None
+    assert found.first.name == "AppStack/Queue"
+    assert found.rollback == ()
