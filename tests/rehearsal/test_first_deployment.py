@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from hosting.cli.support.options import ROOT
 from hosting.deployer import deployment, pipeline
 from hosting.deployer.deployment import Context
 from hosting.deployer.errors import DeploymentFailedError, RefusedError
@@ -17,6 +16,7 @@ from hosting.deployer.reporter import Level, SilentReporter
 from hosting.model.stack_order import StackRole
 from hosting.rehearsal.emulator import Emulator
 from hosting.rehearsal.prerequisites import Prerequisites
+from tests.support.project import PROJECT
 
 FAILING = "sha256:" + "f" * 64
 CORRECTED = "sha256:" + "c" * 64
@@ -34,13 +34,13 @@ class Messages(SilentReporter):
 
 @dataclass
 class Account:
-    """One account with the committed project's dev environment, of which bootstrap is deployed."""
+    """One account with the environment lab of the frozen project, of which bootstrap is deployed."""
 
     emulator: Emulator
     number: str
 
     def context(self, *overrides: str) -> Context:
-        environment = deployment.prepare(ROOT, "dev", overrides=overrides)
+        environment = deployment.prepare(PROJECT, "lab", overrides=overrides)
         # The parameter file has the user's account. Each test has an account of its own.
         clients = self.emulator.clients(
             environment.file.account or self.number, environment.file.region or "ap-northeast-1"
@@ -88,21 +88,22 @@ def fresh() -> Iterator[Account]:
         yield account
 
 
-def test_a_failed_service_does_not_affect_the_other_one_and_the_database(fresh: Account) -> None:
-    first, bad, *_ = reversed(fresh.context().template(fresh.context().stack(StackRole.ROOT)).services)
+def test_a_failed_service_does_not_affect_the_others_and_the_database(fresh: Account) -> None:
+    *others, bad = fresh.context().template(fresh.context().stack(StackRole.ROOT)).services
     failing = fresh.image(bad, FAILING, starts=False)
     messages = Messages()
     with pytest.raises(DeploymentFailedError) as caught:
         pipeline.deploy_stacks(fresh.context(failing), messages)
     assert f"only {bad} is not deployed" in caught.value.hint
-    assert any(f"{bad} failed; deploying {first} without it" in text for text in messages.texts)
-    assert fresh.services() == {first}
-    assert any(f"/{first.lower()}@" in text and "is protected from expiry now" in text for text in messages.texts)
+    assert any(f"{bad} failed; deploying {', '.join(others)} without it" in text for text in messages.texts)
+    assert fresh.services() == {*others}
+    protected = [text for text in messages.texts if "is protected from expiry now" in text]
+    assert all(any(f"/{name.lower()}@" in text for text in protected) for name in others)
     database = fresh.clusters()
     assert len(database) == 1
 
     pipeline.deploy_stacks(fresh.context(fresh.image(bad, CORRECTED)), messages)
-    assert fresh.services() == {first, bad}
+    assert fresh.services() == {*others, bad}
     assert fresh.clusters() == database
     assert fresh.root().status == "UPDATE_COMPLETE"
 
@@ -143,7 +144,7 @@ def test_an_unfinished_platform_is_continued_and_keeps_its_database(
     monkeypatch.undo()
     pipeline.deploy_stacks(fresh.context(), Messages())
     assert fresh.clusters() == database
-    assert len(fresh.services()) == 2
+    assert len(fresh.services()) == 3
 
 
 def test_a_continuation_that_would_replace_a_resource_is_refused_before_its_execution(

@@ -1,4 +1,4 @@
-"""Single edits of our own templates, and how well each is predicted.
+"""Single edits of the frozen project's templates, and how well each is predicted.
 
 Three opinions about every edit: the prediction, the change set that the emulator computes over the deployed chain, and,
 for the edited resource, what the template reference states ("Update requires"), written down here by hand. Where the
@@ -26,10 +26,10 @@ from hosting.deployer.reporter import SilentReporter
 from hosting.model.stack_order import Stack, StackRole
 from hosting.rehearsal.emulator import Emulator
 from hosting.rehearsal.prerequisites import Prerequisites
+from tests.support.project import PROJECT
 
-PROJECT = Path(__file__).resolve().parents[3]
 # The one with every condition on: a domain, a reader, archived logs, Slack, a budget.
-ENVIRONMENT = "prod"
+ENVIRONMENT = "live"
 COMPANIONS = {"bootstrap": StackRole.BOOTSTRAP, "edge": StackRole.EDGE, "edge-monitoring": StackRole.EDGE_MONITORING}
 
 Body = dict[str, Any]
@@ -369,7 +369,7 @@ EDITS: tuple[Edit, ...] = (
         "reader",
         "ReaderInstance",
         "may replace",
-        put("AvailabilityZone", "ap-northeast-1d"),
+        put("AvailabilityZone", "ap-northeast-1a"),
     ),
     Edit("a reader that takes over later", "reader", "ReaderInstance", "modify", put("PromotionTier", 5)),
     Edit("audit logs kept longer", "database", "DatabaseAuditLogGroup", "modify", put("RetentionInDays", 365)),
@@ -505,12 +505,12 @@ EDITS: tuple[Edit, ...] = (
         TABLE,
     ),
     Edit(
-        "repositories that overwrite", "bootstrap", "BackendRepository", "modify", put("ImageTagMutability", "MUTABLE")
+        "repositories that overwrite", "bootstrap", "OrdersRepository", "modify", put("ImageTagMutability", "MUTABLE")
     ),
     Edit(
         "another key of a repository",
         "bootstrap",
-        "BackendRepository",
+        "OrdersRepository",
         "replace",
         put("EncryptionConfiguration.EncryptionType", "AES256"),
     ),
@@ -553,7 +553,7 @@ class Stage:
         self.states = pipeline.deploy_stacks(self.context, self.reporter)
         return self
 
-    baseline_overrides: Sequence[str] = ("FrontendMaxTasks=9",)
+    baseline_overrides: Sequence[str] = ("PortalMaxTasks=9",)
 
     def edited(self, edit: Edit) -> Path:
         """The project with one edit, as a folder of its own."""

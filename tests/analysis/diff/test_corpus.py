@@ -67,6 +67,6 @@ def test_a_plan_reports_differences_from_the_prediction(stage: Stage) -> None:
     assert {path[-1] for _, path, _, _ in found.differences()} == set(edit.disputed)
     first, *rest = found.lines()
     assert first == "The prediction agrees with CloudFormation in 0 changes and differs in:"
-    said = "  platform-prod-edge-monitoring AccessLogDestination: predicted replace, CloudFormation computed modify"
+    said = "  atlas-live-edge-monitoring AccessLogDestination: predicted replace, CloudFormation computed modify"
     assert said in rest
     assert {one["predicted"] for one in found.as_json()["differences"]} == {"replace"}
