@@ -25,6 +25,7 @@ from hosting.rehearsal.fault_proxy import FaultProxy
 from hosting.rehearsal.prerequisites import Prerequisites
 from tests import small_project
 from tests.support.environment import exported
+from tests.support.project import PARAMS, PROJECT
 from tests.support.waiting import eventually
 
 REGIONS = (DEFAULT_REGION, "us-east-1")
@@ -195,8 +196,8 @@ class Lab:
 
     @functools.cached_property
     def real(self) -> Project:
-        """The environment dev of this repository, in the account of the case."""
-        file = json.loads((ROOT / "params" / "dev.json").read_text())
+        """The environment lab of the frozen project, under the name dev, in the account of the case."""
+        file = json.loads((PARAMS / "lab.json").read_text().replace('"lab"', '"dev"'))
         own = file["Account"]
 
         def root(account: str) -> Path:
@@ -205,7 +206,7 @@ class Lab:
                 (folder / "params").mkdir(parents=True)
                 (folder / "params" / "dev.json").write_text(json.dumps(file).replace(own, account))
                 for name in ("templates", "lambda"):
-                    (folder / name).symlink_to(ROOT / name)
+                    (folder / name).symlink_to(PROJECT / name)
             return folder
 
         def prepare(account: str) -> None:
@@ -215,7 +216,7 @@ class Lab:
             values = json.loads((root(account) / "params" / "dev.json").read_text())["Parameters"]
             Prerequisites(self.emulator, account, DEFAULT_REGION).push_images(values)
 
-        return Project("real", root, lambda _account: {}, {"FrontendMaxTasks": "5"}, prepare)
+        return Project("real", root, lambda _account: {}, {"PortalMaxTasks": "5"}, prepare)
 
     # --- The account --------------------------------------------------------------------------------------
 
