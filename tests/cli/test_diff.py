@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from hosting.cli.main import main
-
-PROJECT = Path(__file__).resolve().parents[2]
+from tests.support.project import PROJECT, REPOSITORY
 
 Edit = Callable[[dict[str, Any]], None]
 
@@ -23,8 +22,9 @@ def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Create a git repository that has the project in a subfolder."""
     repository = tmp_path_factory.mktemp("repository")
     root = repository / "platform"
-    for name in ("templates", "params", "lambda", "hosting/model/lambda_shared"):
-        shutil.copytree(PROJECT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for source, names in ((PROJECT, ("templates", "params")), (REPOSITORY, ("lambda", "hosting/model/lambda_shared"))):
+        for name in names:
+            shutil.copytree(source / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     identity = ["-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false"]
     for arguments in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "first"]):
         subprocess.run(["git", *arguments], cwd=repository, check=True)
@@ -82,7 +82,7 @@ def test_an_unchanged_project_has_an_empty_diff(project: Path, capsys: pytest.Ca
 @pytest.mark.parametrize("gate", ["destructive", "broadening", "any-change"])
 def test_data_loss_is_first_and_is_refused(project: Path, capsys: pytest.CaptureFixture[str], gate: str) -> None:
     edit(project, "database.json", three_things_at_once)
-    assert run(project, "-e", "dev", "--fail-on", gate) == 3
+    assert run(project, "-e", "lab", "--fail-on", gate) == 3
     shown = capsys.readouterr()
     lines = shown.out.splitlines()
     top = "\n".join(lines[:13])
@@ -92,7 +92,7 @@ def test_data_loss_is_first_and_is_refused(project: Path, capsys: pytest.Capture
     assert "StorageEncrypted: true -> false  cannot be changed in place" in top
     assert "AdministratorAccess: allows everything" in top
     assert "tcp 3306 from 0.0.0.0/0  open to" in top
-    assert "its new id causes 3 replace" in shown.out
+    assert "its new id causes 4 replace" in shown.out
     assert f"--fail-on {gate}: " in shown.err
 
 
@@ -105,20 +105,20 @@ def test_a_gate_ignores_other_changes(project: Path) -> None:
 
 def test_consequences_are_folded_and_verbose_lists_them(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     edit(project, "database.json", three_things_at_once)
-    run(project, "-e", "dev")
+    run(project, "-e", "lab")
     assert "WriterInstance  AWS" not in capsys.readouterr().out
-    run(project, "-e", "dev", "-v")
+    run(project, "-e", "lab", "-v")
     assert "DBClusterIdentifier: follows DatabaseStack/Cluster" in capsys.readouterr().out
 
 
 def test_json_has_each_change_with_its_values(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     edit(project, "database.json", three_things_at_once)
-    run(project, "-e", "prod", "--output", "json")
+    run(project, "-e", "live", "--output", "json")
     document = json.loads(capsys.readouterr().out)
     assert document["schema"] == "hosting-platform/diff/1"
     (environment,) = document["environments"]
     assert environment["destructive"] == [["DatabaseStack/Cluster", "replace"]]
-    root = next(stack for stack in environment["stacks"] if stack["stack"] == "platform-prod")
+    root = next(stack for stack in environment["stacks"] if stack["stack"] == "atlas-live")
     first = root["changes"][0]
     assert (first["path"], first["effect"], first["follows"]) == (["DatabaseStack", "Cluster"], "replace", [])
     (value,) = first["properties"]
@@ -136,7 +136,7 @@ def test_json_has_each_change_with_its_values(project: Path, capsys: pytest.Capt
 def test_json_conforms_to_its_schema(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from cfnlint.jsonschema import StandardValidator
 
-    schema = json.loads((PROJECT / "docs" / "diff.schema.json").read_text())
+    schema = json.loads((REPOSITORY / "docs" / "diff.schema.json").read_text())
     edit(project, "database.json", three_things_at_once)
     edit(project, "edge.json", lambda body: body["Outputs"].update(More={"Value": "x"}))
     run(project, "--output", "json")
@@ -148,31 +148,31 @@ def test_json_conforms_to_its_schema(project: Path, capsys: pytest.CaptureFixtur
 
 def test_markdown_has_data_loss_first_and_folds_changes(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     edit(project, "database.json", three_things_at_once)
-    run(project, "-e", "dev", "--output", "markdown")
+    run(project, "-e", "lab", "--output", "markdown")
     text = capsys.readouterr().out
     assert text.index("**Data loss") < text.index("**Permissions widen**") < text.index("<details>")
-    assert "| `platform-dev` | ap-northeast-1 | update: 4 replace" in text
+    assert "| `atlas-lab` | ap-northeast-1 | update: 5 replace" in text
 
 
 def test_each_revision_uses_its_own_parameters(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = project / "params" / "dev.json"
+    path = project / "params" / "lab.json"
     file = json.loads(path.read_text())
     file["Parameters"]["LogRetentionDays"] = "7"
     path.write_text(json.dumps(file))
-    assert run(project, "--detailed-exitcode", "-e", "dev") == 2
+    assert run(project, "--detailed-exitcode", "-e", "lab") == 2
     assert "RetentionInDays: 3 -> 7" in capsys.readouterr().out
-    assert run(project, "--detailed-exitcode", "-e", "prod") == 0
+    assert run(project, "--detailed-exitcode", "-e", "live") == 0
 
 
 def test_set_changes_a_value_of_the_working_tree(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(project, "-e", "dev", "--set", "DbReader=true", "--detailed-exitcode") == 2
+    assert run(project, "-e", "lab", "--set", "DbReader=true", "--detailed-exitcode") == 2
     assert "+ ReaderInstance" in capsys.readouterr().out
 
 
 def test_a_changed_function_changes_its_code(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = project / "lambda" / "slack_notifier" / "index.py"
     source.write_text(source.read_text() + "\n# another line\n")
-    assert run(project, "-e", "dev", "--detailed-exitcode") == 2
+    assert run(project, "-e", "lab", "--detailed-exitcode") == 2
     text = capsys.readouterr().out
     assert "SlackNotifierFunction" in text
     assert "LogProcessorFunction" not in text
@@ -183,7 +183,7 @@ def test_a_shared_module_that_changed_changes_every_function_that_imports_it(
 ) -> None:
     source = project / "hosting" / "model" / "lambda_shared" / "redact.py"
     source.write_text(source.read_text() + "\n# another line\n")
-    assert run(project, "-e", "dev", "--detailed-exitcode") == 2
+    assert run(project, "-e", "lab", "--detailed-exitcode") == 2
     text = capsys.readouterr().out
     assert "SlackNotifierFunction" in text
     assert "LogProcessorFunction" in text
@@ -194,22 +194,22 @@ def test_a_folder_of_templates_is_a_revision(project: Path, capsys: pytest.Captu
     old = project.parent / "old"
     shutil.copytree(project / "templates", old)
     edit(project, "database.json", three_things_at_once)
-    assert run(project, "-e", "dev", "--against", str(old), "--fail-on", "destructive") == 3
+    assert run(project, "-e", "lab", "--against", str(old), "--fail-on", "destructive") == 3
     assert "DatabaseStack/Cluster" in capsys.readouterr().out
 
 
 def test_a_new_environment_has_nothing_to_compare_with(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shutil.copy(project / "params" / "dev.json", project / "params" / "stage.json")
+    shutil.copy(project / "params" / "lab.json", project / "params" / "stage.json")
     path = project / "params" / "stage.json"
-    path.write_text(path.read_text().replace('"Environment": "dev"', '"Environment": "stage"'))
+    path.write_text(path.read_text().replace('"Environment": "lab"', '"Environment": "stage"'))
     assert run(project, "-e", "stage", "--fail-on", "broadening", "--fail-on", "destructive") == 0
     assert "new environment: no earlier revision to compare with" in capsys.readouterr().out
 
 
 def test_a_removed_environment_is_named(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (project / "params" / "prod.json").unlink()
+    (project / "params" / "live.json").unlink()
     assert run(project) == 0
-    assert "params/prod.json was removed" in capsys.readouterr().out
+    assert "params/live.json was removed" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("against", ["no-such-branch", "--upload-pack=x", "HEAD~5"])
@@ -219,5 +219,5 @@ def test_an_unknown_commit_is_wrong_input(project: Path, capsys: pytest.CaptureF
 
 
 def test_an_unknown_environment_is_wrong_input(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(project, "-e", "pord") == 64
-    assert 'did you mean "prod"' in capsys.readouterr().err
+    assert run(project, "-e", "liev") == 64
+    assert 'did you mean "live"' in capsys.readouterr().err
