@@ -1,4 +1,4 @@
-"""The recipes of docs/extending.md work as they are written, in a copy of the project."""
+"""The recipes of docs/extending.md work as they are written, in a copy of the platform with the frozen project."""
 
 from __future__ import annotations
 
@@ -10,21 +10,28 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import project
 from tests.support.recipes import read_recipes
 
 PROJECT = Path(__file__).parents[1]
 RECIPES = read_recipes((PROJECT / "docs" / "extending.md").read_text(encoding="utf-8"))
-FOLDERS = ("docs", "generator", "hosting", "lambda", "params", "templates")
-FILES = ("deploy.py", "pyproject.toml", "workloads.py")
+FOLDERS = ("docs", "generator", "hosting", "lambda")
+FILES = ("deploy.py", "pyproject.toml")
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """Return a copy of the project that a test can change."""
+    """Return a copy that a test can change. The recipes name an environment dev: the lab of the frozen project."""
     for folder in FOLDERS:
         shutil.copytree(PROJECT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     for file in FILES:
         shutil.copy(PROJECT / file, tmp_path / file)
+    for folder in ("params", "templates"):
+        shutil.copytree(project.PROJECT / folder, tmp_path / folder)
+    shutil.copy(project.PROJECT / "workloads.py", tmp_path)
+    lab = tmp_path / "params" / "lab.json"
+    (tmp_path / "params" / "dev.json").write_text(lab.read_text().replace('"lab"', '"dev"'))
+    lab.unlink()
     return tmp_path
 
 
@@ -96,4 +103,4 @@ def test_a_command_is_listed_and_runs(copy: Path) -> None:
     assert "Print the image repositories" in run(copy, "deploy.py", "--help").stdout
     done = run(copy, "deploy.py", "repositories", "-e", "dev")
     assert done.returncode == 0, done.stderr
-    assert "Frontend  platform/frontend" in done.stdout
+    assert "Portal  atlas/portal" in done.stdout
