@@ -43,13 +43,6 @@ def find_recreation(kind: str, region: str, difference: Difference) -> Recreatio
     return Recreation.NEVER
 
 
-def writable_properties(kind: str, region: str) -> frozenset[str]:
-    """Return the properties that a template may set; empty for a type without a schema."""
-    schema = _schema(kind, region)
-    hidden = {tuple(_steps(item)) for item in schema.get("readOnlyProperties", ())}
-    return frozenset(name for name in schema.get("properties", {}) if (name,) not in hidden)
-
-
 def receives_stack_tags(kind: str, region: str) -> bool:
     """Return whether CloudFormation propagates the stack's tags to this type."""
     schema = _schema(kind, region)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
@@ -27,16 +27,6 @@ if TYPE_CHECKING:
 _PARALLEL = 8
 _ATTEMPTS = 5
 _KEY_PARAMETER = re.compile(r"(\w+?)(TemplateKey|CodeKey)")
-
-
-class ArtifactSource(Protocol):
-    """Common interface of a template and a Lambda package."""
-
-    @property
-    def key(self) -> str: ...
-
-    @property
-    def data(self) -> bytes: ...
 
 
 @dataclass(frozen=True)

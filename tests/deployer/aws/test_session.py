@@ -54,8 +54,8 @@ def test_every_failure_is_one_message(error: Exception, kind: type[DeployerError
 
 def test_an_unknown_profile_is_found_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
-    with pytest.raises(CredentialsError, match="nobody"):
-        Clients("nobody")
+    with pytest.raises(CredentialsError, match="no-such-profile"):
+        Clients("no-such-profile")
 
 
 @pytest.mark.parametrize(
