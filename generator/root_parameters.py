@@ -213,7 +213,8 @@ class Parameters(StackInterface):
     db_monitoring_seconds: Annotated[
         v.DbMonitoringSeconds,
         ParameterSpec(
-            "Interval of Enhanced Monitoring in seconds. 0 for none. RDS writes it to the log group RDSOSMetrics.",
+            "Interval of Enhanced Monitoring in seconds. 0 for none. RDS writes to the log group RDSOSMetrics, which "
+            "all databases of the account share. RDS creates it with a retention of 30 days and without a KMS key.",
             default="60",
             allowed=("0", "1", "5", "10", "15", "30", "60"),
             constraint="0, 1, 5, 10, 15, 30 or 60 seconds.",

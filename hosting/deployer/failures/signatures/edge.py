@@ -203,8 +203,9 @@ SIGNATURES = (
         r"(?:LOG_DESTINATION|ARN isn't valid.*log|WAFLogDestinationPermissionIssue|The log destination|"
         r"Unable to deliver logs to the configured destination|You don.t have the permissions that are required)",
         meaning="WAF does not accept the log group.",
-        remedy="Its name has to begin with aws-waf-logs-, its ARN to end without :*, and the region's ten resource "
-        "policies of CloudWatch Logs must not be used up.",
+        remedy="Its name has to begin with aws-waf-logs-, and its ARN to end without :*. WAF writes a resource policy "
+        "for each log group: the role that deploys needs logs:PutResourcePolicy, logs:DescribeResourcePolicies and "
+        "logs:DescribeLogGroups.",
         document="AWS WAF Developer Guide, Sending web ACL traffic logs to CloudWatch Logs",
         source=Source.REPORT,
         types="AWS::WAFv2::LoggingConfiguration",

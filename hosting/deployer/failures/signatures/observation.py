@@ -31,9 +31,9 @@ SIGNATURES = (
         "log-resource-policies",
         Cause.QUOTA,
         r"Resource limit exceeded.*(?:resource polic|ResourcePolic)|LimitExceeded.*resource polic",
-        meaning="CloudWatch Logs allows ten resource policies in a region, and they are used up.",
+        meaning="CloudWatch Logs allows ten resource policies in a region that name no log group. They are used up.",
         remedy="aws logs describe-resource-policies shows them; delete those of services that are gone.",
-        document="Amazon CloudWatch Logs User Guide, Quotas",
+        document="Amazon CloudWatch Logs API Reference, PutResourcePolicy",
         source=Source.DOCUMENT,
     ),
     signature(
