@@ -108,6 +108,16 @@ def test_pull_requests_run_the_checks_and_a_release_also_the_tests_of_the_platfo
     assert {"check", "test-full"} <= set(targets)
 
 
+def test_every_text_of_the_changelog_is_under_unreleased_or_under_a_version() -> None:
+    """A release turns the heading `## Unreleased` into a version. Without the heading the changes have no section."""
+    introduction, *sections = re.split(
+        r"^## ", (PROJECT / "CHANGELOG.md").read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
+    assert not re.findall(r"^### .*", introduction, re.MULTILINE)
+    names = [section.splitlines()[0] for section in sections]
+    assert [one for one in names if not re.fullmatch(r"Unreleased|\d+\.\d+\.\d+ \(\d{4}-\d\d-\d\d\)", one)] == []
+
+
 def agreement(tag: str, version: str, folder: Path) -> bool:
     """Run the workflow's own step, and return whether it accepts the tag for a package of this version."""
     script = next(step["run"] for step in steps(WORKFLOWS[2]) if step.get("name", "").startswith("Tag, package"))
