@@ -1,4 +1,4 @@
-"""Checks that the project's own texts are plain technical English (docs/style.md)."""
+"""Checks that the project's own texts are plain technical English."""
 
 from __future__ import annotations
 
