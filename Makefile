@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 help:  ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-# A stamp carries the lock's name in its dependencies: a changed lock installs again, an unchanged one costs nothing.
+# A stamp file depends on the lock: only a changed lock is installed again.
 $(VENV)/.installed: requirements.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
@@ -60,7 +60,7 @@ test: install $(SECURITY)/.installed  ## lint, types, and every test but those t
 test-full: install $(SECURITY)/.installed  ## lint, types, and every test
 	$(MAKE) --no-print-directory -j 3 lint types tests
 
-# The parts of `test`, which run at the same time: what fails stands above the summary of the tests.
+# The parts of `test` run at the same time, so an error of lint or types can be above the summary of the tests.
 lint:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -79,7 +79,7 @@ tests:
 	$(BIN)/python -m tests.lambdas.runtime
 	$(BIN)/python -m pytest -n auto --dist worksteal $(SELECTED)
 
-# A rehearsal of a hundred services says a megabyte; it is kept, and shown where it fails.
+# A rehearsal of a hundred services prints a megabyte. The log is kept, and its end is printed if the rehearsal fails.
 scale: install  ## generate, validate and rehearse a platform of SERVICES=100
 	$(BIN)/python -m tests.support.scale $(SERVICES) build/scale
 	$(BIN)/python deploy.py generate --root build/scale
@@ -99,5 +99,5 @@ lock: $(VENV)/.installed  ## refresh the locks after a change of pyproject.toml 
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes hosting/rehearsal/requirements.in -o hosting/rehearsal/requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes hosting/analysis/requirements.in -o hosting/analysis/requirements.txt
 
-clean:  ## remove what make made
+clean:  ## delete the virtual environments, build/, runs/ and caches
 	rm -rf $(VENV) $(EMULATOR) $(SECURITY) build runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
