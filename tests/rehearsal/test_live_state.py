@@ -227,6 +227,102 @@ def test_a_target_group_belongs_to_one_load_balancer(cloud: Any) -> None:
     assert "cannot be associated with more than one load balancer" in cloud.reasons("plain")["Second"]
 
 
+UNIQUE: dict[str, tuple[dict[str, Any], str]] = {
+    "AWS::CloudFront::OriginAccessControl": (
+        {
+            "OriginAccessControlConfig": {
+                "Name": "static",
+                "OriginAccessControlOriginType": "s3",
+                "SigningBehavior": "always",
+                "SigningProtocol": "sigv4",
+            }
+        },
+        "Resource of type 'AWS::CloudFront::OriginAccessControl' with identifier 'static' already exists.",
+    ),
+    "AWS::CloudFront::Function": (
+        {
+            "Name": "redirect",
+            "AutoPublish": True,
+            "FunctionCode": "function handler(event) { return event.request; }",
+            "FunctionConfig": {"Comment": "x", "Runtime": "cloudfront-js-2.0"},
+        },
+        "Resource of type 'AWS::CloudFront::Function' with identifier 'redirect' already exists.",
+    ),
+    "AWS::CloudFront::ResponseHeadersPolicy": (
+        {"ResponseHeadersPolicyConfig": {"Name": "headers", "Comment": "x"}},
+        "Another response headers policy with the same name already exists",
+    ),
+    "AWS::CloudWatch::CompositeAlarm": (
+        {"AlarmName": "all", "AlarmRule": "FALSE"},
+        "Resource of type 'AWS::CloudWatch::CompositeAlarm' with identifier 'all' already exists.",
+    ),
+    "AWS::Chatbot::SlackChannelConfiguration": (
+        {
+            "ConfigurationName": "platform",
+            "IamRoleArn": "arn:aws:iam::123456789012:role/chat",
+            "SlackChannelId": "C0123456789",
+            "SlackWorkspaceId": "T0123456789",
+        },
+        "Resource of type 'AWS::Chatbot::SlackChannelConfiguration' with identifier 'platform' already exists.",
+    ),
+    "AWS::Budgets::Budget": (
+        {
+            "Budget": {
+                "BudgetName": "monthly",
+                "BudgetLimit": {"Amount": 100, "Unit": "USD"},
+                "BudgetType": "COST",
+                "TimeUnit": "MONTHLY",
+            }
+        },
+        "Error creating budget: monthly - the budget already exists.",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", UNIQUE)
+def test_a_second_stack_neither_adopts_nor_overwrites_a_resource_of_the_account(cloud: Any, kind: str) -> None:
+    properties, text = UNIQUE[kind]
+    assert cloud.create("first", one(kind, **properties))["StackStatus"] == "CREATE_COMPLETE"
+    assert cloud.create("second", one(kind, **properties))["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert text in cloud.reasons("second")["It"]
+
+
+def test_notifications_of_a_budget_change_only_with_its_name(cloud: Any) -> None:
+    """Notifications can only be replaced, and the old budget has the name until the update ends."""
+    properties = UNIQUE["AWS::Budgets::Budget"][0]
+    cloud.create("plain", one("AWS::Budgets::Budget", **properties))
+    notification = {"ComparisonOperator": "GREATER_THAN", "NotificationType": "ACTUAL", "Threshold": 80}
+    subscriber = {"Address": "team@example.com", "SubscriptionType": "EMAIL"}
+    notified = {"NotificationsWithSubscribers": [{"Notification": notification, "Subscribers": [subscriber]}]}
+    assert (
+        cloud.update("plain", one("AWS::Budgets::Budget", **properties, **notified))["StackStatus"]
+        == "UPDATE_ROLLBACK_COMPLETE"
+    )
+    assert "the budget already exists" in cloud.reasons("plain")["It"]
+    renamed = {"Budget": properties["Budget"] | {"BudgetName": "monthly-80"}}
+    updated = cloud.update("plain", one("AWS::Budgets::Budget", **renamed, **notified))
+    assert updated["StackStatus"] == "UPDATE_COMPLETE"
+
+
+@pytest.mark.parametrize("kind", ["A", "TXT"])
+def test_a_record_of_a_name_in_use_is_refused_with_the_text_of_route_53(
+    cloud: Any, aws: Callable[..., Any], kind: str
+) -> None:
+    zone = aws("route53").create_hosted_zone(Name="example.com", CallerReference=kind)["HostedZone"]["Id"]
+    identifier = zone.rpartition("/")[2]
+
+    def record(value: str) -> Template:
+        named = {"HostedZoneId": identifier, "Name": "www.example.com", "Type": kind, "TTL": "60"}
+        return one("AWS::Route53::RecordSet", **named, ResourceRecords=[value])
+
+    old, new = {"A": ("192.0.2.1", "192.0.2.2"), "TXT": ('"a"', '"b"')}[kind]
+    assert cloud.create("first", record(old))["StackStatus"] == "CREATE_COMPLETE"
+    assert cloud.create("second", record(new))["StackStatus"] == "ROLLBACK_COMPLETE"
+    refused = f"Tried to create resource record set [name='www.example.com.', type='{kind}'] but it already exists"
+    assert refused in cloud.reasons("second")["It"]
+    assert cloud.update("first", record(new))["StackStatus"] == "UPDATE_COMPLETE"
+
+
 def test_a_record_needs_its_hosted_zone(cloud: Any) -> None:
     record = one(
         "AWS::Route53::RecordSet",

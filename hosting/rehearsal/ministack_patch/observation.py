@@ -56,7 +56,13 @@ def install() -> None:
     set_attribute(
         provisioners, "_cw_metric_alarm_record", lambda name, properties: alarm_record(native, name, properties)
     )
-    register("AWS::Budgets::Budget", create=create_budget, update=update_budget, delete=delete_budget)
+    register(
+        "AWS::Budgets::Budget",
+        create=create_budget,
+        update=update_budget,
+        delete=delete_budget,
+        replaces=("NotificationsWithSubscribers",),
+    )
     register(
         "AWS::Chatbot::SlackChannelConfiguration",
         create=create_slack,

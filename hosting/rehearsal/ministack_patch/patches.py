@@ -482,7 +482,19 @@ REFUSALS: tuple[tuple[str, str], ...] = (
         "Resource of type '...' with identifier '...' already exists. (HandlerErrorCode: AlreadyExists)",
     ),
     (
-        "A change set that would create such a resource",
+        "A cache, origin request or response headers policy of CloudFront whose name another one has",
+        "Invalid request provided: AWS::CloudFront::...: Another ... policy with the same name already exists",
+    ),
+    (
+        "A record that the hosted zone has",
+        "Tried to create resource record set [name='...', type='...'] but it already exists",
+    ),
+    (
+        "Other notifications of a budget whose fixed name stays",
+        "Error creating budget: ... - the budget already exists.",
+    ),
+    (
+        "A change set that would create a resource whose fixed name exists",
         "[AWS::EarlyValidation::ResourceExistenceCheck]; DescribeEvents names resource, property and reason",
     ),
     (

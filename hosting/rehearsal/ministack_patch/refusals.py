@@ -8,6 +8,7 @@ refused: it returns to a state that existed. docs/emulator.md lists what the emu
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,9 @@ from typing import Any
 from ministack.core.responses import now_iso
 from ministack.services import (
     alb,
+    budgets,
     cloudformation,
+    cloudfront,
     cloudwatch,
     cloudwatch_logs,
     ec2,
@@ -39,10 +42,12 @@ from ministack.services import (
 from ministack.services.cloudformation import handlers, helpers, provisioners
 from ministack.services.cloudformation import stacks as engine
 
+from hosting.rehearsal.ministack_patch import data, observation
 from hosting.rehearsal.ministack_patch.patching import CLOUDFORMATION, record, replace, set_attribute
 
 Properties = Mapping[str, Any]
 Stack = dict[str, Any]
+Rule = Callable[[Properties, str], None]
 
 EXISTS = "Resource of type '{kind}' with identifier '{name}' already exists."
 NO_REPLACEMENT = "Replacement type updates not supported on stack with disable-rollback."
@@ -128,10 +133,20 @@ def refuse_without_disable_rollback(stack: Stack, params: dict[str, Any]) -> Any
 
 @dataclass(frozen=True)
 class Named:
-    """A type with a name of its own: the property with the name, and whether a resource has it."""
+    """A type with a name of its own: the property with the name, and whether a resource has it.
+
+    A dot separates the names of nested properties.
+    """
 
     property: str
     exists: Callable[[str, Properties], bool]
+
+    def value(self, properties: Properties) -> str:
+        """Return the name that a resource has by its properties; empty if CloudFormation generates one."""
+        found: Any = properties
+        for part in self.property.split("."):
+            found = found.get(part) if isinstance(found, Mapping) else None
+        return found if isinstance(found, str) else ""
 
 
 def _key(store: Any) -> Callable[[str, Properties], bool]:
@@ -160,6 +175,11 @@ def _service_exists(name: str, properties: Properties) -> bool:
     )
 
 
+def _alarm_exists(name: str, _properties: Properties) -> bool:
+    """Return whether the name is taken; metric alarms and composite alarms share their names."""
+    return name in cloudwatch._alarms or name in cloudwatch._composite_alarms
+
+
 def _web_acl_part(store: Any) -> Callable[[str, Properties], bool]:
     return lambda name, properties: any(
         one.get("Name") == name and one.get("Scope", properties.get("Scope")) == properties.get("Scope")
@@ -168,7 +188,13 @@ def _web_acl_part(store: Any) -> Callable[[str, Properties], bool]:
 
 
 NAMED: dict[str, Named] = {
-    "AWS::CloudWatch::Alarm": Named("AlarmName", _key(cloudwatch._alarms)),
+    "AWS::Chatbot::SlackChannelConfiguration": Named(
+        "ConfigurationName", _field(observation._slack, "ConfigurationName")
+    ),
+    "AWS::CloudFront::Function": Named("Name", _key(cloudfront._functions)),
+    "AWS::CloudFront::OriginAccessControl": Named("OriginAccessControlConfig.Name", _field(cloudfront._oacs, "Name")),
+    "AWS::CloudWatch::Alarm": Named("AlarmName", _alarm_exists),
+    "AWS::CloudWatch::CompositeAlarm": Named("AlarmName", _alarm_exists),
     "AWS::EC2::SecurityGroup": Named(
         "GroupName",
         lambda name, properties: any(
@@ -195,6 +221,7 @@ NAMED: dict[str, Named] = {
     "AWS::RDS::DBInstance": Named("DBInstanceIdentifier", _key(rds._instances)),
     "AWS::RDS::DBParameterGroup": Named("DBParameterGroupName", _key(rds._param_groups)),
     "AWS::RDS::DBSubnetGroup": Named("DBSubnetGroupName", _key(rds._subnet_groups)),
+    "AWS::RDS::EventSubscription": Named("SubscriptionName", _key(data._subscriptions)),
     "AWS::S3::Bucket": Named("BucketName", _key(s3._buckets)),
     "AWS::SNS::Topic": Named("TopicName", lambda name, _: any(arn.endswith(f":{name}") for arn in sns._topics)),
     "AWS::SQS::Queue": Named("QueueName", _key(sqs._queue_name_to_url)),
@@ -210,8 +237,8 @@ NAMED: dict[str, Named] = {
 def name_conflict(kind: str, properties: Properties) -> str:
     """Return AWS's text if another resource has the name of this one; empty if none has, or it has no name."""
     named = NAMED.get(kind)
-    name = properties.get(named.property) if named else None
-    if named is None or not isinstance(name, str) or not name or not named.exists(name, properties):
+    name = named.value(properties) if named else ""
+    if named is None or not name or not named.exists(name, properties):
         return ""
     return EXISTS.format(kind=kind, name=name)
 
@@ -323,13 +350,49 @@ def check_hosted_zone(properties: Properties, _physical_id: str) -> None:
         )
 
 
+def check_record(properties: Properties, physical_id: str) -> None:
+    """Refuse a record that the hosted zone has (Route 53 API: InvalidChangeBatch)."""
+    name, kind = route53._normalise_name(str(properties.get("Name", ""))), properties.get("Type")
+    key = (name, kind, str(properties.get("SetIdentifier") or ""))
+    zone = str(properties.get("HostedZoneId") or "").rpartition("/")[2]
+    if not physical_id and any(route53._rs_key(record) == key for record in route53._records.get(zone) or []):
+        raise RefusedError(
+            f"[Tried to create resource record set [name='{name}', type='{kind}'] but it already exists]",
+            "InvalidRequest",
+        )
+
+
+def check_policy_name(kind: str, store: Any) -> Rule:
+    """Return a rule that refuses the name of another policy of CloudFront; AWS does not name the policy."""
+
+    def check(properties: Properties, physical_id: str) -> None:
+        name = (properties.get(f"{kind}Config") or {}).get("Name")
+        if name and any(one["Id"] != physical_id and one["Config"]["Name"] == name for one in store.values()):
+            words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind).lower()
+            raise RefusedError(
+                f"Invalid request provided: AWS::CloudFront::{kind}: Another {words} with the same name already exists",
+                "InvalidRequest",
+            )
+
+    return check
+
+
+def check_budget(properties: Properties, physical_id: str) -> None:
+    """Refuse the name of another budget, or of the one that is replaced (Budgets API: DuplicateRecordException)."""
+    name = (properties.get("Budget") or {}).get("BudgetName")
+    if name and name != physical_id and name in budgets._budgets:
+        raise RefusedError(
+            f"Error creating budget: {name} - the budget already exists. (Service: AWSBudgets; Status Code: 400; "
+            "Error Code: DuplicateRecordException)",
+            "AlreadyExists",
+        )
+
+
 def check_validation_zones(properties: Properties, physical_id: str) -> None:
     """Refuse validation in a hosted zone that does not exist."""
     for option in properties.get("DomainValidationOptions") or []:
         check_hosted_zone(option, physical_id)
 
-
-Rule = Callable[[Properties, str], None]
 
 # Rules for creation, replacement and updates; the second argument is empty for a resource that does not exist yet.
 RULES: dict[str, tuple[Rule, ...]] = {
@@ -337,7 +400,15 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "AWS::ElasticLoadBalancingV2::Listener": (check_listener_port, check_target_groups),
     "AWS::EC2::NatGateway": (check_address,),
     "AWS::EC2::Subnet": (check_subnet,),
-    "AWS::Route53::RecordSet": (check_hosted_zone,),
+    "AWS::Route53::RecordSet": (check_hosted_zone, check_record),
+    "AWS::Budgets::Budget": (check_budget,),
+    "AWS::CloudFront::CachePolicy": (check_policy_name("CachePolicy", cloudfront._cache_policies),),
+    "AWS::CloudFront::OriginRequestPolicy": (
+        check_policy_name("OriginRequestPolicy", cloudfront._origin_request_policies),
+    ),
+    "AWS::CloudFront::ResponseHeadersPolicy": (
+        check_policy_name("ResponseHeadersPolicy", cloudfront._response_headers_policies),
+    ),
     "AWS::CertificateManager::Certificate": (check_validation_zones,),
 }
 
@@ -369,7 +440,7 @@ def validation_errors(change_set: dict[str, Any], new: Iterator[tuple[str, str, 
                     "ValidationName": "NAME_CONFLICT_VALIDATION",
                     "ValidationStatus": "FAILED",
                     "ValidationStatusReason": conflict,
-                    "ValidationPath": f"/Resources/{logical_id}/Properties/{NAMED[kind].property}",
+                    "ValidationPath": f"/Resources/{logical_id}/Properties/{NAMED[kind].property.replace('.', '/')}",
                 }
             )
     return events
