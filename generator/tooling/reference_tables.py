@@ -11,7 +11,8 @@ from generator.render import LAYERS
 
 # deploy.py fills these in: addresses by content, values that it looks up, and outputs of earlier stacks.
 _FILLED = re.compile(
-    r".*(TemplateKey|CodeKey)$|^(ArtifactBucket|CloudFrontPrefixListId|PlatformOnly|ServiceIsIncluded|ServiceIsNew)$"
+    r".*(TemplateKey|CodeKey)$"
+    r"|^(ArtifactBucket|CloudFrontPrefixListId|HomeRegion|PlatformOnly|ServiceIsIncluded|ServiceIsNew)$"
 )
 _COMPANIONS = ("bootstrap.json", "edge.json", "edge-monitoring.json")
 
@@ -25,7 +26,8 @@ def documents(templates: dict[str, Template]) -> dict[str, str]:
         "parameters.md": f"""{_NOTE}
 # Parameters
 
-The values in `params/<env>.json`. One file serves all stacks of an environment. `deploy.py` fills in all other values.
+The values in `params/<env>.json` and `params/base.json`. They serve all stacks of an environment. `deploy.py` supplies
+all other values.
 
 {parameter_table(templates)}
 """,
