@@ -110,7 +110,7 @@ def locate(directory: Path, environment: str) -> Path:
         hint = f'did you mean "{near}"? ({hint})'
     what = f'unknown environment "{environment}"'
     if environment == BASE:
-        what = f"{BASE}.json holds what the environments share and is no environment"
+        what = f"{BASE}.json contains the values that environments share; it is not an environment"
     raise InputError([Problem(f"{directory}/", what, hint)])
 
 

@@ -57,7 +57,7 @@ def test_params_show_names_the_origin_of_each_value(
 def test_base_is_no_environment(root: Path, write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     write("base.json", {"Parameters": {}})
     assert main(["params", "show", "-e", "base", "--root", str(root)]) == 64
-    assert "base.json holds what the environments share" in capsys.readouterr().err
+    assert "base.json contains the values that environments share" in capsys.readouterr().err
     assert main(["params", "check", "--root", str(root)]) in {0, 64}
     assert "params/base.json:" not in capsys.readouterr().err
 
