@@ -128,6 +128,23 @@ def test_a_missing_image_is_left_out(emulator: Emulator) -> None:
     assert protect_images(repository.client, "prod", [missing]) == []
 
 
+def test_a_lost_reply_to_the_tagging_is_a_success(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository = Repository(emulator, "shop/lost-reply")
+    image = repository.push()
+    put_image = repository.client.put_image
+
+    def put_and_repeat(**request: Any) -> None:
+        """Send the request. The SDK repeats it, because the reply is lost, and ECR has the tag already."""
+        put_image(**request)
+        answer = {"Error": {"Code": "ImageAlreadyExistsException", "Message": "Image with digest and tag exists"}}
+        raise ClientError(answer, "PutImage")  # type: ignore[arg-type]
+
+    monkeypatch.setattr(repository.client, "put_image", put_and_repeat)
+    (tagged,) = protect_images(repository.client, "prod", [image])
+    assert image.digest[:19] in tagged
+    assert len(repository.tags()[image.digest]) == 2
+
+
 def test_a_role_without_the_permission_gets_a_warning_and_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> list[str]:
         answer = {"Error": {"Code": "AccessDeniedException", "Message": "not authorized to perform: ecr:PutImage"}}

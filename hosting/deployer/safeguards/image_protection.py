@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import ClientError
+
 from hosting.deployer.operate.images import MANIFEST_TYPES, Reference
 
 if TYPE_CHECKING:
@@ -94,13 +96,18 @@ def _add_tag(client: ECRClient, repository: str, digest: str, tag: str) -> bool:
         repositoryName=repository, imageIds=[{"imageDigest": digest}], acceptedMediaTypes=list(MANIFEST_TYPES)
     )["images"]
     for image in found:
-        client.put_image(
-            repositoryName=repository,
-            imageManifest=image["imageManifest"],
-            imageManifestMediaType=image["imageManifestMediaType"],
-            imageTag=tag,
-            imageDigest=digest,
-        )
+        try:
+            client.put_image(
+                repositoryName=repository,
+                imageManifest=image["imageManifest"],
+                imageManifestMediaType=image["imageManifestMediaType"],
+                imageTag=tag,
+                imageDigest=digest,
+            )
+        except ClientError as error:
+            # If a reply is lost, the repeated request reports that the image has the tag already: that is a success.
+            if error.response.get("Error", {}).get("Code") != "ImageAlreadyExistsException":
+                raise
     return bool(found)
 
 
