@@ -28,7 +28,7 @@ from hosting.deployer.change_set_rejections import explain_change_set
 from hosting.deployer.change_sets import Change, ChangeSet, ChangeSetRequest
 from hosting.deployer.context import Context, States, connect, describe_stacks, require_ready
 from hosting.deployer.environment import Environment, load_without_validation, prepare, with_parameters
-from hosting.deployer.errors import DeployerError, RefusedError
+from hosting.deployer.errors import DeployerError
 from hosting.deployer.first_deployment import choose_scope, require_continuable
 from hosting.deployer.operate.images import Reference, parse_image
 from hosting.deployer.operations import Operation
@@ -135,8 +135,7 @@ def plan_stack(
     Without a `scope` the state of the stack decides what the operation deploys.
     """
     state = states[stack]
-    template = context.template(stack)
-    scope = scope or choose_scope(template, state)
+    scope = scope or choose_scope(context.template(stack), state)
     if absent := stack_parameters.find_missing_upstream_stacks(context, stack, states):
         return StackPlan(
             stack, Kind.LATER, exists=state is not None, after=absent, declares=count_declared_resources(context, stack)
@@ -150,7 +149,6 @@ def plan_stack(
         delete_empty_stack(context, stack, state.id)
         state = None
     context, kept = keep_deployed_resources(context, stack, state)
-    template = context.template(stack)
     if state is not None:
         change_sets.delete_abandoned_change_sets(client, state.id, _abandoned_after(verb), sleep=context.sleep)
     values = stack_parameters.resolve_parameter_values(context, stack, states, final=final, scope=scope)
@@ -164,30 +162,40 @@ def plan_stack(
     )
     arn = change_sets.create(client, request)
     try:
-        change_set = change_sets.wait_for_change_set(client, arn, sleep=context.sleep)
+        plan = _read_plan(context, stack, state, values, arn, kept)
     except BaseException:
         # This also handles an interruption: no change set must remain.
         _discard(context, stack, arn, creates=request.creates)
         raise
-    kind = Kind.CREATE if request.creates else Kind.UPDATE
-    if change_sets.has_no_changes(change_set):
+    if plan.change_set is None:
         _discard(context, stack, arn, creates=request.creates)
+    return plan
+
+
+def _read_plan(
+    context: Context,
+    stack: Stack,
+    state: StackState | None,
+    values: Mapping[str, str],
+    arn: str,
+    kept: tuple[str, ...],
+) -> StackPlan:
+    """Return the plan of a change set, without the change set if there is nothing to change."""
+    client = context.clients.cloudformation(stack.region)
+    template = context.template(stack)
+    kind = Kind.CREATE if state is None else Kind.UPDATE
+    change_set = change_sets.wait_for_change_set(client, arn, sleep=context.sleep)
+    if change_sets.has_no_changes(change_set):
         return StackPlan(stack, Kind.NOTHING, parameters=values, kept=kept)
     if change_sets.find_problem(change_set):
-        rejected = explain_change_set(client, change_set, template, context.environment.templates, stack.label)
-        _discard(context, stack, arn, creates=request.creates)
-        raise rejected
+        raise explain_change_set(client, change_set, template, context.environment.templates, stack.label)
     # The creation of the root takes up to an hour. If its last layer fails, the complete resources are kept. A
     # root that is complete is rolled back instead.
-    unfinished = kind is Kind.CREATE or (state is not None and state.next is Next.CONTINUE)
+    unfinished = state is None or state.next is Next.CONTINUE
     keep = stack.role is StackRole.ROOT and unfinished
     reviewed = _review(context, stack, change_set, state, values)
     if keep and kind is Kind.UPDATE:
-        try:
-            require_continuable(reviewed, stack.label)
-        except RefusedError:
-            _discard(context, stack, arn, creates=False)
-            raise
+        require_continuable(reviewed, stack.label)
     declared = count_declared_resources(context, stack)
     deferred = {name: declared.get(name, 0) for name in deferred_stacks(template, values)}
     completes = unfinished or (state is not None and is_platform_only(state.parameters))

@@ -94,6 +94,21 @@ def test_a_failed_change_set_deletes_the_other_change_sets(
     assert "shop-dev-edge (us-east-1)" not in existing(context())
 
 
+def test_a_plan_that_fails_after_its_change_set_leaves_no_stack(
+    context: Callable[..., Context], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = context()
+    bootstrap, states = here.chain[0], deployment.describe_stacks(here)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(deployment, "deferred_stacks", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        deployment.plan_stack(here, bootstrap, states, verb="deploy")
+    assert existing(here) == {}
+
+
 def test_the_empty_stack_of_a_rolled_back_creation_is_replaced(
     context: Callable[..., Context], reporter: RecordingReporter, project: Path
 ) -> None:
