@@ -345,10 +345,8 @@ def _protect_images(run: DeploymentRun, stack: Stack, state: StackState) -> None
         run.reporter.notify(f"{stack.label}: {image} is protected from expiry now", "detail")
 
 
-def _release_images(context: Context, reporter: Reporter, root: StackState | None) -> None:
+def _release_images(context: Context, reporter: Reporter, root: StackState) -> None:
     """Remove the tags that protect the images of a deleted root."""
-    if root is None:
-        return
     try:
         deployment.release_images(context, root)
     except ClientError as error:
@@ -449,7 +447,9 @@ def destroy_stacks(
         raise ApprovalDeclined
     for one in deletions:
         _delete_stack(context, reporter, one, unprotect=unprotect)
-    _release_images(context, reporter, states[context.stack(StackRole.ROOT)])
+        if one.stack.role is StackRole.ROOT:
+            # Not at the end: if a later deletion fails, the next run does not find root, and so not its images.
+            _release_images(context, reporter, one.state)
     if arn := deletion.delete_imported_certificate(context):
         reporter.notify(f"deleted the imported certificate {arn}", "detail")
     if kept := [item for one in deletions for item in one.kept]:

@@ -242,3 +242,23 @@ def test_destroy_deletes_the_certificate_of_a_killed_run(
     pipeline.destroy_stacks(here, reporter)
     assert reporter.questions == [0], "an environment that is not deployed asks no question"
     assert "Nothing to destroy" in reporter.text
+
+
+def test_destroy_releases_the_images_although_a_later_deletion_fails(
+    context: Callable[..., Context], reporter: RecordingReporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = context()
+    pipeline.deploy_stacks(here, reporter)
+    released: list[str] = []
+    delete_stack = destroy.delete_stack
+
+    def delete_until_edge(context: Context, doomed: destroy.StackDeletion) -> deployment.Operation:
+        if doomed.stack.role is StackRole.EDGE:
+            raise DeploymentFailedError(doomed.stack.label, "DELETE_FAILED", None)
+        return delete_stack(context, doomed)
+
+    monkeypatch.setattr(destroy, "delete_stack", delete_until_edge)
+    monkeypatch.setattr(deployment, "release_images", lambda _context, root: released.append(root.name))
+    with pytest.raises(DeploymentFailedError):
+        pipeline.destroy_stacks(here, reporter)
+    assert released == [here.stack(StackRole.ROOT).name], "the next run does not find root, and so not its images"
