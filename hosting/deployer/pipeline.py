@@ -255,11 +255,13 @@ def _deploy_stack(run: DeploymentRun, stack: Stack, open_plans: dict[Stack, Stac
         open_plans.pop(stack)
         _execute(run, plan)
         if plan.is_platform_only:
-            _deploy_services(run, stack)
+            # The services take long and may fail. The database and the images are protected before.
+            _run_post_deploy_steps(run, stack)
+            _deploy_services(run, stack, open_plans)
     _run_post_deploy_steps(run, stack)
 
 
-def _deploy_services(run: DeploymentRun, stack: Stack) -> None:
+def _deploy_services(run: DeploymentRun, stack: Stack, open_plans: dict[Stack, StackPlan]) -> None:
     """Deploy the services, in the second operation of a first deployment.
 
     A failed update of root rolls back every nested stack in it, healthy services included. So the update is repeated
@@ -272,7 +274,9 @@ def _deploy_services(run: DeploymentRun, stack: Stack) -> None:
         plan = _plan_again(run, stack, OperationScope(excluded=excluded))
         if plan.change_set is None:
             break
+        open_plans[stack] = plan
         run.gates.require([plan])
+        open_plans.pop(stack)
         try:
             _execute(run, plan)
             break
@@ -288,9 +292,6 @@ def _deploy_services(run: DeploymentRun, stack: Stack) -> None:
                 names = ", ".join(others)
                 reporter.notify(f"{stack.label}: {service} failed; deploying {names} without it", "warning")
     if failure is not None:
-        # The other services run: their images are in use, although this deployment fails.
-        if (state := run.states[stack]) is not None:
-            _protect_images(run, stack, state)
         names = ", ".join(sorted(excluded))
         failure.hint = f"the platform is complete, and only {names} is not deployed. Correct it and deploy again"
         raise failure

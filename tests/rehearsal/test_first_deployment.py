@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from hosting.deployer import deployment, pipeline
-from hosting.deployer.deployment import Context
+from hosting.deployer import change_sets, deployment, pipeline
+from hosting.deployer.deployment import Context, Kind, StackPlan
 from hosting.deployer.errors import DeploymentFailedError, RefusedError
 from hosting.deployer.reporter import Level, SilentReporter
+from hosting.deployer.safeguards.gates import Gates
 from hosting.model.stack_order import StackRole
 from hosting.rehearsal.emulator import Emulator
 from hosting.rehearsal.prerequisites import Prerequisites
@@ -111,14 +112,29 @@ def test_a_failed_service_does_not_affect_the_others_and_the_database(fresh: Acc
 def test_a_deployment_in_which_every_service_fails_keeps_the_platform(fresh: Account) -> None:
     services = fresh.context().template(fresh.context().stack(StackRole.ROOT)).services
     failing = [fresh.image(name, FAILING, starts=False) for name in services]
+    messages = Messages()
     with pytest.raises(DeploymentFailedError):
-        pipeline.deploy_stacks(fresh.context(*failing), Messages())
+        pipeline.deploy_stacks(fresh.context(*failing), messages)
+    assert any("password is rotated every 30 days" in text for text in messages.texts), "the database is protected"
     assert fresh.services() == set()
     assert fresh.root().status == "UPDATE_ROLLBACK_COMPLETE"
     database = fresh.clusters()
     pipeline.deploy_stacks(fresh.context(*[fresh.image(name, CORRECTED) for name in services]), Messages())
     assert fresh.services() == set(services)
     assert fresh.clusters() == database
+
+
+def test_services_that_a_gate_refuses_leave_no_change_set(fresh: Account) -> None:
+    def refuse_services(plans: Sequence[StackPlan]) -> list[str]:
+        updates_root = any(plan.stack.role is StackRole.ROOT and plan.kind is Kind.UPDATE for plan in plans)
+        return ["the services are refused"] if updates_root else []
+
+    context = fresh.context()
+    with pytest.raises(RefusedError, match="the services are refused"):
+        pipeline.deploy_stacks(context, Messages(), limits=Gates(find_refusals=refuse_services))
+    client = context.clients.cloudformation(context.home)
+    listed = change_sets.list_pending_change_sets(client, fresh.root().id)
+    assert [arn for arn in listed if not change_sets.is_gone(client, arn)] == [], "only executed ones are listed"
 
 
 def break_platform(monkeypatch: pytest.MonkeyPatch, fail: bool) -> None:
