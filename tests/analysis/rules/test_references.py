@@ -181,7 +181,7 @@ def table() -> Iterator[tuple[str, str, str]]:
             yield from ((resource_type, path, name) for name in names)
 
 
-@pytest.mark.parametrize(("resource_type", "path", "name"), table())
+@pytest.mark.parametrize(("resource_type", "path", "name"), list(table()))
 def test_the_table_names_properties_and_types_that_exist(resource_type: str, path: str, name: str) -> None:
     known = set(paths(identifiers._schema(resource_type)))
     assert path in known or path.rpartition(".")[0] in FREE_FORM & known, f"{resource_type} has no property {path}"
