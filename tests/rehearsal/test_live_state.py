@@ -164,6 +164,62 @@ def test_a_subnet_cannot_move_to_another_zone_with_its_range(cloud: Any) -> None
     assert "The CIDR '10.9.0.0/24' conflicts with another subnet" in cloud.reasons("plain")["Subnet0"]
 
 
+def routed() -> Template:
+    """Return a VPC with a default route and two endpoints."""
+    tables = {"RouteTableIds": [{"Ref": "Table"}]}
+    vpc = {"VpcId": {"Ref": "Vpc"}}
+    resources: dict[str, Any] = {
+        "Vpc": {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.9.0.0/16"}},
+        "Gateway": {"Type": "AWS::EC2::InternetGateway"},
+        "Table": {"Type": "AWS::EC2::RouteTable", "Properties": vpc},
+        "Route": {
+            "Type": "AWS::EC2::Route",
+            "Properties": {
+                "RouteTableId": {"Ref": "Table"},
+                "DestinationCidrBlock": "0.0.0.0/0",
+                "GatewayId": {"Ref": "Gateway"},
+            },
+        },
+        "ToS3": {"Type": "AWS::EC2::VPCEndpoint", "Properties": {**vpc, **tables, "ServiceName": S3}},
+        "ToLogs": {"Type": "AWS::EC2::VPCEndpoint", "Properties": {**vpc, **PRIVATE, "ServiceName": LOGS}},
+    }
+    return {"Resources": resources}
+
+
+S3, LOGS = "com.amazonaws.ap-northeast-1.s3", "com.amazonaws.ap-northeast-1.logs"
+PRIVATE = {"VpcEndpointType": "Interface", "PrivateDnsEnabled": True, "SubnetIds": ["subnet-1"]}
+
+
+@pytest.mark.parametrize(
+    ("like", "text"),
+    [
+        ("Route", "The route identified by 0.0.0.0/0 already exists."),
+        ("ToS3", "already has a route with destination-prefix-list-id"),
+        ("ToLogs", f"because there is already a conflicting DNS domain for {LOGS.rsplit('.', maxsplit=1)[-1]}."),
+    ],
+)
+def test_a_route_and_an_endpoint_that_change_their_logical_id_collide_with_the_old_ones(
+    cloud: Any, like: str, text: str
+) -> None:
+    template = routed()
+    assert cloud.create("plain", template)["StackStatus"] == "CREATE_COMPLETE"
+    second = template["Resources"].pop(like)
+    template["Resources"]["Second"] = second
+    assert cloud.update("plain", template)["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+    assert text in cloud.reasons("plain")["Second"]
+
+
+def test_routes_and_endpoints_change_in_place(cloud: Any) -> None:
+    template = routed()
+    cloud.create("plain", template)
+    other = {"Type": "AWS::EC2::InternetGateway"}
+    template["Resources"]["Other"] = other
+    template["Resources"]["Route"]["Properties"]["GatewayId"] = {"Ref": "Other"}
+    for endpoint in ("ToS3", "ToLogs"):
+        template["Resources"][endpoint]["Properties"]["PolicyDocument"] = {"Version": "2012-10-17", "Statement": []}
+    assert cloud.update("plain", template)["StackStatus"] == "UPDATE_COMPLETE"
+
+
 def balancer(*names: str) -> dict[str, Any]:
     """Return load balancers, each with a listener, and one target group."""
     found: dict[str, Any] = {

@@ -527,6 +527,18 @@ REFUSALS: tuple[tuple[str, str], ...] = (
         "Another key spec, key usage, origin or multi-region of a KMS key",
         "The update of the key fails (AWS CloudFormation Template Reference, AWS::KMS::Key)",
     ),
+    (
+        "A route whose destination the route table has, such as one that moves to another layer",
+        "The route identified by ... already exists.",
+    ),
+    (
+        "A second gateway endpoint of a service for a route table",
+        "route table ... already has a route with destination-prefix-list-id ...",
+    ),
+    (
+        "A second interface endpoint of a service with private DNS in a VPC",
+        "private-dns-enabled cannot be set because there is already a conflicting DNS domain for ...",
+    ),
     ("A subnet whose range overlaps another one of the VPC", "The CIDR '...' conflicts with another subnet"),
     ("A record or a validated certificate in a hosted zone that is not there", "No hosted zone found with ID: ..."),
 )

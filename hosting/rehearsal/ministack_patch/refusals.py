@@ -44,6 +44,7 @@ from ministack.services.cloudformation import stacks as engine
 
 from hosting.rehearsal.ministack_patch import data, observation
 from hosting.rehearsal.ministack_patch.patching import CLOUDFORMATION, record, replace, set_attribute
+from hosting.rehearsal.ministack_patch.registry import as_bool
 
 Properties = Mapping[str, Any]
 Stack = dict[str, Any]
@@ -332,6 +333,38 @@ def check_address(properties: Properties, physical_id: str) -> None:
             raise RefusedError(f"Elastic IP address [{wanted}] is already associated", "NotStabilized")
 
 
+def check_route(properties: Properties, physical_id: str) -> None:
+    """Refuse a destination that the route table has (EC2 API, CreateRoute: RouteAlreadyExists)."""
+    table = ec2._route_tables.get(str(properties.get("RouteTableId"))) or {}
+    for name in ("DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId"):
+        wanted = properties.get(name)
+        if not physical_id and wanted and any(route.get(name) == wanted for route in table.get("Routes") or []):
+            raise RefusedError(
+                f"The route identified by {wanted} already exists. (Service: Ec2, Status Code: 400)", "AlreadyExists"
+            )
+
+
+def check_endpoint(properties: Properties, physical_id: str) -> None:
+    """Refuse a second endpoint of a service for a route table, or with private DNS (EC2 API, CreateVpcEndpoint)."""
+    service, vpc = str(properties.get("ServiceName")), properties.get("VpcId")
+    for identifier, other in ec2._vpc_endpoints.items():
+        if identifier == physical_id or other.get("ServiceName") != service or other.get("VpcId") != vpc:
+            continue
+        for table in set(properties.get("RouteTableIds") or ()) & set(other.get("RouteTableIds") or ()):
+            raise RefusedError(
+                f"route table {table} already has a route with destination-prefix-list-id of {service} "
+                "(Service: Ec2, Status Code: 400)",
+                "AlreadyExists",
+            )
+        if as_bool(properties.get("PrivateDnsEnabled")) and as_bool(other.get("PrivateDnsEnabled")):
+            region, _, domain = service.removeprefix("com.amazonaws.").partition(".")
+            raise RefusedError(
+                "private-dns-enabled cannot be set because there is already a conflicting DNS domain for "
+                f"{domain}.{region}.amazonaws.com in the VPC {vpc} (Service: Ec2, Status Code: 400)",
+                "InvalidRequest",
+            )
+
+
 def check_backtrack(old: Properties, new: Properties) -> None:
     """Refuse to enable backtracking of a cluster that was created without it (Aurora User Guide, Backtracking)."""
     before, after = (float(one.get("BacktrackWindow") or 0) for one in (old, new))
@@ -399,7 +432,9 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "AWS::ElasticLoadBalancingV2::ListenerRule": (check_priority, check_target_groups),
     "AWS::ElasticLoadBalancingV2::Listener": (check_listener_port, check_target_groups),
     "AWS::EC2::NatGateway": (check_address,),
+    "AWS::EC2::Route": (check_route,),
     "AWS::EC2::Subnet": (check_subnet,),
+    "AWS::EC2::VPCEndpoint": (check_endpoint,),
     "AWS::Route53::RecordSet": (check_hosted_zone, check_record),
     "AWS::Budgets::Budget": (check_budget,),
     "AWS::CloudFront::CachePolicy": (check_policy_name("CachePolicy", cloudfront._cache_policies),),
