@@ -123,10 +123,7 @@ def _read_rejections(
 
 
 def _read_failed_events(client: CloudFormationClient, arn: str) -> Iterator[OperationEventTypeDef]:
-    page = client.describe_events(ChangeSetName=arn, Filters={"FailedEvents": True})
-    yield from page["OperationEvents"]
-    while token := page.get("NextToken"):
-        page = client.describe_events(ChangeSetName=arn, Filters={"FailedEvents": True}, NextToken=token)
+    for page in client.get_paginator("describe_events").paginate(ChangeSetName=arn, Filters={"FailedEvents": True}):
         yield from page["OperationEvents"]
 
 
