@@ -36,9 +36,13 @@ def _print_impossible(context: Context) -> None:
     from hosting.cli.support import prediction_check
     from hosting.cli.support.gates import find_secret_values
     from hosting.cli.support.plan_properties import mask_value
+    from hosting.deployer.aws.session import AWS_ERRORS
 
     hidden = find_secret_values(context)
-    found = prediction_check.predict_rejected(context).impossible
+    try:
+        found = prediction_check.predict_rejected(context).impossible
+    except AWS_ERRORS:
+        return  # the rejection itself is more useful than the reason why the stacks cannot be read
     console = progress.create_console()
     for part in impossible.render_impossible(found, lambda text: mask_value(text, (), hidden) or ""):
         console.print(part)

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_sts import STSClient
 
+# Every error of a call: AWS refused it, or it did not reach AWS.
+AWS_ERRORS = (botocore.BotoCoreError, botocore.ClientError)
+
 # Following a deployment reads many stacks: the standard mode backs off on throttling, and more attempts than
 # the default keep a busy account from failing a good deployment.
 _CONFIG = Config(
@@ -191,7 +194,7 @@ def identify(clients: Clients, region: str) -> Identity:
     """Return the identity of the credentials. Every command calls this first."""
     try:
         answer = clients.sts(region).get_caller_identity()
-    except (botocore.BotoCoreError, botocore.ClientError) as error:
+    except AWS_ERRORS as error:
         raise explain(error) from error
     return Identity(answer["Account"], answer["Arn"], answer["Arn"].split(":")[1])
 
