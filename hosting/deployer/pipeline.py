@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError
 from hosting.deployer import deployment, operations, saved_plan
 from hosting.deployer import destroy as deletion
 from hosting.deployer.aws import stacks
-from hosting.deployer.aws.session import is_denied
+from hosting.deployer.aws.session import explain, is_denied
 from hosting.deployer.aws.stacks import Next
 from hosting.deployer.aws.statuses import get_remedy
 from hosting.deployer.deployment import Context, Kind, StackPlan, States, Verb
@@ -81,8 +81,8 @@ def plan_stacks(
     """
     environment = context.environment
     parameter_check.require_fitting_region(environment.file, environment.templates, context.home)
-    creation_parameters.require_unchanged(context, states)
     chain = stacks_through(context.chain, through)
+    creation_parameters.require_unchanged(context, {stack: states[stack] for stack in chain})
     prepare_artifacts(context, states, reporter, chain)
     with (
         reporter.show_progress("computing change sets"),
@@ -340,7 +340,7 @@ def _protect_images(run: DeploymentRun, stack: Stack, state: StackState) -> None
     except ClientError as error:
         # The stack is deployed. The policy of a role may be older than this step.
         hint = " Update the role with the output of `deploy.py policy deploy`." if is_denied(error) else ""
-        run.reporter.notify(f"{stack.label}: its images are not protected from expiry: {error}.{hint}", "alert")
+        run.reporter.notify(f"{stack.label}: images are not protected from expiry: {explain(error)}.{hint}", "alert")
         return
     for image in tagged:
         run.reporter.notify(f"{stack.label}: {image} is protected from expiry now", "detail")
@@ -351,7 +351,8 @@ def _release_images(context: Context, reporter: Reporter, root: StackState) -> N
     try:
         deployment.release_images(context, root)
     except ClientError as error:
-        reporter.notify(f"the tags of {context.environment.family} remain on its images: {error}", "warning")
+        text = f"tags of {context.environment.family} remain and keep its images from expiry: {explain(error)}"
+        reporter.notify(text, "warning")
 
 
 def _restore_stack_policies(run: DeploymentRun) -> None:

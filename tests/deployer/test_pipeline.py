@@ -145,6 +145,8 @@ def test_a_value_that_is_decided_at_creation_is_refused_for_a_live_stack(
         with pytest.raises(RefusedError, match="SecondZone: ap-northeast-1c -> ap-northeast-1d: EC2 refuses") as raised:
             run()
         assert "Create another environment" in str(raised.value)
+    # Root has the value. The stacks before it do not.
+    pipeline.deploy_stacks(changed, reporter, through=StackRole.BOOTSTRAP)
     pipeline.deploy_stacks(context("Note=other"), reporter)
 
 
