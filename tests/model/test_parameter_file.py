@@ -183,7 +183,7 @@ def test_the_base_file_is_no_environment(tmp_path: Path) -> None:
     write(tmp_path, "dev.json", '{"Parameters": {}}')
     assert parameter_file.environments(tmp_path) == ("dev",)
     assert parameter_file.select_files(tmp_path, "all") == [tmp_path / "dev.json"]
-    with pytest.raises(InputError, match=r"base\.json holds what the environments share"):
+    with pytest.raises(InputError, match=r"base\.json contains the values that environments share"):
         parameter_file.select_files(tmp_path, "base")
 
 
