@@ -1,7 +1,7 @@
 """Configuration of the platform: structure that is the same in every environment.
 
-A value that differs between environments is a root parameter with a line in params/. The services come from the
-project's workloads.py. Everything else is a default of a layer's own Config.
+A value that differs between environments is a root parameter with a line in params/. The services and the settings of
+the edge come from the project's workloads.py. Everything else is a default of a layer's own Config.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from generator import workloads
+from generator.edge_settings import Edge
 from generator.layers import (
     application,
     database,
@@ -31,6 +32,7 @@ class Config:
     """Configuration of every layer."""
 
     services: tuple[Service, ...]
+    edge: Edge = field(default_factory=Edge)
     network: network.Config = field(default_factory=network.Config)
     egress: egress.Config = field(default_factory=egress.Config)
     security: security.Config = field(default_factory=security.Config)
@@ -38,15 +40,21 @@ class Config:
     archive: log_archive.Config = field(default_factory=log_archive.Config)
     database: database.Config = field(default_factory=database.Config)
     reader: db_reader.Config = field(default_factory=db_reader.Config)
-    application: application.Config = field(default_factory=application.Config)
     service: service.Config = field(default_factory=service.Config)
-    distribution: distribution.Config = field(default_factory=distribution.Config)
     operations: operations.Config = field(default_factory=operations.Config)
 
     def __post_init__(self) -> None:
         workloads.check_together(self.services)
 
+    @property
+    def application(self) -> application.Config:
+        return application.Config(edge=self.edge)
+
+    @property
+    def distribution(self) -> distribution.Config:
+        return distribution.Config(edge=self.edge)
+
 
 def load_config(project: Path) -> Config:
     """Return the configuration of the project in a folder. Raises ConfigError for an error in its workloads.py."""
-    return Config(workloads.load(project))
+    return Config(services=workloads.load(project), edge=workloads.load_edge(project))

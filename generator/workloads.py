@@ -1,4 +1,4 @@
-"""The workloads of a project: the type in which workloads.py declares its services, and the one function that loads it.
+"""The workloads of a project: the type in which workloads.py declares its services, and the functions that load it.
 
 workloads.py belongs to the user of this package. The generator loads it by its path from the project's folder and never
 imports it by name, so that the package can be installed elsewhere and one process can load several projects.
@@ -9,23 +9,17 @@ from __future__ import annotations
 import ast
 import re
 import runpy
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
+from generator.declared_fields import check_types
+from generator.edge_settings import Edge
 from generator.errors import ConfigError
 from generator.layers.service import task
 
 FILE = "workloads.py"
 SERVICES = "SERVICES"
-
-# A check of the type of each annotation. mypy checks the same, but `generate` does not run mypy.
-_TYPES: dict[str, Callable[[object], bool]] = {
-    "str": lambda value: isinstance(value, str),
-    "int": lambda value: type(value) is int,
-    "bool": lambda value: isinstance(value, bool),
-    "tuple[str, ...]": lambda value: isinstance(value, tuple) and all(isinstance(item, str) for item in value),
-}
+EDGE = "EDGE"
 
 
 @dataclass(frozen=True)
@@ -52,10 +46,7 @@ class Service:
     writable_paths: tuple[str, ...] = ("/tmp",)  # noqa: S108 -- a folder in the container, mounted for it alone
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if not _TYPES[str(field.type)](value):
-                raise ConfigError(f"service {self.name}: {field.name} is {value!r}: give a value of type {field.type}")
+        check_types(self, f"service {self.name}")
         check_name(self.name)
         # A rule holds at most five values, and the secret header is one of them.
         if not 1 <= len(self.path_patterns) <= 4:
@@ -104,17 +95,8 @@ def load(project: Path) -> tuple[Service, ...]:
 
     Raises ConfigError with file and line if the file is missing, is not valid Python, or declares wrong services.
     """
-    file = project / FILE
-    if not file.is_file():
-        raise ConfigError(f"{file}: the file is missing. It declares the services of the project as {SERVICES}")
-    try:
-        found = runpy.run_path(str(file), run_name=file.stem).get(SERVICES)
-    except SyntaxError as error:
-        raise ConfigError(f"{FILE}:{error.lineno or 1}: {error.msg}") from None
-    except Exception as error:  # noqa: BLE001 -- the user's file may raise any exception
-        name = "" if isinstance(error, ConfigError) else f"{type(error).__name__}: "
-        raise ConfigError(f"{FILE}:{_line_of(error, file)}: {name}{error}") from None
-    place = f"{FILE}:{_line_of_services(file)}"
+    found = _execute(project / FILE).get(SERVICES)
+    place = f"{FILE}:{_line_that_assigns(SERVICES, project / FILE)}"
     if not isinstance(found, tuple) or not all(isinstance(entry, Service) for entry in found):
         raise ConfigError(
             f"{place}: {SERVICES} has to be a tuple of Service(...), such as {SERVICES} = (Service(...),)"
@@ -124,6 +106,30 @@ def load(project: Path) -> tuple[Service, ...]:
     except ConfigError as error:
         raise ConfigError(f"{place}: {error}") from None
     return found
+
+
+def load_edge(project: Path) -> Edge:
+    """Return the settings of the edge that workloads.py declares, or the defaults if it declares none.
+
+    Raises ConfigError with file and line if the file is missing, is not valid Python, or declares another value.
+    """
+    found = _execute(project / FILE).get(EDGE, Edge())
+    if not isinstance(found, Edge):
+        raise ConfigError(f"{FILE}:{_line_that_assigns(EDGE, project / FILE)}: {EDGE} has to be Edge(...)")
+    return found
+
+
+def _execute(file: Path) -> dict[str, object]:
+    """Return the names that a file assigns. Raises ConfigError with file and line if the file raises an error."""
+    if not file.is_file():
+        raise ConfigError(f"{file}: the file is missing. It declares the services of the project as {SERVICES}")
+    try:
+        return runpy.run_path(str(file), run_name=file.stem)
+    except SyntaxError as error:
+        raise ConfigError(f"{FILE}:{error.lineno or 1}: {error.msg}") from None
+    except Exception as error:  # noqa: BLE001 -- the user's file may raise any exception
+        name = "" if isinstance(error, ConfigError) else f"{type(error).__name__}: "
+        raise ConfigError(f"{FILE}:{_line_of(error, file)}: {name}{error}") from None
 
 
 def _line_of(error: Exception, file: Path) -> int:
@@ -137,17 +143,23 @@ def _line_of(error: Exception, file: Path) -> int:
     return line
 
 
-def _line_of_services(file: Path) -> int:
-    """Return the line that assigns SERVICES; 1 if no line does."""
-    return next((node.lineno for node in ast.parse(file.read_bytes()).body if services_value(node) is not None), 1)
+def _line_that_assigns(name: str, file: Path) -> int:
+    """Return the line that assigns a name; 1 if no line does."""
+    body = ast.parse(file.read_bytes()).body
+    return next((node.lineno for node in body if assigned_value(node, name) is not None), 1)
 
 
 def services_value(node: ast.stmt) -> ast.expr | None:
     """Return the value that a statement assigns to SERVICES, or None if it does not."""
+    return assigned_value(node, SERVICES)
+
+
+def assigned_value(node: ast.stmt, name: str) -> ast.expr | None:
+    """Return the value that a statement assigns to a name, or None if it does not."""
     if isinstance(node, ast.Assign) and len(node.targets) == 1:
         target: ast.expr = node.targets[0]
     elif isinstance(node, ast.AnnAssign):
         target = node.target
     else:
         return None
-    return node.value if isinstance(target, ast.Name) and target.id == SERVICES else None
+    return node.value if isinstance(target, ast.Name) and target.id == name else None

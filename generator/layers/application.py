@@ -33,6 +33,7 @@ from troposphere.logs import LogGroup
 from troposphere.route53 import RecordSetType
 
 from generator import value_types as v
+from generator.edge_settings import Edge
 from generator.interfaces import EcsCluster, LogSettings, PublicSubnets, SiteDomain
 from generator.resources import iam
 from generator.resources.dns import alias_target
@@ -42,9 +43,9 @@ from generator.wiring import FrozenConfig, Layer, StackInterface
 
 
 class Config(FrozenConfig):
-    """``idle_seconds`` is longer than CloudFront's read timeout and shorter than the keep-alive timeout of the apps."""
+    """Configuration of the load balancer."""
 
-    idle_seconds: int = 60
+    edge: Edge
     alb_log_prefix: str = "alb"
     # TLS 1.2 and 1.3 with forward secrecy and post-quantum key exchange. CloudFormation's default accepts TLS 1.0.
     tls_policy: str = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"
@@ -175,7 +176,7 @@ def load_balancer(config: Config, inputs: Inputs) -> LoadBalancer:
         "access_logs.s3.bucket": inputs.alb_log_bucket_name,
         "access_logs.s3.prefix": config.alb_log_prefix,
         "deletion_protection.enabled": inputs.deletion_protection,
-        "idle_timeout.timeout_seconds": str(config.idle_seconds),
+        "idle_timeout.timeout_seconds": str(config.edge.idle_timeout),
         "routing.http.drop_invalid_header_fields.enabled": "true",
         "routing.http.desync_mitigation_mode": "strictest",
         "routing.http2.enabled": "true",

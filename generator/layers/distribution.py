@@ -42,6 +42,7 @@ from troposphere.s3 import Bucket, BucketPolicy
 from troposphere.validators.cloudformation import AWSCustomObject
 
 from generator import value_types as v
+from generator.edge_settings import Edge
 from generator.interfaces import SiteDomain
 from generator.resources import iam
 from generator.resources.dns import alias_target
@@ -74,19 +75,17 @@ function handler(event) {
 
 
 class Config(FrozenConfig):
-    """``sorry_codes`` are the responses of a missing or failing origin. The app's own 500 responses stay unchanged."""
+    """Configuration of the distribution."""
 
+    edge: Edge
     sorry_page: str = "/sorry/index.html"
-    sorry_codes: tuple[int, ...] = (502, 503, 504)
     sorry_cache_seconds: int = 10
-    read_timeout_seconds: int = 30
     # PriceClass_100 does not contain Japan.
     price_class: str = "PriceClass_200"
     content_security_policy: str = (
         "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; "
         "base-uri 'self'; form-action 'self'; frame-ancestors 'none'; upgrade-insecure-requests"
     )
-    hidden_headers: tuple[str, ...] = ("Server", "X-Powered-By")
     site_content: Size = Size(memory=256, timeout=240)
     # A little longer than the timeout of the function. CloudFormation's default is one hour.
     site_content_service_timeout: int = 300
@@ -218,7 +217,7 @@ def security_headers(config: Config) -> ResponseHeadersPolicy:
             ),
             # Version numbers of server software are useful to attackers only.
             RemoveHeadersConfig=RemoveHeadersConfig(
-                Items=[RemoveHeader(Header=name) for name in config.hidden_headers]
+                Items=[RemoveHeader(Header=name) for name in config.edge.hidden_headers]
             ),
         ),
     )
@@ -285,7 +284,7 @@ def cloudfront_distribution(
                     ResponsePagePath=config.sorry_page,
                     ErrorCachingMinTTL=config.sorry_cache_seconds,
                 )
-                for code in config.sorry_codes
+                for code in config.edge.sorry_codes
             ],
         ),
     )
@@ -305,7 +304,7 @@ def app_origin(config: Config, inputs: Inputs) -> Origin:
             HTTPSPort=443,
             OriginProtocolPolicy=If("HasDomain", "https-only", "http-only"),
             OriginSSLProtocols=["TLSv1.2"],
-            OriginReadTimeout=config.read_timeout_seconds,
+            OriginReadTimeout=config.edge.response_timeout,
             OriginKeepaliveTimeout=5,
         ),
         OriginCustomHeaders=[

@@ -10,6 +10,7 @@ import pytest
 
 from generator import workloads
 from generator.config import load_config
+from generator.edge_settings import Edge
 from generator.errors import ConfigError
 from generator.workloads import Service
 
@@ -98,3 +99,33 @@ def test_an_error_of_the_file_in_a_helper_of_python_names_the_line_of_the_file(t
 def test_a_project_without_the_file_is_refused_with_its_name(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"workloads\.py: the file is missing"):
         workloads.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sorry_codes": (500,)}, "some of 502, 503 and 504"),
+        ({"sorry_codes": 503}, r"sorry_codes is 503: give a value of type tuple\[int, \.\.\.\]"),
+        ({"frame_options": "ALLOWALL"}, "DENY, SAMEORIGIN or nothing"),
+        ({"csp_report_only": True}, "requires content_security_policy"),
+        ({"hsts_subdomains": 1}, "give a value of type bool"),
+        ({"response_timeout": 121}, "give 1 to 120"),
+        ({"idle_timeout": 29}, "idle_timeout 29 is below response_timeout 30"),
+        ({"connection_attempts": 4}, "give 1 to 3"),
+    ],
+)
+def test_settings_of_the_edge_that_cloudfront_refuses_are_refused(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^edge: .*{message}"):
+        Edge(**change)  # type: ignore[arg-type] # one field of the case
+
+
+def test_a_project_may_declare_the_edge(tmp_path: Path) -> None:
+    text = 'from generator.edge_settings import Edge\nSERVICES = (Service("Search", ("/*",), priority=7),)\n'
+    assert load_config(project(tmp_path, text)).edge == Edge()
+    declared = load_config(project(tmp_path, f"{text}EDGE = Edge(idle_timeout=600)\n"))
+    assert declared.edge == Edge(idle_timeout=600)
+    assert declared.application.edge is declared.distribution.edge is declared.edge
+    with pytest.raises(ConfigError, match=r"^workloads\.py:4: EDGE has to be Edge\(\.\.\.\)"):
+        load_config(project(tmp_path, f"{text}EDGE = None\n"))
+    with pytest.raises(ConfigError, match=r"^workloads\.py:4: edge: idle_timeout"):
+        load_config(project(tmp_path, f"{text}EDGE = Edge(idle_timeout=1)\n"))
