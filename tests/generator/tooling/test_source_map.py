@@ -45,7 +45,7 @@ def test_every_resource_has_its_line(sources: SourceMap, templates: dict[str, An
             "ContainerDefinition(",
         ),
         # Made by a helper: the layer's line for the resource, the helper's for what the helper decides.
-        ("distribution.json", "StaticBucket", "", "layers/distribution.py", "private_bucket("),
+        ("distribution.json", "StaticBucket", "", "layers/distribution/static_site.py", "private_bucket("),
         ("distribution.json", "StaticBucket", "Properties.OwnershipControls", "resources/s3.py", "OwnershipControls("),
         ("root.json", "NetworkStack", "", "root.py", "network.LAYER.nest("),
     ],
