@@ -25,7 +25,7 @@ class Edge:
     up to ``connection_attempts`` times.
     """
 
-    sorry_codes: tuple[int, ...] = (502, 503, 504)
+    sorry_codes: tuple[int, ...] = (502, 504)
     content_security_policy: str = ""
     csp_report_only: bool = False
     frame_options: str = ""

@@ -87,8 +87,8 @@ class Parameters(StackInterface):
     origin_certificate_arn: Annotated[
         v.SuppliedCertificateArn,
         ParameterSpec(
-            "Certificate of origin.<domain> in the home region. If it is empty and HostedZoneId is set, the stack "
-            "creates one. Without a domain deploy.py imports a self-signed certificate.",
+            "Certificate of origin.<domain> and <domain> in the home region. If it is empty and HostedZoneId is set, "
+            "the stack creates one. Without a domain deploy.py imports a self-signed certificate.",
             default="",
             pattern=rf"^(arn:aws[a-z-]*:acm:[a-z0-9-]+:{shared.ACCOUNT}:certificate/{shared.UUID})?$",
             constraint="The ARN of an ACM certificate in the home region, or empty.",

@@ -179,6 +179,8 @@ def load_balancer(config: Config, inputs: Inputs) -> LoadBalancer:
         "idle_timeout.timeout_seconds": str(config.edge.idle_timeout),
         "routing.http.drop_invalid_header_fields.enabled": "true",
         "routing.http.desync_mitigation_mode": "strictest",
+        # The app gets the Host header as CloudFront sends it.
+        "routing.http.preserve_host_header.enabled": "true",
         "routing.http2.enabled": "true",
     }
     return LoadBalancer(
@@ -193,18 +195,20 @@ def load_balancer(config: Config, inputs: Inputs) -> LoadBalancer:
 
 
 def origin_certificate(inputs: Inputs) -> Certificate:
-    """Return the certificate of ``origin.<domain>``, the name at which CloudFront calls the load balancer.
+    """Return the certificate of ``origin.<domain>``, at which CloudFront calls the load balancer, and of the site.
 
-    CloudFront compares that name with the certificate (Amazon CloudFront Developer Guide, "Requiring HTTPS for
-    communication between CloudFront and your custom origin").
+    CloudFront compares the certificate with one of them. Its documents name the domain of the origin, or the Host
+    header, which is the name of the site (Amazon CloudFront Developer Guide, "HTTP 502 status code (Bad Gateway)").
     """
+    names = (Sub("origin.${DomainName}"), inputs.domain.domain_name)
     return Certificate(
         "OriginCertificate",
         Condition="MakesCertificate",
-        DomainName=Sub("origin.${DomainName}"),
+        DomainName=names[0],
+        SubjectAlternativeNames=[names[1]],
         ValidationMethod="DNS",
         DomainValidationOptions=[
-            DomainValidationOption(DomainName=Sub("origin.${DomainName}"), HostedZoneId=inputs.domain.hosted_zone_id)
+            DomainValidationOption(DomainName=name, HostedZoneId=inputs.domain.hosted_zone_id) for name in names
         ],
         Tags=Tags(Name=Sub("${Prefix}-origin")),
     )

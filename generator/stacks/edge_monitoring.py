@@ -25,6 +25,7 @@ class Config(FrozenConfig):
     error_percent: int = 5
     blocked_in_5_minutes: int = 1000
     log_days: int = 90
+    log_folder: str = "cloudfront"
     fields: tuple[str, ...] = (
         "date",
         "time",
@@ -137,8 +138,10 @@ def add_access_log(t: Template, config: Config, p: Parameters) -> None:
     destination = t.add_resource(
         DeliveryDestination(
             "AccessLogDestination",
-            Name=Sub(f"{shared.NAME_PREFIX}-cloudfront"),
-            DestinationResourceArn=bucket.get_att("Arn"),
+            Name=Sub(f"{shared.NAME_PREFIX}-cloudfront-files"),
+            # Without a prefix in the ARN CloudFront adds AWSLogs/<account>/CloudFront to the path, which the first
+            # update of the delivery removes (aws-cloudformation/cloudformation-coverage-roadmap, issue 2274).
+            DestinationResourceArn=Sub(f"${{{bucket.title}.Arn}}/{config.log_folder}"),
             OutputFormat="json",
             DependsOn=[policy],
         )

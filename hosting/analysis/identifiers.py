@@ -41,6 +41,10 @@ _TAKES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
             "AWS::CloudFront::Function.FunctionARN",
         ),
         "DistributionConfig.CacheBehaviors.*.ResponseHeadersPolicyId": ("AWS::CloudFront::ResponseHeadersPolicy.Ref",),
+        "DistributionConfig.DefaultCacheBehavior.FunctionAssociations.*.FunctionARN": (
+            "AWS::CloudFront::Function.FunctionARN",
+        ),
+        "DistributionConfig.DefaultCacheBehavior.OriginRequestPolicyId": ("AWS::CloudFront::OriginRequestPolicy.Ref",),
         "DistributionConfig.DefaultCacheBehavior.ResponseHeadersPolicyId": (
             "AWS::CloudFront::ResponseHeadersPolicy.Ref",
         ),

@@ -7,9 +7,16 @@ command ``deploy.py site`` uploads the real static files.
 from troposphere import And, Condition, Equals, If, Not, Sub, Template
 
 from generator import value_types as v
-from generator.layers.distribution.cloudfront import add_records, cloudfront_distribution, index_function
+from generator.layers.distribution.cloudfront import (
+    add_records,
+    app_behavior,
+    cloudfront_distribution,
+    index_function,
+    static_behavior,
+    viewer_function,
+)
 from generator.layers.distribution.interface import Config, Inputs, Outputs
-from generator.layers.distribution.policies import security_headers
+from generator.layers.distribution.policies import app_headers, app_request_policy, static_headers
 from generator.layers.distribution.static_site import (
     add_site_content,
     origin_access_control,
@@ -27,9 +34,16 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     add_conditions(t, inputs)
     bucket = t.add_resource(static_bucket(inputs))
     access = t.add_resource(origin_access_control())
-    headers = t.add_resource(security_headers(config))
+    headers = t.add_resource(static_headers(config))
     index = t.add_resource(index_function())
-    distribution = t.add_resource(cloudfront_distribution(config, inputs, bucket, access, headers, index))
+    app = app_behavior(
+        t.add_resource(app_request_policy()),
+        t.add_resource(app_headers(config.edge)),
+        t.add_resource(viewer_function()),
+    )
+    # With the app's behavior CloudFront would request the sorry page from the failed load balancer.
+    static = (static_behavior("/static/*", headers, index), static_behavior("/sorry/*", headers, index))
+    distribution = t.add_resource(cloudfront_distribution(config, inputs, bucket, access, app, static))
     policy = t.add_resource(bucket_policy(bucket, *origin_access_statements(distribution, bucket)))
     add_records(t, inputs, distribution)
     function = add_site_content(t, config, inputs, bucket, policy)

@@ -14,6 +14,7 @@ from troposphere.cloudfront import (
     Origin,
     OriginAccessControl,
     OriginCustomHeader,
+    OriginRequestPolicy,
     ResponseHeadersPolicy,
     S3OriginConfig,
     ViewerCertificate,
@@ -26,15 +27,19 @@ from generator.resources.dns import alias_target
 from generator.resources.origin_secret import HEADER, secret_reference
 from generator.resources.suppressions import suppress
 
-# Amazon CloudFront Developer Guide, "Use managed cache policies" and "Use managed origin request policies".
+# Amazon CloudFront Developer Guide, "Use managed cache policies".
 CACHING_DISABLED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
 CACHING_OPTIMIZED = "658327ea-f89d-4fab-a63d-7e88639e58f6"
-ALL_VIEWER_EXCEPT_HOST_HEADER = "b689b0a8-53d0-40ab-baf2-68738e2966ac"
 
 APP_ORIGIN = "app"
 STATIC_ORIGIN = "static"
 ALL_METHODS = ["GET", "HEAD", "OPTIONS", "PUT", "PATCH", "POST", "DELETE"]
 READ_METHODS = ["GET", "HEAD", "OPTIONS"]
+
+# The status codes that an entry can name (AWS::CloudFront::Distribution CustomErrorResponse). Without an entry
+# CloudFront caches some of them for 10 seconds, for all viewers (Amazon CloudFront Developer Guide, "How CloudFront
+# caches HTTP 4xx and 5xx status codes").
+ERROR_CODES = (400, 403, 404, 405, 414, 416, 500, 501, 502, 503, 504)
 
 # S3 has no directory index. Only the S3 behaviors use the function: other paths belong to the apps.
 INDEX_CODE = """\
@@ -46,6 +51,45 @@ function handler(event) {
   return request;
 }
 """
+
+
+# Frameworks that trust one of these headers take host, scheme or path of the request from it. CloudFront and the load
+# balancer forward them as the viewer sent them. A function must not set X-Forwarded-Proto, and need not: CloudFront
+# removes the viewer's (Amazon CloudFront Developer Guide, "Restrictions on edge functions").
+FORGEABLE_HEADERS = (
+    "forwarded",
+    "x-forwarded-prefix",
+    "x-forwarded-scheme",
+    "x-forwarded-server",
+    "x-forwarded-ssl",
+    "x-original-host",
+    "x-original-url",
+    "x-rewrite-url",
+)
+
+VIEWER_CODE = f"""\
+var FORGEABLE = {list(FORGEABLE_HEADERS)};
+function handler(event) {{
+  var headers = event.request.headers;
+  FORGEABLE.forEach(function (name) {{ delete headers[name]; }});
+  delete headers['x-forwarded-host'];
+  if (headers.host) {{
+    headers['x-forwarded-host'] = {{ value: headers.host.value }};
+  }}
+  return event.request;
+}}
+"""
+
+
+def viewer_function() -> Function:
+    """Return the function that sets X-Forwarded-Host to the host name of the request, and drops the viewer's value."""
+    return Function(
+        "ViewerFunction",
+        Name=Sub("${Prefix}-viewer"),
+        AutoPublish=True,
+        FunctionCode=VIEWER_CODE,
+        FunctionConfig=FunctionConfig(Comment="Sets X-Forwarded-Host from Host", Runtime="cloudfront-js-2.0"),
+    )
 
 
 def index_function() -> Function:
@@ -63,8 +107,8 @@ def cloudfront_distribution(
     inputs: Inputs,
     bucket: Bucket,
     access: OriginAccessControl,
-    headers: ResponseHeadersPolicy,
-    index: Function,
+    app: DefaultCacheBehavior,
+    static: tuple[CacheBehavior, ...],
 ) -> Distribution:
     """Return the distribution: the app as the default origin, the static bucket for two paths."""
     return Distribution(
@@ -96,22 +140,23 @@ def cloudfront_distribution(
                 ViewerCertificate(CloudFrontDefaultCertificate=True),
             ),
             Origins=[app_origin(config, inputs), static_origin(bucket, access)],
-            DefaultCacheBehavior=app_behavior(headers),
-            CacheBehaviors=[
-                static_behavior("/static/*", headers, index),
-                # With the app's behavior CloudFront would request the sorry page from the failed load balancer.
-                static_behavior("/sorry/*", headers, index),
-            ],
-            CustomErrorResponses=[
-                CustomErrorResponse(
-                    ErrorCode=code,
-                    ResponseCode=503,
-                    ResponsePagePath=config.sorry_page,
-                    ErrorCachingMinTTL=config.sorry_cache_seconds,
-                )
-                for code in config.edge.sorry_codes
-            ],
+            DefaultCacheBehavior=app,
+            CacheBehaviors=list(static),
+            CustomErrorResponses=[error_response(config, code) for code in ERROR_CODES],
         ),
+    )
+
+
+def error_response(config: Config, code: int) -> CustomErrorResponse:
+    """Return the entry of one status code: never cached, with the app's own body or with the sorry page.
+
+    The entries apply to all behaviors, and CloudFront sees the status only. So a code with the sorry page hides the
+    app's own responses with that code.
+    """
+    if code not in config.edge.sorry_codes:
+        return CustomErrorResponse(ErrorCode=code, ErrorCachingMinTTL=0)
+    return CustomErrorResponse(
+        ErrorCode=code, ErrorCachingMinTTL=0, ResponseCode=503, ResponsePagePath=config.sorry_page
     )
 
 
@@ -124,6 +169,7 @@ def app_origin(config: Config, inputs: Inputs) -> Origin:
     return Origin(
         Id=APP_ORIGIN,
         DomainName=inputs.origin_host_name,
+        ConnectionAttempts=config.edge.connection_attempts,
         CustomOriginConfig=CustomOriginConfig(
             HTTPPort=80,
             HTTPSPort=443,
@@ -148,16 +194,22 @@ def static_origin(bucket: Bucket, access: OriginAccessControl) -> Origin:
     )
 
 
-def app_behavior(headers: ResponseHeadersPolicy) -> DefaultCacheBehavior:
-    """Return the default behavior: all methods, no caching, all headers except Host."""
+def app_behavior(
+    requests: OriginRequestPolicy, headers: ResponseHeadersPolicy, viewer: Function
+) -> DefaultCacheBehavior:
+    """Return the default behavior: all methods, everything that the viewer sends, no caching.
+
+    Apps compress their responses: CloudFront compresses only what it may cache (Amazon CloudFront Developer Guide,
+    "Serve compressed files"), and a cache key without cookies would give the page of one viewer to others.
+    """
     return DefaultCacheBehavior(
         TargetOriginId=APP_ORIGIN,
         ViewerProtocolPolicy="redirect-to-https",
         AllowedMethods=ALL_METHODS,
         CachePolicyId=CACHING_DISABLED,
-        OriginRequestPolicyId=ALL_VIEWER_EXCEPT_HOST_HEADER,
+        OriginRequestPolicyId=requests.ref(),
         ResponseHeadersPolicyId=headers.ref(),
-        Compress=True,
+        FunctionAssociations=[viewer_request(viewer)],
     )
 
 
@@ -170,11 +222,13 @@ def static_behavior(pattern: str, headers: ResponseHeadersPolicy, index: Functio
         AllowedMethods=READ_METHODS,
         CachePolicyId=CACHING_OPTIMIZED,
         ResponseHeadersPolicyId=headers.ref(),
-        FunctionAssociations=[
-            FunctionAssociation(EventType="viewer-request", FunctionARN=index.get_att("FunctionARN"))
-        ],
+        FunctionAssociations=[viewer_request(index)],
         Compress=True,
     )
+
+
+def viewer_request(function: Function) -> FunctionAssociation:
+    return FunctionAssociation(EventType="viewer-request", FunctionARN=function.get_att("FunctionARN"))
 
 
 def add_records(t: Template, inputs: Inputs, distribution: Distribution) -> None:

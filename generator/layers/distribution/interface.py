@@ -14,10 +14,9 @@ class Config(FrozenConfig):
 
     edge: Edge
     sorry_page: str = "/sorry/index.html"
-    sorry_cache_seconds: int = 10
     # PriceClass_100 does not contain Japan.
     price_class: str = "PriceClass_200"
-    content_security_policy: str = (
+    static_content_security_policy: str = (
         "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; "
         "base-uri 'self'; form-action 'self'; frame-ancestors 'none'; upgrade-insecure-requests"
     )

@@ -21,12 +21,12 @@ def edge(lookup: Lookup) -> model.Edge | None:
     static = next((item for item in origins_ if "S3OriginConfig" in item), None)
     acl = lookup.follow_one(config.get("WebACLId"), "AWS::WAFv2::WebACL")
     certificate = lookup.follow_one(config.get("ViewerCertificate"), "AWS::CertificateManager::Certificate")
-    sorry = sorted({str(item["ErrorCode"]) for item in config.get("CustomErrorResponses", [])})
-    page = next((item.get("ResponsePagePath") for item in config.get("CustomErrorResponses", [])), "")
+    pages = {str(item["ErrorCode"]): item.get("ResponsePagePath") for item in config.get("CustomErrorResponses", [])}
+    sorry = sorted(code for code, page in pages.items() if page)
     versions = str(config.get("HttpVersion", "")).removeprefix("http").replace("and", " and ")
     facts = [
         f"HTTP/{versions}" + (", IPv6" if is_true(config.get("IPV6Enabled")) else "") if versions else "",
-        f"{', '.join(sorry)}: shows {page}" if sorry else "",
+        f"{', '.join(sorry)}: shows {pages[sorry[0]]}" if sorry else "",
     ]
     records = [
         item

@@ -38,6 +38,7 @@ PATTERNS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("cloudfront", "distribution"): ("cloudfront::{account}:distribution/*",),
     ("cloudfront", "function"): ("cloudfront::{account}:function/{name}-*",),
     ("cloudfront", "origin-access-control"): ("cloudfront::{account}:origin-access-control/*",),
+    ("cloudfront", "origin-request-policy"): ("cloudfront::{account}:origin-request-policy/*",),
     ("cloudfront", "response-headers-policy"): ("cloudfront::{account}:response-headers-policy/*",),
     ("cloudwatch", "alarm"): ("cloudwatch:{region}:{account}:alarm:{name}-*",),
     ("cloudwatch", "dashboard"): ("cloudwatch::{account}:dashboard/{name}",),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from hosting.analysis.rules import (
     alarms,
+    app_contract,
     application,
     buckets,
     cloudformation,
@@ -33,6 +34,7 @@ __all__ = [
     "Rule",
     "ShapeError",
     "alarms",
+    "app_contract",
     "application",
     "buckets",
     "check_rules",

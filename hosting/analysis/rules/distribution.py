@@ -131,11 +131,11 @@ def custom_origins(env: ResolvedEnvironment) -> Iterator[tuple[Resource, str, Ma
 
 @environment_rule(
     "DST-04",
-    "An HTTPS origin has a name that a certificate can carry",
-    why="CloudFront compares the certificate with the origin's name; no authority issues one for *.elb.amazonaws.com, "
-    "so it answers 502 (Amazon CloudFront Developer Guide, Requiring HTTPS for communication between CloudFront and "
-    "your custom origin).",
-    hint="give the load balancer a name of the domain, in DNS and in its certificate",
+    "The certificate of an HTTPS origin covers the origin and the site",
+    why="CloudFront compares the certificate with the origin's name or with the Host header, which is the name of the "
+    "site, and answers 502 if it does not match. No authority issues one for *.elb.amazonaws.com (Amazon CloudFront "
+    "Developer Guide, HTTP 502 status code (Bad Gateway)).",
+    hint="give the load balancer a name of the domain; name it and every alias in the load balancer's certificate",
 )
 def origin_names(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for distribution, path, origin in custom_origins(env):
@@ -148,10 +148,12 @@ def origin_names(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
             protocols = set(listed(config.get("OriginSSLProtocols")))
             if protocols != {"TLSv1.2"}:
                 yield RuleMatch(distribution, f"{path}.CustomOriginConfig.OriginSSLProtocols", f"{sorted(protocols)}")
-            if balancer is None and not _named(env, str(name)):
-                yield RuleMatch(
-                    distribution, f"{path}.DomainName", f"no certificate of the load balancer is for {name}"
-                )
+            aliases = listed(distribution.get("DistributionConfig.Aliases"))
+            for host in (name, *aliases) if balancer is None else ():
+                if not _named(env, str(host)):
+                    yield RuleMatch(
+                        distribution, f"{path}.DomainName", f"no certificate of the load balancer is for {host}"
+                    )
 
 
 def _named(env: ResolvedEnvironment, name: str) -> bool:
@@ -244,38 +246,30 @@ def methods(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 
 @environment_rule(
     "DST-08",
-    "The sorry page answers when the origin does not, from elsewhere",
+    "The sorry page replaces only responses of a failed origin, and comes from elsewhere",
     why="An error page is fetched through a behaviour: without one of its own CloudFront asks the dead origin; "
-    "answered as 200 it is taken for the site, cached long it outlives the failure (Amazon CloudFront Developer Guide, "
-    "Generate custom error responses).",
-    hint="map 502, 503 and 504 to a page below a behaviour of the bucket, with code 503 and 10 s; leave 4xx alone",
+    "answered as 200 it is taken for the site (Amazon CloudFront Developer Guide, Generate custom error responses).",
+    hint="map only 502, 503 and 504 to a page below a behaviour of the bucket, with code 503",
 )
 def sorry_page(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for distribution, config in configs(env):
         base = "Properties.DistributionConfig.CustomErrorResponses"
-        responses = listed(config.get("CustomErrorResponses"))
-        codes = {int(number(item.get("ErrorCode")) or 0) for item in responses}
-        if missing := {502, 503, 504} - codes:
-            yield RuleMatch(distribution, base, f"no page for {', '.join(map(str, sorted(missing)))}")
         served = [
             str(behavior.get("PathPattern", "")).lstrip("/")
             for _, behavior in behaviors(config)
             if is_s3(read_origins(config).get(str(behavior.get("TargetOriginId")), ("", {}))[1])
         ]
-        for index, item in enumerate(responses):
+        for index, item in enumerate(listed(config.get("CustomErrorResponses"))):
             page = str(item.get("ResponsePagePath", "")).lstrip("/")
             code, answer = number(item.get("ErrorCode")) or 0, number(item.get("ResponseCode"))
-            ttl = number(item.get("ErrorCachingMinTTL"))
-            if code < 500 and page:
+            if page and code not in (502, 503, 504):
                 yield RuleMatch(distribution, f"{base}.{index}", f"{code:g} of the app is hidden")
             if page and not any(re.fullmatch(pattern.replace("*", ".*"), page) for pattern in served if pattern):
                 yield RuleMatch(
                     distribution, f"{base}.{index}.ResponsePagePath", f"/{page} comes from the failed origin"
                 )
-            if code >= 500 and page and answer != 503:
+            if page and answer != 503:
                 yield RuleMatch(distribution, f"{base}.{index}.ResponseCode", f"is answered as {answer}")
-            if ttl is None or ttl > 60:
-                yield RuleMatch(distribution, f"{base}.{index}.ErrorCachingMinTTL", f"is kept for {ttl or 300:g} s")
 
 
 @environment_rule(
@@ -295,10 +289,12 @@ def edge_functions(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 
 @environment_rule(
     "DST-10",
-    "Access logs are delivered without access lists",
+    "Access logs are delivered without access lists, always to the same path",
     why="Legacy logging needs a bucket with access lists; deliveries of version 2 exist in us-east-1 only (Amazon "
-    "CloudFront Developer Guide, Configure standard logging v2).",
-    hint="drop Logging; make DeliverySource, DeliveryDestination and Delivery in us-east-1",
+    "CloudFront Developer Guide, Configure standard logging v2). Without a prefix in the ARN of the bucket the path of "
+    "the logs changes at the first update (aws-cloudformation/cloudformation-coverage-roadmap, issue 2274).",
+    hint="drop Logging; make DeliverySource, DeliveryDestination and Delivery in us-east-1; end DestinationResourceArn "
+    "with a prefix, such as <bucket ARN>/cloudfront",
 )
 def access_logs(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     delivered = [
@@ -311,6 +307,10 @@ def access_logs(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
             yield RuleMatch(distribution, "Properties.DistributionConfig.Logging", "legacy logging")
         if not any(distribution in follow_all(env, source.get("ResourceArn")) for source in delivered):
             yield RuleMatch(distribution, "", "is not logged")
+    for destination in env.of_type("AWS::Logs::DeliveryDestination"):
+        arn = str(destination.get("DestinationResourceArn"))
+        if follow_all(env, arn, BUCKET) and not re.search(r"/[^/<>]+$", arn):
+            yield RuleMatch(destination, "Properties.DestinationResourceArn", "no prefix in the bucket")
     for item in env.of_type("AWS::Logs::DeliverySource", "AWS::Logs::Delivery", "AWS::Logs::DeliveryDestination"):
         if env.stacks[item.stack].region != EDGE_REGION:
             yield RuleMatch(item, "Type", f"in {env.stacks[item.stack].region}")
@@ -375,19 +375,26 @@ def caching_follows_origin(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
                 yield RuleMatch(distribution, f"{path}.CachePolicyId", "keeps what the application answers")
 
 
+# Headers of apps, and of files, whose content is known.
+_APP_HEADERS = ("StrictTransportSecurity", "ContentTypeOptions", "ReferrerPolicy")
+_FILE_HEADERS = (*_APP_HEADERS, "ContentSecurityPolicy", "FrameOptions")
+
+
 @environment_rule(
     "DST-21",
-    "Every answer carries security headers, a content security policy among them",
+    "Every response has the security headers that break no app, files have all",
     why="Browsers defend a visitor against injected scripts, frames and plain HTTP only where a header asks for it "
     "(Amazon CloudFront Developer Guide, Understand response headers policies).",
-    hint="give every behaviour a response headers policy with a CSP and Strict-Transport-Security",
+    hint="give every behaviour a response headers policy; one of a bucket with a CSP and frame options",
 )
 def security_headers(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for distribution, config in configs(env):
+        sources = read_origins(config)
         for path, behavior in behaviors(config):
             policy = follow(env, behavior.get("ResponseHeadersPolicyId"), "AWS::CloudFront::ResponseHeadersPolicy")
             headers = policy.get("ResponseHeadersPolicyConfig.SecurityHeadersConfig", {}) if policy else {}
-            missing = [key for key in ("ContentSecurityPolicy", "StrictTransportSecurity") if key not in headers]
+            files = is_s3(sources.get(str(behavior.get("TargetOriginId")), ("", {}))[1])
+            missing = [key for key in (_FILE_HEADERS if files else _APP_HEADERS) if key not in headers]
             if missing:
                 yield RuleMatch(distribution, f"{path}.ResponseHeadersPolicyId", f"sends no {', '.join(missing)}")
 
@@ -515,7 +522,8 @@ def modern_distribution(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 def deliveries(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for destination in env.of_type("AWS::Logs::DeliveryDestination"):
         path = "Properties.DestinationResourceArn"
-        bucket = follow(env, str(destination.get("DestinationResourceArn")), BUCKET)
+        # The ARN ends with a prefix in the bucket.
+        bucket = next(iter(follow_all(env, destination.get("DestinationResourceArn"), BUCKET)), None)
         if bucket is None:
             continue
         if not any(

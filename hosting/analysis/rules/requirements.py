@@ -275,8 +275,8 @@ def static_files(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
             if follow(env, targets.get(path, {}).get("DomainName"), BUCKET) is None:
                 yield RuleMatch(one, "Properties.DistributionConfig.CacheBehaviors", f"no bucket serves {path}")
         errors = listed(one.get("DistributionConfig.CustomErrorResponses"))
-        if {item.get("ResponsePagePath") for item in errors} != {"/sorry/index.html"}:
-            yield RuleMatch(one, "Properties.DistributionConfig.CustomErrorResponses", "errors show no sorry page")
+        if not {item.get("ResponsePagePath") for item in errors} <= {None, "/sorry/index.html"}:
+            yield RuleMatch(one, "Properties.DistributionConfig.CustomErrorResponses", "errors show another page")
 
 
 @requirement("S3", "Only CloudFront reads the bucket of static files")

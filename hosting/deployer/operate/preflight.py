@@ -221,10 +221,11 @@ def _exports(context: Context, values: Mapping[str, str]) -> Iterator[Check]:
 def _certificates(context: Context, values: Mapping[str, str]) -> Iterator[Check]:
     domain = values.get("DomainName", "")
     wanted = (
-        ("OriginCertificateArn", context.home, f"origin.{domain}"),
-        ("ViewerCertificateArn", EDGE_REGION, domain),
+        # Documents differ on which of the two CloudFront compares with the origin's certificate.
+        ("OriginCertificateArn", context.home, (f"origin.{domain}", domain)),
+        ("ViewerCertificateArn", EDGE_REGION, (domain,)),
     )
-    for name, region, host in wanted:
+    for name, region, hosts in wanted:
         arn = values.get(name, "")
         if not arn or arn == "none":
             continue
@@ -239,9 +240,9 @@ def _certificates(context: Context, values: Mapping[str, str]) -> Iterator[Check
             yield problem("domain", name, "the certificate does not exist", f"check ACM in {region}")
             continue
         status, names = found.get("Status", ""), found.get("SubjectAlternativeNames", [])
-        good = status == "ISSUED" and (not domain or is_covered(names, host))
+        good = status == "ISSUED" and (not domain or all(is_covered(names, host) for host in hosts))
         seen = f"{status}, for {', '.join(names)}"
-        remedy = f"use an issued certificate for {host}" if domain else "use an issued certificate"
+        remedy = f"use an issued certificate for {' and '.join(hosts)}" if domain else "use an issued certificate"
         yield create_check("domain", name, good, seen, remedy)
     if not domain:
         yield ok(

@@ -12,6 +12,8 @@ from hosting.rehearsal.checks.services import SECRET_HEADER, origin_secret
 proof = Area("distribution")
 
 PAGES = ("sorry/index.html", "static/index.html")
+# Status codes that CloudFront caches although the origin does not ask for it.
+CACHED_ERRORS = {404, 414, 500, 501, 502, 503, 504}
 
 
 def read_distribution_config(deployed: Deployed) -> dict[str, Any]:
@@ -34,12 +36,12 @@ def distribution(deployed: Deployed) -> Iterator[Proof]:
     behaviours = [config["DefaultCacheBehavior"], *config.get("CacheBehaviors", {}).get("Items", [])]
     policies = {behaviour["ViewerProtocolPolicy"] for behaviour in behaviours}
     yield proof("viewers are sent to HTTPS", policies <= {"redirect-to-https", "https-only"}, policies)
-    pages = {
-        f"{one['ErrorCode']} {one['ResponsePagePath']}"
-        for one in config.get("CustomErrorResponses", {}).get("Items", [])
-    }
-    broken = {f"{code} /{PAGES[0]}" for code in (502, 503, 504)}
-    yield proof("a broken origin shows the sorry page", broken <= pages, pages)
+    errors = {int(one["ErrorCode"]): one for one in config.get("CustomErrorResponses", {}).get("Items", [])}
+    shown = {code: one["ResponsePagePath"] for code, one in errors.items() if one.get("ResponsePagePath")}
+    only = set(shown) <= {502, 503, 504} and set(shown.values()) <= {f"/{PAGES[0]}"}
+    yield proof("only a failed origin shows the sorry page", only, shown)
+    cached = {code: one.get("ErrorCachingMinTTL") for code, one in errors.items() if one.get("ErrorCachingMinTTL") != 0}
+    yield proof("an error is not returned to other viewers", set(errors) >= CACHED_ERRORS and not cached, cached)
     domain = deployed.parameter("DomainName")
     aliases = config.get("Aliases", {}).get("Items", [])
     yield proof("it answers to the domain", aliases == ([domain] if domain else []), aliases or "its own name only")

@@ -70,6 +70,7 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "AWS::CloudFormation::Stack": ("cloudformation", "stack", ""),
     "AWS::CloudFront::Distribution": ("cloudfront", "distribution", ":distribution/{id}"),
     "AWS::CloudFront::OriginAccessControl": ("cloudfront", "origin-access-control", ":origin-access-control/{id}"),
+    "AWS::CloudFront::OriginRequestPolicy": ("cloudfront", "origin-request-policy", ":origin-request-policy/{id}"),
     "AWS::CloudFront::ResponseHeadersPolicy": ("cloudfront", "response-headers-policy", ":response-headers-policy/{id}"),
     "AWS::CloudWatch::Alarm": ("cloudwatch", "alarm", ":alarm:{id}"),
     "AWS::CloudWatch::Dashboard": ("cloudwatch", "dashboard", ":dashboard/{id}"),

@@ -23,6 +23,11 @@ def origin(b: Any, key: str) -> dict[str, Any]:
     return found
 
 
+def error_entry(b: Any, code: int) -> dict[str, Any]:
+    found: dict[str, Any] = next(item for item in config(b)["CustomErrorResponses"] if item["ErrorCode"] == code)
+    return found
+
+
 def rules_on_https(b: Any) -> None:
     b.bodies["application.json"]["Outputs"]["OriginListenerArn"]["Value"] = {"Ref": "HttpsListener"}
 
@@ -41,15 +46,16 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("DST-03", "lab", lambda b: b.statement("S3::BucketPolicy", "ReadObjects").pop("Condition"), {"SEC-36"}),
     ("DST-03", "lab", lambda b: b.replace("S3::Bucket", "AES256", "aws:kms", has="static/"), set()),
     ("DST-04", "live", lambda b: b.replace("CertificateManager::Certificate", "origin.", "orders."), set()),
+    ("DST-04", "live", lambda b: b.drop("CertificateManager::Certificate", "SubjectAlternativeNames", has="origin."), set()),
     ("DST-04", "lab", lambda b: origin(b, "CustomOriginConfig")["CustomOriginConfig"].update(OriginProtocolPolicy="match-viewer"), set()),
     ("DST-05", "lab", rules_on_https, set()),
     ("DST-06", "lab", lambda b: config(b).update(Aliases=["shop.example.org"]), set()),
     ("DST-06", "live", lambda b: config(b).update(ViewerCertificate={"AcmCertificateArn": {"Ref": "ViewerCertificateArn"}, "MinimumProtocolVersion": "TLSv1", "SslSupportMethod": "sni-only"}), set()),
     ("DST-07", "lab", lambda b: config(b)["DefaultCacheBehavior"].update(AllowedMethods=["GET", "POST"]), set()),
     ("DST-07", "lab", lambda b: config(b)["DefaultCacheBehavior"].update(ViewerProtocolPolicy="allow-all"), set()),
-    ("DST-08", "lab", lambda b: config(b)["CustomErrorResponses"].pop(), set()),
-    ("DST-08", "lab", lambda b: config(b)["CustomErrorResponses"][0].update(ResponseCode=200), set()),
-    ("DST-08", "lab", lambda b: config(b)["CustomErrorResponses"][0].update(ResponsePagePath="/error.html"), set()),
+    ("DST-08", "lab", lambda b: error_entry(b, 504).update(ResponseCode=200), set()),
+    ("DST-08", "lab", lambda b: error_entry(b, 502).update(ResponsePagePath="/error.html"), set()),
+    ("DST-08", "lab", lambda b: error_entry(b, 500).update(ResponsePagePath="/sorry/index.html", ResponseCode=503), set()),
     ("DST-09", "lab", lambda b: b.put("CloudFront::Function", "AutoPublish", False), set()),
     ("DST-10", "lab", lambda b: config(b).update(Logging={"Bucket": "logs.s3.amazonaws.com"}), set()),
     ("DST-10", "lab", lambda b: b.put("Logs::DeliverySource", "ResourceArn", "arn:aws:cloudfront::1:distribution/E1"), set()),
@@ -67,9 +73,10 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("DST-19", "lab", lambda b: b.replace("S3::BucketPolicy", "delivery.logs.", "delivery."), set()),
     ("DST-19", "lab", lambda b: b.drop("Logs::DeliveryDestination", "/DependsOn"), set()),
     ("DST-10", "lab", lambda b: b.remove("Logs::Delivery"), set()),
+    ("DST-10", "lab", lambda b: b.replace("Logs::DeliveryDestination", "/cloudfront", "", has="AccessLogBucket"), set()),
     ("DST-20", "lab", lambda b: config(b)["DefaultCacheBehavior"].update(CachePolicyId="658327ea-f89d-4fab-a63d-7e88639e58f6"), set()),
     ("DST-21", "lab", lambda b: config(b)["DefaultCacheBehavior"].pop("ResponseHeadersPolicyId"), set()),
-    ("DST-21", "lab", lambda b: b.drop("CloudFront::ResponseHeadersPolicy", "ResponseHeadersPolicyConfig.SecurityHeadersConfig.ContentSecurityPolicy"), set()),
+    ("DST-21", "lab", lambda b: b.drop("CloudFront::ResponseHeadersPolicy", "ResponseHeadersPolicyConfig.SecurityHeadersConfig.ContentSecurityPolicy", has="own content"), set()),
 ]  # fmt: skip
 
 

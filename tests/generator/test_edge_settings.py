@@ -1,0 +1,76 @@
+"""What the settings of the edge in workloads.py change in CloudFront and in the load balancer."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from generator.config import Config
+from generator.edge_settings import Edge
+from generator.layers import application, distribution
+from generator.wiring import Layer
+
+POLICY = "default-src 'self'"
+
+
+def resources(layer: Layer[Any, Any, Any], config: Any) -> dict[str, Any]:
+    rendered = json.loads(layer.render(config).to_json())
+    return {name: resource["Properties"] for name, resource in rendered["Resources"].items()}
+
+
+def edge_of(config: Config, edge: Edge) -> dict[str, Any]:
+    return resources(distribution.LAYER, replace(config, edge=edge).distribution)
+
+
+def app_headers(config: Config, edge: Edge) -> dict[str, Any]:
+    found: dict[str, Any] = edge_of(config, edge)["AppHeaders"]["ResponseHeadersPolicyConfig"]
+    return found
+
+
+def test_responses_of_apps_get_no_header_that_breaks_pages(config: Config) -> None:
+    headers = app_headers(config, Edge())
+    assert set(headers["SecurityHeadersConfig"]) == {
+        "StrictTransportSecurity",
+        "ContentTypeOptions",
+        "ReferrerPolicy",
+    }
+    assert headers["SecurityHeadersConfig"]["StrictTransportSecurity"]["IncludeSubdomains"] is False
+    assert "CustomHeadersConfig" not in headers
+
+
+def test_a_content_security_policy_is_enforced_or_only_reported(config: Config) -> None:
+    enforced = app_headers(config, Edge(content_security_policy=POLICY, frame_options="SAMEORIGIN"))
+    assert enforced["SecurityHeadersConfig"]["ContentSecurityPolicy"] == {
+        "ContentSecurityPolicy": POLICY,
+        "Override": False,
+    }
+    assert enforced["SecurityHeadersConfig"]["FrameOptions"] == {"FrameOption": "SAMEORIGIN", "Override": False}
+    reported = app_headers(config, Edge(content_security_policy=POLICY, csp_report_only=True))
+    assert "ContentSecurityPolicy" not in reported["SecurityHeadersConfig"]
+    (header,) = reported["CustomHeadersConfig"]["Items"]
+    assert header == {"Header": "Content-Security-Policy-Report-Only", "Value": POLICY, "Override": False}
+
+
+def test_static_files_keep_the_strict_headers_whatever_apps_get(config: Config) -> None:
+    for edge in (Edge(), Edge(content_security_policy=POLICY, hsts_subdomains=True, hidden_headers=())):
+        strict = edge_of(config, edge)["SecurityHeaders"]["ResponseHeadersPolicyConfig"]["SecurityHeadersConfig"]
+        assert strict["FrameOptions"]["FrameOption"] == "DENY"
+        assert "frame-ancestors 'none'" in strict["ContentSecurityPolicy"]["ContentSecurityPolicy"]
+        assert strict["StrictTransportSecurity"]["IncludeSubdomains"] is edge.hsts_subdomains
+
+
+def test_only_the_chosen_codes_show_the_sorry_page_and_no_error_is_cached(config: Config) -> None:
+    site = edge_of(config, Edge(sorry_codes=(503,)))["Distribution"]["DistributionConfig"]
+    entries = {entry["ErrorCode"]: entry for entry in site["CustomErrorResponses"]}
+    assert {code for code, entry in entries.items() if "ResponsePagePath" in entry} == {503}
+    assert {entry["ErrorCachingMinTTL"] for entry in entries.values()} == {0}
+    assert {404, 414, 500, 501, 502, 503, 504} <= set(entries)
+
+
+def test_times_reach_cloudfront_and_the_load_balancer(config: Config) -> None:
+    edge = Edge(response_timeout=120, idle_timeout=600, connection_attempts=1)
+    app, _ = edge_of(config, edge)["Distribution"]["DistributionConfig"]["Origins"]
+    assert (app["CustomOriginConfig"]["OriginReadTimeout"], app["ConnectionAttempts"]) == (120, 1)
+    balancer = resources(application.LAYER, replace(config, edge=edge).application)["LoadBalancer"]
+    assert {"Key": "idle_timeout.timeout_seconds", "Value": "600"} in balancer["LoadBalancerAttributes"]
