@@ -1,4 +1,4 @@
-"""What apps see of a request and what viewers see of a response, as docs/app-contract.md promises it."""
+"""Requests as apps see them and responses as viewers see them, as docs/app-contract.md promises."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def _assigned_headers(function: Resource) -> set[str]:
     "Edge functions set no header that CloudFront reserves",
     why="CloudFront answers such a request with 502 (Amazon CloudFront Developer Guide, Restrictions on edge "
     "functions).",
-    hint="use another header; CloudFront-Forwarded-Proto tells the scheme",
+    hint="use another header; CloudFront-Forwarded-Proto states the scheme",
 )
 def reserved_headers(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for function in env.of_type(FUNCTION):
@@ -149,7 +149,7 @@ _CACHED_ERRORS = {404, 414, 500, 501, 502, 503, 504}
 @environment_rule(
     "DST-26",
     "Errors of one viewer are not returned to others",
-    why="CloudFront caches these errors for 10 s, and for 300 s with an entry that says nothing. The cache key of an "
+    why="CloudFront caches these errors for 10 s, and for 300 s with an entry without a time. The cache key of an "
     "uncached behavior has neither query string nor cookies (Amazon CloudFront Developer Guide, How CloudFront caches "
     "HTTP 4xx and 5xx status codes).",
     hint="give each of these codes an entry in CustomErrorResponses with ErrorCachingMinTTL 0",
