@@ -165,7 +165,7 @@ def add_alarms(t: Template, config: Config, p: Parameters) -> None:
             "EdgeErrorsAlarm",
             "cloudfront-5xx",
             p.edge_topic_arn,
-            description="CloudFront returns server errors. Viewers see the sorry page.",
+            description="CloudFront returns server errors: those of apps, and the sorry page of a failed origin.",
             namespace="AWS/CloudFront",
             metric="5xxErrorRate",
             dimensions=distribution,

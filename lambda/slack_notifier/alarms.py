@@ -22,7 +22,7 @@ _COMPARISONS = {
 # The first check, by the metric's namespace. The alarm's own description contains its meaning.
 _FIRST_CHECKS = {
     "AWS/ApplicationELB": "Compare the target's 5xx with the service's log. A healthy target may still respond slowly.",
-    "AWS/CloudFront": "Check whether the origin responds. CloudFront shows the sorry page while it does not.",
+    "AWS/CloudFront": "Check whether the tasks respond. CloudFront counts their own 5xx too.",
     "AWS/ECS": "Check whether the service runs its maximum of tasks. If the load is expected, raise it in params/.",
     "AWS/Firehose": "Read the archive's error prefix. Firehose keeps logs for 24 hours while delivery fails.",
     "AWS/Lambda": "Read the function's log. After the last retry, a failed event is in the failure queue.",

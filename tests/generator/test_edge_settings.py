@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from generator.config import Config
 from generator.edge_settings import Edge
-from generator.layers import application, distribution
+from generator.layers import application, distribution, service
 from generator.wiring import Layer
 
+CONTRACT = Path(__file__).parents[2] / "docs" / "app-contract.md"
 POLICY = "default-src 'self'"
 
 
@@ -74,3 +76,20 @@ def test_times_reach_cloudfront_and_the_load_balancer(config: Config) -> None:
     assert (app["CustomOriginConfig"]["OriginReadTimeout"], app["ConnectionAttempts"]) == (120, 1)
     balancer = resources(application.LAYER, replace(config, edge=edge).application)["LoadBalancer"]
     assert {"Key": "idle_timeout.timeout_seconds", "Value": "600"} in balancer["LoadBalancerAttributes"]
+
+
+def test_the_contract_states_the_settings_and_their_defaults() -> None:
+    text = CONTRACT.read_text(encoding="utf-8")
+    edge, container = Edge(), service.Config()
+    for name in vars(edge):
+        assert f"`{name}" in text or f"({name}" in text, f"{name} is missing"
+    for row in (
+        f"| `response_timeout` | {edge.response_timeout} s |",
+        f"| `idle_timeout` | {edge.idle_timeout} s |",
+        f"| `connection_attempts` | {edge.connection_attempts} |",
+        f"**{' and '.join(map(str, edge.sorry_codes))} show the sorry page**",
+        f"every {container.health_interval_seconds} s, with a timeout of {container.health_timeout_seconds} s",
+        f"after {container.deregistration_seconds} s. Then process 1 gets SIGTERM",
+        f"SIGKILL {container.stop_seconds} s later",
+    ):
+        assert row in text, row
