@@ -11,6 +11,8 @@ import re
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from hosting.rehearsal.emulator import Emulator
 
@@ -59,11 +61,29 @@ class Prerequisites:
             raise ValueError(f"{reference} is no image of a private registry with a digest")
         self._call("Image", match["region"], Repository=match["repository"], Digest=match["digest"], Starts="false")
 
+    def push_alarming_image(self, reference: str, alarm: str) -> None:
+        """Push an image whose deployment puts an alarm into ALARM."""
+        match = IMAGE.fullmatch(reference)
+        if match is None:
+            raise ValueError(f"{reference} is no image of a private registry with a digest")
+        self._call("Image", match["region"], Repository=match["repository"], Digest=match["digest"], Alarm=alarm)
+
+    def declare_command(self, text: str, *, exit_code: int | None = 0, seconds: float = 0.2, log: str = "") -> None:
+        """Decide how the commands of tasks that contain a text end. Without exit code they run until `end_task`."""
+        code = "" if exit_code is None else str(exit_code)
+        self._call("Command", self.region, Text=text, ExitCode=code, Seconds=str(seconds), Log=log)
+
+    def run_schedules(self, after: datetime, until: datetime) -> list[dict[str, Any]]:
+        """Run the schedules that are due in an interval. Return name, time, tasks and error of each run."""
+        answer = self._call("Schedules", self.region, After=after.isoformat(), Until=until.isoformat())
+        runs: list[dict[str, Any]] = answer["Runs"]
+        return runs
+
     def end_task(self, task: str, exit_code: int) -> None:
         """Stop a task as if its command had ended."""
         self._call("EndTask", self.region, Task=task, ExitCode=str(exit_code))
 
-    def _call(self, operation: str, region: str, **parameters: str) -> None:
+    def _call(self, operation: str, region: str, **parameters: str) -> dict[str, Any]:
         credential = f"{self.account}/20260101/{region}/rehearsal/aws4_request"
         request = urllib.request.Request(  # noqa: S310 - our own loopback
             self.emulator.endpoint,
@@ -75,4 +95,5 @@ class Prerequisites:
             },
         )
         with urllib.request.urlopen(request, timeout=10) as reply:  # noqa: S310 - our own loopback
-            reply.read()
+            answer: dict[str, Any] = json.load(reply)
+        return answer

@@ -31,6 +31,7 @@ from hosting.rehearsal.ministack_patch.registry import (
 SECRET_RESOURCE = "AWS::SecretsManager::Secret"  # noqa: S105 - a type name
 
 _subscriptions = AccountRegionScopedDict()
+_create_secret = secretsmanager._create_secret
 
 
 def install() -> None:
@@ -57,6 +58,7 @@ def install() -> None:
     record("cloudformation.drift._DRIFT_READERS")
     drift._DRIFT_READERS[SECRET_RESOURCE] = (lambda arn, properties: reader(secret_name(arn), properties), supported)
     set_attribute(provisioners, "_sm_secret_string", secret_string)
+    set_attribute(secretsmanager, "_create_secret", create_secret)
 
 
 # --- RDS ----------------------------------------------------------------------------------------------------
@@ -196,7 +198,9 @@ def identify_secrets_by_arn() -> None:
     create, update, delete = handlers["create"], handlers["update"], handlers["delete"]
 
     def create_by_arn(logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
-        _, attributes = create(logical_id, properties, stack_name)
+        name, attributes = create(logical_id, properties, stack_name)
+        if "SecretString" not in properties and "GenerateSecretString" not in properties:
+            secretsmanager._secrets[name]["Versions"] = {}
         return attributes["Arn"], attributes
 
     def update_by_arn(
@@ -213,6 +217,40 @@ def identify_secrets_by_arn() -> None:
         "update": update_by_arn,
         "delete": delete_by_arn,
     }
+
+
+def create_secret(data: dict[str, Any]) -> Any:
+    """Create a secret. Without a value it has no version, so that AWSCURRENT names nothing."""
+    status, headers, body = _create_secret(data)
+    if status >= 400 or data.get("SecretString") is not None or data.get("SecretBinary") is not None:
+        return status, headers, body
+    secretsmanager._secrets[data["Name"]]["Versions"] = {}
+    answer = json.loads(body)
+    del answer["VersionId"]
+    return status, headers, json.dumps(answer).encode()
+
+
+def value_failure(value_from: str) -> str:
+    """Return why ECS cannot read the value of a container's secret, or an empty string. Parameters are not checked."""
+    if ":secretsmanager:" not in value_from:
+        return ""
+    # A secret's ARN has seven parts. ECS adds the key, the stage and the version.
+    parts = value_from.split(":")
+    arn, key = ":".join(parts[:7]), parts[7] if len(parts) > 7 else ""
+    status, _, body = secretsmanager._get_secret_value({"SecretId": arn})
+    answer = json.loads(body)
+    if status >= 400:
+        return (
+            f"service call has been retried 1 time(s): failed to fetch secret {arn} from secrets manager: "
+            f"{answer['__type']}: {answer['message']}"
+        )
+    if not key:
+        return ""
+    try:
+        known = key in json.loads(answer["SecretString"])
+    except (KeyError, TypeError, ValueError):
+        known = False
+    return "" if known else f"retrieved secret from Secrets Manager did not contain json key {key}"
 
 
 def secret_string(properties: Properties) -> str:

@@ -4,15 +4,10 @@
 
 from __future__ import annotations
 
-import ipaddress
-import json
-import re
-import uuid
 from datetime import datetime
 from typing import Any
 
-from ministack.core.responses import error_response_json
-from ministack.services import ec2, ecs
+from ministack.services import cloudwatch, ecs
 
 from hosting.rehearsal.ministack_patch import shapes
 from hosting.rehearsal.ministack_patch.patching import set_attribute
@@ -25,14 +20,15 @@ from hosting.rehearsal.ministack_patch.registry import (
     register,
     wrap,
 )
-
-_run_task = ecs._run_task
+from hosting.rehearsal.ministack_patch.seeding import alarming_images, failing_images
+from hosting.rehearsal.ministack_patch.tasks import start_failure
 
 # Properties of a request that MiniStack's CreateService does not store.
 KEPT = (
     "availabilityZoneRebalancing",
     "placementConstraints",
     "placementStrategy",
+    "serviceRegistries",
     "serviceConnectConfiguration",
     "volumeConfigurations",
     "vpcLatticeConfigurations",
@@ -40,7 +36,7 @@ KEPT = (
 
 
 def install() -> None:
-    """Register the types of ECS, and replace RunTask and the conversion of times."""
+    """Register the types of ECS, and replace the conversion of times."""
     register(
         "AWS::ECS::TaskDefinition",
         create=create_task_definition,
@@ -64,8 +60,6 @@ def install() -> None:
     )
     wrap("AWS::ECS::Cluster", before=cluster_properties)
     set_attribute(ecs, "_ts_to_epoch", convert_time)
-    set_attribute(ecs, "_run_task", run_task)
-    ecs._ACTION_MAP["RunTask"] = run_task
 
 
 def cluster_properties(properties: Properties) -> Properties:
@@ -80,12 +74,9 @@ def cluster_properties(properties: Properties) -> Properties:
 
 
 def create_task_definition(logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
-    """Register a task definition. Raise ValueError for a Fargate task without size."""
+    """Register a task definition with all its properties."""
     request = shapes.request("ecs", "RegisterTaskDefinition", properties)
     request.setdefault("family", physical_name(stack_name, logical_id, 255))
-    compatible = "FARGATE" in request.get("requiresCompatibilities", [])
-    if compatible and not (request.get("cpu") and request.get("memory")):
-        raise ValueError("Fargate requires that 'cpu' and 'memory' be defined at the task level.")
     definition = checked(ecs._register_task_definition(request), "RegisterTaskDefinition")["taskDefinition"]
     arn = definition["taskDefinitionArn"]
     stored = ecs._task_defs[arn.rpartition("/")[2]]
@@ -118,7 +109,7 @@ def create_service(logical_id: str, properties: Properties, stack_name: str) -> 
     request["cluster"] = cluster_name(properties)
     request.setdefault("serviceName", physical_name(stack_name, logical_id, 255))
     refuse_missing_target_groups(request)
-    refuse_failing_images(request)
+    refuse_failing_tasks(request.get("taskDefinition", ""), request.get("desiredCount", 1))
     service = checked(ecs._create_service(request), "CreateService")["service"]
     keep(request)
     return identity(service["serviceArn"])
@@ -137,17 +128,47 @@ def refuse_missing_target_groups(request: dict[str, Any]) -> None:
             raise ValueError(f"The target group with targetGroupArn {arn} does not have an associated load balancer.")
 
 
-def refuse_failing_images(request: dict[str, Any]) -> None:
+def refuse_failing_tasks(definition: str, desired_count: int) -> None:
     """Raise ValueError if a task of the service ends at once, as the deployment circuit breaker reports it."""
-    from hosting.rehearsal.ministack_patch.seeding import failing_images
+    found = ecs._task_defs.get(ecs._resolve_td_key(definition)) or {}
+    images = {container.get("image", "").partition("@")[2] for container in found.get("containerDefinitions", [])}
+    if desired_count and found and (images & failing_images or start_failure(found)):
+        raise ValueError(
+            "Resource handler returned message: \"Error occurred during operation 'ECS Deployment Circuit Breaker "
+            "was triggered'.\" (HandlerErrorCode: GeneralServiceException)"
+        )
 
-    definition = ecs._task_defs.get(ecs._resolve_td_key(request.get("taskDefinition", ""))) or {}
-    for container in definition.get("containerDefinitions", []):
-        if container.get("image", "").partition("@")[2] in failing_images:
-            raise ValueError(
-                "Resource handler returned message: \"Error occurred during operation 'ECS Deployment Circuit Breaker "
-                "was triggered'.\" (HandlerErrorCode: GeneralServiceException)"
-            )
+
+def watch_deployment(service: dict[str, Any], definition: str, configuration: dict[str, Any]) -> None:
+    """Raise ValueError if an alarm of the service changes to ALARM during the deployment of a task definition.
+
+    ECS ignores names without an alarm, and alarms that are in ALARM when the deployment starts. It watches updates
+    only: a first deployment has no version to return to.
+    """
+    alarms = configuration.get("alarms") or {}
+    if not alarms.get("enable") or definition == service["taskDefinition"]:
+        return
+    watched = [name for name in alarms["alarmNames"] if alarm_state(name) not in ("ALARM", "")]
+    found = ecs._task_defs.get(ecs._resolve_td_key(definition)) or {}
+    images = {container.get("image", "").partition("@")[2] for container in found.get("containerDefinitions", [])}
+    raised = {alarm for digest, alarm in alarming_images.items() if digest in images}
+    for name in alarms["alarmNames"]:
+        if name in set(alarming_images.values()) and alarm_state(name):
+            state = "ALARM" if name in raised else "OK"
+            request = {"AlarmName": name, "StateValue": state, "StateReason": f"an image of {definition} is deployed"}
+            cloudwatch._set_alarm_state({}, request, False, True)
+    triggered = [name for name in watched if alarm_state(name) == "ALARM"]
+    if triggered and alarms.get("rollback"):
+        raise ValueError(
+            f"The deployment failed: alarm detected: {', '.join(triggered)}. ECS rolled back to "
+            f"{service['taskDefinition']}."
+        )
+
+
+def alarm_state(name: str) -> str:
+    """Return the state of an alarm, or an empty string if it does not exist."""
+    alarm = cloudwatch._alarms.get(name) or cloudwatch._composite_alarms.get(name) or {}
+    return str(alarm.get("StateValue", ""))
 
 
 def used_by_rule(target_group: str) -> bool:
@@ -161,6 +182,7 @@ def used_by_rule(target_group: str) -> bool:
 def keep(request: dict[str, Any]) -> None:
     service = ecs._services[f"{request['cluster']}/{request['serviceName']}"]
     service |= {name: request[name] for name in KEPT if name in request}
+    ecs._sync_service_targets(request["cluster"], service)
 
 
 def identity(arn: str) -> Provisioned:
@@ -173,7 +195,11 @@ def update_service(physical_id: str, old: Properties, new: Properties, stack_nam
     request = shapes.request("ecs", "UpdateService", changed)
     request |= {"cluster": cluster_name(new), "service": physical_id.rpartition("/")[2]}
     refuse_missing_target_groups(request)
-    refuse_failing_images(request)
+    service = ecs._services[f"{request['cluster']}/{request['service']}"]
+    if "taskDefinition" in request:
+        refuse_failing_tasks(request["taskDefinition"], request.get("desiredCount", service["desiredCount"]))
+        configuration = request.get("deploymentConfiguration", service["deploymentConfiguration"])
+        watch_deployment(service, request["taskDefinition"], configuration)
     checked(ecs._update_service(request), "UpdateService")
     keep(request | {"serviceName": request["service"]})
     tags = shapes.request("ecs", "TagResource", {"Tags": new.get("Tags") or []})["tags"]
@@ -213,46 +239,3 @@ def convert_time(value: Any) -> Any:
         return datetime.fromisoformat(value).timestamp()
     except ValueError:
         return value
-
-
-def run_task(data: dict[str, Any]) -> Any:
-    """Give tasks in awsvpc mode the network interface that AWS gives them, spread over the subnets.
-
-    Without a container MiniStack has no address for a task, and without an address no target is registered.
-    """
-    # Amazon ECS API Reference, RunTask: the service refuses other characters, MiniStack accepts them.
-    if not re.fullmatch(r"[A-Za-z0-9/_-]{0,128}", data.get("startedBy") or ""):
-        return error_response_json("InvalidParameterException", "startedBy has characters that are not allowed", 400)
-    reply = _run_task(data)
-    if reply[0] >= 400:
-        return reply
-    subnets = ((data.get("networkConfiguration") or {}).get("awsvpcConfiguration") or {}).get("subnets") or []
-    for index, listed in enumerate(json.loads(reply[2])["tasks"]):
-        task = ecs._tasks[listed["taskArn"]]
-        if task["_network_mode"] != "awsvpc" or task["attachments"] or not subnets:
-            continue
-        subnet = ec2._subnets.get(subnets[index % len(subnets)])
-        if subnet is None:
-            continue
-        task["availabilityZone"] = subnet["AvailabilityZone"]
-        task["attachments"] = [network_interface(subnet, listed["taskArn"])]
-    return reply
-
-
-def network_interface(subnet: dict[str, Any], task: str) -> dict[str, Any]:
-    """Return the attachment of a task's network interface, with a stable address of its subnet."""
-    number = uuid.uuid5(uuid.NAMESPACE_URL, task).int
-    network = ipaddress.ip_network(subnet["CidrBlock"])
-    # AWS reserves the first four addresses of a subnet and its last one.
-    address = network[4 + number % (network.num_addresses - 5)]
-    details = {
-        "subnetId": subnet["SubnetId"],
-        "networkInterfaceId": f"eni-{number:032x}"[:21],
-        "privateIPv4Address": str(address),
-    }
-    return {
-        "id": str(uuid.UUID(int=number)),
-        "type": "ElasticNetworkInterface",
-        "status": "ATTACHED",
-        "details": [{"name": name, "value": value} for name, value in details.items()],
-    }

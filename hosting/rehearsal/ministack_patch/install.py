@@ -11,8 +11,10 @@ def install_all() -> None:
         api,
         changesets,
         data,
+        discovery,
         ec2,
         ecs,
+        ecs_rules,
         edge,
         functions,
         observation,
@@ -22,9 +24,11 @@ def install_all() -> None:
         roles,
         s3,
         scaling,
+        schedules,
         seeding,
         sessions,
         stacks,
+        tasks,
         templates,
     )
 
@@ -35,7 +39,7 @@ def install_all() -> None:
     changesets.install(delay)
     registry.install()
     api.install()
-    for part in (ec2, ecs, data, scaling, edge, observation, functions, s3):
+    for part in (ec2, ecs_rules, tasks, ecs, discovery, schedules, data, scaling, edge, observation, functions, s3):
         part.install()
     # An import registers the operations of these modules.
     del roles, sessions, seeding

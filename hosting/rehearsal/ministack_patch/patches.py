@@ -243,16 +243,68 @@ PATCHES: tuple[Patch, ...] = (
             "AWS::ECS::TaskDefinition",
         ),
         "ecs",
-        "It refuses capacity provider associations, fails on numbers that are strings, and drops properties.",
-        "Numbers may be strings. A missing cluster or a target group without load balancer fails the service.",
+        "It refuses capacity provider associations, fails on numbers that are strings, drops properties, and "
+        "deploys a service whose tasks cannot start or whose deployment alarm is in ALARM.",
+        "Numbers may be strings. A missing cluster or a target group without load balancer fails the service. So does "
+        "a secret without a value. An alarm of DeploymentConfiguration that changes to ALARM during an update fails "
+        "the update and the old version stays; a name without an alarm is ignored.",
         f"{_TYPES}, AWS::ECS::Service",
     ),
     Patch(
+        ("ecs._create_service", "ecs._register_task_definition", "ecs._update_service"),
+        "ecs_rules",
+        "It stores requests that ECS refuses.",
+        "ECS refuses them; the table of refusals lists the texts.",
+        "Amazon ECS API Reference, RegisterTaskDefinition; CreateService; UpdateService",
+    ),
+    Patch(
         ("ecs._run_task",),
-        "ecs",
-        "A task without a container has no network interface, so no target is registered. It accepts any startedBy.",
-        "A task in awsvpc mode has a network interface in one of its subnets. RunTask validates startedBy.",
-        "Amazon ECS API Reference, RunTask",
+        "tasks",
+        "A task without a container has no network interface, so no target is registered. A task never ends. It "
+        "ignores clientToken, and accepts any startedBy, subnet and override.",
+        "A task in awsvpc mode has a network interface in one of its subnets. The command of a task that no service "
+        "started ends: the essential container with its exit code, the other containers with 137. A secret without a "
+        "value fails the start: `ResourceInitializationError`. A repeated clientToken returns the first tasks.",
+        "Amazon ECS API Reference, RunTask; Amazon ECS Developer Guide, Stopped task error messages",
+    ),
+    Patch(
+        ("ecs._mark_task_stopped",),
+        "tasks",
+        "It sends no events of tasks, and reports that a user stopped the tasks of a service.",
+        "EventBridge receives `ECS Task State Change`. ECS stops tasks of a service as ServiceSchedulerInitiated.",
+        "Amazon ECS Developer Guide, Amazon ECS task state change events",
+    ),
+    Patch(
+        ("ecs._sync_service_targets",),
+        "discovery",
+        "It stores service registries and registers nothing.",
+        "ECS registers running tasks as instances, and Cloud Map keeps an A record for each.",
+        "Amazon ECS Developer Guide, Service discovery",
+    ),
+    Patch(
+        (
+            "AWS::ServiceDiscovery::PrivateDnsNamespace",
+            "AWS::ServiceDiscovery::Service",
+            "servicediscovery._create_service",
+            "servicediscovery._delete_service",
+        ),
+        "discovery",
+        "It accepts a namespace without VPC and a second service of a name, and deletes a service with instances.",
+        "The VPC exists, a name is unique in its namespace, and a service with instances cannot be deleted.",
+        "AWS Cloud Map API Reference, CreateService; DeleteService",
+    ),
+    Patch(
+        (
+            "AWS::Scheduler::Schedule",
+            "scheduler._create_schedule",
+            "scheduler._tick_schedules",
+            "scheduler._update_schedule",
+        ),
+        "schedules",
+        "It ignores time zones, accepts any expression and role, and cannot run ECS tasks.",
+        "Scheduler refuses an invalid expression or time zone and a role that does not trust it. It runs the task with "
+        "that role, which needs ecs:RunTask and iam:PassRole. A failure is sent to the dead-letter queue.",
+        "Amazon EventBridge Scheduler User Guide, Managing targets; Configuring a dead-letter queue",
     ),
     Patch(
         ("ecs._ts_to_epoch",),
@@ -336,6 +388,13 @@ PATCHES: tuple[Patch, ...] = (
         "Ref of a secret is its name.",
         "Ref of a secret is its ARN.",
         f"{_TYPES}, AWS::SecretsManager::Secret, Return values",
+    ),
+    Patch(
+        ("secretsmanager._create_secret",),
+        "data",
+        "A secret without a value has a version AWSCURRENT.",
+        "It has no version until a value is written; GetSecretValue answers ResourceNotFoundException.",
+        "AWS Secrets Manager API Reference, CreateSecret; GetSecretValue",
     ),
     Patch(
         ("cloudformation.provisioners._sm_secret_string",),
@@ -462,14 +521,18 @@ PATCHES: tuple[Patch, ...] = (
     Patch(
         (
             "Rehearsal.Certificate",
+            "Rehearsal.Command",
             "Rehearsal.EndTask",
             "Rehearsal.HostedZone",
             "Rehearsal.Image",
+            "Rehearsal.Schedules",
             "Rehearsal.Session",
         ),
-        "seeding, sessions",
-        "Its API chooses ids and digests itself, but parameter files name those of the real account.",
-        "Not applicable: these operations exist only in the emulator. They create prerequisites and end tasks.",
+        "schedules, seeding, sessions, tasks",
+        "Its API chooses ids and digests itself, but parameter files name those of the real account. It runs no "
+        "containers, and schedules only when their minute comes.",
+        "Not applicable: these operations exist only in the emulator. They create prerequisites, decide how commands "
+        "end, and run the schedules of an interval.",
         "",
     ),
 )
@@ -541,6 +604,66 @@ REFUSALS: tuple[tuple[str, str], ...] = (
     ),
     ("A subnet whose range overlaps another one of the VPC", "The CIDR '...' conflicts with another subnet"),
     ("A record or a validated certificate in a hosted zone that is not there", "No hosted zone found with ID: ..."),
+    ("A task definition of more than 64 KiB", "Actual length: '...'. Max allowed length is '65536' bytes."),
+    (
+        "A task definition whose size Fargate does not offer",
+        "No Fargate configuration exists for given values: ... CPU, ... memory.",
+    ),
+    ("Ephemeral storage of less than 21 or more than 200 GiB", "EphemeralStorage size should be at least 21"),
+    (
+        "A container that waits for the end of an essential one",
+        "A dependency container with SUCCESS or COMPLETE condition cannot be an essential container",
+    ),
+    (
+        "A host port that differs from the container port in awsvpc mode",
+        "When networkMode=awsvpc, the host ports and container ports in port mappings must match.",
+    ),
+    (
+        "More than 10 containers, a dependency on an unknown or untested container, a cycle of dependencies, and a "
+        "system control outside `net.` on Fargate",
+        "The emulator has texts of its own",
+    ),
+    (
+        "A service with MaximumPercent 100 whose AvailabilityZoneRebalancing is not DISABLED",
+        "AvailabilityZoneRebalancing does not support maximumPercent <= 100",
+    ),
+    (
+        "A service or task with launch type and capacity provider strategy",
+        "Specifying both a launch type and capacity provider strategy is not supported.",
+    ),
+    (
+        "A capacity provider that the cluster does not have",
+        "The specified capacity provider strategy cannot contain a capacity provider that is not associated with the "
+        "cluster.",
+    ),
+    (
+        "A Fargate task without launch type and strategy, in a cluster without a default strategy",
+        "No Container Instances were found in your cluster.",
+    ),
+    (
+        "A service or task in awsvpc mode without subnets, or with missing subnets or security groups",
+        "Network Configuration must be provided ...; Error retrieving subnet information for [...]",
+    ),
+    ("A service registry that does not exist", "The emulator has a text of its own"),
+    (
+        "An override for a container that the task definition does not have",
+        "Override for container named ... is not a container in the TaskDefinition.",
+    ),
+    ("Overrides of more than 8192 characters", "Container Overrides length must be at most 8192"),
+    ("A service of Cloud Map whose name the namespace has", "Service already exists."),
+    (
+        "The deletion of a service of Cloud Map with instances",
+        "Service contains registered instances; delete the instances before deleting the service",
+    ),
+    (
+        "The deletion of a namespace with services",
+        "Namespace has associated services; delete the services before deleting the namespace",
+    ),
+    ("A schedule with an invalid expression", "Invalid Schedule Expression ..."),
+    (
+        "A schedule whose role does not trust Scheduler",
+        "The execution role you provide must allow AWS EventBridge Scheduler to assume the role.",
+    ),
 )
 # What only AWS can know. A rehearsal that is green shows nothing about these.
 UNKNOWN: tuple[str, ...] = (

@@ -94,6 +94,8 @@ REPLACES: dict[str, tuple[str, ...]] = {
     "AWS::CloudFront::ResponseHeadersPolicy": (),
     "AWS::CloudFront::Distribution": (),
     "AWS::Events::Rule": ("EventBusName", "Name"),
+    "AWS::ServiceDiscovery::PrivateDnsNamespace": ("Name", "Vpc"),
+    "AWS::ServiceDiscovery::Service": ("HealthCheckCustomConfig", "Name", "NamespaceId", "Type"),
 }
 
 

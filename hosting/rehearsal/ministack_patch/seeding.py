@@ -10,12 +10,14 @@ import time
 from typing import Any
 
 from ministack.core.responses import now_iso
-from ministack.services import acm, ecr, ecs, route53
+from ministack.services import acm, ecr, route53
 
 from hosting.rehearsal.ministack_patch.api import Proceed, RefusedError, Reply, operation
 
 # Digests of images whose application does not start, so that ECS never finds a healthy task.
 failing_images: set[str] = set()
+# The alarm that changes to ALARM while an image with this digest is deployed.
+alarming_images: dict[str, str] = {}
 
 ECR = "AmazonEC2ContainerRegistry_V20150921"
 
@@ -63,10 +65,15 @@ def certificate(parameters: dict[str, Any], _proceed: Proceed) -> dict[str, Any]
 
 @operation("Rehearsal.Image")
 def image(parameters: dict[str, Any], _proceed: Proceed) -> dict[str, Any]:
-    """Add an image with a given digest to a repository. With `Starts` "false" its container ends at once."""
+    """Add an image with a given digest to a repository.
+
+    With `Starts` "false" its container ends at once. With `Alarm` its deployment puts that alarm into ALARM.
+    """
     repository, digest = parameters["Repository"], parameters["Digest"]
     if parameters.get("Starts") == "false":
         failing_images.add(digest)
+    if alarm := parameters.get("Alarm"):
+        alarming_images[digest] = alarm
     if repository not in ecr._repositories:
         raise RefusedError("RepositoryNotFoundException", f"The repository with name '{repository}' does not exist")
     tag = f"rehearsal-{digest.rpartition(':')[2][:12]}"
@@ -78,15 +85,6 @@ def image(parameters: dict[str, Any], _proceed: Proceed) -> dict[str, Any]:
         "imagePushedAt": int(time.time()),
     }
     ecr._images[repository] = [*(ecr._images.get(repository) or []), pushed]
-    return {}
-
-
-@operation("Rehearsal.EndTask")
-def end_task(parameters: dict[str, Any], _proceed: Proceed) -> dict[str, Any]:
-    """Stop a task as if its application had ended; no container runs in the emulator."""
-    task = ecs._tasks[parameters["Task"]]
-    reason, code = "Essential container in task exited", int(parameters["ExitCode"])
-    ecs._mark_task_stopped(task["taskArn"], task, reason, "EssentialContainerExited", exit_code=code)
     return {}
 
 

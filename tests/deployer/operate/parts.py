@@ -366,6 +366,8 @@ def deploy(emulator: Emulator) -> Deployed:
     clients = emulator.clients(account)
     context = contexts.connect(environment, clients, sleep=lambda seconds: time.sleep(min(seconds, 0.05)))
     world = Prerequisites(emulator, account, context.home)
+    # These tests end the tasks themselves.
+    world.declare_command("", exit_code=None)
     world.prepare(environment.file.values)
     pipeline.deploy_stacks(context, SilentReporter(), through=StackRole.BOOTSTRAP)
     world.push_images(environment.file.values)
