@@ -72,6 +72,7 @@ def sync_service(cluster: str, service: Service) -> None:
 
 
 def sync_registry(registry: Service, cluster: str, service: Service) -> None:
+    """Register the running tasks of an ECS service as instances, and deregister its other ones."""
     wanted = {
         task["taskArn"].rpartition("/")[2]: attributes(task, cluster, service)
         for task in ecs._tasks.values()

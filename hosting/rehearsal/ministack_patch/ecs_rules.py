@@ -65,6 +65,7 @@ def first(refusals: Iterator[Refusal]) -> Refusal:
 
 
 def definition_refusal(request: Request) -> Refusal:
+    """Return why ECS refuses to register a task definition."""
     containers = request.get("containerDefinitions") or []
     fargate = "FARGATE" in (request.get("requiresCompatibilities") or [])
     return first(iter((
@@ -104,6 +105,7 @@ def storage_refusal(request: Request) -> Refusal:
 
 
 def container_refusal(container: Request, request: Request, *, fargate: bool) -> Refusal:
+    """Return why ECS refuses ports or system controls of a container."""
     for mapping in container.get("portMappings") or []:
         host = mapping.get("hostPort")
         if request.get("networkMode") == "awsvpc" and host not in (None, 0, mapping.get("containerPort")):
@@ -244,6 +246,7 @@ def instance_refusal(request: Request, definition: Request, cluster: Request) ->
 
 
 def override_refusal(request: Request, definition: Request) -> Refusal:
+    """Return why ECS refuses the overrides of a task."""
     overrides = (request.get("overrides") or {}).get("containerOverrides") or []
     names = {container["name"] for container in definition["containerDefinitions"]}
     for override in overrides:

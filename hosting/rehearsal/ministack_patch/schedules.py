@@ -117,6 +117,7 @@ def zone_of(schedule: Schedule) -> zoneinfo.ZoneInfo | None:
 
 
 def is_valid(expression: str) -> bool:
+    """Return whether Scheduler accepts a rate, a cron or a time."""
     if rate := re.fullmatch(r"rate\((\d+) (\w+)\)", expression):
         return int(rate[1]) > 0 and rate[2] in UNITS
     if at := re.fullmatch(r"at\((\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\)", expression):
@@ -134,6 +135,7 @@ def is_valid(expression: str) -> bool:
 
 
 def trusts_scheduler(role: str, group: str) -> bool:
+    """Return whether a role exists and lets Scheduler assume it for schedules of a group."""
     found = iam._roles.get(role.rpartition("/")[2])
     if found is None or found["Arn"] != role:
         return False
@@ -291,6 +293,7 @@ def is_allowed(role: str, action: str, resource: str, keys: dict[str, str]) -> b
 
 
 def context(role: str, action: str, resource: str, keys: dict[str, str]) -> Any:
+    """Return the request of a role as the IAM evaluation of MiniStack needs it."""
     return iam_evaluator.EvalContext(
         principal_arn=role,
         principal_type="AssumedRole",

@@ -50,7 +50,7 @@ OF_THE_SERVICE = (
 
 @dataclass(frozen=True)
 class Command:
-    """How the commands that contain a text end. Without an exit code they run until `Rehearsal.EndTask`."""
+    """The end of the commands that contain a text. Without an exit code they run until `Rehearsal.EndTask`."""
 
     seconds: float = 0.2
     exit_code: int | None = 0
@@ -133,6 +133,7 @@ def definition_of(data: Request) -> dict[str, Any] | None:
 
 
 def attach_interfaces(tasks: list[Task], data: Request) -> None:
+    """Give tasks in awsvpc mode a network interface, spread over the subnets."""
     subnets = ((data.get("networkConfiguration") or {}).get("awsvpcConfiguration") or {}).get("subnets") or []
     for index, task in enumerate(tasks):
         if task["_network_mode"] != "awsvpc" or task["attachments"] or not subnets:
