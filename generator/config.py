@@ -45,6 +45,8 @@ class Config:
 
     def __post_init__(self) -> None:
         workloads.check_together(self.services)
+        for entry in self.services:
+            self.edge.check_paths(entry.name, entry.path_patterns)
 
     @property
     def application(self) -> application.Config:

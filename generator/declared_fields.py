@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import fields
-from typing import TYPE_CHECKING
+from enum import Enum
+from functools import cache
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
 from generator.errors import ConfigError
 
@@ -12,27 +15,37 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 
-def _is_integer(value: object) -> bool:
-    return type(value) is int  # True and False are integers of Python too
+class _Unset(Enum):
+    UNSET = "unset"
 
 
-def _is_tuple_of(value: object, check: Callable[[object], bool]) -> bool:
-    return isinstance(value, tuple) and all(check(item) for item in value)
-
-
-# Annotation -> check of a value.
-_CHECKS: dict[str, Callable[[object], bool]] = {
-    "str": lambda value: isinstance(value, str),
-    "int": _is_integer,
-    "bool": lambda value: isinstance(value, bool),
-    "tuple[str, ...]": lambda value: _is_tuple_of(value, lambda item: isinstance(item, str)),
-    "tuple[int, ...]": lambda value: _is_tuple_of(value, _is_integer),
-}
+# The value of a field that an entry does not set.
+UNSET: Any = _Unset.UNSET
 
 
 def check_types(entry: DataclassInstance, name: str) -> None:
     """Raise ConfigError if a field of ``entry`` has a value of another type than its annotation."""
+    hints = _hints(type(entry))
     for field in fields(entry):
         value = getattr(entry, field.name)
-        if not _CHECKS[str(field.type)](value):
+        if value is not UNSET and not _has_type(value, hints[field.name]):
             raise ConfigError(f"{name}: {field.name} is {value!r}: give a value of type {field.type}")
+
+
+@cache
+def _hints(kind: type[DataclassInstance]) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _has_type(value: object, hint: Any) -> bool:
+    """Return whether a value has a type: a class, a union, ``tuple[X, ...]`` or ``Mapping[K, X]``."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return any(_has_type(value, one) for one in arguments)
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_has_type(item, arguments[0]) for item in value)
+    if origin is Mapping:
+        key, item = arguments
+        return isinstance(value, Mapping) and all(_has_type(k, key) and _has_type(i, item) for k, i in value.items())
+    # True and False are integers of Python too.
+    return type(value) is int if hint is int else isinstance(value, hint)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 
 from generator.declared_fields import check_types
 from generator.errors import ConfigError
+from generator.waf_settings import Waf
+
+# The folder of the page that CloudFront shows while the apps do not answer.
+SORRY_PATH = "/sorry/"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +28,11 @@ class Edge:
     Times in seconds: CloudFront waits ``response_timeout`` for a response and for each further part of it. The load
     balancer closes a connection without traffic after ``idle_timeout``. CloudFront sends a GET or HEAD without response
     up to ``connection_attempts`` times.
+
+    Paths: CloudFront serves ``static_path`` from the static bucket. Empty if the apps serve every path themselves.
+
+    Security: ``waf`` has the rules of the web ACL. The load balancer handles requests that do not comply with HTTP as
+    ``desync_mitigation`` says: "defensive" forwards those that are certainly harmless, "strictest" refuses all of them.
     """
 
     sorry_codes: tuple[int, ...] = (502, 504)
@@ -34,11 +44,36 @@ class Edge:
     response_timeout: int = 30
     idle_timeout: int = 60
     connection_attempts: int = 3
+    static_path: str = "/static/"
+    waf: Waf = field(default_factory=Waf)
+    desync_mitigation: str = "defensive"
 
     def __post_init__(self) -> None:
         check_types(self, "edge")
         check_headers(self)
         check_times(self)
+        if self.static_path and (
+            not re.fullmatch(r"(/[A-Za-z0-9_.~-]+)+/", self.static_path) or self.static_path.startswith(SORRY_PATH)
+        ):
+            raise ConfigError(f'edge: static_path is "{self.static_path}", give a folder such as "/assets/" or nothing')
+        if self.desync_mitigation not in ("defensive", "strictest"):
+            raise ConfigError(f'edge: desync_mitigation is "{self.desync_mitigation}", give defensive or strictest')
+
+    @property
+    def bucket_paths(self) -> tuple[str, ...]:
+        """The folders that CloudFront serves from the static bucket, so that no request for them reaches an app."""
+        return (*filter(None, [self.static_path]), SORRY_PATH)
+
+    def check_paths(self, service: str, paths: tuple[str, ...]) -> None:
+        """Raise ConfigError if CloudFront answers requests for the paths of a service before the load balancer."""
+        for path in paths:
+            for folder in self.bucket_paths:
+                if path.startswith(folder):
+                    other = "" if folder == SORRY_PATH else ", or another static_path to EDGE"
+                    raise ConfigError(
+                        f'workloads.py: service {service}: CloudFront serves "{path}" from the static bucket and never '
+                        f"from the service. Give the service another path{other}"
+                    )
 
 
 def check_headers(edge: Edge) -> None:

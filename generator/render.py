@@ -63,7 +63,7 @@ def _build_all(config: Config) -> dict[str, Template]:
     return {
         "root.json": root.build(config),
         "bootstrap.json": bootstrap.build(bootstrap.Config(), slugs),
-        "edge.json": edge.build(edge.Config()),
+        "edge.json": edge.build(edge.Config(edge=config.edge)),
         template_file("EdgeMonitoring"): edge_monitoring.build(edge_monitoring.Config()),
         **{layer.file: layer.render(getattr(config, name)) for name, layer in _LAYERS.items()},
     }

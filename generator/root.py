@@ -70,8 +70,8 @@ def build(config: Config) -> Template:
     """Return the root template."""
     t = Template(Description="Hosting platform: one environment, one nested stack per layer.")
     t.set_version()
-    # deploy.py fills ServiceIsNew and ServiceIsIncluded in this order.
-    t.set_metadata({"Services": [entry.name for entry in config.services]})
+    # deploy.py fills ServiceIsNew and ServiceIsIncluded in this order, and uploads static files to this path.
+    t.set_metadata({"Services": [entry.name for entry in config.services], "StaticPath": config.edge.static_path})
     p = add_parameters(t, Parameters)
     prefix = v.NamePrefix(Sub(NAME_PREFIX))
     # A first deployment has two operations. The first creates what services need, and keeps what is finished if it

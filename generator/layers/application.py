@@ -178,7 +178,7 @@ def load_balancer(config: Config, inputs: Inputs) -> LoadBalancer:
         "deletion_protection.enabled": inputs.deletion_protection,
         "idle_timeout.timeout_seconds": str(config.edge.idle_timeout),
         "routing.http.drop_invalid_header_fields.enabled": "true",
-        "routing.http.desync_mitigation_mode": "strictest",
+        "routing.http.desync_mitigation_mode": config.edge.desync_mitigation,
         # The app gets the Host header as CloudFront sends it.
         "routing.http.preserve_host_header.enabled": "true",
         "routing.http2.enabled": "true",

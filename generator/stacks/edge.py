@@ -4,24 +4,33 @@ Root takes the outputs as parameters, so this stack is deployed first. The stack
 resources that need the distribution.
 """
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from troposphere import And, Condition, Equals, If, Not, Or, Sub, Tags, Template
 from troposphere.certificatemanager import Certificate, DomainValidationOption
 from troposphere.wafv2 import (
     AllowAction,
+    AndStatement,
     BlockAction,
     CountAction,
     DefaultAction,
+    FieldToMatch,
+    IPSet,
+    IPSetReferenceStatement,
     LoggingConfiguration,
     LoggingConfigurationFieldToMatch,
     ManagedRuleGroupStatement,
+    NotStatement,
+    OrStatement,
     OverrideAction,
     RateBasedStatement,
+    RegexMatchStatement,
     RuleAction,
     RuleActionOverride,
     SingleHeader,
     Statement,
+    TextTransformation,
     VisibilityConfig,
     WebACL,
     WebACLRule,
@@ -29,29 +38,21 @@ from troposphere.wafv2 import (
 
 from generator import parameter_specs as shared
 from generator import value_types as v
+from generator.edge_settings import Edge
 from generator.interfaces import LogSettings
 from generator.resources.kms import add_telemetry_key
 from generator.resources.logs import log_group
+from generator.resources.managed_rules import MANAGED_RULES
 from generator.resources.rules import is_given, parameter_rule, rule_assertion
 from generator.resources.sns import add_topic, allow_alarm_publishing
+from generator.waf_settings import path_regex
 from generator.wiring import FrozenConfig, ParameterSpec, StackInterface, add_outputs, add_parameters
 
 
 class Config(FrozenConfig):
-    """Managed rule groups in their order. They use 1,125 of the 1,500 capacity units of a web ACL.
+    """``edge`` has the rules of the web ACL. The default groups use 1,125 of its 1,500 capacity units."""
 
-    ``counted_rules`` only count, because uploads and rich text match them. They would block request bodies above 8 KB.
-    """
-
-    rule_groups: tuple[str, ...] = (
-        "AWSManagedRulesAmazonIpReputationList",
-        "AWSManagedRulesCommonRuleSet",
-        "AWSManagedRulesKnownBadInputsRuleSet",
-        "AWSManagedRulesSQLiRuleSet",
-    )
-    counted_rules: tuple[tuple[str, tuple[str, ...]], ...] = (
-        ("AWSManagedRulesCommonRuleSet", ("SizeRestrictions_BODY", "CrossSiteScripting_BODY")),
-    )
+    edge: Edge
     # Legitimate requests do not match these rules, so they block even if the mode is count.
     blocking_groups: tuple[str, ...] = ("AWSManagedRulesKnownBadInputsRuleSet",)
     redacted_headers: tuple[str, ...] = ("authorization", "cookie", "x-api-key")
@@ -69,8 +70,8 @@ class Parameters(StackInterface):
     waf_mode: Annotated[
         v.WafMode,
         ParameterSpec(
-            "block if the managed rules of the web ACL block requests, count if they only count them. Known attacks "
-            "are always blocked.",
+            "block if the managed rules and the rate limit of the web ACL block requests, count if they only count "
+            "them. Known attacks and the addresses of `deploy.py addresses` are always blocked.",
             default="block",
             allowed=("block", "count"),
             constraint="block or count.",
@@ -79,7 +80,8 @@ class Parameters(StackInterface):
     waf_rate_limit: Annotated[
         v.RequestLimit,
         ParameterSpec(
-            "Requests from one IP address in five minutes. WAF blocks the address above this limit.",
+            "Requests from one IP address in five minutes, without static files. WAF blocks the address above this "
+            "limit.",
             default=2000,
             minimum=10,
             maximum=2000000000,
@@ -107,7 +109,8 @@ def build(config: Config) -> Template:
     logs = LogSettings(telemetry_key_arn=v.TelemetryKeyArn(key.get_att("Arn")), log_retention_days=p.log_retention_days)
     # AWS Chatbot always writes its errors to this group in us-east-1. It creates a missing group without an expiry.
     t.add_resource(log_group("ChatbotLogGroup", Sub(f"/aws/chatbot/{shared.NAME_PREFIX}"), logs))
-    acl = t.add_resource(web_acl(config, p))
+    blocked, allowed = add_address_sets(t, "Blocked"), add_address_sets(t, "Allowed")
+    acl = t.add_resource(web_acl(config, p, blocked, allowed))
     add_waf_log(t, config, acl, logs)
     certificate = t.add_resource(viewer_certificate(p))
     topic = add_topic(
@@ -155,17 +158,22 @@ def add_conditions(t: Template, p: Parameters) -> None:
 # --- Web ACL -----------------------------------------------------------------------------------------------------
 
 
-def web_acl(config: Config, p: Parameters) -> WebACL:
+def web_acl(config: Config, p: Parameters, blocked: list[IPSet], allowed: list[IPSet]) -> WebACL:
     """Return the web ACL. Its name is also the name of its metric, so that one output is enough."""
+    rules = [
+        address_rule("BlockedAddresses", blocked, RuleAction(Block=BlockAction())),
+        address_rule("AllowedAddresses", allowed, RuleAction(Allow=AllowAction())),
+        rate_rule(config, p),
+        *(managed_rules(config, group) for group in config.edge.waf.rule_groups),
+    ]
+    for priority, rule in enumerate(rules):
+        rule.Priority = priority
     return WebACL(
         "WebAcl",
         Name=Sub(shared.NAME_PREFIX),
         Scope="CLOUDFRONT",
         DefaultAction=DefaultAction(Allow=AllowAction()),
-        Rules=[
-            rate_rule(p),
-            *(managed_rules(config, group, priority) for priority, group in enumerate(config.rule_groups, start=1)),
-        ],
+        Rules=rules,
         VisibilityConfig=visibility(shared.NAME_PREFIX),
         Tags=Tags(Name=Sub(shared.NAME_PREFIX)),
     )
@@ -175,34 +183,75 @@ def visibility(metric: str) -> VisibilityConfig:
     return VisibilityConfig(CloudWatchMetricsEnabled=True, SampledRequestsEnabled=True, MetricName=Sub(metric))
 
 
-def rate_rule(p: Parameters) -> WebACLRule:
+def add_address_sets(t: Template, name: str) -> list[IPSet]:
+    """Add the two sets of addresses of one kind. A set contains either IPv4 or IPv6 addresses.
+
+    The sets are empty in the template, and operators fill them with `deploy.py addresses`. CloudFormation writes the
+    addresses only when it updates a set, so nothing here may differ between environments or versions. deploy.py writes
+    the addresses back after an update, such as that of the tags.
+    """
+    return [
+        t.add_resource(
+            IPSet(
+                f"{name}{version.capitalize()}Set",
+                Description=f"{name} addresses. deploy.py addresses changes them.",
+                Scope="CLOUDFRONT",
+                IPAddressVersion=version,
+                Addresses=[],
+            )
+        )
+        for version in ("IPV4", "IPV6")
+    ]
+
+
+def address_rule(name: str, sets: list[IPSet], action: RuleAction) -> WebACLRule:
+    """Return the rule for the addresses of some sets. No later rule inspects a request with one of them."""
+    references = [Statement(IPSetReferenceStatement=IPSetReferenceStatement(Arn=item.get_att("Arn"))) for item in sets]
+    return WebACLRule(
+        Name=name,
+        Statement=Statement(OrStatement=OrStatement(Statements=references)),
+        Action=action,
+        VisibilityConfig=visibility(f"{shared.NAME_PREFIX}-{name}"),
+    )
+
+
+def rate_rule(config: Config, p: Parameters) -> WebACLRule:
+    """Return the rate limit. Files from the static bucket cost the apps nothing, so they do not count."""
+    folders = [f"{path}*" for path in config.edge.bucket_paths]
     return WebACLRule(
         Name="RateLimit",
-        Priority=0,
-        Statement=Statement(RateBasedStatement=RateBasedStatement(AggregateKeyType="IP", Limit=p.waf_rate_limit)),
-        Action=RuleAction(Block=BlockAction()),
+        Statement=Statement(
+            RateBasedStatement=RateBasedStatement(
+                AggregateKeyType="IP", Limit=p.waf_rate_limit, ScopeDownStatement=except_paths(folders)
+            )
+        ),
+        Action=If("OnlyCounts", RuleAction(Count=CountAction()), RuleAction(Block=BlockAction())),
         VisibilityConfig=visibility(f"{shared.NAME_PREFIX}-RateLimit"),
     )
 
 
-def managed_rules(config: Config, group: str, priority: int) -> WebACLRule:
+def managed_rules(config: Config, group: str) -> WebACLRule:
     """Return the rule for a managed rule group.
 
     A rule group has OverrideAction instead of Action: its own rules contain the actions.
     """
-    counted = dict(config.counted_rules).get(group, ())
-    optional: dict[str, Any] = {
-        "RuleActionOverrides": [
-            RuleActionOverride(Name=name, ActionToUse=RuleAction(Count=CountAction())) for name in counted
-        ]
+    waf = config.edge.waf
+    actions = {
+        **{name: RuleAction(Count=CountAction()) for name in waf.counted_rules},
+        **{name: RuleAction(Block=BlockAction()) for name in waf.blocked_rules},
     }
+    overrides = [
+        RuleActionOverride(Name=name, ActionToUse=action)
+        for name, action in actions.items()
+        if name in MANAGED_RULES[group]
+    ]
+    optional: dict[str, Any] = {"RuleActionOverrides": overrides} if overrides else {}
+    if group in waf.excluded_paths:
+        optional["ScopeDownStatement"] = except_paths(waf.excluded_paths[group])
     return WebACLRule(
         Name=group,
-        Priority=priority,
         Statement=Statement(
-            ManagedRuleGroupStatement=ManagedRuleGroupStatement(
-                VendorName="AWS", Name=group, **(optional if counted else {})
-            )
+            ManagedRuleGroupStatement=ManagedRuleGroupStatement(VendorName="AWS", Name=group, **optional)
         ),
         OverrideAction=(
             override_nothing()
@@ -211,6 +260,29 @@ def managed_rules(config: Config, group: str, priority: int) -> WebACLRule:
         ),
         VisibilityConfig=visibility(f"{shared.NAME_PREFIX}-{group}"),
     )
+
+
+def except_paths(paths: Iterable[str]) -> Statement:
+    """Return the statement that a request is not for one of these paths.
+
+    A request is for a path only if both the path as sent and the normalized path match. An app may handle
+    /upload/../login as either of them, so one match alone would let requests evade the rules.
+    """
+    pattern = path_regex(paths)
+    as_sent, normalized = (
+        Statement(
+            RegexMatchStatement=RegexMatchStatement(
+                RegexString=pattern,
+                FieldToMatch=FieldToMatch(UriPath={}),
+                TextTransformations=[
+                    TextTransformation(Priority=position, Type=kind) for position, kind in enumerate(kinds)
+                ],
+            )
+        )
+        for kinds in (["NONE"], ["URL_DECODE", "NORMALIZE_PATH"])
+    )
+    both = Statement(AndStatement=AndStatement(Statements=[as_sent, normalized]))
+    return Statement(NotStatement=NotStatement(Statement=both))
 
 
 def override_nothing() -> OverrideAction:

@@ -124,6 +124,11 @@ class Template:
         """Return the services that the root nests, in the order in which `ServiceIsNew` lists them."""
         return tuple(self.section("Metadata").get("Services", ()))
 
+    @property
+    def static_path(self) -> str:
+        """Return the folder of the URL that the static bucket of the root serves; empty if there is none."""
+        return str(self.section("Metadata").get("StaticPath", "/static/"))
+
     @cached_property
     def children(self) -> Mapping[str, str]:
         """Return the file name of each nested stack's template, by logical id."""

@@ -35,7 +35,7 @@ class Page:
     needed: bool
 
 
-PAGES = (Page("sorry/index.html", "pages/sorry.html", True), Page("static/index.html", "pages/index.html", False))
+SORRY_PAGE = Page("sorry/index.html", "pages/sorry.html", True)
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,13 @@ def apply(event: dict[str, Any], seconds_left: Callable[[], float]) -> Outcome:
     match event.get("RequestType"):
         case "Create" | "Update":
             bucket = _bucket(properties)
-            written = [page.key for page in PAGES if _write(_s3(), bucket, page)]
+            pages = [SORRY_PAGE]
+            if index := properties.get("IndexPage", ""):
+                pages.append(Page(index, "pages/index.html", False))
+            written = [page.key for page in pages if _write(_s3(), bucket, page)]
             # The bucket is the physical id. If the bucket changes, CloudFormation deletes this resource with its old
             # properties, and so the content of the old bucket.
-            paths = {"SorryPagePath": "/sorry/index.html", "IndexPagePath": "/static/index.html"}
-            return Outcome(f"site-content:{bucket}", {"Written": str(len(written)), **paths})
+            return Outcome(f"site-content:{bucket}", {"Written": str(len(written))})
         case "Delete":
             physical_id = event.get("PhysicalResourceId") or NEVER_CREATED
             created = physical_id != NEVER_CREATED

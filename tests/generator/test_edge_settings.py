@@ -7,12 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from generator.config import Config
 from generator.edge_settings import Edge
-from generator.layers import application, distribution, service
+from generator.errors import ConfigError
+from generator.layers import application, distribution, operations, service
 from generator.wiring import Layer
 
 CONTRACT = Path(__file__).parents[2] / "docs" / "app-contract.md"
+
 POLICY = "default-src 'self'"
 
 
@@ -93,3 +97,52 @@ def test_the_contract_states_the_settings_and_their_defaults() -> None:
         f"SIGKILL {container.stop_seconds} s later",
     ):
         assert row in text, row
+
+
+def test_static_files_have_the_path_that_the_project_chooses_or_none(config: Config) -> None:
+    for chosen, served in (
+        ("/static/", {"/static/*", "/sorry/*"}),
+        ("/assets/", {"/assets/*", "/sorry/*"}),
+        ("", {"/sorry/*"}),
+    ):
+        built = edge_of(config, Edge(static_path=chosen))
+        behaviors = built["Distribution"]["DistributionConfig"]["CacheBehaviors"]
+        assert {item["PathPattern"] for item in behaviors} == served
+        assert built["SiteContent"]["IndexPage"] == (f"{chosen[1:]}index.html" if chosen else "")
+        written = json.dumps(built["SiteContentPolicy"])
+        assert ("/static/index.html" in written) is (chosen == "/static/")
+
+
+def test_a_service_at_a_path_that_never_reaches_it_is_refused(config: Config) -> None:
+    (first, *others) = config.services
+    for path in ("/static/*", "/sorry/*", "/static/app.js"):
+        hidden = replace(first, path_patterns=(path,))
+        with pytest.raises(ConfigError, match="never from the service"):
+            replace(config, services=(hidden, *others))
+    # Django serves /static/ itself in a project that moves the platform's files.
+    django = replace(first, path_patterns=("/static/*",))
+    replace(config, services=(django, *others), edge=Edge(static_path="/assets/"))
+
+
+def test_requests_that_do_not_comply_with_http_are_judged_as_configured(config: Config) -> None:
+    for edge, mode in ((Edge(), "defensive"), (Edge(desync_mitigation="strictest"), "strictest")):
+        balancer = resources(application.LAYER, replace(config, edge=edge).application)["LoadBalancer"]
+        attribute = {"Key": "routing.http.desync_mitigation_mode", "Value": mode}
+        assert attribute in balancer["LoadBalancerAttributes"]
+    alarms = resources(operations.LAYER, config.operations)
+    assert alarms["NonCompliantRequestsAlarm"]["MetricName"] == "DesyncMitigationMode_NonCompliant_Request_Count"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"static_path": "static"}, "static_path"),
+        ({"static_path": "/sorry/"}, "static_path"),
+        ({"static_path": "/a*/"}, "static_path"),
+        ({"desync_mitigation": "monitor"}, "defensive or strictest"),
+        ({"waf": "block"}, "waf is 'block'"),
+    ],
+)
+def test_a_setting_that_aws_would_refuse_is_refused_first(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Edge(**settings)

@@ -166,4 +166,4 @@ def test_the_custom_resource_has_time_to_answer_before_cloudformation_stops_wait
     function, resources = deployed("custom_resource")
     (content,) = (r["Properties"] for r in resources.values() if r["Type"] == "Custom::SiteContent")
     assert function["Timeout"] < int(content["ServiceTimeout"]) <= 300
-    assert {"BucketName", "ContentHash", "EmptyOnDelete", "ServiceToken", "ServiceTimeout"} == set(content)
+    assert {"BucketName", "ContentHash", "EmptyOnDelete", "IndexPage", "ServiceToken", "ServiceTimeout"} == set(content)

@@ -32,6 +32,7 @@ def request(sink: Sink, kind: str, bucket: str | None, **other: Any) -> dict[str
         "ServiceTimeout": "300",
         "ContentHash": "lambda/custom_resource/0123.zip",
         "EmptyOnDelete": "true",
+        "IndexPage": "static/index.html",
     }
     if bucket is not None:
         properties["BucketName"] = bucket
@@ -102,13 +103,22 @@ def test_create_writes_both_pages(content: Function, s3: Any, bucket: str, sink:
         "RequestId": event["RequestId"],
         "LogicalResourceId": "SiteContent",
         "NoEcho": False,
-        "Data": {"Written": "2", "SorryPagePath": "/sorry/index.html", "IndexPagePath": "/static/index.html"},
+        "Data": {"Written": "2"},
     }
     for key in PAGES:
         page = s3.get_object(Bucket=bucket, Key=key)
         assert page["ContentType"] == "text/html; charset=utf-8"
         assert page["CacheControl"] == "max-age=0, s-maxage=60, must-revalidate"
         assert page["Body"].read().startswith(b"<!DOCTYPE html>")
+
+
+def test_the_index_page_is_at_the_static_path_of_the_project(
+    content: Function, s3: Any, bucket: str, sink: Sink
+) -> None:
+    content.invoke(request(sink, "Create", bucket, properties={"IndexPage": ""}))
+    content.invoke(request(sink, "Update", bucket, properties={"IndexPage": "assets/index.html"}))
+    assert [answer["Data"]["Written"] for answer in sink.answers] == ["1", "1"]
+    assert sorted(versions(s3, bucket)) == ["assets/index.html", "sorry/index.html"]
 
 
 def test_the_response_is_a_put_to_the_unchanged_presigned_url(content: Function, bucket: str, sink: Sink) -> None:

@@ -42,6 +42,7 @@ class Site:
             "BucketName": {"Ref": "Bucket"},
             "ContentHash": "1",
             "EmptyOnDelete": "true",
+            "IndexPage": "static/index.html",
         }
         added = {content: {"Type": "Custom::SiteContent", "Properties": properties}} if content else {}
         return json.dumps({"Resources": {"Bucket": bucket, **added}})

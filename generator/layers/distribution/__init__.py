@@ -42,7 +42,7 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
         t.add_resource(viewer_function()),
     )
     # With the app's behavior CloudFront would request the sorry page from the failed load balancer.
-    static = (static_behavior("/static/*", headers, index), static_behavior("/sorry/*", headers, index))
+    static = tuple(static_behavior(f"{path}*", headers, index) for path in config.edge.bucket_paths)
     distribution = t.add_resource(cloudfront_distribution(config, inputs, bucket, access, app, static))
     policy = t.add_resource(bucket_policy(bucket, *origin_access_statements(distribution, bucket)))
     add_records(t, inputs, distribution)

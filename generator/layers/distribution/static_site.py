@@ -72,6 +72,7 @@ class SiteContent(AWSCustomObject):
         "BucketName": (str, True),
         "ContentHash": (str, True),
         "EmptyOnDelete": (str, True),
+        "IndexPage": (str, True),
     }
 
 
@@ -86,7 +87,7 @@ def add_site_content(
         does="writes the sorry page and the first index page",
         code=inputs.custom_resource_code_key,
         size=config.site_content,
-        statements=write_pages(bucket),
+        statements=write_pages(config, bucket),
         # Permission to delete objects only where a deletion of the stack may empty the bucket.
         only_if=("EmptiesBucket", [empty_bucket(bucket), describe_own_stack()]),
         retries=1,
@@ -101,6 +102,7 @@ def add_site_content(
             # The package of the function contains the pages, so a new page changes the package's key.
             ContentHash=inputs.custom_resource_code_key,
             EmptyOnDelete=inputs.empty_bucket_on_delete,
+            IndexPage=index_page(config),
             # CloudFormation deletes it first, while the function may still empty the bucket.
             DependsOn=[added.policy, bucket_access],
         )
@@ -108,12 +110,19 @@ def add_site_content(
     return added
 
 
-def write_pages(bucket: Bucket) -> list[Statement]:
+def index_page(config: Config) -> str:
+    """Return the key of the first index page; empty if CloudFront serves no static path."""
+    folder = config.edge.static_path.removeprefix("/")
+    return folder and f"{folder}index.html"
+
+
+def write_pages(config: Config, bucket: Bucket) -> list[Statement]:
+    pages = [config.sorry_page.removeprefix("/"), *filter(None, [index_page(config)])]
     return [
         iam.allow(
             "WritePages",
             [s3_actions.PutObject, s3_actions.GetObject],
-            [object_arn(bucket, "sorry/index.html"), object_arn(bucket, "static/index.html")],
+            [object_arn(bucket, page) for page in pages],
         ),
         iam.allow("ListBucket", [s3_actions.ListBucket, s3_actions.ListBucketVersions], [bucket.get_att("Arn")]),
     ]

@@ -26,7 +26,7 @@ def add_alarms(
 
 
 def add_balancer_alarms(t: Template, config: Config, inputs: Inputs) -> None:
-    """Add the alarms on errors and response times of the load balancer."""
+    """Add the alarms on errors, response times and non-compliant requests of the load balancer."""
     balancer = {"LoadBalancer": inputs.alb_full_name}
     t.add_resource(
         alarm(
@@ -55,6 +55,22 @@ def add_balancer_alarms(t: Template, config: Config, inputs: Inputs) -> None:
             threshold=config.slow_seconds,
             periods=10,
             comparison="GreaterThanThreshold",
+        )
+    )
+    t.add_resource(
+        alarm(
+            "NonCompliantRequestsAlarm",
+            "alb-desync",
+            inputs.alarm_topic_arn,
+            description="The load balancer receives requests that do not comply with HTTP: an attempt to smuggle "
+            "requests, or a client with errors. The field classification_reason of its access log has the reason.",
+            namespace="AWS/ApplicationELB",
+            metric="DesyncMitigationMode_NonCompliant_Request_Count",
+            dimensions=balancer,
+            statistic="Sum",
+            threshold=config.non_compliant_in_5_minutes,
+            period=300,
+            periods=1,
         )
     )
 

@@ -17,6 +17,7 @@ class Config(FrozenConfig):
     failures_kept_seconds: int = 1209600
     alb_errors_per_minute: int = 10
     slow_seconds: float = 3.0
+    non_compliant_in_5_minutes: int = 10
     database_cpu_percent: int = 80
     archive_delay_seconds: int = 3600
     relay_ends_per_5_minutes: int = 3

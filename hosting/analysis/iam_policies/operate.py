@@ -89,7 +89,8 @@ class Scope:
 
     def pages(self) -> tuple[str, ...]:
         (bucket,) = self.site()
-        return f"{bucket}/sorry/*", f"{bucket}/static/*"
+        static = self.env.stacks["root"].template.static_path
+        return f"{bucket}/sorry/*", *([f"{bucket}{static}*"] if static else [])
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,8 @@ _NAMES: dict[str, dict[str, set[str]]] = {
 _KNOWN_METRICS: dict[str, frozenset[str]] = {
     "AWS/ApplicationELB": frozenset(
         {
-            "ActiveConnectionCount", "ConsumedLCUs", "DroppedInvalidHeaderRequestCount", "HealthyHostCount",
+            "ActiveConnectionCount", "ConsumedLCUs", "DesyncMitigationMode_NonCompliant_Request_Count",
+            "DroppedInvalidHeaderRequestCount", "HealthyHostCount",
             "HTTPCode_ELB_3XX_Count", "HTTPCode_ELB_4XX_Count", "HTTPCode_ELB_500_Count", "HTTPCode_ELB_502_Count",
             "HTTPCode_ELB_503_Count", "HTTPCode_ELB_504_Count", "HTTPCode_ELB_5XX_Count", "HTTPCode_Target_2XX_Count",
             "HTTPCode_Target_3XX_Count", "HTTPCode_Target_4XX_Count", "HTTPCode_Target_5XX_Count",

@@ -271,7 +271,8 @@ def static_files(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
         origins = {item.get("Id"): item for item in listed(one.get("DistributionConfig.Origins"))}
         behaviors = listed(one.get("DistributionConfig.CacheBehaviors"))
         targets = {item.get("PathPattern"): origins.get(item.get("TargetOriginId"), {}) for item in behaviors}
-        for path in ("/static/*", "/sorry/*"):
+        static = env.stacks["root"].template.static_path
+        for path in [*([f"{static}*"] if static else []), "/sorry/*"]:
             if follow(env, targets.get(path, {}).get("DomainName"), BUCKET) is None:
                 yield RuleMatch(one, "Properties.DistributionConfig.CacheBehaviors", f"no bucket serves {path}")
         errors = listed(one.get("DistributionConfig.CustomErrorResponses"))

@@ -314,6 +314,26 @@ _CAPACITY = {
 _CAPACITY_LIMIT = 1500
 
 
+# AWS WAF Developer Guide, Using rule statements. A text transformation other than NONE costs 10.
+_STATEMENT_CAPACITY = {
+    "RateBasedStatement": 2,
+    "IPSetReferenceStatement": 1,
+    "RegexMatchStatement": 3,
+    "ByteMatchStatement": 2,
+}
+
+
+def _capacity(statement: Mapping[str, Any]) -> int:
+    """Return the capacity of a statement with the statements in it."""
+    capacity = 0
+    for kind, body in statement.items():
+        inner = [*listed(body.get("Statements")), body.get("Statement", {}), body.get("ScopeDownStatement", {})]
+        transformed = [one for one in listed(body.get("TextTransformations")) if one.get("Type") != "NONE"]
+        own = _CAPACITY.get(body.get("Name"), 0) if kind == "ManagedRuleGroupStatement" else 0
+        capacity += own + _STATEMENT_CAPACITY.get(kind, 0) + 10 * len(transformed) + sum(map(_capacity, inner))
+    return capacity
+
+
 @environment_rule(
     "SEC-10",
     "The rules of the web ACL are well-formed and within its capacity",
@@ -337,7 +357,7 @@ def web_acl_rules(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
             priorities.add(str(rule.get("Priority")))
             if managed and (managed.get("VendorName") != "AWS" or managed.get("Name") not in _CAPACITY):
                 yield RuleMatch(acl, path, f"no rule group {managed.get('VendorName')} {managed.get('Name')}")
-            capacity += _CAPACITY.get(managed.get("Name"), 0) if managed else 2
+            capacity += _capacity(rule.get("Statement", {}))
         if capacity > _CAPACITY_LIMIT:
             yield RuleMatch(acl, "Properties.Rules", f"{capacity} capacity units")
 

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hosting.cli.support.exit_codes import Exit
-from hosting.cli.support.options import Options, account_options, connect_to_deployed, environment_options
+from hosting.cli.support.options import (
+    Options,
+    account_options,
+    connect,
+    environment_options,
+    load_without_validation,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,16 +42,24 @@ _MARKS = {"new": "+", "changed": "~", "headers": "~", "deleted": "-", "left": "?
 @click.option("--preview", is_flag=True, help="Show the steps; change nothing.")
 @click.option("--wait", is_flag=True, help="Wait until the CloudFront invalidation is complete.")
 def site(directory: Path, prefix: str, delete: bool, preview: bool, wait: bool, **given: Any) -> int:
-    """Upload the files of DIRECTORY to https://.../static/ and invalidate the changed CloudFront paths.
+    """Upload the files of DIRECTORY to CloudFront's static path and invalidate the changed CloudFront paths.
 
-    Only files that differ are uploaded. Assets are uploaded before the HTML pages that refer to them.
+    The static path is https://.../static/ unless workloads.py sets another one. Only files that differ are uploaded.
+    Assets are uploaded before the HTML pages that refer to them.
     """
     from hosting.deployer.operate import platform
     from hosting.deployer.operate import site as syncing
+    from hosting.model.errors import InputError, Problem
+    from hosting.model.stack_order import ROOT
 
     options = Options(**given)
+    environment = load_without_validation(options)
+    if prefix == "static":
+        prefix = environment.templates[ROOT].static_path.strip("/")
+        if not prefix:
+            raise InputError([Problem("workloads.py", "EDGE has static_path empty: the apps serve every path")])
     files = syncing.scan_directory(directory, prefix)
-    found = platform.find_platform(connect_to_deployed(options))
+    found = platform.find_platform(connect(options, environment))
     s3 = found.context.clients.s3(found.home)
     bucket, distribution = found.output("StaticBucketName"), found.output("DistributionId")
     steps = syncing.plan_sync(s3, bucket, prefix, files, delete=delete)

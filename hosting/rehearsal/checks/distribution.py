@@ -11,7 +11,7 @@ from hosting.rehearsal.checks.services import SECRET_HEADER, origin_secret
 
 proof = Area("distribution")
 
-PAGES = ("sorry/index.html", "static/index.html")
+SORRY_PAGE = "/sorry/index.html"
 # Status codes that CloudFront caches although the origin does not ask for it.
 CACHED_ERRORS = {404, 414, 500, 501, 502, 503, 504}
 
@@ -38,7 +38,7 @@ def distribution(deployed: Deployed) -> Iterator[Proof]:
     yield proof("viewers are sent to HTTPS", policies <= {"redirect-to-https", "https-only"}, policies)
     errors = {int(one["ErrorCode"]): one for one in config.get("CustomErrorResponses", {}).get("Items", [])}
     shown = {code: one["ResponsePagePath"] for code, one in errors.items() if one.get("ResponsePagePath")}
-    only = set(shown) <= {502, 503, 504} and set(shown.values()) <= {f"/{PAGES[0]}"}
+    only = set(shown) <= {502, 503, 504} and set(shown.values()) <= {SORRY_PAGE}
     yield proof("only a failed origin shows the sorry page", only, shown)
     cached = {code: one.get("ErrorCachingMinTTL") for code, one in errors.items() if one.get("ErrorCachingMinTTL") != 0}
     yield proof("an error is not returned to other viewers", set(errors) >= CACHED_ERRORS and not cached, cached)
@@ -104,7 +104,9 @@ def first_pages(deployed: Deployed) -> Iterator[Proof]:
     """Check the pages that the custom resource wrote."""
     s3 = deployed.client("s3")
     bucket = deployed.outputs["root"]["StaticBucketName"]
-    for key in PAGES:
+    behaviours = read_distribution_config(deployed).get("CacheBehaviors", {}).get("Items", [])
+    for folder in (one["PathPattern"] for one in behaviours if one["TargetOriginId"] == "static"):
+        key = folder.strip("/*") + "/index.html"
         found = s3.get_object(Bucket=bucket, Key=key)
         page = found["Body"].read().decode()
         title = page.partition("<title>")[2].partition("</title>")[0]

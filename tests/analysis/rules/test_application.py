@@ -119,7 +119,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("APP-22", "lab", lambda b: b.put(LISTENER, "DefaultActions.0.FixedResponseConfig.StatusCode", "404", has="HTTPS\", \"SslPolicy"), set()),
     ("APP-22", "lab", lambda b: b.put(RULE, "Priority", 7), set()),
     ("APP-23", "lab", lambda b: attribute(b, "drop_invalid_header_fields", "drop_invalid_headers"), set()),
-    ("APP-23", "lab", lambda b: attribute(b, "strictest", "monitor"), set()),
+    ("APP-23", "lab", lambda b: attribute(b, "defensive", "monitor"), set()),
     ("APP-24", "lab", lambda b: b.put("ECS::Cluster", "ClusterSettings.0.Value", "disabled"), set()),
     ("APP-24", "lab", lambda b: b.replace("Logs::LogGroup", "/performance", "/metrics"), set()),
     ("APP-25", "live", lambda b: b.drop("CertificateManager::Certificate", "DomainValidationOptions"), set()),

@@ -84,6 +84,15 @@ def two_statements(b: Any) -> None:
     common(b)["Statement"]["GeoMatchStatement"] = {"CountryCodes": ["JP"]}
 
 
+def costly_exclusions(b: Any) -> None:
+    """Exclude one path after the other from a group, each with transformations of its own."""
+    steps = [{"Priority": place, "Type": kind} for place, kind in enumerate(("URL_DECODE", "NORMALIZE_PATH"))]
+    match = {"RegexString": "^/upload/", "FieldToMatch": {"UriPath": {}}, "TextTransformations": steps}
+    statements = [{"RegexMatchStatement": match} for _ in range(20)]
+    scope = {"NotStatement": {"Statement": {"OrStatement": {"Statements": statements}}}}
+    common(b)["Statement"]["ManagedRuleGroupStatement"]["ScopeDownStatement"] = scope
+
+
 def large_policy(b: Any) -> None:
     """Add statements that allow nothing new, until the policy is above the limit."""
     document = b.one("IAM::ManagedPolicy", has="WriteFlowLog")["Properties"]["PolicyDocument"]
@@ -113,6 +122,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("SEC-10", "lab", lambda b: common(b).update(Priority=0), set()),
     ("SEC-10", "lab", lambda b: common(b)["Statement"]["ManagedRuleGroupStatement"].update(Name="AWSManagedCommon"), set()),
     ("SEC-10", "lab", lambda b: b.put(ACL, "DefaultAction", {"Block": {}}), set()),
+    ("SEC-10", "lab", costly_exclusions, set()),
     ("SEC-11", "lab", lambda b: common(b)["Statement"]["ManagedRuleGroupStatement"].pop("RuleActionOverrides"), set()),
     ("SEC-12", "lab", lambda b: b.put("WAFv2::LoggingConfiguration", "LogDestinationConfigs", [{"Fn::GetAtt": ["WafLogGroup", "Arn"]}]), set()),
     ("SEC-12", "lab", lambda b: b.replace("Logs::LogGroup", "aws-waf-logs-", "waf-logs-"), set()),
