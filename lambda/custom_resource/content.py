@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from answer import NEVER_CREATED
+from answer import Outcome
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -38,14 +38,6 @@ class Page:
 SORRY_PAGE = Page("sorry/index.html", "pages/sorry.html", True)
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """The resource's physical id and attributes after a request."""
-
-    physical_id: str
-    data: dict[str, str]
-
-
 class UnusableRequestError(Exception):
     """The request has a type or a property that this resource does not support."""
 
@@ -54,7 +46,7 @@ class UnfinishedError(Exception):
     """The bucket still contains objects: the time was too short, or S3 refused to delete them."""
 
 
-def apply(event: dict[str, Any], seconds_left: Callable[[], float]) -> Outcome:
+def apply(event: dict[str, Any], seconds_left: Callable[[], float], never_created: str) -> Outcome:
     """Write the pages for Create and Update, or empty the bucket for Delete if its stack is deleted.
 
     Raises ClientError, UnusableRequestError or UnfinishedError. CloudFormation then receives FAILED.
@@ -71,8 +63,8 @@ def apply(event: dict[str, Any], seconds_left: Callable[[], float]) -> Outcome:
             # properties, and so the content of the old bucket.
             return Outcome(f"site-content:{bucket}", {"Written": str(len(written))})
         case "Delete":
-            physical_id = event.get("PhysicalResourceId") or NEVER_CREATED
-            created = physical_id != NEVER_CREATED
+            physical_id = event.get("PhysicalResourceId") or never_created
+            created = physical_id != never_created
             deleted = 0
             try:
                 # Properties are strings. Every other value keeps the content.

@@ -135,7 +135,7 @@ def is_valid(expression: str) -> bool:
 
 
 def trusts_scheduler(role: str, group: str) -> bool:
-    """Return whether a role exists and lets Scheduler assume it for schedules of a group."""
+    """Return whether a role exists and allows Scheduler to assume it for schedules of a group."""
     found = iam._roles.get(role.rpartition("/")[2])
     if found is None or found["Arn"] != role:
         return False

@@ -1,5 +1,8 @@
 """Response of a custom resource to CloudFormation: exactly one, within the size limit, retried after errors.
 
+CloudFormation waits for a response until its own timeout. So a function responds on every path: also after a bug or a
+denied call, and shortly before Lambda ends the invocation.
+
 `ResponseURL` is presigned: every reader of it can respond for this function. So neither the URL nor the text of an
 exception of the HTTP client, which may contain the URL, is logged.
 """
@@ -9,6 +12,8 @@ import json
 import logging
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,8 +26,8 @@ ATTEMPTS = 5
 ATTEMPT_SECONDS = 8.0
 FIRST_PAUSE_SECONDS = 0.3
 
-# Physical id of a resource whose creation failed. Its deletion removes as much as it can and always succeeds.
-NEVER_CREATED = "site-content:none"
+# Time before the deadline for one attempt to respond, and one more if the first connection is dropped.
+MARGIN_SECONDS = 5.0
 
 
 class NotDeliveredError(Exception):
@@ -32,12 +37,49 @@ class NotDeliveredError(Exception):
     """
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """The resource's physical id and attributes after a request."""
+
+    physical_id: str
+    data: dict[str, str]
+
+
+Apply = Callable[[Callable[[], float]], Outcome | None]
+
+
+def respond(event: dict[str, Any], context: Any, never_created: str, apply: Apply) -> None:
+    """Apply a request of CloudFormation and send exactly one response. Raises NotDeliveredError.
+
+    `apply` gets a function that returns the seconds it may take. Without an outcome another invocation will respond.
+    `never_created` is the physical id of a resource whose creation failed.
+    """
+    answer = Answer(event, context, never_created)
+    logger.info("%s of %s in %s", event.get("RequestType"), event.get("LogicalResourceId"), event.get("StackId"))
+    alarm = threading.Timer(max(0.0, answer.seconds_left() - MARGIN_SECONDS), _too_late, [answer])
+    alarm.daemon = True
+    alarm.start()
+    try:
+        outcome = apply(lambda: answer.seconds_left() - MARGIN_SECONDS - 1)
+    except Exception as error:
+        # Every error is reported: without a response the stack would wait until its timeout.
+        logger.exception("the request failed")
+        answer.failed(f"{type(error).__name__}: {error}")
+    else:
+        logger.info("%s", outcome)
+        if outcome is not None:
+            answer.succeeded(outcome.physical_id, outcome.data)
+    finally:
+        alarm.cancel()
+
+
 class Answer:
     """The response to one request. Only the first one is sent."""
 
-    def __init__(self, event: dict[str, Any], context: Any) -> None:
+    def __init__(self, event: dict[str, Any], context: Any, never_created: str) -> None:
         self._event = event
         self._context = context
+        self._never_created = never_created
         self._given = threading.Lock()
 
     def seconds_left(self) -> float:
@@ -52,7 +94,7 @@ class Answer:
     def failed(self, reason: str) -> None:
         """Send FAILED with the reason and the place of this invocation's log."""
         # If the id changes, CloudFormation deletes the resource of the old id.
-        physical_id = self._event.get("PhysicalResourceId") or NEVER_CREATED
+        physical_id = self._event.get("PhysicalResourceId") or self._never_created
         where = f"{self._context.log_group_name} {self._context.log_stream_name} {self._context.aws_request_id}"
         self._give("FAILED", f"{_cut(reason, 1200)} (log: {where})", physical_id, {})
 
@@ -90,6 +132,16 @@ class Answer:
         raise NotDeliveredError(
             "the response has not been delivered: CloudFormation did not accept it. Read the warnings before this line."
         )
+
+
+def _too_late(answer: Answer) -> None:
+    """Respond FAILED shortly before the deadline."""
+    logger.error("the function ran out of time")
+    try:
+        answer.failed("the function ran out of time: its finished steps are kept. Try again to continue after them.")
+    except Exception:
+        # No thread waits for this one. Without this line an exception here would be invisible.
+        logger.exception("the response has not been delivered")
 
 
 def _put(url: str, body: bytes, timeout: float) -> str | None:
