@@ -48,9 +48,9 @@ class Service:
     def __post_init__(self) -> None:
         check_types(self, f"service {self.name}")
         check_name(self.name)
-        # A rule holds at most five values, and the secret header is one of them.
-        if not 1 <= len(self.path_patterns) <= 4:
-            raise ConfigError(f"service {self.name}: {len(self.path_patterns)} path patterns, give 1 to 4")
+        # A rule holds at most five values, and two of them are values of the secret header.
+        if not 1 <= len(self.path_patterns) <= 3:
+            raise ConfigError(f"service {self.name}: {len(self.path_patterns)} path patterns, give 1 to 3")
         check_container(self)
 
     @property

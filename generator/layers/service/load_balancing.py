@@ -15,7 +15,7 @@ from troposphere.elasticloadbalancingv2 import (
 )
 
 from generator.layers.service.interface import Config, Inputs
-from generator.resources.origin_secret import HEADER, secret_reference
+from generator.resources.origin_secret import HEADER, accepted_values
 
 
 def target_group(config: Config, inputs: Inputs) -> TargetGroup:
@@ -50,9 +50,7 @@ def listener_rule(inputs: Inputs, target: TargetGroup) -> ListenerRule:
             RuleCondition(Field="path-pattern", PathPatternConfig=PathPatternConfig(Values=inputs.path_patterns)),
             RuleCondition(
                 Field="http-header",
-                HttpHeaderConfig=HttpHeaderConfig(
-                    HttpHeaderName=HEADER, Values=[secret_reference(inputs.origin_secret_arn)]
-                ),
+                HttpHeaderConfig=HttpHeaderConfig(HttpHeaderName=HEADER, Values=accepted_values(inputs.origin_secrets)),
             ),
         ],
         Actions=[ListenerRuleAction(Type="forward", TargetGroupArn=target.ref())],
