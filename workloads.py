@@ -1,8 +1,8 @@
 """The workloads of this project. This file is yours: edit it, then run `deploy.py generate`."""
 
-from generator.workloads import Service
+from generator.workloads import WebService
 
-SERVICES = (
-    Service("Frontend", ("/*",), priority=900),
-    Service("Backend", ("/api", "/api/*"), priority=100),
+WORKLOADS = (
+    WebService("Frontend", paths=("/*",), priority=900),
+    WebService("Backend", paths=("/api", "/api/*"), priority=100),
 )

@@ -1,6 +1,6 @@
 """Configuration of the platform: structure that is the same in every environment.
 
-A value that differs between environments is a root parameter with a line in params/. The services and the settings of
+A value that differs between environments is a root parameter with a line in params/. The workloads and the settings of
 the edge come from the project's workloads.py. Everything else is a default of a layer's own Config.
 """
 
@@ -24,14 +24,14 @@ from generator.layers import (
     service,
     service_access,
 )
-from generator.workloads import Service
+from generator.workloads import WebService, Workload
 
 
 @dataclass(frozen=True)
 class Config:
     """Configuration of every layer."""
 
-    services: tuple[Service, ...]
+    workloads: tuple[Workload, ...]
     edge: Edge = field(default_factory=Edge)
     network: network.Config = field(default_factory=network.Config)
     egress: egress.Config = field(default_factory=egress.Config)
@@ -44,9 +44,11 @@ class Config:
     operations: operations.Config = field(default_factory=operations.Config)
 
     def __post_init__(self) -> None:
-        workloads.check_together(self.services)
-        for entry in self.services:
-            self.edge.check_paths(entry.name, entry.path_patterns)
+        # A value in every field, also for what `like` takes over.
+        object.__setattr__(self, "workloads", workloads.resolve(self.workloads))
+        for entry in self.workloads:
+            if isinstance(entry, WebService):
+                self.edge.check_paths(entry.name, entry.paths)
 
     @property
     def application(self) -> application.Config:
@@ -59,4 +61,4 @@ class Config:
 
 def load_config(project: Path) -> Config:
     """Return the configuration of the project in a folder. Raises ConfigError for an error in its workloads.py."""
-    return Config(services=workloads.load(project), edge=workloads.load_edge(project))
+    return Config(workloads=workloads.load(project), edge=workloads.load_edge(project))

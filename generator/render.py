@@ -7,7 +7,7 @@ from typing import Any
 
 from troposphere import Template
 
-from generator import root
+from generator import root, workloads
 from generator.config import Config
 from generator.errors import ConfigError
 from generator.layers import (
@@ -36,7 +36,6 @@ _LAYERS: dict[str, Layer[Any, Any, Any]] = {
     "reader": db_reader.LAYER,
     "application": application.LAYER,
     "access": service_access.LAYER,
-    "service": service.LAYER,
     "distribution": distribution.LAYER,
     "operations": operations.LAYER,
 }
@@ -52,20 +51,23 @@ def build_all(config: Config) -> dict[str, Template]:
         if not str(error).startswith("Maximum "):
             raise
         raise ConfigError(
-            f"a template exceeds a limit of CloudFormation: {str(error).lower()}. Remove services, or set "
-            "own_size=False for services that may share CPU, memory and number of tasks. Each one removes four "
+            f"a template exceeds a limit of CloudFormation: {str(error).lower()}. Remove workloads, or set "
+            "own_size=False for workloads that may share CPU, memory and number of tasks. Each one removes four "
             "parameters of root."
         ) from None
 
 
 def _build_all(config: Config) -> dict[str, Template]:
-    slugs = tuple(entry.slug for entry in config.services)
+    own = {layer.file: layer.render(config.service) for layer in map(service.layer_of, config.workloads)}
+    owners = workloads.image_owners(config.workloads).values()
+    slugs = tuple(entry.slug for entry in config.workloads if entry.name in owners)
     return {
-        "root.json": root.build(config),
+        "root.json": root.build(config, own),
         "bootstrap.json": bootstrap.build(bootstrap.Config(), slugs),
         "edge.json": edge.build(edge.Config(edge=config.edge)),
         template_file("EdgeMonitoring"): edge_monitoring.build(edge_monitoring.Config()),
         **{layer.file: layer.render(getattr(config, name)) for name, layer in _LAYERS.items()},
+        **own,
     }
 
 

@@ -3,6 +3,8 @@
 A layer receives only values that an earlier layer returned, so the order below is the order of dependencies.
 """
 
+from collections.abc import Mapping
+
 from troposphere import And, Equals, Not, Ref, Select, Sub, Template
 
 from generator import value_types as v
@@ -21,17 +23,22 @@ from generator.layers import (
     service,
     service_access,
 )
-from generator.layers.service import task
 from generator.parameter_specs import NAME_PREFIX
 from generator.resources.rules import root_rules
-from generator.root_parameters import Parameters, add_image_parameter, add_size_parameters
+from generator.root_parameters import (
+    Parameters,
+    add_environment_parameters,
+    add_image_parameters,
+    add_size_parameters,
+)
 from generator.wiring import (
     FrozenConfig,
+    OwnTemplate,
     StackInterface,
     add_outputs,
     add_parameters,
 )
-from generator.workloads import Service
+from generator.workloads import Workload, image_owners
 
 
 class Outputs(StackInterface):
@@ -56,7 +63,9 @@ class Platform(FrozenConfig):
 
     prefix: v.NamePrefix
     parameters: Parameters
+    images: dict[str, v.AppImageUri]
     sizes: dict[str, ServiceSize]
+    values: dict[str, v.EnvironmentValue]
     network: network.Outputs
     security: security.Outputs
     egress: egress.Outputs
@@ -64,14 +73,22 @@ class Platform(FrozenConfig):
     archive: LogArchive
     database: database.Outputs
     application: application.Outputs
+    distribution: distribution.Outputs
 
 
-def build(config: Config) -> Template:
-    """Return the root template."""
+def build(config: Config, own_templates: Mapping[str, Template]) -> Template:
+    """Return the root template. ``own_templates`` are those of the workloads, by file name."""
     t = Template(Description="Hosting platform: one environment, one nested stack per layer.")
     t.set_version()
-    # deploy.py fills ServiceIsNew and ServiceIsIncluded in this order, and uploads static files to this path.
-    t.set_metadata({"Services": [entry.name for entry in config.services], "StaticPath": config.edge.static_path})
+    # deploy.py fills ServiceIsNew, ServiceIsIncluded and WorkloadTemplates in the order of Services, and uploads static
+    # files to StaticPath.
+    t.set_metadata(
+        {
+            "Services": [entry.name for entry in config.workloads],
+            "Workloads": describe_workloads(config),
+            "StaticPath": config.edge.static_path,
+        }
+    )
     p = add_parameters(t, Parameters)
     prefix = v.NamePrefix(Sub(NAME_PREFIX))
     # A first deployment has two operations. The first creates what services need, and keeps what is finished if it
@@ -81,7 +98,9 @@ def build(config: Config) -> Template:
     t.add_condition("HasReader", And(Equals(p.db_reader, "true"), Not(Equals(p.platform_only, "true"))))
     for name, content in root_rules().items():
         t.add_rule(name, content)
+    images = add_image_parameters(t, config)
     sizes = add_size_parameters(t, config)
+    values = add_environment_parameters(t, config)
 
     network_outputs = network.LAYER.nest(
         t,
@@ -173,20 +192,6 @@ def build(config: Config) -> Template:
         archive_stream_arn=archive_outputs.archive_stream_arn,
         subscription_role_arn=archive_outputs.subscription_role_arn,
     )
-    platform = Platform(
-        prefix=prefix,
-        parameters=p,
-        sizes=sizes,
-        network=network_outputs,
-        security=security_outputs,
-        egress=egress_outputs,
-        archive=archive,
-        logs=logs,
-        database=database_outputs,
-        application=application_outputs,
-    )
-    for position, entry in enumerate(config.services):
-        nest_service(t, entry, position, platform)
     distribution_outputs = distribution.LAYER.nest(
         t,
         distribution.Inputs(
@@ -199,10 +204,27 @@ def build(config: Config) -> Template:
             empty_bucket_on_delete=p.empty_bucket_on_delete,
             access_log_bucket_name=security_outputs.access_log_bucket_name,
             origin_host_name=application_outputs.origin_host_name,
-            origin_secret_arn=security_outputs.origin_secrets.origin_secret_arn,
+            origin_secret_arn=security_outputs.origin_secret_arn,
             logs=logs,
         ),
     )
+    platform = Platform(
+        prefix=prefix,
+        parameters=p,
+        images=images,
+        sizes=sizes,
+        values=values,
+        network=network_outputs,
+        security=security_outputs,
+        egress=egress_outputs,
+        archive=archive,
+        logs=logs,
+        database=database_outputs,
+        application=application_outputs,
+        distribution=distribution_outputs,
+    )
+    for position, entry in enumerate(config.workloads):
+        nest_workload(t, entry, position, platform, own_templates)
     operations_outputs = operations.LAYER.nest(
         t,
         operations.Inputs(
@@ -253,21 +275,32 @@ def build(config: Config) -> Template:
     return t
 
 
-def nest_service(t: Template, entry: Service, position: int, platform: Platform) -> None:
-    """Add the two stacks of one service: first its security group and roles, then its task and ECS service."""
+def describe_workloads(config: Config) -> dict[str, dict[str, object]]:
+    """Return what tools need to know of each workload and cannot read from one template."""
+    owners = image_owners(config.workloads)
+    return {
+        entry.name: {
+            "Kind": entry.kind,
+            "Image": f"{owners[entry.name]}Image",
+            "Repository": owners[entry.name].lower(),
+        }
+        for entry in config.workloads
+    }
+
+
+def nest_workload(
+    t: Template, entry: Workload, position: int, platform: Platform, own_templates: Mapping[str, Template]
+) -> None:
+    """Add the two stacks of one workload: first its security group and roles, then its task and ECS service."""
     p = platform.parameters
     included = f"Has{entry.name}Service"
     t.add_condition(included, Equals(Select(position, Ref("ServiceIsIncluded")), "true"))
-    port = v.Port(str(entry.port))
-    unused = ("",) * (task.WRITABLE_PATHS - len(entry.writable_paths))
-    writable = [v.FolderPath(path) for path in (*entry.writable_paths, *unused)]
-    image = add_image_parameter(t, entry)
     access_outputs = service_access.LAYER.nest(
         t,
         service_access.Inputs(
             prefix=platform.prefix,
             service_slug=v.ServiceSlug(entry.slug),
-            container_port=port,
+            container_port=v.Port(str(entry.container_port)),
             vpc_id=platform.network.vpc_id,
             alb_security_group_id=platform.security.alb_security_group_id,
             database_security_group_id=platform.security.database_security_group_id,
@@ -275,26 +308,18 @@ def nest_service(t: Template, entry: Service, position: int, platform: Platform)
         ),
         instance=entry.name,
     )
-    service.LAYER.nest(
+    layer = service.layer_of(entry)
+    layer.nest(
         t,
-        service.Inputs(
+        layer.inputs(
             prefix=platform.prefix,
             project=p.project,
-            service_slug=v.ServiceSlug(entry.slug),
-            image=image,
+            environment=p.environment,
+            image=platform.images[entry.name],
             bastion_image=p.bastion_image,
             size=platform.sizes[entry.name],
             cpu_architecture=p.cpu_architecture,
             service_is_new=v.Flag(Select(position, Ref("ServiceIsNew"))),
-            container_port=port,
-            app_user=v.UserIds(entry.user),
-            read_only_root=v.Flag("true" if entry.read_only else "false"),
-            writable_path_1=writable[0],
-            writable_path_2=writable[1],
-            writable_path_3=writable[2],
-            health_check_path=v.UrlPath(entry.health_check_path),
-            path_patterns=v.PathPatterns(",".join(entry.path_patterns)),
-            priority=v.Priority(str(entry.priority)),
             vpc_id=platform.network.vpc_id,
             app_subnets=platform.egress.routed_app_subnets,
             access=access_outputs.access,
@@ -303,12 +328,16 @@ def nest_service(t: Template, entry: Service, position: int, platform: Platform)
             bastion_log_group_name=platform.application.bastion_log_group_name,
             alb_full_name=platform.application.alb_full_name,
             origin_listener_arn=platform.application.origin_listener_arn,
-            origin_secrets=platform.security.origin_secrets,
+            origin_secret_arn=platform.security.origin_secret_arn,
             database=platform.database.connection,
+            site_url=platform.distribution.site_url,
+            domain_name=p.domain_name,
             alarm_topic_arn=platform.security.alarm_topic_arn,
             logs=platform.logs,
             log_archive=platform.archive,
+            **{parameter.name: platform.values[parameter.name] for parameter in entry.root_parameters},
         ),
         instance=entry.name,
         condition=included,
+        own=OwnTemplate(Select(position, Ref("WorkloadTemplates")), own_templates[layer.file].parameters),
     )

@@ -13,7 +13,8 @@ from generator.config import Config
 from generator.interfaces import ServiceSize
 from generator.resources.rules import fargate_size
 from generator.wiring import ParameterSpec, StackInterface, add_parameter
-from generator.workloads import Service
+from generator.workloads import Existing, RootParameter, image_owners
+from generator.workloads.values import SECRET_ARN
 
 _DIGEST_PATTERN = r"^[a-z0-9-]+(\.[a-z0-9-]+)+(/[a-z0-9._-]+)+@sha256:[0-9a-f]{64}$"
 _DIGEST_CONSTRAINT = (
@@ -141,6 +142,13 @@ class Parameters(StackInterface):
         v.Flags,
         ParameterSpec(
             "true for each service that does not exist yet, in the order of Metadata.Services. deploy.py looks it up.",
+        ),
+    ]
+    workload_templates: Annotated[
+        v.TemplateDigests,
+        ParameterSpec(
+            "Digest in the S3 key of the template of each workload, in the order of Metadata.Services. deploy.py sets "
+            "it.",
         ),
     ]
     platform_only: Annotated[
@@ -315,12 +323,12 @@ class Parameters(StackInterface):
 
 
 def add_size_parameters(t: Template, config: Config) -> dict[str, ServiceSize]:
-    """Add the size parameters of each service with its own size, and one set for the services that share a size.
+    """Add the size parameters of each workload with its own size, and one set for the workloads that share a size.
 
-    Returns the size of each service by its name.
+    Returns the size of each workload by its name.
     """
     sizes: dict[str, ServiceSize] = {}
-    for entry in config.services:
+    for entry in config.workloads:
         subject = entry.name if entry.own_size else "Service"
         if subject not in sizes:
             sizes[subject] = ServiceSize(
@@ -334,7 +342,29 @@ def add_size_parameters(t: Template, config: Config) -> dict[str, ServiceSize]:
     return sizes
 
 
-def add_image_parameter(t: Template, entry: Service) -> v.AppImageUri:
-    """Add the parameter with the image of a service."""
+def add_image_parameters(t: Template, config: Config) -> dict[str, v.AppImageUri]:
+    """Add a parameter for each image. Returns the image of each workload by its name."""
     spec = ParameterSpec(_IMAGE, pattern=_DIGEST_PATTERN, constraint=_DIGEST_CONSTRAINT)
-    return add_parameter(t, f"{entry.name}Image", v.AppImageUri, spec)
+    owners = image_owners(config.workloads)
+    images = {owner: add_parameter(t, f"{owner}Image", v.AppImageUri, spec) for owner in dict.fromkeys(owners.values())}
+    return {name: images[owner] for name, owner in owners.items()}
+
+
+def add_environment_parameters(t: Template, config: Config) -> dict[str, v.EnvironmentValue]:
+    """Add a parameter for each value that a workload leaves to the environment. Returns the values by parameter."""
+    values: dict[str, v.EnvironmentValue] = {}
+    for entry in config.workloads:
+        for name, value in entry.variables.items():
+            if isinstance(value, RootParameter) and value.name not in values:
+                spec = ParameterSpec(f"Variable {name} of {entry.name}.")
+                values[value.name] = add_parameter(t, value.name, v.EnvironmentValue, spec)
+        for name, secret in entry.secrets.items():
+            arn = secret.arn if isinstance(secret, Existing) else ""
+            if isinstance(arn, RootParameter) and arn.name not in values:
+                spec = ParameterSpec(
+                    f"ARN of the secret {name} of {entry.name}.",
+                    pattern=f"^{SECRET_ARN}$",
+                    constraint="The complete ARN of a secret of Secrets Manager.",
+                )
+                values[arn.name] = add_parameter(t, arn.name, v.EnvironmentValue, spec)
+    return values

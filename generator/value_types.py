@@ -28,6 +28,16 @@ class ServiceSlug(StaticValue):
     """Name of the service in lower case."""
 
 
+class EnvironmentValue(StaticValue):
+    """Value of a variable of an app, or the ARN of a secret, that differs between environments."""
+
+
+class TemplateDigests(StaticValue):
+    """Comma-separated list of the first halves of SHA-256 digests."""
+
+    parameter_type = "CommaDelimitedList"
+
+
 class Flag(StaticValue):
     """true or false."""
 
@@ -332,10 +342,6 @@ class ExecutionRoleName(StackValue):
 
 class OriginSecretArn(StackValue):
     """Secret with the value of the header that CloudFront sends to the load balancer."""
-
-
-class NextOriginSecretArn(StackValue):
-    """Secret with the value of that header after the next rotation."""
 
 
 class AlarmTopicArn(TopicArn):

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import (
     Annotated,
@@ -247,11 +247,22 @@ Outputs = TypeVar("Outputs", bound=StackInterface)
 
 
 @dataclass(frozen=True)
+class OwnTemplate:
+    """The template of one workload: the part of its S3 key that differs, and the names of its parameters."""
+
+    digest: AWSHelperFn
+    parameters: Collection[str]
+
+
+@dataclass(frozen=True)
 class Layer(Generic[Config, Inputs, Outputs]):
     """One nested template: its name, its interfaces, and the function that builds it.
 
     ``name`` in CamelCase gives the logical id of the stack (``NetworkStack``), the file (``network.json``) and the root
     parameter with the S3 key of the template (``NetworkTemplateKey``).
+
+    With ``template`` the layer has a file of another name. Then its template has a parameter only for each value that
+    it uses, and root gives the address of the template.
     """
 
     name: str
@@ -259,10 +270,11 @@ class Layer(Generic[Config, Inputs, Outputs]):
     inputs: type[Inputs]
     outputs: type[Outputs]
     build: Callable[[Template, Config, Inputs], Outputs] = field(repr=False)
+    template: str = ""
 
     @property
     def file(self) -> str:
-        return template_file(self.name)
+        return self.template or template_file(self.name)
 
     @property
     def key_parameter(self) -> str:
@@ -273,6 +285,9 @@ class Layer(Generic[Config, Inputs, Outputs]):
         t = Template(Description=self.description)
         t.set_version()
         add_outputs(t, self.build(t, config, add_parameters(t, self.inputs)))
+        if self.template:
+            used = _used_parameters(t)
+            t.parameters = {name: parameter for name, parameter in t.parameters.items() if name in used}
         static = {f.title for f in interface_fields(self.inputs) if issubclass(f.value_type, StaticValue)}
         for name, condition in t.conditions.items():
             for parameter in sorted(_references(condition) & set(t.parameters) - static):
@@ -282,32 +297,55 @@ class Layer(Generic[Config, Inputs, Outputs]):
                 )
         return t
 
-    def nest(self, root: Template, inputs: Inputs, *, instance: str = "", condition: str = "") -> Outputs:
+    def nest(
+        self,
+        root: Template,
+        inputs: Inputs,
+        *,
+        instance: str = "",
+        condition: str = "",
+        own: OwnTemplate | None = None,
+    ) -> Outputs:
         """Add the nested stack to root and return its outputs, which root passes to later layers.
 
         ``instance`` distinguishes several stacks of one template: ``Frontend`` gives ``FrontendServiceStack``.
         ``condition`` names a condition of root. Root creates the stack only if it is true, so that no other layer may
-        use the outputs.
+        use the outputs. ``own`` is the template of a layer with a file of another name.
         """
         given = dict(interface_values(inputs))
         for f, value in given.items():
             if issubclass(f.value_type, StaticValue) and _uses_outputs(value):
                 raise WiringError(f"{self.name}.{f.name} is a StaticValue, but is wired to another stack's output")
-        if self.key_parameter not in root.parameters:
-            spec = ParameterSpec(f"S3 key of the template of layer {self.name}.")
-            add_parameter(root, self.key_parameter, StackValue, spec)
+        bucket = "https://${ArtifactBucket}.s3.${AWS::Region}.${AWS::URLSuffix}"
+        if own:
+            address = Sub(f"{bucket}/templates/{self.file.removesuffix('.json')}/${{Digest}}.json", Digest=own.digest)
+        else:
+            address = Sub(f"{bucket}/${{{self.key_parameter}}}")
+            if self.key_parameter not in root.parameters:
+                spec = ParameterSpec(f"S3 key of the template of layer {self.name}.")
+                add_parameter(root, self.key_parameter, StackValue, spec)
         stack = Stack(
             f"{instance}{self.name}Stack",
-            TemplateURL=Sub(
-                f"https://${{ArtifactBucket}}.s3.${{AWS::Region}}.${{AWS::URLSuffix}}/${{{self.key_parameter}}}"
-            ),
-            Parameters={f.title: value for f, value in given.items()},
+            TemplateURL=address,
+            Parameters={f.title: value for f, value in given.items() if not own or f.title in own.parameters},
             **deletion_policy("nested stack"),
         )
         if condition:
             stack.Condition = condition
         root.add_resource(stack)
         return fill_interface(self.outputs, lambda f: f.value_type(GetAtt(stack, f"Outputs.{f.title}")))
+
+
+def _used_parameters(t: Template) -> set[str]:
+    """Return the names to which the template refers with Ref or Fn::Sub."""
+    body = {section: content for section, content in t.to_dict().items() if section != "Parameters"}
+    used: set[str] = set()
+    for name, argument in _functions(body):
+        if name == "Ref":
+            used.add(str(argument))
+        elif name == "Fn::Sub":
+            used |= set(re.findall(r"\$\{(\w+)", argument[0] if isinstance(argument, list) else str(argument)))
+    return used
 
 
 def _references(value: object) -> set[str]:

@@ -21,7 +21,10 @@ def topic(**properties: Any) -> dict[str, Any]:
 
 
 def nested(key: str, **parameters: Any) -> dict[str, Any]:
-    address = "https://${ArtifactBucket}.s3.${AWS::Region}.${AWS::URLSuffix}/${" + key + "}"
+    """Return a nested stack. Without a key it is the only workload, with a template of its own."""
+    bucket = "https://${ArtifactBucket}.s3.${AWS::Region}.${AWS::URLSuffix}"
+    digest = {"Digest": {"Fn::Select": [0, {"Ref": "WorkloadTemplates"}]}}
+    address: Any = f"{bucket}/${{{key}}}" if key else [f"{bucket}/templates/workload-frontend/${{Digest}}.json", digest]
     return {
         "Type": "AWS::CloudFormation::Stack",
         "Properties": {"TemplateURL": {"Fn::Sub": address}, "Parameters": parameters},
@@ -30,7 +33,7 @@ def nested(key: str, **parameters: Any) -> dict[str, Any]:
 
 def templates() -> dict[str, dict[str, Any]]:
     """Fresh copies, for a test to change."""
-    names = ["Network", "Service", "Operations"]
+    names = ["Network", "Operations"]
     return {
         "bootstrap.json": template(
             {"Bucket": {"Type": "AWS::S3::Bucket", "DeletionPolicy": "Retain", "Properties": {}}},
@@ -46,7 +49,7 @@ def templates() -> dict[str, dict[str, Any]]:
             {
                 "NetworkStack": nested("NetworkTemplateKey", Size={"Ref": "Size"}),
                 "FrontendServiceStack": nested(
-                    "ServiceTemplateKey",
+                    "",
                     TopicArn={"Fn::GetAtt": ["NetworkStack", "Outputs.TopicArn"]},
                     Image={"Ref": "FrontendImage"},
                 ),
@@ -65,6 +68,7 @@ def templates() -> dict[str, dict[str, Any]]:
                 **{f"{name}TemplateKey": STRING for name in names},
                 "HelloCodeKey": STRING,
                 "ServiceIsNew": {"Type": "CommaDelimitedList"},
+                "WorkloadTemplates": {"Type": "CommaDelimitedList"},
                 "EdgeTopicArn": STRING,
                 "FrontendImage": STRING,
                 "DomainName": {"Type": "String", "Default": ""},
@@ -117,7 +121,7 @@ def templates() -> dict[str, dict[str, Any]]:
             Parameters={"Size": STRING},
             Outputs={"TopicArn": {"Value": {"Ref": "Topic"}}},
         ),
-        "service.json": template(
+        "workload-frontend.json": template(
             {"Topic": topic(DisplayName={"Ref": "Image"})}, Parameters={"TopicArn": STRING, "Image": STRING}
         ),
         "operations.json": template(

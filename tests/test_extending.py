@@ -73,7 +73,7 @@ def test_a_parameter_reaches_the_resource(copy: Path) -> None:
     shown = json.loads(run(copy, "deploy.py", "params", "show", "-e", "dev", "--output", "json").stdout)
     (setting,) = [one for one in shown if one["name"] == "DeregistrationSeconds"]
     assert setting["value"] == "5"
-    template = json.loads((copy / "templates" / "service.json").read_text())
+    template = json.loads((copy / "templates" / "workload-orders.json").read_text())
     attributes = template["Resources"]["TargetGroup"]["Properties"]["TargetGroupAttributes"]
     assert {"Ref": "DeregistrationSeconds"} in [attribute["Value"] for attribute in attributes]
 

@@ -244,7 +244,7 @@ def test_make_check_fails_for(project: Path, damage: Callable[[Path], object], c
 def test_make_check_fails_for_a_wrong_type_in_workloads(project: Path) -> None:
     assert any(Path(command[0]).name == "mypy" for command in check_commands())
     with (project / "workloads.py").open("a") as file:
-        file.write("\nREADERS: int = SERVICES\n")
+        file.write("\nREADERS: int = WORKLOADS\n")
     types = check_types(project)
     assert types.returncode == 1
     assert "workloads.py:11: error: Incompatible types in assignment" in types.stdout

@@ -39,9 +39,13 @@ LISTENER_RULES = 100
 GROUP_RULES = 60
 
 ROOT = "root.json"
+_ACCESS = "access.json"
 BOOTSTRAP = "bootstrap.json"
+# The part of the key of a template that depends on its content.
+_DIGEST = 32 * "0"
 _STACK = "AWS::CloudFormation::Stack"
 _TEMPLATE_KEY = re.compile(r"\$\{(\w+)TemplateKey\}")
+_WORKLOAD = re.compile(r"/templates/(workload-[a-z0-9]+)/")
 
 Body = Mapping[str, Any]
 
@@ -119,11 +123,11 @@ def _fewer_parameters(name: str, body: Body) -> str:
 
 
 def _values(name: str, body: Body) -> Iterator[Excess]:
-    """Check parameter values that are already known. One list has an element per service: ServiceIsNew."""
+    """Check parameter values that are already known. One list has a digest per workload."""
     remedy = "Shorten it, or split it into several parameters"
-    longest = len(",".join("false" for _ in body.get("Metadata", {}).get("Services", ())))
-    if "ServiceIsNew" in body.get("Parameters", {}) and longest > PARAMETER_BYTES:
-        yield Excess(name, "bytes in ServiceIsNew", longest, PARAMETER_BYTES, "Remove services")
+    longest = len(",".join(_DIGEST for _ in body.get("Metadata", {}).get("Services", ())))
+    if "WorkloadTemplates" in body.get("Parameters", {}) and longest > PARAMETER_BYTES:
+        yield Excess(name, "bytes in WorkloadTemplates", longest, PARAMETER_BYTES, "Remove workloads")
     for title, parameter in body.get("Parameters", {}).items():
         if (size := len(str(parameter.get("Default", "")).encode())) > PARAMETER_BYTES:
             yield Excess(name, f"bytes in the default of {title}", size, PARAMETER_BYTES, remedy)
@@ -140,9 +144,20 @@ def _values(name: str, body: Body) -> Iterator[Excess]:
 def nested(bodies: Mapping[str, Body]) -> Iterator[tuple[str, str, Body]]:
     """Yield logical id, file and body of every stack that root nests."""
     for title, resource in bodies[ROOT]["Resources"].items():
-        if resource["Type"] == _STACK and (key := _TEMPLATE_KEY.search(json.dumps(resource["Properties"]))):
+        if resource["Type"] != _STACK:
+            continue
+        address = json.dumps(resource["Properties"]["TemplateURL"])
+        if key := _TEMPLATE_KEY.search(address):
             file = re.sub(r"(?<!^)(?=[A-Z])", "-", key[1]).lower() + ".json"
-            yield title, file, bodies.get(file, {"Resources": {}})
+        elif own := _WORKLOAD.search(address):
+            file = f"{own[1]}.json"
+        else:
+            continue
+        yield title, file, bodies.get(file, {"Resources": {}})
+
+
+def _is_own(file: str) -> bool:
+    return file.startswith("workload-")
 
 
 def _services(bodies: Mapping[str, Body]) -> int:
@@ -154,13 +169,13 @@ def _operation(bodies: Mapping[str, Body]) -> Iterator[Excess]:
     total = len(bodies[ROOT]["Resources"]) + sum(len(body["Resources"]) for _, _, body in stacks)
     if total <= OPERATION:
         return
-    times = Counter(file for _, file, _ in stacks)
-    each = sum(1 + len(bodies[file]["Resources"]) for file, count in times.items() if count > 1)
     services = _services(bodies)
+    of_services = sum(1 + len(body["Resources"]) for _, file, body in stacks if file == _ACCESS or _is_own(file))
     remedy = "Move layers into a stack of their own"
-    if each and services:
-        fitting = (OPERATION - (total - services * each)) // each
-        remedy = f"A service has {each} resources, so {fitting} services fit. Move the others to another project"
+    if services:
+        each = of_services // services
+        fitting = (OPERATION - (total - of_services)) // each
+        remedy = f"A workload has {each} resources, so {fitting} workloads fit. Move the others to another project"
     yield Excess(ROOT, "resources in one operation, including nested stacks", total, OPERATION, remedy)
 
 

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 
-from generator.workloads import Service
+from generator.workloads import Workload
 
 # CloudFormation accepts no value with it. `deploy.py params check` reports it until the user writes the real value.
 FILL_IN = "FILL-IN"
@@ -17,7 +17,7 @@ class ParameterFileError(Exception):
     """A parameter file that cannot be extended without guessing."""
 
 
-def service_parameters(entry: Service, model: str) -> dict[str, tuple[str, str]]:
+def service_parameters(entry: Workload, model: str) -> dict[str, tuple[str, str]]:
     """Return each parameter of a service, with the same parameter of the service ``model`` and a default value.
 
     The size of ``model`` suits an environment better than the default.

@@ -7,12 +7,13 @@ from collections.abc import Iterable
 
 from troposphere import Template
 
+from generator.layers import service_access
 from generator.render import LAYERS
 
 # deploy.py fills these in: addresses by content, values that it looks up, and outputs of earlier stacks.
 _FILLED = re.compile(
     r".*(TemplateKey|CodeKey)$"
-    r"|^(ArtifactBucket|CloudFrontPrefixListId|HomeRegion|PlatformOnly|ServiceIsIncluded|ServiceIsNew)$"
+    r"|^(ArtifactBucket|CloudFrontPrefixListId|HomeRegion|PlatformOnly|ServiceIsIncluded|ServiceIsNew|WorkloadTemplates)$"
 )
 _COMPANIONS = ("bootstrap.json", "edge.json", "edge-monitoring.json")
 
@@ -65,7 +66,10 @@ def parameter_table(templates: dict[str, Template]) -> str:
 
 def output_table(templates: dict[str, Template]) -> str:
     """Return the table of the outputs of each stack, layer by layer in the order of root."""
-    order = ["bootstrap.json", "edge.json", *(layer.file for layer in LAYERS), "root.json"]
+    layers = [layer.file for layer in LAYERS]
+    after_access = layers.index(service_access.LAYER.file) + 1
+    layers[after_access:after_access] = [name for name in templates if name.startswith("workload-")]
+    order = ["bootstrap.json", "edge.json", *layers, "root.json"]
     rows = [
         (f"`{name.removesuffix('.json')}`", f"`{title}`", output.to_dict()["Description"])
         for name in order

@@ -21,7 +21,15 @@ from hosting.model.parameter_check import find_missing, find_unknown
 from hosting.model.parameter_file import Environment, ParameterFile
 from hosting.model.stack_order import ROOT, StackRole, stack_order
 from hosting.model.stack_order import Stack as DeployedStack
-from hosting.model.templates import NESTED_STACK, Template, nested_template, scalar, snake, template_file
+from hosting.model.templates import (
+    NESTED_STACK,
+    WORKLOAD_TEMPLATES,
+    Template,
+    nested_template,
+    scalar,
+    snake,
+    template_file,
+)
 from hosting.model.tokens import Json, Origin, origin, origins
 
 # The longest wrong value that a finding repeats.
@@ -122,12 +130,8 @@ class ResolvedEnvironment:
         )
         return {text for text in texts if len(text) > _SHOWN}
 
-    @property
-    def resources(self) -> list[Resource]:
-        return [resource for stack in self.stacks.values() for resource in stack.resources.values()]
-
     def of_type(self, *types: str) -> list[Resource]:
-        return [resource for resource in self.resources if resource.type in types]
+        return [resource for stack in self.stacks.values() for resource in stack.of_type(*types)]
 
     def resource(self, source: Origin | str | None) -> Resource | None:
         """Return the resource of a token, or None if the value is not a token or the resource is absent."""
@@ -191,8 +195,11 @@ def predict_deployer_value(
     """
     if parameter.endswith("TemplateKey"):
         file = template_file(parameter)
-        digest = templates[file].digest if file in templates else _digest(file)
+        digest = templates[file].key_digest if file in templates else _digest(file)[:32]
         return f"templates/{file.removesuffix('.json')}/{digest}.json"
+    if parameter == WORKLOAD_TEMPLATES:
+        files = templates[ROOT].workload_files
+        return ",".join(templates[file].key_digest if file in templates else _digest(file)[:32] for file in files)
     if parameter.endswith("CodeKey"):
         name = snake(parameter.removesuffix("CodeKey"))
         return f"lambda/{name}/{_digest(name)}.zip"

@@ -148,8 +148,11 @@ class ChangeSetFilter:
                 return False
 
     def _is_unchanged(self, before: str | None, after: str | None) -> bool:
-        """Return whether a value with the deployed outputs in place of its placeholders equals the deployed value."""
-        if before is None or after is None or not _OUTPUT.search(after):
+        """Return whether a value with the deployed outputs in place of its placeholders equals the deployed value.
+
+        A value can refer to one item of a list of which another item changes. Equal asterisks may hide a change.
+        """
+        if before is None or after is None or set(after) == {"*"}:
             return False
         for match in _OUTPUT.finditer(after):
             value = self._output(match["nested"], match["output"])

@@ -34,7 +34,7 @@ def resolve_parameter_values(
     template = context.template(stack)
     given: dict[str, str] = {name: p.default for name, p in template.parameters.items() if p.default is not None}
     given |= context.environment.file.values
-    given |= {item.parameter: item.key for item in context.environment.artifacts.get(stack.template, ())}
+    given |= artifacts.parameter_values(context.environment.artifacts.get(stack.template, ()))
     given |= find_upstream_outputs(context, stack, states)
     given[HOME_REGION] = context.home
     if lookups.PREFIX_LIST_ID in template.parameters:

@@ -21,7 +21,7 @@ _DIGEST = re.compile(r".+@sha256:[0-9a-f]{64}")
 
 # Only the deployer supplies these: it would overwrite a value of the file without a message.
 _SUPPLIED = re.compile(
-    r"ArtifactBucket|HomeRegion|PlatformOnly|ServiceIsIncluded|ServiceIsNew|CloudFrontPrefixListId"
+    r"ArtifactBucket|HomeRegion|PlatformOnly|ServiceIsIncluded|ServiceIsNew|WorkloadTemplates|CloudFrontPrefixListId"
     r"|\w+TemplateKey|\w+CodeKey"
 )
 

@@ -20,6 +20,9 @@ BODY_LIMIT = 51_200
 NESTED_STACK = "AWS::CloudFormation::Stack"
 REGENERATE = "templates are generated: run `deploy.py generate`"
 
+# The root parameter with the digests of the templates of the workloads.
+WORKLOAD_TEMPLATES = "WorkloadTemplates"
+
 _SECTIONS = ("Parameters", "Mappings", "Conditions", "Resources", "Outputs", "Rules", "Metadata")
 
 
@@ -91,8 +94,16 @@ class Template:
 
     @property
     def key(self) -> str:
-        """Return the key in the artifact bucket. It contains the digest, so a rollback finds the old template."""
-        return f"templates/{self.name.removesuffix('.json')}/{self.digest}.json"
+        """Return the key in the artifact bucket. It depends on the content, so a rollback finds the old template."""
+        return f"templates/{self.name.removesuffix('.json')}/{self.key_digest}.json"
+
+    @property
+    def key_digest(self) -> str:
+        """Return the part of the key that depends on the content.
+
+        128 bits identify it. A parameter value of 4,096 bytes holds 124 of them, one for each workload.
+        """
+        return self.digest[:32]
 
     def section(self, name: str) -> dict[str, Json]:
         """Return a top-level section such as "Conditions"; empty if the template has none."""
@@ -121,13 +132,18 @@ class Template:
 
     @property
     def services(self) -> tuple[str, ...]:
-        """Return the services that the root nests, in the order in which `ServiceIsNew` lists them."""
+        """Return the workloads that the root nests, in the order in which `ServiceIsNew` lists them."""
         return tuple(self.section("Metadata").get("Services", ()))
 
     @property
     def static_path(self) -> str:
         """Return the folder of the URL that the static bucket of the root serves; empty if there is none."""
         return str(self.section("Metadata").get("StaticPath", "/static/"))
+
+    @property
+    def workload_files(self) -> tuple[str, ...]:
+        """Return the template of each workload, in the order in which `WorkloadTemplates` lists their digests."""
+        return tuple(self.children[f"{name}ServiceStack"] for name in self.services)
 
     @cached_property
     def children(self) -> Mapping[str, str]:
@@ -198,18 +214,19 @@ def load_complete(folder: Path) -> dict[str, Template]:
 
 
 def nested_template(resource: Mapping[str, Json]) -> str | None:
-    """Return the file that a resource nests, from the parameter in its TemplateURL; None if it nests none.
+    """Return the file that a resource nests, from its TemplateURL; None if it nests none.
 
-    Raises InputError for a nested stack whose TemplateURL names no *TemplateKey parameter.
+    Raises InputError for a nested stack whose TemplateURL contains neither a *TemplateKey parameter nor a file.
     """
     if resource.get("Type") != NESTED_STACK:
         return None
     properties = resource.get("Properties", {})
     url = json.dumps(properties.get("TemplateURL", "") if isinstance(properties, dict) else "")
-    match = re.search(r"\b([A-Z][A-Za-z0-9]*TemplateKey)\b", url)
-    if match is None:
-        raise InputError([Problem(ROOT, f"a TemplateURL names no *TemplateKey parameter: {url}", REGENERATE)])
-    return template_file(match[1])
+    if match := re.search(r"\b([A-Z][A-Za-z0-9]*TemplateKey)\b", url):
+        return template_file(match[1])
+    if match := re.search(r"/templates/([a-z0-9-]+)/", url):
+        return f"{match[1]}.json"
+    raise InputError([Problem(ROOT, f"a TemplateURL names no *TemplateKey parameter: {url}", REGENERATE)])
 
 
 def template_file(parameter: str) -> str:

@@ -58,11 +58,12 @@ def add_service(bodies: Bodies) -> None:
     for layer in ("Access", "Service"):
         text = json.dumps(root["Resources"][f"Orders{layer}Stack"])
         nested = json.loads(text.replace("OrdersAccessStack", "ReportsAccessStack"))
-        nested["Properties"]["Parameters"]["ServiceSlug"] = "reports"
-        if layer == "Service":
-            nested["Properties"]["Parameters"] |= {"PathPatterns": "/reports/*", "Priority": "300"}
-        root["Resources"][f"Reports{layer}Stack"] = nested
+        if layer == "Access":
+            nested["Properties"]["Parameters"]["ServiceSlug"] = "reports"
+        root["Resources"][f"Reports{layer}Stack"] = json.loads(json.dumps(nested).replace("-orders/", "-reports/"))
     root["Metadata"]["Services"].append("Reports")
+    own = json.dumps(bodies["workload-orders.json"]).replace("/orders", "/reports").replace("-orders", "-reports")
+    bodies["workload-reports.json"] = json.loads(own)
 
 
 def remove_second_nat(bodies: Bodies) -> None:

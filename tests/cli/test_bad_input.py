@@ -44,7 +44,6 @@ READS_PARAMETERS: dict[str, tuple[str, ...]] = {
     "events": (),
     "site": ("HERE",),
     "invalidate": ("/index.html",),
-    "rotate-origin-secret": (),
     "drift": (),
     "outputs": (),
     "watch": (),

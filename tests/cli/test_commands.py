@@ -82,10 +82,10 @@ def test_packages_can_be_uploaded_after_bootstrap(command: Command) -> None:
 
 
 def test_a_failure_names_the_resource(command: Command, project: Path) -> None:
-    body = small_project.templates()["service.json"]
+    body = small_project.templates()["workload-frontend.json"]
     missing = {"Fn::Sub": "arn:aws:lambda:${AWS::Region}:${AWS::AccountId}:function:missing"}
     body["Resources"]["Probe"] = {"Type": "Custom::Probe", "Properties": {"ServiceToken": missing}}
-    small_project.write(project, changed={"service.json": body})
+    small_project.write(project, changed={"workload-frontend.json": body})
     done = command("deploy", "-e", "dev", "--yes")
     assert done.code == 4
     assert "first failure: Probe (Custom::Probe) in shop-dev/FrontendServiceStack" in done.err

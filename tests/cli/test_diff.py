@@ -97,7 +97,7 @@ def test_data_loss_is_first_and_is_refused(project: Path, capsys: pytest.Capture
 
 
 def test_a_gate_ignores_other_changes(project: Path) -> None:
-    edit(project, "service.json", lambda body: resources(body)["CpuAlarm"]["Properties"].update(Threshold=95))
+    edit(project, "workload-orders.json", lambda body: resources(body)["CpuAlarm"]["Properties"].update(Threshold=95))
     assert run(project, "--fail-on", "destructive", "--fail-on", "broadening") == 0
     assert run(project, "--fail-on", "destructive", "--detailed-exitcode") == 2
     assert run(project, "--fail-on", "never") == 0

@@ -108,7 +108,7 @@ def test_a_drawn_picture_is_drawn_again_only_after_a_change(project: Path, monke
 
 
 def test_an_error_in_workloads_is_one_message(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (project / "workloads.py").write_text("from generator.workloads import Service\n\nSERVICES = (Service(),)\n")
+    (project / "workloads.py").write_text("from generator.workloads import WebService\n\nWORKLOADS = (WebService(),)\n")
     assert main(["generate", "--root", str(project)]) == Exit.ERROR
     assert capsys.readouterr().err.startswith("error: workloads.py:3: TypeError: ")
 

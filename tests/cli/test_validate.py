@@ -116,7 +116,10 @@ def test_an_unresolvable_reference_is_a_finding(check_rules: Run, templates: Pat
     ("damage", "message"),
     [
         (lambda folder: (folder / "edge.json").unlink(), "edge.json not found"),
-        (lambda folder: (folder / "service.json").unlink(), "root.json nests service.json, not found here"),
+        (
+            lambda folder: (folder / "workload-orders.json").unlink(),
+            "nests workload-orders.json, not found here",
+        ),
         (lambda folder: (folder / "old.json").write_text('{"Resources": {"A": {"Type": "B"}}}'), "old.json is neither"),
         (lambda folder: (folder / "edge.json").write_text("{"), "edge.json:1:2: not JSON"),
         (lambda folder: (folder / "readme.md").write_text(""), "readme.md does not belong here"),

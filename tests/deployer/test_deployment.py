@@ -38,7 +38,7 @@ def stack_names(context: Context, aws: Callable[..., Any]) -> list[str]:
 
 
 def broken_service() -> dict[str, Any]:
-    body = small_project.templates()["service.json"]
+    body = small_project.templates()["workload-frontend.json"]
     missing = {"Fn::Sub": "arn:aws:lambda:${AWS::Region}:${AWS::AccountId}:function:missing"}
     body["Resources"]["Probe"] = {
         "Type": "Custom::Probe",
@@ -128,7 +128,7 @@ def test_a_leftover_of_a_first_creation_is_no_obstacle(connected: Connect, deplo
 def test_a_failed_first_creation_keeps_what_is_finished(
     connected: Connect, deploy: Deploy, tmp_path: Path, aws: Callable[..., Any]
 ) -> None:
-    project = small_project.write(tmp_path / "broken", changed={"service.json": broken_service()})
+    project = small_project.write(tmp_path / "broken", changed={"workload-frontend.json": broken_service()})
     context = connected(project)
     with pytest.raises(DeploymentFailedError) as caught:
         deploy(context)
@@ -142,7 +142,7 @@ def test_a_failed_first_creation_keeps_what_is_finished(
 
 
 def test_a_failed_first_creation_is_continued(connected: Connect, deploy: Deploy, tmp_path: Path) -> None:
-    project = small_project.write(tmp_path / "broken", changed={"service.json": broken_service()})
+    project = small_project.write(tmp_path / "broken", changed={"workload-frontend.json": broken_service()})
     with pytest.raises(DeploymentFailedError):
         deploy(connected(project))
     context = connected(project)
@@ -159,7 +159,7 @@ def test_a_failed_first_creation_is_continued(connected: Connect, deploy: Deploy
 
 def test_a_failed_update_is_rolled_back(connected: Connect, deploy: Deploy, project: Path) -> None:
     deploy(connected(project))
-    small_project.write(project, changed={"service.json": broken_service()})
+    small_project.write(project, changed={"workload-frontend.json": broken_service()})
     with pytest.raises(DeploymentFailedError) as caught:
         deploy(connected(project))
     assert caught.value.status == "UPDATE_ROLLBACK_COMPLETE"

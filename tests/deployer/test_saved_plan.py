@@ -197,9 +197,9 @@ def test_a_file_that_does_not_exist(tmp_path: Path) -> None:
 
 
 def change_template(context: Context, project: Path) -> None:
-    body = small_project.templates()["service.json"]
+    body = small_project.templates()["workload-frontend.json"]
     body["Resources"]["Topic"]["Properties"]["KmsMasterKeyId"] = "alias/x"
-    small_project.write(project, changed={"service.json": body})
+    small_project.write(project, changed={"workload-frontend.json": body})
 
 
 def change_parameters(context: Context, project: Path) -> None:
@@ -224,7 +224,7 @@ def delete_change_set(context: Context, project: Path) -> None:
 @pytest.mark.parametrize(
     ("move", "words"),
     [
-        (change_template, "templates have changed: service.json"),
+        (change_template, "templates have changed: workload-frontend.json"),
         (change_parameters, r"params/dev\.json or the Lambda packages have changed"),
         (change_tags, r"params/dev\.json or the Lambda packages have changed"),
         (change_code, r"params/dev\.json or the Lambda packages have changed"),

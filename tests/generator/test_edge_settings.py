@@ -14,6 +14,7 @@ from generator.edge_settings import Edge
 from generator.errors import ConfigError
 from generator.layers import application, distribution, operations, service
 from generator.wiring import Layer
+from generator.workloads import WebService
 
 CONTRACT = Path(__file__).parents[2] / "docs" / "app-contract.md"
 
@@ -85,6 +86,7 @@ def test_times_reach_cloudfront_and_the_load_balancer(config: Config) -> None:
 def test_the_contract_states_the_settings_and_their_defaults() -> None:
     text = CONTRACT.read_text(encoding="utf-8")
     edge, container = Edge(), service.Config()
+    app = WebService("App", paths=("/*",), priority=1)
     for name in vars(edge):
         assert f"`{name}" in text or f"({name}" in text, f"{name} is missing"
     for row in (
@@ -92,9 +94,9 @@ def test_the_contract_states_the_settings_and_their_defaults() -> None:
         f"| `idle_timeout` | {edge.idle_timeout} s |",
         f"| `connection_attempts` | {edge.connection_attempts} |",
         f"**{' and '.join(map(str, edge.sorry_codes))} show the sorry page**",
-        f"every {container.health_interval_seconds} s, with a timeout of {container.health_timeout_seconds} s",
+        f"every {app.health_check.interval_seconds} s, with a timeout of {app.health_check.timeout_seconds} s",
         f"after {container.deregistration_seconds} s. Then process 1 gets SIGTERM",
-        f"SIGKILL {container.stop_seconds} s later",
+        f"SIGKILL {app.stop_seconds} s later",
     ):
         assert row in text, row
 
@@ -114,14 +116,15 @@ def test_static_files_have_the_path_that_the_project_chooses_or_none(config: Con
 
 
 def test_a_service_at_a_path_that_never_reaches_it_is_refused(config: Config) -> None:
-    (first, *others) = config.services
+    (first, *others) = config.workloads
+    assert isinstance(first, WebService)
     for path in ("/static/*", "/sorry/*", "/static/app.js"):
-        hidden = replace(first, path_patterns=(path,))
+        hidden = replace(first, paths=(path,))
         with pytest.raises(ConfigError, match="never from the service"):
-            replace(config, services=(hidden, *others))
+            replace(config, workloads=(hidden, *others))
     # Django serves /static/ itself in a project that moves the platform's files.
-    django = replace(first, path_patterns=("/static/*",))
-    replace(config, services=(django, *others), edge=Edge(static_path="/assets/"))
+    django = replace(first, paths=("/static/*",))
+    replace(config, workloads=(django, *others), edge=Edge(static_path="/assets/"))
 
 
 def test_requests_that_do_not_comply_with_http_are_judged_as_configured(config: Config) -> None:

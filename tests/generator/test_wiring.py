@@ -15,7 +15,7 @@ from troposphere.sns import Topic
 from generator import value_types as v
 from generator.config import Config
 from generator.errors import ConfigError, WiringError
-from generator.root import build
+from generator.render import build_all
 from generator.wiring import (
     FrozenConfig,
     Layer,
@@ -28,7 +28,7 @@ from generator.wiring import (
     parameter_name,
     template_file,
 )
-from generator.workloads import Service
+from generator.workloads import WebService
 from tests.support.project import SERVICES
 
 PROJECT = Path(__file__).parents[2]
@@ -206,19 +206,20 @@ def test_a_number_with_bounds_becomes_a_number() -> None:
 
 
 def test_a_further_service_is_one_entry(config: Config) -> None:
-    config = Config(services=(*config.services, Service("Invoices", ("/invoices/*",), priority=300)))
-    root = build(config).to_dict()
+    config = Config(workloads=(*config.workloads, WebService("Invoices", paths=("/invoices/*",), priority=300)))
+    root = build_all(config)["root.json"].to_dict()
     assert root["Metadata"]["Services"] == [*SERVICES, "Invoices"]
     assert {"InvoicesAccessStack", "InvoicesServiceStack"} <= set(root["Resources"])
     assert {"InvoicesImage", "InvoicesCpu", "InvoicesMinTasks"} <= set(root["Parameters"])
     service = root["Resources"]["InvoicesServiceStack"]["Properties"]["Parameters"]
     assert service["ServiceIsNew"] == {"Fn::Select": [3, {"Ref": "ServiceIsNew"}]}
-    assert service["PathPatterns"] == "/invoices/*"
 
 
 def test_services_may_share_a_size(config: Config) -> None:
-    more = tuple(Service(name, (f"/{name}/*",), priority=n, own_size=False) for n, name in ((1, "A"), (2, "B")))
-    root = build(Config(services=(*config.services, *more))).to_dict()
+    more = tuple(
+        WebService(name, paths=(f"/{name}/*",), priority=n, own_size=False) for n, name in ((1, "A"), (2, "B"))
+    )
+    root = build_all(Config(workloads=(*config.workloads, *more)))["root.json"].to_dict()
     assert "ACpu" not in root["Parameters"]
     for name in ("A", "B"):
         assert root["Resources"][f"{name}ServiceStack"]["Properties"]["Parameters"]["Cpu"] == {"Ref": "ServiceCpu"}
@@ -227,13 +228,13 @@ def test_services_may_share_a_size(config: Config) -> None:
 @pytest.mark.parametrize(
     ("entry", "says"),
     [
-        (Service("Portal", ("/x",), priority=5), "two services with name Portal"),
-        (Service("Other", ("/x",), priority=900), "two services with priority 900"),
+        (WebService("Portal", paths=("/x",), priority=5), "two workloads with name Portal"),
+        (WebService("Other", paths=("/x",), priority=900), "two workloads with priority 900"),
     ],
 )
-def test_services_in_conflict_are_rejected(config: Config, entry: Service, says: str) -> None:
+def test_services_in_conflict_are_rejected(config: Config, entry: WebService, says: str) -> None:
     with pytest.raises(ConfigError, match=says):
-        Config(services=(*config.services, entry))
+        Config(workloads=(*config.workloads, entry))
 
 
 def test_mypy_rejects_wrong_wirings() -> None:

@@ -12,9 +12,9 @@ from generator import workloads
 from generator.config import load_config
 from generator.edge_settings import Edge
 from generator.errors import ConfigError
-from generator.workloads import Service
+from generator.workloads import WebService
 
-IMPORT = "from generator.workloads import Service\n"
+IMPORT = "from generator.workloads import WebService\n"
 
 
 def project(folder: Path, text: str) -> Path:
@@ -27,17 +27,25 @@ def project(folder: Path, text: str) -> Path:
     [
         ({"name": "search"}, "in CamelCase"),
         ({"name": "Bastion"}, "there is Bastion already"),
-        ({"user": "0:0"}, "other than 0"),
-        ({"user": "10001:0"}, "other than 0"),
+        ({"user": "10001"}, "as numbers"),
         ({"user": "node"}, "as numbers"),
-        ({"writable_paths": ("/a", "/b", "/c", "/d")}, "at most 3"),
+        ({"writable_paths": ("/a", "/b", "/a")}, '"/a" is given twice'),
         ({"writable_paths": ("/managed-agents",)}, "of the app itself"),
         ({"writable_paths": ("tmp",)}, "of the app itself"),
         ({"writable_paths": ("/",)}, "of the app itself"),
-        ({"path_patterns": ()}, "0 path patterns, give 1 to 3"),
-        ({"path_patterns": ("/a", "/b", "/c", "/d", "/e")}, "5 path patterns, give 1 to 3"),
-        ({"path_patterns": "/a"}, r"path_patterns is '/a': give a value of type tuple\[str, \.\.\.\]"),
-        ({"path_patterns": ("/a", 1)}, r"give a value of type tuple\[str, \.\.\.\]"),
+        ({"paths": ()}, "no paths, give at least one"),
+        ({"paths": ("api",)}, "give a pattern"),
+        ({"port": 80}, "port 80 is for root, but the user is 10001:10001"),
+        ({"stop_seconds": 121}, "stop_seconds is 121, give 2 to 120"),
+        ({"ephemeral_gib": 10}, "ephemeral_gib is 10, give 21 to 200"),
+        ({"variables": {"AWS_REGION": "x"}}, "variable AWS_REGION is reserved"),
+        ({"variables": {"A B": "x"}}, 'variable "A B", give a name'),
+        ({"variables": {"DB_PASSWORD": "x"}}, "DB_PASSWORD is a variable and a secret"),
+        ({"variables": {"LOG_LEVEL": "x", "LogLevel": "y"}}, "LOG_LEVEL and LogLevel differ too little"),
+        ({"variables": {f"V{n}": "x" for n in range(99)}}, "101 variables and secrets, give at most 100"),
+        ({"variables": {"A": 1}}, "give a value of type Mapping"),
+        ({"paths": "/a"}, r"paths is '/a': give a value of type tuple\[str, \.\.\.\]"),
+        ({"paths": ("/a", 1)}, r"give a value of type tuple\[str, \.\.\.\]"),
         ({"priority": "1"}, "priority is '1': give a value of type int"),
         ({"port": True}, "port is True: give a value of type int"),
         ({"own_size": 1}, "own_size is 1: give a value of type bool"),
@@ -45,44 +53,47 @@ def project(folder: Path, text: str) -> Path:
 )
 def test_a_service_that_cannot_run_is_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        replace(Service("Search", ("/search",), priority=1), **change)  # type: ignore[arg-type] # one field of the case
+        replace(WebService("Search", paths=("/search",), priority=1), **change)  # type: ignore[arg-type] # one field of the case
 
 
 def test_an_app_is_neither_root_nor_free_to_write_unless_its_entry_says_so() -> None:
-    entry = Service("Search", ("/search",), priority=1)
+    entry = WebService("Search", paths=("/search",), priority=1)
     assert entry.read_only
     assert not entry.user.startswith("0")
 
 
 def test_a_project_is_loaded_by_its_path_and_leaves_no_module_behind(tmp_path: Path) -> None:
-    project(tmp_path, 'SERVICES = (Service("Search", ("/*",), priority=7),)\n')
-    assert load_config(tmp_path).services == (Service("Search", ("/*",), priority=7),)
-    project(tmp_path, 'SERVICES = (Service("Other", ("/*",), priority=7),)\n')
-    assert [entry.name for entry in load_config(tmp_path).services] == ["Other"], "a change is seen at once"
+    project(tmp_path, 'WORKLOADS = (WebService("Search", paths=("/*",), priority=7),)\n')
+    assert load_config(tmp_path).workloads == (WebService("Search", paths=("/*",), priority=7),)
+    project(tmp_path, 'WORKLOADS = (WebService("Other", paths=("/*",), priority=7),)\n')
+    assert [entry.name for entry in load_config(tmp_path).workloads] == ["Other"], "a change is seen at once"
     assert "workloads" not in sys.modules
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("\nSERVICES = (\n", r"^workloads\.py:3: '\(' was never closed$"),
+        ("\nWORKLOADS = (\n", r"^workloads\.py:3: '\(' was never closed$"),
         ("import missing_module\n", r"^workloads\.py:2: ModuleNotFoundError: No module named 'missing_module'$"),
-        ('SERVICES = (\n    Service("A", ("/*",)),\n)\n', r"^workloads\.py:3: TypeError: .*'priority'$"),
+        ('WORKLOADS = (\n    WebService("A", paths=("/*",)),\n)\n', r"^workloads\.py:3: TypeError: .*'priority'$"),
         (
-            'SERVICES = (\n    Service("A", "/*", priority=1),\n)\n',
-            r"^workloads\.py:3: service A: path_patterns is ",
+            'WORKLOADS = (\n    WebService("A", paths="/*", priority=1),\n)\n',
+            r"^workloads\.py:3: web service A: paths is ",
         ),
-        ("\nservices = ()\n", r"^workloads\.py:1: SERVICES has to be a tuple"),
-        ('\nSERVICES = [Service("A", ("/*",), priority=1)]\n', r"^workloads\.py:3: SERVICES has to be a tuple"),
-        ('\nSERVICES = ("A",)\n', r"^workloads\.py:3: SERVICES has to be a tuple"),
-        ("\nSERVICES: tuple[Service, ...] = ()\n", r"^workloads\.py:3: no service"),
+        ("\nworkloads = ()\n", r"^workloads\.py:1: WORKLOADS has to be a tuple"),
         (
-            '\nSERVICES = (Service("A", ("/*",), priority=1), Service("B", ("/b",), priority=1))\n',
-            r"^workloads\.py:3: two services with priority 1: give each its own$",
+            '\nWORKLOADS = [WebService("A", paths=("/*",), priority=1)]\n',
+            r"^workloads\.py:3: WORKLOADS has to be a tuple",
+        ),
+        ('\nWORKLOADS = ("A",)\n', r"^workloads\.py:3: WORKLOADS has to be a tuple"),
+        ("\nWORKLOADS: tuple[WebService, ...] = ()\n", r"^workloads\.py:3: no workload"),
+        (
+            '\nWORKLOADS = (WebService("A", paths=("/*",), priority=1), WebService("B", paths=("/b",), priority=1))\n',
+            r"^workloads\.py:3: two workloads with priority 1: A and B",
         ),
         (
-            '\nSERVICES = (Service("Web", ("/*",), priority=1), Service("WEB", ("/b",), priority=2))\n',
-            r"^workloads\.py:3: two services with name Web: give each its own$",
+            '\nWORKLOADS = (WebService("We", paths=("/*",), priority=1), WebService("WE", paths=("/",), priority=2))\n',
+            r"^workloads\.py:3: two workloads with name WE: give each its own$",
         ),
     ],
 )
@@ -93,7 +104,7 @@ def test_an_error_in_the_file_is_one_message_with_its_line(tmp_path: Path, text:
 
 def test_an_error_of_the_file_in_a_helper_of_python_names_the_line_of_the_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"^workloads\.py:4: JSONDecodeError"):
-        workloads.load(project(tmp_path, "import json\n\nSERVICES = json.loads('{')\n"))
+        workloads.load(project(tmp_path, "import json\n\nWORKLOADS = json.loads('{')\n"))
 
 
 def test_a_project_without_the_file_is_refused_with_its_name(tmp_path: Path) -> None:
@@ -120,7 +131,7 @@ def test_settings_of_the_edge_that_cloudfront_refuses_are_refused(change: dict[s
 
 
 def test_a_project_may_declare_the_edge(tmp_path: Path) -> None:
-    text = 'from generator.edge_settings import Edge\nSERVICES = (Service("Search", ("/*",), priority=7),)\n'
+    text = 'from generator.edge_settings import Edge\nWORKLOADS = (WebService("Search", paths=("/*",), priority=7),)\n'
     assert load_config(project(tmp_path, text)).edge == Edge()
     declared = load_config(project(tmp_path, f"{text}EDGE = Edge(idle_timeout=600)\n"))
     assert declared.edge == Edge(idle_timeout=600)

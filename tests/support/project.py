@@ -42,7 +42,7 @@ PROJECT = _render()
 TEMPLATES = PROJECT / "templates"
 PARAMS = PROJECT / "params"
 ENVIRONMENTS = environments(PARAMS)
-SERVICES = tuple(entry.name for entry in load_config(FIXTURE).services)
+SERVICES = tuple(entry.name for entry in load_config(FIXTURE).workloads)
 
 
 def copy_rendered(target: Path) -> Path:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from generator import workloads
 from generator.tooling import new_service, parameter_files
-from generator.workloads import Service
+from generator.workloads import WebService, Workload
 from hosting.model import parameter_file
 
 # Priorities between those of the project's services with paths of their own and its service for all other requests.
@@ -21,15 +21,18 @@ _FIRST_PRIORITY = 101
 _LAST_PRIORITY = 899
 
 
-def services_with(own: tuple[Service, ...], count: int) -> tuple[Service, ...]:
+def services_with(own: tuple[Workload, ...], count: int) -> tuple[Workload, ...]:
     """Return `own` and as many services of one shared size as are missing to `count`."""
-    taken = {entry.priority for entry in own}
+    taken = {number for entry in own if isinstance(entry, WebService) for number in entry.rules}
     free = [number for number in range(_FIRST_PRIORITY, _LAST_PRIORITY + 1) if number not in taken]
     if not len(own) <= count <= len(own) + len(free):
         raise ValueError(f"{count} services: there are {len(own)} already, and room for {len(free)} more")
     more = (
-        Service(
-            f"Service{number:03}", (f"/service{number:03}", f"/service{number:03}/*"), priority=priority, own_size=False
+        WebService(
+            f"Service{number:03}",
+            paths=(f"/service{number:03}", f"/service{number:03}/*"),
+            priority=priority,
+            own_size=False,
         )
         for number, priority in zip(range(len(own) + 1, count + 1), free, strict=False)
     )
@@ -41,8 +44,8 @@ def write(project: Path, target: Path, count: int) -> None:
     own = workloads.load(project)
     services = services_with(own, count)
     (target / "params").mkdir(parents=True, exist_ok=True)
-    lines = "".join(new_service.entry_line(entry) for entry in services)
-    text = f"from generator.workloads import Service\n\n{workloads.SERVICES} = (\n{lines})\n"
+    lines = "".join(new_service.entry_line(entry) for entry in services if isinstance(entry, WebService))
+    text = f"from generator.workloads import WebService\n\n{workloads.WORKLOADS} = (\n{lines})\n"
     (target / workloads.FILE).write_text(text, encoding="utf-8")
     for file in sorted((project / "params").glob("*.json")):
         values = parameter_file.read(file).values

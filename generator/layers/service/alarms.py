@@ -8,9 +8,12 @@ from troposphere.elasticloadbalancingv2 import TargetGroup
 
 from generator.layers.service.interface import Config, Inputs
 from generator.resources.alarms import MISSING_DATA_IS_BREACHING, alarm
+from generator.workloads import WebService
 
 
-def add_alarms(t: Template, config: Config, inputs: Inputs, service: Service, target: TargetGroup) -> None:
+def add_alarms(
+    t: Template, config: Config, entry: WebService, inputs: Inputs, service: Service, target: TargetGroup
+) -> None:
     """Add the alarms on healthy hosts, errors, running tasks and CPU of the service."""
     topic = inputs.alarm_topic_arn
     behind_alb = {
@@ -24,7 +27,7 @@ def add_alarms(t: Template, config: Config, inputs: Inputs, service: Service, ta
     t.add_resource(
         alarm(
             "HealthyHostsAlarm",
-            "${ServiceSlug}-healthy-hosts",
+            f"{entry.slug}-healthy-hosts",
             topic,
             description="The load balancer has fewer than two healthy tasks of the service.",
             namespace="AWS/ApplicationELB",
@@ -39,7 +42,7 @@ def add_alarms(t: Template, config: Config, inputs: Inputs, service: Service, ta
     t.add_resource(
         alarm(
             "ServerErrorsAlarm",
-            "${ServiceSlug}-5xx",
+            f"{entry.slug}-5xx",
             topic,
             description="The app returns server errors.",
             namespace="AWS/ApplicationELB",
@@ -53,7 +56,7 @@ def add_alarms(t: Template, config: Config, inputs: Inputs, service: Service, ta
     t.add_resource(
         alarm(
             "RunningTasksAlarm",
-            "${ServiceSlug}-running-tasks",
+            f"{entry.slug}-running-tasks",
             topic,
             description="Fewer tasks are running than the minimum.",
             namespace="ECS/ContainerInsights",
@@ -68,7 +71,7 @@ def add_alarms(t: Template, config: Config, inputs: Inputs, service: Service, ta
     t.add_resource(
         alarm(
             "CpuAlarm",
-            "${ServiceSlug}-cpu",
+            f"{entry.slug}-cpu",
             topic,
             description="CPU utilization stays high although the service scales. MaxTasks may be too low.",
             namespace="AWS/ECS",

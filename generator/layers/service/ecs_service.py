@@ -24,10 +24,11 @@ from troposphere.elasticloadbalancingv2 import (
 
 from generator.layers.service.interface import Config, Inputs
 from generator.layers.service.task import APP
+from generator.workloads import WebService, Workload
 
 
 def ecs_service(
-    config: Config, inputs: Inputs, task: TaskDefinition, target: TargetGroup, prerequisites: list[Any]
+    entry: WebService, inputs: Inputs, task: TaskDefinition, target: TargetGroup, prerequisites: list[Any]
 ) -> Service:
     """Return the ECS service. ``prerequisites`` are resources that must exist before it."""
     return Service(
@@ -45,10 +46,8 @@ def ecs_service(
             DeploymentCircuitBreaker=DeploymentCircuitBreaker(Enable=True, Rollback=True),
         ),
         AvailabilityZoneRebalancing="ENABLED",
-        HealthCheckGracePeriodSeconds=config.grace_seconds,
-        LoadBalancers=[
-            LoadBalancer(ContainerName=APP, ContainerPort=inputs.container_port, TargetGroupArn=target.ref())
-        ],
+        HealthCheckGracePeriodSeconds=entry.health_check.grace_seconds,
+        LoadBalancers=[LoadBalancer(ContainerName=APP, ContainerPort=entry.port, TargetGroupArn=target.ref())],
         NetworkConfiguration=NetworkConfiguration(
             AwsvpcConfiguration=AwsvpcConfiguration(
                 AssignPublicIp="DISABLED",
@@ -58,13 +57,13 @@ def ecs_service(
         ),
         PropagateTags="SERVICE",
         EnableECSManagedTags=True,
-        Tags=Tags(Name=Sub("${Prefix}-${ServiceSlug}"), Service=Sub("${ServiceSlug}")),
+        Tags=Tags(Name=Sub(f"${{Prefix}}-{entry.slug}"), Service=entry.slug),
         # ECS rejects a target group without a listener, and the first tasks need their permissions.
         DependsOn=prerequisites,
     )
 
 
-def add_scaling(t: Template, config: Config, inputs: Inputs, service: Service) -> None:
+def add_scaling(t: Template, config: Config, entry: Workload, inputs: Inputs, service: Service) -> None:
     """Add target tracking on CPU and memory."""
     target = t.add_resource(
         ScalableTarget(
@@ -83,7 +82,7 @@ def add_scaling(t: Template, config: Config, inputs: Inputs, service: Service) -
         t.add_resource(
             ScalingPolicy(
                 f"{subject}ScalingPolicy",
-                PolicyName=Sub(f"${{Prefix}}-${{ServiceSlug}}-{subject.lower()}"),
+                PolicyName=Sub(f"${{Prefix}}-{entry.slug}-{subject.lower()}"),
                 PolicyType="TargetTrackingScaling",
                 ScalingTargetId=target.ref(),
                 TargetTrackingScalingPolicyConfiguration=TargetTrackingScalingPolicyConfiguration(

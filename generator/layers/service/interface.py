@@ -8,34 +8,30 @@ from generator.interfaces import (
     EcsCluster,
     LogArchive,
     LogSettings,
-    OriginSecrets,
     RoutedAppSubnets,
     ServiceAccess,
     ServiceSize,
 )
 from generator.wiring import FrozenConfig, StackInterface
+from generator.workloads import RootParameter, Workload
 
 
 class Config(FrozenConfig):
-    """Times in seconds, targets in percent and counts for a web service, the same in every environment."""
+    """Times in seconds, targets in percent and counts for all workloads, the same in every environment."""
 
-    grace_seconds: int = 60
     # ECS deregisters a task from the target group before it stops it. The default of 300 makes deployments slow.
     deregistration_seconds: int = 30
-    stop_seconds: int = 60
-    health_interval_seconds: int = 15
-    health_timeout_seconds: int = 5
     cpu_target_percent: int = 60
     memory_target_percent: int = 75
     errors_per_minute: int = 10
 
 
 class Inputs(StackInterface):
-    """Parameters of the nested stack."""
+    """Values that a workload may need. Its template has a parameter for each value that it uses."""
 
     prefix: v.NamePrefix
     project: v.ProjectName
-    service_slug: v.ServiceSlug
+    environment: v.EnvironmentName
     image: v.AppImageUri
     bastion_image: v.BastionImageUri
     size: ServiceSize
@@ -43,15 +39,6 @@ class Inputs(StackInterface):
     service_is_new: Annotated[
         v.Flag, "true if the service does not exist yet, so that this deployment sets its desired count."
     ]
-    container_port: v.Port
-    app_user: v.UserIds
-    read_only_root: Annotated[v.Flag, "true if the root file system of the app container is read-only."]
-    writable_path_1: Annotated[v.FolderPath, "First folder to which the app may write, or empty."]
-    writable_path_2: Annotated[v.FolderPath, "Second folder to which the app may write, or empty."]
-    writable_path_3: Annotated[v.FolderPath, "Third folder to which the app may write, or empty."]
-    health_check_path: v.UrlPath
-    path_patterns: v.PathPatterns
-    priority: v.Priority
     vpc_id: v.VpcId
     app_subnets: RoutedAppSubnets
     access: ServiceAccess
@@ -60,8 +47,10 @@ class Inputs(StackInterface):
     bastion_log_group_name: v.BastionLogGroupName
     alb_full_name: v.AlbFullName
     origin_listener_arn: v.OriginListenerArn
-    origin_secrets: OriginSecrets
+    origin_secret_arn: v.OriginSecretArn
     database: DatabaseConnection
+    site_url: v.SiteUrl
+    domain_name: v.DomainName
     alarm_topic_arn: v.AlarmTopicArn
     logs: LogSettings
     log_archive: LogArchive
@@ -71,3 +60,15 @@ class Outputs(StackInterface):
     """Outputs of the nested stack."""
 
     service_name: v.ServiceName
+
+
+def inputs_of(entry: Workload) -> type[Inputs]:
+    """Return the inputs of one workload: those of every workload, and the values that its environment sets."""
+    own = {parameter.name: v.EnvironmentValue for parameter in entry.root_parameters}
+    return type(f"{entry.name}Inputs", (Inputs,), {"__annotations__": own, "__module__": __name__})
+
+
+def environment_value(inputs: Inputs, parameter: RootParameter) -> v.EnvironmentValue:
+    """Return a value that the environment sets."""
+    value: v.EnvironmentValue = getattr(inputs, parameter.name)
+    return value

@@ -1,6 +1,6 @@
-"""Target group and listener rule of a service."""
+"""Target group and listener rules of a web service."""
 
-from troposphere import Sub, Tags
+from troposphere import Sub, Tags, Template
 from troposphere.elasticloadbalancingv2 import (
     Condition as RuleCondition,
 )
@@ -15,43 +15,53 @@ from troposphere.elasticloadbalancingv2 import (
 )
 
 from generator.layers.service.interface import Config, Inputs
-from generator.resources.origin_secret import HEADER, accepted_values
+from generator.resources.origin_secret import HEADER, secret_reference
+from generator.workloads import WebService
 
 
-def target_group(config: Config, inputs: Inputs) -> TargetGroup:
+def target_group(config: Config, entry: WebService, inputs: Inputs) -> TargetGroup:
     """Return the target group of the app container, with its health check."""
+    check = entry.health_check
     return TargetGroup(
         "TargetGroup",
         TargetType="ip",
         VpcId=inputs.vpc_id,
         Protocol="HTTP",
-        Port=inputs.container_port,
+        Port=entry.port,
         HealthCheckProtocol="HTTP",
-        HealthCheckPath=inputs.health_check_path,
-        HealthCheckIntervalSeconds=config.health_interval_seconds,
-        HealthCheckTimeoutSeconds=config.health_timeout_seconds,
+        HealthCheckPath=check.path,
+        HealthCheckPort=str(check.port) if check.port else "traffic-port",
+        HealthCheckIntervalSeconds=check.interval_seconds,
+        HealthCheckTimeoutSeconds=check.timeout_seconds,
         HealthyThresholdCount=2,
         UnhealthyThresholdCount=3,
-        Matcher=Matcher(HttpCode="200-399"),
+        Matcher=Matcher(HttpCode=check.codes),
         TargetGroupAttributes=[
             TargetGroupAttribute(Key="deregistration_delay.timeout_seconds", Value=str(config.deregistration_seconds))
         ],
-        Tags=Tags(Name=Sub("${Prefix}-${ServiceSlug}")),
+        Tags=Tags(Name=Sub(f"${{Prefix}}-{entry.slug}")),
     )
 
 
-def listener_rule(inputs: Inputs, target: TargetGroup) -> ListenerRule:
-    """Return the rule that forwards the service's paths, if the request contains the secret header."""
-    return ListenerRule(
-        "ListenerRule",
-        ListenerArn=inputs.origin_listener_arn,
-        Priority=inputs.priority,
-        Conditions=[
-            RuleCondition(Field="path-pattern", PathPatternConfig=PathPatternConfig(Values=inputs.path_patterns)),
-            RuleCondition(
-                Field="http-header",
-                HttpHeaderConfig=HttpHeaderConfig(HttpHeaderName=HEADER, Values=accepted_values(inputs.origin_secrets)),
-            ),
-        ],
-        Actions=[ListenerRuleAction(Type="forward", TargetGroupArn=target.ref())],
-    )
+def add_listener_rules(t: Template, entry: WebService, inputs: Inputs, target: TargetGroup) -> list[ListenerRule]:
+    """Add the rules that forward the paths of the service, if the request contains the secret header."""
+    rules = []
+    for number, (priority, paths) in enumerate(entry.rules.items(), start=1):
+        rule = ListenerRule(
+            # The first rule is as old as the service: another name would replace it.
+            "ListenerRule" if number == 1 else f"ListenerRule{number}",
+            ListenerArn=inputs.origin_listener_arn,
+            Priority=priority,
+            Conditions=[
+                RuleCondition(Field="path-pattern", PathPatternConfig=PathPatternConfig(Values=list(paths))),
+                RuleCondition(
+                    Field="http-header",
+                    HttpHeaderConfig=HttpHeaderConfig(
+                        HttpHeaderName=HEADER, Values=[secret_reference(inputs.origin_secret_arn)]
+                    ),
+                ),
+            ],
+            Actions=[ListenerRuleAction(Type="forward", TargetGroupArn=target.ref())],
+        )
+        rules.append(t.add_resource(rule))
+    return rules

@@ -1,21 +1,25 @@
-"""Permissions of a service's execution role."""
+"""Permissions of a workload's execution role."""
+
+from collections.abc import Iterator
 
 from awacs import ecr as ecr_actions
 from awacs import kms as kms_actions
 from awacs import logs as logs_actions
 from awacs import secretsmanager as secretsmanager_actions
-from awacs.aws import StringEquals
+from awacs.aws import Statement, StringEquals
 from troposphere import Sub
 from troposphere.iam import ManagedPolicy
 from troposphere.logs import LogGroup
 
 from generator.layers.service.interface import Inputs
+from generator.layers.service.variables import secret_arn
 from generator.resources import iam
 from generator.resources.suppressions import suppress
+from generator.workloads import DatabasePassword, DatabaseUsername, Existing, Workload
 
 
-def execution_grants(inputs: Inputs, logs: LogGroup) -> ManagedPolicy:
-    """Return the permissions to pull images, write logs and read the database secret."""
+def execution_grants(entry: Workload, inputs: Inputs, logs: LogGroup) -> ManagedPolicy:
+    """Return the permissions to pull images, write logs and read the secrets of the workload."""
     return iam.attach_policy(
         "ExecutionGrants",
         inputs.access.execution_role_name,
@@ -29,16 +33,10 @@ def execution_grants(inputs: Inputs, logs: LogGroup) -> ManagedPolicy:
         iam.allow(
             "WriteOwnLogs",
             [logs_actions.CreateLogStream, logs_actions.PutLogEvents],
-            [logs.get_att("Arn"), own_bastion_streams()],
+            [logs.get_att("Arn"), own_bastion_streams(entry)],
         ),
-        iam.allow("ReadDatabaseSecret", [secretsmanager_actions.GetSecretValue], [inputs.database.database_secret_arn]),
-        iam.allow(
-            "DecryptDatabaseSecret",
-            [kms_actions.Decrypt],
-            [inputs.data_key_arn],
-            StringEquals("kms:ViaService", Sub("secretsmanager.${AWS::Region}.${AWS::URLSuffix}")),
-        ),
-        description="Pull the service's images, open its logs, read the database's secret.",
+        *secret_statements(entry, inputs),
+        description="Pull the images, open the logs, read the secrets of one workload.",
         **suppress(
             CREDENTIALS_EXPOSURE="The credentials are the login to the image registry, which every image pull needs. "
             "They are valid for 12 hours and for the images that this role may pull."
@@ -46,9 +44,25 @@ def execution_grants(inputs: Inputs, logs: LogGroup) -> ManagedPolicy:
     )
 
 
-def own_bastion_streams() -> Sub:
-    """Return the ARN of the service's log streams in the log group that all bastions share."""
+def secret_statements(entry: Workload, inputs: Inputs) -> Iterator[Statement]:
+    """Yield the statements for the secrets that the workload receives, and for the keys that encrypt them."""
+    by_service = StringEquals("kms:ViaService", Sub("secretsmanager.${AWS::Region}.${AWS::URLSuffix}"))
+    secrets = entry.secrets.values()
+    if any(isinstance(secret, (DatabaseUsername, DatabasePassword)) for secret in secrets):
+        arn = inputs.database.database_secret_arn
+        yield iam.allow("ReadDatabaseSecret", [secretsmanager_actions.GetSecretValue], [arn])
+        yield iam.allow("DecryptDatabaseSecret", [kms_actions.Decrypt], [inputs.data_key_arn], by_service)
+    existing = [secret for secret in secrets if isinstance(secret, Existing)]
+    if arns := list(dict.fromkeys(secret.arn for secret in existing)):
+        resources = [secret_arn(arn, inputs) for arn in arns]
+        yield iam.allow("ReadExistingSecrets", [secretsmanager_actions.GetSecretValue], resources)
+    if keys := sorted({secret.kms_key_arn for secret in existing if secret.kms_key_arn}):
+        yield iam.allow("DecryptExistingSecrets", [kms_actions.Decrypt], keys, by_service)
+
+
+def own_bastion_streams(entry: Workload) -> Sub:
+    """Return the ARN of the workload's log streams in the log group that all bastions share."""
     return Sub(
         "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${BastionLogGroupName}"
-        ":log-stream:${ServiceSlug}/*"
+        f":log-stream:{entry.slug}/*"
     )

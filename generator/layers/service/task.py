@@ -1,42 +1,39 @@
-"""The task definition of a service: the app container and the bastion container."""
+"""The task definition of a workload: the app container and the bastion container."""
 
 from __future__ import annotations
 
-from troposphere import FindInMap, If, NoValue, Ref, Sub, Tags
+from typing import Any
+
+from troposphere import FindInMap, Ref, Sub, Tags
 from troposphere.ecs import (
     ContainerDefinition,
     Environment,
+    EphemeralStorage,
     LinuxParameters,
     LogConfiguration,
     MountPoint,
     PortMapping,
     RuntimePlatform,
-    Secret,
     TaskDefinition,
     Volume,
 )
 from troposphere.logs import LogGroup
 
 from generator import value_types as v
-from generator.layers.service.interface import Config, Inputs
-from generator.resources import bastion
+from generator.layers.service.interface import Inputs
+from generator.layers.service.variables import secret_variables, variables
+from generator.resources import bastion, exec_agent
 from generator.resources.bastion import bastion_container
 from generator.resources.rules import FARGATE_MEMORY
+from generator.workloads import Workload
+from generator.workloads.base import DEFAULT_GIB
 
 APP = "app"
 APP_MEMORY = "AppMemory"
-# Folders in which the agent of ECS Exec writes. AWS documents no list of them, and does not support a read-only root
-# file system with ECS Exec, but it works with these folders (aws/containers-roadmap, issue 1359).
-AGENT_FOLDERS = {
-    "exec-agent": "/managed-agents",
-    "exec-state": "/var/lib/amazon/ssm",
-    "exec-logs": "/var/log/amazon/ssm",
-}
 WRITABLE_VOLUME = "scratch-{}"
-WRITABLE_PATHS = 3
 
 
-def task_definition(config: Config, inputs: Inputs, logs: LogGroup) -> TaskDefinition:
+def task_definition(entry: Workload, inputs: Inputs, logs: LogGroup) -> TaskDefinition:
     """Return the task definition with the app container, the bastion container and their volumes."""
     database = [
         Environment(Name="DB_HOST", Value=inputs.database.writer_endpoint),
@@ -53,22 +50,29 @@ def task_definition(config: Config, inputs: Inputs, logs: LogGroup) -> TaskDefin
         TaskRoleArn=inputs.access.task_role_arn,
         ExecutionRoleArn=inputs.access.execution_role_arn,
         ContainerDefinitions=[
-            app_container(config, inputs, database, awslogs(v.LogGroupName(logs.ref()), "app")),
-            bastion_container(
-                inputs.bastion_image, database, awslogs(inputs.bastion_log_group_name, inputs.service_slug)
-            ),
+            app_container(entry, inputs, awslogs(v.LogGroupName(logs.ref()), "app")),
+            bastion_container(inputs.bastion_image, database, awslogs(inputs.bastion_log_group_name, entry.slug)),
         ],
         # Empty volumes in the ephemeral storage of the task.
         Volumes=[
-            *(Volume(Name=name) for name in AGENT_FOLDERS),
-            *(Volume(Name=WRITABLE_VOLUME.format(number)) for number, _ in enumerate(writable_paths(inputs), start=1)),
+            *(Volume(Name=name) for name in exec_agent.FOLDERS),
+            *(Volume(Name=name) for name in writable_volumes(entry)),
         ],
-        Tags=Tags(Name=Sub("${Prefix}-${ServiceSlug}")),
+        **disk(entry),
+        Tags=Tags(Name=Sub(f"${{Prefix}}-{entry.slug}")),
     )
 
 
-def writable_paths(inputs: Inputs) -> list[v.FolderPath]:
-    return [inputs.writable_path_1, inputs.writable_path_2, inputs.writable_path_3]
+def disk(entry: Workload) -> dict[str, Any]:
+    """Return the disk of a task, if it is larger than the one that Fargate gives every task."""
+    if entry.ephemeral_gib == DEFAULT_GIB:
+        return {}
+    return {"EphemeralStorage": EphemeralStorage(SizeInGiB=entry.ephemeral_gib)}
+
+
+def writable_volumes(entry: Workload) -> dict[str, str]:
+    """Return the folder of each volume to which the app may write."""
+    return {WRITABLE_VOLUME.format(number): path for number, path in enumerate(entry.writable_paths, start=1)}
 
 
 def app_memory() -> dict[str, dict[str, str]]:
@@ -81,52 +85,42 @@ def app_memory() -> dict[str, dict[str, str]]:
     return {str(size): {"MiB": str(size - bastion.MEMORY)} for size in sizes}
 
 
-def mounts(inputs: Inputs) -> list[MountPoint | If]:
+def mounts(entry: Workload) -> list[MountPoint]:
     """Return the mount points of folders to which the app and the agent of ECS Exec may write.
 
     A mounted folder belongs to root, unless the image declares it as a VOLUME. Then it keeps owner and mode of the
     image, such as those of /tmp (Amazon ECS Developer Guide, "Use bind mounts with Amazon ECS").
     """
-    own = [
-        If(
-            f"HasWritablePath{number}",
-            MountPoint(SourceVolume=WRITABLE_VOLUME.format(number), ContainerPath=path),
-            NoValue,
-        )
-        for number, path in enumerate(writable_paths(inputs), start=1)
-    ]
-    return [*(MountPoint(SourceVolume=name, ContainerPath=path) for name, path in AGENT_FOLDERS.items()), *own]
+    folders = {**exec_agent.FOLDERS, **writable_volumes(entry)}
+    return [MountPoint(SourceVolume=name, ContainerPath=path) for name, path in folders.items()]
 
 
-def app_container(
-    config: Config, inputs: Inputs, database: list[Environment], logging: LogConfiguration
-) -> ContainerDefinition:
-    """Return the definition of the app container: connection, secrets, mounts and limits."""
+def app_container(entry: Workload, inputs: Inputs, logging: LogConfiguration) -> ContainerDefinition:
+    """Return the definition of the app container: command, variables, secrets, mounts and limits."""
+    port = entry.container_port
+    given: dict[str, Any] = {
+        "PortMappings": [PortMapping(ContainerPort=port, Protocol="tcp")] if port else None,
+        "EntryPoint": list(entry.entry_point) or None,
+        "Command": list(entry.command) or None,
+        "Environment": variables(entry, inputs) or None,
+        "Secrets": secret_variables(entry, inputs) or None,
+    }
     return ContainerDefinition(
         Name=APP,
         Image=inputs.image,
         Essential=True,
-        PortMappings=[PortMapping(ContainerPort=inputs.container_port, Protocol="tcp")],
-        Environment=[
-            *database,
-            Environment(Name="DB_NAME", Value=inputs.database.database_name),
-            Environment(Name="PORT", Value=inputs.container_port),
-        ],
-        Secrets=[
-            Secret(Name="DB_USERNAME", ValueFrom=Sub("${DatabaseSecretArn}:username::")),
-            Secret(Name="DB_PASSWORD", ValueFrom=Sub("${DatabaseSecretArn}:password::")),
-        ],
-        User=inputs.app_user,
-        ReadonlyRootFilesystem=inputs.read_only_root,
-        MountPoints=mounts(inputs),
+        User=entry.user,
+        ReadonlyRootFilesystem=entry.read_only,
+        MountPoints=mounts(entry),
         Memory=FindInMap(APP_MEMORY, inputs.size.memory, "MiB"),
         LinuxParameters=LinuxParameters(InitProcessEnabled=True),
-        StopTimeout=config.stop_seconds,
+        StopTimeout=entry.stop_seconds,
         LogConfiguration=logging,
+        **{name: value for name, value in given.items() if value},
     )
 
 
-def awslogs(group: v.LogGroupName, stream_prefix: str | v.ServiceSlug) -> LogConfiguration:
+def awslogs(group: v.LogGroupName, stream_prefix: str) -> LogConfiguration:
     """Return the log configuration. Streams are named PREFIX/CONTAINER/TASK.
 
     The mode is non-blocking: when CloudWatch Logs is slow, the container loses log lines instead of waiting.

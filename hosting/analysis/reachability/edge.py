@@ -164,14 +164,12 @@ def _target_arns(actions: list[Mapping[str, Json]]) -> list[Json]:
 
 
 def requires_secret(forward: Forward, origin: CloudFrontOrigin) -> bool:
-    """Return whether a rule forwards only requests with the secret header that CloudFront adds for this origin.
-
-    The rule may accept other values of the header, if they are secrets too: CloudFront sends one after a rotation.
-    """
+    """Return whether a rule forwards only requests with the secret header that CloudFront adds for this origin."""
     return any(
-        any((name, value) in origin.headers for value in values)
-        and all("{{resolve:secretsmanager:" in str(value) for value in values)
+        (name, value) in origin.headers and "{{resolve:secretsmanager:" in str(value)
         for name, values in forward.headers
+        if len(values) == 1
+        for value in values
     )
 
 

@@ -20,7 +20,7 @@ from hosting.analysis.rules.values import (
 from hosting.model.templates import NESTED_STACK, Template
 from hosting.model.tokens import Json, origins, strings
 
-_ADDRESS = re.compile(r"[0-9a-f]{64}\.(json|zip)$")
+_ADDRESS = re.compile(r"/[0-9a-f]{32}([0-9a-f]{32})?\.(json|zip)$")
 
 
 @environment_rule(
@@ -153,7 +153,6 @@ _ACCOUNT_WIDE: dict[str, str] = {
     "AWS::CloudWatch::Dashboard": "DashboardName",
     "AWS::ECS::Cluster": "ClusterName",
     "AWS::RDS::DBCluster": "DBClusterIdentifier",
-    "AWS::WAFv2::IPSet": "Name",
     "AWS::WAFv2::WebACL": "Name",
 }
 

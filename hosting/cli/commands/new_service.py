@@ -11,7 +11,7 @@ from hosting.cli.support.exit_codes import Exit
 from hosting.cli.support.options import root_option
 
 if TYPE_CHECKING:
-    from generator.workloads import Service
+    from generator.workloads import WebService, Workload
     from hosting.model.parameter_file import ParameterFile
 
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.argument("name")
 @click.option(
     "--path", "paths", multiple=True, metavar="PATTERN",
-    help="Path pattern that is routed to the service; up to four.  [default: /NAME and /NAME/*]",
+    help="Path pattern that is routed to the service; several are possible.  [default: /NAME and /NAME/*]",
 )  # fmt: skip
 @click.option(
     "--shared-size", is_flag=True, help="Share the parameters for CPU, memory and task count with other services."
@@ -57,7 +57,7 @@ def new_service(name: str, paths: tuple[str, ...], shared_size: bool, root: Path
     return Exit.DONE
 
 
-def _place_parameters(folder: Path, entry: Service, model: str) -> dict[Path, dict[str, str]]:
+def _place_parameters(folder: Path, entry: Workload, model: str) -> dict[Path, dict[str, str]]:
     """Return the new parameters of each file.
 
     A parameter is added to the file that has the same parameter of the service `model`: base.json or the environment's.
@@ -80,7 +80,7 @@ def _place_parameters(folder: Path, entry: Service, model: str) -> dict[Path, di
     return placed
 
 
-def _image_to_fill_in(values: ParameterFile, entry: Service) -> str:
+def _image_to_fill_in(values: ParameterFile, entry: Workload) -> str:
     """Return the image of the service in the repository that bootstrap creates, without its digest.
 
     The picture of the environment shows the repository. So it stays the same when the digest is filled in.
@@ -93,10 +93,10 @@ def _image_to_fill_in(values: ParameterFile, entry: Service) -> str:
     return f"{values.account}.dkr.ecr.{values.region}.amazonaws.com/{project}/{entry.slug}@sha256:{FILL_IN}"
 
 
-def _print_next_steps(entry: Service) -> None:
+def _print_next_steps(entry: WebService) -> None:
     click.echo(
-        f"\n{entry.name} receives {' and '.join(entry.path_patterns)} on port {entry.port}. "
-        f"Its health check path is {entry.health_check_path}."
+        f"\n{entry.name} receives {' and '.join(entry.paths)} on port {entry.port}. "
+        f"Its health check path is {entry.health_check.path}."
         f"\nNext steps for each environment:"
         f"\n  1. Create the repository <project>/{entry.slug}: deploy.py deploy -e ENV --through bootstrap"
         f"\n  2. Push an image, and replace FILL-IN in {entry.name}Image of params/ENV.json by its digest"

@@ -24,7 +24,7 @@ from hosting.model.errors import PlatformError
 from hosting.model.parameter_file import Environment
 from hosting.model.shared_template import keep_deployed
 from hosting.model.stack_order import COMPANIONS, ROOT, TEMPLATES, Stack, StackRole
-from hosting.model.templates import Template, nested_template
+from hosting.model.templates import WORKLOAD_TEMPLATES, Template, nested_template
 
 if TYPE_CHECKING:
     from hosting.deployer.deployment import Context, States
@@ -160,7 +160,7 @@ def _resolve(context: Context, templates: Mapping[str, Template], values: Mappin
     given = {
         name: value
         for name, value in values.items()
-        if name in declared and not name.endswith("TemplateKey") and name != "ArtifactBucket"
+        if name in declared and not name.endswith("TemplateKey") and name not in (WORKLOAD_TEMPLATES, "ArtifactBucket")
     }
     environment = context.environment
     return resolve(templates, Environment(environment.name, given, context.identity.account, context.home))

@@ -24,6 +24,7 @@ from hosting.deployer.operate.checklist import (
     unknown,
 )
 from hosting.deployer.operate.platform import Platform, Service
+from hosting.model.stack_order import ROOT
 from hosting.model.templates import Template
 
 TEMPLATES, LIVE = "templates", "live"
@@ -46,7 +47,7 @@ _KEYS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
 
 def check_templates(templates: Mapping[str, Template], container: str) -> Iterator[Check]:
     """Yield the checks that need only the templates."""
-    service, access = templates["service.json"], templates["access.json"]
+    service, access = templates[templates[ROOT].workload_files[0]], templates["access.json"]
     definition = _api_shape(_resource(service, "AWS::ECS::TaskDefinition"))
     live = _api_shape(_resource(service, "AWS::ECS::Service"))
     enabled = live.get("enableExecuteCommand") is True

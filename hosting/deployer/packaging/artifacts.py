@@ -19,7 +19,8 @@ from botocore.exceptions import ClientError
 
 from hosting.deployer.packaging.lambda_packages import package_function
 from hosting.model.errors import InputError, Problem
-from hosting.model.templates import Template, kebab, snake
+from hosting.model.stack_order import ROOT
+from hosting.model.templates import WORKLOAD_TEMPLATES, Template, kebab, snake
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -31,11 +32,12 @@ _KEY_PARAMETER = re.compile(r"(\w+?)(TemplateKey|CodeKey)")
 
 @dataclass(frozen=True)
 class Artifact:
-    """One object to upload, and the parameter whose value is its key."""
+    """One object to upload, and the parameter whose value is its key, or a list with a part of it."""
 
     parameter: str
     key: str
     data: bytes = field(repr=False)
+    part: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,26 +52,34 @@ class UploadResult:
 def collect_artifacts(
     templates: Mapping[str, Template], names: Iterable[str], functions: Path
 ) -> dict[str, tuple[Artifact, ...]]:
-    """Return the artifacts of each named template, from its parameters `*TemplateKey` and `*CodeKey`."""
+    """Return the artifacts of each named template, from its parameters with keys of templates and of functions."""
     problems: list[Problem] = []
-    created: dict[str, Artifact | None] = {}
+    created: dict[str, tuple[Artifact, ...]] = {}
 
-    def create(parameter: str) -> Artifact | None:
+    def create(parameter: str) -> tuple[Artifact, ...]:
         if parameter not in created:
             try:
-                created[parameter] = _artifact(parameter, templates, functions)
+                created[parameter] = _artifacts(parameter, templates, functions)
             except InputError as error:
                 problems.extend(error.problems)
-                created[parameter] = None
+                created[parameter] = ()
         return created[parameter]
 
     needed = {
-        name: tuple(artifact for parameter in templates[name].parameters if (artifact := create(parameter)))
+        name: tuple(artifact for parameter in templates[name].parameters for artifact in create(parameter))
         for name in names
     }
     if problems:
         raise InputError(problems)
     return needed
+
+
+def parameter_values(items: Iterable[Artifact]) -> dict[str, str]:
+    """Return the values of the parameters that contain the keys of these artifacts."""
+    values: dict[str, list[str]] = {}
+    for item in items:
+        values.setdefault(item.parameter, []).append(item.part or item.key)
+    return {parameter: ",".join(parts) for parameter, parts in values.items()}
 
 
 def upload_artifacts(client: S3Client, bucket: str, items: Iterable[Artifact]) -> Iterator[UploadResult]:
@@ -83,19 +93,26 @@ def create_url(bucket: str, region: str, suffix: str, key: str) -> str:
     return f"https://{bucket}.s3.{region}.{suffix}/{key}"
 
 
-def _artifact(parameter: str, templates: Mapping[str, Template], functions: Path) -> Artifact | None:
+def _artifacts(parameter: str, templates: Mapping[str, Template], functions: Path) -> tuple[Artifact, ...]:
+    if parameter == WORKLOAD_TEMPLATES:
+        own = [_template(parameter, file, templates) for file in templates[ROOT].workload_files]
+        return tuple(Artifact(parameter, one.key, one.data, one.key_digest) for one in own)
     match = _KEY_PARAMETER.fullmatch(parameter)
     if not match:
-        return None
+        return ()
     subject, kind = match.groups()
     if kind == "CodeKey":
         function = package_function(functions / snake(subject))
-        return Artifact(parameter, function.key, function.data)
-    name = f"{kebab(subject)}.json"
-    if name not in templates:
-        what = f"{parameter} refers to {name}, which does not exist"
+        return (Artifact(parameter, function.key, function.data),)
+    template = _template(parameter, f"{kebab(subject)}.json", templates)
+    return (Artifact(parameter, template.key, template.data),)
+
+
+def _template(parameter: str, file: str, templates: Mapping[str, Template]) -> Template:
+    if file not in templates:
+        what = f"{parameter} refers to {file}, which does not exist"
         raise InputError([Problem("templates/", what, "run `deploy.py generate`")])
-    return Artifact(parameter, templates[name].key, templates[name].data)
+    return templates[file]
 
 
 def _put(client: S3Client, bucket: str, item: Artifact) -> UploadResult:

@@ -58,7 +58,11 @@ def use_placeholders(context: Context, states: States, image: str) -> tuple[Cont
 
 def _describe(environment: Environment, root: Template, parameter: str, image: str) -> PlaceholderImage:
     configured = environment.file.values.get(parameter, "")
-    nested = root.resources.get(f"{parameter.removesuffix('Image')}ServiceStack", {})
-    given = nested.get("Properties", {}).get("Parameters", {})
-    port, path = (str(given.get(name, "")) for name in ("ContainerPort", "HealthCheckPath"))
+    file = root.children[f"{parameter.removesuffix('Image')}ServiceStack"]
+    targets = [
+        resource["Properties"]
+        for resource in environment.templates[file].resources.values()
+        if resource["Type"] == "AWS::ElasticLoadBalancingV2::TargetGroup"
+    ]
+    port, path = (str(targets[0].get(name, "")) if targets else "" for name in ("Port", "HealthCheckPath"))
     return PlaceholderImage(parameter, "" if configured == image else configured, port, path)

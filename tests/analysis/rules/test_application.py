@@ -117,7 +117,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("APP-21", "lab", lambda b: b.parameters.update(OriginCertificateArn="arn:aws:acm:us-east-1:111122223333:certificate/01234567-89ab-cdef-0123-456789abcdef"), {"CF-32"}),
     ("APP-22", "live", without_header, set()),
     ("APP-22", "lab", lambda b: b.put(LISTENER, "DefaultActions.0.FixedResponseConfig.StatusCode", "404", has="HTTPS\", \"SslPolicy"), set()),
-    ("APP-22", "lab", lambda b: b.put(RULE, "Priority", 7), set()),
+    ("APP-22", "lab", lambda b: b.put(RULE, "Priority", 200), set()),
     ("APP-23", "lab", lambda b: attribute(b, "drop_invalid_header_fields", "drop_invalid_headers"), set()),
     ("APP-23", "lab", lambda b: attribute(b, "defensive", "monitor"), set()),
     ("APP-24", "lab", lambda b: b.put("ECS::Cluster", "ClusterSettings.0.Value", "disabled"), set()),

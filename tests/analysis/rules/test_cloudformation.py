@@ -20,7 +20,7 @@ def select_wired(b: Any) -> None:
 
 
 def condition_on_wired(b: Any) -> None:
-    b.bodies["service.json"]["Conditions"]["Odd"] = {"Fn::Equals": [{"Ref": "VpcId"}, ""]}
+    b.bodies["workload-orders.json"]["Conditions"]["Odd"] = {"Fn::Equals": [{"Ref": "VpcId"}, ""]}
 
 
 def conditional_output(b: Any) -> None:
@@ -54,8 +54,8 @@ def broken_down_the_line(b: Any) -> None:
 
 # Rule, environment, what breaks it, and the rules that cannot be kept apart from it.
 CASES: list[tuple[str, str, Any, set[str]]] = [
-    ("CF-01", "lab", lambda b: b.bodies["service.json"]["Parameters"]["VpcId"].update(Type="AWS::EC2::VPC::Id"), set()),
-    ("CF-01", "lab", lambda b: b.bodies["service.json"]["Parameters"]["VpcId"].update(AllowedPattern="vpc-.*"), set()),
+    ("CF-01", "lab", lambda b: b.bodies["workload-orders.json"]["Parameters"]["VpcId"].update(Type="AWS::EC2::VPC::Id"), set()),
+    ("CF-01", "lab", lambda b: b.bodies["workload-orders.json"]["Parameters"]["VpcId"].update(AllowedPattern="vpc-.*"), set()),
     ("CF-02", "lab", select_wired, set()),
     ("CF-03", "lab", condition_on_wired, set()),
     ("CF-04", "lab", export, set()),
@@ -64,7 +64,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("CF-06", "lab", lambda b: b.put(STACK, "Parameters.Nonsense", "x", has="SecurityTemplateKey"), set()),
     ("CF-06", "lab", needs_more, set()),
     ("CF-08", "lab", lambda b: b.put(STACK, "TemplateURL", {"Fn::Sub": "s3://bucket/${NetworkTemplateKey}"}, has="NetworkTemplateKey"), set()),
-    ("CF-08", "lab", lambda b: b.put(STACK, "Parameters.HealthCheckPath", LONG, has="ServiceTemplateKey"), {"CF-21"}),
+    ("CF-08", "lab", lambda b: b.put(STACK, "Parameters.AlbFullName", LONG, has="OrdersCpu"), {"CF-21"}),
     ("CF-09", "lab", lambda b: b.put("Lambda::Function", "Code.S3Key", "lambda/latest.zip"), set()),
     ("CF-10", "lab", lambda b: b.bodies["network.json"].update(Transform="AWS::LanguageExtensions"), set()),
     ("CF-10", "lab", lambda b: b.put("Logs::LogGroup", "/DeletionPolicy", {"Ref": "Prefix"}), set()),
@@ -73,7 +73,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("CF-12", "lab", lambda b: b.put("KMS::Key", "/DeletionPolicy", "Delete", has="${Prefix}-data"), {"CF-11"}),
     ("CF-13", "lab", lambda b: b.put("IAM::Role", "RoleName", "task"), set()),
     ("CF-14", "lab", alias_without_prefix, set()),
-    ("CF-14", "lab", lambda b: b.put("CloudWatch::Alarm", "AlarmName", {"Fn::Sub": "${Prefix}-cpu"}, has="${ServiceSlug}"), set()),
+    ("CF-14", "lab", lambda b: b.put("CloudWatch::Alarm", "AlarmName", {"Fn::Sub": "${Prefix}-portal-cpu"}, has="orders-cpu"), set()),
     ("CF-15", "lab", lambda b: b.put("EC2::SecurityGroup", "GroupDescription", "caf\u00e9"), {"CF-26"}),
     ("CF-16", "lab", lambda b: b.put("Custom::SiteContent", "BucketName", SECRET), set()),
     ("CF-17", "lab", lambda b: b.drop("EC2::FlowLog", "/DependsOn"), set()),

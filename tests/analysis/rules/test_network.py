@@ -57,7 +57,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("NET-15", "lab", lambda b: b.remove("EC2::SubnetRouteTableAssociation", has="DbSubnet1"), set()),
     ("NET-16", "lab", lambda b: b.put("ElasticLoadBalancingV2::LoadBalancer", "Subnets.1", {"Ref": "PublicSubnet1Id"}), set()),
     ("NET-16", "lab", lambda b: b.replace("EC2::SubnetRouteTableAssociation", "AppRouteTable2", "DbRouteTable"), {"NET-05"}),
-    ("NET-17", "lab", lambda b: b.replace(STACK, "EgressStack\", \"Outputs.", "NetworkStack\", \"Outputs.", has="ServiceTemplateKey"), set()),
+    ("NET-17", "lab", lambda b: b.replace(STACK, "EgressStack\", \"Outputs.", "NetworkStack\", \"Outputs.", has="OrdersAccessStack"), set()),
     ("NET-18", "lab", second_gateway_endpoint, set()),
 ]  # fmt: skip
 

@@ -114,7 +114,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("OPS-19", "lab", lambda b: b.drop(ALARM, "AlarmActions"), set()),
     ("OPS-19", "lab", lambda b: b.put(ALARM, "TreatMissingData", "notBreaching", has="HealthyHostCount"), set()),
     ("OPS-19", "lab", lambda b: b.put(ALARM, "ActionsEnabled", False), set()),
-    ("OPS-21", "lab", lambda b: b.put(GROUP, "LogGroupName", {"Fn::Sub": "/${Prefix}/app"}, has="/app"), set()),
+    ("OPS-21", "lab", lambda b: b.put(GROUP, "LogGroupName", {"Fn::Sub": "/${Prefix}/x/app"}, has="orders/app"), set()),
     ("OPS-22", "lab", deaf, set()),
     ("OPS-23", "lab", lambda b: b.drop("Lambda::EventInvokeConfig", "DestinationConfig", has="OnFailure"), set()),
     ("OPS-23", "lab", lambda b: b.drop("SNS::Subscription", "RedrivePolicy"), set()),

@@ -66,11 +66,11 @@ def test_fail_on_refuses_its_kind_of_change(command: Command, project: Path) -> 
 
 def test_wider_permissions_fail_on_request(command: Command, project: Path) -> None:
     def grant(*actions: str) -> None:
-        body = small_project.templates()["service.json"]
+        body = small_project.templates()["workload-frontend.json"]
         statement = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
         document = {"Version": "2012-10-17", "Statement": [statement]}
         body["Resources"]["Grant"] = {"Type": "AWS::IAM::ManagedPolicy", "Properties": {"PolicyDocument": document}}
-        small_project.write(project, changed={"service.json": body})
+        small_project.write(project, changed={"workload-frontend.json": body})
 
     grant("s3:GetObject", "s3:PutObject")
     first = command("deploy", "-e", "dev", "--yes", "--fail-on", "broadening")

@@ -199,7 +199,7 @@ def _certificate(directory: Path) -> None:
 
 def bastion_definition() -> dict[str, Any]:
     """The container as the generated task definition describes it."""
-    template = json.loads((TEMPLATES / "service.json").read_text())
+    template = json.loads((TEMPLATES / "workload-orders.json").read_text())
     containers = template["Resources"]["TaskDefinition"]["Properties"]["ContainerDefinitions"]
     definition: dict[str, Any] = next(one for one in containers if one["Name"] == "bastion")
     return definition

@@ -24,14 +24,19 @@ def test_a_template_needs_what_its_parameters_name(project: Path) -> None:
     found = artifacts.collect_artifacts(loaded, ["root.json", "edge.json"], project / "lambda")
     assert [item.parameter for item in found["root.json"]] == [
         "NetworkTemplateKey",
-        "ServiceTemplateKey",
         "OperationsTemplateKey",
         "HelloCodeKey",
+        "WorkloadTemplates",
     ]
     assert found["edge.json"] == ()
     keys = {item.parameter: item.key for item in found["root.json"]}
-    digest = hashlib.sha256((project / "templates" / "network.json").read_bytes()).hexdigest()
-    assert keys["NetworkTemplateKey"] == f"templates/network/{digest}.json"
+    network, frontend = (
+        hashlib.sha256((project / "templates" / name).read_bytes()).hexdigest()[:32]
+        for name in ("network.json", "workload-frontend.json")
+    )
+    assert keys["NetworkTemplateKey"] == f"templates/network/{network}.json"
+    assert keys["WorkloadTemplates"] == f"templates/workload-frontend/{frontend}.json"
+    assert artifacts.parameter_values(found["root.json"])["WorkloadTemplates"] == frontend
     assert keys["HelloCodeKey"].startswith("lambda/hello/")
 
 

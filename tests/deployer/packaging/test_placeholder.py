@@ -27,12 +27,12 @@ def missing(account: str) -> str:
 def test_the_placeholder_replaces_missing_images(
     connected: Callable[..., Context], tmp_path: Path, missing: str
 ) -> None:
-    body = small_project.templates()["root.json"]
-    given = body["Resources"]["FrontendServiceStack"]["Properties"]["Parameters"]
-    given |= {"ContainerPort": "8080", "HealthCheckPath": "/healthz"}
-    service = small_project.templates()["service.json"]
-    service["Parameters"] |= {"ContainerPort": {"Type": "String"}, "HealthCheckPath": {"Type": "String"}}
-    changed = {"root.json": body, "service.json": service}
+    service = small_project.templates()["workload-frontend.json"]
+    service["Resources"]["TargetGroup"] = {
+        "Type": "AWS::ElasticLoadBalancingV2::TargetGroup",
+        "Properties": {"Port": 8080, "HealthCheckPath": "/healthz"},
+    }
+    changed = {"workload-frontend.json": service}
     context = connected(small_project.write(tmp_path / "x", changed=changed, FrontendImage=missing))
     with pytest.raises(InputError):
         deployment.check_images(context)

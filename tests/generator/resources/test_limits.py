@@ -14,7 +14,7 @@ from generator.config import Config
 from generator.errors import ConfigError
 from generator.render import render_all
 from generator.resources import limits
-from generator.workloads import Service
+from generator.workloads import WebService
 from tests.support import scale
 from tests.support.project import FIXTURE
 
@@ -87,10 +87,10 @@ def test_a_template_beyond_a_limit_is_reported(within: dict[str, Any], beyond: d
 
 def with_services(count: int, *, own_size: bool = False) -> dict[str, str]:
     entries = (
-        Service(f"Service{number}", (f"/{number}/*",), priority=number, own_size=own_size)
+        WebService(f"Service{number}", paths=(f"/{number}/*",), priority=number, own_size=own_size)
         for number in range(1, count + 1)
     )
-    return render_all(Config(services=tuple(entries)))
+    return render_all(Config(workloads=tuple(entries)))
 
 
 def refusals(rendered: dict[str, str]) -> list[str]:
@@ -109,7 +109,7 @@ def test_the_reported_number_of_services_fits() -> None:
     (found,) = too_large_for_one_operation(110)
     assert found.startswith("root.json has ")
     assert "resources in one operation, including nested stacks, but the limit is 2,500" in found
-    match = re.search(r"so (\d+) services fit", found)
+    match = re.search(r"so (\d+) workloads fit", found)
     assert match
     fitting = int(match[1])
     assert too_large_for_one_operation(fitting) == []
@@ -153,5 +153,5 @@ def test_fewer_services_than_the_project_has_are_refused(tmp_path: Path) -> None
 
 
 def test_the_service_for_all_other_requests_is_tried_last() -> None:
-    services = scale.services_with(workloads.load(FIXTURE), 100)
-    assert max(services, key=lambda entry: entry.priority).path_patterns == ("/*",)
+    services = (one for one in scale.services_with(workloads.load(FIXTURE), 100) if isinstance(one, WebService))
+    assert max(services, key=lambda entry: entry.priority).paths == ("/*",)

@@ -11,17 +11,17 @@ from generator import workloads
 from generator.errors import ConfigError
 from generator.tooling import parameter_files
 from generator.tooling.new_service import insert_entry, new_entry
-from generator.workloads import Service
+from generator.workloads import WebService
 from tests.support.project import PARAMS
 
-EXISTING = (Service("Web", ("/*",), priority=900), Service("Api", ("/api", "/api/*"), priority=100))
-SOURCE = """from generator.workloads import Service
+EXISTING = (WebService("Web", paths=("/*",), priority=900), WebService("Api", paths=("/api", "/api/*"), priority=100))
+SOURCE = """from generator.workloads import WebService
 
-SERVICES = (
-    Service("Web", ("/*",), priority=900),  # the pages
-    Service(
+WORKLOADS = (
+    WebService("Web", paths=("/*",), priority=900),  # the pages
+    WebService(
         "Api",
-        ("/api", "/api/*"),
+        paths=("/api", "/api/*"),
         priority=100,
     ),
 )
@@ -30,7 +30,7 @@ SERVICES = (
 
 @pytest.mark.parametrize(
     ("name", "paths", "own_size"),
-    [("Search", (), True), ("UserProfile", ("/me",), False), ("Hooks", ("/a", "/b", "/c"), True)],
+    [("Search", (), True), ("UserProfile", ("/me",), False), ("Hooks", ("/a", "/b", "/c", "/d"), True)],
 )
 def test_an_inserted_entry_is_what_python_reads_back(
     tmp_path: Path, name: str, paths: tuple[str, ...], own_size: bool
@@ -42,7 +42,7 @@ def test_an_inserted_entry_is_what_python_reads_back(
 
 def test_a_new_service_is_tried_before_the_service_that_takes_the_rest() -> None:
     entry = new_entry(EXISTING, "UserProfile")
-    assert entry.path_patterns == ("/user-profile", "/user-profile/*")
+    assert entry.paths == ("/user-profile", "/user-profile/*")
     assert 100 < entry.priority < 900
 
 
@@ -55,7 +55,7 @@ def test_a_new_service_is_tried_before_the_service_that_takes_the_rest() -> None
         ("Bastion", (), "there is Bastion already"),
         ("Service", (), "there is Service already"),
         ("Search", ("/api/*",), "belongs to another service"),
-        ("Search", ("/a", "/b", "/c", "/d", "/e"), "give 1 to 3"),
+        ("Search", ("search",), "give a pattern"),
     ],
 )
 def test_a_new_service_with_a_wrong_name_or_path_is_refused(name: str, paths: tuple[str, ...], says: str) -> None:
@@ -66,9 +66,9 @@ def test_a_new_service_with_a_wrong_name_or_path_is_refused(name: str, paths: tu
 @pytest.mark.parametrize(
     "source",
     [
-        "SERVICES = tuple(found)\n",
-        'SERVICES = (Service("Web", ("/*",), priority=1),)\n',
-        'SERVICES = (\n    Service("Web", ("/*",), priority=1)\n)\n',
+        "WORKLOADS = tuple(found)\n",
+        'WORKLOADS = (WebService("Web", paths=("/*",), priority=1),)\n',
+        'WORKLOADS = (\n    WebService("Web", paths=("/*",), priority=1)\n)\n',
         "OTHER = ()\n",
     ],
 )

@@ -12,7 +12,7 @@ def test_the_table_of_parameters_has_those_that_a_user_sets_and_no_others(
     built: dict[str, Template], config: Config
 ) -> None:
     document = reference_tables.documents(built)["parameters.md"]
-    for name in ("Project", f"{config.services[0].name}Image", "WafMode", "ViewerCertificateArn"):
+    for name in ("Project", f"{config.workloads[0].name}Image", "WafMode", "ViewerCertificateArn"):
         assert f"`{name}`" in document
     for name in ("NetworkTemplateKey", "ServiceIsNew", "WebAclArn", "ArtifactBucket", "HomeRegion", "DistributionId"):
         assert name not in document

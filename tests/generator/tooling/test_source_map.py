@@ -36,9 +36,9 @@ def test_every_resource_has_its_line(sources: SourceMap, templates: dict[str, An
     ("template", "resource", "path", "file", "text"),
     [
         ("egress.json", "NatGateway1", "", "layers/egress.py", "NatGateway("),
-        ("service.json", "TaskDefinition", "", "layers/service/task.py", "TaskDefinition("),
+        ("workload-portal.json", "TaskDefinition", "", "layers/service/task.py", "TaskDefinition("),
         (
-            "service.json",
+            "workload-portal.json",
             "TaskDefinition",
             "Properties.ContainerDefinitions.1",
             "resources/bastion.py",

@@ -1,0 +1,84 @@
+"""The variables and secrets of the app container, from the declarations of its workload."""
+
+from __future__ import annotations
+
+from troposphere import AWSHelperFn, Join, Ref, Sub
+from troposphere.ecs import Environment
+from troposphere.ecs import Secret as SecretVariable
+
+from generator import value_types as v
+from generator.layers.service.interface import Inputs, environment_value
+from generator.workloads import (
+    DatabasePassword,
+    DatabaseUsername,
+    Existing,
+    Fact,
+    RootParameter,
+    Secret,
+    Text,
+    Variable,
+    Workload,
+)
+
+
+def variables(entry: Workload, inputs: Inputs) -> list[Environment]:
+    """Return the variables of the app container: those that the workload declares, and no other."""
+    return [
+        Environment(Name=name, Value=variable_value(value, entry, inputs)) for name, value in entry.variables.items()
+    ]
+
+
+def secret_variables(entry: Workload, inputs: Inputs) -> list[SecretVariable]:
+    """Return the variables whose values ECS reads from Secrets Manager when it starts a task."""
+    return [SecretVariable(Name=name, ValueFrom=value_from(secret, inputs)) for name, secret in entry.secrets.items()]
+
+
+def variable_value(value: Variable, entry: Workload, inputs: Inputs) -> str | AWSHelperFn:
+    """Return the value of a variable. Raises TypeError for a value that `resolve` has not replaced."""
+    match value:
+        case str():
+            return value
+        case Fact():
+            return fact_value(value, entry, inputs)
+        case Text():
+            parts = [part if isinstance(part, str) else fact_value(part, entry, inputs) for part in value.parts]
+            return Join("", parts)
+        case RootParameter():
+            return environment_value(inputs, value)
+    raise TypeError(f"{entry.name}: {value!r} is not resolved")
+
+
+def fact_value(fact: Fact, entry: Workload, inputs: Inputs) -> str | AWSHelperFn:
+    """Return the value of a fact."""
+    values: dict[Fact, str | AWSHelperFn] = {
+        Fact.DATABASE_HOST: inputs.database.writer_endpoint,
+        Fact.DATABASE_READER_HOST: inputs.database.reader_endpoint,
+        Fact.DATABASE_PORT: inputs.database.database_port,
+        Fact.DATABASE_NAME: inputs.database.database_name,
+        Fact.SITE_URL: inputs.site_url,
+        Fact.DOMAIN_NAME: inputs.domain_name,
+        Fact.PROJECT: inputs.project,
+        Fact.ENVIRONMENT: inputs.environment,
+        Fact.REGION: Ref("AWS::Region"),
+        Fact.PORT: str(entry.container_port),
+    }
+    return values[fact]
+
+
+def value_from(secret: Secret, inputs: Inputs) -> str | AWSHelperFn:
+    """Return the reference to a secret, or to one key of it (Amazon ECS Developer Guide, "Secrets Manager")."""
+    match secret:
+        case DatabaseUsername():
+            return Sub("${DatabaseSecretArn}:username::")
+        case DatabasePassword():
+            return Sub("${DatabaseSecretArn}:password::")
+        case Existing(arn=RootParameter(name=name), key=key) if key:
+            return Sub(f"${{{name}}}:{key}::")
+        case Existing(arn=str() as arn, key=key) if key:
+            return f"{arn}:{key}::"
+    return secret_arn(secret.arn, inputs)
+
+
+def secret_arn(arn: object, inputs: Inputs) -> str | v.EnvironmentValue:
+    """Return the ARN of an existing secret."""
+    return environment_value(inputs, arn) if isinstance(arn, RootParameter) else str(arn)

@@ -1,0 +1,48 @@
+"""The types in which a project declares its workloads, and the functions that load its workloads.py.
+
+workloads.py imports every type from here.
+"""
+
+from generator.edge_settings import Edge
+from generator.workloads.base import DATABASE_SECRETS, DATABASE_VARIABLES, Workload
+from generator.workloads.checks import check_name
+from generator.workloads.loading import FILE, WORKLOADS, load, load_edge, workloads_value
+from generator.workloads.resolution import image_owners, resolve
+from generator.workloads.services import HealthCheck, WebService
+from generator.workloads.values import (
+    PER_ENVIRONMENT,
+    DatabasePassword,
+    DatabaseUsername,
+    Existing,
+    Fact,
+    RootParameter,
+    Secret,
+    Text,
+    Variable,
+)
+
+__all__ = [
+    "DATABASE_SECRETS",
+    "DATABASE_VARIABLES",
+    "FILE",
+    "PER_ENVIRONMENT",
+    "WORKLOADS",
+    "DatabasePassword",
+    "DatabaseUsername",
+    "Edge",
+    "Existing",
+    "Fact",
+    "HealthCheck",
+    "RootParameter",
+    "Secret",
+    "Text",
+    "Variable",
+    "WebService",
+    "Workload",
+    "check_name",
+    "image_owners",
+    "load",
+    "load_edge",
+    "resolve",
+    "workloads_value",
+]

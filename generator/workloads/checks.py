@@ -1,0 +1,45 @@
+"""Checks that every kind of workload uses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from generator.errors import ConfigError
+from generator.workloads.values import Fact, Text
+
+
+def check_name(name: str) -> None:
+    """Raise ConfigError if ``name`` cannot be the name of a workload."""
+    if not re.fullmatch(r"[A-Z][A-Za-z0-9]{0,29}", name):
+        raise ConfigError(f'workload "{name}": give it a name in CamelCase, such as Search or UserProfile')
+    # The bastion has a repository beside those of the workloads; ServiceCpu is the size that workloads share.
+    if name.lower() in ("bastion", "service"):
+        raise ConfigError(f'workload "{name}": there is {name.capitalize()} already')
+
+
+def check_range(where: str, name: str, value: int, low: int, high: int) -> None:
+    """Raise ConfigError if a number is outside its limits."""
+    if not low <= value <= high:
+        raise ConfigError(f"{where}: {name} is {value}, give {low} to {high}")
+
+
+def find_twice(values: Iterable[str]) -> str:
+    """Return a value that occurs twice; empty if none does."""
+    seen: set[str] = set()
+    for value in values:
+        if value in seen:
+            return value
+        seen.add(value)
+    return ""
+
+
+def parameter_part(variable: str) -> str:
+    """Convert the name of a variable to a part of a parameter's name: ``LOG_LEVEL`` becomes ``LogLevel``."""
+    words = re.findall(r"[A-Za-z0-9]+", variable)
+    return "".join(word.capitalize() if word.isupper() else word[0].upper() + word[1:] for word in words)
+
+
+def contains_port(value: object) -> bool:
+    """Return whether the value of a variable contains the port of the app."""
+    return value is Fact.PORT or (isinstance(value, Text) and Fact.PORT in value.parts)

@@ -1,0 +1,93 @@
+"""Loads workloads.py, the file of a project that declares its workloads and the settings of the edge.
+
+The file belongs to the user of this package. The generator loads it by its path from the project's folder and never
+imports it by name, so that the package can be installed elsewhere and one process can load several projects.
+"""
+
+from __future__ import annotations
+
+import ast
+import runpy
+from pathlib import Path
+
+from generator.edge_settings import Edge
+from generator.errors import ConfigError
+from generator.workloads.base import Workload
+from generator.workloads.resolution import resolve
+
+FILE = "workloads.py"
+WORKLOADS = "WORKLOADS"
+EDGE = "EDGE"
+
+
+def load(project: Path) -> tuple[Workload, ...]:
+    """Return the workloads that workloads.py in the folder ``project`` declares.
+
+    Raises ConfigError with file and line if the file is missing, is not valid Python, or declares wrong workloads.
+    """
+    found = _execute(project / FILE).get(WORKLOADS)
+    place = f"{FILE}:{_line_that_assigns(WORKLOADS, project / FILE)}"
+    if not isinstance(found, tuple) or not all(isinstance(entry, Workload) for entry in found):
+        raise ConfigError(f"{place}: {WORKLOADS} has to be a tuple, such as {WORKLOADS} = (WebService(...),)")
+    try:
+        resolve(found)
+    except ConfigError as error:
+        raise ConfigError(f"{place}: {error}") from None
+    return found
+
+
+def load_edge(project: Path) -> Edge:
+    """Return the settings of the edge that workloads.py declares, or the defaults if it declares none.
+
+    Raises ConfigError with file and line if the file is missing, is not valid Python, or declares another value.
+    """
+    found = _execute(project / FILE).get(EDGE, Edge())
+    if not isinstance(found, Edge):
+        raise ConfigError(f"{FILE}:{_line_that_assigns(EDGE, project / FILE)}: {EDGE} has to be Edge(...)")
+    return found
+
+
+def _execute(file: Path) -> dict[str, object]:
+    """Return the names that a file assigns. Raises ConfigError with file and line if the file raises an error."""
+    if not file.is_file():
+        raise ConfigError(f"{file}: the file is missing. It declares the workloads of the project as {WORKLOADS}")
+    try:
+        return runpy.run_path(str(file), run_name=file.stem)
+    except SyntaxError as error:
+        raise ConfigError(f"{FILE}:{error.lineno or 1}: {error.msg}") from None
+    except Exception as error:  # noqa: BLE001 -- the user's file may raise any exception
+        name = "" if isinstance(error, ConfigError) else f"{type(error).__name__}: "
+        raise ConfigError(f"{FILE}:{_line_of(error, file)}: {name}{error}") from None
+
+
+def _line_of(error: Exception, file: Path) -> int:
+    """Return the last line of ``file`` in the traceback of an error."""
+    line = 1
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(file):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
+
+
+def _line_that_assigns(name: str, file: Path) -> int:
+    """Return the line that assigns a name; 1 if no line does."""
+    body = ast.parse(file.read_bytes()).body
+    return next((node.lineno for node in body if assigned_value(node, name) is not None), 1)
+
+
+def workloads_value(node: ast.stmt) -> ast.expr | None:
+    """Return the value that a statement assigns to WORKLOADS, or None if it does not."""
+    return assigned_value(node, WORKLOADS)
+
+
+def assigned_value(node: ast.stmt, name: str) -> ast.expr | None:
+    """Return the value that a statement assigns to a name, or None if it does not."""
+    if isinstance(node, ast.Assign) and len(node.targets) == 1:
+        target: ast.expr = node.targets[0]
+    elif isinstance(node, ast.AnnAssign):
+        target = node.target
+    else:
+        return None
+    return node.value if isinstance(target, ast.Name) and target.id == name else None

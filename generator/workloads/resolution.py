@@ -1,0 +1,129 @@
+"""Workloads together: what ``like`` takes over, and what only one workload may have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any, TypeVar
+
+from generator.declared_fields import UNSET
+from generator.errors import ConfigError
+from generator.workloads.base import Workload
+from generator.workloads.checks import contains_port, find_twice, parameter_part
+from generator.workloads.services import WebService
+from generator.workloads.values import Existing, PerEnvironment, RootParameter, Secret, Variable
+
+Kind = TypeVar("Kind", bound=Workload)
+
+
+def resolve(workloads: tuple[Workload, ...]) -> tuple[Workload, ...]:
+    """Return the workloads with a value in every field.
+
+    Raises ConfigError if there is no workload, if ``like`` names none, or if two share what only one may have.
+    """
+    if not workloads:
+        raise ConfigError("no workload: the platform needs at least one")
+    _check_names(workloads)
+    resolved: dict[str, Workload] = {}
+    for entry in _owners_first(workloads):
+        done = _with_parameters(entry)
+        if entry.like:
+            done = _take_over(done, resolved[entry.like])
+            done.check()
+        resolved[entry.name] = done
+    found = tuple(resolved[entry.name] for entry in workloads)
+    _check_rules(found)
+    return found
+
+
+def image_owners(workloads: tuple[Workload, ...]) -> dict[str, str]:
+    """Return for each workload the name of the workload whose image it runs."""
+    likes = {entry.name: entry.like for entry in workloads}
+    owners = {}
+    for name in likes:
+        owner = name
+        while likes[owner]:
+            owner = likes[owner]
+        owners[name] = owner
+    return owners
+
+
+def _check_names(workloads: tuple[Workload, ...]) -> None:
+    if same := find_twice(entry.slug for entry in workloads):
+        name = [entry.name for entry in workloads if entry.slug == same][-1]
+        raise ConfigError(f"two workloads with name {name}: give each its own")
+
+
+def _owners_first(workloads: tuple[Workload, ...]) -> list[Workload]:
+    """Return the workloads so that each follows the one that its ``like`` names."""
+    by_name = {entry.name: entry for entry in workloads}
+    ordered: dict[str, Workload] = {}
+    for entry in workloads:
+        chain = [entry]
+        while (name := chain[-1].like) and name not in ordered:
+            if name not in by_name:
+                raise ConfigError(f'{chain[-1].kind} {chain[-1].name}: like="{name}", but there is no workload {name}')
+            if name in {one.name for one in chain}:
+                circle = " -> ".join([*(one.name for one in chain), name])
+                raise ConfigError(f"like has a cycle: {circle}. One of them needs settings of its own")
+            chain.append(by_name[name])
+        ordered |= {one.name: one for one in reversed(chain)}
+    return list(ordered.values())
+
+
+def _with_parameters(entry: Kind) -> Kind:
+    """Return the entry with the names of root parameters in place of PER_ENVIRONMENT."""
+
+    def parameter(variable: str, part: str) -> RootParameter:
+        return RootParameter(f"{entry.name}{part}{parameter_part(variable)}")
+
+    changed: dict[str, Any] = {}
+    if entry.variables is not UNSET:
+        changed["variables"] = {
+            name: parameter(name, "Var") if isinstance(value, PerEnvironment) else value
+            for name, value in entry.variables.items()
+        }
+    if entry.secrets is not UNSET:
+        changed["secrets"] = {
+            name: replace(secret, arn=parameter(name, "Secret"))
+            if isinstance(secret, Existing) and isinstance(secret.arn, PerEnvironment)
+            else secret
+            for name, secret in entry.secrets.items()
+        }
+    return replace(entry, **changed)
+
+
+def _take_over(entry: Kind, owner: Workload) -> Kind:
+    """Return the entry with the shared values of ``owner`` in the fields that it does not set."""
+    changed = {
+        item.name: getattr(owner, item.name, item.metadata["default"])
+        for item in fields(entry)
+        if item.metadata.get("shared") and getattr(entry, item.name) is UNSET
+    }
+    variables: Mapping[str, Variable] = {} if entry.variables is UNSET else entry.variables
+    secrets: Mapping[str, Secret] = {} if entry.secrets is UNSET else entry.secrets
+    shared = {name: value for name, value in owner.variables.items() if name not in secrets}
+    if entry.container_port is None:
+        shared = {name: value for name, value in shared.items() if not contains_port(value)}
+    changed["variables"] = {**shared, **variables}
+    changed["secrets"] = {**{name: one for name, one in owner.secrets.items() if name not in variables}, **secrets}
+    return replace(entry, **changed)
+
+
+def _check_rules(workloads: tuple[Workload, ...]) -> None:
+    """Raise ConfigError if two web services need a rule of the load balancer for the same path or priority."""
+    priorities: dict[int, str] = {}
+    paths: dict[str, str] = {}
+    for entry in (entry for entry in workloads if isinstance(entry, WebService)):
+        for number in entry.rules:
+            if number in priorities:
+                names = f"{priorities[number]} and {entry.name}"
+                needed = len(entry.rules)
+                raise ConfigError(
+                    f"two workloads with priority {number}: {names}. Give each its own; {entry.name} needs {needed}"
+                )
+            priorities[number] = entry.name
+        for path in entry.paths:
+            if path in paths:
+                raise ConfigError(f"path {path} belongs to {paths[path]} and {entry.name}, give it to one of them")
+            paths[path] = entry.name

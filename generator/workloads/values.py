@@ -1,0 +1,109 @@
+"""Values of variables and secrets, as workloads.py declares them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from generator.declared_fields import check_types
+from generator.errors import ConfigError
+
+
+class Fact(Enum):
+    """A value that the platform knows. A workload receives it under any name, and no person types it."""
+
+    DATABASE_HOST = "DATABASE_HOST"
+    """Host of the writer of the database."""
+    DATABASE_READER_HOST = "DATABASE_READER_HOST"
+    """Host of the readers of the database, or of the writer while there is no reader."""
+    DATABASE_PORT = "DATABASE_PORT"
+    DATABASE_NAME = "DATABASE_NAME"
+    """Name of the schema that the platform creates."""
+    SITE_URL = "SITE_URL"
+    """Address of the site, such as https://www.example.com, or that of CloudFront without a domain."""
+    DOMAIN_NAME = "DOMAIN_NAME"
+    """Domain of the site without a scheme. Empty without a domain."""
+    PROJECT = "PROJECT"
+    ENVIRONMENT = "ENVIRONMENT"
+    REGION = "REGION"
+    PORT = "PORT"
+    """Port of the workload itself."""
+
+
+class _PerEnvironment(Enum):
+    PER_ENVIRONMENT = "PER_ENVIRONMENT"
+
+
+# A value that differs between environments: a line in each params/<env>.json.
+PER_ENVIRONMENT = _PerEnvironment.PER_ENVIRONMENT
+PerEnvironment = _PerEnvironment
+
+
+class Text:
+    """A text with facts in it: ``Text("jdbc:mysql://", Fact.DATABASE_HOST, "/", Fact.DATABASE_NAME)``."""
+
+    def __init__(self, *parts: str | Fact) -> None:
+        if not parts:
+            raise ConfigError("Text() is empty")
+        for part in parts:
+            if not isinstance(part, (str, Fact)):
+                raise ConfigError(f"Text(...): {part!r} is neither a string nor a fact")
+        self.parts = parts
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Text) and self.parts == other.parts
+
+    def __hash__(self) -> int:
+        return hash(self.parts)
+
+    def __repr__(self) -> str:
+        return f"Text({', '.join(map(repr, self.parts))})"
+
+
+@dataclass(frozen=True)
+class RootParameter:
+    """The root parameter that a PER_ENVIRONMENT value became. workloads.py does not use it."""
+
+    name: str
+
+
+Variable = str | Fact | Text | PerEnvironment | RootParameter
+
+
+@dataclass(frozen=True)
+class DatabaseUsername:
+    """The user name in the secret of the database."""
+
+
+@dataclass(frozen=True)
+class DatabasePassword:
+    """The password in the secret of the database."""
+
+
+@dataclass(frozen=True)
+class Existing:
+    """A secret of Secrets Manager that exists already, by its complete ARN.
+
+    With ``PER_ENVIRONMENT`` each params/<env>.json has the ARN. ``key`` selects one value of a secret in JSON. A secret
+    that is encrypted with a customer managed key also needs the ARN of this key, ``kms_key_arn``.
+    """
+
+    arn: str | PerEnvironment | RootParameter
+    key: str = ""
+    kms_key_arn: str = ""
+
+    def __post_init__(self) -> None:
+        check_types(self, "Existing(...)")
+        if isinstance(self.arn, str) and not re.fullmatch(SECRET_ARN, self.arn):
+            raise ConfigError(f'Existing("{self.arn}"): give the complete ARN of a secret of Secrets Manager')
+        if not re.fullmatch(r"[A-Za-z0-9_.-]*", self.key):
+            raise ConfigError(f'Existing(...): key "{self.key}", give a key of a JSON object, such as password')
+        if self.kms_key_arn and not re.fullmatch(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/.+", self.kms_key_arn):
+            raise ConfigError(f'Existing(...): kms_key_arn "{self.kms_key_arn}", give the ARN of a key')
+
+
+Secret = DatabaseUsername | DatabasePassword | Existing
+
+# The last characters are those that Secrets Manager appends to the name. A reference to a JSON key needs them.
+SECRET_ARN = r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+-[A-Za-z0-9]{6}"  # noqa: S105 -- a pattern
