@@ -31,8 +31,8 @@ class Edge:
 
     Paths: CloudFront serves ``static_path`` from the static bucket. Empty if the apps serve every path themselves.
 
-    Security: ``waf`` has the rules of the web ACL. The load balancer handles requests that do not comply with HTTP as
-    ``desync_mitigation`` says: "defensive" forwards those that are certainly harmless, "strictest" refuses all of them.
+    Security: ``waf`` has the rules of the web ACL. ``desync_mitigation`` is the handling of requests that do not comply
+    with HTTP: the load balancer forwards those that are certainly harmless ("defensive"), or none ("strictest").
     """
 
     sorry_codes: tuple[int, ...] = (502, 504)

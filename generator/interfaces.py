@@ -96,6 +96,13 @@ class SiteDomain(StackInterface):
     hosted_zone_id: v.HostedZoneId
 
 
+class OriginSecrets(StackInterface):
+    """The values of the secret header that the load balancer accepts. CloudFront sends the first of them."""
+
+    origin_secret_arn: v.OriginSecretArn
+    next_origin_secret_arn: v.NextOriginSecretArn
+
+
 # --- Logs --------------------------------------------------------------------------------------------------------
 
 

@@ -204,7 +204,7 @@ def build(config: Config, own_templates: Mapping[str, Template]) -> Template:
             empty_bucket_on_delete=p.empty_bucket_on_delete,
             access_log_bucket_name=security_outputs.access_log_bucket_name,
             origin_host_name=application_outputs.origin_host_name,
-            origin_secret_arn=security_outputs.origin_secret_arn,
+            origin_secret_arn=security_outputs.origin_secrets.origin_secret_arn,
             logs=logs,
         ),
     )
@@ -328,7 +328,7 @@ def nest_workload(
             bastion_log_group_name=platform.application.bastion_log_group_name,
             alb_full_name=platform.application.alb_full_name,
             origin_listener_arn=platform.application.origin_listener_arn,
-            origin_secret_arn=platform.security.origin_secret_arn,
+            origin_secrets=platform.security.origin_secrets,
             database=platform.database.connection,
             site_url=platform.distribution.site_url,
             domain_name=p.domain_name,

@@ -344,6 +344,10 @@ class OriginSecretArn(StackValue):
     """Secret with the value of the header that CloudFront sends to the load balancer."""
 
 
+class NextOriginSecretArn(StackValue):
+    """Secret with the value of that header after the next rotation."""
+
+
 class AlarmTopicArn(TopicArn):
     """SNS topic of the alarms in the home region."""
 

@@ -21,7 +21,7 @@ from troposphere.s3 import (
 from troposphere.secretsmanager import GenerateSecretString, Secret
 
 from generator import value_types as v
-from generator.interfaces import LogSettings
+from generator.interfaces import LogSettings, OriginSecrets
 from generator.resources import iam
 from generator.resources.deletion_policies import deletion_policy
 from generator.resources.kms import add_key, add_telemetry_key
@@ -67,7 +67,7 @@ class Outputs(StackInterface):
     alb_log_bucket_name: v.AlbLogBucketName
     access_log_bucket_name: v.AccessLogBucketName
     archive_bucket_name: v.ArchiveBucketName
-    origin_secret_arn: v.OriginSecretArn
+    origin_secrets: OriginSecrets
     alarm_topic_arn: v.AlarmTopicArn
     flow_log_group_name: v.FlowLogGroupName
 
@@ -86,7 +86,7 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     access_logs = v.AccessLogBucketName(add_access_log_bucket(t, "AccessLogBucket", inputs.log_retention_days).ref())
     alb_logs = add_alb_log_bucket(t, config, inputs, access_logs)
     archive = add_archive_bucket(t, inputs, access_logs, telemetry_key_arn)
-    secret = t.add_resource(origin_secret(config, data_key))
+    secret, next_secret = (t.add_resource(item) for item in origin_secrets(config, data_key))
     topic = add_topic(t, "AlarmTopic", "alarms", v.TelemetryKeyId(telemetry_key.ref()), allow_alarm_publishing)
     return Outputs(
         data_key_arn=v.DataKeyArn(data_key.get_att("Arn")),
@@ -97,7 +97,10 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
         alb_log_bucket_name=v.AlbLogBucketName(alb_logs.ref()),
         access_log_bucket_name=access_logs,
         archive_bucket_name=v.ArchiveBucketName(archive.ref()),
-        origin_secret_arn=v.OriginSecretArn(secret.ref()),
+        origin_secrets=OriginSecrets(
+            origin_secret_arn=v.OriginSecretArn(secret.ref()),
+            next_origin_secret_arn=v.NextOriginSecretArn(next_secret.ref()),
+        ),
         alarm_topic_arn=v.AlarmTopicArn(topic.ref()),
         flow_log_group_name=v.FlowLogGroupName(flow_log.ref()),
     )
@@ -285,14 +288,24 @@ def add_archive_bucket(
 # --- Origin secret -------------------------------------------------------------------------------
 
 
-def origin_secret(config: Config, key: Key) -> Secret:
-    return Secret(
-        "OriginSecret",
-        Description="Value of the header that only this environment's CloudFront distribution sends.",
-        GenerateSecretString=GenerateSecretString(PasswordLength=config.origin_secret_length, ExcludePunctuation=True),
-        KmsKeyId=key.ref(),
-        **deletion_policy("generated secret"),
-    )
+def origin_secrets(config: Config, key: Key) -> list[Secret]:
+    """Return the value of the secret header that CloudFront sends, and the one that it sends after a rotation."""
+    descriptions = {
+        "OriginSecret": "Value of the header that only this environment's CloudFront distribution sends.",
+        "NextOriginSecret": "Value of the header after the next rotation. The load balancer accepts it already.",
+    }
+    return [
+        Secret(
+            title,
+            Description=description,
+            GenerateSecretString=GenerateSecretString(
+                PasswordLength=config.origin_secret_length, ExcludePunctuation=True
+            ),
+            KmsKeyId=key.ref(),
+            **deletion_policy("generated secret"),
+        )
+        for title, description in descriptions.items()
+    ]
 
 
 LAYER = Layer("Security", "Security: keys, shared security groups, log buckets, alarm topic.", Inputs, Outputs, build)

@@ -8,13 +8,20 @@ from __future__ import annotations
 from troposphere import Sub
 
 from generator import value_types as v
+from generator.interfaces import OriginSecrets
 
 HEADER = "X-Origin-Verify"
-# Values of the header that a rule of the load balancer accepts.
-VALUES = 1
+# The values of the header that a rule accepts. A rotation lets CloudFront send the second one before it replaces the
+# first one, so that the load balancer refuses no request (`deploy.py rotate-origin-secret`).
+VALUES = 2
 
 
-def secret_reference(secret: v.OriginSecretArn) -> Sub:
+def accepted_values(secrets: OriginSecrets) -> list[Sub]:
+    """Return the values of the header that a rule accepts."""
+    return [secret_reference(secrets.origin_secret_arn), secret_reference(secrets.next_origin_secret_arn)]
+
+
+def secret_reference(secret: v.OriginSecretArn | v.NextOriginSecretArn) -> Sub:
     """Return a dynamic reference: CloudFormation reads the value when it writes the resource, and stores it nowhere.
 
     ``secret`` is a parameter of the template.

@@ -187,13 +187,14 @@ def add_address_sets(t: Template, name: str) -> list[IPSet]:
     """Add the two sets of addresses of one kind. A set contains either IPv4 or IPv6 addresses.
 
     The sets are empty in the template, and operators fill them with `deploy.py addresses`. CloudFormation writes the
-    addresses only when it updates a set, so nothing here may differ between environments or versions. deploy.py writes
-    the addresses back after an update, such as that of the tags.
+    addresses only when it updates a set, so the other properties never change. deploy.py writes the addresses back
+    after an update, such as one of the tags.
     """
     return [
         t.add_resource(
             IPSet(
                 f"{name}{version.capitalize()}Set",
+                Name=Sub(f"{shared.NAME_PREFIX}-{name.lower()}-{version.lower()}"),
                 Description=f"{name} addresses. deploy.py addresses changes them.",
                 Scope="CLOUDFRONT",
                 IPAddressVersion=version,

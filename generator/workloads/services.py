@@ -61,8 +61,8 @@ DEFAULT_CHECK = HealthCheck()
 class WebService(Workload):
     """A service behind the load balancer, which sends it the requests for ``paths``.
 
-    The load balancer tries the service with the greater ``priority`` later. A rule holds four paths, so that more paths
-    need more rules, with the priorities after ``priority``. The app listens on ``port``.
+    The load balancer tries the service with the greater ``priority`` later. A rule holds three paths, so that more
+    paths need more rules, with the priorities after ``priority``. The app listens on ``port``.
     """
 
     paths: tuple[str, ...]

@@ -159,6 +159,9 @@ _TAKES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "AWS::SNS::TopicPolicy": {"Topics.*": (_TOPIC,)},
     "AWS::SQS::QueuePolicy": {"Queues.*": ("AWS::SQS::Queue.Ref",)},
     "AWS::WAFv2::LoggingConfiguration": {"ResourceArn": ("AWS::WAFv2::WebACL.Arn",)},
+    "AWS::WAFv2::WebACL": {
+        "Rules.*.Statement.OrStatement.Statements.*.IPSetReferenceStatement.Arn": ("AWS::WAFv2::IPSet.Arn",),
+    },
 }
 
 # Dimension of a metric -> the identifier of the resource. An alarm on another resource's value never changes its state

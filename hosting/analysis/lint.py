@@ -1,21 +1,26 @@
 """Runs cfn-lint over the committed templates and over their resolved copies, with all levels.
 
 cfn-lint is the slow part of a validation. Its rules are therefore loaded once and inherited by forked workers, files
-with equal content are linted once, and the largest files start first.
+with equal content are linted once, the largest files start first, and the matches of a file are remembered by content.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from importlib.metadata import distribution, version
+from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import NamedTemporaryFile, TemporaryDirectory
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from hosting.analysis.findings import Finding, Level
@@ -117,13 +122,18 @@ def _without_exceptions(body: Mapping[str, Json]) -> dict[str, Json]:
     return {**rest, "Resources": resources} | ({"Metadata": metadata} if metadata else {})
 
 
-def lint(templates: Mapping[str, Template], environments: Iterable[ResolvedEnvironment]) -> LintResult:
-    """Return all findings of cfn-lint, without the exceptions that a resource declares with a reason."""
+def lint(
+    templates: Mapping[str, Template], environments: Iterable[ResolvedEnvironment], remember_in: Path | None = None
+) -> LintResult:
+    """Return all findings of cfn-lint, without the exceptions that a resource declares with a reason.
+
+    `remember_in` is a file with the matches of earlier runs, which is read and written.
+    """
     work = jobs(templates, environments)
-    with TemporaryDirectory(prefix="validate-") as folder:
-        for job in work:
-            Path(folder, job.file).write_text(job.text, encoding="utf-8")
-        results = _run(folder, work)
+    remembered = RememberedMatches.read(remember_in)
+    results = _lint_jobs(work, remembered)
+    if remember_in is not None:
+        remembered.write(remember_in)
     exceptions = Exceptions(templates)
     findings = [
         finding
@@ -132,12 +142,95 @@ def lint(templates: Mapping[str, Template], environments: Iterable[ResolvedEnvir
         for subject in job.subjects
         if not _made_here(subject, match) and not exceptions.cover(finding := _finding(subject, match))
     ]
-    return LintResult((*findings, *exceptions.findings()), len(work), rule_count())
+    return LintResult((*findings, *exceptions.findings()), len(work), remembered.rules)
 
 
 def _made_here(subject: Subject, match: Match) -> bool:
     """Return whether W3002 reports the relative TemplateURL that this module writes."""
     return match.rule == "W3002" and subject == Subject(ROOT)
+
+
+# More files than a hundred workloads have in three environments.
+_REMEMBERED = 1_000
+
+
+class RememberedMatches:
+    """The matches of files that were linted before, by a digest of the file, of its regions and of cfn-lint."""
+
+    def __init__(self, known: Mapping[str, list[Match]] = MappingProxyType({}), rules: int = 0) -> None:
+        self._known = known
+        self._used: dict[str, list[Match]] = {}
+        self._rules = rules
+
+    @classmethod
+    def read(cls, file: Path | None) -> RememberedMatches:
+        """Return the matches in a file. A file that is missing or damaged has none."""
+        try:
+            document = json.loads(file.read_bytes()) if file is not None else {}
+            if document.get("cfn-lint") != _engine_digest():
+                return cls()
+            known = {
+                key: [Match(**{**one, "path": tuple(one["path"])}) for one in found]
+                for key, found in document["matches"].items()
+            }
+            return cls(known, document["rules"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return cls()
+
+    def write(self, file: Path) -> None:
+        """Write the matches of this run, and of as many earlier files as the limit permits."""
+        newest = islice({**self._used, **self._known}.items(), _REMEMBERED)
+        document = {
+            "cfn-lint": _engine_digest(),
+            "rules": self.rules,
+            "matches": {key: [asdict(one) for one in found] for key, found in newest},
+        }
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile("w", dir=file.parent, delete=False, encoding="utf-8") as temporary:
+            json.dump(document, temporary)
+        Path(temporary.name).replace(file)
+
+    @property
+    def rules(self) -> int:
+        """Return the number of enabled rules."""
+        self._rules = self._rules or rule_count()
+        return self._rules
+
+    def find(self, key: str) -> list[Match] | None:
+        """Return the matches of a file, or None if it was not linted before."""
+        if key in self._known:
+            self._used[key] = self._known[key]
+        return self._used.get(key)
+
+    def add(self, key: str, matches: list[Match]) -> None:
+        """Remember the matches of a file that was linted now."""
+        self._used[key] = matches
+
+
+@cache
+def _engine_digest() -> str:
+    """Return a digest of the installed cfn-lint with its schemas, and of this module, which selects its rules."""
+    record = distribution("cfn-lint").read_text("RECORD") or version("cfn-lint")
+    return hashlib.sha256(record.encode() + Path(__file__).read_bytes()).hexdigest()
+
+
+def _digest(job: Job, work: Sequence[Job]) -> str:
+    """Return the digest of everything that the matches of a file depend on. The root opens the nested templates."""
+    opened = [other.text for other in work if not other.subjects[0].stack] if job.subjects[0] == Subject(ROOT) else []
+    return hashlib.sha256(json.dumps([job.text, job.regions, job.file, opened]).encode()).hexdigest()
+
+
+def _lint_jobs(work: list[Job], remembered: RememberedMatches) -> list[tuple[Job, list[Match]]]:
+    """Return the matches of each job. Only files that were not linted before are given to cfn-lint."""
+    keys = {job.file: _digest(job, work) for job in work}
+    fresh = [job for job in work if remembered.find(keys[job.file]) is None]
+    if fresh:
+        with TemporaryDirectory(prefix="validate-") as folder:
+            for job in work:
+                Path(folder, job.file).write_text(job.text, encoding="utf-8")
+            for job, matches in _run(folder, fresh):
+                remembered.add(keys[job.file], matches)
+    return [(job, remembered.find(keys[job.file]) or []) for job in work]
 
 
 def _run(folder: str, work: list[Job]) -> list[tuple[Job, list[Match]]]:

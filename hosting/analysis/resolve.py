@@ -130,8 +130,12 @@ class ResolvedEnvironment:
         )
         return {text for text in texts if len(text) > _SHOWN}
 
+    @property
+    def resources(self) -> list[Resource]:
+        return [resource for stack in self.stacks.values() for resource in stack.resources.values()]
+
     def of_type(self, *types: str) -> list[Resource]:
-        return [resource for stack in self.stacks.values() for resource in stack.of_type(*types)]
+        return [resource for resource in self.resources if resource.type in types]
 
     def resource(self, source: Origin | str | None) -> Resource | None:
         """Return the resource of a token, or None if the value is not a token or the resource is absent."""

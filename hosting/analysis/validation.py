@@ -45,7 +45,7 @@ def validate(
     progress(f"checking {len(RULES)} rules of this project")
     found += check_rules(templates, resolved, lambda what, error: failures.append((what, error)))
     progress("linting")
-    linted = lint(templates, resolved)
+    linted = lint(templates, resolved, templates_folder.parent / "build" / "cfn-lint.json")
     found += _explained(failures, linted.findings)
     checked = Checked(len(templates), names, linted.files, linted.rules, len(RULES))
     refused = {value for environment in resolved for value in environment.refused_values}

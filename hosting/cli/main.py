@@ -52,6 +52,9 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
         "events": Entry("events:events", "Print recent events of an environment."),
         "site": Entry("site:site", "Upload a directory to the static site; invalidate its paths."),
         "invalidate": Entry("invalidate:invalidate", "Invalidate CloudFront paths."),
+        "rotate-origin-secret": Entry(
+            "rotate_origin_secret:rotate_origin_secret", "Replace the secret between CloudFront and the load balancer."
+        ),
         "drift": Entry("drift:drift", "Detect drift in all nested stacks."),
         "outputs": Entry("outputs:outputs", "Print the outputs of an environment's stacks."),
         "watch": Entry("watch:watch", "Follow running stack operations to their end."),

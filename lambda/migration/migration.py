@@ -24,6 +24,9 @@ RESERVE_SECONDS = 30.0
 # Fargate may have no capacity for a moment. Each attempt has a client token of its own.
 START_ATTEMPTS = 5
 START_PAUSE_SECONDS = 15.0
+# In a first deployment the policy of this function is seconds old (IAM User Guide, "Changes that I make are not always
+# immediately visible").
+_TEMPORARY = ("AccessDenied", "Capacity is unavailable")
 # DescribeTasks is eventually consistent after RunTask (Amazon ECS API Reference, RunTask).
 APPEARS = timedelta(minutes=2)
 LONGEST_PAUSE_SECONDS = 5.0
@@ -107,8 +110,22 @@ def apply(event: dict[str, Any], seconds_left: Callable[[], float], function: st
 
 
 def _is_rolling_back(stack_id: str) -> bool:
-    (stack,) = boto3.client("cloudformation", config=_CONFIG).describe_stacks(StackName=stack_id)["Stacks"]
-    return "ROLLBACK" in stack["StackStatus"]
+    cloudformation = boto3.client("cloudformation", config=_CONFIG)
+    attempt = 1
+    while True:
+        try:
+            (stack,) = cloudformation.describe_stacks(StackName=stack_id)["Stacks"]
+        except ClientError as error:
+            if attempt == START_ATTEMPTS or not _is_temporary(error):
+                raise
+            attempt += 1
+            time.sleep(START_PAUSE_SECONDS)
+        else:
+            return "ROLLBACK" in stack["StackStatus"]
+
+
+def _is_temporary(error: ClientError) -> bool:
+    return any(text in str(error) for text in _TEMPORARY)
 
 
 def _ecs() -> Any:
@@ -139,7 +156,7 @@ def _start(run: Run, request: str) -> str:
                 overrides={"containerOverrides": [{"name": run.container, "command": list(run.command)}]},
             )
         except ClientError as error:
-            if "Capacity is unavailable" not in str(error):
+            if not _is_temporary(error):
                 raise
             reason = str(error)
         else:

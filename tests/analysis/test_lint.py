@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hosting.analysis import lint as lint_module
 from hosting.analysis.findings import Finding, SourceMap, merge_findings, with_source
-from hosting.analysis.lint import LintResult, jobs, lint
+from hosting.analysis.lint import Job, LintResult, Match, jobs, lint
 from hosting.analysis.resolve import resolve
 from hosting.model.parameter_file import Environment
 from hosting.model.templates import Template
@@ -15,14 +17,50 @@ from hosting.model.templates import Template
 Bodies = dict[str, dict[str, Any]]
 
 
-def run(bodies: Bodies, **parameters: str) -> LintResult:
+def run(bodies: Bodies, cache: Path | None = None, **parameters: str) -> LintResult:
     templates = {name: Template.from_body(name, body) for name, body in bodies.items()}
     values = {"Project": "shop", "SiteName": "unused", **parameters}
-    return lint(templates, [resolve(templates, Environment("dev", values))])
+    return lint(templates, [resolve(templates, Environment("dev", values))], cache)
 
 
 def places(result: LintResult) -> set[tuple[str, str, str]]:
     return {(finding.rule, finding.template, finding.logical_id) for finding in result.findings}
+
+
+def linted_files(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list that receives the name of each file that cfn-lint reads from now on."""
+    files: list[str] = []
+    run_engine = lint_module._run
+
+    def record(folder: str, work: list[Job]) -> list[tuple[Job, list[Match]]]:
+        files.extend(job.file for job in work)
+        return run_engine(folder, work)
+
+    monkeypatch.setattr(lint_module, "_run", record)
+    return files
+
+
+def test_a_file_is_linted_again_only_if_it_or_a_file_it_opens_has_changed(
+    small: Bodies, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    linted, cache = linted_files(monkeypatch), tmp_path / "build" / "cfn-lint.json"
+    first = run(small, cache)
+    assert "root.json" in linted
+    linted.clear()
+    assert run(small, cache) == first
+    assert linted == []
+    small["service.json"]["Resources"]["Group"]["Properties"]["RetentionInDays"] = 29
+    changed = run(small, cache)
+    assert ("E3030", "service.json", "Group") in places(changed)
+    assert "root.json" in linted, "cfn-lint opens the nested templates from the root"
+    assert "network.json" not in linted
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"cfn-lint": "of another version", "matches": {}}'])
+def test_a_damaged_or_outdated_memory_of_matches_is_ignored(small: Bodies, tmp_path: Path, content: str) -> None:
+    cache = tmp_path / "cfn-lint.json"
+    cache.write_text(content)
+    assert run(small, cache) == run(small)
 
 
 def test_informational_rules_are_on(small: Bodies) -> None:

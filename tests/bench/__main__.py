@@ -143,8 +143,14 @@ def validation() -> list[Row]:
         "-t",
         *main_region,
     ]
-    validate, lint, ratio = alternate([PYTHON, "deploy.py", "validate", "-e", "all"], bare, runs=3)
-    return [Row("validate -e all", f"{validate:.1f} s", f"cfn-lint once {lint:.1f} s", ratio, "x")]
+    forgetful = "Path('build/cfn-lint.json').unlink(missing_ok=True); main(['validate'])"
+    first = [PYTHON, "-c", f"from pathlib import Path; from hosting.cli.main import main; {forgetful}"]
+    validate, lint, ratio = alternate(first, bare, runs=3)
+    again = statistics.median(cpu_seconds([PYTHON, "deploy.py", "validate"]) for _ in range(RUNS))
+    return [
+        Row("validate -e all", f"{validate:.1f} s", f"cfn-lint once {lint:.1f} s", ratio, "x"),
+        Row("validate, nothing changed", f"{again:.2f} s", "CPU time", again, "s", 0.5),
+    ]
 
 
 def rehearsal() -> list[Row]:

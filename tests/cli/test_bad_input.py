@@ -44,6 +44,7 @@ READS_PARAMETERS: dict[str, tuple[str, ...]] = {
     "events": (),
     "site": ("HERE",),
     "invalidate": ("/index.html",),
+    "rotate-origin-secret": (),
     "drift": (),
     "outputs": (),
     "watch": (),

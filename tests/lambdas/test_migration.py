@@ -234,22 +234,32 @@ def test_a_deletion_runs_no_migration(migration: Function, world: World) -> None
     assert world.tasks() == []
 
 
-def test_a_start_is_tried_again_while_fargate_has_no_capacity(
-    world: World, emulator: Emulator, environment: Mapping[str, str], function: Start
+NO_CAPACITY = Reply(
+    200,
+    json.dumps({"tasks": [], "failures": [{"reason": "Capacity is unavailable at this time."}]}).encode(),
+    "application/x-amz-json-1.1",
+)
+NO_PERMISSION = Reply(
+    400,
+    json.dumps({"__type": "AccessDeniedException", "message": "not authorized to perform: ecs:RunTask"}).encode(),
+    "application/x-amz-json-1.1",
+)
+
+
+@pytest.mark.parametrize("first", [NO_CAPACITY, NO_PERMISSION], ids=["no capacity", "a policy that is too new"])
+def test_a_start_is_tried_again_after_a_temporary_refusal(
+    world: World, emulator: Emulator, environment: Mapping[str, str], function: Start, first: Reply
 ) -> None:
     tokens: list[str] = []
     with Proxy(emulator.endpoint) as ecs:
 
-        def full_at_first(request: Request, forward: Callable[[], Reply]) -> Reply:
+        def refuse_at_first(request: Request, forward: Callable[[], Reply]) -> Reply:
             if request.operation != "RunTask":
                 return forward()
             tokens.append(json.loads(request.body)["clientToken"])
-            if len(tokens) > 1:
-                return forward()
-            body = {"tasks": [], "failures": [{"reason": "Capacity is unavailable at this time."}]}
-            return Reply(200, json.dumps(body).encode(), "application/x-amz-json-1.1")
+            return forward() if len(tokens) > 1 else first
 
-        ecs.answer = full_at_first
+        ecs.answer = refuse_at_first
         function("migration", {**environment, "AWS_ENDPOINT_URL_ECS": ecs.endpoint}, pace=0.01).invoke(
             world.request("Update")
         )

@@ -117,6 +117,7 @@ def index_page(config: Config) -> str:
 
 
 def write_pages(config: Config, bucket: Bucket) -> list[Statement]:
+    """Return the permissions to write the sorry page and the index page."""
     pages = [config.sorry_page.removeprefix("/"), *filter(None, [index_page(config)])]
     return [
         iam.allow(

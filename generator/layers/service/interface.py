@@ -8,6 +8,7 @@ from generator.interfaces import (
     EcsCluster,
     LogArchive,
     LogSettings,
+    OriginSecrets,
     RoutedAppSubnets,
     ServiceAccess,
     ServiceSize,
@@ -47,7 +48,7 @@ class Inputs(StackInterface):
     bastion_log_group_name: v.BastionLogGroupName
     alb_full_name: v.AlbFullName
     origin_listener_arn: v.OriginListenerArn
-    origin_secret_arn: v.OriginSecretArn
+    origin_secrets: OriginSecrets
     database: DatabaseConnection
     site_url: v.SiteUrl
     domain_name: v.DomainName

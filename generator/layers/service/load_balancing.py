@@ -15,7 +15,7 @@ from troposphere.elasticloadbalancingv2 import (
 )
 
 from generator.layers.service.interface import Config, Inputs
-from generator.resources.origin_secret import HEADER, secret_reference
+from generator.resources.origin_secret import HEADER, accepted_values
 from generator.workloads import WebService
 
 
@@ -57,7 +57,7 @@ def add_listener_rules(t: Template, entry: WebService, inputs: Inputs, target: T
                 RuleCondition(
                     Field="http-header",
                     HttpHeaderConfig=HttpHeaderConfig(
-                        HttpHeaderName=HEADER, Values=[secret_reference(inputs.origin_secret_arn)]
+                        HttpHeaderName=HEADER, Values=accepted_values(inputs.origin_secrets)
                     ),
                 ),
             ],

@@ -90,10 +90,12 @@ PATTERNS: Mapping[tuple[str, str], tuple[str, ...]] = {
     # Where a template gives a secret no name, CloudFormation names it after the logical id alone.
     ("secretsmanager", "Secret"): (
         "secretsmanager:{region}:{account}:secret:OriginSecret-*",
+        "secretsmanager:{region}:{account}:secret:NextOriginSecret-*",
         "secretsmanager:{region}:{account}:secret:{name}-*",
     ),
     ("sns", "topic"): ("sns:{region}:{account}:{name}-*",),
     ("sqs", "queue"): ("sqs:{region}:{account}:{name}-*",),
+    ("wafv2", "ipset"): ("wafv2:{region}:{account}:global/ipset/{name}-*/*",),
     ("wafv2", "managedruleset"): ("wafv2:{region}:{account}:global/managedruleset/*/*",),
     ("wafv2", "webacl"): ("wafv2:{region}:{account}:global/webacl/{name}/*",),
 }

@@ -20,7 +20,8 @@ from hosting.model.stack_order import EDGE_REGION
 # Roles that `ecs:RunTask` and `ecs:RegisterTaskDefinition` pass to ECS.
 _PASSED = ("TaskRoleArn", "ExecutionRoleArn")
 DOCUMENT = "AWS-StartPortForwardingSession"
-COMMANDS = ("status", "events", "logs", "tunnel", "exec", "run", "site", "invalidate")
+ROTATE = "rotate-origin-secret"
+COMMANDS = ("status", "events", "logs", "tunnel", "exec", "run", "site", "invalidate", ROTATE)
 
 
 @dataclass(frozen=True)
@@ -122,8 +123,8 @@ def _enterable(scope: Scope) -> Condition | None:
 GRANTS: tuple[Grant, ...] = (
     Grant("FindStacks", COMMANDS, ("cloudformation:DescribeStacks",), _stacks),
     Grant(
-        "FindServices", ("events", "exec", "logs", "run", "status", "tunnel"), ("cloudformation:ListStackResources",),
-        _stacks,
+        "FindServices", ("events", "exec", "logs", "run", "status", "tunnel", ROTATE),
+        ("cloudformation:ListStackResources",), _stacks,
     ),
     Grant("ReadStackEvents", ("events", "status"), ("cloudformation:DescribeStackEvents",), _stacks),
     Grant(
@@ -218,6 +219,38 @@ GRANTS: tuple[Grant, ...] = (
     Grant(
         "Invalidate", ("invalidate", "site"), ("cloudfront:CreateInvalidation", "cloudfront:GetInvalidation"),
         lambda scope: scope.known("cloudfront:CreateInvalidation"),
+    ),
+    Grant(
+        "RotateOriginSecret", (ROTATE,), ("secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"),
+        # CloudFormation names a secret after the logical id. The emulator puts the name of the stack before it.
+        lambda scope: scope.arns(
+            *(
+                f"secretsmanager:{{home}}:{{account}}:secret:{name}-*"
+                for name in ("OriginSecret", "NextOriginSecret", "{name}-*OriginSecret")
+            )
+        ),
+    ),
+    Grant("CreateOriginSecret", (ROTATE,), ("secretsmanager:GetRandomPassword",)),
+    Grant(
+        "EncryptOriginSecret", (ROTATE,), ("kms:Decrypt", "kms:GenerateDataKey"),
+        lambda scope: scope.arns("kms:{home}:{account}:key/*"),
+        lambda scope: {
+            **(scope.aliased("AWS::SecretsManager::Secret", "KmsKeyId") or {}),
+            "StringEquals": {"kms:ViaService": [f"secretsmanager.{scope.names.home}.amazonaws.com"]},
+        },
+    ),
+    Grant(
+        "ReadListenerRules", (ROTATE,),
+        ("elasticloadbalancing:DescribeListeners", "elasticloadbalancing:DescribeRules"),
+    ),
+    Grant(
+        "AcceptOriginSecret", (ROTATE,), ("elasticloadbalancing:ModifyRule",),
+        lambda scope: scope.known("elasticloadbalancing:ModifyRule"),
+    ),
+    Grant(
+        "SendOriginSecret", (ROTATE,),
+        ("cloudfront:GetDistribution", "cloudfront:GetDistributionConfig", "cloudfront:UpdateDistribution"),
+        lambda scope: scope.known("cloudfront:UpdateDistribution"),
     ),
 )  # fmt: skip
 

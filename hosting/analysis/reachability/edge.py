@@ -164,12 +164,14 @@ def _target_arns(actions: list[Mapping[str, Json]]) -> list[Json]:
 
 
 def requires_secret(forward: Forward, origin: CloudFrontOrigin) -> bool:
-    """Return whether a rule forwards only requests with the secret header that CloudFront adds for this origin."""
+    """Return whether a rule forwards only requests with the secret header that CloudFront adds for this origin.
+
+    The rule may accept other values of the header, if they are secrets too: CloudFront sends one after a rotation.
+    """
     return any(
-        (name, value) in origin.headers and "{{resolve:secretsmanager:" in str(value)
+        any((name, value) in origin.headers for value in values)
+        and all("{{resolve:secretsmanager:" in str(value) for value in values)
         for name, values in forward.headers
-        if len(values) == 1
-        for value in values
     )
 
 

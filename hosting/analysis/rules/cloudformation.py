@@ -153,6 +153,7 @@ _ACCOUNT_WIDE: dict[str, str] = {
     "AWS::CloudWatch::Dashboard": "DashboardName",
     "AWS::ECS::Cluster": "ClusterName",
     "AWS::RDS::DBCluster": "DBClusterIdentifier",
+    "AWS::WAFv2::IPSet": "Name",
     "AWS::WAFv2::WebACL": "Name",
 }
 

@@ -489,8 +489,32 @@ def secret_header(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for rule in env.of_type(RULE) if sent else []:
         for condition in header_conditions(rule):
             name = str(condition.get("HttpHeaderName")).lower()
-            if not any((name, str(value)) in sent for value in listed(condition.get("Values"))):
+            values = [str(value) for value in listed(condition.get("Values"))]
+            if not any((name, value) in sent for value in values):
                 yield RuleMatch(rule, "Properties.Conditions", f"CloudFront does not send {name} with this value")
+            if any("{{resolve:secretsmanager:" not in value for value in values):
+                yield RuleMatch(rule, "Properties.Conditions", f"accepts a value of {name} that is not a secret")
+
+
+@environment_rule(
+    "DST-27",
+    "Every listener rule accepts two secret values",
+    why="A rotation lets CloudFront send the second value before it replaces the first one. A rule that accepts one "
+    "value refuses requests while CloudFront deploys the change to its edge locations (Amazon CloudFront Developer "
+    "Guide, Update a distribution).",
+    hint="give the rule the values of both origin secrets",
+)
+def rotation_without_refusal(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
+    """Yield rules that would refuse requests during a rotation of the origin secret."""
+    accepted = [
+        (rule, {str(value) for condition in conditions for value in listed(condition.get("Values"))})
+        for rule in env.of_type(RULE)
+        if (conditions := header_conditions(rule))
+    ]
+    by_all = set.intersection(*(values for _, values in accepted)) if accepted else set()
+    for rule, values in accepted:
+        if len(by_all) < 2 or values != by_all:
+            yield RuleMatch(rule, "Properties.Conditions", f"accepts {len(values)} values, {len(by_all)} of all rules")
 
 
 @environment_rule(

@@ -49,11 +49,11 @@ def load_balancer(deployed: Deployed) -> Iterator[Proof]:
     yield proof("port 443 has its certificate", len(certificates) == 1, certificates)
     (default,) = listeners[80]["DefaultActions"]
     yield proof("port 80 redirects by default", default["Type"] == "redirect", default.get("RedirectConfig"))
-    secret = origin_secret(deployed)
+    secrets = {origin_secret(deployed), origin_secret(deployed, "NextOriginSecret")}
     for port, listener in sorted(listeners.items()):
         rules = elb.describe_rules(ListenerArn=listener["ListenerArn"])["Rules"]
         forwarding = [rule for rule in rules if any(action["Type"] == "forward" for action in rule["Actions"])]
-        with_secret = [rule for rule in forwarding if header(rule) == [secret]]
+        with_secret = [rule for rule in forwarding if set(header(rule)) == secrets]
         if forwarding or port == origin_port(deployed):
             yield proof(
                 f"port {port} forwards only what carries CloudFront's secret",
@@ -67,8 +67,9 @@ def origin_port(deployed: Deployed) -> int:
     return 443 if deployed.parameter("DomainName") else 80
 
 
-def origin_secret(deployed: Deployed) -> str:
-    arn = deployed.id("SecurityStack/OriginSecret")
+def origin_secret(deployed: Deployed, name: str = "OriginSecret") -> str:
+    """Return the value of the header that CloudFront sends, or of the one that it sends after a rotation."""
+    arn = deployed.id(f"SecurityStack/{name}")
     return str(deployed.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"])
 
 

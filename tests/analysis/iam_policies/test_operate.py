@@ -64,6 +64,7 @@ BESIDES: dict[str, list[ApiCall]] = {
         ApiCall("ecs:TagResource", TASK, {"ecs:CreateAction": "RunTask"}),
         ApiCall("ecs:TagResource", f"{DEFINITION}-run:1", {"ecs:CreateAction": "RegisterTaskDefinition"}),
     ],
+    "rotate-origin-secret": [ApiCall("kms:Decrypt", KEY, DATA), ApiCall("kms:GenerateDataKey", KEY, DATA)],
 }
 
 
@@ -111,6 +112,7 @@ def asked(deployed: parts.Deployed, tmp_path_factory: pytest.TempPathFactory) ->
             ["site", str(folder / "site")], ["site", str(folder / "site")], ["site", str(folder), "--delete", "--wait"],
         ],
         "invalidate": [["invalidate", "/static/*", "--wait"]],
+        "rotate-origin-secret": [["rotate-origin-secret"]],
     }  # fmt: skip
     make, found = boto3.Session.client, {command: list[Asked]() for command in ran}
     with pytest.MonkeyPatch.context() as patch:
@@ -182,7 +184,11 @@ def on(call: Asked) -> Iterator[tuple[str, dict[str, Any]]]:
             yield f"arn:aws:s3:::{given['Bucket']}", {}
         case "s3:HeadObject" | "s3:PutObject" | "s3:DeleteObject":
             yield f"arn:aws:s3:::{given['Bucket']}/{given['Key']}", {}
-        case "cloudfront:GetDistribution":
+        case "secretsmanager:GetSecretValue" | "secretsmanager:PutSecretValue":
+            yield given["SecretId"], {}
+        case "elasticloadbalancing:ModifyRule":
+            yield given["RuleArn"], {}
+        case "cloudfront:GetDistribution" | "cloudfront:GetDistributionConfig" | "cloudfront:UpdateDistribution":
             yield f"arn:aws:cloudfront::{ACCOUNT}:distribution/{given['Id']}", {}
         case "cloudfront:CreateInvalidation" | "cloudfront:GetInvalidation":
             yield f"arn:aws:cloudfront::{ACCOUNT}:distribution/{given['DistributionId']}", {}
@@ -313,7 +319,7 @@ OTHER = "atlas-live"
         ApiCall("iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/Administrator", TO_TASKS),
         ApiCall("secretsmanager:GetSecretValue", SECRET),
         ApiCall("secretsmanager:GetSecretValue", SECRET, {key: f"{arn}x" for key, arn in OF_CLUSTER.items()}),
-        ApiCall("secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:{HERE}:secret:OriginSecret-1a2b", OF_CLUSTER),
+        ApiCall("secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:{HERE}:secret:ApiToken-1a2b", OF_CLUSTER),
         ApiCall("kms:Decrypt", KEY, SESSIONS),
         ApiCall("kms:Decrypt", KEY, {"kms:ResourceAliases": DATA["kms:ResourceAliases"]}),
         ApiCall("kms:GenerateDataKey", KEY, {"kms:ResourceAliases": [f"alias/{OTHER}-telemetry"]}),

@@ -37,6 +37,21 @@ def other_secret(b: Any) -> None:
     header["HeaderValue"] = {"Fn::Sub": "{{resolve:secretsmanager:${Prefix}:SecretString}}"}
 
 
+def rule_values(b: Any) -> list[Any]:
+    conditions = b.one("ElasticLoadBalancingV2::ListenerRule")["Properties"]["Conditions"]
+    (values,) = (one["HttpHeaderConfig"]["Values"] for one in conditions if one["Field"] == "http-header")
+    found: list[Any] = values
+    return found
+
+
+def literal_value(b: Any) -> None:
+    rule_values(b)[1] = "a-value-that-anyone-can-read"
+
+
+def one_value(b: Any) -> None:
+    rule_values(b).pop()
+
+
 # Rule, environment, what breaks it, and the rules that cannot be kept apart from it.
 CASES: list[tuple[str, str, Any, set[str]]] = [
     ("DST-01", "lab", lambda b: config(b)["CacheBehaviors"][0].update(TargetOriginId="images"), set()),
@@ -68,6 +83,8 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("DST-15", "live", lambda b: b.replace(RECORD, "CanonicalHostedZoneID", "DNSName"), {"CF-31"}),
     ("DST-17", "lab", other_secret, set()),
     ("DST-17", "lab", lambda b: b.replace("ElasticLoadBalancingV2::ListenerRule", "X-Origin-Verify", "X-Verify"), set()),
+    ("DST-17", "lab", literal_value, set()),
+    ("DST-27", "lab", one_value, set()),
     ("DST-18", "lab", lambda b: config(b).update(Enabled=False), set()),
     ("DST-18", "lab", lambda b: config(b)["CacheBehaviors"][0].update(Compress=False), set()),
     ("DST-19", "lab", lambda b: b.replace("S3::BucketPolicy", "delivery.logs.", "delivery."), set()),

@@ -30,7 +30,7 @@ WORKLOADS = (
 
 @pytest.mark.parametrize(
     ("name", "paths", "own_size"),
-    [("Search", (), True), ("UserProfile", ("/me",), False), ("Hooks", ("/a", "/b", "/c", "/d"), True)],
+    [("Search", (), True), ("UserProfile", ("/me",), False), ("Hooks", ("/a", "/b", "/c"), True)],
 )
 def test_an_inserted_entry_is_what_python_reads_back(
     tmp_path: Path, name: str, paths: tuple[str, ...], own_size: bool
