@@ -1,0 +1,178 @@
+"""Process 1 of a sandbox: relays connections into and out of its network namespace, and runs the app as its user.
+
+Bubblewrap runs this file by its path, so it uses only the standard library. The other end of each relay is a ``Relays``
+of the process that started the sandbox.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, NoReturn
+
+# The address of the container. An app that listens only on 127.0.0.1 refuses it, as on Fargate.
+OWN_ADDRESS = "127.0.2.1"
+# Where a sandbox mounts the folder with the sockets of its relays and this program's input.
+CONTROL = "/run/container"
+INPUT = "init.json"
+INGRESS = "ingress"
+_FORWARDED = tuple(getattr(signal, f"SIG{name}") for name in ["TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "WINCH"])
+# Exit codes of a shell for a command that cannot be executed and for a command that is not found.
+_NOT_EXECUTABLE, _NOT_FOUND = 126, 127
+
+Address = tuple[str, int] | Path
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def _connect(address: Address) -> Streams:
+    if isinstance(address, Path):
+        return await asyncio.open_unix_connection(address)
+    return await asyncio.open_connection(*address)
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Copy bytes until the end, and pass on that one direction ended."""
+    with contextlib.suppress(OSError):
+        while chunk := await reader.read(65536):
+            writer.write(chunk)
+            await writer.drain()
+        if writer.can_write_eof():
+            writer.write_eof()
+
+
+async def listen(address: Address, target: Address) -> asyncio.Server:
+    """Accept connections at an address, and connect each with the target. A refused connection is closed."""
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            far_reader, far_writer = await _connect(target)
+        except OSError:
+            writer.close()
+            return
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
+        for end in (writer, far_writer):
+            end.close()
+
+    if isinstance(address, Path):
+        return await asyncio.start_unix_server(accept, address)
+    return await asyncio.start_server(accept, *address)
+
+
+class Relays:
+    """Relays of this process, in a thread with an event loop of its own."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="relays", daemon=True)
+        self._thread.start()
+        self._servers: list[asyncio.Server] = []
+
+    def add(self, address: Address, target: Address) -> int:
+        """Start a relay. Return the port at which it listens, or 0 for a Unix socket."""
+        server = self._run(listen(address, target))
+        self._servers.append(server)
+        name = server.sockets[0].getsockname()
+        return name[1] if isinstance(name, tuple) else 0
+
+    def close(self) -> None:
+        """End all relays and their connections."""
+
+        async def end() -> None:
+            for server in self._servers:
+                server.close()
+            tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+        self._run(end())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def _run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+
+def main() -> int:
+    """Run the app until it ends, and return its exit code as a shell would."""
+    control = Path(CONTROL)
+    settings = json.loads((control / INPUT).read_text(encoding="utf-8"))
+    # The input contains the values of secrets. The app gets them in its environment only.
+    (control / INPUT).unlink()
+    _start_relays(control, settings)
+    app = 0
+    # A signal that arrives before the app has started is delivered at its start.
+    pending: list[int] = []
+
+    def forward(number: int, _frame: object) -> None:
+        if app:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(app, number)
+        else:
+            pending.append(number)
+
+    for name in _FORWARDED:
+        signal.signal(name, forward)
+    app = os.fork()
+    if not app:
+        _execute(settings)
+    for number in pending:
+        forward(number, None)
+    while True:
+        # Process 1 also reaps the orphans of the app.
+        pid, status = os.wait()
+        if pid == app:
+            code = os.waitstatus_to_exitcode(status)
+            return code if code >= 0 else 128 - code
+
+
+def _start_relays(control: Path, settings: dict[str, Any]) -> None:
+    """Start the relays in a process of their own, and wait until they listen."""
+    reading, writing = os.pipe()
+    if os.fork():
+        os.close(writing)
+        if not os.read(reading, 1):
+            sys.exit("the relays of the container did not start")
+        os.close(reading)
+        return
+
+    async def serve() -> None:
+        if settings["port"]:
+            await listen(control / INGRESS, (OWN_ADDRESS, settings["port"]))
+        for name, address, port in settings["destinations"]:
+            await listen((address, port), control / name)
+        os.write(writing, b"1")
+        await asyncio.Event().wait()
+
+    asyncio.run(serve())
+
+
+def _execute(settings: dict[str, Any]) -> NoReturn:
+    """Replace this process by the app, as the app's user, in its folder and with its environment."""
+    for name in _FORWARDED:
+        signal.signal(name, signal.SIG_DFL)
+    command: list[str] = settings["command"]
+    try:
+        os.umask(0o022)
+        if os.getuid() == 0:
+            os.setgroups([])
+            os.setgid(settings["gid"])
+            os.setuid(settings["uid"])
+        os.chdir(settings["directory"])
+        os.execvpe(command[0], command, settings["environment"])  # noqa: S606 -- the command of the container
+    except OSError as error:
+        print(f"{command[0]}: {error.strerror}", file=sys.stderr, flush=True)  # noqa: T201 -- the container's log
+        os._exit(_NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_EXECUTABLE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
