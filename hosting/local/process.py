@@ -59,6 +59,11 @@ class RunningContainer:
         self._reader: threading.Thread | None = None
 
     @property
+    def pid(self) -> int:
+        """The process id of the container's first process."""
+        return self._signalled
+
+    @property
     def exit_code(self) -> int | None:
         """The exit code, or None while the container runs. A signal N counts as 128 + N, as Amazon ECS reports it."""
         code = self._process.poll()
@@ -94,7 +99,10 @@ class RunningContainer:
     def kill(self) -> None:
         """End the container at once, with all its processes."""
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+            if self._signalled == self._process.pid:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            else:
+                os.kill(self._signalled, signal.SIGKILL)  # the first process of a namespace ends all others
         self._process.wait()
 
     def follow(self, show: Callable[[str], None]) -> None:

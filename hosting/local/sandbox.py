@@ -17,6 +17,7 @@ DESTINATION_ADDRESS = "127.0.1.{}"
 # Folders that a container with a writable root gets in addition to those of its image. The rest of this machine's files
 # stays read-only.
 _WRITABLE_ROOT = ("/tmp", "/var/tmp", "/run")  # noqa: S108 -- folders in the container
+_RESOLVER = Path("/etc/resolv.conf")
 _INIT = "/run/container-init.py"
 
 
@@ -93,6 +94,10 @@ def command_line(
         if is_below(str(program), paths):
             files.mount(program, str(program))
     files.mount(folder / "hosts", "/etc/hosts")
+    if _RESOLVER.is_file() and not _RESOLVER.is_symlink():
+        # No name server is reachable, and a program would wait for each of them.
+        (folder / "resolv.conf").touch()
+        files.mount(folder / "resolv.conf", str(_RESOLVER))
     files.arguments += ["--bind", str(folder / "control"), container_init.CONTROL]
     files.arguments += ["--ro-bind", str(Path(container_init.__file__)), _INIT]
     for path in reversed([*files.rebuilt, *(["/run"] if "/run" not in paths else [])]):

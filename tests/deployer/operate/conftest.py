@@ -11,6 +11,7 @@ import pytest
 from hosting.rehearsal.emulator import Emulator
 from tests.deployer.operate import parts
 from tests.support import commands
+from tests.support.programs import need
 from tests.support.project import on_project
 from tests.support.waiting import PATIENCE, eventually
 
@@ -18,7 +19,7 @@ from tests.support.waiting import PATIENCE, eventually
 @pytest.fixture(scope="session")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[parts.Database]:
     """A running MariaDB server with a schema `app` and a user `admin`."""
-    programs = parts.need("mariadbd", "mariadb-install-db", "mariadb")
+    programs = need("mariadbd", "mariadb-install-db", "mariadb")
     made = parts.Database(tmp_path_factory.mktemp("db"), parts.free_port(), programs)
     made.install()
     try:
@@ -35,7 +36,7 @@ _DASH = pytest.mark.slow(reason="the shell of Debian's images; the bastion's ima
 def shell(request: pytest.FixtureRequest) -> tuple[str, ...]:
     """A POSIX shell; busybox ash is the one of Alpine, which the bastion's image is."""
     name: str = request.param
-    path = parts.need(name)[name]
+    path = need(name)[name]
     return (path, "ash") if name == "busybox" else (path,)
 
 
@@ -44,7 +45,7 @@ def make_bastion(
     database: parts.Database, shell: tuple[str, ...], tmp_path: Path
 ) -> Iterator[Callable[..., parts.Bastion]]:
     """`make_bastion(installed=False)`: a prepared bastion, not started yet."""
-    parts.need("socat")
+    need("socat")
     made: list[parts.Bastion] = []
 
     def make(*, installed: bool = True) -> parts.Bastion:
@@ -72,7 +73,7 @@ def bastion(make_bastion: Callable[..., parts.Bastion]) -> parts.Bastion:
 @pytest.fixture
 def relay(database: parts.Database, tmp_path: Path) -> Iterator[parts.Bastion]:
     """The running bastion of a task, for tests of connections through it."""
-    made = parts.Bastion((parts.need("busybox", "socat")["busybox"], "ash"), tmp_path / "bastion", database.port)
+    made = parts.Bastion((need("busybox", "socat")["busybox"], "ash"), tmp_path / "bastion", database.port)
     made.prepare()
     try:
         made.start()

@@ -19,8 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
+from tests.support.programs import need
 from tests.support.project import PROJECT, REPOSITORY, TEMPLATES, on_project
 from tests.support.waiting import PATIENCE, eventually
 
@@ -37,27 +36,6 @@ def command_line(*arguments: str) -> list[str]:
 # The ports in the task definition, in which a test replaces them by free ones of this machine.
 WRITER, READER = 13306, 13307
 PASSWORD = 'a "quoted" #pass\\word'
-# Executable -> the package of Debian and Ubuntu that contains it.
-PACKAGES = {
-    "sleep": "coreutils",
-    "socat": "socat",
-    "busybox": "busybox",
-    "dash": "dash",
-    "mariadbd": "mariadb-server",
-    "mariadb-install-db": "mariadb-server",
-    "mariadb": "mariadb-client",
-}
-_SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
-
-
-def need(*names: str) -> dict[str, str]:
-    """Where these executables are; skips the test, naming the package, when one is missing."""
-    path = os.pathsep.join((os.environ.get("PATH", os.defpath), *_SBIN))
-    found = {name: shutil.which(name, path=path) for name in names}
-    if missing := [name for name, where in found.items() if where is None]:
-        packages = " ".join(sorted({PACKAGES[name] for name in missing}))
-        pytest.skip(f"{', '.join(missing)} not found: apt-get install {packages}")
-    return {name: where for name, where in found.items() if where is not None}
 
 
 def free_port() -> int:

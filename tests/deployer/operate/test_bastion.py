@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 from tests.deployer.operate import parts
+from tests.support.programs import need
 from tests.support.waiting import PATIENCE, eventually
 
 ROWS = "chair\nlamp\n"
@@ -90,8 +91,8 @@ def with_apk(bastion: parts.Bastion, seconds: str = "0.5") -> None:
         "APK_DOWN": str(bastion.directory / "down"),
         "APK_BIN": str(bastion.bin),
         "APK_SECONDS": seconds,
-        "REAL_SOCAT": parts.need("socat")["socat"],
-        "REAL_SLEEP": parts.need("sleep")["sleep"],
+        "REAL_SOCAT": need("socat")["socat"],
+        "REAL_SLEEP": need("sleep")["sleep"],
     }
     bastion.program("apk", APK)
 

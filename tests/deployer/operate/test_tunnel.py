@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 
 from tests.deployer.operate import parts
+from tests.support.programs import need
 from tests.support.project import REPOSITORY, on_project
 from tests.support.waiting import PATIENCE, eventually
 
@@ -114,7 +115,7 @@ def mysql(running: Running, sql: str = "SELECT name FROM items ORDER BY name") -
     """The printed command line, with the client that is installed."""
     program, *arguments = running.command
     assert program == "mysql"
-    program = parts.need("mariadb")["mariadb"]
+    program = need("mariadb")["mariadb"]
     return subprocess.run([program, *arguments, "-N", "-e", sql], capture_output=True, text=True, timeout=PATIENCE)
 
 
