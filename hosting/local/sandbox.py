@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -56,6 +57,20 @@ class _FileSystem:
         if writable:
             self.writable.append(path)
 
+    def show(self, program: Path) -> None:
+        """Mount the folder of a program at its own path, if a writable path or a private folder hides it."""
+        private = next((str(f) for f in reversed(program.parents) if not f.stat().st_mode & stat.S_IXOTH), None)
+        if private and private not in self.rebuilt and not is_below(private, self.writable):
+            # Such as the home of root, in which the user of the container has no rights.
+            self.rebuilt.append(private)
+            self.arguments += ["--tmpfs", private]
+        if private or is_below(str(program), self.writable):
+            # bubblewrap makes missing parents of a mount point private, but a folder of --dir is for all users.
+            for parent in reversed(program.parents):
+                if is_below(str(parent), [*self.rebuilt[1:], *self.writable]) and str(parent) not in self.rebuilt:
+                    self.arguments += ["--dir", str(parent)]
+            self.mount(program, str(program))
+
     def _source(self, path: str) -> Path:
         """Return the path on this machine of a path in the container."""
         for folder in sorted(self.folders, reverse=True):
@@ -89,10 +104,8 @@ def command_line(
         paths += [path for path in (*image.folders, *_WRITABLE_ROOT) if not is_below(path, paths)]
     for number, path in enumerate(sorted(paths)):
         files.mount(_writable_folder(folder / f"writable-{number}", path, image, ids), path, writable=True)
-    # A writable path can hide the folder of a program, for example below /tmp.
     for program in (*image.programs, Path(sys.prefix), Path(sys.base_prefix)):
-        if is_below(str(program), paths):
-            files.mount(program, str(program))
+        files.show(program)
     files.mount(folder / "hosts", "/etc/hosts")
     if _RESOLVER.is_file() and not _RESOLVER.is_symlink():
         # No name server is reachable, and a program would wait for each of them.
