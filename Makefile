@@ -5,6 +5,7 @@ SERVICES ?= 100
 VENV := .venv
 EMULATOR := .venv-emulator
 SECURITY := .venv-security
+EXAMPLES := .venv-examples
 BIN := $(VENV)/bin
 
 .PHONY: help install generate new-service check security rehearse test test-full lint types tests scale faults bench lock clean
@@ -28,6 +29,12 @@ $(EMULATOR)/.installed: hosting/rehearsal/requirements.txt
 $(SECURITY)/.installed: hosting/analysis/requirements.txt
 	$(PYTHON) -m venv $(SECURITY)
 	$(SECURITY)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r hosting/analysis/requirements.txt
+	touch $@
+
+# The packages of the Django example: the tests run it behind the simulated edge.
+$(EXAMPLES)/.installed: examples/django/app/requirements.txt
+	$(PYTHON) -m venv $(EXAMPLES)
+	$(EXAMPLES)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r examples/django/app/requirements.txt
 	touch $@
 
 install: $(VENV)/.installed $(EMULATOR)/.installed  ## make .venv and .venv-emulator from the locks
@@ -54,10 +61,10 @@ check: $(VENV)/.installed  ## check this project: generated files, parameters, l
 	$(BIN)/python deploy.py reach
 	$(BIN)/mypy workloads.py
 
-test: install $(SECURITY)/.installed  ## lint, types, and every test but those that are marked slow
+test: install $(SECURITY)/.installed $(EXAMPLES)/.installed  ## lint, types, and every test but those that are marked slow
 	$(MAKE) --no-print-directory -j 3 lint types tests SELECTED='-m "not slow"'
 
-test-full: install $(SECURITY)/.installed  ## lint, types, and every test
+test-full: install $(SECURITY)/.installed $(EXAMPLES)/.installed  ## lint, types, and every test
 	$(MAKE) --no-print-directory -j 3 lint types tests
 
 # The parts of `test` run at the same time, so an error of lint or types can be above the summary of the tests.
@@ -98,6 +105,7 @@ lock: $(VENV)/.installed  ## refresh the locks after a change of pyproject.toml 
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --extra dev pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes hosting/rehearsal/requirements.in -o hosting/rehearsal/requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes hosting/analysis/requirements.in -o hosting/analysis/requirements.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes examples/django/app/requirements.in -o examples/django/app/requirements.txt
 
 clean:  ## delete the virtual environments, build/, runs/ and caches
-	rm -rf $(VENV) $(EMULATOR) $(SECURITY) build runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(EMULATOR) $(SECURITY) $(EXAMPLES) build runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
