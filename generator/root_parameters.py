@@ -319,6 +319,7 @@ class Parameters(StackInterface):
     log_processor_code_key: v.LogProcessorCodeKey
     custom_resource_code_key: v.CustomResourceCodeKey
     slack_notifier_code_key: v.SlackNotifierCodeKey
+    alarm_fallback_code_key: v.AlarmFallbackCodeKey
     credentials_watch_code_key: v.CredentialsWatchCodeKey
 
 

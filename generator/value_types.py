@@ -114,6 +114,10 @@ class SlackNotifierCodeKey(ArtifactKey):
     """S3 key of the package of function slack_notifier."""
 
 
+class AlarmFallbackCodeKey(ArtifactKey):
+    """S3 key of the package of function alarm_fallback."""
+
+
 class CredentialsWatchCodeKey(ArtifactKey):
     """S3 key of the package of function credentials_watch."""
 
@@ -466,6 +470,10 @@ class ClusterName(StackValue):
 
 class ClusterArn(StackValue):
     """ECS cluster."""
+
+
+class ListenerCertificateArn(StackValue):
+    """Certificate of the load balancer: the one of the platform or the supplied one."""
 
 
 class OriginListenerArn(StackValue):

@@ -76,6 +76,7 @@ class Outputs(StackInterface):
     alb_full_name: v.AlbFullName
     origin_listener_arn: v.OriginListenerArn
     origin_host_name: v.OriginHostName
+    listener_certificate_arn: v.ListenerCertificateArn
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
@@ -100,6 +101,9 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
         # clients get the redirect of that listener: only requests with the secret header match the services' rules.
         origin_listener_arn=v.OriginListenerArn(If("HasDomain", https.ref(), http.ref())),
         origin_host_name=v.OriginHostName(If("HasDomain", Sub("origin.${DomainName}"), balancer.get_att("DNSName"))),
+        listener_certificate_arn=v.ListenerCertificateArn(
+            If("MakesCertificate", certificate.ref(), inputs.origin_certificate_arn)
+        ),
     )
 
 

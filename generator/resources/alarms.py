@@ -15,12 +15,24 @@ MISSING_DATA_IS_OK = "notBreaching"
 MISSING_DATA_IS_BREACHING = "breaching"
 
 
+RUNBOOK = "docs/incidents.md"
+
+
+def describe(description: str, command: str, section: str, workload: str = "") -> str:
+    """Return the text of an alarm's description: its meaning, the workload, the next command and the runbook."""
+    about = f"\nWorkload: {workload}" if workload else ""
+    return f"{description}{about}\nNext: deploy.py {command} -e ${{Environment}}\nRunbook: {RUNBOOK}#{section}"
+
+
 def alarm(
     title: str,
     name: str,
     topic: v.TopicArn,
     *,
     description: str,
+    command: str,
+    section: str,
+    workload: str = "",
     namespace: str | Sub,
     metric: str,
     dimensions: Mapping[str, str | AWSHelperFn],
@@ -36,8 +48,9 @@ def alarm(
 ) -> Alarm:
     """Return an alarm with the name ``<prefix>-<name>``.
 
-    ``name`` may contain ``${...}`` of Fn::Sub. ``statistic`` is Average, Sum, Minimum, Maximum or a percentile such as
-    ``p99``. ``period`` is in seconds.
+    ``command`` is the next command of deploy.py without ``-e``, and ``section`` the alarm's part of the runbook. Both
+    become lines of the alarm's description, from which the notifier takes them. The texts may contain ``${...}`` of
+    Fn::Sub. ``statistic`` is Average, Sum, Minimum, Maximum or a percentile such as ``p99``. ``period`` is in seconds.
     """
     statistics: dict[str, Any] = (
         {"ExtendedStatistic": statistic} if statistic.startswith("p") else {"Statistic": statistic}
@@ -45,7 +58,7 @@ def alarm(
     return Alarm(
         title,
         AlarmName=Sub(f"{prefix}-{name}"),
-        AlarmDescription=description,
+        AlarmDescription=Sub(describe(description, command, section, workload)),
         Namespace=namespace,
         MetricName=metric,
         Dimensions=[MetricDimension(Name=key, Value=value) for key, value in dimensions.items()],

@@ -1,5 +1,6 @@
 """Lambda functions in the form that every layer uses: own role, own log group, code by the SHA-256 of its content."""
 
+import re
 from typing import Any
 
 from awacs import kms as kms_actions
@@ -74,18 +75,19 @@ def add_function(
     only_if: tuple[str, list[Statement]] | None = None,
     environment: dict[str, Any] | None = None,
     retries: int | None = None,
-    failures: Queue | None = None,
+    failures: Queue | Function | None = None,
     without_queue: str = "",
 ) -> AddedFunction:
     """Add a function with its log group, role, policy and, for asynchronous invocation, its retries.
 
     ``only_if`` names a condition of the template, and the additional permissions if it is true. ``retries`` (0 to 2)
-    and ``failures`` are for asynchronous invocation only. A function without a queue of failures states in
-    ``without_queue`` why it loses no event. The log group is below ``/aws/lambda/``, where the console expects it. Its
-    name differs from the name of the function, which CloudFormation generates.
+    and ``failures``, a queue or a function, are for asynchronous invocation only. A function without a destination of
+    failures states in ``without_queue`` why it loses no event. The log group is below ``/aws/lambda/``, where the
+    console expects it. Its name differs from the name of the function, which CloudFormation generates.
     """
-    slug = "-".join(_split_camel_case(subject)).lower()
-    group = t.add_resource(log_group(f"{subject}LogGroup", Sub(f"/aws/lambda/${{Prefix}}-{slug}"), inputs.logs))
+    group = t.add_resource(
+        log_group(f"{subject}LogGroup", Sub(f"/aws/lambda/${{Prefix}}-{kebab_case(subject)}"), inputs.logs)
+    )
     role = t.add_resource(service_role(f"{subject}Role", "lambda", description=f"Function that {does}."))
     always = [
         allow("WriteOwnLogs", [logs_actions.CreateLogStream, logs_actions.PutLogEvents], [group.get_att("Arn")]),
@@ -143,8 +145,8 @@ def decrypt_environment(inputs: FunctionInputs) -> Statement:
     return allow("DecryptEnvironment", [kms_actions.Decrypt], [inputs.logs.telemetry_key_arn])
 
 
-def add_retries(t: Template, subject: str, function: Function, retries: int, failures: Queue | None) -> None:
-    """Add the retries of asynchronous invocations and the queue of failures."""
+def add_retries(t: Template, subject: str, function: Function, retries: int, failures: Queue | Function | None) -> None:
+    """Add the retries of asynchronous invocations and the destination of failures."""
     destination: dict[str, Any] = (
         {"DestinationConfig": DestinationConfig(OnFailure=OnFailure(Destination=failures.get_att("Arn")))}
         if failures
@@ -163,7 +165,7 @@ def add_retries(t: Template, subject: str, function: Function, retries: int, fai
 
 
 def invoke_permission(
-    title: str, function: Function, principal: str, source: Topic | Rule | Sub, **attributes: Any
+    title: str, function: Function, principal: str, source: Topic | Rule | AWSHelperFn, **attributes: Any
 ) -> Permission:
     """Return the permission of a service to invoke a function for one source, whose ARN contains the account.
 
@@ -193,12 +195,6 @@ def event_target(function: Function, failures: Queue) -> Target:
     )
 
 
-def _split_camel_case(subject: str) -> list[str]:
-    """Split ``SlackNotifier`` into ``["Slack", "Notifier"]``."""
-    words: list[str] = []
-    for letter in subject:
-        if letter.isupper() or not words:
-            words.append(letter)
-        else:
-            words[-1] += letter
-    return words
+def kebab_case(subject: str) -> str:
+    """Return ``slack-notifier`` for ``SlackNotifier``: the function's name for `deploy.py logs lambda`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", subject).lower()

@@ -51,6 +51,17 @@ def allow_budget_publishing(topic: Topic) -> Statement:
     return _publish("PublishBudgets", "budgets", "budgets::${AWS::AccountId}:*", topic)
 
 
+def allow_event_publishing(topic: Topic) -> Statement:
+    """Allow the account's EventBridge rules to publish to a topic. EventBridge sends no source account."""
+    return iam.allow(
+        "PublishEvents",
+        [sns_actions.Publish],
+        [topic.ref()],
+        iam.source_arn_condition("arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/*"),
+        principal=iam.service_principal("events"),
+    )
+
+
 def _publish(sid: str, service: str, source: str, topic: Topic) -> Statement:
     return iam.allow(
         sid,

@@ -44,7 +44,8 @@ from generator.resources.kms import add_telemetry_key
 from generator.resources.logs import log_group
 from generator.resources.managed_rules import MANAGED_RULES
 from generator.resources.rules import is_given, parameter_rule, rule_assertion
-from generator.resources.sns import add_topic, allow_alarm_publishing
+from generator.resources.sns import add_topic, allow_alarm_publishing, allow_event_publishing
+from generator.stacks.edge_events import add_event_rules
 from generator.waf_settings import path_regex
 from generator.wiring import FrozenConfig, ParameterSpec, StackInterface, add_outputs, add_parameters
 
@@ -114,15 +115,23 @@ def build(config: Config) -> Template:
     add_waf_log(t, config, acl, logs)
     certificate = t.add_resource(viewer_certificate(p))
     topic = add_topic(
-        t, "EdgeTopic", "edge alarms", v.TelemetryKeyId(key.ref()), allow_alarm_publishing, prefix=shared.NAME_PREFIX
+        t,
+        "EdgeTopic",
+        "edge alarms",
+        v.TelemetryKeyId(key.ref()),
+        allow_alarm_publishing,
+        allow_event_publishing,
+        prefix=shared.NAME_PREFIX,
     )
     given_or_none = If("HasCertificate", p.viewer_certificate_arn, "none")
+    certificate_arn = v.ViewerCertificateArn(If("MakesCertificate", certificate.ref(), given_or_none))
+    add_event_rules(t, topic, certificate_arn, key)
     add_outputs(
         t,
         Outputs(
             web_acl_arn=v.WebAclArn(acl.get_att("Arn")),
             web_acl_name=v.WebAclName(Sub(shared.NAME_PREFIX)),
-            viewer_certificate_arn=v.ViewerCertificateArn(If("MakesCertificate", certificate.ref(), given_or_none)),
+            viewer_certificate_arn=certificate_arn,
             edge_topic_arn=v.EdgeTopicArn(topic.ref()),
         ),
     )

@@ -46,6 +46,19 @@ def log_stream(region: str, group: str, stream: str, start: int) -> str:
     return _page(region, f"{path}$3Fstart$3D{start}", "log")
 
 
+def stack(region: str, arn: str) -> str:
+    return _page(region, f"cloudformation/home?region={region}#/stacks/events?stackId={quote(arn, safe='')}", "stack")
+
+
+def certificate(region: str, arn: str) -> str:
+    return _page(region, f"acm/home?region={region}#/certificates/{quote(arn.rpartition('/')[2])}", "certificate")
+
+
+def health() -> str:
+    # The console of AWS Health has no region.
+    return link("https://health.aws.amazon.com/health/home#/account/dashboard/open-issues", "AWS Health")
+
+
 def topic(region: str, arn: str) -> str:
     return _page(region, f"sns/v3/home?region={region}#/topic/{quote(arn, safe=':')}", "topic")
 

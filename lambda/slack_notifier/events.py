@@ -3,24 +3,31 @@
 import base64
 import gzip
 import json
+import logging
+import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 import alarms
 import console
-from notification import Notification, code, cut, escape
-from redact import Redactor
+import incidents
+import services
+from notification import Notification, code, cut, escape, redact_text, runbook
+from settings import Settings
 
-_redactor = Redactor()
+logger = logging.getLogger()
+
 # A notification shows this number of different error lines. Its link leads to the other ones.
 SAMPLES = 5
 SAMPLE_LIMIT = 400
-
-
-def _redact(text: str) -> str:
-    """Redact a text whose author is not AWS. More people read the chat than a log or a topic."""
-    return _redactor(text)[0]
+# Time between two runs of the rule that asks for alarms that became stable.
+STABLE_INTERVAL = timedelta(minutes=15)
+# Alarms on CloudFront and WAF are in this region.
+_EDGE_REGION = "us-east-1"
+# What an event with a missing or unexpected field raises.
+_UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, OSError, EOFError, zlib.error)
 
 
 class LoopError(Exception):
@@ -31,7 +38,7 @@ class UnknownEventError(Exception):
     """The event is of none of the types that the templates send to this function."""
 
 
-def notifications(event: Mapping[str, Any], *, output_topic: str, request_id: str) -> Iterator[Notification]:
+def notifications(event: Mapping[str, Any], settings: Settings) -> Iterator[Notification]:
     """Yield the notifications of an event. Raises LoopError or UnknownEventError."""
     if "Records" in event:
         for record in event["Records"]:
@@ -39,50 +46,119 @@ def notifications(event: Mapping[str, Any], *, output_topic: str, request_id: st
                 raise UnknownEventError(
                     f"record has an unknown source: {record.get('eventSource', 'none')}. Remove its event mapping."
                 )
-            yield _message(record["Sns"], output_topic)
+            yield from _readable(_message, record["Sns"], settings)
     elif "detail-type" in event:
-        yield _event(event)
+        yield from _readable(_event, event, settings)
     elif "awslogs" in event:
-        yield from _logs(event["awslogs"]["data"], request_id)
+        yield from _readable(_logs, event["awslogs"], settings)
     else:
         raise UnknownEventError(
             f"event has an unknown type: its fields are {', '.join(sorted(event)) or 'none'}. Remove its sender."
         )
 
 
+Reader = Callable[[Mapping[str, Any], Settings], Iterator[Notification]]
+
+
+def _readable(read: Reader, event: Mapping[str, Any], settings: Settings) -> list[Notification]:
+    """Return the notifications of an event, or a generic one if a field is missing or has an unexpected type."""
+    try:
+        return list(read(event, settings))
+    except _UNREADABLE:
+        logger.exception("the event has an unexpected form, so the notification is a generic one")
+        return [_generic(event, settings)]
+
+
+def _generic(event: Mapping[str, Any], settings: Settings) -> Notification:
+    """Return a notification that shows an event as it is."""
+    message = event.get("Message")
+    content = message if isinstance(message, str) else json.dumps(event, ensure_ascii=False, indent=1, default=str)
+    kind = str(event.get("detail-type") or event.get("Subject") or "Message")
+    return Notification(
+        id=str(event.get("id") or event.get("MessageId") or settings.request_id),
+        thread=f"message/{kind}",
+        event_type=kind,
+        title=f":information_source: {escape(redact_text(kind))}: this event has an unknown form",
+        text=code(cut(redact_text(content), 2500)),
+        steps=(
+            f"Read the details in the console: {console.home(console.own_region())}",
+            runbook("notices"),
+        ),
+    )
+
+
 # --- SNS
 
 
-def _message(sns: Mapping[str, Any], output_topic: str) -> Notification:
-    if sns["TopicArn"] == output_topic:
+def _message(sns: Mapping[str, Any], settings: Settings) -> Iterator[Notification]:
+    if sns["TopicArn"] == settings.output_topic:
         raise LoopError("function is subscribed to the topic that it publishes to. Remove this subscription.")
     try:
         body = json.loads(sns["Message"])
     except json.JSONDecodeError:
-        return _text(sns, sns["Message"])
-    if not isinstance(body, dict):  # a text that is also valid JSON, such as a number
-        return _text(sns, sns["Message"])
+        body = None
+    if not isinstance(body, dict):  # a text, which may also be valid JSON, such as a number
+        yield _text(sns, sns["Message"])
+        return
     if body.get("source") == "custom" and "content" in body:
         raise LoopError(
             "message is a custom notification already: the chat service reads it without this function. "
             "Publish it to the chat's topic."
         )
     if "AlarmName" in body:
-        return alarms.alarm(body, sns["MessageId"])
-    if "detail-type" in body:
-        return _event(body)
-    return _text(sns, json.dumps(body, ensure_ascii=False, indent=1), as_code=True)
+        yield from _alarm(body, sns["MessageId"], settings)
+    elif "detail-type" in body:
+        yield from _event(body, settings)
+    else:
+        yield _text(sns, json.dumps(body, ensure_ascii=False, indent=1), as_code=True)
+
+
+def _alarm(body: Mapping[str, Any], message_id: str, settings: Settings) -> Iterator[Notification]:
+    """Yield the notification of an alarm, or none while the alarm flaps and for the first OK of a new alarm."""
+    state = body["NewStateValue"]
+    incident = None
+    if state in ("ALARM", "OK"):
+        try:
+            incident = incidents.incident_of_message(
+                settings.cloudwatch, body["AlarmArn"], body["AlarmName"], state, body["StateChangeTime"]
+            )
+        except incidents.UnknownHistoryError as error:
+            # An alarm is never lost because of its history.
+            logger.warning("the history of %s cannot be read: %s", body["AlarmName"], error)
+        else:
+            if incident is None:
+                return
+            begins_to_flap = state == "ALARM" and incident.alarms == incidents.FLAPPING
+            if incident.is_flapping and not begins_to_flap:
+                return
+    yield alarms.alarm(body, message_id, incident, f"{settings.prefix}-")
+
+
+def _stable(event: Mapping[str, Any], settings: Settings) -> Iterator[Notification]:
+    """Yield the notifications of alarms that flapped and are stable now."""
+    now = datetime.fromisoformat(event["time"].replace("Z", "+00:00"))
+    for region in dict.fromkeys((event["region"], _EDGE_REGION)):
+        found = incidents.stable_alarms(settings.cloudwatch(region), f"{settings.prefix}-", now, STABLE_INTERVAL)
+        for alarm, incident in found:
+            yield alarms.stable(
+                alarm["AlarmName"],
+                alarm["AlarmArn"],
+                alarm.get("AlarmDescription"),
+                alarm["StateValue"],
+                incident,
+                f"{settings.prefix}-",
+            )
 
 
 def _text(sns: Mapping[str, Any], text: str, *, as_code: bool = False) -> Notification:
-    text, subject = _redact(text), _redact(sns.get("Subject") or "Message")
+    text, subject = redact_text(text), redact_text(sns.get("Subject") or "Message")
     budget = _after(text, "Budget Name:")
     region = sns["TopicArn"].split(":")[3]
     steps: tuple[str, ...]
     if budget:
         steps = (
             f"Find the service whose cost grew: {console.budgets()}",
-            "If the growth is expected, raise the budget.",
+            runbook("budget"),
         )
     else:
         topic = sns["TopicArn"].split(":")[-1]
@@ -109,137 +185,60 @@ def _after(text: str, label: str) -> str:
 # --- EventBridge
 
 
-def _event(event: Mapping[str, Any]) -> Notification:
+def _event(event: Mapping[str, Any], settings: Settings) -> Iterator[Notification]:
     match event["detail-type"]:
+        case "Scheduled Event":
+            yield from _stable(event, settings)
         case "ECS Deployment State Change":
-            return _deployment(event)
+            yield services.deployment(event, settings)
         case "ECS Task State Change":
-            return _task(event)
+            yield from services.task(event, settings)
         case "RDS DB Cluster Event" | "RDS DB Instance Event":
-            return _database(event)
-    return Notification(
-        id=event["id"],
-        thread=f"{event['source']}/{event['detail-type']}",
-        event_type=event["detail-type"],
-        title=f":information_source: {escape(event['detail-type'])}",
-        text=code(cut(_redact(json.dumps(event.get("detail"), ensure_ascii=False, indent=1)), 2500)),
-        steps=(f"Read the details in the service's console: {console.home(event['region'])}",),
-        resources=tuple(event.get("resources", ())),
-    )
-
-
-_DEPLOYMENTS = {
-    "SERVICE_DEPLOYMENT_FAILED": (":red_circle:", "failed"),
-    "SERVICE_DEPLOYMENT_COMPLETED": (":white_check_mark:", "completed"),
-    "SERVICE_DEPLOYMENT_IN_PROGRESS": (":hourglass_flowing_sand:", "in progress"),
-}
-
-
-def _deployment(event: Mapping[str, Any]) -> Notification:
-    detail, arn, region = event["detail"], event["resources"][0], event["region"]
-    cluster, service = arn.split("/")[-2:]
-    name = detail["eventName"]
-    emoji, state = _DEPLOYMENTS.get(name, (":information_source:", name))
-    page = console.service(region, cluster, service)
-    steps: tuple[str, ...] = (f"Open the service's deployments: {page}",)
-    if name == "SERVICE_DEPLOYMENT_FAILED":
-        steps = (
-            f"Read why the tasks stopped: {page}",
-            "The circuit breaker rolled back to the last good deployment. Correct the image or settings, then deploy.",
-        )
-    return Notification(
-        id=event["id"],
-        thread=f"ecs/{cluster}/{service}",
-        event_type=event["detail-type"],
-        title=f"{emoji} Deployment of {escape(service)} {escape(state)}",
-        text=escape(detail.get("reason") or "ECS gave no reason."),
-        steps=steps,
-        resources=(arn,),
-        context=(("deployment", str(detail.get("deploymentId", ""))),),
-    )
-
-
-def _task(event: Mapping[str, Any]) -> Notification:
-    detail, region = event["detail"], event["region"]
-    cluster = detail["clusterArn"].split("/")[-1]
-    group = detail.get("group", "")
-    service = group.removeprefix("service:") if group.startswith("service:") else group or "a standalone task"
-    task_id = detail["taskArn"].split("/")[-1]
-    lines = [f"{escape(detail.get('stoppedReason') or 'ECS gave no reason.')} ({escape(detail.get('stopCode', '-'))})"]
-    for container in detail.get("containers", ()):
-        ended = f"exit code {container['exitCode']}" if "exitCode" in container else "never started"
-        reason = f": {_redact(container['reason'])}" if container.get("reason") else ""
-        lines.append(f"• `{escape(container['name'])}` {ended}{escape(reason)}")
-    return Notification(
-        id=event["id"],
-        thread=f"ecs/{cluster}/{service}",
-        event_type=event["detail-type"],
-        title=f":octagonal_sign: A task of {escape(service)} stopped",
-        text="\n".join(lines),
-        steps=(
-            f"Read its last log lines: {console.task(region, cluster, task_id)}",
-            _TASK_STEPS.get(detail.get("stopCode", ""), "The service starts a new task automatically."),
-        ),
-        resources=(detail["taskArn"],),
-    )
-
-
-_TASK_STEPS = {
-    "TaskFailedToStart": "Check that the image exists, and that the execution role may read the image and the secrets.",
-    "EssentialContainerExited": "Exit code 137: memory limit or failed health check. Other codes are the program's.",
-}
-
-
-# By the categories that the EventBridge rule sends (Amazon RDS User Guide, event categories).
-_DATABASE_STEPS = {
-    "failover": "Watch the error rate of the services: after a failover they open new connections.",
-    "failure": "RDS replaces a failed instance automatically. If the services stay down, read the error log.",
-    "low storage": "Find queries that sort or join on disk in the slow query log. Larger classes have more storage.",
-    "maintenance": "Connections may close for a moment. A pending maintenance action has a date, which you can change.",
-    "recovery": "The services connect again automatically. No action is necessary while their error rate falls.",
-}
-
-
-def _database(event: Mapping[str, Any]) -> Notification:
-    detail, region = event["detail"], event["region"]
-    name, is_cluster = detail["SourceIdentifier"], "Cluster" in event["detail-type"]
-    categories = ", ".join(detail.get("EventCategories", ())) or "event"
-    return Notification(
-        id=event["id"],
-        thread=f"rds/{name}",
-        event_type=event["detail-type"],
-        title=f":floppy_disk: {escape(name)}: {escape(categories)}",
-        text=escape(detail.get("Message", "")),
-        steps=(
-            f"Read the database's events and status: {console.database(region, name, is_cluster=is_cluster)}",
-            *dict.fromkeys(
-                _DATABASE_STEPS[each] for each in detail.get("EventCategories", ()) if each in _DATABASE_STEPS
-            ),
-        ),
-        resources=tuple(event.get("resources", ())),
-        context=(("event", str(detail.get("EventID", ""))),),
-    )
+            yield services.database(event, settings)
+        case "CloudFormation Stack Status Change":
+            yield services.stack(event, settings)
+        case (
+            "ACM Certificate Approaching Expiration"
+            | "ACM Certificate Expired"
+            | "ACM Certificate Renewal Action Required"
+        ):
+            yield services.certificate(event)
+        case "AWS Health Event":
+            yield services.health(event)
+        case _:
+            yield services.other(event)
 
 
 # --- CloudWatch Logs
 
 
-def _logs(data: str, request_id: str) -> Iterator[Notification]:
-    batch = json.loads(gzip.decompress(base64.b64decode(data)))
+def _logs(subscription: Mapping[str, Any], settings: Settings) -> Iterator[Notification]:
+    """Yield the notification of lines of the only subscribed log: the one of Firehose's failed deliveries."""
+    batch = json.loads(gzip.decompress(base64.b64decode(subscription["data"])))
     events = batch["logEvents"]
     if batch["messageType"] == "CONTROL_MESSAGE" or not events:
         return
     group, stream = batch["logGroup"], batch["logStream"]
-    lines = Counter(cut(_redact(event["message"].strip()), SAMPLE_LIMIT) for event in events)
+    lines = Counter(cut(redact_text(_delivery_error(event["message"].strip())), SAMPLE_LIMIT) for event in events)
     shown = [f"{count} x {line}" if count > 1 else line for line, count in lines.most_common(SAMPLES)]
     more = f"\n{len(lines) - SAMPLES} other messages are not shown." if len(lines) > SAMPLES else ""
     page = console.log_stream(console.own_region(), group, stream, events[0]["timestamp"])
     yield Notification(
-        id=str(events[0].get("id") or request_id),
+        id=str(events[0].get("id") or settings.request_id),
         thread=f"logs/{group}",
-        event_type="Log errors",
-        title=f":warning: {len(events)} error line{'s' if len(events) > 1 else ''} in {escape(group)}",
+        event_type="Log delivery errors",
+        title=f":warning: Firehose could not deliver logs to the archive: {len(events)} "
+        f"error{'s' if len(events) > 1 else ''}",
         text=code("\n".join(shown)) + more,
-        steps=(f"Read the lines before: {page}", "If every task logs this error, check the last deployment."),
+        steps=(settings.command("status"), runbook("archive-delay"), f"Read the errors: {page}"),
         resources=(f"{group}:{stream}",),
     )
+
+
+def _delivery_error(line: str) -> str:
+    """Return code and text of an error that Firehose logged, or the line if it has another form."""
+    try:
+        logged = json.loads(line)
+        return f"{logged['errorCode']}: {logged['errorMessage']}"
+    except (json.JSONDecodeError, LookupError, TypeError):
+        return line

@@ -4,7 +4,12 @@ Chatbot drops every other document without an error to the sender, so all texts 
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
+
+from redact import Redactor
+
+_redactor = Redactor()
 
 # Slack shows 3,000 characters of a text block. It cuts or drops a longer message.
 TITLE_LIMIT = 250
@@ -66,6 +71,22 @@ def code(text: object) -> str:
 
 def link(url: str, label: str) -> str:
     return f"<{url}|{escape(label)}>"
+
+
+def redact_text(text: str) -> str:
+    """Redact a text whose author is not AWS. More people read the chat than a log or a topic."""
+    return _redactor(text)[0]
+
+
+def runbook(section: str) -> str:
+    """Return a step that names a section of the runbook."""
+    return f"Read the runbook: docs/incidents.md#{section}"
+
+
+def duration(time: timedelta) -> str:
+    """Return a duration in minutes, or in hours from two hours on."""
+    minutes = round(time.total_seconds() / 60)
+    return f"{minutes} min" if minutes < 120 else f"{round(minutes / 60)} h"
 
 
 def cut(text: str, limit: int) -> str:

@@ -25,6 +25,7 @@ from hosting.deployer.packaging.lambda_packages import Archive, package_function
 from hosting.rehearsal.emulator import Emulator
 from tests.lambdas.runtime import ROOT, Function, interpreter
 from tests.lambdas.sink import Sink
+from tests.lambdas.test_slack_notifier import alarm
 
 COLD_RUNS = 5
 WARM_RUNS = 20
@@ -142,7 +143,7 @@ _ALARM = {
             "Sns": {
                 "TopicArn": "arn:aws:sns:ap-northeast-1:123456789012:notices",
                 "MessageId": "95df01b4-ee98-5cb9-9903-4c221d41eb5e",
-                "Message": json.dumps({"AlarmName": "a", "NewStateValue": "ALARM", "NewStateReason": "because"}),
+                "Message": json.dumps(alarm()),
             },
         }
     ]
@@ -150,7 +151,8 @@ _ALARM = {
 
 
 def _chat(clients: Callable[[str], Any]) -> dict[str, str]:
-    return {"OUTPUT_TOPIC_ARN": clients("sns").create_topic(Name="chat")["TopicArn"], "ENVIRONMENT_NAME": "bench"}
+    topic = clients("sns").create_topic(Name="chat")["TopicArn"]
+    return {"OUTPUT_TOPIC_ARN": topic, "NAME_PREFIX": "shop-bench", "ENVIRONMENT_NAME": "bench"}
 
 
 def _bucket(clients: Callable[[str], Any]) -> None:
@@ -178,7 +180,7 @@ def _watched(clients: Callable[[str], Any]) -> dict[str, str]:
         containers = [{"name": "app", "image": "a", "secrets": [{"name": "P", "valueFrom": secret}]}]
         arn = ecs.register_task_definition(family=name, containerDefinitions=containers)["taskDefinition"]
         ecs.create_service(cluster="bench", serviceName=name, taskDefinition=arn["taskDefinitionArn"], desiredCount=2)
-    return {"CLUSTER_NAME": "bench", "SECRET_ARN": secret}
+    return {"CLUSTER_NAME": "bench"}
 
 
 # --- packaging

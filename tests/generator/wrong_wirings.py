@@ -82,6 +82,8 @@ def swap_in_a_service(inputs: service.Inputs) -> None:
         "name",
         inputs.cluster.cluster_arn,  # wrong: a cluster is no topic
         description="Something failed.",
+        command="status",
+        section="notices",
         namespace="AWS/ECS",
         metric="CPUUtilization",
         dimensions={"ClusterName": inputs.cluster.cluster_name},

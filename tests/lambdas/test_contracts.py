@@ -20,7 +20,7 @@ from tests.lambdas.test_custom_resource import request as content_request
 from tests.support.project import TEMPLATES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-FUNCTIONS = ("credentials_watch", "custom_resource", "log_processor", "slack_notifier")
+FUNCTIONS = ("alarm_fallback", "credentials_watch", "custom_resource", "log_processor", "slack_notifier")
 
 
 @cache
@@ -105,9 +105,17 @@ DELIVERY = {"sqs:SendMessage", "kms:Decrypt", "kms:GenerateDataKey"}
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 CALLS: Mapping[str, set[str]] = {
     "log_processor": set(),
-    "slack_notifier": {"sns:Publish"},
+    "slack_notifier": {
+        "sns:Publish",
+        "cloudwatch:DescribeAlarms",
+        "cloudwatch:DescribeAlarmHistory",
+        # Lambda itself calls the destination of failures with the role of the function.
+        "lambda:InvokeFunction",
+    },
+    "alarm_fallback": {"sns:Publish"},
     "credentials_watch": {
         "secretsmanager:DescribeSecret",
+        "secretsmanager:ListSecretVersionIds",
         "ecs:ListServices",
         "ecs:DescribeServices",
         "ecs:DescribeTaskDefinition",

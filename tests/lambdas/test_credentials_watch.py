@@ -1,4 +1,4 @@
-"""Redeployments after the rotation of a secret, with services on the emulator that read the secret or do not."""
+"""Redeployments after a secret got a new value, with services on the emulator that read the secret or do not."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ class Scene:
         self.secret: str = aws("secretsmanager").create_secret(Name="database", SecretString="{}")["ARN"]
         self.ecs.create_cluster(clusterName=CLUSTER)
         self.rotated: datetime | None = None
+        # Versions of a secret are as old as the test. The real ones are older than the deployments.
+        self.created = LONG_AGO - timedelta(days=1)
         self.refused: set[str] = set()
         # Ends of deployments that ECS's circuit breaker rolled back. The emulator has no circuit breaker.
         self.rolled_back: list[datetime] = []
@@ -40,9 +42,15 @@ class Scene:
             refusal = {"__type": "AccessDeniedException", "message": "not authorized to perform: ecs:UpdateService"}
             return Reply(400, json.dumps(refusal).encode(), "application/x-amz-json-1.1")
         reply = forward()
-        if request.operation == "DescribeSecret" and self.rotated:
+        rotated = request.operation == "DescribeSecret" and json.loads(request.body)["SecretId"] == self.secret
+        if rotated and self.rotated:
             described = json.loads(reply.body) | {"LastRotatedDate": self.rotated.timestamp()}
             reply = Reply(reply.status, json.dumps(described).encode(), reply.content_type)
+        if request.operation == "ListSecretVersionIds":
+            listed = json.loads(reply.body)
+            for version in listed["Versions"]:
+                version["CreatedDate"] = self.created.timestamp()
+            reply = Reply(reply.status, json.dumps(listed).encode(), reply.content_type)
         if request.operation == "DescribeServices" and self.rolled_back:
             described = json.loads(reply.body)
             for service in described["services"]:
@@ -91,7 +99,7 @@ def scene(aws: Client, proxied: Proxy) -> Scene:
 
 @pytest.fixture
 def watch(function: Start, endpoint: Mapping[str, str], proxied: Proxy, scene: Scene) -> Function:
-    own = {"AWS_ENDPOINT_URL": proxied.endpoint, "CLUSTER_NAME": CLUSTER, "SECRET_ARN": scene.secret}
+    own = {"AWS_ENDPOINT_URL": proxied.endpoint, "CLUSTER_NAME": CLUSTER}
     return function("credentials_watch", {**endpoint, **own})
 
 
@@ -109,16 +117,16 @@ SCHEDULED = {
 }
 
 
-def test_only_services_that_read_a_rotated_secret_are_redeployed(watch: Function, scene: Scene) -> None:
+def test_only_services_that_read_a_rotated_secret_are_redeployed(watch: Function, scene: Scene, aws: Client) -> None:
     scene.service("whole", scene.secret)
     scene.service("field", "arn:aws:ssm:ap-northeast-1:1:parameter/x", f"{scene.secret}:password::")
-    scene.service("other", f"{scene.secret}-of-another-database")
+    scene.service("other", aws("secretsmanager").create_secret(Name="database-of-another", SecretString="{}")["ARN"])
     scene.service("none")
     before = {name: scene.deployment(name) for name in ("whole", "field", "other", "none")}
     scene.rotated = SOON
     answer = watch.invoke(SCHEDULED).payload
     assert sorted(answer["redeployed"]) == ["field", "whole"]
-    assert (answer["current"], answer["failed"]) == ([], [])
+    assert (answer["current"], answer["failed"]) == (["other"], [])
     changed = {name for name, deployment in before.items() if scene.deployment(name) != deployment}
     assert changed == {"whole", "field"}
 
@@ -159,7 +167,7 @@ def test_a_deployment_that_ecs_rolls_back_is_forced_twice_at_most(watch: Functio
     scene.rolled_back.append(now - timedelta(minutes=20))
     answer = watch.invoke(SCHEDULED)
     assert (answer.payload["redeployed"], answer.payload["given_up"]) == ([], ["broken"])
-    assert "broken holds the old password: its deployments since the rotation failed" in answer.logs
+    assert "broken holds an old secret: its deployments since the change failed" in answer.logs
     assert scene.calls.count("UpdateService") == 2
     scene.rotated = now - timedelta(minutes=10)
     assert watch.invoke(SCHEDULED).payload["redeployed"] == ["broken"], "failures are counted since the last rotation"
@@ -200,20 +208,71 @@ def test_a_refused_deployment_does_not_stop_the_other_ones(watch: Function, scen
     assert {name for name in before if scene.deployment(name) != before[name]} == {"first", "third"}
 
 
+def changed(scene: Scene, time: datetime, **other: Any) -> dict[str, Any]:
+    """Return Secrets Manager's event (Secrets Manager User Guide, "Secret event notifications")."""
+    return (
+        SCHEDULED
+        | {
+            "detail-type": "Secret Label Updated",
+            "source": "aws.secretsmanager",
+            "time": f"{time:%Y-%m-%dT%H:%M:%SZ}",
+            "resources": [scene.secret],
+            "detail": {"name": "database", "labelUpdated": "AWSCURRENT", "versionId": "a1b2c3d4"},
+        }
+        | other
+    )
+
+
+def test_the_event_of_a_secret_redeploys_the_services_that_read_it(watch: Function, scene: Scene, aws: Client) -> None:
+    other = aws("secretsmanager").create_secret(Name="other", SecretString="{}")["ARN"]
+    scene.service("database", other, f"{scene.secret}:password::")
+    scene.service("other", other)
+    scene.created = SOON
+    answer = watch.invoke(changed(scene, datetime.now(UTC))).payload
+    assert (answer["redeployed"], answer["current"]) == (["database"], []), "the other secret has no event"
+
+
+def test_the_time_of_the_event_counts_if_the_label_moves_to_an_old_version(watch: Function, scene: Scene) -> None:
+    scene.service("whole", scene.secret)
+    assert watch.invoke(changed(scene, LONG_AGO)).payload["current"] == ["whole"], "a delayed event changes nothing"
+    assert watch.invoke(changed(scene, SOON)).payload["redeployed"] == ["whole"]
+
+
+def test_the_schedule_finds_a_new_value_of_any_secret_without_a_rotation(
+    watch: Function, scene: Scene, aws: Client
+) -> None:
+    key = aws("secretsmanager").create_secret(Name="api-key", SecretString="a")["ARN"]
+    scene.service("reader", key)
+    scene.service("pinned", f"{key}:::{'a1b2c3d4-5678-90ab-cdef-EXAMPLE11111'}", f"{key}::AWSPREVIOUS:")
+    assert watch.invoke(SCHEDULED).payload["current"] == ["reader"]
+    scene.created = SOON
+    answer = watch.invoke(SCHEDULED).payload
+    assert answer["redeployed"] == ["reader"], "a fixed version does not change"
+
+
+def test_a_deleted_secret_fails_the_invocation_after_the_other_services(
+    watch: Function, scene: Scene, aws: Client
+) -> None:
+    gone = aws("secretsmanager").create_secret(Name="gone", SecretString="a")["ARN"]
+    scene.service("broken", gone)
+    scene.service("whole", scene.secret)
+    aws("secretsmanager").delete_secret(SecretId=gone, ForceDeleteWithoutRecovery=True)
+    scene.rotated = SOON
+    before = scene.deployment("whole")
+    with pytest.raises(FunctionError, match=r"secrets that cannot be described: .*gone"):
+        watch.invoke(SCHEDULED)
+    assert scene.deployment("whole") != before
+
+
 def test_the_function_calls_only_what_its_role_allows(watch: Function, scene: Scene) -> None:
     scene.service("whole", scene.secret)
     scene.rotated = SOON
     watch.invoke(SCHEDULED)
     assert set(scene.calls) == {
         "DescribeSecret",
+        "ListSecretVersionIds",
         "ListServices",
         "DescribeServices",
         "DescribeTaskDefinition",
         "UpdateService",
     }
-
-
-def test_a_missing_secret_fails_the_invocation(function: Start, endpoint: Mapping[str, str], scene: Scene) -> None:
-    own = {"SECRET_ARN": f"{scene.secret}x", "CLUSTER_NAME": CLUSTER}
-    with pytest.raises(FunctionError, match="ResourceNotFoundException"):
-        function("credentials_watch", {**endpoint, **own}).invoke(SCHEDULED)

@@ -1,4 +1,4 @@
-"""Retries and the failure queue of slack_notifier for a notice that it cannot publish.
+"""Retries of slack_notifier, its fallback and the failure queue, for a message that it cannot publish.
 
 The number of retries is the one of the committed template. The invocations are asynchronous, as those of SNS and
 EventBridge. The emulator waits seconds between the attempts, Lambda waits minutes.
@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from hosting.deployer.packaging.lambda_packages import Archive
-from tests.lambdas.test_slack_notifier import records, sns
+from tests.lambdas.test_slack_notifier import alarm, records, sns
 from tests.support.waiting import PATIENCE, eventually
 
 Client = Callable[..., Any]
@@ -24,31 +24,45 @@ ROLE = "arn:aws:iam::123456789012:role/any"
 
 
 class Notices:
-    """The function and its two destinations: the chat's topic and the failure queue."""
+    """The functions, the topics of the chat, and the failure queue."""
 
-    def __init__(self, aws: Client, account: str, package: bytes) -> None:
+    def __init__(self, aws: Client, account: str, packaged: Mapping[str, Archive]) -> None:
         self._sns, self._sqs, self._lambda = aws("sns"), aws("sqs"), aws("lambda")
         self._logs = aws("logs")
         # Only the ARN of the topic. The tests decide whether the topic exists.
         self._chat = f"arn:aws:sns:ap-northeast-1:{account}:chat"
         self._failures, failures_arn = self._queue("failures")
         self._read, self._read_arn = self._queue("read-by-slack")
-        self._lambda.create_function(
-            FunctionName="slack-notifier",
+        self._fallback = aws("sns").create_topic(Name="fallback")["TopicArn"]
+        url, arn = self._queue("read-by-chatbot")
+        self._unchanged = url
+        raw = {"RawMessageDelivery": "true"}
+        aws("sns").subscribe(TopicArn=self._fallback, Protocol="sqs", Endpoint=arn, Attributes=raw)
+        fallback = self._function("alarm_fallback", packaged, failures_arn, FALLBACK_TOPIC_ARN=self._fallback)
+        names = {"OUTPUT_TOPIC_ARN": self._chat, "NAME_PREFIX": "shop-prod", "ENVIRONMENT_NAME": "prod"}
+        self._function("slack_notifier", packaged, fallback, **names)
+
+    def _function(self, name: str, packaged: Mapping[str, Archive], destination: str, **variables: str) -> str:
+        """Create a function with the retries of the committed template."""
+        made = self._lambda.create_function(
+            FunctionName=name.replace("_", "-"),
             Runtime="python3.13",
             Role=ROLE,
             Handler="index.handler",
-            Code={"ZipFile": package},
+            Code={"ZipFile": packaged[name].data},
             Timeout=30,
-            Environment={"Variables": {"OUTPUT_TOPIC_ARN": self._chat, "ENVIRONMENT_NAME": "shop-prod"}},
+            Environment={"Variables": variables},
         )
-        retries = json.loads(OPERATIONS.read_text(encoding="utf-8"))["Resources"]["SlackNotifierRetries"]["Properties"]
+        subject = name.title().replace("_", "")
+        retries = json.loads(OPERATIONS.read_text(encoding="utf-8"))["Resources"][f"{subject}Retries"]["Properties"]
+        assert "Destination" in retries["DestinationConfig"]["OnFailure"]
         self._lambda.put_function_event_invoke_config(
-            FunctionName="slack-notifier",
+            FunctionName=name.replace("_", "-"),
             MaximumRetryAttempts=retries["MaximumRetryAttempts"],
             MaximumEventAgeInSeconds=retries["MaximumEventAgeInSeconds"],
-            DestinationConfig={"OnFailure": {"Destination": failures_arn}},
+            DestinationConfig={"OnFailure": {"Destination": destination}},
         )
+        return str(made["FunctionArn"])
 
     def _queue(self, name: str) -> tuple[str, str]:
         url = self._sqs.create_queue(QueueName=name)["QueueUrl"]
@@ -61,7 +75,7 @@ class Notices:
         raw = {"RawMessageDelivery": "true"}
         self._sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=self._read_arn, Attributes=raw)
 
-    def send(self, text: str) -> None:
+    def send(self, text: object) -> None:
         event = json.dumps(records(sns(text, "Notice")))
         self._lambda.invoke(FunctionName="slack-notifier", InvocationType="Event", Payload=event.encode())
 
@@ -86,23 +100,34 @@ class Notices:
     def failed(self, seconds: float = PATIENCE) -> list[dict[str, Any]]:
         return self._messages(self._failures, seconds)
 
+    def unchanged(self) -> list[dict[str, Any]]:
+        return self._messages(self._unchanged, PATIENCE)
+
     def published(self, seconds: float = PATIENCE) -> list[dict[str, Any]]:
         return self._messages(self._read, seconds)
 
 
 @pytest.fixture
 def notices(aws: Client, account: str, packaged: Mapping[str, Archive]) -> Notices:
-    return Notices(aws, account, packaged["slack_notifier"].data)
+    return Notices(aws, account, packaged)
 
 
-def test_the_failure_queue_holds_the_whole_notice_that_cannot_be_published(notices: Notices) -> None:
+def test_an_alarm_reaches_chatbot_unchanged_if_the_notifier_fails(notices: Notices) -> None:
+    notices.send(alarm())
+    assert notices.unchanged() == [alarm()]
+    assert notices.failed(seconds=1) == []
+
+
+def test_the_failure_queue_keeps_the_whole_notice_that_chatbot_cannot_read(notices: Notices) -> None:
     notices.send("予算の80%を超えました")
     (failed,) = notices.failed()
-    assert failed["requestContext"]["condition"] == "RetriesExhausted"
-    (record,) = failed["requestPayload"]["Records"]
+    assert "AWS Chatbot cannot read this event" in json.dumps(failed["responsePayload"])
+    notifier = failed["requestPayload"]
+    assert notifier["requestContext"]["condition"] == "RetriesExhausted"
+    (record,) = notifier["requestPayload"]["Records"]
     assert record["Sns"]["Message"] == "予算の80%を超えました"
     assert record["Sns"]["Subject"] == "Notice"
-    assert "NotFound" in json.dumps(failed["responsePayload"]), "the message contains the cause"
+    assert "NotFound" in json.dumps(notifier["responsePayload"]), "the message contains the cause"
 
 
 def test_a_retry_publishes_the_notice_after_the_topic_was_created(notices: Notices) -> None:

@@ -7,10 +7,12 @@ import gzip
 import json
 import re
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from tests.lambdas.proxy import Proxy, Reply, Request
 from tests.lambdas.runtime import Function, FunctionError
 from tests.support.project import TEMPLATES
 
@@ -18,6 +20,7 @@ Start = Callable[..., Function]
 Client = Callable[..., Any]
 Notify = Callable[[Any], list[dict[str, Any]]]
 
+NAMES = {"NAME_PREFIX": "shop-prod", "ENVIRONMENT_NAME": "prod"}
 NOTICES = "arn:aws:sns:ap-northeast-1:123456789012:shop-prod-notices"
 
 
@@ -51,7 +54,7 @@ def channel(aws: Client) -> Channel:
 
 @pytest.fixture
 def notifier(function: Start, endpoint: Mapping[str, str], channel: Channel) -> Function:
-    own = {"OUTPUT_TOPIC_ARN": channel.topic, "ENVIRONMENT_NAME": "shop-prod"}
+    own = {"OUTPUT_TOPIC_ARN": channel.topic, **NAMES}
     return function("slack_notifier", {**endpoint, **own})
 
 
@@ -123,7 +126,8 @@ def alarm(**other: Any) -> dict[str, Any]:
     name = "shop-prod-backend-5xx"
     return {
         "AlarmName": name,
-        "AlarmDescription": "Backend answers 5xx; see the service's log & the last deployment.",
+        "AlarmDescription": "The app returns server errors & more.\nWorkload: backend\n"
+        "Next: deploy.py logs --service backend --since 1h -e prod\nRunbook: docs/incidents.md#server-errors",
         "AWSAccountId": "123456789012",
         "AlarmConfigurationUpdatedTimestamp": "2026-11-01T00:00:00.000+0000",
         "NewStateValue": "ALARM",
@@ -183,28 +187,118 @@ ANOMALY = {
 }
 
 
-@pytest.mark.parametrize(
-    ("state", "sign", "word"),
-    [
-        ("ALARM", ":red_circle:", "ALARM"),
-        ("OK", ":white_check_mark:", "OK again"),
-        ("INSUFFICIENT_DATA", ":grey_question:", "no data"),
-    ],
-)
-def test_an_alarm_in_each_state_has_its_own_title_and_steps(notify: Notify, state: str, sign: str, word: str) -> None:
-    (message,) = notify(records(sns(alarm(NewStateValue=state), "ALARM: ...")))
+class Alarm:
+    """An alarm in CloudWatch, whose messages reach a queue as SNS delivers them."""
+
+    def __init__(self, aws: Client) -> None:
+        self._cloudwatch, self._sqs = aws("cloudwatch"), aws("sqs")
+        topic = aws("sns").create_topic(Name="alarms")["TopicArn"]
+        self._queue = self._sqs.create_queue(QueueName="alarms")["QueueUrl"]
+        attributes = self._sqs.get_queue_attributes(QueueUrl=self._queue, AttributeNames=["QueueArn"])["Attributes"]
+        raw = {"RawMessageDelivery": "true"}
+        aws("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=attributes["QueueArn"], Attributes=raw)
+        self._cloudwatch.put_metric_alarm(
+            AlarmName="shop-prod-backend-5xx",
+            AlarmDescription=alarm()["AlarmDescription"],
+            AlarmActions=[topic],
+            OKActions=[topic],
+            Namespace="AWS/ApplicationELB",
+            MetricName="HTTPCode_Target_5XX_Count",
+            Dimensions=[{"Name": "LoadBalancer", "Value": "app/shop/50dc6c495c0c9188"}],
+            Statistic="Sum",
+            Period=60,
+            EvaluationPeriods=3,
+            Threshold=10,
+            ComparisonOperator="GreaterThanThreshold",
+            TreatMissingData="ignore",  # the emulator evaluates alarms, and there is no data
+        )
+
+    def change(self, state: str, later: timedelta = timedelta(0)) -> dict[str, Any]:
+        """Change the state, and return the event. Real time between two changes is simulated by a later message."""
+        self._cloudwatch.set_alarm_state(
+            AlarmName="shop-prod-backend-5xx", StateValue=state, StateReason=alarm()["NewStateReason"]
+        )
+        messages = self._sqs.receive_message(QueueUrl=self._queue).get("Messages", [])
+        body = json.loads(messages[0]["Body"])
+        self._sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=messages[0]["ReceiptHandle"])
+        changed = datetime.strptime(body["StateChangeTime"], "%Y-%m-%dT%H:%M:%S.%f%z") + later
+        body["StateChangeTime"] = changed.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "+0000"
+        return records(sns(body))
+
+
+@pytest.fixture
+def watched(aws: Client) -> Alarm:
+    return Alarm(aws)
+
+
+def stable_check(after: timedelta) -> dict[str, Any]:
+    """Return the event of the schedule that looks for stable alarms."""
+    now = datetime.now(UTC) + after
+    return eventbridge("Scheduled Event", "aws.events", [], {}) | {"time": f"{now:%Y-%m-%dT%H:%M:%SZ}"}
+
+
+def test_an_alarm_names_what_since_when_value_workload_command_link_and_section(notify: Notify, watched: Alarm) -> None:
+    (message,) = notify(watched.change("ALARM"))
     content = message["content"]
-    assert content["title"] == f"{sign} shop-prod-backend-5xx: {word} [shop-prod]"
-    assert "see the service's log &amp; the last deployment" in content["description"]
-    assert (
-        "AWS/ApplicationELB HTTPCode_Target_5XX_Count (LoadBalancer=app/shop/50dc6c495c0c9188) &gt; 10.0, 3 x 60 s"
-        in content["description"]
-    )
-    assert "OK -&gt; ALARM transition" in content["description"]
-    assert "#alarmsV2:alarm/shop-prod-backend-5xx|alarm>" in content["nextSteps"][0]
-    assert any("target's 5xx" in step for step in content["nextSteps"]) is (state == "ALARM")
-    assert message["metadata"]["relatedResources"] == [alarm()["AlarmArn"]]
-    assert message["metadata"]["additionalContext"]["from"] == "OK"
+    assert content["title"] == ":red_circle: backend-5xx: ALARM [shop-prod]"
+    meaning, workload, since, condition, measured = content["description"].splitlines()
+    assert (meaning, workload) == ("The app returns server errors &amp; more.", "*Workload* backend")
+    assert re.fullmatch(r"\*Since\* \d{4}-\d\d-\d\d \d\d:\d\d UTC", since)
+    assert condition.endswith("Target_5XX_Count (LoadBalancer=app/shop/50dc6c495c0c9188) &gt; 10.0, 3 x 60 s")
+    assert measured == "*Measured* 12.0 (22/11/26 11:30:00)"
+    assert content["nextSteps"][:2] == [
+        "Run `deploy.py logs --service backend --since 1h -e prod`",
+        "Read the runbook: docs/incidents.md#server-errors",
+    ]
+    assert "#alarmsV2:alarm/shop-prod-backend-5xx|alarm>" in content["nextSteps"][2]
+
+
+def test_the_end_of_an_alarm_closes_its_thread_and_a_later_alarm_opens_another(notify: Notify, watched: Alarm) -> None:
+    (first,) = notify(watched.change("ALARM"))
+    (end,) = notify(watched.change("OK", timedelta(minutes=7)))
+    assert end["content"]["title"] == ":white_check_mark: backend-5xx: resolved after 7 min [shop-prod]"
+    assert end["content"]["nextSteps"][0].startswith("No action is necessary.")
+    assert end["metadata"]["threadId"] == first["metadata"]["threadId"]
+    (later,) = notify(watched.change("ALARM", timedelta(minutes=40)))
+    assert later["content"]["title"] == ":red_circle: backend-5xx: ALARM [shop-prod]"
+    assert later["metadata"]["threadId"] != first["metadata"]["threadId"]
+
+
+def test_a_flapping_alarm_is_reported_once_and_again_when_it_is_stable(notify: Notify, watched: Alarm) -> None:
+    changes = ("ALARM", "OK", "ALARM", "OK", "ALARM", "OK", "ALARM", "OK")
+    messages = [message for state in changes for message in notify(watched.change(state))]
+    titles = [message["content"]["title"].partition("backend-5xx: ")[2] for message in messages]
+    assert titles[0] == "ALARM [shop-prod]"
+    assert titles[2] == "ALARM again (number 2) [shop-prod]"
+    assert titles[4] == "flapping, 3 alarms in 0 min [shop-prod]"
+    assert len(titles) == 5, "no message about the other changes"
+    assert "The next message follows when it has been stable for 30 min." in messages[4]["content"]["description"]
+    assert notify(stable_check(timedelta(minutes=20))) == []
+    (stable,) = notify(stable_check(timedelta(minutes=40)))
+    assert stable["content"]["title"] == ":white_check_mark: backend-5xx: resolved, stable again [shop-prod]"
+    assert "It was in ALARM 4 times" in stable["content"]["description"]
+    assert notify(stable_check(timedelta(minutes=55))) == [], "the next run repeats nothing"
+    assert len({message["metadata"]["threadId"] for message in (*messages, stable)}) == 1
+
+
+def test_the_first_evaluation_of_a_new_alarm_is_not_reported(notify: Notify, watched: Alarm) -> None:
+    assert notify(watched.change("OK")) == []
+
+
+def test_an_alarm_is_reported_although_its_history_cannot_be_read(
+    function: Start, endpoint: Mapping[str, str], channel: Channel, proxied: Proxy, watched: Alarm
+) -> None:
+    def refuse(request: Request, forward: Callable[[], Reply]) -> Reply:
+        refusal = Reply(403, b'{"__type": "AccessDenied", "message": "no"}', "application/x-amz-json-1.0")
+        return refusal if request.operation == "DescribeAlarmHistory" else forward()
+
+    proxied.answer = refuse
+    own = {"AWS_ENDPOINT_URL": proxied.endpoint, "OUTPUT_TOPIC_ARN": channel.topic, **NAMES}
+    notifier = function("slack_notifier", {**endpoint, **own})
+    answer = notifier.invoke(watched.change("OK"))
+    assert "the history of shop-prod-backend-5xx cannot be read" in answer.logs
+    (message,) = channel.read()
+    assert message["content"]["title"] == ":white_check_mark: backend-5xx: resolved [shop-prod]"
 
 
 def test_metric_math_anomaly_and_composite_alarms_show_their_condition(notify: Notify) -> None:
@@ -226,9 +320,8 @@ def test_metric_math_anomaly_and_composite_alarms_show_their_condition(notify: N
         )
     )
     assert "Error rate &lt;%&gt; &gt;= 5.0, 1 x 300 s" in math["content"]["description"]
-    assert any("target's 5xx" in step for step in math["content"]["nextSteps"])
     assert "m1 GreaterThanUpperThreshold the expected band, 2 x 300 s" in anomaly["content"]["description"]
-    assert "Because of shop-prod-backend-5xx" in composed["content"]["description"]
+    assert "*Because of* shop-prod-backend-5xx" in composed["content"]["description"]
     assert "None" not in composed["content"]["description"]
 
 
@@ -244,20 +337,12 @@ def test_metric_math_anomaly_and_composite_alarms_show_their_condition(notify: N
 )
 def test_the_condition_of_an_alarm_contains_its_duration(notify: Notify, change: dict[str, Any], expected: str) -> None:
     (message,) = notify(records(sns(alarm(Trigger=alarm()["Trigger"] | change))))
-    assert expected in message["content"]["description"].splitlines()[1]
+    (condition,) = [line for line in message["content"]["description"].splitlines() if "*Condition*" in line]
+    assert expected in condition
 
 
-def test_messages_of_one_subject_share_a_thread_and_repeated_ones_their_id(notify: Notify) -> None:
-    first, second, other = notify(
-        records(
-            sns(alarm(), number=1),
-            sns(alarm(NewStateValue="OK"), number=2),
-            sns(alarm(AlarmName="shop-prod-frontend-5xx"), number=3),
-        )
-    )
-    threads = [message["metadata"]["threadId"] for message in (first, second, other)]
-    assert threads[0] == threads[1] == "shop-prod/alarm/shop-prod-backend-5xx"
-    assert threads[2] != threads[0]
+def test_repeated_messages_have_the_same_id(notify: Notify) -> None:
+    first, second = notify(records(sns(alarm(), number=1), sns(alarm(), number=2)))
     (again,) = notify(records(sns(alarm(), number=1)))
     assert again["id"] == first["id"] != second["id"]
 
@@ -292,6 +377,7 @@ def test_a_text_becomes_a_notification_also_an_email_of_budgets(notify: Notify) 
     assert budget["metadata"]["threadId"] == "shop-prod/budget/shop-prod-monthly"
     assert "Alert Threshold: &gt; $400.00" in budget["content"]["description"]
     assert "billing/home#/budgets|budgets>" in budget["content"]["nextSteps"][0]
+    assert budget["content"]["nextSteps"][1] == "Read the runbook: docs/incidents.md#budget"
     assert plain["content"]["title"] == ":envelope: お知らせ [shop-prod]"
     assert plain["content"]["description"].startswith("手動のお知らせ &lt;!channel&gt; &amp; &lt;https")
     assert number["content"]["description"] == "42"
@@ -327,7 +413,10 @@ def eventbridge(kind: str, source: str, resources: list[str], detail: dict[str, 
     }
 
 
-SERVICE = "arn:aws:ecs:ap-northeast-1:123456789012:service/shop-prod/Backend-x1"
+# CloudFormation creates such names.
+SERVICE_NAME = "shop-prod-BackendServiceStack-1ABC-Service-x1"
+FAMILY = "shop-prod-BackendServiceStack-1ABC-TaskDefinition-y2"
+SERVICE = f"arn:aws:ecs:ap-northeast-1:123456789012:service/shop-prod/{SERVICE_NAME}"
 
 
 def deployment(name: str) -> dict[str, Any]:
@@ -361,34 +450,62 @@ def stopped(**other: Any) -> dict[str, Any]:
             {"containerArn": f"{task}/c2", "name": "bastion", "lastStatus": "STOPPED", "taskArn": task},
         ],
         "desiredStatus": "STOPPED",
-        "group": "service:Backend-x1",
+        "group": f"service:{SERVICE_NAME}",
         "lastStatus": "STOPPED",
         "launchType": "FARGATE",
         "stopCode": "EssentialContainerExited",
         "stoppedReason": "Essential container in task exited",
         "taskArn": task,
-        "taskDefinitionArn": "arn:aws:ecs:ap-northeast-1:123456789012:task-definition/backend:7",
+        "taskDefinitionArn": f"arn:aws:ecs:ap-northeast-1:123456789012:task-definition/{FAMILY}:7",
     } | other
     return eventbridge("ECS Task State Change", "aws.ecs", [task], detail)
 
 
 def test_a_failed_deployment_and_its_stopped_tasks_share_a_thread(notify: Notify) -> None:
     (failed,) = notify(deployment("SERVICE_DEPLOYMENT_FAILED"))
-    assert failed["content"]["title"] == ":red_circle: Deployment of Backend-x1 failed [shop-prod]"
+    assert failed["content"]["title"] == ":red_circle: Deployment of backend failed and is rolled back [shop-prod]"
     assert "circuit breaker" in failed["content"]["description"]
-    assert "clusters/shop-prod/services/Backend-x1/deployments" in failed["content"]["nextSteps"][0]
-    assert len(failed["content"]["nextSteps"]) == 2
+    command, section, link = failed["content"]["nextSteps"]
+    assert command == "Run `deploy.py diagnose -e prod`"
+    assert section == "Read the runbook: docs/incidents.md#deployment-failed"
+    assert f"clusters/shop-prod/services/{SERVICE_NAME}/deployments" in link
     assert failed["metadata"]["relatedResources"] == [SERVICE]
     (task,) = notify(stopped())
-    assert task["metadata"]["threadId"] == failed["metadata"]["threadId"] == "shop-prod/ecs/shop-prod/Backend-x1"
-    assert task["content"]["title"] == ":octagonal_sign: A task of Backend-x1 stopped [shop-prod]"
+    assert task["metadata"]["threadId"] == failed["metadata"]["threadId"] == f"shop-prod/ecs/shop-prod/{SERVICE_NAME}"
+    assert task["content"]["title"] == ":octagonal_sign: A task of backend stopped: exit code 137 [shop-prod]"
+    assert task["content"]["nextSteps"][0] == "Run `deploy.py logs --service backend --previous -e prod`"
     assert "`app` exit code 137: OutOfMemoryError" in task["content"]["description"]
     assert "`bastion` never started" in task["content"]["description"]
     assert any("memory limit" in step for step in task["content"]["nextSteps"])
     (done,) = notify(deployment("SERVICE_DEPLOYMENT_COMPLETED"))
-    assert done["content"]["title"] == ":white_check_mark: Deployment of Backend-x1 completed [shop-prod]"
-    (alone,) = notify(stopped(group="family:one-off", stopCode="TaskFailedToStart", containers=[], stoppedReason=None))
-    assert "family:one-off" in alone["content"]["title"]
+    assert done["content"]["title"] == ":white_check_mark: Deployment of backend completed [shop-prod]"
+
+
+def container(name: str, code: int | None) -> dict[str, Any]:
+    return {"name": name, "lastStatus": "STOPPED"} | ({} if code is None else {"exitCode": code})
+
+
+@pytest.mark.parametrize("bastion", [137, 143, None])
+def test_only_the_exit_code_of_the_app_decides_whether_a_job_failed(notify: Notify, bastion: int | None) -> None:
+    """ECS ends the bastion of a task after its app, so the code of the bastion is never 0."""
+    job = {"group": f"family:{FAMILY.replace('BackendService', 'ReportJob')}", "startedBy": "chronos-schedule/report"}
+    job["taskDefinitionArn"] = f"arn:aws:ecs:ap-northeast-1:123456789012:task-definition/{job['group'][7:]}:3"
+    succeeded = stopped(**job, containers=[container("bastion", bastion), container("app", 0)])
+    assert notify(succeeded) == []
+    (failed,) = notify(stopped(**job, containers=[container("bastion", bastion), container("app", 3)]))
+    assert failed["content"]["title"] == ":octagonal_sign: Job report failed: exit code 3 [shop-prod]"
+    assert "docs/incidents.md#job-failed" in failed["content"]["nextSteps"][1]
+    (unstarted,) = notify(stopped(**job, stopCode="TaskFailedToStart", containers=[container("app", None)]))
+    assert unstarted["content"]["title"] == ":octagonal_sign: Job report failed: it did not start [shop-prod]"
+
+
+def test_a_task_of_a_service_is_reported_also_after_exit_code_0(notify: Notify) -> None:
+    """A service runs without an end, so an app that ends is never intended."""
+    (task,) = notify(stopped(containers=[container("app", 0)]))
+    assert task["content"]["title"] == ":octagonal_sign: A task of backend stopped: exit code 0 [shop-prod]"
+
+
+RDS_RULES = ("DatabaseEventRule", "InstanceEventRule")
 
 
 @pytest.mark.parametrize("kind", ["Cluster", "Instance"])
@@ -406,14 +523,17 @@ def test_a_database_event_links_to_its_cluster_or_instance(notify: Notify, kind:
     }
     (message,) = notify(eventbridge(f"RDS DB {kind} Event", "aws.rds", [arn], detail))
     assert message["content"]["title"] == f":floppy_disk: {name}: failover [shop-prod]"
-    assert f"#database:id={name};is-cluster={str(kind == 'Cluster').lower()}|" in message["content"]["nextSteps"][0]
+    assert f"#database:id={name};is-cluster={str(kind == 'Cluster').lower()}|" in message["content"]["nextSteps"][2]
+    assert message["content"]["nextSteps"][1] == "Read the runbook: docs/incidents.md#database-events"
     assert message["metadata"]["additionalContext"]["event"] == "RDS-EVENT-0071"
 
 
 def test_the_next_step_after_a_database_event_fits_its_category(notify: Notify) -> None:
-    rule = json.loads((TEMPLATES / "operations.json").read_text(encoding="utf-8"))["Resources"]["DatabaseEventRule"]
+    resources = json.loads((TEMPLATES / "operations.json").read_text(encoding="utf-8"))["Resources"]
+    rules = [resources[name]["Properties"]["EventPattern"]["detail"] for name in RDS_RULES]
+    categories = {category for rule in rules for category in rule["EventCategories"]}
     seen = set()
-    for category in rule["Properties"]["EventPattern"]["detail"]["EventCategories"]:
+    for category in categories:
         detail = {
             "EventCategories": [category],
             "Message": "any",
@@ -421,18 +541,75 @@ def test_the_next_step_after_a_database_event_fits_its_category(notify: Notify) 
             "EventID": "RDS-EVENT-0001",
         }
         (message,) = notify(eventbridge("RDS DB Cluster Event", "aws.rds", [], detail))
-        link, step = message["content"]["nextSteps"]
+        _, _, link, step = message["content"]["nextSteps"]
         assert "|database>" in link
         seen.add(step)
-    assert len(seen) == len(rule["Properties"]["EventPattern"]["detail"]["EventCategories"]) > 1
+    assert len(seen) == len(categories) > 1
+
+
+STACK_ARN = "arn:aws:cloudformation:ap-northeast-1:123456789012:stack/shop-prod/51af3dc0-da77-11e4"
+STACK = eventbridge(
+    "CloudFormation Stack Status Change",
+    "aws.cloudformation",
+    [STACK_ARN],
+    {
+        "stack-id": STACK_ARN,
+        "status-details": {"status": "UPDATE_ROLLBACK_COMPLETE", "status-reason": ""},
+        "client-request-token": "",
+    },
+)
+CERTIFICATE_ARN = "arn:aws:acm:ap-northeast-1:123456789012:certificate/61f50cd4-45b9-4259-b049-d0a53682fa4b"
+CERTIFICATE = eventbridge(
+    "ACM Certificate Approaching Expiration",
+    "aws.acm",
+    [CERTIFICATE_ARN],
+    {"DaysToExpiry": 31, "CommonName": "origin.shop.example.com"},
+)
+HEALTH = eventbridge(
+    "AWS Health Event",
+    "aws.health",
+    ["shop-prod"],
+    {
+        "eventArn": "arn:aws:health:ap-northeast-1::event/ECS/AWS_ECS_TASK_PATCHING_RETIREMENT/1",
+        "service": "ECS",
+        "eventTypeCode": "AWS_ECS_TASK_PATCHING_RETIREMENT",
+        "eventTypeCategory": "scheduledChange",
+        "eventScopeCode": "ACCOUNT_SPECIFIC",
+        "startTime": "Sat, 05 Dec 2026 15:05:00 GMT",
+        "eventDescription": [{"language": "en_US", "latestDescription": "Tasks are retired <soon>."}],
+        "affectedEntities": [{"entityValue": "shop-prod"}],
+    },
+)
+
+
+def test_stacks_certificates_and_health_have_texts_of_their_own(notify: Notify) -> None:
+    (stack,) = notify(STACK)
+    assert "Stack shop-prod: the last deployment failed and was rolled back" in stack["content"]["title"]
+    assert stack["content"]["nextSteps"][0] == "Run `deploy.py diagnose -e prod`"
+    stuck = {**STACK["detail"], "status-details": {"status": "UPDATE_ROLLBACK_FAILED", "status-reason": "x"}}
+    (failed,) = notify(STACK | {"detail": stuck})
+    assert "Stack shop-prod: the rollback failed" in failed["content"]["title"]
+    assert failed["content"]["nextSteps"][0] == "Run `deploy.py recover -e prod`"
+    (certificate,) = notify(CERTIFICATE)
+    title = ":lock: The certificate of origin.shop.example.com expires in 31 days [shop-prod]"
+    assert certificate["content"]["title"] == title
+    (expired,) = notify(CERTIFICATE | {"detail-type": "ACM Certificate Expired", "detail": {"CommonName": "x.example"}})
+    assert "The certificate of x.example has expired" in expired["content"]["title"]
+    (health,) = notify(HEALTH)
+    assert health["content"]["title"] == ":hospital: AWS Health: ECS, AWS_ECS_TASK_PATCHING_RETIREMENT [shop-prod]"
+    assert health["content"]["description"] == "Tasks are retired &lt;soon&gt;.\n*Affected* shop-prod"
+    sections = [
+        message["content"]["nextSteps"][1].partition("#")[2] for message in (stack, failed, certificate, health)
+    ]
+    assert sections == ["deployment-failed", "rollback-failed", "certificate-expires", "aws-health"]
 
 
 def test_an_event_of_another_type_is_shown_as_json_also_through_sns(notify: Notify) -> None:
-    event = eventbridge("AWS Health Event", "aws.health", [], {"service": "ECS", "text": "<x> " * 3000})
+    event = eventbridge("Backup Job State Change", "aws.backup", [], {"service": "ECS", "text": "<x> " * 3000})
     (direct,) = notify(event)
     (relayed,) = notify(records(sns(event)))
     assert direct == relayed
-    assert direct["content"]["title"] == ":information_source: AWS Health Event [shop-prod]"
+    assert direct["content"]["title"] == ":information_source: Backup Job State Change [shop-prod]"
     assert '"service": "ECS"' in direct["content"]["description"]
 
 
@@ -458,14 +635,28 @@ def test_error_lines_are_counted_shown_without_secrets_and_linked(notify: Notify
     ]
     (message,) = notify(logs(*lines))
     content = message["content"]
-    assert content["title"] == ":warning: 16 error lines in /ecs/shop-prod/backend [shop-prod]"
+    assert content["title"] == ":warning: Firehose could not deliver logs to the archive: 16 errors [shop-prod]"
     assert "7 x ERROR 注文 failed for [redacted:email]" in content["description"]
     assert "5 other messages are not shown." in content["description"]
     assert "taro@" not in json.dumps(message)
     assert "log-group/$252Fecs$252Fshop-prod$252Fbackend/log-events/app$252Fapp$252F0123456789abcdef" in str(content)
     assert message["metadata"]["threadId"] == "shop-prod/logs//ecs/shop-prod/backend"
     (one,) = notify(logs("ERROR alone"))
-    assert one["content"]["title"].startswith(":warning: 1 error line in")
+    assert "to the archive: 1 error [" in one["content"]["title"]
+
+
+def test_an_error_of_firehose_shows_its_code_and_text(notify: Notify) -> None:
+    logged = {
+        "deliveryStreamARN": "arn:aws:firehose:x",
+        "errorCode": "S3.AccessDenied",
+        "errorMessage": "Access was denied.",
+    }
+    (message,) = notify(logs(json.dumps(logged)))
+    assert message["content"]["description"] == "```S3.AccessDenied: Access was denied.```"
+    assert message["content"]["nextSteps"][:2] == [
+        "Run `deploy.py status -e prod`",
+        "Read the runbook: docs/incidents.md#archive-delay",
+    ]
 
 
 def test_a_control_message_of_a_new_subscription_is_not_published(notify: Notify) -> None:
@@ -502,11 +693,8 @@ def test_the_function_refuses_its_own_messages(notifier: Function, channel: Chan
         {},
         {"key": "value"},
         {"Records": [{"eventSource": "aws:sqs", "body": "x"}]},
-        {"awslogs": {"data": "bm90IGd6aXA="}},
-        deployment("SERVICE_DEPLOYMENT_FAILED") | {"resources": []},
-        records(sns({"AlarmName": "without the rest"})),
     ],
-    ids=["empty", "other", "sqs", "damaged logs", "damaged event", "damaged alarm"],
+    ids=["empty", "other", "sqs"],
 )
 def test_an_unknown_event_fails_the_invocation_and_so_reaches_the_failure_queue(
     notifier: Function, channel: Channel, event: dict[str, Any]
@@ -516,16 +704,49 @@ def test_an_unknown_event_fails_the_invocation_and_so_reaches_the_failure_queue(
     assert channel.read() == []
 
 
-def test_no_message_is_published_if_one_of_several_is_damaged(notifier: Function, channel: Channel) -> None:
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"awslogs": {"data": "bm90IGd6aXA="}},
+        deployment("SERVICE_DEPLOYMENT_FAILED") | {"resources": []},
+        stopped(containers=None),
+        records(sns({"AlarmName": "without the rest"})),
+        records(sns(alarm(StateChangeTime="yesterday"))),
+        records({"Sns": {"Message": "no topic"}}),
+        {"detail-type": "RDS DB Cluster Event"},
+        {"detail-type": "AWS Health Event", "detail": {"eventDescription": "text"}, "id": "1"},
+        {"detail-type": "CloudFormation Stack Status Change", "id": "1", "detail": {}},
+        {"detail-type": "ACM Certificate Expired", "id": "1", "detail": {}, "resources": []},
+        {"detail-type": "Backup", "id": "1"},
+    ],
+    ids=["logs", "deployment", "task", "alarm", "time", "sns", "rds", "health", "stack", "certificate", "other"],
+)
+def test_an_event_with_a_missing_field_becomes_a_generic_message(notify: Notify, event: dict[str, Any]) -> None:
+    (message,) = notify(event)
+    assert "this event has an unknown form" in message["content"]["title"]
+    assert message["content"]["nextSteps"][1] == "Read the runbook: docs/incidents.md#notices"
+
+
+def test_every_field_of_an_event_may_be_missing(notify: Notify) -> None:
+    for event in (deployment("SERVICE_DEPLOYMENT_FAILED"), stopped(), STACK, CERTIFICATE, HEALTH):
+        for field in event["detail"]:
+            detail = {name: value for name, value in event["detail"].items() if name != field}
+            assert len(notify(event | {"detail": detail})) == 1, (event["detail-type"], field)
+    for field in alarm():
+        body = {name: value for name, value in alarm().items() if name != field}
+        assert len(notify(records(sns(body)))) == 1, field
+
+
+def test_no_message_is_published_if_one_of_several_is_refused(notifier: Function, channel: Channel) -> None:
     """The two retries would publish the other ones again."""
     with pytest.raises(FunctionError):
-        notifier.invoke(records(sns(alarm()), sns({"AlarmName": "damaged"})))
+        notifier.invoke(records(sns(alarm()), sns("anything", topic=channel.topic)))
     assert channel.read() == []
 
 
 def test_a_missing_topic_fails_the_invocation(function: Start, endpoint: Mapping[str, str], account: str) -> None:
     missing = f"arn:aws:sns:ap-northeast-1:{account}:nowhere"
-    own = {"OUTPUT_TOPIC_ARN": missing, "ENVIRONMENT_NAME": "shop-prod"}
+    own = {"OUTPUT_TOPIC_ARN": missing, **NAMES}
     with pytest.raises(FunctionError) as failed:
         function("slack_notifier", {**endpoint, **own}).invoke(records(sns(alarm())))
     assert "NotFound" in failed.value.kind or "NotFound" in failed.value.message

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from troposphere import Sub, Template
 from troposphere.awslambda import Function
 from troposphere.logs import MetricFilter, MetricTransformation
 from troposphere.sqs import Queue
 
+from generator import value_types as v
 from generator.layers.operations.interface import Config, Inputs
 from generator.resources.alarms import alarm
 from generator.resources.bastion import RELAY_ENDED
+from generator.resources.lambda_functions import kebab_case
 
 
-def add_alarms(
-    t: Template, config: Config, inputs: Inputs, notifier: Function, watch: Function, failures: Queue
-) -> None:
+@dataclass(frozen=True)
+class Functions:
+    """Functions of the layer, and the topic that AWS Chatbot reads without them."""
+
+    notifier: Function
+    fallback: Function
+    watch: Function
+    fallback_topic: v.AlarmTopicArn
+
+
+def add_alarms(t: Template, config: Config, inputs: Inputs, functions: Functions, failures: Queue) -> None:
     """Add all alarms on shared resources."""
     add_balancer_alarms(t, config, inputs)
     add_database_alarms(t, config, inputs)
     add_nat_alarms(t, inputs)
     add_archive_alarms(t, config, inputs)
-    add_function_alarms(t, inputs, notifier, watch)
-    add_queue_alarm(t, inputs, failures)
+    add_function_alarms(t, inputs, functions)
+    add_queue_alarm(t, functions, failures)
     add_relay_alarm(t, config, inputs)
 
 
@@ -34,6 +46,8 @@ def add_balancer_alarms(t: Template, config: Config, inputs: Inputs) -> None:
             "alb-5xx",
             inputs.alarm_topic_arn,
             description="The load balancer itself returns errors. The cause is a missing healthy task or a timeout.",
+            command="status",
+            section="alb-5xx",
             namespace="AWS/ApplicationELB",
             metric="HTTPCode_ELB_5XX_Count",
             dimensions=balancer,
@@ -48,6 +62,8 @@ def add_balancer_alarms(t: Template, config: Config, inputs: Inputs) -> None:
             "alb-slow",
             inputs.alarm_topic_arn,
             description="One response in a hundred is slow.",
+            command="status",
+            section="alb-slow",
             namespace="AWS/ApplicationELB",
             metric="TargetResponseTime",
             dimensions=balancer,
@@ -64,6 +80,8 @@ def add_balancer_alarms(t: Template, config: Config, inputs: Inputs) -> None:
             inputs.alarm_topic_arn,
             description="The load balancer receives requests that do not comply with HTTP: an attempt to smuggle "
             "requests, or a client with errors. The field classification_reason of its access log has the reason.",
+            command="logs waf --since 1h",
+            section="alb-desync",
             namespace="AWS/ApplicationELB",
             metric="DesyncMitigationMode_NonCompliant_Request_Count",
             dimensions=balancer,
@@ -84,6 +102,8 @@ def add_database_alarms(t: Template, config: Config, inputs: Inputs) -> None:
             "database-cpu",
             inputs.alarm_topic_arn,
             description="CPU utilization of the database stays high.",
+            command="logs db --since 1h",
+            section="database-cpu",
             namespace="AWS/RDS",
             metric="CPUUtilization",
             dimensions=cluster,
@@ -98,6 +118,8 @@ def add_database_alarms(t: Template, config: Config, inputs: Inputs) -> None:
             "database-capacity",
             inputs.alarm_topic_arn,
             description="The database runs at its maximum capacity. Increase DbMaxCapacity.",
+            command="logs db --since 1h",
+            section="database-capacity",
             namespace="AWS/RDS",
             metric="ACUUtilization",
             dimensions=cluster,
@@ -112,6 +134,8 @@ def add_database_alarms(t: Template, config: Config, inputs: Inputs) -> None:
             "database-replica-lag",
             inputs.alarm_topic_arn,
             description="The reader is more than a second behind the writer.",
+            command="status",
+            section="database-replica-lag",
             namespace="AWS/RDS",
             metric="AuroraReplicaLagMaximum",
             dimensions=cluster,
@@ -131,6 +155,8 @@ def add_nat_alarms(t: Template, inputs: Inputs) -> None:
                 f"nat-{number}-ports",
                 inputs.alarm_topic_arn,
                 description="The NAT gateway has no free ports. Connections to one destination fail.",
+                command="status",
+                section="nat-ports",
                 namespace="AWS/NATGateway",
                 metric="ErrorPortAllocation",
                 dimensions={"NatGatewayId": nat},
@@ -148,6 +174,8 @@ def add_archive_alarms(t: Template, config: Config, inputs: Inputs) -> None:
             "archive-delay",
             inputs.alarm_topic_arn,
             description="Firehose delivers logs to the archive late. It discards records after one day.",
+            command="status",
+            section="archive-delay",
             namespace="AWS/Firehose",
             metric="DeliveryToS3.DataFreshness",
             dimensions={"DeliveryStreamName": inputs.archive_stream_name},
@@ -159,21 +187,26 @@ def add_archive_alarms(t: Template, config: Config, inputs: Inputs) -> None:
     )
 
 
-def add_function_alarms(t: Template, inputs: Inputs, notifier: Function, watch: Function) -> None:
-    """Add an alarm on errors for each Lambda function."""
-    functions = {
-        "LogProcessor": inputs.log_processor_name,
-        "SiteContent": inputs.site_content_function_name,
-        "SlackNotifier": notifier.ref(),
-        "CredentialsWatch": watch.ref(),
-    }
-    for subject, name in functions.items():
+def add_function_alarms(t: Template, inputs: Inputs, functions: Functions) -> None:
+    """Add an alarm on errors for each Lambda function.
+
+    The alarms on the functions that notify bypass them: AWS Chatbot reads the fallback topic itself.
+    """
+    for subject, name, topic in (
+        ("LogProcessor", inputs.log_processor_name, inputs.alarm_topic_arn),
+        ("SiteContent", inputs.site_content_function_name, inputs.alarm_topic_arn),
+        ("CredentialsWatch", functions.watch.ref(), inputs.alarm_topic_arn),
+        ("SlackNotifier", functions.notifier.ref(), functions.fallback_topic),
+        ("AlarmFallback", functions.fallback.ref(), functions.fallback_topic),
+    ):
         t.add_resource(
             alarm(
                 f"{subject}ErrorsAlarm",
                 f"function-{subject.lower()}-errors",
-                inputs.alarm_topic_arn,
+                topic,
                 description=f"Function {subject} failed. Its log group contains the reason.",
+                command=f"logs lambda {kebab_case(subject)} --since 3h",
+                section="function-errors",
                 namespace="AWS/Lambda",
                 metric="Errors",
                 dimensions={"FunctionName": name},
@@ -185,14 +218,16 @@ def add_function_alarms(t: Template, inputs: Inputs, notifier: Function, watch: 
         )
 
 
-def add_queue_alarm(t: Template, inputs: Inputs, failures: Queue) -> None:
-    """Add the alarm on messages in the failure queue."""
+def add_queue_alarm(t: Template, functions: Functions, failures: Queue) -> None:
+    """Add the alarm on messages in the failure queue. It bypasses the functions that notify."""
     t.add_resource(
         alarm(
             "FailuresAlarm",
             "failures",
-            inputs.alarm_topic_arn,
+            functions.fallback_topic,
             description="The delivery of a notification or event failed. The failure queue contains it.",
+            command="logs lambda slack-notifier --since 3h",
+            section="notices",
             namespace="AWS/SQS",
             metric="ApproximateNumberOfMessagesVisible",
             dimensions={"QueueName": failures.get_att("QueueName")},
@@ -225,6 +260,8 @@ def add_relay_alarm(t: Template, config: Config, inputs: Inputs) -> None:
             "bastion-relay",
             inputs.alarm_topic_arn,
             description="The relay of a bastion ends repeatedly, so tunnels fail. The bastions' log names the service.",
+            command="logs bastion --since 1h",
+            section="bastion-relay",
             namespace=namespace,
             metric=metric,
             dimensions={},

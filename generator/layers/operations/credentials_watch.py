@@ -1,4 +1,4 @@
-"""Function that restarts services after a rotation of the database password."""
+"""Function that restarts services after a secret that they read got a new value, such as a rotated password."""
 
 from awacs import ecs as ecs_actions
 from awacs import secretsmanager as secretsmanager_actions
@@ -15,7 +15,7 @@ from generator.resources.lambda_functions import add_function, event_target, inv
 
 
 def add_credentials_watch(t: Template, config: Config, inputs: Inputs, failures: Queue) -> Function:
-    """Add the function that restarts services after a rotation, and its schedule.
+    """Add the function that restarts services, with the event that invokes it and a schedule for lost events.
 
     RDS rotates the password, but ECS reads a secret only when it starts a task.
     """
@@ -23,32 +23,54 @@ def add_credentials_watch(t: Template, config: Config, inputs: Inputs, failures:
         t,
         "CredentialsWatch",
         inputs,
-        does="restarts services after the database's password was rotated",
+        does="restarts services after a secret that they read got a new value",
         code=inputs.credentials_watch_code_key,
         size=config.watch,
         statements=[*credentials_watch_statements(inputs), *send_failures(failures, inputs)],
-        environment={"CLUSTER_NAME": inputs.cluster.cluster_name, "SECRET_ARN": inputs.database_secret_arn},
+        environment={"CLUSTER_NAME": inputs.cluster.cluster_name},
         retries=0,
         failures=failures,
     )
     schedule = t.add_resource(
         Rule(
             "CredentialsWatchRule",
-            Description="Check for a rotated password",
+            Description="Check for secrets with new values, whose events were lost",
             State="ENABLED",
             ScheduleExpression=config.watch_schedule,
             Targets=[event_target(added.function, failures)],
         )
     )
     t.add_resource(invoke_permission("CredentialsWatchPermission", added.function, "events", schedule))
+    changed = t.add_resource(
+        Rule(
+            "SecretChangedRule",
+            Description="A secret got a new value",
+            State="ENABLED",
+            # Secrets Manager sends this event for every secret of the account, those that RDS manages included, whose
+            # names have no prefix of ours. The function compares the secret with those of the services (AWS Secrets
+            # Manager User Guide, "Secret event notifications").
+            EventPattern={
+                "source": ["aws.secretsmanager"],
+                "detail-type": ["Secret Label Updated"],
+                "detail": {"labelUpdated": ["AWSCURRENT"]},
+            },
+            Targets=[event_target(added.function, failures)],
+        )
+    )
+    t.add_resource(invoke_permission("SecretChangedPermission", added.function, "events", changed))
     return added.function
 
 
 def credentials_watch_statements(inputs: Inputs) -> list[Statement]:
-    """Return the permissions to detect a rotation and to restart the services of the cluster."""
+    """Return the permissions to detect new values of secrets and to restart the services of the cluster."""
     in_cluster = Sub("arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:service/${ClusterName}/*")
     return [
-        iam.allow("SeeRotation", [secretsmanager_actions.DescribeSecret], [inputs.database_secret_arn]),
+        # A workload may read any secret of the account. Both actions return dates, never values.
+        iam.allow(
+            "SeeChanges",
+            [secretsmanager_actions.DescribeSecret, secretsmanager_actions.ListSecretVersionIds],
+            [Sub("arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:*")],
+        ),
         # The action supports no resource, but a condition on the cluster (Service Authorization Reference, Amazon ECS).
         iam.allow(
             "ListServices", [ecs_actions.ListServices], ["*"], ArnEquals("ecs:cluster", inputs.cluster.cluster_arn)

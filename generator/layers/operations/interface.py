@@ -13,8 +13,10 @@ class Config(FrozenConfig):
 
     notifier: Size = Size(memory=256, timeout=30)
     watch: Size = Size(memory=256, timeout=60)
-    watch_schedule: str = "rate(15 minutes)"
-    failures_kept_seconds: int = 1209600
+    fallback: Size = Size(memory=256, timeout=30)
+    watch_schedule: str = "rate(1 hour)"
+    # slack_notifier has the same interval: STABLE_INTERVAL in lambda/slack_notifier/events.py.
+    stable_alarms_schedule: str = "rate(15 minutes)"
     alb_errors_per_minute: int = 10
     slow_seconds: float = 3.0
     non_compliant_in_5_minutes: int = 10
@@ -28,7 +30,9 @@ class Config(FrozenConfig):
 class Inputs(FunctionInputs):
     """Parameters of the nested stack."""
 
+    environment: v.EnvironmentName
     slack_notifier_code_key: v.SlackNotifierCodeKey
+    alarm_fallback_code_key: v.AlarmFallbackCodeKey
     credentials_watch_code_key: v.CredentialsWatchCodeKey
     slack_workspace_id: v.WorkspaceId
     slack_channel_id: v.ChannelId
@@ -46,9 +50,9 @@ class Inputs(FunctionInputs):
     bastion_log_group_name: v.BastionLogGroupName
     database_log_groups: DatabaseLogGroups
     db_cluster_id: v.DbClusterId
-    database_secret_arn: v.DatabaseSecretArn
     cluster: EcsCluster
     alb_full_name: v.AlbFullName
+    listener_certificate_arn: v.ListenerCertificateArn
     site_content_function_name: v.FunctionName
 
 

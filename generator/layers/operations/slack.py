@@ -17,7 +17,7 @@ from generator.layers.operations.interface import Config, Inputs
 from generator.resources import iam
 
 
-def add_slack(t: Template, inputs: Inputs, chat: Topic) -> None:
+def add_slack(t: Template, inputs: Inputs, *topics: Topic) -> None:
     """Add the Slack channel with its role, if there is a workspace and a channel.
 
     The service is Amazon Q Developer in chat applications, whose resource types keep the name AWS Chatbot. Users may
@@ -63,7 +63,7 @@ def add_slack(t: Template, inputs: Inputs, chat: Topic) -> None:
             IamRoleArn=role.get_att("Arn"),
             GuardrailPolicies=[policy.ref()],
             LoggingLevel="ERROR",
-            SnsTopicArns=[inputs.alarm_topic_arn, chat.ref(), inputs.edge_topic_arn],
+            SnsTopicArns=[topic.ref() for topic in topics],
         )
     )
 

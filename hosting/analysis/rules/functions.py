@@ -108,27 +108,34 @@ def function_settings(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     "Asynchronous functions lose nothing silently",
     why="After its retries Lambda drops an event unless there is a destination (AWS Lambda Developer Guide, How Lambda "
     "handles errors and retries with asynchronous invocation).",
-    hint="add an EventInvokeConfig with OnFailure to a queue, and let the role send to it",
+    hint="add an EventInvokeConfig with OnFailure to a queue or function, and let the role send to it",
 )
 def failure_destinations(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for subscription in env.of_type("AWS::SNS::Subscription"):
-        if not follow_all(env, subscription.get("RedrivePolicy"), "AWS::SQS::Queue"):
+        # The queue would have to be in the region of the topic (Amazon SNS Developer Guide, dead-letter queues).
+        elsewhere = subscription.get("Region") not in (None, env.stacks[subscription.stack].region)
+        if not elsewhere and not follow_all(env, subscription.get("RedrivePolicy"), "AWS::SQS::Queue"):
             yield RuleMatch(subscription, "Properties.RedrivePolicy", "a message that cannot be delivered is lost")
     configured = env.of_type("AWS::Lambda::EventInvokeConfig")
-    for permission in env.of_type(PERMISSION):
-        if str(permission.get("Principal")) not in ("events.amazonaws.com", "sns.amazonaws.com"):
-            continue
-        function = follow(env, permission.get("FunctionName"), FUNCTION)
+    callers = ("events.amazonaws.com", "sns.amazonaws.com")
+    called = [
+        follow(env, permission.get("FunctionName"), FUNCTION)
+        for permission in env.of_type(PERMISSION)
+        if str(permission.get("Principal")) in callers
+    ]
+    called += [follow(env, item.get("DestinationConfig.OnFailure.Destination"), FUNCTION) for item in configured]
+    for function in called:
         own = [item for item in configured if follow(env, item.get("FunctionName")) == function]
-        queues = [follow(env, item.get("DestinationConfig.OnFailure.Destination")) for item in own]
-        if function and not any(queues):
+        destinations = [follow(env, item.get("DestinationConfig.OnFailure.Destination")) for item in own]
+        if function and not any(destinations):
             yield RuleMatch(function, "", "an event that fails is lost")
         granted = permissions(env, follow(env, function.get("Role"), ROLE) if function else None)
-        for queue in queues:
-            if queue and not any(
-                item.allows("sqs:SendMessage") and queue in follow_all(env, item.resources) for item in granted
-            ):
-                yield RuleMatch(own[0], "Properties.DestinationConfig", f"the role may not send to {queue.logical_id}")
+        for destination in filter(None, destinations):
+            action = "lambda:InvokeFunction" if destination.type == FUNCTION else "sqs:SendMessage"
+            if not any(item.allows(action) and destination in follow_all(env, item.resources) for item in granted):
+                yield RuleMatch(
+                    own[0], "Properties.DestinationConfig", f"the role may not send to {destination.logical_id}"
+                )
 
 
 @environment_rule(

@@ -19,7 +19,7 @@ from hosting.analysis.rules.network import (
     zones,
 )
 from hosting.analysis.rules.registry import EnvironmentCheck, RuleMatch, TemplateLocation, environment_rule
-from hosting.analysis.rules.values import flag, follow, follow_all, is_same, listed
+from hosting.analysis.rules.values import ROLE, flag, follow, follow_all, is_same, listed, permissions
 from hosting.model.stack_order import ROOT
 from hosting.model.templates import NESTED_STACK
 
@@ -29,7 +29,7 @@ DATABASE, INSTANCE, SUBNET_GROUP = "AWS::RDS::DBCluster", "AWS::RDS::DBInstance"
 BALANCER, LISTENER = "AWS::ElasticLoadBalancingV2::LoadBalancer", "AWS::ElasticLoadBalancingV2::Listener"
 DISTRIBUTION, WEB_ACL = "AWS::CloudFront::Distribution", "AWS::WAFv2::WebACL"
 BUCKET, LOG_GROUP = "AWS::S3::Bucket", "AWS::Logs::LogGroup"
-INGRESS, FUNCTION = "AWS::EC2::SecurityGroupIngress", "AWS::Lambda::Function"
+INGRESS, FUNCTION, TOPIC = "AWS::EC2::SecurityGroupIngress", "AWS::Lambda::Function", "AWS::SNS::Topic"
 
 
 def requirement(row: str, title: str) -> Callable[[EnvironmentCheck], EnvironmentCheck]:
@@ -370,14 +370,24 @@ def retention(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 @requirement("O3", "Alarms go to Slack where a channel is configured")
 def alarms_in_slack(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     channels = env.of_type("AWS::Chatbot::SlackChannelConfiguration")
-    topics = [topic for channel in channels for topic in listed(channel.get("SnsTopicArns"))]
+    heard = [topic for channel in channels for topic in follow_all(env, channel.get("SnsTopicArns"), TOPIC)]
+    topics = [*heard, *_relayed_topics(env, heard)]
     alarms = env.of_type("AWS::CloudWatch::Alarm")
     if not alarms:
         yield RuleMatch(TemplateLocation(ROOT), "", "the environment has no alarm")
     for alarm in alarms:
-        actions = listed(alarm.get("AlarmActions"))
-        if not actions or (channels and not set(actions) <= set(topics)):
+        actions = follow_all(env, alarm.get("AlarmActions"), TOPIC)
+        if not actions or (channels and any(topic not in topics for topic in actions)):
             yield RuleMatch(alarm, "Properties.AlarmActions", "the alarm does not notify the channel")
+
+
+def _relayed_topics(env: ResolvedEnvironment, heard: list[Resource]) -> Iterator[Resource]:
+    """Yield the topics whose messages a function writes anew for a topic that the channel reads."""
+    for subscription in env.of_type("AWS::SNS::Subscription"):
+        function = follow(env, subscription.get("Endpoint"), FUNCTION)
+        for grant in permissions(env, follow(env, function.get("Role"), ROLE)) if function else ():
+            if grant.allows("sns:Publish") and any(topic in heard for topic in follow_all(env, grant.resources)):
+                yield from follow_all(env, subscription.get("TopicArn"), TOPIC)
 
 
 @requirement("O4", "Functions run Python and have packages of this project")

@@ -16,6 +16,7 @@ from hosting.rehearsal.checks import (
     end_to_end,
     monitoring,
     network,
+    notices,
     services,
 )
 from hosting.rehearsal.checks.base import Deployed, Proof, examine
@@ -27,6 +28,7 @@ CHECKS = (
     *database.CHECKS,
     *distribution.CHECKS,
     *monitoring.CHECKS,
+    *notices.CHECKS,
     *end_to_end.CHECKS,
 )
 

@@ -27,21 +27,26 @@ def poll(found: Callable[[], Any], seconds: float = PATIENCE) -> Any:
 
 
 @contextmanager
-def subscribed_queue(deployed: Deployed) -> Iterator[Callable[[], dict[str, Any]]]:
-    """Subscribe a temporary queue to the chat topic, like the Slack channel.
+def subscribed_queue(deployed: Deployed, topic: str = "ChatTopic") -> Iterator[Callable[[], dict[str, Any]]]:
+    """Subscribe a temporary queue to a topic that the Slack channel reads.
 
-    The yielded function waits for one message and returns its content.
+    The yielded function waits for one message and returns its content. An alarm of CloudWatch is its own content.
     """
     sqs, sns = deployed.client("sqs"), deployed.client("sns")
     queue = sqs.create_queue(QueueName=f"{deployed.family}-rehearsal-{secrets.token_hex(4)}")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    chat = deployed.id("OperationsStack/ChatTopic")
+    chat = deployed.id(f"OperationsStack/{topic}")
     subscription = sns.subscribe(TopicArn=chat, Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True)
 
     def receive_message() -> dict[str, Any]:
+        """Wait for a message, and return its content or an empty document."""
         messages = poll(lambda: sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1).get("Messages"))
         envelope = json.loads(messages[0]["Body"]) if messages else {}
+        if messages:
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=messages[0]["ReceiptHandle"])
         message = json.loads(envelope.get("Message", "{}"))
+        if "AlarmName" in message:
+            return dict(message)
         # Chatbot shows messages of this form and drops any other.
         content: dict[str, Any] = message.get("content", {}) if message.get("source") == "custom" else {}
         return content if content.get("description") else {}
@@ -78,20 +83,63 @@ def failed_delivery_reaches_chat_topic(deployed: Deployed) -> Iterator[Proof]:
     yield proof("an error in a log arrives at the chat", content, content.get("title") or "nothing arrived")
 
 
+def alarms_reach_chat_topic(deployed: Deployed) -> Iterator[Proof]:
+    """Set an alarm of each region to ALARM and back, and expect the notifier's messages on the chat topic."""
+    for region, path, role in (
+        (deployed.home, "OperationsStack/SlowAnswersAlarm", "root"),
+        (deployed.edge, "EdgeErrorsAlarm", "edge-monitoring"),
+    ):
+        name, cloudwatch = deployed.id(path, role), deployed.client("cloudwatch", region)
+        with subscribed_queue(deployed) as receive_message:
+            cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="rehearsal")
+            begun = receive_message()
+            cloudwatch.set_alarm_state(AlarmName=name, StateValue="OK", StateReason="rehearsal")
+            ended = receive_message()
+        steps = begun.get("nextSteps", [])
+        yield proof(
+            f"an alarm in {region} arrives at the chat with its command and section of the runbook",
+            "deploy.py" in str(steps[:1]) and "docs/incidents.md#" in str(steps[1:2]),
+            begun.get("title") or "nothing arrived",
+        )
+        yield proof(
+            f"the end of an alarm in {region} arrives too",
+            "resolved" in ended.get("title", ""),
+            ended.get("title") or "nothing arrived",
+        )
+
+
+def alarm_without_notifier_reaches_fallback_topic(deployed: Deployed) -> Iterator[Proof]:
+    """Break the notifier, and expect an alarm unchanged on the topic that Chatbot reads without it."""
+    functions, cloudwatch = deployed.client("lambda"), deployed.client("cloudwatch")
+    notifier = deployed.id("OperationsStack/SlackNotifierFunction")
+    working = functions.get_function_configuration(FunctionName=notifier)["Environment"]["Variables"]
+    broken = working | {"OUTPUT_TOPIC_ARN": f"{working['OUTPUT_TOPIC_ARN']}-missing"}
+    name = deployed.id("OperationsStack/SlowAnswersAlarm")
+    try:
+        functions.update_function_configuration(FunctionName=notifier, Environment={"Variables": broken})
+        with subscribed_queue(deployed, "FallbackTopic") as receive_message:
+            cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="rehearsal")
+            message = receive_message()
+    finally:
+        functions.update_function_configuration(FunctionName=notifier, Environment={"Variables": working})
+        cloudwatch.set_alarm_state(AlarmName=name, StateValue="OK", StateReason="rehearsal")
+    yield proof(
+        "an alarm arrives unchanged while the notifier fails",
+        message.get("AlarmName") == name,
+        message.get("AlarmName") or "nothing arrived",
+    )
+
+
 def rotated_password_reaches_services(deployed: Deployed) -> Iterator[Proof]:
-    """Expect the scheduled function to restart services after a rotation of the password, and only then."""
-    manager = deployed.client("secretsmanager")
+    """Expect Secrets Manager's event to restart the services after a rotation of the password, and only then."""
     answer = watch(deployed)
     yield proof(
         "the credentials watch restarts nothing without need", answer.get("redeployed") == [], shortened(answer)
     )
-    manager.rotate_secret(SecretId=deployed.outputs["root"]["DatabaseSecretArn"])
-    answer = watch(deployed)
-    yield proof(
-        "after a rotation it restarts every service that reads the password",
-        len(answer.get("redeployed", [])) == len(deployed.services),
-        shortened(answer),
-    )
+    before = {service: newest_deployment(deployed, service) for service in deployed.services}
+    deployed.client("secretsmanager").rotate_secret(SecretId=deployed.outputs["root"]["DatabaseSecretArn"])
+    restarted = poll(lambda: all(newest_deployment(deployed, service) != before[service] for service in before))
+    yield proof("after a rotation its event restarts every service that reads the password", restarted, len(before))
     running = []
     for service in deployed.services:
         arn = deployed.id(f"{service}ServiceStack/Service")
@@ -100,6 +148,13 @@ def rotated_password_reaches_services(deployed: Deployed) -> Iterator[Proof]:
     yield proof("and the services keep their tasks", all(x.split()[1] == x.split()[3] for x in running), running)
     answer = watch(deployed)
     yield proof("and then it is content", answer.get("redeployed") == [] and answer.get("current"), shortened(answer))
+
+
+def newest_deployment(deployed: Deployed, service: str) -> str:
+    """Return the id of the newest deployment of a service."""
+    arn = deployed.id(f"{service}ServiceStack/Service")
+    (found,) = deployed.client("ecs").describe_services(cluster=deployed.family, services=[arn])["services"]
+    return str(max(found["deployments"], key=lambda deployment: deployment["createdAt"])["id"])
 
 
 def shortened(answer: dict[str, Any]) -> dict[str, Any]:
@@ -143,6 +198,8 @@ def log_line_is_archived_without_secrets(deployed: Deployed) -> Iterator[Proof]:
 
 CHECKS = (
     notification_reaches_chat_topic,
+    alarms_reach_chat_topic,
+    alarm_without_notifier_reaches_fallback_topic,
     failed_delivery_reaches_chat_topic,
     rotated_password_reaches_services,
     log_line_is_archived_without_secrets,

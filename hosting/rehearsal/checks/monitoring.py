@@ -69,14 +69,8 @@ def slack(deployed: Deployed) -> Iterator[Proof]:
     channels = {one["SlackChannelId"]: one for one in found}
     yield proof("the Slack channel of the parameters is configured", wanted in channels, list(channels))
     topics = set(channels[wanted]["SnsTopicArns"]) if wanted in channels else set()
-    heard = {deployed.id("SecurityStack/AlarmTopic"), deployed.id("OperationsStack/ChatTopic")}
-    yield proof(
-        "it hears alarms from both regions and the notifier", heard | {edge_topic(deployed)} == topics, len(topics)
-    )
-
-
-def edge_topic(deployed: Deployed) -> str:
-    return deployed.outputs["edge"]["EdgeTopicArn"]
+    read = {deployed.id("OperationsStack/ChatTopic"), deployed.id("OperationsStack/FallbackTopic")}
+    yield proof("it reads the topics of the notifier and of its fallback", read == topics, len(topics))
 
 
 def budget(deployed: Deployed) -> Iterator[Proof]:

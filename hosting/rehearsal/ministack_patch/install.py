@@ -11,6 +11,7 @@ def install_all() -> None:
         api,
         changesets,
         data,
+        deliveries,
         discovery,
         ec2,
         ecs,
@@ -39,7 +40,8 @@ def install_all() -> None:
     changesets.install(delay)
     registry.install()
     api.install()
-    for part in (ec2, ecs_rules, tasks, ecs, discovery, schedules, data, scaling, edge, observation, functions, s3):
+    parts = (ec2, ecs_rules, tasks, ecs, discovery, schedules, data, scaling, edge, observation, deliveries, functions)
+    for part in (*parts, s3):
         part.install()
     # An import registers the operations of these modules.
     del roles, sessions, seeding

@@ -43,7 +43,6 @@ REPLACES: dict[str, tuple[str, ...]] = {
     "AWS::S3::BucketPolicy": ("Bucket",),
     "AWS::SecretsManager::Secret": ("Name",),
     "AWS::SNS::TopicPolicy": (),
-    "AWS::SNS::Subscription": ("Endpoint", "Protocol", "TopicArn"),
     "AWS::SQS::QueuePolicy": (),
     "AWS::KinesisFirehose::DeliveryStream": ("DeliveryStreamName", "DeliveryStreamType"),
     "AWS::Lambda::Permission": (

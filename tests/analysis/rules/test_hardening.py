@@ -36,9 +36,9 @@ def admit(b: Any, kind: str, path: str, action: str, resource: Any, has: str = "
 
 
 def of_service(b: Any) -> int:
-    """Which statement of the queue's policy admits a service."""
-    found = b.one("SQS::QueuePolicy")["Properties"]["PolicyDocument"]["Statement"]
-    return next(number for number, item in enumerate(found) if "Service" in item["Principal"])
+    """Return the number of the statement that allows SNS in the policy of the home region's queue."""
+    found = b.one("SQS::QueuePolicy", has="KeepUndeliveredNotices")["Properties"]["PolicyDocument"]["Statement"]
+    return next(number for number, item in enumerate(found) if item.get("Sid") == "KeepUndeliveredNotices")
 
 
 def open_secret(b: Any) -> None:
@@ -74,7 +74,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("SEC-36", "lab", lambda b: admit(b, "S3::BucketPolicy", "PolicyDocument", "s3:GetObject", {"Fn::Sub": "${StaticBucket.Arn}/*"}, has="StaticBucket"), set()),
     ("SEC-36", "lab", lambda b: admit(b, KEY, "KeyPolicy", "kms:Decrypt", "*"), set()),
     ("SEC-36", "lab", open_secret, set()),
-    ("SEC-36", "lab", lambda b: b.drop("SQS::QueuePolicy", f"PolicyDocument.Statement.{of_service(b)}.Condition"), set()),
+    ("SEC-36", "lab", lambda b: b.drop("SQS::QueuePolicy", f"PolicyDocument.Statement.{of_service(b)}.Condition", has="KeepUndeliveredNotices"), set()),
     ("SEC-37", "lab", lambda b: b.rule("Ingress", has="CloudFrontPrefixListId").pop("Description"), set()),
     ("SEC-37", "lab", lambda b: b.drop("EC2::SecurityGroup", "SecurityGroupEgress", has="-database"), set()),
     ("SEC-38", "lab", lambda b: b.drop("Logs::LogGroup", "KmsKeyId"), set()),

@@ -20,6 +20,8 @@ GROUP, ALARM, FUNCTION, FILTER, ROLE, POLICY, STREAM, RULE, PERMISSION = (
     "Lambda::Permission",
 )
 SLACK, BUDGET, CONTENT = "Chatbot::SlackChannelConfiguration", "Budgets::Budget", "Custom::SiteContent"
+# The alarm on the queue of the home region.
+FAILURES = "event failed. The failure queue contains it."
 BASE = "ExtendedS3DestinationConfiguration"
 
 
@@ -28,15 +30,15 @@ def cloudfront_alarm_at_home(b: Any) -> None:
         ALARM,
         "Dimensions",
         [{"Name": "DistributionId", "Value": "E1"}, {"Name": "Region", "Value": "Global"}],
-        has="ApproximateNumber",
+        has=FAILURES,
     )
-    b.put(ALARM, "MetricName", "5xxErrorRate", has="AWS/SQS")
-    b.put(ALARM, "Namespace", "AWS/CloudFront", has="AWS/SQS")
+    b.put(ALARM, "MetricName", "5xxErrorRate", has=FAILURES)
+    b.put(ALARM, "Namespace", "AWS/CloudFront", has=FAILURES)
 
 
 def topic_of_other_region(b: Any) -> None:
-    b.put(ALARM, "AlarmActions", [{"Ref": "EdgeTopicArn"}], has="AWS/SQS")
-    b.put(ALARM, "OKActions", [{"Ref": "EdgeTopicArn"}], has="AWS/SQS")
+    b.put(ALARM, "AlarmActions", [{"Ref": "EdgeTopicArn"}], has=FAILURES)
+    b.put(ALARM, "OKActions", [{"Ref": "EdgeTopicArn"}], has=FAILURES)
 
 
 def loop(b: Any) -> None:
@@ -67,7 +69,7 @@ def infrequent(b: Any) -> None:
 
 
 def deaf(b: Any) -> None:
-    b.one(SLACK)["Properties"]["SnsTopicArns"].remove({"Ref": "AlarmTopicArn"})
+    b.one(SLACK)["Properties"]["SnsTopicArns"].remove({"Ref": "FallbackTopic"})
 
 
 # Rule, environment, what breaks it, and the rules that cannot be kept apart from it.
