@@ -17,7 +17,7 @@ _STOP_SECONDS = 30
 
 @dataclass(frozen=True)
 class Container:
-    """What a task definition declares for its app container."""
+    """The app container, as a task definition declares it."""
 
     name: str
     variables: Mapping[str, str]

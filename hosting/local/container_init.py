@@ -47,19 +47,26 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             writer.write_eof()
 
 
+async def _relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, target: Address) -> None:
+    """Connect a connection with the target, until both directions have ended."""
+    with contextlib.suppress(asyncio.CancelledError, OSError):
+        far_reader, far_writer = await _connect(target)
+        try:
+            await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
+        finally:
+            far_writer.close()
+    writer.close()
+
+
 async def listen(address: Address, target: Address) -> asyncio.Server:
     """Accept connections at an address, and connect each with the target. A refused connection is closed."""
+    # The event loop has only weak references to tasks.
+    tasks: set[asyncio.Task[None]] = set()
 
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            far_reader, far_writer = await _connect(target)
-        except OSError:
-            writer.close()
-            return
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
-        for end in (writer, far_writer):
-            end.close()
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(_relay(reader, writer, target))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
 
     if isinstance(address, Path):
         return await asyncio.start_unix_server(accept, address)

@@ -211,8 +211,8 @@ def test_without_bubblewrap_the_rest_of_the_contract_holds(python_image: LocalIm
 def test_a_container_without_a_command_or_with_an_unknown_user_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LocalError, match=r"workload Web has no command.*--service Web="):
         start(CONTAINER, LocalImage(), tmp_path / "web")
-    with pytest.raises(LocalError, match='user "nobody-here" does not exist'):
-        user_ids("nobody-here")
+    with pytest.raises(LocalError, match='user "missing-user" does not exist'):
+        user_ids("missing-user")
     assert [user_ids(text) for text in ("0", "33:7", "root:33")] == [(0, 0), (33, 7), (0, 33)]
 
 

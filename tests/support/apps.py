@@ -90,3 +90,8 @@ def wordpress(folder: Path, port: int = 8080) -> LocalImage:
         folders={"/var/www/html": files},
         variables={"PATH": _PATH, "PHP_CLI_SERVER_WORKERS": "4"},
     )
+
+
+def python() -> str:
+    """Return the interpreter that has the packages of the Django example."""
+    return str(_ENVIRONMENT / "bin" / "python")

@@ -10,6 +10,8 @@ from notes.models import Note
 
 
 class Command(BaseCommand):
+    """The command, as Django finds it by its name."""
+
     help = "Delete attachments that are older than a number of days, and expired sessions."
 
     def add_arguments(self, parser):

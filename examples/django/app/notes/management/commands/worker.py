@@ -10,6 +10,8 @@ from notes.models import Note
 
 
 class Command(BaseCommand):
+    """The command, as Django finds it by its name."""
+
     help = "Count the words of new notes until SIGTERM."
 
     def handle(self, *args, **options):

@@ -1,0 +1,44 @@
+"""WordPress. Copy this file and params/ into your project, then run `deploy.py generate`."""
+
+from generator.workloads import (
+    PER_ENVIRONMENT,
+    DatabasePassword,
+    DatabaseUsername,
+    Existing,
+    Fact,
+    HealthCheck,
+    WebService,
+)
+
+# TLS to the database, and the scheme of the viewer in an environment without a domain. The image evaluates this as PHP.
+CONFIG_EXTRA = """
+define('MYSQL_CLIENT_FLAGS', MYSQLI_CLIENT_SSL | MYSQLI_CLIENT_SSL_DONT_VERIFY_SERVER_CERT);
+if (($_SERVER['HTTP_CLOUDFRONT_FORWARDED_PROTO'] ?? '') === 'https') { $_SERVER['HTTPS'] = 'on'; }
+define('DISALLOW_FILE_MODS', true);
+"""
+SALTS = tuple(
+    f"WORDPRESS_{name}_{part}" for name in ("AUTH", "SECURE_AUTH", "LOGGED_IN", "NONCE") for part in ("KEY", "SALT")
+)
+
+WORKLOADS = (
+    WebService(
+        "Wordpress",
+        paths=("/*",),
+        priority=900,
+        variables={
+            "WORDPRESS_DB_HOST": Fact.DATABASE_HOST,
+            "WORDPRESS_DB_NAME": Fact.DATABASE_NAME,
+            "WORDPRESS_CONFIG_EXTRA": CONFIG_EXTRA,
+        },
+        secrets={
+            "WORDPRESS_DB_USER": DatabaseUsername(),
+            "WORDPRESS_DB_PASSWORD": DatabasePassword(),
+            **{name: Existing(PER_ENVIRONMENT) for name in SALTS},
+        },
+        port=80,
+        user="0:0",
+        read_only=False,
+        writable_paths=("/tmp", "/var/www/html"),
+        health_check=HealthCheck(path="/wp-includes/images/blank.gif", codes="200"),
+    ),
+)
