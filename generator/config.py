@@ -23,6 +23,7 @@ from generator.layers import (
     security,
     service,
     service_access,
+    stores,
 )
 from generator.workloads import WebService, Workload
 
@@ -40,6 +41,7 @@ class Config:
     archive: log_archive.Config = field(default_factory=log_archive.Config)
     database: database.Config = field(default_factory=database.Config)
     reader: db_reader.Config = field(default_factory=db_reader.Config)
+    stores: stores.Config = field(default_factory=stores.Config)
     service: service.Config = field(default_factory=service.Config)
     operations: operations.Config = field(default_factory=operations.Config)
 

@@ -22,6 +22,7 @@ from generator.layers import (
     security,
     service,
     service_access,
+    stores,
 )
 from generator.stacks import bootstrap, edge, edge_monitoring
 from generator.wiring import Layer, template_file
@@ -59,6 +60,7 @@ def build_all(config: Config) -> dict[str, Template]:
 
 def _build_all(config: Config) -> dict[str, Template]:
     own = {layer.file: layer.render(config.service) for layer in map(service.layer_of, config.workloads)}
+    stored = stores.layer_of(config.workloads)
     owners = workloads.image_owners(config.workloads).values()
     slugs = tuple(entry.slug for entry in config.workloads if entry.name in owners)
     return {
@@ -67,6 +69,7 @@ def _build_all(config: Config) -> dict[str, Template]:
         "edge.json": edge.build(edge.Config(edge=config.edge)),
         template_file("EdgeMonitoring"): edge_monitoring.build(edge_monitoring.Config()),
         **{layer.file: layer.render(getattr(config, name)) for name, layer in _LAYERS.items()},
+        **({stored.file: stored.render(config.stores)} if stored else {}),
         **own,
     }
 

@@ -22,6 +22,7 @@ from generator.layers import (
     security,
     service,
     service_access,
+    stores,
 )
 from generator.parameter_specs import NAME_PREFIX
 from generator.resources.rules import root_rules
@@ -37,6 +38,7 @@ from generator.wiring import (
     StackInterface,
     add_outputs,
     add_parameters,
+    interface_values,
 )
 from generator.workloads import Workload, image_owners
 
@@ -74,6 +76,7 @@ class Platform(FrozenConfig):
     database: database.Outputs
     application: application.Outputs
     distribution: distribution.Outputs
+    secret_arns: dict[str, v.AppSecretArn]
 
 
 def build(config: Config, own_templates: Mapping[str, Template]) -> Template:
@@ -171,6 +174,7 @@ def build(config: Config, own_templates: Mapping[str, Template]) -> Template:
         ),
         condition="HasReader",
     )
+    secret_arns = nest_stores(t, config, stores.Inputs(prefix=prefix, data_key_arn=security_outputs.data_key_arn))
     domain = SiteDomain(domain_name=p.domain_name, hosted_zone_id=p.hosted_zone_id)
     application_outputs = application.LAYER.nest(
         t,
@@ -222,6 +226,7 @@ def build(config: Config, own_templates: Mapping[str, Template]) -> Template:
         database=database_outputs,
         application=application_outputs,
         distribution=distribution_outputs,
+        secret_arns=secret_arns,
     )
     for position, entry in enumerate(config.workloads):
         nest_workload(t, entry, position, platform, own_templates)
@@ -290,6 +295,15 @@ def describe_workloads(config: Config) -> dict[str, dict[str, object]]:
     }
 
 
+def nest_stores(t: Template, config: Config, inputs: stores.Inputs) -> dict[str, v.AppSecretArn]:
+    """Add the stack of what workloads keep, if there is any. Returns the ARN of each secret by the output's name."""
+    layer = stores.layer_of(config.workloads)
+    if layer is None:
+        return {}
+    outputs = layer.nest(t, inputs)
+    return {field.title: v.AppSecretArn(value.data) for field, value in interface_values(outputs)}
+
+
 def nest_workload(
     t: Template, entry: Workload, position: int, platform: Platform, own_templates: Mapping[str, Template]
 ) -> None:
@@ -338,6 +352,7 @@ def nest_workload(
             logs=platform.logs,
             log_archive=platform.archive,
             **{parameter.name: platform.values[parameter.name] for parameter in entry.root_parameters},
+            **{secret.arn_output: platform.secret_arns[secret.arn_output] for secret in entry.stored_secrets},
         ),
         instance=entry.name,
         condition=included,

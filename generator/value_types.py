@@ -434,6 +434,10 @@ class DatabaseName(StackValue):
     """Initial schema of the database."""
 
 
+class AppSecretArn(StackValue):
+    """Secret of an app, generated or supplied by a person."""
+
+
 class DatabaseSecretArn(StackValue):
     """Secret with the user name and password of the database's master user.
 

@@ -33,6 +33,8 @@ _TABLE: dict[str, dict[str, str]] = {
     "queue": DELETE,
     # The resources of the nested stack have policies of their own.
     "nested stack": DELETE,
+    # A secret of an app: what it encrypts is unreadable without it.
+    "app secret": RETAIN,
     # A generated value that no system outside the stack uses.
     "generated secret": DELETE,
 }

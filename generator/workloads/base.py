@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from generator.declared_fields import UNSET, check_types
 from generator.errors import ConfigError
 from generator.resources import exec_agent
-from generator.workloads.checks import check_name, check_range, contains_port, find_twice, parameter_part
+from generator.workloads.checks import check_name, check_range, contains_port, find_twice
 from generator.workloads.values import (
     DatabasePassword,
     DatabaseUsername,
@@ -19,7 +19,9 @@ from generator.workloads.values import (
     Fact,
     RootParameter,
     Secret,
+    StoredSecret,
     Variable,
+    parameter_part,
 )
 
 # ECS accepts more and passes none of them to the container (aws/aws-cdk, issue 38225).
@@ -107,6 +109,11 @@ class Workload:
         """Return the root parameters whose values the container receives."""
         arns = [secret.arn for secret in self.secrets.values() if isinstance(secret, Existing)]
         return tuple(value for value in (*self.variables.values(), *arns) if isinstance(value, RootParameter))
+
+    @property
+    def stored_secrets(self) -> tuple[StoredSecret, ...]:
+        """Return the secrets of the layer ``stores`` that the container receives."""
+        return tuple(secret for secret in self.secrets.values() if isinstance(secret, StoredSecret))
 
     @property
     def container_port(self) -> int | None:

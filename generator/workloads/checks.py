@@ -34,12 +34,6 @@ def find_twice(values: Iterable[str]) -> str:
     return ""
 
 
-def parameter_part(variable: str) -> str:
-    """Convert the name of a variable to a part of a parameter's name: ``LOG_LEVEL`` becomes ``LogLevel``."""
-    words = re.findall(r"[A-Za-z0-9]+", variable)
-    return "".join(word.capitalize() if word.isupper() else word[0].upper() + word[1:] for word in words)
-
-
 def contains_port(value: object) -> bool:
     """Return whether the value of a variable contains the port of the app."""
     return value is Fact.PORT or (isinstance(value, Text) and Fact.PORT in value.parts)

@@ -9,9 +9,19 @@ from typing import Any, TypeVar
 from generator.declared_fields import UNSET
 from generator.errors import ConfigError
 from generator.workloads.base import Workload
-from generator.workloads.checks import contains_port, find_twice, parameter_part
+from generator.workloads.checks import contains_port, find_twice
 from generator.workloads.services import WebService
-from generator.workloads.values import Existing, PerEnvironment, RootParameter, Secret, Variable
+from generator.workloads.values import (
+    Existing,
+    Generated,
+    PerEnvironment,
+    RootParameter,
+    Secret,
+    StoredSecret,
+    Supplied,
+    Variable,
+    parameter_part,
+)
 
 Kind = TypeVar("Kind", bound=Workload)
 
@@ -72,25 +82,27 @@ def _owners_first(workloads: tuple[Workload, ...]) -> list[Workload]:
 
 
 def _with_parameters(entry: Kind) -> Kind:
-    """Return the entry with the names of root parameters in place of PER_ENVIRONMENT."""
-
-    def parameter(variable: str, part: str) -> RootParameter:
-        return RootParameter(f"{entry.name}{part}{parameter_part(variable)}")
-
+    """Return the entry with root parameters and stored secrets in place of what the user declares."""
     changed: dict[str, Any] = {}
     if entry.variables is not UNSET:
         changed["variables"] = {
-            name: parameter(name, "Var") if isinstance(value, PerEnvironment) else value
+            name: RootParameter(f"{entry.name}Var{parameter_part(name)}")
+            if isinstance(value, PerEnvironment)
+            else value
             for name, value in entry.variables.items()
         }
     if entry.secrets is not UNSET:
-        changed["secrets"] = {
-            name: replace(secret, arn=parameter(name, "Secret"))
-            if isinstance(secret, Existing) and isinstance(secret.arn, PerEnvironment)
-            else secret
-            for name, secret in entry.secrets.items()
-        }
+        changed["secrets"] = {name: _with_owner(entry, name, secret) for name, secret in entry.secrets.items()}
     return replace(entry, **changed)
+
+
+def _with_owner(entry: Workload, variable: str, secret: Secret) -> Secret:
+    """Return the secret of the workload that declares it. A workload that takes it over reads the same secret."""
+    if isinstance(secret, (Generated, Supplied)):
+        return StoredSecret(entry.name, variable, secret)
+    if isinstance(secret, Existing) and isinstance(secret.arn, PerEnvironment):
+        return replace(secret, arn=RootParameter(f"{entry.name}Secret{parameter_part(variable)}"))
+    return secret
 
 
 def _take_over(entry: Kind, owner: Workload) -> Kind:

@@ -10,24 +10,30 @@ from generator.declared_fields import check_types
 from generator.errors import ConfigError
 
 
+def parameter_part(variable: str) -> str:
+    """Convert the name of a variable to a part of a parameter's name: ``LOG_LEVEL`` becomes ``LogLevel``."""
+    words = re.findall(r"[A-Za-z0-9]+", variable)
+    return "".join(word.capitalize() if word.isupper() else word[0].upper() + word[1:] for word in words)
+
+
 class Fact(Enum):
     """A value that the platform knows. A workload receives it under any name, and no person types it."""
 
-    DATABASE_HOST = "DATABASE_HOST"
+    DATABASE_HOST = "DatabaseHost"
     """Host of the writer of the database."""
-    DATABASE_READER_HOST = "DATABASE_READER_HOST"
+    DATABASE_READER_HOST = "DatabaseReaderHost"
     """Host of the readers of the database, or of the writer while there is no reader."""
-    DATABASE_PORT = "DATABASE_PORT"
-    DATABASE_NAME = "DATABASE_NAME"
+    DATABASE_PORT = "DatabasePort"
+    DATABASE_NAME = "DatabaseName"
     """Name of the schema that the platform creates."""
-    SITE_URL = "SITE_URL"
+    SITE_URL = "SiteUrl"
     """Address of the site, such as https://www.example.com, or that of CloudFront without a domain."""
-    DOMAIN_NAME = "DOMAIN_NAME"
+    DOMAIN_NAME = "DomainName"
     """Domain of the site without a scheme. Empty without a domain."""
-    PROJECT = "PROJECT"
-    ENVIRONMENT = "ENVIRONMENT"
-    REGION = "REGION"
-    PORT = "PORT"
+    PROJECT = "Project"
+    ENVIRONMENT = "Environment"
+    REGION = "Region"
+    PORT = "Port"
     """Port of the workload itself."""
 
 
@@ -103,7 +109,45 @@ class Existing:
             raise ConfigError(f'Existing(...): kms_key_arn "{self.kms_key_arn}", give the ARN of a key')
 
 
-Secret = DatabaseUsername | DatabasePassword | Existing
+@dataclass(frozen=True)
+class Generated:
+    """A random text of letters and digits. It is generated once, kept when the environment is deleted, and no person
+    types it.
+    """
+
+    length: int = 64
+
+    def __post_init__(self) -> None:
+        check_types(self, "Generated(...)")
+        if not 16 <= self.length <= 4096:
+            raise ConfigError(f"Generated(...): length is {self.length}, give 16 to 4096")
+
+
+@dataclass(frozen=True)
+class Supplied:
+    """A secret whose value a person supplies with ``deploy.py secrets set``. The environment creates it empty."""
+
+
+@dataclass(frozen=True)
+class StoredSecret:
+    """The secret of the layer ``stores`` that a Generated or Supplied became. workloads.py does not use it."""
+
+    workload: str
+    variable: str
+    source: Generated | Supplied
+
+    @property
+    def logical_id(self) -> str:
+        """Return the logical id of the secret in the layer ``stores``."""
+        return f"{self.workload}{parameter_part(self.variable)}Secret"
+
+    @property
+    def arn_output(self) -> str:
+        """Return the name of the output with the ARN of the secret."""
+        return f"{self.logical_id}Arn"
+
+
+Secret = DatabaseUsername | DatabasePassword | Existing | Generated | Supplied | StoredSecret
 
 # The last characters are those that Secrets Manager appends to the name. A reference to a JSON key needs them.
 SECRET_ARN = r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+-[A-Za-z0-9]{6}"  # noqa: S105 -- a pattern

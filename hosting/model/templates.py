@@ -140,6 +140,18 @@ class Template:
         """Return the folder of the URL that the static bucket of the root serves; empty if there is none."""
         return str(self.section("Metadata").get("StaticPath", "/static/"))
 
+    def kind_of(self, workload: str) -> str:
+        """Return the kind of a workload, such as "web service"."""
+        return str(self._workload(workload).get("Kind", "web service"))
+
+    def image_parameter(self, workload: str) -> str:
+        """Return the parameter of the root with the image of a workload. Several workloads may have one image."""
+        return str(self._workload(workload).get("Image", f"{workload}Image"))
+
+    def _workload(self, name: str) -> Mapping[str, Json]:
+        described: Mapping[str, Mapping[str, Json]] = self.section("Metadata").get("Workloads", {})
+        return described.get(name, {})
+
     @property
     def workload_files(self) -> tuple[str, ...]:
         """Return the template of each workload, in the order in which `WorkloadTemplates` lists their digests."""

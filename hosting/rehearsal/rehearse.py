@@ -68,7 +68,8 @@ def collect_deployed_resources(context: Context, states: Mapping[Stack, StackSta
         stacks={name: state.id for name, state in present.items()},
         outputs={name: state.outputs for name, state in present.items()},
         parameters=root.parameters,
-        services=tuple(template.services),
+        services=tuple(name for name in template.services if template.kind_of(name) != "job"),
+        images={name: template.image_parameter(name) for name in template.services},
         clients=context.clients,
     )
 

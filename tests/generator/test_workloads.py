@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from generator import workloads
-from generator.config import load_config
+from generator.config import Config, load_config
 from generator.edge_settings import Edge
 from generator.errors import ConfigError
-from generator.workloads import WebService
+from generator.render import render_all
+from generator.workloads import (
+    PER_ENVIRONMENT,
+    DatabasePassword,
+    Existing,
+    Fact,
+    Generated,
+    Supplied,
+    Text,
+    WebService,
+    Workload,
+)
 
 IMPORT = "from generator.workloads import WebService\n"
 
@@ -140,3 +153,144 @@ def test_a_project_may_declare_the_edge(tmp_path: Path) -> None:
         load_config(project(tmp_path, f"{text}EDGE = None\n"))
     with pytest.raises(ConfigError, match=r"^workloads\.py:4: edge: idle_timeout"):
         load_config(project(tmp_path, f"{text}EDGE = Edge(idle_timeout=1)\n"))
+
+
+def rendered(*entries: Workload) -> dict[str, Any]:
+    return {name: json.loads(text) for name, text in render_all(Config(workloads=entries)).items()}
+
+
+def app(templates: dict[str, Any], slug: str) -> dict[str, Any]:
+    definition = templates[f"workload-{slug}.json"]["Resources"]["TaskDefinition"]["Properties"]
+    container: dict[str, Any] = definition["ContainerDefinitions"][0]
+    return container
+
+
+WEB = WebService("Web", paths=("/*",), priority=900)
+API = WebService(
+    "Api",
+    paths=("/api/*",),
+    priority=100,
+    command=("serve",),
+    variables={
+        "LOG_LEVEL": PER_ENVIRONMENT,
+        "URL": Text("mysql://", Fact.DATABASE_HOST, "/${x}/", Fact.DATABASE_NAME),
+        "SITE": Fact.SITE_URL,
+        "LISTEN": Fact.PORT,
+    },
+    secrets={
+        "PASSWORD": DatabasePassword(),
+        "APP_KEY": Generated(32),
+        "SMTP": Supplied(),
+        "STRIPE": Existing(PER_ENVIRONMENT, key="live"),
+    },
+)
+
+
+def test_a_container_receives_exactly_what_its_entry_declares() -> None:
+    templates = rendered(WEB, API)
+    container = app(templates, "api")
+    assert container["Command"] == ["serve"]
+    assert {item["Name"]: item["Value"] for item in container["Environment"]} == {
+        "LOG_LEVEL": {"Ref": "ApiVarLogLevel"},
+        "URL": {
+            "Fn::Sub": [
+                "mysql://${DatabaseHost}/${!x}/${DatabaseName}",
+                {"DatabaseHost": {"Ref": "WriterEndpoint"}, "DatabaseName": {"Ref": "DatabaseName"}},
+            ]
+        },
+        "SITE": {"Ref": "SiteUrl"},
+        "LISTEN": "8080",
+    }
+    assert {item["Name"]: item["ValueFrom"] for item in container["Secrets"]} == {
+        "PASSWORD": {"Fn::Sub": "${DatabaseSecretArn}:password::"},
+        "APP_KEY": {"Ref": "ApiAppKeySecretArn"},
+        "SMTP": {"Ref": "ApiSmtpSecretArn"},
+        "STRIPE": {"Fn::Sub": "${ApiSecretStripe}:live::"},
+    }
+    root = templates["root.json"]["Parameters"]
+    assert {"ApiVarLogLevel", "ApiSecretStripe"} <= set(root)
+    unused = {"DomainName", "SiteUrl", "VpcId"} - set(templates["workload-web.json"]["Parameters"])
+    assert unused == {"DomainName", "SiteUrl"}, "a template has no parameter that its workload does not use"
+
+
+def test_secrets_of_an_app_are_kept_and_those_of_people_are_created_empty() -> None:
+    templates = rendered(WEB, API)
+    secrets = templates["stores.json"]["Resources"]
+    assert set(secrets) == {"ApiAppKeySecret", "ApiSmtpSecret"}
+    assert all(one["DeletionPolicy"] == "RetainExceptOnCreate" for one in secrets.values())
+    assert secrets["ApiAppKeySecret"]["Properties"]["GenerateSecretString"]["PasswordLength"] == 32
+    assert not {"GenerateSecretString", "SecretString"} & set(secrets["ApiSmtpSecret"]["Properties"])
+    assert templates["stores.json"]["Metadata"]["Secrets"]["ApiSmtpSecret"] == {
+        "Workload": "Api",
+        "Variable": "SMTP",
+        "Source": "supplied",
+    }
+    assert "stores.json" not in rendered(WEB)
+
+
+def test_the_execution_role_reads_the_secrets_of_its_own_workload_alone() -> None:
+    def read(slug: str) -> list[Any]:
+        grants = templates[f"workload-{slug}.json"]["Resources"]["ExecutionGrants"]["Properties"]["PolicyDocument"]
+        statements = [one for one in grants["Statement"] if "secretsmanager:GetSecretValue" in one["Action"]]
+        return [resource for one in statements for resource in one["Resource"]]
+
+    templates = rendered(WEB, API)
+    assert read("web") == [{"Ref": "DatabaseSecretArn"}]
+    assert read("api") == [
+        {"Ref": "DatabaseSecretArn"},
+        {"Ref": "ApiAppKeySecretArn"},
+        {"Ref": "ApiSmtpSecretArn"},
+        {"Ref": "ApiSecretStripe"},
+    ]
+
+
+def test_like_shares_image_variables_and_secrets_and_differs_where_its_entry_says_so() -> None:
+    more = WebService("Admin", like="Api", paths=("/admin/*",), priority=200, variables={"SITE": "x", "ROLE": "admin"})
+    templates = rendered(WEB, API, more)
+    container, original = app(templates, "admin"), app(templates, "api")
+    assert (container["Command"], container["Secrets"]) == (original["Command"], original["Secrets"])
+    variables = {item["Name"]: item["Value"] for item in container["Environment"]}
+    assert variables["LOG_LEVEL"] == {"Ref": "ApiVarLogLevel"}
+    assert (variables["SITE"], variables["ROLE"]) == ("x", "admin")
+    root = templates["root.json"]
+    assert "AdminImage" not in root["Parameters"]
+    for name in ("Api", "Admin"):
+        nested = root["Resources"][f"{name}ServiceStack"]["Properties"]["Parameters"]
+        assert nested["Image"] == {"Ref": "ApiImage"}
+        assert nested["ApiAppKeySecretArn"] == {"Fn::GetAtt": ["StoresStack", "Outputs.ApiAppKeySecretArn"]}
+    assert not [name for name in templates["bootstrap.json"]["Resources"] if "Admin" in name]
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ((replace(WEB, like="Nobody"),), 'like="Nobody", but there is no workload Nobody'),
+        ((replace(WEB, like="Web"),), "like has a cycle: Web -> Web"),
+        ((replace(WEB, like="Api"), replace(API, like="Web")), "like has a cycle: Web -> Api -> Web"),
+        ((WEB, replace(API, priority=900)), "two workloads with priority 900: Web and Api"),
+        ((replace(WEB, priority=101), replace(API, paths=("/a", "/b", "/c", "/d"))), "priority 101: .* Api needs 2"),
+        ((WEB, replace(API, paths=("/*",))), r"path /\* belongs to Web and Api"),
+    ],
+)
+def test_workloads_that_contradict_each_other_are_refused(entries: tuple[Workload, ...], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Config(workloads=entries)
+
+
+def test_more_paths_than_a_rule_holds_become_more_rules() -> None:
+    templates = rendered(replace(WEB, paths=("/a", "/b", "/c", "/d"), priority=7))
+    found = {
+        name: resource["Properties"]
+        for name, resource in templates["workload-web.json"]["Resources"].items()
+        if resource["Type"] == "AWS::ElasticLoadBalancingV2::ListenerRule"
+    }
+    assert {name: one["Priority"] for name, one in found.items()} == {"ListenerRule": 7, "ListenerRule2": 8}
+    for one in found.values():
+        values = [
+            value
+            for condition in one["Conditions"]
+            for config in condition.values()
+            if isinstance(config, dict)
+            for value in config["Values"]
+        ]
+        assert len(values) <= 5

@@ -29,6 +29,8 @@ def build(entry: Workload, t: Template, config: Config, inputs: Inputs) -> Outpu
     """
     if not isinstance(entry, WebService):
         raise TypeError(f"{entry.name} is a {entry.kind}")
+    # Rules accept root and a writable root file system only if the project declares them.
+    t.set_metadata({"Container": {"User": entry.user, "ReadOnly": entry.read_only}})
     t.add_condition("IsNew", Equals(inputs.service_is_new, "true"))
     t.add_mapping(APP_MEMORY, app_memory())
     logs = t.add_resource(log_group("AppLogGroup", Sub(f"/${{Prefix}}/{entry.slug}/app"), inputs.logs))

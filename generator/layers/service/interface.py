@@ -13,8 +13,8 @@ from generator.interfaces import (
     ServiceAccess,
     ServiceSize,
 )
-from generator.wiring import FrozenConfig, StackInterface
-from generator.workloads import RootParameter, Workload
+from generator.wiring import FrozenConfig, StackInterface, StackValue
+from generator.workloads import RootParameter, StoredSecret, Workload
 
 
 class Config(FrozenConfig):
@@ -64,12 +64,19 @@ class Outputs(StackInterface):
 
 
 def inputs_of(entry: Workload) -> type[Inputs]:
-    """Return the inputs of one workload: those of every workload, and the values that its environment sets."""
-    own = {parameter.name: v.EnvironmentValue for parameter in entry.root_parameters}
+    """Return the inputs of one workload: those of every workload, and the values and secrets that it declares."""
+    own: dict[str, type[StackValue]] = {one.name: v.EnvironmentValue for one in entry.root_parameters}
+    own |= {secret.arn_output: v.AppSecretArn for secret in entry.stored_secrets}
     return type(f"{entry.name}Inputs", (Inputs,), {"__annotations__": own, "__module__": __name__})
 
 
 def environment_value(inputs: Inputs, parameter: RootParameter) -> v.EnvironmentValue:
     """Return a value that the environment sets."""
     value: v.EnvironmentValue = getattr(inputs, parameter.name)
+    return value
+
+
+def stored_secret_arn(inputs: Inputs, secret: StoredSecret) -> v.AppSecretArn:
+    """Return the ARN of a generated or supplied secret."""
+    value: v.AppSecretArn = getattr(inputs, secret.arn_output)
     return value

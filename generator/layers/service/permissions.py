@@ -11,8 +11,8 @@ from troposphere import Sub
 from troposphere.iam import ManagedPolicy
 from troposphere.logs import LogGroup
 
-from generator.layers.service.interface import Inputs
-from generator.layers.service.variables import secret_arn
+from generator.layers.service.interface import Inputs, stored_secret_arn
+from generator.layers.service.variables import existing_arn
 from generator.resources import iam
 from generator.resources.suppressions import suppress
 from generator.workloads import DatabasePassword, DatabaseUsername, Existing, Workload
@@ -48,13 +48,17 @@ def secret_statements(entry: Workload, inputs: Inputs) -> Iterator[Statement]:
     """Yield the statements for the secrets that the workload receives, and for the keys that encrypt them."""
     by_service = StringEquals("kms:ViaService", Sub("secretsmanager.${AWS::Region}.${AWS::URLSuffix}"))
     secrets = entry.secrets.values()
-    if any(isinstance(secret, (DatabaseUsername, DatabasePassword)) for secret in secrets):
+    reads_database = any(isinstance(secret, (DatabaseUsername, DatabasePassword)) for secret in secrets)
+    if reads_database:
         arn = inputs.database.database_secret_arn
         yield iam.allow("ReadDatabaseSecret", [secretsmanager_actions.GetSecretValue], [arn])
-        yield iam.allow("DecryptDatabaseSecret", [kms_actions.Decrypt], [inputs.data_key_arn], by_service)
+    if entry.stored_secrets:
+        stored = [stored_secret_arn(inputs, secret) for secret in dict.fromkeys(entry.stored_secrets)]
+        yield iam.allow("ReadOwnSecrets", [secretsmanager_actions.GetSecretValue], stored)
+    if reads_database or entry.stored_secrets:
+        yield iam.allow("DecryptSecrets", [kms_actions.Decrypt], [inputs.data_key_arn], by_service)
     existing = [secret for secret in secrets if isinstance(secret, Existing)]
-    if arns := list(dict.fromkeys(secret.arn for secret in existing)):
-        resources = [secret_arn(arn, inputs) for arn in arns]
+    if resources := list({secret.arn: existing_arn(secret, inputs) for secret in existing}.values()):
         yield iam.allow("ReadExistingSecrets", [secretsmanager_actions.GetSecretValue], resources)
     if keys := sorted({secret.kms_key_arn for secret in existing if secret.kms_key_arn}):
         yield iam.allow("DecryptExistingSecrets", [kms_actions.Decrypt], keys, by_service)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from troposphere import AWSHelperFn, Join, Ref, Sub
+from typing import Any
+
+from troposphere import AWSHelperFn, Ref, Sub
 from troposphere.ecs import Environment
 from troposphere.ecs import Secret as SecretVariable
 
 from generator import value_types as v
-from generator.layers.service.interface import Inputs, environment_value
+from generator.layers.service.interface import Inputs, environment_value, stored_secret_arn
 from generator.workloads import (
     DatabasePassword,
     DatabaseUsername,
@@ -15,6 +17,7 @@ from generator.workloads import (
     Fact,
     RootParameter,
     Secret,
+    StoredSecret,
     Text,
     Variable,
     Workload,
@@ -41,11 +44,19 @@ def variable_value(value: Variable, entry: Workload, inputs: Inputs) -> str | AW
         case Fact():
             return fact_value(value, entry, inputs)
         case Text():
-            parts = [part if isinstance(part, str) else fact_value(part, entry, inputs) for part in value.parts]
-            return Join("", parts)
+            return text_value(value, entry, inputs)
         case RootParameter():
             return environment_value(inputs, value)
     raise TypeError(f"{entry.name}: {value!r} is not resolved")
+
+
+def text_value(text: Text, entry: Workload, inputs: Inputs) -> Sub:
+    """Return a text with the values of its facts."""
+    facts: dict[str, Any] = {
+        part.value: fact_value(part, entry, inputs) for part in text.parts if isinstance(part, Fact)
+    }
+    body = "".join(f"${{{part.value}}}" if isinstance(part, Fact) else part.replace("${", "${!") for part in text.parts)
+    return Sub(body, **facts)
 
 
 def fact_value(fact: Fact, entry: Workload, inputs: Inputs) -> str | AWSHelperFn:
@@ -66,19 +77,26 @@ def fact_value(fact: Fact, entry: Workload, inputs: Inputs) -> str | AWSHelperFn
 
 
 def value_from(secret: Secret, inputs: Inputs) -> str | AWSHelperFn:
-    """Return the reference to a secret, or to one key of it (Amazon ECS Developer Guide, "Secrets Manager")."""
+    """Return the reference to a secret, or to one key of it (Amazon ECS Developer Guide, "Secrets Manager").
+
+    Raises TypeError for a secret that `resolve` has not replaced.
+    """
     match secret:
         case DatabaseUsername():
             return Sub("${DatabaseSecretArn}:username::")
         case DatabasePassword():
             return Sub("${DatabaseSecretArn}:password::")
+        case StoredSecret():
+            return stored_secret_arn(inputs, secret)
         case Existing(arn=RootParameter(name=name), key=key) if key:
             return Sub(f"${{{name}}}:{key}::")
         case Existing(arn=str() as arn, key=key) if key:
             return f"{arn}:{key}::"
-    return secret_arn(secret.arn, inputs)
+        case Existing():
+            return existing_arn(secret, inputs)
+    raise TypeError(f"{secret!r} is not resolved")
 
 
-def secret_arn(arn: object, inputs: Inputs) -> str | v.EnvironmentValue:
+def existing_arn(secret: Existing, inputs: Inputs) -> str | v.EnvironmentValue:
     """Return the ARN of an existing secret."""
-    return environment_value(inputs, arn) if isinstance(arn, RootParameter) else str(arn)
+    return environment_value(inputs, secret.arn) if isinstance(secret.arn, RootParameter) else str(secret.arn)

@@ -102,6 +102,7 @@ def keys_outlive_data(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
                     yield RuleMatch(resource, "DeletionPolicy", f"is kept, but its key {key.logical_id} is not")
 
 
+_SECRET = "AWS::SecretsManager::Secret"  # noqa: S105 -- a type
 # A replacement creates the new resource before the old one is deleted, so these may not be named.
 _NAMELESS: dict[str, str] = {
     "AWS::ElasticLoadBalancingV2::LoadBalancer": "Name",
@@ -109,7 +110,7 @@ _NAMELESS: dict[str, str] = {
     "AWS::IAM::Role": "RoleName",
     "AWS::IAM::ManagedPolicy": "ManagedPolicyName",
     "AWS::EC2::SecurityGroup": "GroupName",
-    "AWS::SecretsManager::Secret": "Name",
+    _SECRET: "Name",
     "AWS::ECS::Service": "ServiceName",
     "AWS::RDS::DBParameterGroup": "DBParameterGroupName",
     "AWS::RDS::DBClusterParameterGroup": "DBClusterParameterGroupName",
@@ -134,8 +135,10 @@ _NAMELESS: dict[str, str] = {
 def no_needless_names(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for stack in env.stacks.values():
         for resource in stack.resources.values():
-            # A bucket in the account's own namespace does not compete for its name, and is not replaced.
-            own = resource.get("BucketNamespace") == "account-regional"
+            # A bucket in the account's own namespace does not compete for its name, and is not replaced. A secret that
+            # is kept is found by its name, and only another name replaces it.
+            kept = resource.type == _SECRET and resource.attributes.get("DeletionPolicy") in KEEP
+            own = resource.get("BucketNamespace") == "account-regional" or kept
             key = _NAMELESS.get(resource.type)
             if key and resource.get(key) is not None and not own:
                 yield RuleMatch(resource, f"Properties.{key}", f"{resource.type} is named {resource.get(key)}")
@@ -153,6 +156,7 @@ _ACCOUNT_WIDE: dict[str, str] = {
     "AWS::CloudWatch::Dashboard": "DashboardName",
     "AWS::ECS::Cluster": "ClusterName",
     "AWS::RDS::DBCluster": "DBClusterIdentifier",
+    _SECRET: "Name",
     "AWS::WAFv2::IPSet": "Name",
     "AWS::WAFv2::WebACL": "Name",
 }

@@ -9,7 +9,7 @@ from hosting.analysis.resolve import ResolvedEnvironment, Resource
 from hosting.analysis.rules.network import GROUP, egress, ingress
 from hosting.analysis.rules.registry import RuleMatch, environment_rule
 from hosting.analysis.rules.roles import bound_to_account
-from hosting.analysis.rules.services import BALANCER, SERVICE, containers, served_tasks
+from hosting.analysis.rules.services import BALANCER, SERVICE, TASK, containers
 from hosting.analysis.rules.values import (
     Statement,
     flag,
@@ -25,24 +25,27 @@ KEY = "AWS::KMS::Key"
 
 @environment_rule(
     "SEC-31",
-    "Apps run as a user of their own, on a root they cannot write, within a memory limit of their own",
+    "Apps run as a user of their own, on a root they cannot write, unless declared, and within a memory limit",
     why="Root in a container is root after an escape from the container, and without a limit a leak takes the bastion "
     "too, through which people would look (AWS Security Hub, controls ECS.20 and ECS.5; Amazon ECS Developer Guide, "
     "Task and container security best practices).",
-    hint="give User as numbers other than 0, ReadonlyRootFilesystem, and Memory; take Privileged out",
+    hint="give User as numbers, the first not 0, ReadonlyRootFilesystem, and Memory, or declare user and read_only in "
+    "workloads.py; take Privileged out",
 )
 def unprivileged_apps(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
-    for service, task in served_tasks(env):
-        apps = {item.get("ContainerName") for item in listed(service.get("LoadBalancers"))}
+    for task in env.of_type(TASK):
+        # A project declares in workloads.py what its image needs. The template repeats it as metadata.
+        declared = env.stacks[task.stack].template.section("Metadata").get("Container", {})
         for index, container in containers(task):
             path, name = f"Properties.ContainerDefinitions.{index}", container.get("Name")
             if flag(container.get("Privileged")):
                 yield RuleMatch(task, f"{path}.Privileged", f"{name} may do what the host may")
-            if name not in apps:
+            if not flag(container.get("Essential", True)):
                 continue
-            if not flag(container.get("ReadonlyRootFilesystem")):
+            if not flag(container.get("ReadonlyRootFilesystem")) and declared.get("ReadOnly") is not False:
                 yield RuleMatch(task, f"{path}.ReadonlyRootFilesystem", f"{name} may write over its own program")
-            if not re.fullmatch(r"[1-9]\d*:[1-9]\d*", str(container.get("User", ""))):
+            user = str(container.get("User", ""))
+            if not re.fullmatch(r"[1-9]\d*:\d+", user) and (not user or declared.get("User") != user):
                 yield RuleMatch(
                     task, f"{path}.User", f"{name} may be root: user {container.get('User', 'of the image')}"
                 )

@@ -319,7 +319,7 @@ def execution_role(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
             for secret in listed(container.get("Secrets")):
                 missing += _missing_for_secret(env, secret, granted)
                 value = str(secret.get("ValueFrom"))
-                if not re.search(r"(>>|:[A-Za-z0-9_]+::|:secret:[^:]+)$", value):
+                if not re.search(r"(>>|:[A-Za-z0-9_.-]+::|:secret:[^:]+)$", value):
                     path = f"Properties.ContainerDefinitions.{index}.Secrets"
                     yield RuleMatch(task, path, f"{secret.get('Name')} is taken from {value.rsplit('>>', 1)[-1]}")
         if missing:
@@ -355,9 +355,11 @@ def _missing_for_secret(
     key_of_json = re.search(r":(\w+):\w*:\w*$", str(secret.get("ValueFrom")))
     if key_of_json and key_of_json[1] not in _OF_RDS and any(owner.type == CLUSTER for owner in owners):
         yield f"{secret.get('Name')}: RDS keeps no {key_of_json[1]} in its secret"
+    # A secret outside the stacks has an ARN of seven parts, before the key of its JSON.
+    arn = ":".join(str(secret.get("ValueFrom")).split(":")[:7])
     if not any(
         item.allows("secretsmanager:GetSecretValue")
-        and any(owner in follow_all(env, item.resources) for owner in owners)
+        and (arn in item.resources or any(owner in follow_all(env, item.resources) for owner in owners))
         for item in granted
     ):
         yield f"secretsmanager:GetSecretValue on {secret.get('Name')}"

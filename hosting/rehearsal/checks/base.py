@@ -47,8 +47,9 @@ class Deployed:
     outputs: Mapping[str, Mapping[str, str]]
     # The root's parameters as deployed.
     parameters: Mapping[str, str]
-    # Logical ids of the services, as root.json's Metadata lists them.
+    # The workloads with an ECS service, and the image parameter of each workload, as root.json's Metadata lists them.
     services: tuple[str, ...]
+    images: Mapping[str, str]
     # The deployment's credentials and endpoint; the checks create clients of their own.
     clients: Clients
     resources: dict[str, list[Resource]] = field(default_factory=dict)

@@ -25,6 +25,10 @@ FAILURES = "event failed. The failure queue contains it."
 BASE = "ExtendedS3DestinationConfiguration"
 
 
+def same_log_name(b: Any) -> None:
+    b.put(GROUP, "LogGroupName", {"Fn::Sub": "/${Prefix}/search/app"}, has="orders/app")
+
+
 def cloudfront_alarm_at_home(b: Any) -> None:
     b.put(
         ALARM,
@@ -116,7 +120,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("OPS-19", "lab", lambda b: b.drop(ALARM, "AlarmActions"), set()),
     ("OPS-19", "lab", lambda b: b.put(ALARM, "TreatMissingData", "notBreaching", has="HealthyHostCount"), set()),
     ("OPS-19", "lab", lambda b: b.put(ALARM, "ActionsEnabled", False), set()),
-    ("OPS-21", "lab", lambda b: b.put(GROUP, "LogGroupName", {"Fn::Sub": "/${Prefix}/x/app"}, has="orders/app"), set()),
+    ("OPS-21", "lab", same_log_name, set()),
     ("OPS-22", "lab", deaf, set()),
     ("OPS-23", "lab", lambda b: b.drop("Lambda::EventInvokeConfig", "DestinationConfig", has="OnFailure"), set()),
     ("OPS-23", "lab", lambda b: b.drop("SNS::Subscription", "RedrivePolicy"), set()),
