@@ -47,6 +47,7 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
         "tunnel": Entry("tunnel:tunnel", "Open a tunnel to the database through a running task."),
         "exec": Entry("exec:execute", "Run a command or a shell in a container of a running task."),
         "run": Entry("run:run", "Run a command in a standalone task, such as a migration."),
+        "secrets": Entry("secrets:secrets", "List the secrets of workloads; set the values that people supply."),
         "status": Entry("status:status", "Show the health of an environment on one screen."),
         "logs": Entry("logs:logs", "Print logs of containers, database, WAF and functions."),
         "events": Entry("events:events", "Print recent events of an environment."),

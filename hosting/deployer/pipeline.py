@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from hosting.deployer import deployment, operations, saved_plan
+from hosting.deployer import deployment, operations, saved_plan, workload_secrets
 from hosting.deployer import destroy as deletion
 from hosting.deployer.aws import stacks
 from hosting.deployer.aws.session import explain, is_denied
@@ -62,8 +62,15 @@ class DeploymentRun:
         """Show the plans, check the gates and ask for approval. Nothing has been changed yet."""
         self.reporter.show_plans(self.context, plans, self.gates.allowed)
         self.gates.require(plans)
+        self.require_secret_values(plans)
         if not self.reporter.approve_plans(plans):
             raise ApprovalDeclined
+
+    def require_secret_values(self, plans: Sequence[StackPlan]) -> None:
+        """Raise RefusedError if a plan deploys workloads of which a supplied secret has no value."""
+        for plan in plans:
+            if plan.stack.role is StackRole.ROOT and plan.change_set is not None and not plan.is_platform_only:
+                workload_secrets.require_values(self.context, self.states[plan.stack])
 
 
 def plan_stacks(
@@ -98,6 +105,14 @@ def plan_stacks(
                     deployment.discard(context, job.result())
             raise
     _report_kept_resources(plans, reporter)
+    if verb != "deploy" and (root := context.stack(StackRole.ROOT)) in chain:
+        # A deployment refuses instead.
+        for secret in workload_secrets.list_missing_values(workload_secrets.describe_secrets(context, states[root])):
+            command = workload_secrets.set_command(context, secret)
+            reporter.notify(
+                f"{root.name}: {secret.name} has no value. Set it before {secret.workload} is deployed: {command}",
+                "warning",
+            )
     return plans
 
 
@@ -175,6 +190,8 @@ def deploy_stacks(
         run.states = dict(deployment.describe_stacks(context))
     deployment.require_ready(run.states)
     _restore_stack_policies(run)
+    if context.stack(StackRole.ROOT) in stacks_through(context.chain, through):
+        _create_new_secrets(run)
     plans = plan_stacks(context, run.states, reporter, verb="deploy", through=through)
     open_plans = dict(zip((plan.stack for plan in plans), plans, strict=True))
     try:
@@ -189,6 +206,29 @@ def deploy_stacks(
         for plan in open_plans.values():
             deployment.discard(context, plan)
     return run.states
+
+
+def _create_new_secrets(run: DeploymentRun) -> None:
+    """Create the supplied secrets that a deployed environment does not have yet, then refuse: they have no value."""
+    stack = run.context.stack(StackRole.ROOT)
+    state = run.states[stack]
+    context = workload_secrets.restrict_to_new_secrets(run.context, state)
+    if context is None or state is None:
+        return
+    run.reporter.notify(f"{stack.label}: creating new secrets first, because a person has to set their values", "step")
+    creation = replace(run, context=context)
+    plan = _plan_again(creation, stack, OperationScope.deployed(context.template(stack), state.parameters))
+    try:
+        creation.reporter.show_plans(context, [plan], run.gates.allowed)
+        run.gates.require([plan])
+        if not run.reporter.approve_plans([plan]):
+            raise ApprovalDeclined
+    except BaseException:
+        deployment.discard(context, plan)
+        raise
+    if plan.change_set is not None:
+        _execute(creation, plan)
+    workload_secrets.require_values(run.context, run.states[stack])
 
 
 def deploy_saved_plan(
@@ -276,6 +316,7 @@ def _deploy_services(run: DeploymentRun, stack: Stack, open_plans: dict[Stack, S
             break
         open_plans[stack] = plan
         run.gates.require([plan])
+        run.require_secret_values([plan])
         open_plans.pop(stack)
         try:
             _execute(run, plan)

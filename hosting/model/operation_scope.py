@@ -28,6 +28,13 @@ class OperationScope:
     # Services that the operation leaves out, because they failed before they existed.
     excluded: frozenset[str] = frozenset()
 
+    @classmethod
+    def deployed(cls, template: Template, parameters: Mapping[str, str]) -> OperationScope:
+        """Return the scope with which a stack was deployed, so that an operation can leave it unchanged."""
+        included = parameters.get(SERVICE_IS_INCLUDED, "").split(",")
+        excluded = {name for name, flag in zip(template.services, included, strict=False) if flag == "false"}
+        return cls(is_platform_only(parameters), frozenset(excluded))
+
     def parameters(self, template: Template) -> dict[str, str]:
         """Return the parameters that tell the template the scope; empty if the template declares none."""
         flags = (str(not self.platform_only and name not in self.excluded).lower() for name in template.services)

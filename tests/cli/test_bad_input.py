@@ -47,6 +47,7 @@ READS_PARAMETERS: dict[str, tuple[str, ...]] = {
     "rotate-origin-secret": (),
     "drift": (),
     "outputs": (),
+    "secrets": ("list",),
     "watch": (),
     "cancel": ("--yes",),
     "recover": ("--yes",),
@@ -136,7 +137,7 @@ class Captured(Protocol):
 
 def invoke(command: str, project: Path, environment: str = "dev") -> int:
     arguments = [str(project) if argument == "HERE" else argument for argument in READS_PARAMETERS[command]]
-    first, rest = (arguments[:1], arguments[1:]) if command in {"params", "policy"} else ([], arguments)
+    first, rest = (arguments[:1], arguments[1:]) if command in {"params", "policy", "secrets"} else ([], arguments)
     return main([command, *first, "-e", environment, "--root", str(project), *rest])
 
 

@@ -102,7 +102,13 @@ def find_options(name: str) -> dict[str, click.Parameter]:
     return {str(parameter.name): parameter for parameter in command.params}
 
 
-COMMANDS = [*(set(table.COMMANDS) - {"params"}), "params check", "params show"]
+COMMANDS = [
+    *(set(table.COMMANDS) - {"params", "secrets"}),
+    "params check",
+    "params show",
+    "secrets list",
+    "secrets set",
+]
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))

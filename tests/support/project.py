@@ -52,8 +52,8 @@ def copy_rendered(target: Path) -> Path:
 
 def on_project(arguments: Sequence[str]) -> list[str]:
     """Add --root with the project to a command of deploy.py that names none; what follows `--` stays as it is."""
-    command, *rest = arguments
-    return [command, *rest] if "--root" in rest else [command, "--root", str(PROJECT), *rest]
+    names = 2 if arguments[0] in {"params", "secrets"} else 1
+    return [*arguments[:names], *([] if "--root" in arguments else ["--root", str(PROJECT)]), *arguments[names:]]
 
 
 def main(arguments: Sequence[str]) -> int:

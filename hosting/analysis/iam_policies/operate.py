@@ -16,12 +16,13 @@ from hosting.analysis.iam_policies.grants import Condition, PolicyStatement
 from hosting.analysis.resolve import ResolvedEnvironment, Resource
 from hosting.analysis.rules.values import follow, follow_all
 from hosting.model.stack_order import EDGE_REGION
+from hosting.model.workload_secrets import STACK as SECRETS_STACK
 
 # Roles that `ecs:RunTask` and `ecs:RegisterTaskDefinition` pass to ECS.
 _PASSED = ("TaskRoleArn", "ExecutionRoleArn")
 DOCUMENT = "AWS-StartPortForwardingSession"
 ROTATE = "rotate-origin-secret"
-COMMANDS = ("status", "events", "logs", "tunnel", "exec", "run", "site", "invalidate", ROTATE)
+COMMANDS = ("status", "events", "logs", "tunnel", "exec", "run", "secrets", "site", "invalidate", ROTATE)
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def _enterable(scope: Scope) -> Condition | None:
 GRANTS: tuple[Grant, ...] = (
     Grant("FindStacks", COMMANDS, ("cloudformation:DescribeStacks",), _stacks),
     Grant(
-        "FindServices", ("events", "exec", "logs", "run", "status", "tunnel", ROTATE),
+        "FindServices", ("events", "exec", "logs", "run", "secrets", "status", "tunnel", ROTATE),
         ("cloudformation:ListStackResources",), _stacks,
     ),
     Grant("ReadStackEvents", ("events", "status"), ("cloudformation:DescribeStackEvents",), _stacks),
@@ -173,6 +174,22 @@ GRANTS: tuple[Grant, ...] = (
         "DecryptDatabaseLogin", ("tunnel",), ("kms:Decrypt",), lambda scope: scope.arns("kms:{home}:{account}:key/*"),
         lambda scope: {
             **(scope.aliased("AWS::RDS::DBCluster", "MasterUserSecret.KmsKeyId") or {}),
+            "StringEquals": {"kms:ViaService": [f"secretsmanager.{scope.names.home}.amazonaws.com"]},
+        },
+    ),
+    # CloudFormation tags the secrets that workloads.py declares with their stack. Nothing here reads a value.
+    Grant(
+        "SetSecrets", ("secrets",), ("secretsmanager:DescribeSecret", "secretsmanager:PutSecretValue"),
+        lambda scope: scope.arns("secretsmanager:{home}:{account}:secret:*"),
+        lambda scope: {
+            "StringLike": {"aws:ResourceTag/aws:cloudformation:stack-name": [f"{scope.names.family}-{SECRETS_STACK}-*"]}
+        },
+    ),
+    Grant(
+        "EncryptSecrets", ("secrets",), ("kms:Decrypt", "kms:GenerateDataKey"),
+        lambda scope: scope.arns("kms:{home}:{account}:key/*"),
+        lambda scope: {
+            **(scope.aliased("AWS::SecretsManager::Secret", "KmsKeyId") or {}),
             "StringEquals": {"kms:ViaService": [f"secretsmanager.{scope.names.home}.amazonaws.com"]},
         },
     ),

@@ -32,7 +32,8 @@ _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+")
 )  # fmt: skip
 @click.option(
     "--command", "commands", multiple=True, metavar="NAME",
-    help="operate: allow only this command: status, events, logs, tunnel, exec, run, site, invalidate. Repeatable.",
+    help="operate: allow only this command: status, events, logs, tunnel, exec, run, secrets, site or invalidate. "
+    "Repeatable.",
 )  # fmt: skip
 @click.option(
     "--container", "containers", multiple=True, metavar="NAME",

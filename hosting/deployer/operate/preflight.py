@@ -13,6 +13,7 @@ from functools import partial
 
 from botocore.exceptions import ClientError
 
+from hosting.deployer import workload_secrets
 from hosting.deployer.aws import lookups, stacks
 from hosting.deployer.context import Context
 from hosting.deployer.operate import images, quotas
@@ -26,6 +27,7 @@ from hosting.deployer.operate.checklist import (
 )
 from hosting.deployer.operate.images import Fetch, ImageMissingError
 from hosting.model.stack_order import EDGE_REGION, StackRole
+from hosting.model.workload_secrets import SecretSource
 
 # AWS Chatbot has no endpoint in most regions. This one returns the data of the whole account.
 _CHATBOT_REGION = "us-east-2"
@@ -53,7 +55,12 @@ SLACK_ROLE = LinkedRole("AWSServiceRoleForAWSChatbot", "management.chatbot.amazo
 def run_checks(context: Context, *, fetch: Fetch = images.fetch_over_https) -> Iterator[Check]:
     """Yield the result of every check as soon as it is known."""
     values = resolve_parameters(context)
-    checks = [*_references(context, values), *_roles(context, values), *_images(context, values, fetch)]
+    checks = [
+        *_references(context, values),
+        *_roles(context, values),
+        *_images(context, values, fetch),
+        ("secrets", "values", partial(check_secrets, context)),
+    ]
     yield from _account(context)
     # The checks run at the same time, because each only waits for AWS. The results have a fixed order for the
     # reader.
@@ -315,6 +322,30 @@ def _image(context: Context, name: str, image: str, architecture: str, fetch: Fe
     wanted = f"linux/{images.ARCHITECTURES.get(architecture, architecture)}"
     seen = ", ".join(sorted(platforms))
     yield create_check("images", name, wanted in platforms, seen, f"build it for {wanted}, or change CpuArchitecture")
+
+
+# --- secrets
+
+
+def check_secrets(context: Context) -> Iterator[Check]:
+    """Yield one check for each secret of a workload. Before the platform is deployed there is none to set."""
+    root = context.stack(StackRole.ROOT)
+    state = stacks.describe_stack(context.clients.cloudformation(root.region), root.name)
+    for secret in workload_secrets.describe_secrets(context, state):
+        name, declared = secret.declared.name, secret.declared
+        if secret.has_value:
+            yield ok("secrets", name, "generated" if declared.source is SecretSource.GENERATED else "has a value")
+        elif secret.arn:
+            yield problem("secrets", name, "no value", workload_secrets.set_command(context, declared))
+        elif retained := workload_secrets.find_retained(context, declared):
+            command = workload_secrets.set_command(context, declared)
+            remedy = f"save its value, delete it, deploy, and set the value again: {command}"
+            yield problem("secrets", name, f"{retained} exists from an earlier environment", remedy)
+        elif declared.source is SecretSource.GENERATED:
+            yield ok("secrets", name, "`deploy.py deploy` creates it with a value")
+        else:
+            command = workload_secrets.set_command(context, declared)
+            yield ok("secrets", name, f"`deploy.py deploy` creates it without a value, and asks for: {command}")
 
 
 # --- quotas

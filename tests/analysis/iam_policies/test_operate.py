@@ -36,6 +36,8 @@ TASK = f"arn:aws:ecs:{HERE}:task/{FAMILY}/1a2b"
 DEFINITION = f"arn:aws:ecs:{HERE}:task-definition/{FAMILY}-OrdersServiceStack-1A-TaskDefinition-2B"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/{FAMILY}-OrdersAccessSta-TaskRole-1A2B"
 SECRET = f"arn:aws:secretsmanager:{HERE}:secret:rds!cluster-1a2b-3c4d"
+WORKLOAD_SECRET = f"arn:aws:secretsmanager:{HERE}:secret:{FAMILY}/orders/SMTP_PASSWORD-1a2b3c"
+OF_STORES = {"aws:ResourceTag/aws:cloudformation:stack-name": f"{FAMILY}-StoresStack-1A2B"}
 DOCUMENT = f"arn:aws:ssm:{HOME}::document/{tunnel.DOCUMENT}"
 KEY = f"arn:aws:kms:{HERE}:key/1a2b"
 SITE = f"arn:aws:s3:::{FAMILY}-distributio-staticbucket-1a2b"
@@ -63,6 +65,13 @@ BESIDES: dict[str, list[ApiCall]] = {
         ApiCall("iam:PassRole", ROLE, TO_TASKS),
         ApiCall("ecs:TagResource", TASK, {"ecs:CreateAction": "RunTask"}),
         ApiCall("ecs:TagResource", f"{DEFINITION}-run:1", {"ecs:CreateAction": "RegisterTaskDefinition"}),
+    ],
+    "secrets": [
+        ApiCall("cloudformation:ListStackResources", f"arn:aws:cloudformation:{HERE}:stack/{FAMILY}/1a2b"),
+        ApiCall("secretsmanager:DescribeSecret", WORKLOAD_SECRET, OF_STORES),
+        ApiCall("secretsmanager:PutSecretValue", WORKLOAD_SECRET, OF_STORES),
+        ApiCall("kms:Decrypt", KEY, DATA),
+        ApiCall("kms:GenerateDataKey", KEY, DATA),
     ],
     "rotate-origin-secret": [ApiCall("kms:Decrypt", KEY, DATA), ApiCall("kms:GenerateDataKey", KEY, DATA)],
 }
@@ -108,6 +117,7 @@ def asked(deployed: parts.Deployed, tmp_path_factory: pytest.TempPathFactory) ->
         ],
         "exec": [["exec", "--check"], ["exec", "--", "true"]],
         "run": [["run", "--detach", "--", "true"], ["run", "--detach", "--image", IMAGE, "--", "true"]],
+        "secrets": [["secrets", "list"]],
         "site": [
             ["site", str(folder / "site")], ["site", str(folder / "site")], ["site", str(folder), "--delete", "--wait"],
         ],
@@ -128,8 +138,8 @@ def asked(deployed: parts.Deployed, tmp_path_factory: pytest.TempPathFactory) ->
 
             patch.setattr(boto3.Session, "client", listening)
             for line in lines:
-                name, *rest = line
-                assert main([name, "-e", "lab", *rest]) in (0, 1), line
+                names = 2 if line[0] == "secrets" else 1
+                assert main([*line[:names], "-e", "lab", *line[names:]]) in (0, 1), line
     return found
 
 
