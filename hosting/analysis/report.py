@@ -123,7 +123,7 @@ def write_text(findings: Sequence[Finding], checked: Summarized, stream: IO[str]
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(file=stream, highlight=False, soft_wrap=True, no_color=color is False)
+    console = Console(file=stream, highlight=False, emoji=False, soft_wrap=True, no_color=color is False)
     for finding in findings:
         head = Text()
         head.append(f"{finding.level} {finding.rule}", style=_STYLES[finding.level])

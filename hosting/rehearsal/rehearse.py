@@ -74,6 +74,23 @@ def collect_deployed_resources(context: Context, states: Mapping[Stack, StackSta
     )
 
 
+def supply_secrets(context: Context) -> list[str]:
+    """Set a value for every supplied secret that exists without one, as a person does. Return the names."""
+    from hosting.deployer import workload_secrets
+    from hosting.deployer.aws.stacks import describe_stack
+    from hosting.model.stack_order import StackRole
+
+    root = context.stack(StackRole.ROOT)
+    states = workload_secrets.describe_secrets(
+        context, describe_stack(context.clients.cloudformation(root.region), root.name)
+    )
+    missing = workload_secrets.list_missing_values(states)
+    empty = [state for state in states if state.declared in missing and state.arn]
+    for state in empty:
+        workload_secrets.set_value(context, state, f"value of {state.declared.name} in a rehearsal")
+    return [state.declared.name for state in empty]
+
+
 def examine(deployed: Deployed, result: Result) -> Iterator[Proof]:
     """Yield the proofs of a deployment, and add them to the result."""
     for proof in prove(deployed):

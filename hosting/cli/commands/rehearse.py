@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from hosting.deployer.aws.stacks import StackState
     from hosting.deployer.deployment import Context, Environment
+    from hosting.deployer.pipeline import CurrentStates
     from hosting.deployer.reporter import Reporter
     from hosting.model.stack_order import Stack
     from hosting.rehearsal.checks import Proof
@@ -100,7 +101,7 @@ def _run_steps(
         for repository in world.push_images(values):
             console.print(f"pushed an image to {repository}", style="dim")
     with _step(console, "Deploy the whole chain"):
-        states = pipeline.deploy_stacks(context, _create_reporter(console))
+        states = _deploy_chain(console, context, result)
     with _step(console, "Check the deployed resources"):
         for proof in rehearsal.examine(rehearsal.collect_deployed_resources(context, states), result):
             console.print(_format_check(proof))
@@ -111,6 +112,28 @@ def _run_steps(
     if destroys:
         with _step(console, "Destroy everything"):
             _destroy_environment(console, context, result)
+
+
+def _deploy_chain(console: Console, context: Context, result: Result) -> CurrentStates:
+    """Deploy all stacks. If workloads wait for supplied secrets, set these and deploy again, as a person does."""
+    from hosting.deployer import pipeline
+    from hosting.deployer.errors import RefusedError
+    from hosting.deployer.operate.platform import find_platform
+    from hosting.rehearsal import rehearse as rehearsal
+    from hosting.rehearsal.checks import Proof
+
+    try:
+        return pipeline.deploy_stacks(context, _create_reporter(console))
+    except RefusedError as refusal:
+        supplied = rehearsal.supply_secrets(context)
+        if not supplied:
+            raise
+        waiting = not find_platform(context).services
+        proof = Proof("secrets", "workloads wait until supplied secrets have values", waiting, ", ".join(supplied))
+        result.proofs.append(proof)
+        console.print(f"refused: {refusal.what}", style="dim", markup=False)
+        console.print(_format_check(proof))
+        return pipeline.deploy_stacks(context, _create_reporter(console))
 
 
 def _check_empty_plan(

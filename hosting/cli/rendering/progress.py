@@ -45,13 +45,13 @@ def create_console(*, stderr: bool = True) -> Console:
     if os.environ.get("CI"):
         # A CI log is not a terminal, even if the runner provides a pseudo-terminal.
         return _create_log_console(stderr=stderr)
-    found = Console(stderr=stderr, highlight=False)
+    found = Console(stderr=stderr, highlight=False, emoji=False)
     return found if found.is_terminal else _create_log_console(stderr=stderr)
 
 
 def _create_log_console(*, stderr: bool) -> Console:
     """Return a console for log files: lines are not wrapped, so that grep finds them."""
-    return Console(stderr=stderr, force_terminal=False, highlight=False, width=_WIDE)
+    return Console(stderr=stderr, force_terminal=False, highlight=False, emoji=False, width=_WIDE)
 
 
 def show_operation(

@@ -136,8 +136,12 @@ def rotated_password_reaches_services(deployed: Deployed) -> Iterator[Proof]:
     yield proof(
         "the credentials watch restarts nothing without need", answer.get("redeployed") == [], shortened(answer)
     )
-    before = {service: newest_deployment(deployed, service) for service in deployed.services}
-    deployed.client("secretsmanager").rotate_secret(SecretId=deployed.outputs["root"]["DatabaseSecretArn"])
+    secret = deployed.outputs["root"]["DatabaseSecretArn"]
+    readers = [service for service in deployed.services if reads_secret(deployed, service, secret)]
+    if not readers:
+        return
+    before = {service: newest_deployment(deployed, service) for service in readers}
+    deployed.client("secretsmanager").rotate_secret(SecretId=secret)
     restarted = poll(lambda: all(newest_deployment(deployed, service) != before[service] for service in before))
     yield proof("after a rotation its event restarts every service that reads the password", restarted, len(before))
     running = []
@@ -148,6 +152,18 @@ def rotated_password_reaches_services(deployed: Deployed) -> Iterator[Proof]:
     yield proof("and the services keep their tasks", all(x.split()[1] == x.split()[3] for x in running), running)
     answer = watch(deployed)
     yield proof("and then it is content", answer.get("redeployed") == [] and answer.get("current"), shortened(answer))
+
+
+def reads_secret(deployed: Deployed, service: str, arn: str) -> bool:
+    """Return whether a container of a service reads a secret, or one value of it."""
+    ecs = deployed.client("ecs")
+    definition = ecs.describe_task_definition(taskDefinition=deployed.id(f"{service}ServiceStack/TaskDefinition"))
+    sources = [
+        secret["valueFrom"]
+        for container in definition["taskDefinition"]["containerDefinitions"]
+        for secret in container.get("secrets", [])
+    ]
+    return any(source == arn or source.startswith(f"{arn}:") for source in sources)
 
 
 def newest_deployment(deployed: Deployed, service: str) -> str:
