@@ -136,6 +136,11 @@ GRANTS: tuple[Grant, ...] = (
     Grant(
         "ReadDatabase", ("status",), ("rds:DescribeDBClusters",), lambda scope: scope.known("rds:DescribeDBClusters"),
     ),
+    # The request names the cluster by a filter, for which RDS accepts no narrower resource.
+    Grant(
+        "ReadInstances", ("status",), ("rds:DescribeDBInstances",),
+        lambda scope: scope.arns("rds:{home}:{account}:db:*"),
+    ),
     Grant("ReadDatabaseEvents", ("events", "status"), ("rds:DescribeEvents",)),
     # For composite alarms CloudWatch accepts no narrower resource (CloudWatch API Reference, DescribeAlarms).
     Grant("ReadAlarms", ("status",), ("cloudwatch:DescribeAlarms",)),

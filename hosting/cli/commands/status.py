@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hosting.deployer.context import Context
     from hosting.deployer.operate.status import Status
 
-_STYLES = {"good": "green", "busy": "yellow", "bad": "bold red", "unknown": "dim"}
+_STYLES = {"good": "green", "busy": "yellow", "bad": "bold red", "unknown": "bold magenta"}
 _MARKS = {"good": "ok", "busy": "..", "bad": "!!", "unknown": "??"}
 
 
@@ -43,7 +43,7 @@ _MARKS = {"good": "ok", "busy": "..", "bad": "!!", "unknown": "??"}
 def status(watch: bool, interval: float, **given: Any) -> int:
     """Show stacks, services, targets, database, distribution, alarms and the last events.
 
-    Exits 1 if any component is unhealthy.
+    The first line names the most urgent problem and the next command. Exits 1 if a component is unhealthy or unknown.
     """
     from hosting.cli.rendering import progress
     from hosting.deployer.operate import status as looking
@@ -58,7 +58,7 @@ def status(watch: bool, interval: float, **given: Any) -> int:
         click.echo(json.dumps(looking.as_document(found), indent=2))
     else:
         console.print(render_status(found))
-    return Exit.ERROR if found.health == "bad" else Exit.DONE
+    return Exit.ERROR if found.health in ("bad", "unknown") else Exit.DONE
 
 
 def _watch_status(context: Context, console: Console, interval: float, *, as_json: bool) -> int:
@@ -100,7 +100,7 @@ def _render_screen(found: Status, console: Console, trouble: str = "") -> Render
 
 
 def render_status(found: Status) -> RenderableType:
-    """Return the screen: one line for each component by area, then the last events."""
+    """Return the screen: the most urgent problem, one line for each component by area, then the last events."""
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
@@ -113,8 +113,9 @@ def render_status(found: Status) -> RenderableType:
         style = _STYLES[part.health]
         table.add_row(Text(title, style="bold"), Text(_MARKS[part.health], style=style), part.name, Text(part.text))
     head = Text.assemble((found.family, "bold"), "  ", (str(found.health), _STYLES[found.health]))
-    head.append(f"  {found.time:%Y-%m-%d %H:%M:%S} UTC", style="dim")
-    rows: list[RenderableType] = [head, Text(), table]
+    head.append(f"  {found.headline}", style=_STYLES[found.health])
+    time = Text(f"{found.time:%Y-%m-%d %H:%M:%S} UTC", style="dim")
+    rows: list[RenderableType] = [head, time, Text(), table]
     if found.events:
         rows += [Text(), Text("last events", style="bold")]
         for one in found.events:

@@ -188,6 +188,8 @@ def on(call: Asked) -> Iterator[tuple[str, dict[str, Any]]]:
             yield f"arn:aws:logs:{here}:log-group:{given['logGroupName']}:*", {}
         case "rds:DescribeDBClusters":
             yield f"arn:aws:rds:{here}:cluster:{given['DBClusterIdentifier']}", {}
+        case "rds:DescribeDBInstances":
+            yield f"arn:aws:rds:{here}:db:*", {}
         case "iam:SimulatePrincipalPolicy":
             yield given["PolicySourceArn"], {}
         case "s3:ListObjectsV2":
