@@ -65,6 +65,7 @@ def _next(state: State, environment: str, name: str = "", region: str = "") -> s
 
 
 def examine_stack(stack: Any, state: stacks.StackState | None, environment: str) -> Part:
+    """Return the health of a stack of the chain."""
     status = state.status if state else None
     found = classify_stack(status)
     text = status or "not deployed"
@@ -86,6 +87,7 @@ def no_services(platform: Platform) -> list[Part]:
 
 
 def examine_service(platform: Platform, service: Service) -> list[Part]:
+    """Return the health of a service, and of its targets."""
     clients, home = platform.context.clients, platform.home
     answer: Any = clients.ecs(home).describe_services(cluster=platform.cluster, services=[service.ecs_name])
     if not answer["services"]:
@@ -154,6 +156,7 @@ def _examine_targets(platform: Platform, service: Service, arn: str, desired: in
 
 
 def examine_database(platform: Platform) -> list[Part]:
+    """Return the health of the database cluster, and of each instance that is not good."""
     clients, home = platform.context.clients, platform.home
     nested = stacks.describe_stack(clients.cloudformation(home), platform.nested.get("DatabaseStack", ""))
     identifier = nested.outputs.get("DbClusterId", "") if nested is not None else ""
@@ -193,6 +196,7 @@ def examine_database(platform: Platform) -> list[Part]:
 
 
 def examine_distribution(platform: Platform) -> list[Part]:
+    """Return the health of the distribution."""
     identifier = platform.output("DistributionId")
     answer: Any = platform.context.clients.cloudfront(platform.home).get_distribution(Id=identifier)
     found = answer["Distribution"]
@@ -209,6 +213,7 @@ def examine_distribution(platform: Platform) -> list[Part]:
 
 
 def examine_alarms(platform: Platform) -> list[Part]:
+    """Return each alarm that is not good, and one part for all others."""
     parts: list[Part] = []
     counts = {"OK": 0, "INSUFFICIENT_DATA": 0}
     for region in dict.fromkeys((platform.home, EDGE_REGION)):

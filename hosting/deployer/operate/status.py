@@ -59,7 +59,7 @@ class Status:
 
     @property
     def headline(self) -> str:
-        """What is wrong and the next step, or that every part is good or busy."""
+        """The most urgent problem with its next step, or that every part is good or busy."""
         part = self.problem
         if part is None:
             busy = [part for part in self.parts if part.health is Health.BUSY]

@@ -60,7 +60,7 @@ def test_only_the_states_of_this_list_are_good(table: str) -> None:
 @pytest.mark.parametrize(("table", "name"), [(table, name) for table, found in TABLES.items() for name in found])
 def test_a_bad_state_has_a_meaning_and_a_next_step(table: str, name: str) -> None:
     state = TABLES[table][name]
-    if state.health is Health.BAD and table != "alarm":  # an alarm brings both in its own description
+    if state.health is Health.BAD and table != "alarm":  # the description of an alarm has both
         assert state.meaning
         assert state.next.startswith(("docs/incidents.md#", "deploy.py ", "aws "))
 
