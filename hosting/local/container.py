@@ -57,11 +57,11 @@ class LocalImage:
 
 
 def read_container(
-    name: str, task_definition: Json, value: Callable[[Json], str], secret: Callable[[str], str]
+    name: str, task_definition: Json, value: Callable[[Json], str], secret: Callable[[str, str], str]
 ) -> Container:
     """Return the app container of a task definition, in the spelling of CloudFormation or of the API of Amazon ECS.
 
-    ``value`` replaces the tokens of a resolved template. ``secret`` returns the value for a resolved ValueFrom.
+    ``value`` replaces the tokens of a resolved template. ``secret`` returns the value for a variable and its ValueFrom.
     """
     definition = _lower(task_definition)
     app = next(item for item in definition["containerDefinitions"] if item["name"] == APP)
@@ -70,7 +70,7 @@ def read_container(
     return Container(
         name=name,
         variables={item["name"]: value(item["value"]) for item in app.get("environment", [])},
-        secrets={item["name"]: secret(value(item["valueFrom"])) for item in app.get("secrets", [])},
+        secrets={item["name"]: secret(item["name"], item["valueFrom"]) for item in app.get("secrets", [])},
         entry_point=tuple(value(item) for item in app.get("entryPoint", [])),
         command=tuple(value(item) for item in app.get("command", [])),
         port=ports[0] if ports else None,

@@ -78,7 +78,7 @@ class DatabaseServer:
         user = pwd.getpwuid(os.getuid()).pw_name
         if not data.exists():
             self._run([install, "--no-defaults", f"--datadir={data}", f"--user={user}", "--skip-test-db"])
-        _write_certificate(self.folder, self.name)
+        write_certificate(self.folder, self.name)
         (self.folder / "init.sql").touch(mode=0o600)
         (self.folder / "init.sql").write_text(_statements(self.login), encoding="utf-8")
         with socket.socket() as probe:
@@ -161,8 +161,8 @@ def _statements(login: Login) -> str:
     )
 
 
-def _write_certificate(folder: Path, name: str) -> None:
-    """Write a self-signed certificate for a host name and its key."""
+def write_certificate(folder: Path, name: str) -> None:
+    """Write a self-signed certificate for a host name to cert.pem, and its key to key.pem."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec

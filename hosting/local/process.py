@@ -31,11 +31,14 @@ _TAIL = 20
 
 @dataclass(frozen=True)
 class Destination:
-    """A server that a container may call: its name and port in the container, and its address on this machine."""
+    """A server that a container may call: its name and port in the container, and its address on this machine.
+
+    The address is a host with a port, or a Unix socket.
+    """
 
     name: str
     port: int
-    address: tuple[str, int]
+    address: tuple[str, int] | Path
 
 
 class RunningContainer:

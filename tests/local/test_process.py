@@ -263,6 +263,6 @@ def test_both_spellings_of_a_task_definition_are_read() -> None:
     )
     for definition in ({"ContainerDefinitions": [app]}, api):
         read = read_container(
-            "Web", definition, lambda text: str(text).replace("<host>", "database.example"), "value of {}".format
+            "Web", definition, lambda text: str(text).replace("<host>", "database.example"), lambda _name, value_from: f"value of {value_from}"
         )
         assert read == expected

@@ -1,0 +1,214 @@
+"""Runs an environment on this machine: database, migrations, containers, and the simulated edge in front."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+from hosting.analysis.resolve import ResolvedEnvironment
+from hosting.edge_simulator import EdgeSimulator, running
+from hosting.local import diagnosis, sandbox
+from hosting.local.container import Container, LocalImage
+from hosting.local.container_init import INGRESS
+from hosting.local.database import DatabaseServer, Login, write_certificate
+from hosting.local.errors import LocalError
+from hosting.local.process import Destination, RunningContainer, start
+from hosting.local.settings import Settings
+from hosting.local.workloads import DATABASE_HOST, DATABASE_PORT, LocalValues, LocalWorkload, read_workloads
+
+_HOST = "localhost"
+# Seconds between health checks. The template's interval is for hundreds of tasks, not for a developer who waits.
+_HEALTH_INTERVAL = 1.0
+_LOGIN = Login("app", "admin", "local-password")
+
+Show = Callable[[str, str], None]
+
+
+class LocalRun:
+    """A running environment. ``folder`` keeps data and generated secrets from one run to the next.
+
+    ``show`` gets the name of a container and a line of its log.
+    """
+
+    def __init__(self, folder: Path, port: int, show: Show) -> None:
+        self.folder = folder
+        self.site = f"https://{_HOST}:{port}"
+        self.edge: EdgeSimulator | None = None
+        self.containers: dict[str, RunningContainer] = {}
+        self.workloads: dict[str, LocalWorkload] = {}
+        self._port = port
+        self._show = show
+        self._isolated = sandbox.find_bubblewrap() is not None
+        self._database = DatabaseServer(folder / "database", _LOGIN, DATABASE_HOST)
+        self._images: Mapping[str, LocalImage] = {}
+        self._stack = ExitStack()
+        self._runs = 0
+
+    def start(self, resolved: ResolvedEnvironment, settings: Settings, given: Mapping[str, str]) -> None:
+        """Start everything that does not run yet. Raises LocalError or InputError, and leaves nothing running then."""
+        if not self._database.port:
+            self._database.start()
+        database = (DATABASE_HOST, DATABASE_PORT) if self._isolated else self._database.address
+        values = LocalValues(resolved, self.site, _LOGIN, database, given, self.folder / "secrets.json")
+        self.workloads = {workload.name: workload for workload in read_workloads(values)}
+        self._images = settings.images
+        self._require_commands()
+        self._require_ports()
+        self._runs += 1
+        for workload in self.workloads.values():
+            if workload.migration:
+                self._migrate(workload)
+        for workload in self.workloads.values():
+            if not workload.is_job:
+                self.containers[workload.name] = self._start(workload, workload.container)
+        self._start_edge(resolved)
+
+    def run_job(self, name: str) -> int:
+        """Run a job once, and return its exit code."""
+        workload = self.workloads.get(name)
+        if workload is None or not workload.is_job:
+            jobs = ", ".join(one.name for one in self.workloads.values() if one.is_job) or "none"
+            raise LocalError(f"{name} is no job of the environment. Jobs: {jobs}")
+        return self._run_once(workload, workload.container, "job")
+
+    def health(self) -> dict[str, str]:
+        """Return the state of each container: the health of its target, or whether it runs."""
+        return {name: self._state(name, container) for name, container in self.containers.items()}
+
+    def wait_until_healthy(self, seconds: float) -> bool:
+        """Wait until all containers run, and all targets are healthy. Return whether they are."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            states = self.health()
+            if all(state in ("healthy", "running") for state in states.values()):
+                return True
+            if any(state.startswith("exited") for state in states.values()):
+                return False
+            time.sleep(0.2)
+        return False
+
+    def explain(self) -> dict[str, list[str]]:
+        """Return what is wrong with each container that is neither healthy nor running."""
+        found = {}
+        for name, state in self.health().items():
+            if state not in ("healthy", "running"):
+                path = self._health_path(name) if self.workloads[name].behind_load_balancer else ""
+                found[name] = diagnosis.explain(self.containers[name], path)
+        return found
+
+    def stop_containers(self) -> None:
+        """Stop the edge and all containers at the same time, each within its stop time. The database stays."""
+        self._stack.close()
+        self._stack = ExitStack()
+        self.edge = None
+        with ThreadPoolExecutor(max_workers=max(1, len(self.containers))) as pool:
+            list(pool.map(lambda container: container.stop(), self.containers.values()))
+        self.containers = {}
+
+    def stop(self) -> None:
+        """Stop everything."""
+        try:
+            self.stop_containers()
+        finally:
+            self._database.stop()
+
+    def _state(self, name: str, container: RunningContainer) -> str:
+        if container.exit_code is not None:
+            return f"exited with code {container.exit_code}"
+        if not self.workloads[name].behind_load_balancer or self.edge is None or self.edge.balancer is None:
+            return "running"
+        return next(iter(self.edge.balancer.states(name)), "initial")
+
+    def _health_path(self, name: str) -> str:
+        balancer = self.edge.balancer if self.edge else None
+        return balancer.group(name).health_check.path if balancer else ""
+
+    def _require_commands(self) -> None:
+        for name, workload in self.workloads.items():
+            image = self._images.get(name)
+            if image is None or not image.command_of(workload.container):
+                raise LocalError(
+                    f"workload {name} has no command: its image is not on this machine.",
+                    hint=f"Give one with --service {name}='COMMAND', or in local.toml: [services.{name}] command = ...",
+                )
+        for name in self._images:
+            if name not in self.workloads:
+                raise LocalError(f"--service {name}: there is no such workload. Known: {', '.join(self.workloads)}")
+
+    def _require_ports(self) -> None:
+        if self._isolated:
+            return
+        owners: dict[int, str] = {}
+        for name, workload in self.workloads.items():
+            port = workload.container.port
+            if port is not None and port in owners:
+                raise LocalError(
+                    f"{owners[port]} and {name} both listen on port {port}.",
+                    hint="Install bubblewrap (apt-get install bubblewrap): it gives each a network of its own.",
+                )
+            if port is not None:
+                owners[port] = name
+
+    def _migrate(self, workload: LocalWorkload) -> None:
+        from dataclasses import replace
+
+        container = replace(workload.container, command=workload.migration, entry_point=(), port=None)
+        if code := self._run_once(workload, container, "migration"):
+            raise LocalError(
+                f"the migration of {workload.name} ended with exit code {code}. A deployment would stop here."
+            )
+
+    def _run_once(self, workload: LocalWorkload, container: Container, purpose: str) -> int:
+        self._runs += 1
+        started = self._start(workload, container, purpose)
+        try:
+            return started.wait()
+        finally:
+            started.stop()
+
+    def _start(self, workload: LocalWorkload, container: Container, purpose: str = "") -> RunningContainer:
+        name = f"{workload.name} {purpose}".strip()
+        return start(
+            container,
+            self._images[workload.name],
+            self._container_folder(workload.name, purpose),
+            [Destination(DATABASE_HOST, DATABASE_PORT, self._database.address), *self._internal()],
+            lambda line: self._show(name, line),
+        )
+
+    def _container_folder(self, name: str, purpose: str = "") -> Path:
+        return self.folder / "containers" / f"{self._runs}-{name}{purpose}"
+
+    def _internal(self) -> list[Destination]:
+        """Return the other workloads that have a name. The socket exists as soon as the workload has started."""
+        return [
+            Destination(host, workload.container.port, self._container_folder(workload.name) / "control" / INGRESS)
+            for workload in self.workloads.values()
+            for host in workload.host_names
+            if workload.container.port is not None
+        ]
+
+    def _start_edge(self, resolved: ResolvedEnvironment) -> None:
+        certificate = self.folder / "edge"
+        certificate.mkdir(exist_ok=True)
+        write_certificate(certificate, _HOST)
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
+        targets = {
+            name: "http://{}:{}".format(*container.address)
+            for name, container in self.containers.items()
+            if self.workloads[name].behind_load_balancer and container.address is not None
+        }
+        edge = EdgeSimulator(
+            resolved.resources,
+            targets=targets,
+            names=(f"{_HOST}:{self._port}",),
+            port=self._port,
+            tls=tls,
+            health_check_interval=_HEALTH_INTERVAL,
+        )
+        self.edge = self._stack.enter_context(running(edge, healthy=False))
