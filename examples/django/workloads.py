@@ -1,6 +1,6 @@
 """A Django site: the web service. Copy this file and params/ into your project, then run `deploy.py generate`."""
 
-from generator.workloads import PER_ENVIRONMENT, DatabasePassword, DatabaseUsername, Existing, Fact, WebService
+from generator.workloads import PER_ENVIRONMENT, DatabasePassword, DatabaseUsername, Fact, Generated, WebService
 
 WORKLOADS = (
     WebService(
@@ -16,7 +16,7 @@ WORKLOADS = (
         secrets={
             "DATABASE_USER": DatabaseUsername(),
             "DATABASE_PASSWORD": DatabasePassword(),
-            "DJANGO_SECRET_KEY": Existing(PER_ENVIRONMENT),
+            "DJANGO_SECRET_KEY": Generated(64),
         },
     ),
 )

@@ -1,11 +1,10 @@
 """WordPress. Copy this file and params/ into your project, then run `deploy.py generate`."""
 
 from generator.workloads import (
-    PER_ENVIRONMENT,
     DatabasePassword,
     DatabaseUsername,
-    Existing,
     Fact,
+    Generated,
     HealthCheck,
     WebService,
 )
@@ -33,7 +32,7 @@ WORKLOADS = (
         secrets={
             "WORDPRESS_DB_USER": DatabaseUsername(),
             "WORDPRESS_DB_PASSWORD": DatabasePassword(),
-            **{name: Existing(PER_ENVIRONMENT) for name in SALTS},
+            **{name: Generated(64) for name in SALTS},
         },
         port=80,
         user="0:0",

@@ -37,6 +37,7 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
     },
     "Rehearse": {
         "rehearse": Entry("rehearse:rehearse", "Deploy a whole environment to an emulator, without AWS."),
+        "local": Entry("local:local", "Run the apps on this machine, behind the simulated edge."),
     },
     "Deploy": {
         "preflight": Entry("preflight:preflight", "Check the prerequisites of a first deployment."),

@@ -113,7 +113,7 @@ class EdgeSimulator:
             if task:
                 self._connections.add(task)
                 task.add_done_callback(self._connections.discard)
-            with contextlib.suppress(UpstreamError, ConnectionError):
+            with contextlib.suppress(UpstreamError, ConnectionError, asyncio.CancelledError):
                 await Connection(reader, writer, self._handle, scheme).run()
 
         server = await asyncio.start_server(connected, "127.0.0.1", port, ssl=tls)

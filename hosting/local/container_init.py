@@ -177,7 +177,7 @@ def _execute(settings: dict[str, Any]) -> NoReturn:
         os.chdir(settings["directory"])
         os.execvpe(command[0], command, settings["environment"])  # noqa: S606 -- the command of the container
     except OSError as error:
-        print(f"{command[0]}: {error.strerror}", file=sys.stderr, flush=True)  # noqa: T201 -- the container's log
+        print(f"{error.filename or command[0]}: {error.strerror}", file=sys.stderr, flush=True)  # noqa: T201 -- the container's log
         os._exit(_NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_EXECUTABLE)
 
 

@@ -8,6 +8,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -44,8 +45,9 @@ class DatabaseServer:
         self.folder = folder
         self.login = login
         self.name = name
-        self.port = 0
+        self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
+        self._socket: tempfile.TemporaryDirectory[str] | None = None
 
     @property
     def address(self) -> tuple[str, int]:
@@ -70,6 +72,11 @@ class DatabaseServer:
     ) -> None:
         self.stop()
 
+    @property
+    def is_running(self) -> bool:
+        """True after the server has been started."""
+        return self._process is not None
+
     def start(self) -> None:
         """Create the data if there is none, start the server, and wait until it accepts connections."""
         server, install = find_server(), _find("mariadb-install-db", "mysql_install_db")
@@ -81,14 +88,13 @@ class DatabaseServer:
         write_certificate(self.folder, self.name)
         (self.folder / "init.sql").touch(mode=0o600)
         (self.folder / "init.sql").write_text(_statements(self.login), encoding="utf-8")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        # The path of a Unix socket has at most 107 characters.
+        self._socket = tempfile.TemporaryDirectory(prefix="database-")
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
                     *(server, "--no-defaults", f"--datadir={data}", f"--user={user}"),
-                    *("--bind-address=127.0.0.1", f"--port={self.port}", f"--socket={self.folder / 's'}"),
+                    *("--bind-address=127.0.0.1", f"--port={self.port}", f"--socket={self._socket.name}/s"),
                     *(f"--pid-file={self.folder / 'pid'}", f"--init-file={self.folder / 'init.sql'}"),
                     *(f"--ssl-cert={self.folder / 'cert.pem'}", f"--ssl-key={self.folder / 'key.pem'}"),
                     *("--require-secure-transport=ON", "--skip-name-resolve", "--character-set-server=utf8mb4"),
@@ -111,6 +117,8 @@ class DatabaseServer:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        if self._socket is not None:
+            self._socket.cleanup()
 
     def tail(self, lines: int = 15) -> str:
         """Return the last lines of the server's log."""
@@ -136,6 +144,13 @@ class DatabaseServer:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise LocalError(f"{Path(command[0]).name} failed with code {done.returncode}:\n{done.stderr[-2000:]}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def find_server() -> str:

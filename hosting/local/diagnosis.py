@@ -18,7 +18,7 @@ def explain(running: RunningContainer, health_path: str = "") -> list[str]:
     """
     found = _explain_files(running)
     if (code := running.exit_code) is not None:
-        found.append(_explain_exit(running, code))
+        found.append(_explain_exit(code))
     elif running.address is not None and health_path:
         found += _explain_health(running, running.address, health_path)
     return found
@@ -29,13 +29,14 @@ def _explain_files(running: RunningContainer) -> list[str]:
     if not lines or not running.container.read_only:
         return []
     paths = sorted({path for line in lines for path in _PATH_IN_LINE.findall(line)})
+    where = ", ".join(paths) or lines[0]
     return [
-        f"The app wrote outside its writable paths ({', '.join(paths) or lines[0]}). Fargate refuses that too: add the "
-        "folder to writable_paths, or set read_only=False."
+        f"The app wrote outside its writable paths ({where}). Fargate refuses that too: add the folder to "
+        "writable_paths, or set read_only=False."
     ]
 
 
-def _explain_exit(running: RunningContainer, code: int) -> str:
+def _explain_exit(code: int) -> str:
     causes = {
         126: "The command cannot be executed.",
         127: "The command is not found in the image: check command and entry_point.",
@@ -43,8 +44,8 @@ def _explain_exit(running: RunningContainer, code: int) -> str:
         143: "It ended at SIGTERM.",
     }
     return (
-        f"The app ended with exit code {code}. {causes.get(code, 'Its log has the reason.')} On Fargate the task stops, "
-        "and ECS starts another one until the deployment is rolled back."
+        f"The app ended with exit code {code}. {causes.get(code, 'Its log has the reason.')} On Fargate the task "
+        "stops, and ECS starts another one until the deployment is rolled back."
     )
 
 
@@ -56,8 +57,8 @@ def _explain_health(running: RunningContainer, address: tuple[str, int], path: s
         status = connection.getresponse().status
     except (OSError, http.client.HTTPException):
         return [
-            f"No program answers on port {port}. On Fargate the health check fails and the task is replaced: let the app "
-            f"listen on 0.0.0.0:{port}, or change port of the workload."
+            f"No program answers on port {port}. On Fargate the health check fails and the task is replaced: let the "
+            f"app listen on 0.0.0.0:{port}, or change port of the workload."
         ]
     if status < 200 or status > 399:
         return [

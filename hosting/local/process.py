@@ -136,10 +136,7 @@ def start(
     default it is used if it is installed.
     """
     if not image.command_of(container):
-        raise LocalError(
-            f"workload {container.name} has no command: its image is not here. Give one with --service, such as "
-            f"--service {container.name}='python app.py'."
-        )
+        raise LocalError(f"workload {container.name} has no command: its image is not on this machine")
     ids = user_ids(container.user or image.user)
     folder.mkdir(parents=True, exist_ok=True)
     environment = {"PATH": os.defpath, "HOME": "/", **image.variables, **container.variables, **container.secrets}

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+import socket
 import ssl
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from hosting.analysis.resolve import ResolvedEnvironment
@@ -44,20 +48,24 @@ class LocalRun:
         self._show = show
         self._isolated = sandbox.find_bubblewrap() is not None
         self._database = DatabaseServer(folder / "database", _LOGIN, DATABASE_HOST)
+        self._resolved: ResolvedEnvironment | None = None
         self._images: Mapping[str, LocalImage] = {}
         self._stack = ExitStack()
         self._runs = 0
+        # A short path, because that of a Unix socket has at most 107 characters.
+        self._containers = Path(tempfile.mkdtemp(prefix="local-"))
 
     def start(self, resolved: ResolvedEnvironment, settings: Settings, given: Mapping[str, str]) -> None:
         """Start everything that does not run yet. Raises LocalError or InputError, and leaves nothing running then."""
-        if not self._database.port:
-            self._database.start()
         database = (DATABASE_HOST, DATABASE_PORT) if self._isolated else self._database.address
         values = LocalValues(resolved, self.site, _LOGIN, database, given, self.folder / "secrets.json")
         self.workloads = {workload.name: workload for workload in read_workloads(values)}
         self._images = settings.images
         self._require_commands()
         self._require_ports()
+        self._resolved = resolved
+        if not self._database.is_running:
+            self._database.start()
         self._runs += 1
         for workload in self.workloads.values():
             if workload.migration:
@@ -100,6 +108,12 @@ class LocalRun:
                 found[name] = diagnosis.explain(self.containers[name], path)
         return found
 
+    def first_paths(self) -> list[str]:
+        """Return the first path of each listener rule of a workload, without its wildcard."""
+        rules = self._resolved.of_type("AWS::ElasticLoadBalancingV2::ListenerRule") if self._resolved else []
+        patterns = (rule.get(f"Conditions.{number}.PathPatternConfig.Values") for rule in rules for number in range(5))
+        return sorted({values[0].rstrip("*") or "/" for values in patterns if values})
+
     def stop_containers(self) -> None:
         """Stop the edge and all containers at the same time, each within its stop time. The database stays."""
         self._stack.close()
@@ -115,6 +129,7 @@ class LocalRun:
             self.stop_containers()
         finally:
             self._database.stop()
+            shutil.rmtree(self._containers, ignore_errors=True)
 
     def _state(self, name: str, container: RunningContainer) -> str:
         if container.exit_code is not None:
@@ -132,14 +147,20 @@ class LocalRun:
             image = self._images.get(name)
             if image is None or not image.command_of(workload.container):
                 raise LocalError(
-                    f"workload {name} has no command: its image is not on this machine.",
-                    hint=f"Give one with --service {name}='COMMAND', or in local.toml: [services.{name}] command = ...",
+                    f"workload {name} has no command: its image is not on this machine",
+                    hint=f"give one with --service {name}='COMMAND', or in local.toml: [services.{name}] command = ...",
                 )
         for name in self._images:
             if name not in self.workloads:
                 raise LocalError(f"--service {name}: there is no such workload. Known: {', '.join(self.workloads)}")
 
     def _require_ports(self) -> None:
+        try:
+            socket.create_server((_HOST, self._port)).close()
+        except OSError as error:
+            raise LocalError(
+                f"port {self._port} of the edge: {error.strerror}", hint="choose one with --port"
+            ) from None
         if self._isolated:
             return
         owners: dict[int, str] = {}
@@ -147,15 +168,13 @@ class LocalRun:
             port = workload.container.port
             if port is not None and port in owners:
                 raise LocalError(
-                    f"{owners[port]} and {name} both listen on port {port}.",
-                    hint="Install bubblewrap (apt-get install bubblewrap): it gives each a network of its own.",
+                    f"{owners[port]} and {name} both listen on port {port}",
+                    hint="install bubblewrap (apt-get install bubblewrap): it gives each a network of its own.",
                 )
             if port is not None:
                 owners[port] = name
 
     def _migrate(self, workload: LocalWorkload) -> None:
-        from dataclasses import replace
-
         container = replace(workload.container, command=workload.migration, entry_point=(), port=None)
         if code := self._run_once(workload, container, "migration"):
             raise LocalError(
@@ -181,7 +200,7 @@ class LocalRun:
         )
 
     def _container_folder(self, name: str, purpose: str = "") -> Path:
-        return self.folder / "containers" / f"{self._runs}-{name}{purpose}"
+        return self._containers / f"{self._runs}-{name}{purpose}"
 
     def _internal(self) -> list[Destination]:
         """Return the other workloads that have a name. The socket exists as soon as the workload has started."""

@@ -53,6 +53,10 @@ class _FileSystem:
             parent = next(str(folder) for folder in Path(path).parents if self._source(str(folder)).exists())
             if parent not in self.rebuilt:
                 self.rebuild(parent)
+        # bubblewrap makes missing parents of a mount point private, but a folder of --dir is for all users.
+        for folder in reversed(Path(path).parents):
+            if is_below(str(folder), [*self.rebuilt[1:], *self.writable]):
+                self.arguments += ["--dir", str(folder)]
         self.arguments += ["--bind" if writable else "--ro-bind", str(source), path]
         if writable:
             self.writable.append(path)
@@ -65,10 +69,6 @@ class _FileSystem:
             self.rebuilt.append(private)
             self.arguments += ["--tmpfs", private]
         if private or is_below(str(program), self.writable):
-            # bubblewrap makes missing parents of a mount point private, but a folder of --dir is for all users.
-            for parent in reversed(program.parents):
-                if is_below(str(parent), [*self.rebuilt[1:], *self.writable]) and str(parent) not in self.rebuilt:
-                    self.arguments += ["--dir", str(parent)]
             self.mount(program, str(program))
 
     def _source(self, path: str) -> Path:
@@ -97,14 +97,17 @@ def command_line(
     files = _FileSystem(image.folders)
     files.rebuild("/")
     files.arguments += ["--dev", "/dev", "--proc", "/proc", "--tmpfs", "/run"]
-    for path, source in sorted(image.folders.items()):
-        files.mount(source, path)
-    paths = list(container.writable_paths)
+    writable = list(container.writable_paths)
     if not container.read_only:
-        paths += [path for path in (*image.folders, *_WRITABLE_ROOT) if not is_below(path, paths)]
-    for number, path in enumerate(sorted(paths)):
-        files.mount(_writable_folder(folder / f"writable-{number}", path, image, ids), path, writable=True)
-    for program in (*image.programs, Path(sys.prefix), Path(sys.base_prefix)):
+        writable += [path for path in (*image.folders, *_WRITABLE_ROOT) if not is_below(path, writable)]
+    # Parents before their children, because a mount hides what is mounted below its path.
+    for path in sorted({*image.folders, *writable}):
+        if path in writable:
+            source = _writable_folder(folder / f"writable-{writable.index(path)}", path, image, ids)
+            files.mount(source, path, writable=True)
+        else:
+            files.mount(image.folders[path], path)
+    for program in (*filter(Path.is_dir, image.programs), Path(sys.prefix), Path(sys.base_prefix)):
         files.show(program)
     files.mount(folder / "hosts", "/etc/hosts")
     if _RESOLVER.is_file() and not _RESOLVER.is_symlink():
@@ -113,7 +116,7 @@ def command_line(
         files.mount(folder / "resolv.conf", str(_RESOLVER))
     files.arguments += ["--bind", str(folder / "control"), container_init.CONTROL]
     files.arguments += ["--ro-bind", str(Path(container_init.__file__)), _INIT]
-    for path in reversed([*files.rebuilt, *(["/run"] if "/run" not in paths else [])]):
+    for path in reversed([*files.rebuilt, *(["/run"] if "/run" not in writable else [])]):
         files.arguments += ["--remount-ro", path]
     # Without root, bubblewrap makes the user in a namespace of its own. As root, container_init changes the user.
     user = [] if os.getuid() == 0 else ["--unshare-user", "--uid", str(ids[0]), "--gid", str(ids[1])]

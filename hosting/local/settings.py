@@ -83,6 +83,11 @@ def _image(root: Path, service: Mapping[str, Any], path: str) -> LocalImage:
         command=tuple(shlex.split(service.get("command", ""))),
         working_directory=str(folder),
         folders={str(folder): folder},
-        programs=tuple(Path(part) for part in path.split(":") if Path(part).is_absolute() and Path(part).is_dir()),
+        programs=tuple(_installation(Path(part)) for part in path.split(":") if part.startswith("/")),
         variables={"PATH": path, **service.get("variables", {})},
     )
+
+
+def _installation(folder: Path) -> Path:
+    """Return the folder that a program of a PATH entry needs: that of a virtual environment, or the entry itself."""
+    return folder.parent if folder.name == "bin" and (folder.parent / "lib").is_dir() else folder

@@ -22,6 +22,15 @@ _CLUSTER = "AWS::RDS::DBCluster"
 _ENDPOINTS = ("Endpoint.Address", "ReadEndpoint.Address")
 
 
+class MissingSecretsError(InputError):
+    """Secrets that people supply have no value on this machine. ``names`` are WORKLOAD.VARIABLE."""
+
+    def __init__(self, names: list[str]) -> None:
+        self.names = names
+        hint = "add WORKLOAD.VARIABLE=VALUE to the file of --secret-file"
+        super().__init__(Problem(name, "the secret has no value on this machine", hint) for name in names)
+
+
 @dataclass(frozen=True)
 class LocalWorkload:
     """A workload: its container, whether the load balancer has a target group for it, and its migration."""
@@ -97,10 +106,7 @@ def read_workloads(values: LocalValues) -> list[LocalWorkload]:
         for definition in stack.of_type("AWS::ECS::TaskDefinition")
     ]
     if values.missing:
-        raise InputError(
-            Problem(name, "the secret has no value on this machine", f"add {name}=VALUE to the file of --secret-file")
-            for name in values.missing
-        )
+        raise MissingSecretsError(values.missing)
     return found
 
 

@@ -33,6 +33,7 @@ READS_PARAMETERS: dict[str, tuple[str, ...]] = {
     "diff": ("--against", "HERE"),
     "package": (),
     "rehearse": (),
+    "local": ("--check",),
     "preflight": (),
     "plan": (),
     "deploy": ("--yes",),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -43,10 +43,9 @@ def copy_example(name: str, target: Path) -> Path:
 
 @dataclass(frozen=True)
 class Example:
-    """A generated example. ``secrets`` replaces the values of all secrets but those of the database."""
+    """A generated example."""
 
     folder: Path
-    secrets: Mapping[str, str]
     environment: str = "dev"
 
     @cached_property
@@ -81,21 +80,19 @@ class Example:
         }
         return str(known.get(source.attribute, f"{source.logical_id}.{source.attribute}"))
 
-    def secret(self, value_from: str) -> str:
+    def secret(self, variable: str, value_from: str) -> str:
         """Return the value of a secret."""
         key = value_from.removesuffix("::").rsplit(":", 1)[-1]
-        return {"username": LOGIN.user, "password": LOGIN.password}.get(key) or self.secrets.get(
-            key, f"secret of {value_from}" * 2
-        )
+        return {"username": LOGIN.user, "password": LOGIN.password}.get(key) or f"the secret of {variable} " * 3
 
 
-def generate_example(name: str, target: Path, secrets: Mapping[str, str] | None = None) -> Example:
+def generate_example(name: str, target: Path) -> Example:
     """Generate an example in a folder."""
     folder = copy_example(name, target)
     (folder / "templates").mkdir()
     for file, text in render_all(load_config(folder)).items():
         (folder / "templates" / file).write_text(text)
-    return Example(folder, secrets or {})
+    return Example(folder)
 
 
 def destinations(address: tuple[str, int]) -> list[Destination]:

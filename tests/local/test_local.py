@@ -1,0 +1,164 @@
+"""`deploy.py local`: an environment of small apps and of the Django example on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.support import apps
+from tests.support.example import generate_example
+from tests.support.programs import need
+from tests.support.project import REPOSITORY
+from tests.support.waiting import PATIENCE, eventually
+
+SETTINGS = """
+[services.Web]
+folder = "app"
+command = "python -m uvicorn site_config.asgi:application --host 0.0.0.0 --port 8080"
+[services.Worker]
+folder = "app"
+command = "python manage.py worker"
+[services.Cleanup]
+folder = "app"
+command = "python manage.py cleanup"
+
+[[requests]]
+path = "/login/"
+status = 200
+contains = "Log in"
+[[requests]]
+path = "/api/nothing"
+status = 404
+contains = "not found"
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """The generated Django example, with the settings of this machine."""
+    need("bwrap", "mariadbd", "mariadb-install-db")
+    apps.django()
+    folder = generate_example("django", tmp_path / "project").folder
+    (folder / "app").symlink_to(apps.DJANGO / "app")
+    names = [file.name.split("-")[1].split(".")[0] for file in (folder / "templates").glob("workload-*.json")]
+    parts = SETTINGS.split("\n[")
+    kept = [
+        part for part in parts if not part.startswith("services.") or part.split(".")[1].split("]")[0].lower() in names
+    ]
+    (folder / "local.toml").write_text("\n[".join(kept))
+    return folder
+
+
+def command(project: Path, *arguments: str) -> list[str]:
+    return [sys.executable, str(REPOSITORY / "deploy.py"), "local", "-e", "dev", "--root", str(project), *arguments]
+
+
+def environment() -> Mapping[str, str]:
+    return os.environ | {"PATH": f"{Path(apps.python()).parent}:{os.environ['PATH']}"}
+
+
+def run(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(project, *arguments), env=environment(), capture_output=True, text=True, timeout=PATIENCE
+    )
+
+
+def free_port() -> str:
+    from hosting.local.database import _free_port
+
+    return str(_free_port())
+
+
+@pytest.mark.slow("starts a database server and the Django example")
+def test_a_check_passes_for_the_django_example_and_fails_for_a_wrong_expectation(project: Path) -> None:
+    done = run(project, "--port", free_port(), "--check")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "healthy" in done.stderr
+    assert done.stdout.count(" ok\n") == 2
+    settings = (project / "local.toml").read_text()
+    (project / "local.toml").write_text(settings.replace("status = 404", "status = 200"))
+    done = run(project, "--port", free_port(), "--check")
+    assert done.returncode == 1
+    assert "404  wrong: expected status 200" in done.stdout
+    assert json.loads((project / "build/local/dev/secrets.json").read_text())
+
+
+@pytest.mark.slow("starts a database server and the Django example twice")
+def test_a_change_takes_effect_and_ctrl_c_leaves_nothing_behind(project: Path) -> None:
+    log = project / "log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            command(project, "--port", free_port()), env=environment(), stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        eventually(lambda: "Ctrl-C stops everything" in log.read_text(), log.read_text)
+        parameters = project / "params" / "dev.json"
+        parameters.write_text(parameters.read_text().replace('"WebVarLogLevel": "INFO"', '"WebVarLogLevel": "DEBUG"'))
+        eventually(lambda: "starting the containers again" in log.read_text(), log.read_text)
+        eventually(lambda: log.read_text().count("Application startup complete") == 2, log.read_text)
+    finally:
+        process.send_signal(signal.SIGINT)
+        code = process.wait(PATIENCE)
+    assert code == 0, log.read_text()
+    assert "Application shutdown complete" in log.read_text()
+    assert not [entry for entry in running_commands() if str(project) in entry]
+
+
+def running_commands() -> Iterator[str]:
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            yield (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+
+
+@pytest.mark.slow("starts a database server for each app")
+@pytest.mark.parametrize(
+    ("app", "expected"),
+    [
+        ("import time; time.sleep(600)", ["No program answers on port 8080", "listen on 0.0.0.0:8080"]),
+        (
+            "import http.server as h; h.HTTPServer(('0.0.0.0', 8080), h.SimpleHTTPRequestHandler).serve_forever()",
+            ["/healthz answers 404", "health_check=HealthCheck(path=...)"],
+        ),
+        ("open('/var/app.log', 'w')", ["wrote outside its writable paths (/var/app.log)", "exit code 1"]),
+    ],
+)
+def test_an_app_that_does_not_start_is_explained(project: Path, app: str, expected: list[str]) -> None:
+    (project / "main.py").write_text(app)
+    (project / "local.toml").write_text(
+        (project / "local.toml")
+        .read_text()
+        .replace(
+            'folder = "app"\ncommand = "python -m uvicorn site_config.asgi:application --host 0.0.0.0 --port 8080"',
+            'command = "python main.py"',
+        )
+    )
+    done = run(project, "--port", free_port(), "--check", "--wait", "2")
+    assert done.returncode == 1
+    for text in expected:
+        assert text in done.stderr, done.stderr
+
+
+def test_bad_input_is_one_message_before_anything_starts(project: Path) -> None:
+    port = free_port()
+    settings = (project / "local.toml").read_text()
+    cases = {
+        'port = 1\n[services.Web]\ncomand = "x"': "services.Web has the unknown key comand",
+        "[services.Web]\ncommand = ": "local.toml",
+        '[services.Shop]\ncommand = "x"\n' + settings: "there is no such workload. Known: ",
+        "": "has no command: its image is not on this machine",
+    }
+    for content, message in cases.items():
+        (project / "local.toml").write_text(content)
+        done = run(project, "--port", port, "--check")
+        assert done.returncode in (1, 64)
+        assert message in done.stderr
+    assert not (project / "build" / "local" / "dev" / "database").exists()
