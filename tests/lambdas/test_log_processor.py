@@ -283,7 +283,8 @@ def test_only_the_selected_categories_are_redacted(function: Start) -> None:
 
 def test_an_unknown_category_fails_the_init_of_the_function(function: Start) -> None:
     with pytest.raises(
-        FunctionError, match="unknown emial; use all, none or a list of password, email, bearer, card, aws_key"
+        FunctionError,
+        match="unknown emial; use all, none or a list of password, email, bearer, card, aws_key, private_key,",
     ):
         function("log_processor", {"REDACT": "emial,card"}).invoke(request())
 
@@ -360,6 +361,17 @@ def test_a_decompression_bomb_fails_alone_and_quickly(function: Start, head: byt
         "://a:" * 50_000 + "@",
         "access_token=" + "a" * 250_000,
         "4111-" * 50_000,
+        "password=" * 25_000,
+        "password='" * 25_000,
+        'token="' * 30_000,
+        "cookie: a=" * 25_000,
+        "mysql " * 40_000,
+        "curl " * 50_000,
+        "-----BEGIN PRIVATE KEY-----\n" * 8_000,
+        "-" * 250_000,
+        "_.-" * 80_000,
+        "set password " * 20_000,
+        "パスワード" * 50_000,
     ],
     ids=lambda text: str(text)[:12],
 )
@@ -387,11 +399,50 @@ def test_json_in_a_message_stays_valid_and_keeps_its_japanese(function: Start) -
 
 # Secrets, the names before them, and the separators between, in any combination.
 named_secret = st.tuples(
-    st.sampled_from(["", "access_token", "Authorization", "secret_access_key", "sessionToken", "Bearer ", "mysql"]),
-    st.sampled_from(["", "=", ": ", ":[", '":"', "://", "/"]),
+    st.sampled_from(
+        [
+            "",
+            "access_token",
+            "Authorization",
+            "secret_access_key",
+            "sessionToken",
+            "Bearer ",
+            "mysql",
+            "password",
+            "pwd",
+            "DB_PASSWORD",
+            "api_key",
+            "set-cookie",
+            "Cookie",
+            "IDENTIFIED BY",
+            "パスワード",
+            "card",
+            "sessionid",
+            "curl",
+        ]
+    ),
+    st.sampled_from(
+        ["", "=", ": ", ":[", '":"', "://", "/", "='", '="', "=>", " ", '","value":"', "'", "=a=", " -u a:"]
+    ),
     st.sampled_from(["", *'\n\t\r\b\f\\" あ', "u3042"]),
     st.sampled_from(
-        ["taro@example.com", LUHN[0], ACCESS_KEY, SECRET_KEY, JWT, "a:b@c", "Bearer a1b2c3d4", "Basic YTpi"]
+        [
+            "taro@example.com",
+            LUHN[0],
+            ACCESS_KEY,
+            SECRET_KEY,
+            JWT,
+            "a:b@c",
+            "Bearer a1b2c3d4",
+            "Basic YTpi",
+            "hunter2",
+            "xoxb-" + "1a" * 20,
+            "4" + "1" * 15,
+            "-----BEGIN PRIVATE KEY-----\nMIIE" + "a" * 20,
+            "a'b",
+            'a"b2c3d4e5',
+            "}",
+        ]
     ),
 )
 log_text = st.lists(named_secret.map("".join), max_size=4).map("".join)

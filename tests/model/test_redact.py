@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
-from hosting.model.lambda_shared.redact import CATEGORIES, Redactor, is_secret_path, redact
+from hosting.model.lambda_shared.redact import RECORD_RULES, RULES, Redactor, is_secret_path, redact
+from tests.support.redaction import measure, read
 
 KEY = "AKIA" + "ABCDEFGHIJKLMNOP"
 JWT = "eyJhbGciOiJIUzI1NiJ9." + "eyJzdWIiOiIxMjM0In0.abcdefghijk"
@@ -62,12 +65,28 @@ def test_a_redacted_text_does_not_change_when_it_is_redacted_again(text: str) ->
     assert redact(once) == once
 
 
-def test_the_categories_of_the_functions_do_not_grow_with_the_rules_for_records() -> None:
-    assert CATEGORIES == ("password", "email", "bearer", "card", "aws_key")
+def test_records_have_all_rules_but_that_of_addresses() -> None:
     text = "password=hunter2 of taro@example.com"
-    assert Redactor.named("all")(text) == ("password=hunter2 of [redacted:email]", 1)
+    assert Redactor.named("all")(text) == ("password=[redacted:password] of [redacted:email]", 2)
     assert Redactor.named("card,aws_key")(text) == (text, 0)
-    assert redact(text) == "password=[redacted:secret] of taro@example.com"
+    assert redact(text) == "password=[redacted:password] of taro@example.com"
+
+
+# Goals on samples that were written before the patterns. The rules for records keep addresses.
+@pytest.mark.parametrize(("rules", "recall", "false_rate"), [("lines", 0.79, 0.12), ("records", 0.79, 0.12)])
+def test_most_secrets_of_the_samples_are_redacted_and_most_other_texts_are_kept(
+    rules: str, recall: float, false_rate: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    redactor = Redactor(RULES if rules == "lines" else RECORD_RULES)
+    results = {half: measure(read(half), lambda text: redactor(text)[0]) for half in ("held_back", "known")}
+    with capsys.disabled():
+        for half, result in results.items():
+            sys.stdout.write(f"\nredaction of {rules}, {half.replace('_', ' ')}: {result}")
+    samples = [sample for half in results for sample in read(half)]
+    assert min(len({sample.category for sample in samples}), len({sample.format for sample in samples})) >= 12
+    assert min(sum(bool(one.secrets) is kind for one in samples) for kind in (True, False)) >= 150
+    assert results["held_back"].recall >= recall
+    assert results["held_back"].false_rate <= false_rate
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """Read the samples of `tests/fixtures/redaction/`, and measure a redactor with them.
 
 A heading `[category: format]` is followed by one sample per line. `«` and `»` mark a secret. A sample without a secret
-must stay as it is. `⏎` is a line break. `¦` is removed: it keeps scanners of repositories from reporting invented tokens.
+must stay as it is. `⏎` is a line break. `¦` is removed: it keeps scanners of repositories from reporting these invented
+tokens.
 """
 
 from __future__ import annotations

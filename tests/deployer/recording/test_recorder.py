@@ -145,7 +145,7 @@ def test_data_that_the_rollback_deletes_is_recorded(world: World) -> None:
         "  app: exit code 1",
         "    last lines of /shop-dev/frontend:",
         "    | starting",
-        "    | connecting with password=[redacted:secret]",
+        "    | connecting with password=[redacted:password]",
         "    | FATAL: no database",
         "  bastion: exit code 143",
         "target 10.0.10.7:8080 is unhealthy: Target.FailedHealthChecks Health checks failed",
