@@ -23,11 +23,13 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     answer = transform(event["records"], _redactor)
     for failure in answer.failures:
         # The content is not logged: it could not be redacted.
-        logger.error("record %s is sent to the error prefix: %s", failure.record_id, failure.reason)
+        # A metric filter counts these lines (generator/layers/log_archive.py): a rejected record is no error of Lambda.
+        logger.error("record rejected: %s is sent to the error prefix: %s", failure.record_id, failure.reason)
     logger.info(
-        "%d records: %d lines archived, %d values redacted, %d control messages, %d failed",
+        "%d records: %d lines archived (%d of an unexpected shape), %d values redacted, %d control messages, %d failed",
         len(answer.records),
         answer.lines,
+        answer.odd,
         answer.redacted,
         answer.dropped,
         len(answer.failures),

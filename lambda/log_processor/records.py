@@ -1,6 +1,7 @@
 """Transforms Firehose records. Each record is returned exactly once, and none can fail the other ones.
 
-A kept record becomes one gzip member with one JSON line per log event. Concatenated members are one valid gzip file
+A kept record becomes one gzip member with one JSON line per log event. A line has the id of its event: Firehose
+delivers a record at least once, and readers use the id to remove copies. Concatenated members are one valid gzip file
 (RFC 1952, 2.2). So Firehose concatenates them without compression and adds the extension `.json.gz`. Plain text would
 exceed Lambda's payload limit: 0.9 MB of records can unpack to 15 MB.
 """
@@ -20,6 +21,8 @@ from subscription import BadRecordError, Batch, read
 ANSWER_LIMIT = 6_000_000
 # Besides its data, a returned record contains the names of the fields.
 _OVERHEAD = 100
+# Lines are compressed in parts of about this size. One call for each line takes twice as long.
+_PART = 64 * 1024
 
 _quote = json.encoder.encode_basestring  # keeps Japanese in UTF-8: `dumps` would escape it to three times the size
 
@@ -40,6 +43,7 @@ class Answer:
     failures: list[Failure] = field(default_factory=list)
     lines: int = 0
     redacted: int = 0
+    odd: int = 0
     dropped: int = 0
 
 
@@ -56,8 +60,8 @@ def transform(records: Iterable[dict[str, Any]], redactor: Redactor, limit: int 
                 answer.dropped += 1
                 answer.records.append({"recordId": record_id, "result": "Dropped"})
                 continue
-            member, lines, redacted = _member(batch, redactor)
-            data = base64.b64encode(member).decode("ascii")
+            member = _Member(batch, redactor)
+            data = base64.b64encode(member.content).decode("ascii")
             if len(data) > left:
                 raise BadRecordError("the answer would exceed Lambda's payload limit")
         except Exception as error:  # noqa: BLE001 - a record of an unexpected shape must not fail the other ones
@@ -68,33 +72,59 @@ def transform(records: Iterable[dict[str, Any]], redactor: Redactor, limit: int 
             answer.records.append({"recordId": record_id, "result": "ProcessingFailed"})
             continue
         left -= len(data)
-        answer.lines += lines
-        answer.redacted += redacted
+        answer.lines += member.lines
+        answer.redacted += member.redacted
+        answer.odd += member.odd
         answer.records.append({"recordId": record_id, "result": "Ok", "data": data})
     return answer
 
 
-def _member(batch: Batch, redactor: Redactor) -> tuple[bytes, int, int]:
-    """Return the batch as one gzip member, its lines and its redacted values. Only one line is held in memory."""
-    packer = zlib.compressobj(6, zlib.DEFLATED, 31)  # 31: gzip format. The time in its header is 0.
-    parts, lines, redacted = [], 0, 0
-    for line, hidden in _lines(batch, redactor):
-        # A lone surrogate is valid in JSON and has no UTF-8. backslashreplace writes it in JSON's form.
-        if packed := packer.compress(line.encode("utf-8", "backslashreplace")):
-            parts.append(packed)
-        lines += 1
-        redacted += hidden
-    parts.append(packer.flush())
-    return b"".join(parts), lines, redacted
+class _Member:
+    """A batch as one gzip member. Only a part of its lines is held in memory."""
+
+    def __init__(self, batch: Batch, redactor: Redactor) -> None:
+        self.lines = self.redacted = self.odd = 0
+        self._redactor = redactor
+        self._origin = f',"group":{_quote(batch.group)},"stream":{_quote(batch.stream)},"message":'
+        self._second, self._text = -1, ""
+        self.content = b"".join(self._parts(batch.events))
+
+    def _parts(self, events: Iterator[Any]) -> Iterator[bytes]:
+        packer = zlib.compressobj(6, zlib.DEFLATED, 31)  # 31: gzip format. The time in its header is 0.
+        lines: list[str] = []
+        size = 0
+        for event in events:
+            line = self._line(event)
+            lines.append(line)
+            size += len(line)
+            if size > _PART:
+                yield packer.compress(_encode(lines))
+                self.lines += len(lines)
+                lines, size = [], 0
+        yield packer.compress(_encode(lines))
+        self.lines += len(lines)
+        yield packer.flush()
+
+    def _line(self, event: Any) -> str:
+        """Return an event as a line of JSON. An event of another shape is the message of its line, as JSON."""
+        try:
+            time, event_id, message = self._time(event["timestamp"]), _quote(event["id"]), event["message"]
+            message, hidden = self._redactor(message)
+        except Exception:  # noqa: BLE001 - an event of an unexpected shape must not fail the other ones of its record
+            self.odd += 1
+            time, event_id = "null", "null"
+            message, hidden = self._redactor(json.dumps(event, ensure_ascii=False))
+        self.redacted += hidden
+        return f'{{"time":{time},"id":{event_id}{self._origin}{_quote(message)}}}\n'
+
+    def _time(self, timestamp: int) -> str:
+        second, millisecond = divmod(timestamp, 1000)
+        if second != self._second:  # many events have the same second, and formatting it is the slowest step
+            self._text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+            self._second = second
+        return f'"{self._text}.{millisecond:03d}Z"'
 
 
-def _lines(batch: Batch, redactor: Redactor) -> Iterator[tuple[str, int]]:
-    """Yield each event as a line of JSON, with the number of redacted values."""
-    origin = f',"group":{_quote(batch.group)},"stream":{_quote(batch.stream)},"message":'
-    known, text = -1, ""
-    for event in batch.events:
-        second, millisecond = divmod(event["timestamp"], 1000)
-        if second != known:  # many events have the same second, and formatting it is the slowest step
-            known, text = second, datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        message, hidden = redactor(event["message"])
-        yield f'{{"time":"{text}.{millisecond:03d}Z"{origin}{_quote(message)}}}\n', hidden
+def _encode(lines: list[str]) -> bytes:
+    # A lone surrogate is valid in JSON and has no UTF-8. backslashreplace writes it in JSON's form.
+    return "".join(lines).encode("utf-8", "backslashreplace")

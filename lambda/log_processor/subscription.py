@@ -15,8 +15,8 @@ from typing import Any
 _CHUNK = 64 * 1024
 # Far above the size of a real record of CloudWatch Logs. A larger one is a decompression bomb.
 UNPACKED_LIMIT = 256 * 1024 * 1024
-# A log event has at most 1 MB (CloudWatch Logs quotas), and escaping it at most triples that.
-VALUE_LIMIT = 4 * 1024 * 1024
+# A log event has at most 1 MB (CloudWatch Logs quotas). JSON escapes each control character to six characters.
+VALUE_LIMIT = 7 * 1024 * 1024
 
 _scan = json.JSONDecoder().raw_decode
 _blank = re.compile(r"[ \t\r\n]*").match
@@ -33,7 +33,7 @@ class Batch:
     group: str
     stream: str
     control: bool
-    events: Iterator[dict[str, Any]]
+    events: Iterator[Any]
 
 
 def read(data: bytes) -> Batch:
@@ -58,13 +58,13 @@ def read(data: bytes) -> Batch:
     return Batch(group, stream, False, _chain(kept, events))
 
 
-def _chain(kept: list[dict[str, Any]], events: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _chain(kept: list[Any], events: Iterator[Any]) -> Iterator[Any]:
     while kept:
         yield kept.pop(0)
     yield from events
 
 
-def _document(source: "_Text", header: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _document(source: "_Text", header: dict[str, Any]) -> Iterator[Any]:
     """Yield the events, and add the other fields to the header."""
     source.expect("{")
     while source.next_character() != "}":
@@ -82,14 +82,13 @@ def _document(source: "_Text", header: dict[str, Any]) -> Iterator[dict[str, Any
         raise BadRecordError("text follows the document")
 
 
-def _list(source: "_Text") -> Iterator[dict[str, Any]]:
+def _list(source: "_Text") -> Iterator[Any]:
     source.expect("[")
-    first = True
-    while source.next_character() != "]":
-        if not first:
-            source.expect(",")
-        first = False
+    if source.next_character() != "]":
         yield source.value()
+        while source.next_character() == ",":
+            source.expect(",")
+            yield source.value()
     source.expect("]")
 
 
@@ -106,6 +105,8 @@ class _Text:
     def next_character(self) -> str:
         """Return the next character that is not blank, without reading it. Return "" at the end."""
         while True:
+            if (character := self._text[self._at : self._at + 1]) > " ":
+                return character
             found = _blank(self._text, self._at)
             self._at = found.end() if found else self._at
             if self._at < len(self._text):
@@ -116,7 +117,7 @@ class _Text:
 
     def expect(self, character: str) -> None:
         """Read one character. Raises BadRecordError if it is another one."""
-        if self.next_character() != character:
+        if self._text[self._at : self._at + 1] != character and self.next_character() != character:
             raise BadRecordError("not JSON, or cut off")
         self._at += 1
 
@@ -136,7 +137,11 @@ class _Text:
                 if end < len(self._text) or self._ended:
                     self._at = end
                     return value
+            # Each attempt begins at the start of the value, so the text doubles before the next one.
+            wanted = 2 * (len(self._text) - self._at)
             self._more()
+            while not self._ended and len(self._text) < wanted:
+                self._more()
 
     def _more(self) -> None:
         try:

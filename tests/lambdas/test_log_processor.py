@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hosting.deployer.packaging.lambda_packages import Archive
+from tests.support.project import TEMPLATES
 from tests.lambdas.runtime import Answer, Function, FunctionError, Interpreter
 
 Start = Callable[..., Function]
@@ -95,7 +96,7 @@ def messages(answer: Answer) -> list[str]:
 def test_every_event_becomes_a_line_with_its_origin(function: Start) -> None:
     events = [event("first", 1_795_347_075_000), event('second\twith\nbreaks"', 1_795_347_075_999)]
     answer = function("log_processor").invoke(request(packed(document(events))))
-    origin = {"group": "/ecs/shop-prod/backend", "stream": "app/app/0123456789abcdef"}
+    origin = {"id": "3" * 56, "group": "/ecs/shop-prod/backend", "stream": "app/app/0123456789abcdef"}
     assert lines(answer) == [
         {"time": "2026-11-22T11:31:15.000Z", **origin, "message": "first"},
         {"time": "2026-11-22T11:31:15.999Z", **origin, "message": 'second\twith\nbreaks"'},
@@ -122,11 +123,6 @@ def test_each_record_is_answered_once_and_none_fails_the_others(function: Start)
             packed({"some": "other document"}),
             packed(document([event("x")], kind="SOMETHING_NEW")),
             packed(document([event("x")], logGroup=None)),
-            packed(document([{"id": "1", "message": "without a time"}])),
-            packed(document([{"id": "1", "timestamp": "text", "message": "x"}])),
-            packed(document([{"id": "1", "timestamp": 10**20, "message": "x"}])),
-            packed(document([{"id": "1", "timestamp": 1, "message": None}])),
-            packed(document(["not an object"])),  # type: ignore[list-item]
             gzip.compress(b'{"logEvents":' + b"[" * 100_000),
         ],
     }
@@ -139,12 +135,46 @@ def test_each_record_is_answered_once_and_none_fails_the_others(function: Start)
     assert all("data" not in record for record in failed)
 
 
+def test_an_event_of_another_shape_is_archived_as_json_beside_the_other_ones(function: Start) -> None:
+    odd = [
+        {"id": "1", "message": "without a time"},
+        {"id": "1", "timestamp": "text", "message": "x"},
+        {"id": "1", "timestamp": 10**20, "message": "x"},
+        {"id": "1", "timestamp": 1, "message": None},
+        {"timestamp": 1, "message": "without an id"},
+        "not an object",
+        {"message": {"password": "hunter2", "text": "注文"}},
+    ]
+    answer = function("log_processor").invoke(request(packed(document([event("first"), *odd, event("last")]))))  # type: ignore[list-item]
+    assert results(answer) == ["Ok"]
+    archived = lines(answer)
+    assert [line["message"] for line in archived if line["id"]] == ["first", "last"]
+    kept = [line for line in archived if not line["id"]]
+    assert [json.loads(line["message"]) for line in kept[:-1]] == odd[:-1]
+    assert kept[-1]["message"] == '{"message": {"password": "[redacted:password]", "text": "注文"}}'
+    assert {line["time"] for line in kept} == {None}
+    assert f"9 lines archived ({len(odd)} of an unexpected shape)" in answer.logs
+
+
+@pytest.mark.parametrize("character", ["\0", "\x1b", '"', "🎉"], ids=["NUL", "escape", "quote", "emoji"])
+def test_an_event_of_one_megabyte_is_archived_however_json_escapes_it(function: Start, character: str) -> None:
+    """CloudWatch Logs accepts events of 1 MB, measured in UTF-8. JSON needs up to six characters for one."""
+    text = character * (1024 * 1024 // len(character.encode()))
+    answer = function("log_processor", memory_mb=128).invoke(request(packed(document([event(text)]))))
+    assert messages(answer) == [text]
+
+
 def test_the_log_has_the_id_of_a_failed_record_and_not_its_content(function: Start) -> None:
-    sent = request(packed(document([event("secret-of-a-customer"), {"id": "1", "message": "secret-too"}])))
+    damaged = gzip.compress(json.dumps(document([event("secret-of-a-customer")])).encode()[:-9])
+    sent = request(damaged, damaged)
     answer = function("log_processor").invoke(sent)
-    assert results(answer) == ["ProcessingFailed"]
-    assert sent["records"][0]["recordId"] in answer.logs
+    assert results(answer) == ["ProcessingFailed"] * 2
+    assert all(record["recordId"] in answer.logs for record in sent["records"])
     assert "secret" not in answer.logs
+    # The metric filter counts the lines with this term.
+    archive = json.loads((TEMPLATES / "archive.json").read_text(encoding="utf-8"))["Resources"]
+    term = archive["RejectedRecordFilter"]["Properties"]["FilterPattern"].strip('"')
+    assert sum(term in line for line in answer.logs.splitlines()) == len(sent["records"])
 
 
 def test_flow_logs_slow_queries_and_japanese_are_archived_unchanged(function: Start) -> None:
