@@ -253,6 +253,7 @@ def build(config: Config, own_templates: Mapping[str, Template]) -> Template:
             database_log_groups=database_outputs.log_groups,
             archive_stream_name=archive_outputs.archive_stream_name,
             log_processor_name=archive_outputs.log_processor_name,
+            log_processor_log_group_name=archive_outputs.log_processor_log_group_name,
             delivery_log_group_name=archive_outputs.delivery_log_group_name,
             db_cluster_id=database_outputs.db_cluster_id,
             cluster=application_outputs.cluster,

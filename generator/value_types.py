@@ -395,6 +395,10 @@ class LogProcessorName(StackValue):
     """Lambda function that transforms log records."""
 
 
+class LogProcessorLogGroupName(LogGroupName):
+    """Log group of the function that transforms log records."""
+
+
 class DeliveryLogGroupName(LogGroupName):
     """Log group of the delivery errors of Firehose."""
 

@@ -29,7 +29,7 @@ from troposphere.logs import LogGroup, LogStream
 
 from generator import value_types as v
 from generator.resources import iam
-from generator.resources.lambda_functions import FunctionInputs, Size, add_function
+from generator.resources.lambda_functions import AddedFunction, FunctionInputs, Size, add_function
 from generator.resources.logs import log_group
 from generator.wiring import FrozenConfig, Layer, StackInterface
 
@@ -58,12 +58,14 @@ class Outputs(StackInterface):
     archive_stream_name: v.ArchiveStreamName
     subscription_role_arn: v.SubscriptionRoleArn
     log_processor_name: v.LogProcessorName
+    log_processor_log_group_name: v.LogProcessorLogGroupName
     delivery_log_group_name: v.DeliveryLogGroupName
 
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     """Add the Firehose stream with its function, log group and role, and the role of the subscriptions."""
-    processor = add_log_processor(t, config, inputs)
+    added = add_log_processor(t, config, inputs)
+    processor, processor_group = added.function, added.log_group
     group = t.add_resource(log_group("DeliveryLogGroup", Sub("/aws/kinesisfirehose/${Prefix}-archive"), inputs.logs))
     log_stream = t.add_resource(LogStream("DeliveryLogStream", LogGroupName=group.ref(), LogStreamName="delivery"))
     role = t.add_resource(
@@ -83,13 +85,14 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
         archive_stream_name=v.ArchiveStreamName(stream.ref()),
         subscription_role_arn=v.SubscriptionRoleArn(subscription_role.get_att("Arn")),
         log_processor_name=v.LogProcessorName(processor.ref()),
+        log_processor_log_group_name=v.LogProcessorLogGroupName(processor_group.ref()),
         delivery_log_group_name=v.DeliveryLogGroupName(group.ref()),
     )
 
 
-def add_log_processor(t: Template, config: Config, inputs: Inputs) -> Function:
+def add_log_processor(t: Template, config: Config, inputs: Inputs) -> AddedFunction:
     """Add the function that transforms log records and removes secrets from them."""
-    added = add_function(
+    return add_function(
         t,
         "LogProcessor",
         inputs,
@@ -100,7 +103,6 @@ def add_log_processor(t: Template, config: Config, inputs: Inputs) -> Function:
         environment={"REDACT": "all"},
         without_queue="Firehose waits for its response, retries failed records, and stores the rest under errors/.",
     )
-    return added.function
 
 
 def delivery_policy(inputs: Inputs, role: Role, processor: Function, group: LogGroup) -> ManagedPolicy:

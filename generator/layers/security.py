@@ -42,6 +42,8 @@ class Config(FrozenConfig):
     # Letters and digits only: a listener rule compares the value, and treats * and ? as wildcards. Its limit is 128
     # characters.
     origin_secret_length: int = 48
+    # Objects under errors/ of the archive: records that the log processor could not read and redact.
+    archive_error_days: int = 14
 
 
 class Inputs(StackInterface):
@@ -85,7 +87,7 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     flow_log = add_flow_log(t, inputs, telemetry_key_arn)
     access_logs = v.AccessLogBucketName(add_access_log_bucket(t, "AccessLogBucket", inputs.log_retention_days).ref())
     alb_logs = add_alb_log_bucket(t, config, inputs, access_logs)
-    archive = add_archive_bucket(t, inputs, access_logs, telemetry_key_arn)
+    archive = add_archive_bucket(t, config, inputs, access_logs, telemetry_key_arn)
     secret, next_secret = (t.add_resource(item) for item in origin_secrets(config, data_key))
     topic = add_topic(t, "AlarmTopic", "alarms", v.TelemetryKeyId(telemetry_key.ref()), allow_alarm_publishing)
     return Outputs(
@@ -247,7 +249,7 @@ def add_alb_log_bucket(t: Template, config: Config, inputs: Inputs, access_logs:
 
 
 def add_archive_bucket(
-    t: Template, inputs: Inputs, access_logs: v.AccessLogBucketName, key: v.TelemetryKeyArn
+    t: Template, config: Config, inputs: Inputs, access_logs: v.AccessLogBucketName, key: v.TelemetryKeyArn
 ) -> Bucket:
     """Add the bucket of archived logs, with the move to Glacier, expiry and an optional lock."""
     bucket = t.add_resource(
@@ -261,7 +263,9 @@ def add_archive_bucket(
                         LifecycleRuleTransition(StorageClass="GLACIER", TransitionInDays=inputs.archive_glacier_days)
                     ],
                     ExpirationInDays=inputs.archive_expire_days,
-                )
+                ),
+                # Records that could not be read, so their secrets are not redacted. The shorter of two rules applies.
+                lifecycle_rule("ExpireErrors", Prefix="errors/", ExpirationInDays=config.archive_error_days),
             ],
             key=key,
             access_logs=(access_logs, "archive/"),

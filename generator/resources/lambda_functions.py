@@ -19,6 +19,7 @@ from troposphere.awslambda import (
 from troposphere.awslambda import LoggingConfig as _LoggingConfig
 from troposphere.events import DeadLetterConfig, Rule, Target
 from troposphere.iam import ManagedPolicy, Role
+from troposphere.logs import LogGroup
 from troposphere.sns import Topic
 from troposphere.sqs import Queue
 
@@ -56,9 +57,10 @@ class Size(FrozenConfig):
 
 
 class AddedFunction(FrozenConfig):
-    """A function with its role and policy. Its users depend on the policy: without it the first call fails."""
+    """A function, its log group, role and policy. Its users depend on the policy: without it the first call fails."""
 
     function: Function
+    log_group: LogGroup
     role: Role
     policy: ManagedPolicy
 
@@ -133,7 +135,7 @@ def add_function(
     )
     if retries is not None:
         add_retries(t, subject, function, retries, failures)
-    return AddedFunction(function=function, role=role, policy=policy)
+    return AddedFunction(function=function, log_group=group, role=role, policy=policy)
 
 
 def decrypt_environment(inputs: FunctionInputs) -> Statement:

@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hosting.deployer.packaging.lambda_packages import Archive
-from tests.support.project import TEMPLATES
 from tests.lambdas.runtime import Answer, Function, FunctionError, Interpreter
+from tests.support.project import TEMPLATES
 
 Start = Callable[..., Function]
 
@@ -172,8 +172,8 @@ def test_the_log_has_the_id_of_a_failed_record_and_not_its_content(function: Sta
     assert all(record["recordId"] in answer.logs for record in sent["records"])
     assert "secret" not in answer.logs
     # The metric filter counts the lines with this term.
-    archive = json.loads((TEMPLATES / "archive.json").read_text(encoding="utf-8"))["Resources"]
-    term = archive["RejectedRecordFilter"]["Properties"]["FilterPattern"].strip('"')
+    operations = json.loads((TEMPLATES / "operations.json").read_text(encoding="utf-8"))["Resources"]
+    term = operations["RejectedRecordsFilter"]["Properties"]["FilterPattern"].strip('"')
     assert sum(term in line for line in answer.logs.splitlines()) == len(sent["records"])
 
 

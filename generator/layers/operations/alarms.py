@@ -15,6 +15,10 @@ from generator.resources.alarms import alarm
 from generator.resources.bastion import RELAY_ENDED
 from generator.resources.lambda_functions import kebab_case
 
+# In the log of log_processor, once for each record that it cannot read. Firehose stores such a record under errors/ and
+# does not report it: the invocation succeeded.
+RECORD_REJECTED = "record rejected"
+
 
 @dataclass(frozen=True)
 class Functions:
@@ -167,7 +171,7 @@ def add_nat_alarms(t: Template, inputs: Inputs) -> None:
 
 
 def add_archive_alarms(t: Template, config: Config, inputs: Inputs) -> None:
-    """Add the alarm on late deliveries to the archive."""
+    """Add the alarms on late deliveries to the archive and on rejected records, with their metric."""
     t.add_resource(
         alarm(
             "ArchiveDelayAlarm",
@@ -183,6 +187,33 @@ def add_archive_alarms(t: Template, config: Config, inputs: Inputs) -> None:
             threshold=config.archive_delay_seconds,
             period=300,
             periods=3,
+        )
+    )
+    namespace, metric = Sub("${Prefix}/Archive"), "RejectedRecords"
+    t.add_resource(
+        MetricFilter(
+            "RejectedRecordsFilter",
+            LogGroupName=inputs.log_processor_log_group_name,
+            FilterPattern=f'"{RECORD_REJECTED}"',
+            MetricTransformations=[MetricTransformation(MetricNamespace=namespace, MetricName=metric, MetricValue="1")],
+        )
+    )
+    t.add_resource(
+        alarm(
+            "RejectedRecordsAlarm",
+            "archive-rejected",
+            inputs.alarm_topic_arn,
+            description="Function LogProcessor cannot read log records. The archive bucket has them unredacted under "
+            "errors/, where they expire.",
+            command="logs lambda log-processor --since 3h",
+            section="archive-rejected",
+            namespace=namespace,
+            metric=metric,
+            dimensions={},
+            statistic="Sum",
+            threshold=1,
+            period=300,
+            periods=1,
         )
     )
 

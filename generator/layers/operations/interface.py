@@ -44,6 +44,7 @@ class Inputs(FunctionInputs):
     log_archive: LogArchive
     archive_stream_name: v.ArchiveStreamName
     log_processor_name: v.LogProcessorName
+    log_processor_log_group_name: v.LogProcessorLogGroupName
     delivery_log_group_name: v.DeliveryLogGroupName
     flow_log_group_name: v.FlowLogGroupName
     exec_log_group_name: v.ExecLogGroupName
