@@ -15,6 +15,7 @@ from generator.layers import (
     application,
     database,
     db_reader,
+    discovery,
     distribution,
     egress,
     log_archive,
@@ -42,6 +43,7 @@ class Config:
     database: database.Config = field(default_factory=database.Config)
     reader: db_reader.Config = field(default_factory=db_reader.Config)
     stores: stores.Config = field(default_factory=stores.Config)
+    discovery: discovery.Config = field(default_factory=discovery.Config)
     service: service.Config = field(default_factory=service.Config)
     operations: operations.Config = field(default_factory=operations.Config)
 

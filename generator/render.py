@@ -14,6 +14,7 @@ from generator.layers import (
     application,
     database,
     db_reader,
+    discovery,
     distribution,
     egress,
     log_archive,
@@ -60,7 +61,7 @@ def build_all(config: Config) -> dict[str, Template]:
 
 def _build_all(config: Config) -> dict[str, Template]:
     own = {layer.file: layer.render(config.service) for layer in map(service.layer_of, config.workloads)}
-    stored = stores.layer_of(config.workloads)
+    stored, names = stores.layer_of(config.workloads), discovery.layer_of(config.workloads)
     owners = workloads.image_owners(config.workloads).values()
     slugs = tuple(entry.slug for entry in config.workloads if entry.name in owners)
     return {
@@ -69,6 +70,7 @@ def _build_all(config: Config) -> dict[str, Template]:
         "edge.json": edge.build(edge.Config(edge=config.edge)),
         template_file("EdgeMonitoring"): edge_monitoring.build(edge_monitoring.Config()),
         **{layer.file: layer.render(getattr(config, name)) for name, layer in _LAYERS.items()},
+        **({names.file: names.render(config.discovery)} if names else {}),
         **({stored.file: stored.render(config.stores)} if stored else {}),
         **own,
     }

@@ -9,11 +9,12 @@ from troposphere import And, Equals, Not, Ref, Select, Sub, Template
 
 from generator import value_types as v
 from generator.config import Config
-from generator.interfaces import DbInstanceSettings, LogArchive, LogSettings, ServiceSize, SiteDomain
+from generator.interfaces import DbInstanceSettings, LogArchive, LogSettings, ServiceAccess, ServiceSize, SiteDomain
 from generator.layers import (
     application,
     database,
     db_reader,
+    discovery,
     distribution,
     egress,
     log_archive,
@@ -30,17 +31,19 @@ from generator.root_parameters import (
     Parameters,
     add_environment_parameters,
     add_image_parameters,
+    add_schedule_switch,
     add_size_parameters,
 )
 from generator.wiring import (
     FrozenConfig,
     OwnTemplate,
     StackInterface,
+    StackValue,
     add_outputs,
     add_parameters,
     interface_values,
 )
-from generator.workloads import Workload, image_owners
+from generator.workloads import EcsService, InternalService, Job, WebService, Workload, image_owners
 
 
 class Outputs(StackInterface):
@@ -77,6 +80,9 @@ class Platform(FrozenConfig):
     application: application.Outputs
     distribution: distribution.Outputs
     secret_arns: dict[str, v.AppSecretArn]
+    registry_arns: dict[str, v.RegistryArn]
+    # Security group and roles of each workload.
+    access: dict[str, ServiceAccess]
 
 
 def build(config: Config, own_templates: Mapping[str, Template]) -> Template:
@@ -227,7 +233,11 @@ def build(config: Config, own_templates: Mapping[str, Template]) -> Template:
         application=application_outputs,
         distribution=distribution_outputs,
         secret_arns=secret_arns,
+        registry_arns=nest_discovery(t, config, discovery.Inputs(prefix=prefix, vpc_id=network_outputs.vpc_id)),
+        access={},
     )
+    for entry in config.workloads:
+        platform.access[entry.name] = nest_access(t, entry, platform)
     for position, entry in enumerate(config.workloads):
         nest_workload(t, entry, position, platform, own_templates)
     operations_outputs = operations.LAYER.nest(
@@ -286,14 +296,15 @@ def build(config: Config, own_templates: Mapping[str, Template]) -> Template:
 def describe_workloads(config: Config) -> dict[str, dict[str, object]]:
     """Return what tools need to know of each workload and cannot read from one template."""
     owners = image_owners(config.workloads)
-    return {
-        entry.name: {
-            "Kind": entry.kind,
-            "Image": f"{owners[entry.name]}Image",
-            "Repository": owners[entry.name].lower(),
-        }
-        for entry in config.workloads
-    }
+    described: dict[str, dict[str, object]] = {}
+    for entry in config.workloads:
+        owner = owners[entry.name]
+        described[entry.name] = {"Kind": entry.kind, "Image": f"{owner}Image", "Repository": owner.lower()}
+        if isinstance(entry, InternalService):
+            described[entry.name]["CalledBy"] = list(entry.called_by)
+        if isinstance(entry, EcsService) and entry.one_task:
+            described[entry.name]["OneTask"] = True
+    return described
 
 
 def nest_stores(t: Template, config: Config, inputs: stores.Inputs) -> dict[str, v.AppSecretArn]:
@@ -305,19 +316,23 @@ def nest_stores(t: Template, config: Config, inputs: stores.Inputs) -> dict[str,
     return {field.title: v.AppSecretArn(value.data) for field, value in interface_values(outputs)}
 
 
-def nest_workload(
-    t: Template, entry: Workload, position: int, platform: Platform, own_templates: Mapping[str, Template]
-) -> None:
-    """Add the two stacks of one workload: first its security group and roles, then its task and ECS service."""
-    p = platform.parameters
-    included = f"Has{entry.name}Service"
-    t.add_condition(included, Equals(Select(position, Ref("ServiceIsIncluded")), "true"))
-    access_outputs = service_access.LAYER.nest(
+def nest_discovery(t: Template, config: Config, inputs: discovery.Inputs) -> dict[str, v.RegistryArn]:
+    """Add the stack of the names of internal services, if there are any. Returns each by the output's name."""
+    layer = discovery.layer_of(config.workloads)
+    if layer is None:
+        return {}
+    outputs = layer.nest(t, inputs)
+    return {field.title: v.RegistryArn(value.data) for field, value in interface_values(outputs)}
+
+
+def nest_access(t: Template, entry: Workload, platform: Platform) -> ServiceAccess:
+    """Add the stack with the security group and the roles of one workload."""
+    outputs = service_access.LAYER.nest(
         t,
         service_access.Inputs(
             prefix=platform.prefix,
             service_slug=v.ServiceSlug(entry.slug),
-            container_port=v.Port(str(entry.container_port)),
+            container_port=v.Port(str(entry.port) if isinstance(entry, WebService) else ""),
             vpc_id=platform.network.vpc_id,
             alb_security_group_id=platform.security.alb_security_group_id,
             database_security_group_id=platform.security.database_security_group_id,
@@ -325,6 +340,26 @@ def nest_workload(
         ),
         instance=entry.name,
     )
+    return outputs.access
+
+
+def nest_workload(
+    t: Template, entry: Workload, position: int, platform: Platform, own_templates: Mapping[str, Template]
+) -> None:
+    """Add the stack of one workload: its task, and its ECS service or schedule."""
+    p = platform.parameters
+    included = f"Has{entry.name}Service"
+    t.add_condition(included, Equals(Select(position, Ref("ServiceIsIncluded")), "true"))
+    own: dict[str, StackValue] = {}
+    own |= {parameter.name: platform.values[parameter.name] for parameter in entry.root_parameters}
+    own |= {secret.arn_output: platform.secret_arns[secret.arn_output] for secret in entry.stored_secrets}
+    if isinstance(entry, Job):
+        own["enabled"] = add_schedule_switch(t, entry)
+    if isinstance(entry, InternalService):
+        own["registry_arn"] = platform.registry_arns[discovery.registry_output(entry.name)]
+        for caller in entry.called_by:
+            group = platform.access[caller].service_security_group_id
+            own[f"{caller}SecurityGroupId"] = v.CallerSecurityGroupId(group.data)
     layer = service.layer_of(entry)
     layer.nest(
         t,
@@ -339,7 +374,7 @@ def nest_workload(
             service_is_new=v.Flag(Select(position, Ref("ServiceIsNew"))),
             vpc_id=platform.network.vpc_id,
             app_subnets=platform.egress.routed_app_subnets,
-            access=access_outputs.access,
+            access=platform.access[entry.name],
             data_key_arn=platform.security.data_key_arn,
             cluster=platform.application.cluster,
             bastion_log_group_name=platform.application.bastion_log_group_name,
@@ -352,8 +387,7 @@ def nest_workload(
             alarm_topic_arn=platform.security.alarm_topic_arn,
             logs=platform.logs,
             log_archive=platform.archive,
-            **{parameter.name: platform.values[parameter.name] for parameter in entry.root_parameters},
-            **{secret.arn_output: platform.secret_arns[secret.arn_output] for secret in entry.stored_secrets},
+            **own,
         ),
         instance=entry.name,
         condition=included,

@@ -5,15 +5,15 @@ A value that differs between environments is a root parameter. Structure that is
 
 from typing import Annotated
 
-from troposphere import Template
+from troposphere import Ref, Template
 
 from generator import parameter_specs as shared
 from generator import value_types as v
 from generator.config import Config
 from generator.interfaces import ServiceSize
 from generator.resources.rules import fargate_size
-from generator.wiring import ParameterSpec, StackInterface, add_parameter
-from generator.workloads import Existing, RootParameter, image_owners
+from generator.wiring import ParameterSpec, StackInterface, Value, add_parameter
+from generator.workloads import EcsService, Existing, Job, RootParameter, image_owners
 from generator.workloads.values import SECRET_ARN
 
 _DIGEST_PATTERN = r"^[a-z0-9-]+(\.[a-z0-9-]+)+(/[a-z0-9._-]+)+@sha256:[0-9a-f]{64}$"
@@ -328,18 +328,22 @@ def add_size_parameters(t: Template, config: Config) -> dict[str, ServiceSize]:
 
     Returns the size of each workload by its name.
     """
+
+    def once(title: str, value_type: type[Value], spec: ParameterSpec) -> Value:
+        return value_type(Ref(title)) if title in t.parameters else add_parameter(t, title, value_type, spec)
+
     sizes: dict[str, ServiceSize] = {}
     for entry in config.workloads:
         subject = entry.name if entry.own_size else "Service"
-        if subject not in sizes:
-            sizes[subject] = ServiceSize(
-                cpu=add_parameter(t, f"{subject}Cpu", v.CpuUnits, _CPU),
-                memory=add_parameter(t, f"{subject}Memory", v.MemoryMiB, _MEMORY),
-                min_tasks=add_parameter(t, f"{subject}MinTasks", v.MinTasks, _MIN_TASKS),
-                max_tasks=add_parameter(t, f"{subject}MaxTasks", v.MaxTasks, _MAX_TASKS),
-            )
+        is_scaled = isinstance(entry, EcsService) and not entry.one_task
+        sizes[entry.name] = ServiceSize(
+            cpu=once(f"{subject}Cpu", v.CpuUnits, _CPU),
+            memory=once(f"{subject}Memory", v.MemoryMiB, _MEMORY),
+            min_tasks=once(f"{subject}MinTasks", v.MinTasks, _MIN_TASKS) if is_scaled else v.MinTasks("1"),
+            max_tasks=once(f"{subject}MaxTasks", v.MaxTasks, _MAX_TASKS) if is_scaled else v.MaxTasks("1"),
+        )
+        if f"{subject}Size" not in t.rules:
             t.add_rule(f"{subject}Size", fargate_size(f"{subject}Cpu", f"{subject}Memory"))
-        sizes[entry.name] = sizes[subject]
     return sizes
 
 
@@ -369,3 +373,8 @@ def add_environment_parameters(t: Template, config: Config) -> dict[str, v.Envir
                 )
                 values[arn.name] = add_parameter(t, arn.name, v.EnvironmentValue, spec)
     return values
+
+
+def add_schedule_switch(t: Template, entry: Job) -> v.Flag:
+    """Add the parameter that switches the schedule of a job on or off."""
+    return add_parameter(t, f"{entry.name}Enabled", v.Flag, shared.flag(f"true if {entry.name} runs.", default="true"))

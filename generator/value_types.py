@@ -438,6 +438,14 @@ class DatabaseName(StackValue):
     """Initial schema of the database."""
 
 
+class RegistryArn(StackValue):
+    """Cloud Map service with the addresses of the tasks of an internal service."""
+
+
+class CallerSecurityGroupId(StackValue):
+    """Security group of a workload that calls an internal service."""
+
+
 class AppSecretArn(StackValue):
     """Secret of an app, generated or supplied by a person."""
 
@@ -506,6 +514,10 @@ class ExecLogGroupName(LogGroupName):
 
 class BastionLogGroupName(LogGroupName):
     """Log group of all bastion containers."""
+
+
+class ScheduleName(StackValue):
+    """Name of the schedule of a job."""
 
 
 class ServiceName(StackValue):

@@ -1,10 +1,12 @@
-"""Access: the security group of one service, the rules for its traffic, and its two roles.
+"""Access: the security group of one workload, the rules for its traffic, and its two roles.
 
 Root nests this template once per service, so that a further service changes no template, and no stack reaches the
 limits of 500 resources and 200 outputs. The layer ``service`` adds the permissions for log groups and secrets.
 """
 
-from troposphere import Sub, Tags, Template
+from typing import Annotated
+
+from troposphere import Equals, Not, Sub, Tags, Template
 from troposphere.ec2 import SecurityGroup, SecurityGroupEgress, SecurityGroupIngress, SecurityGroupRule
 from troposphere.iam import Role
 
@@ -25,7 +27,7 @@ class Inputs(StackInterface):
 
     prefix: v.NamePrefix
     service_slug: v.ServiceSlug
-    container_port: v.Port
+    container_port: Annotated[v.Port, "Port on which the load balancer reaches the tasks; empty for none."]
     vpc_id: v.VpcId
     alb_security_group_id: v.AlbSecurityGroupId
     database_security_group_id: v.DatabaseSecurityGroupId
@@ -41,6 +43,7 @@ class Outputs(StackInterface):
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:  # noqa: ARG001 -- every layer's build looks alike
     """Add the security group, its rules and the two roles of the service."""
     group = t.add_resource(service_group(inputs))
+    t.add_condition("HasLoadBalancer", Not(Equals(inputs.container_port, "")))
     add_load_balancer_rules(t, inputs, group)
     add_database_rules(t, inputs, group)
     task_role = t.add_resource(service_task_role(inputs))
@@ -80,6 +83,7 @@ def add_load_balancer_rules(t: Template, inputs: Inputs, group: SecurityGroup) -
     t.add_resource(
         SecurityGroupIngress(
             "FromAlbIngress",
+            Condition="HasLoadBalancer",
             GroupId=group.get_att("GroupId"),
             IpProtocol="tcp",
             FromPort=inputs.container_port,
@@ -91,6 +95,7 @@ def add_load_balancer_rules(t: Template, inputs: Inputs, group: SecurityGroup) -
     t.add_resource(
         SecurityGroupEgress(
             "FromAlbEgress",
+            Condition="HasLoadBalancer",
             GroupId=inputs.alb_security_group_id,
             IpProtocol="tcp",
             FromPort=inputs.container_port,

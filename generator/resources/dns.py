@@ -1,4 +1,4 @@
-"""Route 53 alias records."""
+"""Names in DNS: alias records of Route 53, and the private zone of an environment."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import Any
 from troposphere import route53
 from troposphere.cloudfront import Distribution
 from troposphere.elasticloadbalancingv2 import LoadBalancer
+
+# The private zone of an environment, in Fn::Sub.
+PRIVATE_ZONE = "${Prefix}.internal"
 
 # The hosted zone of all CloudFront distributions (Amazon Route 53 API Reference, "AliasTarget").
 CLOUDFRONT_ZONE = "Z2FDTNDATAQYW2"

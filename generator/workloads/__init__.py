@@ -6,11 +6,13 @@ workloads.py imports every type from here.
 from generator.edge_settings import Edge
 from generator.workloads.base import DATABASE_SECRETS, DATABASE_VARIABLES, Workload
 from generator.workloads.checks import check_name
+from generator.workloads.jobs import Job
 from generator.workloads.loading import FILE, WORKLOADS, load, load_edge, workloads_value
 from generator.workloads.resolution import image_owners, resolve
-from generator.workloads.services import HealthCheck, WebService
+from generator.workloads.services import EcsService, HealthCheck, InternalService, Scaling, WebService, Worker
 from generator.workloads.values import (
     PER_ENVIRONMENT,
+    AddressOf,
     DatabasePassword,
     DatabaseUsername,
     Existing,
@@ -30,20 +32,26 @@ __all__ = [
     "FILE",
     "PER_ENVIRONMENT",
     "WORKLOADS",
+    "AddressOf",
     "DatabasePassword",
     "DatabaseUsername",
+    "EcsService",
     "Edge",
     "Existing",
     "Fact",
     "Generated",
     "HealthCheck",
+    "InternalService",
+    "Job",
     "RootParameter",
+    "Scaling",
     "Secret",
     "StoredSecret",
     "Supplied",
     "Text",
     "Variable",
     "WebService",
+    "Worker",
     "Workload",
     "check_name",
     "image_owners",

@@ -13,6 +13,7 @@ from generator.errors import ConfigError
 from generator.resources import exec_agent
 from generator.workloads.checks import check_name, check_range, contains_port, find_twice
 from generator.workloads.values import (
+    AddressOf,
     DatabasePassword,
     DatabaseUsername,
     Existing,
@@ -20,6 +21,7 @@ from generator.workloads.values import (
     RootParameter,
     Secret,
     StoredSecret,
+    Text,
     Variable,
     parameter_part,
 )
@@ -64,6 +66,9 @@ class Workload:
     writable root file system. ECS waits ``stop_seconds`` after SIGTERM before it kills the app. ``ephemeral_gib`` is
     the disk of a task, the image included.
 
+    With ``spot`` the tasks run on spare capacity of Fargate at a lower price. AWS may stop them with two minutes of
+    warning. A change of ``spot`` replaces the ECS service.
+
     ``like`` names a workload whose image, command, variables, secrets and other settings of the container this workload
     takes over. What its own entry sets, differs. Variables and secrets of its own are added to them. One parameter
     with the digest of the image serves both, so that a deployment always moves them together.
@@ -81,6 +86,7 @@ class Workload:
     stop_seconds: int = shared(60)
     ephemeral_gib: int = shared(20)
     own_size: bool = True
+    spot: bool = False
 
     kind: ClassVar[str]
 
@@ -109,6 +115,12 @@ class Workload:
         """Return the root parameters whose values the container receives."""
         arns = [secret.arn for secret in self.secrets.values() if isinstance(secret, Existing)]
         return tuple(value for value in (*self.variables.values(), *arns) if isinstance(value, RootParameter))
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Return the names of the internal services whose addresses the container receives."""
+        parts = [part for one in self.variables.values() for part in (one.parts if isinstance(one, Text) else (one,))]
+        return tuple(dict.fromkeys(part.workload for part in parts if isinstance(part, AddressOf)))
 
     @property
     def stored_secrets(self) -> tuple[StoredSecret, ...]:

@@ -10,7 +10,7 @@ from generator.declared_fields import UNSET
 from generator.errors import ConfigError
 from generator.workloads.base import Workload
 from generator.workloads.checks import contains_port, find_twice
-from generator.workloads.services import WebService
+from generator.workloads.services import InternalService, WebService
 from generator.workloads.values import (
     Existing,
     Generated,
@@ -43,6 +43,7 @@ def resolve(workloads: tuple[Workload, ...]) -> tuple[Workload, ...]:
         resolved[entry.name] = done
     found = tuple(resolved[entry.name] for entry in workloads)
     _check_rules(found)
+    _check_calls(found)
     return found
 
 
@@ -120,6 +121,25 @@ def _take_over(entry: Kind, owner: Workload) -> Kind:
     changed["variables"] = {**shared, **variables}
     changed["secrets"] = {**{name: one for name, one in owner.secrets.items() if name not in variables}, **secrets}
     return replace(entry, **changed)
+
+
+def _check_calls(workloads: tuple[Workload, ...]) -> None:
+    """Raise ConfigError if a workload calls a service that does not exist or does not name it as a caller."""
+    names = {entry.name for entry in workloads}
+    callers = {entry.name: entry.called_by for entry in workloads if isinstance(entry, InternalService)}
+    for callee, called_by in callers.items():
+        for caller in called_by:
+            if caller not in names - {callee}:
+                raise ConfigError(f'internal service {callee}: called_by contains "{caller}", give other workloads')
+        if same := find_twice(called_by):
+            raise ConfigError(f"internal service {callee}: called_by contains {same} twice")
+    for entry in workloads:
+        for callee in entry.addresses:
+            if entry.name not in callers.get(callee, ()):
+                raise ConfigError(
+                    f'{entry.kind} {entry.name}: AddressOf("{callee}") needs an internal service {callee} with '
+                    f"{entry.name} in called_by"
+                )
 
 
 def _check_rules(workloads: tuple[Workload, ...]) -> None:

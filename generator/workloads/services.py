@@ -1,9 +1,10 @@
-"""Services: the kinds of workload that answer requests."""
+"""Services: the kinds of workload whose tasks ECS keeps running."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -12,7 +13,7 @@ from generator.errors import ConfigError
 from generator.resources import origin_secret
 from generator.workloads.base import Workload, shared
 from generator.workloads.checks import check_range
-from generator.workloads.values import Fact
+from generator.workloads.values import Fact, Variable
 
 # Condition values of a rule of the load balancer (Elastic Load Balancing User Guide, "Quotas for your Application Load
 # Balancers").
@@ -58,17 +59,63 @@ DEFAULT_CHECK = HealthCheck()
 
 
 @dataclass(frozen=True, kw_only=True)
-class WebService(Workload):
+class Scaling:
+    """Targets of the scaling of a service, between MinTasks and MaxTasks. 0 leaves a target out.
+
+    The percentages are averages over the tasks. ``requests_per_task`` is the number of requests in a minute, of a web
+    service only.
+    """
+
+    cpu_percent: int = 60
+    memory_percent: int = 75
+    requests_per_task: int = 0
+
+    def __post_init__(self) -> None:
+        check_types(self, "Scaling(...)")
+        check_range("Scaling(...)", "cpu_percent", self.cpu_percent, 0, 100)
+        check_range("Scaling(...)", "memory_percent", self.memory_percent, 0, 100)
+        check_range("Scaling(...)", "requests_per_task", self.requests_per_task, 0, 1_000_000)
+        if not (self.cpu_percent or self.memory_percent or self.requests_per_task):
+            raise ConfigError("Scaling(...): every target is 0, give one of them")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EcsService(Workload):
+    """Base of the kinds whose tasks ECS keeps running.
+
+    With ``one_task`` exactly one task runs, for an app that no second one may run beside. A deployment stops it before
+    it starts the new one, and the service is down in between. It is not highly available. Otherwise the number of tasks
+    follows ``scaling``.
+    """
+
+    one_task: bool = False
+    scaling: Scaling = field(default_factory=Scaling)
+
+    def check(self) -> None:
+        """Raise ConfigError if the service cannot run. Every field must have a value."""
+        super().check()
+        if self.scaling.requests_per_task and not isinstance(self, WebService):
+            raise ConfigError(f"{self.kind} {self.name}: requests_per_task is for web services")
+        if self.one_task and self.scaling != Scaling():
+            raise ConfigError(f"{self.kind} {self.name}: one_task has no scaling, remove one of them")
+        if self.container_port is not None:
+            check_port(self.container_port, self.user, f"{self.kind} {self.name}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebService(EcsService):
     """A service behind the load balancer, which sends it the requests for ``paths``.
 
     The load balancer tries the service with the greater ``priority`` later. A rule holds three paths, so that more
-    paths need more rules, with the priorities after ``priority``. The app listens on ``port``.
+    paths need more rules, with the priorities after ``priority``. The app listens on ``port``. With ``sticky_seconds``
+    the load balancer sends a viewer to the same task for that time.
     """
 
     paths: tuple[str, ...]
     priority: int
     port: int = shared(8080)
     health_check: HealthCheck = shared(DEFAULT_CHECK)  # noqa: RUF009 -- the function returns a field
+    sticky_seconds: int = 0
 
     kind = "web service"
 
@@ -92,8 +139,42 @@ class WebService(Workload):
     @classmethod
     def default(cls, name: str) -> Any:
         """Return the value of a field that no entry sets. The app learns its port by default."""
-        value = super().default(name)
-        return MappingProxyType({**value, "PORT": Fact.PORT}) if name == "variables" else value
+        return _with_port(super().default(name)) if name == "variables" else super().default(name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InternalService(EcsService):
+    """A service without a load balancer, which only the tasks of the workloads in ``called_by`` reach.
+
+    They connect to ``AddressOf(name)`` on ``port``. The name is in the DNS of the VPC, and has an address for each
+    running task.
+    """
+
+    called_by: tuple[str, ...]
+    port: int = shared(8080)
+
+    kind = "internal service"
+
+    @property
+    def container_port(self) -> int:
+        """Return the port on which the app listens."""
+        return self.port
+
+    @classmethod
+    def default(cls, name: str) -> Any:
+        """Return the value of a field that no entry sets. The app learns its port by default."""
+        return _with_port(super().default(name)) if name == "variables" else super().default(name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worker(EcsService):
+    """A service that receives no requests, such as the consumer of a queue."""
+
+    kind = "worker"
+
+
+def _with_port(variables: Mapping[str, Variable]) -> Mapping[str, Variable]:
+    return MappingProxyType({**variables, "PORT": Fact.PORT})
 
 
 def check_routing(entry: WebService, where: str) -> None:
@@ -104,15 +185,13 @@ def check_routing(entry: WebService, where: str) -> None:
         if not re.fullmatch(r"/[A-Za-z0-9_.$/~\"'@:+&*?-]{0,127}", path):
             raise ConfigError(f'{where}: path "{path}", give a pattern of up to 128 characters, such as "/api/*"')
     check_range(where, "priority", entry.priority, 1, 50_000)
-    check_port(entry, where)
+    check_range(where, "sticky_seconds", entry.sticky_seconds, 0, 604_800)
 
 
-def check_port(entry: WebService, where: str) -> None:
+def check_port(port: int, user: str, where: str) -> None:
     """Raise ConfigError if the app cannot listen on its port."""
-    check_range(where, "port", entry.port, 1, 65_535)
+    check_range(where, "port", port, 1, 65_535)
     # Fargate can add no capability but SYS_PTRACE (aws/containers-roadmap, issue 1721), and no report shows that the
     # sysctl net.ipv4.ip_unprivileged_port_start works there.
-    if entry.port < 1024 and not entry.user.startswith("0:"):
-        raise ConfigError(
-            f"{where}: port {entry.port} is for root, but the user is {entry.user}. Give a port from 1024 on"
-        )
+    if port < 1024 and not user.startswith("0:"):
+        raise ConfigError(f"{where}: port {port} is for root, but the user is {user}. Give a port from 1024 on")

@@ -46,15 +46,22 @@ PER_ENVIRONMENT = _PerEnvironment.PER_ENVIRONMENT
 PerEnvironment = _PerEnvironment
 
 
-class Text:
-    """A text with facts in it: ``Text("jdbc:mysql://", Fact.DATABASE_HOST, "/", Fact.DATABASE_NAME)``."""
+@dataclass(frozen=True)
+class AddressOf:
+    """The host name of an internal service, which has to name this workload in its ``called_by``."""
 
-    def __init__(self, *parts: str | Fact) -> None:
+    workload: str
+
+
+class Text:
+    """A text with facts and addresses in it: ``Text("jdbc:mysql://", Fact.DATABASE_HOST, "/", Fact.DATABASE_NAME)``."""
+
+    def __init__(self, *parts: str | Fact | AddressOf) -> None:
         if not parts:
             raise ConfigError("Text() is empty")
         for part in parts:
-            if not isinstance(part, (str, Fact)):
-                raise ConfigError(f"Text(...): {part!r} is neither a string nor a fact")
+            if not isinstance(part, (str, Fact, AddressOf)):
+                raise ConfigError(f"Text(...): {part!r} is neither a string nor a fact nor an address")
         self.parts = parts
 
     def __eq__(self, other: object) -> bool:
@@ -74,7 +81,7 @@ class RootParameter:
     name: str
 
 
-Variable = str | Fact | Text | PerEnvironment | RootParameter
+Variable = str | Fact | AddressOf | Text | PerEnvironment | RootParameter
 
 
 @dataclass(frozen=True)

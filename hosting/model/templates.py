@@ -144,6 +144,10 @@ class Template:
         """Return the kind of a workload, such as "web service"."""
         return str(self._workload(workload).get("Kind", "web service"))
 
+    def has_one_task(self, workload: str) -> bool:
+        """Return whether exactly one task of a workload runs, so that it is not highly available."""
+        return self._workload(workload).get("OneTask") is True
+
     def image_parameter(self, workload: str) -> str:
         """Return the parameter of the root with the image of a workload. Several workloads may have one image."""
         return str(self._workload(workload).get("Image", f"{workload}Image"))

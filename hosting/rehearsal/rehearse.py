@@ -69,6 +69,7 @@ def collect_deployed_resources(context: Context, states: Mapping[Stack, StackSta
         outputs={name: state.outputs for name, state in present.items()},
         parameters=root.parameters,
         services=tuple(name for name in template.services if template.kind_of(name) != "job"),
+        single=frozenset(name for name in template.services if template.has_one_task(name)),
         images={name: template.image_parameter(name) for name in template.services},
         clients=context.clients,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,18 @@ from generator.errors import ConfigError
 from generator.render import render_all
 from generator.workloads import (
     PER_ENVIRONMENT,
+    AddressOf,
     DatabasePassword,
     Existing,
     Fact,
     Generated,
+    InternalService,
+    Job,
+    Scaling,
     Supplied,
     Text,
     WebService,
+    Worker,
     Workload,
 )
 
@@ -264,7 +270,7 @@ def test_like_shares_image_variables_and_secrets_and_differs_where_its_entry_say
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
-        ((replace(WEB, like="Nobody"),), 'like="Nobody", but there is no workload Nobody'),
+        ((replace(WEB, like="Portal"),), 'like="Portal", but there is no workload Portal'),
         ((replace(WEB, like="Web"),), "like has a cycle: Web -> Web"),
         ((replace(WEB, like="Api"), replace(API, like="Web")), "like has a cycle: Web -> Api -> Web"),
         ((WEB, replace(API, priority=900)), "two workloads with priority 900: Web and Api"),
@@ -294,3 +300,138 @@ def test_more_paths_than_a_rule_holds_become_more_rules() -> None:
             for value in config["Values"]
         ]
         assert len(values) <= 5
+
+
+SEARCH = InternalService("Search", called_by=("Web", "Nightly"))
+NIGHTLY = Job(
+    "Nightly", schedule="cron(0 18 * * ? *)", timezone="Asia/Tokyo", variables={"SEARCH": AddressOf("Search")}
+)
+MAILER = Worker("Mailer", like="Api", command=("mail",), one_task=True, spot=True)
+
+
+def resources(templates: dict[str, Any], slug: str) -> dict[str, Any]:
+    found: dict[str, Any] = templates[f"workload-{slug}.json"]["Resources"]
+    return found
+
+
+def test_a_worker_has_no_load_balancer_and_one_task_is_stopped_before_the_next_starts() -> None:
+    templates = rendered(WEB, API, MAILER)
+    kinds = {one["Type"] for one in resources(templates, "mailer").values()}
+    assert not any("ElasticLoadBalancing" in kind or "AutoScaling" in kind for kind in kinds)
+    service = resources(templates, "mailer")["Service"]["Properties"]
+    deployment = service["DeploymentConfiguration"]
+    assert (deployment["MinimumHealthyPercent"], deployment["MaximumPercent"]) == (0, 100)
+    assert (service["AvailabilityZoneRebalancing"], service["DesiredCount"]) == ("DISABLED", 1)
+    assert service["CapacityProviderStrategy"] == [{"CapacityProvider": "FARGATE_SPOT", "Weight": 1}]
+    assert "LaunchType" not in service
+    assert "PortMappings" not in app(templates, "mailer")
+    root = templates["root.json"]["Parameters"]
+    assert {"MailerCpu", "MailerMemory"} <= set(root)
+    assert not {"MailerMinTasks", "MailerMaxTasks", "MailerImage"} & set(root)
+    access = templates["root.json"]["Resources"]["MailerAccessStack"]["Properties"]["Parameters"]
+    assert access["ContainerPort"] == "", "the load balancer does not reach the worker"
+
+
+def test_an_internal_service_has_a_name_and_admits_its_callers_alone() -> None:
+    templates = rendered(WEB, SEARCH, NIGHTLY)
+    names = templates["discovery.json"]["Resources"]
+    assert names["Namespace"]["Properties"]["Name"] == {"Fn::Sub": "${Prefix}.internal"}
+    assert names["SearchRegistry"]["Properties"]["Name"] == "search"
+    found = resources(templates, "search")
+    sources = {
+        name: one["Properties"]["SourceSecurityGroupId"]
+        for name, one in found.items()
+        if one["Type"] == "AWS::EC2::SecurityGroupIngress"
+    }
+    assert sources == {
+        "FromWebIngress": {"Ref": "WebSecurityGroupId"},
+        "FromNightlyIngress": {"Ref": "NightlySecurityGroupId"},
+    }
+    assert found["Service"]["Properties"]["ServiceRegistries"] == [{"RegistryArn": {"Ref": "RegistryArn"}}]
+    assert app(templates, "nightly")["Environment"] == [
+        {"Name": "SEARCH", "Value": {"Fn::Sub": "search.${Prefix}.internal"}}
+    ]
+    assert templates["root.json"]["Metadata"]["Workloads"]["Search"]["CalledBy"] == ["Web", "Nightly"]
+
+
+def test_a_schedule_runs_every_revision_of_its_job_with_the_roles_of_the_job_alone() -> None:
+    templates = rendered(WEB, SEARCH, NIGHTLY)
+    found = resources(templates, "nightly")
+    schedule = found["Schedule"]["Properties"]
+    assert (schedule["ScheduleExpression"], schedule["ScheduleExpressionTimezone"]) == (
+        "cron(0 18 * * ? *)",
+        "Asia/Tokyo",
+    )
+    assert schedule["Target"]["EcsParameters"]["TaskDefinitionArn"] == {"Ref": "TaskDefinition"}
+    assert schedule["State"] == {"Fn::If": ["IsEnabled", "ENABLED", "DISABLED"]}
+    family = found["TaskDefinition"]["Properties"]["Family"]["Fn::Sub"]
+    statements = {one["Sid"]: one for one in found["ScheduleGrants"]["Properties"]["PolicyDocument"]["Statement"]}
+    (run,) = statements["RunJob"]["Resource"]
+    assert run["Fn::Sub"].endswith(f":task-definition/{family}:*")
+    assert statements["PassTaskRoles"]["Resource"] == [{"Ref": "TaskRoleArn"}, {"Ref": "ExecutionRoleArn"}]
+    assert templates["root.json"]["Parameters"]["NightlyEnabled"]["Default"] == "true"
+
+
+def test_a_web_service_may_be_sticky_and_scale_by_requests() -> None:
+    templates = rendered(replace(WEB, sticky_seconds=3600, scaling=Scaling(memory_percent=0, requests_per_task=500)))
+    found = resources(templates, "web")
+    attributes = {one["Key"]: one["Value"] for one in found["TargetGroup"]["Properties"]["TargetGroupAttributes"]}
+    assert attributes["stickiness.lb_cookie.duration_seconds"] == "3600"
+    policies = {name for name, one in found.items() if one["Type"].endswith("ScalingPolicy")}
+    assert policies == {"CpuScalingPolicy", "RequestsScalingPolicy"}
+
+
+@pytest.mark.parametrize(
+    ("schedule", "message"),
+    [
+        ("cron(0 0 31 2 ? *)", "never fires: there is no such date"),
+        ("cron(0 0 29 2 ? 2027)", "never fires: there is no such date"),
+        ("cron(0 0 1 1 ? 2020)", "never fires: there is no such date"),
+        ("cron(61 0 * * ? *)", 'minutes "61" is not valid: give 0 to 59'),
+        ("cron(0 0 * * * *)", "one of day of month and day of week has to be"),
+        ("rate(1 hours)", r"write rate\(1 hour\)"),
+        ("every day", "give cron"),
+    ],
+)
+def test_a_schedule_that_never_fires_is_refused(schedule: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=f"job Nightly: schedule .*{message}"):
+        replace(NIGHTLY, schedule=schedule)
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        "cron(0 0 29 2 ? 2028)",
+        "cron(0/15 8-17 ? * MON-FRI *)",
+        "cron(0 0 L * ? *)",
+        "cron(0 0 30 2,4 ? *)",
+        "rate(5 minutes)",
+    ],
+)
+def test_a_schedule_that_fires_is_accepted(schedule: str) -> None:
+    assert replace(NIGHTLY, schedule=schedule).schedule == schedule
+
+
+@pytest.mark.parametrize(
+    ("create", "message"),
+    [
+        (lambda: Config(workloads=(WEB, replace(SEARCH, called_by=("Api",)))), 'called_by contains "Api"'),
+        (
+            lambda: Config(workloads=(WEB, NIGHTLY)),
+            r'AddressOf\("Search"\) needs an internal service Search',
+        ),
+        (lambda: replace(SEARCH, scaling=Scaling(requests_per_task=5)), "requests_per_task is for web services"),
+        (lambda: replace(WEB, one_task=True, scaling=Scaling(cpu_percent=5)), "one_task has no scaling"),
+        (lambda: Scaling(cpu_percent=0, memory_percent=0), "every target is 0"),
+        (lambda: replace(NIGHTLY, variables={"PORT": Fact.PORT}), "contains Fact.PORT, but a job has no port"),
+        (lambda: replace(NIGHTLY, timezone="5"), 'timezone "5"'),
+    ],
+)
+def test_a_workload_that_cannot_work_is_refused(create: Callable[[], object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        create()
+
+
+def test_one_fact_of_the_port_is_not_taken_over_by_a_workload_without_a_port() -> None:
+    templates = rendered(WEB, API, MAILER)
+    assert "LISTEN" not in {item["Name"] for item in app(templates, "mailer")["Environment"]}

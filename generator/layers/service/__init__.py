@@ -1,57 +1,108 @@
-"""Service: one workload of the platform: task with app and bastion, load balancing, scaling and alarms.
+"""Service: one workload of the platform: task with app and bastion, and what runs it.
 
 Each workload has a template of its own, because lists such as its variables cannot be parameters. The layer
 ``service_access`` contains the security group and the roles. This layer adds the permissions for its own log groups.
 """
 
 from functools import partial
+from typing import Any
 
 from troposphere import Equals, Sub, Template
+from troposphere.ecs import LoadBalancer, ServiceRegistry, TaskDefinition
+from troposphere.elasticloadbalancingv2 import TargetGroup
 
 from generator import value_types as v
-from generator.layers.service.alarms import add_alarms
+from generator.layers.service.alarms import add_service_alarms, add_target_alarms
+from generator.layers.service.calls import add_call_rules
 from generator.layers.service.ecs_service import add_scaling, ecs_service
-from generator.layers.service.interface import Config, Inputs, Outputs, inputs_of
+from generator.layers.service.interface import Config, Inputs, JobOutputs, Outputs, inputs_of, registry_arn
 from generator.layers.service.load_balancing import add_listener_rules, target_group
 from generator.layers.service.permissions import execution_grants
-from generator.layers.service.task import APP_MEMORY, app_memory, task_definition
+from generator.layers.service.schedule import add_schedule
+from generator.layers.service.task import APP, APP_MEMORY, app_memory, task_definition
 from generator.resources.logs import add_archive_filter, log_group
 from generator.wiring import Layer
-from generator.workloads import WebService, Workload
+from generator.workloads import EcsService, InternalService, Job, WebService, Workload
 
-__all__ = ["Config", "Inputs", "Outputs", "layer_of"]
+__all__ = ["Config", "Inputs", "JobOutputs", "Outputs", "layer_of"]
 
 
-def build(entry: Workload, t: Template, config: Config, inputs: Inputs) -> Outputs:
-    """Add the task definition, the ECS service with its target group and rules, scaling and alarms.
+def build(entry: Workload, t: Template, config: Config, inputs: Inputs) -> Outputs | JobOutputs:
+    """Add the task definition, and the ECS service or the schedule that runs it.
 
     Raises TypeError for a kind that is not known.
     """
-    if not isinstance(entry, WebService):
-        raise TypeError(f"{entry.name} is a {entry.kind}")
-    # Rules accept root and a writable root file system only if the project declares them.
-    t.set_metadata({"Container": {"User": entry.user, "ReadOnly": entry.read_only}})
-    t.add_condition("IsNew", Equals(inputs.service_is_new, "true"))
+    # Rules accept root, a writable root file system and a single task only if the project declares them.
+    declared: dict[str, Any] = {"Container": {"User": entry.user, "ReadOnly": entry.read_only}}
+    if isinstance(entry, EcsService) and entry.one_task:
+        declared["OneTask"] = True
+    t.set_metadata(declared)
     t.add_mapping(APP_MEMORY, app_memory())
     logs = t.add_resource(log_group("AppLogGroup", Sub(f"/${{Prefix}}/{entry.slug}/app"), inputs.logs))
     add_archive_filter(t, "App", logs, inputs.log_archive)
     grants = t.add_resource(execution_grants(entry, inputs, logs))
     task = t.add_resource(task_definition(entry, inputs, logs))
+    match entry:
+        case Job():
+            schedule = add_schedule(t, entry, inputs, task, [grants])
+            return JobOutputs(schedule_name=v.ScheduleName(schedule.ref()))
+        case WebService():
+            return add_web_service(t, config, entry, inputs, task, [grants])
+        case InternalService():
+            add_call_rules(t, entry, inputs)
+            registries = [ServiceRegistry(RegistryArn=registry_arn(inputs))]
+            return add_service(t, entry, inputs, task, [grants], ServiceRegistries=registries)
+        case EcsService():
+            return add_service(t, entry, inputs, task, [grants])
+    raise TypeError(f"{entry.name} is a {entry.kind}")
+
+
+def add_web_service(
+    t: Template, config: Config, entry: WebService, inputs: Inputs, task: TaskDefinition, prerequisites: list[Any]
+) -> Outputs:
+    """Add a service behind the load balancer: target group, rules, ECS service, scaling and alarms."""
     target = t.add_resource(target_group(config, entry, inputs))
     rules = add_listener_rules(t, entry, inputs, target)
-    service = t.add_resource(ecs_service(entry, inputs, task, target, [*rules, grants]))
-    add_scaling(t, config, entry, inputs, service)
-    add_alarms(t, config, entry, inputs, service, target)
+    outputs = add_service(
+        t,
+        entry,
+        inputs,
+        task,
+        [*rules, *prerequisites],
+        target,
+        HealthCheckGracePeriodSeconds=entry.health_check.grace_seconds,
+        LoadBalancers=[LoadBalancer(ContainerName=APP, ContainerPort=entry.port, TargetGroupArn=target.ref())],
+    )
+    add_target_alarms(t, config, entry, inputs, target)
+    return outputs
+
+
+def add_service(
+    t: Template,
+    entry: EcsService,
+    inputs: Inputs,
+    task: TaskDefinition,
+    prerequisites: list[Any],
+    target: TargetGroup | None = None,
+    **attributes: Any,
+) -> Outputs:
+    """Add the ECS service with its scaling and alarms. ``target`` is the target group of a web service."""
+    if not entry.one_task:
+        t.add_condition("IsNew", Equals(inputs.service_is_new, "true"))
+    service = t.add_resource(ecs_service(entry, inputs, task, prerequisites, **attributes))
+    if not entry.one_task:
+        add_scaling(t, entry, inputs, service, target)
+    add_service_alarms(t, entry, inputs, service)
     return Outputs(service_name=v.ServiceName(service.get_att("Name")))
 
 
-def layer_of(entry: Workload) -> Layer[Config, Inputs, Outputs]:
+def layer_of(entry: Workload) -> Layer[Config, Inputs, Any]:
     """Return the layer of one workload."""
     return Layer(
         "Service",
-        f"Service {entry.name}: task with app and bastion, load balancing, scaling, alarms.",
+        f"Workload {entry.name}: {entry.kind} with app and bastion.",
         inputs_of(entry),
-        Outputs,
+        JobOutputs if isinstance(entry, Job) else Outputs,
         partial(build, entry),
         template=f"workload-{entry.slug}.json",
     )

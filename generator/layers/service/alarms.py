@@ -8,28 +8,23 @@ from troposphere.elasticloadbalancingv2 import TargetGroup
 
 from generator.layers.service.interface import Config, Inputs
 from generator.resources.alarms import MISSING_DATA_IS_BREACHING, alarm
-from generator.workloads import WebService
+from generator.workloads import EcsService, WebService
 
 
-def add_alarms(
-    t: Template, config: Config, entry: WebService, inputs: Inputs, service: Service, target: TargetGroup
-) -> None:
-    """Add the alarms on healthy hosts, errors, running tasks and CPU of the service."""
+def add_target_alarms(t: Template, config: Config, entry: WebService, inputs: Inputs, target: TargetGroup) -> None:
+    """Add the alarms on healthy hosts and errors of a web service."""
     topic = inputs.alarm_topic_arn
+    hosts = 1 if entry.one_task else 2
     behind_alb = {
         "LoadBalancer": inputs.alb_full_name,
         "TargetGroup": target.get_att("TargetGroupFullName"),
-    }
-    in_ecs = {
-        "ClusterName": inputs.cluster.cluster_name,
-        "ServiceName": service.get_att("Name"),
     }
     t.add_resource(
         alarm(
             "HealthyHostsAlarm",
             f"{entry.slug}-healthy-hosts",
             topic,
-            description="The load balancer has fewer than two healthy tasks of the service.",
+            description=f"The load balancer has fewer than {hosts} healthy tasks of the service.",
             command="status",
             section="healthy-hosts",
             workload=entry.slug,
@@ -37,7 +32,7 @@ def add_alarms(
             metric="HealthyHostCount",
             dimensions=behind_alb,
             statistic="Minimum",
-            threshold=2,
+            threshold=hosts,
             comparison="LessThanThreshold",
             missing=MISSING_DATA_IS_BREACHING,
         )
@@ -59,6 +54,15 @@ def add_alarms(
             periods=3,
         )
     )
+
+
+def add_service_alarms(t: Template, entry: EcsService, inputs: Inputs, service: Service) -> None:
+    """Add the alarms on running tasks and CPU of a service."""
+    topic = inputs.alarm_topic_arn
+    in_ecs = {
+        "ClusterName": inputs.cluster.cluster_name,
+        "ServiceName": service.get_att("Name"),
+    }
     t.add_resource(
         alarm(
             "RunningTasksAlarm",
@@ -72,7 +76,7 @@ def add_alarms(
             metric="RunningTaskCount",
             dimensions=in_ecs,
             statistic="Minimum",
-            threshold=inputs.size.min_tasks,
+            threshold=1 if entry.one_task else inputs.size.min_tasks,
             comparison="LessThanThreshold",
             missing=MISSING_DATA_IS_BREACHING,
         )

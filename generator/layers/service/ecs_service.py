@@ -11,9 +11,9 @@ from troposphere.applicationautoscaling import (
 )
 from troposphere.ecs import (
     AwsvpcConfiguration,
+    CapacityProviderStrategyItem,
     DeploymentCircuitBreaker,
     DeploymentConfiguration,
-    LoadBalancer,
     NetworkConfiguration,
     Service,
     TaskDefinition,
@@ -22,32 +22,35 @@ from troposphere.elasticloadbalancingv2 import (
     TargetGroup,
 )
 
-from generator.layers.service.interface import Config, Inputs
-from generator.layers.service.task import APP
-from generator.workloads import WebService, Workload
+from generator.layers.service.interface import Inputs
+from generator.workloads import EcsService
 
 
 def ecs_service(
-    entry: WebService, inputs: Inputs, task: TaskDefinition, target: TargetGroup, prerequisites: list[Any]
+    entry: EcsService, inputs: Inputs, task: TaskDefinition, prerequisites: list[Any], **attributes: Any
 ) -> Service:
     """Return the ECS service. ``prerequisites`` are resources that must exist before it."""
+    launch = (
+        {"CapacityProviderStrategy": [CapacityProviderStrategyItem(CapacityProvider="FARGATE_SPOT", Weight=1)]}
+        if entry.spot
+        else {"LaunchType": "FARGATE"}
+    )
     return Service(
         "Service",
         Cluster=inputs.cluster.cluster_arn,
         TaskDefinition=task.ref(),
-        LaunchType="FARGATE",
         PlatformVersion="LATEST",
         # Only for a new service: afterwards Application Auto Scaling controls the number, and an update would reset it.
-        DesiredCount=If("IsNew", inputs.size.min_tasks, NoValue),
+        DesiredCount=1 if entry.one_task else If("IsNew", inputs.size.min_tasks, NoValue),
         EnableExecuteCommand=True,
         DeploymentConfiguration=DeploymentConfiguration(
-            MinimumHealthyPercent=100,
-            MaximumPercent=200,
+            # A single task is stopped before the new one starts, so that two never run side by side.
+            MinimumHealthyPercent=0 if entry.one_task else 100,
+            MaximumPercent=100 if entry.one_task else 200,
             DeploymentCircuitBreaker=DeploymentCircuitBreaker(Enable=True, Rollback=True),
         ),
-        AvailabilityZoneRebalancing="ENABLED",
-        HealthCheckGracePeriodSeconds=entry.health_check.grace_seconds,
-        LoadBalancers=[LoadBalancer(ContainerName=APP, ContainerPort=entry.port, TargetGroupArn=target.ref())],
+        # Rebalancing starts a second task before it stops the first one, which 100 percent does not admit.
+        AvailabilityZoneRebalancing="DISABLED" if entry.one_task else "ENABLED",
         NetworkConfiguration=NetworkConfiguration(
             AwsvpcConfiguration=AwsvpcConfiguration(
                 AssignPublicIp="DISABLED",
@@ -60,11 +63,15 @@ def ecs_service(
         Tags=Tags(Name=Sub(f"${{Prefix}}-{entry.slug}"), Service=entry.slug),
         # ECS rejects a target group without a listener, and the first tasks need their permissions.
         DependsOn=prerequisites,
+        **launch,
+        **attributes,
     )
 
 
-def add_scaling(t: Template, config: Config, entry: Workload, inputs: Inputs, service: Service) -> None:
-    """Add target tracking on CPU and memory."""
+def add_scaling(
+    t: Template, entry: EcsService, inputs: Inputs, service: Service, target_group: TargetGroup | None
+) -> None:
+    """Add target tracking on the metrics for which the entry has a target."""
     target = t.add_resource(
         ScalableTarget(
             "ScalableTarget",
@@ -75,10 +82,16 @@ def add_scaling(t: Template, config: Config, entry: Workload, inputs: Inputs, se
             MaxCapacity=inputs.size.max_tasks,
         )
     )
-    for subject, metric, percent in (
-        ("Cpu", "ECSServiceAverageCPUUtilization", config.cpu_target_percent),
-        ("Memory", "ECSServiceAverageMemoryUtilization", config.memory_target_percent),
+    for subject, metric, value, label in (
+        ("Cpu", "ECSServiceAverageCPUUtilization", entry.scaling.cpu_percent, None),
+        ("Memory", "ECSServiceAverageMemoryUtilization", entry.scaling.memory_percent, None),
+        ("Requests", "ALBRequestCountPerTarget", entry.scaling.requests_per_task, target_group),
     ):
+        if not value:
+            continue
+        resource: dict[str, Any] = (
+            {"ResourceLabel": Join("/", [inputs.alb_full_name, label.get_att("TargetGroupFullName")])} if label else {}
+        )
         t.add_resource(
             ScalingPolicy(
                 f"{subject}ScalingPolicy",
@@ -86,8 +99,10 @@ def add_scaling(t: Template, config: Config, entry: Workload, inputs: Inputs, se
                 PolicyType="TargetTrackingScaling",
                 ScalingTargetId=target.ref(),
                 TargetTrackingScalingPolicyConfiguration=TargetTrackingScalingPolicyConfiguration(
-                    PredefinedMetricSpecification=PredefinedMetricSpecification(PredefinedMetricType=metric),
-                    TargetValue=percent,
+                    PredefinedMetricSpecification=PredefinedMetricSpecification(
+                        PredefinedMetricType=metric, **resource
+                    ),
+                    TargetValue=value,
                     ScaleInCooldown=300,
                     ScaleOutCooldown=60,
                 ),

@@ -14,7 +14,7 @@ from generator.interfaces import (
     ServiceSize,
 )
 from generator.wiring import FrozenConfig, StackInterface, StackValue
-from generator.workloads import RootParameter, StoredSecret, Workload
+from generator.workloads import InternalService, Job, RootParameter, StoredSecret, Workload
 
 
 class Config(FrozenConfig):
@@ -22,8 +22,6 @@ class Config(FrozenConfig):
 
     # ECS deregisters a task from the target group before it stops it. The default of 300 makes deployments slow.
     deregistration_seconds: int = 30
-    cpu_target_percent: int = 60
-    memory_target_percent: int = 75
     errors_per_minute: int = 10
 
 
@@ -58,16 +56,50 @@ class Inputs(StackInterface):
 
 
 class Outputs(StackInterface):
-    """Outputs of the nested stack."""
+    """Outputs of the nested stack of a service."""
 
     service_name: v.ServiceName
+
+
+class JobOutputs(StackInterface):
+    """Outputs of the nested stack of a job."""
+
+    schedule_name: v.ScheduleName
 
 
 def inputs_of(entry: Workload) -> type[Inputs]:
     """Return the inputs of one workload: those of every workload, and the values and secrets that it declares."""
     own: dict[str, type[StackValue]] = {one.name: v.EnvironmentValue for one in entry.root_parameters}
+    own |= {f"{caller}SecurityGroupId": v.CallerSecurityGroupId for caller in callers_of(entry)}
+    if isinstance(entry, InternalService):
+        own["registry_arn"] = v.RegistryArn
+    if isinstance(entry, Job):
+        own["enabled"] = v.Flag
     own |= {secret.arn_output: v.AppSecretArn for secret in entry.stored_secrets}
     return type(f"{entry.name}Inputs", (Inputs,), {"__annotations__": own, "__module__": __name__})
+
+
+def is_enabled(inputs: Inputs) -> v.Flag:
+    """Return whether the environment runs the job."""
+    value: v.Flag = getattr(inputs, "enabled")  # noqa: B009 -- only jobs have this input
+    return value
+
+
+def registry_arn(inputs: Inputs) -> v.RegistryArn:
+    """Return the Cloud Map service of an internal service."""
+    value: v.RegistryArn = getattr(inputs, "registry_arn")  # noqa: B009 -- only internal services have this input
+    return value
+
+
+def callers_of(entry: Workload) -> tuple[str, ...]:
+    """Return the workloads that call an internal service; empty for other kinds."""
+    return entry.called_by if isinstance(entry, InternalService) else ()
+
+
+def caller_group(inputs: Inputs, caller: str) -> v.CallerSecurityGroupId:
+    """Return the security group of a workload that calls an internal service."""
+    value: v.CallerSecurityGroupId = getattr(inputs, f"{caller}SecurityGroupId")
+    return value
 
 
 def environment_value(inputs: Inputs, parameter: RootParameter) -> v.EnvironmentValue:

@@ -37,10 +37,22 @@ def target_group(config: Config, entry: WebService, inputs: Inputs) -> TargetGro
         UnhealthyThresholdCount=3,
         Matcher=Matcher(HttpCode=check.codes),
         TargetGroupAttributes=[
-            TargetGroupAttribute(Key="deregistration_delay.timeout_seconds", Value=str(config.deregistration_seconds))
+            TargetGroupAttribute(Key="deregistration_delay.timeout_seconds", Value=str(config.deregistration_seconds)),
+            *stickiness(entry),
         ],
         Tags=Tags(Name=Sub(f"${{Prefix}}-{entry.slug}")),
     )
+
+
+def stickiness(entry: WebService) -> list[TargetGroupAttribute]:
+    """Return the attributes with which the load balancer sends a viewer to the same task."""
+    if not entry.sticky_seconds:
+        return []
+    return [
+        TargetGroupAttribute(Key="stickiness.enabled", Value="true"),
+        TargetGroupAttribute(Key="stickiness.type", Value="lb_cookie"),
+        TargetGroupAttribute(Key="stickiness.lb_cookie.duration_seconds", Value=str(entry.sticky_seconds)),
+    ]
 
 
 def add_listener_rules(t: Template, entry: WebService, inputs: Inputs, target: TargetGroup) -> list[ListenerRule]:

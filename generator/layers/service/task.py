@@ -25,7 +25,7 @@ from generator.layers.service.variables import secret_variables, variables
 from generator.resources import bastion, exec_agent
 from generator.resources.bastion import bastion_container
 from generator.resources.rules import FARGATE_MEMORY
-from generator.workloads import Workload
+from generator.workloads import Job, Workload
 from generator.workloads.base import DEFAULT_GIB
 
 APP = "app"
@@ -40,6 +40,7 @@ def task_definition(entry: Workload, inputs: Inputs, logs: LogGroup) -> TaskDefi
         Environment(Name="DB_READER_HOST", Value=inputs.database.reader_endpoint),
         Environment(Name="DB_PORT", Value=inputs.database.database_port),
     ]
+    named: dict[str, Any] = {"Family": Sub(family(entry))} if isinstance(entry, Job) else {}
     return TaskDefinition(
         "TaskDefinition",
         RequiresCompatibilities=["FARGATE"],
@@ -59,8 +60,14 @@ def task_definition(entry: Workload, inputs: Inputs, logs: LogGroup) -> TaskDefi
             *(Volume(Name=name) for name in writable_volumes(entry)),
         ],
         **disk(entry),
+        **named,
         Tags=Tags(Name=Sub(f"${{Prefix}}-{entry.slug}")),
     )
+
+
+def family(entry: Workload) -> str:
+    """Return the family of a job's task definition, in Fn::Sub. The role of its schedule may run every revision."""
+    return f"${{Prefix}}-{entry.slug}"
 
 
 def disk(entry: Workload) -> dict[str, Any]:

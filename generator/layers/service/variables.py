@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from troposphere import AWSHelperFn, Ref, Sub
 from troposphere.ecs import Environment
 from troposphere.ecs import Secret as SecretVariable
 
 from generator import value_types as v
 from generator.layers.service.interface import Inputs, environment_value, stored_secret_arn
+from generator.resources.dns import PRIVATE_ZONE
 from generator.workloads import (
+    AddressOf,
     DatabasePassword,
     DatabaseUsername,
     Existing,
@@ -41,7 +41,7 @@ def variable_value(value: Variable, entry: Workload, inputs: Inputs) -> str | AW
     match value:
         case str():
             return value
-        case Fact():
+        case Fact() | AddressOf():
             return fact_value(value, entry, inputs)
         case Text():
             return text_value(value, entry, inputs)
@@ -51,16 +51,22 @@ def variable_value(value: Variable, entry: Workload, inputs: Inputs) -> str | AW
 
 
 def text_value(text: Text, entry: Workload, inputs: Inputs) -> Sub:
-    """Return a text with the values of its facts."""
-    facts: dict[str, Any] = {
-        part.value: fact_value(part, entry, inputs) for part in text.parts if isinstance(part, Fact)
-    }
-    body = "".join(f"${{{part.value}}}" if isinstance(part, Fact) else part.replace("${", "${!") for part in text.parts)
-    return Sub(body, **facts)
+    """Return a text with the values of its facts and addresses."""
+    body, given = "", {}
+    for part in text.parts:
+        if isinstance(part, str):
+            body += part.replace("${", "${!")
+        else:
+            name = part.value if isinstance(part, Fact) else f"{part.workload}Address"
+            body += f"${{{name}}}"
+            given[name] = fact_value(part, entry, inputs)
+    return Sub(body, given)
 
 
-def fact_value(fact: Fact, entry: Workload, inputs: Inputs) -> str | AWSHelperFn:
-    """Return the value of a fact."""
+def fact_value(fact: Fact | AddressOf, entry: Workload, inputs: Inputs) -> str | AWSHelperFn:
+    """Return the value of a fact, or the host name of an internal service."""
+    if isinstance(fact, AddressOf):
+        return Sub(f"{fact.workload.lower()}.{PRIVATE_ZONE}")
     values: dict[Fact, str | AWSHelperFn] = {
         Fact.DATABASE_HOST: inputs.database.writer_endpoint,
         Fact.DATABASE_READER_HOST: inputs.database.reader_endpoint,

@@ -83,13 +83,18 @@ def _inbound_claims(network: NetworkModel) -> Iterator[Claim]:
             text = f"CloudFront alone reads {bucket.logical_id}, with signed requests"
             yield _claim(f"cloudfront -> s3:{bucket.logical_id}", INBOUND, text, seen, wrong)
     for balancer, service in product(network.load_balancers, network.services):
-        if service.ports:
+        if is_behind_load_balancer(service):
             yield _service_claim(network, balancer, service)
     for service, database in product(network.services, network.databases):
         yield _open_claim(network, service, database, INBOUND)
     for caller, callee in product(network.services, network.services):
-        if (caller.name, callee.name) in network.calls:
+        if (caller.name, callee.name) in network.declared_calls:
             yield _open_claim(network, caller, callee, INBOUND)
+
+
+def is_behind_load_balancer(service: Endpoint) -> bool:
+    """Return whether a load balancer sends requests to the service."""
+    return bool(listed(service.resource.get("LoadBalancers")))
 
 
 def _load_balancer_claim(network: NetworkModel, distribution: Resource, balancer: Endpoint) -> Claim:
@@ -215,9 +220,9 @@ def _closed_pair_claims(network: NetworkModel) -> Iterator[Claim]:
 def _is_open(network: NetworkModel, source: Endpoint, target: Endpoint) -> bool:
     """Return whether a pair has to be open. Every other pair has to be closed."""
     if source in network.load_balancers:
-        return target in network.services and bool(target.ports)
+        return target in network.services and is_behind_load_balancer(target)
     if source in network.services:
-        called = (source.name, target.name) in network.calls
+        called = (source.name, target.name) in network.declared_calls
         return called or target in network.databases or target in network.interface_endpoint_groups
     return False
 

@@ -19,6 +19,7 @@ LISTENER = "AWS::ElasticLoadBalancingV2::Listener"
 LISTENER_RULE = "AWS::ElasticLoadBalancingV2::ListenerRule"
 TARGET_GROUP = "AWS::ElasticLoadBalancingV2::TargetGroup"
 SERVICE = "AWS::ECS::Service"
+SCHEDULE = "AWS::Scheduler::Schedule"
 CLUSTER = "AWS::RDS::DBCluster"
 INSTANCE = "AWS::RDS::DBInstance"
 DISTRIBUTION = "AWS::CloudFront::Distribution"
@@ -91,11 +92,19 @@ class NetworkModel:
         return found
 
     @cached_property
+    def declared_calls(self) -> frozenset[tuple[str, str]]:
+        """The pairs of services with a direct path that has to be open: those of the project, and those asked for."""
+        workloads = self.env.stacks["root"].template.section("Metadata").get("Workloads", {})
+        own = {(caller.lower(), name.lower()) for name, one in workloads.items() for caller in one.get("CalledBy", ())}
+        return self.calls | own
+
+    @cached_property
     def services(self) -> list[Endpoint]:
-        """The ECS services, with the container ports behind load balancers."""
+        """The ECS services and jobs, with the ports on which others reach them."""
         found = []
-        for item in self.env.of_type(SERVICE):
-            network = "NetworkConfiguration.AwsvpcConfiguration"
+        for item in self.env.of_type(SERVICE, SCHEDULE):
+            in_schedule = "Target.EcsParameters." if item.type == SCHEDULE else ""
+            network = f"{in_schedule}NetworkConfiguration.AwsvpcConfiguration"
             title = item.stack.rsplit("/", 1)[-1].removesuffix("Stack").removesuffix("Service") or item.logical_id
             found.append(
                 Endpoint(
@@ -104,12 +113,21 @@ class NetworkModel:
                     item,
                     tuple(self.follow_all(item.get(f"{network}.Subnets"), SUBNET)),
                     tuple(self.follow_all(item.get(f"{network}.SecurityGroups"), GROUP)),
-                    tuple(_ports(entry.get("ContainerPort") for entry in listed(item.get("LoadBalancers")))),
+                    self._ports_of(item),
                     item.get(f"{network}.AssignPublicIp", "DISABLED") != "DISABLED",
                     (item, f"Properties.{network}.AssignPublicIp"),
                 )
             )
         return sorted(found, key=lambda endpoint: endpoint.name)
+
+    def _ports_of(self, service: Resource) -> tuple[int, ...]:
+        """Return the container ports behind load balancers, and those of a service with a name in private DNS."""
+        found: list[Json] = [entry.get("ContainerPort") for entry in listed(service.get("LoadBalancers"))]
+        task = self.follow(service.get("TaskDefinition"))
+        if task is not None and listed(service.get("ServiceRegistries")):
+            for container in listed(task.get("ContainerDefinitions")):
+                found += [mapping.get("ContainerPort") for mapping in listed(container.get("PortMappings"))]
+        return tuple(_ports(found))
 
     @cached_property
     def databases(self) -> list[Endpoint]:

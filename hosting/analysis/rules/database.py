@@ -282,10 +282,10 @@ def secure_transport(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 def task_groups(env: ResolvedEnvironment) -> list[Resource]:
     """Return the security groups of the tasks."""
     found: list[Resource] = []
-    for service in env.of_type("AWS::ECS::Service"):
-        for group in follow_all(env, service.get("NetworkConfiguration.AwsvpcConfiguration.SecurityGroups"), GROUP):
-            if group not in found:
-                found.append(group)
+    for kind, path in (("AWS::ECS::Service", ""), ("AWS::Scheduler::Schedule", "Target.EcsParameters.")):
+        for owner in env.of_type(kind):
+            groups = owner.get(f"{path}NetworkConfiguration.AwsvpcConfiguration.SecurityGroups")
+            found += [group for group in follow_all(env, groups, GROUP) if group not in found]
     return found
 
 

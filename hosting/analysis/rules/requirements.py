@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from ipaddress import ip_network
 
 from hosting.analysis.resolve import ResolvedEnvironment, Resource
+from hosting.analysis.rules.database import task_groups
 from hosting.analysis.rules.network import (
     ENDPOINT,
     SUBNET,
@@ -19,6 +20,7 @@ from hosting.analysis.rules.network import (
     zones,
 )
 from hosting.analysis.rules.registry import EnvironmentCheck, RuleMatch, TemplateLocation, environment_rule
+from hosting.analysis.rules.services import is_single
 from hosting.analysis.rules.values import ROLE, flag, follow, follow_all, is_same, listed, permissions
 from hosting.model.stack_order import ROOT
 from hosting.model.templates import NESTED_STACK
@@ -129,7 +131,8 @@ def fargate_only(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
         if not set(listed(providers.get("CapacityProviders"))) <= {"FARGATE", "FARGATE_SPOT"}:
             yield RuleMatch(providers, "Properties.CapacityProviders", "a capacity provider is not Fargate")
     for service in env.of_type(SERVICE):
-        if service.get("LaunchType") != "FARGATE":
+        given = {item.get("CapacityProvider") for item in listed(service.get("CapacityProviderStrategy"))}
+        if service.get("LaunchType") != "FARGATE" and not (given and given <= {"FARGATE", "FARGATE_SPOT"}):
             yield RuleMatch(service, "Properties.LaunchType", "the launch type is not FARGATE")
 
 
@@ -181,12 +184,13 @@ def session_manager(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
             )
 
 
-@requirement("C6", "Every service allows ECS Exec and has at least two tasks")
+@requirement("C6", "Every service allows ECS Exec and has at least two tasks, unless the project declares one")
 def two_tasks(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for service in env.of_type(SERVICE):
         if not flag(service.get("EnableExecuteCommand")):
             yield RuleMatch(service, "Properties.EnableExecuteCommand", "ECS Exec is off")
-        if (count := service.get("DesiredCount")) is not None and int(count) < 2:
+        count = service.get("DesiredCount")
+        if count is not None and int(count) < 2 and not is_single(env, service):
             yield RuleMatch(service, "Properties.DesiredCount", "the service starts with fewer than two tasks")
     for target in env.of_type("AWS::ApplicationAutoScaling::ScalableTarget"):
         if not 2 <= int(target.get("MinCapacity")) <= int(target.get("MaxCapacity")):
@@ -210,11 +214,7 @@ def aurora(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 
 @requirement("D2", "Only the services reach the database, on port 3306")
 def database_access(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
-    services = [
-        group
-        for service in env.of_type(SERVICE)
-        for group in follow_all(env, service.get("NetworkConfiguration.AwsvpcConfiguration.SecurityGroups"))
-    ]
+    services = task_groups(env)
     for cluster in env.of_type(DATABASE):
         groups = follow_all(env, cluster.get("VpcSecurityGroupIds"))
         if not groups:

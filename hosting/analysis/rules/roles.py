@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from hosting.analysis.resolve import ResolvedEnvironment
 from hosting.analysis.rules.registry import RuleMatch, environment_rule
-from hosting.analysis.rules.services import containers, task_definition
+from hosting.analysis.rules.services import containers, scheduled_tasks, served_tasks
 from hosting.analysis.rules.values import (
     ROLE,
     Statement,
@@ -190,11 +190,7 @@ _SESSIONS = ("ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel"
     hint="attach the session permissions to task roles only",
 )
 def sessions_for_tasks(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
-    tasks = [
-        follow(env, task.get("TaskRoleArn"), ROLE)
-        for service in env.of_type("AWS::ECS::Service")
-        if (task := task_definition(env, service))
-    ]
+    tasks = [follow(env, task.get("TaskRoleArn"), ROLE) for _, task in (*served_tasks(env), *scheduled_tasks(env))]
     for role in env.of_type(ROLE):
         managed = [str(arn) for arn in listed(role.get("ManagedPolicyArns"))]
         if role in tasks:

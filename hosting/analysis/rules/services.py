@@ -21,6 +21,7 @@ from hosting.model.templates import Template
 from hosting.model.tokens import Json, origin
 
 SERVICE = "AWS::ECS::Service"
+SCHEDULE = "AWS::Scheduler::Schedule"
 TASK = "AWS::ECS::TaskDefinition"
 BALANCER = "AWS::ElasticLoadBalancingV2::LoadBalancer"
 LISTENER = "AWS::ElasticLoadBalancingV2::Listener"
@@ -34,6 +35,18 @@ def containers(task: Resource) -> list[tuple[int, Mapping[str, Json]]]:
 
 def task_definition(env: ResolvedEnvironment, service: Resource) -> Resource | None:
     return follow(env, service.get("TaskDefinition"), TASK)
+
+
+def scheduled_tasks(env: ResolvedEnvironment) -> Iterator[tuple[Resource, Resource]]:
+    """Return each schedule that starts tasks, with its task definition."""
+    for schedule in env.of_type(SCHEDULE):
+        if task := follow(env, schedule.get("Target.EcsParameters.TaskDefinitionArn"), TASK):
+            yield schedule, task
+
+
+def is_single(env: ResolvedEnvironment, service: Resource) -> bool:
+    """Return whether the project declares that exactly one task of the service runs."""
+    return env.stacks[service.stack].template.section("Metadata").get("OneTask") is True
 
 
 def served_tasks(env: ResolvedEnvironment) -> Iterator[tuple[Resource, Resource]]:
@@ -139,10 +152,12 @@ def deployments(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
         if not all(flag(item) for item in breaker):
             yield RuleMatch(service, f"Properties.{path}.DeploymentCircuitBreaker", "does not roll back")
         low, high = (number(service.get(f"{path}.{key}")) for key in ("MinimumHealthyPercent", "MaximumPercent"))
-        if low != 100 or high is None or high < 200:
+        single = is_single(env, service)
+        if (low, high) != (0, 100) if single else low != 100 or high is None or high < 200:
             yield RuleMatch(service, f"Properties.{path}", f"{low} to {high} percent")
-        if service.get("AvailabilityZoneRebalancing") != "ENABLED":
-            yield RuleMatch(service, "Properties.AvailabilityZoneRebalancing", "zones are not rebalanced")
+        if service.get("AvailabilityZoneRebalancing") != ("DISABLED" if single else "ENABLED"):
+            text = "a second task would start" if single else "zones are not rebalanced"
+            yield RuleMatch(service, "Properties.AvailabilityZoneRebalancing", text)
         grace = number(service.get("HealthCheckGracePeriodSeconds"))
         if bool(listed(service.get("LoadBalancers"))) != (grace is not None) or (grace is not None and grace < 60):
             yield RuleMatch(service, "Properties.HealthCheckGracePeriodSeconds", f"grace period {grace}")
@@ -158,6 +173,10 @@ def deployments(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 def two_tasks(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for service in env.of_type(SERVICE):
         count = number(service.get("DesiredCount"))
+        if is_single(env, service):
+            if count != 1:
+                yield RuleMatch(service, "Properties.DesiredCount", f"starts with {count or 1:g} tasks, not with one")
+            continue
         if count is None or count < 2:
             yield RuleMatch(service, "Properties.DesiredCount", f"starts with {count or 1:g} task")
         targets = [item for item in scaling_targets(env) if service in follow_all(env, item.get("ResourceId"))]
@@ -186,6 +205,9 @@ def count_only_when_new(templates: Mapping[str, Template]) -> Iterator[RuleMatch
             if resource["Type"] != SERVICE:
                 continue
             count = resource.get("Properties", {}).get("DesiredCount")
+            # Nothing else changes the number of a single task.
+            if count == 1 and template.section("Metadata").get("OneTask") is True:
+                continue
             branches = count.get("Fn::If", []) if isinstance(count, dict) else []
             if {"Ref": "AWS::NoValue"} not in branches[1:]:
                 yield RuleMatch(

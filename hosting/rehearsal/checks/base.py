@@ -50,6 +50,8 @@ class Deployed:
     # The workloads with an ECS service, and the image parameter of each workload, as root.json's Metadata lists them.
     services: tuple[str, ...]
     images: Mapping[str, str]
+    # Services of which exactly one task runs.
+    single: frozenset[str]
     # The deployment's credentials and endpoint; the checks create clients of their own.
     clients: Clients
     resources: dict[str, list[Resource]] = field(default_factory=dict)

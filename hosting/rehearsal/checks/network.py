@@ -122,7 +122,7 @@ def security_groups(deployed: Deployed) -> Iterator[Proof]:
         for rule in by_id[deployed.id("SecurityStack/DatabaseSecurityGroup")]["IpPermissions"]
         for pair in rule["UserIdGroupPairs"]
     )
-    services = {deployed.id(f"{service}AccessStack/ServiceSecurityGroup") for service in deployed.services}
+    services = {deployed.id(f"{service}AccessStack/ServiceSecurityGroup") for service in deployed.images}
     yield proof("the database admits only the services", set(admitted) == services, list(admitted))
 
 

@@ -86,9 +86,23 @@ def each_service(deployed: Deployed) -> Iterator[Proof]:
         arn = deployed.id(f"{name}ServiceStack/Service")
         (service,) = deployed.client("ecs").describe_services(cluster=deployed.family, services=[arn])["services"]
         yield from tasks(deployed, name, service)
-        yield from reachable(deployed, name, service)
-        yield from scaling(deployed, name, service)
-        yield from definition(deployed, name, service)
+        if service["loadBalancers"]:
+            yield from reachable(deployed, name, service)
+        if name not in deployed.single:
+            yield from scaling(deployed, name, service)
+        yield from definition(deployed, name, service["taskDefinition"])
+
+
+def each_job(deployed: Deployed) -> Iterator[Proof]:
+    """Check the schedule of each job and the task definition that it starts."""
+    for name in [name for name in deployed.images if name not in deployed.services]:
+        schedule = deployed.client("scheduler").get_schedule(Name=deployed.id(f"{name}ServiceStack/Schedule"))
+        target = schedule["Target"]["EcsParameters"]
+        network = target["NetworkConfiguration"]["awsvpcConfiguration"]
+        private = {deployed.id(f"NetworkStack/AppSubnet{number}") for number in (1, 2)}
+        yield proof(f"{name} runs by its schedule", schedule["State"], f"{schedule['ScheduleExpression']}")
+        yield proof(f"tasks of {name} are private", set(network["Subnets"]) == private, network["AssignPublicIp"])
+        yield from definition(deployed, name, target["TaskDefinitionArn"])
 
 
 def size(deployed: Deployed, name: str, what: str) -> str:
@@ -99,7 +113,7 @@ def size(deployed: Deployed, name: str, what: str) -> str:
 def tasks(deployed: Deployed, name: str, service: dict[str, Any]) -> Iterator[Proof]:
     """Check number, containers, zones and subnets of a service's tasks."""
     ecs = deployed.client("ecs")
-    minimum = int(size(deployed, name, "MinTasks"))
+    minimum = 1 if name in deployed.single else int(size(deployed, name, "MinTasks"))
     counts = f"{service['runningCount']} of {service['desiredCount']} running, {service['status']}"
     running = service["runningCount"] == service["desiredCount"] >= minimum and service["status"] == "ACTIVE"
     yield proof(f"{name} has its tasks", running, counts)
@@ -157,9 +171,9 @@ def scaling(deployed: Deployed, name: str, service: dict[str, Any]) -> Iterator[
     yield proof(f"{name} scales by itself", policies, [policy["PolicyName"] for policy in policies])
 
 
-def definition(deployed: Deployed, name: str, service: dict[str, Any]) -> Iterator[Proof]:
-    """Check image, secrets, bastion and roles of a service's task definition."""
-    found = deployed.client("ecs").describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
+def definition(deployed: Deployed, name: str, arn: str) -> Iterator[Proof]:
+    """Check image, secrets, bastion and roles of a workload's task definition."""
+    found = deployed.client("ecs").describe_task_definition(taskDefinition=arn)["taskDefinition"]
     containers = {container["name"]: container for container in found["containerDefinitions"]}
     image = containers["app"]["image"]
     yield proof(f"{name} runs the image of the parameters", image == deployed.parameter(deployed.images[name]), image)
@@ -180,4 +194,4 @@ def definition(deployed: Deployed, name: str, service: dict[str, Any]) -> Iterat
     yield proof(f"{name} has an init process, which ECS Exec needs", process, process)
 
 
-CHECKS = (cluster, load_balancer, each_service)
+CHECKS = (cluster, load_balancer, each_service, each_job)

@@ -93,7 +93,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("APP-09", "lab", lambda b: bastion(b).update(PortMappings=[{"ContainerPort": 13306}]), set()),
     ("APP-10", "lab", lambda b: app(b).update(Image="nginx:latest"), set()),
     ("APP-11", "lab", lambda b: b.statement(POLICY, "PullImages")["Action"].remove("ecr:BatchGetImage"), set()),
-    ("APP-11", "lab", lambda b: b.statement(POLICY, "DecryptDatabaseSecret").update(Action=["kms:Encrypt"]), set()),
+    ("APP-11", "lab", lambda b: b.statement(POLICY, "DecryptSecrets").update(Action=["kms:Encrypt"]), set()),
     ("APP-11", "lab", lambda b: b.drop(TASK, "ExecutionRoleArn"), set()),
     ("APP-11", "lab", lambda b: app(b)["Secrets"][0].update(ValueFrom={"Fn::Sub": "${DatabaseSecretArn}:username:"}), set()),
     ("APP-11", "lab", lambda b: app(b)["Secrets"][0].update(ValueFrom={"Fn::Sub": "${DatabaseSecretArn}:host::"}), set()),
