@@ -13,7 +13,11 @@ class GeneratorError(Exception):
 
 
 class ConfigError(GeneratorError):
-    """A configuration that the generator does not accept."""
+    """A configuration that the generator does not accept. ``workload`` is the entry of workloads.py that causes it."""
+
+    def __init__(self, message: str, *, workload: str = "") -> None:
+        super().__init__(message)
+        self.workload = workload
 
 
 class WiringError(GeneratorError):

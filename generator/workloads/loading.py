@@ -13,11 +13,14 @@ from pathlib import Path
 from generator.edge_settings import Edge
 from generator.errors import ConfigError
 from generator.workloads.base import Workload
+from generator.workloads.jobs import Job
 from generator.workloads.resolution import resolve
+from generator.workloads.services import InternalService, WebService, Worker
 
 FILE = "workloads.py"
 WORKLOADS = "WORKLOADS"
 EDGE = "EDGE"
+_KINDS = {kind.__name__ for kind in (WebService, InternalService, Worker, Job)}
 
 
 def load(project: Path) -> tuple[Workload, ...]:
@@ -32,7 +35,8 @@ def load(project: Path) -> tuple[Workload, ...]:
     try:
         resolve(found)
     except ConfigError as error:
-        raise ConfigError(f"{place}: {error}") from None
+        line = _line_of_entry(error.workload, project / FILE)
+        raise ConfigError(f"{f'{FILE}:{line}' if line else place}: {error}") from None
     return found
 
 
@@ -75,6 +79,14 @@ def _line_that_assigns(name: str, file: Path) -> int:
     """Return the line that assigns a name; 1 if no line does."""
     body = ast.parse(file.read_bytes()).body
     return next((node.lineno for node in body if assigned_value(node, name) is not None), 1)
+
+
+def _line_of_entry(name: str, file: Path) -> int:
+    """Return the last line that declares a workload of this name; 0 if none does."""
+    calls = (node for node in ast.walk(ast.parse(file.read_bytes())) if isinstance(node, ast.Call) and node.args)
+    entries = (node for node in calls if ast.unparse(node.func).rpartition(".")[2] in _KINDS)
+    named = (node for node in entries if isinstance(node.args[0], ast.Constant) and node.args[0].value == name)
+    return max((node.lineno for node in named), default=0)
 
 
 def workloads_value(node: ast.stmt) -> ast.expr | None:

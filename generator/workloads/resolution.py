@@ -39,7 +39,10 @@ def resolve(workloads: tuple[Workload, ...]) -> tuple[Workload, ...]:
         done = _with_parameters(entry)
         if entry.like:
             done = _take_over(done, resolved[entry.like])
-            done.check()
+            try:
+                done.check()
+            except ConfigError as error:
+                raise ConfigError(str(error), workload=entry.name) from None
         resolved[entry.name] = done
     found = tuple(resolved[entry.name] for entry in workloads)
     _check_rules(found)
@@ -62,7 +65,7 @@ def image_owners(workloads: tuple[Workload, ...]) -> dict[str, str]:
 def _check_names(workloads: tuple[Workload, ...]) -> None:
     if same := find_twice(entry.slug for entry in workloads):
         name = [entry.name for entry in workloads if entry.slug == same][-1]
-        raise ConfigError(f"two workloads with name {name}: give each its own")
+        raise ConfigError(f"two workloads with name {name}: give each its own", workload=name)
 
 
 def _owners_first(workloads: tuple[Workload, ...]) -> list[Workload]:
@@ -73,10 +76,11 @@ def _owners_first(workloads: tuple[Workload, ...]) -> list[Workload]:
         chain = [entry]
         while (name := chain[-1].like) and name not in ordered:
             if name not in by_name:
-                raise ConfigError(f'{chain[-1].kind} {chain[-1].name}: like="{name}", but there is no workload {name}')
+                where = f"{chain[-1].kind} {chain[-1].name}"
+                raise ConfigError(f'{where}: like="{name}", but there is no workload {name}', workload=chain[-1].name)
             if name in {one.name for one in chain}:
                 circle = " -> ".join([*(one.name for one in chain), name])
-                raise ConfigError(f"like has a cycle: {circle}. One of them needs settings of its own")
+                raise ConfigError(f"like has a cycle: {circle}. One of them needs settings of its own", workload=name)
             chain.append(by_name[name])
         ordered |= {one.name: one for one in reversed(chain)}
     return list(ordered.values())
@@ -130,15 +134,18 @@ def _check_calls(workloads: tuple[Workload, ...]) -> None:
     for callee, called_by in callers.items():
         for caller in called_by:
             if caller not in names - {callee}:
-                raise ConfigError(f'internal service {callee}: called_by contains "{caller}", give other workloads')
+                raise ConfigError(
+                    f'internal service {callee}: called_by contains "{caller}", give other workloads', workload=callee
+                )
         if same := find_twice(called_by):
-            raise ConfigError(f"internal service {callee}: called_by contains {same} twice")
+            raise ConfigError(f"internal service {callee}: called_by contains {same} twice", workload=callee)
     for entry in workloads:
         for callee in entry.addresses:
             if entry.name not in callers.get(callee, ()):
                 raise ConfigError(
                     f'{entry.kind} {entry.name}: AddressOf("{callee}") needs an internal service {callee} with '
-                    f"{entry.name} in called_by"
+                    f"{entry.name} in called_by",
+                    workload=entry.name,
                 )
 
 
@@ -152,10 +159,14 @@ def _check_rules(workloads: tuple[Workload, ...]) -> None:
                 names = f"{priorities[number]} and {entry.name}"
                 needed = len(entry.rules)
                 raise ConfigError(
-                    f"two workloads with priority {number}: {names}. Give each its own; {entry.name} needs {needed}"
+                    f"two workloads with priority {number}: {names}. Give each its own; {entry.name} needs {needed}",
+                    workload=entry.name,
                 )
             priorities[number] = entry.name
         for path in entry.paths:
             if path in paths:
-                raise ConfigError(f"path {path} belongs to {paths[path]} and {entry.name}, give it to one of them")
+                raise ConfigError(
+                    f"path {path} belongs to {paths[path]} and {entry.name}, give it to one of them",
+                    workload=entry.name,
+                )
             paths[path] = entry.name

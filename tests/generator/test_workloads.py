@@ -107,8 +107,8 @@ def test_a_project_is_loaded_by_its_path_and_leaves_no_module_behind(tmp_path: P
         ('\nWORKLOADS = ("A",)\n', r"^workloads\.py:3: WORKLOADS has to be a tuple"),
         ("\nWORKLOADS: tuple[WebService, ...] = ()\n", r"^workloads\.py:3: no workload"),
         (
-            '\nWORKLOADS = (WebService("A", paths=("/*",), priority=1), WebService("B", paths=("/b",), priority=1))\n',
-            r"^workloads\.py:3: two workloads with priority 1: A and B",
+            '\nWORKLOADS = (WebService("A", paths=("/",), priority=1),\n WebService("B", paths=("/b",), priority=1))\n',
+            r"^workloads\.py:4: two workloads with priority 1: A and B",
         ),
         (
             '\nWORKLOADS = (WebService("We", paths=("/*",), priority=1), WebService("WE", paths=("/",), priority=2))\n',
@@ -435,3 +435,12 @@ def test_a_workload_that_cannot_work_is_refused(create: Callable[[], object], me
 def test_one_fact_of_the_port_is_not_taken_over_by_a_workload_without_a_port() -> None:
     templates = rendered(WEB, API, MAILER)
     assert "LISTEN" not in {item["Name"] for item in app(templates, "mailer")["Environment"]}
+
+
+def test_the_example_of_the_document_is_valid_and_uses_every_kind() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "workloads.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    exec(text.split("```python\n")[1].split("```")[0], names)  # noqa: S102 -- the text is a file of the repository
+    templates = rendered(*names["WORKLOADS"])
+    kinds = {one["Kind"] for one in templates["root.json"]["Metadata"]["Workloads"].values()}
+    assert kinds == {"web service", "internal service", "worker", "job"}
