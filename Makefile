@@ -75,10 +75,11 @@ lint:
 types:
 	$(BIN)/mypy
 	@# Each function has an index.py of its own, so each is a project of its own to the type checker.
-	@for function in lambda/*/; do \
+	@python=$$($(BIN)/python -c "from generator.resources.lambda_functions import RUNTIME; print(RUNTIME[6:])"); \
+	for function in lambda/*/; do \
 	  echo "mypy $$function"; \
 	  (cd $$function && MYPYPATH=$(CURDIR)/hosting/model/lambda_shared $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml \
-	    --cache-dir $(CURDIR)/.mypy_cache/$$function --python-version 3.13 .) || exit 1; \
+	    --cache-dir $(CURDIR)/.mypy_cache/$$function --python-version $$python .) || exit 1; \
 	done
 
 # Tests have no network, so what they need of it comes first.

@@ -30,7 +30,8 @@ from generator.resources.logs import log_group
 from generator.resources.suppressions import suppress
 from generator.wiring import FrozenConfig, StackInterface
 
-# A test checks this runtime's end of life, and the packaging builds for this architecture.
+# The packaging builds for both, and the tests execute the packages with this Python. It is the newest for which the
+# machines of the tests have an interpreter. A test checks its end of life.
 RUNTIME = "python3.13"
 ARCHITECTURE = "arm64"
 

@@ -23,7 +23,7 @@ import boto3
 
 from hosting.deployer.packaging.lambda_packages import Archive, package_functions
 from hosting.rehearsal.emulator import Emulator
-from tests.lambdas.runtime import ROOT, Function, interpreter
+from tests.lambdas.runtime import PLATFORM, ROOT, Function, interpreter
 from tests.lambdas.sink import Sink
 from tests.lambdas.test_slack_notifier import alarm
 
@@ -48,7 +48,7 @@ def measure() -> list[Row]:
 
 
 def _functions() -> Iterator[Row]:
-    packaged = {archive.name: archive for archive in package_functions(ROOT / "lambda")}
+    packaged = {archive.name: archive for archive in package_functions(ROOT / "lambda", PLATFORM)}
     yield Row("functions", f"interpreter: python{interpreter().version}", 0, "")
     with Emulator() as emulator, Sink() as sink:
         account = "210987654321"
@@ -187,7 +187,7 @@ def _watched(clients: Callable[[str], Any]) -> dict[str, str]:
 
 
 def _packaging() -> Iterator[Row]:
-    ours = statistics.median(_seconds(lambda: package_functions(ROOT / "lambda")) for _ in range(9))
+    ours = statistics.median(_seconds(lambda: package_functions(ROOT / "lambda", PLATFORM)) for _ in range(9))
     yield Row("packaging", "all functions, nothing changed", ours, "s")
     imports = "from pathlib import Path; from hosting.deployer.packaging.lambda_packages import archives"
     command = [sys.executable, "-c", f"{imports}; archives(Path({str(ROOT / 'lambda')!r}))"]

@@ -69,6 +69,14 @@ def test_a_first_plan_names_the_deferred_stacks(command: Command) -> None:
     assert "shop-dev: the environment is not deployed" in missing.err
 
 
+def test_packages_can_be_written_to_a_directory_without_an_account(command: Command, tmp_path: Path) -> None:
+    listed = command("package", "-e", "dev", "--out", str(tmp_path / "out"))
+    assert listed.code == 0, listed.err
+    sizes = {str(path.relative_to(tmp_path / "out")): path.stat().st_size for path in (tmp_path / "out").rglob("*.*")}
+    assert {key: int(size) for size, key in (line.split() for line in listed.out.splitlines())} == sizes
+    assert any(key.endswith(".zip") for key in sizes)
+
+
 def test_packages_can_be_uploaded_after_bootstrap(command: Command) -> None:
     early = command("package", "-e", "dev", "--upload")
     assert early.code == 1

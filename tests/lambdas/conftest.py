@@ -11,7 +11,7 @@ import pytest
 from hosting.deployer.packaging.lambda_packages import Archive, package_functions
 from hosting.rehearsal.emulator import Emulator
 from tests.lambdas.proxy import Proxy
-from tests.lambdas.runtime import Function, Interpreter, interpreter
+from tests.lambdas.runtime import PLATFORM, Function, Interpreter, interpreter
 from tests.lambdas.sink import Sink
 from tests.support.waiting import PATIENCE
 
@@ -21,7 +21,7 @@ LAMBDA = Path(__file__).resolve().parent.parent.parent / "lambda"
 @pytest.fixture(scope="session")
 def packaged() -> Mapping[str, Archive]:
     """The packages that `deploy.py package` uploads, by name."""
-    return {archive.name: archive for archive in package_functions(LAMBDA)}
+    return {archive.name: archive for archive in package_functions(LAMBDA, PLATFORM)}
 
 
 @pytest.fixture(scope="session", params=[interpreter()], ids=lambda python: f"python{python.version}")

@@ -21,16 +21,20 @@ import threading
 import time
 import uuid
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar
 
+from generator.resources.lambda_functions import ARCHITECTURE, RUNTIME
+from hosting.deployer.packaging.interpreters import find_python, read_version
+from hosting.deployer.packaging.lambda_packages import Platform
 from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+PLATFORM = Platform(RUNTIME.removeprefix("python"), ARCHITECTURE)
 # Lambda Developer Guide, Lambda quotas: invocation payload, request and answer, of a synchronous invocation.
 PAYLOAD_LIMIT = 6 * 1024 * 1024
 INIT_SECONDS = 10.0
@@ -72,33 +76,10 @@ class Interpreter:
 
 
 @cache
-def interpreter(wanted: str = "3.13") -> Interpreter:
+def interpreter(wanted: str = PLATFORM.python) -> Interpreter:
     """Return the functions' interpreter from PATH, pyenv or uv, or the interpreter of the tests if none is found."""
-    # Symbolic links are not resolved: the python of a virtual environment is one, and loses its packages otherwise.
-    for path in _candidates(wanted):
-        version = _version(path)
-        if version and version.startswith(f"{wanted}."):
-            return Interpreter(path, version)
-    return Interpreter(Path(sys.executable), ".".join(map(str, sys.version_info[:3])))
-
-
-def _candidates(wanted: str) -> Iterator[Path]:
-    name = f"python{wanted}"
-    for folder in os.environ.get("PATH", "").split(os.pathsep):
-        yield Path(folder) / name
-    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
-    uv = Path(os.environ.get("UV_PYTHON_INSTALL_DIR", Path.home() / ".local/share/uv/python"))
-    for versions, pattern in ((pyenv / "versions", f"{wanted}.*/bin/{name}"), (uv, f"cpython-{wanted}*/bin/{name}")):
-        yield from sorted(versions.glob(pattern), reverse=True)
-
-
-def _version(path: Path) -> str | None:
-    """Return the interpreter's version, or None if it does not run, such as pyenv's shim of a version not selected."""
-    if not path.is_file():
-        return None
-    code = "import sys; print(*sys.version_info[:3], sep='.')"
-    done = subprocess.run([path, "-S", "-c", code], capture_output=True, text=True)
-    return done.stdout.strip() if done.returncode == 0 else None
+    path = find_python(wanted) or Path(sys.executable)
+    return Interpreter(path, read_version(path) or "")
 
 
 def runtime_directory(python: Interpreter, *, offline: bool = True) -> Path:
@@ -253,7 +234,7 @@ class Function:
 
     # Added to the function's own variables (Lambda Developer Guide, Defined runtime environment variables).
     ENVIRONMENT: ClassVar[Mapping[str, str]] = {
-        "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_{RUNTIME}",
         "AWS_LAMBDA_FUNCTION_NAME": "tested",
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",

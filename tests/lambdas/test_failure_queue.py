@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from generator.resources.lambda_functions import RUNTIME
 from hosting.deployer.packaging.lambda_packages import Archive
 from tests.lambdas.test_slack_notifier import alarm, records, sns
 from tests.support.waiting import PATIENCE, eventually
@@ -46,7 +47,7 @@ class Notices:
         """Create a function with the retries of the committed template."""
         made = self._lambda.create_function(
             FunctionName=name.replace("_", "-"),
-            Runtime="python3.13",
+            Runtime=RUNTIME,
             Role=ROLE,
             Handler="index.handler",
             Code={"ZipFile": packaged[name].data},

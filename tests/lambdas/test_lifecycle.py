@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from generator.resources.lambda_functions import RUNTIME
+
 TEMPLATES = Path(__file__).resolve().parent.parent.parent / "templates"
 NOTICE = timedelta(days=180)
 
@@ -53,8 +55,8 @@ def test_the_functions_runtime_is_supported_for_another_half_year() -> None:
 
 @pytest.mark.parametrize(
     ("runtime", "days_before", "warned"),
-    [("python3.13", 181, False), ("python3.13", 179, True), ("python3.13", -1, True), ("python2.0", 0, True)],
+    [(RUNTIME, 181, False), (RUNTIME, 179, True), (RUNTIME, -1, True), ("python2.0", 0, True)],
 )
 def test_the_warning_begins_180_days_before_the_end(runtime: str, days_before: int, warned: bool) -> None:
-    end = date.fromisoformat(lifecycle()["python3.13"]["deprecated"])
+    end = date.fromisoformat(lifecycle()[RUNTIME]["deprecated"])
     assert bool(ending({runtime: ["x.json X"]}, end - timedelta(days=days_before))) is warned

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from generator.resources.lambda_functions import RUNTIME
 from hosting.deployer.packaging.lambda_packages import Archive
 from tests.lambdas.test_log_processor import FLOW_LINES, JAPANESE, SLOW_QUERY
 from tests.support.waiting import PATIENCE
@@ -34,7 +35,7 @@ class Archived:
         self.s3.create_bucket(Bucket=self.bucket, CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"})
         function = aws("lambda").create_function(
             FunctionName="log-processor",
-            Runtime="python3.13",
+            Runtime=RUNTIME,
             Role=ROLE,
             Handler="index.handler",
             Code={"ZipFile": package},

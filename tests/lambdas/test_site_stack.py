@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from generator.resources.lambda_functions import RUNTIME
 from hosting.deployer.packaging.lambda_packages import Archive
 
 Client = Callable[..., Any]
@@ -24,7 +25,7 @@ class Site:
         self._bucket = f"site-{account}"
         self._function = aws("lambda").create_function(
             FunctionName="site-content",
-            Runtime="python3.13",
+            Runtime=RUNTIME,
             Role=ROLE,
             Handler="index.handler",
             Code={"ZipFile": package},

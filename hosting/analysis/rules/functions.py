@@ -86,7 +86,7 @@ _CURRENT = re.compile(r"python3\.1[3-9]")
     "Functions are explicit about runtime, machine, size and time, and stay out of the VPC",
     why="The defaults are 3 s and 128 MB on x86_64; a function in a VPC holds its interfaces for long after deletion "
     "(AWS Lambda Developer Guide, Lambda runtimes, and Giving Lambda functions access to resources in an Amazon VPC).",
-    hint="set Runtime python3.13, Architectures, Timeout, MemorySize; drop VpcConfig",
+    hint="set Runtime to a Python that Lambda supports, Architectures, Timeout, MemorySize; drop VpcConfig",
 )
 def function_settings(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for function in env.of_type(FUNCTION):

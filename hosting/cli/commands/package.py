@@ -1,7 +1,8 @@
-"""`deploy.py package`: build the Lambda packages and upload them with the templates."""
+"""`deploy.py package`: build the Lambda packages, and write or upload them with the templates."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -13,19 +14,36 @@ from hosting.cli.support.options import Options, account_options, connect, envir
 @click.command()
 @environment_options
 @account_options
+@click.option(
+    "--out",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write every artifact below this directory, under its key.",
+)
 @click.option("--upload", is_flag=True, help="Upload missing artifacts to the artifact buckets of the account.")
-def package(upload: bool, **given: Any) -> int:
-    """Build the Lambda packages and print the S3 key of every artifact. Works offline without --upload."""
+def package(upload: bool, out: Path | None, **given: Any) -> int:
+    """Build the Lambda packages and print the S3 key of every artifact. Works offline without --upload.
+
+    Notes on stderr name large packages, and sources that were not compiled because their Python is not installed.
+    """
     from hosting.deployer import deployment
     from hosting.deployer.errors import StateError
     from hosting.model.stack_order import StackRole
 
     options = Options(**given)
     environment = load_environment(options)
+    contents = {item.key: item for items in environment.artifacts.values() for item in items}
+    for key, item in sorted(contents.items()):
+        for note in item.notes:
+            click.echo(f"{key}: {note}", err=True)
+    if out is not None:
+        for key, item in contents.items():
+            target = out / key
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(item.data)
     if not upload:
-        keys = {item.key: len(item.data) for items in environment.artifacts.values() for item in items}
-        for key, size in sorted(keys.items()):
-            click.echo(f"{size:>9}  {key}")
+        for key, item in sorted(contents.items()):
+            click.echo(f"{len(item.data):>9}  {key}")
         return Exit.DONE
     context = connect(options, environment)
     states = deployment.describe_stacks(context)
@@ -35,6 +53,6 @@ def package(upload: bool, **given: Any) -> int:
             "the artifact bucket does not exist yet", where=context.stack(StackRole.BOOTSTRAP).name, hint=hint
         )
     roles = [role for role in StackRole if role is not StackRole.BOOTSTRAP]
-    for item in deployment.upload(context, states, roles):
-        click.echo(f"{'uploaded' if item.uploaded else 'present':<8}  {item.size:>9}  {item.key}")
+    for done in deployment.upload(context, states, roles):
+        click.echo(f"{'uploaded' if done.uploaded else 'present':<8}  {done.size:>9}  {done.key}")
     return Exit.DONE

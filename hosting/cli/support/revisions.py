@@ -47,14 +47,19 @@ class ProjectRevision:
 
     def compute_package_keys(self, cache: Path) -> dict[str, str]:
         """Return parameter `<Name>CodeKey` -> S3 key of the Lambda package. Unchanged sources keep their key."""
-        from hosting.deployer.packaging.lambda_packages import SHARED, package_functions
+        from hosting.deployer.packaging.lambda_packages import SHARED, package_functions, read_platform
 
         if not self.functions.is_dir():
             return {}
         shared = self.functions.parent / _SHARED
         return {
             f"{''.join(part.capitalize() for part in item.name.split('_'))}CodeKey": item.key
-            for item in package_functions(self.functions, shared=shared if shared.is_dir() else SHARED, cache=cache)
+            for item in package_functions(
+                self.functions,
+                read_platform(self.load()),
+                shared=shared if shared.is_dir() else SHARED,
+                cache=cache,
+            )
         }
 
 

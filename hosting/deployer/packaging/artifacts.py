@@ -9,15 +9,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from hosting.deployer.packaging.lambda_packages import package_function
+from hosting.deployer.packaging.lambda_packages import Platform, package_function, read_platform
 from hosting.model.errors import InputError, Problem
 from hosting.model.stack_order import ROOT
 from hosting.model.templates import WORKLOAD_TEMPLATES, Template, kebab, snake
@@ -38,6 +39,7 @@ class Artifact:
     key: str
     data: bytes = field(repr=False)
     part: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,13 @@ def collect_artifacts(
 ) -> dict[str, tuple[Artifact, ...]]:
     """Return the artifacts of each named template, from its parameters with keys of templates and of functions."""
     problems: list[Problem] = []
+    platform = cache(lambda: read_platform(templates))
     created: dict[str, tuple[Artifact, ...]] = {}
 
     def create(parameter: str) -> tuple[Artifact, ...]:
         if parameter not in created:
             try:
-                created[parameter] = _artifacts(parameter, templates, functions)
+                created[parameter] = _artifacts(parameter, templates, functions, platform)
             except InputError as error:
                 problems.extend(error.problems)
                 created[parameter] = ()
@@ -93,7 +96,9 @@ def create_url(bucket: str, region: str, suffix: str, key: str) -> str:
     return f"https://{bucket}.s3.{region}.{suffix}/{key}"
 
 
-def _artifacts(parameter: str, templates: Mapping[str, Template], functions: Path) -> tuple[Artifact, ...]:
+def _artifacts(
+    parameter: str, templates: Mapping[str, Template], functions: Path, platform: Callable[[], Platform]
+) -> tuple[Artifact, ...]:
     if parameter == WORKLOAD_TEMPLATES:
         own = [_template(parameter, file, templates) for file in templates[ROOT].workload_files]
         return tuple(Artifact(parameter, one.key, one.data, one.key_digest) for one in own)
@@ -102,8 +107,8 @@ def _artifacts(parameter: str, templates: Mapping[str, Template], functions: Pat
         return ()
     subject, kind = match.groups()
     if kind == "CodeKey":
-        function = package_function(functions / snake(subject))
-        return (Artifact(parameter, function.key, function.data),)
+        function = package_function(functions / snake(subject), platform())
+        return (Artifact(parameter, function.key, function.data, notes=function.notes),)
     template = _template(parameter, f"{kebab(subject)}.json", templates)
     return (Artifact(parameter, template.key, template.data),)
 

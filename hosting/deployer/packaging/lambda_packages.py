@@ -8,13 +8,15 @@ not appear in a change set. A package contains:
 - the dependencies of its `requirements.txt`, which is locked with hashes. Their wheels are those of the function's
   platform, not of this machine, and need no Docker.
 
-The deployment uploads the packages.
+Python and processor of the functions are those in the templates. The sources are compiled and not executed: that
+`index.py` defines `handler` is read from its syntax tree. The deployment uploads the packages.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import re
 import shutil
@@ -23,20 +25,26 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hosting.deployer.packaging import source_check
+from hosting.deployer.packaging.interpreters import find_python
 from hosting.model import lambda_shared
 from hosting.model.errors import InputError, Problem
+from hosting.model.templates import Template
 
 # Part of the cache key. Increase it if the same input must produce another zip.
-_FORMAT = "2"
+_FORMAT = "3"
 _LOCK = "requirements.txt"
 SHARED = Path(lambda_shared.__file__).parent
 # e_machine in the ELF header: the processor for which a shared object was built.
 _ELF_MACHINES = {"arm64": 183, "x86_64": 62}
-_UV_PLATFORMS = {"arm64": "aarch64-manylinux2014", "x86_64": "x86_64-manylinux2014"}
+# Lambda's image for Python 3.12 and later is Amazon Linux 2023 with glibc 2.34. Wheels for an older glibc fit too.
+# Current numpy, pandas and pyarrow have none for manylinux2014.
+_UV_PLATFORMS = {"arm64": "aarch64-manylinux_2_34", "x86_64": "x86_64-manylinux_2_34"}
+_RUNTIME = re.compile(r"python3\.\d+")
 _LINK_HINT = "copy the file itself: the target of a link may differ on another checkout"
 # Files that an installer writes about its own run. They differ by machine, and Lambda does not read them.
 _INSTALLER_NOTES = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json"}
@@ -47,10 +55,15 @@ _RUNTIME_MODULES = {"awslambdaric", "boto3", "botocore", "dateutil", "jmespath",
 
 @dataclass(frozen=True)
 class Platform:
-    """Runtime of the functions. A test compares it with Runtime and Architectures of the templates."""
+    """Python (`3.13`) and processor (`arm64`) of the functions."""
 
-    python: str = "3.13"
-    machine: str = "arm64"
+    python: str
+    machine: str
+
+    @property
+    def version(self) -> tuple[int, int]:
+        major, minor = self.python.split(".")
+        return int(major), int(minor)
 
 
 @dataclass(frozen=True)
@@ -82,7 +95,32 @@ class _Entry:
     data: bytes = field(repr=False)
 
 
-def package_functions(directory: Path, *, shared: Path = SHARED, cache: Path | None = None) -> list[Archive]:
+def read_platform(templates: Mapping[str, Template]) -> Platform:
+    """Return the platform of the functions in the templates. Raises InputError if they differ.
+
+    Without a function, a package can have any platform: that of this Python.
+    """
+    found: dict[Platform, str] = {}
+    for name, template in templates.items():
+        for logical_id, resource in template.resources.items():
+            if resource["Type"] == "AWS::Lambda::Function":
+                properties = resource["Properties"]
+                runtime, machines = str(properties.get("Runtime")), properties.get("Architectures", ["x86_64"])
+                platform = Platform(runtime.removeprefix("python"), str(machines[0]))
+                if not _RUNTIME.fullmatch(runtime) or platform.machine not in _UV_PLATFORMS:
+                    what = f"has the runtime {runtime} on {platform.machine}"
+                    raise InputError([Problem(f"{name}: {logical_id}", what, "use a python3.N on arm64 or x86_64")])
+                found.setdefault(platform, f"{name}: {logical_id}")
+    if len(found) > 1:
+        what = "has another runtime or processor than the other functions"
+        hint = "set one Runtime and Architectures for all of them, then run `deploy.py generate`"
+        raise InputError([Problem(list(found.values())[-1], what, hint)])
+    return next(iter(found), Platform(".".join(map(str, sys.version_info[:2])), "x86_64"))
+
+
+def package_functions(
+    directory: Path, platform: Platform, *, shared: Path = SHARED, cache: Path | None = None
+) -> list[Archive]:
     """Package every function of a directory. A folder whose name begins with "_" is no function.
 
     Raises InputError with all problems of all functions.
@@ -92,7 +130,7 @@ def package_functions(directory: Path, *, shared: Path = SHARED, cache: Path | N
     folders = (path for path in directory.iterdir() if path.is_dir() and not path.name.startswith("_"))
     for source in sorted(path for path in folders if not _ignored(path.name)):
         try:
-            done.append(package_function(source, shared=shared, cache=cache))
+            done.append(package_function(source, platform, shared=shared, cache=cache))
         except InputError as error:
             problems += error.problems
     if problems:
@@ -102,39 +140,45 @@ def package_functions(directory: Path, *, shared: Path = SHARED, cache: Path | N
 
 def package_function(
     source: Path,
+    platform: Platform,
     *,
     shared: Path = SHARED,
     cache: Path | None = None,
-    platform: Platform = Platform(),
     limits: Limits = Limits(),
 ) -> Archive:
-    """Package one function. `cache` defaults to `build/archives` beside the directory of functions.
+    """Package one function. `cache` defaults to `build/wheels` beside the directory of functions.
 
-    Only functions with dependencies use the cache: the others are read, hashed and packed in a few milliseconds.
-    `shared` is the folder of the modules that functions may import.
+    The cache has the installed dependencies of each lock, so a change of the sources installs nothing. `shared` is the
+    folder of the modules that functions may import.
     """
     own = list(_sources(source))
     entries = [*own, *_shared_modules(own, shared)]
     _raise_if_any(_wrong_sources(source, entries))
-    lock = _lock(source, platform)
-    if not lock:
-        return _pack(source.name, entries, source, platform, limits)
+    notes = _compile(source, entries, platform)
+    if lock := _lock(source, platform):
+        dependencies = _dependencies(source, lock, platform, cache or source.resolve().parent.parent / "build/wheels")
+        _raise_if_any(_find_clashes(source, entries, dependencies))
+        entries += dependencies
+    return _pack(source.name, entries, source, platform, limits, notes)
 
-    cache = cache or source.resolve().parent.parent / "build" / "archives"
-    folder = cache / _digest([*entries, _Entry(f"{_FORMAT} {platform} {_LOCK}", 0o644, lock)])
-    if known := _cached(source.name, folder, limits):
+
+def _dependencies(source: Path, lock: bytes, platform: Platform, cache: Path) -> list[_Entry]:
+    """Return the files of the locked wheels, from the cache or installed to it. The folder names lock and platform."""
+    folder = cache / _digest([_Entry(f"{_FORMAT} {platform} {_LOCK}", 0o644, lock)])
+    if (known := _cached(folder)) is not None:
         return known
-    with tempfile.TemporaryDirectory(prefix="archive-") as target:
+    with tempfile.TemporaryDirectory(prefix="wheels-") as target:
         _install(source, Path(target), platform)
-        dependencies = list(_installed(Path(target)))
-        clashes = [*_claimed_twice(source, Path(target)), *_find_clashes(source, entries, dependencies)]
+        installed = list(_installed(Path(target)))
+        clashes = list(_claimed_twice(source, Path(target)))
     _raise_if_any(clashes)
-    package = _pack(source.name, [*entries, *dependencies], source, platform, limits)
-    _store(package, folder)
-    return package
+    _store(installed, folder)
+    return installed
 
 
-def _pack(name: str, entries: list[_Entry], source: Path, platform: Platform, limits: Limits) -> Archive:
+def _pack(
+    name: str, entries: list[_Entry], source: Path, platform: Platform, limits: Limits, notes: tuple[str, ...]
+) -> Archive:
     size = sum(len(entry.data) for entry in entries)
     problems = list(_wrong_machine(source, entries, platform))
     if size > limits.fail:
@@ -142,7 +186,7 @@ def _pack(name: str, entries: list[_Entry], source: Path, platform: Platform, li
         problems.append(Problem(str(source), what, "drop a dependency or use a container image"))
     _raise_if_any(problems)
     data = _zip(entries)
-    return Archive(name, _digest(entries), data, _notes(data, limits))
+    return Archive(name, _digest(entries), data, (*notes, *_notes(data, limits)))
 
 
 def _zip(entries: Iterable[_Entry]) -> bytes:
@@ -324,6 +368,32 @@ def _module(path: str) -> str:
 # --- problems of a package
 
 
+def _compile(source: Path, entries: Iterable[_Entry], platform: Platform) -> tuple[str, ...]:
+    """Compile the sources with the Python of the functions. Raises InputError for those that it refuses.
+
+    An older Python than that of the functions refuses new syntax. Then the Python of the functions decides if it is
+    installed. Otherwise the returned note names what was not checked.
+    """
+    sources = {one.path: one.data.decode("utf-8", "replace") for one in entries if one.path.endswith(".py")}
+    errors = source_check.find_errors(sources, platform.version)
+    if errors and sys.version_info[:2] < platform.version:
+        python = find_python(platform.python)
+        if python is None:
+            here = ".".join(map(str, sys.version_info[:2]))
+            return tuple(
+                f"{path} was not compiled: there is no Python {platform.python} here. For Python {here} it {error}"
+                for path, error in errors.items()
+            )
+        given = json.dumps({"version": platform.version, "sources": {path: sources[path] for path in errors}})
+        done = subprocess.run(
+            [python, "-I", source_check.__file__], input=given, capture_output=True, text=True, check=True
+        )
+        errors = json.loads(done.stdout)
+    hint = "correct it: the function could not start"
+    _raise_if_any(Problem(str(source / path), error, hint) for path, error in errors.items())
+    return ()
+
+
 def _wrong_sources(source: Path, entries: list[_Entry]) -> Iterator[Problem]:
     if not any(entry.path == "index.py" for entry in entries):
         yield Problem(str(source), "has no index.py", "the handler of every function is index.handler")
@@ -352,19 +422,22 @@ def _raise_if_any(problems: Iterable[Problem]) -> None:
 # --- the cache
 
 
-def _cached(name: str, folder: Path, limits: Limits) -> Archive | None:
-    """Return the package from the cache, or None. A file that does not match the checksum in its name is not used."""
+def _cached(folder: Path) -> list[_Entry] | None:
+    """Return the files of the cache, or None. A file that does not match the checksum in its name is not used."""
     for path in folder.glob("*.zip"):
-        digest, _, checksum = path.stem.partition(".")
         data = path.read_bytes()
-        if hashlib.sha256(data).hexdigest() == checksum:
-            return Archive(name, digest, data, _notes(data, limits))
+        if hashlib.sha256(data).hexdigest() == path.stem:
+            with zipfile.ZipFile(io.BytesIO(data)) as kept:
+                return [
+                    _Entry(one.filename, one.external_attr >> 16 & 0o777, kept.read(one)) for one in kept.infolist()
+                ]
     return None
 
 
-def _store(package: Archive, folder: Path) -> None:
+def _store(entries: list[_Entry], folder: Path) -> None:
+    data = _zip(entries)
     folder.mkdir(parents=True, exist_ok=True)
-    final = folder / f"{package.digest}.{hashlib.sha256(package.data).hexdigest()}.zip"
     with tempfile.NamedTemporaryFile(dir=folder, delete=False) as part:
-        part.write(package.data)
-    Path(part.name).replace(final)  # atomic, also if two processes package at the same time
+        part.write(data)
+    # The replacement is atomic, also if two processes package at the same time.
+    Path(part.name).replace(folder / f"{hashlib.sha256(data).hexdigest()}.zip")

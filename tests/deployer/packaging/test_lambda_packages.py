@@ -13,13 +13,15 @@ import sys
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hosting.deployer.packaging import lambda_packages as packaging
-from hosting.deployer.packaging.lambda_packages import Archive, Limits, Platform, package_function, package_functions
+from hosting.deployer.packaging.lambda_packages import Archive, Limits, Platform, read_platform
 from hosting.model.errors import InputError
-from tests.lambdas.runtime import interpreter
+from hosting.model.templates import Template, load
+from tests.lambdas.runtime import PLATFORM, interpreter
 from tests.support.project import TEMPLATES
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -42,6 +44,15 @@ def source(tmp_path: Path) -> Source:
     return written
 
 
+def package_function(folder: Path, platform: Platform = PLATFORM, **options: Any) -> Archive:
+    return packaging.package_function(folder, platform, **options)
+
+
+def package_functions(folder: Path, **options: Any) -> list[Archive]:
+    return packaging.package_functions(folder, PLATFORM, **options)
+
+
+HANDLER = "def handler(e, c): ...\n"
 FILES: dict[str, str] = {"index.py": "def handler(e, c): ...\n", "work.py": "x = 1\n", "pages/a.html": "<p>あ</p>"}
 
 
@@ -86,8 +97,9 @@ def test_every_python_makes_the_same_bytes_under_any_umask(source: Source, tmp_p
     code = (
         "import os, shutil, sys; from pathlib import Path; sys.dont_write_bytecode = True\n"
         "os.umask(int(sys.argv[3], 8)); shutil.copytree(sys.argv[1], sys.argv[2], copy_function=shutil.copyfile)\n"
-        "from hosting.deployer.packaging.lambda_packages import package_function; import hashlib\n"
-        "made = package_function(Path(sys.argv[2])); print(made.key, hashlib.sha256(made.data).hexdigest())"
+        "from hosting.deployer.packaging.lambda_packages import Platform, package_function; import hashlib\n"
+        "made = package_function(Path(sys.argv[2]), Platform('3.13', 'arm64'))\n"
+        "print(made.key, hashlib.sha256(made.data).hexdigest())"
     )
     pythons = {found.version: found.path for found in map(interpreter, ("3.11", "3.12", "3.13"))}
     pythons[sys.version.split()[0]] = Path(sys.executable)
@@ -146,21 +158,21 @@ SHARED = {"__init__.py": "", "mask.py": "MASK = 1\n", "other.py": ""}
 )
 def test_a_shared_module_is_packaged_with_a_function_that_imports_it(source: Source, line: str) -> None:
     shared = source(SHARED, "shared")
-    made = package_function(
-        source({"index.py": "import os\n", "work.py": f"if True:\n    pass\n{line}\n"}), shared=shared
-    )
+    made = package_function(source({"index.py": HANDLER, "work.py": f"if True:\n    pass\n{line}\n"}), shared=shared)
     assert names(made) == ["index.py", "mask.py", "work.py"]
     assert zipfile.ZipFile(io.BytesIO(made.data)).read("mask.py") == (shared / "mask.py").read_bytes()
 
 
 @pytest.mark.parametrize("line", ["from work import mask", "import masks", "# import mask", "x = 'from mask import'"])
 def test_a_function_that_imports_no_shared_module_is_packaged_without_it(source: Source, line: str) -> None:
-    assert names(package_function(source({"index.py": f"{line}\n"}), shared=source(SHARED, "shared"))) == ["index.py"]
+    assert names(package_function(source({"index.py": f"{line}\n{HANDLER}"}), shared=source(SHARED, "shared"))) == [
+        "index.py"
+    ]
 
 
 def test_a_change_of_a_shared_module_changes_the_keys_of_its_functions_only(source: Source) -> None:
     shared = source(SHARED, "shared")
-    functions = source({"index.py": "from mask import MASK\n"}, "lambda/user").parent
+    functions = source({"index.py": f"from mask import MASK\n{HANDLER}"}, "lambda/user").parent
     source(FILES, "lambda/worker")
 
     def keys() -> dict[str, str]:
@@ -178,14 +190,14 @@ def test_a_change_of_a_shared_module_changes_the_keys_of_its_functions_only(sour
 
 
 def test_a_module_of_the_function_hides_a_shared_one(source: Source) -> None:
-    own = {"index.py": "import mask\n", "mask.py": "own = True\n"}
+    own = {"index.py": f"import mask\n{HANDLER}", "mask.py": "own = True\n"}
     assert package_function(source(own), shared=source(SHARED, "shared")) == package_function(source(own))
 
 
 def test_a_folder_that_begins_with_an_underscore_is_no_function(source: Source) -> None:
     functions = source(FILES, "lambda/worker").parent
     source({"notes.txt": ""}, "lambda/_drafts")
-    source({"index.py": "import _helper\n", "_helper.py": ""}, "lambda/other")
+    source({"index.py": f"import _helper\n{HANDLER}", "_helper.py": ""}, "lambda/other")
     assert [one.name for one in package_functions(functions)] == ["other", "worker"]
     assert names(package_functions(functions)[0]) == ["_helper.py", "index.py"]
 
@@ -252,11 +264,11 @@ def elf(machine: int) -> bytes:
 def test_a_shared_object_of_another_machine_is_refused(source: Source) -> None:
     assert "fast.so" in names(package_function(source({**FILES, "fast.so": elf(183)})))
     assert "fast.so" in names(
-        package_function(source({**FILES, "fast.so": elf(62)}), platform=Platform(machine="x86_64"))
+        package_function(source({**FILES, "fast.so": elf(62)}), platform=Platform(PLATFORM.python, "x86_64"))
     )
     for machine, name in ((62, "x86_64"), (40, "machine 40")):
         with pytest.raises(InputError, match=f"fast.so: is built for {name}; the function runs on arm64"):
-            package_function(source({"fast.so": elf(machine)}))
+            package_function(source({**FILES, "fast.so": elf(machine)}))
 
 
 def test_a_large_package_is_noted_and_a_too_large_one_refused(source: Source) -> None:
@@ -265,6 +277,61 @@ def test_a_large_package_is_noted_and_a_too_large_one_refused(source: Source) ->
     assert package_function(folder, limits=Limits(note=2_000_000)).notes == ("2.9 MB: a cold start loads all of it",)
     with pytest.raises(InputError, match=r"2\.9 MB unpacked; Lambda takes at most 1\.9 MB"):
         package_function(folder, limits=Limits(fail=2_000_000))
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"index.py": "def handler(e, c:\n"}, "index.py: does not compile: line 1: "),
+        ({**FILES, "work.py": "x = 1\n\treturn\n"}, "work.py: does not compile: line 2: "),
+        ({**FILES, "work.py": "return 1\n"}, "work.py: does not compile: line 1: 'return' outside function"),
+        ({**FILES, "work.py": "x = '\0'"}, "work.py: does not compile: "),
+        (
+            {"index.py": "def handle(event, context): ...\n"},
+            "index.py: defines no handler, but Lambda calls index.handler",
+        ),
+        ({"index.py": "class Of:\n    def handler(self): ...\n"}, "index.py: defines no handler"),
+    ],
+    ids=["unclosed", "indented", "outside", "a NUL", "another name", "a method"],
+)
+def test_a_function_that_cannot_start_is_refused(source: Source, files: dict[str, str], expected: str) -> None:
+    with pytest.raises(InputError) as caught:
+        package_function(source(files))
+    assert expected in problems(caught)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "async def handler(e, c): ...\n",
+        "from work import run as handler\n",
+        "from work import *\n",
+        "import work\nhandler = work.run\n",
+        "try:\n    from work import handler\nexcept ImportError:\n    handler = None\n",
+        "_, handler = 1, print\n",
+        "if True:\n    def handler(e, c): ...\n",
+    ],
+)
+def test_a_handler_may_be_defined_assigned_or_imported(source: Source, code: str) -> None:
+    assert names(package_function(source({"index.py": code})))
+
+
+NEWER = 'type Number = int\ndef handler(e, c): return f"{\'a\' + "b"}"\n'
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="this Python is no older than the syntax")
+def test_syntax_that_only_the_functions_python_has_is_checked_by_it_or_noted(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = source({"index.py": NEWER})
+    if interpreter().minor == PLATFORM.python:
+        assert package_function(folder).notes == ()
+        with pytest.raises(InputError, match=r"index\.py: does not compile: line 3"):
+            package_function(source({"index.py": NEWER + "type = = 1\n"}))
+        folder = source({"index.py": NEWER})
+    monkeypatch.setattr(packaging, "find_python", lambda _: None)
+    (note,) = package_function(folder).notes
+    assert note.startswith("index.py was not compiled: there is no Python 3.13 here. For Python 3.")
 
 
 # --- dependencies
@@ -342,7 +409,7 @@ def test_wheels_of_the_functions_platform_are_packaged(source: Source, index: In
     ], "neither what the installer notes about itself, nor scripts with this machine's paths"
     packed = zipfile.ZipFile(io.BytesIO(made.data))
     assert packed.read("speedy/_fast.so") == elf(183)
-    other = package_function(folder, cache=cache, platform=Platform(machine="x86_64"))
+    other = package_function(folder, cache=cache, platform=Platform(PLATFORM.python, "x86_64"))
     assert zipfile.ZipFile(io.BytesIO(other.data)).read("speedy/_fast.so") == elf(62)
     assert other.key != made.key
 
@@ -351,7 +418,7 @@ def test_a_dependency_keeps_files_that_would_be_leftovers_of_ours(source: Source
     """Shared objects of older wheels are in a hidden folder, and data files have any name."""
     data = {"speedy/.libs/libz.so": "{machine}", "speedy/requirements.txt": "x", "speedy/.defaults": "x"}
     index.wheel("speedy", {"speedy/__init__.py": "", "speedy/__pycache__/x.cpython-313.pyc": "x", **data}, BOTH[:1])
-    made = package_function(source({"index.py": "", "requirements.txt": index.lock()}), cache=cache)
+    made = package_function(source({"index.py": HANDLER, "requirements.txt": index.lock()}), cache=cache)
     theirs = [name for name in names(made) if name.startswith("speedy/")]
     assert theirs == ["speedy/.defaults", "speedy/.libs/libz.so", "speedy/__init__.py", "speedy/requirements.txt"]
 
@@ -378,18 +445,20 @@ def test_the_cache_answers_until_something_changes(
     assert len(runs) == 1, "damaged, made again"
     (folder / "work.py").write_text("x = 2\n")
     changed = package_function(folder, cache=cache)
-    assert len(runs) == 2
     assert changed.key != made.key
+    other = source({**FILES, "requirements.txt": index.lock()}, "lambda/other")
+    assert package_function(other, cache=cache).digest == made.digest
+    assert len(runs) == 1, "the wheels of a lock are installed once, whatever the sources are"
     index.wheel("second", {"second.py": ""})
     (folder / "requirements.txt").write_text(index.lock())
     assert "second.py" in names(package_function(folder, cache=cache))
-    assert len(runs) == 3
+    assert len(runs) == 2
 
 
 def test_the_default_cache_is_under_build(source: Source, index: Index, tmp_path: Path) -> None:
     index.wheel("plain", {"plain.py": ""})
     package_function(source({**FILES, "requirements.txt": index.lock()}))
-    assert list((tmp_path / "build" / "archives").rglob("*.zip"))
+    assert list((tmp_path / "build" / "wheels").rglob("*.zip"))
 
 
 def test_the_key_does_not_depend_on_the_installer_s_machine(source: Source, index: Index, tmp_path: Path) -> None:
@@ -421,13 +490,13 @@ def test_only_exactly_locked_wheels_are_taken(
     (problem,) = caught.value.problems
     assert problem.where == str(folder / "requirements.txt")
     assert expected in problem.what
-    assert "--generate-hashes --python-platform aarch64-manylinux2014 --python-version 3.13" in problem.hint
+    assert "--generate-hashes --python-platform aarch64-manylinux_2_34 --python-version 3.13" in problem.hint
     assert not list(cache.rglob("*.zip"))
 
 
 @pytest.mark.parametrize("option", ["-r", "-c ", "--requirement=", "--constraint "])
 def test_a_lock_of_several_files_is_refused(source: Source, index: Index, cache: Path, option: str) -> None:
-    """The other file is not part of the cache's address: a change there would go unnoticed."""
+    """The other file is not part of the cache's address: a change there would not be noticed."""
     index.wheel("plain", {"plain.py": ""})
     folder = source({**FILES, "requirements.txt": f"# all\n{option}../base.txt\n"})
     (folder.parent / "base.txt").write_text(index.lock())
@@ -480,16 +549,23 @@ def test_without_uv_the_hint_names_the_install_command(
 # --- agreement with the templates
 
 
-def test_functions_are_packaged_for_where_the_templates_run_them() -> None:
-    functions = [
-        (path.name, logical_id, resource["Properties"])
-        for path in sorted(TEMPLATES.glob("*.json"))
-        for logical_id, resource in json.loads(path.read_text(encoding="utf-8"))["Resources"].items()
-        if resource["Type"] == "AWS::Lambda::Function"
-    ]
-    assert len(functions) >= 4
-    for template, logical_id, properties in functions:
-        where = f"{template} {logical_id}"
-        assert properties["Runtime"] == f"python{Platform().python}", where
-        assert properties["Architectures"] == [Platform().machine], where
-        assert properties["Handler"] == "index.handler", where
+def test_the_templates_determine_the_platform_of_the_packages() -> None:
+    assert read_platform(load(TEMPLATES)) == PLATFORM
+
+
+@pytest.mark.parametrize(
+    ("runtimes", "expected"),
+    [
+        (["python3.13", "python3.12"], "a.json: Function1: has another runtime or processor than the other functions"),
+        (["nodejs22.x"], "has the runtime nodejs22.x"),
+    ],
+)
+def test_functions_without_one_python_are_refused(runtimes: list[str], expected: str) -> None:
+    functions = {
+        f"Function{number}": {"Type": "AWS::Lambda::Function", "Properties": {"Runtime": runtime}}
+        for number, runtime in enumerate(runtimes)
+    }
+    template = Template("a.json", json.dumps({"Resources": functions}))
+    with pytest.raises(InputError) as caught:
+        read_platform({"a.json": template})
+    assert expected in problems(caught)
