@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 import boto3
+from botocore.config import Config
 from events import notifications
 from notification import document
 from settings import Settings
@@ -21,9 +22,13 @@ logger.setLevel(logging.INFO)
 _sns = boto3.client("sns")
 
 
+# The history of an alarm is only an addition to its message, which must not wait for it.
+_QUICK = Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 2})
+
+
 @cache
 def _cloudwatch(region: str) -> Any:
-    return boto3.client("cloudwatch", region_name=region)
+    return boto3.client("cloudwatch", region_name=region, config=_QUICK)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:

@@ -11,7 +11,7 @@ from settings import Settings
 
 # CloudFormation names ECS services and task definitions after the stack of their workload:
 # shop-prod-BackendServiceStack-1ABC-Service-x1.
-_STACK = re.compile(r"-([A-Z][A-Za-z0-9]*?)(?:Service|Worker|Job)?Stack-")
+_STACK = re.compile(r"-([A-Z][A-Za-z0-9]*?)ServiceStack-")
 
 
 def _workload(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -85,6 +86,14 @@ def read_variables(name: str) -> set[str]:
 def test_each_variable_is_set_and_each_set_variable_is_read(name: str) -> None:
     function, _ = deployed(name)
     assert set(function.get("Environment", {}).get("Variables", {})) == read_variables(name)
+
+
+def test_the_schedule_of_stable_alarms_has_the_interval_of_the_function() -> None:
+    """A longer schedule would miss alarms, a shorter one would report them twice."""
+    source = (ROOT / "lambda" / "slack_notifier" / "events.py").read_text(encoding="utf-8")
+    (minutes,) = re.findall(r"^STABLE_INTERVAL = timedelta\(minutes=(\d+)\)$", source, re.MULTILINE)
+    rule = templates()["operations.json"]["StableAlarmsRule"]["Properties"]
+    assert rule["ScheduleExpression"] == f"rate({minutes} minutes)"
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

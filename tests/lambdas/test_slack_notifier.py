@@ -488,7 +488,7 @@ def container(name: str, code: int | None) -> dict[str, Any]:
 @pytest.mark.parametrize("bastion", [137, 143, None])
 def test_only_the_exit_code_of_the_app_decides_whether_a_job_failed(notify: Notify, bastion: int | None) -> None:
     """ECS ends the bastion of a task after its app, so the code of the bastion is never 0."""
-    job = {"group": f"family:{FAMILY.replace('BackendService', 'ReportJob')}", "startedBy": "chronos-schedule/report"}
+    job = {"group": f"family:{FAMILY.replace('Backend', 'Report')}", "startedBy": "chronos-schedule/report"}
     job["taskDefinitionArn"] = f"arn:aws:ecs:ap-northeast-1:123456789012:task-definition/{job['group'][7:]}:3"
     succeeded = stopped(**job, containers=[container("bastion", bastion), container("app", 0)])
     assert notify(succeeded) == []
