@@ -1,4 +1,4 @@
-"""Parameters of a new service, and their insertion into the text of a parameter file."""
+"""Parameters of a new workload, and their insertion into the text of a parameter file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 
-from generator.workloads import Workload
+from generator.workloads import EcsService, Workload
 
 # CloudFormation accepts no value with it. `deploy.py params check` reports it until the user writes the real value.
 FILL_IN = "FILL-IN"
@@ -18,13 +18,18 @@ class ParameterFileError(Exception):
 
 
 def service_parameters(entry: Workload, model: str) -> dict[str, tuple[str, str]]:
-    """Return each parameter of a service, with the same parameter of the service ``model`` and a default value.
+    """Return each parameter of a workload, with the same parameter of ``model`` and a default value.
 
     The size of ``model`` suits an environment better than the default.
     """
     subject = entry.name if entry.own_size else "Service"
-    sizes = {f"{subject}{what}": (f"{model}{what}", default) for what, default in SIZES.items()}
-    return {f"{entry.name}Image": (f"{model}Image", FILL_IN), **sizes}
+    is_scaled = isinstance(entry, EcsService) and not entry.one_task
+    sizes = {
+        f"{subject}{what}": (f"{model}{what}", default)
+        for what, default in SIZES.items()
+        if is_scaled or not what.endswith("Tasks")
+    }
+    return {**({} if entry.like else {f"{entry.name}Image": (f"{model}Image", FILL_IN)}), **sizes}
 
 
 def insert_parameters(text: str, new: Mapping[str, str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -79,6 +79,9 @@ class Scaling:
             raise ConfigError("Scaling(...): every target is 0, give one of them")
 
 
+DEFAULT_SCALING = Scaling()
+
+
 @dataclass(frozen=True, kw_only=True)
 class EcsService(Workload):
     """Base of the kinds whose tasks ECS keeps running.
@@ -89,14 +92,14 @@ class EcsService(Workload):
     """
 
     one_task: bool = False
-    scaling: Scaling = field(default_factory=Scaling)
+    scaling: Scaling = DEFAULT_SCALING
 
     def check(self) -> None:
         """Raise ConfigError if the service cannot run. Every field must have a value."""
         super().check()
         if self.scaling.requests_per_task and not isinstance(self, WebService):
             raise ConfigError(f"{self.kind} {self.name}: requests_per_task is for web services")
-        if self.one_task and self.scaling != Scaling():
+        if self.one_task and self.scaling != DEFAULT_SCALING:
             raise ConfigError(f"{self.kind} {self.name}: one_task has no scaling, remove one of them")
         if self.container_port is not None:
             check_port(self.container_port, self.user, f"{self.kind} {self.name}")

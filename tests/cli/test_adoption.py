@@ -45,7 +45,9 @@ def test_a_new_service_is_one_command_and_an_image(copy: Path) -> None:
     before = {path.name: path.read_bytes() for path in (copy / "templates").iterdir()}
     done = run_on(copy, "new-service", "Invoices")
     assert done.returncode == 0, done.stderr
-    changed = {path.name for path in (copy / "templates").iterdir() if before[path.name] != path.read_bytes()}
+    after = {path.name: path.read_bytes() for path in (copy / "templates").iterdir()}
+    assert after.keys() - before.keys() == {"workload-invoices.json"}
+    changed = {name for name, text in before.items() if after[name] != text}
     assert changed == {"root.json", "bootstrap.json"}, "a further service changes no template but these"
     assert {"templates/root.json", "workloads.py", "params/lab.json"} <= set(done.stdout.split())
     assert "docs/architecture-lab.svg" in done.stdout

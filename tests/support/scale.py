@@ -44,7 +44,7 @@ def write(project: Path, target: Path, count: int) -> None:
     own = workloads.load(project)
     services = services_with(own, count)
     (target / "params").mkdir(parents=True, exist_ok=True)
-    lines = "".join(new_service.entry_line(entry) for entry in services if isinstance(entry, WebService))
+    lines = "".join(new_service.entry_line(entry) for entry in services)
     text = f"from generator.workloads import WebService\n\n{workloads.WORKLOADS} = (\n{lines})\n"
     (target / workloads.FILE).write_text(text, encoding="utf-8")
     for file in sorted((project / "params").glob("*.json")):

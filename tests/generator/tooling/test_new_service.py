@@ -11,7 +11,7 @@ from generator import workloads
 from generator.errors import ConfigError
 from generator.tooling import parameter_files
 from generator.tooling.new_service import insert_entry, new_entry
-from generator.workloads import WebService
+from generator.workloads import InternalService, Job, WebService, Worker, Workload
 from tests.support.project import PARAMS
 
 EXISTING = (WebService("Web", paths=("/*",), priority=900), WebService("Api", paths=("/api", "/api/*"), priority=100))
@@ -127,3 +127,23 @@ def test_the_files_of_the_project_keep_their_form(file: Path) -> None:
     """Otherwise a new service would be lost in a diff of white space."""
     text = file.read_text(encoding="utf-8")
     assert json.dumps(json.loads(text), indent=2, ensure_ascii=False) + "\n" == text
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        Worker("Mailer", like="Api", one_task=True, command=("mail", "--all")),
+        Job("Nightly", schedule="cron(0 18 * * ? *)", own_size=False),
+        InternalService("Search", called_by=("Api", "Web"), port=7700, user="1000:0"),
+        WebService("Admin", like="Api", paths=("/admin",), priority=200, read_only=False),
+    ],
+    ids=lambda entry: str(entry.kind),
+)
+def test_an_entry_of_each_kind_is_what_python_reads_back(tmp_path: Path, entry: Workload) -> None:
+    (tmp_path / "workloads.py").write_text(insert_entry(SOURCE, entry), encoding="utf-8")
+    assert workloads.load(tmp_path) == (*EXISTING, entry)
+
+
+def test_a_workload_that_shares_an_image_has_no_parameter_for_it() -> None:
+    shared = parameter_files.service_parameters(Worker("Mailer", like="Api", one_task=True), "Api")
+    assert shared == {"MailerCpu": ("ApiCpu", "256"), "MailerMemory": ("ApiMemory", "512")}
