@@ -81,8 +81,9 @@ def _generic(event: Mapping[str, Any], settings: Settings) -> Notification:
         title=f":information_source: {escape(redact_text(kind))}: this event has an unknown form",
         text=code(cut(redact_text(content), 2500)),
         steps=(
-            f"Read the details in the console: {console.home(console.own_region())}",
+            settings.command("status"),
             runbook("notices"),
+            f"Read the details in the console: {console.home(console.own_region())}",
         ),
     )
 
@@ -98,7 +99,7 @@ def _message(sns: Mapping[str, Any], settings: Settings) -> Iterator[Notificatio
     except json.JSONDecodeError:
         body = None
     if not isinstance(body, dict):  # a text, which may also be valid JSON, such as a number
-        yield _text(sns, sns["Message"])
+        yield _text(sns, sns["Message"], settings)
         return
     if body.get("source") == "custom" and "content" in body:
         raise LoopError(
@@ -110,7 +111,7 @@ def _message(sns: Mapping[str, Any], settings: Settings) -> Iterator[Notificatio
     elif "detail-type" in body:
         yield from _event(body, settings)
     else:
-        yield _text(sns, json.dumps(body, ensure_ascii=False, indent=1), as_code=True)
+        yield _text(sns, json.dumps(body, ensure_ascii=False, indent=1), settings, as_code=True)
 
 
 def _alarm(body: Mapping[str, Any], message_id: str, settings: Settings) -> Iterator[Notification]:
@@ -150,15 +151,16 @@ def _stable(event: Mapping[str, Any], settings: Settings) -> Iterator[Notificati
             )
 
 
-def _text(sns: Mapping[str, Any], text: str, *, as_code: bool = False) -> Notification:
+def _text(sns: Mapping[str, Any], text: str, settings: Settings, *, as_code: bool = False) -> Notification:
     text, subject = redact_text(text), redact_text(sns.get("Subject") or "Message")
     budget = _after(text, "Budget Name:")
     region = sns["TopicArn"].split(":")[3]
     steps: tuple[str, ...]
     if budget:
         steps = (
-            f"Find the service whose cost grew: {console.budgets()}",
+            settings.command("cost"),
             runbook("budget"),
+            f"Find the service whose cost grew: {console.budgets()}",
         )
     else:
         topic = sns["TopicArn"].split(":")[-1]
@@ -202,9 +204,9 @@ def _event(event: Mapping[str, Any], settings: Settings) -> Iterator[Notificatio
             | "ACM Certificate Expired"
             | "ACM Certificate Renewal Action Required"
         ):
-            yield services.certificate(event)
+            yield services.certificate(event, settings)
         case "AWS Health Event":
-            yield services.health(event)
+            yield services.health(event, settings)
         case _:
             yield services.other(event)
 

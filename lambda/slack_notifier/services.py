@@ -152,7 +152,7 @@ def stack(event: Mapping[str, Any], settings: Settings) -> Notification:
     )
 
 
-def certificate(event: Mapping[str, Any]) -> Notification:
+def certificate(event: Mapping[str, Any], settings: Settings) -> Notification:
     """Return the notification of a certificate that expires, has expired or cannot be renewed."""
     detail, arn = event["detail"], event["resources"][0]
     name, days = detail["CommonName"], detail.get("DaysToExpiry")
@@ -168,15 +168,16 @@ def certificate(event: Mapping[str, Any]) -> Notification:
         text="ACM renews a certificate that it issued while the DNS record of its validation exists. "
         "It does not renew an imported certificate.",
         steps=(
-            f"Compare the DNS records: {console.certificate(event['region'], arn)}",
+            settings.command("preflight"),
             runbook("certificate-expires"),
+            f"Compare the DNS records: {console.certificate(event['region'], arn)}",
         ),
         resources=(arn,),
         context=(("days", str(days if days is not None else "")),),
     )
 
 
-def health(event: Mapping[str, Any]) -> Notification:
+def health(event: Mapping[str, Any], settings: Settings) -> Notification:
     """Return the notification of an event of AWS Health."""
     detail = event["detail"]
     texts = [one["latestDescription"] for one in detail["eventDescription"]]
@@ -190,7 +191,7 @@ def health(event: Mapping[str, Any]) -> Notification:
         title=f"{':white_check_mark:' if closed else ':hospital:'} AWS Health: {escape(detail['service'])}, "
         + escape(f"{detail['eventTypeCode']}{', closed' if closed else ''}"),
         text=cut(escape("\n".join(texts)), 2000) + affected,
-        steps=(f"Read the event: {console.health()}", runbook("aws-health")),
+        steps=(settings.command("status"), runbook("aws-health"), f"Read the event: {console.health()}"),
         resources=(detail["eventArn"],),
         context=(("start", str(detail.get("startTime", ""))), ("category", str(detail.get("eventTypeCategory", "")))),
     )

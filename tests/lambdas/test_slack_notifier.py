@@ -376,7 +376,8 @@ def test_a_text_becomes_a_notification_also_an_email_of_budgets(notify: Notify) 
     )
     assert budget["metadata"]["threadId"] == "shop-prod/budget/shop-prod-monthly"
     assert "Alert Threshold: &gt; $400.00" in budget["content"]["description"]
-    assert "billing/home#/budgets|budgets>" in budget["content"]["nextSteps"][0]
+    assert "billing/home#/budgets|budgets>" in budget["content"]["nextSteps"][2]
+    assert budget["content"]["nextSteps"][0] == "Run `deploy.py cost -e prod`"
     assert budget["content"]["nextSteps"][1] == "Read the runbook: docs/incidents.md#budget"
     assert plain["content"]["title"] == ":envelope: お知らせ [shop-prod]"
     assert plain["content"]["description"].startswith("手動のお知らせ &lt;!channel&gt; &amp; &lt;https")
@@ -602,6 +603,8 @@ def test_stacks_certificates_and_health_have_texts_of_their_own(notify: Notify) 
         message["content"]["nextSteps"][1].partition("#")[2] for message in (stack, failed, certificate, health)
     ]
     assert sections == ["deployment-failed", "rollback-failed", "certificate-expires", "aws-health"]
+    commands = [message["content"]["nextSteps"][0] for message in (certificate, health)]
+    assert commands == ["Run `deploy.py preflight -e prod`", "Run `deploy.py status -e prod`"]
 
 
 def test_an_event_of_another_type_is_shown_as_json_also_through_sns(notify: Notify) -> None:

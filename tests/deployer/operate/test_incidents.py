@@ -19,6 +19,8 @@ from botocore import xform_name
 from botocore.config import Config
 
 from hosting.cli.main import cli
+from hosting.deployer.aws.statuses import STATUSES
+from hosting.deployer.operate import states
 from tests.deployer.operate import parts
 from tests.support.project import REPOSITORY, TEMPLATES
 
@@ -138,6 +140,27 @@ def parse_deploy(line: str) -> None:
 def test_a_command_of_deploy_py_exists_with_its_options(line: str) -> None:
     assert line.startswith("deploy.py ")
     parse_deploy(line)
+
+
+def test_every_command_that_a_message_of_the_notifier_names_exists() -> None:
+    source = "".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "lambda/slack_notifier").glob("*.py"))
+    commands = re.findall(r'settings\.command\(f?"([^"]+)"(?: if \w+ else "([^"]+)")?', source)
+    assert len(commands) >= 8
+    for command in filter(None, (one for pair in commands for one in pair)):
+        parse_deploy(f"deploy.py {command.format(workload='backend')} -e prod")
+
+
+def test_every_command_that_the_status_names_exists() -> None:
+    tables = (states.CLUSTER, states.INSTANCE, states.ROLLOUT, states.SERVICE, states.TARGET, states.DISTRIBUTION)
+    found = [state.next for table in tables for state in table.values()]
+    found += [states.classify_stack(status).next for status in (None, *STATUSES)]
+    for step in {step.format(env="prod", name="shop-prod", region="ap-northeast-1") for step in found}:
+        if step.startswith("deploy.py"):
+            parse_deploy(step)
+        elif step.startswith("aws"):
+            parse_aws(step, {})
+        else:
+            assert not step or step.removeprefix("docs/incidents.md#") in sections(), step
 
 
 @dataclass(frozen=True)
