@@ -1,6 +1,15 @@
-"""A Django site: the web service. Copy this file and params/ into your project, then run `deploy.py generate`."""
+"""A Django site: web service, worker, nightly job and migration, all of one image."""
 
-from generator.workloads import PER_ENVIRONMENT, DatabasePassword, DatabaseUsername, Fact, Generated, WebService
+from generator.workloads import (
+    PER_ENVIRONMENT,
+    DatabasePassword,
+    DatabaseUsername,
+    Fact,
+    Generated,
+    Job,
+    WebService,
+    Worker,
+)
 
 WORKLOADS = (
     WebService(
@@ -18,5 +27,8 @@ WORKLOADS = (
             "DATABASE_PASSWORD": DatabasePassword(),
             "DJANGO_SECRET_KEY": Generated(64),
         },
+        migrate=("python", "manage.py", "migrate", "--noinput"),
     ),
+    Worker("Worker", like="Web", command=("python", "manage.py", "worker")),
+    Job("Cleanup", like="Web", command=("python", "manage.py", "cleanup"), schedule="cron(0 18 * * ? *)"),
 )

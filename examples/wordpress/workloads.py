@@ -1,29 +1,23 @@
-"""WordPress. Copy this file and params/ into your project, then run `deploy.py generate`."""
+"""WordPress, from its official image with Apache."""
 
-from generator.workloads import (
-    DatabasePassword,
-    DatabaseUsername,
-    Fact,
-    Generated,
-    HealthCheck,
-    WebService,
-)
+from generator.workloads import DatabasePassword, DatabaseUsername, Fact, Generated, HealthCheck, WebService
 
-# TLS to the database, and the scheme of the viewer in an environment without a domain. The image evaluates this as PHP.
+# PHP that the image's wp-config.php executes: TLS to the database, and the scheme without a domain.
 CONFIG_EXTRA = """
 define('MYSQL_CLIENT_FLAGS', MYSQLI_CLIENT_SSL | MYSQLI_CLIENT_SSL_DONT_VERIFY_SERVER_CERT);
 if (($_SERVER['HTTP_CLOUDFRONT_FORWARDED_PROTO'] ?? '') === 'https') { $_SERVER['HTTPS'] = 'on'; }
 define('DISALLOW_FILE_MODS', true);
 """
-SALTS = tuple(
+SALTS = [
     f"WORDPRESS_{name}_{part}" for name in ("AUTH", "SECURE_AUTH", "LOGGED_IN", "NONCE") for part in ("KEY", "SALT")
-)
+]
 
 WORKLOADS = (
     WebService(
         "Wordpress",
         paths=("/*",),
         priority=900,
+        one_task=True,
         variables={
             "WORDPRESS_DB_HOST": Fact.DATABASE_HOST,
             "WORDPRESS_DB_NAME": Fact.DATABASE_NAME,
