@@ -290,6 +290,9 @@ def build(config: Config, own_templates: Mapping[str, Template]) -> Template:
             dashboard_name=operations_outputs.dashboard_name,
         ),
     )
+    # Only services with a variable number of tasks read it.
+    if not any(isinstance(entry, EcsService) and not entry.one_task for entry in config.workloads):
+        del t.parameters["ServiceIsNew"]
     return t
 
 
