@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hosting.deployer.reporter import Reporter
     from hosting.model.stack_order import Stack
     from hosting.rehearsal.checks import Proof
+    from hosting.rehearsal.checks.base import Deployed
     from hosting.rehearsal.emulator import Emulator
     from hosting.rehearsal.rehearse import Result
 
@@ -160,7 +161,10 @@ def _check_empty_plan(
 
 
 def _change_parameter(console: Console, context: Context, result: Result) -> None:
-    """Raise the maximum task count of the first service, and check that plan and deployment change only that."""
+    """Change one parameter of the environment, and check that plan and deployment change the resource that reads it.
+
+    It is the maximum task count of the first service that scales, or the monthly budget if no service scales.
+    """
     from dataclasses import replace
 
     from hosting.deployer import deployment, pipeline
@@ -168,8 +172,10 @@ def _change_parameter(console: Console, context: Context, result: Result) -> Non
     from hosting.rehearsal import rehearse as rehearsal
     from hosting.rehearsal.checks import Proof
 
-    service = context.template(context.stack(StackRole.ROOT)).services[0]
-    name = f"{service}MaxTasks"
+    template = context.template(context.stack(StackRole.ROOT))
+    scaling = [service for service in template.services if f"{service}MaxTasks" in template.parameters]
+    name = f"{scaling[0]}MaxTasks" if scaling else "MonthlyBudget"
+    wanted = f"{scaling[0]}ServiceStack/ScalableTarget" if scaling else "OperationsStack/Budget"
     before = deployment.describe_stacks(context)
     root = before[context.stack(StackRole.ROOT)]
     old = int(root.parameters[name]) if root is not None else 0
@@ -184,23 +190,29 @@ def _change_parameter(console: Console, context: Context, result: Result) -> Non
     )
     for plan in plans:
         deployment.discard(changed, plan)
-    wanted = [f"{service}ServiceStack/ScalableTarget"]
-    seen = f"{len(touched)} changes, {wanted[0]} among them"
-    proof = Proof("change", "the plan contains the changed resource", wanted[0] in touched, seen)
+    seen = f"{len(touched)} changes, {wanted} among them"
+    proof = Proof("change", "the plan contains the changed resource", wanted in touched, seen)
     states = pipeline.deploy_stacks(changed, _create_reporter(console))
     deployed = rehearsal.collect_deployed_resources(changed, states)
-    (target,) = deployed.client("application-autoscaling").describe_scalable_targets(
-        ServiceNamespace="ecs", ResourceIds=[deployed.id(wanted[0]).split("|")[0]]
-    )["ScalableTargets"]
-    done = Proof(
-        "change",
-        "the deployment changes the resource",
-        target["MaxCapacity"] == old + 1,
-        f"{target['ResourceId']} may have {target['MaxCapacity']} tasks",
-    )
+    now = _read_maximum(deployed, wanted) if scaling else _read_budget(deployed, wanted)
+    done = Proof("change", "the deployment changes the resource", now == old + 1, f"{wanted} has {now}")
     for one in (proof, done):
         result.proofs.append(one)
         console.print(_format_check(one))
+
+
+def _read_maximum(deployed: Deployed, path: str) -> int:
+    (target,) = deployed.client("application-autoscaling").describe_scalable_targets(
+        ServiceNamespace="ecs", ResourceIds=[deployed.id(path).split("|")[0]]
+    )["ScalableTargets"]
+    maximum: int = target["MaxCapacity"]
+    return maximum
+
+
+def _read_budget(deployed: Deployed, path: str) -> int:
+    budgets = deployed.client("budgets", deployed.edge)
+    found = budgets.describe_budget(AccountId=deployed.account, BudgetName=deployed.id(path))["Budget"]
+    return int(float(found["BudgetLimit"]["Amount"]))
 
 
 def _destroy_environment(console: Console, context: Context, result: Result) -> None:
