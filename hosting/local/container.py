@@ -22,6 +22,7 @@ class Container:
     name: str
     variables: Mapping[str, str]
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    image: str = ""
     entry_point: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     port: int | None = None
@@ -71,6 +72,7 @@ def read_container(
         name=name,
         variables={item["name"]: value(item["value"]) for item in app.get("environment", [])},
         secrets={item["name"]: secret(item["name"], item["valueFrom"]) for item in app.get("secrets", [])},
+        image=value(app.get("image", "")),
         entry_point=tuple(value(item) for item in app.get("entryPoint", [])),
         command=tuple(value(item) for item in app.get("command", [])),
         port=ports[0] if ports else None,

@@ -168,16 +168,19 @@ def _execute(settings: dict[str, Any]) -> NoReturn:
     for name in _FORWARDED:
         signal.signal(name, signal.SIG_DFL)
     command: list[str] = settings["command"]
+    subject = command[0]
     try:
         os.umask(0o022)
         if os.getuid() == 0:
             os.setgroups([])
             os.setgid(settings["gid"])
             os.setuid(settings["uid"])
-        os.chdir(settings["directory"])
+        subject = settings["directory"]
+        os.chdir(subject)
+        subject = command[0]
         os.execvpe(command[0], command, settings["environment"])  # noqa: S606 -- the command of the container
     except OSError as error:
-        print(f"{error.filename or command[0]}: {error.strerror}", file=sys.stderr, flush=True)  # noqa: T201 -- the container's log
+        print(f"{subject}: {error.strerror}", file=sys.stderr, flush=True)  # noqa: T201 -- the container's log
         os._exit(_NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_EXECUTABLE)
 
 

@@ -72,7 +72,7 @@ class LocalRun:
                 self._migrate(workload)
         for workload in self.workloads.values():
             if not workload.is_job:
-                self.containers[workload.name] = self._start(workload, workload.container)
+                self.containers[workload.name] = self._start(workload, self._local_image(workload)[1])
         self._start_edge(resolved)
 
     def run_job(self, name: str) -> int:
@@ -81,7 +81,7 @@ class LocalRun:
         if workload is None or not workload.is_job:
             jobs = ", ".join(one.name for one in self.workloads.values() if one.is_job) or "none"
             raise LocalError(f"{name} is no job of the environment. Jobs: {jobs}")
-        return self._run_once(workload, workload.container, "job")
+        return self._run_once(workload, self._local_image(workload)[1], "job")
 
     def health(self) -> dict[str, str]:
         """Return the state of each container: the health of its target, or whether it runs."""
@@ -144,8 +144,8 @@ class LocalRun:
 
     def _require_commands(self) -> None:
         for name, workload in self.workloads.items():
-            image = self._images.get(name)
-            if image is None or not image.command_of(workload.container):
+            image, container = self._local_image(workload)
+            if not image.command_of(container):
                 raise LocalError(
                     f"workload {name} has no command: its image is not on this machine",
                     hint=f"give one with --service {name}='COMMAND', or in local.toml: [services.{name}] command = ...",
@@ -153,6 +153,18 @@ class LocalRun:
         for name in self._images:
             if name not in self.workloads:
                 raise LocalError(f"--service {name}: there is no such workload. Known: {', '.join(self.workloads)}")
+
+    def _local_image(self, workload: LocalWorkload) -> tuple[LocalImage, Container]:
+        """Return what replaces the image of a workload, and its container.
+
+        A command of local.toml replaces that of the task definition. Workloads with the same image share its settings.
+        """
+        own = self._images.get(workload.name)
+        if own is not None and own.command:
+            return own, replace(workload.container, command=(), entry_point=())
+        names = (name for name, other in self.workloads.items() if other.container.image == workload.container.image)
+        shared = next((self._images[name] for name in names if name in self._images), LocalImage())
+        return own or replace(shared, command=()), workload.container
 
     def _require_ports(self) -> None:
         try:
@@ -193,7 +205,7 @@ class LocalRun:
         name = f"{workload.name} {purpose}".strip()
         return start(
             container,
-            self._images[workload.name],
+            self._local_image(workload)[0],
             self._container_folder(workload.name, purpose),
             [Destination(DATABASE_HOST, DATABASE_PORT, self._database.address), *self._internal()],
             lambda line: self._show(name, line),

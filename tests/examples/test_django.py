@@ -38,8 +38,10 @@ class Site:
 
     def run(self, name: str, workload: str, *command: str, **variables: str) -> int:
         """Run a command in the container of a workload, and return its exit code."""
-        container = self.example.containers[workload]
-        container = replace(container, command=command, variables={**container.variables, **variables}, port=None)
+        declared = self.example.containers[workload]
+        container = replace(
+            declared, command=command or declared.command, variables={**declared.variables, **variables}, port=None
+        )
         return self.start(name, container).wait()
 
     def start(self, name: str, container: Container) -> RunningContainer:
@@ -97,12 +99,12 @@ def test_a_viewer_logs_in_posts_uploads_and_downloads(site: Site, browser: Brows
     assert TEXT in page.text
     note = json.loads(browser.get("/api/notes?q=three").body)["notes"][0]
     assert browser.get(f"/notes/{note['id']}/attachment").body == UPLOAD
-    worker = site.start(
-        "worker", replace(site.example.containers["Web"], command=("python", "manage.py", "worker"), port=None)
-    )
+    worker = site.start("worker", site.example.containers["Worker"])
     eventually(lambda: json.loads(browser.get(f"/api/notes/{note['id']}").body)["words"] == 3, worker.tail)
     assert worker.stop() == 0
-    assert site.run("cleanup", "Web", "python", "manage.py", "cleanup", "--days", "0") == 0
+    assert site.run("cleanup", "Cleanup") == 0
+    assert browser.get(f"/notes/{note['id']}/attachment").status == 200
+    assert site.run("complete-cleanup", "Cleanup", "python", "manage.py", "cleanup", "--days", "0") == 0
     assert browser.get(f"/notes/{note['id']}/attachment").status == 404
 
 

@@ -21,13 +21,13 @@ from tests.support.waiting import PATIENCE, eventually
 SETTINGS = """
 [services.Web]
 folder = "app"
-command = "python -m uvicorn site_config.asgi:application --host 0.0.0.0 --port 8080"
+command = "sh -c 'python manage.py migrate --noinput && exec python -m uvicorn site_config.asgi:application'"
+[services.Web.variables]
+UVICORN_HOST = "0.0.0.0"
+UVICORN_PORT = "8080"
 [services.Worker]
 folder = "app"
-command = "python manage.py worker"
-[services.Cleanup]
-folder = "app"
-command = "python manage.py cleanup"
+command = "sh -c 'until python manage.py migrate --check; do sleep 1; done; exec python manage.py worker'"
 
 [[requests]]
 path = "/login/"
@@ -47,12 +47,7 @@ def project(tmp_path: Path) -> Path:
     apps.django()
     folder = generate_example("django", tmp_path / "project").folder
     (folder / "app").symlink_to(apps.DJANGO / "app")
-    names = [file.name.split("-")[1].split(".")[0] for file in (folder / "templates").glob("workload-*.json")]
-    parts = SETTINGS.split("\n[")
-    kept = [
-        part for part in parts if not part.startswith("services.") or part.split(".")[1].split("]")[0].lower() in names
-    ]
-    (folder / "local.toml").write_text("\n[".join(kept))
+    (folder / "local.toml").write_text(SETTINGS)
     return folder
 
 
@@ -78,9 +73,10 @@ def free_port() -> str:
 
 @pytest.mark.slow("starts a database server and the Django example")
 def test_a_check_passes_for_the_django_example_and_fails_for_a_wrong_expectation(project: Path) -> None:
-    done = run(project, "--port", free_port(), "--check")
+    done = run(project, "--port", free_port(), "--check", "--job", "Cleanup")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "healthy" in done.stderr
+    assert "job Cleanup ended with exit code 0" in done.stderr
     assert done.stdout.count(" ok\n") == 2
     settings = (project / "local.toml").read_text()
     (project / "local.toml").write_text(settings.replace("status = 404", "status = 200"))
@@ -134,12 +130,7 @@ def running_commands() -> Iterator[str]:
 def test_an_app_that_does_not_start_is_explained(project: Path, app: str, expected: list[str]) -> None:
     (project / "main.py").write_text(app)
     (project / "local.toml").write_text(
-        (project / "local.toml")
-        .read_text()
-        .replace(
-            'folder = "app"\ncommand = "python -m uvicorn site_config.asgi:application --host 0.0.0.0 --port 8080"',
-            'command = "python main.py"',
-        )
+        '[services.Web]\ncommand = "python main.py"\n[services.Worker]\ncommand = "sleep 600"'
     )
     done = run(project, "--port", free_port(), "--check", "--wait", "2")
     assert done.returncode == 1
@@ -154,7 +145,7 @@ def test_bad_input_is_one_message_before_anything_starts(project: Path) -> None:
         'port = 1\n[services.Web]\ncomand = "x"': "services.Web has the unknown key comand",
         "[services.Web]\ncommand = ": "local.toml",
         '[services.Shop]\ncommand = "x"\n' + settings: "there is no such workload. Known: ",
-        "": "has no command: its image is not on this machine",
+        "": "workload Web has no command: its image is not on this machine",
     }
     for content, message in cases.items():
         (project / "local.toml").write_text(content)

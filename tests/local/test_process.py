@@ -253,6 +253,7 @@ def test_both_spellings_of_a_task_definition_are_read() -> None:
         "Web",
         {"DATABASE_HOST": "database.example"},
         {"DatabasePassword": "value of arn:password::"},
+        "",
         ("sh",),
         ("-c", "run"),
         3000,
