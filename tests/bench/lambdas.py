@@ -1,4 +1,4 @@
-"""Cost of the functions: init, warm invocations, memory, throughput of log lines, and time of packaging.
+"""Cost of the functions beside a plain implementation of each, and time of packaging beside `sam build`.
 
 `measure()` returns rows for `make bench`. `python -m tests.bench.lambdas` prints them. The functions run as in their
 tests and call the emulator, so a warm invocation includes the emulator's own time.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import io
 import json
 import shutil
 import statistics
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,15 +31,19 @@ from tests.lambdas.test_slack_notifier import alarm
 
 COLD_RUNS = 5
 WARM_RUNS = 20
+PLAIN = Path(__file__).parent / "plain"
 # Lambda Developer Guide, Configure memory: a function of this size has one whole processor.
 MB_OF_ONE_PROCESSOR = 1769
 
 
 class Row(NamedTuple):
+    """One figure. `plain` is that of the plain implementation, and None for a figure without one."""
+
     subject: str
     what: str
     value: float
     unit: str
+    plain: float | None = None
 
 
 def measure() -> list[Row]:
@@ -54,45 +60,68 @@ def _functions() -> Iterator[Row]:
         account = "210987654321"
         environment = emulator.environment(account)
         clients = _clients(emulator.endpoint, account)
-        yield from _log_processor(packaged["log_processor"])
-        yield from _one(packaged["slack_notifier"], environment | _chat(clients), lambda: _ALARM)
         _bucket(clients)
-        yield from _one(packaged["custom_resource"], environment, lambda: _content_request(sink))
-        yield from _one(packaged["credentials_watch"], environment | _watched(clients), dict)
+        log, unpacked = _log_request()
+        yield Row("log_processor", "request", len(json.dumps(log)) / 1e6, "MB")
+        yield Row("log_processor", "log in the request", unpacked / 1e6, "MB")
+        chat = environment | _chat(clients)
+        cases: dict[str, tuple[dict[str, str], Callable[[], Any]]] = {
+            "log_processor": ({}, lambda: log),
+            "slack_notifier": (chat, lambda: _ALARM),
+            "alarm_fallback": (chat, lambda: {"requestPayload": _ALARM}),
+            "custom_resource": (environment, lambda: _content_request(sink)),
+            "credentials_watch": (environment | _watched(clients), dict),
+            "migration": (environment, lambda: _migration_request(sink)),
+        }
+        for name, archive in packaged.items():
+            yield from _compared(archive, *cases[name], megabytes=unpacked / 1e6 if name == "log_processor" else 0)
 
 
-def _one(
-    archive: Archive, environment: dict[str, str], event: Callable[[], Any], *, runs: int = WARM_RUNS
+def _compared(
+    archive: Archive, environment: dict[str, str], event: Callable[[], Any], *, megabytes: float
 ) -> Iterator[Row]:
+    """Yield the figures of a function and of its plain implementation."""
+    runs = 3 if megabytes else WARM_RUNS
+    ours = _one(archive.data, environment, event, runs)
+    plain = _one(_plain(archive.name), environment, event, runs)
+    units = {"package": "KB", "peak memory": "MB"}
+    for what, value in ours.items():
+        yield Row(archive.name, what, value, units.get(what, "ms"), plain[what])
+    cpu = "warm invocation, processor"
+    if size := _memory_sizes().get(archive.name):
+        share = MB_OF_ONE_PROCESSOR / size
+        yield Row(archive.name, f"the same at {size} MB", ours[cpu] * share, "ms", plain[cpu] * share)
+    if megabytes:
+        speed, plain_speed = (1000 * megabytes / figures["warm invocation"] for figures in (ours, plain))
+        yield Row(archive.name, "throughput", speed, "MB/s", plain_speed)
+
+
+def _one(archive: bytes, environment: dict[str, str], event: Callable[[], Any], runs: int) -> dict[str, float]:
     starts = []
     for _ in range(COLD_RUNS):
-        with Function(archive.data, environment) as function:
+        with Function(archive, environment, memory_mb=MB_OF_ONE_PROCESSOR) as function:
             function.start()
             starts.append(function.init_seconds)
-    with Function(archive.data, environment) as function:
+    with Function(archive, environment, memory_mb=MB_OF_ONE_PROCESSOR) as function:
         first = function.invoke(event()).seconds
         began = function.cpu_seconds
         warm = [function.invoke(event()).seconds for _ in range(runs)]
-        cpu = (function.cpu_seconds - began) / runs
-        peak = function.peak_mb
-    yield Row(archive.name, "package", len(archive.data) / 1024, "KB")
-    yield Row(archive.name, "init", statistics.median(starts) * 1000, "ms")
-    yield Row(archive.name, "first invocation", first * 1000, "ms")
-    yield Row(archive.name, "warm invocation", statistics.median(warm) * 1000, "ms")
-    yield Row(archive.name, "warm invocation, processor", cpu * 1000, "ms")
-    if size := _memory_sizes().get(archive.name):
-        yield Row(archive.name, f"the same at {size} MB", cpu * 1000 * MB_OF_ONE_PROCESSOR / size, "ms")
-    yield Row(archive.name, "peak memory", peak, "MB")
+        return {
+            "package": len(archive) / 1024,
+            "init": statistics.median(starts) * 1000,
+            "first invocation": first * 1000,
+            "warm invocation": statistics.median(warm) * 1000,
+            "warm invocation, processor": (function.cpu_seconds - began) / runs * 1000,
+            "peak memory": function.peak_mb,
+        }
 
 
-def _log_processor(archive: Archive) -> Iterator[Row]:
-    event, unpacked = _log_request()
-    rows = list(_one(archive, {}, lambda: event, runs=3))
-    yield from rows
-    (seconds,) = (row.value / 1000 for row in rows if row.what == "warm invocation")
-    yield Row(archive.name, "request", len(json.dumps(event)) / 1e6, "MB")
-    yield Row(archive.name, "log in the request", unpacked / 1e6, "MB")
-    yield Row(archive.name, "throughput", unpacked / 1e6 / seconds, "MB/s")
+def _plain(name: str) -> bytes:
+    """Return the package of a plain implementation."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as target:
+        target.write(PLAIN / f"{name}.py", "index.py")
+    return buffer.getvalue()
 
 
 def _log_request() -> tuple[dict[str, Any], int]:
@@ -152,7 +181,8 @@ _ALARM = {
 
 def _chat(clients: Callable[[str], Any]) -> dict[str, str]:
     topic = clients("sns").create_topic(Name="chat")["TopicArn"]
-    return {"OUTPUT_TOPIC_ARN": topic, "NAME_PREFIX": "shop-bench", "ENVIRONMENT_NAME": "bench"}
+    names = {"ENVIRONMENT_NAME": "bench", "NAME_PREFIX": "shop-bench"}
+    return {"OUTPUT_TOPIC_ARN": topic, "FALLBACK_TOPIC_ARN": topic, **names}
 
 
 def _bucket(clients: Callable[[str], Any]) -> None:
@@ -168,6 +198,19 @@ def _content_request(sink: Sink) -> dict[str, Any]:
         "PhysicalResourceId": "site-content:bench-site",
         "ResponseURL": sink.url,
         "ResourceProperties": {"BucketName": "bench-site", "EmptyOnDelete": "false"},
+    }
+
+
+def _migration_request(sink: Sink) -> dict[str, Any]:
+    """Return a deletion. A creation lasts as long as its task."""
+    return {
+        "RequestType": "Delete",
+        "RequestId": "r",
+        "StackId": "s",
+        "LogicalResourceId": "Migration",
+        "PhysicalResourceId": "migration:Backend",
+        "ResponseURL": sink.url,
+        "ResourceProperties": {},
     }
 
 
@@ -189,8 +232,11 @@ def _watched(clients: Callable[[str], Any]) -> dict[str, str]:
 def _packaging() -> Iterator[Row]:
     ours = statistics.median(_seconds(lambda: package_functions(ROOT / "lambda", PLATFORM)) for _ in range(9))
     yield Row("packaging", "all functions, nothing changed", ours, "s")
-    imports = "from pathlib import Path; from hosting.deployer.packaging.lambda_packages import archives"
-    command = [sys.executable, "-c", f"{imports}; archives(Path({str(ROOT / 'lambda')!r}))"]
+    code = (
+        "from pathlib import Path; from hosting.deployer.packaging.lambda_packages import Platform, package_functions; "
+        f"package_functions(Path({str(ROOT / 'lambda')!r}), {PLATFORM!r})"
+    )
+    command = [sys.executable, "-c", code]
     alone = statistics.median(_seconds(lambda: subprocess.run(command, cwd=ROOT, check=True)) for _ in range(5))
     yield Row("packaging", "the same with Python's start and imports", alone, "s")
     sam = shutil.which("sam")
@@ -233,4 +279,5 @@ def _seconds(action: Callable[[], object]) -> float:
 
 if __name__ == "__main__":
     for row in measure():
-        sys.stdout.write(f"{row.subject:20}{row.what:45}{row.value:10.2f} {row.unit}\n")
+        plain = "" if row.plain is None else f"plain {row.plain:10.2f}"
+        sys.stdout.write(f"{row.subject:20}{row.what:45}{row.value:10.2f} {row.unit:5}{plain}\n")

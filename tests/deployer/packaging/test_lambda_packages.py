@@ -448,7 +448,7 @@ def test_the_cache_answers_until_something_changes(
     assert changed.key != made.key
     other = source({**FILES, "requirements.txt": index.lock()}, "lambda/other")
     assert package_function(other, cache=cache).digest == made.digest
-    assert len(runs) == 1, "the wheels of a lock are installed once, whatever the sources are"
+    assert len(runs) == 1, "the wheels of a lock are installed once for all sources"
     index.wheel("second", {"second.py": ""})
     (folder / "requirements.txt").write_text(index.lock())
     assert "second.py" in names(package_function(folder, cache=cache))
