@@ -203,6 +203,39 @@ def archive_stream(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 
 
 @environment_rule(
+    "OPS-26",
+    "Records that the archive rejects raise an alarm, and expire soon",
+    why="A record that the function marks ProcessingFailed is delivered unchanged to the error prefix. It counts as no "
+    "error of Lambda or Firehose (Amazon Data Firehose Developer Guide, Data transformation failure handling), and no "
+    "secret in it is redacted.",
+    hint="add a metric filter on the function's log group with an alarm on its metric, and a lifecycle rule for the "
+    "error prefix with ExpirationInDays up to 30",
+)
+def rejected_records(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
+    watched = {
+        (str(alarm.get("Namespace")), str(alarm.get("MetricName"))) for alarm in env.of_type("AWS::CloudWatch::Alarm")
+    }
+    counted = [
+        follow(env, item.get("LogGroupName"), LOG_GROUP)
+        for item in env.of_type("AWS::Logs::MetricFilter")
+        for metric in item.get("MetricTransformations", [])
+        if (str(metric.get("MetricNamespace")), str(metric.get("MetricName"))) in watched
+    ]
+    for stream in env.of_type(STREAM):
+        base = "ExtendedS3DestinationConfiguration"
+        for function in follow_all(env, stream.get(f"{base}.ProcessingConfiguration"), FUNCTION):
+            group = follow(env, function.get("LoggingConfig.LogGroup"), LOG_GROUP)
+            if group is not None and group not in counted:
+                yield RuleMatch(function, "Properties.LoggingConfig", "no alarm counts the records that it rejects")
+        prefix = str(stream.get(f"{base}.ErrorOutputPrefix", "")).partition("!{")[0]
+        for bucket in follow_all(env, stream.get(f"{base}.BucketARN"), BUCKET) if prefix else []:
+            rules = bucket.get("LifecycleConfiguration.Rules", [])
+            days = [number(rule.get("ExpirationInDays")) or 0 for rule in rules if rule.get("Prefix") == prefix]
+            if not any(0 < one <= 30 for one in days):
+                yield RuleMatch(bucket, "Properties.LifecycleConfiguration", f"rejected records under {prefix} stay")
+
+
+@environment_rule(
     "OPS-16",
     "Buckets that services write to outlive the stack",
     why="Delivery continues while the stack is deleted, so the bucket is never empty and its deletion fails (Amazon "
