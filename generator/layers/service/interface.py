@@ -22,6 +22,9 @@ class Config(FrozenConfig):
 
     # ECS deregisters a task from the target group before it stops it. The default of 300 makes deployments slow.
     deregistration_seconds: int = 30
+    # Checks in a row after which the load balancer changes the state of a task.
+    healthy_checks: int = 2
+    unhealthy_checks: int = 3
     errors_per_minute: int = 10
 
 

@@ -33,8 +33,8 @@ def target_group(config: Config, entry: WebService, inputs: Inputs) -> TargetGro
         HealthCheckPort=str(check.port) if check.port else "traffic-port",
         HealthCheckIntervalSeconds=check.interval_seconds,
         HealthCheckTimeoutSeconds=check.timeout_seconds,
-        HealthyThresholdCount=2,
-        UnhealthyThresholdCount=3,
+        HealthyThresholdCount=config.healthy_checks,
+        UnhealthyThresholdCount=config.unhealthy_checks,
         Matcher=Matcher(HttpCode=check.codes),
         TargetGroupAttributes=[
             TargetGroupAttribute(Key="deregistration_delay.timeout_seconds", Value=str(config.deregistration_seconds)),
