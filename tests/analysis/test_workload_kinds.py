@@ -1,0 +1,86 @@
+"""Every kind of workload passes the rules and the proof of network paths, and what is declared stays an exception."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from generator.config import Config
+from generator.render import render_all
+from generator.workloads import AddressOf, Generated, InternalService, Job, WebService, Worker
+from hosting.analysis.reachability.proof import prove
+from hosting.analysis.resolve import ResolvedEnvironment, resolve
+from hosting.analysis.rules import check_rules
+from hosting.model.parameter_file import Environment, load_environment
+from hosting.model.templates import Template
+from tests.support.project import PARAMS
+
+WORKLOADS = (
+    WebService("Portal", paths=("/*",), priority=900, sticky_seconds=60, secrets={"KEY": Generated()}),
+    WebService(
+        "Root", like="Portal", paths=("/root",), priority=7, user="0:0", port=80, read_only=False, own_size=False
+    ),
+    InternalService("Search", like="Portal", called_by=("Portal", "Nightly"), own_size=False),
+    Worker("Mailer", like="Portal", command=("mail",), one_task=True, spot=True, own_size=False),
+    Job("Nightly", like="Portal", schedule="rate(1 hour)", variables={"SEARCH": AddressOf("Search")}, own_size=False),
+)
+SIZE = {"ServiceCpu": "256", "ServiceMemory": "512", "ServiceMinTasks": "2", "ServiceMaxTasks": "4"}
+Bodies = dict[str, Any]
+
+
+def bodies() -> Bodies:
+    return {name: json.loads(text) for name, text in render_all(Config(workloads=WORKLOADS)).items()}
+
+
+def resolved(changed: Bodies) -> tuple[dict[str, Template], ResolvedEnvironment]:
+    templates = {name: Template.from_body(name, body) for name, body in changed.items()}
+    lab = load_environment(PARAMS / "lab.json")
+    known = {name for body in changed.values() for name in body.get("Parameters", {})}
+    values = {name: value for name, value in {**lab.parameters, **SIZE}.items() if name in known}
+    return templates, resolve(templates, Environment("lab", values, lab.account))
+
+
+def rules(changed: Bodies) -> set[str]:
+    templates, environment = resolved(changed)
+    return {finding.rule for finding in check_rules(templates, [environment])}
+
+
+def test_every_kind_passes_the_rules_as_it_is_declared() -> None:
+    assert rules(bodies()) == set()
+
+
+def test_the_paths_of_every_kind_are_those_that_the_project_declares() -> None:
+    proof = prove(resolved(bodies())[1], {})
+    assert [claim.text for claim in proof.claims if not claim.holds] == []
+    ids = {claim.id for claim in proof.claims}
+    assert {"portal -> search", "nightly -> search", "alb -> portal", "nightly -> aurora"} <= ids
+
+
+def test_a_path_that_no_project_declares_fails_the_proof() -> None:
+    changed = bodies()
+    changed["root.json"]["Metadata"]["Workloads"]["Search"]["CalledBy"].remove("Portal")
+    proof = prove(resolved(changed)[1], {})
+    assert [claim.id for claim in proof.claims if not claim.holds] == ["portal -> search"]
+
+
+def service(body: Any) -> Any:
+    return body["workload-mailer.json"]["Resources"]["Service"]["Properties"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "found"),
+    [
+        (lambda b: b["workload-mailer.json"]["Metadata"].pop("OneTask"), {"APP-15", "APP-16", "APP-34", "REQ-C6"}),
+        (lambda b: service(b).update(DesiredCount=2), {"APP-16", "APP-34"}),
+        (lambda b: service(b).update(AvailabilityZoneRebalancing="ENABLED"), {"APP-15"}),
+        (lambda b: b["workload-root.json"]["Metadata"].pop("Container"), {"SEC-31"}),
+    ],
+    ids=["one task that is not declared", "two tasks", "a second task in another zone", "root that is not declared"],
+)
+def test_an_exception_that_is_not_declared_is_found(damage: Callable[[Bodies], object], found: set[str]) -> None:
+    changed = bodies()
+    damage(changed)
+    assert rules(changed) == found
