@@ -14,10 +14,14 @@ from settings import Settings
 _STACK = re.compile(r"-([A-Z][A-Za-z0-9]*?)ServiceStack-")
 
 
-def _workload(name: str) -> str:
-    """Return the name of a workload as deploy.py knows it, or "" for a resource of another stack."""
-    found = _STACK.search(name)
-    return found.group(1).lower() if found else ""
+def _workload(name: str, prefix: str) -> str:
+    """Return the name of a workload as deploy.py knows it, or "" for a resource of another stack.
+
+    The task definitions of a job have the fixed family <prefix>-<job>.
+    """
+    if found := _STACK.search(name):
+        return found.group(1).lower()
+    return name.removeprefix(f"{prefix}-") if re.fullmatch(rf"{re.escape(prefix)}-[a-z0-9]+", name) else ""
 
 
 _DEPLOYMENTS = {
@@ -41,7 +45,7 @@ def deployment(event: Mapping[str, Any], settings: Settings) -> Notification:
         id=event["id"],
         thread=f"ecs/{cluster}/{service}",
         event_type=event["detail-type"],
-        title=f"{emoji} Deployment of {escape(_workload(service) or service)} {escape(state)}",
+        title=f"{emoji} Deployment of {escape(_workload(service, settings.prefix) or service)} {escape(state)}",
         text=escape(detail.get("reason") or "ECS gave no reason."),
         steps=steps,
         resources=(arn,),
@@ -64,7 +68,7 @@ def task(event: Mapping[str, Any], settings: Settings) -> Iterator[Notification]
     if not of_service and app.get("exitCode") == 0:
         return
     family = detail["taskDefinitionArn"].rpartition("/")[2].partition(":")[0]
-    workload = _workload(family)
+    workload = _workload(family, settings.prefix)
     task_id = detail["taskArn"].split("/")[-1]
     stop_code = detail.get("stopCode", "-")
     ended = f"exit code {app['exitCode']}" if "exitCode" in app else "it did not start"

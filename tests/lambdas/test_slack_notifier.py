@@ -489,12 +489,13 @@ def container(name: str, code: int | None) -> dict[str, Any]:
 @pytest.mark.parametrize("bastion", [137, 143, None])
 def test_only_the_exit_code_of_the_app_decides_whether_a_job_failed(notify: Notify, bastion: int | None) -> None:
     """ECS ends the bastion of a task after its app, so the code of the bastion is never 0."""
-    job = {"group": f"family:{FAMILY.replace('Backend', 'Report')}", "startedBy": "chronos-schedule/report"}
-    job["taskDefinitionArn"] = f"arn:aws:ecs:ap-northeast-1:123456789012:task-definition/{job['group'][7:]}:3"
+    job = {"group": "family:shop-prod-report", "startedBy": "chronos-schedule/report"}
+    job["taskDefinitionArn"] = "arn:aws:ecs:ap-northeast-1:123456789012:task-definition/shop-prod-report:3"
     succeeded = stopped(**job, containers=[container("bastion", bastion), container("app", 0)])
     assert notify(succeeded) == []
     (failed,) = notify(stopped(**job, containers=[container("bastion", bastion), container("app", 3)]))
     assert failed["content"]["title"] == ":octagonal_sign: Job report failed: exit code 3 [shop-prod]"
+    assert failed["content"]["nextSteps"][0] == "Run `deploy.py logs --service report --previous -e prod`"
     assert "docs/incidents.md#job-failed" in failed["content"]["nextSteps"][1]
     (unstarted,) = notify(stopped(**job, stopCode="TaskFailedToStart", containers=[container("app", None)]))
     assert unstarted["content"]["title"] == ":octagonal_sign: Job report failed: it did not start [shop-prod]"

@@ -23,7 +23,7 @@ _PALETTE = ("cyan", "magenta", "green", "yellow", "blue")
 @click.argument("name", required=False)
 @environment_options
 @account_options
-@click.option("--service", metavar="NAME", help="Only this service.  [default: all services]")
+@click.option("--service", metavar="NAME", help="Only this service or job.  [default: all services and jobs]")
 @click.option("-f", "--follow", is_flag=True, help="Print new lines until Ctrl-C.")
 @since_option("10m")
 @click.option(
@@ -72,7 +72,7 @@ def logs(
         raise DeployerError(f"has no {kind} logs", where=found.family)
     if previous:
         last, source = reading.find_last_stopped_task(
-            found, found.service(service), "app" if kind == "app" else "bastion"
+            found, found.workload(service) if service else found.service(None), "app" if kind == "app" else "bastion"
         )
         click.echo(
             f"task {last.id[:8]} of {source.label}, {last.stopped:%Y-%m-%d %H:%M:%S}Z: {last.why_stopped()}", err=True

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from hosting.deployer.aws import stacks
 from hosting.deployer.errors import DeployerError
 from hosting.deployer.operate import tasks
-from hosting.deployer.operate.platform import Platform, Service
+from hosting.deployer.operate.platform import Job, Platform, Service
 from hosting.deployer.operate.tasks import Task
 from hosting.model.errors import InputError, Problem
 from hosting.model.stack_order import StackRole
@@ -62,7 +62,7 @@ def find_log_sources(platform: Platform, kind: str, *, service: str | None = Non
         case "app":
             return [
                 LogSource(one.slug, group, platform.home)
-                for one in _select_services(platform, service)
+                for one in _select_workloads(platform, service)
                 for found, group in _find_log_groups(platform, one.stack).items()
                 if found == "AppLogGroup"
             ]
@@ -71,7 +71,7 @@ def find_log_sources(platform: Platform, kind: str, *, service: str | None = Non
             groups = _find_log_groups(platform, platform.nested.get("ApplicationStack", ""))
             return [
                 LogSource(one.slug, groups["BastionLogGroup"], platform.home, prefix=f"{one.slug}/")
-                for one in _select_services(platform, service)
+                for one in _select_workloads(platform, service)
                 if "BastionLogGroup" in groups
             ]
         case "db":
@@ -90,12 +90,12 @@ def find_log_sources(platform: Platform, kind: str, *, service: str | None = Non
             raise DeployerError(f'log kind "{kind}" does not exist')
 
 
-def _select_services(platform: Platform, service: str | None) -> Sequence[Service]:
-    return [platform.service(service)] if service else platform.services
+def _select_workloads(platform: Platform, wanted: str | None) -> Sequence[Service | Job]:
+    return [platform.workload(wanted)] if wanted else [*platform.services, *platform.jobs]
 
 
-def find_last_stopped_task(platform: Platform, service: Service, container: str) -> tuple[Task, LogSource]:
-    """Return the task that stopped last, and its log stream."""
+def find_last_stopped_task(platform: Platform, service: Service | Job, container: str) -> tuple[Task, LogSource]:
+    """Return the task of a service or a job that stopped last, and its log stream."""
     ended = list(tasks.list_stopped_tasks(platform, service))
     if not ended:
         hint = "ECS deletes stopped tasks after an hour; without --previous their lines are still shown"

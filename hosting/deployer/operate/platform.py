@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 from hosting.deployer.aws import stacks
 from hosting.deployer.aws.stacks import STACK_TYPE, StackState
@@ -14,6 +15,7 @@ from hosting.deployer.errors import DeployerError
 from hosting.model.stack_order import StackRole
 
 _ECS_SERVICE = "AWS::ECS::Service"
+_TASK_DEFINITION = "AWS::ECS::TaskDefinition"
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,22 @@ class Service:
     @property
     def slug(self) -> str:
         return self.name.lower()
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job, with its name in the configuration and the family of its task definitions. It has no ECS service."""
+
+    name: str
+    family: str
+    stack: str
+
+    @property
+    def slug(self) -> str:
+        return self.name.lower()
+
+
+_Workload = TypeVar("_Workload", Service, Job, Service | Job)
 
 
 @dataclass(frozen=True)
@@ -71,6 +89,23 @@ class Platform:
             )
         return tuple(made)
 
+    @cached_property
+    def jobs(self) -> tuple[Job, ...]:
+        """The jobs that exist, in the order of the template."""
+        client = self.context.clients.cloudformation(self.home)
+        template = self.context.template(self.context.stack(StackRole.ROOT))
+        found = [
+            (name, self.nested[f"{name}ServiceStack"])
+            for name in template.services
+            if template.kind_of(name) == "job" and f"{name}ServiceStack" in self.nested
+        ]
+        return tuple(
+            Job(name, item.physical_id.rpartition("/")[2].partition(":")[0], stack)
+            for name, stack in found
+            for item in stacks.list_resources(client, stack)
+            if item.type == _TASK_DEFINITION and item.physical_id
+        )
+
     def output(self, name: str) -> str:
         """Return an output of the root stack. Raises DeployerError if the stack does not have it."""
         value = self.root.outputs.get(name)
@@ -85,15 +120,21 @@ class Platform:
             raise DeployerError(
                 "has no service yet", where=self.root.name, hint=f"deploy it: deploy.py deploy -e {self.name}"
             )
-        if wanted is None:
-            return self.services[0]
-        for service in self.services:
-            if service.slug == wanted.lower():
-                return service
-        known = [service.slug for service in self.services]
+        return self.services[0] if wanted is None else self._find(self.services, wanted, "service")
+
+    def workload(self, wanted: str) -> Service | Job:
+        """Return the service or the job of this name, in any case."""
+        every: tuple[Service | Job, ...] = (*self.services, *self.jobs)
+        return self._find(every, wanted, "service or job")
+
+    def _find(self, workloads: Sequence[_Workload], wanted: str, what: str) -> _Workload:
+        for workload in workloads:
+            if workload.slug == wanted.lower():
+                return workload
+        known = [workload.slug for workload in workloads]
         near = difflib.get_close_matches(wanted.lower(), known, n=1)
         hint = f'did you mean "{near[0]}"?' if near else f"known: {', '.join(known)}"
-        raise DeployerError(f'service "{wanted}" does not exist', where=self.root.name, hint=hint)
+        raise DeployerError(f'{what} "{wanted}" does not exist', where=self.root.name, hint=hint)
 
     @property
     def name(self) -> str:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from hosting.deployer.errors import DeployerError
-from hosting.deployer.operate.platform import Platform, Service
+from hosting.deployer.operate.platform import Job, Platform, Service
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
@@ -146,8 +146,8 @@ def describe_service(platform: Platform, service: Service) -> dict[str, Any]:
     return live[0]
 
 
-def list_stopped_tasks(platform: Platform, service: Service) -> Iterator[Task]:
-    """Yield the tasks of the service that stopped within the last hour. ECS then deletes them."""
+def list_stopped_tasks(platform: Platform, service: Service | Job) -> Iterator[Task]:
+    """Yield the tasks of a service or a job that stopped within the last hour. ECS then deletes them."""
     client = platform.context.clients.ecs(platform.home)
     yield from describe_tasks(client, platform.cluster, _arns(platform, service, "STOPPED"))
 
@@ -155,13 +155,13 @@ def list_stopped_tasks(platform: Platform, service: Service) -> Iterator[Task]:
 _RANK = {"HEALTHY": 2, "UNKNOWN": 1, "UNHEALTHY": 0}
 
 
-def _arns(platform: Platform, service: Service, desired: Literal["RUNNING", "STOPPED"]) -> list[str]:
+def _arns(platform: Platform, service: Service | Job, desired: Literal["RUNNING", "STOPPED"]) -> list[str]:
     # All pages: a service that fails to start leaves hundreds of stopped tasks within the hour.
-    pages = (
-        platform.context.clients.ecs(platform.home)
-        .get_paginator("list_tasks")
-        .paginate(cluster=platform.cluster, serviceName=service.ecs_name, desiredStatus=desired)
-    )
+    paginator = platform.context.clients.ecs(platform.home).get_paginator("list_tasks")
+    if isinstance(service, Job):
+        pages = paginator.paginate(cluster=platform.cluster, family=service.family, desiredStatus=desired)
+    else:
+        pages = paginator.paginate(cluster=platform.cluster, serviceName=service.ecs_name, desiredStatus=desired)
     return [arn for page in pages for arn in page["taskArns"]]
 
 

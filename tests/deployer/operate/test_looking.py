@@ -15,8 +15,11 @@ from botocore.exceptions import EndpointConnectionError
 from rich.console import Console
 
 from hosting.cli.commands import status as status_command
+from hosting.deployer.errors import DeployerError
 from hosting.deployer.operate import logs, status, tasks
+from hosting.deployer.operate.platform import find_platform
 from hosting.model.errors import InputError
+from hosting.model.templates import Template
 from tests.deployer.operate import parts
 from tests.support.waiting import PATIENCE
 
@@ -231,6 +234,33 @@ def test_the_last_words_of_a_stopped_task(deploy_py: Run, deployed: parts.Deploy
     assert "the node is drained" in done.stderr
     assert deploy_py("logs", "app", "--previous", "-f", "-e", "lab").returncode == 64
     deployed.restore_tasks()
+
+
+def test_the_last_run_of_a_job_has_logs_too(
+    deploy_py: Run, deployed: parts.Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job has no ECS service: its tasks are found by the family of its task definition."""
+    kind_of = Template.kind_of
+    monkeypatch.setattr(Template, "kind_of", lambda self, name: "job" if name == "Search" else kind_of(self, name))
+    platform = find_platform(deployed.platform.context)
+    (job,) = platform.jobs
+    ecs, run = deployed.client("ecs"), {"cluster": CLUSTER, "launchType": "FARGATE"}
+    network = {"awsvpcConfiguration": {"subnets": [subnet(deployed)]}}
+    (task,) = ecs.run_task(**run, taskDefinition=job.family, networkConfiguration=network)["tasks"]
+    ecs.stop_task(cluster=CLUSTER, task=task["taskArn"], reason="the job failed")
+    write(
+        deployed, f"/{CLUSTER}/search/app", f"app/app/{task['taskArn'].rpartition('/')[2]}", "cannot write the report"
+    )
+    last, source = logs.find_last_stopped_task(platform, job, "app")
+    assert (last.arn, source.label) == (task["taskArn"], "search")
+    assert [one.label for one in logs.find_log_sources(platform, "app", service="search")] == ["search"]
+    with pytest.raises(DeployerError, match='service or job "reprot" does not exist'):
+        platform.workload("reprot")
+
+
+def subnet(deployed: parts.Deployed) -> str:
+    """Return a subnet of the environment."""
+    return str(deployed.client("ec2").describe_subnets()["Subnets"][0]["SubnetId"])
 
 
 def stopped(identifier: str, *, started: str, ended: str) -> dict[str, Any]:
