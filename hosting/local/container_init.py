@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -24,6 +26,10 @@ CONTROL = "/run/container"
 INPUT = "init.json"
 INGRESS = "ingress"
 _FORWARDED = tuple(getattr(signal, f"SIG{name}") for name in ["TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "WINCH"])
+_APP_ADDRESS = "10.254.0.1"
+_PREFIX = 16
+_CLONE_NEWNET = 0x40000000
+_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 # Exit codes of a shell for a command that cannot be executed and for a command that is not found.
 _NOT_EXECUTABLE, _NOT_FOUND = 126, 127
 
@@ -115,6 +121,10 @@ def main() -> int:
     settings = json.loads((control / INPUT).read_text(encoding="utf-8"))
     # The input contains the values of secrets. The app gets them in its environment only.
     (control / INPUT).unlink()
+    if os.getuid() != 0:
+        # bubblewrap made the network namespace in a user namespace in which this process has no capabilities.
+        _unshare_network()
+        _ip(settings, "link", "set", "lo", "up")
     _start_relays(control, settings)
     app = 0
     # A signal that arrives before the app has started is delivered at its start.
@@ -143,24 +153,69 @@ def main() -> int:
 
 
 def _start_relays(control: Path, settings: dict[str, Any]) -> None:
-    """Start the relays in a process of their own, and wait until they listen."""
+    """Start the relays in processes of their own, and wait until they listen.
+
+    Destinations have a network namespace of their own, because the app may listen on the same port on all addresses.
+    """
+    if settings["port"]:
+        own = ((control / INGRESS, (OWN_ADDRESS, settings["port"])),)
+        _start_process(lambda ready: _serve(own, ready))
+    if settings["destinations"]:
+        listeners = tuple(((address, port), control / name) for name, address, port in settings["destinations"])
+        connected, connect = os.pipe()
+
+        def serve(ready: Callable[[], object]) -> None:
+            _unshare_network()
+            ready()
+            os.read(connected, 1)
+            for address in dict.fromkeys(address for _, address, _ in settings["destinations"]):
+                _ip(settings, "address", "add", f"{address}/{_PREFIX}", "dev", "relay")
+            _ip(settings, "link", "set", "relay", "up")
+            _serve(listeners, ready)
+
+        pid, ready = _start_process(serve)
+        _ip(settings, "link", "add", "app0", "type", "veth", "peer", "name", "relay", "netns", str(pid))
+        _ip(settings, "address", "add", f"{_APP_ADDRESS}/{_PREFIX}", "dev", "app0")
+        _ip(settings, "link", "set", "app0", "up")
+        os.write(connect, b"1")
+        _await(ready)
+
+
+def _unshare_network() -> None:
+    if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "unshare of a network namespace")
+
+
+def _start_process(run: Callable[[Callable[[], object]], None]) -> tuple[int, int]:
+    """Run a function in a new process, and return its id when it is ready, and the pipe that repeats this."""
     reading, writing = os.pipe()
-    if os.fork():
+    if pid := os.fork():
         os.close(writing)
-        if not os.read(reading, 1):
-            sys.exit("the relays of the container did not start")
-        os.close(reading)
-        return
+        _await(reading)
+        return pid, reading
+    run(lambda: os.write(writing, b"1"))
+    os._exit(1)
+
+
+def _await(pipe: int) -> None:
+    if not os.read(pipe, 1):
+        sys.exit("the relays of the container did not start")
+
+
+def _serve(listeners: Sequence[tuple[Address, Address]], ready: Callable[[], object]) -> None:
+    """Serve relays until the container ends."""
 
     async def serve() -> None:
-        if settings["port"]:
-            await listen(control / INGRESS, (OWN_ADDRESS, settings["port"]))
-        for name, address, port in settings["destinations"]:
-            await listen((address, port), control / name)
-        os.write(writing, b"1")
+        for address, target in listeners:
+            await listen(address, target)
+        ready()
         await asyncio.Event().wait()
 
     asyncio.run(serve())
+
+
+def _ip(settings: dict[str, Any], *arguments: str) -> None:
+    subprocess.run([settings["ip"], *arguments], check=True)
 
 
 def _execute(settings: dict[str, Any]) -> NoReturn:
@@ -175,6 +230,8 @@ def _execute(settings: dict[str, Any]) -> NoReturn:
             os.setgroups([])
             os.setgid(settings["gid"])
             os.setuid(settings["uid"])
+        # In a user namespace the capabilities for the network would stay.
+        ctypes.CDLL(None).prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
         subject = settings["directory"]
         os.chdir(subject)
         subject = command[0]

@@ -38,7 +38,7 @@ def _explain_files(running: RunningContainer) -> list[str]:
 
 def _explain_exit(code: int) -> str:
     causes = {
-        126: "The command cannot be executed.",
+        126: "The user of the container may not execute the command, or may not enter its folder.",
         127: "The command is not found in the image: check command and entry_point.",
         137: "It was killed: on Fargate this is the end of its memory or of its stop time.",
         143: "It ended at SIGTERM.",

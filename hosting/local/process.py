@@ -190,6 +190,7 @@ def _start_isolated(
         "gid": ids[1],
         "port": container.port,
         "destinations": sockets,
+        "ip": sandbox.find_ip(),
     }
     (control / INPUT).touch(mode=0o600)
     (control / INPUT).write_text(json.dumps(settings), encoding="utf-8")

@@ -12,12 +12,15 @@ from pathlib import Path
 
 from hosting.local import container_init
 from hosting.local.container import Container, LocalImage
+from hosting.local.errors import LocalError
 
-# The loopback addresses at which a container reaches its destinations: 127.0.1.1 and following.
-DESTINATION_ADDRESS = "127.0.1.{}"
+# The addresses at which a container reaches its destinations.
+DESTINATION_ADDRESS = "10.254.1.{}"
 # Folders that a container with a writable root gets in addition to those of its image. The rest of this machine's files
 # stays read-only.
 _WRITABLE_ROOT = ("/tmp", "/var/tmp", "/run")  # noqa: S108 -- folders in the container
+# What container_init needs for the network. The app gets none of it.
+_CAPABILITIES = ("--cap-add", "CAP_SYS_ADMIN", "--cap-add", "CAP_NET_ADMIN")
 _RESOLVER = Path("/etc/resolv.conf")
 _INIT = "/run/container-init.py"
 
@@ -25,6 +28,14 @@ _INIT = "/run/container-init.py"
 def find_bubblewrap() -> str | None:
     """Return the path of bubblewrap, or None if it is not installed."""
     return shutil.which("bwrap")
+
+
+def find_ip() -> str:
+    """Return the path of the program ip. Raises LocalError if it is not installed."""
+    found = shutil.which("ip", path=os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin")))
+    if found is None:
+        raise LocalError("the program ip is not installed. Install it: apt-get install iproute2")
+    return found
 
 
 @dataclass
@@ -119,7 +130,7 @@ def command_line(
     for path in reversed([*files.rebuilt, *(["/run"] if "/run" not in writable else [])]):
         files.arguments += ["--remount-ro", path]
     # Without root, bubblewrap makes the user in a namespace of its own. As root, container_init changes the user.
-    user = [] if os.getuid() == 0 else ["--unshare-user", "--uid", str(ids[0]), "--gid", str(ids[1])]
+    user = [] if os.getuid() == 0 else ["--unshare-user", "--uid", str(ids[0]), "--gid", str(ids[1]), *_CAPABILITIES]
     return [
         *files.arguments,
         *("--unshare-net", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--hostname", container.name.lower()),

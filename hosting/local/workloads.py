@@ -132,9 +132,11 @@ def _workload(stack: Stack, definition: Resource, values: LocalValues) -> LocalW
 def _host_names(stack: Stack, resolved: ResolvedEnvironment) -> list[str]:
     """Return the names under which other workloads call a workload."""
     names = []
-    for service in stack.of_type("AWS::ServiceDiscovery::Service"):
-        namespaces = resolved.resources_in(service.get("NamespaceId") or service.get("DnsConfig.NamespaceId"))
-        names += [f"{service.get('Name')}.{namespace.get('Name')}" for namespace in namespaces]
+    for service in stack.of_type("AWS::ECS::Service"):
+        for registry in resolved.resources_in(service.get("ServiceRegistries", [])):
+            namespace = next(iter(resolved.resources_in(dict(registry.properties))), None)
+            if namespace is not None:
+                names.append(f"{registry.get('Name')}.{namespace.get('Name')}")
     return names
 
 

@@ -14,6 +14,6 @@ from tests.support.programs import need
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseServer]:
     """A MariaDB server with an empty database, for the app of one module."""
-    need("bwrap", "mariadbd", "mariadb-install-db")
+    need("bwrap", "ip", "mariadbd", "mariadb-install-db")
     with DatabaseServer(tmp_path_factory.mktemp("database"), LOGIN, DATABASE_HOST) as server:
         yield server

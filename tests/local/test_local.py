@@ -43,7 +43,7 @@ contains = "not found"
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """The generated Django example, with the settings of this machine."""
-    need("bwrap", "mariadbd", "mariadb-install-db")
+    need("bwrap", "ip", "mariadbd", "mariadb-install-db")
     apps.django()
     folder = generate_example("django", tmp_path / "project").folder
     (folder / "app").symlink_to(apps.DJANGO / "app")

@@ -74,7 +74,7 @@ def get(running: RunningContainer) -> bytes | None:
 
 
 def test_a_container_has_exactly_what_its_task_definition_declares(python_image: LocalImage, tmp_path: Path) -> None:
-    need("bwrap")
+    need("bwrap", "ip")
     write_server(python_image)
     running = start(CONTAINER, python_image, tmp_path / "web")
     seen = json.loads(eventually(lambda: get(running), running.tail))
@@ -91,7 +91,7 @@ def test_a_container_has_exactly_what_its_task_definition_declares(python_image:
 
 
 def test_two_containers_listen_on_the_same_port(python_image: LocalImage, tmp_path: Path) -> None:
-    need("bwrap")
+    need("bwrap", "ip")
     write_server(python_image)
     first = start(CONTAINER, python_image, tmp_path / "1")
     second = start(replace(CONTAINER, read_only=False), python_image, tmp_path / "2")
@@ -102,7 +102,7 @@ def test_two_containers_listen_on_the_same_port(python_image: LocalImage, tmp_pa
 
 
 def test_an_app_on_127_0_0_1_is_not_reached(python_image: LocalImage, tmp_path: Path) -> None:
-    need("bwrap")
+    need("bwrap", "ip")
     (python_image.folders["/app"] / "main.py").write_text(
         "print('listening')\n" + SERVER % {"paths": [], "host": "127.0.0.1"}
     )
@@ -117,7 +117,7 @@ def test_an_app_on_127_0_0_1_is_not_reached(python_image: LocalImage, tmp_path: 
 def test_a_container_reaches_the_database_with_tls_and_nothing_else(
     python_image: LocalImage, tmp_path: Path, database: DatabaseServer
 ) -> None:
-    client = need("bwrap", "mariadb")["mariadb"]
+    client = need("bwrap", "ip", "mariadb")["mariadb"]
     login = database.login
     (tmp_path / "app" / "client.cnf").write_text(
         '[client]\nhost=database.example\nuser=admin\npassword="a \\"quoted\\" #pass\\\\word\'"\n'
@@ -146,7 +146,7 @@ def test_a_container_reaches_the_database_with_tls_and_nothing_else(
 def test_a_container_that_ignores_the_stop_signal_is_killed_with_all_its_processes(
     python_image: LocalImage, tmp_path: Path
 ) -> None:
-    need("bwrap")
+    need("bwrap", "ip")
     (python_image.folders["/app"] / "main.py").write_text(
         "import signal, subprocess\n"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
@@ -161,7 +161,7 @@ def test_a_container_that_ignores_the_stop_signal_is_killed_with_all_its_process
 
 
 def test_a_container_ends_with_the_program_that_started_it(python_image: LocalImage, tmp_path: Path) -> None:
-    need("bwrap")
+    need("bwrap", "ip")
     (python_image.folders["/app"] / "main.py").write_text("import time\nprint('ready')\ntime.sleep(600)\n")
     program = (
         "import pathlib, sys, time\n"
@@ -187,7 +187,7 @@ def test_a_container_ends_with_the_program_that_started_it(python_image: LocalIm
 def test_a_command_that_cannot_start_ends_as_in_a_container(
     python_image: LocalImage, tmp_path: Path, command: str, code: int, text: str
 ) -> None:
-    need("bwrap")
+    need("bwrap", "ip")
     running = start(replace(CONTAINER, entry_point=(command,)), python_image, tmp_path / "web")
     assert running.wait() == code
     assert text in running.tail()
