@@ -31,6 +31,7 @@ from generator.root_parameters import (
     Parameters,
     add_environment_parameters,
     add_image_parameters,
+    add_migration_code_key,
     add_schedule_switch,
     add_size_parameters,
 )
@@ -81,6 +82,7 @@ class Platform(FrozenConfig):
     distribution: distribution.Outputs
     secret_arns: dict[str, v.AppSecretArn]
     registry_arns: dict[str, v.RegistryArn]
+    migration_code_key: v.MigrationCodeKey
     # Security group and roles of each workload.
     access: dict[str, ServiceAccess]
 
@@ -234,12 +236,14 @@ def build(config: Config, own_templates: Mapping[str, Template]) -> Template:
         distribution=distribution_outputs,
         secret_arns=secret_arns,
         registry_arns=nest_discovery(t, config, discovery.Inputs(prefix=prefix, vpc_id=network_outputs.vpc_id)),
+        migration_code_key=add_migration_code_key(t, config),
         access={},
     )
     for entry in config.workloads:
         platform.access[entry.name] = nest_access(t, entry, platform)
+    waits = migrating_workloads(config)
     for position, entry in enumerate(config.workloads):
-        nest_workload(t, entry, position, platform, own_templates)
+        nest_workload(t, entry, position, platform, own_templates, waits.get(entry.name, ""))
     operations_outputs = operations.LAYER.nest(
         t,
         operations.Inputs(
@@ -346,10 +350,29 @@ def nest_access(t: Template, entry: Workload, platform: Platform) -> ServiceAcce
     return outputs.access
 
 
+def migrating_workloads(config: Config) -> dict[str, str]:
+    """Return for each workload the one that migrates the database for its image, unless it is the workload itself."""
+    owners = image_owners(config.workloads)
+    migrating: dict[str, str] = {}
+    for entry in config.workloads:
+        if isinstance(entry, EcsService) and entry.migrate:
+            migrating.setdefault(owners[entry.name], entry.name)
+    found = {entry.name: migrating.get(owners[entry.name], "") for entry in config.workloads}
+    return {name: other for name, other in found.items() if other and other != name}
+
+
 def nest_workload(
-    t: Template, entry: Workload, position: int, platform: Platform, own_templates: Mapping[str, Template]
+    t: Template,
+    entry: Workload,
+    position: int,
+    platform: Platform,
+    own_templates: Mapping[str, Template],
+    migrating: str,
 ) -> None:
-    """Add the stack of one workload: its task, and its ECS service or schedule."""
+    """Add the stack of one workload: its task, and its ECS service or schedule.
+
+    It waits for the workload ``migrating``, if there is one: its new version runs with the new schema.
+    """
     p = platform.parameters
     included = f"Has{entry.name}Service"
     t.add_condition(included, Equals(Select(position, Ref("ServiceIsIncluded")), "true"))
@@ -390,9 +413,12 @@ def nest_workload(
             alarm_topic_arn=platform.security.alarm_topic_arn,
             logs=platform.logs,
             log_archive=platform.archive,
+            artifact_bucket=p.artifact_bucket,
+            migration_code_key=platform.migration_code_key,
             **own,
         ),
         instance=entry.name,
         condition=included,
         own=OwnTemplate(Select(position, Ref("WorkloadTemplates")), own_templates[layer.file].parameters),
+        after=f"{migrating}{layer.name}Stack" if migrating else "",
     )

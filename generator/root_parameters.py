@@ -355,6 +355,15 @@ def add_image_parameters(t: Template, config: Config) -> dict[str, v.AppImageUri
     return {name: images[owner] for name, owner in owners.items()}
 
 
+def add_migration_code_key(t: Template, config: Config) -> v.MigrationCodeKey:
+    """Add the parameter of the function of migrations, if a workload has one, and return its value."""
+    if not any(isinstance(entry, EcsService) and entry.migrate for entry in config.workloads):
+        return v.MigrationCodeKey("")
+    return add_parameter(
+        t, "MigrationCodeKey", v.MigrationCodeKey, ParameterSpec("S3 key of the package of function migration.")
+    )
+
+
 def add_environment_parameters(t: Template, config: Config) -> dict[str, v.EnvironmentValue]:
     """Add a parameter for each value that a workload leaves to the environment. Returns the values by parameter."""
     values: dict[str, v.EnvironmentValue] = {}

@@ -110,6 +110,10 @@ class CustomResourceCodeKey(ArtifactKey):
     """S3 key of the package of function custom_resource."""
 
 
+class MigrationCodeKey(ArtifactKey):
+    """S3 key of the package of function migration."""
+
+
 class SlackNotifierCodeKey(ArtifactKey):
     """S3 key of the package of function slack_notifier."""
 

@@ -305,12 +305,14 @@ class Layer(Generic[Config, Inputs, Outputs]):
         instance: str = "",
         condition: str = "",
         own: OwnTemplate | None = None,
+        after: str = "",
     ) -> Outputs:
         """Add the nested stack to root and return its outputs, which root passes to later layers.
 
         ``instance`` distinguishes several stacks of one template: ``Frontend`` gives ``FrontendServiceStack``.
         ``condition`` names a condition of root. Root creates the stack only if it is true, so that no other layer may
-        use the outputs. ``own`` is the template of a layer with a file of another name.
+        use the outputs. ``own`` is the template of a layer with a file of another name. ``after`` is a stack for
+        which this one waits, although it uses none of its outputs.
         """
         given = dict(interface_values(inputs))
         for f, value in given.items():
@@ -332,6 +334,8 @@ class Layer(Generic[Config, Inputs, Outputs]):
         )
         if condition:
             stack.Condition = condition
+        if after:
+            stack.DependsOn = [after]
         root.add_resource(stack)
         return fill_interface(self.outputs, lambda f: f.value_type(GetAtt(stack, f"Outputs.{f.title}")))
 

@@ -27,6 +27,7 @@ WORKLOADS = (
             "DATABASE_PASSWORD": DatabasePassword(),
             "DJANGO_SECRET_KEY": Generated(64),
         },
+        migrate=("python", "manage.py", "migrate", "--noinput"),
     ),
     Worker("Worker", like="Web", command=("python", "manage.py", "worker")),
     Job("Cleanup", like="Web", command=("python", "manage.py", "cleanup"), schedule="cron(0 18 * * ? *)"),

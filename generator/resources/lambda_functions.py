@@ -80,17 +80,18 @@ def add_function(
     retries: int | None = None,
     failures: Queue | Function | None = None,
     without_queue: str = "",
+    log_group_name: str = "",
 ) -> AddedFunction:
     """Add a function with its log group, role, policy and, for asynchronous invocation, its retries.
 
     ``only_if`` names a condition of the template, and the additional permissions if it is true. ``retries`` (0 to 2)
     and ``failures``, a queue or a function, are for asynchronous invocation only. A function without a destination of
     failures states in ``without_queue`` why it loses no event. The log group is below ``/aws/lambda/``, where the
-    console expects it. Its name differs from the name of the function, which CloudFormation generates.
+    console expects it. Its name differs from the name of the function, which CloudFormation generates. It follows from
+    the subject, or is ``log_group_name`` for a function that several stacks of an environment have.
     """
-    group = t.add_resource(
-        log_group(f"{subject}LogGroup", Sub(f"/aws/lambda/${{Prefix}}-{kebab_case(subject)}"), inputs.logs)
-    )
+    name = log_group_name or kebab_case(subject)
+    group = t.add_resource(log_group(f"{subject}LogGroup", Sub(f"/aws/lambda/${{Prefix}}-{name}"), inputs.logs))
     role = t.add_resource(service_role(f"{subject}Role", "lambda", description=f"Function that {does}."))
     always = [
         allow("WriteOwnLogs", [logs_actions.CreateLogStream, logs_actions.PutLogEvents], [group.get_att("Arn")]),

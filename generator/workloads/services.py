@@ -89,10 +89,17 @@ class EcsService(Workload):
     With ``one_task`` exactly one task runs, for an app that no second one may run beside. A deployment stops it before
     it starts the new one, and the service is down in between. It is not highly available. Otherwise the number of tasks
     follows ``scaling``.
+
+    ``migrate`` is a command that runs once with each new version, before the service changes, at the first deployment
+    too. It may take ``migrate_minutes``. If it fails, the deployment is rolled back and the old version stays. The old
+    version serves meanwhile, so the old code has to work with the new schema. Workloads that share the image wait for
+    the migration, and ``like`` does not take it over.
     """
 
     one_task: bool = False
     scaling: Scaling = DEFAULT_SCALING
+    migrate: tuple[str, ...] = ()
+    migrate_minutes: int = 15
 
     def check(self) -> None:
         """Raise ConfigError if the service cannot run. Every field must have a value."""
@@ -101,6 +108,10 @@ class EcsService(Workload):
             raise ConfigError(f"{self.kind} {self.name}: requests_per_task is for web services")
         if self.one_task and self.scaling != DEFAULT_SCALING:
             raise ConfigError(f"{self.kind} {self.name}: one_task has no scaling, remove one of them")
+        # CloudFormation waits at most one hour for a custom resource, and the function needs a minute to respond.
+        check_range(f"{self.kind} {self.name}", "migrate_minutes", self.migrate_minutes, 1, 59)
+        if not all(self.migrate):
+            raise ConfigError(f"{self.kind} {self.name}: migrate has an empty word, remove it from the command")
         if self.container_port is not None:
             check_port(self.container_port, self.user, f"{self.kind} {self.name}")
 

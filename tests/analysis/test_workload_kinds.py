@@ -19,7 +19,9 @@ from hosting.model.templates import Template
 from tests.support.project import PARAMS
 
 WORKLOADS = (
-    WebService("Portal", paths=("/*",), priority=900, sticky_seconds=60, secrets={"KEY": Generated()}),
+    WebService(
+        "Portal", paths=("/*",), priority=900, sticky_seconds=60, secrets={"KEY": Generated()}, migrate=("migrate",)
+    ),
     WebService(
         "Root", like="Portal", paths=("/root",), priority=7, user="0:0", port=80, read_only=False, own_size=False
     ),
@@ -66,8 +68,18 @@ def test_a_path_that_no_project_declares_fails_the_proof() -> None:
     assert [claim.id for claim in proof.claims if not claim.holds] == ["portal -> search"]
 
 
+def test_workloads_of_one_image_wait_for_its_migration() -> None:
+    stacks = bodies()["root.json"]["Resources"]
+    waiting = {name for name, stack in stacks.items() if "PortalServiceStack" in stack.get("DependsOn", [])}
+    assert waiting == {"RootServiceStack", "SearchServiceStack", "MailerServiceStack", "NightlyServiceStack"}
+
+
 def service(body: Any) -> Any:
     return body["workload-mailer.json"]["Resources"]["Service"]["Properties"]
+
+
+def migration(body: Any) -> Any:
+    return body["workload-portal.json"]["Resources"]["Migration"]["Properties"]
 
 
 @pytest.mark.parametrize(
@@ -77,8 +89,19 @@ def service(body: Any) -> Any:
         (lambda b: service(b).update(DesiredCount=2), {"APP-16", "APP-34"}),
         (lambda b: service(b).update(AvailabilityZoneRebalancing="ENABLED"), {"APP-15"}),
         (lambda b: b["workload-root.json"]["Metadata"].pop("Container"), {"SEC-31"}),
+        (lambda b: b["workload-portal.json"]["Resources"]["Service"]["DependsOn"].remove("Migration"), {"OPS-27"}),
+        (lambda b: migration(b).update(TimeoutSeconds="960"), {"OPS-27"}),
+        (lambda b: migration(b).update(ServiceTimeout=3700), {"OPS-15"}),
     ],
-    ids=["one task that is not declared", "two tasks", "a second task in another zone", "root that is not declared"],
+    ids=[
+        "one task that is not declared",
+        "two tasks",
+        "a second task in another zone",
+        "root that is not declared",
+        "a service that does not wait for its migration",
+        "a migration that runs as long as CloudFormation waits",
+        "a custom resource that takes too long",
+    ],
 )
 def test_an_exception_that_is_not_declared_is_found(damage: Callable[[Bodies], object], found: set[str]) -> None:
     changed = bodies()

@@ -17,6 +17,7 @@ from generator.layers.service.calls import add_call_rules
 from generator.layers.service.ecs_service import add_scaling, ecs_service
 from generator.layers.service.interface import Config, Inputs, JobOutputs, Outputs, inputs_of, registry_arn
 from generator.layers.service.load_balancing import add_listener_rules, target_group
+from generator.layers.service.migration import add_migration
 from generator.layers.service.permissions import execution_grants
 from generator.layers.service.schedule import add_schedule
 from generator.layers.service.task import APP, APP_MEMORY, app_memory, task_definition
@@ -42,18 +43,22 @@ def build(entry: Workload, t: Template, config: Config, inputs: Inputs) -> Outpu
     add_archive_filter(t, "App", logs, inputs.log_archive)
     grants = t.add_resource(execution_grants(entry, inputs, logs))
     task = t.add_resource(task_definition(entry, inputs, logs))
+    prerequisites: list[Any] = [grants]
+    if isinstance(entry, EcsService) and entry.migrate:
+        # troposphere takes the name of a custom resource, not the resource.
+        prerequisites.append(add_migration(t, config, entry, inputs, task, logs, grants).title)
     match entry:
         case Job():
-            schedule = add_schedule(t, entry, inputs, task, [grants])
+            schedule = add_schedule(t, entry, inputs, task, prerequisites)
             return JobOutputs(schedule_name=v.ScheduleName(schedule.ref()))
         case WebService():
-            return add_web_service(t, config, entry, inputs, task, [grants])
+            return add_web_service(t, config, entry, inputs, task, prerequisites)
         case InternalService():
             add_call_rules(t, entry, inputs)
             registries = [ServiceRegistry(RegistryArn=registry_arn(inputs))]
-            return add_service(t, entry, inputs, task, [grants], ServiceRegistries=registries)
+            return add_service(t, entry, inputs, task, prerequisites, ServiceRegistries=registries)
         case EcsService():
-            return add_service(t, entry, inputs, task, [grants])
+            return add_service(t, entry, inputs, task, prerequisites)
     raise TypeError(f"{entry.name} is a {entry.kind}")
 
 

@@ -7,12 +7,12 @@ from generator.interfaces import (
     DatabaseConnection,
     EcsCluster,
     LogArchive,
-    LogSettings,
     OriginSecrets,
     RoutedAppSubnets,
     ServiceAccess,
     ServiceSize,
 )
+from generator.resources.lambda_functions import FunctionInputs, Size
 from generator.wiring import FrozenConfig, StackInterface, StackValue
 from generator.workloads import InternalService, Job, RootParameter, StoredSecret, Workload
 
@@ -26,12 +26,13 @@ class Config(FrozenConfig):
     healthy_checks: int = 2
     unhealthy_checks: int = 3
     errors_per_minute: int = 10
+    # A migration may take longer: then the function invokes itself again.
+    migration: Size = Size(memory=256, timeout=900)
 
 
-class Inputs(StackInterface):
+class Inputs(FunctionInputs):
     """Values that a workload may need. Its template has a parameter for each value that it uses."""
 
-    prefix: v.NamePrefix
     project: v.ProjectName
     environment: v.EnvironmentName
     image: v.AppImageUri
@@ -54,8 +55,8 @@ class Inputs(StackInterface):
     site_url: v.SiteUrl
     domain_name: v.DomainName
     alarm_topic_arn: v.AlarmTopicArn
-    logs: LogSettings
     log_archive: LogArchive
+    migration_code_key: v.MigrationCodeKey
 
 
 class Outputs(StackInterface):

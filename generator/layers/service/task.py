@@ -30,6 +30,8 @@ from generator.workloads.base import DEFAULT_GIB
 
 APP = "app"
 APP_MEMORY = "AppMemory"
+# Streams of the app's log group are named PREFIX/CONTAINER/TASK.
+STREAM_PREFIX = "app"
 WRITABLE_VOLUME = "scratch-{}"
 
 
@@ -51,7 +53,7 @@ def task_definition(entry: Workload, inputs: Inputs, logs: LogGroup) -> TaskDefi
         TaskRoleArn=inputs.access.task_role_arn,
         ExecutionRoleArn=inputs.access.execution_role_arn,
         ContainerDefinitions=[
-            app_container(entry, inputs, awslogs(v.LogGroupName(logs.ref()), "app")),
+            app_container(entry, inputs, awslogs(v.LogGroupName(logs.ref()), STREAM_PREFIX)),
             bastion_container(inputs.bastion_image, database, awslogs(inputs.bastion_log_group_name, entry.slug)),
         ],
         # Empty volumes in the ephemeral storage of the task.

@@ -80,6 +80,7 @@ FREE = frozenset(
         "AWS::SNS::TopicPolicy",
         "AWS::SQS::QueuePolicy",
         "AWS::WAFv2::LoggingConfiguration",
+        "Custom::Migration",
         "Custom::SiteContent",
     }
 )

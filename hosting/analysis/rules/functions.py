@@ -12,6 +12,7 @@ from hosting.analysis.rules.logs import FUNCTION, LOG_GROUP, PERMISSION
 from hosting.analysis.rules.registry import RuleMatch, environment_rule
 from hosting.analysis.rules.values import (
     ROLE,
+    depends_on_resource,
     follow,
     follow_all,
     listed,
@@ -20,6 +21,8 @@ from hosting.analysis.rules.values import (
     policy_documents,
     statements,
 )
+
+MIGRATION = "Custom::Migration"
 
 
 @environment_rule(
@@ -164,20 +167,48 @@ def invoke_permissions(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     "Custom resources answer soon, and take text",
     why="A function that does not answer holds the stack for an hour, and every property reaches it as text "
     "(CloudFormation User Guide, Custom resources).",
-    hint="set ServiceTimeout to at most 300, and write every other property as text",
+    hint="set ServiceTimeout to at most 300 (3600 for a migration), and write every other property as text",
 )
 def custom_resource_settings(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for resource in custom_resources(env):
         timeout = number(resource.get("ServiceTimeout"))
-        if timeout is None or timeout > 300:
+        if timeout is None or timeout > (3600 if resource.type == MIGRATION else 300):
             yield RuleMatch(resource, "Properties.ServiceTimeout", f"waits {timeout or 3600:g} s")
         function = follow(env, resource.get("ServiceToken"), FUNCTION)
         if function is None:
             yield RuleMatch(resource, "Properties.ServiceToken", "is no function of ours")
             continue
         for key, value in resource.properties.items():
-            if key != "ServiceTimeout" and not isinstance(value, str):
+            texts = value if isinstance(value, list) else [value]
+            if key != "ServiceTimeout" and not all(isinstance(text, str) for text in texts):
                 yield RuleMatch(resource, f"Properties.{key}", f"{key} reaches the function as text, and is not")
+
+
+@environment_rule(
+    "OPS-27",
+    "A service waits for the migration with its task definition",
+    why="A service that does not wait runs the new version with the old schema, and a failed migration does not stop "
+    "it (CloudFormation Template Reference, DependsOn attribute).",
+    hint="give the migration the task definition of the service, add it to the DependsOn of the service, and stop it "
+    "before ServiceTimeout",
+)
+def services_wait_for_migrations(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
+    for migration in env.of_type(MIGRATION):
+        stack = env.stacks[migration.stack]
+        task = follow(env, migration.get("TaskDefinition"), "AWS::ECS::TaskDefinition")
+        services = [
+            item for item in env.of_type("AWS::ECS::Service") if follow(env, item.get("TaskDefinition")) == task
+        ]
+        if task is None or not services:
+            yield RuleMatch(migration, "Properties.TaskDefinition", "no service runs this task definition")
+        for service in services:
+            if not depends_on_resource(stack, service, migration.logical_id):
+                yield RuleMatch(service, "DependsOn", f"does not wait for {migration.logical_id}")
+        limit, wait = number(migration.get("TimeoutSeconds")), number(migration.get("ServiceTimeout"))
+        if limit is None or wait is None or limit >= wait:
+            yield RuleMatch(
+                migration, "Properties.TimeoutSeconds", "CloudFormation stops waiting before the end of the task"
+            )
 
 
 # Amazon ECS Developer Guide, Amazon ECS service deployment state change events.

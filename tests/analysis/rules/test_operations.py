@@ -63,6 +63,14 @@ def trust_with_group(b: Any) -> None:
     )
 
 
+def migration_that_no_service_awaits(b: Any) -> None:
+    properties = {"ServiceTimeout": 300, "TimeoutSeconds": "240", "TaskDefinition": {"Ref": "TaskDefinition"}}
+    b.bodies["workload-orders.json"]["Resources"]["Migration"] = {
+        "Type": "Custom::Migration",
+        "Properties": properties,
+    }
+
+
 def one_kind(b: Any) -> None:
     b.one(BUDGET)["Properties"]["NotificationsWithSubscribers"].pop()
 
@@ -127,6 +135,8 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("OPS-22", "lab", deaf, set()),
     ("OPS-23", "lab", lambda b: b.drop("Lambda::EventInvokeConfig", "DestinationConfig", has="OnFailure"), set()),
     ("OPS-23", "lab", lambda b: b.drop("SNS::Subscription", "RedrivePolicy"), set()),
+    # It has no function either.
+    ("OPS-27", "lab", migration_that_no_service_awaits, {"OPS-15"}),
     ("OPS-16", "lab", lambda b: b.put("S3::Bucket", "/DeletionPolicy", "Delete", has="alb-logs"), set()),
 ]  # fmt: skip
 
