@@ -49,6 +49,7 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
         "exec": Entry("exec:execute", "Run a command or a shell in a container of a running task."),
         "run": Entry("run:run", "Run a command in a standalone task, such as a migration."),
         "secrets": Entry("secrets:secrets", "List the secrets of workloads; set the values that people supply."),
+        "restart": Entry("restart:restart", "Replace all tasks of a service, such as after a new secret."),
         "status": Entry("status:status", "Show the health of an environment on one screen."),
         "logs": Entry("logs:logs", "Print logs of containers, database, WAF and functions."),
         "events": Entry("events:events", "Print recent events of an environment."),

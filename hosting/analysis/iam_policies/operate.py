@@ -22,7 +22,7 @@ from hosting.model.workload_secrets import STACK as SECRETS_STACK
 _PASSED = ("TaskRoleArn", "ExecutionRoleArn")
 DOCUMENT = "AWS-StartPortForwardingSession"
 ROTATE = "rotate-origin-secret"
-COMMANDS = ("status", "events", "logs", "tunnel", "exec", "run", "secrets", "site", "invalidate", ROTATE)
+COMMANDS = ("status", "events", "logs", "tunnel", "exec", "run", "secrets", "site", "invalidate", "restart", ROTATE)
 
 
 @dataclass(frozen=True)
@@ -124,14 +124,15 @@ def _enterable(scope: Scope) -> Condition | None:
 GRANTS: tuple[Grant, ...] = (
     Grant("FindStacks", COMMANDS, ("cloudformation:DescribeStacks",), _stacks),
     Grant(
-        "FindServices", ("events", "exec", "logs", "run", "secrets", "status", "tunnel", ROTATE),
+        "FindServices", ("events", "exec", "logs", "restart", "run", "secrets", "status", "tunnel", ROTATE),
         ("cloudformation:ListStackResources",), _stacks,
     ),
     Grant("ReadStackEvents", ("events", "status"), ("cloudformation:DescribeStackEvents",), _stacks),
     Grant(
-        "ReadServices", ("events", "exec", "run", "status"), ("ecs:DescribeServices",),
+        "ReadServices", ("events", "exec", "restart", "run", "status"), ("ecs:DescribeServices",),
         lambda scope: scope.known("ecs:DescribeServices"),
     ),
+    Grant("RestartServices", ("restart",), ("ecs:UpdateService",), lambda scope: scope.known("ecs:UpdateService")),
     Grant("ReadTargets", ("status",), ("elasticloadbalancing:DescribeTargetHealth",)),
     Grant(
         "ReadDatabase", ("status",), ("rds:DescribeDBClusters",), lambda scope: scope.known("rds:DescribeDBClusters"),

@@ -121,6 +121,7 @@ def asked(deployed: parts.Deployed, tmp_path_factory: pytest.TempPathFactory) ->
         "site": [
             ["site", str(folder / "site")], ["site", str(folder / "site")], ["site", str(folder), "--delete", "--wait"],
         ],
+        "restart": [["restart", "--service", "orders"]],
         "invalidate": [["invalidate", "/static/*", "--wait"]],
         "rotate-origin-secret": [["rotate-origin-secret"]],
     }  # fmt: skip
@@ -166,6 +167,8 @@ def on(call: Asked) -> Iterator[tuple[str, dict[str, Any]]]:
         case "ecs:DescribeServices":
             for name in given["services"]:
                 yield f"arn:aws:ecs:{here}:service/{given['cluster']}/{name}", {}
+        case "ecs:UpdateService":
+            yield f"arn:aws:ecs:{here}:service/{given['cluster']}/{given['service']}", {}
         case "ecs:DescribeTasks":
             for arn in given["tasks"]:
                 yield arn, {}

@@ -245,7 +245,7 @@ def of_lab(line: str) -> str:
 
 
 # Commands of deploy.py that change the environment, wait for a person, or need more than the emulator.
-_NOT_RUN = {"deploy", "plan", "recover", "preflight", "tunnel", "exec", "cost", "policy"}
+_NOT_RUN = {"restart", "deploy", "plan", "recover", "preflight", "tunnel", "exec", "cost", "policy"}
 
 
 def runnable() -> list[str]:
@@ -274,7 +274,6 @@ _NOT_CALLED = {
     "StartDBCluster": "the database runs",
     "FailoverDBCluster": "the emulator does not fail over",
     "CancelKeyDeletion": "the key is not scheduled for deletion",
-    "UpdateService": "other tests use the tasks",
     "RegisterScalableTarget": "the emulator has only the target of the template",
 }
 
