@@ -369,6 +369,11 @@ RULES = (
 _UPPER, _DIGITS = string.ascii_uppercase.encode(), string.digits.encode()
 _SHAPE = bytes.maketrans(_UPPER + _DIGITS + b" ", _UPPER.lower() + b"0" * len(_DIGITS) + b"-")
 
+# Guards of patterns that all require a separator after the name. Many lines have no colon but those of a time.
+_BEFORE_SEPARATOR = frozenset(
+    ("authorization", "token", "secret", "signature=", "cookie", "sess", "key", "pwd", "credential")
+)
+
 CATEGORIES = tuple(dict.fromkeys(rule.category for rule in RULES))
 
 # For run records and plans. E-mail addresses stay: they tell which subscription or contact an error is about.
@@ -390,8 +395,9 @@ class Redactor:
     def __init__(self, rules: Iterable[Rule] = RULES) -> None:
         self._rules = tuple(rules)
         guards = dict.fromkeys(guard for rule in self._rules for guard in rule.guards)
-        self._guards = tuple(guard for guard in guards if guard.isascii())
         self._wide_guards = tuple(guard for guard in guards if not guard.isascii())
+        self._named_guards = tuple(guard for guard in guards if guard in _BEFORE_SEPARATOR)
+        self._guards = tuple(guard for guard in guards if guard.isascii() and guard not in _BEFORE_SEPARATOR)
         # Most lines of a service contain the same few guards.
         self._choose = lru_cache(1024)(self._choose_rules)
 
@@ -419,6 +425,8 @@ class Redactor:
             (message.encode() if ascii_only else message.encode("ascii", "replace")).translate(_SHAPE).decode("ascii")
         )
         present = [guard for guard in self._guards if guard in shape]
+        if "=" in shape or ":" in shape.replace("0:0", ""):
+            present += [guard for guard in self._named_guards if guard in shape]
         if not ascii_only:
             present += [guard for guard in self._wide_guards if guard in message]
         hidden = 0
