@@ -129,11 +129,12 @@ def lint(
 
     `remember_in` is a file with the matches of earlier runs, which is read and written.
     """
+    environments = list(environments)
     work = jobs(templates, environments)
     remembered = RememberedMatches.read(remember_in)
     results = _lint_jobs(work, remembered)
     if remember_in is not None:
-        remembered.write(remember_in)
+        remembered.write(remember_in, {value for one in environments for value in one.refused_values})
     exceptions = Exceptions(templates)
     findings = [
         finding
@@ -177,9 +178,17 @@ class RememberedMatches:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return cls()
 
-    def write(self, file: Path) -> None:
-        """Write the matches of this run, and of as many earlier files as the limit permits."""
-        newest = islice({**self._used, **self._known}.items(), _REMEMBERED)
+    def write(self, file: Path, refused: set[str]) -> None:
+        """Write the matches of this run, and of as many earlier files as the limit permits.
+
+        A match can repeat a refused value, which may be a token in the wrong place. Its file is linted again.
+        """
+        safe = (
+            (key, found)
+            for key, found in {**self._used, **self._known}.items()
+            if not any(value in match.message for match in found for value in refused)
+        )
+        newest = islice(safe, _REMEMBERED)
         document = {
             "cfn-lint": _engine_digest(),
             "rules": self.rules,
