@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,6 +21,14 @@ IMAGE = re.compile(
 )
 
 
+# A secret that a workload declares as Existing, and the key of a JSON value in a reference to it.
+SECRET = re.compile(
+    r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:[A-Za-z0-9/_+=.@-]+-[A-Za-z0-9]{6}(?=[:\"]|$)"
+)
+NOT_OURS = "Exists before the deployment, and remains after it."
+JSON_KEY = re.compile(r":([A-Za-z0-9_.-]+)::")
+
+
 @dataclass(frozen=True)
 class Prerequisites:
     """One account of one emulator, and the resources that its owner creates by hand."""
@@ -29,9 +37,18 @@ class Prerequisites:
     account: str
     region: str
 
-    def prepare(self, parameters: Mapping[str, str]) -> list[str]:
-        """Create everything the parameters refer to that no stack creates. Return its descriptions."""
+    def prepare(self, parameters: Mapping[str, str], templates: Iterable[str] = ()) -> list[str]:
+        """Create everything that parameters and texts of templates refer to and no stack creates.
+
+        Return its descriptions.
+        """
         made = []
+        texts = [*parameters.values(), *templates]
+        keys = sorted({key for text in texts for key in JSON_KEY.findall(text)})
+        for arn in sorted({arn for text in texts for arn in SECRET.findall(text)}):
+            value = json.dumps(dict.fromkeys(keys, "rehearsal"))
+            self._call("Secret", arn.split(":")[3], Arn=arn, Value=value, Description=NOT_OURS)
+            made.append(f"secret {arn}")
         domain, zone = parameters.get("DomainName", ""), parameters.get("HostedZoneId", "")
         if zone and domain:
             apex = ".".join(domain.split(".")[-2:])

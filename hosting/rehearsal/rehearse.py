@@ -70,6 +70,7 @@ def collect_deployed_resources(context: Context, states: Mapping[Stack, StackSta
         parameters=root.parameters,
         services=tuple(name for name in template.services if template.kind_of(name) != "job"),
         single=frozenset(name for name in template.services if template.has_one_task(name)),
+        has_web_service=any(template.kind_of(name) == "web service" for name in template.services),
         images={name: template.image_parameter(name) for name in template.services},
         clients=context.clients,
     )

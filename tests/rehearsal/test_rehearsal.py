@@ -82,7 +82,7 @@ def test_a_missing_resource_is_a_failed_check_and_no_exception() -> None:
         yield area("first", True, ["a", "b"])
         deployed.id("NetworkStack/Vpc")
 
-    deployed = Deployed("f", "1", "h", "e", {}, {}, {}, (), {}, frozenset(), Clients(), resources={"root": []})
+    deployed = Deployed("f", "1", "h", "e", {}, {}, {}, (), {}, frozenset(), False, Clients(), resources={"root": []})
     first, second = examine(looks, deployed)
     assert (first.holds, first.seen) == (True, "a, b")
     assert not second.holds

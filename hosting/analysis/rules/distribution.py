@@ -177,7 +177,9 @@ def _named(env: ResolvedEnvironment, name: str) -> bool:
     hint="add a rule on port 80 that forwards requests with the secret header",
 )
 def no_redirect_loop(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
-    for distribution, path, origin in custom_origins(env):
+    # Without a web service no request is forwarded at all.
+    behind = [service for service in env.of_type("AWS::ECS::Service") if listed(service.get("LoadBalancers"))]
+    for distribution, path, origin in custom_origins(env) if behind else ():
         if origin["CustomOriginConfig"].get("OriginProtocolPolicy") != "http-only":
             continue
         plain = [item for item in env.of_type(LISTENER) if item.get("Protocol") == "HTTP"]

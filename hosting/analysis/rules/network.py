@@ -64,12 +64,12 @@ def zones(subnets: list[Resource]) -> set[str]:
 
 
 def task_subnets(env: ResolvedEnvironment) -> list[Resource]:
-    """Return the subnets of all ECS services."""
+    """Return the subnets of all ECS services and jobs."""
     found: list[Resource] = []
-    for service in env.of_type("AWS::ECS::Service"):
-        for subnet in follow_all(env, service.get("NetworkConfiguration.AwsvpcConfiguration.Subnets"), SUBNET):
-            if subnet not in found:
-                found.append(subnet)
+    for kind, path in (("AWS::ECS::Service", ""), ("AWS::Scheduler::Schedule", "Target.EcsParameters.")):
+        for owner in env.of_type(kind):
+            subnets = owner.get(f"{path}NetworkConfiguration.AwsvpcConfiguration.Subnets")
+            found += [subnet for subnet in follow_all(env, subnets, SUBNET) if subnet not in found]
     return found
 
 

@@ -20,7 +20,7 @@ from hosting.analysis.rules.network import (
     zones,
 )
 from hosting.analysis.rules.registry import EnvironmentCheck, RuleMatch, TemplateLocation, environment_rule
-from hosting.analysis.rules.services import is_single
+from hosting.analysis.rules.services import is_single, scheduled_tasks
 from hosting.analysis.rules.values import ROLE, flag, follow, follow_all, is_same, listed, permissions
 from hosting.model.stack_order import ROOT
 from hosting.model.templates import NESTED_STACK
@@ -169,8 +169,8 @@ def separate_services(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
         if task is None or task in used:
             yield RuleMatch(service, "Properties.TaskDefinition", "the service has no task definition of its own")
         used.append(task)
-    if not used:
-        yield RuleMatch(TemplateLocation(ROOT), "", "the environment has no service")
+    if not used and not list(scheduled_tasks(env)):
+        yield RuleMatch(TemplateLocation(ROOT), "", "the environment has neither a service nor a job")
 
 
 @requirement("C5", "Session Manager reaches every task")

@@ -95,7 +95,8 @@ def _run_steps(
     values = environment.file.values
 
     with _step(console, "Create the prerequisites of the account"):
-        for made in world.prepare(values) or ["none: the parameter file refers to no existing resource"]:
+        texts = [template.text for template in environment.templates.values()]
+        for made in world.prepare(values, texts) or ["none: the parameter file refers to no existing resource"]:
             console.print(made)
     with _step(console, "Deploy bootstrap and push images"):
         pipeline.deploy_stacks(context, _create_reporter(console), through=StackRole.BOOTSTRAP)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hosting.rehearsal.checks.base import Area, Deployed, Proof
+from hosting.rehearsal.prerequisites import NOT_OURS
 
 proof = Area("destroy")
 
@@ -27,7 +28,7 @@ def nothing_runs(deployed: Deployed) -> Iterator[Proof]:
         "secrets": [
             one["Name"]
             for one in deployed.pages("secretsmanager", "list_secrets", "SecretList")
-            if not one["Name"].startswith(f"{deployed.family}/")
+            if not one["Name"].startswith(f"{deployed.family}/") and one.get("Description") != NOT_OURS
         ],
     }
     found = {name: len(items) for name, items in left.items() if items}

@@ -52,6 +52,7 @@ class Deployed:
     images: Mapping[str, str]
     # Services of which exactly one task runs.
     single: frozenset[str]
+    has_web_service: bool
     # The deployment's credentials and endpoint; the checks create clients of their own.
     clients: Clients
     resources: dict[str, list[Resource]] = field(default_factory=dict)

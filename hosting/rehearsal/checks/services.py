@@ -54,7 +54,7 @@ def load_balancer(deployed: Deployed) -> Iterator[Proof]:
         rules = elb.describe_rules(ListenerArn=listener["ListenerArn"])["Rules"]
         forwarding = [rule for rule in rules if any(action["Type"] == "forward" for action in rule["Actions"])]
         with_secret = [rule for rule in forwarding if set(header(rule)) == secrets]
-        if forwarding or port == origin_port(deployed):
+        if forwarding or (port == origin_port(deployed) and deployed.has_web_service):
             yield proof(
                 f"port {port} forwards only what carries CloudFront's secret",
                 forwarding and with_secret == forwarding,

@@ -561,6 +561,7 @@ PATCHES: tuple[Patch, ...] = (
             "Rehearsal.HostedZone",
             "Rehearsal.Image",
             "Rehearsal.Schedules",
+            "Rehearsal.Secret",
             "Rehearsal.Session",
         ),
         "schedules, seeding, sessions, tasks",

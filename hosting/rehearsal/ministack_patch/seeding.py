@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from ministack.core.responses import now_iso
-from ministack.services import acm, ecr, route53
+from ministack.services import acm, ecr, route53, secretsmanager
 
 from hosting.rehearsal.ministack_patch.api import Proceed, RefusedError, Reply, operation
 
@@ -60,6 +60,16 @@ def certificate(parameters: dict[str, Any], _proceed: Proceed) -> dict[str, Any]
         "_pem_chain": "",
         "_private_key": "",
     }
+    return {}
+
+
+@operation("Rehearsal.Secret")
+def secret(parameters: dict[str, Any], _proceed: Proceed) -> dict[str, Any]:
+    """Create a secret with a given ARN and value."""
+    # The name ends before the hyphen and six characters that Secrets Manager appends.
+    name = parameters["Arn"].rpartition(":")[2][:-7]
+    secretsmanager._store_new_secret(name, secret_string=parameters["Value"], description=parameters["Description"])
+    secretsmanager._secrets[name]["ARN"] = parameters["Arn"]
     return {}
 
 
