@@ -501,7 +501,7 @@ def secret_header(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 @environment_rule(
     "DST-27",
     "Every listener rule accepts two secret values",
-    why="A rotation lets CloudFront send the second value before it replaces the first one. A rule that accepts one "
+    why="In a rotation CloudFront sends the second value before the first one is replaced. A rule that accepts one "
     "value refuses requests while CloudFront deploys the change to its edge locations (Amazon CloudFront Developer "
     "Guide, Update a distribution).",
     hint="give the rule the values of both origin secrets",

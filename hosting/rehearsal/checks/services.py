@@ -82,6 +82,7 @@ def header(rule: dict[str, Any]) -> list[str]:
 
 
 def each_service(deployed: Deployed) -> Iterator[Proof]:
+    """Check the tasks, the target group, the scaling and the task definition of each service."""
     for name in deployed.services:
         arn = deployed.id(f"{name}ServiceStack/Service")
         (service,) = deployed.client("ecs").describe_services(cluster=deployed.family, services=[arn])["services"]

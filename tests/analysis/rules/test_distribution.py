@@ -83,7 +83,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("DST-15", "live", lambda b: b.replace(RECORD, "CanonicalHostedZoneID", "DNSName"), {"CF-31"}),
     ("DST-17", "lab", other_secret, set()),
     ("DST-17", "lab", lambda b: b.replace("ElasticLoadBalancingV2::ListenerRule", "X-Origin-Verify", "X-Verify"), set()),
-    ("DST-17", "lab", literal_value, set()),
+    ("DST-17", "lab", literal_value, {"DST-27"}),
     ("DST-27", "lab", one_value, set()),
     ("DST-18", "lab", lambda b: config(b).update(Enabled=False), set()),
     ("DST-18", "lab", lambda b: config(b)["CacheBehaviors"][0].update(Compress=False), set()),
