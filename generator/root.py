@@ -5,7 +5,7 @@ A layer receives only values that an earlier layer returned, so the order below 
 
 from collections.abc import Mapping
 
-from troposphere import And, Equals, Not, Ref, Select, Sub, Template
+from troposphere import And, AWSHelperFn, Condition, Equals, Not, Ref, Select, Sub, Template
 
 from generator import value_types as v
 from generator.config import Config
@@ -371,11 +371,15 @@ def nest_workload(
 ) -> None:
     """Add the stack of one workload: its task, and its ECS service or schedule.
 
-    It waits for the workload ``migrating``, if there is one: its new version runs with the new schema.
+    It waits for the workload ``migrating``, if there is one, and is not created without it: its new version runs with
+    the new schema.
     """
     p = platform.parameters
     included = f"Has{entry.name}Service"
-    t.add_condition(included, Equals(Select(position, Ref("ServiceIsIncluded")), "true"))
+    is_included: AWSHelperFn = Equals(Select(position, Ref("ServiceIsIncluded")), "true")
+    if migrating:
+        is_included = And(Condition(f"Has{migrating}Service"), is_included)
+    t.add_condition(included, is_included)
     own: dict[str, StackValue] = {}
     own |= {parameter.name: platform.values[parameter.name] for parameter in entry.root_parameters}
     own |= {secret.arn_output: platform.secret_arns[secret.arn_output] for secret in entry.stored_secrets}
