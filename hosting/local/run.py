@@ -52,8 +52,7 @@ class LocalRun:
         self._images: Mapping[str, LocalImage] = {}
         self._stack = ExitStack()
         self._runs = 0
-        # A short path, because that of a Unix socket has at most 107 characters.
-        self._containers = Path(tempfile.mkdtemp(prefix="local-"))
+        self._temporary: Path | None = None
 
     def start(self, resolved: ResolvedEnvironment, settings: Settings, given: Mapping[str, str]) -> None:
         """Start everything that does not run yet. Raises LocalError or InputError, and leaves nothing running then."""
@@ -129,7 +128,8 @@ class LocalRun:
             self.stop_containers()
         finally:
             self._database.stop()
-            shutil.rmtree(self._containers, ignore_errors=True)
+            if self._temporary is not None:
+                shutil.rmtree(self._temporary, ignore_errors=True)
 
     def _state(self, name: str, container: RunningContainer) -> str:
         if container.exit_code is not None:
@@ -212,7 +212,10 @@ class LocalRun:
         )
 
     def _container_folder(self, name: str, purpose: str = "") -> Path:
-        return self._containers / f"{self._runs}-{name}{purpose}"
+        if self._temporary is None:
+            # A short path, because that of a Unix socket has at most 107 characters.
+            self._temporary = Path(tempfile.mkdtemp(prefix="local-"))
+        return self._temporary / f"{self._runs}-{name}{purpose}"
 
     def _internal(self) -> list[Destination]:
         """Return the other workloads that have a name. The socket exists as soon as the workload has started."""

@@ -56,7 +56,7 @@ def site(database: DatabaseServer, tmp_path_factory: pytest.TempPathFactory) -> 
     web = start(example.containers["Web"], apps.django(), folder / "web", destinations(database.address))
     made = Site(example, folder, web, database)
     try:
-        assert made.run("migration", "Web", "python", "manage.py", "migrate", "--noinput") == 0
+        assert made.run("migration", "Web", *example.migration("Web")) == 0
         user = ("createsuperuser", "--noinput", "--username", "ann", "--email", "ann@example.com")
         assert made.run("user", "Web", "python", "manage.py", *user, DJANGO_SUPERUSER_PASSWORD=PASSWORD) == 0
         yield made

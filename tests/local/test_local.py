@@ -21,13 +21,7 @@ from tests.support.waiting import PATIENCE, eventually
 SETTINGS = """
 [services.Web]
 folder = "app"
-command = "sh -c 'python manage.py migrate --noinput && exec python -m uvicorn site_config.asgi:application'"
-[services.Web.variables]
-UVICORN_HOST = "0.0.0.0"
-UVICORN_PORT = "8080"
-[services.Worker]
-folder = "app"
-command = "sh -c 'until python manage.py migrate --check; do sleep 1; done; exec python manage.py worker'"
+command = "python -m uvicorn site_config.asgi:application --host 0.0.0.0 --port 8080"
 
 [[requests]]
 path = "/login/"
@@ -77,6 +71,7 @@ def test_a_check_passes_for_the_django_example_and_fails_for_a_wrong_expectation
     assert done.returncode == 0, done.stdout + done.stderr
     assert "healthy" in done.stderr
     assert "job Cleanup ended with exit code 0" in done.stderr
+    assert "Applying notes.0001_initial... OK" in done.stdout
     assert done.stdout.count(" ok\n") == 2
     settings = (project / "local.toml").read_text()
     (project / "local.toml").write_text(settings.replace("status = 404", "status = 200"))
@@ -129,6 +124,7 @@ def running_commands() -> Iterator[str]:
 )
 def test_an_app_that_does_not_start_is_explained(project: Path, app: str, expected: list[str]) -> None:
     (project / "main.py").write_text(app)
+    (project / "manage.py").touch()
     (project / "local.toml").write_text(
         '[services.Web]\ncommand = "python main.py"\n[services.Worker]\ncommand = "sleep 600"'
     )
@@ -136,6 +132,16 @@ def test_an_app_that_does_not_start_is_explained(project: Path, app: str, expect
     assert done.returncode == 1
     for text in expected:
         assert text in done.stderr, done.stderr
+
+
+@pytest.mark.slow("starts a database server")
+def test_a_failed_migration_stops_the_start(project: Path) -> None:
+    (project / "manage.py").write_text("raise SystemExit('no such table')")
+    (project / "local.toml").write_text('[services.Web]\ncommand = "python main.py"')
+    done = run(project, "--port", free_port(), "--check")
+    assert done.returncode == 1
+    assert "the migration of Web ended with exit code 1. A deployment would stop here." in done.stderr
+    assert done.stdout == "Web migration | no such table\n"
 
 
 def test_bad_input_is_one_message_before_anything_starts(project: Path) -> None:

@@ -68,6 +68,11 @@ class Example:
             found[name] = read_container(name, dict(definition.properties), self.value, self.secret)
         return found
 
+    def migration(self, workload: str) -> list[str]:
+        """Return the command of a workload's migration."""
+        (found,) = self.resolved.stacks[f"root/{workload}ServiceStack"].of_type("Custom::Migration")
+        return [str(part) for part in found.properties["Command"]]
+
     def value(self, value: Json) -> str:
         """Return a resolved value with those of the test in place of tokens."""
         return "".join(self._of(part) if isinstance(part, Origin) else part for part in pieces(str(value)))
