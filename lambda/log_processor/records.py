@@ -84,7 +84,7 @@ class _Member:
 
     def __init__(self, batch: Batch, redactor: Redactor) -> None:
         self.lines = self.redacted = self.odd = 0
-        self._redactor = redactor
+        self._redact = redactor.for_stream()
         self._origin = f',"group":{_quote(batch.group)},"stream":{_quote(batch.stream)},"message":'
         self._second, self._text = -1, ""
         self.content = b"".join(self._parts(batch.events))
@@ -109,11 +109,11 @@ class _Member:
         """Return an event as a line of JSON. An event of another shape is the message of its line, as JSON."""
         try:
             time, event_id, message = self._time(event["timestamp"]), _quote(event["id"]), event["message"]
-            message, hidden = self._redactor(message)
+            message, hidden = self._redact(message)
         except Exception:  # noqa: BLE001 - an event of an unexpected shape must not fail the other ones of its record
             self.odd += 1
             time, event_id = "null", "null"
-            message, hidden = self._redactor(json.dumps(event, ensure_ascii=False))
+            message, hidden = self._redact(json.dumps(event, ensure_ascii=False))
         self.redacted += hidden
         return f'{{"time":{time},"id":{event_id}{self._origin}{_quote(message)}}}\n'
 

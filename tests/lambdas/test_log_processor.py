@@ -164,6 +164,21 @@ def test_an_event_of_one_megabyte_is_archived_however_json_escapes_it(function: 
     assert messages(answer) == [text]
 
 
+def test_the_lines_of_a_private_key_are_redacted_although_each_is_an_event(function: Start) -> None:
+    key = [
+        "-----BEGIN EC PRIVATE KEY-----",
+        "MHcCAQEEIIrYSSNQFaA2" * 3,
+        "oAoGCCqGSM49==",
+        "-----END EC PRIVATE KEY-----",
+    ]
+    texts = ["MHcCAQEEIIrYSSNQFaA2", *key[:2], "GET / 200", *key[2:], "MHcCAQEEIIrYSSNQFaA2"]
+    masked = "[redacted:private_key]"
+    content = packed(document(event(text) for text in texts))
+    answer = function("log_processor").invoke(request(content, packed(document([event(key[1])]))))
+    assert messages(answer) == [texts[0], key[0], masked, "GET / 200", masked, key[3], texts[6], key[1]]
+    assert messages(function("log_processor", {"REDACT": "email"}).invoke(request(content))) == texts
+
+
 def test_the_log_has_the_id_of_a_failed_record_and_not_its_content(function: Start) -> None:
     damaged = gzip.compress(json.dumps(document([event("secret-of-a-customer")])).encode()[:-9])
     sent = request(damaged, damaged)

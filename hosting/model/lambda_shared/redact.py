@@ -436,6 +436,32 @@ class Redactor:
                 hidden += found
         return message, hidden
 
+    def for_stream(self) -> Callable[[str], tuple[str, int]]:
+        """Return the redactor of the events of one log stream, in their order.
+
+        Containers log each line as an event of its own, also the lines of a private key. Without its first line, such a
+        line cannot be told from other base64.
+        """
+        if not any(rule.category == "private_key" for rule in self._rules):
+            return self
+        left = 0  # events that may still belong to the key
+
+        def redact_event(message: str) -> tuple[str, int]:
+            nonlocal left
+            if left:
+                left -= 1
+                if _KEY_LINE.fullmatch(message):
+                    return "[redacted:private_key]", 1
+            if "PRIVATE KEY-----" in message:
+                left = _KEY_EVENTS if message.rstrip().endswith("PRIVATE KEY-----") and "-----END" not in message else 0
+            return self(message)
+
+        return redact_event
+
+
+# A key of 16,384 bits has 200 lines. Events of other threads may be between them.
+_KEY_EVENTS = 300
+_KEY_LINE = re.compile(r"\s{0,64}[A-Za-z0-9+/]{4,128}={0,2}\s{0,8}")
 
 _record_redactor = Redactor(RECORD_RULES)
 
