@@ -49,7 +49,7 @@ class LocalRun:
         self._isolated = sandbox.find_bubblewrap() is not None
         self._database = DatabaseServer(folder / "database", _LOGIN, DATABASE_HOST)
         self._resolved: ResolvedEnvironment | None = None
-        self._images: Mapping[str, LocalImage] = {}
+        self._settings = Settings()
         self._stack = ExitStack()
         self._runs = 0
         self._temporary: Path | None = None
@@ -59,7 +59,7 @@ class LocalRun:
         database = (DATABASE_HOST, DATABASE_PORT) if self._isolated else self._database.address
         values = LocalValues(resolved, self.site, _LOGIN, database, given, self.folder / "secrets.json")
         self.workloads = {workload.name: workload for workload in read_workloads(values)}
-        self._images = settings.images
+        self._settings = settings
         self._require_commands()
         self._require_ports()
         self._resolved = resolved
@@ -150,7 +150,7 @@ class LocalRun:
                     f"workload {name} has no command: its image is not on this machine",
                     hint=f"give one with --service {name}='COMMAND', or in local.toml: [services.{name}] command = ...",
                 )
-        for name in self._images:
+        for name in self._settings.images:
             if name not in self.workloads:
                 raise LocalError(f"--service {name}: there is no such workload. Known: {', '.join(self.workloads)}")
 
@@ -159,11 +159,11 @@ class LocalRun:
 
         A command of local.toml replaces that of the task definition. Workloads with the same image share its settings.
         """
-        own = self._images.get(workload.name)
+        own = self._settings.images.get(workload.name)
         if own is not None and own.command:
             return own, replace(workload.container, command=(), entry_point=())
         names = (name for name, other in self.workloads.items() if other.container.image == workload.container.image)
-        shared = next((self._images[name] for name in names if name in self._images), LocalImage())
+        shared = next((self._settings.images[name] for name in names if name in self._settings.images), LocalImage())
         return own or replace(shared, command=()), workload.container
 
     def _require_ports(self) -> None:
@@ -226,6 +226,17 @@ class LocalRun:
             if workload.container.port is not None
         ]
 
+    def _static_bucket(self, resolved: ResolvedEnvironment) -> Path:
+        """Return a folder with the content of the static bucket: the first pages and the user's static files."""
+        bucket = self._container_folder("bucket")
+        (bucket / "sorry").mkdir(parents=True)
+        if self._settings.sorry_page is not None and self._settings.sorry_page.is_file():
+            shutil.copy(self._settings.sorry_page, bucket / "sorry" / "index.html")
+        prefix = resolved.stacks["root"].template.static_path.strip("/")
+        if prefix and self._settings.static is not None:
+            shutil.copytree(self._settings.static, bucket / prefix)
+        return bucket
+
     def _start_edge(self, resolved: ResolvedEnvironment) -> None:
         certificate = self.folder / "edge"
         certificate.mkdir(exist_ok=True)
@@ -240,6 +251,7 @@ class LocalRun:
         edge = EdgeSimulator(
             resolved.resources,
             targets=targets,
+            static=self._static_bucket(resolved),
             names=(f"{_HOST}:{self._port}",),
             port=self._port,
             tls=tls,

@@ -13,6 +13,8 @@ from hosting.local.container import LocalImage
 from hosting.model.errors import InputError, Problem
 
 FILE = "local.toml"
+# The page that the custom resource writes to the static bucket.
+_SORRY_PAGE = "lambda/custom_resource/pages/sorry.html"
 _SERVICE_KEYS = {"command", "folder", "variables"}
 _REQUEST_KEYS = {"path", "method", "status", "contains"}
 
@@ -29,10 +31,15 @@ class ExpectedRequest:
 
 @dataclass(frozen=True)
 class Settings:
-    """The content of local.toml, with the commands of the command line."""
+    """The content of local.toml, with the commands of the command line.
+
+    ``static`` is the folder that `deploy.py site` uploads.
+    """
 
     images: Mapping[str, LocalImage] = field(default_factory=dict)
     requests: tuple[ExpectedRequest, ...] = ()
+    static: Path | None = None
+    sorry_page: Path | None = None
 
 
 def load_settings(root: Path, commands: Iterable[str], path: str) -> Settings:
@@ -60,12 +67,17 @@ def load_settings(root: Path, commands: Iterable[str], path: str) -> Settings:
         problems += _unknown(f"requests, entry {number}", request, _REQUEST_KEYS)
         if not str(request.get("path", "")).startswith("/"):
             problems.append(Problem(FILE, f"requests, entry {number} has no path that begins with a slash"))
-    problems += _unknown("the file", content, {"services", "requests"})
+    problems += _unknown("the file", content, {"services", "requests", "static"})
+    static = root / content["static"] if "static" in content else None
+    if static is not None and not static.is_dir():
+        problems.append(Problem(FILE, f"static: there is no folder {static}"))
     if problems:
         raise InputError(problems)
     return Settings(
         {name: _image(root, service, path) for name, service in services.items()},
         tuple(ExpectedRequest(**request) for request in content.get("requests", [])),
+        static,
+        root / _SORRY_PAGE,
     )
 
 

@@ -19,6 +19,8 @@ from tests.support.project import REPOSITORY
 from tests.support.waiting import PATIENCE, eventually
 
 SETTINGS = """
+static = "files"
+
 [services.Web]
 folder = "app"
 command = "python -m uvicorn site_config.asgi:application --host 0.0.0.0 --port 8080"
@@ -27,6 +29,13 @@ command = "python -m uvicorn site_config.asgi:application --host 0.0.0.0 --port 
 path = "/login/"
 status = 200
 contains = "Log in"
+[[requests]]
+path = "/static/robots.txt"
+status = 200
+contains = "Disallow"
+[[requests]]
+path = "/sorry/index.html"
+status = 200
 [[requests]]
 path = "/api/nothing"
 status = 404
@@ -41,6 +50,8 @@ def project(tmp_path: Path) -> Path:
     apps.django()
     folder = generate_example("django", tmp_path / "project").folder
     (folder / "app").symlink_to(apps.DJANGO / "app")
+    (folder / "files").mkdir()
+    (folder / "files" / "robots.txt").write_text("Disallow: /")
     (folder / "local.toml").write_text(SETTINGS)
     return folder
 
@@ -72,13 +83,28 @@ def test_a_check_passes_for_the_django_example_and_fails_for_a_wrong_expectation
     assert "healthy" in done.stderr
     assert "job Cleanup ended with exit code 0" in done.stderr
     assert "Applying notes.0001_initial... OK" in done.stdout
-    assert done.stdout.count(" ok\n") == 2
+    assert done.stdout.count(" ok\n") == 4
     settings = (project / "local.toml").read_text()
     (project / "local.toml").write_text(settings.replace("status = 404", "status = 200"))
     done = run(project, "--port", free_port(), "--check")
     assert done.returncode == 1
     assert "404  wrong: expected status 200" in done.stdout
     assert json.loads((project / "build/local/dev/secrets.json").read_text())
+
+
+@pytest.mark.slow("starts a database server and WordPress")
+def test_a_check_passes_for_wordpress(tmp_path: Path) -> None:
+    need("bwrap", "ip", "mariadbd", "mariadb-install-db")
+    project = generate_example("wordpress", tmp_path / "project").folder
+    image = apps.wordpress(project, 80)
+    command_line = " ".join(image.command)
+    (project / "local.toml").write_text(
+        f'[services.Wordpress]\nfolder = "wordpress"\ncommand = "{command_line}"\n'
+        '[[requests]]\npath = "/wp-admin/install.php"\nstatus = 200\ncontains = "WordPress"\n'
+        '[[requests]]\npath = "/"\nstatus = 302\n'
+    )
+    done = run(project, "--port", free_port(), "--check")
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.slow("starts a database server and the Django example twice")
@@ -150,7 +176,7 @@ def test_bad_input_is_one_message_before_anything_starts(project: Path) -> None:
     cases = {
         'port = 1\n[services.Web]\ncomand = "x"': "services.Web has the unknown key comand",
         "[services.Web]\ncommand = ": "local.toml",
-        '[services.Shop]\ncommand = "x"\n' + settings: "there is no such workload. Known: ",
+        settings + '[services.Shop]\ncommand = "x"\n': "there is no such workload. Known: ",
         "": "workload Web has no command: its image is not on this machine",
     }
     for content, message in cases.items():
