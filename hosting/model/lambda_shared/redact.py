@@ -440,7 +440,7 @@ class Redactor:
         """Return the redactor of the events of one log stream, in their order.
 
         Containers log each line as an event of its own, also the lines of a private key. Without its first line, such a
-        line cannot be told from other base64.
+        line looks like any other base64.
         """
         if not any(rule.category == "private_key" for rule in self._rules):
             return self
