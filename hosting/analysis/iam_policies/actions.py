@@ -66,7 +66,9 @@ UNUSED: Mapping[str, tuple[str, ...]] = {
         "SourceDBClusterIdentifier",
         "UseLatestRestorableTime",
     ),
-    "route53:*": ("HostedZoneId",),
+    # A private namespace of Cloud Map, with the property Vpc, has a hosted zone of its own.
+    "route53:*": ("HostedZoneId", "Vpc"),
+    "route53:ChangeResourceRecordSets": ("HostedZoneId",),
     "s3:*MetadataTableConfiguration": ("MetadataTableConfiguration",),
     "s3:UpdateBucketMetadata*": ("MetadataConfiguration",),
     "s3:PutReplicationConfiguration": ("ReplicationConfiguration",),

@@ -87,12 +87,19 @@ PATTERNS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("route53", "hostedzone"): ("route53:::hostedzone/{zone}",),
     ("s3", "bucket"): ("s3:::{name}-*",),
     ("s3", "object"): ("s3:::{name}-*/*",),
+    ("scheduler", "schedule"): ("scheduler:{region}:{account}:schedule/default/{kept}*",),
+    ("scheduler", "schedule-group"): ("scheduler:{region}:{account}:schedule-group/default",),
     # Where a template gives a secret no name, CloudFormation names it after the logical id alone.
     ("secretsmanager", "Secret"): (
         "secretsmanager:{region}:{account}:secret:OriginSecret-*",
         "secretsmanager:{region}:{account}:secret:NextOriginSecret-*",
         "secretsmanager:{region}:{account}:secret:{name}-*",
+        # Secrets of apps.
+        "secretsmanager:{region}:{account}:secret:{name}/*",
     ),
+    # Cloud Map names both by an id.
+    ("servicediscovery", "namespace"): ("servicediscovery:{region}:{account}:namespace/*",),
+    ("servicediscovery", "service"): ("servicediscovery:{region}:{account}:service/*",),
     ("sns", "topic"): ("sns:{region}:{account}:{name}-*",),
     ("sqs", "queue"): ("sqs:{region}:{account}:{name}-*",),
     ("wafv2", "ipset"): ("wafv2:{region}:{account}:global/ipset/{name}-*/*",),
@@ -106,6 +113,8 @@ ALSO: Mapping[str, tuple[str, ...]] = {
     "secretsmanager:CreateSecret": _MASTER,
     "secretsmanager:DescribeSecret": _MASTER,
     "secretsmanager:TagResource": _MASTER,
+    # Cloud Map creates the hosted zone of a private namespace with the caller's permissions, under an id of Route 53.
+    "route53:GetHostedZone": ("route53:::hostedzone/*",),
 }
 ONLY: Mapping[str, tuple[str, ...]] = {"secretsmanager:RotateSecret": _MASTER}
 
