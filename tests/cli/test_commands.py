@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from hosting.deployer.packaging import artifacts, lambda_packages, source_check
+from hosting.deployer.packaging.lambda_packages import Platform
 from tests import small_project
 
 Command = Callable[..., Any]
@@ -75,6 +77,19 @@ def test_packages_can_be_written_to_a_directory_without_an_account(command: Comm
     sizes = {str(path.relative_to(tmp_path / "out")): path.stat().st_size for path in (tmp_path / "out").rglob("*.*")}
     assert {key: int(size) for size, key in (line.split() for line in listed.out.splitlines())} == sizes
     assert any(key.endswith(".zip") for key in sizes)
+
+
+def test_a_source_that_was_not_compiled_is_named_before_the_deployment(
+    command: Command, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (function,) = (project / "lambda").glob("*/index.py")
+    monkeypatch.setattr(source_check, "find_errors", lambda *_: {"index.py": "does not compile: line 1: newer syntax"})
+    monkeypatch.setattr(lambda_packages, "find_python", lambda _: None)
+    monkeypatch.setattr(artifacts, "read_platform", lambda _: Platform("3.99", "arm64"))
+    planned = command("package", "-e", "dev")
+    assert planned.code == 0
+    assert f"lambda/{function.parent.name}/" in planned.err
+    assert "index.py was not compiled: there is no Python 3.99 here" in planned.err
 
 
 def test_packages_can_be_uploaded_after_bootstrap(command: Command) -> None:

@@ -33,9 +33,6 @@ def package(upload: bool, out: Path | None, **given: Any) -> int:
     options = Options(**given)
     environment = load_environment(options)
     contents = {item.key: item for items in environment.artifacts.values() for item in items}
-    for key, item in sorted(contents.items()):
-        for note in item.notes:
-            click.echo(f"{key}: {note}", err=True)
     if out is not None:
         for key, item in contents.items():
             target = out / key

@@ -208,7 +208,8 @@ def load_environment(options: Options, through: StackRole | None = None) -> Envi
     """Load an environment from its files and check it, without AWS. Raises InputError with every problem.
 
     `params check`, `plan`, `deploy`, `rehearse`, `preflight` and `package` use this function. `validate` runs the same
-    rules and cfn-lint. With `through` only the stacks up to this role are checked.
+    rules and cfn-lint. With `through` only the stacks up to this role are checked. Notes about the packages, such as
+    sources that were not compiled, are printed to stderr.
     """
     from hosting.deployer import deployment
     from hosting.model.errors import InputError, Problem
@@ -232,6 +233,9 @@ def load_environment(options: Options, through: StackRole | None = None) -> Envi
         problems += find_broken_rules(environment, options.root)
     if problems:
         raise InputError(problems)
+    for item in {item.key: item for items in environment.artifacts.values() for item in items}.values():
+        for note in item.notes:
+            click.echo(f"{item.key}: {note}", err=True)
     return environment
 
 
