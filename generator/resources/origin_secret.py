@@ -11,7 +11,7 @@ from generator import value_types as v
 from generator.interfaces import OriginSecrets
 
 HEADER = "X-Origin-Verify"
-# The values of the header that a rule accepts. A rotation lets CloudFront send the second one before it replaces the
+# The values of the header that a rule accepts. During a rotation CloudFront sends the second one before it replaces the
 # first one, so that the load balancer refuses no request (`deploy.py rotate-origin-secret`).
 VALUES = 2
 

@@ -46,7 +46,7 @@ class Values:
 
     @property
     def is_complete(self) -> bool:
-        """Whether no rotation is unfinished."""
+        """True if no rotation is unfinished."""
         both = {self.current, self.next}
         return self.sent == self.current != self.next and all(accepted == both for accepted in self.accepted.values())
 
@@ -122,7 +122,7 @@ class Origin:
     # --- Steps ---------------------------------------------------------------------------------------------------
 
     def send(self, value: str) -> None:
-        """Let CloudFront send a value."""
+        """Make CloudFront send a value."""
         reply = self._distribution()
         _sent_header(reply["DistributionConfig"])["HeaderValue"] = value
         self._cloudfront.update_distribution(
@@ -146,7 +146,7 @@ class Origin:
         return str(reply["RandomPassword"])
 
     def accept(self, *values: str) -> None:
-        """Let every rule accept these values and no others."""
+        """Make every rule accept these values and no others."""
         for rule in self._rules():
             if _accepted(rule) != frozenset(values):
                 conditions = [_modified(condition, list(values)) for condition in rule["Conditions"]]
