@@ -55,6 +55,7 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
         "events": Entry("events:events", "Print recent events of an environment."),
         "site": Entry("site:site", "Upload a directory to the static site; invalidate its paths."),
         "invalidate": Entry("invalidate:invalidate", "Invalidate CloudFront paths."),
+        "addresses": Entry("addresses:addresses", "Block or allow addresses at the web ACL, without a deployment."),
         "rotate-origin-secret": Entry(
             "rotate_origin_secret:rotate_origin_secret", "Replace the secret between CloudFront and the load balancer."
         ),

@@ -33,7 +33,7 @@ from hosting.deployer.first_deployment import choose_scope, require_continuable
 from hosting.deployer.operate.images import Reference, parse_image
 from hosting.deployer.operations import Operation
 from hosting.deployer.packaging import artifacts
-from hosting.deployer.safeguards import default_security_group, image_protection, secret_rotation
+from hosting.deployer.safeguards import address_sets, default_security_group, image_protection, secret_rotation
 from hosting.deployer.shared_bootstrap import keep_deployed_resources
 from hosting.deployer.stack_parameters import check_hosted_zone, check_images, upload
 from hosting.model.declared_resources import count_resources
@@ -289,6 +289,24 @@ def close_default_group(context: Context, stack: Stack, state: StackState) -> bo
     if stack.role is not StackRole.ROOT or not vpc:
         return False
     return default_security_group.revoke_rules(context.clients.ec2(stack.region), vpc)
+
+
+def read_addresses(context: Context, stack: Stack, state: StackState | None) -> Mapping[str, tuple[str, ...]]:
+    """Return the addresses that operators block and allow, by set. Empty if the stack has none."""
+    if stack.role is not StackRole.EDGE or state is None:
+        return {}
+    found = _address_sets(context, stack, state.id).read()
+    return {name: addresses for name, addresses in found.items() if addresses}
+
+
+def restore_addresses(context: Context, stack: Stack, stack_id: str, kept: Mapping[str, tuple[str, ...]]) -> int:
+    """Write these addresses back to the sets that an operation emptied. Return the number of addresses."""
+    return address_sets.restore(_address_sets(context, stack, stack_id), kept)
+
+
+def _address_sets(context: Context, stack: Stack, stack_id: str) -> address_sets.AddressSets:
+    clients = context.clients
+    return address_sets.find_sets(clients.cloudformation(stack.region), clients.wafv2(stack.region), stack_id)
 
 
 def protect_images(context: Context, stack: Stack, state: StackState) -> list[str]:

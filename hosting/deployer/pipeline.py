@@ -342,6 +342,7 @@ def _execute(run: DeploymentRun, plan: StackPlan) -> None:
     """Execute one change set and follow it to its end. The stack policies allow the named losses meanwhile."""
     context, reporter, stack = run.context, run.reporter, plan.stack
     is_open = _allow_named_losses(run, plan)
+    addresses = deployment.read_addresses(context, stack, run.states[stack])
     operation = deployment.execute(context, plan)
     reporter.notify(f"{stack.label}: {plan.kind}", "step")
     try:
@@ -353,6 +354,10 @@ def _execute(run: DeploymentRun, plan: StackPlan) -> None:
         if is_open:
             _restore_stack_policy(run, stack, operation.stack_id)
         raise
+    finally:
+        # An update of a set empties it, and so does its rollback.
+        if addresses and (restored := deployment.restore_addresses(context, stack, operation.stack_id, addresses)):
+            reporter.notify(f"{stack.label}: {restored} blocked and allowed addresses are written back", "detail")
 
 
 def _run_post_deploy_steps(run: DeploymentRun, stack: Stack) -> None:

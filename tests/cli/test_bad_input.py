@@ -45,6 +45,8 @@ READS_PARAMETERS: dict[str, tuple[str, ...]] = {
     "events": (),
     "site": ("HERE",),
     "invalidate": ("/index.html",),
+    "restart": ("--service", "Frontend"),
+    "addresses": (),
     "rotate-origin-secret": (),
     "drift": (),
     "outputs": (),

@@ -91,6 +91,8 @@ DEPLOYER_PERMISSIONS: tuple[DeployerPermission, ...] = (
     DeployerPermission(
         Use.DEPLOY, "ScheduleRotation", ("secretsmanager:DescribeSecret", "secretsmanager:RotateSecret"),
     ),
+    # An update of a set of addresses empties it. The deployer writes back what operators block and allow.
+    DeployerPermission(Use.DEPLOY, "KeepAddresses", ("wafv2:GetIPSet", "wafv2:UpdateIPSet")),
     # A tag protects the images of a release from the lifecycle policy. BatchDeleteImage removes such a tag.
     DeployerPermission(
         Use.DEPLOY, "ProtectImages", ("ecr:BatchDeleteImage", "ecr:BatchGetImage", "ecr:PutImage"),

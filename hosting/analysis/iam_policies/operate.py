@@ -22,7 +22,20 @@ from hosting.model.workload_secrets import STACK as SECRETS_STACK
 _PASSED = ("TaskRoleArn", "ExecutionRoleArn")
 DOCUMENT = "AWS-StartPortForwardingSession"
 ROTATE = "rotate-origin-secret"
-COMMANDS = ("status", "events", "logs", "tunnel", "exec", "run", "secrets", "site", "invalidate", "restart", ROTATE)
+COMMANDS = (
+    "status",
+    "events",
+    "logs",
+    "tunnel",
+    "exec",
+    "run",
+    "secrets",
+    "site",
+    "invalidate",
+    "restart",
+    "addresses",
+    ROTATE,
+)
 
 
 @dataclass(frozen=True)
@@ -124,7 +137,8 @@ def _enterable(scope: Scope) -> Condition | None:
 GRANTS: tuple[Grant, ...] = (
     Grant("FindStacks", COMMANDS, ("cloudformation:DescribeStacks",), _stacks),
     Grant(
-        "FindServices", ("events", "exec", "logs", "restart", "run", "secrets", "status", "tunnel", ROTATE),
+        "FindServices",
+        ("addresses", "events", "exec", "logs", "restart", "run", "secrets", "status", "tunnel", ROTATE),
         ("cloudformation:ListStackResources",), _stacks,
     ),
     Grant("ReadStackEvents", ("events", "status"), ("cloudformation:DescribeStackEvents",), _stacks),
@@ -242,6 +256,10 @@ GRANTS: tuple[Grant, ...] = (
     Grant(
         "Invalidate", ("invalidate", "site"), ("cloudfront:CreateInvalidation", "cloudfront:GetInvalidation"),
         lambda scope: scope.known("cloudfront:CreateInvalidation"),
+    ),
+    Grant(
+        "ChangeAddresses", ("addresses",), ("wafv2:GetIPSet", "wafv2:UpdateIPSet"),
+        lambda scope: scope.known("wafv2:UpdateIPSet", edge=True),
     ),
     Grant(
         "RotateOriginSecret", (ROTATE,), ("secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"),

@@ -123,6 +123,7 @@ def asked(deployed: parts.Deployed, tmp_path_factory: pytest.TempPathFactory) ->
         ],
         "restart": [["restart", "--service", "orders"]],
         "invalidate": [["invalidate", "/static/*", "--wait"]],
+        "addresses": [["addresses", "--block", "203.0.113.7"]],
         "rotate-origin-secret": [["rotate-origin-secret"]],
     }  # fmt: skip
     make, found = boto3.Session.client, {command: list[Asked]() for command in ran}
@@ -201,6 +202,8 @@ def on(call: Asked) -> Iterator[tuple[str, dict[str, Any]]]:
             yield f"arn:aws:s3:::{given['Bucket']}/{given['Key']}", {}
         case "secretsmanager:GetSecretValue" | "secretsmanager:PutSecretValue":
             yield given["SecretId"], {}
+        case "wafv2:GetIPSet" | "wafv2:UpdateIPSet":
+            yield f"arn:aws:wafv2:{here}:global/ipset/{given['Name']}/{given['Id']}", {}
         case "elasticloadbalancing:ModifyRule":
             yield given["RuleArn"], {}
         case "cloudfront:GetDistribution" | "cloudfront:GetDistributionConfig" | "cloudfront:UpdateDistribution":
