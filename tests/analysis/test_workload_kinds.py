@@ -11,6 +11,7 @@ import pytest
 from generator.config import Config
 from generator.render import render_all
 from generator.workloads import AddressOf, Generated, InternalService, Job, WebService, Worker
+from hosting.analysis.iam_policies import grants
 from hosting.analysis.reachability.proof import prove
 from hosting.analysis.resolve import ResolvedEnvironment, resolve
 from hosting.analysis.rules import check_rules
@@ -72,6 +73,23 @@ def test_workloads_of_one_image_wait_for_its_migration() -> None:
     stacks = bodies()["root.json"]["Resources"]
     waiting = {name for name, stack in stacks.items() if "PortalServiceStack" in stack.get("DependsOn", [])}
     assert waiting == {"RootServiceStack", "SearchServiceStack", "MailerServiceStack", "NightlyServiceStack"}
+
+
+def test_the_policy_of_a_deployment_covers_every_kind() -> None:
+    statements = grants.deploy_statements(resolved(bodies())[1])
+    resources = {action: item.resources for item in statements for action in item.actions}
+    assert resources["scheduler:CreateSchedule"] == (
+        "arn:aws:scheduler:ap-northeast-1:222233334444:schedule/default/atlas-lab-*",
+    )
+    # Cloud Map creates and deletes the hosted zone of a namespace as the caller.
+    assert {"servicediscovery:CreateService", "route53:CreateHostedZone"} <= resources.keys()
+    assert resources["route53:DeleteHostedZone"] == ("arn:aws:route53:::hostedzone/*",)
+    roles = {
+        service
+        for item in statements
+        for service in (item.condition or {}).get("StringEquals", {}).get("iam:PassedToService", ())
+    }
+    assert {"scheduler.amazonaws.com", "lambda.amazonaws.com", "ecs-tasks.amazonaws.com"} <= roles
 
 
 def service(body: Any) -> Any:

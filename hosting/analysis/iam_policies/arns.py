@@ -110,11 +110,12 @@ PATTERNS: Mapping[tuple[str, str], tuple[str, ...]] = {
 # RDS creates the secret of a master user with the caller's permissions and names it by an id. No policy here reads it.
 _MASTER = ("secretsmanager:{region}:{account}:secret:rds!cluster-*",)
 ALSO: Mapping[str, tuple[str, ...]] = {
+    # Route 53 chooses the id of the zone that Cloud Map creates.
+    "route53:DeleteHostedZone": ("route53:::hostedzone/{private_zone}",),
+    "route53:GetHostedZone": ("route53:::hostedzone/{private_zone}",),
     "secretsmanager:CreateSecret": _MASTER,
     "secretsmanager:DescribeSecret": _MASTER,
     "secretsmanager:TagResource": _MASTER,
-    # Cloud Map creates the hosted zone of a private namespace with the caller's permissions, under an id of Route 53.
-    "route53:GetHostedZone": ("route53:::hostedzone/*",),
 }
 ONLY: Mapping[str, tuple[str, ...]] = {"secretsmanager:RotateSecret": _MASTER}
 
@@ -128,6 +129,7 @@ class Names:
     account: str
     home: str
     zone: str  # the hosted zone, or empty
+    private_zone: str = ""  # "*" if Cloud Map creates a hosted zone, or empty
 
     @property
     def bootstrap(self) -> str:
@@ -168,8 +170,9 @@ class Names:
         return (*found, *self._filled(ALSO.get(action, ()), region, stack))
 
     def _filled(self, patterns: tuple[str, ...], region: str, stack: str) -> tuple[str, ...]:
-        if not self.zone:
-            patterns = tuple(pattern for pattern in patterns if "{zone}" not in pattern)
+        for part, value in (("{zone}", self.zone), ("{private_zone}", self.private_zone)):
+            if not value:
+                patterns = tuple(pattern for pattern in patterns if part not in pattern)
         # A complete name is followed by a hyphen, so that the pattern does not match a longer name; a shortened one
         # is not.
         kept = f"{stack}-" if len(stack) < _KEPT else stack[:_KEPT]
@@ -179,6 +182,7 @@ class Names:
             "name": stack,
             "project": self.project,
             "zone": self.zone,
+            "private_zone": self.private_zone,
             "kept": kept,
             "short": stack[:_KEPT_SHORT],
         }
@@ -198,4 +202,5 @@ def build_names(env: ResolvedEnvironment) -> Names:
         env.environment.account,
         env.environment.region,
         given.get("HostedZoneId", ""),
+        "*" if env.of_type("AWS::ServiceDiscovery::PrivateDnsNamespace") else "",
     )

@@ -31,6 +31,8 @@ MORE: Mapping[str, tuple[str, ...]] = {
     # CloudFront checks this permission for log delivery (CloudFront Developer Guide, Standard logging v2).
     "AWS::Logs::DeliverySource": ("cloudfront:AllowVendedLogDeliveryForResource",),
     "AWS::CloudFront::Distribution": ("cloudfront:CreateDistribution", "cloudfront:TagResource"),
+    # Cloud Map deletes the hosted zone of a namespace as the caller (AWS Cloud Map API Reference, DeleteNamespace).
+    "AWS::ServiceDiscovery::PrivateDnsNamespace": ("route53:DeleteHostedZone",),
     # Nested stacks have change sets of their own.
     "AWS::CloudFormation::Stack": (
         "cloudformation:CreateChangeSet", "cloudformation:DeleteChangeSet", "cloudformation:DescribeChangeSet",
