@@ -11,7 +11,7 @@ import re
 import urllib.request
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hosting.rehearsal.emulator import Emulator
@@ -93,6 +93,14 @@ class Prerequisites:
     def run_schedules(self, after: datetime, until: datetime) -> list[dict[str, Any]]:
         """Run the schedules that are due in an interval. Return name, time, tasks and error of each run."""
         answer = self._call("Schedules", self.region, After=after.isoformat(), Until=until.isoformat())
+        runs: list[dict[str, Any]] = answer["Runs"]
+        return runs
+
+    def run_each_schedule_once(self) -> list[dict[str, Any]]:
+        """Run the next occurrence of each enabled schedule. Return name, time, tasks and error of each run."""
+        now = datetime.now(UTC)
+        until = now + timedelta(days=4 * 366)
+        answer = self._call("Schedules", self.region, After=now.isoformat(), Until=until.isoformat(), Each="1")
         runs: list[dict[str, Any]] = answer["Runs"]
         return runs
 

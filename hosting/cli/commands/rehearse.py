@@ -104,6 +104,8 @@ def _run_steps(
             console.print(f"pushed an image to {repository}", style="dim")
     with _step(console, "Deploy the whole chain"):
         states = _deploy_chain(console, context, result)
+    for run in world.run_each_schedule_once():
+        console.print(f"ran schedule {run['Name']} as at {run['At']}", style="dim")
     with _step(console, "Check the deployed resources"):
         for proof in rehearsal.examine(rehearsal.collect_deployed_resources(context, states), result):
             console.print(_format_check(proof))

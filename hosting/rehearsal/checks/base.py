@@ -55,6 +55,8 @@ class Deployed:
     has_web_service: bool
     # The deployment's credentials and endpoint; the checks create clients of their own.
     clients: Clients
+    # The kind of each workload, such as "worker".
+    kinds: Mapping[str, str] = field(default_factory=dict)
     resources: dict[str, list[Resource]] = field(default_factory=dict)
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ proof = Area("services")
 
 SECRET_HEADER = "X-Origin-Verify"  # noqa: S105 - the header's name
 EXEC_POLICY = "AmazonSSMManagedInstanceCore"
+_ATTEMPTS, _PAUSE_SECONDS = 50, 0.1
 
 
 def cluster(deployed: Deployed) -> Iterator[Proof]:
@@ -87,8 +89,15 @@ def each_service(deployed: Deployed) -> Iterator[Proof]:
         arn = deployed.id(f"{name}ServiceStack/Service")
         (service,) = deployed.client("ecs").describe_services(cluster=deployed.family, services=[arn])["services"]
         yield from tasks(deployed, name, service)
-        if service["loadBalancers"]:
+        behind = deployed.kinds[name] == "web service"
+        seen = f"{deployed.kinds[name]}, {len(service['loadBalancers'])} target groups"
+        yield proof(
+            f"{name} is behind the load balancer if its kind is", behind == bool(service["loadBalancers"]), seen
+        )
+        if behind:
             yield from reachable(deployed, name, service)
+        if deployed.kinds[name] == "internal service":
+            yield from resolvable(deployed, name, service)
         if name not in deployed.single:
             yield from scaling(deployed, name, service)
         yield from definition(deployed, name, service["taskDefinition"])
@@ -104,6 +113,53 @@ def each_job(deployed: Deployed) -> Iterator[Proof]:
         yield proof(f"{name} runs by its schedule", schedule["State"], f"{schedule['ScheduleExpression']}")
         yield proof(f"tasks of {name} are private", set(network["Subnets"]) == private, network["AssignPublicIp"])
         yield from definition(deployed, name, target["TaskDefinitionArn"])
+        if schedule["State"] == "ENABLED":
+            yield from run_of_job(deployed, name, schedule)
+
+
+def run_of_job(deployed: Deployed, name: str, schedule: dict[str, Any]) -> Iterator[Proof]:
+    """Check that EventBridge Scheduler has started a task of a job, and that its command has ended."""
+    # Scheduler starts tasks in this name, cut to 36 characters.
+    started_by = f"chronos-schedule/{schedule['Name']}"[:36]
+    ecs, ended = deployed.client("ecs"), []
+    for _ in range(_ATTEMPTS):
+        arns = ecs.list_tasks(cluster=deployed.family, startedBy=started_by, desiredStatus="STOPPED")["taskArns"]
+        if arns:
+            ended = ecs.describe_tasks(cluster=deployed.family, tasks=arns)["tasks"]
+            break
+        time.sleep(_PAUSE_SECONDS)
+    codes = [one.get("exitCode") for task in ended for one in task["containers"] if one["name"] == "app"]
+    yield proof(f"{name} has run with its role, and its command has ended", codes and set(codes) == {0}, codes)
+    queue = deployed.id(f"{name}ServiceStack/RefusedStartsQueue")
+    waiting = deployed.client("sqs").get_queue_attributes(
+        QueueUrl=queue, AttributeNames=["ApproximateNumberOfMessages"]
+    )["Attributes"]["ApproximateNumberOfMessages"]
+    yield proof(f"no start of {name} was refused", waiting == "0", f"{waiting} messages")
+
+
+def resolvable(deployed: Deployed, name: str, service: dict[str, Any]) -> Iterator[Proof]:
+    """Check that the name of an internal service resolves to its running tasks."""
+    discovery, ecs = deployed.client("servicediscovery"), deployed.client("ecs")
+    (registry,) = service["serviceRegistries"]
+    identifier = registry["registryArn"].rpartition("/")[2]
+    instances = deployed.pages("servicediscovery", "list_instances", "Instances", ServiceId=identifier)
+    arns = deployed.pages("ecs", "list_tasks", "taskArns", cluster=deployed.family, serviceName=service["serviceName"])
+    running = ecs.describe_tasks(cluster=deployed.family, tasks=arns)["tasks"] if arns else []
+    addresses = {
+        detail["value"]
+        for task in running
+        for attachment in task["attachments"]
+        for detail in attachment["details"]
+        if detail["name"] == "privateIPv4Address"
+    }
+    found = discovery.get_service(Id=identifier)["Service"]
+    namespace = discovery.get_namespace(Id=found["NamespaceId"])["Namespace"]
+    zone = namespace["Properties"]["DnsProperties"]["HostedZoneId"]
+    sets = deployed.pages("route53", "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=zone)
+    full = f"{found['Name']}.{namespace['Name']}."
+    records = {one["Value"] for item in sets if item["Name"] == full for one in item["ResourceRecords"]}
+    registered = {one["Attributes"]["AWS_INSTANCE_IPV4"] for one in instances}
+    yield proof(f"the name of {name} resolves to its tasks", addresses and registered == records == addresses, full)
 
 
 def size(deployed: Deployed, name: str, what: str) -> str:

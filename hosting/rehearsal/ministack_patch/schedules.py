@@ -8,6 +8,7 @@ runs what is due on its own clock.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import uuid
@@ -193,12 +194,16 @@ def run_due() -> None:
 
 @operation("Rehearsal.Schedules")
 def run_schedules(parameters: dict[str, Any], _proceed: Proceed) -> dict[str, Any]:
-    """Run all occurrences of an interval, in the order of their times. Return name, time, tasks and error of each."""
+    """Run the occurrences of an interval, in the order of their times. Return name, time, tasks and error of each.
+
+    With `Each` only so many occurrences of each schedule run.
+    """
     after, until = (datetime.fromisoformat(parameters[name]) for name in ("After", "Until"))
+    limit = int(parameters["Each"]) if "Each" in parameters else None
     due = [
         (moment, schedule)
         for schedule in list(scheduler._schedules.values())
-        for moment in occurrences(schedule, after, until)
+        for moment in itertools.islice(occurrences(schedule, after, until), limit)
     ]
     return {"Runs": [run(schedule, moment) for moment, schedule in sorted(due, key=lambda one: one[0])]}
 
