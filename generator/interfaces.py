@@ -90,9 +90,10 @@ class NatGateways(StackInterface):
 
 
 class SiteDomain(StackInterface):
-    """The domain of the site and its hosted zone, either of which may be empty."""
+    """The domain of the site, the host name that is redirected to it, and their hosted zone. Each may be empty."""
 
     domain_name: v.DomainName
+    redirect_domain_name: v.RedirectDomainName
     hosted_zone_id: v.HostedZoneId
 
 

@@ -30,6 +30,13 @@ DOMAIN_NAME = ParameterSpec(
     pattern=rf"^({_DNS_NAME})?$",
     constraint="A host name in lower case, such as www.example.com, or empty.",
 )
+REDIRECT_DOMAIN_NAME = ParameterSpec(
+    "Second host name of the site, such as example.com for www.example.com. Its requests are redirected to DomainName. "
+    "Empty for none.",
+    default="",
+    pattern=rf"^({_DNS_NAME})?$",
+    constraint="A host name in lower case, such as example.com, or empty.",
+)
 HOSTED_ZONE_ID = ParameterSpec(
     "Route 53 public hosted zone of the domain. Empty if another provider hosts the DNS.",
     default="",

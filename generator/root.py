@@ -183,7 +183,9 @@ def build(config: Config, own_templates: Mapping[str, Template]) -> Template:
         condition="HasReader",
     )
     secret_arns = nest_stores(t, config, stores.Inputs(prefix=prefix, data_key_arn=security_outputs.data_key_arn))
-    domain = SiteDomain(domain_name=p.domain_name, hosted_zone_id=p.hosted_zone_id)
+    domain = SiteDomain(
+        domain_name=p.domain_name, redirect_domain_name=p.redirect_domain_name, hosted_zone_id=p.hosted_zone_id
+    )
     application_outputs = application.LAYER.nest(
         t,
         application.Inputs(

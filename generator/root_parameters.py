@@ -76,6 +76,7 @@ class Parameters(StackInterface):
         ),
     ]
     domain_name: Annotated[v.DomainName, shared.DOMAIN_NAME]
+    redirect_domain_name: Annotated[v.RedirectDomainName, shared.REDIRECT_DOMAIN_NAME]
     hosted_zone_id: Annotated[v.HostedZoneId, shared.HOSTED_ZONE_ID]
     viewer_certificate_arn: Annotated[
         v.ViewerCertificateArn,

@@ -87,6 +87,10 @@ class DomainName(StaticValue):
     """Domain of the site; empty for the domain name of CloudFront."""
 
 
+class RedirectDomainName(StaticValue):
+    """Host name whose requests are redirected to the domain of the site, or empty."""
+
+
 class HostedZoneId(StaticValue):
     """Route 53 hosted zone of the domain; empty if another provider hosts the DNS."""
 

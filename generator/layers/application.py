@@ -8,7 +8,7 @@ from typing import Annotated
 
 from awacs import kms as kms_actions
 from awacs import logs as logs_actions
-from troposphere import And, Condition, Equals, If, Not, Sub, Tags, Template
+from troposphere import And, Condition, Equals, If, Not, NoValue, Sub, Tags, Template
 from troposphere.certificatemanager import Certificate, DomainValidationOption
 from troposphere.ecs import (
     CapacityProviderStrategy,
@@ -22,12 +22,16 @@ from troposphere.ecs import (
 from troposphere.elasticloadbalancingv2 import (
     Action,
     FixedResponseConfig,
+    HostHeaderConfig,
     Listener,
+    ListenerRule,
+    ListenerRuleAction,
     LoadBalancer,
     LoadBalancerAttributes,
     RedirectConfig,
 )
 from troposphere.elasticloadbalancingv2 import Certificate as ListenerCertificate
+from troposphere.elasticloadbalancingv2 import Condition as RuleCondition
 from troposphere.iam import ManagedPolicy
 from troposphere.logs import LogGroup
 from troposphere.route53 import RecordSetType
@@ -40,6 +44,9 @@ from generator.resources.dns import alias_target
 from generator.resources.logs import log_group
 from generator.resources.suppressions import suppress
 from generator.wiring import FrozenConfig, Layer, StackInterface
+
+# Before the rules of all workloads, which match on every host. Rule APP-22 reports a workload with this priority.
+REDIRECT_PRIORITY = 1
 
 
 class Config(FrozenConfig):
@@ -90,6 +97,7 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     certificate = t.add_resource(origin_certificate(inputs))
     https = t.add_resource(https_listener(config, inputs, balancer, certificate))
     http = t.add_resource(http_listener(balancer))
+    t.add_resource(redirect_rule(inputs, https))
     t.add_resource(origin_record(inputs, balancer))
     return Outputs(
         cluster=EcsCluster(cluster_name=v.ClusterName(cluster.ref()), cluster_arn=v.ClusterArn(cluster.get_att("Arn"))),
@@ -109,6 +117,7 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
 
 def add_conditions(t: Template, inputs: Inputs) -> None:
     t.add_condition("HasDomain", Not(Equals(inputs.domain.domain_name, "")))
+    t.add_condition("HasRedirect", And(Condition("HasDomain"), Not(Equals(inputs.domain.redirect_domain_name, ""))))
     t.add_condition("HasHostedZone", And(Condition("HasDomain"), Not(Equals(inputs.domain.hosted_zone_id, ""))))
     t.add_condition("HasCertificate", Not(Equals(inputs.origin_certificate_arn, "")))
     t.add_condition("MakesCertificate", And(Condition("HasHostedZone"), Not(Condition("HasCertificate"))))
@@ -205,14 +214,20 @@ def origin_certificate(inputs: Inputs) -> Certificate:
     header, which is the name of the site (Amazon CloudFront Developer Guide, "HTTP 502 status code (Bad Gateway)").
     """
     names = (Sub("origin.${DomainName}"), inputs.domain.domain_name)
+    redirected = inputs.domain.redirect_domain_name
     return Certificate(
         "OriginCertificate",
         Condition="MakesCertificate",
         DomainName=names[0],
-        SubjectAlternativeNames=[names[1]],
+        SubjectAlternativeNames=[names[1], If("HasRedirect", redirected, NoValue)],
         ValidationMethod="DNS",
         DomainValidationOptions=[
-            DomainValidationOption(DomainName=name, HostedZoneId=inputs.domain.hosted_zone_id) for name in names
+            *(DomainValidationOption(DomainName=name, HostedZoneId=inputs.domain.hosted_zone_id) for name in names),
+            If(
+                "HasRedirect",
+                DomainValidationOption(DomainName=redirected, HostedZoneId=inputs.domain.hosted_zone_id),
+                NoValue,
+            ),
         ],
         Tags=Tags(Name=Sub("${Prefix}-origin")),
     )
@@ -234,6 +249,37 @@ def https_listener(config: Config, inputs: Inputs, balancer: LoadBalancer, certi
                 Type="fixed-response",
                 FixedResponseConfig=FixedResponseConfig(
                     StatusCode="403", ContentType="text/plain", MessageBody="Forbidden"
+                ),
+            )
+        ],
+    )
+
+
+def redirect_rule(inputs: Inputs, listener: Listener) -> ListenerRule:
+    """Return the rule that redirects the second host name of the site to its domain, with path and query unchanged.
+
+    A CloudFront function could do the same, but its query strings do not keep the order of repeated names.
+    """
+    return ListenerRule(
+        "RedirectRule",
+        Condition="HasRedirect",
+        ListenerArn=listener.ref(),
+        Priority=REDIRECT_PRIORITY,
+        Conditions=[
+            RuleCondition(
+                Field="host-header", HostHeaderConfig=HostHeaderConfig(Values=[inputs.domain.redirect_domain_name])
+            )
+        ],
+        Actions=[
+            ListenerRuleAction(
+                Type="redirect",
+                RedirectConfig=RedirectConfig(
+                    Protocol="HTTPS",
+                    Port="443",
+                    Host=inputs.domain.domain_name,
+                    Path="/#{path}",
+                    Query="#{query}",
+                    StatusCode="HTTP_301",
                 ),
             )
         ],

@@ -93,6 +93,14 @@ def root_rules() -> dict[str, dict[str, Any]]:
             rule_assertion(is_given("DomainName"), "HostedZoneId requires DomainName."),
             when=is_given("HostedZoneId"),
         ),
+        "RedirectHasDomain": parameter_rule(
+            rule_assertion(is_given("DomainName"), "RedirectDomainName requires DomainName."),
+            rule_assertion(
+                Not(Equals(Ref("RedirectDomainName"), Ref("DomainName"))),
+                "RedirectDomainName and DomainName must be different names.",
+            ),
+            when=is_given("RedirectDomainName"),
+        ),
         "ProdKeepsLogs": parameter_rule(
             rule_assertion(is_one_of("LogRetentionDays", "30"), "prod requires LogRetentionDays 30."),
             rule_assertion(is_one_of("ArchiveLogs", "true"), "prod requires ArchiveLogs true."),

@@ -7,7 +7,7 @@ resources that need the distribution.
 from collections.abc import Iterable
 from typing import Annotated, Any
 
-from troposphere import And, Condition, Equals, If, Not, Or, Sub, Tags, Template
+from troposphere import And, Condition, Equals, If, Not, NoValue, Or, Sub, Tags, Template
 from troposphere.certificatemanager import Certificate, DomainValidationOption
 from troposphere.wafv2 import (
     AllowAction,
@@ -65,6 +65,7 @@ class Parameters(StackInterface):
     project: Annotated[v.ProjectName, shared.PROJECT]
     environment: Annotated[v.EnvironmentName, shared.ENVIRONMENT]
     domain_name: Annotated[v.DomainName, shared.DOMAIN_NAME]
+    redirect_domain_name: Annotated[v.RedirectDomainName, shared.REDIRECT_DOMAIN_NAME]
     hosted_zone_id: Annotated[v.HostedZoneId, shared.HOSTED_ZONE_ID]
     viewer_certificate_arn: Annotated[v.SuppliedCertificateArn, shared.VIEWER_CERTIFICATE_ARN]
     log_retention_days: Annotated[v.LogRetentionDays, shared.LOG_RETENTION_DAYS]
@@ -161,6 +162,7 @@ def add_conditions(t: Template, p: Parameters) -> None:
             Not(Condition("HasCertificate")),
         ),
     )
+    t.add_condition("HasRedirect", Not(Equals(p.redirect_domain_name, "")))
     t.add_condition("OnlyCounts", Equals(p.waf_mode, "count"))
 
 
@@ -338,7 +340,15 @@ def viewer_certificate(p: Parameters) -> Certificate:
         "ViewerCertificate",
         Condition="MakesCertificate",
         DomainName=p.domain_name,
+        SubjectAlternativeNames=If("HasRedirect", [p.redirect_domain_name], NoValue),
         ValidationMethod="DNS",
-        DomainValidationOptions=[DomainValidationOption(DomainName=p.domain_name, HostedZoneId=p.hosted_zone_id)],
+        DomainValidationOptions=[
+            DomainValidationOption(DomainName=p.domain_name, HostedZoneId=p.hosted_zone_id),
+            If(
+                "HasRedirect",
+                DomainValidationOption(DomainName=p.redirect_domain_name, HostedZoneId=p.hosted_zone_id),
+                NoValue,
+            ),
+        ],
         Tags=Tags(Name=Sub(f"{shared.NAME_PREFIX}-viewer")),
     )

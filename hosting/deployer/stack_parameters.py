@@ -82,7 +82,8 @@ def check_images(context: Context) -> None:
 def check_hosted_zone(context: Context) -> None:
     """Raise InputError if the hosted zone is not in the account, is private, or is the zone of another domain."""
     file = context.environment.file
-    zone, domain = file.values.get("HostedZoneId", ""), file.values.get("DomainName", "")
+    zone = file.values.get("HostedZoneId", "")
+    domains = [name for name in map(file.values.get, ("DomainName", "RedirectDomainName")) if name]
     if not zone:
         return
     found = lookups.find_hosted_zone(context.clients.route53(context.home), zone)
@@ -90,8 +91,9 @@ def check_hosted_zone(context: Context) -> None:
         what, hint = f"hosted zone {zone} is not in account {context.identity.account}", "correct HostedZoneId"
     elif found.is_private:
         what, hint = f"hosted zone {zone} ({found.name}) is private", "write the public zone of this name"
-    elif not found.contains(domain):
-        what, hint = f"{domain} does not belong to hosted zone {zone} ({found.name})", "correct one of the two values"
+    elif outside := [domain for domain in domains if not found.contains(domain)]:
+        what = f"{outside[0]} does not belong to hosted zone {zone} ({found.name})"
+        hint = "correct one of the two values"
     else:
         return
     raise InputError([Problem(file.where("HostedZoneId"), f"HostedZoneId: {what}", hint)])

@@ -30,6 +30,7 @@ CASES = {
     "ZonesDiffer": ("lab", {"FirstZone": "ap-northeast-1d"}),
     "ProdHasDomain": ("live", {"Environment": "prod", "DomainName": "", "HostedZoneId": ""}),
     "DomainHasCertificates": ("live", {"HostedZoneId": "", "OriginCertificateArn": ""}),
+    "RedirectHasDomain": ("live", {"RedirectDomainName": "shop.example.org"}),
     "HostedZoneHasDomain": ("lab", {"DomainName": "", "HostedZoneId": "Z9876543210ZYXWVUTSRQ"}),
     "ProdKeepsLogs": ("live", {"Environment": "prod", "ArchiveLogs": "false"}),
     "BacktrackIsProvisioned": ("lab", {"DbBacktrackSeconds": "3600"}),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -11,6 +14,8 @@ import requests
 from hosting.edge_simulator import EdgeSimulator
 from tests.edge_simulator.conftest import resolved
 from tests.support.echo_app import EchoApp
+
+RULE, DISTRIBUTION = "AWS::ElasticLoadBalancingV2::ListenerRule", "AWS::CloudFront::Distribution"
 
 HOSTS = {"lab": "d111111abcdef8.cloudfront.net", "live": "atlas.example.com"}
 
@@ -30,3 +35,50 @@ def test_an_app_learns_host_scheme_and_address_of_the_viewer(
     assert received.headers["cloudfront-forwarded-proto"] == "https"
     assert received.headers["x-forwarded-proto"] == ("https" if environment == "live" else "http")
     assert received.headers["x-forwarded-for"].startswith("127.0.0.1, ")
+
+
+def test_the_second_host_name_of_the_site_is_redirected_with_path_and_query(
+    app: EchoApp, start: Callable[..., EdgeSimulator], bucket: Path
+) -> None:
+    environment = resolved("live", RedirectDomainName="example.org")
+    edge = start(environment.resources, targets={"Portal": app.url}, static=bucket)
+    assert edge.distribution.names[:2] == ("shop.example.org", "example.org")
+    address = f"{edge.url}/a/b?x=1&y=2&x=3"
+    reply = requests.get(address, headers={"Host": "example.org"}, allow_redirects=False, timeout=10)
+    assert (reply.status_code, reply.headers["Location"]) == (301, "https://shop.example.org:443/a/b?x=1&y=2&x=3")
+    assert requests.get(address, headers={"Host": "shop.example.org"}, timeout=10).status_code == 200
+    certificates = [item.properties for item in environment.resources if item.type.endswith("::Certificate")]
+    assert len(certificates) == 2
+    for names in certificates:
+        assert "example.org" in names["SubjectAlternativeNames"]
+        assert {one["DomainName"] for one in names["DomainValidationOptions"]} >= {"shop.example.org", "example.org"}
+
+
+@pytest.mark.parametrize("environment", HOSTS)
+def test_the_load_balancer_accepts_the_next_origin_secret_before_cloudfront_sends_it(
+    environment: str, app: EchoApp, start: Callable[..., EdgeSimulator], bucket: Path
+) -> None:
+    """The states of `rotate-origin-secret`: either value is accepted, a third one is not."""
+    found = resolved(environment)
+    (rule, *_) = (item for item in found.resources if item.type == RULE)
+    (values,) = (
+        one["HttpHeaderConfig"]["Values"] for one in rule.properties["Conditions"] if "HttpHeaderConfig" in one
+    )
+    for value, status in ((values[0], 200), (values[1], 200), ("another value", 403 if environment == "live" else 301)):
+        resources = [
+            replace(item, properties=with_secret(item.properties, value)) if item.type == DISTRIBUTION else item
+            for item in found.resources
+        ]
+        edge = start(resources, targets={"Portal": app.url}, static=bucket)
+        host = {"Host": edge.distribution.names[0]}
+        reply = requests.get(f"{edge.url}/", headers=host, allow_redirects=False, timeout=10)
+        assert reply.status_code == status, value
+
+
+def with_secret(properties: Mapping[str, Any], value: str) -> dict[str, Any]:
+    """Return the properties of a distribution that sends a value of the secret header."""
+    changed = copy.deepcopy(dict(properties))
+    for origin in changed["DistributionConfig"]["Origins"]:
+        for header in origin.get("OriginCustomHeaders", []):
+            header["HeaderValue"] = value
+    return changed

@@ -67,6 +67,8 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
 def add_conditions(t: Template, inputs: Inputs) -> None:
     t.add_condition("HasDomain", Not(Equals(inputs.domain.domain_name, "")))
     t.add_condition("HasHostedZone", And(Condition("HasDomain"), Not(Equals(inputs.domain.hosted_zone_id, ""))))
+    t.add_condition("HasRedirect", And(Condition("HasDomain"), Not(Equals(inputs.domain.redirect_domain_name, ""))))
+    t.add_condition("HasRedirectRecord", And(Condition("HasHostedZone"), Condition("HasRedirect")))
     t.add_condition("EmptiesBucket", Equals(inputs.empty_bucket_on_delete, "true"))
 
 

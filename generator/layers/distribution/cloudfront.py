@@ -26,6 +26,7 @@ from generator.layers.distribution.interface import Config, Inputs
 from generator.resources.dns import alias_target
 from generator.resources.origin_secret import HEADER, secret_reference
 from generator.resources.suppressions import suppress
+from generator.wiring import StaticValue
 
 # Amazon CloudFront Developer Guide, "Use managed cache policies".
 CACHING_DISABLED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
@@ -128,7 +129,11 @@ def cloudfront_distribution(
             IPV6Enabled=True,
             PriceClass=config.price_class,
             WebACLId=inputs.web_acl_arn,
-            Aliases=If("HasDomain", [inputs.domain.domain_name], NoValue),
+            Aliases=If(
+                "HasDomain",
+                [inputs.domain.domain_name, If("HasRedirect", inputs.domain.redirect_domain_name, NoValue)],
+                NoValue,
+            ),
             # Without a domain CloudFront uses its own certificate, whose minimum TLS version is fixed.
             ViewerCertificate=If(
                 "HasDomain",
@@ -232,15 +237,20 @@ def viewer_request(function: Function) -> FunctionAssociation:
 
 
 def add_records(t: Template, inputs: Inputs, distribution: Distribution) -> None:
-    """Add the IPv4 and IPv6 alias records of the domain, if there is a hosted zone."""
-    for record in ("A", "AAAA"):
-        t.add_resource(
-            RecordSetType(
-                f"SiteRecord{record}",
-                Condition="HasHostedZone",
-                HostedZoneId=inputs.domain.hosted_zone_id,
-                Name=inputs.domain.domain_name,
-                Type=record,
-                AliasTarget=alias_target(distribution),
+    """Add the IPv4 and IPv6 alias records of the host names, if there is a hosted zone."""
+    hosts: list[tuple[str, str, StaticValue]] = [
+        ("Site", "HasHostedZone", inputs.domain.domain_name),
+        ("Redirect", "HasRedirectRecord", inputs.domain.redirect_domain_name),
+    ]
+    for subject, condition, name in hosts:
+        for record in ("A", "AAAA"):
+            t.add_resource(
+                RecordSetType(
+                    f"{subject}Record{record}",
+                    Condition=condition,
+                    HostedZoneId=inputs.domain.hosted_zone_id,
+                    Name=name,
+                    Type=record,
+                    AliasTarget=alias_target(distribution),
+                )
             )
-        )

@@ -27,7 +27,7 @@ _ATTEMPTS = 5
 
 
 class Kind(StrEnum):
-    """What the web ACL does with the addresses of a set."""
+    """The action of the web ACL for the addresses of a set."""
 
     BLOCKED = "Blocked"
     ALLOWED = "Allowed"

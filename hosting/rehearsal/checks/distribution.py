@@ -42,18 +42,19 @@ def distribution(deployed: Deployed) -> Iterator[Proof]:
     yield proof("only a failed origin shows the sorry page", only, shown)
     cached = {code: one.get("ErrorCachingMinTTL") for code, one in errors.items() if one.get("ErrorCachingMinTTL") != 0}
     yield proof("an error is not returned to other viewers", set(errors) >= CACHED_ERRORS and not cached, cached)
-    domain = deployed.parameter("DomainName")
+    domains = [deployed.parameter(name) for name in ("DomainName", "RedirectDomainName") if deployed.parameter(name)]
     aliases = config.get("Aliases", {}).get("Items", [])
-    yield proof("it answers to the domain", aliases == ([domain] if domain else []), aliases or "its own name only")
+    yield proof("it answers to the domain", aliases == domains, aliases or "its own name only")
     if zone := deployed.parameter("HostedZoneId"):
         records = deployed.pages("route53", "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=zone)
-        targets = {
-            record["Type"]: record["AliasTarget"]["DNSName"]
-            for record in records
-            if record["Name"] == f"{domain}." and "AliasTarget" in record
-        }
-        right = all(target.startswith(found["DomainName"]) for target in targets.values())
-        yield proof("the domain leads to it", {"A", "AAAA"} <= set(targets) and right, targets)
+        for domain in domains:
+            targets = {
+                record["Type"]: record["AliasTarget"]["DNSName"]
+                for record in records
+                if record["Name"] == f"{domain}." and "AliasTarget" in record
+            }
+            right = all(target.startswith(found["DomainName"]) for target in targets.values())
+            yield proof(f"{domain} leads to it", {"A", "AAAA"} <= set(targets) and right, targets)
 
 
 def web_acl(deployed: Deployed) -> Iterator[Proof]:
