@@ -215,7 +215,7 @@ MISTAKES: list[tuple[str, Callable[[Path], object], str, str]] = [
     ),
     (
         "a broken requirement",
-        lambda project: edit(project, "service.json", is_a("AWS::ECS::Service"), EnableExecuteCommand=False),
+        lambda project: edit(project, "workload-portal.json", is_a("AWS::ECS::Service"), EnableExecuteCommand=False),
         "validate",
         "REQ-C6",
     ),
