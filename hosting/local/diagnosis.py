@@ -16,6 +16,12 @@ def explain(running: RunningContainer, health_path: str = "") -> list[str]:
 
     ``health_path`` is the path of the health check of a container behind the load balancer.
     """
+    refused = [line for line in running.tail().splitlines() if line.startswith("bwrap: ")]
+    if refused:
+        return [
+            f"bubblewrap cannot isolate the container: {refused[-1]}. Allow user namespaces, run as root, or remove "
+            "bubblewrap from PATH."
+        ]
     found = _explain_files(running)
     if (code := running.exit_code) is not None:
         found.append(_explain_exit(code))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
+import subprocess
 
 import pytest
 
@@ -34,7 +36,18 @@ def need(*names: str) -> dict[str, str]:
     if missing := [name for name, where in found.items() if where is None]:
         packages = " ".join(sorted({PACKAGES[name] for name in missing}))
         skip(f"{', '.join(missing)} not found: apt-get install {packages}")
+    if reason := _refused_sandbox() if "bwrap" in names else "":
+        skip(f"bubblewrap is not permitted on this machine: {reason}")
     return {name: where for name, where in found.items() if where is not None}
+
+
+@functools.cache
+def _refused_sandbox() -> str:
+    """Return why bubblewrap cannot make namespaces here, or an empty text. A container without privileges forbids it."""
+    tried = subprocess.run(
+        ["bwrap", "--ro-bind", "/", "/", "--unshare-net", "--unshare-pid", "true"], capture_output=True, text=True
+    )
+    return tried.stderr.strip() if tried.returncode else ""
 
 
 def skip(reason: str) -> None:
