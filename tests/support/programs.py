@@ -37,13 +37,13 @@ def need(*names: str) -> dict[str, str]:
         packages = " ".join(sorted({PACKAGES[name] for name in missing}))
         skip(f"{', '.join(missing)} not found: apt-get install {packages}")
     if reason := _refused_sandbox() if "bwrap" in names else "":
-        skip(f"bubblewrap is not permitted on this machine: {reason}")
+        pytest.skip(f"bubblewrap is not permitted on this machine: {reason}")
     return {name: where for name, where in found.items() if where is not None}
 
 
 @functools.cache
 def _refused_sandbox() -> str:
-    """Return why bubblewrap cannot make namespaces here, or an empty text. A container without privileges forbids it."""
+    """Return the message of bubblewrap if it cannot make namespaces here, as in a container without privileges."""
     tried = subprocess.run(
         ["bwrap", "--ro-bind", "/", "/", "--unshare-net", "--unshare-pid", "true"], capture_output=True, text=True
     )
