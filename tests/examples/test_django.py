@@ -22,6 +22,8 @@ from tests.support.browser import Browser, LeftSiteError
 from tests.support.example import DOMAIN, Example, destinations, generate_example, with_host_withheld
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.slow("starts a database server and the Django example")
+
 PASSWORD = "correct-horse-7"
 TEXT = "three small words"
 UPLOAD = secrets.token_bytes(300_000)

@@ -18,6 +18,8 @@ from tests.support import apps
 from tests.support.browser import Answer, Browser, LeftSiteError
 from tests.support.example import DOMAIN, Example, destinations, generate_example, with_host_withheld
 
+pytestmark = pytest.mark.slow("starts a database server and WordPress")
+
 PASSWORD = "correct-Horse-7-battery"
 # The smallest PNG: WordPress checks the content of an upload.
 PICTURE = bytes.fromhex(
