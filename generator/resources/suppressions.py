@@ -9,6 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
+PASSES_ROLES = (
+    "ECS starts a task with the roles of its definition, so whatever runs the task has to pass these two roles. The "
+    "statement names them, and the condition admits ECS only."
+)
+
 
 def suppress(**reasons: str) -> dict[str, Any]:
     """Return the resource attribute that suppresses checks, with a reason for each.

@@ -21,9 +21,10 @@ from troposphere.logs import LogGroup
 from troposphere.validators.cloudformation import AWSCustomObject
 
 from generator.layers.service.interface import Config, Inputs
-from generator.layers.service.task import APP, STREAM_PREFIX
+from generator.layers.service.task import APP, STREAM_PREFIX, family
 from generator.resources import iam
 from generator.resources.lambda_functions import add_function
+from generator.resources.suppressions import PASSES_ROLES, suppress
 from generator.workloads import EcsService
 
 # The function stops the task after this time, and then needs some seconds to respond.
@@ -68,11 +69,12 @@ def add_migration(
         does=f"runs the migration of {entry.name} before its service changes",
         code=inputs.migration_code_key,
         size=config.migration,
-        statements=run_migration(inputs),
+        statements=run_migration(entry, inputs),
         log_group_name=f"{entry.slug}-migration",
         retries=2,
         without_queue="CloudFormation waits for the response of the function. Without one the deployment fails.",
     )
+    added.policy.Metadata = suppress(PERMISSIONS_MANAGEMENT_ACTIONS=PASSES_ROLES)["Metadata"]
     # A policy of its own, because the other one has to exist before the function.
     continuation = t.add_resource(
         iam.attach_policy(
@@ -103,7 +105,7 @@ def add_migration(
     )
 
 
-def run_migration(inputs: Inputs) -> list[Statement]:
+def run_migration(entry: EcsService, inputs: Inputs) -> list[Statement]:
     """Return the permissions of the function: run, follow and stop tasks of this workload, and read its own stack."""
     in_cluster = awacs.ArnEquals("ecs:cluster", inputs.cluster.cluster_arn)
     tasks = Join(
@@ -111,15 +113,13 @@ def run_migration(inputs: Inputs) -> list[Statement]:
         [Sub("arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:task"), inputs.cluster.cluster_name, "*"],
     )
     return [
-        # CloudFormation names the family after the stack. Each deployment has a new revision, and a policy that named
-        # it would change in every deployment, seconds before its use.
+        # Every revision: a policy that named the new one would change in each deployment, seconds before its use.
         iam.allow(
             "RunOwnTask",
             [ecs_actions.RunTask],
             [
                 Sub(
-                    "arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}"
-                    ":task-definition/${AWS::StackName}-TaskDefinition-*:*"
+                    f"arn:${{AWS::Partition}}:ecs:${{AWS::Region}}:${{AWS::AccountId}}:task-definition/{family(entry)}:*"
                 )
             ],
             in_cluster,

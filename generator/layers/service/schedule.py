@@ -30,6 +30,7 @@ from generator.layers.service.task import family
 from generator.resources import iam
 from generator.resources.alarms import alarm
 from generator.resources.queues import add_failure_queue
+from generator.resources.suppressions import PASSES_ROLES, suppress
 from generator.workloads import Job
 
 
@@ -158,4 +159,5 @@ def schedule_grants(entry: Job, inputs: Inputs, role: Role, queue: Queue) -> Man
             "EncryptMessages", [kms_actions.Decrypt, kms_actions.GenerateDataKey], [inputs.logs.telemetry_key_arn]
         ),
         description=f"Run {entry.name}, and keep starts that ECS refused.",
+        **suppress(PERMISSIONS_MANAGEMENT_ACTIONS=PASSES_ROLES),
     )

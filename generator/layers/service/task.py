@@ -25,7 +25,7 @@ from generator.layers.service.variables import secret_variables, variables
 from generator.resources import bastion, exec_agent
 from generator.resources.bastion import bastion_container
 from generator.resources.rules import FARGATE_MEMORY
-from generator.workloads import Job, Workload
+from generator.workloads import EcsService, Job, Workload
 from generator.workloads.base import DEFAULT_GIB
 
 APP = "app"
@@ -42,7 +42,8 @@ def task_definition(entry: Workload, inputs: Inputs, logs: LogGroup) -> TaskDefi
         Environment(Name="DB_READER_HOST", Value=inputs.database.reader_endpoint),
         Environment(Name="DB_PORT", Value=inputs.database.database_port),
     ]
-    named: dict[str, Any] = {"Family": Sub(family(entry))} if isinstance(entry, Job) else {}
+    runs_tasks = isinstance(entry, Job) or (isinstance(entry, EcsService) and entry.migrate)
+    named: dict[str, Any] = {"Family": Sub(family(entry))} if runs_tasks else {}
     return TaskDefinition(
         "TaskDefinition",
         RequiresCompatibilities=["FARGATE"],
@@ -68,7 +69,10 @@ def task_definition(entry: Workload, inputs: Inputs, logs: LogGroup) -> TaskDefi
 
 
 def family(entry: Workload) -> str:
-    """Return the family of a job's task definition, in Fn::Sub. The role of its schedule may run every revision."""
+    """Return the family of a task definition that a schedule or a migration runs, in Fn::Sub.
+
+    The role that runs it may run every revision.
+    """
     return f"${{Prefix}}-{entry.slug}"
 
 
