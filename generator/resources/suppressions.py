@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 PASSES_ROLES = (
-    "ECS starts a task with the roles of its definition, so whatever runs the task has to pass these two roles. The "
+    "ECS starts a task with the roles of its definition, so the caller of RunTask has to pass these two roles. The "
     "statement names them, and the condition admits ECS only."
 )
 

@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from generator.config import Config
+from generator.render import render_all
+from generator.workloads import WebService
 from hosting.deployer.packaging.lambda_packages import SHARED
 from tests.lambdas.proxy import Proxy, Reply, Request, stack
 from tests.lambdas.runtime import Function
@@ -21,16 +24,16 @@ from tests.lambdas.test_custom_resource import request as content_request
 from tests.support.project import TEMPLATES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-FUNCTIONS = ("alarm_fallback", "credentials_watch", "custom_resource", "log_processor", "slack_notifier")
+FUNCTIONS = ("alarm_fallback", "credentials_watch", "custom_resource", "log_processor", "migration", "slack_notifier")
+MIGRATING = WebService("Migrating", paths=("/*",), priority=1, migrate=("migrate",))
 
 
 @cache
 def templates() -> Mapping[str, Mapping[str, Any]]:
-    """Return the resources of each committed template."""
-    return {
-        path.name: json.loads(path.read_text(encoding="utf-8"))["Resources"]
-        for path in sorted(TEMPLATES.glob("*.json"))
-    }
+    """Return the resources of each committed template, and of a workload with a migration."""
+    texts = {path.name: path.read_text(encoding="utf-8") for path in sorted(TEMPLATES.glob("*.json"))}
+    texts["workload-migrating.json"] = render_all(Config(workloads=(MIGRATING,)))["workload-migrating.json"]
+    return {name: json.loads(text)["Resources"] for name, text in texts.items()}
 
 
 def deployed(name: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
@@ -130,6 +133,17 @@ CALLS: Mapping[str, set[str]] = {
         "ecs:DescribeTaskDefinition",
         "ecs:UpdateService",
     },
+    "migration": {
+        "cloudformation:DescribeStacks",
+        "ecs:DescribeTasks",
+        "ecs:RunTask",
+        "ecs:StopTask",
+        # RunTask passes the roles of the task, and adds the tags of its definition.
+        "ecs:TagResource",
+        "iam:PassRole",
+        # For a migration that is longer than one invocation.
+        "lambda:InvokeFunction",
+    },
     "custom_resource": {
         "cloudformation:DescribeStacks",
         "s3:GetObject",
@@ -177,6 +191,14 @@ def test_the_custom_resource_uses_all_actions_of_its_role(
         content.invoke(content_request(sink, kind, bucket))
     assert [each["Status"] for each in sink.answers] == ["SUCCESS"] * 3
     assert called == CALLS["custom_resource"]
+
+
+def test_a_migration_has_every_property_that_its_function_reads() -> None:
+    _, resources = deployed("migration")
+    (migration,) = (one["Properties"] for one in resources.values() if one["Type"] == "Custom::Migration")
+    source = (ROOT / "lambda" / "migration" / "migration.py").read_text(encoding="utf-8")
+    read = set(re.findall(r'properties\["(\w+)"\]', source))
+    assert read | {"ServiceToken", "ServiceTimeout"} == set(migration)
 
 
 def test_the_custom_resource_has_time_to_answer_before_cloudformation_stops_waiting() -> None:
