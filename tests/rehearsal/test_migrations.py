@@ -145,6 +145,21 @@ def test_a_first_deployment_migrates_before_its_services_exist(project: Path) ->
         assert len(site.migrations(image)) == 1
 
 
+def test_a_failed_migration_of_a_first_deployment_keeps_the_platform(project: Path) -> None:
+    """Search shares the image, so it waits for the schema. Portal does not."""
+    with Emulator() as emulator:
+        site = start(emulator, project)
+        site.seeding.declare_command("./manage migrate", exit_code=3)
+        with pytest.raises(DeploymentFailedError, match="Orders"):
+            site.deploy()
+        services = site.ecs.list_services(cluster=CLUSTER)["serviceArns"]
+        assert [one for one in services if "-PortalServiceStack-" not in one] == []
+        assert len(services) == 1
+        image = site.new_image()
+        site.deploy(image)
+        assert site.serving() == {"Orders": {image.partition("=")[2]}, "Search": {image.partition("=")[2]}}
+
+
 def test_a_new_version_migrates_once_while_only_the_old_one_serves(deployed: Site) -> None:
     """The client is killed meanwhile: CloudFormation continues, and the next client finds nothing left to do."""
     before = deployed.serving()
@@ -178,6 +193,8 @@ def test_a_new_version_migrates_once_while_only_the_old_one_serves(deployed: Sit
 
 def test_a_failed_migration_leaves_the_old_version_serving(deployed: Site) -> None:
     before = deployed.serving()
+    (old,) = before["Orders"]
+    runs = len(deployed.migrations(old))
     override = deployed.new_image(migrates=3)
     with pytest.raises(DeploymentFailedError) as caught:
         deployed.deploy(override)
@@ -186,7 +203,8 @@ def test_a_failed_migration_leaves_the_old_version_serving(deployed: Site) -> No
     message = shown(caught.value)
     assert "migration of Orders `./manage migrate` ended with exit code 3" in message
     assert task["taskArn"].rpartition("/")[2] in message
-    # The corrected version migrates again, and the old version's migration does not.
+    assert len(deployed.migrations(old)) == runs, "the rollback runs no migration"
+    # The corrected version migrates again.
     corrected = deployed.new_image()
     deployed.deploy(corrected)
     image = corrected.partition("=")[2]
