@@ -20,9 +20,12 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from hosting.deployer import change_set_filter, change_sets, operations, recovery, stack_parameters
 from hosting.deployer.aws import stacks, statuses
 from hosting.deployer.aws.lookups import select_images
+from hosting.deployer.aws.session import explain
 from hosting.deployer.aws.stacks import Next, StackState
 from hosting.deployer.change_set_rejections import explain_change_set
 from hosting.deployer.change_sets import Change, ChangeSet, ChangeSetRequest
@@ -292,10 +295,16 @@ def close_default_group(context: Context, stack: Stack, state: StackState) -> bo
 
 
 def read_addresses(context: Context, stack: Stack, state: StackState | None) -> Mapping[str, tuple[str, ...]]:
-    """Return the addresses that operators block and allow, by set. Empty if the stack has none."""
+    """Return the addresses that operators block and allow, by set. Empty if the stack has none.
+
+    Raises DeployerError if AWS refuses to read them, because an update could lose them.
+    """
     if stack.role is not StackRole.EDGE or state is None:
         return {}
-    found = _address_sets(context, stack, state.id).read()
+    try:
+        found = _address_sets(context, stack, state.id).read()
+    except (BotoCoreError, ClientError) as error:
+        raise explain(error) from error
     return {name: addresses for name, addresses in found.items() if addresses}
 
 

@@ -11,12 +11,12 @@ Each function returns the states of the stacks or the deletions, and raises `App
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from hosting.deployer import deployment, operations, saved_plan, workload_secrets
 from hosting.deployer import destroy as deletion
@@ -355,9 +355,22 @@ def _execute(run: DeploymentRun, plan: StackPlan) -> None:
             _restore_stack_policy(run, stack, operation.stack_id)
         raise
     finally:
-        # An update of a set empties it, and so does its rollback.
-        if addresses and (restored := deployment.restore_addresses(context, stack, operation.stack_id, addresses)):
-            reporter.notify(f"{stack.label}: {restored} blocked and allowed addresses are written back", "detail")
+        _restore_addresses(run, stack, operation.stack_id, addresses)
+
+
+def _restore_addresses(run: DeploymentRun, stack: Stack, stack_id: str, kept: Mapping[str, tuple[str, ...]]) -> None:
+    """Write back the addresses of the web ACL. An update of a set empties it, and so does its rollback."""
+    if not kept:
+        return
+    try:
+        restored = deployment.restore_addresses(run.context, stack, stack_id, kept)
+    except (BotoCoreError, ClientError) as error:
+        lost = ", ".join(f"{name}: {' '.join(addresses)}" for name, addresses in kept.items())
+        hint = f"Check them with `deploy.py addresses -e {run.context.environment.name}`: {lost}"
+        run.reporter.notify(f"{stack.label}: addresses are not written back: {explain(error)}. {hint}", "alert")
+        return
+    if restored:
+        run.reporter.notify(f"{stack.label}: {restored} blocked and allowed addresses are written back", "detail")
 
 
 def _run_post_deploy_steps(run: DeploymentRun, stack: Stack) -> None:

@@ -21,6 +21,8 @@ TASK, SERVICE, RULE, LISTENER, BALANCER, TARGET, ROLE, POLICY = (
     "IAM::Role",
     "IAM::ManagedPolicy",
 )
+# A rule of a workload. Another rule redirects the second host name.
+SECRET = "X-Origin-Verify"
 
 
 def container(b: Any, name: str) -> dict[str, Any]:
@@ -54,7 +56,7 @@ def without_bastion(b: Any) -> None:
 
 
 def without_header(b: Any) -> None:
-    conditions = b.one(RULE)["Properties"]["Conditions"]
+    conditions = b.one(RULE, SECRET)["Properties"]["Conditions"]
     conditions[:] = [item for item in conditions if item["Field"] != "http-header"]
 
 
@@ -101,7 +103,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("APP-12", "lab", lambda b: app(b)["LogConfiguration"]["Options"].update({"awslogs-create-group": "true"}), set()),
     ("APP-13", "lab", lambda b: b.put(SERVICE, "LoadBalancers.0.ContainerName", "web"), set()),
     ("APP-13", "lab", lambda b: b.put(TARGET, "TargetType", "instance"), set()),
-    ("APP-14", "lab", lambda b: b.one(SERVICE)["DependsOn"].remove(b.name_of(RULE)), set()),
+    ("APP-14", "lab", lambda b: b.one(SERVICE)["DependsOn"].remove(b.name_of(RULE, SECRET)), set()),
     ("APP-15", "lab", lambda b: b.drop(SERVICE, "DeploymentConfiguration.DeploymentCircuitBreaker"), set()),
     ("APP-15", "lab", lambda b: b.put(SERVICE, "DeploymentConfiguration.MaximumPercent", 100), set()),
     ("APP-16", "lab", lambda b: b.parameters.update(PortalMinTasks="1"), {"CF-21"}),
@@ -117,7 +119,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("APP-21", "lab", lambda b: b.parameters.update(OriginCertificateArn="arn:aws:acm:us-east-1:111122223333:certificate/01234567-89ab-cdef-0123-456789abcdef"), {"CF-32"}),
     ("APP-22", "live", without_header, set()),
     ("APP-22", "lab", lambda b: b.put(LISTENER, "DefaultActions.0.FixedResponseConfig.StatusCode", "404", has="HTTPS\", \"SslPolicy"), set()),
-    ("APP-22", "lab", lambda b: b.put(RULE, "Priority", 200), set()),
+    ("APP-22", "lab", lambda b: b.put(RULE, "Priority", 200, has=SECRET), set()),
     ("APP-23", "lab", lambda b: attribute(b, "drop_invalid_header_fields", "drop_invalid_headers"), set()),
     ("APP-23", "lab", lambda b: attribute(b, "defensive", "monitor"), set()),
     ("APP-24", "lab", lambda b: b.put("ECS::Cluster", "ClusterSettings.0.Value", "disabled"), set()),

@@ -38,7 +38,7 @@ def other_secret(b: Any) -> None:
 
 
 def rule_values(b: Any) -> list[Any]:
-    conditions = b.one("ElasticLoadBalancingV2::ListenerRule")["Properties"]["Conditions"]
+    conditions = b.one("ElasticLoadBalancingV2::ListenerRule", "X-Origin-Verify")["Properties"]["Conditions"]
     (values,) = (one["HttpHeaderConfig"]["Values"] for one in conditions if one["Field"] == "http-header")
     found: list[Any] = values
     return found
@@ -79,7 +79,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("DST-12", "lab", lambda b: config(b)["DefaultCacheBehavior"].update(CachePolicyId="658327ea-0000-4fab-a63d-7e88639e58f6"), set()),
     ("DST-13", "lab", lambda b: origin(b, "CustomOriginConfig")["CustomOriginConfig"].update(OriginReadTimeout=120), set()),
     ("DST-13", "lab", lambda b: config(b).update(DefaultRootObject="index.html"), set()),
-    ("DST-15", "live", lambda b: b.replace(RECORD, "Z2FDTNDATAQYW2", "Z2FDTNDATAQYW3"), set()),
+    ("DST-15", "live", lambda b: b.replace(RECORD, "Z2FDTNDATAQYW2", "Z2FDTNDATAQYW3", has="\"Ref\": \"DomainName\""), set()),
     ("DST-15", "live", lambda b: b.replace(RECORD, "CanonicalHostedZoneID", "DNSName"), {"CF-31"}),
     ("DST-17", "lab", other_secret, set()),
     ("DST-17", "lab", lambda b: b.replace("ElasticLoadBalancingV2::ListenerRule", "X-Origin-Verify", "X-Verify"), set()),
