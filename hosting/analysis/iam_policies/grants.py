@@ -13,6 +13,7 @@ from hosting.analysis.iam_policies.arns import Names, build_names
 from hosting.analysis.iam_policies.calls import DEPLOYER_PERMISSIONS, Use
 from hosting.analysis.resolve import ResolvedEnvironment, Stack
 from hosting.analysis.rules.values import listed
+from hosting.model.stack_order import EDGE_REGION
 
 Condition = Mapping[str, Mapping[str, str | list[str]]]
 
@@ -138,8 +139,10 @@ def _own_resources(action: str, names: Names, env: ResolvedEnvironment) -> tuple
     if not resource_types(action):
         return ("*",)
     service = action.partition(":")[0]
-    # deploy.py reads stacks in each region of the chain, and everything else in the home region.
-    regions = {stack.region for stack in env.chain} if service == "cloudformation" else {names.home}
+    # deploy.py reads stacks in each region of the chain, the web ACL in us-east-1, and all else in the home region.
+    regions = {"cloudformation": {stack.region for stack in env.chain}, "wafv2": {EDGE_REGION}}.get(
+        service, {names.home}
+    )
     stacks = (names.family, names.bootstrap) if service == "cloudformation" else (names.family,)
     return _bound(action, names, sorted((region, stack) for region in regions for stack in stacks))
 

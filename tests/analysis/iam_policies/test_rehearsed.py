@@ -54,6 +54,8 @@ ELSEWHERE = {
     "s3:ListBucketVersions": "arn:aws:s3:::{family}-distributionstack-1a2b-staticbucket-3c4d",
     "secretsmanager:DescribeSecret": MASTER,
     "secretsmanager:RotateSecret": MASTER,
+    "wafv2:GetIPSet": "arn:aws:wafv2:us-east-1:{account}:global/ipset/{family}-blocked-ipv4/1a2b",
+    "wafv2:UpdateIPSet": "arn:aws:wafv2:us-east-1:{account}:global/ipset/{family}-blocked-ipv4/1a2b",
 }
 
 # By this tag the deployer knows the certificate that it made.
@@ -130,10 +132,10 @@ class Checked:
         self.handlers = list(self._handlers())
 
     def arn(self, made: Any) -> tuple[str, str, str] | None:
-        if made.type == "AWS::WAFv2::WebACL":
+        if made.type in {"AWS::WAFv2::IPSet", "AWS::WAFv2::WebACL"}:
+            kind = made.type.rpartition(":")[2].lower()
             name, identifier, _ = made.physical_id.split("|")
-            arn = f"arn:aws:wafv2:{made.region}:{self.account}:global/webacl/{name}/{identifier}"
-            return "wafv2", "webacl", arn
+            return "wafv2", kind, f"arn:aws:wafv2:{made.region}:{self.account}:global/{kind}/{name}/{identifier}"
         if made.type == "AWS::SQS::Queue":
             name = made.physical_id.rsplit("/")[-1]
             return "sqs", "queue", f"arn:aws:sqs:{made.region}:{self.account}:{name}"
@@ -413,7 +415,19 @@ def operations() -> dict[str, list[str]]:
     """Method of a client -> permissions, over the services that the deployer has clients of."""
     session = get_session()
     found: dict[str, list[str]] = {}
-    for service in ("cloudformation", "s3", "sts", "ec2", "ecr", "ecs", "acm", "rds", "elbv2", "secretsmanager"):
+    for service in (
+        "cloudformation",
+        "s3",
+        "sts",
+        "ec2",
+        "ecr",
+        "ecs",
+        "acm",
+        "rds",
+        "elbv2",
+        "secretsmanager",
+        "wafv2",
+    ):
         model = session.get_service_model(service)
         for name in model.operation_names:
             found.setdefault(xform_name(name), []).append(f"{model.signing_name}:{name}")
