@@ -52,6 +52,7 @@ class Condition:
     pairs: tuple[tuple[str, str], ...] = ()
 
     def holds(self, request: Request) -> bool:
+        """Return True if the request satisfies the condition. Raises ConfigurationError for an unknown condition."""
         match self.field:
             case "path-pattern":
                 return self._any(request.path)
@@ -81,7 +82,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class Action:
-    """What a rule does: forward to target groups with weights, redirect or respond."""
+    """The action of a rule: forward to target groups with weights, redirect or respond."""
 
     kind: str
     targets: tuple[tuple[str, int], ...] = ()
@@ -113,6 +114,8 @@ class Listener:
 
 @dataclass(frozen=True)
 class Balancer:
+    """A load balancer with its listeners by port, target groups by ARN and attributes."""
+
     ref: str
     listeners: Mapping[int, Listener]
     target_groups: Mapping[str, TargetGroup]

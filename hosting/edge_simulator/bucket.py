@@ -30,6 +30,7 @@ class Bucket:
         self._folder, self._allowed, self._metadata = folder, frozenset(allowed), metadata
 
     async def handle(self, request: Request) -> Response:
+        """Return the object, or the error with the code and document of S3."""
         if request.method not in {"GET", "HEAD"}:
             # CloudFront may write to S3 if its policy allows it. That is not modelled, so it is denied.
             return _error(403, "AccessDenied", "Access Denied")

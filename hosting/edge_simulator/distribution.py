@@ -77,7 +77,7 @@ class OriginGroup:
 
 @dataclass(frozen=True)
 class ErrorResponse:
-    """What viewers get in place of an error, and how long an error is cached."""
+    """The page and code in place of an error, and how long the error is cached (`min_ttl`, seconds)."""
 
     code: int
     page: str

@@ -176,7 +176,7 @@ class LoadBalancer:
         return response
 
     def _forwarded_headers(self, request: Request, listener: Listener) -> Headers:
-        """Return the headers for a target. Proto and port are those of the listener, whatever the client sent."""
+        """Return the headers for a target. Proto and port of the listener replace those of the client."""
         headers = request.headers.copy() if request.is_websocket else end_to_end(request.headers)
         match self._balancer.attributes.get("routing.http.xff_header_processing.mode", "append"):
             case "append":

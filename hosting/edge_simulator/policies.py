@@ -12,12 +12,13 @@ from hosting.model.tokens import Json
 
 @dataclass(frozen=True)
 class Selection:
-    """Which headers, cookies or query strings of a viewer a policy includes."""
+    """The headers, cookies or query strings of a viewer that a policy includes."""
 
     behavior: str = "none"
     names: frozenset[str] = frozenset()
 
     def includes(self, name: str) -> bool:
+        """Return True if the policy includes the header, cookie or query string with this name."""
         match self.behavior:
             case "none":
                 return False
@@ -44,7 +45,7 @@ class CachePolicy:
 
 @dataclass(frozen=True)
 class OriginRequestPolicy:
-    """What the origin receives in addition to the cache key."""
+    """The parts of a request that the origin receives in addition to the cache key."""
 
     headers: Selection = Selection()
     cookies: Selection = Selection()

@@ -1,4 +1,4 @@
-"""An app for tests behind the edge: it answers with what it received, or as a test tells it."""
+"""An app for tests behind the edge: it answers with the request that it received, or as a test states."""
 
 from __future__ import annotations
 

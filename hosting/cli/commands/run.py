@@ -100,15 +100,17 @@ def run_task(
         image = context.environment.file.values.get(f"{chosen.name}Image")
     with interrupt_on_sighup():
         started = standalone_task.start_task(found, chosen, command, image=image, sleep=context.sleep)
-        click.echo(f"task {started.task.id} of {chosen.slug}: {shlex.join(command)}", err=True)
+        title = f"task {started.task.id} of {chosen.slug}: {shlex.join(command)}"
         if detach:
+            click.echo(title, err=True)
             click.echo(started.task.arn)
             return Exit.DONE
-        return _print_output(started, to_stderr=to_stderr)
+        return _print_output(started, title, to_stderr=to_stderr)
 
 
-def _print_output(started: StandaloneTask, *, to_stderr: bool) -> int:
+def _print_output(started: StandaloneTask, title: str, *, to_stderr: bool) -> int:
     try:
+        click.echo(title, err=True)
         for line in started.lines():
             click.echo(line.text, err=to_stderr)
     except KeyboardInterrupt:

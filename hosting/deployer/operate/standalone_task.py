@@ -7,6 +7,7 @@ arguments. The bastion container runs too and ends with the task.
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -68,7 +69,7 @@ class StandaloneTask:
 
     def stop(self) -> None:
         """Stop the task before the command ends."""
-        self._ecs.stop_task(cluster=self.platform.cluster, task=self.task.arn, reason="interrupted by its operator")
+        _stop(self._ecs, self.platform.cluster, self.task.arn)
 
     @property
     def _ecs(self) -> Any:
@@ -93,7 +94,8 @@ def start_task(
 ) -> StandaloneTask:
     """Start a standalone task.
 
-    If `image` differs from the service's image, a temporary task definition is registered for this task.
+    If `image` differs from the service's image, a temporary task definition is registered for this task. An
+    interruption (KeyboardInterrupt) leaves no task behind.
     """
     client = platform.context.clients.ecs(platform.home)
     live = tasks.describe_service(platform, service)
@@ -111,6 +113,7 @@ def start_task(
         "enableExecuteCommand": bool(live.get("enableExecuteCommand")),
         "propagateTags": "TASK_DEFINITION",
         "startedBy": STARTED_BY,
+        "clientToken": str(uuid.uuid4()),
         "overrides": {"containerOverrides": [{"name": APP, "command": list(command)}]},
     }
     try:
@@ -118,6 +121,11 @@ def start_task(
         if answer["failures"] or not answer["tasks"]:
             reasons = ", ".join(str(one.get("reason", "")) for one in answer["failures"])
             raise DeployerError(f"the task could not be started: {reasons or 'no reason given'}", where=service.slug)
+    except KeyboardInterrupt:
+        # ECS may have started the task, and only the lost reply names it. The same token returns the same task.
+        for one in client.run_task(**request)["tasks"]:
+            _stop(client, platform.cluster, one["taskArn"])
+        raise
     except ClientError as error:
         if not is_denied(error):
             raise
@@ -131,6 +139,10 @@ def start_task(
     task = tasks.parse_task(answer["tasks"][0], platform.cluster)
     group, stream = logs.find_log_stream(definition, APP, task.id)
     return StandaloneTask(platform, task, LogSource(service.slug, group, platform.home, (stream,)), sleep)
+
+
+def _stop(client: Any, cluster: str, task: str) -> None:
+    client.stop_task(cluster=cluster, task=task, reason="interrupted by its operator")
 
 
 def _image(definition: dict[str, Any]) -> str:

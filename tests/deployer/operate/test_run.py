@@ -186,3 +186,25 @@ def test_only_run_may_come_before(deployed: parts.Deployed, start: Callable[...,
     _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 64, err
     assert 'requires a "run ..." command' in err
+
+
+def test_an_interruption_before_the_reply_stops_the_task(
+    deployed: parts.Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The task runs on AWS although the command has not received its ARN."""
+    client = deployed.platform.context.clients.ecs(deployed.platform.home)
+    run_task = client.run_task
+    replies: list[Any] = []
+
+    def lose_the_first_reply(**request: Any) -> Any:
+        replies.append(run_task(**request))
+        if len(replies) == 1:
+            raise KeyboardInterrupt
+        return replies[-1]
+
+    monkeypatch.setattr(client, "run_task", lose_the_first_reply)
+    with pytest.raises(KeyboardInterrupt):
+        standalone_task.start_task(deployed.platform, deployed.platform.service(None), ["sleep", "1000"])
+    first, second = replies
+    assert first["tasks"][0]["taskArn"] == second["tasks"][0]["taskArn"]
+    assert one_off_tasks(deployed) == []
