@@ -99,11 +99,26 @@ def test_an_exception_is_still_needed(file: str, part: str, reason: str) -> None
     assert any(part in one.text for one in found)
 
 
+def documents() -> list[Path]:
+    return [PROJECT / "README.md", PROJECT / "CHANGELOG.md", *sorted((PROJECT / "docs").glob("*.md"))]
+
+
+def test_rows_of_tables_have_as_many_cells_as_their_headings() -> None:
+    uneven = []
+    for path in documents():
+        columns = 0
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            cells = len(re.findall(r"(?<!\\)\|", re.sub(r"`[^`]*`", "", line))) if line.startswith("|") else 0
+            if columns and cells and cells != columns:
+                uneven.append(f"{path.name}:{number}")
+            columns = cells and (columns or cells)
+    assert uneven == []
+
+
 def test_links_of_documents_lead_to_files() -> None:
-    documents = [PROJECT / "README.md", PROJECT / "CHANGELOG.md", *sorted((PROJECT / "docs").glob("*.md"))]
     broken = [
         f"{path.name}: {link}"
-        for path in documents
+        for path in documents()
         for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text(encoding="utf-8"))
         if not link.startswith("http") and not (path.parent / link).exists()
     ]
