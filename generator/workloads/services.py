@@ -123,6 +123,10 @@ class WebService(EcsService):
     The load balancer tries the service with the greater ``priority`` later. A rule holds three paths, so that more
     paths need more rules, with the priorities after ``priority``. The app listens on ``port``. With ``sticky_seconds``
     the load balancer sends a viewer to the same task for that time.
+
+    Two alarms notify, and roll a deployment back during which they fire: at ``errors_per_minute`` responses of 500 and
+    above, and when the slowest hundredth of responses takes ``latency_milliseconds`` (0 for no such alarm). Both in
+    three minutes in a row.
     """
 
     paths: tuple[str, ...]
@@ -130,13 +134,18 @@ class WebService(EcsService):
     port: int = shared(8080)
     health_check: HealthCheck = shared(DEFAULT_CHECK)  # noqa: RUF009 -- the function returns a field
     sticky_seconds: int = 0
+    errors_per_minute: int = 10
+    latency_milliseconds: int = 0
 
     kind = "web service"
 
     def check(self) -> None:
         """Raise ConfigError if the service cannot run or receive requests. Every field must have a value."""
         super().check()
-        check_routing(self, f"{self.kind} {self.name}")
+        where = f"{self.kind} {self.name}"
+        check_range(where, "errors_per_minute", self.errors_per_minute, 1, 1_000_000)
+        check_range(where, "latency_milliseconds", self.latency_milliseconds, 0, 120_000)
+        check_routing(self, where)
 
     @property
     def container_port(self) -> int:

@@ -211,6 +211,19 @@ def test_a_failed_migration_leaves_the_old_version_serving(deployed: Site) -> No
     assert deployed.serving() == {"Orders": {image}, "Search": {image}}
 
 
+def test_a_version_that_misbehaves_is_rolled_back_after_its_migration(deployed: Site) -> None:
+    before = deployed.serving()
+    override = deployed.new_image()
+    image = override.partition("=")[2]
+    deployed.seeding.push_alarming_image(image, f"{CLUSTER}-orders-5xx")
+    with pytest.raises(DeploymentFailedError) as caught:
+        deployed.deploy(override)
+    assert deployed.serving() == before
+    assert len(deployed.migrations(image)) == 1
+    assert f"alarm detected: {CLUSTER}-orders-5xx" in shown(caught.value)
+    assert "an alarm fired during the deployment" in shown(caught.value)
+
+
 def shown(error: DeployerError) -> str:
     return f"{error} {error.hint}"
 

@@ -4,10 +4,12 @@ Each workload has a template of its own, because lists such as its variables can
 ``service_access`` contains the security group and the roles. This layer adds the permissions for its own log groups.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from troposphere import Equals, Sub, Template
+from troposphere.cloudwatch import Alarm
 from troposphere.ecs import LoadBalancer, ServiceRegistry, TaskDefinition
 from troposphere.elasticloadbalancingv2 import TargetGroup
 
@@ -68,18 +70,17 @@ def add_web_service(
     """Add a service behind the load balancer: target group, rules, ECS service, scaling and alarms."""
     target = t.add_resource(target_group(config, entry, inputs))
     rules = add_listener_rules(t, entry, inputs, target)
-    outputs = add_service(
+    return add_service(
         t,
         entry,
         inputs,
         task,
         [*rules, *prerequisites],
         target,
+        add_target_alarms(t, entry, inputs, target),
         HealthCheckGracePeriodSeconds=entry.health_check.grace_seconds,
         LoadBalancers=[LoadBalancer(ContainerName=APP, ContainerPort=entry.port, TargetGroupArn=target.ref())],
     )
-    add_target_alarms(t, config, entry, inputs, target)
-    return outputs
 
 
 def add_service(
@@ -89,12 +90,13 @@ def add_service(
     task: TaskDefinition,
     prerequisites: list[Any],
     target: TargetGroup | None = None,
+    deployment_alarms: Sequence[Alarm] = (),
     **attributes: Any,
 ) -> Outputs:
-    """Add the ECS service with its scaling and alarms. ``target`` is the target group of a web service."""
+    """Add the ECS service with its scaling and alarms. A web service has a target group and deployment alarms."""
     if not entry.one_task:
         t.add_condition("IsNew", Equals(inputs.service_is_new, "true"))
-    service = t.add_resource(ecs_service(entry, inputs, task, prerequisites, **attributes))
+    service = t.add_resource(ecs_service(entry, inputs, task, prerequisites, deployment_alarms, **attributes))
     if not entry.one_task:
         add_scaling(t, entry, inputs, service, target)
     add_service_alarms(t, entry, inputs, service)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from troposphere import Template
+from troposphere.cloudwatch import Alarm
 from troposphere.ecs import Service
 from troposphere.elasticloadbalancingv2 import TargetGroup
 
-from generator.layers.service.interface import Config, Inputs
+from generator.layers.service.interface import Inputs
 from generator.resources.alarms import MISSING_DATA_IS_BREACHING, alarm
 from generator.workloads import EcsService, WebService
 
 
-def add_target_alarms(t: Template, config: Config, entry: WebService, inputs: Inputs, target: TargetGroup) -> None:
-    """Add the alarms on healthy hosts and errors of a web service."""
+def add_target_alarms(t: Template, entry: WebService, inputs: Inputs, target: TargetGroup) -> list[Alarm]:
+    """Add the alarms on healthy hosts, errors and latency of a web service.
+
+    Returns those that are signs of a bad version. They are quiet without traffic, and none refers to the ECS service,
+    which refers to them.
+    """
     topic = inputs.alarm_topic_arn
     hosts = 1 if entry.one_task else 2
     behind_alb = {
@@ -37,7 +42,7 @@ def add_target_alarms(t: Template, config: Config, entry: WebService, inputs: In
             missing=MISSING_DATA_IS_BREACHING,
         )
     )
-    t.add_resource(
+    errors = t.add_resource(
         alarm(
             "ServerErrorsAlarm",
             f"{entry.slug}-5xx",
@@ -50,10 +55,30 @@ def add_target_alarms(t: Template, config: Config, entry: WebService, inputs: In
             metric="HTTPCode_Target_5XX_Count",
             dimensions=behind_alb,
             statistic="Sum",
-            threshold=config.errors_per_minute,
+            threshold=entry.errors_per_minute,
             periods=3,
         )
     )
+    if not entry.latency_milliseconds:
+        return [errors]
+    slow = t.add_resource(
+        alarm(
+            "SlowAlarm",
+            f"{entry.slug}-slow",
+            topic,
+            description="The slowest responses of the app take too long.",
+            command=f"logs --service {entry.slug} --since 1h",
+            section="slow-responses",
+            workload=entry.slug,
+            namespace="AWS/ApplicationELB",
+            metric="TargetResponseTime",
+            dimensions=behind_alb,
+            statistic="p99",
+            threshold=entry.latency_milliseconds / 1000,
+            periods=3,
+        )
+    )
+    return [errors, slow]
 
 
 def add_service_alarms(t: Template, entry: EcsService, inputs: Inputs, service: Service) -> None:

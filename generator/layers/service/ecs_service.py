@@ -1,5 +1,6 @@
 """The ECS service and its scaling."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from troposphere import If, Join, NoValue, Sub, Tags, Template
@@ -9,9 +10,11 @@ from troposphere.applicationautoscaling import (
     ScalingPolicy,
     TargetTrackingScalingPolicyConfiguration,
 )
+from troposphere.cloudwatch import Alarm
 from troposphere.ecs import (
     AwsvpcConfiguration,
     CapacityProviderStrategyItem,
+    DeploymentAlarms,
     DeploymentCircuitBreaker,
     DeploymentConfiguration,
     NetworkConfiguration,
@@ -27,9 +30,21 @@ from generator.workloads import EcsService
 
 
 def ecs_service(
-    entry: EcsService, inputs: Inputs, task: TaskDefinition, prerequisites: list[Any], **attributes: Any
+    entry: EcsService,
+    inputs: Inputs,
+    task: TaskDefinition,
+    prerequisites: list[Any],
+    alarms: Sequence[Alarm],
+    **attributes: Any,
 ) -> Service:
-    """Return the ECS service. ``prerequisites`` are resources that must exist before it."""
+    """Return the ECS service. ``prerequisites`` must exist before it, and one of ``alarms`` rolls a deployment back."""
+    # ECS ignores an alarm that is in ALARM when the deployment starts, so that a correction can be deployed (Amazon ECS
+    # Developer Guide, "How CloudWatch alarms detect Amazon ECS deployment failures").
+    watched: dict[str, Any] = (
+        {"Alarms": DeploymentAlarms(AlarmNames=[one.ref() for one in alarms], Enable=True, Rollback=True)}
+        if alarms
+        else {}
+    )
     launch = (
         {"CapacityProviderStrategy": [CapacityProviderStrategyItem(CapacityProvider="FARGATE_SPOT", Weight=1)]}
         if entry.spot
@@ -48,6 +63,7 @@ def ecs_service(
             MinimumHealthyPercent=0 if entry.one_task else 100,
             MaximumPercent=100 if entry.one_task else 200,
             DeploymentCircuitBreaker=DeploymentCircuitBreaker(Enable=True, Rollback=True),
+            **watched,
         ),
         # Rebalancing starts a second task before it stops the first one, which 100 percent does not admit.
         AvailabilityZoneRebalancing="DISABLED" if entry.one_task else "ENABLED",

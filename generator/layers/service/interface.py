@@ -25,7 +25,6 @@ class Config(FrozenConfig):
     # Checks in a row after which the load balancer changes the state of a task.
     healthy_checks: int = 2
     unhealthy_checks: int = 3
-    errors_per_minute: int = 10
     # A migration may take longer: then the function invokes itself again.
     migration: Size = Size(memory=256, timeout=900)
 

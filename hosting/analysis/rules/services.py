@@ -164,6 +164,29 @@ def deployments(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 
 
 @environment_rule(
+    "APP-37",
+    "A service behind the load balancer is rolled back if the new version misbehaves",
+    why="The circuit breaker sees tasks that do not start, and no errors of tasks that run. ECS ignores the name of an "
+    "alarm that does not exist (Amazon ECS Developer Guide, How CloudWatch alarms detect Amazon ECS deployment "
+    "failures).",
+    hint="list alarms of this template in DeploymentConfiguration.Alarms by Ref, with Enable, Rollback and "
+    "TreatMissingData notBreaching",
+)
+def watched_deployments(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
+    path = "DeploymentConfiguration.Alarms"
+    for service in env.of_type(SERVICE):
+        names = listed(service.get(f"{path}.AlarmNames"))
+        alarms = follow_all(env, names, "AWS::CloudWatch::Alarm")
+        if len(alarms) != len(names) or (not names and listed(service.get("LoadBalancers"))):
+            yield RuleMatch(service, f"Properties.{path}.AlarmNames", f"{len(alarms)} of {len(names)} alarms exist")
+        if names and not all(flag(service.get(f"{path}.{key}")) for key in ("Enable", "Rollback")):
+            yield RuleMatch(service, f"Properties.{path}", "does not roll back")
+        for alarm in alarms:
+            if alarm.get("TreatMissingData") != "notBreaching":
+                yield RuleMatch(alarm, "Properties.TreatMissingData", "rolls back a deployment without traffic")
+
+
+@environment_rule(
     "APP-16",
     "A service starts with two tasks or more, and never scales below",
     why="A new service without DesiredCount starts with one task, and the minimum of scaling is enforced only at its "

@@ -85,6 +85,19 @@ SIGNATURES = (
         types=_SERVICE,
     ),
     signature(
+        "deployment-alarm",
+        Cause.APPLICATION,
+        r"deployment failed: alarm detected",
+        meaning="The new version ran, and an alarm fired during the deployment: it returns errors or responds "
+        "slowly. ECS restored the old version.",
+        remedy="Read the log of the new version: `deploy.py logs app --service NAME --previous`. A version that is "
+        "deployed while the alarm is in ALARM is not watched.",
+        document="Amazon ECS Developer Guide, How CloudWatch alarms detect Amazon ECS deployment failures",
+        source=Source.DOCUMENT,
+        types=_SERVICE,
+        seen=_BOTH,
+    ),
+    signature(
         "service-not-stable",
         Cause.APPLICATION,
         r"(?:service .* )?did not stabilize|Exceeded attempts to wait|unable to consistently start tasks successfully",
