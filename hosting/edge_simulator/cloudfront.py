@@ -232,15 +232,19 @@ class CloudFront:
                 response.headers.set("ETag", f"W/{tag}")
 
     def _store(self, request: Request, behavior: Behavior, response: Response, ttl: float) -> None:
-        """Store a response in the cache when its body has passed to the viewer."""
+        """Store a response in the cache when its body passes to the viewer."""
         if ttl <= 0:
             return
         body, status, headers = response.body, response.status, response.headers.copy()
+        length = headers.get("Content-Length")
 
         async def stored() -> AsyncIterator[bytes]:
             data = bytearray()
             async for chunk in body:
                 data += chunk
+                # The viewer has the whole object with its last byte, and may ask for it again at once.
+                if str(len(data)) == length:
+                    self._cache.store(behavior, request, status, headers, bytes(data), ttl)
                 yield chunk
             self._cache.store(behavior, request, status, headers, bytes(data), ttl)
 

@@ -36,6 +36,8 @@ class EchoApp:
     url: str = ""
     received: list[Received] = field(default_factory=list)
     answer: Callable[[Received], Answer] = lambda _request: Answer()
+    # Set when the client of a stream closed its connection.
+    left: threading.Event = field(default_factory=threading.Event)
 
     @property
     def requests(self) -> list[Received]:
@@ -97,7 +99,8 @@ def echo_app() -> Iterator[EchoApp]:
             self.close_connection = True
             self.wfile.write(b"data: first\n\n")
             self.wfile.flush()
-            self.connection.recv(1)  # until the client leaves
+            self.connection.recv(1)
+            app.left.set()
 
         def echo_bytes(self) -> None:
             """Accept an upgrade, and send back every byte in upper case."""
@@ -111,6 +114,7 @@ def echo_app() -> Iterator[EchoApp]:
             self.close_connection = True
             while data := self.connection.recv(1024):
                 self.connection.sendall(data.upper())
+            app.left.set()
 
         def log_message(self, *arguments: object) -> None:
             """Print nothing."""
