@@ -85,7 +85,7 @@ def select_cookies(selection: Selection, request: Request, other: Selection | No
 
 
 def select_query(selection: Selection, request: Request, other: Selection | None = None) -> str:
-    pieces = [piece for piece in request.query.split("&") if piece]
+    pieces = request.query.split("&")
     return "&".join(piece for piece in pieces if _included(piece.partition("=")[0], selection, other))
 
 

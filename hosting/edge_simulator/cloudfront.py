@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 
 from hosting.edge_simulator.cache import Cache, CachedObject, accepted_encoding, error_ttl, object_ttl
-from hosting.edge_simulator.distribution import Behavior, Distribution, ErrorResponse, Origin
+from hosting.edge_simulator.distribution import Behavior, Distribution, ErrorResponse, Origin, wildcard
 from hosting.edge_simulator.edge_functions import FunctionError
 from hosting.edge_simulator.errors import UpstreamError
 from hosting.edge_simulator.http_server import end_to_end
@@ -92,7 +92,7 @@ class CloudFront:
         return response
 
     def _refusal(self, request: Request) -> Response | None:
-        if request.host not in self._distribution.names:
+        if not any(wildcard(name, request.host) for name in self._distribution.names):
             return _error(403, "Bad request. The host name is no alias of the distribution.")
         url = f"{request.scheme}://{request.host}{request.target}"
         line = len(request.method) + len(request.target) + 11
@@ -238,15 +238,20 @@ class CloudFront:
         body, status, headers = response.body, response.status, response.headers.copy()
         length = headers.get("Content-Length")
 
+        def store(data: bytearray) -> None:
+            self._cache.store(behavior, request, status, headers, bytes(data), ttl)
+
         async def stored() -> AsyncIterator[bytes]:
+            """Yield the body, and store it."""
             data = bytearray()
             async for chunk in body:
                 data += chunk
                 # The viewer has the whole object with its last byte, and may ask for it again at once.
                 if str(len(data)) == length:
-                    self._cache.store(behavior, request, status, headers, bytes(data), ttl)
+                    store(data)
                 yield chunk
-            self._cache.store(behavior, request, status, headers, bytes(data), ttl)
+            if str(len(data)) != length:
+                store(data)
 
         response.body = stored()
 
@@ -285,7 +290,8 @@ async def _with_timeout(handler: Handler, request: Request, seconds: float) -> R
     sent = asyncio.ensure_future(request.sent.wait())
     try:
         await asyncio.wait({call, sent}, return_when=asyncio.FIRST_COMPLETED)
-        return await asyncio.wait_for(call, seconds)
+        async with asyncio.timeout(seconds):
+            return await call
     except TimeoutError as error:
         raise UpstreamError(504, f"no response within {seconds:g} s") from error
     finally:
@@ -297,7 +303,9 @@ async def _in_time(body: AsyncIterator[bytes], seconds: float) -> AsyncIterator[
     """Yield the chunks of a body, and break off if the next one does not come in time."""
     try:
         while True:
-            yield await asyncio.wait_for(anext(body), seconds)
+            async with asyncio.timeout(seconds):
+                chunk = await anext(body)
+            yield chunk
     except StopAsyncIteration:
         return
     except TimeoutError as error:

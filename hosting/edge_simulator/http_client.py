@@ -24,7 +24,8 @@ async def send_request(
     Raises UpstreamError if the server is not reachable, closes the connection, or does not answer in time.
     """
     try:
-        reader, writer = await asyncio.wait_for(asyncio.open_connection(host, port), connect_timeout)
+        async with asyncio.timeout(connect_timeout):
+            reader, writer = await asyncio.open_connection(host, port)
     except TimeoutError as error:
         raise UpstreamError(504, f"no connection to {host}:{port} within {connect_timeout:g} s") from error
     except OSError as error:
@@ -90,7 +91,8 @@ class _Exchange:
                 if not request.sent.is_set() and self._upload and not self._upload.done():
                     data = await self._read_during_upload()
                 else:
-                    data = await asyncio.wait_for(self._reader.read(_CHUNK), self._idle_timeout)
+                    async with asyncio.timeout(self._idle_timeout):
+                        data = await self._reader.read(_CHUNK)
                 self._http.receive_data(data)
         except TimeoutError as error:
             raise UpstreamError(504, f"no data from the server for {self._idle_timeout:g} s") from error
@@ -103,7 +105,8 @@ class _Exchange:
         read = asyncio.ensure_future(self._reader.read(_CHUNK))
         try:
             await asyncio.wait({read, self._upload} if self._upload else {read}, return_when=asyncio.FIRST_COMPLETED)
-            return await asyncio.wait_for(read, self._idle_timeout)
+            async with asyncio.timeout(self._idle_timeout):
+                return await read
         finally:
             read.cancel()
 

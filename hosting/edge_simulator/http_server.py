@@ -48,6 +48,8 @@ class Connection:
         if not isinstance(event, h11.Request):
             return False
         request = self._request(event)
+        if request.body is None:
+            await self._next_event()  # the end of the message, which is known with its head
         response = await self._handler(request)
         try:
             if response.tunnel:

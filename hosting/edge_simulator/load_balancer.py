@@ -105,9 +105,12 @@ class LoadBalancer:
         """Return the health of each registered target."""
         return [target.state for target in self._targets.get(self.group(name).ref, [])]
 
-    def close(self) -> None:
-        for task in itertools.chain.from_iterable(self._checks.values()):
+    async def close(self) -> None:
+        """End the health checks."""
+        checks = [*itertools.chain.from_iterable(self._checks.values())]
+        for task in checks:
             task.cancel()
+        await asyncio.gather(*checks, return_exceptions=True)
 
     async def _check_forever(self, group: TargetGroup, target: Target) -> None:
         check = group.health_check
@@ -178,6 +181,8 @@ class LoadBalancer:
     def _forwarded_headers(self, request: Request, listener: Listener) -> Headers:
         """Return the headers for a target. Proto and port of the listener replace those of the client."""
         headers = request.headers.copy() if request.is_websocket else end_to_end(request.headers)
+        if "Transfer-Encoding" in request.headers:
+            headers.set("Transfer-Encoding", "chunked")
         match self._balancer.attributes.get("routing.http.xff_header_processing.mode", "append"):
             case "append":
                 client = request.client
@@ -197,7 +202,7 @@ class LoadBalancer:
         """Return a target group of a forward action, by its weight and in turn."""
         turns = [reference for reference, weight in action.targets for _ in range(weight)]
         references = turns or [reference for reference, _ in action.targets]
-        return self._balancer.target_groups[references[self._turn("+".join(references)) % len(references)]]
+        return self._balancer.target_groups[references[self._turn(f"groups {references}") % len(references)]]
 
     def _choose_target(self, group: TargetGroup, request: Request) -> Target | None:
         """Return a healthy target, or an unhealthy one if no target of the group is healthy.
@@ -228,17 +233,15 @@ async def check_health(check: HealthCheck, target: Target) -> bool:
     request = Request("GET", check.path, headers, client=target.host, scheme="http")
     request.sent.set()
 
-    async def status() -> int:
-        response = await send_request(
-            request, target.host, port, connect_timeout=check.timeout, idle_timeout=check.timeout
-        )
-        response.close()
-        return response.status
-
     try:
-        return await asyncio.wait_for(status(), check.timeout) in check.codes
+        async with asyncio.timeout(check.timeout):
+            response = await send_request(
+                request, target.host, port, connect_timeout=check.timeout, idle_timeout=check.timeout
+            )
     except (UpstreamError, TimeoutError):
         return False
+    response.close()
+    return response.status in check.codes
 
 
 def _target(url: str) -> Target:

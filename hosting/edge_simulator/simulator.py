@@ -8,8 +8,10 @@ import fnmatch
 import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 from urllib.parse import urlsplit
 
 from hosting.edge_simulator.balancer import PREFIX, Balancer, read_balancer
@@ -76,12 +78,13 @@ class EdgeSimulator:
     # --- Life ---
 
     async def __aenter__(self) -> EdgeSimulator:
-        self.url = await self._serve("https", self._port, self._tls)
-        self.http_url = await self._serve("http", 0, None)
+        self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
         if self.balancer:
             for name, urls in self._given.items():
                 if name not in self.distribution.origins:
                     self.set_targets(name, urls)
+        self.url = await self._serve("https", self._port, self._tls)
+        self.http_url = await self._serve("http", 0, None)
         return self
 
     async def __aexit__(
@@ -90,7 +93,7 @@ class EdgeSimulator:
         for server in self._servers:
             server.close()
         if self.balancer:
-            self.balancer.close()
+            await self.balancer.close()
         for task in self._connections:
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
@@ -99,7 +102,15 @@ class EdgeSimulator:
         """Replace the registered targets of a target group. An empty list is a service without tasks."""
         if self.balancer is None:
             raise ConfigurationError(f"target {name}", "the distribution has no load balancer as an origin")
-        self.balancer.set_targets(name, [urls] if isinstance(urls, str) else urls)
+        addresses = [urls] if isinstance(urls, str) else urls
+        if self._thread == threading.get_ident():
+            self.balancer.set_targets(name, addresses)
+        else:
+            asyncio.run_coroutine_threadsafe(self._replace_targets(name, addresses), self._loop).result()
+
+    async def _replace_targets(self, name: str, urls: Sequence[str]) -> None:
+        assert self.balancer is not None  # noqa: S101 -- set_targets has checked it
+        self.balancer.set_targets(name, urls)
 
     async def wait_until_healthy(self, *names: str) -> None:
         """Wait until the targets of the named groups, or of all groups that have targets, pass their health check."""
@@ -108,13 +119,16 @@ class EdgeSimulator:
                 await self.balancer.wait_until_healthy(name)
 
     async def _serve(self, scheme: str, port: int, tls: ssl.SSLContext | None) -> str:
-        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.current_task()
-            if task:
-                self._connections.add(task)
-                task.add_done_callback(self._connections.discard)
-            with contextlib.suppress(UpstreamError, ConnectionError, asyncio.CancelledError):
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(UpstreamError, ConnectionError):
                 await Connection(reader, writer, self._handle, scheme).run()
+
+        def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            # asyncio reports a coroutine that it has started itself as failed if that is cancelled.
+            task = asyncio.ensure_future(answer(reader, writer))
+            self._connections.add(task)
+            task.add_done_callback(self._connections.discard)
+            task.add_done_callback(lambda _: writer.close())
 
         server = await asyncio.start_server(connected, "127.0.0.1", port, ssl=tls)
         self._servers.append(server)
@@ -217,16 +231,25 @@ def _with_names(distribution: Distribution, names: Sequence[str]) -> Distributio
 @contextlib.contextmanager
 def running(simulator: EdgeSimulator, *, healthy: bool = True, timeout: float = 60) -> Iterator[EdgeSimulator]:
     """Run a simulator in a thread of its own, for callers without an event loop."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="edge-simulator", daemon=True)
-    thread.start()
-    try:
-        asyncio.run_coroutine_threadsafe(simulator.__aenter__(), loop).result(timeout)
-        if healthy:
-            asyncio.run_coroutine_threadsafe(simulator.wait_until_healthy(), loop).result(timeout)
-        yield simulator
-    finally:
-        asyncio.run_coroutine_threadsafe(simulator.__aexit__(None, None, None), loop).result(timeout)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(timeout)
-        loop.close()
+    started: Future[Callable[[], object]] = Future()
+
+    async def run() -> None:
+        stopped, loop = asyncio.Event(), asyncio.get_running_loop()
+        async with simulator:
+            if healthy:
+                async with asyncio.timeout(timeout):
+                    await simulator.wait_until_healthy()
+            started.set_result(lambda: loop.call_soon_threadsafe(stopped.set))
+            await stopped.wait()
+
+    with ThreadPoolExecutor(1, "edge-simulator") as pool:
+        ended = pool.submit(lambda: asyncio.run(run()))
+        events: list[Future[Any]] = [started, ended]
+        wait(events, return_when=FIRST_COMPLETED)
+        if ended.done():
+            ended.result()  # raises what has prevented the start
+        try:
+            yield simulator
+        finally:
+            started.result()()
+            ended.result()

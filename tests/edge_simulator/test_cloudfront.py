@@ -80,7 +80,7 @@ def test_cloudfront_refuses_what_it_does_not_forward(app: EchoApp, start: Start)
         CacheBehaviors=[behavior("/read/*", AllowedMethods=["GET", "HEAD"])],
     )
     running = start(resources(edge), targets={"shop": app.url})
-    refused = {
+    refused: dict[int, list[tuple[str, str, dict[str, Any]]]] = {
         403: [
             ("POST", "/read/x", {}),
             ("PROPFIND", "/", {}),
@@ -214,7 +214,7 @@ def test_the_cache_key_contains_what_the_cache_policy_names(app: EchoApp, start:
     ],
 )
 def test_an_object_stays_in_the_cache_as_long_as_origin_and_policy_say(
-    answer: str, policy: dict[str, int], seconds: int, app: EchoApp, start: Start
+    answer: str, policy: dict[str, Any], seconds: int, app: EchoApp, start: Start
 ) -> None:
     app.answer = lambda _request: Answer(headers=(("Cache-Control", answer),) if answer else ())
     edge = distribution(DefaultCacheBehavior=behavior(CachePolicyId={"Ref": "Policy"}))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import socket
 import threading
 from collections.abc import Callable
 from contextlib import closing
 from urllib.parse import urlsplit
 
+import pytest
 import requests
 
-from hosting.edge_simulator import EdgeSimulator
+from hosting.edge_simulator import EdgeSimulator, running
 from tests.edge_simulator.conftest import resolved
 from tests.support.echo_app import EchoApp
 
@@ -25,7 +28,9 @@ def connect(edge: EdgeSimulator) -> socket.socket:
 def read_head(connection: socket.socket) -> bytes:
     head = b""
     while not head.endswith(b"\r\n\r\n"):
-        head += connection.recv(1)
+        byte = connection.recv(1)
+        assert byte, f"the connection ends after {head!r}"
+        head += byte
     return head
 
 
@@ -33,7 +38,8 @@ def test_an_event_reaches_the_viewer_while_the_app_still_sends(app: EchoApp, sta
     edge = start(resolved("lab").resources, targets={"Portal": app.url})
     with requests.get(f"{edge.url}/events", stream=True, timeout=20) as reply:
         assert reply.headers["Content-Type"] == "text/event-stream"
-        assert next(reply.iter_content(chunk_size=None)) == b"data: first\n\n"
+        chunks = reply.iter_content(chunk_size=None)  # closes the connection when it is collected
+        assert next(chunks) == b"data: first\n\n"
         assert not app.left.is_set()
     assert app.left.wait(20), "the app learns that the viewer left"
 
@@ -53,8 +59,8 @@ def test_a_websocket_passes_in_both_directions(app: EchoApp, start: Start) -> No
         for text in (b"hello", b"x" * 100_000):
             threading.Thread(target=viewer.sendall, args=(text,)).start()
             received = b""
-            while len(received) < len(text):
-                received += viewer.recv(65_536)
+            while len(received) < len(text) and (data := viewer.recv(65_536)):
+                received += data
             assert received == text.upper()
     assert app.last.headers["sec-websocket-protocol"] == "chat"
     assert app.last.headers["connection"].lower() == "upgrade"
@@ -88,3 +94,36 @@ def test_a_malformed_request_gets_400(app: EchoApp, start: Start) -> None:
         viewer.sendall(b"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\nHost: x\r\n\r\n")
         assert read_head(viewer).startswith(b"HTTP/1.1 400")
     assert app.requests == []
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_a_simulator_stops_silently_while_a_connection_is_accepted(
+    turns: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def run() -> None:
+        async with EdgeSimulator(resolved("lab").resources) as edge:
+            viewers.append(connect(edge))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+
+    viewers: list[socket.socket] = []
+    asyncio.run(run())
+    gc.collect()  # asyncio reports lost exceptions of tasks when they are collected
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+    for viewer in viewers:
+        viewer.close()
+
+
+def test_a_simulator_that_stops_closes_streams_and_uploads(app: EchoApp, caplog: pytest.LogCaptureFixture) -> None:
+    with running(EdgeSimulator(resolved("lab").resources, targets={"Portal": app.url})) as edge:
+        stream, upload = connect(edge), connect(edge)
+        host = edge.distribution.names[0]
+        stream.sendall(f"GET /events HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        upload.sendall(f"POST / HTTP/1.1\r\nHost: {host}\r\nContent-Length: 9\r\n\r\nhalf".encode())
+        assert read_head(stream).startswith(b"HTTP/1.1 200")
+    assert app.left.wait(20)
+    assert upload.recv(1) == b""
+    gc.collect()
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+    stream.close()
+    upload.close()
