@@ -43,6 +43,8 @@ SECTIONS: Mapping[str, Mapping[str, Entry]] = {
         "preflight": Entry("preflight:preflight", "Check the prerequisites of a first deployment."),
         "plan": Entry("plan:plan", "Show the changes of a deployment."),
         "deploy": Entry("deploy:deploy", "Create or update the stacks of an environment."),
+        "releases": Entry("releases:releases", "List the deployments of an environment, or show one."),
+        "rollback": Entry("rollback:rollback", "Deploy an earlier release again."),
     },
     "Operate": {
         "tunnel": Entry("tunnel:tunnel", "Open a tunnel to the database through a running task."),
@@ -81,8 +83,6 @@ _COMMAND_HINTS: Mapping[str, str] = {
     "up": "Use `deploy`.",
     "delete": "Use `destroy`.",
     "preview": "Use `plan`.",
-    "rollback": "CloudFormation rolls back a failed update by itself. `cancel` rolls back a running update, `recover` "
-    "continues a failed rollback, and `deploy` of an earlier commit restores an earlier state.",
 }
 _OPTION_HINTS: Mapping[str, str] = {
     "--dry-run": "Use `deploy.py plan -e ENV`.",

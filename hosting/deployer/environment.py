@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from hosting.deployer.packaging import artifacts
 from hosting.deployer.packaging.artifacts import Artifact
@@ -27,6 +28,10 @@ class Environment:
     artifacts: Mapping[str, tuple[Artifact, ...]] = field(default_factory=dict)
     # The last stack to deploy; None for all. Later stacks are not checked and need no artifacts.
     through: StackRole | None = None
+    # The commit of the files, with "+changes" if they differ from it. Empty outside of a git clone.
+    commit: str = ""
+    # The number of the release that these files are, or 0.
+    rollback_of: int = 0
 
     @property
     def family(self) -> str:
@@ -44,11 +49,13 @@ def prepare(
     overrides: Iterable[str] = (),
     placeholder: str = "",
     through: StackRole | None = None,
+    packages: Mapping[str, Artifact] = MappingProxyType({}),
 ) -> Environment:
     """Read and validate all files of an environment, and package the Lambda functions. Does not call AWS.
 
     `placeholder` is the image of services for which the parameter file names no image. With `through` only the stacks
-    up to this role are validated and packaged. Raises InputError with all problems.
+    up to this role are validated and packaged. `packages` are packages that exist already, by their parameter. Raises
+    InputError with all problems.
     """
     found = load_without_validation(project_root, environment, overrides=overrides)
     root = found.templates.get(TEMPLATES[StackRole.ROOT])
@@ -61,8 +68,8 @@ def prepare(
     if problems:
         raise InputError(problems)
     names = [name for name in templates_through(through) if name in found.templates]
-    packages = artifacts.collect_artifacts(found.templates, names, project_root / "lambda")
-    return replace(found, artifacts=packages, through=through)
+    collected = artifacts.collect_artifacts(found.templates, names, project_root / "lambda", packages)
+    return replace(found, artifacts=collected, through=through)
 
 
 def _other_files(project_root: Path, environment: str) -> Iterator[ParameterFile]:
@@ -93,6 +100,13 @@ def load_without_validation(project_root: Path, environment: str, *, overrides: 
 def list_image_parameters(root: Template) -> tuple[str, ...]:
     """Return the image parameters of the services. The image of the bastion is not an application's."""
     return tuple(name for service in root.services if (name := f"{service}Image") in root.parameters)
+
+
+def no_echo_parameters(templates: Mapping[str, Template]) -> frozenset[str]:
+    """Return the parameters whose values must not be shown or stored."""
+    return frozenset(
+        name for template in templates.values() for name, parameter in template.parameters.items() if parameter.no_echo
+    )
 
 
 def with_parameters(environment: Environment, overrides: Iterable[str]) -> Environment:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from hosting.deployer import deployment, operations, saved_plan, workload_secrets
+from hosting.deployer import deployment, operations, releases, saved_plan, workload_secrets
 from hosting.deployer import destroy as deletion
 from hosting.deployer.aws import stacks
 from hosting.deployer.aws.session import explain, is_denied
@@ -205,6 +205,8 @@ def deploy_stacks(
     finally:
         for plan in open_plans.values():
             deployment.discard(context, plan)
+    if through is None:
+        _record_release(run)
     return run.states
 
 
@@ -248,7 +250,10 @@ def deploy_saved_plan(
                 raise RefusedError(what, where=one.stack.label, hint="plan again for the remaining stacks")
             _execute(run, one)
         _run_post_deploy_steps(run, one.stack)
-    return states, [one.stack for one in plans if one.kind is Kind.LATER or one.is_platform_only]
+    left = [one.stack for one in plans if one.kind is Kind.LATER or one.is_platform_only]
+    if not left and {one.stack for one in plans} == set(context.chain):
+        _record_release(run)
+    return states, left
 
 
 def follow_running_operations(context: Context, reporter: Reporter, states: States, wait_minutes: float | None) -> bool:
@@ -403,6 +408,22 @@ def _protect_images(run: DeploymentRun, stack: Stack, state: StackState) -> None
         return
     for image in tagged:
         run.reporter.notify(f"{stack.label}: {image} is protected from expiry now", "detail")
+
+
+def _record_release(run: DeploymentRun) -> None:
+    """Record the deployed environment as a release. All stacks are deployed, so an error is reported only."""
+    context, label = run.context, run.context.stack(StackRole.ROOT).label
+    try:
+        release = releases.record_release(context, run.states)
+    except (BotoCoreError, ClientError, DeployerError) as error:
+        hint = ""
+        if isinstance(error, ClientError) and is_denied(error):
+            hint = " Update the role with the output of `deploy.py policy deploy`."
+        what = error if isinstance(error, DeployerError) else explain(error)
+        run.reporter.notify(f"{label}: the deployment succeeded, but is not recorded: {what}.{hint}", "alert")
+        return
+    if release is not None:
+        run.reporter.notify(f"{label}: recorded as release {release.number}", "detail")
 
 
 def _release_images(context: Context, reporter: Reporter, root: StackState) -> None:

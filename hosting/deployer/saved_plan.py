@@ -22,7 +22,7 @@ from hosting.deployer.aws.stacks import STACK_TYPE
 from hosting.deployer.change_sets import ChangeSet
 from hosting.deployer.context import Context, States
 from hosting.deployer.deployment import Kind, StackPlan
-from hosting.deployer.environment import Environment
+from hosting.deployer.environment import Environment, no_echo_parameters
 from hosting.deployer.errors import RefusedError
 from hosting.deployer.first_deployment import choose_scope
 from hosting.deployer.safeguards.gates import Allowed
@@ -82,7 +82,7 @@ def save(
 ) -> SavedPlan:
     """Return the plan as a value that can be written to a file. The change sets must remain."""
     environment = context.environment
-    secret = _no_echo(environment)
+    secret = no_echo_parameters(environment.templates)
     if hidden := [item.partition("=")[0] for item in overrides if item.partition("=")[0] in secret]:
         problem = Problem(
             "--set",
@@ -276,24 +276,15 @@ def _templates(environment: Environment) -> dict[str, str]:
 
 
 def _inputs(environment: Environment) -> str:
-    secret = _no_echo(environment)
+    secret = no_echo_parameters(environment.templates)
     values = {name: value for name, value in environment.file.values.items() if name not in secret}
     keys = sorted({item.key for items in environment.artifacts.values() for item in items})
     return _digest([sorted(values.items()), sorted(environment.file.tags.items()), keys])
 
 
 def _parameters(context: Context, stack: Stack, values: Mapping[str, str]) -> str:
-    secret = _no_echo(context.environment)
+    secret = no_echo_parameters(context.environment.templates)
     return _digest([stack.name, sorted((name, value) for name, value in values.items() if name not in secret)])
-
-
-def _no_echo(environment: Environment) -> frozenset[str]:
-    return frozenset(
-        name
-        for template in environment.templates.values()
-        for name, parameter in template.parameters.items()
-        if parameter.no_echo
-    )
 
 
 def _last_events(context: Context, stack: Stack, stack_id: str) -> dict[str, str]:

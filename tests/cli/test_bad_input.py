@@ -37,6 +37,8 @@ READS_PARAMETERS: dict[str, tuple[str, ...]] = {
     "preflight": (),
     "plan": (),
     "deploy": ("--yes",),
+    "releases": (),
+    "rollback": ("--to", "1", "--yes"),
     "tunnel": ("db",),
     "exec": (),
     "run": ("--service", "Frontend", "--", "true"),

@@ -48,7 +48,7 @@ def test_an_unknown_command_suggests_the_nearest_one(capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
-        (["rollback", "-e", "dev"], "`recover` continues a failed rollback"),
+        (["rollback", "-e", "dev"], "Missing option '--to'"),
         (["apply"], "Use `deploy`."),
         (["deploy", "dev"], "dev is an environment, not the FILE of a saved plan. Use -e dev."),
         (["plan", "dev"], "Use -e dev."),

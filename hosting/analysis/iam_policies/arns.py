@@ -152,10 +152,20 @@ class Names:
         return f"arn:{self.partition}:s3:::{stack}*-{logical_id[:_KEPT_OF_ID]}*".lower()
 
     @property
+    def artifact_bucket(self) -> str:
+        """The artifact bucket of bootstrap."""
+        return f"arn:{self.partition}:s3:::{self.bootstrap}-artifactbucket-*"
+
+    @property
     def artifacts(self) -> tuple[str, ...]:
-        """The objects that deploy.py uploads, in the artifact bucket of bootstrap."""
-        bucket = f"arn:{self.partition}:s3:::{self.bootstrap}-artifactbucket-*"
-        return (f"{bucket}/lambda/*", f"{bucket}/templates/*")
+        """The templates and packages in the artifact bucket."""
+        return (f"{self.artifact_bucket}/lambda/*", f"{self.artifact_bucket}/templates/*")
+
+    def releases(self, action: str) -> tuple[str, ...]:
+        """Return the resource of an action on the releases of the environment: the bucket, or objects in it."""
+        if action == "s3:ListBucket":
+            return (self.artifact_bucket,)
+        return (f"{self.artifact_bucket}/releases/{self.family}/*",)
 
     def arns(self, service: str, kind: str, region: str, stack: str) -> tuple[str, ...]:
         """Return the patterns of a resource type in a region, named after its stack; empty for unknown types."""

@@ -23,6 +23,8 @@ class DeployerPermission:
     why: str
     actions: tuple[str, ...]
     condition: Mapping[str, Mapping[str, str]] | None = None  # "{family}" is <project>-<environment>
+    # Whether the objects are releases, instead of templates and packages.
+    of_releases: bool = False
     # Root parameters. If one of them is set, deploy.py does not make these calls.
     unless: tuple[str, ...] = ()
     # Root parameters. If one of them is empty, deploy.py does not make these calls.
@@ -51,6 +53,18 @@ DEPLOYER_PERMISSIONS: tuple[DeployerPermission, ...] = (
     # Only new objects: the key of a package or template is the hash of its content, and it is never replaced (Amazon S3
     # User Guide, Enforce conditional writes on Amazon S3 buckets).
     DeployerPermission(Use.PLAN, "AddArtifacts", ("s3:PutObject",), {"Null": {"s3:if-none-match": "false"}}),
+    # A record of a release is never replaced either. Only a deployment writes one.
+    DeployerPermission(Use.PLAN, "ReadReleases", ("s3:GetObject",), of_releases=True),
+    DeployerPermission(
+        Use.PLAN,
+        "ListReleases",
+        ("s3:ListBucket",),
+        {"StringLike": {"s3:prefix": "releases/{family}/*"}},
+        of_releases=True,
+    ),
+    DeployerPermission(
+        Use.DEPLOY, "AddRelease", ("s3:PutObject",), {"Null": {"s3:if-none-match": "false"}}, of_releases=True,
+    ),
     DeployerPermission(
         Use.PLAN,
         "LookUp",
@@ -128,4 +142,8 @@ DEPLOYER_PERMISSIONS: tuple[DeployerPermission, ...] = (
 FREE = frozenset({"sts:GetCallerIdentity"})
 
 # An operation of an API whose permission has another name.
-PERMISSION_NAMES = {"s3:HeadObject": "s3:GetObject", "s3:ListObjectVersions": "s3:ListBucketVersions"}
+PERMISSION_NAMES = {
+    "s3:HeadObject": "s3:GetObject",
+    "s3:ListObjectVersions": "s3:ListBucketVersions",
+    "s3:ListObjectsV2": "s3:ListBucket",
+}

@@ -121,10 +121,11 @@ def _own(env: ResolvedEnvironment, uses: set[Use]) -> list[PolicyStatement]:
             continue
         groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
         for action in own.actions:
-            groups[_own_resources(action, names, env)].append(action)
-        for number, (resources, actions) in enumerate(sorted(groups.items())):
+            resources = names.releases(action) if own.of_releases else _own_resources(action, names, env)
+            groups[resources].append(action)
+        for number, (bound, actions) in enumerate(sorted(groups.items())):
             condition = _filled(own.condition, names) if own.condition else None
-            found.append(PolicyStatement(f"{own.why}{number or ''}", tuple(sorted(actions)), resources, condition))
+            found.append(PolicyStatement(f"{own.why}{number or ''}", tuple(sorted(actions)), bound, condition))
     return found
 
 
@@ -181,13 +182,16 @@ def handler_actions(env: ResolvedEnvironment) -> dict[str, set[tuple[str, str]]]
 
 def _handlers(env: ResolvedEnvironment, own: list[PolicyStatement]) -> list[PolicyStatement]:
     names = build_names(env)
-    given = {action: set(item.resources) for item in own if item.condition is None for action in item.actions}
+    given: dict[str, set[str]] = defaultdict(set)
+    for item in own:
+        for action in item.actions if item.condition is None else ():
+            given[action] |= set(item.resources)
     groups: dict[tuple[str, tuple[str, ...]], list[str]] = defaultdict(list)
     for action, places in handler_actions(env).items():
         if action in (_PASS, _LINK):
             continue
         resources = _bound(action, names, places) if resource_types(action) else ("*",)
-        left = tuple(arn for arn in resources if arn not in given.get(action, set()))
+        left = tuple(arn for arn in resources if arn not in given[action])
         if left:
             service = "Any" if left == ("*",) else action.partition(":")[0]
             groups[service, left].append(action)

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hosting.deployer.deployment import Context, StackPlan, States
+    from hosting.deployer.safeguards.gates import Allowed
     from hosting.deployer.saved_plan import SavedPlan
+    from hosting.model.stack_order import StackRole
 
 _ROLES = ("bootstrap", "edge", "root", "edge-monitoring")
 
@@ -88,16 +90,44 @@ def deploy(
         return _deploy_saved(file, fail_on, given, yes=yes, pre_deploy=pre_deploy, verbose=verbose, mode=progress)
     if not given["environment"]:
         raise click.UsageError("Missing option '-e' / '--env', or the FILE of a saved plan.")
-    from hosting.cli.rendering import progress as showing
-    from hosting.cli.support.console_reporter import ConsoleReporter
-    from hosting.cli.support.operation_monitor import OperationMonitor
-    from hosting.deployer import deployment, pipeline
     from hosting.deployer.safeguards.gates import Allowed
     from hosting.model.stack_order import StackRole
 
     options = Options(**given)
     last = StackRole(through) if through else None
-    context = connect(options, load_environment(options, last))
+    return deploy_environment(
+        connect(options, load_environment(options, last)),
+        options,
+        allowed=Allowed.named(allow_replace, allow_delete),
+        fail_on=fail_on,
+        progress=progress,
+        wait_timeout=wait_timeout,
+        yes=yes,
+        through=last,
+        pre_deploy=pre_deploy,
+        verbose=verbose,
+    )
+
+
+def deploy_environment(
+    context: Context,
+    options: Options,
+    *,
+    allowed: Allowed,
+    fail_on: Sequence[str],
+    progress: str,
+    wait_timeout: float | None,
+    yes: bool,
+    through: StackRole | None = None,
+    pre_deploy: tuple[str, ...] = (),
+    verbose: bool = False,
+) -> int:
+    """Plan an environment, show the plan, ask, execute it and print the outputs. Return the exit code."""
+    from hosting.cli.rendering import progress as showing
+    from hosting.cli.support.console_reporter import ConsoleReporter
+    from hosting.cli.support.operation_monitor import OperationMonitor
+    from hosting.deployer import deployment, pipeline
+
     require_answer(yes)
     monitor = OperationMonitor.create(context, showing.create_console(), "deploy", options.root, progress)
     reporter = ConsoleReporter(monitor, verbose=verbose)
@@ -111,8 +141,8 @@ def deploy(
             states = pipeline.deploy_stacks(
                 context,
                 reporter,
-                through=last,
-                limits=create_gates(Allowed.named(allow_replace, allow_delete), fail_on, lambda: reporter.impossible),
+                through=through,
+                limits=create_gates(allowed, fail_on, lambda: reporter.impossible),
                 wait_minutes=wait_timeout,
             )
     except pipeline.ApprovalDeclined:

@@ -211,6 +211,7 @@ def load_environment(options: Options, through: StackRole | None = None) -> Envi
     rules and cfn-lint. With `through` only the stacks up to this role are checked. Notes about the packages, such as
     sources that were not compiled, are printed to stderr.
     """
+    from hosting.cli.support.revisions import describe_commit
     from hosting.deployer import deployment
     from hosting.model.errors import InputError, Problem
 
@@ -236,7 +237,7 @@ def load_environment(options: Options, through: StackRole | None = None) -> Envi
     for item in {item.key: item for items in environment.artifacts.values() for item in items}.values():
         for note in item.notes:
             click.echo(f"{item.key}: {note}", err=True)
-    return environment
+    return replace(environment, commit=describe_commit(options.root))
 
 
 def find_broken_rules(environment: Environment, root: Path) -> list[Problem]:

@@ -63,6 +63,16 @@ class ProjectRevision:
         }
 
 
+def describe_commit(root: Path) -> str:
+    """Return the commit of a project, with "+changes" if files differ from it. Empty outside of a git clone."""
+    try:
+        commit = _git(root, "rev-parse", "--verify", "--quiet", "--short", "HEAD")
+        changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+    except click.UsageError:  # git is not installed
+        return ""
+    return f"{commit.decode().strip()}{'+changes' if changed else ''}" if commit else ""
+
+
 def current_revision(root: Path) -> ProjectRevision:
     """Return the revision of the working tree."""
     return ProjectRevision("the working tree", root / "templates", root / "params", root / "lambda")

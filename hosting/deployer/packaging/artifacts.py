@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
 _PARALLEL = 8
 _ATTEMPTS = 5
-_KEY_PARAMETER = re.compile(r"(\w+?)(TemplateKey|CodeKey)")
+_CODE_KEY = "CodeKey"
+_KEY_PARAMETER = re.compile(rf"(\w+?)(TemplateKey|{_CODE_KEY})")
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,18 @@ class UploadResult:
 
 
 def collect_artifacts(
-    templates: Mapping[str, Template], names: Iterable[str], functions: Path
+    templates: Mapping[str, Template],
+    names: Iterable[str],
+    functions: Path,
+    packages: Mapping[str, Artifact] = MappingProxyType({}),
 ) -> dict[str, tuple[Artifact, ...]]:
-    """Return the artifacts of each named template, from its parameters with keys of templates and of functions."""
+    """Return the artifacts of each named template, from its parameters with keys of templates and of functions.
+
+    `packages` are packages that exist already, by their parameter. They are not built from their sources.
+    """
     problems: list[Problem] = []
     platform = cache(lambda: read_platform(templates))
-    created: dict[str, tuple[Artifact, ...]] = {}
+    created: dict[str, tuple[Artifact, ...]] = {parameter: (package,) for parameter, package in packages.items()}
 
     def create(parameter: str) -> tuple[Artifact, ...]:
         if parameter not in created:
@@ -75,6 +83,11 @@ def collect_artifacts(
     if problems:
         raise InputError(problems)
     return needed
+
+
+def is_package(item: Artifact) -> bool:
+    """Return whether an artifact is the package of a function."""
+    return item.parameter.endswith(_CODE_KEY)
 
 
 def parameter_values(items: Iterable[Artifact]) -> dict[str, str]:
@@ -106,7 +119,7 @@ def _artifacts(
     if not match:
         return ()
     subject, kind = match.groups()
-    if kind == "CodeKey":
+    if kind == _CODE_KEY:
         function = package_function(functions / snake(subject), platform())
         return (Artifact(parameter, function.key, function.data, notes=function.notes),)
     template = _template(parameter, f"{kebab(subject)}.json", templates)
@@ -123,20 +136,24 @@ def _template(parameter: str, file: str, templates: Mapping[str, Template]) -> T
 def _put(client: S3Client, bucket: str, item: Artifact) -> UploadResult:
     if _present(client, bucket, item.key):
         return UploadResult(item.key, len(item.data), uploaded=False)
-    checksum = base64.b64encode(hashlib.sha256(item.data).digest()).decode()
+    # If the object exists, another client or an earlier attempt has created it: same key, same content.
+    return UploadResult(item.key, len(item.data), uploaded=put_new_object(client, bucket, item.key, item.data))
+
+
+def put_new_object(client: S3Client, bucket: str, key: str, data: bytes) -> bool:
+    """Create an object. Return False if it exists already; the reply to an attempt that created it may be lost."""
+    checksum = base64.b64encode(hashlib.sha256(data).digest()).decode()
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            client.put_object(Bucket=bucket, Key=item.key, Body=item.data, IfNoneMatch="*", ChecksumSHA256=checksum)
-            return UploadResult(item.key, len(item.data), uploaded=True)
+            client.put_object(Bucket=bucket, Key=key, Body=data, IfNoneMatch="*", ChecksumSHA256=checksum)
+            return True
         except ClientError as error:
-            # Another client, or an earlier attempt whose reply was lost, has created the object: same
-            # key, same content.
             if _status(error) == 412:
                 break
             # S3 answers 409 while another client uploads the same key. The result is known after a retry.
             if _status(error) != 409 or attempt == _ATTEMPTS:
                 raise
-    return UploadResult(item.key, len(item.data), uploaded=False)
+    return False
 
 
 def _present(client: S3Client, bucket: str, key: str) -> bool:

@@ -163,6 +163,8 @@ class Checked:
             if action in FREE:
                 continue
             context = {"s3:if-none-match": "*"} if "IfNoneMatch" in asked.parameters else {}
+            if "Prefix" in asked.parameters:
+                context = {"s3:prefix": asked.parameters["Prefix"]}
             if asked.operation == "DeleteCertificate":
                 context = {OWN_CERTIFICATE: self.family}
             for resource in self._asked_for(asked, stacks):
