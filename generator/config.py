@@ -26,6 +26,7 @@ from generator.layers import (
     service_access,
     stores,
 )
+from generator.platform_parts import COMPLETE, Parts
 from generator.workloads import WebService, Workload
 
 
@@ -35,24 +36,40 @@ class Config:
 
     workloads: tuple[Workload, ...]
     edge: Edge = field(default_factory=Edge)
-    network: network.Config = field(default_factory=network.Config)
+    parts: Parts = COMPLETE
     egress: egress.Config = field(default_factory=egress.Config)
-    security: security.Config = field(default_factory=security.Config)
-    access: service_access.Config = field(default_factory=service_access.Config)
     archive: log_archive.Config = field(default_factory=log_archive.Config)
     database: database.Config = field(default_factory=database.Config)
     reader: db_reader.Config = field(default_factory=db_reader.Config)
     stores: stores.Config = field(default_factory=stores.Config)
     discovery: discovery.Config = field(default_factory=discovery.Config)
-    service: service.Config = field(default_factory=service.Config)
-    operations: operations.Config = field(default_factory=operations.Config)
 
     def __post_init__(self) -> None:
         # A value in every field, also for what `like` takes over.
-        object.__setattr__(self, "workloads", workloads.resolve(self.workloads))
+        object.__setattr__(self, "workloads", workloads.resolve(self.workloads, self.parts))
         for entry in self.workloads:
             if isinstance(entry, WebService):
                 self.edge.check_paths(entry.name, entry.paths)
+
+    @property
+    def network(self) -> network.Config:
+        return network.Config(parts=self.parts)
+
+    @property
+    def security(self) -> security.Config:
+        return security.Config(parts=self.parts)
+
+    @property
+    def access(self) -> service_access.Config:
+        return service_access.Config(parts=self.parts)
+
+    @property
+    def service(self) -> service.Config:
+        return service.Config(parts=self.parts)
+
+    @property
+    def operations(self) -> operations.Config:
+        return operations.Config(parts=self.parts)
 
     @property
     def application(self) -> application.Config:
@@ -65,4 +82,6 @@ class Config:
 
 def load_config(project: Path) -> Config:
     """Return the configuration of the project in a folder. Raises ConfigError for an error in its workloads.py."""
-    return Config(workloads=workloads.load(project), edge=workloads.load_edge(project))
+    return Config(
+        workloads=workloads.load(project), edge=workloads.load_edge(project), parts=workloads.load_parts(project)
+    )

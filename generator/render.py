@@ -42,6 +42,8 @@ _LAYERS: dict[str, Layer[Any, Any, Any]] = {
     "operations": operations.LAYER,
 }
 LAYERS = tuple(_LAYERS.values())
+# Part of the platform -> fields of Config of the layers that only it needs.
+_OPTIONAL = {"database": ("database", "reader"), "archive": ("archive",)}
 
 
 def build_all(config: Config) -> dict[str, Template]:
@@ -61,6 +63,7 @@ def build_all(config: Config) -> dict[str, Template]:
 
 def _build_all(config: Config) -> dict[str, Template]:
     own = {layer.file: layer.render(config.service) for layer in map(service.layer_of, config.workloads)}
+    left_out = {name for part in config.parts.left_out for name in _OPTIONAL[part]}
     stored, names = stores.layer_of(config.workloads), discovery.layer_of(config.workloads)
     owners = workloads.image_owners(config.workloads).values()
     slugs = tuple(entry.slug for entry in config.workloads if entry.name in owners)
@@ -69,7 +72,7 @@ def _build_all(config: Config) -> dict[str, Template]:
         "bootstrap.json": bootstrap.build(bootstrap.Config(), slugs),
         "edge.json": edge.build(edge.Config(edge=config.edge)),
         template_file("EdgeMonitoring"): edge_monitoring.build(edge_monitoring.Config()),
-        **{layer.file: layer.render(getattr(config, name)) for name, layer in _LAYERS.items()},
+        **{layer.file: layer.render(getattr(config, name)) for name, layer in _LAYERS.items() if name not in left_out},
         **({names.file: names.render(config.discovery)} if names else {}),
         **({stored.file: stored.render(config.stores)} if stored else {}),
         **own,

@@ -28,6 +28,8 @@ from generator.layers import (
 from generator.parameter_specs import NAME_PREFIX
 from generator.resources.rules import root_rules
 from generator.root_parameters import (
+    ArchiveParameters,
+    DatabaseParameters,
     Parameters,
     add_environment_parameters,
     add_image_parameters,
@@ -43,6 +45,7 @@ from generator.wiring import (
     add_outputs,
     add_parameters,
     interface_values,
+    value_if,
 )
 from generator.workloads import EcsService, InternalService, Job, WebService, Workload, image_owners
 
@@ -89,6 +92,7 @@ class Platform(FrozenConfig):
 
 def build(config: Config, own_templates: Mapping[str, Template]) -> Template:
     """Return the root template. ``own_templates`` are those of the workloads, by file name."""
+    parts = config.parts
     t = Template(Description="Hosting platform: one environment, one nested stack per layer.")
     t.set_version()
     # deploy.py fills ServiceIsNew, ServiceIsIncluded and WorkloadTemplates in the order of Services, and uploads static
@@ -98,16 +102,19 @@ def build(config: Config, own_templates: Mapping[str, Template]) -> Template:
             "Services": [entry.name for entry in config.workloads],
             "Workloads": describe_workloads(config),
             "StaticPath": config.edge.static_path,
+            **({"Without": parts.left_out} if parts.left_out else {}),
         }
     )
-    p = add_parameters(t, Parameters)
+    without = [*([] if parts.database else [DatabaseParameters]), *([] if parts.archive else [ArchiveParameters])]
+    p = add_parameters(t, Parameters, without)
     prefix = v.NamePrefix(Sub(NAME_PREFIX))
     # A first deployment has two operations. The first creates what services need, and keeps what is finished if it
     # fails. CloudFormation replaces nothing in such an operation, and a new image replaces a task definition: so
     # services, and the reader that nothing waits for, are created by the second, an ordinary update with rollback
     # (CloudFormation User Guide, "Choose how to handle failures when provisioning resources").
-    t.add_condition("HasReader", And(Equals(p.db_reader, "true"), Not(Equals(p.platform_only, "true"))))
-    for name, content in root_rules().items():
+    if parts.database:
+        t.add_condition("HasReader", And(Equals(p.database.db_reader, "true"), Not(Equals(p.platform_only, "true"))))
+    for name, content in root_rules(parts).items():
         t.add_rule(name, content)
     images = add_image_parameters(t, config)
     sizes = add_size_parameters(t, config)
@@ -135,9 +142,9 @@ def build(config: Config, own_templates: Mapping[str, Template]) -> Template:
             vpc_id=network_outputs.vpc_id,
             cloud_front_prefix_list_id=p.cloud_front_prefix_list_id,
             log_retention_days=p.log_retention_days,
-            archive_glacier_days=p.archive_glacier_days,
-            archive_expire_days=p.archive_expire_days,
-            archive_lock_days=p.archive_lock_days,
+            archive_glacier_days=p.archive.archive_glacier_days,
+            archive_expire_days=p.archive.archive_expire_days,
+            archive_lock_days=p.archive.archive_lock_days,
         ),
     )
     logs = LogSettings(telemetry_key_arn=security_outputs.telemetry_key_arn, log_retention_days=p.log_retention_days)
@@ -146,12 +153,15 @@ def build(config: Config, own_templates: Mapping[str, Template]) -> Template:
         log_archive.Inputs(
             prefix=prefix,
             artifact_bucket=p.artifact_bucket,
-            log_processor_code_key=p.log_processor_code_key,
+            log_processor_code_key=p.archive.log_processor_code_key,
             logs=logs,
             archive_bucket_name=security_outputs.archive_bucket_name,
         ),
+        included=parts.archive,
     )
-    instances = DbInstanceSettings(db_instance_class=p.db_instance_class, db_monitoring_seconds=p.db_monitoring_seconds)
+    instances = DbInstanceSettings(
+        db_instance_class=p.database.db_instance_class, db_monitoring_seconds=p.database.db_monitoring_seconds
+    )
     database_outputs = database.LAYER.nest(
         t,
         database.Inputs(
@@ -160,16 +170,17 @@ def build(config: Config, own_templates: Mapping[str, Template]) -> Template:
             db_subnets=network_outputs.db_subnets,
             database_security_group_id=security_outputs.database_security_group_id,
             instances=instances,
-            db_engine_version=p.db_engine_version,
-            db_min_capacity=p.db_min_capacity,
-            db_max_capacity=p.db_max_capacity,
+            db_engine_version=p.database.db_engine_version,
+            db_min_capacity=p.database.db_min_capacity,
+            db_max_capacity=p.database.db_max_capacity,
             data_key_arn=security_outputs.data_key_arn,
-            db_insights=p.db_insights,
-            db_backtrack_seconds=p.db_backtrack_seconds,
-            db_backup_retention_days=p.db_backup_retention_days,
+            db_insights=p.database.db_insights,
+            db_backtrack_seconds=p.database.db_backtrack_seconds,
+            db_backup_retention_days=p.database.db_backup_retention_days,
             deletion_protection=p.deletion_protection,
             logs=logs,
         ),
+        included=parts.database,
     )
     db_reader.LAYER.nest(
         t,
@@ -181,6 +192,7 @@ def build(config: Config, own_templates: Mapping[str, Template]) -> Template:
             instances=instances,
         ),
         condition="HasReader",
+        included=parts.database,
     )
     secret_arns = nest_stores(t, config, stores.Inputs(prefix=prefix, data_key_arn=security_outputs.data_key_arn))
     domain = SiteDomain(
@@ -202,7 +214,7 @@ def build(config: Config, own_templates: Mapping[str, Template]) -> Template:
         ),
     )
     archive = LogArchive(
-        archive_logs=p.archive_logs,
+        archive_logs=p.archive.archive_logs,
         archive_stream_arn=archive_outputs.archive_stream_arn,
         subscription_role_arn=archive_outputs.subscription_role_arn,
     )
@@ -242,7 +254,7 @@ def build(config: Config, own_templates: Mapping[str, Template]) -> Template:
         access={},
     )
     for entry in config.workloads:
-        platform.access[entry.name] = nest_access(t, entry, platform)
+        platform.access[entry.name] = nest_access(t, config, entry, platform)
     waits = migrating_workloads(config)
     for position, entry in enumerate(config.workloads):
         nest_workload(t, entry, position, platform, own_templates, waits.get(entry.name, ""))
@@ -258,15 +270,18 @@ def build(config: Config, own_templates: Mapping[str, Template]) -> Template:
             slack_workspace_id=p.slack_workspace_id,
             slack_channel_id=p.slack_channel_id,
             monthly_budget=p.monthly_budget,
-            db_reader=p.db_reader,
+            db_reader=p.database.db_reader,
             edge_topic_arn=p.edge_topic_arn,
             alarm_topic_arn=security_outputs.alarm_topic_arn,
             nat_gateways=egress_outputs.nat_gateways,
             log_archive=archive,
-            flow_log_group_name=security_outputs.flow_log_group_name,
-            exec_log_group_name=application_outputs.exec_log_group_name,
-            bastion_log_group_name=application_outputs.bastion_log_group_name,
-            database_log_groups=database_outputs.log_groups,
+            # The archive subscribes them. An alarm reads the log of the bastions, if they have relays.
+            flow_log_group_name=value_if(parts.archive, security_outputs.flow_log_group_name),
+            exec_log_group_name=value_if(parts.archive, application_outputs.exec_log_group_name),
+            bastion_log_group_name=value_if(
+                parts.archive or parts.database, application_outputs.bastion_log_group_name
+            ),
+            database_log_groups=value_if(parts.archive, database_outputs.log_groups),
             archive_stream_name=archive_outputs.archive_stream_name,
             log_processor_name=archive_outputs.log_processor_name,
             log_processor_log_group_name=archive_outputs.log_processor_log_group_name,
@@ -292,13 +307,16 @@ def build(config: Config, own_templates: Mapping[str, Template]) -> Template:
             database_secret_arn=database_outputs.connection.database_secret_arn,
             writer_endpoint=database_outputs.connection.writer_endpoint,
             reader_endpoint=database_outputs.connection.reader_endpoint,
-            archive_bucket_name=security_outputs.archive_bucket_name,
+            archive_bucket_name=value_if(parts.archive, security_outputs.archive_bucket_name),
             dashboard_name=operations_outputs.dashboard_name,
         ),
     )
     # Only services with a variable number of tasks read it.
     if not any(isinstance(entry, EcsService) and not entry.one_task for entry in config.workloads):
         del t.parameters["ServiceIsNew"]
+    # Only the reader reads it.
+    if not parts.database:
+        del t.parameters["PlatformOnly"]
     return t
 
 
@@ -334,7 +352,7 @@ def nest_discovery(t: Template, config: Config, inputs: discovery.Inputs) -> dic
     return {field.title: v.RegistryArn(value.data) for field, value in interface_values(outputs)}
 
 
-def nest_access(t: Template, entry: Workload, platform: Platform) -> ServiceAccess:
+def nest_access(t: Template, config: Config, entry: Workload, platform: Platform) -> ServiceAccess:
     """Add the stack with the security group and the roles of one workload."""
     outputs = service_access.LAYER.nest(
         t,
@@ -344,7 +362,7 @@ def nest_access(t: Template, entry: Workload, platform: Platform) -> ServiceAcce
             container_port=v.Port(str(entry.port) if isinstance(entry, WebService) else ""),
             vpc_id=platform.network.vpc_id,
             alb_security_group_id=platform.security.alb_security_group_id,
-            database_security_group_id=platform.security.database_security_group_id,
+            database_security_group_id=value_if(config.parts.database, platform.security.database_security_group_id),
             session_policy_arn=platform.application.session_policy_arn,
         ),
         instance=entry.name,

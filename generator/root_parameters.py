@@ -43,6 +43,128 @@ _MIN_TASKS = ParameterSpec(
 _MAX_TASKS = ParameterSpec("Maximum number of tasks.", minimum=2, maximum=1000, constraint="2 or more.")
 
 
+class DatabaseParameters(StackInterface):
+    """Values of the database."""
+
+    db_instance_class: Annotated[
+        v.DbInstanceClass,
+        ParameterSpec(
+            "Instance class of the database. db.serverless scales by itself.",
+            default="db.serverless",
+            allowed=(
+                "db.serverless",
+                "db.r7g.large",
+                "db.r7g.xlarge",
+                "db.r7g.2xlarge",
+                "db.r8g.large",
+                "db.r8g.xlarge",
+                "db.r8g.2xlarge",
+            ),
+            constraint="db.serverless, or db.r7g or db.r8g in large, xlarge or 2xlarge.",
+        ),
+    ]
+    db_engine_version: Annotated[
+        v.DbEngineVersion,
+        ParameterSpec(
+            "Engine version of Aurora MySQL. 3.10 has long-term support.",
+            default="8.0.mysql_aurora.3.10.6",
+            pattern=r"^8\.0\.mysql_aurora\.3\.10\.[0-9]+$",
+            constraint="A version of Aurora MySQL 3.10, such as 8.0.mysql_aurora.3.10.6.",
+        ),
+    ]
+    db_min_capacity: Annotated[
+        v.DbMinCapacity,
+        ParameterSpec(
+            "Minimum capacity of a serverless instance in ACU. With 0 an idle instance pauses.",
+            default="0.5",
+            pattern=r"^(0|0\.5|[1-9][0-9]?(\.5)?|1[0-9]{2}(\.5)?|2[0-4][0-9](\.5)?|25[0-5](\.5)?|256)$",
+            constraint="0 to 256 in steps of 0.5.",
+        ),
+    ]
+    db_max_capacity: Annotated[
+        v.DbMaxCapacity,
+        ParameterSpec(
+            "Maximum capacity of a serverless instance in ACU.",
+            default="2",
+            pattern=r"^([1-9][0-9]?(\.5)?|1[0-9]{2}(\.5)?|2[0-4][0-9](\.5)?|25[0-5](\.5)?|256)$",
+            constraint="1 to 256 in steps of 0.5.",
+        ),
+    ]
+    db_reader: Annotated[v.Flag, shared.flag("true if the database has a reader in the second zone.")]
+    db_insights: Annotated[
+        v.Flag,
+        shared.flag(
+            "true if Database Insights collects the load of the database by statement, for 7 days. It requires "
+            "DbMinCapacity 2 or more. A change replaces nothing.",
+            default="false",
+        ),
+    ]
+    db_monitoring_seconds: Annotated[
+        v.DbMonitoringSeconds,
+        ParameterSpec(
+            "Interval of Enhanced Monitoring in seconds. 0 for none. RDS writes to the log group RDSOSMetrics, which "
+            "all databases of the account share. RDS creates it with a retention of 30 days and without a KMS key.",
+            default="60",
+            allowed=("0", "1", "5", "10", "15", "30", "60"),
+            constraint="0, 1, 5, 10, 15, 30 or 60 seconds.",
+        ),
+    ]
+    db_backtrack_seconds: Annotated[
+        v.DbBacktrackSeconds,
+        ParameterSpec(
+            "Backtrack window of a provisioned database in seconds. 0 for none. Aurora enables it only when it creates "
+            "the cluster.",
+            default=0,
+            minimum=0,
+            maximum=259200,
+            constraint="0 to 259200 seconds, which are 72 hours.",
+        ),
+    ]
+    db_backup_retention_days: Annotated[
+        v.DbBackupRetentionDays,
+        ParameterSpec("Days of point-in-time recovery.", minimum=1, maximum=35, constraint="1 to 35 days."),
+    ]
+
+
+class ArchiveParameters(StackInterface):
+    """Values of the archive of logs."""
+
+    archive_logs: Annotated[v.Flag, shared.flag("true if logs are archived in S3 and Glacier.")]
+    archive_glacier_days: Annotated[
+        v.ArchiveGlacierDays,
+        ParameterSpec(
+            "Age in days at which archived logs move to Glacier.",
+            default=30,
+            minimum=1,
+            # Rules cannot compare numbers. This maximum is below the minimum of ArchiveExpireDays.
+            maximum=120,
+            constraint="1 to 120 days.",
+        ),
+    ]
+    archive_expire_days: Annotated[
+        v.ArchiveExpireDays,
+        ParameterSpec(
+            "Age in days at which archived logs are deleted. Glacier charges at least 90 days.",
+            default=400,
+            minimum=121,
+            maximum=3651,
+            constraint="121 to 3651 days.",
+        ),
+    ]
+    archive_lock_days: Annotated[
+        v.ArchiveLockDays,
+        ParameterSpec(
+            "Days for which S3 Object Lock protects an archived log. 0 for no lock. Object Lock of a bucket cannot be "
+            "disabled later.",
+            default=0,
+            minimum=0,
+            maximum=3650,
+            constraint="0 to 3650 days.",
+        ),
+    ]
+    log_processor_code_key: v.LogProcessorCodeKey
+
+
 class Parameters(StackInterface):
     """Values that differ between environments. They are set in params/<env>.json."""
 
@@ -166,121 +288,12 @@ class Parameters(StackInterface):
             "true for each service that this operation deploys, in the order of Metadata.Services. deploy.py sets it.",
         ),
     ]
-    db_instance_class: Annotated[
-        v.DbInstanceClass,
-        ParameterSpec(
-            "Instance class of the database. db.serverless scales by itself.",
-            default="db.serverless",
-            allowed=(
-                "db.serverless",
-                "db.r7g.large",
-                "db.r7g.xlarge",
-                "db.r7g.2xlarge",
-                "db.r8g.large",
-                "db.r8g.xlarge",
-                "db.r8g.2xlarge",
-            ),
-            constraint="db.serverless, or db.r7g or db.r8g in large, xlarge or 2xlarge.",
-        ),
-    ]
-    db_engine_version: Annotated[
-        v.DbEngineVersion,
-        ParameterSpec(
-            "Engine version of Aurora MySQL. 3.10 has long-term support.",
-            default="8.0.mysql_aurora.3.10.6",
-            pattern=r"^8\.0\.mysql_aurora\.3\.10\.[0-9]+$",
-            constraint="A version of Aurora MySQL 3.10, such as 8.0.mysql_aurora.3.10.6.",
-        ),
-    ]
-    db_min_capacity: Annotated[
-        v.DbMinCapacity,
-        ParameterSpec(
-            "Minimum capacity of a serverless instance in ACU. With 0 an idle instance pauses.",
-            default="0.5",
-            pattern=r"^(0|0\.5|[1-9][0-9]?(\.5)?|1[0-9]{2}(\.5)?|2[0-4][0-9](\.5)?|25[0-5](\.5)?|256)$",
-            constraint="0 to 256 in steps of 0.5.",
-        ),
-    ]
-    db_max_capacity: Annotated[
-        v.DbMaxCapacity,
-        ParameterSpec(
-            "Maximum capacity of a serverless instance in ACU.",
-            default="2",
-            pattern=r"^([1-9][0-9]?(\.5)?|1[0-9]{2}(\.5)?|2[0-4][0-9](\.5)?|25[0-5](\.5)?|256)$",
-            constraint="1 to 256 in steps of 0.5.",
-        ),
-    ]
-    db_reader: Annotated[v.Flag, shared.flag("true if the database has a reader in the second zone.")]
-    db_insights: Annotated[
-        v.Flag,
-        shared.flag(
-            "true if Database Insights collects the load of the database by statement, for 7 days. It requires "
-            "DbMinCapacity 2 or more. A change replaces nothing.",
-            default="false",
-        ),
-    ]
-    db_monitoring_seconds: Annotated[
-        v.DbMonitoringSeconds,
-        ParameterSpec(
-            "Interval of Enhanced Monitoring in seconds. 0 for none. RDS writes to the log group RDSOSMetrics, which "
-            "all databases of the account share. RDS creates it with a retention of 30 days and without a KMS key.",
-            default="60",
-            allowed=("0", "1", "5", "10", "15", "30", "60"),
-            constraint="0, 1, 5, 10, 15, 30 or 60 seconds.",
-        ),
-    ]
-    db_backtrack_seconds: Annotated[
-        v.DbBacktrackSeconds,
-        ParameterSpec(
-            "Backtrack window of a provisioned database in seconds. 0 for none. Aurora enables it only when it creates "
-            "the cluster.",
-            default=0,
-            minimum=0,
-            maximum=259200,
-            constraint="0 to 259200 seconds, which are 72 hours.",
-        ),
-    ]
-    db_backup_retention_days: Annotated[
-        v.DbBackupRetentionDays,
-        ParameterSpec("Days of point-in-time recovery.", minimum=1, maximum=35, constraint="1 to 35 days."),
-    ]
+    database: DatabaseParameters
     deletion_protection: Annotated[
         v.Flag, shared.flag("true if database and load balancer are protected against deletion.", default="true")
     ]
     log_retention_days: Annotated[v.LogRetentionDays, shared.LOG_RETENTION_DAYS]
-    archive_logs: Annotated[v.Flag, shared.flag("true if logs are archived in S3 and Glacier.")]
-    archive_glacier_days: Annotated[
-        v.ArchiveGlacierDays,
-        ParameterSpec(
-            "Age in days at which archived logs move to Glacier.",
-            default=30,
-            minimum=1,
-            # Rules cannot compare numbers. This maximum is below the minimum of ArchiveExpireDays.
-            maximum=120,
-            constraint="1 to 120 days.",
-        ),
-    ]
-    archive_expire_days: Annotated[
-        v.ArchiveExpireDays,
-        ParameterSpec(
-            "Age in days at which archived logs are deleted. Glacier charges at least 90 days.",
-            default=400,
-            minimum=121,
-            maximum=3651,
-            constraint="121 to 3651 days.",
-        ),
-    ]
-    archive_lock_days: Annotated[
-        v.ArchiveLockDays,
-        ParameterSpec(
-            "Days for which S3 Object Lock protects an archived log. 0 for no lock. Object Lock of a bucket cannot be "
-            "disabled later.",
-            default=0,
-            minimum=0,
-            maximum=3650,
-            constraint="0 to 3650 days.",
-        ),
-    ]
+    archive: ArchiveParameters
     empty_bucket_on_delete: Annotated[
         v.Flag,
         shared.flag("true if deleting the environment also deletes its static files.", default="false"),
@@ -317,7 +330,6 @@ class Parameters(StackInterface):
     artifact_bucket: Annotated[
         v.BucketName, ParameterSpec("Bucket of templates and Lambda packages. An output of the bootstrap stack.")
     ]
-    log_processor_code_key: v.LogProcessorCodeKey
     custom_resource_code_key: v.CustomResourceCodeKey
     slack_notifier_code_key: v.SlackNotifierCodeKey
     alarm_fallback_code_key: v.AlarmFallbackCodeKey

@@ -55,6 +55,24 @@ class StaticValue(StackValue):
     """
 
 
+class Absent(AWSHelperFn):
+    """The value of an input or output that belongs to a part of the platform that the project leaves out.
+
+    It becomes neither a parameter nor an output. A template cannot contain it.
+    """
+
+    def to_dict(self) -> Any:
+        raise WiringError("A template uses a value of a part that the project leaves out.")
+
+
+ABSENT = Absent()
+
+
+def is_absent(value: StackValue) -> bool:
+    """Return whether a value belongs to a part that the project leaves out."""
+    return value.data is ABSENT
+
+
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 class FrozenConfig:
     """Base of configuration that is the same in every environment: annotated fields, with or without a default.
@@ -206,6 +224,7 @@ def _description(value_type: type[StackValue]) -> str:
 
 
 Value = TypeVar("Value", bound=StackValue)
+Given = TypeVar("Given", bound=StackValue | StackInterface)
 
 
 def add_parameter(t: Template, title: str, value_type: type[Value], spec: ParameterSpec) -> Value:
@@ -229,16 +248,34 @@ def add_parameter(t: Template, title: str, value_type: type[Value], spec: Parame
     return value_type(Ref(parameter))
 
 
-def add_parameters(t: Template, interface: type[Interface]) -> Interface:
-    """Add a parameter per field and return the interface filled with references to them."""
+def add_parameters(
+    t: Template, interface: type[Interface], without: Collection[type[StackInterface]] = ()
+) -> Interface:
+    """Add a parameter per field and return the interface filled with references to them.
+
+    ``without`` are interfaces in it whose parameters are left out. Their values are absent.
+    """
     interface_fields(interface)  # raises for a name that occurs twice
-    return fill_interface(interface, lambda f: add_parameter(t, f.title, f.value_type, f.spec))
+    left_out = {f.title for one in without for f in interface_fields(one)}
+    return fill_interface(
+        interface,
+        lambda f: f.value_type(ABSENT) if f.title in left_out else add_parameter(t, f.title, f.value_type, f.spec),
+    )
+
+
+def value_if(included: bool, value: Given) -> Given:
+    """Return a value or a filled interface, or an absent one if the project leaves out the part that reads it."""
+    absent: Any = type(value)
+    if issubclass(absent, StackInterface):
+        return value if included else fill_interface(absent, lambda f: f.value_type(ABSENT))
+    return value if included else absent(ABSENT)
 
 
 def add_outputs(t: Template, outputs: StackInterface) -> None:
-    """Add an output per field of a filled interface."""
+    """Add an output per field of a filled interface, except for absent values."""
     for f, value in interface_values(outputs):
-        t.add_output(Output(f.title, Description=f.spec.description, Value=value))
+        if not is_absent(value):
+            t.add_output(Output(f.title, Description=f.spec.description, Value=value))
 
 
 Config = TypeVar("Config")
@@ -261,8 +298,9 @@ class Layer(Generic[Config, Inputs, Outputs]):
     ``name`` in CamelCase gives the logical id of the stack (``NetworkStack``), the file (``network.json``) and the root
     parameter with the S3 key of the template (``NetworkTemplateKey``).
 
-    With ``template`` the layer has a file of another name. Then its template has a parameter only for each value that
-    it uses, and root gives the address of the template.
+    With ``template`` the layer has a file of another name, and root gives the address of the template.
+
+    A template has a parameter only for each value that it uses.
     """
 
     name: str
@@ -285,9 +323,8 @@ class Layer(Generic[Config, Inputs, Outputs]):
         t = Template(Description=self.description)
         t.set_version()
         add_outputs(t, self.build(t, config, add_parameters(t, self.inputs)))
-        if self.template:
-            used = _used_parameters(t)
-            t.parameters = {name: parameter for name, parameter in t.parameters.items() if name in used}
+        used = _used_parameters(t)
+        t.parameters = {name: parameter for name, parameter in t.parameters.items() if name in used}
         static = {f.title for f in interface_fields(self.inputs) if issubclass(f.value_type, StaticValue)}
         for name, condition in t.conditions.items():
             for parameter in sorted(_references(condition) & set(t.parameters) - static):
@@ -306,15 +343,19 @@ class Layer(Generic[Config, Inputs, Outputs]):
         condition: str = "",
         own: OwnTemplate | None = None,
         after: str = "",
+        included: bool = True,
     ) -> Outputs:
         """Add the nested stack to root and return its outputs, which root passes to later layers.
 
         ``instance`` distinguishes several stacks of one template: ``Frontend`` gives ``FrontendServiceStack``.
         ``condition`` names a condition of root. Root creates the stack only if it is true, so that no other layer may
         use the outputs. ``own`` is the template of a layer with a file of another name. ``after`` is a stack for
-        which this one waits, although it uses none of its outputs.
+        which this one waits, although it uses none of its outputs. A layer that is not ``included`` adds no stack, and
+        its outputs are absent.
         """
-        given = dict(interface_values(inputs))
+        if not included:
+            return fill_interface(self.outputs, lambda f: f.value_type(ABSENT))
+        given = {f: value for f, value in interface_values(inputs) if not is_absent(value)}
         for f, value in given.items():
             if issubclass(f.value_type, StaticValue) and _uses_outputs(value):
                 raise WiringError(f"{self.name}.{f.name} is a StaticValue, but is wired to another stack's output")

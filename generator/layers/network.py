@@ -7,7 +7,7 @@ which needs a key of that layer, and every security group except that of the end
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from troposphere import Sub, Tags, Template
+from troposphere import AWSHelperFn, Sub, Tags, Template
 from troposphere.ec2 import (
     VPC,
     InternetGateway,
@@ -22,10 +22,11 @@ from troposphere.ec2 import (
 
 from generator import value_types as v
 from generator.interfaces import AppRouteTables, AppSubnets, DbSubnets, PublicSubnets
+from generator.platform_parts import COMPLETE, Parts
 from generator.resources.cidr import ANY_ADDRESS, Block, plan_subnets
 from generator.resources.security_groups import no_egress
 from generator.resources.tags import name_tag
-from generator.wiring import FrozenConfig, Layer, StackInterface
+from generator.wiring import ABSENT, FrozenConfig, Layer, StackInterface
 
 ZONES = 2
 
@@ -34,6 +35,7 @@ class Config(FrozenConfig):
     """Prefix length of the subnets of each tier."""
 
     tiers: Mapping[str, int] = MappingProxyType({"Public": 24, "App": 23, "Db": 24})
+    parts: Parts = COMPLETE
 
 
 class Inputs(StackInterface):
@@ -66,10 +68,9 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     blocks = plan_subnets(config.tiers, ZONES)
     public = add_subnets(t, "Public", network, blocks["Public"], inputs)
     app = add_subnets(t, "App", network, blocks["App"], inputs)
-    db = add_subnets(t, "Db", network, blocks["Db"], inputs)
     add_public_routes(t, network, public, gateway, attachment)
     app_tables = add_app_tables(t, network, app)
-    add_isolated_routes(t, network, db)
+    isolated = add_isolated_subnets(t, network, blocks["Db"], inputs) if config.parts.database else [ABSENT] * ZONES
     endpoints = t.add_resource(endpoint_group(network, blocks["App"]))
     return Outputs(
         vpc_id=v.VpcId(network.ref()),
@@ -79,7 +80,10 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
         app_subnets=AppSubnets(
             app_subnet_1_id=v.AppSubnetId(app[0].ref()), app_subnet_2_id=v.AppSubnetId(app[1].ref())
         ),
-        db_subnets=DbSubnets(db_subnet_1_id=v.DbSubnetId(db[0].ref()), db_subnet_2_id=v.DbSubnetId(db[1].ref())),
+        db_subnets=DbSubnets(
+            db_subnet_1_id=v.DbSubnetId(isolated[0]),
+            db_subnet_2_id=v.DbSubnetId(isolated[1]),
+        ),
         app_route_tables=AppRouteTables(
             app_route_table_1_id=v.AppRouteTableId(app_tables[0].ref()),
             app_route_table_2_id=v.AppRouteTableId(app_tables[1].ref()),
@@ -147,14 +151,16 @@ def add_app_tables(t: Template, network: VPC, subnets: list[Subnet]) -> list[Rou
     return tables
 
 
-def add_isolated_routes(t: Template, network: VPC, subnets: list[Subnet]) -> None:
-    """Add a route table without a default route.
+def add_isolated_subnets(t: Template, network: VPC, blocks: tuple[Block, ...], inputs: Inputs) -> list[AWSHelperFn]:
+    """Add the subnets of the database with a route table without a default route. Return the ids of the subnets.
 
-    It is separate, so that a later change of another route table cannot open a route to the database.
+    The table is separate, so that a later change of another route table cannot open a route to the database.
     """
+    subnets = add_subnets(t, "Db", network, blocks, inputs)
     table = t.add_resource(RouteTable("DbRouteTable", VpcId=network.ref(), Tags=name_tag("db")))
     for subnet in subnets:
         associate_route_table(t, subnet, table)
+    return [subnet.ref() for subnet in subnets]
 
 
 def associate_route_table(t: Template, subnet: Subnet, table: RouteTable) -> None:

@@ -7,7 +7,7 @@ permissions for resources that they create.
 from awacs import logs as logs_actions
 from awacs import s3 as s3_actions
 from awacs.aws import Statement
-from troposphere import Equals, If, Not, NoValue, Sub, Tags, Template
+from troposphere import AWSHelperFn, Equals, If, Not, NoValue, Sub, Tags, Template
 from troposphere.ec2 import FlowLog, SecurityGroup, SecurityGroupRule
 from troposphere.kms import Key
 from troposphere.logs import LogGroup
@@ -22,6 +22,7 @@ from troposphere.secretsmanager import GenerateSecretString, Secret
 
 from generator import value_types as v
 from generator.interfaces import LogSettings, OriginSecrets
+from generator.platform_parts import COMPLETE, Parts
 from generator.resources import iam
 from generator.resources.deletion_policies import deletion_policy
 from generator.resources.kms import add_key, add_telemetry_key
@@ -29,7 +30,7 @@ from generator.resources.logs import log_group
 from generator.resources.s3 import add_access_log_bucket, bucket_policy, lifecycle_rule, object_arn, private_bucket
 from generator.resources.security_groups import no_egress
 from generator.resources.sns import add_topic, allow_alarm_publishing
-from generator.wiring import FrozenConfig, Layer, StackInterface
+from generator.wiring import ABSENT, FrozenConfig, Layer, StackInterface
 
 HTTP = 80
 HTTPS = 443
@@ -44,6 +45,7 @@ class Config(FrozenConfig):
     origin_secret_length: int = 48
     # Objects under errors/ of the archive: records that the log processor could not read and redact.
     archive_error_days: int = 14
+    parts: Parts = COMPLETE
 
 
 class Inputs(StackInterface):
@@ -76,18 +78,19 @@ class Outputs(StackInterface):
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     """Add keys, shared security groups, the flow log, buckets, the origin secret and the alarm topic."""
-    t.add_condition("LocksArchive", Not(Equals(inputs.archive_lock_days, "0")))
     # RDS, Secrets Manager and ECS use the data key with the permissions of the caller, so its policy names no service.
-    data_key = add_key(t, "Data", "Database and its secret")
+    data_key = add_key(t, "Data", "Database and its secret" if config.parts.database else "Secrets")
     telemetry_key = add_telemetry_key(t, "Logs, notifications and archive")
     telemetry_key_arn = v.TelemetryKeyArn(telemetry_key.get_att("Arn"))
     alb = t.add_resource(alb_security_group(inputs))
     redirect = t.add_resource(redirect_security_group(inputs))
-    database = t.add_resource(database_security_group(inputs))
+    database = add_database_security_group(t, inputs) if config.parts.database else ABSENT
     flow_log = add_flow_log(t, inputs, telemetry_key_arn)
     access_logs = v.AccessLogBucketName(add_access_log_bucket(t, "AccessLogBucket", inputs.log_retention_days).ref())
     alb_logs = add_alb_log_bucket(t, config, inputs, access_logs)
-    archive = add_archive_bucket(t, config, inputs, access_logs, telemetry_key_arn)
+    archive: AWSHelperFn = ABSENT
+    if config.parts.archive:
+        archive = add_archive_bucket(t, config, inputs, access_logs, telemetry_key_arn).ref()
     secret, next_secret = (t.add_resource(item) for item in origin_secrets(config, data_key))
     topic = add_topic(t, "AlarmTopic", "alarms", v.TelemetryKeyId(telemetry_key.ref()), allow_alarm_publishing)
     return Outputs(
@@ -95,10 +98,10 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
         telemetry_key_arn=telemetry_key_arn,
         alb_security_group_id=v.AlbSecurityGroupId(alb.get_att("GroupId")),
         redirect_security_group_id=v.RedirectSecurityGroupId(redirect.get_att("GroupId")),
-        database_security_group_id=v.DatabaseSecurityGroupId(database.get_att("GroupId")),
+        database_security_group_id=v.DatabaseSecurityGroupId(database),
         alb_log_bucket_name=v.AlbLogBucketName(alb_logs.ref()),
         access_log_bucket_name=access_logs,
-        archive_bucket_name=v.ArchiveBucketName(archive.ref()),
+        archive_bucket_name=v.ArchiveBucketName(archive),
         origin_secrets=OriginSecrets(
             origin_secret_arn=v.OriginSecretArn(secret.ref()),
             next_origin_secret_arn=v.NextOriginSecretArn(next_secret.ref()),
@@ -146,14 +149,18 @@ def from_cloudfront(inputs: Inputs, port: int, description: str) -> SecurityGrou
     )
 
 
-def database_security_group(inputs: Inputs) -> SecurityGroup:
-    return SecurityGroup(
-        "DatabaseSecurityGroup",
-        GroupDescription="Database: in only from services, by rules made with each",
-        VpcId=inputs.vpc_id,
-        SecurityGroupEgress=[no_egress()],
-        Tags=Tags(Name=Sub("${Prefix}-database")),
+def add_database_security_group(t: Template, inputs: Inputs) -> AWSHelperFn:
+    """Add the security group of the database and return its id."""
+    group = t.add_resource(
+        SecurityGroup(
+            "DatabaseSecurityGroup",
+            GroupDescription="Database: in only from services, by rules made with each",
+            VpcId=inputs.vpc_id,
+            SecurityGroupEgress=[no_egress()],
+            Tags=Tags(Name=Sub("${Prefix}-database")),
+        )
     )
+    return group.get_att("GroupId")
 
 
 # --- Flow log ----------------------------------------------------------------------------------------------------
@@ -252,6 +259,7 @@ def add_archive_bucket(
     t: Template, config: Config, inputs: Inputs, access_logs: v.AccessLogBucketName, key: v.TelemetryKeyArn
 ) -> Bucket:
     """Add the bucket of archived logs, with the move to Glacier, expiry and an optional lock."""
+    t.add_condition("LocksArchive", Not(Equals(inputs.archive_lock_days, "0")))
     bucket = t.add_resource(
         private_bucket(
             "ArchiveBucket",

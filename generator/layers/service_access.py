@@ -12,6 +12,7 @@ from troposphere.iam import Role
 
 from generator import value_types as v
 from generator.interfaces import ServiceAccess
+from generator.platform_parts import COMPLETE, Parts
 from generator.resources import iam
 from generator.wiring import FrozenConfig, Layer, StackInterface
 
@@ -19,7 +20,9 @@ MYSQL = 3306
 
 
 class Config(FrozenConfig):
-    """The layer has no configuration."""
+    """Without a database the layer has no rules to it."""
+
+    parts: Parts = COMPLETE
 
 
 class Inputs(StackInterface):
@@ -40,12 +43,13 @@ class Outputs(StackInterface):
     access: ServiceAccess
 
 
-def build(t: Template, config: Config, inputs: Inputs) -> Outputs:  # noqa: ARG001 -- every layer's build looks alike
+def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     """Add the security group, its rules and the two roles of the service."""
     group = t.add_resource(service_group(inputs))
     t.add_condition("HasLoadBalancer", Not(Equals(inputs.container_port, "")))
     add_load_balancer_rules(t, inputs, group)
-    add_database_rules(t, inputs, group)
+    if config.parts.database:
+        add_database_rules(t, inputs, group)
     task_role = t.add_resource(service_task_role(inputs))
     execution_role = t.add_resource(service_execution_role())
     return Outputs(

@@ -6,6 +6,8 @@ one of them. The container listens only on the loopback interface, so no securit
 
 from __future__ import annotations
 
+from typing import Any
+
 from troposphere.ecs import ContainerDefinition, Environment, HealthCheck, LinuxParameters, LogConfiguration
 from troposphere.ecs import RestartPolicy as ContainerRestartPolicy
 
@@ -48,6 +50,11 @@ relay {WRITER_RELAY_PORT} "$DB_HOST" &
 relay {READER_RELAY_PORT} "$DB_READER_HOST" &
 exec sleep infinity
 """
+# Without a database the container serves only sessions of ECS Exec.
+SESSION_SCRIPT = """\
+command -v script >/dev/null || apk add --no-cache --quiet util-linux-misc
+exec sleep infinity
+"""
 
 
 def listening_probe(port: int) -> str:
@@ -59,9 +66,12 @@ def listening_probe(port: int) -> str:
 
 
 def bastion_container(
-    image: v.BastionImageUri, database: list[Environment], logging: LogConfiguration
+    image: v.BastionImageUri, logging: LogConfiguration, database: list[Environment]
 ) -> ContainerDefinition:
-    """Return the definition of the bastion container. ``database`` must set DB_HOST, DB_READER_HOST and DB_PORT."""
+    """Return the definition of the bastion container.
+
+    ``database`` sets DB_HOST, DB_READER_HOST and DB_PORT. It is empty without a database: then there are no relays.
+    """
     return ContainerDefinition(
         Name=CONTAINER,
         Image=image,
@@ -69,21 +79,28 @@ def bastion_container(
         Essential=False,
         RestartPolicy=ContainerRestartPolicy(Enabled=True, RestartAttemptPeriod=60),
         EntryPoint=["/bin/sh", "-c"],
-        Command=[RELAY_SCRIPT],
-        Environment=database,
-        # The ports of the relays: "deploy.py tunnel" reads them from the running task, whose template may be older.
-        DockerLabels={"relay.writer": str(WRITER_RELAY_PORT), "relay.reader": str(READER_RELAY_PORT)},
+        Command=[RELAY_SCRIPT if database else SESSION_SCRIPT],
         Memory=MEMORY,
         # The agent of ECS Exec writes to the root file system, and init reaps the child processes of its sessions.
         ReadonlyRootFilesystem=False,
         LinuxParameters=LinuxParameters(InitProcessEnabled=True),
-        HealthCheck=HealthCheck(
+        StopTimeout=10,
+        LogConfiguration=logging,
+        **(relay_attributes(database) if database else {}),
+    )
+
+
+def relay_attributes(database: list[Environment]) -> dict[str, Any]:
+    """Return the attributes of a bastion with relays: the hosts, the ports and the check that both listen."""
+    return {
+        "Environment": database,
+        # The ports of the relays: "deploy.py tunnel" reads them from the running task, whose template may be older.
+        "DockerLabels": {"relay.writer": str(WRITER_RELAY_PORT), "relay.reader": str(READER_RELAY_PORT)},
+        "HealthCheck": HealthCheck(
             Command=["CMD-SHELL", f"{listening_probe(WRITER_RELAY_PORT)} && {listening_probe(READER_RELAY_PORT)}"],
             Interval=30,
             Timeout=5,
             Retries=3,
             StartPeriod=60,
         ),
-        StopTimeout=10,
-        LogConfiguration=logging,
-    )
+    }

@@ -9,6 +9,8 @@ from typing import Any
 
 from troposphere import And, Equals, Not, Or, Ref
 
+from generator.platform_parts import Parts
+
 Assertion = dict[str, Any]
 
 
@@ -56,10 +58,12 @@ def fargate_size(cpu: str, memory: str) -> dict[str, Any]:
     )
 
 
-def root_rules() -> dict[str, dict[str, Any]]:
+def root_rules(parts: Parts) -> dict[str, dict[str, Any]]:
     """Return the rules of root that do not depend on the services."""
     is_prod = Equals(Ref("Environment"), "prod")
+    archives = [rule_assertion(is_one_of("ArchiveLogs", "true"), "prod requires ArchiveLogs true.")]
     return {
+        **(database_rules() if parts.database else {}),
         "SlackIdsTogether": parameter_rule(
             rule_assertion(
                 Or(
@@ -103,10 +107,20 @@ def root_rules() -> dict[str, dict[str, Any]]:
         ),
         "ProdKeepsLogs": parameter_rule(
             rule_assertion(is_one_of("LogRetentionDays", "30"), "prod requires LogRetentionDays 30."),
-            rule_assertion(is_one_of("ArchiveLogs", "true"), "prod requires ArchiveLogs true."),
+            *(archives if parts.archive else []),
             rule_assertion(is_one_of("DeletionProtection", "true"), "prod requires DeletionProtection true."),
             when=is_prod,
         ),
+        "DevForgetsLogs": parameter_rule(
+            rule_assertion(is_one_of("LogRetentionDays", "1", "3"), "dev requires LogRetentionDays 1 or 3."),
+            when=Equals(Ref("Environment"), "dev"),
+        ),
+    }
+
+
+def database_rules() -> dict[str, dict[str, Any]]:
+    """Return the rules of root about the database."""
+    return {
         # Amazon Aurora User Guide, "Backtracking an Aurora DB cluster", lists no serverless class.
         "BacktrackIsProvisioned": parameter_rule(
             rule_assertion(
@@ -121,9 +135,5 @@ def root_rules() -> dict[str, dict[str, Any]]:
                 "DbInsights requires a DbMinCapacity of 2 or more.",
             ),
             when=And(Equals(Ref("DbInsights"), "true"), Equals(Ref("DbInstanceClass"), "db.serverless")),
-        ),
-        "DevForgetsLogs": parameter_rule(
-            rule_assertion(is_one_of("LogRetentionDays", "1", "3"), "dev requires LogRetentionDays 1 or 3."),
-            when=Equals(Ref("Environment"), "dev"),
         ),
     }

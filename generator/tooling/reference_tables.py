@@ -66,7 +66,7 @@ def parameter_table(templates: dict[str, Template]) -> str:
 
 def output_table(templates: dict[str, Template]) -> str:
     """Return the table of the outputs of each stack, layer by layer in the order of root."""
-    layers = [layer.file for layer in LAYERS]
+    layers = [layer.file for layer in LAYERS if layer.file in templates]
     after_access = layers.index(service_access.LAYER.file) + 1
     layers[after_access:after_access] = [name for name in templates if name.startswith("workload-")]
     order = ["bootstrap.json", "edge.json", *layers, "root.json"]

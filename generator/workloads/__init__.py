@@ -7,7 +7,7 @@ from generator.edge_settings import Edge
 from generator.workloads.base import DATABASE_SECRETS, DATABASE_VARIABLES, Workload
 from generator.workloads.checks import check_name
 from generator.workloads.jobs import Job
-from generator.workloads.loading import FILE, WORKLOADS, load, load_edge, workloads_value
+from generator.workloads.loading import FILE, WORKLOADS, load, load_edge, load_parts, workloads_value
 from generator.workloads.resolution import image_owners, resolve
 from generator.workloads.services import EcsService, HealthCheck, InternalService, Scaling, WebService, Worker
 from generator.workloads.values import (
@@ -57,6 +57,7 @@ __all__ = [
     "image_owners",
     "load",
     "load_edge",
+    "load_parts",
     "resolve",
     "workloads_value",
 ]

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterable
 
 from generator.errors import ConfigError
-from generator.workloads.values import Fact, Text
+from generator.workloads.values import DatabasePassword, DatabaseUsername, Fact, Text
+
+_OF_DATABASE = frozenset({Fact.DATABASE_HOST, Fact.DATABASE_READER_HOST, Fact.DATABASE_PORT, Fact.DATABASE_NAME})
 
 
 def check_name(name: str) -> None:
@@ -37,3 +39,12 @@ def find_twice(values: Iterable[str]) -> str:
 def contains_port(value: object) -> bool:
     """Return whether the value of a variable contains the port of the app."""
     return value is Fact.PORT or (isinstance(value, Text) and Fact.PORT in value.parts)
+
+
+def uses_database(value: object) -> bool:
+    """Return whether the value of a variable or secret comes from the database."""
+    if isinstance(value, Text):
+        return not _OF_DATABASE.isdisjoint(value.parts)
+    return isinstance(value, (DatabaseUsername, DatabasePassword)) or (
+        isinstance(value, Fact) and value in _OF_DATABASE
+    )

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import ast
 import runpy
+from collections.abc import Mapping
 from pathlib import Path
 
 from generator.edge_settings import Edge
 from generator.errors import ConfigError
+from generator.platform_parts import Parts
 from generator.workloads.base import Workload
 from generator.workloads.jobs import Job
 from generator.workloads.resolution import resolve
@@ -20,6 +22,9 @@ from generator.workloads.services import InternalService, WebService, Worker
 FILE = "workloads.py"
 WORKLOADS = "WORKLOADS"
 EDGE = "EDGE"
+# Assigned None, each leaves out a part of the platform.
+DATABASE = "DATABASE"
+ARCHIVE = "ARCHIVE"
 _KINDS = {kind.__name__ for kind in (WebService, InternalService, Worker, Job)}
 
 
@@ -28,12 +33,14 @@ def load(project: Path) -> tuple[Workload, ...]:
 
     Raises ConfigError with file and line if the file is missing, is not valid Python, or declares wrong workloads.
     """
-    found = _execute(project / FILE).get(WORKLOADS)
+    names = _execute(project / FILE)
+    found = names.get(WORKLOADS)
     place = f"{FILE}:{_line_that_assigns(WORKLOADS, project / FILE)}"
     if not isinstance(found, tuple) or not all(isinstance(entry, Workload) for entry in found):
         raise ConfigError(f"{place}: {WORKLOADS} has to be a tuple, such as {WORKLOADS} = (WebService(...),)")
+    parts = _parts(names, project / FILE)
     try:
-        resolve(found)
+        resolve(found, parts)
     except ConfigError as error:
         line = _line_of_entry(error.workload, project / FILE)
         raise ConfigError(f"{f'{FILE}:{line}' if line else place}: {error}") from None
@@ -49,6 +56,25 @@ def load_edge(project: Path) -> Edge:
     if not isinstance(found, Edge):
         raise ConfigError(f"{FILE}:{_line_that_assigns(EDGE, project / FILE)}: {EDGE} has to be Edge(...)")
     return found
+
+
+def load_parts(project: Path) -> Parts:
+    """Return the parts of the platform that workloads.py does not leave out.
+
+    Raises ConfigError with file and line if the file is missing, is not valid Python, or assigns another value.
+    """
+    return _parts(_execute(project / FILE), project / FILE)
+
+
+def _parts(names: Mapping[str, object], file: Path) -> Parts:
+    """Return the parts of the platform that the names of workloads.py do not leave out."""
+    for name in (DATABASE, ARCHIVE):
+        if names.get(name) is not None:
+            raise ConfigError(
+                f"{FILE}:{_line_that_assigns(name, file)}: {name} can only be None, which leaves out the "
+                f"{name.lower()}. Remove the line to keep it"
+            )
+    return Parts(database=DATABASE not in names, archive=ARCHIVE not in names)
 
 
 def _execute(file: Path) -> dict[str, object]:

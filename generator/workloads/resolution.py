@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 from generator.declared_fields import UNSET
 from generator.errors import ConfigError
+from generator.platform_parts import COMPLETE, Parts
 from generator.workloads.base import Workload
-from generator.workloads.checks import contains_port, find_twice
+from generator.workloads.checks import contains_port, find_twice, uses_database
 from generator.workloads.services import InternalService, WebService
 from generator.workloads.values import (
     Existing,
@@ -26,16 +27,18 @@ from generator.workloads.values import (
 Kind = TypeVar("Kind", bound=Workload)
 
 
-def resolve(workloads: tuple[Workload, ...]) -> tuple[Workload, ...]:
+def resolve(workloads: tuple[Workload, ...], parts: Parts = COMPLETE) -> tuple[Workload, ...]:
     """Return the workloads with a value in every field.
 
-    Raises ConfigError if there is no workload, if ``like`` names none, or if two share what only one may have.
+    Raises ConfigError if there is no workload, if ``like`` names none, if two share what only one may have, or if one
+    uses the database of a project without a database.
     """
     if not workloads:
         raise ConfigError("no workload: the platform needs at least one")
     _check_names(workloads)
     resolved: dict[str, Workload] = {}
-    for entry in _owners_first(workloads):
+    for declared in _owners_first(workloads):
+        entry = declared if parts.database else _without_database(declared)
         done = _with_parameters(entry)
         if entry.like:
             done = _take_over(done, resolved[entry.like])
@@ -48,6 +51,27 @@ def resolve(workloads: tuple[Workload, ...]) -> tuple[Workload, ...]:
     _check_rules(found)
     _check_calls(found)
     return found
+
+
+def _without_database(entry: Kind) -> Kind:
+    """Return the entry without those variables and secrets of the database that an entry has by default.
+
+    Raises ConfigError if it declares others.
+    """
+    changed: dict[str, Any] = {}
+    for name in ("variables", "secrets"):
+        values = getattr(entry, name)
+        if values is not UNSET and values == entry.default(name):
+            changed[name] = {key: value for key, value in values.items() if not uses_database(value)}
+        elif values is not UNSET:
+            for key, value in values.items():
+                if uses_database(value):
+                    raise ConfigError(
+                        f"{entry.kind} {entry.name}: {key} is a value of the database, but DATABASE = None leaves out "
+                        f"the database. Remove {key} or that line",
+                        workload=entry.name,
+                    )
+    return replace(entry, **changed)
 
 
 def image_owners(workloads: tuple[Workload, ...]) -> dict[str, str]:

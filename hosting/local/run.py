@@ -63,7 +63,7 @@ class LocalRun:
         self._require_commands()
         self._require_ports()
         self._resolved = resolved
-        if not self._database.is_running:
+        if self._has_database and not self._database.is_running:
             self._database.start()
         self._runs += 1
         for workload in self.workloads.values():
@@ -207,9 +207,19 @@ class LocalRun:
             container,
             self._local_image(workload)[0],
             self._container_folder(workload.name, purpose),
-            [Destination(DATABASE_HOST, DATABASE_PORT, self._database.address), *self._internal()],
+            [*self._database_destination(), *self._internal()],
             lambda line: self._show(name, line),
         )
+
+    @property
+    def _has_database(self) -> bool:
+        return self._resolved is not None and bool(self._resolved.of_type("AWS::RDS::DBCluster"))
+
+    def _database_destination(self) -> list[Destination]:
+        """Return the address at which containers reach the database, if the environment has one."""
+        if not self._has_database:
+            return []
+        return [Destination(DATABASE_HOST, DATABASE_PORT, self._database.address)]
 
     def _container_folder(self, name: str, purpose: str = "") -> Path:
         if self._temporary is None:

@@ -140,6 +140,11 @@ class Template:
         """Return the folder of the URL that the static bucket of the root serves; empty if there is none."""
         return str(self.section("Metadata").get("StaticPath", "/static/"))
 
+    @property
+    def without(self) -> frozenset[str]:
+        """Return the parts of the platform that the project leaves out: "database", "archive"."""
+        return frozenset(self.section("Metadata").get("Without", ()))
+
     def kind_of(self, workload: str) -> str:
         """Return the kind of a workload, such as "web service"."""
         return str(self._workload(workload).get("Kind", "web service"))

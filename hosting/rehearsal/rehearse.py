@@ -73,6 +73,7 @@ def collect_deployed_resources(context: Context, states: Mapping[Stack, StackSta
         has_web_service=any(template.kind_of(name) == "web service" for name in template.services),
         images={name: template.image_parameter(name) for name in template.services},
         kinds={name: template.kind_of(name) for name in template.services},
+        without=template.without,
         clients=context.clients,
     )
 

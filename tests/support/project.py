@@ -7,6 +7,7 @@ temporary folder, so that they always are what the generator renders now.
 from __future__ import annotations
 
 import atexit
+import json
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -28,13 +29,31 @@ def copy_project(target: Path) -> Path:
     return target
 
 
-def _render() -> Path:
-    folder = copy_project(Path(tempfile.mkdtemp(prefix="project-")))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+def leave_out(folder: Path, *parts: str) -> None:
+    """Leave out parts of the platform in a project: "database" or "archive", with their parameters."""
+    file = folder / "workloads.py"
+    file.write_text(file.read_text(encoding="utf-8") + "".join(f"{part.upper()} = None\n" for part in parts), "utf-8")
+    prefixes = tuple({"database": "Db", "archive": "Archive"}[part] for part in parts)
+    for path in (folder / "params").glob("*.json"):
+        document = json.loads(path.read_text(encoding="utf-8"))
+        given = document["Parameters"].items()
+        document["Parameters"] = {name: value for name, value in given if not name.startswith(prefixes)}
+        path.write_text(json.dumps(document), encoding="utf-8")
+
+
+def write_templates(folder: Path) -> Path:
+    """Write the templates of a project and return its folder."""
+    shutil.rmtree(folder / "templates", ignore_errors=True)
     (folder / "templates").mkdir()
     for name, text in render_all(load_config(folder)).items():
         (folder / "templates" / name).write_text(text, encoding="utf-8", newline="\n")
     return folder
+
+
+def _render() -> Path:
+    folder = copy_project(Path(tempfile.mkdtemp(prefix="project-")))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return write_templates(folder)
 
 
 # A complete project for --root. No test may change it: `copy_project` gives a test its own.

@@ -29,7 +29,7 @@ __all__ = ["LAYER", "Config", "Inputs", "Outputs", "build"]
 
 def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     """Add topics, queue, functions, subscriptions, Slack, budget, alarms and the dashboard."""
-    add_conditions(t, inputs)
+    add_conditions(t, config, inputs)
     key = inputs.logs.telemetry_key_arn
     failures = add_failure_queue(t, "FailureQueue", key)
     notices = add_topic(t, "NoticeTopic", "notices", key, allow_budget_publishing)
@@ -40,23 +40,25 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     notifier = add_notifier(t, config, inputs, chat, fallback)
     add_subscriptions(t, inputs, notifier, notices, failures)
     add_event_rules(t, config, inputs, notifier, failures)
-    add_error_filters(t, inputs, notifier)
-    add_archive_filters(t, inputs)
+    if config.parts.archive:
+        add_error_filters(t, inputs, notifier)
+        add_archive_filters(t, config, inputs)
     watch = add_credentials_watch(t, config, inputs, failures)
     add_slack(t, inputs, chat, fallback_topic)
     t.add_resource(budget(config, inputs, notices))
     functions = Functions(notifier, fallback, watch, v.AlarmTopicArn(fallback_topic.ref()))
     add_alarms(t, config, inputs, functions, failures)
-    environment_dashboard = t.add_resource(dashboard())
+    environment_dashboard = t.add_resource(dashboard(config))
     return Outputs(dashboard_name=v.DashboardName(environment_dashboard.ref()))
 
 
-def add_conditions(t: Template, inputs: Inputs) -> None:
+def add_conditions(t: Template, config: Config, inputs: Inputs) -> None:
     t.add_condition(
         "HasSlack", And(Not(Equals(inputs.slack_workspace_id, "")), Not(Equals(inputs.slack_channel_id, "")))
     )
     t.add_condition("HasBudget", Not(Equals(inputs.monthly_budget, "0")))
-    t.add_condition("HasReader", Equals(inputs.db_reader, "true"))
+    if config.parts.database:
+        t.add_condition("HasReader", Equals(inputs.db_reader, "true"))
 
 
 LAYER = Layer("Operations", "Operations: alarms, dashboard, Slack, functions for events.", Inputs, Outputs, build)

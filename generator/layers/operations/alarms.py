@@ -33,12 +33,14 @@ class Functions:
 def add_alarms(t: Template, config: Config, inputs: Inputs, functions: Functions, failures: Queue) -> None:
     """Add all alarms on shared resources."""
     add_balancer_alarms(t, config, inputs)
-    add_database_alarms(t, config, inputs)
     add_nat_alarms(t, inputs)
-    add_archive_alarms(t, config, inputs)
-    add_function_alarms(t, inputs, functions)
+    if config.parts.database:
+        add_database_alarms(t, config, inputs)
+        add_relay_alarm(t, config, inputs)
+    if config.parts.archive:
+        add_archive_alarms(t, config, inputs)
+    add_function_alarms(t, config, inputs, functions)
     add_queue_alarm(t, functions, failures)
-    add_relay_alarm(t, config, inputs)
 
 
 def add_balancer_alarms(t: Template, config: Config, inputs: Inputs) -> None:
@@ -218,13 +220,14 @@ def add_archive_alarms(t: Template, config: Config, inputs: Inputs) -> None:
     )
 
 
-def add_function_alarms(t: Template, inputs: Inputs, functions: Functions) -> None:
+def add_function_alarms(t: Template, config: Config, inputs: Inputs, functions: Functions) -> None:
     """Add an alarm on errors for each Lambda function.
 
     The alarms on the functions that notify bypass them: AWS Chatbot reads the fallback topic itself.
     """
+    processor = ("LogProcessor", inputs.log_processor_name, inputs.alarm_topic_arn)
     for subject, name, topic in (
-        ("LogProcessor", inputs.log_processor_name, inputs.alarm_topic_arn),
+        *([processor] if config.parts.archive else []),
         ("SiteContent", inputs.site_content_function_name, inputs.alarm_topic_arn),
         ("CredentialsWatch", functions.watch.ref(), inputs.alarm_topic_arn),
         ("SlackNotifier", functions.notifier.ref(), functions.fallback_topic),

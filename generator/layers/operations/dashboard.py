@@ -8,8 +8,10 @@ from typing import Any
 from troposphere import Sub
 from troposphere.cloudwatch import Dashboard
 
+from generator.layers.operations.interface import Config
 
-def dashboard() -> Dashboard:
+
+def dashboard(config: Config) -> Dashboard:
     """Return the dashboard of an environment. Fn::Sub puts the template's parameters into its body.
 
     A search expression finds the services of the cluster, so a further service needs no change here.
@@ -36,10 +38,13 @@ def dashboard() -> Dashboard:
         search("CPU of services", 0, 6, "AWS/ECS,ClusterName,ServiceName", "CPUUtilization"),
         search("Memory of services", 8, 6, "AWS/ECS,ClusterName,ServiceName", "MemoryUtilization"),
         search("Running tasks", 16, 6, "ECS/ContainerInsights,ClusterName,ServiceName", "RunningTaskCount"),
-        widget("Database CPU", 0, 12, [database("CPUUtilization")], "Maximum"),
-        widget("Database capacity", 8, 12, [database("ServerlessDatabaseCapacity")], "Average"),
-        widget("Database connections", 16, 12, [database("DatabaseConnections")], "Sum"),
     ]
+    if config.parts.database:
+        widgets += [
+            widget("Database CPU", 0, 12, [database("CPUUtilization")], "Maximum"),
+            widget("Database capacity", 8, 12, [database("ServerlessDatabaseCapacity")], "Average"),
+            widget("Database connections", 16, 12, [database("DatabaseConnections")], "Sum"),
+        ]
     return Dashboard(
         "Dashboard",
         DashboardName=Sub("${Prefix}"),

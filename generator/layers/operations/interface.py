@@ -4,6 +4,7 @@ from typing import Annotated
 
 from generator import value_types as v
 from generator.interfaces import DatabaseLogGroups, EcsCluster, LogArchive, NatGateways
+from generator.platform_parts import COMPLETE, Parts
 from generator.resources.lambda_functions import FunctionInputs, Size
 from generator.wiring import FrozenConfig, StackInterface
 
@@ -25,6 +26,7 @@ class Config(FrozenConfig):
     relay_ends_per_5_minutes: int = 3
     budget_actual_percent: int = 80
     budget_forecast_percent: int = 100
+    parts: Parts = COMPLETE
 
 
 class Inputs(FunctionInputs):

@@ -102,7 +102,7 @@ def add_subscriptions(t: Template, inputs: Inputs, notifier: Function, notices: 
 
 def add_event_rules(t: Template, config: Config, inputs: Inputs, notifier: Function, failures: Queue) -> None:
     """Add the rules for events of AWS services, and the schedule that asks for alarms that became stable."""
-    for title, description, pattern in event_rules(inputs):
+    for title, description, pattern in event_rules(inputs, config):
         add_rule(t, title, description, notifier, failures, EventPattern=pattern)
     add_rule(
         t,
@@ -114,7 +114,7 @@ def add_event_rules(t: Template, config: Config, inputs: Inputs, notifier: Funct
     )
 
 
-def event_rules(inputs: Inputs) -> list[tuple[str, str, dict[str, Any]]]:
+def event_rules(inputs: Inputs, config: Config) -> list[tuple[str, str, dict[str, Any]]]:
     """Return logical id, description and pattern of each rule."""
     account = "${AWS::Region}:${AWS::AccountId}"
     # The slash ends the name of the root stack: nested stacks fail with it.
@@ -149,6 +149,33 @@ def event_rules(inputs: Inputs) -> list[tuple[str, str, dict[str, Any]]]:
                 },
             },
         ),
+        *(database_event_rules(account) if config.parts.database else []),
+        (
+            "StackRolledBackRule",
+            "A deployment failed and was rolled back, or its rollback failed",
+            {
+                "source": ["aws.cloudformation"],
+                "detail-type": ["CloudFormation Stack Status Change"],
+                "detail": {
+                    "stack-id": [{"prefix": root_stack}],
+                    "status-details": {
+                        "status": ["ROLLBACK_FAILED", "UPDATE_ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_FAILED"]
+                    },
+                },
+            },
+        ),
+        (
+            "CertificateRule",
+            "The certificate of the load balancer expires",
+            certificate_events(inputs.listener_certificate_arn),
+        ),
+        ("HealthRule", "AWS Health has an event for this account", ACCOUNT_HEALTH_EVENTS),
+    ]
+
+
+def database_event_rules(account: str) -> list[tuple[str, str, dict[str, Any]]]:
+    """Return logical id, description and pattern of each rule for events of RDS. ``account`` is a part of an ARN."""
+    return [
         (
             "DatabaseEventRule",
             "RDS event of the database cluster, such as a failover",
@@ -182,26 +209,6 @@ def event_rules(inputs: Inputs) -> list[tuple[str, str, dict[str, Any]]]:
                 },
             },
         ),
-        (
-            "StackRolledBackRule",
-            "A deployment failed and was rolled back, or its rollback failed",
-            {
-                "source": ["aws.cloudformation"],
-                "detail-type": ["CloudFormation Stack Status Change"],
-                "detail": {
-                    "stack-id": [{"prefix": root_stack}],
-                    "status-details": {
-                        "status": ["ROLLBACK_FAILED", "UPDATE_ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_FAILED"]
-                    },
-                },
-            },
-        ),
-        (
-            "CertificateRule",
-            "The certificate of the load balancer expires",
-            certificate_events(inputs.listener_certificate_arn),
-        ),
-        ("HealthRule", "AWS Health has an event for this account", ACCOUNT_HEALTH_EVENTS),
     ]
 
 

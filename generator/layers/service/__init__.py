@@ -42,9 +42,10 @@ def build(entry: Workload, t: Template, config: Config, inputs: Inputs) -> Outpu
     t.set_metadata(declared)
     t.add_mapping(APP_MEMORY, app_memory())
     logs = t.add_resource(log_group("AppLogGroup", Sub(f"/${{Prefix}}/{entry.slug}/app"), inputs.logs))
-    add_archive_filter(t, "App", logs, inputs.log_archive)
+    if config.parts.archive:
+        add_archive_filter(t, "App", logs, inputs.log_archive)
     grants = t.add_resource(execution_grants(entry, inputs, logs))
-    task = t.add_resource(task_definition(entry, inputs, logs))
+    task = t.add_resource(task_definition(config, entry, inputs, logs))
     prerequisites: list[Any] = [grants]
     if isinstance(entry, EcsService) and entry.migrate:
         # troposphere takes the name of a custom resource, not the resource.

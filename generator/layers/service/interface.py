@@ -12,6 +12,7 @@ from generator.interfaces import (
     ServiceAccess,
     ServiceSize,
 )
+from generator.platform_parts import COMPLETE, Parts
 from generator.resources.lambda_functions import FunctionInputs, Size
 from generator.wiring import FrozenConfig, StackInterface, StackValue
 from generator.workloads import InternalService, Job, RootParameter, StoredSecret, Workload
@@ -27,6 +28,7 @@ class Config(FrozenConfig):
     unhealthy_checks: int = 3
     # A migration may take longer: then the function invokes itself again.
     migration: Size = Size(memory=256, timeout=900)
+    parts: Parts = COMPLETE
 
 
 class Inputs(FunctionInputs):

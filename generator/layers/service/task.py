@@ -20,7 +20,7 @@ from troposphere.ecs import (
 from troposphere.logs import LogGroup
 
 from generator import value_types as v
-from generator.layers.service.interface import Inputs
+from generator.layers.service.interface import Config, Inputs
 from generator.layers.service.variables import secret_variables, variables
 from generator.resources import bastion, exec_agent
 from generator.resources.bastion import bastion_container
@@ -35,13 +35,8 @@ STREAM_PREFIX = "app"
 WRITABLE_VOLUME = "scratch-{}"
 
 
-def task_definition(entry: Workload, inputs: Inputs, logs: LogGroup) -> TaskDefinition:
+def task_definition(config: Config, entry: Workload, inputs: Inputs, logs: LogGroup) -> TaskDefinition:
     """Return the task definition with the app container, the bastion container and their volumes."""
-    database = [
-        Environment(Name="DB_HOST", Value=inputs.database.writer_endpoint),
-        Environment(Name="DB_READER_HOST", Value=inputs.database.reader_endpoint),
-        Environment(Name="DB_PORT", Value=inputs.database.database_port),
-    ]
     runs_tasks = isinstance(entry, Job) or (isinstance(entry, EcsService) and entry.migrate)
     named: dict[str, Any] = {"Family": Sub(family(entry))} if runs_tasks else {}
     return TaskDefinition(
@@ -55,7 +50,11 @@ def task_definition(entry: Workload, inputs: Inputs, logs: LogGroup) -> TaskDefi
         ExecutionRoleArn=inputs.access.execution_role_arn,
         ContainerDefinitions=[
             app_container(entry, inputs, awslogs(v.LogGroupName(logs.ref()), STREAM_PREFIX)),
-            bastion_container(inputs.bastion_image, database, awslogs(inputs.bastion_log_group_name, entry.slug)),
+            bastion_container(
+                inputs.bastion_image,
+                awslogs(inputs.bastion_log_group_name, entry.slug),
+                relayed_hosts(inputs) if config.parts.database else [],
+            ),
         ],
         # Empty volumes in the ephemeral storage of the task.
         Volumes=[
@@ -66,6 +65,15 @@ def task_definition(entry: Workload, inputs: Inputs, logs: LogGroup) -> TaskDefi
         **named,
         Tags=Tags(Name=Sub(f"${{Prefix}}-{entry.slug}")),
     )
+
+
+def relayed_hosts(inputs: Inputs) -> list[Environment]:
+    """Return the variables with the hosts to which the bastion relays connections."""
+    return [
+        Environment(Name="DB_HOST", Value=inputs.database.writer_endpoint),
+        Environment(Name="DB_READER_HOST", Value=inputs.database.reader_endpoint),
+        Environment(Name="DB_PORT", Value=inputs.database.database_port),
+    ]
 
 
 def family(entry: Workload) -> str:

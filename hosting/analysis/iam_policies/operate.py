@@ -117,6 +117,8 @@ class Grant:
     actions: tuple[str, ...]
     resources: Callable[[Scope], tuple[str, ...]] = lambda _: ("*",)
     condition: Callable[[Scope], Condition | None] = lambda _: None
+    # Whether it serves only environments with a database.
+    database: bool = False
 
 
 def _stacks(scope: Scope) -> tuple[str, ...]:
@@ -150,13 +152,14 @@ GRANTS: tuple[Grant, ...] = (
     Grant("ReadTargets", ("status",), ("elasticloadbalancing:DescribeTargetHealth",)),
     Grant(
         "ReadDatabase", ("status",), ("rds:DescribeDBClusters",), lambda scope: scope.known("rds:DescribeDBClusters"),
+        database=True,
     ),
     # The request names the cluster by a filter, for which RDS accepts no narrower resource.
     Grant(
         "ReadInstances", ("status",), ("rds:DescribeDBInstances",),
-        lambda scope: scope.arns("rds:{home}:{account}:db:*"),
+        lambda scope: scope.arns("rds:{home}:{account}:db:*"), database=True,
     ),
-    Grant("ReadDatabaseEvents", ("events", "status"), ("rds:DescribeEvents",)),
+    Grant("ReadDatabaseEvents", ("events", "status"), ("rds:DescribeEvents",), database=True),
     # For composite alarms CloudWatch accepts no narrower resource (CloudWatch API Reference, DescribeAlarms).
     Grant("ReadAlarms", ("status",), ("cloudwatch:DescribeAlarms",)),
     Grant("ReadAlarmHistory", ("events", "status"), ("cloudwatch:DescribeAlarmHistory",)),
@@ -189,6 +192,7 @@ GRANTS: tuple[Grant, ...] = (
                 "aws:ResourceTag/aws:rds:primaryDBClusterArn": list(scope.arns("rds:{home}:{account}:cluster:{name}"))
             }
         },
+        database=True,
     ),
     Grant(
         "DecryptDatabaseLogin", ("tunnel",), ("kms:Decrypt",), lambda scope: scope.arns("kms:{home}:{account}:key/*"),
@@ -196,6 +200,7 @@ GRANTS: tuple[Grant, ...] = (
             **(scope.aliased("AWS::RDS::DBCluster", "MasterUserSecret.KmsKeyId") or {}),
             "StringEquals": {"kms:ViaService": [f"secretsmanager.{scope.names.home}.amazonaws.com"]},
         },
+        database=True,
     ),
     # CloudFormation tags the secrets that workloads.py declares with their stack. Nothing here reads a value.
     Grant(
@@ -309,9 +314,17 @@ def operate_statements(
         raise AnalysisError(
             f"no task has a container {', '.join(strangers)}", hint=f"known: {', '.join(sorted(known))}"
         )
+    has_database = bool(env.of_type("AWS::RDS::DBCluster"))
+    # A tunnel leads to the database only.
+    needed = set(commands) - ({"tunnel"} if not has_database else set())
+    if not needed:
+        raise AnalysisError(
+            "the environment has no database, so there is no tunnel",
+            hint="DATABASE = None in workloads.py leaves it out",
+        )
     scope = Scope(env, build_names(env), tuple(sorted(containers)))
     return [
         PolicyStatement(grant.why, grant.actions, grant.resources(scope), grant.condition(scope))
         for grant in GRANTS
-        if set(grant.commands) & set(commands)
+        if needed & set(grant.commands) and (has_database or not grant.database)
     ]

@@ -308,7 +308,7 @@ NEEDED = {
     "ssm": "to register for sessions",
     "ssmmessages": "to carry sessions of ECS Exec",
     "ec2messages": "to receive commands of Systems Manager",
-    "secretsmanager": "to read the database's password",
+    "secretsmanager": "to read the secrets of its containers",
 }
 
 

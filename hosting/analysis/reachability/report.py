@@ -16,7 +16,7 @@ Open and closed network paths of {environment}, proved from the templates withou
 Each claim is followed by the rules, routes and settings that prove it, and their line of Python.
 """
 _MEANINGS = {
-    "The way in": "The path of a request from a browser to the database: open on these ports only.",
+    "The way in": "The path of a request from a browser to the services and the database: open on these ports only.",
     "Closed": "All other pairs. Each line is a control, and each control has to be sufficient by itself.",
     "What tasks need": "Services that a task calls outside its subnets to start, write logs and accept sessions.",
     "The whole network": "No path exists that no claim covers.",

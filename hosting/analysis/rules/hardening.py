@@ -10,7 +10,7 @@ from hosting.analysis.rules.network import GROUP, egress, ingress
 from hosting.analysis.rules.registry import RuleMatch, environment_rule
 from hosting.analysis.rules.roles import bound_to_account
 from hosting.analysis.rules.services import BALANCER, SERVICE, TASK, containers
-from hosting.analysis.rules.tasks import relays
+from hosting.analysis.rules.tasks import is_bastion
 from hosting.analysis.rules.values import (
     Statement,
     flag,
@@ -41,7 +41,7 @@ def unprivileged_apps(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
             path, name = f"Properties.ContainerDefinitions.{index}", container.get("Name")
             if flag(container.get("Privileged")):
                 yield RuleMatch(task, f"{path}.Privileged", f"{name} may do what the host may")
-            if relays(container):
+            if is_bastion(container):
                 continue
             if not flag(container.get("ReadonlyRootFilesystem")) and declared.get("ReadOnly") is not False:
                 yield RuleMatch(task, f"{path}.ReadonlyRootFilesystem", f"{name} may write over its own program")

@@ -52,6 +52,11 @@ def missing(kind: str, env: ResolvedEnvironment, count: int = 1) -> Iterator[Rul
         yield RuleMatch(where, "", f"the environment has {len(found)} {kind}, not {count}")
 
 
+def has_part(env: ResolvedEnvironment, part: str) -> bool:
+    """Return whether the environment has a part of the platform that a project can leave out."""
+    return part not in env.stacks["root"].template.without
+
+
 def database_subnets(env: ResolvedEnvironment) -> list[Resource]:
     """Return the subnets of the database."""
     return [item for group in env.of_type(SUBNET_GROUP) for item in follow_all(env, group.get("SubnetIds"), SUBNET)]
@@ -78,7 +83,9 @@ def one_vpc(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 
 @requirement("N2", "Each zone has a public /24, a private /23 for tasks and an isolated /24 for the database")
 def three_tiers(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
-    tiers = {"public": (public_subnets, 24), "task": (task_subnets, 23), "database": (database_subnets, 24)}
+    tiers = {"public": (public_subnets, 24), "task": (task_subnets, 23)}
+    if has_part(env, "database"):
+        tiers["database"] = (database_subnets, 24)
     for tier, (find, length) in tiers.items():
         subnets = find(env)
         if len(subnets) != 2 or len(zones(subnets)) != 2:
@@ -144,7 +151,7 @@ def sizes(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
                 yield RuleMatch(task, f"Properties.{name}", f"the task has no {name}")
 
 
-@requirement("C3", "Every task runs the app and a bastion that relays to the database")
+@requirement("C3", "Every task runs the app and a bastion, which relays to the database if there is one")
 def app_and_bastion(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for task in env.of_type(TASK):
         containers = {item.get("Name"): item for item in listed(task.get("ContainerDefinitions"))}
@@ -154,8 +161,12 @@ def app_and_bastion(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
         if bastion.get("Essential") not in (False, "false"):
             yield RuleMatch(task, "Properties.ContainerDefinitions", "no container bastion that may stop alone")
         command = " ".join(str(item) for item in listed(bastion.get("Command")))
-        if "socat" not in command or not command.rstrip().endswith("exec sleep infinity"):
-            yield RuleMatch(task, "Properties.ContainerDefinitions", "the bastion does not relay with socat and stay")
+        if not command.rstrip().endswith("exec sleep infinity"):
+            yield RuleMatch(task, "Properties.ContainerDefinitions", "the bastion does not stay")
+        if not has_part(env, "database"):
+            continue
+        if "socat" not in command:
+            yield RuleMatch(task, "Properties.ContainerDefinitions", "the bastion does not relay with socat")
         relayed = {item.get("Name"): item.get("Value") for item in listed(bastion.get("Environment"))}
         if follow(env, relayed.get("DB_HOST"), DATABASE) is None:
             yield RuleMatch(task, "Properties.ContainerDefinitions", "the bastion does not relay to the database")
@@ -200,9 +211,9 @@ def two_tasks(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 # --- Database ----------------------------------------------------------------------------------------------------
 
 
-@requirement("D1", "One Aurora MySQL cluster is in the isolated subnets")
+@requirement("D1", "One Aurora MySQL cluster is in the isolated subnets, unless the project declares none")
 def aurora(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
-    yield from missing(DATABASE, env)
+    yield from missing(DATABASE, env, int(has_part(env, "database")))
     for cluster in env.of_type(DATABASE):
         if cluster.get("Engine") != "aurora-mysql":
             yield RuleMatch(cluster, "Properties.Engine", "the engine is not aurora-mysql")
@@ -394,7 +405,8 @@ def _relayed_topics(env: ResolvedEnvironment, heard: list[Resource]) -> Iterator
 def python_functions(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     functions = env.of_type(FUNCTION)
     packages = {str(item.get("Code.S3Key")).split("/")[1:2][0] for item in functions if item.get("Code.S3Key")}
-    for name in sorted({"log_processor", "custom_resource"} - packages):
+    required = {"custom_resource", *(["log_processor"] if has_part(env, "archive") else [])}
+    for name in sorted(required - packages):
         yield RuleMatch(TemplateLocation(ROOT), "", f"the environment has no function {name}")
     for function in functions:
         if not str(function.get("Runtime", "")).startswith("python3."):
@@ -404,7 +416,8 @@ def python_functions(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 @requirement("L1", "Root nests layers, and a layer takes values from earlier layers only")
 def layers(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     root = env.stacks["root"]
-    order = ("Network", "Security", "Database", "Application", "Distribution", "Operations")
+    names = ("Network", "Security", "Database", "Application", "Distribution", "Operations")
+    order = [name for name in names if name != "Database" or has_part(env, "database")]
     position = {f"root/{name}Stack": number for number, name in enumerate(order)}
     for resource in root.resources.values():
         if resource.type != NESTED_STACK:

@@ -30,6 +30,12 @@ def relays(container: Mapping[str, Json]) -> bool:
     return bool(_LISTENS.search(command(container)))
 
 
+def is_bastion(container: Mapping[str, Json]) -> bool:
+    """Return whether a container is there for operators: it relays, or waits beside the app for their sessions."""
+    waits = not flag(container.get("Essential", True)) and re.search(r"\bexec sleep infinity\s*$", command(container))
+    return relays(container) or bool(waits)
+
+
 def relay_ports(container: Mapping[str, Json]) -> set[str]:
     """Return the ports of a relay, from its address or from arguments of the script's function."""
     found = {port for port in _LISTENS.findall(command(container)) if port}

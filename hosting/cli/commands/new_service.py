@@ -67,7 +67,7 @@ def new_service(
         entry = workloads.InternalService(name, like=like, own_size=not shared_size, called_by=called_by)
     else:
         entry = new_service.new_entry(existing, name, paths, own_size=not shared_size, like=like)
-    config = Config((*existing, entry))
+    config = Config((*existing, entry), parts=workloads.load_parts(root))
     if not generated.report_limits(generated.render_templates(config)):
         return Exit.ERROR
     file = root / workloads.FILE

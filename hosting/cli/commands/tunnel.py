@@ -66,6 +66,7 @@ def tunnel(
     options = Options(**given)
     program = plugin.find_plugin()
     found = platform.find_platform(connect_to_deployed(options))
+    found.require_database()
     end = DatabaseEnd.READER if reader else DatabaseEnd.WRITER
     connection = Tunnel(found, program, found.service(service), end, choose_local_port(port, _PREFERRED[end]))
     shown = False

@@ -63,7 +63,7 @@ def collect_activity(platform: Platform, since: datetime) -> list[ActivityEvent]
         *(stack_job(one.name, one.region, one.name) for one in platform.context.chain if one.role != "bootstrap"),
         *(stack_job(stack, platform.home, logical_id) for logical_id, stack in nested.items()),
         *(service_job(service) for service in services),
-        lambda: _read_database_events(platform, since),
+        *([lambda: _read_database_events(platform, since)] if platform.has_database else []),
         *(alarm_job(region) for region in dict.fromkeys((platform.home, EDGE_REGION))),
     ]
 

@@ -75,6 +75,7 @@ def find_log_sources(platform: Platform, kind: str, *, service: str | None = Non
                 if "BastionLogGroup" in groups
             ]
         case "db":
+            platform.require_database()
             groups = _find_log_groups(platform, platform.nested.get("DatabaseStack", ""))
             return [LogSource(group.rpartition("/")[2], group, platform.home) for group in groups.values()]
         case "exec":

@@ -106,6 +106,18 @@ class Platform:
             if item.type == _TASK_DEFINITION and item.physical_id
         )
 
+    @property
+    def has_database(self) -> bool:
+        """Return whether the environment has a database, or the project wants one that does not exist yet."""
+        template = self.context.template(self.context.stack(StackRole.ROOT))
+        return "database" not in template.without or "DatabaseStack" in self.nested
+
+    def require_database(self) -> None:
+        """Raise DeployerError if the project has no database."""
+        if not self.has_database:
+            hint = "DATABASE = None in workloads.py leaves out the database"
+            raise DeployerError("the environment has no database", where=self.root.name, hint=hint)
+
     def output(self, name: str) -> str:
         """Return an output of the root stack. Raises DeployerError if the stack does not have it."""
         value = self.root.outputs.get(name)

@@ -42,10 +42,11 @@ class LinkedRole:
     service: str
 
 
+DATABASE_ROLE = LinkedRole("AWSServiceRoleForRDS", "rds.amazonaws.com")
 LINKED_ROLES = (
     LinkedRole("AWSServiceRoleForECS", "ecs.amazonaws.com"),
     LinkedRole("AWSServiceRoleForElasticLoadBalancing", "elasticloadbalancing.amazonaws.com"),
-    LinkedRole("AWSServiceRoleForRDS", "rds.amazonaws.com"),
+    DATABASE_ROLE,
     LinkedRole("AWSServiceRoleForApplicationAutoScaling_ECSService", "ecs.application-autoscaling.amazonaws.com"),
     LinkedRole("AWSServiceRoleForWAFV2Logging", "wafv2.amazonaws.com"),
 )
@@ -73,11 +74,14 @@ Job = tuple[str, str, Callable[[], Iterable[Check]]]
 
 
 def _references(context: Context, values: Mapping[str, str]) -> list[Job]:
+    database: list[Job] = [
+        ("database", "engine version", partial(_engine, context, values)),
+        ("database", "exported logs", partial(_exports, context, values)),
+    ]
     return [
         ("zones", "availability zones", partial(_zones, context, values)),
         ("network", "CloudFront's addresses", partial(_prefix_list, context)),
-        ("database", "engine version", partial(_engine, context, values)),
-        ("database", "exported logs", partial(_exports, context, values)),
+        *(database if _has_database(context) else []),
         ("domain", "certificates", partial(_certificates, context, values)),
         ("domain", "hosted zone", partial(_hosted_zone, context, values)),
         ("slack", "workspace", partial(_slack, context, values)),
@@ -86,7 +90,15 @@ def _references(context: Context, values: Mapping[str, str]) -> list[Job]:
 
 def _roles(context: Context, values: Mapping[str, str]) -> list[Job]:
     wanted = (*LINKED_ROLES, *((SLACK_ROLE,) if values.get("SlackWorkspaceId") else ()))
-    return [("roles", role.name, partial(_linked_role, context, role)) for role in wanted]
+    return [
+        ("roles", role.name, partial(_linked_role, context, role))
+        for role in wanted
+        if role != DATABASE_ROLE or _has_database(context)
+    ]
+
+
+def _has_database(context: Context) -> bool:
+    return "database" not in context.template(context.stack(StackRole.ROOT)).without
 
 
 def _images(context: Context, values: Mapping[str, str], fetch: Fetch) -> list[Job]:

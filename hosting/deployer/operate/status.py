@@ -93,7 +93,7 @@ def collect_status(context: Context, *, recent: int = 8) -> Status:
 
     jobs: list[tuple[str, Callable[[], list[Part]]]] = [
         *((f"services {service.slug}", service_job(service)) for service in services),
-        ("database", lambda: examine_database(platform)),
+        *([("database", lambda: examine_database(platform))] if platform.has_database else []),
         ("distribution", lambda: examine_distribution(platform)),
         ("alarms", lambda: examine_alarms(platform)),
     ]

@@ -36,10 +36,13 @@ def nothing_runs(deployed: Deployed) -> Iterator[Proof]:
 
 
 def data_is_kept(deployed: Deployed) -> Iterator[Proof]:
-    """Check the final snapshot and the archive bucket."""
-    snapshots = deployed.client("rds").describe_db_cluster_snapshots()["DBClusterSnapshots"]
-    own = [one["DBClusterSnapshotIdentifier"] for one in snapshots if one["DBClusterIdentifier"] == deployed.family]
-    yield proof("the database left a last snapshot", own, own)
+    """Check the final snapshot and the archive bucket, if the project has them."""
+    if deployed.has_database:
+        snapshots = deployed.client("rds").describe_db_cluster_snapshots()["DBClusterSnapshots"]
+        own = [one["DBClusterSnapshotIdentifier"] for one in snapshots if one["DBClusterIdentifier"] == deployed.family]
+        yield proof("the database left a last snapshot", own, own)
+    if not deployed.has_archive:
+        return
     present = {bucket["Name"] for bucket in deployed.client("s3").list_buckets()["Buckets"]}
     archive = deployed.outputs["root"]["ArchiveBucketName"]
     yield proof("the archive of logs is kept", archive in present, archive)

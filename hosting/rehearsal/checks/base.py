@@ -57,9 +57,19 @@ class Deployed:
     clients: Clients
     # The kind of each workload, such as "worker".
     kinds: Mapping[str, str] = field(default_factory=dict)
+    # The parts of the platform that the project leaves out: "database", "archive".
+    without: frozenset[str] = frozenset()
     resources: dict[str, list[Resource]] = field(default_factory=dict)
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def has_database(self) -> bool:
+        return "database" not in self.without
+
+    @property
+    def has_archive(self) -> bool:
+        return "archive" not in self.without
 
     def client(self, service: str, region: str | None = None) -> Any:
         """Return a client of a service, by default in the home region."""

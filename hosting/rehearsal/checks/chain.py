@@ -57,6 +57,8 @@ def production_is_protected(deployed: Deployed) -> Iterator[Proof]:
     protected = bool(root.get("EnableTerminationProtection"))
     seen = "protected" if protected else "not protected"
     yield proof("termination protection is on in production only", protected == production, seen)
+    if not deployed.has_database:
+        return
     body = client.get_stack_policy(StackName=deployed.id("DatabaseStack")).get("StackPolicyBody", "")
     denied = [item for item in json.loads(body)["Statement"] if item["Effect"] == "Deny"] if body else []
     protected_database = any("LogicalResourceId/Cluster" in item["Resource"] for item in denied)

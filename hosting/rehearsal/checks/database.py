@@ -11,7 +11,12 @@ proof = Area("database")
 
 
 def cluster(deployed: Deployed) -> Iterator[Proof]:
-    """Check encryption, network, deletion protection, backups and instances of the cluster."""
+    """Check encryption, network, deletion protection, backups and instances of the cluster, or that there is none."""
+    if not deployed.has_database:
+        found = deployed.pages("rds", "describe_db_clusters", "DBClusters")
+        own = [one["DBClusterIdentifier"] for one in found if one["DBClusterIdentifier"] == deployed.family]
+        yield proof("the project has no database, and the environment has none", not own, own or "none")
+        return
     (found,) = deployed.client("rds").describe_db_clusters(DBClusterIdentifier=deployed.family)["DBClusters"]
     key = deployed.id("SecurityStack/DataKey")
     yield proof(
@@ -38,6 +43,8 @@ def cluster(deployed: Deployed) -> Iterator[Proof]:
 
 
 def instances(deployed: Deployed) -> Iterator[Proof]:
+    if not deployed.has_database:
+        return
     found = deployed.pages("rds", "describe_db_instances", "DBInstances")
     own = [one for one in found if one.get("DBClusterIdentifier") == deployed.family]
     public = [one["DBInstanceIdentifier"] for one in own if one["PubliclyAccessible"]]
@@ -46,6 +53,8 @@ def instances(deployed: Deployed) -> Iterator[Proof]:
 
 def credentials(deployed: Deployed) -> Iterator[Proof]:
     """Check the secret of the master user: keys, encryption and rotation."""
+    if not deployed.has_database:
+        return
     manager = deployed.client("secretsmanager")
     arn = deployed.outputs["root"]["DatabaseSecretArn"]
     secret = manager.describe_secret(SecretId=arn)

@@ -73,6 +73,8 @@ def notification_reaches_chat_topic(deployed: Deployed) -> Iterator[Proof]:
 
 def failed_delivery_reaches_chat_topic(deployed: Deployed) -> Iterator[Proof]:
     """Write an error to Firehose's error log, and expect the notifier's message on the chat topic."""
+    if not deployed.has_archive:
+        return
     logs = deployed.client("logs")
     group, stream = deployed.id("ArchiveStack/DeliveryLogGroup"), "rehearsal"
     with subscribed_queue(deployed) as receive_message:
@@ -136,6 +138,8 @@ def rotated_password_reaches_services(deployed: Deployed) -> Iterator[Proof]:
     yield proof(
         "the credentials watch restarts nothing without need", answer.get("redeployed") == [], shortened(answer)
     )
+    if not deployed.has_database:
+        return
     secret = deployed.outputs["root"]["DatabaseSecretArn"]
     readers = [service for service in deployed.services if reads_secret(deployed, service, secret)]
     if not readers:

@@ -30,7 +30,7 @@ def vpc_and_subnets(deployed: Deployed) -> Iterator[Proof]:
     }
     yield proof("the VPC resolves names, as private endpoints need", all(dns.values()), dns)
     subnets = {subnet["SubnetId"]: subnet for subnet in ec2.describe_subnets(Filters=in_vpc(deployed))["Subnets"]}
-    for tier in ("Public", "App", "Db"):
+    for tier in ("Public", "App", *(["Db"] if deployed.has_database else [])):
         pair = [subnets[deployed.id(f"NetworkStack/{tier}Subnet{number}")] for number in (1, 2)]
         zones = [subnet["AvailabilityZone"] for subnet in pair]
         seen = ", ".join(f"{subnet['CidrBlock']} in {subnet['AvailabilityZone']}" for subnet in pair)
@@ -71,6 +71,8 @@ def routes(deployed: Deployed) -> Iterator[Proof]:
         zone = subnets[gateway["SubnetId"]]["AvailabilityZone"] if gateway else "no gateway"
         own = subnets[app]["AvailabilityZone"]
         yield proof(f"app subnet {number} leaves through its own zone", zone == own, f"{own} by {zone}")
+        if not deployed.has_database:
+            continue
         database = default_route(deployed.id(f"NetworkStack/DbSubnet{number}"))
         yield proof(f"database subnet {number} has no way out", database is None, database or "local routes only")
 
@@ -103,7 +105,7 @@ def security_groups(deployed: Deployed) -> Iterator[Proof]:
         if any(block["CidrIp"] == "0.0.0.0/0" for block in rule["IpRanges"])
     ]
     default = [group for group in groups if group["GroupName"] == "default"]
-    rules = [rule for group in default for rule in (*group["IpPermissions"], *group["IpPermissionsEgress"])]
+    rules = [rule for group in default for rule in all_rules(group)]
     yield proof("the VPC's default security group is closed", default and not rules, rules or "no rule in it")
     yield proof("no security group admits the whole internet", not world, world or f"{len(groups)} groups")
     names = [{"Name": "prefix-list-name", "Values": [PREFIX_LIST]}]
@@ -117,6 +119,10 @@ def security_groups(deployed: Deployed) -> Iterator[Proof]:
             sources == {(port, prefix_list["PrefixListId"])} and not others,
             f"{PREFIX_LIST} ({prefix_list['PrefixListId']})",
         )
+    if not deployed.has_database:
+        mysql = [group["GroupName"] for group in groups for rule in all_rules(group) if rule.get("FromPort") == 3306]
+        yield proof("no security group has a rule for a database", not mysql, mysql or f"{len(groups)} groups")
+        return
     admitted = Counter(
         pair["GroupId"]
         for rule in by_id[deployed.id("SecurityStack/DatabaseSecurityGroup")]["IpPermissions"]
@@ -124,6 +130,11 @@ def security_groups(deployed: Deployed) -> Iterator[Proof]:
     )
     services = {deployed.id(f"{service}AccessStack/ServiceSecurityGroup") for service in deployed.images}
     yield proof("the database admits only the services", set(admitted) == services, list(admitted))
+
+
+def all_rules(group: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the rules of a security group in both directions."""
+    return [*group["IpPermissions"], *group["IpPermissionsEgress"]]
 
 
 def flow_log(deployed: Deployed) -> Iterator[Proof]:

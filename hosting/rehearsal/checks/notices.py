@@ -37,8 +37,10 @@ def sample_events(deployed: Deployed, family: str) -> dict[str, dict[str, Any]]:
     """Return an event of an environment for each rule of the layer."""
     here = f"{deployed.home}:{deployed.account}"
     stack = deployed.stacks["root"].replace(f"stack/{deployed.family}/", f"stack/{family}/")
-    instance = next(iter(deployed.ids("AWS::RDS::DBInstance").values()), "").lower()
+    # Secrets Manager names any secret of the account in such an event.
+    secret = deployed.outputs["root"].get("DatabaseSecretArn", f"arn:aws:secretsmanager:{here}:secret:any")
     return {
+        **(database_events(deployed, family) if deployed.has_database else {}),
         "DeploymentFailedRule": sample(
             "aws.ecs",
             "ECS Deployment State Change",
@@ -53,21 +55,6 @@ def sample_events(deployed: Deployed, family: str) -> dict[str, dict[str, Any]]:
                 "clusterArn": f"arn:aws:ecs:{here}:cluster/{family}",
                 "lastStatus": "STOPPED",
                 "stopCode": "EssentialContainerExited",
-            },
-        ),
-        "DatabaseEventRule": sample(
-            "aws.rds",
-            "RDS DB Cluster Event",
-            f"arn:aws:rds:{here}:cluster:{family}",
-            {"SourceArn": f"arn:aws:rds:{here}:cluster:{family}", "EventCategories": ["failover"]},
-        ),
-        "InstanceEventRule": sample(
-            "aws.rds",
-            "RDS DB Instance Event",
-            f"arn:aws:rds:{here}:db:{instance}",
-            {
-                "SourceArn": f"arn:aws:rds:{here}:db:{instance.replace(deployed.family, family, 1)}",
-                "EventCategories": ["availability"],
             },
         ),
         "StackRolledBackRule": sample(
@@ -88,8 +75,31 @@ def sample_events(deployed: Deployed, family: str) -> dict[str, dict[str, Any]]:
         "SecretChangedRule": sample(
             "aws.secretsmanager",
             "Secret Label Updated",
-            deployed.outputs["root"]["DatabaseSecretArn"],
+            secret,
             {"name": "any", "labelUpdated": "AWSCURRENT", "versionId": "1"},
+        ),
+    }
+
+
+def database_events(deployed: Deployed, family: str) -> dict[str, dict[str, Any]]:
+    """Return an event of the database of an environment for each rule of the layer about databases."""
+    here = f"{deployed.home}:{deployed.account}"
+    instance = next(iter(deployed.ids("AWS::RDS::DBInstance").values()), "").lower()
+    return {
+        "DatabaseEventRule": sample(
+            "aws.rds",
+            "RDS DB Cluster Event",
+            f"arn:aws:rds:{here}:cluster:{family}",
+            {"SourceArn": f"arn:aws:rds:{here}:cluster:{family}", "EventCategories": ["failover"]},
+        ),
+        "InstanceEventRule": sample(
+            "aws.rds",
+            "RDS DB Instance Event",
+            f"arn:aws:rds:{here}:db:{instance}",
+            {
+                "SourceArn": f"arn:aws:rds:{here}:db:{instance.replace(deployed.family, family, 1)}",
+                "EventCategories": ["availability"],
+            },
         ),
     }
 
