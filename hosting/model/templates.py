@@ -153,6 +153,14 @@ class Template:
         """Return whether exactly one task of a workload runs, so that it is not highly available."""
         return self._workload(workload).get("OneTask") is True
 
+    def callers_of(self, workload: str) -> tuple[str, ...]:
+        """Return the workloads that may call an internal service; empty for other kinds."""
+        return tuple(self._workload(workload).get("CalledBy", ()))
+
+    def is_on_spot(self, workload: str) -> bool:
+        """Return whether the tasks of a workload run on capacity that AWS may take back."""
+        return self._workload(workload).get("Spot") is True
+
     def image_parameter(self, workload: str) -> str:
         """Return the parameter of the root with the image of a workload. Several workloads may have one image."""
         return str(self._workload(workload).get("Image", f"{workload}Image"))

@@ -11,10 +11,15 @@ import pytest
 from generator.config import Config
 from generator.render import render_all
 from generator.workloads import AddressOf, Generated, InternalService, Job, WebService, Worker
+from hosting.analysis.graph import pictures
+from hosting.analysis.graph.layout import draw
+from hosting.analysis.graph.read import read
 from hosting.analysis.iam_policies import grants
+from hosting.analysis.reachability import report
 from hosting.analysis.reachability.proof import prove
 from hosting.analysis.resolve import ResolvedEnvironment, resolve
 from hosting.analysis.rules import check_rules
+from hosting.model.declared_exceptions import declared_exceptions
 from hosting.model.parameter_file import Environment, load_environment
 from hosting.model.templates import Template
 from tests.support.project import PARAMS
@@ -125,3 +130,28 @@ def test_an_exception_that_is_not_declared_is_found(damage: Callable[[Bodies], o
     changed = bodies()
     damage(changed)
     assert rules(changed) == found
+
+
+def test_the_picture_shows_jobs_callers_and_declared_exceptions() -> None:
+    templates, environment = resolved(bodies())
+    architecture = read(environment, templates)
+    chart = pictures.as_mermaid(architecture)
+    assert "Nightly: job" in chart
+    assert "Scheduler: rate(1 hour) UTC" in chart
+    assert "search.atlas-lab.internal, called by Portal, Nightly" in chart
+    assert "Mailer: 1 task, spot" in chart
+    assert "Mailer runs one task and is not highly available" in chart
+    words = "\n".join(text.words for text in draw(architecture).texts)
+    assert "Portal key" in words
+    assert "declared: Mailer runs on spare capacity of Fargate" in words
+    assert "Job Nightly: Scheduler: rate(1 hour) UTC" in pictures.as_svg(architecture)
+
+
+def test_the_proof_of_network_paths_names_what_the_project_declares() -> None:
+    text = report.as_text([prove(resolved(bodies())[1], {})])
+    assert "declared: Mailer runs one task and is not highly available" in text
+
+
+def test_a_project_without_a_web_service_declares_it() -> None:
+    root = Template.from_body("root.json", {"Metadata": {"Services": ["W"], "Workloads": {"W": {"Kind": "worker"}}}})
+    assert declared_exceptions(root)[0].startswith("no web service")

@@ -240,6 +240,9 @@ def _draw_foot(scene: Scene, architecture: Architecture, top: float, chat: Rect 
         scene.card(slack, "actor", "Slack channel", [architecture.chat.channel])
         scene.arrow("signal", (chat.center, chat.bottom), (chat.center, slack.y))
         bottom = slack.bottom
+    for sentence in architecture.exceptions:
+        bottom += 20
+        scene.text(LEFT, bottom, f"declared: {sentence}", RIGHT - LEFT, kind="muted")
     return bottom
 
 
@@ -254,7 +257,12 @@ def describe(architecture: Architecture) -> str:
         parts.append(f"VPC {network.cidr} in zones {', '.join(network.zones)}; NAT gateways in {nats}.")
     for service in architecture.services:
         containers = " and ".join(f"{item.name} ({item.image})" for item in service.containers)
-        parts.append(f"Service {service.name}: {service.tasks} of {service.size}, each with {containers}.")
+        if service.is_job:
+            facts = f"Job {service.name}: {service.started_by}, {service.size}"
+        else:
+            name = f"{service.name} ({service.started_by})" if service.started_by else service.name
+            facts = f"Service {name}: {service.tasks} of {service.size}"
+        parts.append(f"{facts}, each with {containers}.")
     if database := architecture.database:
         instances = " and ".join(item.role for item in database.instances)
         parts.append(f"{database.engine} with {instances}; {', '.join(database.facts)}.")
@@ -263,4 +271,5 @@ def describe(architecture: Architecture) -> str:
     if architecture.alarms:
         chat = f", to Slack channel {architecture.chat.channel}" if architecture.chat else ""
         parts.append(f"{architecture.alarms.count} alarms{chat}.")
+    parts += [f"Declared: {sentence}." for sentence in architecture.exceptions]
     return " ".join(parts)

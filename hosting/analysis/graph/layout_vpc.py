@@ -197,7 +197,7 @@ def _draw_service(
     scene = grid.scene
     frame = grid.span(service.zones, 3 * PAD, top, _service_height(service))
     # Each heading in its half: between them the lane continues to the next service.
-    paths = f"{', '.join(service.paths)} to port {service.port}" if service.paths else ""
+    paths = f"{', '.join(service.paths)} to port {service.port}" if service.paths else service.started_by
     facts = ", ".join(item for item in (service.tasks, service.size) if item)
     half = frame.width / 2 - 2 * PAD - 12
     heading = f"{service.name}: {facts}"

@@ -23,6 +23,8 @@ def render(architecture: Architecture) -> str:
     _operations(chart, architecture)
     chart.close()
     _links(chart, architecture)
+    if architecture.exceptions:
+        chart.node("declared", "Declared exceptions", *architecture.exceptions)
     return "\n".join(chart.lines) + "\n"
 
 
@@ -117,7 +119,8 @@ def _network(chart: _Chart, architecture: Architecture, network: Network) -> Non
 
 
 def _service(chart: _Chart, service: Service) -> None:
-    chart.open(f"service {service.name}", f"{service.name}: {service.tasks}, {service.size}")
+    facts = (f"{service.name}: {service.tasks}", service.size, service.started_by)
+    chart.open(f"service {service.name}", ", ".join(filter(None, facts)))
     for item in service.containers:
         chart.node(f"{service.name} {item.name}", item.name, item.image, *item.notes)
     chart.close()

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# In place of a number of tasks.
+JOB = "job"
+
 
 @dataclass(frozen=True)
 class Subnet:
@@ -38,7 +41,7 @@ class Container:
 
 @dataclass(frozen=True)
 class Service:
-    """One ECS service."""
+    """One workload: an ECS service, or a job that a schedule starts."""
 
     name: str
     tasks: str
@@ -48,7 +51,12 @@ class Service:
     containers: tuple[Container, ...]
     zones: tuple[str, ...]
     exec: bool
+    started_by: str  # the schedule of a job, or the name and the callers of an internal service
     database_port: str | None  # port of the database; None if no security group rule allows the service
+
+    @property
+    def is_job(self) -> bool:
+        return self.tasks == JOB
 
 
 @dataclass(frozen=True)
@@ -188,3 +196,4 @@ class Architecture:
     edge_alarms: Alarms | None
     notices: Notices | None
     chat: Chat | None
+    exceptions: tuple[str, ...]  # what the project declares to be other than the default

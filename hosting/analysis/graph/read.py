@@ -8,7 +8,8 @@ from hosting.analysis.graph import model, read_operations, read_platform
 from hosting.analysis.graph.lookup import Lookup
 from hosting.analysis.graph.read_edge import edge
 from hosting.analysis.resolve import ResolvedEnvironment
-from hosting.model.stack_order import EDGE_REGION
+from hosting.model.declared_exceptions import declared_exceptions
+from hosting.model.stack_order import EDGE_REGION, ROOT
 from hosting.model.templates import Template
 
 
@@ -40,4 +41,5 @@ def read(env: ResolvedEnvironment, templates: Mapping[str, Template]) -> model.A
         edge_alarms=read_operations.alarms(lookup, edge=True),
         notices=notices,
         chat=read_operations.chat(lookup),
+        exceptions=declared_exceptions(templates[ROOT]),
     )

@@ -12,6 +12,8 @@ from hosting.analysis.resolve import Resource
 from hosting.model.stack_order import ROOT
 from hosting.model.tokens import Json
 
+TASK = "AWS::ECS::TaskDefinition"
+
 
 def network(lookup: Lookup) -> model.Network | None:
     """Return the VPC with its subnets and endpoints, or None."""
@@ -108,39 +110,84 @@ def cluster(lookup: Lookup) -> model.Cluster | None:
 
 
 def all_services(lookup: Lookup) -> tuple[model.Service, ...]:
-    """Return the services in the order of the root's Metadata; unlisted services follow."""
+    """Return the services and jobs in the order of the root's Metadata; unlisted services follow."""
     found = [service(lookup, item) for item in lookup.all("AWS::ECS::Service")]
+    found += [job(lookup, item) for item in lookup.all("AWS::Scheduler::Schedule")]
     order = {name: place for place, name in enumerate(lookup.templates[ROOT].services)}
     return tuple(sorted(found, key=lambda item: (order.get(item.name, len(order)), item.name)))
 
 
 def service(lookup: Lookup, service: Resource) -> model.Service:
     """Return one ECS service."""
-    task = lookup.follow_one(service.get("TaskDefinition"), "AWS::ECS::TaskDefinition")
+    task = lookup.follow_one(service.get("TaskDefinition"), TASK)
     network = service.get("NetworkConfiguration.AwsvpcConfiguration", {})
     target = service.get("LoadBalancers.0", {})
-    size = ", ".join((_vcpu(task.get("Cpu")), _memory(task.get("Memory")))) if task else ""
-    containers = task.get("ContainerDefinitions", []) if task else []
     return model.Service(
-        name=service.stack.split("/")[-1].removesuffix("ServiceStack") or service.logical_id,
+        name=_workload(service),
         tasks=tasks(lookup, service),
-        size=size,
+        size=_size(task),
         port=str(target.get("ContainerPort", "")),
         paths=paths(lookup, target.get("TargetGroupArn")),
-        containers=tuple(_container(item, target.get("ContainerName")) for item in containers),
+        containers=_containers(task, target.get("ContainerName")),
         zones=lookup.zones(network.get("Subnets")),
         exec=is_true(service.get("EnableExecuteCommand")),
+        started_by=address(lookup, service),
         database_port=database_port(lookup, network.get("SecurityGroups")),
     )
 
 
+def job(lookup: Lookup, schedule: Resource) -> model.Service:
+    """Return one job: a task that a schedule starts."""
+    ecs = schedule.get("Target.EcsParameters", {})
+    network = schedule.get("Target.EcsParameters.NetworkConfiguration.AwsvpcConfiguration", {})
+    task = lookup.follow_one(ecs.get("TaskDefinitionArn"), TASK)
+    zone = str(schedule.get("ScheduleExpressionTimezone", "UTC"))
+    off = "" if schedule.get("State", "ENABLED") == "ENABLED" else ", disabled"
+    return model.Service(
+        name=_workload(schedule),
+        tasks=model.JOB,
+        size=_size(task),
+        port="",
+        paths=(),
+        containers=_containers(task, None),
+        zones=lookup.zones(network.get("Subnets")),
+        exec=is_true(ecs.get("EnableExecuteCommand")),
+        started_by=f"Scheduler: {schedule.get('ScheduleExpression')} {zone}{off}",
+        database_port=database_port(lookup, network.get("SecurityGroups")),
+    )
+
+
+def address(lookup: Lookup, service: Resource) -> str:
+    """Return the name of an internal service in the private DNS of the VPC with its callers; empty without a name."""
+    registry = lookup.follow_one(service.get("ServiceRegistries.0.RegistryArn"), "AWS::ServiceDiscovery::Service")
+    namespace = lookup.first("AWS::ServiceDiscovery::PrivateDnsNamespace")
+    if registry is None or namespace is None:
+        return ""
+    callers = lookup.templates[ROOT].callers_of(_workload(service))
+    called = f", called by {', '.join(callers)}" if callers else ""
+    return f"{registry.get('Name')}.{namespace.get('Name')}{called}"
+
+
+def _workload(resource: Resource) -> str:
+    return resource.stack.split("/")[-1].removesuffix("ServiceStack") or resource.logical_id
+
+
+def _size(task: Resource | None) -> str:
+    return ", ".join((_vcpu(task.get("Cpu")), _memory(task.get("Memory")))) if task else ""
+
+
+def _containers(task: Resource | None, serving: Json) -> tuple[model.Container, ...]:
+    return tuple(_container(item, serving) for item in (task.get("ContainerDefinitions", []) if task else []))
+
+
 def tasks(lookup: Lookup, service: Resource) -> str:
+    spot = ", spot" if "FARGATE_SPOT" in str(service.get("CapacityProviderStrategy", "")) else ""
     desired = str(service.get("DesiredCount", 1))
     for target in lookup.all("AWS::ApplicationAutoScaling::ScalableTarget"):
         if lookup.follow_one(target.get("ResourceId"), service.type) == service:
             least, most = target.get("MinCapacity"), target.get("MaxCapacity")
-            return f"{least} to {most} tasks" if least != most else f"{least} tasks"
-    return f"{desired} tasks" if desired != "1" else "1 task"
+            return (f"{least} to {most} tasks" if least != most else f"{least} tasks") + spot
+    return (f"{desired} tasks" if desired != "1" else "1 task") + spot
 
 
 def paths(lookup: Lookup, target_group: Json) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from hosting.analysis.reachability.claims import list_claims
 from hosting.analysis.reachability.network_model import NetworkModel
 from hosting.analysis.reachability.traffic import Evidence
 from hosting.analysis.resolve import ResolvedEnvironment
+from hosting.model.declared_exceptions import declared_exceptions
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class Proof:
 
     environment: str
     claims: tuple[ProvedClaim, ...]
+    # What the project declares to be other than the default, such as a workload with one task.
+    exceptions: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -81,4 +84,5 @@ def prove(env: ResolvedEnvironment, sources: SourceMap, calls: Iterable[tuple[st
             )
             for claim in list_claims(network)
         ),
+        declared_exceptions(env.stacks["root"].template),
     )

@@ -33,6 +33,8 @@ def _proof_text(proof: Proof) -> str:
         lines += [f"{section}: {_MEANINGS[section]}", ""]
         for claim in group:
             lines += [*_claim_lines(claim), ""]
+    if proof.exceptions:
+        lines += [*(f"  declared: {sentence}" for sentence in proof.exceptions), ""]
     broken = [claim for claim in proof.claims if not claim.holds]
     total = len(proof.claims)
     if broken:
@@ -71,6 +73,7 @@ def as_json(proofs: Sequence[Proof]) -> str:
             {
                 "environment": proof.environment,
                 "holds": proof.holds,
+                "declaredExceptions": list(proof.exceptions),
                 "claims": [_claim_object(claim) for claim in proof.claims],
             }
             for proof in proofs

@@ -116,6 +116,8 @@ def render_status(found: Status) -> RenderableType:
     head.append(f"  {found.headline}", style=_STYLES[found.health])
     time = Text(f"{found.time:%Y-%m-%d %H:%M:%S} UTC", style="dim")
     rows: list[RenderableType] = [head, time, Text(), table]
+    if found.exceptions:
+        rows += [Text(), *(Text(f"declared: {sentence}", style="yellow") for sentence in found.exceptions)]
     if found.events:
         rows += [Text(), Text("last events", style="bold")]
         for one in found.events:

@@ -35,6 +35,7 @@ def build_document(review: PlanReview, environment: str, account: str) -> dict[s
         "counts": review.counts(),
         "impossible": impossible.build_impossible(review.impossible, review.mask),
         "newSecrets": impossible.build_new_secrets(review.new_secrets),
+        "declaredExceptions": list(review.exceptions),
         "losses": [_build_loss(review, one) for one in review.losses],
         "access": [_build_access(review, one) for one in access],
         "stacks": [_build_stack(review, plan) for plan in review.plans],
@@ -121,6 +122,8 @@ def render_markdown(review: PlanReview, environment: str, limit: int = LIMIT) ->
     lines += impossible.format_impossible(review.impossible, review.mask)
     lines += _format_losses(review)
     lines += impossible.format_new_secrets(review.new_secrets)
+    if review.exceptions:
+        lines += [*(f"- declared: {escape(sentence)}" for sentence in review.exceptions), ""]
     access = find_permission_changes(review.plans)
     lines += _format_permissions(review, "Permissions widen", [one for one in access if one.is_broader])
     lines += ["| Stack | Region | |", "| --- | --- | --- |"]

@@ -48,6 +48,8 @@ class PlanReview:
     # Updates that AWS refuses although CloudFormation computed the change set.
     impossible: Sequence[Impossible] = ()
     new_secrets: Sequence[NewSecret] = ()
+    # What the project declares to be other than the default, such as a workload with one task.
+    exceptions: Sequence[str] = ()
 
     @property
     def losses(self) -> list[Loss]:
@@ -81,6 +83,7 @@ def render_plan(review: PlanReview, *, verbose: bool = False) -> Iterator[Tree |
     for plan in review.plans:
         yield _render_stack(review, plan, verbose=verbose)
     yield Text()
+    yield from (Text(f"declared: {sentence}", style="yellow") for sentence in review.exceptions)
     yield render_summary(review)
     if review.derived and not verbose:
         listed = "1 resource is" if review.derived == 1 else f"{review.derived} resources are"

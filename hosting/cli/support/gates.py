@@ -88,8 +88,17 @@ def review_plans(
 ) -> PlanReview:
     """Return the plans with the data that is needed to render them."""
     from hosting.cli.rendering.plan_text import PlanReview
+    from hosting.model.declared_exceptions import declared_exceptions
+    from hosting.model.stack_order import StackRole
 
-    return PlanReview(plans, allowed, find_secret_values(context), foreseen.impossible, foreseen.new_secrets)
+    return PlanReview(
+        plans,
+        allowed,
+        find_secret_values(context),
+        foreseen.impossible,
+        foreseen.new_secrets,
+        declared_exceptions(context.template(context.stack(StackRole.ROOT))),
+    )
 
 
 def find_secret_values(context: Context) -> frozenset[str]:

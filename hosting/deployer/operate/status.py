@@ -26,7 +26,8 @@ from hosting.deployer.operate.health_checks import (
 )
 from hosting.deployer.operate.platform import Platform, Service
 from hosting.deployer.operate.states import WORST_FIRST, Health, Part
-from hosting.model.stack_order import EDGE_REGION
+from hosting.model.declared_exceptions import declared_exceptions
+from hosting.model.stack_order import EDGE_REGION, StackRole
 
 SCHEMA = "hosting-platform/status/1"
 _RECENT = timedelta(hours=3)
@@ -43,6 +44,8 @@ class Status:
     time: datetime
     parts: tuple[Part, ...]
     events: tuple[ActivityEvent, ...] = ()
+    # What the project declares to be other than the default, such as a workload with one task.
+    exceptions: tuple[str, ...] = ()
 
     @property
     def health(self) -> Health:
@@ -108,7 +111,8 @@ def collect_status(context: Context, *, recent: int = 8) -> Status:
             parts.append(Part("events", "", Health.UNKNOWN, f"cannot be read: {explain(error).what}"))
         # A service job also returns the targets. The screen shows the parts by area.
         parts.sort(key=lambda part: _AREAS.index(part.area))
-    return Status(context.environment.family, now, tuple(parts), tuple(events[-recent:]))
+    exceptions = declared_exceptions(context.template(context.stack(StackRole.ROOT)))
+    return Status(context.environment.family, now, tuple(parts), tuple(events[-recent:]), exceptions)
 
 
 def poll_status(
@@ -145,5 +149,6 @@ def as_document(status: Status) -> dict[str, Any]:
             }
             for part in status.parts
         ],
+        "declaredExceptions": list(status.exceptions),
         "events": [activity.as_document(one) for one in status.events],
     }

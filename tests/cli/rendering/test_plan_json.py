@@ -10,7 +10,7 @@ import pytest
 from cfnlint.jsonschema import StandardValidator
 
 from hosting.cli.rendering import markdown, plan_json
-from hosting.cli.rendering.plan_text import PlanReview
+from hosting.cli.rendering.plan_text import PlanReview, render_plan
 from hosting.cli.support.plan_permissions import find_permission_changes
 from hosting.deployer.aws.stacks import STACK_TYPE
 from hosting.deployer.change_sets import Change, ChangeSet, Detail
@@ -153,3 +153,12 @@ def test_an_added_rule_is_wider_and_a_removed_rule_is_not() -> None:
     removed = Change("Remove", "In", "", kind, before=rule)
     assert find_permission_changes([plan(added)])[0].is_severe
     assert not find_permission_changes([plan(removed)])[0].is_broader
+
+
+def test_every_form_of_a_plan_names_the_declared_exceptions() -> None:
+    review = PlanReview([StackPlan(ROOT, Kind.NOTHING)], exceptions=("Mailer runs one task & no more",))
+    document = plan_json.build_document(review, "dev", "1" * 12)
+    assert errors(document) == []
+    assert document["declaredExceptions"] == ["Mailer runs one task & no more"]
+    assert "declared: Mailer runs one task" in plan_json.render_markdown(review, "dev")
+    assert any("declared: Mailer runs one task & no more" in str(part) for part in render_plan(review))

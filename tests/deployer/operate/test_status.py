@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 from collections.abc import Callable, Mapping
@@ -11,13 +12,15 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from rich.console import Console
 
+from hosting.cli.commands.status import render_status
 from hosting.deployer.aws import stacks
 from hosting.deployer.aws.stacks import StackState
 from hosting.deployer.aws.statuses import STATUSES
 from hosting.deployer.operate import health_checks, states
 from hosting.deployer.operate.states import Health, Part, State, classify, classify_stack
-from hosting.deployer.operate.status import Status
+from hosting.deployer.operate.status import Status, as_document
 from tests.deployer.operate import parts
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -235,3 +238,11 @@ def test_the_next_step_of_an_alarm_is_the_command_of_its_description(deployed: p
         )
     finally:
         cloudwatch.set_alarm_state(AlarmName=f"{CLUSTER}-portal-5xx", StateValue="OK", StateReason="test")
+
+
+def test_the_screen_and_the_document_name_the_declared_exceptions() -> None:
+    found = Status(CLUSTER, datetime.now(UTC), (), exceptions=("Mailer runs one task and is not highly available",))
+    console = Console(file=io.StringIO(), width=200)
+    console.print(render_status(found))
+    assert "declared: Mailer runs one task and is not highly available" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert as_document(found)["declaredExceptions"] == list(found.exceptions)

@@ -1,0 +1,20 @@
+"""Sentences for people about what a project declares to be other than the default of the platform."""
+
+from __future__ import annotations
+
+from hosting.model.templates import Template
+
+
+def declared_exceptions(root: Template) -> tuple[str, ...]:
+    """Return one sentence for each exception that the template of root records, in the order of the workloads."""
+    found = []
+    for name in root.services:
+        if root.has_one_task(name):
+            found.append(f"{name} runs one task and is not highly available")
+        if root.is_on_spot(name):
+            found.append(
+                f"{name} runs on spare capacity of Fargate: AWS may stop its tasks with two minutes of warning"
+            )
+    if all(root.kind_of(name) != "web service" for name in root.services):
+        found.append("no web service: the load balancer and the distribution have no application behind them")
+    return tuple(found)
