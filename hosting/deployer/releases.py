@@ -13,12 +13,13 @@ import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError
 
 from hosting.deployer import environment as environments
 from hosting.deployer import stack_parameters
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "release/1"
 _ATTEMPTS = 20
+_TRANSFERS = 4
 _MIGRATION = "Custom::Migration"
 
 
@@ -119,6 +121,13 @@ class Store:
             return dict(zip(keys, pool.map(self._get, keys), strict=True))
 
     def _get(self, key: str) -> bytes:
+        # The SDK repeats requests, and not the transfer of a body.
+        for _ in range(_TRANSFERS - 1):
+            with suppress(IncompleteReadError, HTTPClientError):
+                return self._transfer(key)
+        return self._transfer(key)
+
+    def _transfer(self, key: str) -> bytes:
         return self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
 
     @property
