@@ -80,7 +80,9 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     """Add keys, shared security groups, the flow log, buckets, the origin secret and the alarm topic."""
     # RDS, Secrets Manager and ECS use the data key with the permissions of the caller, so its policy names no service.
     data_key = add_key(t, "Data", "Database and its secret" if config.parts.database else "Secrets")
-    telemetry_key = add_telemetry_key(t, "Logs, notifications and archive")
+    telemetry_key = add_telemetry_key(
+        t, "Logs, notifications and archive" if config.parts.archive else "Logs and notifications"
+    )
     telemetry_key_arn = v.TelemetryKeyArn(telemetry_key.get_att("Arn"))
     alb = t.add_resource(alb_security_group(inputs))
     redirect = t.add_resource(redirect_security_group(inputs))

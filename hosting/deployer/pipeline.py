@@ -29,7 +29,7 @@ from hosting.deployer.errors import DeployerError, DeploymentFailedError, Refuse
 from hosting.deployer.failures import rootcause
 from hosting.deployer.first_deployment import failed_service
 from hosting.deployer.packaging import placeholder
-from hosting.deployer.safeguards import creation_parameters, gates, stack_policies
+from hosting.deployer.safeguards import creation_parameters, gates, protections, stack_policies
 from hosting.deployer.safeguards.gates import Gates
 from hosting.model import parameter_check
 from hosting.model.effects import DESTRUCTIVE_EFFECTS
@@ -62,9 +62,31 @@ class DeploymentRun:
         """Show the plans, check the gates and ask for approval. Nothing has been changed yet."""
         self.reporter.show_plans(self.context, plans, self.gates.allowed)
         self.gates.require(plans)
+        self.require_unprotected_databases(plans)
         self.require_secret_values(plans)
         if not self.reporter.approve_plans(plans):
             raise ApprovalDeclined
+
+    def require_unprotected_databases(self, plans: Sequence[StackPlan]) -> None:
+        """Raise RefusedError if a plan deletes a database whose deletion protection is enabled.
+
+        RDS rejects the deletion, which is in the clean-up of an update. CloudFormation completes the update, and the
+        database remains without a stack.
+        """
+        for plan in plans:
+            changes = plan.change_set.walk() if plan.change_set is not None else ()
+            doomed = [
+                (gates.format_resource_name(plan.stack, path, change.logical_id), change.physical_id)
+                for path, change in changes
+                if change.resource_type == protections.CLUSTER and change.effect == "delete" and change.physical_id
+            ]
+            if not doomed:
+                continue
+            rds = self.context.clients.rds(plan.stack.region)
+            for found in protections.find_protected_clusters(rds, doomed):
+                command = "aws rds modify-db-cluster --no-deletion-protection --apply-immediately"
+                hint = f"disable it: {command} --db-cluster-identifier {found.physical_id} --region {plan.stack.region}"
+                raise RefusedError(f"{found}, and the plan deletes it", where=plan.stack.label, hint=hint)
 
     def require_secret_values(self, plans: Sequence[StackPlan]) -> None:
         """Raise RefusedError if a plan deploys workloads of which a supplied secret has no value."""

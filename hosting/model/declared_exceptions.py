@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from hosting.model.templates import Template
 
+_WITHOUT = {
+    "database": "no database",
+    "archive": "no archive: logs are deleted after their retention",
+}
+
 
 def declared_exceptions(root: Template) -> tuple[str, ...]:
     """Return one sentence for each exception that the template of root records, in the order of the workloads."""
@@ -17,4 +22,5 @@ def declared_exceptions(root: Template) -> tuple[str, ...]:
             )
     if all(root.kind_of(name) != "web service" for name in root.services):
         found.append("no web service: the load balancer and the distribution have no application behind them")
+    found += [sentence for part, sentence in _WITHOUT.items() if part in root.without]
     return tuple(found)

@@ -14,7 +14,7 @@ from hosting.model.errors import InputError, Problem
 from hosting.model.intrinsics import UNKNOWN, broken_assertions
 from hosting.model.parameter_file import ParameterFile, suggest
 from hosting.model.parameter_relations import Input, find_conflicts
-from hosting.model.stack_order import TEMPLATES, StackRole, templates_through
+from hosting.model.stack_order import ROOT, TEMPLATES, StackRole, templates_through
 from hosting.model.templates import Parameter, Template
 
 _DIGEST = re.compile(r".+@sha256:[0-9a-f]{64}")
@@ -24,6 +24,9 @@ _SUPPLIED = re.compile(
     r"ArtifactBucket|HomeRegion|PlatformOnly|ServiceIsIncluded|ServiceIsNew|WorkloadTemplates|CloudFrontPrefixListId"
     r"|\w+TemplateKey|\w+CodeKey"
 )
+
+# How the parameters of a part begin that a project can leave out.
+_PREFIXES = {"database": "Db", "archive": "Archive"}
 
 # The deployer supplies these when the file does not contain them.
 _FALLBACK = frozenset({"OriginCertificateArn"})
@@ -137,6 +140,9 @@ def find_unknown(file: ParameterFile, templates: Mapping[str, Template]) -> Iter
         if key not in declared and not is_supplied_by_deployer(key):
             near = suggest(key, (name for name in declared if not is_supplied_by_deployer(name)))
             hint = f'did you mean "{near}"?' if near else "no stack declares it: remove it"
+            for part in templates[ROOT].without if ROOT in templates else ():
+                if key.startswith(_PREFIXES[part]):
+                    hint = f"the project has no {part}: remove it"
             yield Problem(file.where(key), f'unknown key "{key}"', hint)
 
 

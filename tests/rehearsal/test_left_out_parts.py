@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hosting.rehearsal.emulator import DEFAULT_ACCOUNT, ROOT, Emulator
+from hosting.rehearsal.emulator import DEFAULT_ACCOUNT, DEFAULT_REGION, ROOT, Emulator
 from tests.rehearsal.test_shared_bootstrap import make_checkout
 from tests.support import commands
 from tests.support.project import copy_project, leave_out, write_templates
@@ -58,8 +58,17 @@ def test_a_deployed_database_is_removed_only_by_name_and_the_commands_know_it(
     options = [part for name in names for part in ("--allow-delete", name)]
     assert " ".join(options) in refused.err
     assert "database      ok" in run("status").out, "it exists still"
+    rds = emulator.clients(DEFAULT_ACCOUNT, DEFAULT_REGION).rds(DEFAULT_REGION)
+    rds.modify_db_cluster(DBClusterIdentifier="atlas-lab", DeletionProtection=True, ApplyImmediately=True)
+    protected = run("deploy", "--yes", *options)
+    assert protected.code == 3
+    assert "deletion protection of Database/Cluster is enabled, and the plan deletes it" in protected.err
+    assert "--no-deletion-protection --apply-immediately --db-cluster-identifier atlas-lab" in protected.err
+    rds.modify_db_cluster(DBClusterIdentifier="atlas-lab", DeletionProtection=False, ApplyImmediately=True)
     assert run("deploy", "--yes", *options).code == 0
-    assert "database" not in run("status").out
+    status = run("status").out
+    assert "declared: no database" in status
+    assert "database      ok" not in status
     logs = run("logs", "db")
     assert logs.code == 1
     assert "atlas-lab: the environment has no database" in logs.err

@@ -71,7 +71,7 @@ def _draw_edge(scene: Scene, architecture: Architecture, top: float) -> _EdgePla
     viewers = Rect(MARGIN, top + HEADER, 122, 88 if edge and edge.dns else 44)
     operators = None
     if any(service.exec for service in architecture.services):
-        sessions = ["ECS Exec", "database tunnel"]
+        sessions = ["ECS Exec", *(["database tunnel"] if architecture.database else [])]
         place = Rect(MARGIN, viewers.bottom + 16, 122, card_height(len(sessions)))
         operators = scene.card(place, "actor", "Operators", sessions)
     bottom = operators.bottom if operators else viewers.bottom
@@ -267,7 +267,8 @@ def describe(architecture: Architecture) -> str:
         instances = " and ".join(item.role for item in database.instances)
         parts.append(f"{database.engine} with {instances}; {', '.join(database.facts)}.")
     if logs := architecture.logs:
-        parts.append(f"{logs.groups} log groups, kept {logs.retention}; {logs.archived} of them archived in S3.")
+        archived = f"; {logs.archived} of them archived in S3" if architecture.archive else ""
+        parts.append(f"{logs.groups} log groups, kept {logs.retention}{archived}.")
     if architecture.alarms:
         chat = f", to Slack channel {architecture.chat.channel}" if architecture.chat else ""
         parts.append(f"{architecture.alarms.count} alarms{chat}.")

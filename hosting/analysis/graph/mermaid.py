@@ -198,6 +198,7 @@ def _service_links(chart: _Chart, service: Service) -> None:
         if item.serves and service.paths:
             chart.link("balancer", key, ", ".join(service.paths))
         elif not item.serves and service.exec:
-            chart.link("operators", key, "ECS Exec, database tunnel", "-.->")
+            tunnel = ", database tunnel" if service.database_port else ""
+            chart.link("operators", key, f"ECS Exec{tunnel}", "-.->")
     if service.database_port:
         chart.link(f"service {service.name}", "cluster", f"port {service.database_port}")

@@ -108,7 +108,7 @@ PATTERNS: Mapping[tuple[str, str], tuple[str, ...]] = {
 }
 
 # RDS creates the secret of a master user with the caller's permissions and names it by an id. No policy here reads it.
-_MASTER = ("secretsmanager:{region}:{account}:secret:rds!cluster-*",)
+_MASTER = ("secretsmanager:{region}:{account}:secret:{master}",)
 ALSO: Mapping[str, tuple[str, ...]] = {
     # Route 53 chooses the id of the zone that Cloud Map creates.
     "route53:DeleteHostedZone": ("route53:::hostedzone/{private_zone}",),
@@ -130,6 +130,7 @@ class Names:
     home: str
     zone: str  # the hosted zone, or empty
     private_zone: str = ""  # "*" if Cloud Map creates a hosted zone, or empty
+    master: str = "rds!cluster-*"  # the names of the secrets of master users; empty without a database
 
     @property
     def bootstrap(self) -> str:
@@ -180,7 +181,7 @@ class Names:
         return (*found, *self._filled(ALSO.get(action, ()), region, stack))
 
     def _filled(self, patterns: tuple[str, ...], region: str, stack: str) -> tuple[str, ...]:
-        for part, value in (("{zone}", self.zone), ("{private_zone}", self.private_zone)):
+        for part, value in (("{zone}", self.zone), ("{private_zone}", self.private_zone), ("{master}", self.master)):
             if not value:
                 patterns = tuple(pattern for pattern in patterns if part not in pattern)
         # A complete name is followed by a hyphen, so that the pattern does not match a longer name; a shortened one
@@ -193,6 +194,7 @@ class Names:
             "project": self.project,
             "zone": self.zone,
             "private_zone": self.private_zone,
+            "master": self.master,
             "kept": kept,
             "short": stack[:_KEPT_SHORT],
         }
@@ -213,4 +215,5 @@ def build_names(env: ResolvedEnvironment) -> Names:
         env.environment.region,
         given.get("HostedZoneId", ""),
         "*" if env.of_type("AWS::ServiceDiscovery::PrivateDnsNamespace") else "",
+        Names.master if env.of_type("AWS::RDS::DBCluster") else "",
     )

@@ -29,7 +29,11 @@ class DeployerPermission:
     unless: tuple[str, ...] = ()
     # Root parameters. If one of them is empty, deploy.py does not make these calls.
     requires: tuple[str, ...] = ()
+    # The type of the resources of which deploy.py makes these calls. Without one it makes none.
+    of_type: str = ""
 
+
+_DATABASE = "AWS::RDS::DBCluster"
 
 DEPLOYER_PERMISSIONS: tuple[DeployerPermission, ...] = (
     DeployerPermission(
@@ -104,6 +108,7 @@ DEPLOYER_PERMISSIONS: tuple[DeployerPermission, ...] = (
     # AWS::RDS::DBCluster has no property for the rotation schedule of the managed password.
     DeployerPermission(
         Use.DEPLOY, "ScheduleRotation", ("secretsmanager:DescribeSecret", "secretsmanager:RotateSecret"),
+        of_type=_DATABASE,
     ),
     # An update of a set of addresses empties it. The deployer writes back what operators block and allow.
     DeployerPermission(Use.DEPLOY, "KeepAddresses", ("wafv2:GetIPSet", "wafv2:UpdateIPSet")),
@@ -131,10 +136,10 @@ DEPLOYER_PERMISSIONS: tuple[DeployerPermission, ...] = (
     DeployerPermission(
         Use.DEPLOY,
         "LiftProtection",
-        (
-            "elasticloadbalancing:DescribeLoadBalancerAttributes", "elasticloadbalancing:ModifyLoadBalancerAttributes",
-            "rds:DescribeDBClusters", "rds:ModifyDBCluster",
-        ),
+        ("elasticloadbalancing:DescribeLoadBalancerAttributes", "elasticloadbalancing:ModifyLoadBalancerAttributes"),
+    ),
+    DeployerPermission(
+        Use.DEPLOY, "LiftDatabaseProtection", ("rds:DescribeDBClusters", "rds:ModifyDBCluster"), of_type=_DATABASE,
     ),
 )  # fmt: skip
 

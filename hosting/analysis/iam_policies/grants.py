@@ -119,6 +119,8 @@ def _own(env: ResolvedEnvironment, uses: set[Use]) -> list[PolicyStatement]:
             continue
         if not all(env.environment.parameters.get(name) for name in own.requires):
             continue
+        if own.of_type and not env.of_type(own.of_type):
+            continue
         groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
         for action in own.actions:
             resources = names.releases(action) if own.of_releases else _own_resources(action, names, env)
