@@ -15,6 +15,7 @@ from hosting.analysis.graph import pictures
 from hosting.analysis.graph.layout import draw
 from hosting.analysis.graph.read import read
 from hosting.analysis.iam_policies import grants
+from hosting.analysis.iam_policies.operate import operate_statements
 from hosting.analysis.reachability import report
 from hosting.analysis.reachability.proof import prove
 from hosting.analysis.resolve import ResolvedEnvironment, resolve
@@ -155,3 +156,15 @@ def test_the_proof_of_network_paths_names_what_the_project_declares() -> None:
 def test_a_project_without_a_web_service_declares_it() -> None:
     root = Template.from_body("root.json", {"Metadata": {"Services": ["W"], "Workloads": {"W": {"Kind": "worker"}}}})
     assert declared_exceptions(root)[0].startswith("no web service")
+
+
+def test_commands_of_operation_may_read_the_schedules_of_jobs() -> None:
+    granted = {
+        name: {action for item in operate_statements(resolved(bodies())[1], [name]) for action in item.actions}
+        for name in ("status", "run", "tunnel")
+    }
+    assert {"scheduler:GetSchedule", "ecs:ListTasks", "ecs:DescribeTasks", "logs:DescribeLogStreams"} <= granted[
+        "status"
+    ]
+    assert "scheduler:GetSchedule" in granted["run"]
+    assert "scheduler:GetSchedule" not in granted["tunnel"]

@@ -117,8 +117,9 @@ class Grant:
     actions: tuple[str, ...]
     resources: Callable[[Scope], tuple[str, ...]] = lambda _: ("*",)
     condition: Callable[[Scope], Condition | None] = lambda _: None
-    # Whether it serves only environments with a database.
+    # Whether it serves only environments with a database, or with jobs.
     database: bool = False
+    jobs: bool = False
 
 
 def _stacks(scope: Scope) -> tuple[str, ...]:
@@ -171,6 +172,17 @@ GRANTS: tuple[Grant, ...] = (
         "ReadLogs", ("logs", "run"), ("logs:FilterLogEvents",),
         lambda scope: scope.known("logs:FilterLogEvents", edge=True),
     ),
+    # How a job starts, its runs, and the time of its last line.
+    Grant(
+        "ReadSchedules", ("exec", "run", "status"), ("scheduler:GetSchedule",),
+        lambda scope: scope.known("scheduler:GetSchedule"), jobs=True,
+    ),
+    Grant(
+        "ReadLogTimes", ("status",), ("logs:DescribeLogStreams",),
+        lambda scope: scope.known("logs:DescribeLogStreams"), jobs=True,
+    ),
+    Grant("ReadRunsOfJobs", ("status",), ("ecs:DescribeTasks",), lambda scope: scope.tasks, jobs=True),
+    Grant("ListRunsOfJobs", ("status",), ("ecs:ListTasks",), condition=lambda scope: scope.in_cluster(), jobs=True),
     Grant("ReadTasks", ("exec", "logs", "run", "tunnel"), ("ecs:DescribeTasks",), lambda scope: scope.tasks),
     Grant(
         "ListTasks", ("exec", "logs", "tunnel"), ("ecs:ListTasks",), condition=lambda scope: scope.in_cluster()
@@ -322,9 +334,10 @@ def operate_statements(
             "the environment has no database, so there is no tunnel",
             hint="DATABASE = None in workloads.py leaves it out",
         )
+    has_jobs = bool(env.of_type("AWS::Scheduler::Schedule"))
     scope = Scope(env, build_names(env), tuple(sorted(containers)))
     return [
         PolicyStatement(grant.why, grant.actions, grant.resources(scope), grant.condition(scope))
         for grant in GRANTS
-        if needed & set(grant.commands) and (has_database or not grant.database)
+        if needed & set(grant.commands) and (has_database or not grant.database) and (has_jobs or not grant.jobs)
     ]

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @environment_options
 @account_options
 @output_option("text", "json")
-@click.option("--service", metavar="NAME", help="Service.  [default: the first service]")
+@click.option("--service", metavar="NAME", help="Service or job.  [default: the first service]")
 @click.option("--container", default="app", show_default=True, metavar="NAME", help="Container: app or bastion.")
 @click.option("--task", metavar="ID", help="Beginning of the task id.  [default: a healthy task]")
 @click.option("--check", is_flag=True, help="Check the prerequisites of a session; open no session.")
@@ -61,7 +61,7 @@ def execute(
         )
     program = plugin.find_plugin()
     found = platform.find_platform(connect_to_deployed(options))
-    chosen = tasks.select_task(found, found.service(service), container, task_id=task)
+    chosen = tasks.select_task(found, found.workload(service), container, task_id=task)
     token = executing.new_token()
     output = executing.OutputFilter(token)
     with interrupt_on_sighup():
@@ -105,10 +105,10 @@ def _check_session(options: Options, service: str | None, container: str) -> int
         from hosting.deployer.errors import DeployerError
         from hosting.deployer.operate.checklist import unknown
 
-        yield from exec_checker.check_templates(environment.templates, container)
+        yield from exec_checker.check_templates(environment.templates, container, service)
         try:
             found = platform.find_platform(connect(options, environment))
-            chosen = found.service(service)
+            chosen = found.workload(service)
         except DeployerError as error:
             # Without an account, the checks of the templates are still useful.
             yield unknown(exec_checker.LIVE, "the deployed tasks", str(error).splitlines()[0])

@@ -72,7 +72,7 @@ def logs(
         raise DeployerError(f"has no {kind} logs", where=found.family)
     if previous:
         last, source = reading.find_last_stopped_task(
-            found, found.workload(service) if service else found.service(None), "app" if kind == "app" else "bastion"
+            found, found.workload(service), "app" if kind == "app" else "bastion"
         )
         click.echo(
             f"task {last.id[:8]} of {source.label}, {last.stopped:%Y-%m-%d %H:%M:%S}Z: {last.why_stopped()}", err=True

@@ -1,4 +1,4 @@
-"""`deploy.py run`: run a command in a standalone task of a service."""
+"""`deploy.py run`: run a command in a standalone task of a service or a job."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FILE = "file"
 @click.option(
     "--service",
     metavar="NAME",
-    help="Service whose network, secrets and image the task uses.  [default: the first service]",
+    help="Service or job whose network, secrets and image the task uses.  [default: the first service]",
 )
 @click.option(
     "--image",
@@ -34,12 +34,13 @@ _FILE = "file"
     help='Other image. "file" is the image of the parameter file, which may not be deployed yet.',
 )
 @click.option("--detach", is_flag=True, help="Print the task ARN and do not wait for the task.")
-@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def run(service: str | None, image: str | None, detach: bool, command: tuple[str, ...], **given: Any) -> int:
     """Run COMMAND in a standalone task and exit with its status. Its output is written to stdout.
 
     \b
     deploy.py run -e dev --service backend -- ./manage migrate
+    deploy.py run -e dev --service nightly                      # a job with its own command
     deploy.py deploy -e prod --pre-deploy "run --service backend -- ./manage migrate"
 
     Ctrl-C stops the task.
@@ -93,14 +94,19 @@ def run_task(
 ) -> int:
     """Start the task, print its output and return its exit code. With `detach` print its ARN only."""
     from hosting.deployer.operate import platform, standalone_task
+    from hosting.model.stack_order import StackRole
 
     found = platform.find_platform(context)
-    chosen = found.service(service)
+    chosen = found.workload(service)
+    if not command and not isinstance(chosen, platform.Job):
+        raise click.UsageError(f"{chosen.slug} is no job: write the command after --, such as -- ./manage migrate")
     if image == _FILE:
-        image = context.environment.file.values.get(f"{chosen.name}Image")
+        # Workloads that share an image have one parameter.
+        root = context.template(context.stack(StackRole.ROOT))
+        image = context.environment.file.values.get(root.image_parameter(chosen.name))
     with interrupt_on_sighup():
         started = standalone_task.start_task(found, chosen, command, image=image, sleep=context.sleep)
-        title = f"task {started.task.id} of {chosen.slug}: {shlex.join(command)}"
+        title = f"task {started.task.id} of {chosen.slug}: {shlex.join(command) or 'its own command'}"
         if detach:
             click.echo(title, err=True)
             click.echo(started.task.arn)

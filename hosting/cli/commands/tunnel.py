@@ -33,7 +33,7 @@ _PREFERRED = {"writer": 13306, "reader": 13307}
 )
 @click.option("--reader", is_flag=True, help="Connect to the reader endpoint instead of the writer.")
 @click.option("--reconnect", is_flag=True, help="Open the tunnel again if the session or its task ends.")
-@click.option("--service", metavar="NAME", help="Use a task of this service.  [default: the first service]")
+@click.option("--service", metavar="NAME", help="Use a task of this service or job.  [default: any running task]")
 @click.option(
     "--user", metavar="NAME", help="Database user. The client asks for its password.  [default: the master user]"
 )
@@ -68,7 +68,8 @@ def tunnel(
     found = platform.find_platform(connect_to_deployed(options))
     found.require_database()
     end = DatabaseEnd.READER if reader else DatabaseEnd.WRITER
-    connection = Tunnel(found, program, found.service(service), end, choose_local_port(port, _PREFERRED[end]))
+    workload = found.workload(service) if service else None
+    connection = Tunnel(found, program, workload, end, choose_local_port(port, _PREFERRED[end]))
     shown = False
     try:
         with (
@@ -79,10 +80,8 @@ def tunnel(
             connection.on_process = file.set_tunnel_process
             for event in events:
                 match event:
-                    case Opening(task):
-                        _print_status(
-                            f"opening: task {task.id[:8]} of {connection.service.slug}, {end} of {found.family}"
-                        )
+                    case Opening(task, slug):
+                        _print_status(f"opening: task {task.id[:8]} of {slug}, {end} of {found.family}")
                     case Opened():
                         # Read again after each reconnection, because the secret can be rotated.
                         login = credentials.Login(user) if user else credentials.read_master_login(found)

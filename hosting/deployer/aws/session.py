@@ -153,6 +153,9 @@ class Clients:
     def ssm(self, region: str) -> SSMClient:
         return cast("SSMClient", self._client("ssm", region))
 
+    def scheduler(self, region: str) -> Any:
+        return self._client("scheduler", region)
+
     def wafv2(self, region: str) -> Any:
         return self._client("wafv2", region)
 

@@ -23,7 +23,7 @@ from hosting.deployer.operate.checklist import (
     run_check,
     unknown,
 )
-from hosting.deployer.operate.platform import Platform, Service
+from hosting.deployer.operate.platform import Job, Platform, Service
 from hosting.model.stack_order import ROOT
 from hosting.model.templates import Template
 
@@ -45,14 +45,20 @@ _KEYS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
 # --- templates
 
 
-def check_templates(templates: Mapping[str, Template], container: str) -> Iterator[Check]:
-    """Yield the checks that need only the templates."""
-    service, access = templates[templates[ROOT].workload_files[0]], templates["access.json"]
-    definition = _api_shape(_resource(service, "AWS::ECS::TaskDefinition"))
-    live = _api_shape(_resource(service, "AWS::ECS::Service"))
-    enabled = live.get("enableExecuteCommand") is True
+def check_templates(templates: Mapping[str, Template], container: str, workload: str | None = None) -> Iterator[Check]:
+    """Yield the checks that need only the templates, for the first workload or for the one of this name."""
+    root = templates[ROOT]
+    names = {name.lower(): name for name in root.services}
+    name = names.get((workload or "").lower(), root.services[0])
+    own, access = templates[root.children[f"{name}ServiceStack"]], templates["access.json"]
+    definition = _api_shape(_resource(own, "AWS::ECS::TaskDefinition"))
+    if root.kind_of(name) == "job":
+        what, launch = "the schedule", _resource(own, "AWS::Scheduler::Schedule")["Target"]["EcsParameters"]
+    else:
+        what, launch = "the service", _resource(own, "AWS::ECS::Service")
+    enabled = launch.get("EnableExecuteCommand") is True
     yield create_check(
-        TEMPLATES, "the service allows ECS Exec", enabled, "EnableExecuteCommand", "set EnableExecuteCommand"
+        TEMPLATES, f"{what} allows ECS Exec", enabled, "EnableExecuteCommand", "set EnableExecuteCommand"
     )
     yield from _definition(TEMPLATES, definition, container)
     yield _role_in_template(access)
@@ -108,7 +114,7 @@ def _transcripts_in_template(application: Template, access: Template) -> Iterato
 # --- deployed tasks
 
 
-def check_account(platform: Platform, service: Service, container: str) -> Iterator[Check]:
+def check_account(platform: Platform, service: Service | Job, container: str) -> Iterator[Check]:
     """Yield the checks of this machine, the service, its tasks, and the account."""
     yield from run_check(LIVE, plugin.NAME, _plugin)
     yield from run_check(LIVE, "the service", lambda: _service(platform, service))
@@ -137,17 +143,22 @@ def _plugin() -> Iterator[Check]:
         yield ok(LIVE, plugin.NAME, ".".join(str(part) for part in found.version) or found.path)
 
 
-def _service(platform: Platform, service: Service) -> Iterator[Check]:
-    enabled = bool(tasks.describe_service(platform, service).get("enableExecuteCommand"))
-    remedy = "deploy the service again: it was disabled outside CloudFormation"
-    yield create_check(LIVE, f"service {service.slug} allows ECS Exec", enabled, "enableExecuteCommand", remedy)
+def _service(platform: Platform, service: Service | Job) -> Iterator[Check]:
+    enabled = tasks.describe_launch(platform, service).exec_enabled
+    kind = "job" if isinstance(service, Job) else "service"
+    remedy = f"deploy the {kind} again: it was disabled outside CloudFormation"
+    yield create_check(LIVE, f"{kind} {service.slug} allows ECS Exec", enabled, "enableExecuteCommand", remedy)
 
 
-def _tasks(platform: Platform, service: Service, container: str, found: list[tasks.Task]) -> Iterator[Check]:
+def _tasks(platform: Platform, service: Service | Job, container: str, found: list[tasks.Task]) -> Iterator[Check]:
     found += tasks.list_running_tasks(platform, service)
     if not found:
         name = platform.context.environment.name
-        yield problem(LIVE, "tasks are running", "none", f"find the reason: deploy.py status -e {name}")
+        if isinstance(service, Job):
+            start = f"deploy.py run -e {name} --service {service.slug}"
+            yield unknown(LIVE, "tasks are running", f"none: a job has tasks only while it runs; start one: {start}")
+        else:
+            yield problem(LIVE, "tasks are running", "none", f"find the reason: deploy.py status -e {name}")
     for task in found:
         short = f"task {task.id[:8]}"
         remedy = "force a new deployment: the task was started before ECS Exec was enabled"
@@ -211,10 +222,10 @@ def _denied(platform: Platform, principal: str, actions: Sequence[str], resource
     return [action for action in actions if action in found]
 
 
-def _endpoints(platform: Platform, service: Service) -> Iterator[Check]:
+def _endpoints(platform: Platform, service: Service | Job) -> Iterator[Check]:
     """Check the interface endpoint. The service name resolves to it, so a faulty one is worse than none."""
     clients = platform.context.clients
-    network = tasks.describe_service(platform, service).get("networkConfiguration", {}).get("awsvpcConfiguration", {})
+    network = tasks.describe_launch(platform, service).network.get("awsvpcConfiguration", {})
     ec2 = clients.ec2(platform.home)
     subnets = ec2.describe_subnets(SubnetIds=list(network.get("subnets", ())))["Subnets"]
     vpc = subnets[0]["VpcId"] if subnets else ""

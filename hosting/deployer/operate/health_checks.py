@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -10,7 +11,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from hosting.deployer.aws import stacks
 from hosting.deployer.aws.session import explain
 from hosting.deployer.errors import DeployerError
-from hosting.deployer.operate.platform import Platform, Service
+from hosting.deployer.operate import logs, tasks
+from hosting.deployer.operate.platform import Job, Platform, Service
+from hosting.deployer.operate.standalone_task import APP
 from hosting.deployer.operate.states import (
     ALARM,
     CLUSTER,
@@ -27,6 +30,7 @@ from hosting.deployer.operate.states import (
     classify_stack,
     worst,
 )
+from hosting.model.schedule_times import find_next_time
 from hosting.model.stack_order import EDGE_REGION, StackRole
 
 # Answers of AWS for a resource that does not exist: of RDS, ECS, Elastic Load Balancing and CloudFront.
@@ -153,6 +157,50 @@ def _examine_targets(platform: Platform, service: Service, arn: str, desired: in
     elif state.meaning:
         text += f", {state.meaning}"
     return Part("targets", service.slug, state.health, text, {"states": states}, _next(state, platform.name))
+
+
+def examine_job(platform: Platform, job: Job) -> list[Part]:
+    """Return the health of a job: the exit code of the app in its last run, and its next run."""
+    schedule = tasks.describe_schedule(platform, job)
+    # A task that `run` started with another command is no run of the job.
+    running = [task for task in tasks.list_running_tasks(platform, job) if not task.has_other_command]
+    ended = [task for task in tasks.list_stopped_tasks(platform, job) if not task.has_other_command]
+    last = max(ended, key=lambda task: task.stopped, default=None)
+    state, code = State(Health.GOOD), None
+    if last is None:
+        written = logs.find_last_time(platform, job)
+        seen = f", last line of its log {_time(written)}" if written else ""
+        texts = [f"no run within the last hour{seen}"]
+    else:
+        app = next((one for one in last.containers if one.name == APP), None)
+        code = app.exit_code if app is not None else None
+        ending = f"exit code {code}" if code is not None else f"it did not start: {last.why_stopped()}"
+        texts = [f"last run ended {_time(last.stopped)}, {ending}"]
+        if code != 0:
+            state = State(Health.BAD, "", f"deploy.py logs --service {job.slug} --previous -e {{env}}")
+    if running:
+        texts.insert(0, f"running since {_time(min(task.started for task in running))}")
+    enabled = schedule.get("State", "ENABLED") == "ENABLED"
+    expression, zone = schedule["ScheduleExpression"], schedule.get("ScheduleExpressionTimezone") or "UTC"
+    upcoming = find_next_time(expression, zone, datetime.now(UTC)) if enabled else None
+    if not enabled:
+        texts.append(f"disabled by the parameter {job.name}Enabled")
+    else:
+        texts.append(f"next run {_time(upcoming)}" if upcoming else f"runs at {expression} {zone}")
+    data = {
+        "enabled": enabled,
+        "schedule": expression,
+        "timezone": zone,
+        "running": len(running),
+        "exitCode": code,
+        "ended": last.stopped.isoformat(timespec="seconds") if last else None,
+        "next": upcoming.isoformat(timespec="seconds") if upcoming else None,
+    }
+    return [Part("jobs", job.slug, state.health, ", ".join(texts), data, _next(state, platform.name))]
+
+
+def _time(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M}Z"
 
 
 def examine_database(platform: Platform) -> list[Part]:

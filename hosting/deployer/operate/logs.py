@@ -60,12 +60,7 @@ def find_log_sources(platform: Platform, kind: str, *, service: str | None = Non
     """Return the log groups of a kind: app, bastion, db, waf, exec, lambda."""
     match kind:
         case "app":
-            return [
-                LogSource(one.slug, group, platform.home)
-                for one in _select_workloads(platform, service)
-                for found, group in _find_log_groups(platform, one.stack).items()
-                if found == "AppLogGroup"
-            ]
+            return [source for one in _select_workloads(platform, service) for source in _find_app_logs(platform, one)]
         case "bastion":
             # All bastions write to one group. The stream names begin with the service.
             groups = _find_log_groups(platform, platform.nested.get("ApplicationStack", ""))
@@ -91,8 +86,13 @@ def find_log_sources(platform: Platform, kind: str, *, service: str | None = Non
             raise DeployerError(f'log kind "{kind}" does not exist')
 
 
+def _find_app_logs(platform: Platform, workload: Service | Job) -> list[LogSource]:
+    groups = _find_log_groups(platform, workload.stack)
+    return [LogSource(workload.slug, group, platform.home) for name, group in groups.items() if name == "AppLogGroup"]
+
+
 def _select_workloads(platform: Platform, wanted: str | None) -> Sequence[Service | Job]:
-    return [platform.workload(wanted)] if wanted else [*platform.services, *platform.jobs]
+    return [platform.workload(wanted)] if wanted else platform.workloads
 
 
 def find_last_stopped_task(platform: Platform, service: Service | Job, container: str) -> tuple[Task, LogSource]:
@@ -104,6 +104,18 @@ def find_last_stopped_task(platform: Platform, service: Service | Job, container
     last = max(ended, key=lambda task: task.stopped)
     group, stream = find_log_stream(tasks.read_task_definition(platform, last.definition), container, last.id)
     return last, LogSource(service.slug, group, platform.home, (stream,))
+
+
+def find_last_time(platform: Platform, workload: Service | Job) -> datetime | None:
+    """Return the time of the last line that the app of a workload wrote, or None if there is no line."""
+    client = platform.context.clients.logs(platform.home)
+    times = []
+    for source in _find_app_logs(platform, workload):
+        answer = client.describe_log_streams(
+            logGroupName=source.group, orderBy="LastEventTime", descending=True, limit=1
+        )
+        times += [one["lastEventTimestamp"] for one in answer["logStreams"] if "lastEventTimestamp" in one]
+    return datetime.fromtimestamp(max(times) / 1000, UTC) if times else None
 
 
 def find_log_stream(definition: dict[str, object], container: str, task_id: str) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from hosting.model.stack_order import StackRole
 
 _ECS_SERVICE = "AWS::ECS::Service"
 _TASK_DEFINITION = "AWS::ECS::TaskDefinition"
+_SCHEDULE = "AWS::Scheduler::Schedule"
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,14 @@ class Job:
     """One job, with its name in the configuration and the family of its task definitions. It has no ECS service."""
 
     name: str
-    family: str
+    # ARN of the newest task definition, and name of the schedule.
+    definition: str
+    schedule: str
     stack: str
+
+    @property
+    def family(self) -> str:
+        return self.definition.rpartition("/")[2].partition(":")[0]
 
     @property
     def slug(self) -> str:
@@ -99,12 +106,12 @@ class Platform:
             for name in template.services
             if template.kind_of(name) == "job" and f"{name}ServiceStack" in self.nested
         ]
-        return tuple(
-            Job(name, item.physical_id.rpartition("/")[2].partition(":")[0], stack)
-            for name, stack in found
-            for item in stacks.list_resources(client, stack)
-            if item.type == _TASK_DEFINITION and item.physical_id
-        )
+        made: list[Job] = []
+        for name, stack in found:
+            ids = {item.type: item.physical_id for item in stacks.list_resources(client, stack) if item.physical_id}
+            if _TASK_DEFINITION in ids:
+                made.append(Job(name, ids[_TASK_DEFINITION], ids.get(_SCHEDULE, ""), stack))
+        return tuple(made)
 
     @property
     def has_database(self) -> bool:
@@ -132,12 +139,24 @@ class Platform:
             raise DeployerError(
                 "has no service yet", where=self.root.name, hint=f"deploy it: deploy.py deploy -e {self.name}"
             )
+        if wanted is not None and wanted.lower() in {job.slug for job in self.jobs}:
+            raise DeployerError(
+                f'"{wanted}" is a job: it has no service, and each run is a new task',
+                where=self.root.name,
+                hint=f"start it now: deploy.py run -e {self.name} --service {wanted.lower()}",
+            )
         return self.services[0] if wanted is None else self._find(self.services, wanted, "service")
 
-    def workload(self, wanted: str) -> Service | Job:
-        """Return the service or the job of this name, in any case."""
-        every: tuple[Service | Job, ...] = (*self.services, *self.jobs)
-        return self._find(every, wanted, "service or job")
+    @property
+    def workloads(self) -> tuple[Service | Job, ...]:
+        """The services, then the jobs."""
+        return (*self.services, *self.jobs)
+
+    def workload(self, wanted: str | None) -> Service | Job:
+        """Return the service or the job of this name, in any case. Without a name, return the first of them."""
+        if wanted is not None:
+            return self._find(self.workloads, wanted, "service or job")
+        return self.workloads[0] if self.workloads else self.service(None)
 
     def _find(self, workloads: Sequence[_Workload], wanted: str, what: str) -> _Workload:
         for workload in workloads:

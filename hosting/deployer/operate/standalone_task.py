@@ -1,7 +1,7 @@
-"""Standalone task of a service, with its network, roles, secrets and image, but another command.
+"""Standalone task of a workload, with its network, roles, secrets and image, but another command.
 
-The command replaces the one of the app container. An entry point of the image remains and gets the command as
-arguments. The bastion container runs too and ends with the task.
+The command replaces the one of the app container. Without a command a job runs its own. An entry point of the image
+remains and gets the command as arguments. The bastion container runs too and ends with the task.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hosting.deployer.aws.session import explain, is_denied
 from hosting.deployer.errors import DeployerError
 from hosting.deployer.operate import logs, tasks
 from hosting.deployer.operate.logs import LogLine, LogSource
-from hosting.deployer.operate.platform import Platform, Service
+from hosting.deployer.operate.platform import Job, Platform, Service
 from hosting.deployer.operate.tasks import Task
 
 APP = "app"
@@ -86,7 +86,7 @@ class StandaloneTask:
 
 def start_task(
     platform: Platform,
-    service: Service,
+    workload: Service | Job,
     command: Sequence[str],
     *,
     image: str | None = None,
@@ -94,33 +94,34 @@ def start_task(
 ) -> StandaloneTask:
     """Start a standalone task.
 
-    If `image` differs from the service's image, a temporary task definition is registered for this task. An
+    If `image` differs from the workload's image, a temporary task definition is registered for this task. An
     interruption (KeyboardInterrupt) leaves no task behind.
     """
     client = platform.context.clients.ecs(platform.home)
-    live = tasks.describe_service(platform, service)
-    definition = tasks.read_task_definition(platform, live["taskDefinition"])
+    launch = tasks.describe_launch(platform, workload)
+    definition = tasks.read_task_definition(platform, launch.definition)
     temporary = ""
     if image is not None and image != _image(definition):
         temporary = _register(client, definition, image)
     request: dict[str, Any] = {
         "cluster": platform.cluster,
-        "taskDefinition": temporary or live["taskDefinition"],
+        "taskDefinition": temporary or launch.definition,
         "count": 1,
         "launchType": "FARGATE",
-        "platformVersion": live.get("platformVersion") or "LATEST",
-        "networkConfiguration": live["networkConfiguration"],
-        "enableExecuteCommand": bool(live.get("enableExecuteCommand")),
+        "platformVersion": launch.platform_version,
+        "networkConfiguration": launch.network,
+        "enableExecuteCommand": launch.exec_enabled,
         "propagateTags": "TASK_DEFINITION",
         "startedBy": STARTED_BY,
         "clientToken": str(uuid.uuid4()),
-        "overrides": {"containerOverrides": [{"name": APP, "command": list(command)}]},
     }
+    if command:
+        request["overrides"] = {"containerOverrides": [{"name": APP, "command": list(command)}]}
     try:
         answer = client.run_task(**request)
         if answer["failures"] or not answer["tasks"]:
             reasons = ", ".join(str(one.get("reason", "")) for one in answer["failures"])
-            raise DeployerError(f"the task could not be started: {reasons or 'no reason given'}", where=service.slug)
+            raise DeployerError(f"the task could not be started: {reasons or 'no reason given'}", where=workload.slug)
     except KeyboardInterrupt:
         # ECS may have started the task, and only the lost reply names it. The same token returns the same task.
         for one in client.run_task(**request)["tasks"]:
@@ -130,7 +131,7 @@ def start_task(
         if not is_denied(error):
             raise
         hint = "you need ecs:RunTask on the task definition and iam:PassRole on its two roles"
-        raise DeployerError(explain(error).what, where=service.slug, hint=hint) from error
+        raise DeployerError(explain(error).what, where=workload.slug, hint=hint) from error
     finally:
         # A running task does not need the temporary task definition, and no other client should use it.
         if temporary:
@@ -138,7 +139,7 @@ def start_task(
     # The task is read from this answer: DescribeTasks might not find it yet.
     task = tasks.parse_task(answer["tasks"][0], platform.cluster)
     group, stream = logs.find_log_stream(definition, APP, task.id)
-    return StandaloneTask(platform, task, LogSource(service.slug, group, platform.home, (stream,)), sleep)
+    return StandaloneTask(platform, task, LogSource(workload.slug, group, platform.home, (stream,)), sleep)
 
 
 def _stop(client: Any, cluster: str, task: str) -> None:

@@ -20,20 +20,21 @@ from hosting.deployer.operate.health_checks import (
     examine_alarms,
     examine_database,
     examine_distribution,
+    examine_job,
     examine_service,
     examine_stack,
     no_services,
 )
-from hosting.deployer.operate.platform import Platform, Service
+from hosting.deployer.operate.platform import Job, Platform, Service
 from hosting.deployer.operate.states import WORST_FIRST, Health, Part
 from hosting.model.declared_exceptions import declared_exceptions
 from hosting.model.stack_order import EDGE_REGION, StackRole
 
 SCHEMA = "hosting-platform/status/1"
 _RECENT = timedelta(hours=3)
-_AREAS = ("stacks", "services", "targets", "database", "distribution", "alarms", "events")
+_AREAS = ("stacks", "services", "targets", "jobs", "database", "distribution", "alarms", "events")
 # A part of an earlier area may be the cause of a problem of a later one. A stack that was rolled back still works.
-_CAUSES = ("database", "services", "targets", "distribution", "alarms", "stacks", "events")
+_CAUSES = ("database", "services", "targets", "distribution", "jobs", "alarms", "stacks", "events")
 
 
 @dataclass(frozen=True)
@@ -86,16 +87,20 @@ def collect_status(context: Context, *, recent: int = 8) -> Status:
     platform = Platform(context, root)
     parts += no_services(platform)
     # Read before the threads start, because each thread would read the same.
-    services, _ = platform.services, platform.nested
-    for name in ("ecs", "elbv2", "rds", "cloudfront", "cloudwatch"):
+    services, scheduled = platform.services, platform.jobs
+    for name in (*(("scheduler", "logs") if scheduled else ()), "ecs", "elbv2", "rds", "cloudfront", "cloudwatch"):
         getattr(context.clients, name)(platform.home)
     context.clients.cloudwatch(EDGE_REGION)
 
     def service_job(service: Service) -> Callable[[], list[Part]]:
         return lambda: examine_service(platform, service)
 
+    def scheduled_job(job: Job) -> Callable[[], list[Part]]:
+        return lambda: examine_job(platform, job)
+
     jobs: list[tuple[str, Callable[[], list[Part]]]] = [
         *((f"services {service.slug}", service_job(service)) for service in services),
+        *((f"jobs {job.slug}", scheduled_job(job)) for job in scheduled),
         *([("database", lambda: examine_database(platform))] if platform.has_database else []),
         ("distribution", lambda: examine_distribution(platform)),
         ("alarms", lambda: examine_alarms(platform)),

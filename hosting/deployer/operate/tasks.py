@@ -1,4 +1,4 @@
-"""Tasks of a service, and the selection of the task for a session."""
+"""Tasks of a workload, and the selection of the task for a session."""
 
 from __future__ import annotations
 
@@ -48,6 +48,8 @@ class Task:
     stop_code: str = ""
     stopped: datetime = _EPOCH
     platform_version: str = ""
+    # Whether it runs another command than that of its task definition.
+    has_other_command: bool = False
 
     @property
     def id(self) -> str:
@@ -87,14 +89,14 @@ def describe_tasks(client: ECSClient, cluster: str, arns: Sequence[str]) -> list
     return found
 
 
-def list_running_tasks(platform: Platform, service: Service) -> list[Task]:
-    """Return the running tasks of a service."""
+def list_running_tasks(platform: Platform, service: Service | Job) -> list[Task]:
+    """Return the running tasks of a service or a job."""
     client = platform.context.clients.ecs(platform.home)
     found = describe_tasks(client, platform.cluster, _arns(platform, service, "RUNNING"))
     return [task for task in found if task.is_running]
 
 
-def select_task(platform: Platform, service: Service, container: str, *, task_id: str | None = None) -> Task:
+def select_task(platform: Platform, service: Service | Job, container: str, *, task_id: str | None = None) -> Task:
     """Return the task for a session: the requested one, or the healthiest one.
 
     Tasks with unknown health come after healthy ones and before unhealthy ones. Of several, the newest is selected,
@@ -119,12 +121,25 @@ def select_task(platform: Platform, service: Service, container: str, *, task_id
     name = platform.context.environment.name
     if not found:
         hint = f"find the reason: deploy.py status -e {name}, deploy.py events -e {name}"
+        if isinstance(service, Job):
+            hint = f"a job has tasks only while it runs; start one: deploy.py run -e {name} --service {service.slug}"
         raise DeployerError("no task is running", where=service.slug, hint=hint)
     if not any(one.name == container for task in found for one in task.containers):
         found[0].container(container)
     states = "; ".join(f"{task.id[:8]}: {_state(task, container)}" for task in found)
     hint = f"wait a minute after the start of a task, or find the reason: deploy.py exec --check -e {name}"
     raise DeployerError(f'no task is ready for a session to "{container}" ({states})', where=service.slug, hint=hint)
+
+
+def select_any_task(platform: Platform, container: str) -> tuple[Service | Job, Task]:
+    """Return the first workload that has a task for a session, and this task. Services precede jobs."""
+    refused: list[DeployerError] = []
+    for workload in platform.workloads or (platform.service(None),):
+        try:
+            return workload, select_task(platform, workload, container)
+        except DeployerError as error:
+            refused.append(error)
+    raise refused[0]
 
 
 def read_task_definition(platform: Platform, arn: str) -> dict[str, Any]:
@@ -144,6 +159,41 @@ def describe_service(platform: Platform, service: Service) -> dict[str, Any]:
         hint = f"compare with the templates: deploy.py drift -e {platform.name}"
         raise DeployerError("the service does not exist in ECS", where=service.slug, hint=hint)
     return live[0]
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Task definition of a workload, and the settings with which its service or its schedule starts tasks."""
+
+    definition: str
+    network: dict[str, Any]
+    exec_enabled: bool
+    platform_version: str = "LATEST"
+
+
+def describe_launch(platform: Platform, workload: Service | Job) -> Launch:
+    """Return how the tasks of a service or a job start. Raises DeployerError if it was deleted."""
+    if isinstance(workload, Service):
+        live = describe_service(platform, workload)
+        version = live.get("platformVersion") or "LATEST"
+        enabled = bool(live.get("enableExecuteCommand"))
+        return Launch(live["taskDefinition"], live["networkConfiguration"], enabled, version)
+    ecs = describe_schedule(platform, workload)["Target"]["EcsParameters"]
+    given = ecs["NetworkConfiguration"]["awsvpcConfiguration"]
+    # Scheduler spells these members in another way than ECS.
+    network = {"awsvpcConfiguration": {name[:1].lower() + name[1:]: value for name, value in given.items()}}
+    return Launch(ecs["TaskDefinitionArn"], network, bool(ecs.get("EnableExecuteCommand")))
+
+
+def describe_schedule(platform: Platform, job: Job) -> dict[str, Any]:
+    """Return the schedule of a job. Raises DeployerError if it was deleted outside CloudFormation."""
+    client = platform.context.clients.scheduler(platform.home)
+    try:
+        found: dict[str, Any] = client.get_schedule(Name=job.schedule)
+    except client.exceptions.ResourceNotFoundException as error:
+        hint = f"compare with the templates: deploy.py drift -e {platform.name}"
+        raise DeployerError("the schedule does not exist in AWS", where=job.slug, hint=hint) from error
+    return found
 
 
 def list_stopped_tasks(platform: Platform, service: Service | Job) -> Iterator[Task]:
@@ -192,6 +242,7 @@ def parse_task(raw: Any, cluster: str) -> Task:
         stop_code=raw.get("stopCode", ""),
         stopped=raw.get("stoppedAt") or raw.get("stoppingAt") or _EPOCH,
         platform_version=raw.get("platformVersion", ""),
+        has_other_command=any(one.get("command") for one in raw.get("overrides", {}).get("containerOverrides", ())),
     )
 
 

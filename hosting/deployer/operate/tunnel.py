@@ -25,7 +25,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from hosting.deployer.aws.session import explain, is_denied
 from hosting.deployer.errors import CredentialsError, DeployerError
 from hosting.deployer.operate import tasks
-from hosting.deployer.operate.platform import Platform, Service
+from hosting.deployer.operate.platform import Job, Platform, Service
 from hosting.deployer.operate.plugin import Plugin
 from hosting.deployer.operate.tasks import Task
 
@@ -53,9 +53,10 @@ class DatabaseEnd(StrEnum):
 
 @dataclass(frozen=True)
 class Opening:
-    """Event: a session is being started through this task."""
+    """Event: a session is being started through this task of a workload."""
 
     task: Task
+    workload: str
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,8 @@ class Tunnel:
 
     platform: Platform
     plugin: Plugin
-    service: Service
+    # None: a task of any workload, because every task has a relay to the database.
+    service: Service | Job | None
     end: DatabaseEnd
     port: int
     sleep: Callable[[float], None] = time.sleep
@@ -103,8 +105,8 @@ class Tunnel:
         try:
             while True:
                 try:
-                    task = self._pick()
-                    yield Opening(task)
+                    workload, task = self._pick()
+                    yield Opening(task, workload.slug)
                     server = self._open(task)
                     yield Opened(task, self.port, server)
                     pause = 1.0
@@ -146,9 +148,11 @@ class Tunnel:
             with contextlib.suppress(ClientError, BotoCoreError):
                 self.platform.context.clients.ssm(self.platform.home).terminate_session(SessionId=session)
 
-    def _pick(self) -> Task:
+    def _pick(self) -> tuple[Service | Job, Task]:
         try:
-            return tasks.select_task(self.platform, self.service, BASTION)
+            if self.service is None:
+                return tasks.select_any_task(self.platform, BASTION)
+            return self.service, tasks.select_task(self.platform, self.service, BASTION)
         except DeployerError as error:
             raise _NotOpenedError(error.what, where=error.where, hint=error.hint) from error
 

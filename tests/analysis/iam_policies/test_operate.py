@@ -379,7 +379,7 @@ def test_who_looks_can_open_nothing(dev: ResolvedEnvironment) -> None:
 def test_limits_and_wildcards(name: str) -> None:
     made = split_into_policies("operate", operate_statements(environment(name)))
     statements = [item for one in made for item in one.body["Statement"]]
-    assert len({item["Sid"] for item in statements}) == len(statements) == len(GRANTS)
+    assert len({item["Sid"] for item in statements}) == len(statements) == len([one for one in GRANTS if not one.jobs])
     assert all(one.size <= LIMIT for one in made)
     for statement in statements:
         assert all(is_known(action) and "*" not in action for action in statement["Action"])
