@@ -9,6 +9,7 @@ from troposphere import And, AWSHelperFn, Condition, Equals, Not, Ref, Select, S
 
 from generator import value_types as v
 from generator.config import Config
+from generator.edge_settings import Edge
 from generator.interfaces import DbInstanceSettings, LogArchive, LogSettings, ServiceAccess, ServiceSize, SiteDomain
 from generator.layers import (
     application,
@@ -96,13 +97,14 @@ def build(config: Config, own_templates: Mapping[str, Template]) -> Template:
     t = Template(Description="Hosting platform: one environment, one nested stack per layer.")
     t.set_version()
     # deploy.py fills ServiceIsNew, ServiceIsIncluded and WorkloadTemplates in the order of Services, and uploads static
-    # files to StaticPath.
+    # files to StaticPath. A rehearsal expects of requests what Edge and Workloads declare.
     t.set_metadata(
         {
             "Services": [entry.name for entry in config.workloads],
             "Workloads": describe_workloads(config),
             "StaticPath": config.edge.static_path,
             **({"Without": parts.left_out} if parts.left_out else {}),
+            "Edge": describe_edge(config.edge),
         }
     )
     without = [*([] if parts.database else [DatabaseParameters]), *([] if parts.archive else [ArchiveParameters])]
@@ -327,6 +329,8 @@ def describe_workloads(config: Config) -> dict[str, dict[str, object]]:
     for entry in config.workloads:
         owner = owners[entry.name]
         described[entry.name] = {"Kind": entry.kind, "Image": f"{owner}Image", "Repository": owner.lower()}
+        if isinstance(entry, WebService):
+            described[entry.name] |= {"Paths": list(entry.paths), "Priority": entry.priority}
         if isinstance(entry, InternalService):
             described[entry.name]["CalledBy"] = list(entry.called_by)
         if isinstance(entry, EcsService) and entry.one_task:
@@ -334,6 +338,18 @@ def describe_workloads(config: Config) -> dict[str, dict[str, object]]:
         if isinstance(entry, EcsService) and entry.spot:
             described[entry.name]["Spot"] = True
     return described
+
+
+def describe_edge(edge: Edge) -> dict[str, object]:
+    """Return the settings of the edge that a viewer can see in responses of apps."""
+    return {
+        "SorryCodes": list(edge.sorry_codes),
+        "ContentSecurityPolicy": edge.content_security_policy,
+        "CspReportOnly": edge.csp_report_only,
+        "FrameOptions": edge.frame_options,
+        "HstsSubdomains": edge.hsts_subdomains,
+        "HiddenHeaders": list(edge.hidden_headers),
+    }
 
 
 def nest_stores(t: Template, config: Config, inputs: stores.Inputs) -> dict[str, v.AppSecretArn]:

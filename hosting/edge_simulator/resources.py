@@ -7,12 +7,12 @@ stack that is deployed or that a test writes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from hosting.model.intrinsics import Evaluator, parameter_values
 from hosting.model.templates import Template
-from hosting.model.tokens import Json, Origin, strings
+from hosting.model.tokens import Json, Origin, origin, strings
 
 
 class Resource(Protocol):
@@ -33,20 +33,21 @@ class Resource(Protocol):
 
 @dataclass(frozen=True)
 class StackResource:
-    """A resource of one stack. `physical_id` replaces its references if the stack is deployed."""
+    """A resource of one stack. `physical_id` and `attributes` have its values if the stack is deployed."""
 
     stack: str
     logical_id: str
     type: str
     properties: Mapping[str, Json]
     physical_id: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ref(self) -> str:
         return self.physical_id or Origin(self.stack, self.logical_id, "Ref").token()
 
     def att(self, attribute: str) -> str:
-        return Origin(self.stack, self.logical_id, attribute).token()
+        return self.attributes.get(attribute) or Origin(self.stack, self.logical_id, attribute).token()
 
 
 def resources_of_stack(
@@ -56,8 +57,12 @@ def resources_of_stack(
     stack: str = "stack",
     region: str = "us-east-1",
     physical_ids: Mapping[str, str] | None = None,
+    outputs: Mapping[str, str] | None = None,
 ) -> list[StackResource]:
-    """Return the resources of a template whose conditions are true, with the values of its parameters."""
+    """Return the resources of a template whose conditions are true, with the values of its parameters.
+
+    `physical_ids` and `outputs` are those of a deployed stack. An output gives the value of an attribute.
+    """
     pseudo = {
         "AWS::AccountId": "123456789012",
         "AWS::Region": region,
@@ -69,6 +74,11 @@ def resources_of_stack(
     }
     evaluator = Evaluator(template, stack, parameter_values(template, parameters), pseudo)
     known = {Origin(stack, key, "Ref").token(): value for key, value in (physical_ids or {}).items()}
+    attributes: dict[str, dict[str, str]] = {}
+    for name, value in (outputs or {}).items():
+        if source := origin(evaluator.value(template.section("Outputs")[name]["Value"])):
+            known[source.token()] = value
+            attributes.setdefault(source.logical_id, {})[source.attribute] = value
     return [
         StackResource(
             stack,
@@ -76,6 +86,7 @@ def resources_of_stack(
             declared["Type"],
             _replace(evaluator.value(declared.get("Properties", {})), known),
             (physical_ids or {}).get(logical_id, ""),
+            attributes.get(logical_id, {}),
         )
         for logical_id, declared in template.resources.items()
         if "Condition" not in declared or evaluator.condition(declared["Condition"])

@@ -145,6 +145,22 @@ class Template:
         """Return the parts of the platform that the project leaves out: "database", "archive"."""
         return frozenset(self.section("Metadata").get("Without", ()))
 
+    @property
+    def edge(self) -> Mapping[str, Json]:
+        """Return the settings of the edge that a viewer can see in responses of apps."""
+        settings: Mapping[str, Json] = self.section("Metadata").get("Edge", {})
+        return settings
+
+    @property
+    def routes(self) -> dict[str, tuple[int, tuple[str, ...]]]:
+        """Return priority and path patterns of each workload behind the load balancer."""
+        workloads: Mapping[str, Mapping[str, Json]] = self.section("Metadata").get("Workloads", {})
+        return {
+            name: (int(described["Priority"]), tuple(described["Paths"]))
+            for name, described in workloads.items()
+            if "Paths" in described
+        }
+
     def kind_of(self, workload: str) -> str:
         """Return the kind of a workload, such as "web service"."""
         return str(self._workload(workload).get("Kind", "web service"))

@@ -23,7 +23,7 @@ NOT_PROVEN = (
     "that the images start, answer their health checks and find the database; no container runs",
     "the bastion's relay and sessions of ECS Exec, which need the SSM agent of a real task",
     "Aurora itself: failover, pausing, and that a rotated password works",
-    "CloudFront's edge: caching, headers and the pages viewers see; which requests WAF allows",
+    "CloudFront itself: requests pass a simulation of it (docs/edge-simulator.md); which requests WAF allows",
     "that Slack shows a message: the workspace has to be authorised in the console once",
 )
 

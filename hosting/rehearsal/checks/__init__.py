@@ -17,6 +17,7 @@ from hosting.rehearsal.checks import (
     monitoring,
     network,
     notices,
+    requests,
     services,
 )
 from hosting.rehearsal.checks.base import Deployed, Proof, examine
@@ -27,6 +28,7 @@ CHECKS = (
     *services.CHECKS,
     *database.CHECKS,
     *distribution.CHECKS,
+    *requests.CHECKS,
     *monitoring.CHECKS,
     *notices.CHECKS,
     *end_to_end.CHECKS,
