@@ -82,6 +82,7 @@ _TAKES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "AWS::ECS::ClusterCapacityProviderAssociations": {"Cluster": ("AWS::ECS::Cluster.Ref", "AWS::ECS::Cluster.Arn")},
     "AWS::ECS::Service": {
         "Cluster": ("AWS::ECS::Cluster.Ref", "AWS::ECS::Cluster.Arn"),
+        "DeploymentConfiguration.Alarms.AlarmNames.*": ("AWS::CloudWatch::Alarm.Ref",),
         "LoadBalancers.*.TargetGroupArn": (_TARGET_GROUP,),
         "TaskDefinition": ("AWS::ECS::TaskDefinition.Ref",),
     },
