@@ -249,7 +249,7 @@ class LocalRun:
 
     def _start_edge(self, resolved: ResolvedEnvironment) -> None:
         certificate = self.folder / "edge"
-        certificate.mkdir(exist_ok=True)
+        certificate.mkdir(parents=True, exist_ok=True)
         write_certificate(certificate, _HOST)
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")

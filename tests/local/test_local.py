@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.support import apps
-from tests.support.example import generate_example
+from tests.support.example import copy_example, generate_example
 from tests.support.programs import need
-from tests.support.project import REPOSITORY
+from tests.support.project import REPOSITORY, write_templates
 from tests.support.waiting import PATIENCE, eventually
 
 SETTINGS = """
@@ -168,6 +168,31 @@ def test_a_failed_migration_stops_the_start(project: Path) -> None:
     assert done.returncode == 1
     assert "the migration of Web ended with exit code 1. A deployment would stop here." in done.stderr
     assert done.stdout == "Web migration | no such table\n"
+
+
+WITHOUT_DATABASE = """
+from generator.workloads import HealthCheck, WebService
+
+WORKLOADS = (WebService("Web", paths=("/*",), priority=900, health_check=HealthCheck(path="/")),)
+DATABASE = None
+"""
+
+
+def test_a_project_without_a_database_starts_no_server_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    need("bwrap", "ip")
+    monkeypatch.setenv("PATH", "/usr/local/bin:/usr/bin:/bin")
+    folder = copy_example("metabase", tmp_path / "project")
+    (folder / "workloads.py").write_text(WITHOUT_DATABASE)
+    file = folder / "params" / "dev.json"
+    document = json.loads(file.read_text().replace("Metabase", "Web"))
+    given = document["Parameters"].items()
+    document["Parameters"] = {name: value for name, value in given if not name.startswith("Db")}
+    file.write_text(json.dumps(document))
+    write_templates(folder)
+    (folder / "local.toml").write_text('[services.Web]\ncommand = "python3 -m http.server 8080"')
+    done = run(folder, "--port", free_port(), "--check")
+    assert done.returncode == 0, done.stderr
+    assert not (folder / "build" / "local" / "dev" / "database").exists()
 
 
 def test_bad_input_is_one_message_before_anything_starts(project: Path) -> None:
