@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from hosting.deployer.aws.session import Clients
 from hosting.rehearsal.checks.base import Area, Deployed, examine
 from hosting.rehearsal.emulator import ROOT
-from tests.support.project import PROJECT
+from tests.support.project import PROJECT, copy_rendered
 from tests.support.waiting import PATIENCE, eventually
 
 COMMAND = [sys.executable, "deploy.py", "rehearse", "--root", str(PROJECT)]
@@ -33,11 +33,35 @@ def test_every_check_of_an_environment_holds(environment: str) -> None:
     document = json.loads(done.stdout)
     assert [proof for proof in document["proofs"] if not proof["holds"]] == []
     assert done.returncode == 0
+    (requests,) = (proof for proof in document["proofs"] if proof["area"] == "requests")
+    assert int(requests["seen"].split()[0]) > 40
     areas = {proof["area"] for proof in document["proofs"]}
     assert {"stacks", "network", "services", "database", "distribution", "observation", "effects"} <= areas
     assert {"change", "destroy"} <= areas
     assert document["notProven"]
     assert not answers(endpoint_of(done.stderr))
+
+
+@pytest.mark.slow(reason="the requests with each change of a resolved template are in test_requests.py")
+def test_a_rehearsal_names_the_requests_that_a_changed_template_breaks(tmp_path: Path) -> None:
+    folder = copy_rendered(tmp_path / "project")
+    (folder / "workloads.py").unlink()  # with it the command refuses templates that differ from the generated ones
+    file = folder / "templates" / "distribution.json"
+    template = json.loads(file.read_text())
+    del template["Resources"]["Distribution"]["Properties"]["DistributionConfig"]["DefaultCacheBehavior"][
+        "FunctionAssociations"
+    ]
+    file.write_text(json.dumps(template))
+    command = [*COMMAND[:-1], str(folder), "-e", "lab", "--output", "json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr[-2000:]
+    failed = {proof["name"]: proof["seen"] for proof in json.loads(done.stdout)["proofs"] if not proof["holds"]}
+    assert set(failed) == {
+        "apps receive and viewers get what the contract states",
+        "X-Forwarded-Host is the viewer's Host",
+        "headers that change host or path are dropped",
+    }
+    assert "Portal receives X-Forwarded-Host: evil.example" in failed["X-Forwarded-Host is the viewer's Host"]
 
 
 def test_ctrl_c_during_a_rehearsal_stops_the_emulator(tmp_path: Path) -> None:

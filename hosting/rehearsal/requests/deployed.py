@@ -11,6 +11,9 @@ from hosting.model.templates import NESTED_STACK, Template
 from hosting.rehearsal.checks.base import Deployed
 from hosting.rehearsal.requests.table import Site, StaticObject
 
+# Stacks without such a resource have no part in a request of a viewer.
+EDGE_TYPES = ("AWS::CloudFront::", "AWS::ElasticLoadBalancingV2::")
+
 
 def read_template(deployed: Deployed, stack: str) -> Template:
     """Return the template with which a stack is deployed."""
@@ -19,15 +22,20 @@ def read_template(deployed: Deployed, stack: str) -> Template:
 
 
 def read_resources(deployed: Deployed) -> Iterator[StackResource]:
-    """Yield the resources of the root stack and of its nested stacks, with their deployed values."""
-    nested = {f"root/{path}": identifier for path, identifier in deployed.ids(NESTED_STACK).items()}
-    for path, identifier in {"root": deployed.stacks["root"], **nested}.items():
+    """Yield the resources of the nested stacks of the edge, with their deployed values."""
+    edge = {
+        resource.path.rpartition("/")[0]
+        for resource in deployed.resources_of_stack("root")
+        if resource.type.startswith(EDGE_TYPES)
+    }
+    for path, identifier in deployed.ids(NESTED_STACK).items():
+        if path not in edge:
+            continue
         (stack,) = deployed.client("cloudformation").describe_stacks(StackName=identifier)["Stacks"]
-        prefix = path.removeprefix("root").removeprefix("/")
         own = {
-            resource.path.removeprefix(f"{prefix}/"): resource.physical_id
+            resource.path.removeprefix(f"{path}/"): resource.physical_id
             for resource in deployed.resources_of_stack("root")
-            if resource.path.rpartition("/")[0] == prefix
+            if resource.path.rpartition("/")[0] == path
         }
         yield from resources_of_stack(
             read_template(deployed, identifier),
