@@ -14,7 +14,7 @@ import pytest
 from generator.config import load_config
 from generator.edge_settings import Edge
 from generator.render import render_all
-from generator.workloads import Worker
+from generator.workloads import HealthCheck, WebService, Worker
 from hosting.analysis.resolve import ResolvedEnvironment, Resource, resolve
 from hosting.edge_simulator.distribution import EXAMPLE_DOMAIN
 from hosting.model.parameter_file import load_environment
@@ -86,6 +86,16 @@ def test_every_request_holds_with_other_settings_of_the_edge(settings: str, tmp_
     assert failures(found.resources, site_of(found)) == {}
     # The expectations are those of the settings: the templates of the default settings fail them.
     assert len(failures(environment_of("lab").resources, site_of(found))) >= 3
+
+
+def test_every_request_holds_with_sticky_sessions_and_health_checks_of_another_kind(tmp_path: Path) -> None:
+    check = HealthCheck(path="/up", port=9000, codes="201-204")
+    workloads = tuple(
+        replace(entry, sticky_seconds=60, health_check=check) if isinstance(entry, WebService) else entry
+        for entry in load_config(FIXTURE).workloads
+    )
+    found = rendered(tmp_path, "lab", workloads=workloads)
+    assert failures(found.resources, site_of(found)) == {}
 
 
 def test_a_project_without_a_web_service_serves_static_files_and_refuses_the_rest(tmp_path: Path) -> None:
