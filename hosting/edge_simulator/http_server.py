@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator
 
@@ -112,11 +111,11 @@ class Connection:
             if not copy.done() and watch and watch.result():
                 await copy  # the client sent its next request before it read the whole response
         finally:
-            for task in (copy, watch):
-                if task and not task.done():
+            # Awaiting a cancelled task would hide a cancellation of this connection, which ends the simulator.
+            if unfinished := [task for task in (copy, watch) if task and not task.done()]:
+                for task in unfinished:
                     task.cancel()
-                    with contextlib.suppress(asyncio.CancelledError):
-                        await task
+                await asyncio.wait(unfinished)
         if copy.cancelled():
             raise _DisconnectedError
         copy.result()
