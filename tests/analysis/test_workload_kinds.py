@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from generator.config import Config
 from generator.render import render_all
 from generator.workloads import AddressOf, Generated, InternalService, Job, WebService, Worker
+from hosting.analysis.cost.estimate import estimate_costs
 from hosting.analysis.graph import pictures
 from hosting.analysis.graph.layout import draw
 from hosting.analysis.graph.read import read
@@ -20,6 +22,7 @@ from hosting.analysis.reachability import report
 from hosting.analysis.reachability.proof import prove
 from hosting.analysis.resolve import ResolvedEnvironment, resolve
 from hosting.analysis.rules import check_rules
+from hosting.deployer.operate import quotas
 from hosting.model.declared_exceptions import declared_exceptions
 from hosting.model.parameter_file import Environment, load_environment
 from hosting.model.templates import Template
@@ -168,3 +171,86 @@ def test_commands_of_operation_may_read_the_schedules_of_jobs() -> None:
     ]
     assert "scheduler:GetSchedule" in granted["run"]
     assert "scheduler:GetSchedule" not in granted["tunnel"]
+
+
+def nightly(body: Any, logical_id: str) -> Any:
+    return body["workload-nightly.json"]["Resources"][logical_id]["Properties"]
+
+
+def container(body: Any, number: int) -> Any:
+    return nightly(body, "TaskDefinition")["ContainerDefinitions"][number]
+
+
+def start(body: Any) -> Any:
+    return nightly(body, "Schedule")["Target"]["EcsParameters"]
+
+
+def network(body: Any) -> Any:
+    return start(body)["NetworkConfiguration"]["AwsvpcConfiguration"]
+
+
+def options(body: Any) -> Any:
+    return container(body, 0)["LogConfiguration"]["Options"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "damage"),
+    [
+        ("APP-02", lambda b: nightly(b, "TaskDefinition").pop("RuntimePlatform")),
+        ("APP-03", lambda b: start(b).update(EnableExecuteCommand=False)),
+        ("APP-03", lambda b: start(b).update(PlatformVersion="1.3.0")),
+        ("APP-04", lambda b: container(b, 0).pop("LinuxParameters")),
+        ("APP-05", lambda b: nightly(b, "Schedule")["Target"].update(Arn="arn:aws:ecs:x:y:cluster/other")),
+        ("APP-07", lambda b: container(b, 1).update(Essential=True)),
+        ("APP-07", lambda b: container(b, 1).pop("RestartPolicy")),
+        ("APP-08", lambda b: container(b, 1)["Environment"].clear()),
+        ("APP-09", lambda b: container(b, 0).update(PortMappings=[{"ContainerPort": 13306}])),
+        ("APP-10", lambda b: container(b, 1).update(Image="public.ecr.aws/docker/library/alpine:3")),
+        ("APP-11", lambda b: container(b, 0)["Secrets"].append({"Name": "X", "ValueFrom": "arn:aws:x:y:z:secret:z"})),
+        ("APP-12", lambda b: options(b).update(mode="blocking")),
+        ("APP-12", lambda b: options(b).pop("awslogs-stream-prefix")),
+        ("APP-17", lambda b: start(b).update(LaunchType="EC2")),
+        ("APP-17", lambda b: start(b).pop("PropagateTags")),
+        ("APP-19", lambda b: container(b, 0).update(StopTimeout=300)),
+        ("APP-33", lambda b: container(b, 1).update(Command=["sleep", "1"])),
+        ("APP-35", lambda b: start(b).update(TaskDefinitionArn="arn:aws:ecs:x:y:task-definition/other:1")),
+        ("NET-09", lambda b: network(b).update(AssignPublicIp="ENABLED")),
+        ("NET-16", lambda b: network(b).update(Subnets=network(b)["Subnets"][:1])),
+        ("SEC-27", lambda b: network(b).pop("SecurityGroups")),
+        ("SEC-31", lambda b: container(b, 0).update(ReadonlyRootFilesystem=False)),
+        ("SEC-31", lambda b: container(b, 0).update(User="0:0")),
+        ("SEC-32", lambda b: network(b).pop("SecurityGroups")),
+        ("REQ-C1", lambda b: start(b).update(LaunchType="EC2")),
+        ("REQ-C3", lambda b: container(b, 0).update(Essential=False)),
+        ("REQ-C6", lambda b: start(b).update(EnableExecuteCommand=False)),
+        ("REQ-O1", lambda b: options(b).update({"awslogs-group": "elsewhere"})),
+    ],
+)  # fmt: skip
+def test_the_rules_of_tasks_hold_for_jobs(rule: str, damage: Callable[[Bodies], object]) -> None:
+    changed = bodies()
+    damage(changed)
+    assert rule in rules(changed)
+
+
+def test_the_estimate_has_no_price_of_spare_capacity_and_the_price_of_an_hour_of_a_job() -> None:
+    found = estimate_costs(resolved(bodies())[1])
+    mailer = [(one.item, one.quantity) for one in found.unknown if one.layer == "MailerService"]
+    assert mailer == [
+        ("Fargate Spot CPU", "1 tasks of 0.25 vCPU in ap-northeast-1"),
+        ("Fargate Spot memory", "1 tasks of 0.5 GB in ap-northeast-1"),
+    ]
+    assert not [line for line in found.lines if line.layer == "MailerService" and "Fargate" in line.item]
+    hour = Decimal("0.25") * Decimal("0.05056") + Decimal("0.5") * Decimal("0.00553")
+    texts = [text for _, text in found.by_use if text.startswith("Nightly")]
+    assert texts == [f"Nightly: {hour:.4f} USD for each hour of a task of 0.25 vCPU and 0.5 GB"]
+    (zone,) = [line for line in found.lines if line.item.startswith("hosted zone")]
+    assert zone.least == zone.most == Decimal("0.50")
+
+
+def test_the_quota_of_vcpus_counts_every_kind_of_workload() -> None:
+    templates, environment = resolved(bodies())
+    values = dict(environment.environment.parameters)
+    root = templates["root.json"]
+    # Three services with two tasks of 256 units, old and new; one task of the worker and one of the job.
+    own = 4 * int(values["PortalCpu"]) / 1024
+    assert quotas.calculate_vcpus(root, values) == own + 2 * 4 * 0.25 + 2 * 0.25

@@ -10,6 +10,8 @@ from hosting.analysis.cost import prices
 from hosting.analysis.cost.prices import Price, Prices
 from hosting.analysis.resolve import ResolvedEnvironment, Resource, Stack
 
+SCHEDULE = "AWS::Scheduler::Schedule"
+
 # Charged by usage: type -> the quantity on the bill.
 BY_USE = {
     "AWS::CloudFront::Distribution": "requests and data to viewers",
@@ -29,9 +31,10 @@ BY_USE = {
     "AWS::RDS::DBCluster": "storage, I/O, backups, backtrack records",
     "AWS::Route53::RecordSet": "queries other than those to aliases of AWS resources",
     "AWS::S3::Bucket": "objects and requests",
-    "AWS::Scheduler::Schedule": "the tasks that it starts, by size and duration",
-    "AWS::ServiceDiscovery::PrivateDnsNamespace": "a hosted zone each month, and queries",
-    "AWS::ServiceDiscovery::Service": "registered tasks",
+    "AWS::Scheduler::Schedule": "starts; the tasks of a job by their hours, below",
+    # Amazon ECS Developer Guide, Service discovery pricing.
+    "AWS::ServiceDiscovery::PrivateDnsNamespace": "DNS queries, in addition to the hosted zone",
+    "AWS::ServiceDiscovery::Service": "calls of the discovery API, which no tool of this platform makes",
     "AWS::SecretsManager::Secret": "calls, in addition to the month",
     "AWS::SNS::Topic": "messages",
     "AWS::SQS::Queue": "messages",
@@ -95,7 +98,7 @@ EXCLUDED = (
     "public addresses of the load balancer beyond one in each of its subnets",
     "the hosted zone, building and scanning of images, and resources outside the templates",
     "alarms that Application Auto Scaling creates: four per service",
-    "both versions of a task during a deployment",
+    "both versions of a task during a deployment, and tasks of migrations",
 )
 
 # Scaling policies: each creates two alarms (Application Auto Scaling User Guide, target tracking).
@@ -181,7 +184,25 @@ def estimate_costs(env: ResolvedEnvironment, table: Prices | None = None) -> Est
                 least, most = demand.least * price.monthly, demand.most * price.monthly
                 lines.append(CostLine(layer_name(stack), demand.item, demand.count, least, most, price))
     merged = tuple(_merged(lines))
-    return Estimate(env.name, merged, tuple(_counted(unknown)), tuple((name, BY_USE[name]) for name in sorted(used)))
+    by_use = [(name, BY_USE[name]) for name in sorted(used)]
+    return Estimate(env.name, merged, tuple(_counted(unknown)), (*by_use, *_hours_of_jobs(env, table)))
+
+
+def _hours_of_jobs(env: ResolvedEnvironment, table: Prices) -> Iterator[tuple[str, str]]:
+    """Yield the price of an hour of each job's task. How long a run takes is not in the templates."""
+    for schedule in env.of_type(SCHEDULE):
+        task = env.resource(schedule.get("Target.EcsParameters.TaskDefinitionArn"))
+        if task is None:
+            continue
+        stack = env.stacks[schedule.stack]
+        spot = _is_on_spot(schedule.get("Target.EcsParameters.CapacityProviderStrategy"))
+        demands = list(_fargate(task, Decimal(1), Decimal(1), "1 task", spot=spot))
+        prices_of_hours = [table.get((demand.price, stack.region)) for demand in demands]
+        known = [price for price in prices_of_hours if price is not None]
+        usd = sum((demand.least * price.usd for demand, price in zip(demands, known, strict=False)), Decimal(0))
+        amount = f"{usd:.4f} USD" if len(known) == len(demands) else "unknown price"
+        sizes = " and ".join(demand.count.removeprefix("1 task of ") for demand in demands)
+        yield SCHEDULE, f"{layer_name(stack).removesuffix('Service')}: {amount} for each hour of a task of {sizes}"
 
 
 def layer_name(stack: Stack) -> str:
@@ -260,11 +281,27 @@ def _service(resource: Resource, stack: Stack, env: ResolvedEnvironment) -> Iter
     least = most = _number(resource.get("DesiredCount", "1"))
     for target in stack.of_type("AWS::ApplicationAutoScaling::ScalableTarget"):
         least, most = _number(target.get("MinCapacity")), _number(target.get("MaxCapacity"))
-    machine = str(task.get("RuntimePlatform.CpuArchitecture", "X86_64")).lower()
     tasks = f"{least} tasks" if least == most else f"{least} to {most} tasks"
+    yield from _fargate(task, least, most, tasks, spot=_is_on_spot(resource.get("CapacityProviderStrategy")))
+
+
+def _fargate(task: Resource, least: Decimal, most: Decimal, tasks: str, *, spot: bool) -> Iterator[Demand]:
+    """Yield CPU and memory of a number of tasks. The price of spare capacity changes daily and is in no table."""
+    kind = "fargate-spot" if spot else "fargate"
+    name = "Fargate Spot" if spot else "Fargate"
+    machine = str(task.get("RuntimePlatform.CpuArchitecture", "X86_64")).lower()
     cpu, memory = _number(task.get("Cpu")) / 1024, _number(task.get("Memory")) / 1024
-    yield Demand(f"fargate-vcpu-{machine}", "Fargate CPU", least * cpu, most * cpu, f"{tasks} of {cpu:f} vCPU")
-    yield Demand(f"fargate-gb-{machine}", "Fargate memory", least * memory, most * memory, f"{tasks} of {memory:f} GB")
+    yield Demand(f"{kind}-vcpu-{machine}", f"{name} CPU", least * cpu, most * cpu, f"{tasks} of {cpu:f} vCPU")
+    yield Demand(f"{kind}-gb-{machine}", f"{name} memory", least * memory, most * memory, f"{tasks} of {memory:f} GB")
+
+
+def _is_on_spot(strategy: object) -> bool:
+    return "FARGATE_SPOT" in str(strategy)
+
+
+def _namespace(resource: Resource, stack: Stack, env: ResolvedEnvironment) -> Iterator[Demand]:  # noqa: ARG001
+    """Yield the private hosted zone that Cloud Map creates."""
+    yield _fixed("hosted-zone", "hosted zone of internal services")
 
 
 def _database(resource: Resource, stack: Stack, env: ResolvedEnvironment) -> Iterator[Demand]:  # noqa: ARG001
@@ -325,5 +362,6 @@ _RULES: dict[str, Callable[[Resource, Stack, ResolvedEnvironment], Iterator[Dema
     "AWS::RDS::DBCluster": _cluster,
     "AWS::RDS::DBInstance": _database,
     "AWS::SecretsManager::Secret": _secret,
+    "AWS::ServiceDiscovery::PrivateDnsNamespace": _namespace,
     "AWS::WAFv2::WebACL": _web_acl,
 }

@@ -9,6 +9,7 @@ from itertools import combinations
 from hosting.analysis.resolve import ResolvedEnvironment, Resource
 from hosting.analysis.rules.network import GROUP, covers, egress, ingress
 from hosting.analysis.rules.registry import RuleMatch, environment_rule
+from hosting.analysis.rules.services import starters
 from hosting.analysis.rules.values import (
     depends_on_resource,
     flag,
@@ -282,10 +283,9 @@ def secure_transport(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 def task_groups(env: ResolvedEnvironment) -> list[Resource]:
     """Return the security groups of the tasks."""
     found: list[Resource] = []
-    for kind, path in (("AWS::ECS::Service", ""), ("AWS::Scheduler::Schedule", "Target.EcsParameters.")):
-        for owner in env.of_type(kind):
-            groups = owner.get(f"{path}NetworkConfiguration.AwsvpcConfiguration.SecurityGroups")
-            found += [group for group in follow_all(env, groups, GROUP) if group not in found]
+    for starter, path in starters(env):
+        groups = starter.get(f"{path}NetworkConfiguration.AwsvpcConfiguration.SecurityGroups")
+        found += [group for group in follow_all(env, groups, GROUP) if group not in found]
     return found
 
 

@@ -239,7 +239,7 @@ def rule_targets(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
                 yield RuleMatch(rule, f"{path}.DeadLetterConfig", "an event that cannot be delivered is lost")
             elif not _queue_admits(env, queue, "events"):
                 yield RuleMatch(rule, f"{path}.DeadLetterConfig", f"may not send to {queue.logical_id}")
-    if env.of_type("AWS::ECS::Service"):
+    if env.of_type("AWS::ECS::Service", "AWS::Scheduler::Schedule"):
         watched = [str(rule.get("EventPattern.detail-type")) for rule in env.of_type("AWS::Events::Rule")]
         for kind in ("ECS Deployment State Change", "ECS Task State Change"):
             if not any(kind in item for item in watched):

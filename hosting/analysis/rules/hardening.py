@@ -9,7 +9,7 @@ from hosting.analysis.resolve import ResolvedEnvironment, Resource
 from hosting.analysis.rules.network import GROUP, egress, ingress
 from hosting.analysis.rules.registry import RuleMatch, environment_rule
 from hosting.analysis.rules.roles import bound_to_account
-from hosting.analysis.rules.services import BALANCER, SERVICE, TASK, containers
+from hosting.analysis.rules.services import BALANCER, SCHEDULE, SERVICE, TASK, containers
 from hosting.analysis.rules.tasks import is_bastion
 from hosting.analysis.rules.values import (
     Statement,
@@ -57,6 +57,7 @@ def unprivileged_apps(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 # The property with the security groups of each type in a VPC; without groups a resource uses the default group.
 _IN_GROUPS = {
     SERVICE: "NetworkConfiguration.AwsvpcConfiguration.SecurityGroups",
+    SCHEDULE: "Target.EcsParameters.NetworkConfiguration.AwsvpcConfiguration.SecurityGroups",
     BALANCER: "SecurityGroups",
     "AWS::RDS::DBCluster": "VpcSecurityGroupIds",
     "AWS::EC2::VPCEndpoint": "SecurityGroupIds",

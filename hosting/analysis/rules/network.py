@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from hosting.analysis.resolve import ResolvedEnvironment, Resource
 from hosting.analysis.rules.registry import RuleMatch, environment_rule
+from hosting.analysis.rules.services import starters
 from hosting.analysis.rules.values import (
     flag,
     follow,
@@ -66,10 +67,9 @@ def zones(subnets: list[Resource]) -> set[str]:
 def task_subnets(env: ResolvedEnvironment) -> list[Resource]:
     """Return the subnets of all ECS services and jobs."""
     found: list[Resource] = []
-    for kind, path in (("AWS::ECS::Service", ""), ("AWS::Scheduler::Schedule", "Target.EcsParameters.")):
-        for owner in env.of_type(kind):
-            subnets = owner.get(f"{path}NetworkConfiguration.AwsvpcConfiguration.Subnets")
-            found += [subnet for subnet in follow_all(env, subnets, SUBNET) if subnet not in found]
+    for starter, path in starters(env):
+        subnets = starter.get(f"{path}NetworkConfiguration.AwsvpcConfiguration.Subnets")
+        found += [subnet for subnet in follow_all(env, subnets, SUBNET) if subnet not in found]
     return found
 
 
@@ -166,8 +166,8 @@ def endpoints_admit_tasks(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 def _groups_admitted(env: ResolvedEnvironment, rules: list[dict[str, object]]) -> bool:
     admitted = [follow(env, rule.get("SourceSecurityGroupId")) for rule in rules if covers(rule, 443)]
     groups = [
-        follow_all(env, service.get("NetworkConfiguration.AwsvpcConfiguration.SecurityGroups"), GROUP)
-        for service in env.of_type("AWS::ECS::Service")
+        follow_all(env, starter.get(f"{path}NetworkConfiguration.AwsvpcConfiguration.SecurityGroups"), GROUP)
+        for starter, path in starters(env)
     ]
     return bool(groups) and all(any(group in admitted for group in items) for items in groups)
 
@@ -333,10 +333,10 @@ def no_public_addresses(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for subnet in env.of_type(SUBNET):
         if flag(subnet.get("MapPublicIpOnLaunch")):
             yield RuleMatch(subnet, "Properties.MapPublicIpOnLaunch", "instances get a public address")
-    for service in env.of_type("AWS::ECS::Service"):
-        path = "NetworkConfiguration.AwsvpcConfiguration.AssignPublicIp"
-        if service.get(path) != "DISABLED":
-            yield RuleMatch(service, f"Properties.{path}", f"AssignPublicIp is {service.get(path)}")
+    for starter, settings in starters(env):
+        path = f"{settings}NetworkConfiguration.AwsvpcConfiguration.AssignPublicIp"
+        if starter.get(path) != "DISABLED":
+            yield RuleMatch(starter, f"Properties.{path}", f"AssignPublicIp is {starter.get(path)}")
 
 
 _FLOW_LOG_ACTIONS = ("logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogGroups", "logs:DescribeLogStreams")
@@ -421,14 +421,14 @@ def right_subnets(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
         for subnet in subnets:
             if not is_public(env, subnet):
                 yield RuleMatch(balancer, "Properties.Subnets", f"{subnet.logical_id} is not public")
-    for service in env.of_type("AWS::ECS::Service"):
-        path = "NetworkConfiguration.AwsvpcConfiguration.Subnets"
-        subnets = follow_all(env, service.get(path), SUBNET)
+    for starter, settings in starters(env):
+        path = f"{settings}NetworkConfiguration.AwsvpcConfiguration.Subnets"
+        subnets = follow_all(env, starter.get(path), SUBNET)
         if len(zones(subnets)) < 2:
-            yield RuleMatch(service, f"Properties.{path}", "fewer than two zones")
+            yield RuleMatch(starter, f"Properties.{path}", "fewer than two zones")
         for subnet in subnets:
             if is_public(env, subnet) or not has_default_route(env, subnet):
-                yield RuleMatch(service, f"Properties.{path}", f"{subnet.logical_id} is not private behind NAT")
+                yield RuleMatch(starter, f"Properties.{path}", f"{subnet.logical_id} is not private behind NAT")
     for group in env.of_type("AWS::RDS::DBSubnetGroup"):
         if len(zones(follow_all(env, group.get("SubnetIds"), SUBNET))) < 2:
             yield RuleMatch(group, "Properties.SubnetIds", "fewer than two zones")
@@ -443,8 +443,9 @@ def right_subnets(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     hint="take the subnets from the layer that creates NAT gateways and endpoints",
 )
 def wait_for_ways_out(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
-    for service in env.of_type("AWS::ECS::Service"):
-        subnets = follow_all(env, service.get("NetworkConfiguration.AwsvpcConfiguration.Subnets"), SUBNET)
+    for starter, settings in starters(env):
+        path = f"{settings}NetworkConfiguration.AwsvpcConfiguration.Subnets"
+        subnets = follow_all(env, starter.get(path), SUBNET)
         ways = [
             route
             for subnet in subnets
@@ -452,6 +453,5 @@ def wait_for_ways_out(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
             for route in default_routes(env, table)
         ]
         for way in [*ways, *env.of_type(ENDPOINT)]:
-            if not waits_for(env, service, way):
-                path = "Properties.NetworkConfiguration.AwsvpcConfiguration.Subnets"
-                yield RuleMatch(service, path, f"does not wait for {way.logical_id} of {way.stack}")
+            if not waits_for(env, starter, way):
+                yield RuleMatch(starter, f"Properties.{path}", f"does not wait for {way.logical_id} of {way.stack}")

@@ -20,7 +20,7 @@ from hosting.analysis.rules.network import (
     zones,
 )
 from hosting.analysis.rules.registry import EnvironmentCheck, RuleMatch, TemplateLocation, environment_rule
-from hosting.analysis.rules.services import is_single, scheduled_tasks
+from hosting.analysis.rules.services import is_single, scheduled_tasks, starters
 from hosting.analysis.rules.values import ROLE, flag, follow, follow_all, is_same, listed, permissions
 from hosting.model.stack_order import ROOT
 from hosting.model.templates import NESTED_STACK
@@ -137,10 +137,11 @@ def fargate_only(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for providers in env.of_type("AWS::ECS::ClusterCapacityProviderAssociations"):
         if not set(listed(providers.get("CapacityProviders"))) <= {"FARGATE", "FARGATE_SPOT"}:
             yield RuleMatch(providers, "Properties.CapacityProviders", "a capacity provider is not Fargate")
-    for service in env.of_type(SERVICE):
-        given = {item.get("CapacityProvider") for item in listed(service.get("CapacityProviderStrategy"))}
-        if service.get("LaunchType") != "FARGATE" and not (given and given <= {"FARGATE", "FARGATE_SPOT"}):
-            yield RuleMatch(service, "Properties.LaunchType", "the launch type is not FARGATE")
+    for starter, path in starters(env):
+        given = {item.get("CapacityProvider") for item in listed(starter.get(f"{path}CapacityProviderStrategy"))}
+        launch = starter.get(f"{path}LaunchType")
+        if launch != "FARGATE" and not (given and given <= {"FARGATE", "FARGATE_SPOT"}):
+            yield RuleMatch(starter, f"Properties.{path}LaunchType", "the launch type is not FARGATE")
 
 
 @requirement("C2", "Every task has CPU and memory of its own parameters")
@@ -195,11 +196,12 @@ def session_manager(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
             )
 
 
-@requirement("C6", "Every service allows ECS Exec and has at least two tasks, unless the project declares one")
+@requirement("C6", "Every task allows ECS Exec, and services have at least two tasks unless the project declares one")
 def two_tasks(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
+    for starter, path in starters(env):
+        if not flag(starter.get(f"{path}EnableExecuteCommand")):
+            yield RuleMatch(starter, f"Properties.{path}EnableExecuteCommand", "ECS Exec is off")
     for service in env.of_type(SERVICE):
-        if not flag(service.get("EnableExecuteCommand")):
-            yield RuleMatch(service, "Properties.EnableExecuteCommand", "ECS Exec is off")
         count = service.get("DesiredCount")
         if count is not None and int(count) < 2 and not is_single(env, service):
             yield RuleMatch(service, "Properties.DesiredCount", "the service starts with fewer than two tasks")

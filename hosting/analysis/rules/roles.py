@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from hosting.analysis.resolve import ResolvedEnvironment
 from hosting.analysis.rules.registry import RuleMatch, environment_rule
-from hosting.analysis.rules.services import containers, scheduled_tasks, served_tasks
+from hosting.analysis.rules.services import containers, started_tasks
 from hosting.analysis.rules.values import (
     ROLE,
     Statement,
@@ -190,7 +190,7 @@ _SESSIONS = ("ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel"
     hint="attach the session permissions to task roles only",
 )
 def sessions_for_tasks(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
-    tasks = [follow(env, task.get("TaskRoleArn"), ROLE) for _, task in (*served_tasks(env), *scheduled_tasks(env))]
+    tasks = [follow(env, task.get("TaskRoleArn"), ROLE) for _, _, task in started_tasks(env)]
     for role in env.of_type(ROLE):
         managed = [str(arn) for arn in listed(role.get("ManagedPolicyArns"))]
         if role in tasks:

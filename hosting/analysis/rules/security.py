@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hosting.analysis.resolve import ResolvedEnvironment, Resource
-from hosting.analysis.rules.database import CLUSTER, MYSQL, task_groups
+from hosting.analysis.rules.database import CLUSTER, MYSQL
 from hosting.analysis.rules.network import ANYWHERE, GROUP, covers, egress, ingress
 from hosting.analysis.rules.registry import RuleMatch, environment_rule
 from hosting.analysis.rules.roles import bound_to_account
-from hosting.analysis.rules.services import listener_ports, target_ports
+from hosting.analysis.rules.services import listener_ports, starters, target_ports
 from hosting.analysis.rules.values import (
     Statement,
     flag,
@@ -216,9 +216,10 @@ def prefix_list_weight(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     hint="add the missing egress or ingress rule",
 )
 def open_paths(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
-    for service in env.of_type("AWS::ECS::Service"):
-        groups = follow_all(env, service.get("NetworkConfiguration.AwsvpcConfiguration.SecurityGroups"), GROUP)
-        path = "Properties.NetworkConfiguration"
+    for service, settings in starters(env):
+        network = f"{settings}NetworkConfiguration"
+        groups = follow_all(env, service.get(f"{network}.AwsvpcConfiguration.SecurityGroups"), GROUP)
+        path = f"Properties.{network}"
         for port in target_ports(service):
             for balancer in env.of_type("AWS::ElasticLoadBalancingV2::LoadBalancer"):
                 fronts = follow_all(env, balancer.get("SecurityGroups"), GROUP)
@@ -477,9 +478,10 @@ def one_vpc(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     for group in env.of_type(GROUP):
         if not follow(env, group.get("VpcId"), "AWS::EC2::VPC"):
             yield RuleMatch(group, "Properties.VpcId", "is in no VPC of ours")
-    if not task_groups(env) and env.of_type("AWS::ECS::Service"):
-        for service in env.of_type("AWS::ECS::Service"):
-            yield RuleMatch(service, "Properties.NetworkConfiguration", "tasks without a group of ours")
+    for starter, path in starters(env):
+        network = f"{path}NetworkConfiguration"
+        if not follow_all(env, starter.get(f"{network}.AwsvpcConfiguration.SecurityGroups"), GROUP):
+            yield RuleMatch(starter, f"Properties.{network}", "tasks without a group of ours")
 
 
 @environment_rule(

@@ -44,6 +44,30 @@ def scheduled_tasks(env: ResolvedEnvironment) -> Iterator[tuple[Resource, Resour
             yield schedule, task
 
 
+# Where a service and the schedule of a job have the settings of their tasks, and their cluster.
+_SETTINGS = {SERVICE: "", SCHEDULE: "Target.EcsParameters."}
+_CLUSTERS = {SERVICE: "Cluster", SCHEDULE: "Target.Arn"}
+
+
+def starters(env: ResolvedEnvironment) -> Iterator[tuple[Resource, str]]:
+    """Return each service and each schedule that starts tasks, with the path of the settings of the tasks."""
+    for kind, path in _SETTINGS.items():
+        for item in env.of_type(kind):
+            if kind == SERVICE or item.get("Target.EcsParameters") is not None:
+                yield item, path
+
+
+def started_tasks(env: ResolvedEnvironment) -> Iterator[tuple[Resource, str, Resource]]:
+    """Return each service and each schedule with the path of the settings of its tasks, and its task definition."""
+    for starter, task in (*served_tasks(env), *scheduled_tasks(env)):
+        yield starter, _SETTINGS[starter.type], task
+
+
+def cluster_of(env: ResolvedEnvironment, starter: Resource) -> Resource | None:
+    """Return the cluster in which a service or a schedule starts tasks."""
+    return follow(env, starter.get(_CLUSTERS[starter.type]), "AWS::ECS::Cluster")
+
+
 def is_single(env: ResolvedEnvironment, service: Resource) -> bool:
     """Return whether the project declares that exactly one task of the service runs."""
     return env.stacks[service.stack].template.section("Metadata").get("OneTask") is True
@@ -243,16 +267,21 @@ def count_only_when_new(templates: Mapping[str, Template]) -> Iterator[RuleMatch
     "Services run on Fargate, by one way of saying so",
     why="LaunchType and CapacityProviderStrategy exclude each other, and tags reach tasks only when propagated (Amazon "
     "ECS API Reference, CreateService).",
-    hint="set one of the two, PropagateTags SERVICE and EnableECSManagedTags",
+    hint="set one of the two, PropagateTags SERVICE (of a schedule TASK_DEFINITION) and EnableECSManagedTags",
 )
 def fargate_only(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
-    for service in env.of_type(SERVICE):
-        providers = [item.get("CapacityProvider") for item in listed(service.get("CapacityProviderStrategy"))]
-        launch = service.get("LaunchType")
+    for starter, path in starters(env):
+        providers = [item.get("CapacityProvider") for item in listed(starter.get(f"{path}CapacityProviderStrategy"))]
+        launch = starter.get(f"{path}LaunchType")
         if bool(providers) == bool(launch) or launch not in (None, "FARGATE") or not _fargate(providers):
-            yield RuleMatch(
-                service, "Properties.LaunchType", f"launch type {launch} with capacity providers {providers}"
-            )
+            text = f"launch type {launch} with capacity providers {providers}"
+            yield RuleMatch(starter, f"Properties.{path}LaunchType", text)
+    for schedule in env.of_type(SCHEDULE):
+        ecs = "Target.EcsParameters"
+        tagged = schedule.get(f"{ecs}.PropagateTags") == "TASK_DEFINITION"
+        if schedule.get(ecs) is not None and not (tagged and flag(schedule.get(f"{ecs}.EnableECSManagedTags"))):
+            yield RuleMatch(schedule, f"Properties.{ecs}.PropagateTags", "tasks are not tagged")
+    for service in env.of_type(SERVICE):
         if service.get("PropagateTags") != "SERVICE" or not flag(service.get("EnableECSManagedTags")):
             yield RuleMatch(service, "Properties.PropagateTags", "tasks are not tagged")
     for clusters in env.of_type("AWS::ECS::Cluster", "AWS::ECS::ClusterCapacityProviderAssociations"):
@@ -343,9 +372,10 @@ def _names_cluster(env: ResolvedEnvironment, text: str, service: Resource) -> bo
     hint="take TaskDefinition from Ref, Cluster from the application layer",
 )
 def own_task_definition(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
-    for service in env.of_type(SERVICE):
-        if task_definition(env, service) is None:
-            yield RuleMatch(service, "Properties.TaskDefinition", "is not ours")
+    for starter, path in starters(env):
+        name = f"{path}TaskDefinition" + ("Arn" if path else "")
+        if follow(env, starter.get(name), TASK) is None:
+            yield RuleMatch(starter, f"Properties.{name}", "is not ours")
 
 
 @environment_rule(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from hosting.analysis.resolve import ResolvedEnvironment, Resource
 from hosting.analysis.rules.registry import RuleMatch, environment_rule
-from hosting.analysis.rules.services import TASK, containers, served_tasks
+from hosting.analysis.rules.services import TASK, cluster_of, containers, started_tasks
 from hosting.analysis.rules.values import (
     ROLE,
     Statement,
@@ -122,12 +122,12 @@ _EXEC_SINCE = (1, 4, 0)
     hint="set EnableExecuteCommand, and TaskRoleArn with AmazonSSMManagedInstanceCore",
 )
 def exec_enabled(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
-    for service, task in served_tasks(env):
-        if not flag(service.get("EnableExecuteCommand")):
-            yield RuleMatch(service, "Properties.EnableExecuteCommand", "ECS Exec is off")
-        version = str(service.get("PlatformVersion", "LATEST"))
+    for starter, path, task in started_tasks(env):
+        if not flag(starter.get(f"{path}EnableExecuteCommand")):
+            yield RuleMatch(starter, f"Properties.{path}EnableExecuteCommand", "ECS Exec is off")
+        version = str(starter.get(f"{path}PlatformVersion", "LATEST"))
         if version != "LATEST" and tuple(map(int, version.split("."))) < _EXEC_SINCE:
-            yield RuleMatch(service, "Properties.PlatformVersion", f"{version} has no ECS Exec")
+            yield RuleMatch(starter, f"Properties.{path}PlatformVersion", f"{version} has no ECS Exec")
         if not _may_open_sessions(env, find_role(env, task, "Task")):
             yield RuleMatch(task, "Properties.TaskRoleArn", "the task's role may not open sessions")
 
@@ -153,7 +153,7 @@ def _writable(container: Mapping[str, Json]) -> set[str]:
     "keys",
 )
 def enterable(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
-    for _, task in served_tasks(env):
+    for _, _, task in started_tasks(env):
         if task.get("PidMode") is not None:
             yield RuleMatch(task, "Properties.PidMode", "process namespace is shared")
         for index, container in containers(task):
@@ -179,11 +179,11 @@ def enterable(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 )
 def transcripts(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     needed = ["logs:DescribeLogGroups", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
-    for service, task in served_tasks(env):
-        cluster = follow(env, service.get("Cluster"), "AWS::ECS::Cluster")
+    for starter, _, task in started_tasks(env):
+        cluster = cluster_of(env, starter)
         path = "Configuration.ExecuteCommandConfiguration"
         if cluster is None or cluster.get(f"{path}.Logging") != "OVERRIDE":
-            yield RuleMatch(cluster or service, f"Properties.{path}" if cluster else "Properties.Cluster", "not logged")
+            yield RuleMatch(cluster or starter, f"Properties.{path}" if cluster else "", "not logged")
             continue
         group = follow(env, cluster.get(f"{path}.LogConfiguration.CloudWatchLogGroupName"), LOG_GROUP)
         encrypted = flag(cluster.get(f"{path}.LogConfiguration.CloudWatchEncryptionEnabled"))
@@ -206,8 +206,8 @@ def transcripts(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     hint="set Essential false, and RestartPolicy with an attempt period of 60 to 1,800 seconds, for the sidecar",
 )
 def sidecars(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
-    for service, task in served_tasks(env):
-        served = {item.get("ContainerName") for item in listed(service.get("LoadBalancers"))}
+    for starter, _, task in started_tasks(env):
+        served = {item.get("ContainerName") for item in listed(starter.get("LoadBalancers"))}
         for index, container in containers(task):
             path = f"Properties.ContainerDefinitions.{index}"
             essential = flag(container.get("Essential", True))
@@ -229,7 +229,7 @@ def sidecars(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     hint="add the bastion container to the task",
 )
 def relay_present(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
-    for _, task in served_tasks(env):
+    for _, _, task in started_tasks(env):
         if env.of_type("AWS::RDS::DBCluster") and not any(relays(container) for _, container in containers(task)):
             yield RuleMatch(task, "Properties.ContainerDefinitions", "no relay")
 
@@ -243,7 +243,7 @@ def relay_present(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
     "the cluster's endpoint",
 )
 def relay_command(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
-    for _, task in served_tasks(env):
+    for _, _, task in started_tasks(env):
         for index, container in containers(task):
             text = command(container)
             if not relays(container):

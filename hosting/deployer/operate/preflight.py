@@ -27,6 +27,7 @@ from hosting.deployer.operate.checklist import (
 )
 from hosting.deployer.operate.images import Fetch, ImageMissingError
 from hosting.model.stack_order import EDGE_REGION, StackRole
+from hosting.model.templates import Template
 from hosting.model.workload_secrets import SecretSource
 
 # AWS Chatbot has no endpoint in most regions. This one returns the data of the whole account.
@@ -372,7 +373,7 @@ def _quotas(context: Context, values: Mapping[str, str]) -> list[Job]:
             for quota in quotas.QUOTAS
             if needed[quota.type]
         ),
-        ("quotas", "Fargate vCPUs", partial(_fargate, context, root.services, values)),
+        ("quotas", "Fargate vCPUs", partial(_fargate, context, root, values)),
     ]
 
 
@@ -392,10 +393,10 @@ def _quota(context: Context, quota: quotas.Quota, needed: int) -> Iterator[Check
     yield create_check("quotas", quota.name, wanted <= limit, seen, remedy)
 
 
-def _fargate(context: Context, services: tuple[str, ...], values: Mapping[str, str]) -> Iterator[Check]:
+def _fargate(context: Context, root: Template, values: Mapping[str, str]) -> Iterator[Check]:
     """Check the vCPU quota. New accounts have a low one, and a deployment beyond it waits without a message."""
-    needed = quotas.calculate_vcpus(services, values)
+    needed = quotas.calculate_vcpus(root, values)
     limit = quotas.read_quota(context.clients.service_quotas(context.home), *quotas.FARGATE)
-    seen = f"{needed:g} needed while all services are deployed at once, {limit:g} allowed"
+    seen = f"{needed:g} needed while all services are deployed at once and each job runs, {limit:g} allowed"
     remedy = f"request at least {needed:g} in Service Quotas ({' '.join(quotas.FARGATE)}, {context.home})"
     yield create_check("quotas", "Fargate vCPUs", needed <= limit, seen, remedy)

@@ -55,9 +55,23 @@ def count_demand(root: Template, templates: Mapping[str, Template]) -> Counter[s
     )
 
 
-def calculate_vcpus(services: tuple[str, ...], values: Mapping[str, str]) -> float:
-    """Return the vCPUs of Fargate during a deployment of all services: each runs twice, old and new."""
-    return sum(2 * int(values[f"{one}MinTasks"]) * int(values[f"{one}Cpu"]) / 1024 for one in services)
+def calculate_vcpus(root: Template, values: Mapping[str, str]) -> float:
+    """Return the vCPUs of Fargate while all services are deployed at once and one task of each job runs.
+
+    A service runs twice, old and new. A service with one task stops it before the new one starts.
+    """
+
+    def value(workload: str, parameter: str) -> int:
+        # Workloads without a size of their own share parameters.
+        given = root.resources[f"{workload}ServiceStack"]["Properties"]["Parameters"][parameter]
+        return int(values[given["Ref"]])
+
+    def tasks(workload: str) -> int:
+        if root.kind_of(workload) == "job" or root.has_one_task(workload):
+            return 1
+        return 2 * value(workload, "MinTasks")
+
+    return sum(tasks(workload) * value(workload, "Cpu") / 1024 for workload in root.services)
 
 
 def read_quota(client: ServiceQuotasClient, service: str, code: str) -> float:
