@@ -158,6 +158,8 @@ def _find_source(finding: Mapping[str, Any]) -> str:
 def _belongs_to(file: str, path: list[str]) -> bool:
     """Return whether the stack path belongs to the template file: NetworkStack belongs to network.json."""
     kind = file.removesuffix(".json").replace("-", "")
+    if file.startswith("workload-"):
+        kind = f"{kind.removeprefix('workload')}service"
     if not path:
         return kind in {"root", "bootstrap", "edge", "edgemonitoring"}
     return path[-1].removesuffix("Stack").lower().endswith(kind)

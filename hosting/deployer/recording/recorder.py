@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,9 @@ from hosting.deployer.recording.runs import RecordedRun, format_time, redact_all
 from hosting.deployer.recording.tasks import Sample, ServiceObserver
 
 _SERVICE = "AWS::ECS::Service"
+_MIGRATION = "Custom::Migration"
+# lambda/migration names the log stream <prefix>/<container>/<task> in the reason of its failure.
+_STREAM_OF_TASK = re.compile(r"stream \S+/(?P<task>[0-9a-f-]{32,36}) in ")
 # Interval for reading a service in deployment, in seconds. ECS keeps stopped tasks for an hour; a rollback deletes
 # them earlier.
 _EVERY = 10.0
@@ -71,6 +75,8 @@ class Recorder:
         """Record the events of one poll, and read the services in deployment if their interval has passed."""
         if batch:
             self._write_safely(lambda: self._write(operation, batch))
+        for event in batch:
+            self._record_migration(operation, event)
         urgent = any(self._track(operation, event) for event in batch)
         if self._active and (urgent or self._clock() - self._sampled_at >= _EVERY):
             self._sample_services()
@@ -164,6 +170,16 @@ class Recorder:
                 self._samples.setdefault(event.name, Sample(event.physical_id)).arn = event.physical_id
                 return True
         return event.failed and bool(self._active)
+
+    def _record_migration(self, operation: Operation, event: Event) -> None:
+        """Read the task of a failed migration: the rollback of a first deployment deletes its log group."""
+        found = _STREAM_OF_TASK.search(event.reason) if event.resource_type == _MIGRATION and event.failed else None
+        if found is None or event.name in self._samples:
+            return
+        # The cluster has the name of the root stack.
+        sample = self._samples[event.name] = Sample(f":service/{operation.stack.name}/{event.logical_id}")
+        self._observer(operation.stack.region).sample_task(sample, found["task"])
+        self._write_safely(self._save)
 
     def _sample_services(self) -> None:
         for name, (operation, since) in self._active.items():

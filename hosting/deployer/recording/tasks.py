@@ -90,6 +90,16 @@ class ServiceObserver:
                     sample.targets = found or sample.targets
         self._try(sample, "DescribeTasks", lambda: self._stopped(sample, since))
 
+    def sample_task(self, sample: Sample, task_id: str) -> None:
+        """Add one stopped task to the sample, with the last lines of its log."""
+        sample.seen = format_time(self._now())
+
+        def read() -> None:
+            for task in self._ecs.describe_tasks(cluster=sample.cluster, tasks=[task_id])["tasks"]:
+                sample.tasks[task_id] = self._task(sample, task)
+
+        self._try(sample, "DescribeTasks", read)
+
     def _try(self, sample: Sample, what: str, call: Callable[[], Any]) -> Any:
         try:
             return call()

@@ -153,6 +153,35 @@ def test_data_that_the_rollback_deletes_is_recorded(world: World) -> None:
     assert found.match is not None
 
 
+def test_the_last_lines_of_a_failed_migration_are_recorded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rollback of a first deployment deletes its log group."""
+    task = "0123456789abcdef0123456789abcdef"
+    world.ecs.stopped[0]["taskArn"] = f"{TASK.rpartition('/')[0]}/{task}"
+    read = world.logs.get_log_events
+
+    def lines(*, logStreamName: str, **more: Any) -> Any:  # noqa: N803 - boto3's names
+        assert logStreamName == f"task/app/{task}"
+        return read(logStreamName="task/app/0a1b2c", **more)
+
+    monkeypatch.setattr(world.logs, "get_log_events", lines)
+    reason = (
+        "Received response status [FAILED] from custom resource. Message returned: migration of Frontend `./manage "
+        f"migrate` ended with exit code 1. Read its log: stream task/app/{task} in /shop-dev/frontend. The service was "
+        "not changed."
+    )
+    world.see(0, "shop-dev", "CREATE_IN_PROGRESS")
+    world.see(5, "Migration", "CREATE_FAILED", "FrontendServiceStack", type="Custom::Migration", reason=reason)
+    world.see(6, "shop-dev", "CREATE_FAILED")
+    world.recorder.end(world.operation, "CREATE_FAILED")
+    (found,) = evidence.collect_evidence(world.record.services)
+    assert found.name == "FrontendServiceStack/Migration"
+    assert "  app: exit code 1" in found.lines
+    assert "    | FATAL: no database" in found.lines
+    first = world.record.operations[0]["diagnosis"]["first"]["match"]
+    assert first["signature"] == "migration-failed"
+    assert "`./manage migrate`, failed: it ended with exit code 1" in first["meaning"]
+
+
 def test_nothing_secret_is_written(world: World) -> None:
     deployed_badly(world)
     written = "".join(path.read_text() for path in world.record.directory.iterdir())

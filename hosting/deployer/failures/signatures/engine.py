@@ -69,12 +69,38 @@ SIGNATURES = (
     signature(
         "custom-resource-failed",
         Cause.CODE,
-        r"Received response status \[FAILED\] from custom resource",
+        r"Received response status \[FAILED\] from custom resource(?!.*migration of \w+ `)",
         meaning="The function behind the custom resource reported a failure.",
         remedy="Its reason is in the message; more is in the function's log group.",
         document="AWS CloudFormation User Guide, Custom resource response objects",
         source=Source.REPORT,
         types=_CUSTOM,
+    ),
+    # The texts of lambda/migration.
+    signature(
+        "migration-failed",
+        Cause.APPLICATION,
+        r"migration of (?P<workload>\w+) (?P<command>`[^`]*`) (?P<end>ended with exit code \d+|is stopped: "
+        r"it ran longer than \d+ s|was stopped)",
+        meaning="The migration of {workload}, {command}, failed: it {end}. The service was not changed.",
+        remedy="Read its last lines: `deploy.py diagnose`, or `deploy.py logs app --service {workload} --since 1h`. "
+        "Correct the command, the image or the database, and deploy again: the migration "
+        "runs again (docs/workloads.md).",
+        document="AWS CloudFormation User Guide, Custom resource response objects",
+        source=Source.DOCUMENT,
+        types="Custom::Migration",
+    ),
+    signature(
+        "migration-not-started",
+        Cause.APPLICATION,
+        r"migration of (?P<workload>\w+) (?P<command>`[^`]*`) did not start: (?P<reason>.{1,300})",
+        meaning="ECS could not start the migration of {workload}, {command}: {reason}.",
+        remedy="Correct what the reason names, such as the image, a secret or the capacity, and deploy again. The "
+        "service was not changed.",
+        document="AWS CloudFormation User Guide, Custom resource response objects",
+        source=Source.DOCUMENT,
+        types="Custom::Migration",
+        general=True,
     ),
     signature(
         "custom-resource-function-missing",
