@@ -53,6 +53,9 @@ def deployment(event: Mapping[str, Any], settings: Settings) -> Notification:
     )
 
 
+# Tasks of no service, by their field startedBy: of lambda/migration and of deploy.py run. The others are jobs.
+_STARTERS = {"migration": "Migration of", "deploy-py/run": "Command of deploy.py run for"}
+
 # The container of the workload itself. The bastion of the same task always ends with 137 or 143.
 _APP = "app"
 
@@ -78,7 +81,11 @@ def task(event: Mapping[str, Any], settings: Settings) -> Iterator[Notification]
         reason = f": {redact_text(container['reason'])}" if container.get("reason") else ""
         lines.append(f"• `{escape(container['name'])}` {state}{escape(reason)}")
     name = workload or family
-    title = f"A task of {name} stopped: {ended}" if of_service else f"Job {name} failed: {ended}"
+    started_by = detail.get("startedBy", "")
+    kind = _STARTERS.get(started_by, "Job")
+    # --previous finds tasks of the service, and the runs of a job.
+    lines_of = "--since 1h" if started_by in _STARTERS else "--previous"
+    title = f"A task of {name} stopped: {ended}" if of_service else f"{kind} {name} failed: {ended}"
     yield Notification(
         id=event["id"],
         thread=f"ecs/{cluster}/{group.removeprefix('service:') if of_service else name}",
@@ -86,7 +93,7 @@ def task(event: Mapping[str, Any], settings: Settings) -> Iterator[Notification]
         title=f":octagonal_sign: {escape(title)}",
         text="\n".join(lines),
         steps=(
-            settings.command(f"logs --service {workload} --previous" if workload else "status"),
+            settings.command(f"logs --service {workload} {lines_of}" if workload else "status"),
             runbook("task-stopped" if of_service else "job-failed"),
             f"Read its last log lines: {console.task(region, cluster, task_id)}",
             _TASK_STEPS.get(stop_code, "A service starts a new task automatically, a job starts at its next time."),

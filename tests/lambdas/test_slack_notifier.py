@@ -501,6 +501,19 @@ def test_only_the_exit_code_of_the_app_decides_whether_a_job_failed(notify: Noti
     assert unstarted["content"]["title"] == ":octagonal_sign: Job report failed: it did not start [shop-prod]"
 
 
+@pytest.mark.parametrize(
+    ("started_by", "title"),
+    [("migration", "Migration of backend failed"), ("deploy-py/run", "Command of deploy.py run for backend failed")],
+)
+def test_a_migration_and_a_command_of_run_have_their_own_titles(notify: Notify, started_by: str, title: str) -> None:
+    task = {"group": "family:shop-prod-BackendServiceStack-1ABC-TaskDefinition-x1", "startedBy": started_by}
+    task["taskDefinitionArn"] = f"arn:aws:ecs:ap-northeast-1:123456789012:task-definition/{task['group'][7:]}:3"
+    assert notify(stopped(**task, containers=[container("app", 0), container("bastion", 137)])) == []
+    (failed,) = notify(stopped(**task, containers=[container("app", 3), container("bastion", 137)]))
+    assert failed["content"]["title"] == f":octagonal_sign: {title}: exit code 3 [shop-prod]"
+    assert failed["content"]["nextSteps"][0] == "Run `deploy.py logs --service backend --since 1h -e prod`"
+
+
 def test_a_task_of_a_service_is_reported_also_after_exit_code_0(notify: Notify) -> None:
     """A service runs without an end, so an app that ends is never intended."""
     (task,) = notify(stopped(containers=[container("app", 0)]))
