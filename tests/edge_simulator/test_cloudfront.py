@@ -24,6 +24,7 @@ from tests.edge_simulator.foreign import (
     resources,
 )
 from tests.support.echo_app import Answer, EchoApp, echo_app
+from tests.support.waiting import PATIENCE
 
 Start = Callable[..., EdgeSimulator]
 
@@ -31,7 +32,7 @@ Start = Callable[..., EdgeSimulator]
 def call(url: str, method: str = "GET", **settings: Any) -> requests.Response:
     """Send a request without following redirects, and without the headers that requests adds."""
     headers = {"User-Agent": "viewer", "Accept-Encoding": None, **settings.pop("headers", {})}
-    return requests.request(method, url, headers=headers, allow_redirects=False, timeout=20, **settings)
+    return requests.request(method, url, headers=headers, allow_redirects=False, timeout=PATIENCE, **settings)
 
 
 def test_the_first_behavior_whose_pattern_matches_chooses_the_origin(start: Start, bucket: Path) -> None:
@@ -393,7 +394,7 @@ def broken_server(answer: bytes | None) -> Iterator[tuple[str, list[bytes]]]:
 def test_get_is_repeated_and_other_methods_are_not_if_there_is_no_response(
     answer: bytes | None, method: str, status: int, attempts: int, start: Start
 ) -> None:
-    origin = custom_origin("shop", CustomOriginConfig={"OriginReadTimeout": 1})
+    origin = custom_origin("shop", CustomOriginConfig={"OriginReadTimeout": 1 if answer is None else 60})
     with broken_server(answer) as (url, received):
         running = start(resources(distribution(Origins=[origin])), targets={"shop": url})
         assert call(running.url, method).status_code == status

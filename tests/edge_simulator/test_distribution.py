@@ -14,6 +14,7 @@ import requests
 from hosting.edge_simulator import EdgeSimulator
 from tests.edge_simulator.conftest import resolved
 from tests.support.echo_app import EchoApp
+from tests.support.waiting import PATIENCE
 
 RULE, DISTRIBUTION = "AWS::ElasticLoadBalancingV2::ListenerRule", "AWS::CloudFront::Distribution"
 
@@ -27,7 +28,7 @@ def test_an_app_learns_host_scheme_and_address_of_the_viewer(
     edge = start(resolved(environment).resources, targets={"Portal": app.url}, static=bucket)
     host = edge.distribution.names[0]
     spoofed = {"X-Forwarded-Host": "evil.example", "CloudFront-Forwarded-Proto": "http", "X-Forwarded-Proto": "gopher"}
-    reply = requests.post(f"{edge.url}/form?a=1&b=2", data="x=1", headers={"Host": host, **spoofed}, timeout=10)
+    reply = requests.post(f"{edge.url}/form?a=1&b=2", data="x=1", headers={"Host": host, **spoofed}, timeout=PATIENCE)
     assert reply.status_code == 200
     received = app.last
     assert (received.method, received.path, received.body) == ("POST", "/form?a=1&b=2", b"x=1")
@@ -44,9 +45,9 @@ def test_the_second_host_name_of_the_site_is_redirected_with_path_and_query(
     edge = start(environment.resources, targets={"Portal": app.url}, static=bucket)
     assert edge.distribution.names[:2] == ("shop.example.org", "example.org")
     address = f"{edge.url}/a/b?x=1&y=2&x=3"
-    reply = requests.get(address, headers={"Host": "example.org"}, allow_redirects=False, timeout=10)
+    reply = requests.get(address, headers={"Host": "example.org"}, allow_redirects=False, timeout=PATIENCE)
     assert (reply.status_code, reply.headers["Location"]) == (301, "https://shop.example.org:443/a/b?x=1&y=2&x=3")
-    assert requests.get(address, headers={"Host": "shop.example.org"}, timeout=10).status_code == 200
+    assert requests.get(address, headers={"Host": "shop.example.org"}, timeout=PATIENCE).status_code == 200
     certificates = [item.properties for item in environment.resources if item.type.endswith("::Certificate")]
     assert len(certificates) == 2
     for names in certificates:
@@ -71,7 +72,7 @@ def test_the_load_balancer_accepts_the_next_origin_secret_before_cloudfront_send
         ]
         edge = start(resources, targets={"Portal": app.url}, static=bucket)
         host = {"Host": edge.distribution.names[0]}
-        reply = requests.get(f"{edge.url}/", headers=host, allow_redirects=False, timeout=10)
+        reply = requests.get(f"{edge.url}/", headers=host, allow_redirects=False, timeout=PATIENCE)
         assert reply.status_code == status, value
 
 

@@ -13,6 +13,7 @@ from hosting.edge_simulator.errors import ConfigurationError
 from hosting.edge_simulator.resources import StackResource
 from tests.edge_simulator.foreign import behavior, distribution, function, headers_policy, resources
 from tests.support.echo_app import Answer, EchoApp
+from tests.support.waiting import PATIENCE
 
 Start = Callable[..., EdgeSimulator]
 
@@ -54,7 +55,7 @@ def handler(body: str) -> str:
 )
 def test_a_function_for_requests_runs_within_the_limits(code: str, status: int, app: EchoApp, start: Start) -> None:
     running = start(edge_with(code), targets={"shop": app.url})
-    assert requests.get(f"{running.url}/p", timeout=20).status_code == status
+    assert requests.get(f"{running.url}/p", timeout=PATIENCE).status_code == status
     assert len(app.requests) == (status == 200)
 
 
@@ -69,7 +70,7 @@ def test_a_function_sees_and_changes_path_query_headers_and_cookies(app: EchoApp
         request.cookies.b = {value: '2'};
     """)
     running = start(edge_with(code), targets={"shop": app.url})
-    requests.get(f"{running.url}/p?many=1&many=2&dropped=x", headers={"Cookie": "a=1"}, timeout=10)
+    requests.get(f"{running.url}/p?many=1&many=2&dropped=x", headers={"Cookie": "a=1"}, timeout=PATIENCE)
     assert app.last.path == "/new/p?many=1&many=2&added=1"
     assert app.last.headers["cookie"] == "a=1; b=2"
     assert json.loads(app.last.headers["x-seen"]) == [2, "1", "127.0.0.1", "viewer-request", False]
@@ -77,7 +78,7 @@ def test_a_function_sees_and_changes_path_query_headers_and_cookies(app: EchoApp
 
 def test_a_query_that_a_function_does_not_change_stays_byte_for_byte(app: EchoApp, start: Start) -> None:
     running = start(edge_with(handler("")), targets={"shop": app.url})
-    requests.get(f"{running.url}/a/b%2Fc?x=%20+&&y&z==", timeout=10)
+    requests.get(f"{running.url}/a/b%2Fc?x=%20+&&y&z==", timeout=PATIENCE)
     assert app.last.path == "/a/b%2Fc?x=%20+&&y&z=="
 
 
@@ -89,7 +90,7 @@ def test_a_function_answers_in_place_of_the_origin(app: EchoApp, start: Start) -
     resource, association = function(code)
     edge = distribution(DefaultCacheBehavior=behavior(**association, ResponseHeadersPolicyId={"Ref": "Policy"}))
     running = start(resources(edge, Function=resource, Policy=policy), targets={"shop": app.url})
-    reply = requests.get(running.url, timeout=10, allow_redirects=False)
+    reply = requests.get(running.url, timeout=PATIENCE, allow_redirects=False)
     assert (reply.status_code, reply.text, reply.headers["Location"]) == (302, "moved", "https://example.org/")
     assert reply.headers["Set-Cookie"] == "a=1; Secure"
     assert reply.headers["X-Content-Type-Options"] == "nosniff"
@@ -105,7 +106,7 @@ def test_a_function_for_responses_does_not_run_for_errors(
         return event.response; }"""
     app.answer = lambda _request: Answer(status, (("X-App", "1"), ("Set-Cookie", "a=1; Path=/")))
     running = start(edge_with(code, "viewer-response"), targets={"shop": app.url})
-    reply = requests.get(running.url, timeout=10, allow_redirects=False)
+    reply = requests.get(running.url, timeout=PATIENCE, allow_redirects=False)
     assert (reply.status_code, reply.headers.get("X-Function")) == (status, expected)
     assert ("X-App" in reply.headers) is (expected is None)
     assert reply.headers["Set-Cookie"] == "a=1; Path=/"

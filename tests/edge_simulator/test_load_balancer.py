@@ -12,14 +12,14 @@ from hosting.edge_simulator import EdgeSimulator
 from hosting.edge_simulator.errors import ConfigurationError
 from tests.edge_simulator.foreign import behavior, custom_origin, distribution, resources
 from tests.support.echo_app import Answer, EchoApp, echo_app
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 Start = Callable[..., EdgeSimulator]
 ELB = "AWS::ElasticLoadBalancingV2"
 
 
 def group(**properties: Any) -> dict[str, Any]:
-    check = {"HealthCheckPath": "/health", "HealthCheckTimeoutSeconds": 2}
+    check = {"HealthCheckPath": "/health", "HealthCheckTimeoutSeconds": 60}
     return {"Type": f"{ELB}::TargetGroup", "Properties": {"Protocol": "HTTP", "Port": 80, **check, **properties}}
 
 
@@ -71,7 +71,7 @@ def balancer(
 
 
 def get(edge: EdgeSimulator, url: str, **headers: str) -> requests.Response:
-    return requests.get(edge.url + url, headers=headers, timeout=10, allow_redirects=False)
+    return requests.get(edge.url + url, headers=headers, timeout=PATIENCE, allow_redirects=False)
 
 
 def test_the_rule_with_the_lowest_priority_that_matches_decides(start: Start) -> None:
@@ -106,7 +106,7 @@ def test_the_rule_with_the_lowest_priority_that_matches_decides(start: Start) ->
         assert api.last.headers["host"] == "api.example.org"
         moved = get(running, "/old/x?y=1", Host="a.org")
         assert (moved.status_code, moved.headers["Location"]) == (302, "https://a.org:443/new/old/x?y=1")
-        assert requests.post(f"{running.url}/x", timeout=10).text == "no"
+        assert requests.post(f"{running.url}/x", timeout=PATIENCE).text == "no"
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_a_cookie_keeps_a_viewer_at_one_target(kind: str, start: Start) -> None:
         running = start(edge, targets={"App": [first.url, second.url]})
         session = requests.Session()
         for _ in range(4):
-            session.get(running.url, timeout=10)
+            session.get(running.url, timeout=PATIENCE)
         assert sorted([len(first.requests), len(second.requests)]) == [0, 4]
         assert ("AWSALB" if kind == "lb_cookie" else "AWSALBAPP-0") in session.cookies
 
@@ -252,7 +252,10 @@ def test_a_name_of_no_target_group_is_an_error(start: Start) -> None:
 def test_uploads_of_known_and_unknown_length_reach_the_app(app: EchoApp, start: Start) -> None:
     running = start(balancer(App=group(), R=rule(1, "App", path("*"))), targets={"App": app.url})
     data = b"x" * 5_000_000
-    assert requests.put(f"{running.url}/file", data=data, timeout=20).status_code == 200
+    assert requests.put(f"{running.url}/file", data=data, timeout=PATIENCE).status_code == 200
     assert app.last.body == data
-    assert requests.put(f"{running.url}/file", data=iter([b"a" * 70_000, b"b" * 70_000]), timeout=20).status_code == 200
+    assert (
+        requests.put(f"{running.url}/file", data=iter([b"a" * 70_000, b"b" * 70_000]), timeout=PATIENCE).status_code
+        == 200
+    )
     assert app.last.body == b"a" * 70_000 + b"b" * 70_000

@@ -16,13 +16,14 @@ import requests
 from hosting.edge_simulator import EdgeSimulator, running
 from tests.edge_simulator.conftest import resolved
 from tests.support.echo_app import EchoApp
+from tests.support.waiting import PATIENCE
 
 Start = Callable[..., EdgeSimulator]
 
 
 def connect(edge: EdgeSimulator) -> socket.socket:
     url = urlsplit(edge.url)
-    return socket.create_connection((url.hostname or "", url.port or 0), timeout=20)
+    return socket.create_connection((url.hostname or "", url.port or 0), timeout=PATIENCE)
 
 
 def read_head(connection: socket.socket) -> bytes:
@@ -36,12 +37,12 @@ def read_head(connection: socket.socket) -> bytes:
 
 def test_an_event_reaches_the_viewer_while_the_app_still_sends(app: EchoApp, start: Start) -> None:
     edge = start(resolved("lab").resources, targets={"Portal": app.url})
-    with requests.get(f"{edge.url}/events", stream=True, timeout=20) as reply:
+    with requests.get(f"{edge.url}/events", stream=True, timeout=PATIENCE) as reply:
         assert reply.headers["Content-Type"] == "text/event-stream"
         chunks = reply.iter_content(chunk_size=None)  # closes the connection when it is collected
         assert next(chunks) == b"data: first\n\n"
         assert not app.left.is_set()
-    assert app.left.wait(20), "the app learns that the viewer left"
+    assert app.left.wait(PATIENCE), "the app learns that the viewer left"
 
 
 def test_a_websocket_passes_in_both_directions(app: EchoApp, start: Start) -> None:
@@ -65,7 +66,7 @@ def test_a_websocket_passes_in_both_directions(app: EchoApp, start: Start) -> No
     assert app.last.headers["sec-websocket-protocol"] == "chat"
     assert app.last.headers["connection"].lower() == "upgrade"
     assert app.last.headers["x-forwarded-host"] == edge.distribution.names[0]
-    assert app.left.wait(20), "the app learns that the viewer left"
+    assert app.left.wait(PATIENCE), "the app learns that the viewer left"
 
 
 def test_requests_share_a_connection_and_a_waiting_upload_gets_its_continue(app: EchoApp, start: Start) -> None:
@@ -121,7 +122,7 @@ def test_a_simulator_that_stops_closes_streams_and_uploads(app: EchoApp, caplog:
         stream.sendall(f"GET /events HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
         upload.sendall(f"POST / HTTP/1.1\r\nHost: {host}\r\nContent-Length: 9\r\n\r\nhalf".encode())
         assert read_head(stream).startswith(b"HTTP/1.1 200")
-    assert app.left.wait(20)
+    assert app.left.wait(PATIENCE)
     assert upload.recv(1) == b""
     gc.collect()
     assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
