@@ -83,10 +83,10 @@ def task(event: Mapping[str, Any], settings: Settings) -> Iterator[Notification]
     name = workload or family
     started_by = detail.get("startedBy", "")
     kind = _STARTERS.get(started_by, "Job")
-    lines = settings.command(f"logs --service {workload} --previous" if workload else "status")
+    step = settings.command(f"logs --service {workload} --previous" if workload else "status")
     if workload and started_by in _STARTERS:
         # --previous finds tasks of the service, and the runs of a job.
-        lines = settings.command(f"logs --service {workload} --since 1h")
+        step = settings.command(f"logs --service {workload} --since 1h")
     title = f"A task of {name} stopped: {ended}" if of_service else f"{kind} {name} failed: {ended}"
     yield Notification(
         id=event["id"],
@@ -95,7 +95,7 @@ def task(event: Mapping[str, Any], settings: Settings) -> Iterator[Notification]
         title=f":octagonal_sign: {escape(title)}",
         text="\n".join(lines),
         steps=(
-            lines,
+            step,
             runbook("task-stopped" if of_service else "job-failed"),
             f"Read its last log lines: {console.task(region, cluster, task_id)}",
             _TASK_STEPS.get(stop_code, "A service starts a new task automatically, a job starts at its next time."),
