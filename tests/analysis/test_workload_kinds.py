@@ -22,6 +22,8 @@ from hosting.analysis.reachability import report
 from hosting.analysis.reachability.proof import prove
 from hosting.analysis.resolve import ResolvedEnvironment, resolve
 from hosting.analysis.rules import check_rules
+from hosting.analysis.timeline.durations import load_typical_durations
+from hosting.analysis.timeline.schedule import compute_schedule
 from hosting.deployer.operate import quotas
 from hosting.model.declared_exceptions import declared_exceptions
 from hosting.model.parameter_file import Environment, load_environment
@@ -254,3 +256,9 @@ def test_the_quota_of_vcpus_counts_every_kind_of_workload() -> None:
     # Three services with two tasks of 256 units, old and new; one task of the worker and one of the job.
     own = 4 * int(values["PortalCpu"]) / 1024
     assert quotas.calculate_vcpus(root, values) == own + 2 * 4 * 0.25 + 2 * 0.25
+
+
+def test_the_timeline_has_workloads_of_one_image_after_their_migration() -> None:
+    tasks = compute_schedule(resolved(bodies())[1], load_typical_durations()).tasks
+    migrated = tasks["root/PortalServiceStack"].end
+    assert all(tasks[f"root/{name}ServiceStack"].begin >= migrated for name in ("Root", "Mailer", "Nightly"))

@@ -111,7 +111,8 @@ def _stack(
         """Schedule a resource after those that it depends on."""
         if name in done:
             return done[name]
-        awaited = first if name in deferred else sorted(needs[name])
+        # A workload of the second operation may also wait for another one, for its migration.
+        awaited = [*first, *sorted(needs[name] & deferred)] if name in deferred else sorted(needs[name])
         before = [schedule_resource(other) for other in awaited if (name, other) not in without]
         last = max(before, key=lambda task: task.end, default=None)
         start = last.end if last else begin
