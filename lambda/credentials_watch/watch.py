@@ -144,7 +144,11 @@ def _count_failures(service: dict[str, Any], changed: datetime) -> int:
 
 
 def _read_secrets(ecs: Any, service: dict[str, Any]) -> set[str]:
-    """Return the ARNs of the secrets whose current values the containers of the service's task definition read."""
+    """Return the ARNs of the secrets whose current values the containers of the service's task definition read.
+
+    Secrets of another account or region are left out: they send no events here, and their dates cannot be read.
+    """
+    here = service["serviceArn"].split(":")[3:5]
     definition = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
     sources = [
         secret["valueFrom"].split(":")
@@ -157,6 +161,7 @@ def _read_secrets(ecs: Any, service: dict[str, Any]) -> set[str]:
         ":".join(source[:7])
         for source in sources
         if source[2:3] == ["secretsmanager"]
+        and source[3:5] == here
         and "".join(source[8:9]) in ("", "AWSCURRENT")
         and "".join(source[9:10]) == ""
     }

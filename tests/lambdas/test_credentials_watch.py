@@ -250,6 +250,12 @@ def test_the_schedule_finds_a_new_value_of_any_secret_without_a_rotation(
     assert answer["redeployed"] == ["reader"], "a fixed version does not change"
 
 
+def test_a_secret_of_another_account_does_not_fail_the_invocation(watch: Function, scene: Scene) -> None:
+    scene.service("shop-prod-partner", "arn:aws:secretsmanager:ap-northeast-1:999999999999:secret:partner-AbCdEf:key::")
+    scene.service("shop-prod-remote", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:remote-AbCdEf")
+    assert watch.invoke(SCHEDULED).payload["unreadable"] == []
+
+
 def test_a_deleted_secret_fails_the_invocation_after_the_other_services(
     watch: Function, scene: Scene, aws: Client
 ) -> None:
