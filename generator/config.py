@@ -52,6 +52,11 @@ class Config:
                 self.edge.check_paths(entry.name, entry.paths)
 
     @property
+    def hosts(self) -> tuple[str, ...]:
+        """Return the labels of the host names of web services, below the domain."""
+        return tuple(sorted({one.host for one in self.workloads if isinstance(one, WebService) and one.host}))
+
+    @property
     def network(self) -> network.Config:
         return network.Config(parts=self.parts)
 
@@ -73,11 +78,11 @@ class Config:
 
     @property
     def application(self) -> application.Config:
-        return application.Config(edge=self.edge)
+        return application.Config(edge=self.edge, hosts=self.hosts)
 
     @property
     def distribution(self) -> distribution.Config:
-        return distribution.Config(edge=self.edge)
+        return distribution.Config(edge=self.edge, hosts=self.hosts)
 
 
 def load_config(project: Path) -> Config:

@@ -70,7 +70,7 @@ def _build_all(config: Config) -> dict[str, Template]:
     return {
         "root.json": root.build(config, own),
         "bootstrap.json": bootstrap.build(bootstrap.Config(), slugs),
-        "edge.json": edge.build(edge.Config(edge=config.edge)),
+        "edge.json": edge.build(edge.Config(edge=config.edge, hosts=config.hosts)),
         template_file("EdgeMonitoring"): edge_monitoring.build(edge_monitoring.Config()),
         **{layer.file: layer.render(getattr(config, name)) for name, layer in _LAYERS.items() if name not in left_out},
         **({names.file: names.render(config.discovery)} if names else {}),

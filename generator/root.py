@@ -331,6 +331,8 @@ def describe_workloads(config: Config) -> dict[str, dict[str, object]]:
         described[entry.name] = {"Kind": entry.kind, "Image": f"{owner}Image", "Repository": owner.lower()}
         if isinstance(entry, WebService):
             described[entry.name] |= {"Paths": list(entry.paths), "Priority": entry.priority}
+            if entry.host:
+                described[entry.name]["Host"] = entry.host
         if isinstance(entry, InternalService):
             described[entry.name]["CalledBy"] = list(entry.called_by)
         if isinstance(entry, EcsService) and entry.one_task:

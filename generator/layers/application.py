@@ -40,7 +40,7 @@ from generator import value_types as v
 from generator.edge_settings import Edge
 from generator.interfaces import EcsCluster, LogSettings, PublicSubnets, SiteDomain
 from generator.resources import iam
-from generator.resources.dns import alias_target
+from generator.resources.dns import alias_target, below_domain
 from generator.resources.logs import log_group
 from generator.resources.suppressions import suppress
 from generator.wiring import FrozenConfig, Layer, StackInterface
@@ -53,6 +53,8 @@ class Config(FrozenConfig):
     """Configuration of the load balancer."""
 
     edge: Edge
+    # The labels of host names below the domain.
+    hosts: tuple[str, ...] = ()
     alb_log_prefix: str = "alb"
     # TLS 1.2 and 1.3 with forward secrecy and post-quantum key exchange. CloudFormation's default accepts TLS 1.0.
     tls_policy: str = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"
@@ -94,7 +96,7 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     sessions = t.add_resource(session_policy(inputs, exec_logs))
     cluster = add_cluster(t, inputs, exec_logs)
     balancer = t.add_resource(load_balancer(config, inputs))
-    certificate = t.add_resource(origin_certificate(inputs))
+    certificate = t.add_resource(origin_certificate(config, inputs))
     https = t.add_resource(https_listener(config, inputs, balancer, certificate))
     http = t.add_resource(http_listener(balancer))
     t.add_resource(redirect_rule(inputs, https))
@@ -207,19 +209,19 @@ def load_balancer(config: Config, inputs: Inputs) -> LoadBalancer:
     )
 
 
-def origin_certificate(inputs: Inputs) -> Certificate:
+def origin_certificate(config: Config, inputs: Inputs) -> Certificate:
     """Return the certificate of ``origin.<domain>``, at which CloudFront calls the load balancer, and of the site.
 
     CloudFront compares the certificate with one of them. Its documents name the domain of the origin, or the Host
     header, which is the name of the site (Amazon CloudFront Developer Guide, "HTTP 502 status code (Bad Gateway)").
     """
-    names = (Sub("origin.${DomainName}"), inputs.domain.domain_name)
+    names = (Sub("origin.${DomainName}"), inputs.domain.domain_name, *(below_domain(host) for host in config.hosts))
     redirected = inputs.domain.redirect_domain_name
     return Certificate(
         "OriginCertificate",
         Condition="MakesCertificate",
         DomainName=names[0],
-        SubjectAlternativeNames=[names[1], If("HasRedirect", redirected, NoValue)],
+        SubjectAlternativeNames=[*names[1:], If("HasRedirect", redirected, NoValue)],
         ValidationMethod="DNS",
         DomainValidationOptions=[
             *(DomainValidationOption(DomainName=name, HostedZoneId=inputs.domain.hosted_zone_id) for name in names),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from troposphere import route53
+from troposphere import Sub, route53
 from troposphere.cloudfront import Distribution
 from troposphere.elasticloadbalancingv2 import LoadBalancer
 
@@ -13,6 +13,16 @@ PRIVATE_ZONE = "${Prefix}.internal"
 
 # The hosted zone of all CloudFront distributions (Amazon Route 53 API Reference, "AliasTarget").
 CLOUDFRONT_ZONE = "Z2FDTNDATAQYW2"
+
+
+def below_domain(label: str) -> Sub:
+    """Return the host name with a label below the domain of the site."""
+    return Sub(f"{label}.${{DomainName}}")
+
+
+def record_subject(label: str) -> str:
+    """Return the part of a logical id that names the host with a label."""
+    return "Host" + "".join(part.capitalize() for part in label.split("-"))
 
 
 def alias_target(resource: LoadBalancer | Distribution) -> Any:

@@ -40,6 +40,7 @@ from generator import parameter_specs as shared
 from generator import value_types as v
 from generator.edge_settings import Edge
 from generator.interfaces import LogSettings
+from generator.resources.dns import below_domain
 from generator.resources.kms import add_telemetry_key
 from generator.resources.logs import log_group
 from generator.resources.managed_rules import MANAGED_RULES
@@ -54,6 +55,8 @@ class Config(FrozenConfig):
     """``edge`` has the rules of the web ACL. The default groups use 1,125 of its 1,500 capacity units."""
 
     edge: Edge
+    # The labels of host names below the domain.
+    hosts: tuple[str, ...] = ()
     # Legitimate requests do not match these rules, so they block even if the mode is count.
     blocking_groups: tuple[str, ...] = ("AWSManagedRulesKnownBadInputsRuleSet",)
     redacted_headers: tuple[str, ...] = ("authorization", "cookie", "x-api-key")
@@ -114,7 +117,7 @@ def build(config: Config) -> Template:
     blocked, allowed = add_address_sets(t, "Blocked"), add_address_sets(t, "Allowed")
     acl = t.add_resource(web_acl(config, p, blocked, allowed))
     add_waf_log(t, config, acl, logs)
-    certificate = t.add_resource(viewer_certificate(p))
+    certificate = t.add_resource(viewer_certificate(config, p))
     topic = add_topic(
         t,
         "EdgeTopic",
@@ -331,16 +334,19 @@ def add_waf_log(t: Template, config: Config, acl: WebACL, logs: LogSettings) -> 
 # --- Certificate -------------------------------------------------------------------------------------------------
 
 
-def viewer_certificate(p: Parameters) -> Certificate:
+def viewer_certificate(config: Config, p: Parameters) -> Certificate:
     """Return the certificate, if there is a hosted zone.
 
     Without a hosted zone the stack would wait up to three days for a manual DNS record.
     """
+    hosts = [below_domain(host) for host in config.hosts]
     return Certificate(
         "ViewerCertificate",
         Condition="MakesCertificate",
         DomainName=p.domain_name,
-        SubjectAlternativeNames=If("HasRedirect", [p.redirect_domain_name], NoValue),
+        SubjectAlternativeNames=[If("HasRedirect", p.redirect_domain_name, NoValue), *hosts]
+        if hosts
+        else If("HasRedirect", [p.redirect_domain_name], NoValue),
         ValidationMethod="DNS",
         DomainValidationOptions=[
             DomainValidationOption(DomainName=p.domain_name, HostedZoneId=p.hosted_zone_id),
@@ -349,6 +355,7 @@ def viewer_certificate(p: Parameters) -> Certificate:
                 DomainValidationOption(DomainName=p.redirect_domain_name, HostedZoneId=p.hosted_zone_id),
                 NoValue,
             ),
+            *(DomainValidationOption(DomainName=host, HostedZoneId=p.hosted_zone_id) for host in hosts),
         ],
         Tags=Tags(Name=Sub(f"{shared.NAME_PREFIX}-viewer")),
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
+from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
 from generator.declared_fields import UNSET
@@ -25,6 +26,9 @@ from generator.workloads.values import (
 )
 
 Kind = TypeVar("Kind", bound=Workload)
+# A certificate has 10 names (AWS Certificate Manager User Guide, "Quotas"): the site, the redirected name, the load
+# balancer, and these.
+MOST_HOSTS = 7
 
 
 def resolve(workloads: tuple[Workload, ...], parts: Parts = COMPLETE) -> tuple[Workload, ...]:
@@ -176,8 +180,10 @@ def _check_calls(workloads: tuple[Workload, ...]) -> None:
 def _check_rules(workloads: tuple[Workload, ...]) -> None:
     """Raise ConfigError if two web services need a rule of the load balancer for the same path or priority."""
     priorities: dict[int, str] = {}
-    paths: dict[str, str] = {}
-    for entry in (entry for entry in workloads if isinstance(entry, WebService)):
+    paths: dict[tuple[str, str], str] = {}
+    services = [entry for entry in workloads if isinstance(entry, WebService)]
+    _check_hosts(services)
+    for entry in services:
         for number in entry.rules:
             if number in priorities:
                 names = f"{priorities[number]} and {entry.name}"
@@ -188,9 +194,24 @@ def _check_rules(workloads: tuple[Workload, ...]) -> None:
                 )
             priorities[number] = entry.name
         for path in entry.paths:
-            if path in paths:
+            if other := paths.get((entry.host, path)):
                 raise ConfigError(
-                    f"path {path} belongs to {paths[path]} and {entry.name}, give it to one of them",
+                    f"path {path} belongs to {other} and {entry.name}, give it to one of them", workload=entry.name
+                )
+            paths[entry.host, path] = entry.name
+
+
+def _check_hosts(services: Sequence[WebService]) -> None:
+    """Raise ConfigError if a host name is too much for a certificate, or a service without one gets its requests."""
+    hosts = sorted({entry.host for entry in services if entry.host})
+    if len(hosts) > MOST_HOSTS:
+        raise ConfigError(f"{len(hosts)} hosts of web services: a certificate has room for {MOST_HOSTS}")
+    for entry in services:
+        for other in services if entry.host else ():
+            covered = [one for one in entry.paths if any(fnmatchcase(one, pattern) for pattern in other.paths)]
+            if covered and not other.host and other.priority < entry.priority:
+                raise ConfigError(
+                    f"web service {entry.name}: {other.name} has priority {other.priority} and receives {covered[0]} "
+                    f"of every host. Give {entry.name} a lower priority",
                     workload=entry.name,
                 )
-            paths[path] = entry.name

@@ -18,6 +18,8 @@ from generator.workloads.values import Fact, Variable
 # Condition values of a rule of the load balancer (Elastic Load Balancing User Guide, "Quotas for your Application Load
 # Balancers").
 RULE_VALUES = 5
+# The label of the load balancer's name below the domain.
+ORIGIN = "origin"
 
 
 def check_health(check: HealthCheck) -> None:
@@ -124,6 +126,9 @@ class WebService(EcsService):
     paths need more rules, with the priorities after ``priority``. The app listens on ``port``. With ``sticky_seconds``
     the load balancer sends a viewer to the same task for that time.
 
+    With ``host="auth"`` the service has the host name ``auth.<DomainName>`` of its own, and receives requests to that
+    name only. In an environment without a domain no request reaches it.
+
     Two alarms notify, and roll a deployment back during which they fire: at ``errors_per_minute`` responses of 500 and
     above, and when the slowest hundredth of responses takes ``latency_milliseconds`` (0 for no such alarm). Both in
     three minutes in a row.
@@ -131,6 +136,7 @@ class WebService(EcsService):
 
     paths: tuple[str, ...]
     priority: int
+    host: str = ""
     port: int = shared(8080)
     health_check: HealthCheck = shared(DEFAULT_CHECK)  # noqa: RUF009 -- the function returns a field
     sticky_seconds: int = 0
@@ -155,7 +161,7 @@ class WebService(EcsService):
     @property
     def rules(self) -> dict[int, tuple[str, ...]]:
         """Return the paths of each rule of the load balancer, by its priority."""
-        room = RULE_VALUES - origin_secret.VALUES
+        room = RULE_VALUES - origin_secret.VALUES - bool(self.host)
         parts = (self.paths[start : start + room] for start in range(0, len(self.paths), room))
         return dict(enumerate(parts, start=self.priority))
 
@@ -208,6 +214,12 @@ def check_routing(entry: WebService, where: str) -> None:
         if not re.fullmatch(r"/[A-Za-z0-9_.$/~\"'@:+&*?-]{0,127}", path):
             raise ConfigError(f'{where}: path "{path}", give a pattern of up to 128 characters, such as "/api/*"')
     check_range(where, "priority", entry.priority, 1, 50_000)
+    if entry.host and not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", entry.host):
+        raise ConfigError(
+            f'{where}: host "{entry.host}", give one label below the domain, such as "auth" for auth.example.com'
+        )
+    if entry.host == ORIGIN:
+        raise ConfigError(f"{where}: {ORIGIN}.<DomainName> is the name of the load balancer, give another host")
     check_range(where, "sticky_seconds", entry.sticky_seconds, 0, 604_800)
 
 

@@ -28,6 +28,8 @@ class Fact(Enum):
     """Name of the schema that the platform creates."""
     SITE_URL = "SiteUrl"
     """Address of the site, such as https://www.example.com, or that of CloudFront without a domain."""
+    OWN_URL = "OwnUrl"
+    """Address of the web service itself: that of its ``host``, or else of the site."""
     DOMAIN_NAME = "DomainName"
     """Domain of the site without a scheme. Empty without a domain."""
     PROJECT = "Project"

@@ -161,6 +161,20 @@ class Template:
             if "Paths" in described
         }
 
+    @property
+    def hosts(self) -> dict[str, str]:
+        """Return the label of each workload that has a host name of its own below the domain."""
+        workloads: Mapping[str, Mapping[str, Json]] = self.section("Metadata").get("Workloads", {})
+        return {name: str(described["Host"]) for name, described in workloads.items() if "Host" in described}
+
+    def host_names(self, parameters: Mapping[str, str]) -> tuple[str, ...]:
+        """Return all host names of the site: its domain, the redirected name, and those of workloads."""
+        domain = parameters.get("DomainName", "")
+        if not domain:
+            return ()
+        own = sorted({f"{label}.{domain}" for label in self.hosts.values()})
+        return tuple(name for name in (domain, parameters.get("RedirectDomainName", ""), *own) if name)
+
     def kind_of(self, workload: str) -> str:
         """Return the kind of a workload, such as "web service"."""
         return str(self._workload(workload).get("Kind", "web service"))

@@ -74,6 +74,7 @@ def collect_deployed_resources(context: Context, states: Mapping[Stack, StackSta
         images={name: template.image_parameter(name) for name in template.services},
         kinds={name: template.kind_of(name) for name in template.services},
         without=template.without,
+        host_names=template.host_names(root.parameters),
         clients=context.clients,
     )
 

@@ -54,6 +54,9 @@ def project(folder: Path, text: str) -> Path:
         ({"writable_paths": ("/",)}, "of the app itself"),
         ({"paths": ()}, "no paths, give at least one"),
         ({"paths": ("api",)}, "give a pattern"),
+        ({"host": "auth.example.com"}, 'host "auth.example.com", give one label'),
+        ({"host": "origin"}, "origin.<DomainName> is the name of the load balancer"),
+        ({"errors_per_minute": 0}, "errors_per_minute is 0, give 1 to"),
         ({"port": 80}, "port 80 is for root, but the user is 10001:10001"),
         ({"stop_seconds": 121}, "stop_seconds is 121, give 2 to 120"),
         ({"ephemeral_gib": 10}, "ephemeral_gib is 10, give 21 to 200"),
@@ -276,6 +279,11 @@ def test_like_shares_image_variables_and_secrets_and_differs_where_its_entry_say
         ((WEB, replace(API, priority=900)), "two workloads with priority 900: Web and Api"),
         ((replace(WEB, priority=101), replace(API, paths=("/a", "/b", "/c", "/d"))), "priority 101: .* Api needs 2"),
         ((WEB, replace(API, paths=("/*",))), r"path /\* belongs to Web and Api"),
+        ((replace(WEB, priority=5), replace(API, host="api", priority=7)), "Web has priority 5 and receives /api"),
+        (
+            tuple(replace(WEB, name=f"W{n}", host=f"w{n}", priority=n) for n in range(1, 9)),
+            "8 hosts of web services: a certificate has room for 7",
+        ),
     ],
 )
 def test_workloads_that_contradict_each_other_are_refused(entries: tuple[Workload, ...], message: str) -> None:

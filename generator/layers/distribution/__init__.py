@@ -45,7 +45,7 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
     static = tuple(static_behavior(f"{path}*", headers, index) for path in config.edge.bucket_paths)
     distribution = t.add_resource(cloudfront_distribution(config, inputs, bucket, access, app, static))
     policy = t.add_resource(bucket_policy(bucket, *origin_access_statements(distribution, bucket)))
-    add_records(t, inputs, distribution)
+    add_records(t, config, inputs, distribution)
     function = add_site_content(t, config, inputs, bucket, policy)
     return Outputs(
         distribution_id=v.DistributionId(distribution.ref()),

@@ -23,7 +23,7 @@ from troposphere.route53 import RecordSetType
 from troposphere.s3 import Bucket
 
 from generator.layers.distribution.interface import Config, Inputs
-from generator.resources.dns import alias_target
+from generator.resources.dns import alias_target, below_domain, record_subject
 from generator.resources.origin_secret import HEADER, secret_reference
 from generator.resources.suppressions import suppress
 from generator.wiring import StaticValue
@@ -131,7 +131,11 @@ def cloudfront_distribution(
             WebACLId=inputs.web_acl_arn,
             Aliases=If(
                 "HasDomain",
-                [inputs.domain.domain_name, If("HasRedirect", inputs.domain.redirect_domain_name, NoValue)],
+                [
+                    inputs.domain.domain_name,
+                    If("HasRedirect", inputs.domain.redirect_domain_name, NoValue),
+                    *(below_domain(host) for host in config.hosts),
+                ],
                 NoValue,
             ),
             # Without a domain CloudFront uses its own certificate, whose minimum TLS version is fixed.
@@ -236,11 +240,12 @@ def viewer_request(function: Function) -> FunctionAssociation:
     return FunctionAssociation(EventType="viewer-request", FunctionARN=function.get_att("FunctionARN"))
 
 
-def add_records(t: Template, inputs: Inputs, distribution: Distribution) -> None:
+def add_records(t: Template, config: Config, inputs: Inputs, distribution: Distribution) -> None:
     """Add the IPv4 and IPv6 alias records of the host names, if there is a hosted zone."""
-    hosts: list[tuple[str, str, StaticValue]] = [
+    hosts: list[tuple[str, str, StaticValue | Sub]] = [
         ("Site", "HasHostedZone", inputs.domain.domain_name),
         ("Redirect", "HasRedirectRecord", inputs.domain.redirect_domain_name),
+        *((record_subject(host), "HasHostedZone", below_domain(host)) for host in config.hosts),
     ]
     for subject, condition, name in hosts:
         for record in ("A", "AAAA"):

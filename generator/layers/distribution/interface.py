@@ -13,6 +13,8 @@ class Config(FrozenConfig):
     """Configuration of the distribution."""
 
     edge: Edge
+    # The labels of host names below the domain.
+    hosts: tuple[str, ...] = ()
     sorry_page: str = "/sorry/index.html"
     # PriceClass_100 does not contain Japan.
     price_class: str = "PriceClass_200"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from troposphere import Equals, Sub, Template
+from troposphere import Equals, Not, Sub, Template
 from troposphere.cloudwatch import Alarm
 from troposphere.ecs import LoadBalancer, ServiceRegistry, TaskDefinition
 from troposphere.elasticloadbalancingv2 import TargetGroup
@@ -69,6 +69,8 @@ def add_web_service(
     t: Template, config: Config, entry: WebService, inputs: Inputs, task: TaskDefinition, prerequisites: list[Any]
 ) -> Outputs:
     """Add a service behind the load balancer: target group, rules, ECS service, scaling and alarms."""
+    if entry.host:
+        t.add_condition("HasDomain", Not(Equals(inputs.domain_name, "")))
     target = t.add_resource(target_group(config, entry, inputs))
     rules = add_listener_rules(t, entry, inputs, target)
     return add_service(

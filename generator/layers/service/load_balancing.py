@@ -1,10 +1,11 @@
 """Target group and listener rules of a web service."""
 
-from troposphere import Sub, Tags, Template
+from troposphere import If, Sub, Tags, Template
 from troposphere.elasticloadbalancingv2 import (
     Condition as RuleCondition,
 )
 from troposphere.elasticloadbalancingv2 import (
+    HostHeaderConfig,
     HttpHeaderConfig,
     ListenerRule,
     ListenerRuleAction,
@@ -15,6 +16,7 @@ from troposphere.elasticloadbalancingv2 import (
 )
 
 from generator.layers.service.interface import Config, Inputs
+from generator.resources.dns import below_domain
 from generator.resources.origin_secret import HEADER, accepted_values
 from generator.workloads import WebService
 
@@ -55,6 +57,14 @@ def stickiness(entry: WebService) -> list[TargetGroupAttribute]:
     ]
 
 
+def own_host(entry: WebService) -> list[RuleCondition]:
+    """Return the condition on the host name of a service. Without a domain no request has that name."""
+    if not entry.host:
+        return []
+    name = If("HasDomain", below_domain(entry.host), f"{entry.host}.invalid")
+    return [RuleCondition(Field="host-header", HostHeaderConfig=HostHeaderConfig(Values=[name]))]
+
+
 def add_listener_rules(t: Template, entry: WebService, inputs: Inputs, target: TargetGroup) -> list[ListenerRule]:
     """Add the rules that forward the paths of the service, if the request contains the secret header."""
     rules = []
@@ -66,6 +76,7 @@ def add_listener_rules(t: Template, entry: WebService, inputs: Inputs, target: T
             Priority=priority,
             Conditions=[
                 RuleCondition(Field="path-pattern", PathPatternConfig=PathPatternConfig(Values=list(paths))),
+                *own_host(entry),
                 RuleCondition(
                     Field="http-header",
                     HttpHeaderConfig=HttpHeaderConfig(

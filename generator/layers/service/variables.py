@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from troposphere import AWSHelperFn, Ref, Sub
+from troposphere import AWSHelperFn, If, Ref, Sub
 from troposphere.ecs import Environment
 from troposphere.ecs import Secret as SecretVariable
 
@@ -20,6 +20,7 @@ from generator.workloads import (
     StoredSecret,
     Text,
     Variable,
+    WebService,
     Workload,
 )
 
@@ -73,6 +74,7 @@ def fact_value(fact: Fact | AddressOf, entry: Workload, inputs: Inputs) -> str |
         Fact.DATABASE_PORT: inputs.database.database_port,
         Fact.DATABASE_NAME: inputs.database.database_name,
         Fact.SITE_URL: inputs.site_url,
+        Fact.OWN_URL: own_url(entry, inputs),
         Fact.DOMAIN_NAME: inputs.domain_name,
         Fact.PROJECT: inputs.project,
         Fact.ENVIRONMENT: inputs.environment,
@@ -80,6 +82,13 @@ def fact_value(fact: Fact | AddressOf, entry: Workload, inputs: Inputs) -> str |
         Fact.PORT: str(entry.container_port),
     }
     return values[fact]
+
+
+def own_url(entry: Workload, inputs: Inputs) -> str | AWSHelperFn:
+    """Return the address of a web service with a host name of its own, or that of the site."""
+    if not isinstance(entry, WebService) or not entry.host:
+        return inputs.site_url
+    return If("HasDomain", Sub(f"https://{entry.host}.${{DomainName}}"), inputs.site_url)
 
 
 def value_from(secret: Secret, inputs: Inputs) -> str | AWSHelperFn:

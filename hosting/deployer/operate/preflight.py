@@ -240,12 +240,13 @@ def _exports(context: Context, values: Mapping[str, str]) -> Iterator[Check]:
 
 def _certificates(context: Context, values: Mapping[str, str]) -> Iterator[Check]:
     domain = values.get("DomainName", "")
+    hosts = context.template(context.stack(StackRole.ROOT)).host_names(values)
     wanted = (
         # Documents differ on which of the two CloudFront compares with the origin's certificate.
-        ("OriginCertificateArn", context.home, (f"origin.{domain}", domain)),
-        ("ViewerCertificateArn", EDGE_REGION, (domain,)),
+        ("OriginCertificateArn", context.home, (f"origin.{domain}", *hosts)),
+        ("ViewerCertificateArn", EDGE_REGION, hosts),
     )
-    for name, region, hosts in wanted:
+    for name, region, names in wanted:
         arn = values.get(name, "")
         if not arn or arn == "none":
             continue
@@ -259,10 +260,10 @@ def _certificates(context: Context, values: Mapping[str, str]) -> Iterator[Check
                 raise
             yield problem("domain", name, "the certificate does not exist", f"check ACM in {region}")
             continue
-        status, names = found.get("Status", ""), found.get("SubjectAlternativeNames", [])
-        good = status == "ISSUED" and (not domain or all(is_covered(names, host) for host in hosts))
-        seen = f"{status}, for {', '.join(names)}"
-        remedy = f"use an issued certificate for {' and '.join(hosts)}" if domain else "use an issued certificate"
+        status, covered = found.get("Status", ""), found.get("SubjectAlternativeNames", [])
+        good = status == "ISSUED" and (not domain or all(is_covered(covered, host) for host in names))
+        seen = f"{status}, for {', '.join(covered)}"
+        remedy = f"use an issued certificate for {' and '.join(names)}" if domain else "use an issued certificate"
         yield create_check("domain", name, good, seen, remedy)
     if not domain:
         yield ok(

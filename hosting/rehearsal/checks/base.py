@@ -59,6 +59,8 @@ class Deployed:
     kinds: Mapping[str, str] = field(default_factory=dict)
     # The parts of the platform that the project leaves out: "database", "archive".
     without: frozenset[str] = frozenset()
+    # The domain, the redirected name and the names of workloads; none without a domain.
+    host_names: tuple[str, ...] = ()
     resources: dict[str, list[Resource]] = field(default_factory=dict)
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)

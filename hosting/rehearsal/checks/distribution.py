@@ -42,7 +42,7 @@ def distribution(deployed: Deployed) -> Iterator[Proof]:
     yield proof("only a failed origin shows the sorry page", only, shown)
     cached = {code: one.get("ErrorCachingMinTTL") for code, one in errors.items() if one.get("ErrorCachingMinTTL") != 0}
     yield proof("an error is not returned to other viewers", set(errors) >= CACHED_ERRORS and not cached, cached)
-    domains = [deployed.parameter(name) for name in ("DomainName", "RedirectDomainName") if deployed.parameter(name)]
+    domains = list(deployed.host_names)
     aliases = config.get("Aliases", {}).get("Items", [])
     yield proof("it answers to the domain", aliases == domains, aliases or "its own name only")
     if zone := deployed.parameter("HostedZoneId"):

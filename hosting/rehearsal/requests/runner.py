@@ -140,7 +140,7 @@ async def _run_row(edge: EdgeSimulator, site: Site, apps: Mapping[str, _App], ro
     for app in apps.values():
         app.answer = row.answer
         app.received.clear()
-    owner = site.owner(row.path)
+    owner = site.owner(row.path, row.headers.get("Host", ""))
     if row.without_tasks:
         edge.set_targets(owner, [])
     differences: list[str] = []

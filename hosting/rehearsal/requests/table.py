@@ -40,27 +40,30 @@ class Site:
     edge: Mapping[str, Any]
     # Priority and path patterns of each workload behind the load balancer.
     routes: Mapping[str, tuple[int, tuple[str, ...]]]
+    # The host name of each workload that has one of its own. Without a domain no request reaches it.
+    hosts: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, root: Template, parameters: Mapping[str, str], own_name: str) -> Site:
         """Return the site of a root template. `own_name` is the name of the distribution, for a site without domain."""
         domain = parameters.get("DomainName", "")
         redirect = parameters.get("RedirectDomainName", "") if domain else ""
-        return cls(domain or own_name, bool(domain), redirect, root.static_path, root.edge, root.routes)
+        hosts = {name: f"{label}.{domain or 'invalid'}" for name, label in root.hosts.items()}
+        return cls(domain or own_name, bool(domain), redirect, root.static_path, root.edge, root.routes, hosts)
 
-    def owner(self, path: str) -> str:
-        """Return the workload to which the load balancer must send a path, or nothing."""
+    def owner(self, path: str, host: str = "") -> str:
+        """Return the workload to which the load balancer must send a path of a host, or nothing."""
         matching = [
             (priority, name)
             for name, (priority, patterns) in self.routes.items()
-            if any(_matches(pattern, path) for pattern in patterns)
+            if self.hosts.get(name, host) == host and any(_matches(pattern, path) for pattern in patterns)
         ]
         return min(matching)[1] if matching else ""
 
     @property
     def path(self) -> str:
         """Return a path of a workload, preferably of the one that has all other paths, or the root path."""
-        patterns = [pattern for _, patterns in self.routes.values() for pattern in patterns]
+        patterns = [pattern for name, (_, found) in self.routes.items() if name not in self.hosts for pattern in found]
         return "/path" if "/*" in patterns or not patterns else example(patterns[0])
 
 
@@ -120,15 +123,20 @@ def _matches(pattern: str, path: str) -> bool:
 def rows(site: Site, objects: Mapping[str, StaticObject]) -> list[Row]:
     """Return the requests for an environment. `objects` are those of the static bucket by their key."""
     apps = [*routing(site), *forwarded(site), *unchanged(site), *errors(site, objects), *added_headers(site)]
-    return [*(apps if site.routes else ()), *unrouted(site), *static_files(site, objects), *refused(site)]
+    shared = site.routes.keys() - site.hosts.keys()
+    return [*(apps if shared else ()), *unrouted(site), *static_files(site, objects), *refused(site)]
 
 
 def routing(site: Site) -> Iterator[Row]:
     """Yield one request for each path pattern of each workload."""
     for name, (_, patterns) in site.routes.items():
         for pattern in patterns:
-            path = example(pattern)
-            yield Row(name=f"{pattern} of {name} reaches its workload", path=path, app=site.owner(path))
+            path, host = example(pattern), site.hosts.get(name, "")
+            title = f"{host}{pattern} of {name} reaches its workload"
+            if not host:
+                yield Row(name=title, path=path, app=site.owner(path))
+            elif site.has_domain:
+                yield Row(name=title, path=path, headers={"Host": host}, app=site.owner(path, host))
     data = b"name=value&file=%00"
     for method in ("POST", "PUT", "PATCH", "DELETE"):
         yield Row(name=f"{method} reaches the app", path=site.path, method=method, body=data, app=site.owner(site.path))
