@@ -171,6 +171,7 @@ def test_commands_of_operation_may_read_the_schedules_of_jobs() -> None:
     assert {"scheduler:GetSchedule", "ecs:ListTasks", "ecs:DescribeTasks", "logs:DescribeLogStreams"} <= granted[
         "status"
     ]
+    assert {"sqs:ReceiveMessage", "kms:Decrypt"} <= granted["status"]
     assert "scheduler:GetSchedule" in granted["run"]
     assert "scheduler:GetSchedule" not in granted["tunnel"]
 

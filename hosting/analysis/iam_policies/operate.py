@@ -181,6 +181,20 @@ GRANTS: tuple[Grant, ...] = (
         "ReadLogTimes", ("status",), ("logs:DescribeLogStreams",),
         lambda scope: scope.known("logs:DescribeLogStreams"), jobs=True,
     ),
+    # Starts of jobs that ECS refused. Without sqs:DeleteMessage the messages stay.
+    Grant(
+        "ReadRefusedStarts", ("events", "status"), ("sqs:ReceiveMessage",),
+        lambda scope: scope.known("sqs:ReceiveMessage"), jobs=True,
+    ),
+    Grant(
+        "DecryptRefusedStarts", ("events", "status"), ("kms:Decrypt",),
+        lambda scope: scope.arns("kms:{home}:{account}:key/*"),
+        lambda scope: {
+            **(scope.aliased("AWS::SQS::Queue", "KmsMasterKeyId") or {}),
+            "StringEquals": {"kms:ViaService": [f"sqs.{scope.names.home}.amazonaws.com"]},
+        },
+        jobs=True,
+    ),
     Grant("ReadRunsOfJobs", ("status",), ("ecs:DescribeTasks",), lambda scope: scope.tasks, jobs=True),
     Grant("ListRunsOfJobs", ("status",), ("ecs:ListTasks",), condition=lambda scope: scope.in_cluster(), jobs=True),
     Grant("ReadTasks", ("exec", "logs", "run", "tunnel"), ("ecs:DescribeTasks",), lambda scope: scope.tasks),

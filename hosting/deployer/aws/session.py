@@ -150,6 +150,9 @@ class Clients:
     def service_quotas(self, region: str) -> ServiceQuotasClient:
         return cast("ServiceQuotasClient", self._client("service-quotas", region))
 
+    def sqs(self, region: str) -> Any:
+        return self._client("sqs", region)
+
     def ssm(self, region: str) -> SSMClient:
         return cast("SSMClient", self._client("ssm", region))
 

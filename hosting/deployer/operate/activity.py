@@ -12,11 +12,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from hosting.deployer.aws import stacks
 from hosting.deployer.aws.session import explain
-from hosting.deployer.operate.platform import Platform, Service
+from hosting.deployer.operate.platform import Job, Platform, Service
 from hosting.model.stack_order import EDGE_REGION
 
 # Days for which RDS keeps events.
 _RDS_DAYS = 14
+# Amazon SQS API Reference, ReceiveMessage: at most 10 messages in one answer.
+_MESSAGES = 10
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,9 @@ def as_document(one: ActivityEvent) -> dict[str, Any]:
 def collect_activity(platform: Platform, since: datetime) -> list[ActivityEvent]:
     """Return the events since a time, oldest first. A source that cannot be read becomes an event itself."""
     services, nested = platform.services, dict(platform.nested)
+    scheduled = [job for job in platform.jobs if job.queue]
     clients = platform.context.clients
-    for name in ("cloudformation", "ecs", "rds", "cloudwatch"):
+    for name in (*(("sqs",) if scheduled else ()), "cloudformation", "ecs", "rds", "cloudwatch"):
         getattr(clients, name)(platform.home)
     clients.cloudwatch(EDGE_REGION)
     clients.cloudformation(EDGE_REGION)
@@ -56,6 +59,9 @@ def collect_activity(platform: Platform, since: datetime) -> list[ActivityEvent]
     def service_job(service: Service) -> Callable[[], Iterator[ActivityEvent]]:
         return lambda: _read_service_events(platform, service, since)
 
+    def refused_job(job: Job) -> Callable[[], Iterator[ActivityEvent]]:
+        return lambda: _read_refused_starts(platform, job, since)
+
     def alarm_job(region: str) -> Callable[[], Iterator[ActivityEvent]]:
         return lambda: _read_alarm_history(platform, region, since)
 
@@ -63,6 +69,7 @@ def collect_activity(platform: Platform, since: datetime) -> list[ActivityEvent]
         *(stack_job(one.name, one.region, one.name) for one in platform.context.chain if one.role != "bootstrap"),
         *(stack_job(stack, platform.home, logical_id) for logical_id, stack in nested.items()),
         *(service_job(service) for service in services),
+        *(refused_job(job) for job in scheduled),
         *([lambda: _read_database_events(platform, since)] if platform.has_database else []),
         *(alarm_job(region) for region in dict.fromkeys((platform.home, EDGE_REGION))),
     ]
@@ -108,6 +115,20 @@ def _read_service_events(platform: Platform, service: Service, since: datetime) 
                 text = event["message"].replace(f"(service {service.ecs_name})", "").strip()
                 bad = any(word in text for word in ("unable", "failed", "unhealthy", "error"))
                 yield ActivityEvent(event["createdAt"], "service", service.slug, text, bad)
+
+
+def _read_refused_starts(platform: Platform, job: Job, since: datetime) -> Iterator[ActivityEvent]:
+    """Yield the starts of a job that ECS refused, from the queue of its schedule. The messages stay in the queue."""
+    answer: Any = platform.context.clients.sqs(platform.home).receive_message(
+        QueueUrl=job.queue, MaxNumberOfMessages=_MESSAGES, VisibilityTimeout=0, MessageAttributeNames=["All"]
+    )
+    for message in answer.get("Messages", ()):
+        values = {name: one.get("StringValue", "") for name, one in message.get("MessageAttributes", {}).items()}
+        planned = values.get("SCHEDULED_TIME", "")
+        time = datetime.fromisoformat(planned.replace("Z", "+00:00")) if planned else datetime.now(UTC)
+        if time >= since:
+            reason = f"{values.get('ERROR_CODE', 'no code')}: {values.get('ERROR_MESSAGE', 'no reason is given')}"
+            yield ActivityEvent(time, "job", job.slug, f"ECS refused the start: {reason}", is_bad=True)
 
 
 def _read_database_events(platform: Platform, since: datetime) -> Iterator[ActivityEvent]:

@@ -17,6 +17,7 @@ from hosting.model.stack_order import StackRole
 _ECS_SERVICE = "AWS::ECS::Service"
 _TASK_DEFINITION = "AWS::ECS::TaskDefinition"
 _SCHEDULE = "AWS::Scheduler::Schedule"
+_QUEUE = "AWS::SQS::Queue"
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class Job:
     definition: str
     schedule: str
     stack: str
+    # URL of the queue with the starts that ECS refused.
+    queue: str = ""
 
     @property
     def family(self) -> str:
@@ -110,7 +113,7 @@ class Platform:
         for name, stack in found:
             ids = {item.type: item.physical_id for item in stacks.list_resources(client, stack) if item.physical_id}
             if _TASK_DEFINITION in ids:
-                made.append(Job(name, ids[_TASK_DEFINITION], ids.get(_SCHEDULE, ""), stack))
+                made.append(Job(name, ids[_TASK_DEFINITION], ids.get(_SCHEDULE, ""), stack, ids.get(_QUEUE, "")))
         return tuple(made)
 
     @property

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from hosting.deployer.errors import DeployerError
-from hosting.deployer.operate import exec_checker, health_checks, standalone_task, tasks
+from hosting.deployer.operate import activity, exec_checker, health_checks, standalone_task, tasks
 from hosting.deployer.operate.checklist import CheckStatus
 from hosting.deployer.operate.platform import Job, Platform
 from hosting.deployer.operate.states import Health, Part
@@ -141,6 +142,26 @@ def test_a_tunnel_uses_any_workload_that_has_a_task(
     monkeypatch.setattr(Platform, "workloads", (Job("Idle", "arn:x:y/idle:1", "idle", ""), job))
     workload, task = tasks.select_any_task(platform, "bastion")
     assert (workload.slug, task.arn) == ("nightly", started.task.arn)
+
+
+def test_the_reason_of_a_refused_start_is_an_event_and_stays_in_its_queue(deployed: parts.Deployed, job: Job) -> None:
+    sqs = deployed.client("sqs")
+    url = sqs.create_queue(QueueName="refused")["QueueUrl"]
+    values = {
+        "ERROR_CODE": "AccessDeniedException",
+        "ERROR_MESSAGE": "not authorized to perform: ecs:RunTask",
+        "SCHEDULED_TIME": "2031-01-01T18:30:00Z",
+    }
+    attributes = {name: {"DataType": "String", "StringValue": value} for name, value in values.items()}
+    sqs.send_message(QueueUrl=url, MessageBody="{}", MessageAttributes=attributes)
+    refused = replace(job, queue=url)
+    for _ in range(2):
+        (event,) = activity._read_refused_starts(deployed.platform, refused, at("2031-01-01T00:00"))
+        assert event.is_bad
+        assert event.text == "ECS refused the start: AccessDeniedException: not authorized to perform: ecs:RunTask"
+        assert (event.time, event.subject) == (at("2031-01-01T18:30"), "nightly")
+    assert list(activity._read_refused_starts(deployed.platform, refused, at("2031-01-02T00:00"))) == []
+    sqs.delete_queue(QueueUrl=url)
 
 
 def at(text: str) -> datetime:
