@@ -20,7 +20,7 @@ def restart_service(
     """Replace all tasks of a service, and yield a line for each change until the new tasks run.
 
     Raises DeployerError if there is nothing to replace, if a deployment is in progress, or if the new tasks fail. ECS
-    keeps the old tasks until the new ones are healthy.
+    keeps the old tasks until the new ones are healthy, except for a workload with one task.
     """
     live = describe_service(platform, service)
     if not live["desiredCount"]:
@@ -35,6 +35,10 @@ def restart_service(
             where=service.slug,
             hint=f"follow it: deploy.py status --watch -e {platform.name}",
         )
+    # A workload with one task has no second one for the time of the deployment.
+    is_single = live.get("deploymentConfiguration", {}).get("minimumHealthyPercent") == 0
+    if is_single:
+        yield "the only task stops before the new one starts: the workload is down meanwhile"
     client: Any = platform.context.clients.ecs(platform.home)
     answer = client.update_service(cluster=platform.cluster, service=service.ecs_name, forceNewDeployment=True)
     identifier = _find_primary(answer["service"])["id"]
@@ -45,7 +49,7 @@ def restart_service(
         if deployment is None or deployment.get("rolloutState") == "FAILED":
             reason = (deployment or {}).get("rolloutStateReason") or "ECS rolled it back"
             raise DeployerError(
-                f"the new tasks failed, and the old ones still run: {reason}",
+                f"the new tasks failed{'' if is_single else ', and the old ones still run'}: {reason}",
                 where=service.slug,
                 hint=f"read their last lines: deploy.py logs --service {service.slug} --previous -e {platform.name}",
             )

@@ -37,12 +37,13 @@ def test_a_restart_replaces_the_tasks_and_waits_for_the_new_ones(deploy_py: Run,
 class Replies:
     """Replies of DescribeServices in their order; the last one repeats."""
 
-    def __init__(self, *deployments: list[dict[str, Any]], desired: int = 2) -> None:
-        self._left, self._desired = list(deployments), desired
+    def __init__(self, *deployments: list[dict[str, Any]], desired: int = 2, healthy: int = 100) -> None:
+        self._left, self._desired, self._healthy = list(deployments), desired, healthy
 
     def __call__(self, *_: Any) -> dict[str, Any]:
         found = self._left.pop(0) if len(self._left) > 1 else self._left[0]
-        return {"desiredCount": self._desired, "deployments": found}
+        settings = {"minimumHealthyPercent": self._healthy}
+        return {"desiredCount": self._desired, "deployments": found, "deploymentConfiguration": settings}
 
 
 def deployment(identifier: str, rollout: str, running: int = 0, **other: Any) -> dict[str, Any]:
@@ -93,3 +94,19 @@ def test_each_change_is_reported_once(deployed: parts.Deployed, monkeypatch: pyt
     monkeypatch.setattr(type(deployed.platform.context.clients), "ecs", lambda *_: Ecs())
     lines = restart.restart_service(deployed.platform, deployed.platform.service("orders"), sleep=lambda _: None)
     assert list(lines) == [f"{count} of 2 new tasks run" for count in (0, 1, 2)]
+
+
+def test_a_restart_of_a_single_task_does_not_promise_that_the_old_one_runs(
+    deployed: parts.Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ecs:
+        def update_service(self, **_: Any) -> dict[str, Any]:
+            return {"service": {"deployments": [deployment("new", "IN_PROGRESS")]}}
+
+    failed = deployment("new", "FAILED", rolloutStateReason="exit 1")
+    monkeypatch.setattr(restart, "describe_service", Replies([OLD], [failed], desired=1, healthy=0))
+    monkeypatch.setattr(type(deployed.platform.context.clients), "ecs", lambda *_: Ecs())
+    lines = restart.restart_service(deployed.platform, deployed.platform.service("orders"), sleep=lambda _: None)
+    assert next(lines) == "the only task stops before the new one starts: the workload is down meanwhile"
+    with pytest.raises(DeployerError, match="the new tasks failed: exit 1"):
+        next(lines)
