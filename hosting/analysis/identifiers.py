@@ -20,8 +20,11 @@ from hosting.model.tokens import Json
 _FUNCTION = "AWS::Lambda::Function.Arn"
 _KEY = ("AWS::KMS::Key.Arn", "AWS::KMS::Key.Id")
 _LOAD_BALANCER_NAME = "AWS::ElasticLoadBalancingV2::LoadBalancer.DNSName"
+_GROUP = ("AWS::EC2::SecurityGroup.GroupId", "AWS::EC2::SecurityGroup.Id")
 _QUEUE = "AWS::SQS::Queue.Arn"
 _ROLE = "AWS::IAM::Role.Arn"
+_SUBNET = "AWS::EC2::Subnet.Id"
+_TASK = "AWS::ECS::TaskDefinition.Ref"
 _TARGET_GROUP = "AWS::ElasticLoadBalancingV2::TargetGroup.Ref"
 _TOPIC = "AWS::SNS::Topic.Arn"
 
@@ -84,9 +87,11 @@ _TAKES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "Cluster": ("AWS::ECS::Cluster.Ref", "AWS::ECS::Cluster.Arn"),
         "DeploymentConfiguration.Alarms.AlarmNames.*": ("AWS::CloudWatch::Alarm.Ref",),
         "LoadBalancers.*.TargetGroupArn": (_TARGET_GROUP,),
-        "TaskDefinition": ("AWS::ECS::TaskDefinition.Ref",),
+        "ServiceRegistries.*.RegistryArn": ("AWS::ServiceDiscovery::Service.Arn",),
+        "TaskDefinition": (_TASK,),
     },
     "AWS::ECS::TaskDefinition": {
+        "ContainerDefinitions.*.Secrets.*.ValueFrom": ("AWS::SecretsManager::Secret.Ref",),
         "ContainerDefinitions.*.LogConfiguration.Options.awslogs-group": ("AWS::Logs::LogGroup.Name",),
     },
     "AWS::ElasticLoadBalancingV2::Listener": {
@@ -147,12 +152,22 @@ _TAKES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "DBClusterIdentifier": ("AWS::RDS::DBCluster.Ref",),
         "DBSubnetGroupName": ("AWS::RDS::DBSubnetGroup.Ref",),
     },
-    "AWS::RDS::DBSubnetGroup": {"SubnetIds.*": ("AWS::EC2::Subnet.Id",)},
+    "AWS::RDS::DBSubnetGroup": {"SubnetIds.*": (_SUBNET,)},
     "AWS::Route53::RecordSet": {
         "AliasTarget.DNSName": (_LOAD_BALANCER_NAME, "AWS::CloudFront::Distribution.DomainName"),
     },
     "AWS::S3::Bucket": {"LoggingConfiguration.DestinationBucketName": ("AWS::S3::Bucket.Name",)},
     "AWS::S3::BucketPolicy": {"Bucket": ("AWS::S3::Bucket.Name",)},
+    "AWS::Scheduler::Schedule": {
+        "Target.Arn": ("AWS::ECS::Cluster.Arn", _FUNCTION, _QUEUE, _TOPIC),
+        "Target.DeadLetterConfig.Arn": (_QUEUE,),
+        "Target.EcsParameters.NetworkConfiguration.AwsvpcConfiguration.SecurityGroups.*": _GROUP,
+        "Target.EcsParameters.NetworkConfiguration.AwsvpcConfiguration.Subnets.*": (_SUBNET,),
+        "Target.EcsParameters.TaskDefinitionArn": (_TASK,),
+        "Target.RoleArn": (_ROLE,),
+    },
+    "AWS::ServiceDiscovery::PrivateDnsNamespace": {"Vpc": ("AWS::EC2::VPC.VpcId",)},
+    "AWS::ServiceDiscovery::Service": {"NamespaceId": ("AWS::ServiceDiscovery::PrivateDnsNamespace.Ref",)},
     "AWS::SNS::Subscription": {
         "Endpoint": (_FUNCTION, _QUEUE, "AWS::KinesisFirehose::DeliveryStream.Arn"),
         "RedrivePolicy.deadLetterTargetArn": (_QUEUE,),
@@ -162,6 +177,17 @@ _TAKES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "AWS::WAFv2::LoggingConfiguration": {"ResourceArn": ("AWS::WAFv2::WebACL.Arn",)},
     "AWS::WAFv2::WebACL": {
         "Rules.*.Statement.OrStatement.Statements.*.IPSetReferenceStatement.Arn": ("AWS::WAFv2::IPSet.Arn",),
+    },
+}
+
+# Types of this project have no schema. lambda/migration passes these properties to ECS.
+_CUSTOM: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "Custom::Migration": {
+        "Cluster": ("AWS::ECS::Cluster.Arn",),
+        "LogGroup": ("AWS::Logs::LogGroup.Ref",),
+        "SecurityGroups.*": _GROUP,
+        "Subnets.*": (_SUBNET,),
+        "TaskDefinition": (_TASK,),
     },
 }
 
@@ -201,7 +227,7 @@ def identifiers_taken(resource_type: str, path: str) -> frozenset[str]:
     """Return the identifiers that a property takes, or an empty set if unknown. ``*`` is an index in ``path``."""
     if resource_type.startswith("Custom::") and path == "ServiceToken":
         return frozenset({_FUNCTION, _TOPIC})
-    known = set(_TAKES.get(resource_type, {}).get(path, ()))
+    known = set({**_TAKES, **_CUSTOM}.get(resource_type, {}).get(path, ()))
     return frozenset(known | _schema_identifiers(resource_type).get(path, set()))
 
 

@@ -13,6 +13,7 @@ from generator.config import Config
 from generator.render import render_all
 from generator.workloads import AddressOf, Generated, InternalService, Job, WebService, Worker
 from hosting.analysis.cost.estimate import estimate_costs
+from hosting.analysis.diff.permission_widening import compare_resource
 from hosting.analysis.graph import pictures
 from hosting.analysis.graph.layout import draw
 from hosting.analysis.graph.read import read
@@ -21,7 +22,7 @@ from hosting.analysis.iam_policies.operate import operate_statements
 from hosting.analysis.reachability import report
 from hosting.analysis.reachability.proof import prove
 from hosting.analysis.resolve import ResolvedEnvironment, resolve
-from hosting.analysis.rules import check_rules
+from hosting.analysis.rules import check_rules, references
 from hosting.analysis.timeline.durations import load_typical_durations
 from hosting.analysis.timeline.schedule import compute_schedule
 from hosting.deployer.operate import quotas
@@ -263,3 +264,33 @@ def test_the_timeline_has_workloads_of_one_image_after_their_migration() -> None
     tasks = compute_schedule(resolved(bodies())[1], load_typical_durations()).tasks
     migrated = tasks["root/PortalServiceStack"].end
     assert all(tasks[f"root/{name}ServiceStack"].begin >= migrated for name in ("Root", "Mailer", "Nightly"))
+
+
+def test_every_reference_of_every_kind_is_known() -> None:
+    """A property without an entry would be a reference that the rule does not check."""
+    free = ("PolicyDocument.", "Environment.", "EventPattern.", "Parameters.", "LoadBalancerAttributes.", "BucketName.")
+    unknown = {
+        f"{resource.type} {path}"
+        for stack in resolved(bodies())[1].stacks.values()
+        for resource in stack.resources.values()
+        for path, _ in references._references(dict(resource.properties))
+        if not references._taken(resource, path) and not any(part in f"{path}." for part in free)
+    }
+    assert not unknown, "add them to hosting/analysis/identifiers.py"
+
+
+def test_a_job_that_leaves_the_network_of_the_project_fails_the_proof() -> None:
+    changed = bodies()
+    network(changed)["SecurityGroups"] = ["sg-0123456789abcdef0"]
+    proof = prove(resolved(changed)[1], {})
+    problems = [problem.path for claim in proof.claims for problem in claim.problems]
+    assert "Properties.Target.EcsParameters.NetworkConfiguration.AwsvpcConfiguration.SecurityGroups" in problems
+
+
+def test_a_public_address_of_a_job_widens_its_permissions() -> None:
+    before = bodies()
+    after = bodies()
+    network(after).update(AssignPublicIp="ENABLED")
+    kind = "AWS::Scheduler::Schedule"
+    lines = compare_resource(kind, nightly(before, "Schedule"), nightly(after, "Schedule"))
+    assert ["tasks get public addresses" in str(line) for line in lines] == [True]

@@ -43,13 +43,19 @@ _SWITCHES: tuple[tuple[str, str, _Test, str], ...] = (
     ("AWS::RDS::DBInstance", "PubliclyAccessible", _on, "reachable from the internet"),
     ("AWS::RDS::DBCluster", "PubliclyAccessible", _on, "reachable from the internet"),
     ("AWS::EC2::Subnet", "MapPublicIpOnLaunch", _on, "instances and tasks in this subnet get a public address"),
-    (
-        "AWS::ECS::Service",
-        "NetworkConfiguration.AwsvpcConfiguration.AssignPublicIp",
-        lambda value: value == "ENABLED",
-        "tasks get public addresses",
+    *(
+        switch
+        for kind, settings in (("AWS::ECS::Service", ""), ("AWS::Scheduler::Schedule", "Target.EcsParameters."))
+        for switch in (
+            (
+                kind,
+                f"{settings}NetworkConfiguration.AwsvpcConfiguration.AssignPublicIp",
+                lambda value: value == "ENABLED",
+                "tasks get public addresses",
+            ),
+            (kind, f"{settings}EnableExecuteCommand", _on, "commands can be run in the containers"),
+        )
     ),
-    ("AWS::ECS::Service", "EnableExecuteCommand", _on, "commands can be run in the containers"),
     (
         "AWS::ElasticLoadBalancingV2::LoadBalancer",
         "Scheme",

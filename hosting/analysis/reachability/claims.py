@@ -428,6 +428,7 @@ def _policy(endpoint: Resource) -> list[Evidence]:
 # Types that this proof evaluates, or that open no path. A resource of another type in the network could open a path
 # that no claim covers, so it fails a claim.
 _AWSVPC = "NetworkConfiguration.AwsvpcConfiguration"
+_OF_JOB = f"Target.EcsParameters.{_AWSVPC}"
 _READ = {
     "VPC", "Subnet", "RouteTable", "Route", "SubnetRouteTableAssociation", "InternetGateway", "VPCGatewayAttachment",
     "EIP", "NatGateway", "VPCEndpoint", "SecurityGroup", "SecurityGroupIngress", "SecurityGroupEgress", "FlowLog",
@@ -443,6 +444,7 @@ _ANCHORS = {
     "AWS::ElasticLoadBalancingV2::Listener": ("LoadBalancerArn",),
     "AWS::ElasticLoadBalancingV2::ListenerRule": ("ListenerArn",),
     "AWS::ECS::Service": (f"{_AWSVPC}.SecurityGroups", f"{_AWSVPC}.Subnets"),
+    "AWS::Scheduler::Schedule": (f"{_OF_JOB}.SecurityGroups", f"{_OF_JOB}.Subnets"),
     "AWS::RDS::DBCluster": ("VpcSecurityGroupIds", "DBSubnetGroupName"),
     "AWS::RDS::DBSubnetGroup": ("SubnetIds",),
 }
