@@ -333,6 +333,10 @@ def describe_workloads(config: Config) -> dict[str, dict[str, object]]:
             described[entry.name] |= {"Paths": list(entry.paths), "Priority": entry.priority}
             if entry.host:
                 described[entry.name]["Host"] = entry.host
+        if entry.egress:
+            described[entry.name]["Egress"] = [
+                {"Port": rule.port, "Cidr": rule.cidr, "Description": rule.description} for rule in entry.egress
+            ]
         if isinstance(entry, InternalService):
             described[entry.name]["CalledBy"] = list(entry.called_by)
         if isinstance(entry, EcsService) and entry.one_task:

@@ -23,7 +23,7 @@ WORKLOADS = (
             "database__connection__port": Fact.DATABASE_PORT,
             "database__connection__database": Fact.DATABASE_NAME,
             "database__connection__ssl": "Amazon RDS",
-            # Newsletters leave through the API of Mailgun, because tasks reach the internet on port 443 only.
+            # Newsletters leave through the API of Mailgun, because HTTPS is open without a declaration.
             "bulkEmail__mailgun__baseUrl": "https://api.mailgun.net/v3",
             "bulkEmail__mailgun__domain": PER_ENVIRONMENT,
             # It would send a code by SMTP at each login from a new browser.

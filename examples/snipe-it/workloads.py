@@ -38,7 +38,7 @@ WORKLOADS = (
             "CACHE_DRIVER": "file",
             "QUEUE_DRIVER": "sync",
             "LOG_CHANNEL": "stderr",
-            # Mail is written to the log, because tasks reach the internet on port 443 only.
+            # Mail is written to the log, because this example has no mail server.
             "MAIL_MAILER": "log",
             "MAIL_DRIVER": "log",
             "MAIL_FROM_ADDR": "assets@example.com",

@@ -6,6 +6,7 @@ workloads.py imports every type from here.
 from generator.edge_settings import Edge
 from generator.workloads.base import DATABASE_SECRETS, DATABASE_VARIABLES, Workload
 from generator.workloads.checks import check_name
+from generator.workloads.egress import Egress
 from generator.workloads.jobs import Job
 from generator.workloads.loading import FILE, WORKLOADS, load, load_edge, load_parts, workloads_value
 from generator.workloads.resolution import image_owners, resolve
@@ -37,6 +38,7 @@ __all__ = [
     "DatabaseUsername",
     "EcsService",
     "Edge",
+    "Egress",
     "Existing",
     "Fact",
     "Generated",

@@ -12,6 +12,7 @@ from generator.declared_fields import UNSET, check_types
 from generator.errors import ConfigError
 from generator.resources import exec_agent
 from generator.workloads.checks import check_name, check_range, contains_port, find_twice
+from generator.workloads.egress import Egress, check_egress
 from generator.workloads.values import (
     AddressOf,
     DatabasePassword,
@@ -66,6 +67,8 @@ class Workload:
     writable root file system. ECS waits ``stop_seconds`` after SIGTERM before it kills the app. ``ephemeral_gib`` is
     the disk of a task, the image included.
 
+    The tasks reach the internet on port 443, and on the ports in ``egress``.
+
     With ``spot`` the tasks run on spare capacity of Fargate at a lower price. AWS may stop them with two minutes of
     warning. A change of ``spot`` replaces the ECS service.
 
@@ -85,6 +88,7 @@ class Workload:
     writable_paths: tuple[str, ...] = shared(("/tmp",))  # noqa: S108 -- a folder in the container, mounted for it alone
     stop_seconds: int = shared(60)
     ephemeral_gib: int = shared(20)
+    egress: tuple[Egress, ...] = shared(())
     own_size: bool = True
     spot: bool = False
 
@@ -104,6 +108,7 @@ class Workload:
         where = f"{self.kind} {self.name}"
         check_container(self, where)
         check_variables(self, where)
+        check_egress(self.egress, where)
 
     @classmethod
     def default(cls, name: str) -> Any:

@@ -20,6 +20,9 @@ def declared_exceptions(root: Template) -> tuple[str, ...]:
             found.append(
                 f"{name} runs on spare capacity of Fargate: AWS may stop its tasks with two minutes of warning"
             )
+        for rule in root.egress_of(name):
+            addresses = "any address" if rule.cidr == "0.0.0.0/0" else rule.cidr
+            found.append(f"{name} reaches port {rule.port} of {addresses}: {rule.description}")
     if all(root.kind_of(name) != "web service" for name in root.services):
         found.append("no web service: the load balancer and the distribution have no application behind them")
     found += [sentence for part, sentence in _WITHOUT.items() if part in root.without]

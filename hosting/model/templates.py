@@ -54,6 +54,15 @@ class Parameter:
 
 
 @dataclass(frozen=True)
+class DeclaredEgress:
+    """A port that a workload reaches on the internet, at the addresses of a range."""
+
+    port: int
+    cidr: str
+    description: str
+
+
+@dataclass(frozen=True)
 class Template:
     """One file of `templates/`, byte for byte as it is shipped."""
 
@@ -186,6 +195,11 @@ class Template:
     def callers_of(self, workload: str) -> tuple[str, ...]:
         """Return the workloads that may call an internal service; empty for other kinds."""
         return tuple(self._workload(workload).get("CalledBy", ()))
+
+    def egress_of(self, workload: str) -> tuple[DeclaredEgress, ...]:
+        """Return what a workload reaches on the internet beside HTTPS."""
+        rules = self._workload(workload).get("Egress", ())
+        return tuple(DeclaredEgress(int(rule["Port"]), str(rule["Cidr"]), str(rule["Description"])) for rule in rules)
 
     def is_on_spot(self, workload: str) -> bool:
         """Return whether the tasks of a workload run on capacity that AWS may take back."""

@@ -11,7 +11,7 @@ import pytest
 
 from generator.config import Config
 from generator.render import render_all
-from generator.workloads import AddressOf, Generated, InternalService, Job, WebService, Worker
+from generator.workloads import AddressOf, Egress, Generated, InternalService, Job, WebService, Worker
 from hosting.analysis.cost.estimate import estimate_costs
 from hosting.analysis.diff.permission_widening import compare_resource
 from hosting.analysis.graph import pictures
@@ -39,7 +39,15 @@ WORKLOADS = (
         "Root", like="Portal", paths=("/root",), priority=7, user="0:0", port=80, read_only=False, own_size=False
     ),
     InternalService("Search", like="Portal", called_by=("Portal", "Nightly"), own_size=False),
-    Worker("Mailer", like="Portal", command=("mail",), one_task=True, spot=True, own_size=False),
+    Worker(
+        "Mailer",
+        like="Portal",
+        command=("mail",),
+        one_task=True,
+        spot=True,
+        own_size=False,
+        egress=(Egress(587, "SMTP"), Egress(8080, "Partner", cidr="203.0.113.0/24")),
+    ),
     Job("Nightly", like="Portal", schedule="rate(1 hour)", variables={"SEARCH": AddressOf("Search")}, own_size=False),
 )
 SIZE = {"ServiceCpu": "256", "ServiceMemory": "512", "ServiceMinTasks": "2", "ServiceMaxTasks": "4"}
@@ -79,6 +87,42 @@ def test_a_path_that_no_project_declares_fails_the_proof() -> None:
     changed["root.json"]["Metadata"]["Workloads"]["Search"]["CalledBy"].remove("Portal")
     proof = prove(resolved(changed)[1], {})
     assert [claim.id for claim in proof.claims if not claim.holds] == ["portal -> search"]
+
+
+def egress_rules(changed: Bodies) -> dict[int, dict[str, Any]]:
+    found = [
+        one["Properties"]
+        for one in changed["workload-mailer.json"]["Resources"].values()
+        if "CidrIp" in one["Properties"]
+    ]
+    return {rule["FromPort"]: rule for rule in found}
+
+
+@pytest.mark.parametrize(
+    ("change", "failing"),
+    [
+        ({}, set()),
+        ({"FromPort": 586}, {"mailer -> internet"}),
+        ({"ToPort": 588}, {"mailer -> internet"}),
+        ({"IpProtocol": "-1"}, {"mailer -> internet"}),
+        ({"CidrIp": "198.51.100.0/24"}, {"mailer -> internet"}),
+        ({"CidrIp": "203.0.112.0/23"}, {"mailer -> internet"}),
+        # Every group of the VPC is in this range, so a second control is missing for those that listen on the port.
+        ({"CidrIp": "0.0.0.0/0"}, {"mailer -> internet", "mailer -> portal", "mailer -> search"}),
+    ],
+)
+def test_the_proof_fails_if_a_declared_egress_is_closed_or_wider(change: dict[str, Any], failing: set[str]) -> None:
+    changed = bodies()
+    egress_rules(changed)[8080].update(change)
+    proof = prove(resolved(changed)[1], {})
+    assert {claim.id for claim in proof.claims if not claim.holds} == failing
+
+
+def test_an_egress_rule_that_no_workload_declares_fails_the_proof() -> None:
+    changed = bodies()
+    del changed["root.json"]["Metadata"]["Workloads"]["Mailer"]["Egress"][0]
+    proof = prove(resolved(changed)[1], {})
+    assert [claim.id for claim in proof.claims if not claim.holds] == ["mailer -> internet"]
 
 
 def test_workloads_of_one_image_wait_for_its_migration() -> None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -20,6 +20,7 @@ from generator.workloads import (
     PER_ENVIRONMENT,
     AddressOf,
     DatabasePassword,
+    Egress,
     Existing,
     Fact,
     Generated,
@@ -360,6 +361,49 @@ def test_an_internal_service_has_a_name_and_admits_its_callers_alone() -> None:
         {"Name": "SEARCH", "Value": {"Fn::Sub": "search.${Prefix}.internal"}}
     ]
     assert templates["root.json"]["Metadata"]["Workloads"]["Search"]["CalledBy"] == ["Web", "Nightly"]
+
+
+def test_declared_ports_become_rules_before_the_tasks_start_and_a_like_takes_them_over() -> None:
+    smtp = (Egress(587, "SMTP"), Egress(5432, "Partner", cidr="203.0.113.0/24"))
+    templates = rendered(WEB, replace(API, egress=smtp, migrate=("migrate",)), MAILER)
+    for slug, starts in (("api", ("Service", "Migration")), ("mailer", ("Service",))):
+        found = resources(templates, slug)
+        rules = {
+            name: one["Properties"] for name, one in found.items() if one["Type"] == "AWS::EC2::SecurityGroupEgress"
+        }
+        assert {
+            name: (one["FromPort"], one["ToPort"], one["CidrIp"], one["Description"]) for name, one in rules.items()
+        } == {
+            "Port587Egress": (587, 587, "0.0.0.0/0", "SMTP"),
+            "Port5432To203x0x113x0x24Egress": (5432, 5432, "203.0.113.0/24", "Partner"),
+        }
+        assert all(set(rules) <= set(found[name]["DependsOn"]) for name in starts)
+    assert "Egress" not in templates["root.json"]["Metadata"]["Workloads"]["Web"]
+
+
+@pytest.mark.parametrize(
+    ("create", "message"),
+    [
+        (lambda: Egress(0, "SMTP"), "port is 0, give 1 to 65535"),
+        (lambda: Egress(443, "API"), "port 443 is open to every address"),
+        (lambda: Egress(587, ""), "description"),
+        (lambda: Egress(587, "E-Mail für alle"), "description"),
+        (lambda: Egress(587, "SMTP", cidr="mail.example.com"), "is not valid"),
+        (lambda: Egress(587, "SMTP", cidr="203.0.113.7/24"), "has host bits set"),
+        (lambda: Egress(587, "SMTP", cidr="203.0.113.7"), "write it as 203.0.113.7/32"),
+        (lambda: Egress(587, "SMTP", cidr="10.1.0.0/16"), "contains private addresses"),
+        (lambda: Egress(587, "SMTP", cidr="128.0.0.0/1"), "contains private addresses"),
+        (lambda: replace(API, egress=(Egress(25, "a"), Egress(25, "b"))), "egress has port 25 to 0.0.0.0/0 twice"),
+        (
+            lambda: replace(API, egress=tuple(Egress(port, "Range") for port in range(2000, 2031))),
+            "egress has 31 rules, give at most 30",
+        ),
+        (lambda: replace(API, egress=cast("Any", (587,))), "egress is"),
+    ],
+)
+def test_egress_that_a_security_group_cannot_have_is_refused(create: Callable[[], object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        create()
 
 
 def test_a_schedule_runs_every_revision_of_its_job_with_the_roles_of_the_job_alone() -> None:

@@ -17,6 +17,7 @@ from generator import value_types as v
 from generator.layers.service.alarms import add_service_alarms, add_target_alarms
 from generator.layers.service.calls import add_call_rules
 from generator.layers.service.ecs_service import add_scaling, ecs_service
+from generator.layers.service.egress_rules import add_egress_rules
 from generator.layers.service.interface import Config, Inputs, JobOutputs, Outputs, inputs_of, registry_arn
 from generator.layers.service.load_balancing import add_listener_rules, target_group
 from generator.layers.service.migration import add_migration
@@ -46,10 +47,10 @@ def build(entry: Workload, t: Template, config: Config, inputs: Inputs) -> Outpu
         add_archive_filter(t, "App", logs, inputs.log_archive)
     grants = t.add_resource(execution_grants(entry, inputs, logs))
     task = t.add_resource(task_definition(config, entry, inputs, logs))
-    prerequisites: list[Any] = [grants]
+    prerequisites: list[Any] = [grants, *add_egress_rules(t, entry, inputs)]
     if isinstance(entry, EcsService) and entry.migrate:
         # troposphere takes the name of a custom resource, not the resource.
-        prerequisites.append(add_migration(t, config, entry, inputs, task, logs, grants).title)
+        prerequisites.append(add_migration(t, config, entry, inputs, task, logs, prerequisites).title)
     match entry:
         case Job():
             schedule = add_schedule(t, entry, inputs, task, prerequisites)

@@ -8,15 +8,16 @@ update is rolled back before the service has changed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from awacs import aws as awacs
 from awacs import awslambda as lambda_actions
 from awacs import cloudformation as cloudformation_actions
 from awacs import ecs as ecs_actions
 from awacs import iam as iam_actions
 from awacs.aws import Statement, StringEquals
-from troposphere import Join, Ref, Sub, Template
+from troposphere import AWSObject, Join, Ref, Sub, Template
 from troposphere.ecs import TaskDefinition
-from troposphere.iam import ManagedPolicy
 from troposphere.logs import LogGroup
 from troposphere.validators.cloudformation import AWSCustomObject
 
@@ -59,7 +60,7 @@ def add_migration(
     inputs: Inputs,
     task: TaskDefinition,
     logs: LogGroup,
-    grants: ManagedPolicy,
+    prerequisites: Sequence[AWSObject],
 ) -> Migration:
     """Add the function of the migration and the resource for which the service has to wait."""
     added = add_function(
@@ -100,7 +101,7 @@ def add_migration(
             TimeoutSeconds=str(seconds),
             LogGroup=logs.ref(),
             StreamPrefix=STREAM_PREFIX,
-            DependsOn=[added.policy, continuation, grants],
+            DependsOn=[added.policy, continuation, *prerequisites],
         )
     )
 

@@ -7,7 +7,7 @@ ingress rule), because a single remaining control is one mistake away from an op
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
 
@@ -27,6 +27,8 @@ from hosting.analysis.reachability.network_model import (
 )
 from hosting.analysis.reachability.ports import ALL_TRAFFIC, Range, common, format_ranges, tcp
 from hosting.analysis.reachability.traffic import (
+    AllowedTraffic,
+    Block,
     Evidence,
     check_exposure,
     check_nat_path,
@@ -38,7 +40,9 @@ from hosting.analysis.reachability.traffic import (
 )
 from hosting.analysis.resolve import Resource
 from hosting.analysis.rules.values import flag, listed, number, statements
+from hosting.model.templates import DeclaredEgress
 
+ANYWHERE = "0.0.0.0/0"
 INBOUND, CLOSED, NEEDS, WHOLE = "The way in", "Closed", "What tasks need", "The whole network"
 
 
@@ -249,7 +253,10 @@ def _internal_controls(network: NetworkModel, source: Endpoint, target: Endpoint
     """Check the groups of both endpoints. Two endpoints in the VPC always have a route."""
     seen, wrong = _inbound_controls(network, source, target)
     # Egress to any address is allowed on purpose, so it is no control for this target; the target's group is.
-    intended_egress = {tcp(HTTPS)} if source in network.services else set()
+    intended_egress = set()
+    if source in network.services:
+        declared = {tcp(rule.port) for rule in network.declared_egress(source) if rule.cidr == ANYWHERE}
+        intended_egress = {tcp(HTTPS), *declared}
     for port in target.ports:
         if tcp(port) in intended_egress:
             continue
@@ -407,9 +414,26 @@ def _internet_claim(network: NetworkModel, service: Endpoint) -> Claim:
         more, less = _nat_controls(network, service, subnet)
         seen, wrong = [*seen, *more], [*wrong, *less]
     out = outbound_flow(network, service, INTERNET)
-    wrong += _excess(out.possible, [tcp(HTTPS)], service, "the internet")
-    text = f"{_capitalize(service)} reaches the internet on {tcp(HTTPS)} only, through the NAT gateway of its own zone"
+    declared = network.declared_egress(service)
+    for rule in declared:
+        found = [item.by for item in out.allowed if item.block == Block(rule.cidr) and item.ports == tcp(rule.port)]
+        seen += found
+        if not found:
+            wrong.append(_group(service, f"no egress rule allows {tcp(rule.port)} to {rule.cidr}"))
+    undeclared = frozenset(item.ports for item in out.allowed if not _is_declared(item, declared))
+    wrong += _excess(undeclared, [tcp(HTTPS)], service, "the internet")
+    ports = [str(tcp(HTTPS))]
+    ports += [f"{tcp(rule.port)}" + (f" of {rule.cidr}" if rule.cidr != ANYWHERE else "") for rule in declared]
+    only = f"{', '.join(ports)} only"
+    text = f"{_capitalize(service)} reaches the internet on {only}, through the NAT gateway of its own zone"
     return _claim(_id(service, INTERNET), NEEDS, text, _unique(seen), _unique(wrong))
+
+
+def _is_declared(item: AllowedTraffic, declared: Iterable[DeclaredEgress]) -> bool:
+    """Return whether a rule allows only ports and addresses that the project declares."""
+    return item.block is not None and any(
+        item.ports == tcp(rule.port) and item.block.subnet_of(Block(rule.cidr)) for rule in declared
+    )
 
 
 def _policy(endpoint: Resource) -> list[Evidence]:

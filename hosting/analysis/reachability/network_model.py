@@ -8,6 +8,7 @@ from functools import cached_property
 
 from hosting.analysis.resolve import ResolvedEnvironment, Resource
 from hosting.analysis.rules.values import flag, listed
+from hosting.model.templates import DeclaredEgress
 from hosting.model.tokens import Json, origin
 
 VPC = "AWS::EC2::VPC"
@@ -97,6 +98,11 @@ class NetworkModel:
         workloads = self.env.stacks["root"].template.section("Metadata").get("Workloads", {})
         own = {(caller.lower(), name.lower()) for name, one in workloads.items() for caller in one.get("CalledBy", ())}
         return self.calls | own
+
+    def declared_egress(self, service: Endpoint) -> tuple[DeclaredEgress, ...]:
+        """Return what the project declares that a service reaches on the internet beside HTTPS."""
+        root = self.env.stacks["root"].template
+        return tuple(rule for name in root.services if name.lower() == service.name for rule in root.egress_of(name))
 
     @cached_property
     def services(self) -> list[Endpoint]:

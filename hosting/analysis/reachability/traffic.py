@@ -51,6 +51,7 @@ class AllowedTraffic:
     ports: Range
     certain_for: frozenset[int]  # indexes of the peer's subnets that it certainly covers; only 0 for an external peer
     by: Evidence
+    block: Block | None = None  # the addresses of the rule; None for a rule without any, or with unknown ones
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def _allowed_traffic(network: NetworkModel, endpoint: Endpoint, peer: Peer, dire
             certain, possible = _match_peer(network, rule, peer)
             if possible:
                 ports, known = parse_ports(rule)
-                yield AllowedTraffic(ports, certain if known else frozenset(), evidence)
+                yield AllowedTraffic(ports, certain if known else frozenset(), evidence, _block(rule.get("CidrIp")))
 
 
 def _rules(network: NetworkModel, group: Resource, direction: str) -> Iterator[tuple[Mapping[str, Json], Evidence]]:
