@@ -31,6 +31,7 @@ _EVERY = 10.0
 class _Entry:
     """One operation in the summary, and its resources by name and action."""
 
+    operation: Operation
     data: dict[str, Any]
     resources: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
 
@@ -53,7 +54,8 @@ class Recorder:
         self._clock = clock
         self._now = now
         self._run: RecordedRun | None = None
-        self._entries: dict[str, _Entry] = {}
+        # A first deployment may update the root twice: without a service whose first update failed.
+        self._entries: list[_Entry] = []
         self._samples: dict[str, Sample] = {}
         self._active: dict[str, tuple[Operation, datetime]] = {}
         self._sampled_at = float("-inf")
@@ -122,8 +124,8 @@ class Recorder:
                 region=self._context.home,
                 now=self._now(),
             )
-        key = f"{operation.stack_id} {operation.verb}"
-        if key not in self._entries:
+        entry = next((one for one in self._entries if one.operation is operation), None)
+        if entry is None:
             data: dict[str, Any] = {
                 "stack": operation.stack.name,
                 "region": operation.stack.region,
@@ -137,9 +139,10 @@ class Recorder:
                 "resources": [],
                 "diagnosis": None,
             }
-            self._entries[key] = _Entry(data)
+            entry = _Entry(operation, data)
+            self._entries.append(entry)
             self._run.summary["operations"].append(data)
-        return self._entries[key]
+        return entry
 
     def _write(self, operation: Operation, batch: Sequence[Event]) -> None:
         entry = self._entry(operation)

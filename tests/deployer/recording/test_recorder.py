@@ -182,6 +182,21 @@ def test_the_last_lines_of_a_failed_migration_are_recorded(world: World, monkeyp
     assert "`./manage migrate`, failed: it ended with exit code 1" in first["meaning"]
 
 
+def test_a_second_update_of_a_stack_does_not_hide_the_failure_of_the_first(world: World) -> None:
+    """A first deployment continues without the service that failed."""
+    world.operation = Operation(STACK, "arn:root", "update", ())
+    world.see(0, "shop-dev", "UPDATE_IN_PROGRESS")
+    world.see(1, "Queue", "CREATE_FAILED", type="AWS::SQS::Queue", reason="Access denied")
+    world.see(2, "shop-dev", "UPDATE_ROLLBACK_COMPLETE")
+    world.recorder.end(world.operation, "UPDATE_ROLLBACK_COMPLETE")
+    world.operation = Operation(STACK, "arn:root", "update", ())
+    world.see(3, "shop-dev", "UPDATE_COMPLETE")
+    world.recorder.end(world.operation, "UPDATE_COMPLETE")
+    first, second = world.record.operations
+    assert (first["status"], first["diagnosis"]["first"]["resource"]) == ("UPDATE_ROLLBACK_COMPLETE", "Queue")
+    assert (second["status"], second["diagnosis"]) == ("UPDATE_COMPLETE", None)
+
+
 def test_nothing_secret_is_written(world: World) -> None:
     deployed_badly(world)
     written = "".join(path.read_text() for path in world.record.directory.iterdir())
