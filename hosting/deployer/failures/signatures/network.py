@@ -180,4 +180,16 @@ SIGNATURES = (
         document="Amazon Route 53 Developer Guide, Private hosted zones",
         source=Source.REPORT,
     ),
+    signature(
+        "tasks-registered",
+        Cause.ORDER,
+        r"contains registered instances",
+        meaning="The name of an internal service still has addresses: ECS removes them some time after it has deleted "
+        "the service.",
+        remedy="Run the command again in a minute. `aws servicediscovery list-instances --service-id ID` shows the "
+        "addresses that are left.",
+        document="AWS Cloud Map API Reference, DeleteService",
+        source=Source.REPORT,
+        types="AWS::ServiceDiscovery::Service",
+    ),
 )
