@@ -18,6 +18,7 @@ from generator.layers import (
     discovery,
     distribution,
     egress,
+    functions,
     log_archive,
     network,
     operations,
@@ -27,7 +28,7 @@ from generator.layers import (
     stores,
 )
 from generator.platform_parts import COMPLETE, Parts
-from generator.workloads import WebService, Workload
+from generator.workloads import Function, WebService, Workload
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Config:
     workloads: tuple[Workload, ...]
     edge: Edge = field(default_factory=Edge)
     parts: Parts = COMPLETE
+    own_functions: tuple[Function, ...] = ()
     egress: egress.Config = field(default_factory=egress.Config)
     archive: log_archive.Config = field(default_factory=log_archive.Config)
     database: database.Config = field(default_factory=database.Config)
@@ -47,6 +49,8 @@ class Config:
     def __post_init__(self) -> None:
         # A value in every field, also for what `like` takes over.
         object.__setattr__(self, "workloads", workloads.resolve(self.workloads, self.parts))
+        names = frozenset(entry.name for entry in self.workloads)
+        object.__setattr__(self, "own_functions", workloads.resolve_functions(self.own_functions, names))
         for entry in self.workloads:
             if isinstance(entry, WebService):
                 self.edge.check_paths(entry.name, entry.paths)
@@ -73,6 +77,10 @@ class Config:
         return service.Config(parts=self.parts)
 
     @property
+    def functions(self) -> functions.Config:
+        return functions.Config(parts=self.parts)
+
+    @property
     def operations(self) -> operations.Config:
         return operations.Config(parts=self.parts)
 
@@ -88,5 +96,8 @@ class Config:
 def load_config(project: Path) -> Config:
     """Return the configuration of the project in a folder. Raises ConfigError for an error in its workloads.py."""
     return Config(
-        workloads=workloads.load(project), edge=workloads.load_edge(project), parts=workloads.load_parts(project)
+        workloads=workloads.load(project),
+        edge=workloads.load_edge(project),
+        parts=workloads.load_parts(project),
+        own_functions=workloads.load_functions(project),
     )

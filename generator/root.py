@@ -18,6 +18,7 @@ from generator.layers import (
     discovery,
     distribution,
     egress,
+    functions,
     log_archive,
     network,
     operations,
@@ -41,9 +42,11 @@ from generator.root_parameters import (
 from generator.wiring import (
     FrozenConfig,
     OwnTemplate,
+    ParameterSpec,
     StackInterface,
     StackValue,
     add_outputs,
+    add_parameter,
     add_parameters,
     interface_values,
     value_if,
@@ -104,6 +107,7 @@ def build(config: Config, own_templates: Mapping[str, Template]) -> Template:
             "Workloads": describe_workloads(config),
             "StaticPath": config.edge.static_path,
             **({"Without": parts.left_out} if parts.left_out else {}),
+            **describe_functions(config),
             "Edge": describe_edge(config.edge),
         }
     )
@@ -255,6 +259,7 @@ def build(config: Config, own_templates: Mapping[str, Template]) -> Template:
         migration_code_key=add_migration_code_key(t, config),
         access={},
     )
+    nest_functions(t, config, platform)
     for entry in config.workloads:
         platform.access[entry.name] = nest_access(t, config, entry, platform)
     waits = migrating_workloads(config)
@@ -346,6 +351,12 @@ def describe_workloads(config: Config) -> dict[str, dict[str, object]]:
     return described
 
 
+def describe_functions(config: Config) -> dict[str, dict[str, str]]:
+    """Return the folder of each function of the project by its name, which deploy.py packages."""
+    folders = {entry.name: entry.folder for entry in config.own_functions}
+    return {"Functions": folders} if folders else {}
+
+
 def describe_edge(edge: Edge) -> dict[str, object]:
     """Return the settings of the edge that a viewer can see in responses of apps."""
     return {
@@ -374,6 +385,30 @@ def nest_discovery(t: Template, config: Config, inputs: discovery.Inputs) -> dic
         return {}
     outputs = layer.nest(t, inputs)
     return {field.title: v.RegistryArn(value.data) for field, value in interface_values(outputs)}
+
+
+def nest_functions(t: Template, config: Config, platform: Platform) -> None:
+    """Add the stack of the project's own functions, if there are any, with a parameter for the package of each."""
+    layer = functions.layer_of(config.own_functions)
+    if layer is None:
+        return
+    own: dict[str, StackValue] = {}
+    for entry in config.own_functions:
+        spec = ParameterSpec(f"S3 key of the package of function {entry.name}.")
+        own[functions.code_field(entry)] = add_parameter(t, functions.code_field(entry), v.OwnCodeKey, spec)
+        own |= {parameter.name: platform.values[parameter.name] for parameter in entry.root_parameters}
+    layer.nest(
+        t,
+        layer.inputs(
+            prefix=platform.prefix,
+            environment=platform.parameters.environment,
+            artifact_bucket=platform.parameters.artifact_bucket,
+            logs=platform.logs,
+            alarm_topic_arn=platform.security.alarm_topic_arn,
+            log_archive=platform.archive,
+            **own,
+        ),
+    )
 
 
 def nest_access(t: Template, config: Config, entry: Workload, platform: Platform) -> ServiceAccess:

@@ -13,7 +13,7 @@ from generator.config import Config
 from generator.interfaces import ServiceSize
 from generator.resources.rules import fargate_size
 from generator.wiring import ParameterSpec, StackInterface, Value, add_parameter
-from generator.workloads import EcsService, Existing, Job, RootParameter, image_owners
+from generator.workloads import EcsService, Existing, Function, Job, RootParameter, Workload, image_owners
 from generator.workloads.values import SECRET_ARN
 
 _DIGEST_PATTERN = r"^[a-z0-9-]+(\.[a-z0-9-]+)+(/[a-z0-9._-]+)+@sha256:[0-9a-f]{64}$"
@@ -378,9 +378,10 @@ def add_migration_code_key(t: Template, config: Config) -> v.MigrationCodeKey:
 
 
 def add_environment_parameters(t: Template, config: Config) -> dict[str, v.EnvironmentValue]:
-    """Add a parameter for each value that a workload leaves to the environment. Returns the values by parameter."""
+    """Add a parameter for each value that a declaration leaves to the environment. Returns the values by parameter."""
     values: dict[str, v.EnvironmentValue] = {}
-    for entry in config.workloads:
+    entries: list[Workload | Function] = [*config.workloads, *config.own_functions]
+    for entry in entries:
         for name, value in entry.variables.items():
             if isinstance(value, RootParameter) and value.name not in values:
                 spec = ParameterSpec(f"Variable {name} of {entry.name}.")

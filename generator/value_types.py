@@ -130,6 +130,10 @@ class CredentialsWatchCodeKey(ArtifactKey):
     """S3 key of the package of function credentials_watch."""
 
 
+class OwnCodeKey(ArtifactKey):
+    """S3 key of the package of a function of the project."""
+
+
 class ImageUri(StaticValue):
     """Container image, pinned by digest."""
 

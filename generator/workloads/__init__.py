@@ -7,8 +7,9 @@ from generator.edge_settings import Edge
 from generator.workloads.base import DATABASE_SECRETS, DATABASE_VARIABLES, Workload
 from generator.workloads.checks import check_name
 from generator.workloads.egress import Egress
+from generator.workloads.functions import Function, resolve_functions
 from generator.workloads.jobs import Job
-from generator.workloads.loading import FILE, WORKLOADS, load, load_edge, load_parts, workloads_value
+from generator.workloads.loading import FILE, WORKLOADS, load, load_edge, load_functions, load_parts, workloads_value
 from generator.workloads.resolution import image_owners, resolve
 from generator.workloads.services import EcsService, HealthCheck, InternalService, Scaling, WebService, Worker
 from generator.workloads.values import (
@@ -41,6 +42,7 @@ __all__ = [
     "Egress",
     "Existing",
     "Fact",
+    "Function",
     "Generated",
     "HealthCheck",
     "InternalService",
@@ -59,7 +61,9 @@ __all__ = [
     "image_owners",
     "load",
     "load_edge",
+    "load_functions",
     "load_parts",
     "resolve",
+    "resolve_functions",
     "workloads_value",
 ]

@@ -15,6 +15,7 @@ from generator.edge_settings import Edge
 from generator.errors import ConfigError
 from generator.platform_parts import Parts
 from generator.workloads.base import Workload
+from generator.workloads.functions import Function, resolve_functions
 from generator.workloads.jobs import Job
 from generator.workloads.resolution import resolve
 from generator.workloads.services import InternalService, WebService, Worker
@@ -22,10 +23,11 @@ from generator.workloads.services import InternalService, WebService, Worker
 FILE = "workloads.py"
 WORKLOADS = "WORKLOADS"
 EDGE = "EDGE"
+FUNCTIONS = "FUNCTIONS"
 # Assigned None, each leaves out a part of the platform.
 DATABASE = "DATABASE"
 ARCHIVE = "ARCHIVE"
-_KINDS = {kind.__name__ for kind in (WebService, InternalService, Worker, Job)}
+_KINDS = {kind.__name__ for kind in (WebService, InternalService, Worker, Job, Function)}
 
 
 def load(project: Path) -> tuple[Workload, ...]:
@@ -55,6 +57,27 @@ def load_edge(project: Path) -> Edge:
     found = _execute(project / FILE).get(EDGE, Edge())
     if not isinstance(found, Edge):
         raise ConfigError(f"{FILE}:{_line_that_assigns(EDGE, project / FILE)}: {EDGE} has to be Edge(...)")
+    return found
+
+
+def load_functions(project: Path) -> tuple[Function, ...]:
+    """Return the Lambda functions that workloads.py declares; none if it has no FUNCTIONS.
+
+    Raises ConfigError with file and line if the file is not valid, or declares wrong functions.
+    """
+    file = project / FILE
+    names = _execute(file)
+    found = names.get(FUNCTIONS, ())
+    place = f"{FILE}:{_line_that_assigns(FUNCTIONS, file)}"
+    if not isinstance(found, tuple) or not all(isinstance(entry, Function) for entry in found):
+        raise ConfigError(f"{place}: {FUNCTIONS} has to be a tuple, such as {FUNCTIONS} = (Function(...),)")
+    workloads = names.get(WORKLOADS, ())
+    others = (entry.name for entry in workloads if isinstance(entry, Workload)) if isinstance(workloads, tuple) else ()
+    try:
+        resolve_functions(found, frozenset(others))
+    except ConfigError as error:
+        line = _line_of_entry(error.workload, file)
+        raise ConfigError(f"{f'{FILE}:{line}' if line else place}: {error}") from None
     return found
 
 

@@ -171,6 +171,12 @@ class Template:
         }
 
     @property
+    def function_folders(self) -> dict[str, str]:
+        """Return the folder of each function of the project by its name, relative to the project."""
+        folders: dict[str, str] = self.section("Metadata").get("Functions", {})
+        return folders
+
+    @property
     def hosts(self) -> dict[str, str]:
         """Return the label of each workload that has a host name of its own below the domain."""
         workloads: Mapping[str, Mapping[str, Json]] = self.section("Metadata").get("Workloads", {})

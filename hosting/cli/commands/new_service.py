@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,7 +50,7 @@ def new_service(
     digest FILL-IN, unless --like names a workload with an image. `params check` reports it until it is set.
     """
     from generator import workloads
-    from generator.config import Config, load_config
+    from generator.config import load_config
     from generator.tooling import new_service, parameter_files
     from hosting.cli.support import generated
 
@@ -67,7 +68,7 @@ def new_service(
         entry = workloads.InternalService(name, like=like, own_size=not shared_size, called_by=called_by)
     else:
         entry = new_service.new_entry(existing, name, paths, own_size=not shared_size, like=like)
-    config = Config((*existing, entry), parts=workloads.load_parts(root))
+    config = replace(load_config(root), workloads=(*existing, entry))
     if not generated.report_limits(generated.render_templates(config)):
         return Exit.ERROR
     file = root / workloads.FILE

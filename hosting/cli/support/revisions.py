@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # Packaging copies these modules into the functions, so a change of them changes packages.
 _SHARED = "hosting/model/lambda_shared"
-_FOLDERS = ("templates", "params", "lambda", _SHARED)
+_FOLDERS = ("templates", "params", "lambda", "functions", _SHARED)
 
 
 @dataclass(frozen=True)
@@ -47,20 +47,28 @@ class ProjectRevision:
 
     def compute_package_keys(self, cache: Path) -> dict[str, str]:
         """Return parameter `<Name>CodeKey` -> S3 key of the Lambda package. Unchanged sources keep their key."""
-        from hosting.deployer.packaging.lambda_packages import SHARED, package_functions, read_platform
+        from hosting.deployer.packaging.lambda_packages import (
+            SHARED,
+            package_function,
+            package_functions,
+            read_platform,
+        )
+        from hosting.model.stack_order import ROOT
 
         if not self.functions.is_dir():
             return {}
         shared = self.functions.parent / _SHARED
-        return {
+        shared = shared if shared.is_dir() else SHARED
+        templates = self.load()
+        platform = read_platform(templates)
+        keys = {
             f"{''.join(part.capitalize() for part in item.name.split('_'))}CodeKey": item.key
-            for item in package_functions(
-                self.functions,
-                read_platform(self.load()),
-                shared=shared if shared.is_dir() else SHARED,
-                cache=cache,
-            )
+            for item in package_functions(self.functions, platform, shared=shared, cache=cache)
         }
+        for name, folder in templates[ROOT].function_folders.items():
+            if (own := self.functions.parent / folder).is_dir():
+                keys[f"{name}CodeKey"] = package_function(own, platform, shared=shared, cache=cache).key
+        return keys
 
 
 def describe_commit(root: Path) -> str:

@@ -120,7 +120,9 @@ def _artifacts(
         return ()
     subject, kind = match.groups()
     if kind == _CODE_KEY:
-        function = package_function(functions / snake(subject), platform())
+        folders = templates[ROOT].function_folders if ROOT in templates else {}
+        source = functions.parent / folders[subject] if subject in folders else functions / snake(subject)
+        function = package_function(source, platform())
         return (Artifact(parameter, function.key, function.data, notes=function.notes),)
     template = _template(parameter, f"{kebab(subject)}.json", templates)
     return (Artifact(parameter, template.key, template.data),)
