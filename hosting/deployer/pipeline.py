@@ -212,7 +212,8 @@ def deploy_stacks(
         run.states = dict(deployment.describe_stacks(context))
     deployment.require_ready(run.states)
     _restore_stack_policies(run)
-    if context.stack(StackRole.ROOT) in stacks_through(context.chain, through):
+    if (root := context.stack(StackRole.ROOT)) in stacks_through(context.chain, through):
+        workload_secrets.require_creatable(context, run.states[root])
         _create_new_secrets(run)
     plans = plan_stacks(context, run.states, reporter, verb="deploy", through=through)
     open_plans = dict(zip((plan.stack for plan in plans), plans, strict=True))
@@ -263,6 +264,8 @@ def deploy_saved_plan(
     run = DeploymentRun(context, reporter, limits, states)
     deployment.require_ready(states)
     plans = saved_plan.restore(context, plan, states, where)
+    if (root := context.stack(StackRole.ROOT)) in {one.stack for one in plans}:
+        workload_secrets.require_creatable(context, states[root])
     _restore_stack_policies(run)
     run.review(plans)
     for one in plans:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from hosting.deployer.aws import stacks
+from hosting.deployer.aws.session import is_denied
 from hosting.deployer.aws.stacks import Next, StackState
 from hosting.deployer.context import Context
 from hosting.deployer.errors import RefusedError
@@ -83,6 +84,43 @@ def require_values(context: Context, root: StackState | None) -> None:
         + ", ".join(secret.name for secret in missing),
         where=context.stack(StackRole.ROOT).label,
         hint=f"{first}set each value, and deploy again:\n{commands}",
+    )
+
+
+def require_creatable(context: Context, root: StackState | None) -> None:
+    """Raise RefusedError if an earlier environment of the same name left secrets that a deployment has to create.
+
+    CloudFormation would fail to create them, and roll back what it created before.
+    """
+    left = []
+    for one in describe_secrets(context, root):
+        if one.arn:
+            continue
+        try:
+            if name := find_retained(context, one.declared):
+                left.append((one.declared, name))
+        except ClientError as error:
+            # A role of its own may create the secrets, and this one may not read them.
+            if not is_denied(error):
+                raise
+    if not left:
+        return
+    number = "1 secret exists" if len(left) == 1 else f"{len(left)} secrets exist"
+    raise RefusedError(
+        f"{number} from an earlier environment, and Secrets Manager creates no second one of a name: "
+        + ", ".join(name for _, name in left),
+        where=context.stack(StackRole.ROOT).label,
+        hint="\n  ".join(replace_retained(context, secret, name) for secret, name in left),
+    )
+
+
+def replace_retained(context: Context, secret: WorkloadSecret, name: str) -> str:
+    """Return the steps that replace a secret of an earlier environment by one of the new environment."""
+    options = f"--region {context.home} --secret-id {name}"
+    again = set_command(context, secret) + " --replace-generated" * (secret.source is SecretSource.GENERATED)
+    return (
+        f"save its value (aws secretsmanager get-secret-value {options}), delete it (aws secretsmanager delete-secret "
+        f"--force-delete-without-recovery {options}), deploy, and set the value again: {again}"
     )
 
 

@@ -192,4 +192,28 @@ def test_preflight_names_a_secret_that_an_earlier_environment_left(project: Path
     found = {check.what: check for check in preflight.check_secrets(context)}
     assert found["Frontend APP_KEY"].status == "problem"
     assert "shop-dev/frontend/APP_KEY exists" in found["Frontend APP_KEY"].seen
+    assert "delete-secret" in found["Frontend APP_KEY"].remedy
     assert found["Frontend TOKEN"].status == "ok"
+
+
+def test_a_deployment_refuses_a_secret_of_an_earlier_environment_before_it_creates_the_platform(
+    project: Path, clients: Clients
+) -> None:
+    context = connect(project, clients)
+    manager = clients.secretsmanager(context.home)
+    manager.create_secret(Name="shop-dev/frontend/APP_KEY", SecretString=VALUE)
+    with pytest.raises(RefusedError) as refused:
+        pipeline.deploy_stacks(context, RecordingReporter())
+    assert refused.value.what.startswith("1 secret exists from an earlier environment")
+    assert "shop-dev/frontend/APP_KEY" in refused.value.what
+    delete = (
+        f"delete-secret --force-delete-without-recovery --region {context.home} --secret-id shop-dev/frontend/APP_KEY"
+    )
+    assert delete in refused.value.hint
+    assert "secrets set -e dev Frontend APP_KEY --replace-generated" in refused.value.hint
+    assert deployment.describe_stacks(context)[context.stack(StackRole.ROOT)] is None
+
+    manager.delete_secret(SecretId="shop-dev/frontend/APP_KEY", ForceDeleteWithoutRecovery=True)
+    with pytest.raises(RefusedError, match="Frontend TOKEN"):
+        pipeline.deploy_stacks(context, RecordingReporter())
+    assert "StoresStack" in nested_stacks(context)

@@ -352,8 +352,7 @@ def check_secrets(context: Context) -> Iterator[Check]:
         elif secret.arn:
             yield problem("secrets", name, "no value", workload_secrets.set_command(context, declared))
         elif retained := workload_secrets.find_retained(context, declared):
-            command = workload_secrets.set_command(context, declared)
-            remedy = f"save its value, delete it, deploy, and set the value again: {command}"
+            remedy = workload_secrets.replace_retained(context, declared, retained)
             yield problem("secrets", name, f"{retained} exists from an earlier environment", remedy)
         elif declared.source is SecretSource.GENERATED:
             yield ok("secrets", name, "`deploy.py deploy` creates it with a value")
