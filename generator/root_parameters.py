@@ -14,6 +14,7 @@ from generator.interfaces import ServiceSize
 from generator.resources.rules import fargate_size
 from generator.wiring import ParameterSpec, StackInterface, Value, add_parameter
 from generator.workloads import EcsService, Existing, Function, Job, RootParameter, Workload, image_owners
+from generator.workloads.functions import QUEUE_ARN
 from generator.workloads.values import SECRET_ARN
 
 _DIGEST_PATTERN = r"^[a-z0-9-]+(\.[a-z0-9-]+)+(/[a-z0-9._-]+)+@sha256:[0-9a-f]{64}$"
@@ -395,6 +396,13 @@ def add_environment_parameters(t: Template, config: Config) -> dict[str, v.Envir
                     constraint="The complete ARN of a secret of Secrets Manager.",
                 )
                 values[arn.name] = add_parameter(t, arn.name, v.EnvironmentValue, spec)
+        if isinstance(entry, Function) and isinstance(entry.queue, RootParameter):
+            spec = ParameterSpec(
+                f"ARN of the queue whose messages {entry.name} receives.",
+                pattern=f"^{QUEUE_ARN}$",
+                constraint="The ARN of a queue of SQS.",
+            )
+            values[entry.queue.name] = add_parameter(t, entry.queue.name, v.EnvironmentValue, spec)
     return values
 
 

@@ -13,6 +13,7 @@ from awacs import secretsmanager as secretsmanager_actions
 from awacs import sqs as sqs_actions
 from awacs.aws import Action, Statement
 from troposphere import Sub, Template
+from troposphere.awslambda import EventSourceMapping
 from troposphere.events import Rule
 from troposphere.sqs import Queue
 
@@ -56,6 +57,21 @@ class Outputs(StackInterface):
 
 def build(functions: tuple[Function, ...], t: Template, config: Config, inputs: Inputs) -> Outputs:
     """Add the functions, and a queue of events whose invocations failed."""
+    failures = add_failed_events(t, inputs)
+    for entry in functions:
+        added = add_own_function(t, entry, inputs, failures)
+        if config.parts.archive:
+            add_archive_filter(t, entry.name, added.log_group, inputs.log_archive)
+        if entry.queue:
+            add_queue_source(t, entry, inputs, added)
+        else:
+            add_rule(t, entry, added, failures)
+        add_error_alarm(t, entry, inputs, added)
+    return Outputs()
+
+
+def add_failed_events(t: Template, inputs: Inputs) -> Queue:
+    """Add the queue of events whose invocations failed, with its alarm."""
     failures = add_failure_queue(t, "FailedEventsQueue", inputs.logs.telemetry_key_arn)
     t.add_resource(failure_queue_policy(failures))
     t.add_resource(
@@ -75,19 +91,16 @@ def build(functions: tuple[Function, ...], t: Template, config: Config, inputs: 
             periods=1,
         )
     )
-    for entry in functions:
-        added = add_own_function(t, entry, inputs, failures)
-        if config.parts.archive:
-            add_archive_filter(t, entry.name, added.log_group, inputs.log_archive)
-        add_invocations(t, entry, added, failures)
-        add_error_alarm(t, entry, inputs, added)
-    return Outputs()
+    return failures
 
 
 def add_own_function(t: Template, entry: Function, inputs: Inputs, failures: Queue) -> AddedFunction:
     """Add a function with its role and log group."""
     values = {name: value_of(value, inputs) for name, value in entry.variables.items()}
     values |= {name: value_of(secret.arn, inputs) for name, secret in entry.secrets.items()}
+    delivery: dict[str, Any] = {"retries": 2, "failures": failures}
+    if entry.queue:
+        delivery = {"without_queue": "A message that fails stays in its own queue, whose redrive policy moves it."}
     return add_function(
         t,
         entry.name,
@@ -98,15 +111,27 @@ def add_own_function(t: Template, entry: Function, inputs: Inputs, failures: Que
         statements=[
             *read_secrets(entry, inputs),
             *own_actions(entry),
-            iam.allow("SendFailures", [sqs_actions.SendMessage], [failures.get_att("Arn")]),
-            iam.allow(
-                "EncryptMessages", [kms_actions.Decrypt, kms_actions.GenerateDataKey], [inputs.logs.telemetry_key_arn]
-            ),
+            *(receive_messages(entry, inputs) if entry.queue else send_failures(inputs, failures)),
         ],
         environment=values or None,
-        retries=2,
-        failures=failures,
+        **delivery,
     )
+
+
+def send_failures(inputs: Inputs, failures: Queue) -> list[Statement]:
+    """Return the permissions to keep an event whose invocations failed."""
+    return [
+        iam.allow("SendFailures", [sqs_actions.SendMessage], [failures.get_att("Arn")]),
+        iam.allow(
+            "EncryptMessages", [kms_actions.Decrypt, kms_actions.GenerateDataKey], [inputs.logs.telemetry_key_arn]
+        ),
+    ]
+
+
+def receive_messages(entry: Function, inputs: Inputs) -> list[Statement]:
+    """Return the permissions of Lambda to take messages from the queue of a function."""
+    actions = [sqs_actions.ReceiveMessage, sqs_actions.DeleteMessage, sqs_actions.GetQueueAttributes]
+    return [iam.allow("ReceiveMessages", actions, [value_of(entry.queue, inputs)])]
 
 
 def read_secrets(entry: Function, inputs: Inputs) -> list[Statement]:
@@ -133,7 +158,21 @@ def own_actions(entry: Function) -> list[Statement]:
     ]
 
 
-def add_invocations(t: Template, entry: Function, added: AddedFunction, failures: Queue) -> None:
+def add_queue_source(t: Template, entry: Function, inputs: Inputs, added: AddedFunction) -> None:
+    """Add the source from which Lambda takes messages. The function may report single messages as failed."""
+    t.add_resource(
+        EventSourceMapping(
+            f"{entry.name}Source",
+            EventSourceArn=value_of(entry.queue, inputs),
+            FunctionName=added.function.ref(),
+            BatchSize=10,
+            FunctionResponseTypes=["ReportBatchItemFailures"],
+            DependsOn=[added.policy],
+        )
+    )
+
+
+def add_rule(t: Template, entry: Function, added: AddedFunction, failures: Queue) -> None:
     """Add the rule that invokes a function at the times of its schedule, or for its events."""
     trigger: dict[str, Any] = (
         {"ScheduleExpression": entry.schedule} if entry.schedule else {"EventPattern": dict(entry.event)}

@@ -18,6 +18,7 @@ FOLDER = "functions"
 _PLATFORM = frozenset(
     {"AlarmFallback", "CredentialsWatch", "CustomResource", "LogProcessor", "Migration", "SiteContent", "SlackNotifier"}
 )
+QUEUE_ARN = r"arn:aws[a-z-]*:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,80}(\.fifo)?"
 # AWS Lambda Developer Guide, "Working with Lambda environment variables".
 _RESERVED = re.compile(r"AWS_.*|_HANDLER|_X_AMZN_TRACE_ID|LAMBDA_.*|TZ|LD_LIBRARY_PATH|PYTHONPATH")
 
@@ -28,7 +29,8 @@ class Function:
 
     EventBridge invokes it at the times of ``schedule`` in UTC, such as "cron(0 18 * * ? *)", or for every event of the
     account and region that matches ``event``, an event pattern. If an invocation fails three times, its event is kept
-    in a queue with an alarm. ``memory`` in MiB also determines the share of a CPU. ``timeout`` is in seconds.
+    in a queue with an alarm. Or Lambda invokes it for messages of an existing SQS ``queue``, by its ARN. ``memory`` in
+    MiB also determines the share of a CPU. ``timeout`` is in seconds.
 
     ``variables`` are constants, or PER_ENVIRONMENT for a line in each params/<env>.json. A variable of ``secrets``,
     such as ``TOKEN_ARN``, has the ARN of an existing secret, which the function may read. ``allow`` names the actions
@@ -40,6 +42,7 @@ class Function:
     name: str = field(kw_only=False)
     schedule: str = ""
     event: Mapping[str, object] = field(default_factory=dict)
+    queue: str | PerEnvironment | RootParameter = ""
     variables: Mapping[str, str | PerEnvironment | RootParameter] = field(default_factory=dict)
     secrets: Mapping[str, Existing] = field(default_factory=dict)
     allow: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -52,8 +55,10 @@ class Function:
         check_name(self.name)
         if self.name in _PLATFORM:
             raise ConfigError(f"{where}: the platform has a function of this name, give another one")
-        if bool(self.schedule) == bool(self.event):
-            raise ConfigError(f"{where}: give it a schedule or an event, and not both")
+        if sum(map(bool, (self.schedule, self.event, self.queue))) != 1:
+            raise ConfigError(f"{where}: give it one of schedule, event and queue")
+        if isinstance(self.queue, str) and self.queue and not re.fullmatch(QUEUE_ARN, self.queue):
+            raise ConfigError(f'{where}: queue "{self.queue}", give the ARN of a queue of SQS')
         if self.schedule:
             check_schedule(self.schedule, where)
         # AWS Lambda Developer Guide, "Lambda quotas".
@@ -75,7 +80,7 @@ class Function:
     @property
     def root_parameters(self) -> tuple[RootParameter, ...]:
         """Return the root parameters whose values the function receives."""
-        values = (*self.variables.values(), *(secret.arn for secret in self.secrets.values()))
+        values = (*self.variables.values(), *(secret.arn for secret in self.secrets.values()), self.queue)
         return tuple(value for value in values if isinstance(value, RootParameter))
 
 
@@ -99,6 +104,7 @@ def _with_parameters(entry: Function) -> Function:
 
     return replace(
         entry,
+        queue=RootParameter(f"{entry.name}Queue") if entry.queue is PER_ENVIRONMENT else entry.queue,
         variables={
             name: parameter("Var", name) if value is PER_ENVIRONMENT else value
             for name, value in entry.variables.items()

@@ -22,8 +22,9 @@ REPORT = Function("Report", schedule="rate(1 hour)")
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({}, "give it a schedule or an event, and not both"),
-        ({"schedule": "rate(1 hour)", "event": {"source": ["a"]}}, "give it a schedule or an event, and not both"),
+        ({}, "give it one of schedule, event and queue"),
+        ({"schedule": "rate(1 hour)", "event": {"source": ["a"]}}, "give it one of schedule, event and queue"),
+        ({"queue": "orders"}, 'queue "orders", give the ARN of a queue'),
         ({"schedule": "cron(0 0 30 2 ? *)"}, "never fires"),
         ({"schedule": "daily"}, "schedule"),
         ({"schedule": "rate(1 hour)", "memory": 64}, "memory is 64, give 128 to 10240"),
@@ -71,7 +72,7 @@ def test_a_name_of_the_platform_is_refused() -> None:
     [
         ("FUNCTIONS = 1", r"^workloads\.py:3: FUNCTIONS has to be a tuple"),
         ('FUNCTIONS = (Function("Web", schedule="rate(1 hour)"),)', r"^workloads\.py:3: function Web: a workload has"),
-        ('FUNCTIONS = (Function("Report"),)', r"^workloads\.py:3: function Report: give it a schedule or an event"),
+        ('FUNCTIONS = (Function("Report"),)', r"^workloads\.py:3: function Report: give it one of schedule"),
     ],
 )
 def test_an_error_in_the_file_has_its_line(tmp_path: Path, line: str, message: str) -> None:

@@ -34,6 +34,7 @@ FUNCTIONS = (
         variables={"LEVEL": "info", "TEAM": PER_ENVIRONMENT},
     ),
     Function("Cleanup", schedule="cron(0 18 * * ? *)"),
+    Function("Consumer", queue="arn:aws:sqs:ap-northeast-1:222233334444:orders"),
 )
 """
 REPORT = '''
@@ -50,13 +51,16 @@ def handler(event, context):
 
 pytestmark = pytest.mark.slow(reason="deploys an environment")
 
+CLEANUP = "def handler(event, context):\n    pass\n"
+CONSUMER = 'def handler(event, context):\n    print([record["body"] for record in event["Records"]])\n'
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = copy_project(tmp_path_factory.mktemp("functions"))
     with (folder / "workloads.py").open("a", encoding="utf-8") as file:
         file.write(FUNCTIONS)
-    for name, code in (("order_report", REPORT), ("cleanup", "def handler(event, context):\n    pass\n")):
+    for name, code in (("order_report", REPORT), ("cleanup", CLEANUP), ("consumer", CONSUMER)):
         (folder / "functions" / name).mkdir(parents=True)
         (folder / "functions" / name / "index.py").write_text(code, encoding="utf-8")
     path = folder / "params" / "lab.json"
@@ -80,6 +84,7 @@ def deployed(project: Path) -> Iterator[Context]:
         seeding.prepare(values)
         pipeline.deploy_stacks(context, SilentReporter(), through=StackRole.BOOTSTRAP)
         seeding.push_images(values)
+        context.clients.sqs(context.home).create_queue(QueueName="orders")
         pipeline.deploy_stacks(context, SilentReporter())
         yield context
 
@@ -110,3 +115,9 @@ def test_an_event_that_fails_is_kept(deployed: Context) -> None:
     kept = json.loads(message["Body"])
     assert kept["requestPayload"]["detail"] == {"total": -1}
     assert kept["responsePayload"]["errorMessage"] == "negative total"
+
+
+def test_a_message_of_a_queue_invokes_a_function(deployed: Context) -> None:
+    sqs: Any = deployed.clients.sqs(deployed.home)
+    sqs.send_message(QueueUrl=sqs.get_queue_url(QueueName="orders")["QueueUrl"], MessageBody="order 7")
+    eventually(lambda: any("order 7" in line for line in lines(deployed, "/aws/lambda/atlas-lab-consumer")))

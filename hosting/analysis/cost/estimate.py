@@ -74,6 +74,7 @@ FREE = frozenset(
         "AWS::IAM::Role",
         "AWS::KMS::Alias",
         "AWS::Lambda::EventInvokeConfig",
+        "AWS::Lambda::EventSourceMapping",
         "AWS::Lambda::Permission",
         "AWS::Logs::DeliveryDestination",
         "AWS::Logs::DeliverySource",

@@ -63,6 +63,8 @@ PATTERNS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("iam", "role"): ("iam::{account}:role/{kept}*",),
     ("kms", "alias"): ("kms:{region}:{account}:alias/{name}-*",),
     ("kms", "key"): ("kms:{region}:{account}:key/*",),
+    # Lambda gives a source a UUID.
+    ("lambda", "eventSourceMapping"): ("lambda:{region}:{account}:event-source-mapping:*",),
     ("lambda", "function"): ("lambda:{region}:{account}:function:{kept}*",),
     ("logs", "delivery"): ("logs:{region}:{account}:delivery:*",),
     ("logs", "delivery-destination"): ("logs:{region}:{account}:delivery-destination:{name}-*",),
