@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable
 from decimal import Decimal
@@ -80,6 +81,27 @@ def test_the_paths_of_every_kind_are_those_that_the_project_declares() -> None:
     assert [claim.text for claim in proof.claims if not claim.holds] == []
     ids = {claim.id for claim in proof.claims}
     assert {"portal -> search", "nightly -> search", "alb -> portal", "nightly -> aurora"} <= ids
+
+
+def test_of_all_pairs_of_workloads_exactly_the_declared_ones_reach_each_other() -> None:
+    names = [entry.name.lower() for entry in WORKLOADS]
+    pairs = {f"{caller} -> {callee}" for caller, callee in itertools.permutations(names, 2)}
+    proof = prove(resolved(bodies())[1], {})
+    claims = {claim.id: claim.text for claim in proof.claims if claim.id in pairs}
+    # Jobs and workers listen on no port, and reach none that their declaration does not name.
+    assert claims.keys() == pairs
+    assert {id for id, text in claims.items() if "does not reach" not in text} == {
+        "portal -> search",
+        "nightly -> search",
+    }
+
+
+@pytest.mark.parametrize("closed", ["Ingress", "Egress"])
+def test_a_declared_call_that_one_of_both_groups_refuses_fails_the_proof(closed: str) -> None:
+    changed = bodies()
+    del changed["workload-search.json"]["Resources"][f"FromNightly{closed}"]
+    proof = prove(resolved(changed)[1], {})
+    assert [claim.id for claim in proof.claims if not claim.holds] == ["nightly -> search"]
 
 
 def test_a_path_that_no_project_declares_fails_the_proof() -> None:
