@@ -346,7 +346,7 @@ def describe_workloads(config: Config) -> dict[str, dict[str, object]]:
             described[entry.name]["CalledBy"] = list(entry.called_by)
         if isinstance(entry, EcsService) and entry.one_task:
             described[entry.name]["OneTask"] = True
-        if isinstance(entry, EcsService) and entry.spot:
+        if entry.spot:
             described[entry.name]["Spot"] = True
     return described
 

@@ -360,3 +360,9 @@ def test_a_public_address_of_a_job_widens_its_permissions() -> None:
     kind = "AWS::Scheduler::Schedule"
     lines = compare_resource(kind, nightly(before, "Schedule"), nightly(after, "Schedule"))
     assert ["tasks get public addresses" in str(line) for line in lines] == [True]
+
+
+def test_a_job_on_spare_capacity_is_a_declared_exception() -> None:
+    job = Job("Report", schedule="rate(1 hour)", spot=True)
+    root = Template("root.json", render_all(Config(workloads=(*WORKLOADS, job)))["root.json"])
+    assert any(sentence.startswith("Report runs on spare capacity") for sentence in declared_exceptions(root))
