@@ -8,7 +8,24 @@ from decimal import Decimal
 
 from hosting.analysis.cost.estimate import CostLine, Estimate
 
+Range = tuple[Decimal, Decimal]
 _NOTHING = (Decimal(0), Decimal(0))
+
+
+@dataclass(frozen=True)
+class MonthlyCost:
+    """The cost of an environment before and after a deployment, idle and scaled out, in US dollars a month."""
+
+    before: Range
+    after: Range
+
+    @property
+    def sentence(self) -> str:
+        """Return the cost after the deployment, and the difference if there is one."""
+        least, most = self.after
+        change = (self.after[0] - self.before[0], self.after[1] - self.before[1])
+        difference = f" ({change[0]:+,.2f} to {change[1]:+,.2f})" if any(change) else " (no difference)"
+        return f"monthly cost, idle to scaled out, without traffic: {least:,.2f} to {most:,.2f} USD{difference}"
 
 
 @dataclass(frozen=True)
@@ -19,11 +36,11 @@ class CostChange:
     item: str
     quantity_before: str
     quantity_after: str
-    before: tuple[Decimal, Decimal]
-    after: tuple[Decimal, Decimal]
+    before: Range
+    after: Range
 
     @property
-    def difference(self) -> tuple[Decimal, Decimal]:
+    def difference(self) -> Range:
         return self.after[0] - self.before[0], self.after[1] - self.before[1]
 
 
@@ -45,5 +62,5 @@ def _quantity(line: CostLine | None) -> str:
     return line.quantity if line else ""
 
 
-def _range(line: CostLine | None) -> tuple[Decimal, Decimal]:
+def _range(line: CostLine | None) -> Range:
     return (line.least, line.most) if line else _NOTHING

@@ -36,10 +36,19 @@ def build_document(review: PlanReview, environment: str, account: str) -> dict[s
         "impossible": impossible.build_impossible(review.impossible, review.mask),
         "newSecrets": impossible.build_new_secrets(review.new_secrets),
         "declaredExceptions": list(review.exceptions),
+        "monthlyCost": _build_cost(review),
         "losses": [_build_loss(review, one) for one in review.losses],
         "access": [_build_access(review, one) for one in access],
         "stacks": [_build_stack(review, plan) for plan in review.plans],
     }
+
+
+def _build_cost(review: PlanReview) -> dict[str, Any] | None:
+    """Return the cost in US dollars, idle and scaled out, or None if it is not known or nothing changes."""
+    if review.cost is None:
+        return None
+    ranges = {"before": review.cost.before, "after": review.cost.after}
+    return {name: {"idle": float(least), "scaledOut": float(most)} for name, (least, most) in ranges.items()}
 
 
 def _build_loss(review: PlanReview, one: Loss) -> dict[str, Any]:
@@ -122,6 +131,8 @@ def render_markdown(review: PlanReview, environment: str, limit: int = LIMIT) ->
     lines += impossible.format_impossible(review.impossible, review.mask)
     lines += _format_losses(review)
     lines += impossible.format_new_secrets(review.new_secrets)
+    if review.cost is not None:
+        lines += [f"- {escape(review.cost.sentence)}", ""]
     if review.exceptions:
         lines += [*(f"- declared: {escape(sentence)}" for sentence in review.exceptions), ""]
     access = find_permission_changes(review.plans)

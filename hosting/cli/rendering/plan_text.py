@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from rich.text import Text
 from rich.tree import Tree
 
+from hosting.analysis.cost.difference import MonthlyCost
 from hosting.analysis.diff.impossible import Impossible
 from hosting.analysis.diff.prediction import NewSecret
 from hosting.cli.rendering import change_symbols, impossible, permissions
@@ -50,6 +51,7 @@ class PlanReview:
     new_secrets: Sequence[NewSecret] = ()
     # What the project declares to be other than the default, such as a workload with one task.
     exceptions: Sequence[str] = ()
+    cost: MonthlyCost | None = None
 
     @property
     def losses(self) -> list[Loss]:
@@ -84,6 +86,8 @@ def render_plan(review: PlanReview, *, verbose: bool = False) -> Iterator[Tree |
         yield _render_stack(review, plan, verbose=verbose)
     yield Text()
     yield from (Text(f"declared: {sentence}", style="yellow") for sentence in review.exceptions)
+    if review.cost is not None:
+        yield Text(review.cost.sentence, style="dim")
     yield render_summary(review)
     if review.derived and not verbose:
         listed = "1 resource is" if review.derived == 1 else f"{review.derived} resources are"

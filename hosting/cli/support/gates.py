@@ -98,6 +98,7 @@ def review_plans(
         foreseen.impossible,
         foreseen.new_secrets,
         declared_exceptions(context.template(context.stack(StackRole.ROOT))),
+        foreseen.cost,
     )
 
 

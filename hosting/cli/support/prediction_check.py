@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from hosting.analysis.cost.difference import MonthlyCost
+from hosting.analysis.cost.estimate import estimate_costs
 from hosting.analysis.diff.impossible import Impossible
-from hosting.analysis.diff.prediction import NewSecret, Prediction, predict
+from hosting.analysis.diff.prediction import NewSecret, predict
 from hosting.analysis.diff.prediction_comparison import Comparison, compare_with_change_set
 from hosting.analysis.resolve import ResolvedEnvironment, resolve
 from hosting.deployer import deployment
@@ -42,6 +45,8 @@ class PredictionCheck:
     # Updates that AWS refuses although CloudFormation computed the change set.
     impossible: tuple[Impossible, ...] = ()
     new_secrets: tuple[NewSecret, ...] = ()
+    # None without a change, or if it cannot be estimated.
+    cost: MonthlyCost | None = None
 
     @property
     def agreed(self) -> int:
@@ -80,11 +85,13 @@ def check_prediction(context: Context, states: States, plans: Sequence[StackPlan
     """Predict the changes of the plans from the deployed templates, and compare."""
     compared = [plan for plan in plans if plan.kind in {Kind.UPDATE, Kind.NOTHING} and states[plan.stack] is not None]
     if not compared:
-        return PredictionCheck({})
+        return PredictionCheck({}, cost=_estimate_creation(context))
     try:
-        prediction = _predict(context, states, plans, compared)
+        before, after = _resolve_both(context, states, plans, compared)
+        prediction = predict(before, after)
     except PlatformError as error:
         return PredictionCheck({}, str(error))
+    changes = any(plan.kind is not Kind.NOTHING for plan in plans)
     predicted = {stack.path: stack.changes for stack in prediction.stacks}
     comparisons = {}
     for plan in compared:
@@ -96,13 +103,24 @@ def check_prediction(context: Context, states: States, plans: Sequence[StackPlan
         comparisons,
         impossible=tuple(one for one in prediction.impossible if one.stack.split("/")[0] in finished),
         new_secrets=tuple(one for one in prediction.new_secrets if one.stack.split("/")[0] in finished),
+        cost=MonthlyCost(estimate_costs(before).total, estimate_costs(after).total) if changes else None,
     )
 
 
+def _estimate_creation(context: Context) -> MonthlyCost | None:
+    """Return the cost of an environment of which nothing exists, from its files."""
+    environment = context.environment
+    try:
+        resolved = resolve(environment.templates, Environment.from_file(environment.name, environment.file))
+    except PlatformError:
+        return None
+    return MonthlyCost((Decimal(0), Decimal(0)), estimate_costs(resolved).total)
+
+
 def predict_conflicts(context: Context, plans: Sequence[StackPlan]) -> PredictionCheck:
-    """Predict the changes of plans that are about to be executed, or return an empty result if all stacks are new."""
+    """Predict the changes of plans that are about to be executed. If all stacks are new, only their cost is known."""
     if not any(plan.kind is Kind.UPDATE for plan in plans):
-        return PredictionCheck({})
+        return PredictionCheck({}, cost=_estimate_creation(context))
     return check_prediction(context, deployment.describe_stacks(context), plans)
 
 
@@ -118,7 +136,10 @@ def predict_rejected(context: Context) -> PredictionCheck:
     return check_prediction(context, states, plans)
 
 
-def _predict(context: Context, states: States, plans: Sequence[StackPlan], compared: Sequence[StackPlan]) -> Prediction:
+def _resolve_both(
+    context: Context, states: States, plans: Sequence[StackPlan], compared: Sequence[StackPlan]
+) -> tuple[ResolvedEnvironment, ResolvedEnvironment]:
+    """Return the deployed environment, and the planned one."""
     new = {name: Template.from_body(name, item.body) for name, item in context.environment.templates.items()}
     old = {**new, **_read_deployed_templates(context, [plan.stack for plan in compared], states)}
     bootstrap = TEMPLATES[StackRole.BOOTSTRAP]
@@ -137,7 +158,7 @@ def _predict(context: Context, states: States, plans: Sequence[StackPlan], compa
     was, now = before.get(SERVICE_IS_NEW), values.get(SERVICE_IS_NEW)
     if was is not None and now is not None and was.count(",") == now.count(","):
         before[SERVICE_IS_NEW] = now
-    return predict(_resolve(context, old, before), _resolve(context, new, values))
+    return _resolve(context, old, before), _resolve(context, new, values)
 
 
 def _read_change_set(plan: StackPlan, predicted: Collection[Path]) -> dict[Path, str]:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
+from hosting.analysis.cost.estimate import estimate_costs
+from hosting.analysis.resolve import resolve
+from hosting.model.parameter_file import load_environment
+from hosting.model.templates import load
 from hosting.rehearsal.emulator import Emulator
 from tests.analysis.diff.corpus import EDITS, Edit, Stage
 from tests.support.project import TEMPLATES
@@ -60,6 +66,21 @@ def test_a_plan_agrees_with_what_the_deployed_templates_predict(stage: Stage) ->
     assert list(found.differences()) == []
     assert found.agreed >= 16
     assert list(found.lines()) == []
+
+
+def test_a_plan_states_the_difference_of_two_full_estimates(stage: Stage) -> None:
+    edit = named("no alarm for slow answers")
+    found = stage.check_prediction(edit)
+
+    def total(folder: Path) -> tuple[Decimal, Decimal]:
+        values = load_environment(folder / "params" / "live.json")
+        return estimate_costs(resolve(load(folder / "templates"), values)).total
+
+    before, after = total(stage.base), total(stage.edited(edit))
+    assert found.cost is not None
+    assert after < before
+    assert found.cost.after[0] - found.cost.before[0] == after[0] - before[0]
+    assert f"({after[0] - before[0]:+,.2f} to {after[1] - before[1]:+,.2f})" in found.cost.sentence
 
 
 def test_a_plan_reports_differences_from_the_prediction(stage: Stage) -> None:

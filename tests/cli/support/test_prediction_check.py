@@ -33,14 +33,13 @@ def test_service_is_new_changes_no_prediction(
     seen: list[Mapping[str, str]] = []
     monkeypatch.setattr(prediction_check, "_resolve", lambda _context, _templates, values: seen.append(values))
     monkeypatch.setattr(prediction_check, "_read_deployed_templates", lambda *_: {})
-    monkeypatch.setattr(prediction_check, "predict", lambda *_: None)
     file = SimpleNamespace(values={"Note": "hello"})
     bootstrap = Template.from_body("bootstrap.json", {"Resources": {}})
     context: Any = SimpleNamespace(environment=SimpleNamespace(templates={"bootstrap.json": bootstrap}, file=file))
     stack = EDGE if deployed is None else ROOT
     known = {} if deployed is None else {"ServiceIsNew": deployed}
     plan = StackPlan(stack, Kind.UPDATE, parameters={} if planned is None else {"ServiceIsNew": planned})
-    prediction_check._predict(
+    prediction_check._resolve_both(
         context, {stack: StackState("arn", stack.name, "CREATE_COMPLETE", parameters=known)}, [plan], [plan]
     )
     before, after = seen
