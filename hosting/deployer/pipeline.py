@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from hosting.deployer.reporter import Reporter
     from hosting.deployer.saved_plan import SavedPlan
 
+# ECS removes the addresses of a deleted service from Cloud Map some time afterwards. Until then AWS keeps the name.
+_DELETIONS = 5
+
 CurrentStates = dict[Stack, "StackState | None"]
 
 
@@ -570,11 +573,16 @@ def destroy_stacks(
 def _delete_stack(context: Context, reporter: Reporter, one: StackDeletion, *, unprotect: bool) -> None:
     if unprotect:
         deletion.disable_protections(context, one)
-    operation = deletion.delete_stack(context, one)
-    reporter.notify(f"{one.stack.label}: delete", "step")
-    reporter.follow(context, operation)
-    try:
-        deletion.require_deleted(context, operation)
-    except DeploymentFailedError as error:
-        reporter.explain_failure(operation, error)
-        raise
+    for attempt in range(1, _DELETIONS + 1):
+        operation = deletion.delete_stack(context, one)
+        reporter.notify(f"{one.stack.label}: delete", "step")
+        reporter.follow(context, operation)
+        try:
+            deletion.require_deleted(context, operation)
+            return
+        except DeploymentFailedError as error:
+            if attempt == _DELETIONS or not deletion.will_pass(error):
+                reporter.explain_failure(operation, error)
+                raise
+        reporter.notify(f"{one.stack.label}: ECS still removes addresses of internal services, once more in a minute")
+        context.sleep(60)
