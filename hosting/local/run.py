@@ -6,11 +6,13 @@ import shutil
 import socket
 import ssl
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from hosting.analysis.resolve import ResolvedEnvironment
@@ -20,6 +22,7 @@ from hosting.local.container import Container, LocalImage
 from hosting.local.container_init import INGRESS
 from hosting.local.database import DatabaseServer, Login, write_certificate
 from hosting.local.errors import LocalError
+from hosting.local.job_schedules import JobSchedules
 from hosting.local.process import Destination, RunningContainer, start
 from hosting.local.settings import Settings
 from hosting.local.workloads import DATABASE_HOST, DATABASE_PORT, LocalValues, LocalWorkload, read_workloads
@@ -52,6 +55,9 @@ class LocalRun:
         self._settings = Settings()
         self._stack = ExitStack()
         self._runs = 0
+        self._schedules = JobSchedules({}, datetime.now(UTC))
+        # Containers of jobs that run now. They end before the database does.
+        self._jobs: set[RunningContainer] = set()
         self._temporary: Path | None = None
 
     def start(self, resolved: ResolvedEnvironment, settings: Settings, given: Mapping[str, str]) -> None:
@@ -73,6 +79,8 @@ class LocalRun:
             if not workload.is_job:
                 self.containers[workload.name] = self._start(workload, self._local_image(workload)[1])
         self._start_edge(resolved)
+        scheduled = {one.name: one.schedule for one in self.workloads.values() if one.schedule is not None}
+        self._schedules = JobSchedules(scheduled, datetime.now(UTC))
 
     def run_job(self, name: str) -> int:
         """Run a job once, and return its exit code."""
@@ -81,6 +89,16 @@ class LocalRun:
             jobs = ", ".join(one.name for one in self.workloads.values() if one.is_job) or "none"
             raise LocalError(f"{name} is no job of the environment. Jobs: {jobs}")
         return self._run_once(workload, self._local_image(workload)[1], "job")
+
+    @property
+    def next_job_times(self) -> dict[str, datetime | None]:
+        """The next start of each job with a schedule; None if it is not computed."""
+        return self._schedules.next_times
+
+    def start_due_jobs(self, now: datetime, ended: Callable[[str, int], None]) -> None:
+        """Start the jobs whose time has come, and return. ``ended`` gets name and exit code of each when it ends."""
+        for name in self._schedules.take_due(now):
+            threading.Thread(target=lambda job=name: ended(job, self.run_job(job)), name=f"job {name}").start()
 
     def health(self) -> dict[str, str]:
         """Return the state of each container: the health of its target, or whether it runs."""
@@ -118,8 +136,9 @@ class LocalRun:
         self._stack.close()
         self._stack = ExitStack()
         self.edge = None
-        with ThreadPoolExecutor(max_workers=max(1, len(self.containers))) as pool:
-            list(pool.map(lambda container: container.stop(), self.containers.values()))
+        running = [*self.containers.values(), *self._jobs]
+        with ThreadPoolExecutor(max_workers=max(1, len(running))) as pool:
+            list(pool.map(lambda container: container.stop(), running))
         self.containers = {}
 
     def stop(self) -> None:
@@ -196,9 +215,11 @@ class LocalRun:
     def _run_once(self, workload: LocalWorkload, container: Container, purpose: str) -> int:
         self._runs += 1
         started = self._start(workload, container, purpose)
+        self._jobs.add(started)
         try:
             return started.wait()
         finally:
+            self._jobs.discard(started)
             started.stop()
 
     def _start(self, workload: LocalWorkload, container: Container, purpose: str = "") -> RunningContainer:

@@ -13,6 +13,7 @@ from pathlib import Path
 from hosting.analysis.resolve import ResolvedEnvironment, Resource, Stack
 from hosting.local.container import Container, read_container
 from hosting.local.database import Login
+from hosting.local.job_schedules import JobSchedule
 from hosting.model.errors import InputError, Problem
 from hosting.model.tokens import Json, Origin, pieces
 
@@ -33,12 +34,14 @@ class MissingSecretsError(InputError):
 
 @dataclass(frozen=True)
 class LocalWorkload:
-    """A workload: its container, whether the load balancer has a target group for it, and its migration."""
+    """A workload: its container, whether the load balancer has a target group for it, its schedule and migration."""
 
     name: str
     container: Container
     behind_load_balancer: bool = False
     is_job: bool = False
+    # The schedule of a job that the environment runs.
+    schedule: JobSchedule | None = None
     migration: tuple[str, ...] = ()
     host_names: tuple[str, ...] = ()
 
@@ -119,14 +122,24 @@ def _workload(stack: Stack, definition: Resource, values: LocalValues) -> LocalW
         lambda variable, value_from: values.secret(name, variable, value_from),
     )
     migrations = stack.of_type("Custom::Migration")
+    schedules = stack.of_type("AWS::Scheduler::Schedule")
     return LocalWorkload(
         name,
         container,
         behind_load_balancer=bool(stack.of_type("AWS::ElasticLoadBalancingV2::TargetGroup")),
-        is_job=bool(stack.of_type("AWS::Scheduler::Schedule")),
+        is_job=bool(schedules),
+        schedule=_schedule(schedules[0]) if schedules else None,
         migration=tuple(values.value(item) for item in migrations[0].properties["Command"]) if migrations else (),
         host_names=tuple(_host_names(stack, values.resolved)),
     )
+
+
+def _schedule(resource: Resource) -> JobSchedule | None:
+    """Return the schedule, or None if the environment has switched it off."""
+    if resource.get("State") == "DISABLED":
+        return None
+    timezone = resource.get("ScheduleExpressionTimezone") or "UTC"
+    return JobSchedule(str(resource.get("ScheduleExpression")), str(timezone))
 
 
 def _host_names(stack: Stack, resolved: ResolvedEnvironment) -> list[str]:

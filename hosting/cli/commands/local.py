@@ -70,6 +70,7 @@ def local(
         codes = [_run_job(run, name) for name in jobs]
         if check:
             return Exit.DONE if _check(run, port, settings) and healthy and not any(codes) else Exit.ERROR
+        _print_job_times(run)
         click.echo("Ctrl-C stops everything. A change of templates/, params/ or local.toml takes effect.", err=True)
         _follow(run, options, commands, secrets)
     except KeyboardInterrupt:
@@ -131,8 +132,18 @@ def _start(run: LocalRun, resolved: ResolvedEnvironment, settings: Settings, sec
 
 def _run_job(run: LocalRun, name: str) -> int:
     code = run.run_job(name)
-    click.echo(f"job {name} ended with exit code {code}", err=True)
+    _report_job(name, code)
     return code
+
+
+def _report_job(name: str, code: int) -> None:
+    click.echo(f"job {name} ended with exit code {code}", err=True)
+
+
+def _print_job_times(run: LocalRun) -> None:
+    for name, moment in run.next_job_times.items():
+        text = f"{moment:%Y-%m-%d %H:%M} UTC" if moment else "not computed here: run it with --job"
+        click.echo(f"{name:<12} next start: {text}", err=True)
 
 
 def _print_health(run: LocalRun) -> None:
@@ -163,12 +174,15 @@ def _default_requests(run: LocalRun) -> Iterator[ExpectedRequest]:
 
 
 def _follow(run: LocalRun, options: Options, commands: tuple[str, ...], secrets: dict[str, str]) -> None:
-    """Print changes of health, and start again with changed files, until Ctrl-C."""
+    """Print changes of health, start jobs at their times, and start again with changed files, until Ctrl-C."""
+    from datetime import UTC, datetime
+
     from hosting.model.errors import PlatformError
 
     files, states = _modified(options.root), run.health()
     while True:
         time.sleep(_PAUSE)
+        run.start_due_jobs(datetime.now(UTC), _report_job)
         if (now := _modified(options.root)) != files:
             files = now
             try:
