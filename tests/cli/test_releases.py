@@ -42,6 +42,7 @@ def test_a_rollback_deploys_an_earlier_release_from_any_checkout(
     small_project.write(project, changed={"operations.json": body})
     second = command("deploy", "-e", "dev", "--yes", "--set", "Note=second")
     assert "recorded as release 2" in second.err, "the deployment without a change is no release"
+    assert "params/dev.json does not have the value of Note that --set gave" in second.err
 
     shown = command("releases", "2", "-e", "dev").out
     assert "Note: not set -> second" in shown

@@ -148,6 +148,13 @@ def deploy_environment(
     except pipeline.ApprovalDeclined:
         return _report_declined()
     _print_outputs(states, "ndjson" if progress == "ndjson" else options.output)
+    if names := ", ".join(item.partition("=")[0] for item in options.overrides):
+        file = context.environment.file.path
+        click.echo(
+            f"{file} does not have the value of {names} that --set gave. Write it there: the next deployment without "
+            "--set uses the value of the file.",
+            err=True,
+        )
     return Exit.DONE
 
 
