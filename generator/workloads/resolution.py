@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
 from generator.declared_fields import UNSET
 from generator.errors import ConfigError
 from generator.platform_parts import COMPLETE, Parts
+from generator.resources.dns import record_subject
 from generator.workloads.base import Workload
 from generator.workloads.checks import contains_port, find_twice, uses_database
 from generator.workloads.services import InternalService, WebService
@@ -202,16 +202,18 @@ def _check_rules(workloads: tuple[Workload, ...]) -> None:
 
 
 def _check_hosts(services: Sequence[WebService]) -> None:
-    """Raise ConfigError if a host name is too much for a certificate, or a service without one gets its requests."""
+    """Raise ConfigError if hosts are too many or too similar, or if another service gets the requests of one."""
     hosts = sorted({entry.host for entry in services if entry.host})
     if len(hosts) > MOST_HOSTS:
         raise ConfigError(f"{len(hosts)} hosts of web services: a certificate has room for {MOST_HOSTS}")
+    if same := find_twice(record_subject(host) for host in hosts):
+        names = " and ".join(host for host in hosts if record_subject(host) == same)
+        raise ConfigError(f"the hosts {names} differ too little for names of resources, rename one of them")
     for entry in services:
         for other in services if entry.host else ():
-            covered = [one for one in entry.paths if any(fnmatchcase(one, pattern) for pattern in other.paths)]
-            if covered and not other.host and other.priority < entry.priority:
+            if not other.host and other.priority < entry.priority:
                 raise ConfigError(
-                    f"web service {entry.name}: {other.name} has priority {other.priority} and receives {covered[0]} "
-                    f"of every host. Give {entry.name} a lower priority",
+                    f"web service {entry.name}: {other.name} has priority {other.priority} and receives its paths of "
+                    f"every host. Give {entry.name} a lower priority",
                     workload=entry.name,
                 )

@@ -102,6 +102,8 @@ def find_problems(
     yield from _images(file, declared)
     yield from _rules(file, deployed)
     yield from _relations(file, declared)
+    if ROOT in deployed:
+        yield from _host_names(file, deployed[ROOT])
 
 
 def collect_declarations(templates: Mapping[str, Template]) -> dict[str, dict[str, Parameter]]:
@@ -219,6 +221,17 @@ def find_shared_channel(file: ParameterFile, others: Iterable[ParameterFile]) ->
         if all(own) and own == [other.values.get(key) for key in keys] and other.account == file.account:
             what = f"SlackChannelId: {other.path} has the same channel"
             yield Problem(file.where("SlackChannelId"), what, "create a channel for each environment of an account")
+
+
+def _host_names(file: ParameterFile, root: Template) -> Iterator[Problem]:
+    """Yield a problem if the redirected name is also that of a workload. CloudFront refuses a name twice."""
+    redirected, domain = file.values.get("RedirectDomainName"), file.values.get("DomainName")
+    owners = [name for name, label in root.hosts.items() if redirected == f"{label}.{domain}"]
+    if owners:
+        what = f"RedirectDomainName: {redirected} is the host name of {owners[0]}"
+        yield Problem(
+            file.where("RedirectDomainName"), what, "give the workload another host, or redirect another name"
+        )
 
 
 def _relations(file: ParameterFile, declared: Mapping[str, Mapping[str, Parameter]]) -> Iterator[Problem]:

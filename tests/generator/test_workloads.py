@@ -280,7 +280,11 @@ def test_like_shares_image_variables_and_secrets_and_differs_where_its_entry_say
         ((WEB, replace(API, priority=900)), "two workloads with priority 900: Web and Api"),
         ((replace(WEB, priority=101), replace(API, paths=("/a", "/b", "/c", "/d"))), "priority 101: .* Api needs 2"),
         ((WEB, replace(API, paths=("/*",))), r"path /\* belongs to Web and Api"),
-        ((replace(WEB, priority=5), replace(API, host="api", priority=7)), "Web has priority 5 and receives /api"),
+        (
+            (replace(WEB, priority=5), replace(API, host="api", priority=7)),
+            "Web has priority 5 and receives its paths of every",
+        ),
+        ((replace(WEB, host="a-1"), replace(API, host="a1")), "the hosts a-1 and a1 differ too little"),
         (
             tuple(replace(WEB, name=f"W{n}", host=f"w{n}", priority=n) for n in range(1, 9)),
             "8 hosts of web services: a certificate has room for 7",

@@ -53,6 +53,22 @@ def test_problems(values: dict[str, str], expected: str) -> None:
     assert any(expected in problem for problem in problems(**values)), problems(**values)
 
 
+def test_a_redirected_name_is_not_that_of_a_workload() -> None:
+    """CloudFront refuses a name twice, and the redirect would take all requests of the workload."""
+    body = small_project.templates()["root.json"]
+    body["Metadata"]["Workloads"] = {"Frontend": {"Host": "www"}}
+    body["Parameters"]["RedirectDomainName"] = {"Type": "String", "Default": ""}
+    templates = {**TEMPLATES, "root.json": Template("root.json", json.dumps(body))}
+
+    def found(redirected: str) -> list[str]:
+        values = {"FrontendImage": small_project.IMAGE, "DomainName": "example.com", "RedirectDomainName": redirected}
+        file = ParameterFile("params/dev.json", {**values, "Environment": "dev"})
+        return [problem.what for problem in parameter_check.find_problems(file, "dev", templates)]
+
+    assert found("www.example.com") == ["RedirectDomainName: www.example.com is the host name of Frontend"]
+    assert found("shop.example.com") == []
+
+
 def test_production_without_domain_or_certificate_is_refused() -> None:
     """Although the deployer could fill in a certificate of its own: that one is for dev."""
     assert any("prod needs a domain or a certificate" in problem for problem in problems("prod"))
