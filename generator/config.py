@@ -28,7 +28,7 @@ from generator.layers import (
     stores,
 )
 from generator.platform_parts import COMPLETE, Parts
-from generator.workloads import Function, WebService, Workload
+from generator.workloads import Function, Store, WebService, Workload
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Config:
     edge: Edge = field(default_factory=Edge)
     parts: Parts = COMPLETE
     own_functions: tuple[Function, ...] = ()
+    own_stores: tuple[Store, ...] = ()
     egress: egress.Config = field(default_factory=egress.Config)
     archive: log_archive.Config = field(default_factory=log_archive.Config)
     database: database.Config = field(default_factory=database.Config)
@@ -48,9 +49,11 @@ class Config:
 
     def __post_init__(self) -> None:
         # A value in every field, also for what `like` takes over.
-        object.__setattr__(self, "workloads", workloads.resolve(self.workloads, self.parts))
+        object.__setattr__(self, "workloads", workloads.resolve(self.workloads, self.parts, self.own_stores))
         names = frozenset(entry.name for entry in self.workloads)
-        object.__setattr__(self, "own_functions", workloads.resolve_functions(self.own_functions, names))
+        object.__setattr__(
+            self, "own_functions", workloads.resolve_functions(self.own_functions, names, self.own_stores)
+        )
         for entry in self.workloads:
             if isinstance(entry, WebService):
                 self.edge.check_paths(entry.name, entry.paths)
@@ -70,7 +73,7 @@ class Config:
 
     @property
     def access(self) -> service_access.Config:
-        return service_access.Config(parts=self.parts)
+        return service_access.Config(parts=self.parts, has_stores=bool(self.own_stores))
 
     @property
     def service(self) -> service.Config:
@@ -100,4 +103,5 @@ def load_config(project: Path) -> Config:
         edge=workloads.load_edge(project),
         parts=workloads.load_parts(project),
         own_functions=workloads.load_functions(project),
+        own_stores=workloads.load_stores(project),
     )

@@ -5,10 +5,11 @@ The fields keep their own names as parameters and outputs of the nested stacks.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
 from generator import value_types as v
-from generator.wiring import StackInterface
+from generator.wiring import StackInterface, StackValue
 
 # --- Network -----------------------------------------------------------------------------------------------------
 
@@ -167,6 +168,7 @@ class ServiceAccess(StackInterface):
 
     service_security_group_id: v.ServiceSecurityGroupId
     task_role_arn: v.TaskRoleArn
+    task_role_name: v.TaskRoleName
     execution_role_arn: v.ExecutionRoleArn
     execution_role_name: v.ExecutionRoleName
 
@@ -178,3 +180,12 @@ class ServiceSize(StackInterface):
     memory: v.MemoryMiB
     min_tasks: v.MinTasks
     max_tasks: v.MaxTasks
+
+
+# --- Stores ------------------------------------------------------------------------------------------------------
+
+
+def store_values(values: Iterable[str], logical_id: str) -> dict[str, type[StackValue]]:
+    """Return the type of each of the ``values`` of a store by the name of its output: ``UploadsBucketName``."""
+    types: dict[str, type[StackValue]] = {"Arn": v.StoreArn, "SecurityGroupId": v.VolumeSecurityGroupId}
+    return {f"{logical_id}{value}": types.get(value, v.StoreAddress) for value in values}

@@ -64,8 +64,10 @@ def build_all(config: Config) -> dict[str, Template]:
 
 def _build_all(config: Config) -> dict[str, Template]:
     own = {layer.file: layer.render(config.service) for layer in map(service.layer_of, config.workloads)}
+    if stored := stores.layer_of(stores.Contents(config.own_stores, config.workloads)):
+        own[stored.file] = stored.render(config.stores)
     left_out = {name for part in config.parts.left_out for name in _OPTIONAL[part]}
-    stored, names = stores.layer_of(config.workloads), discovery.layer_of(config.workloads)
+    names = discovery.layer_of(config.workloads)
     own_functions = functions.layer_of(config.own_functions)
     owners = workloads.image_owners(config.workloads).values()
     slugs = tuple(entry.slug for entry in config.workloads if entry.name in owners)
@@ -77,7 +79,6 @@ def _build_all(config: Config) -> dict[str, Template]:
         **{layer.file: layer.render(getattr(config, name)) for name, layer in _LAYERS.items() if name not in left_out},
         **({names.file: names.render(config.discovery)} if names else {}),
         **({own_functions.file: own_functions.render(config.functions)} if own_functions else {}),
-        **({stored.file: stored.render(config.stores)} if stored else {}),
         **own,
     }
 

@@ -87,7 +87,8 @@ class Platform(FrozenConfig):
     database: database.Outputs
     application: application.Outputs
     distribution: distribution.Outputs
-    secret_arns: dict[str, v.AppSecretArn]
+    # Values of the layer ``stores`` by the name of the output.
+    stored: dict[str, StackValue]
     registry_arns: dict[str, v.RegistryArn]
     migration_code_key: v.MigrationCodeKey
     # Security group and roles of each workload.
@@ -95,7 +96,7 @@ class Platform(FrozenConfig):
 
 
 def build(config: Config, own_templates: Mapping[str, Template]) -> Template:
-    """Return the root template. ``own_templates`` are those of the workloads, by file name."""
+    """Return the root template. ``own_templates`` are those of the workloads and of the stores, by file name."""
     parts = config.parts
     t = Template(Description="Hosting platform: one environment, one nested stack per layer.")
     t.set_version()
@@ -200,7 +201,21 @@ def build(config: Config, own_templates: Mapping[str, Template]) -> Template:
         condition="HasReader",
         included=parts.database,
     )
-    secret_arns = nest_stores(t, config, stores.Inputs(prefix=prefix, data_key_arn=security_outputs.data_key_arn))
+    stored = nest_stores(
+        t,
+        config,
+        stores.Inputs(
+            prefix=prefix,
+            environment=p.environment,
+            domain_name=p.domain_name,
+            data_key_arn=security_outputs.data_key_arn,
+            access_log_bucket_name=security_outputs.access_log_bucket_name,
+            alarm_topic_arn=security_outputs.alarm_topic_arn,
+            vpc_id=network_outputs.vpc_id,
+            app_subnets=egress_outputs.routed_app_subnets,
+        ),
+        own_templates,
+    )
     domain = SiteDomain(
         domain_name=p.domain_name, redirect_domain_name=p.redirect_domain_name, hosted_zone_id=p.hosted_zone_id
     )
@@ -254,7 +269,7 @@ def build(config: Config, own_templates: Mapping[str, Template]) -> Template:
         database=database_outputs,
         application=application_outputs,
         distribution=distribution_outputs,
-        secret_arns=secret_arns,
+        stored=stored,
         registry_arns=nest_discovery(t, config, discovery.Inputs(prefix=prefix, vpc_id=network_outputs.vpc_id)),
         migration_code_key=add_migration_code_key(t, config),
         access={},
@@ -342,6 +357,8 @@ def describe_workloads(config: Config) -> dict[str, dict[str, object]]:
             described[entry.name]["Egress"] = [
                 {"Port": rule.port, "Cidr": rule.cidr, "Description": rule.description} for rule in entry.egress
             ]
+        if entry.uses:
+            described[entry.name]["Uses"] = [{"Use": type(use).__name__, "Store": use.store} for use in entry.uses]
         if isinstance(entry, InternalService):
             described[entry.name]["CalledBy"] = list(entry.called_by)
         if isinstance(entry, EcsService) and entry.one_task:
@@ -369,13 +386,15 @@ def describe_edge(edge: Edge) -> dict[str, object]:
     }
 
 
-def nest_stores(t: Template, config: Config, inputs: stores.Inputs) -> dict[str, v.AppSecretArn]:
-    """Add the stack of what workloads keep, if there is any. Returns the ARN of each secret by the output's name."""
-    layer = stores.layer_of(config.workloads)
+def nest_stores(
+    t: Template, config: Config, inputs: stores.Inputs, own_templates: Mapping[str, Template]
+) -> dict[str, StackValue]:
+    """Add the stack of what workloads keep, if there is any. Returns its outputs by name."""
+    layer = stores.layer_of(stores.Contents(config.own_stores, config.workloads))
     if layer is None:
         return {}
-    outputs = layer.nest(t, inputs)
-    return {field.title: v.AppSecretArn(value.data) for field, value in interface_values(outputs)}
+    outputs = layer.nest(t, inputs, used=own_templates[layer.file].parameters)
+    return {field.title: value for field, value in interface_values(outputs)}
 
 
 def nest_discovery(t: Template, config: Config, inputs: discovery.Inputs) -> dict[str, v.RegistryArn]:
@@ -397,6 +416,8 @@ def nest_functions(t: Template, config: Config, platform: Platform) -> None:
         spec = ParameterSpec(f"S3 key of the package of function {entry.name}.")
         own[functions.code_field(entry)] = add_parameter(t, functions.code_field(entry), v.OwnCodeKey, spec)
         own |= {parameter.name: platform.values[parameter.name] for parameter in entry.root_parameters}
+        if entry.own_queue:
+            own[functions.queue_output(entry)] = platform.stored[functions.queue_output(entry)]
     layer.nest(
         t,
         layer.inputs(
@@ -405,6 +426,9 @@ def nest_functions(t: Template, config: Config, platform: Platform) -> None:
             artifact_bucket=platform.parameters.artifact_bucket,
             logs=platform.logs,
             alarm_topic_arn=platform.security.alarm_topic_arn,
+            data_key_arn=value_if(
+                any(entry.own_queue for entry in config.own_functions), platform.security.data_key_arn
+            ),
             log_archive=platform.archive,
             **own,
         ),
@@ -461,7 +485,7 @@ def nest_workload(
     t.add_condition(included, is_included)
     own: dict[str, StackValue] = {}
     own |= {parameter.name: platform.values[parameter.name] for parameter in entry.root_parameters}
-    own |= {secret.arn_output: platform.secret_arns[secret.arn_output] for secret in entry.stored_secrets}
+    own |= {name: platform.stored[name] for name in service.stored_values(entry)}
     if isinstance(entry, Job):
         own["enabled"] = add_schedule_switch(t, entry)
     if isinstance(entry, InternalService):

@@ -348,6 +348,10 @@ class TaskRoleArn(StackValue):
     """IAM role of the containers of the service."""
 
 
+class TaskRoleName(StackValue):
+    """Name of the IAM role of the containers of the service."""
+
+
 class ExecutionRoleArn(StackValue):
     """IAM role with which ECS starts the tasks of the service."""
 
@@ -460,6 +464,18 @@ class CallerSecurityGroupId(StackValue):
 
 class AppSecretArn(StackValue):
     """Secret of an app, generated or supplied by a person."""
+
+
+class StoreArn(StackValue):
+    """ARN of a store of workloads."""
+
+
+class StoreAddress(StackValue):
+    """Name of a bucket, URL of a queue, or id of a volume or of its access point."""
+
+
+class VolumeSecurityGroupId(StackValue):
+    """Security group of a volume: NFS from the workloads that mount it, by rules in their stacks."""
 
 
 class DatabaseSecretArn(StackValue):

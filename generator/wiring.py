@@ -344,6 +344,7 @@ class Layer(Generic[Config, Inputs, Outputs]):
         own: OwnTemplate | None = None,
         after: str = "",
         included: bool = True,
+        used: Collection[str] | None = None,
     ) -> Outputs:
         """Add the nested stack to root and return its outputs, which root passes to later layers.
 
@@ -351,7 +352,8 @@ class Layer(Generic[Config, Inputs, Outputs]):
         ``condition`` names a condition of root. Root creates the stack only if it is true, so that no other layer may
         use the outputs. ``own`` is the template of a layer with a file of another name. ``after`` is a stack for
         which this one waits, although it uses none of its outputs. A layer that is not ``included`` adds no stack, and
-        its outputs are absent.
+        its outputs are absent. ``used`` are the parameters of a template that differs between projects; None for all
+        inputs.
         """
         if not included:
             return fill_interface(self.outputs, lambda f: f.value_type(ABSENT))
@@ -359,6 +361,7 @@ class Layer(Generic[Config, Inputs, Outputs]):
         for f, value in given.items():
             if issubclass(f.value_type, StaticValue) and _uses_outputs(value):
                 raise WiringError(f"{self.name}.{f.name} is a StaticValue, but is wired to another stack's output")
+        used = own.parameters if own else used
         bucket = "https://${ArtifactBucket}.s3.${AWS::Region}.${AWS::URLSuffix}"
         if own:
             address = Sub(f"{bucket}/templates/{self.file.removesuffix('.json')}/${{Digest}}.json", Digest=own.digest)
@@ -370,7 +373,7 @@ class Layer(Generic[Config, Inputs, Outputs]):
         stack = Stack(
             f"{instance}{self.name}Stack",
             TemplateURL=address,
-            Parameters={f.title: value for f, value in given.items() if not own or f.title in own.parameters},
+            Parameters={f.title: value for f, value in given.items() if used is None or f.title in used},
             **deletion_policy("nested stack"),
         )
         if condition:

@@ -35,6 +35,8 @@ from generator.resources.logs import add_archive_filter
 from generator.resources.queues import add_failure_queue, failure_queue_policy
 from generator.wiring import FrozenConfig, Layer, StackInterface, StackValue
 from generator.workloads import Function, RootParameter
+from generator.workloads import Queue as QueueStore
+from generator.workloads.stores import logical_id
 
 
 class Config(FrozenConfig):
@@ -48,6 +50,7 @@ class Inputs(FunctionInputs):
 
     environment: v.EnvironmentName
     alarm_topic_arn: v.AlarmTopicArn
+    data_key_arn: v.DataKeyArn
     log_archive: LogArchive
 
 
@@ -131,7 +134,22 @@ def send_failures(inputs: Inputs, failures: Queue) -> list[Statement]:
 def receive_messages(entry: Function, inputs: Inputs) -> list[Statement]:
     """Return the permissions of Lambda to take messages from the queue of a function."""
     actions = [sqs_actions.ReceiveMessage, sqs_actions.DeleteMessage, sqs_actions.GetQueueAttributes]
-    return [iam.allow("ReceiveMessages", actions, [value_of(entry.queue, inputs)])]
+    statements = [iam.allow("ReceiveMessages", actions, [queue_arn(entry, inputs)])]
+    if entry.own_queue:
+        statements.append(iam.allow("DecryptMessages", [kms_actions.Decrypt], [inputs.data_key_arn]))
+    return statements
+
+
+def queue_arn(entry: Function, inputs: Inputs) -> Any:
+    """Return the ARN of the queue of a function: of one in STORES, or of an existing one."""
+    if entry.own_queue:
+        return getattr(inputs, queue_output(entry))
+    return value_of(entry.queue, inputs)
+
+
+def queue_output(entry: Function) -> str:
+    """Return the name of the output of the layer ``stores`` with the ARN of the function's queue."""
+    return f"{logical_id(QueueStore, entry.own_queue)}Arn"
 
 
 def read_secrets(entry: Function, inputs: Inputs) -> list[Statement]:
@@ -163,7 +181,7 @@ def add_queue_source(t: Template, entry: Function, inputs: Inputs, added: AddedF
     t.add_resource(
         EventSourceMapping(
             f"{entry.name}Source",
-            EventSourceArn=value_of(entry.queue, inputs),
+            EventSourceArn=queue_arn(entry, inputs),
             FunctionName=added.function.ref(),
             BatchSize=10,
             FunctionResponseTypes=["ReportBatchItemFailures"],
@@ -231,6 +249,7 @@ def inputs_of(functions: tuple[Function, ...]) -> type[Inputs]:
     """Return the inputs: those of every project, and the key and the values of each function."""
     own: dict[str, type[StackValue]] = {code_field(entry): v.OwnCodeKey for entry in functions}
     own |= {one.name: v.EnvironmentValue for entry in functions for one in entry.root_parameters}
+    own |= {queue_output(entry): v.StoreArn for entry in functions if entry.own_queue}
     return type("Inputs", (Inputs,), {"__annotations__": own, "__module__": __name__})
 
 

@@ -14,15 +14,16 @@ from generator import value_types as v
 from generator.interfaces import ServiceAccess
 from generator.platform_parts import COMPLETE, Parts
 from generator.resources import iam
-from generator.wiring import FrozenConfig, Layer, StackInterface
+from generator.wiring import ABSENT, FrozenConfig, Layer, StackInterface
 
 MYSQL = 3306
 
 
 class Config(FrozenConfig):
-    """Without a database the layer has no rules to it."""
+    """Without a database the layer has no rules to it. A store needs the name of the task role for its grants."""
 
     parts: Parts = COMPLETE
+    has_stores: bool = False
 
 
 class Inputs(StackInterface):
@@ -56,6 +57,7 @@ def build(t: Template, config: Config, inputs: Inputs) -> Outputs:
         access=ServiceAccess(
             service_security_group_id=v.ServiceSecurityGroupId(group.get_att("GroupId")),
             task_role_arn=v.TaskRoleArn(task_role.get_att("Arn")),
+            task_role_name=v.TaskRoleName(task_role.ref() if config.has_stores else ABSENT),
             execution_role_arn=v.ExecutionRoleArn(execution_role.get_att("Arn")),
             execution_role_name=v.ExecutionRoleName(execution_role.ref()),
         )

@@ -35,6 +35,10 @@ _TABLE: dict[str, dict[str, str]] = {
     "nested stack": DELETE,
     # A secret of an app: what it encrypts is unreadable without it.
     "app secret": RETAIN,
+    # Objects, files and messages of the apps. The names are CloudFormation's, so that a new environment has others.
+    "app bucket": RETAIN,
+    "app queue": RETAIN,
+    "volume": RETAIN,
     # A generated value that no system outside the stack uses.
     "generated secret": DELETE,
 }

@@ -106,7 +106,11 @@ def service_role(
 
 
 def attach_policy(
-    title: str, role: Role | v.ExecutionRoleName, *statements: Statement, description: str, **attributes: Any
+    title: str,
+    role: Role | v.ExecutionRoleName | v.TaskRoleName,
+    *statements: Statement,
+    description: str,
+    **attributes: Any,
 ) -> ManagedPolicy:
     """Return a managed policy that is attached to a role of this template, or by name to one of an earlier layer."""
     return ManagedPolicy(
@@ -124,12 +128,13 @@ def managed_policy(title: str, *statements: Statement, description: str, **attri
 
 
 def deny_insecure_transport(actions: Sequence[Action], *resources: AWSHelperFn) -> Statement:
-    """Return a statement that denies every request without TLS."""
+    """Return a statement that denies every request without TLS. The policy of a file system names no resource."""
+    named: dict[str, Any] = {"Resource": list(resources)} if resources else {}
     return Statement(
         Sid="DenyPlainHttp",
         Effect=Deny,
         Principal=Principal("*"),
         Action=list(actions),
-        Resource=list(resources),
+        **named,
         Condition=Condition(Bool("aws:SecureTransport", "false")),
     )

@@ -13,6 +13,7 @@ from generator.errors import ConfigError
 from generator.resources import exec_agent
 from generator.workloads.checks import check_name, check_range, contains_port, find_twice
 from generator.workloads.egress import Egress, check_egress
+from generator.workloads.stores import Mount, Use, check_uses
 from generator.workloads.values import (
     AddressOf,
     DatabasePassword,
@@ -22,6 +23,7 @@ from generator.workloads.values import (
     RootParameter,
     Secret,
     StoredSecret,
+    StoreValue,
     Text,
     Variable,
     parameter_part,
@@ -67,7 +69,8 @@ class Workload:
     writable root file system. ECS waits ``stop_seconds`` after SIGTERM before it kills the app. ``ephemeral_gib`` is
     the disk of a task, the image included.
 
-    The tasks reach the internet on port 443, and on the ports in ``egress``.
+    The tasks reach the internet on port 443, and on the ports in ``egress``. They may use the stores in ``uses``, and
+    no others.
 
     With ``spot`` the tasks run on spare capacity of Fargate at a lower price. AWS may stop them with two minutes of
     warning. A change of ``spot`` replaces the ECS service.
@@ -89,6 +92,7 @@ class Workload:
     stop_seconds: int = shared(60)
     ephemeral_gib: int = shared(20)
     egress: tuple[Egress, ...] = shared(())
+    uses: tuple[Use, ...] = shared(())
     own_size: bool = True
     spot: bool = False
 
@@ -109,6 +113,7 @@ class Workload:
         check_container(self, where)
         check_variables(self, where)
         check_egress(self.egress, where)
+        check_uses(self.uses, where)
 
     @classmethod
     def default(cls, name: str) -> Any:
@@ -124,8 +129,23 @@ class Workload:
     @property
     def addresses(self) -> tuple[str, ...]:
         """Return the names of the internal services whose addresses the container receives."""
-        parts = [part for one in self.variables.values() for part in (one.parts if isinstance(one, Text) else (one,))]
-        return tuple(dict.fromkeys(part.workload for part in parts if isinstance(part, AddressOf)))
+        return tuple(dict.fromkeys(part.workload for part in self._parts if isinstance(part, AddressOf)))
+
+    @property
+    def store_values(self) -> tuple[StoreValue, ...]:
+        """Return the values of stores that the container receives."""
+        return tuple(dict.fromkeys(part for part in self._parts if isinstance(part, StoreValue)))
+
+    @property
+    def _parts(self) -> list[object]:
+        """Return the values of all variables, and the parts of those that are texts."""
+        values = self.variables.values()
+        return [part for one in values for part in (one.parts if isinstance(one, Text) else (one,))]
+
+    @property
+    def mounts(self) -> tuple[Mount, ...]:
+        """Return the volumes that the app has in its folders."""
+        return tuple(use for use in self.uses if isinstance(use, Mount))
 
     @property
     def stored_secrets(self) -> tuple[StoredSecret, ...]:
@@ -147,10 +167,11 @@ def check_container(entry: Workload, where: str) -> None:
     """Raise ConfigError if user, folders, times or disk of the container are not possible on Fargate."""
     if not re.fullmatch(r"(0|[1-9][0-9]{0,8}):(0|[1-9][0-9]{0,8})", entry.user):
         raise ConfigError(f'{where}: user "{entry.user}", give user and group as numbers, such as 10001:10001')
-    for path in entry.writable_paths:
+    paths = [*entry.writable_paths, *(use.path for use in entry.mounts)]
+    for path in paths:
         if not re.fullmatch(r"(/[A-Za-z0-9._-]+)+", path) or path in exec_agent.FOLDERS.values():
             raise ConfigError(f'{where}: writable path "{path}", give a folder of the app itself')
-    if twice := find_twice(entry.writable_paths):
+    if twice := find_twice(paths):
         raise ConfigError(f'{where}: writable path "{twice}" is given twice')
     check_range(where, "stop_seconds", entry.stop_seconds, 2, 120)
     if entry.ephemeral_gib != DEFAULT_GIB:

@@ -11,13 +11,13 @@ from generator.workloads.values import DatabasePassword, DatabaseUsername, Fact,
 _OF_DATABASE = frozenset({Fact.DATABASE_HOST, Fact.DATABASE_READER_HOST, Fact.DATABASE_PORT, Fact.DATABASE_NAME})
 
 
-def check_name(name: str) -> None:
-    """Raise ConfigError if ``name`` cannot be the name of a workload."""
+def check_name(name: str, what: str = "workload") -> None:
+    """Raise ConfigError if ``name`` cannot be the name of a workload, or of ``what``."""
     if not re.fullmatch(r"[A-Z][A-Za-z0-9]{0,29}", name):
-        raise ConfigError(f'workload "{name}": give it a name in CamelCase, such as Search or UserProfile')
+        raise ConfigError(f'{what} "{name}": give it a name in CamelCase, such as Search or UserProfile')
     # The bastion has a repository beside those of the workloads; ServiceCpu is the size that workloads share.
     if name.lower() in ("bastion", "service"):
-        raise ConfigError(f'workload "{name}": there is {name.capitalize()} already')
+        raise ConfigError(f'{what} "{name}": there is {name.capitalize()} already')
 
 
 def check_range(where: str, name: str, value: int, low: int, high: int) -> None:

@@ -10,6 +10,7 @@ from generator.declared_fields import check_types
 from generator.errors import ConfigError
 from generator.workloads.checks import check_name, check_range, find_twice
 from generator.workloads.jobs import check_schedule
+from generator.workloads.stores import Queue, Store
 from generator.workloads.values import PER_ENVIRONMENT, Existing, PerEnvironment, RootParameter, parameter_part
 
 # The folder of the project with the code of its functions.
@@ -29,8 +30,8 @@ class Function:
 
     EventBridge invokes it at the times of ``schedule`` in UTC, such as "cron(0 18 * * ? *)", or for every event of the
     account and region that matches ``event``, an event pattern. If an invocation fails three times, its event is kept
-    in a queue with an alarm. Or Lambda invokes it for messages of an existing SQS ``queue``, by its ARN. ``memory`` in
-    MiB also determines the share of a CPU. ``timeout`` is in seconds.
+    in a queue with an alarm. Or Lambda invokes it for messages of a ``queue``: the name of one in STORES, or the ARN of
+    an existing one. ``memory`` in MiB also determines the share of a CPU. ``timeout`` is in seconds.
 
     ``variables`` are constants, or PER_ENVIRONMENT for a line in each params/<env>.json. A variable of ``secrets``,
     such as ``TOKEN_ARN``, has the ARN of an existing secret, which the function may read. ``allow`` names the actions
@@ -57,8 +58,14 @@ class Function:
             raise ConfigError(f"{where}: the platform has a function of this name, give another one")
         if sum(map(bool, (self.schedule, self.event, self.queue))) != 1:
             raise ConfigError(f"{where}: give it one of schedule, event and queue")
-        if isinstance(self.queue, str) and self.queue and not re.fullmatch(QUEUE_ARN, self.queue):
-            raise ConfigError(f'{where}: queue "{self.queue}", give the ARN of a queue of SQS')
+        if (
+            isinstance(self.queue, str)
+            and self.queue
+            and not re.fullmatch(rf"{QUEUE_ARN}|[A-Z][A-Za-z0-9]{{0,29}}", self.queue)
+        ):
+            raise ConfigError(
+                f'{where}: queue "{self.queue}", give the ARN of a queue of SQS, or the name of one in STORES'
+            )
         if self.schedule:
             check_schedule(self.schedule, where)
         # AWS Lambda Developer Guide, "Lambda quotas".
@@ -78,24 +85,48 @@ class Function:
         return self.name.lower()
 
     @property
+    def own_queue(self) -> str:
+        """Return the name of the queue of STORES whose messages the function receives; empty for another trigger."""
+        return self.queue if isinstance(self.queue, str) and not self.queue.startswith("arn:") else ""
+
+    @property
     def root_parameters(self) -> tuple[RootParameter, ...]:
         """Return the root parameters whose values the function receives."""
         values = (*self.variables.values(), *(secret.arn for secret in self.secrets.values()), self.queue)
         return tuple(value for value in values if isinstance(value, RootParameter))
 
 
-def resolve_functions(functions: tuple[Function, ...], names: frozenset[str]) -> tuple[Function, ...]:
+def resolve_functions(
+    functions: tuple[Function, ...], names: frozenset[str], stores: tuple[Store, ...] = ()
+) -> tuple[Function, ...]:
     """Return the functions with root parameters in place of PER_ENVIRONMENT.
 
-    Raises ConfigError if a name is that of another function or of a workload, whose names are ``names``.
+    Raises ConfigError if a name is that of another function or of a workload, whose names are ``names``, or if a queue
+    of STORES does not exist or hides its messages for a shorter time than the function takes.
     """
+    queues = {store.name: store for store in stores if isinstance(store, Queue)}
     for entry in functions:
+        if entry.own_queue:
+            _check_queue(entry, queues.get(entry.own_queue))
         if entry.name in names:
             raise ConfigError(f"function {entry.name}: a workload has this name, give another one", workload=entry.name)
     if same := find_twice(entry.slug for entry in functions):
         name = [entry.name for entry in functions if entry.slug == same][-1]
         raise ConfigError(f"two functions with name {name}: give each its own", workload=name)
     return tuple(_with_parameters(entry) for entry in functions)
+
+
+def _check_queue(entry: Function, queue: Queue | None) -> None:
+    where = f"function {entry.name}"
+    if queue is None:
+        raise ConfigError(f'{where}: queue "{entry.own_queue}" is not in STORES', workload=entry.name)
+    # AWS Lambda refuses the event source otherwise.
+    if queue.visibility_seconds < entry.timeout:
+        raise ConfigError(
+            f"{where}: its timeout is {entry.timeout}, but visibility_seconds of the queue {queue.name} is "
+            f"{queue.visibility_seconds}. Give the queue six times the timeout",
+            workload=entry.name,
+        )
 
 
 def _with_parameters(entry: Function) -> Function:

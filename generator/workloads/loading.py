@@ -19,15 +19,17 @@ from generator.workloads.functions import Function, resolve_functions
 from generator.workloads.jobs import Job
 from generator.workloads.resolution import resolve
 from generator.workloads.services import InternalService, WebService, Worker
+from generator.workloads.stores import Bucket, Queue, Store, Volume
 
 FILE = "workloads.py"
 WORKLOADS = "WORKLOADS"
 EDGE = "EDGE"
 FUNCTIONS = "FUNCTIONS"
+STORES = "STORES"
 # Assigned None, each leaves out a part of the platform.
 DATABASE = "DATABASE"
 ARCHIVE = "ARCHIVE"
-_KINDS = {kind.__name__ for kind in (WebService, InternalService, Worker, Job, Function)}
+_KINDS = {kind.__name__ for kind in (WebService, InternalService, Worker, Job, Function, Bucket, Queue, Volume)}
 
 
 def load(project: Path) -> tuple[Workload, ...]:
@@ -41,8 +43,9 @@ def load(project: Path) -> tuple[Workload, ...]:
     if not isinstance(found, tuple) or not all(isinstance(entry, Workload) for entry in found):
         raise ConfigError(f"{place}: {WORKLOADS} has to be a tuple, such as {WORKLOADS} = (WebService(...),)")
     parts = _parts(names, project / FILE)
+    stores = _stores(names, project / FILE)
     try:
-        resolve(found, parts)
+        resolve(found, parts, stores)
     except ConfigError as error:
         line = _line_of_entry(error.workload, project / FILE)
         raise ConfigError(f"{f'{FILE}:{line}' if line else place}: {error}") from None
@@ -74,10 +77,27 @@ def load_functions(project: Path) -> tuple[Function, ...]:
     workloads = names.get(WORKLOADS, ())
     others = (entry.name for entry in workloads if isinstance(entry, Workload)) if isinstance(workloads, tuple) else ()
     try:
-        resolve_functions(found, frozenset(others))
+        resolve_functions(found, frozenset(others), _stores(names, file))
     except ConfigError as error:
         line = _line_of_entry(error.workload, file)
         raise ConfigError(f"{f'{FILE}:{line}' if line else place}: {error}") from None
+    return found
+
+
+def load_stores(project: Path) -> tuple[Store, ...]:
+    """Return the stores that workloads.py declares; none if it has no STORES.
+
+    Raises ConfigError with file and line if the file is not valid, or declares something else.
+    """
+    return _stores(_execute(project / FILE), project / FILE)
+
+
+def _stores(names: Mapping[str, object], file: Path) -> tuple[Store, ...]:
+    """Return the stores among the names of workloads.py."""
+    found = names.get(STORES, ())
+    if not isinstance(found, tuple) or not all(isinstance(entry, Store) for entry in found):
+        place = f"{FILE}:{_line_that_assigns(STORES, file)}"
+        raise ConfigError(f'{place}: {STORES} has to be a tuple, such as {STORES} = (Bucket("Uploads"),)')
     return found
 
 

@@ -13,6 +13,7 @@ from generator.resources.dns import record_subject
 from generator.workloads.base import Workload
 from generator.workloads.checks import contains_port, find_twice, uses_database
 from generator.workloads.services import InternalService, WebService
+from generator.workloads.stores import Store, Volume, check_stores, needed_kind
 from generator.workloads.values import (
     Existing,
     Generated,
@@ -31,11 +32,13 @@ Kind = TypeVar("Kind", bound=Workload)
 MOST_HOSTS = 7
 
 
-def resolve(workloads: tuple[Workload, ...], parts: Parts = COMPLETE) -> tuple[Workload, ...]:
+def resolve(
+    workloads: tuple[Workload, ...], parts: Parts = COMPLETE, stores: tuple[Store, ...] = ()
+) -> tuple[Workload, ...]:
     """Return the workloads with a value in every field.
 
     Raises ConfigError if there is no workload, if ``like`` names none, if two share what only one may have, or if one
-    uses the database of a project without a database.
+    uses a store that does not exist, or the database of a project without a database.
     """
     if not workloads:
         raise ConfigError("no workload: the platform needs at least one")
@@ -54,6 +57,7 @@ def resolve(workloads: tuple[Workload, ...], parts: Parts = COMPLETE) -> tuple[W
     found = tuple(resolved[entry.name] for entry in workloads)
     _check_rules(found)
     _check_calls(found)
+    _check_uses(found, stores)
     return found
 
 
@@ -175,6 +179,46 @@ def _check_calls(workloads: tuple[Workload, ...]) -> None:
                     f"{entry.name} in called_by",
                     workload=entry.name,
                 )
+
+
+def _check_uses(workloads: tuple[Workload, ...], stores: tuple[Store, ...]) -> None:
+    """Raise ConfigError if a workload uses a store that does not exist, or a value of a store that it does not use."""
+    check_stores(stores)
+    by_name = {store.name: store for store in stores}
+    users: dict[str, Workload] = {}
+    for entry in workloads:
+        where = f"{entry.kind} {entry.name}"
+        for use in entry.uses:
+            if not isinstance(by_name.get(use.store), use.of):
+                raise ConfigError(
+                    f'{where}: {type(use).__name__}("{use.store}") needs a {use.of.kind} {use.store} in STORES',
+                    workload=entry.name,
+                )
+            store = by_name[use.store]
+            if isinstance(store, Volume) and not store.owner:
+                _check_owner(entry, users.setdefault(use.store, entry), store)
+        for value in entry.store_values:
+            kind = needed_kind(value)
+            if not any(use.store == value.store and use.of is kind for use in entry.uses):
+                raise ConfigError(
+                    f'{where}: {type(value).__name__}("{value.store}") needs a use of the {kind.kind} {value.store} in '
+                    "uses",
+                    workload=entry.name,
+                )
+
+
+def _check_owner(entry: Workload, first: Workload, volume: Volume) -> None:
+    """Raise ConfigError if the files of a volume without an owner cannot belong to the user of a workload."""
+    where = f"{entry.kind} {entry.name}"
+    hint = f"Give the volume {volume.name} an owner, such as 33:33"
+    if entry.user.startswith("0:"):
+        raise ConfigError(f"{where}: root cannot own the files of a volume. {hint}", workload=entry.name)
+    if first.user != entry.user:
+        raise ConfigError(
+            f"{where}: its user is {entry.user}, but that of {first.name} is {first.user}, and both mount "
+            f"{volume.name}. {hint}",
+            workload=entry.name,
+        )
 
 
 def _check_rules(workloads: tuple[Workload, ...]) -> None:

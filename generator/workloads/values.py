@@ -55,15 +55,36 @@ class AddressOf:
     workload: str
 
 
+@dataclass(frozen=True)
+class StoreValue:
+    """Base of the values that a store has. The workload has to declare a use of the store."""
+
+    store: str
+
+
+@dataclass(frozen=True)
+class BucketName(StoreValue):
+    """The name of a bucket of STORES."""
+
+
+@dataclass(frozen=True)
+class QueueUrl(StoreValue):
+    """The URL of a queue of STORES."""
+
+
+# What a text may contain beside strings.
+Part = Fact | AddressOf | BucketName | QueueUrl
+
+
 class Text:
     """A text with facts and addresses in it: ``Text("jdbc:mysql://", Fact.DATABASE_HOST, "/", Fact.DATABASE_NAME)``."""
 
-    def __init__(self, *parts: str | Fact | AddressOf) -> None:
+    def __init__(self, *parts: str | Part) -> None:
         if not parts:
             raise ConfigError("Text() is empty")
         for part in parts:
-            if not isinstance(part, (str, Fact, AddressOf)):
-                raise ConfigError(f"Text(...): {part!r} is neither a string nor a fact nor an address")
+            if not isinstance(part, (str, Part)):
+                raise ConfigError(f"Text(...): {part!r} is neither a string nor a value such as a fact or an address")
         self.parts = parts
 
     def __eq__(self, other: object) -> bool:
@@ -83,7 +104,7 @@ class RootParameter:
     name: str
 
 
-Variable = str | Fact | AddressOf | Text | PerEnvironment | RootParameter
+Variable = str | Part | Text | PerEnvironment | RootParameter
 
 
 @dataclass(frozen=True)

@@ -18,17 +18,26 @@ from generator.layers.service.alarms import add_service_alarms, add_target_alarm
 from generator.layers.service.calls import add_call_rules
 from generator.layers.service.ecs_service import add_scaling, ecs_service
 from generator.layers.service.egress_rules import add_egress_rules
-from generator.layers.service.interface import Config, Inputs, JobOutputs, Outputs, inputs_of, registry_arn
+from generator.layers.service.interface import (
+    Config,
+    Inputs,
+    JobOutputs,
+    Outputs,
+    inputs_of,
+    registry_arn,
+    stored_values,
+)
 from generator.layers.service.load_balancing import add_listener_rules, target_group
 from generator.layers.service.migration import add_migration
-from generator.layers.service.permissions import execution_grants
+from generator.layers.service.mounts import add_mount_rules
+from generator.layers.service.permissions import execution_grants, task_grants
 from generator.layers.service.schedule import add_schedule
 from generator.layers.service.task import APP, APP_MEMORY, app_memory, task_definition
 from generator.resources.logs import add_archive_filter, log_group
 from generator.wiring import Layer
 from generator.workloads import EcsService, InternalService, Job, WebService, Workload
 
-__all__ = ["Config", "Inputs", "JobOutputs", "Outputs", "layer_of"]
+__all__ = ["Config", "Inputs", "JobOutputs", "Outputs", "layer_of", "stored_values"]
 
 
 def build(entry: Workload, t: Template, config: Config, inputs: Inputs) -> Outputs | JobOutputs:
@@ -47,7 +56,9 @@ def build(entry: Workload, t: Template, config: Config, inputs: Inputs) -> Outpu
         add_archive_filter(t, "App", logs, inputs.log_archive)
     grants = t.add_resource(execution_grants(entry, inputs, logs))
     task = t.add_resource(task_definition(config, entry, inputs, logs))
-    prerequisites: list[Any] = [grants, *add_egress_rules(t, entry, inputs)]
+    prerequisites: list[Any] = [grants, *add_egress_rules(t, entry, inputs), *add_mount_rules(t, entry, inputs)]
+    if entry.uses:
+        prerequisites.append(t.add_resource(task_grants(entry, inputs)))
     if isinstance(entry, EcsService) and entry.migrate:
         # troposphere takes the name of a custom resource, not the resource.
         prerequisites.append(add_migration(t, config, entry, inputs, task, logs, prerequisites).title)

@@ -1,6 +1,6 @@
 """Configuration, inputs and outputs of the layer ``service``."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from generator import value_types as v
 from generator.interfaces import (
@@ -11,11 +11,13 @@ from generator.interfaces import (
     RoutedAppSubnets,
     ServiceAccess,
     ServiceSize,
+    store_values,
 )
 from generator.platform_parts import COMPLETE, Parts
 from generator.resources.lambda_functions import FunctionInputs, Size
 from generator.wiring import FrozenConfig, StackInterface, StackValue
 from generator.workloads import InternalService, Job, RootParameter, StoredSecret, Workload
+from generator.workloads.stores import access_point_output
 
 
 class Config(FrozenConfig):
@@ -80,8 +82,21 @@ def inputs_of(entry: Workload) -> type[Inputs]:
         own["registry_arn"] = v.RegistryArn
     if isinstance(entry, Job):
         own["enabled"] = v.Flag
-    own |= {secret.arn_output: v.AppSecretArn for secret in entry.stored_secrets}
+    own |= stored_values(entry)
     return type(f"{entry.name}Inputs", (Inputs,), {"__annotations__": own, "__module__": __name__})
+
+
+def stored_values(entry: Workload) -> dict[str, type[StackValue]]:
+    """Return the types of the values of the layer ``stores`` that a workload may need, by name."""
+    types: dict[str, type[StackValue]] = {secret.arn_output: v.AppSecretArn for secret in entry.stored_secrets}
+    for use in entry.uses:
+        types |= store_values(use.of.values, use.logical_id)
+    return types | {access_point_output(entry.name, use.store): v.StoreAddress for use in entry.mounts}
+
+
+def store_value(inputs: Inputs, name: str) -> Any:
+    """Return a value of a store, such as ``UploadsBucketName``."""
+    return getattr(inputs, name)
 
 
 def is_enabled(inputs: Inputs) -> v.Flag:

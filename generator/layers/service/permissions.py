@@ -1,21 +1,36 @@
-"""Permissions of a workload's execution role."""
+"""Permissions of the two roles of a workload: what ECS does to start its tasks, and what the app uses."""
 
 from collections.abc import Iterator
 
 from awacs import ecr as ecr_actions
+from awacs import elasticfilesystem as efs_actions
 from awacs import kms as kms_actions
 from awacs import logs as logs_actions
+from awacs import s3 as s3_actions
 from awacs import secretsmanager as secretsmanager_actions
-from awacs.aws import Statement, StringEquals
+from awacs import sqs as sqs_actions
+from awacs.aws import Action, Statement, StringEquals
 from troposphere import Sub
 from troposphere.iam import ManagedPolicy
 from troposphere.logs import LogGroup
 
-from generator.layers.service.interface import Inputs, stored_secret_arn
+from generator.layers.service.interface import Inputs, store_value, stored_secret_arn
 from generator.layers.service.variables import existing_arn
 from generator.resources import iam
 from generator.resources.suppressions import suppress
-from generator.workloads import DatabasePassword, DatabaseUsername, Existing, Workload
+from generator.workloads import (
+    DatabasePassword,
+    DatabaseUsername,
+    Existing,
+    Mount,
+    Read,
+    ReadWrite,
+    Receive,
+    Send,
+    Use,
+    Workload,
+)
+from generator.workloads.stores import access_point_output
 
 
 def execution_grants(entry: Workload, inputs: Inputs, logs: LogGroup) -> ManagedPolicy:
@@ -70,3 +85,71 @@ def own_bastion_streams(entry: Workload) -> Sub:
         "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:${BastionLogGroupName}"
         f":log-stream:{entry.slug}/*"
     )
+
+
+def task_grants(entry: Workload, inputs: Inputs) -> ManagedPolicy:
+    """Return the permissions of the app for the stores that the workload uses, and for no others."""
+    return iam.attach_policy(
+        "TaskGrants",
+        inputs.access.task_role_name,
+        *(statement for use in entry.uses for statement in use_statements(entry, use, inputs)),
+        *key_statements(entry, inputs),
+        description="Use the stores of one workload.",
+    )
+
+
+def use_statements(entry: Workload, use: Use, inputs: Inputs) -> Iterator[Statement]:
+    """Yield the statements for one use of a store. Raises TypeError for a use that is not known."""
+    arn = store_value(inputs, f"{use.logical_id}Arn")
+    match use:
+        case Read() | ReadWrite():
+            writes = isinstance(use, ReadWrite)
+            objects = [s3_actions.GetObject, *(_WRITE_OBJECTS if writes else [])]
+            bucket = [s3_actions.ListBucket, *(_WRITE_BUCKET if writes else [])]
+            name = f"{'Write' if writes else 'Read'}{use.store}"
+            yield iam.allow(f"{name}Objects", objects, [Sub(f"${{{use.logical_id}Arn}}/*")])
+            yield iam.allow(f"{name}Bucket", bucket, [arn])
+        case Send():
+            yield iam.allow(f"SendTo{use.store}", [sqs_actions.SendMessage, *_SEE_QUEUE], [arn])
+        case Receive():
+            yield iam.allow(f"ReceiveFrom{use.store}", [*_TAKE_MESSAGES, *_SEE_QUEUE], [arn])
+        case Mount():
+            yield iam.allow(
+                f"Mount{use.store}",
+                [efs_actions.ClientMount, *([] if use.read_only else [efs_actions.ClientWrite])],
+                [arn],
+                StringEquals("elasticfilesystem:AccessPointArn", access_point_arn(entry, use)),
+            )
+        case _:
+            raise TypeError(f"{entry.name}: {use!r} is not known")
+
+
+_WRITE_OBJECTS = [
+    s3_actions.PutObject,
+    s3_actions.DeleteObject,
+    s3_actions.AbortMultipartUpload,
+    s3_actions.ListMultipartUploadParts,
+]
+_WRITE_BUCKET = [s3_actions.ListBucketMultipartUploads]
+_SEE_QUEUE = [sqs_actions.GetQueueUrl, sqs_actions.GetQueueAttributes]
+_TAKE_MESSAGES = [sqs_actions.ReceiveMessage, sqs_actions.DeleteMessage, sqs_actions.ChangeMessageVisibility]
+
+
+def access_point_arn(entry: Workload, use: Mount) -> Sub:
+    """Return the ARN of the access point with which a workload mounts a volume."""
+    point = access_point_output(entry.name, use.store)
+    return Sub(
+        f"arn:${{AWS::Partition}}:elasticfilesystem:${{AWS::Region}}:${{AWS::AccountId}}:access-point/${{{point}}}"
+    )
+
+
+def key_statements(entry: Workload, inputs: Inputs) -> Iterator[Statement]:
+    """Yield the permission to use the key of the queues (Amazon SQS Developer Guide, "Key management")."""
+    actions: list[Action] = []
+    if any(isinstance(use, (Send, Receive)) for use in entry.uses):
+        actions.append(kms_actions.Decrypt)
+    if any(isinstance(use, Send) for use in entry.uses):
+        actions.append(kms_actions.GenerateDataKey)
+    if actions:
+        by_queues = StringEquals("kms:ViaService", Sub("sqs.${AWS::Region}.${AWS::URLSuffix}"))
+        yield iam.allow("UseKeyOfQueues", actions, [inputs.data_key_arn], by_queues)

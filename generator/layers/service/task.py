@@ -21,6 +21,7 @@ from troposphere.logs import LogGroup
 
 from generator import value_types as v
 from generator.layers.service.interface import Config, Inputs
+from generator.layers.service.mounts import efs_mounts, efs_volumes
 from generator.layers.service.variables import secret_variables, variables
 from generator.resources import bastion, exec_agent
 from generator.resources.bastion import bastion_container
@@ -56,10 +57,11 @@ def task_definition(config: Config, entry: Workload, inputs: Inputs, logs: LogGr
                 relayed_hosts(inputs) if config.parts.database else [],
             ),
         ],
-        # Empty volumes in the ephemeral storage of the task.
         Volumes=[
+            # Empty volumes in the ephemeral storage of the task.
             *(Volume(Name=name) for name in exec_agent.FOLDERS),
             *(Volume(Name=name) for name in writable_volumes(entry)),
+            *efs_volumes(entry, inputs),
         ],
         **disk(entry),
         **named,
@@ -113,7 +115,8 @@ def mounts(entry: Workload) -> list[MountPoint]:
     image, such as those of /tmp (Amazon ECS Developer Guide, "Use bind mounts with Amazon ECS").
     """
     folders = {**exec_agent.FOLDERS, **writable_volumes(entry)}
-    return [MountPoint(SourceVolume=name, ContainerPath=path) for name, path in folders.items()]
+    empty = [MountPoint(SourceVolume=name, ContainerPath=path) for name, path in folders.items()]
+    return [*empty, *efs_mounts(entry)]
 
 
 def app_container(entry: Workload, inputs: Inputs, logging: LogConfiguration) -> ContainerDefinition:

@@ -7,14 +7,16 @@ from troposphere.ecs import Environment
 from troposphere.ecs import Secret as SecretVariable
 
 from generator import value_types as v
-from generator.layers.service.interface import Inputs, environment_value, stored_secret_arn
+from generator.layers.service.interface import Inputs, environment_value, store_value, stored_secret_arn
 from generator.resources.dns import PRIVATE_ZONE
 from generator.workloads import (
     AddressOf,
+    BucketName,
     DatabasePassword,
     DatabaseUsername,
     Existing,
     Fact,
+    QueueUrl,
     RootParameter,
     Secret,
     StoredSecret,
@@ -23,6 +25,8 @@ from generator.workloads import (
     WebService,
     Workload,
 )
+from generator.workloads.stores import Bucket, Queue, logical_id
+from generator.workloads.values import Part
 
 
 def variables(entry: Workload, inputs: Inputs) -> list[Environment]:
@@ -42,7 +46,7 @@ def variable_value(value: Variable, entry: Workload, inputs: Inputs) -> str | AW
     match value:
         case str():
             return value
-        case Fact() | AddressOf():
+        case Fact() | AddressOf() | BucketName() | QueueUrl():
             return fact_value(value, entry, inputs)
         case Text():
             return text_value(value, entry, inputs)
@@ -58,16 +62,36 @@ def text_value(text: Text, entry: Workload, inputs: Inputs) -> Sub:
         if isinstance(part, str):
             body += part.replace("${", "${!")
         else:
-            name = part.value if isinstance(part, Fact) else f"{part.workload}Address"
+            name = name_in_text(part)
             body += f"${{{name}}}"
             given[name] = fact_value(part, entry, inputs)
     return Sub(body, given)
 
 
-def fact_value(fact: Fact | AddressOf, entry: Workload, inputs: Inputs) -> str | AWSHelperFn:
-    """Return the value of a fact, or the host name of an internal service."""
+def name_in_text(part: Part) -> str:
+    """Return the name that Fn::Sub replaces by the value of a part."""
+    match part:
+        case Fact():
+            return part.value
+        case AddressOf():
+            return f"{part.workload}Address"
+    return output_of(part)
+
+
+def output_of(value: BucketName | QueueUrl) -> str:
+    """Return the name of the output of the layer ``stores`` that has a value of a store."""
+    if isinstance(value, BucketName):
+        return f"{logical_id(Bucket, value.store)}Name"
+    return f"{logical_id(Queue, value.store)}Url"
+
+
+def fact_value(fact: Part, entry: Workload, inputs: Inputs) -> str | AWSHelperFn:
+    """Return the value of a fact or of a store, or the host name of an internal service."""
     if isinstance(fact, AddressOf):
         return Sub(f"{fact.workload.lower()}.{PRIVATE_ZONE}")
+    if isinstance(fact, (BucketName, QueueUrl)):
+        value: AWSHelperFn = store_value(inputs, output_of(fact))
+        return value
     values: dict[Fact, str | AWSHelperFn] = {
         Fact.DATABASE_HOST: inputs.database.writer_endpoint,
         Fact.DATABASE_READER_HOST: inputs.database.reader_endpoint,
