@@ -21,8 +21,12 @@ HOLDS_DATA: Mapping[str, str] = {
     "AWS::S3::Bucket": "stored objects",
     "AWS::ECR::Repository": "pushed images",
     "AWS::SecretsManager::Secret": "a secret that is in use",
+    "AWS::EFS::FileSystem": "the files of a volume",
     "AWS::Logs::LogGroup": "logs that are meant to be kept",
+    "AWS::SQS::Queue": "messages that wait in a queue",
 }
+# Others of these types hold what may be lost: logs that end soon, and notices that failed.
+_ONLY_IF_RETAINED = frozenset({"AWS::Logs::LogGroup", "AWS::SQS::Queue"})
 CONTAINS_STATEFUL: Mapping[str, str] = {
     "AWS::EC2::VPC": "everything in the network is replaced with it",
     "AWS::EC2::Subnet": "everything in the subnet is replaced with it",
@@ -38,10 +42,10 @@ def count_effects(effects: Iterable[str]) -> dict[str, int]:
 def describe_loss(type: str, policy: str = "", properties: Mapping[str, Any] | None = None) -> str:
     """Return a description of the data that is lost with a resource, or "" if none is lost.
 
-    `policy` is the policy of the template (Retain) or of a change set (ReplaceAndRetain). A log group that the template
-    does not retain is no loss. An instance of an Aurora cluster holds no data: the data is in its cluster.
+    `policy` is the policy of the template (Retain) or of a change set (ReplaceAndRetain). A log group or a queue that
+    the template does not retain is no loss. An instance of an Aurora cluster holds no data: the data is in its cluster.
     """
-    if type == "AWS::Logs::LogGroup" and "Retain" not in policy:
+    if type in _ONLY_IF_RETAINED and "Retain" not in policy:
         return ""
     if type == "AWS::RDS::DBInstance" and "DBClusterIdentifier" in (properties or {}):
         return ""

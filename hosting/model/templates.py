@@ -63,6 +63,14 @@ class DeclaredEgress:
 
 
 @dataclass(frozen=True)
+class DeclaredUse:
+    """The use of a store by a workload: Read, ReadWrite, Send, Receive or Mount."""
+
+    use: str
+    store: str
+
+
+@dataclass(frozen=True)
 class Template:
     """One file of `templates/`, byte for byte as it is shipped."""
 
@@ -206,6 +214,12 @@ class Template:
         """Return what a workload reaches on the internet beside HTTPS."""
         rules = self._workload(workload).get("Egress", ())
         return tuple(DeclaredEgress(int(rule["Port"]), str(rule["Cidr"]), str(rule["Description"])) for rule in rules)
+
+    def uses_of(self, workload: str) -> tuple[DeclaredUse, ...]:
+        """Return the stores that a workload uses."""
+        return tuple(
+            DeclaredUse(str(one["Use"]), str(one["Store"])) for one in self._workload(workload).get("Uses", ())
+        )
 
     def is_on_spot(self, workload: str) -> bool:
         """Return whether the tasks of a workload run on capacity that AWS may take back."""

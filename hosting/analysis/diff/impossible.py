@@ -88,6 +88,7 @@ IDENTITIES: Mapping[str, Identity] = {
     "AWS::ECS::Cluster": Identity("ClusterName"),
     "AWS::ECS::Service": Identity("ServiceName", ("Cluster",)),
     "AWS::EFS::FileSystem": Identity("CreationToken"),
+    "AWS::EFS::MountTarget": Identity("SubnetId", ("FileSystemId",), noun="subnet"),
     "AWS::ElastiCache::ReplicationGroup": Identity("ReplicationGroupId"),
     "AWS::ElastiCache::ServerlessCache": Identity("ServerlessCacheName"),
     _LISTENER: Identity("Port", ("LoadBalancerArn",), noun="port"),

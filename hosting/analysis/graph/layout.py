@@ -191,6 +191,8 @@ def _draw_side(scene: Scene, architecture: Architecture, column: Rect, edge: _Ed
     for function in architecture.functions:
         when = [function.when] if function.when else []
         card("compute", f"Lambda {function.name}", [*wrap(function.purpose, column.width), *when])
+    for store in architecture.stores:
+        card("storage", store.name, wrap(store.purpose, column.width))
     for secret in architecture.secrets:
         card("security", f"Secret: {secret.name}", wrap(secret.purpose, column.width))
     if architecture.keys:

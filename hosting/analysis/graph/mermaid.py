@@ -129,6 +129,8 @@ def _service(chart: _Chart, service: Service) -> None:
 def _beside(chart: _Chart, architecture: Architecture) -> None:
     if architecture.edge and architecture.edge.static:
         chart.node("static", "S3 static bucket", ", ".join(architecture.edge.static.facts), shape="[()]")
+    for store in architecture.stores:
+        chart.node(f"store {store.name}", store.name, store.purpose, shape="[()]")
     if architecture.secrets:
         chart.node("secrets", "Secrets", *(item.name for item in architecture.secrets))
     if architecture.keys:

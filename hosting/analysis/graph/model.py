@@ -186,6 +186,7 @@ class Architecture:
     services: tuple[Service, ...]
     database: Database | None
     secrets: tuple[NamedResource, ...]
+    stores: tuple[NamedResource, ...]  # with the workloads that use each
     keys: tuple[NamedResource, ...]
     repositories: tuple[str, ...]
     access_logs: tuple[str, ...]

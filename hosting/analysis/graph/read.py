@@ -31,6 +31,7 @@ def read(env: ResolvedEnvironment, templates: Mapping[str, Template]) -> model.A
         services=read_platform.all_services(lookup),
         database=read_platform.database(lookup),
         secrets=read_operations.secrets(lookup),
+        stores=read_operations.stores(lookup, templates[ROOT]),
         keys=read_operations.keys(lookup),
         repositories=read_operations.repositories(lookup),
         access_logs=read_operations.access_logs(lookup),

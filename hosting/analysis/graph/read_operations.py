@@ -18,7 +18,9 @@ from hosting.analysis.graph.lookup import (
     to_words,
 )
 from hosting.analysis.resolve import Resource
+from hosting.analysis.rules.stores import STORES_STACK
 from hosting.model.stack_order import EDGE_REGION
+from hosting.model.templates import Template
 
 STREAM = "AWS::KinesisFirehose::DeliveryStream"
 
@@ -60,6 +62,34 @@ def secrets(lookup: Lookup) -> tuple[model.NamedResource, ...]:
         for item in lookup.all("AWS::SecretsManager::Secret")
     ]
     return tuple(managed + made)
+
+
+# Kinds of store by type, and what workloads do with them by their declared use.
+_STORES = {"AWS::S3::Bucket": "Bucket", "AWS::SQS::Queue": "Queue", "AWS::EFS::FileSystem": "Volume"}
+_USES = {
+    "Read": "read by",
+    "ReadWrite": "written by",
+    "Send": "filled by",
+    "Receive": "emptied by",
+    "Mount": "mounted by",
+}
+
+
+def stores(lookup: Lookup, root: Template) -> tuple[model.NamedResource, ...]:
+    """Return the stores of the project with the workloads that use them."""
+    found = []
+    for item in lookup.all(*_STORES):
+        kind = _STORES[item.type]
+        name = item.logical_id.removesuffix(kind)
+        if item.stack != STORES_STACK or (kind == "Queue" and item.get("RedrivePolicy") is None):
+            continue  # of the platform, or the queue of failed messages
+        users = {
+            words: [one for one in root.services if any((u.use, u.store) == (use, name) for u in root.uses_of(one))]
+            for use, words in _USES.items()
+        }
+        purpose = "; ".join(f"{words} {', '.join(names)}" for words, names in users.items() if names)
+        found.append(model.NamedResource(f"{kind} {name}", purpose or "used by no workload"))
+    return tuple(found)
 
 
 def keys(lookup: Lookup) -> tuple[model.NamedResource, ...]:

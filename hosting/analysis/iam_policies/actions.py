@@ -35,7 +35,10 @@ UNUSED: Mapping[str, tuple[str, ...]] = {
     "ec2:ModifyVpcTenancy": ("InstanceTenancy",),
     "ec2:*VpcEncryptionControl*": ("VpcEncryptionControl",),
     "ecs:PutAccountSetting*": ("AccountSettings",),
-    "elasticfilesystem:*": ("FileSystemConfigs",),
+    # Functions and stores use EFS; other types only name it in their schemas.
+    "elasticfilesystem:*": ("FileSystemConfigs", "FileSystemId", "FileSystemTags"),
+    "elasticfilesystem:*eplicationConfiguration*": ("ReplicationConfiguration",),
+    "elasticfilesystem:*LifecycleConfiguration": ("LifecyclePolicies",),
     "elasticloadbalancing:ModifyIpPools": ("Ipv4IpamPoolId",),
     "elasticloadbalancing:*CapacityReservation": ("MinimumLoadBalancerCapacity",),
     "elasticloadbalancing:*registerTargets": ("Targets",),

@@ -49,6 +49,8 @@ PATTERNS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("ecs", "service"): ("ecs:{region}:{account}:service/{name}/*",),
     ("ecs", "service-deployment"): ("ecs:{region}:{account}:service-deployment/{name}/*",),
     ("ecs", "task-definition"): ("ecs:{region}:{account}:task-definition/{kept}*:*",),
+    ("elasticfilesystem", "access-point"): ("elasticfilesystem:{region}:{account}:access-point/*",),
+    ("elasticfilesystem", "file-system"): ("elasticfilesystem:{region}:{account}:file-system/*",),
     ("elasticloadbalancing", "loadbalancer/app/"): (
         "elasticloadbalancing:{region}:{account}:loadbalancer/app/{short}*/*",
     ),

@@ -39,6 +39,12 @@ MORE: Mapping[str, tuple[str, ...]] = {
         "cloudformation:CreateChangeSet", "cloudformation:DeleteChangeSet", "cloudformation:DescribeChangeSet",
         "cloudformation:ExecuteChangeSet",
     ),
+    # EFS makes a network interface for a mount target as the caller (Amazon EFS API Reference, CreateMountTarget,
+    # DeleteMountTarget and ModifyMountTargetSecurityGroups).
+    "AWS::EFS::MountTarget": (
+        "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:ModifyNetworkInterfaceAttribute",
+    ),
     # Elastic Load Balancing reads the load balancer's network (Elastic Load Balancing User Guide, API permissions).
     "AWS::ElasticLoadBalancingV2::LoadBalancer": (
         "ec2:DescribeAccountAttributes", "ec2:DescribeInternetGateways", "ec2:DescribeSecurityGroups",
@@ -51,6 +57,7 @@ LINKED_ROLES: Mapping[str, str] = {
     "AWS::ApplicationAutoScaling::ScalableTarget": "ecs.application-autoscaling.amazonaws.com",
     "AWS::Chatbot::SlackChannelConfiguration": "management.chatbot.amazonaws.com",
     "AWS::ECS::Cluster": "ecs.amazonaws.com",
+    "AWS::EFS::FileSystem": "elasticfilesystem.amazonaws.com",
     "AWS::ElasticLoadBalancingV2::LoadBalancer": "elasticloadbalancing.amazonaws.com",
     "AWS::Logs::DeliverySource": "delivery.logs.amazonaws.com",
     "AWS::RDS::DBCluster": "rds.amazonaws.com",

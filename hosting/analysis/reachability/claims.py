@@ -91,6 +91,9 @@ def _inbound_claims(network: NetworkModel) -> Iterator[Claim]:
             yield _service_claim(network, balancer, service)
     for service, database in product(network.services, network.databases):
         yield _open_claim(network, service, database, INBOUND)
+    for service, volume in product(network.services, network.volumes):
+        if network.mounts(service, volume):
+            yield _open_claim(network, service, volume, INBOUND)
     for caller, callee in product(network.services, network.services):
         if (caller.name, callee.name) in network.declared_calls:
             yield _open_claim(network, caller, callee, INBOUND)
@@ -205,9 +208,9 @@ def _open_claim(network: NetworkModel, source: Endpoint, target: Endpoint, secti
 
 
 def _closed_pair_claims(network: NetworkModel) -> Iterator[Claim]:
-    targets = [*network.load_balancers, *network.services, *network.databases, *network.interface_endpoint_groups]
-    # A VPC endpoint opens no connections, so it is not a source.
     sources = [*network.load_balancers, *network.services, *network.databases]
+    # Volumes and VPC endpoints open no connections, so they are not sources.
+    targets = [*sources, *network.volumes, *network.interface_endpoint_groups]
     for target in targets:
         yield _closed_claim(INTERNET, target, _external_controls(network, INTERNET, target))
     for target in targets:
@@ -227,6 +230,8 @@ def _is_open(network: NetworkModel, source: Endpoint, target: Endpoint) -> bool:
         return target in network.services and is_behind_load_balancer(target)
     if source in network.services:
         called = (source.name, target.name) in network.declared_calls
+        if target in network.volumes:
+            return network.mounts(source, target)
         return called or target in network.databases or target in network.interface_endpoint_groups
     return False
 
@@ -471,6 +476,7 @@ _ANCHORS = {
     "AWS::Scheduler::Schedule": (f"{_OF_JOB}.SecurityGroups", f"{_OF_JOB}.Subnets"),
     "AWS::RDS::DBCluster": ("VpcSecurityGroupIds", "DBSubnetGroupName"),
     "AWS::RDS::DBSubnetGroup": ("SubnetIds",),
+    "AWS::EFS::MountTarget": ("FileSystemId", "SecurityGroups", "SubnetId"),
 }
 
 

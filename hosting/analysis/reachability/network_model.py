@@ -25,8 +25,11 @@ CLUSTER = "AWS::RDS::DBCluster"
 INSTANCE = "AWS::RDS::DBInstance"
 DISTRIBUTION = "AWS::CloudFront::Distribution"
 BUCKET = "AWS::S3::Bucket"
+FILE_SYSTEM = "AWS::EFS::FileSystem"
+MOUNT_TARGET = "AWS::EFS::MountTarget"
 
 MYSQL = 3306
+NFS = 2049
 HTTPS = 443
 
 
@@ -44,7 +47,7 @@ CLOUDFRONT = ExternalPeer("cloudfront", "CloudFront")
 
 @dataclass(frozen=True, eq=False)
 class Endpoint:
-    """A resource with addresses in the VPC: load balancer, service, database or VPC endpoint."""
+    """A resource with addresses in the VPC: load balancer, service, database, volume or VPC endpoint."""
 
     name: str
     title: str
@@ -159,6 +162,32 @@ class NetworkModel:
                 )
             )
         return found
+
+    @cached_property
+    def volumes(self) -> list[Endpoint]:
+        """The file systems, with the subnets and groups of their mount targets."""
+        found = []
+        for item in self.env.of_type(FILE_SYSTEM):
+            targets = [one for one in self.env.of_type(MOUNT_TARGET) if self.refers_to(one.get("FileSystemId"), item)]
+            groups = [group for one in targets for group in self.follow_all(one.get("SecurityGroups"), GROUP)]
+            name = item.logical_id.removesuffix("Volume")
+            found.append(
+                Endpoint(
+                    f"volume:{name.lower()}",
+                    f"volume {name}",
+                    item,
+                    tuple(self.follow_all([one.get("SubnetId") for one in targets], SUBNET)),
+                    tuple({group.ref: group for group in groups}.values()),
+                    (NFS,),
+                )
+            )
+        return found
+
+    def mounts(self, service: Endpoint, volume: Endpoint) -> bool:
+        """Return whether the project declares that a service mounts a volume."""
+        root = self.env.stacks["root"].template
+        uses = [use for name in root.services if name.lower() == service.name for use in root.uses_of(name)]
+        return any(use.use == "Mount" and f"volume:{use.store.lower()}" == volume.name for use in uses)
 
     @cached_property
     def interface_endpoints(self) -> list[Endpoint]:

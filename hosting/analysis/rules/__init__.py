@@ -25,6 +25,7 @@ from hosting.analysis.rules import (
     roles,
     security,
     services,
+    stores,
     tasks,
 )
 from hosting.analysis.rules.registry import RULES, Rule, ShapeError, check_rules
@@ -52,5 +53,6 @@ __all__ = [
     "roles",
     "security",
     "services",
+    "stores",
     "tasks",
 ]

@@ -48,6 +48,7 @@ _DURABLE: dict[str, set[str]] = {
     "AWS::RDS::DBCluster": {"Snapshot"},
     "AWS::KMS::Key": KEEP,
     "AWS::ECR::Repository": KEEP,
+    "AWS::EFS::FileSystem": KEEP,
 }
 
 
@@ -59,7 +60,6 @@ _DATA = {
     "AWS::Logs::LogGroup",
     "AWS::SQS::Queue",
     "AWS::DynamoDB::Table",
-    "AWS::EFS::FileSystem",
     "AWS::Kinesis::Stream",
 }
 

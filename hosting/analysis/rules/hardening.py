@@ -165,6 +165,7 @@ def redacted_log(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
 # Types with resource-based policies. Topics have a rule of their own, with their senders.
 _SAYS_WHO = {
     KEY: "KeyPolicy",
+    "AWS::EFS::FileSystem": "FileSystemPolicy",
     "AWS::ECR::Repository": "RepositoryPolicyText",
     "AWS::S3::BucketPolicy": "PolicyDocument",
     "AWS::SecretsManager::ResourcePolicy": "ResourcePolicy",

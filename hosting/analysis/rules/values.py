@@ -118,7 +118,14 @@ def permissions(env: ResolvedEnvironment, role: Resource | None) -> list[Stateme
 
 def policy_documents(env: ResolvedEnvironment) -> Iterator[tuple[Resource, str, Json]]:
     """Yield every policy of the environment: its resource, path and document."""
-    paths = ("PolicyDocument", "AssumeRolePolicyDocument", "KeyPolicy", "RepositoryPolicyText", "ResourcePolicy")
+    paths = (
+        "PolicyDocument",
+        "AssumeRolePolicyDocument",
+        "FileSystemPolicy",
+        "KeyPolicy",
+        "RepositoryPolicyText",
+        "ResourcePolicy",
+    )
     for stack in env.stacks.values():
         for resource in stack.resources.values():
             for path in paths:

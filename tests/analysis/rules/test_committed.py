@@ -17,7 +17,7 @@ def test_the_committed_templates_pass(untouched: Any) -> None:
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=lambda rule: rule.id)
 def test_a_guard_explains_itself(rule: Any) -> None:
-    assert re.fullmatch(r"(CF|NET|SEC|DB|APP|DST|OPS)-\d\d|REQ-[A-Z]\d", rule.id)
+    assert re.fullmatch(r"(CF|NET|SEC|DB|APP|DST|OPS|STO)-\d\d|REQ-[A-Z]\d", rule.id)
     assert rule.title
     assert not rule.title.endswith(".")
     assert re.search(r"\([^()]+\)\.$|\([^()]+\);|\([^()]*\)", rule.why), "names the AWS document"

@@ -143,7 +143,7 @@ CASES: list[tuple[str, str, Any, set[str]]] = [
     ("SEC-40", "lab", lambda b: common(b)["Statement"]["ManagedRuleGroupStatement"].update(ScopeDownStatement={}), set()),
     ("SEC-41", "lab", large_policy, set()),
     ("SEC-22", "lab", lambda b: b.statement(POLICY, "WriteOwnLogs").update(Action=["logs:*"]), {"OPS-11"}),
-    ("SEC-22", "lab", lambda b: b.statement(POLICY, "ReadDatabaseSecret").update(Resource=["*"]), {"APP-11"}),
+    ("SEC-22", "lab", lambda b: b.statement(POLICY, "ReadDatabaseSecret").update(Resource=["*"]), {"APP-11", "STO-06"}),
     ("SEC-22", "lab", except_iam, set()),
     ("SEC-23", "lab", lambda b: b.one(GROUP, "-alb\"")["Properties"]["SecurityGroupIngress"].extend(OPEN), set()),
     ("SEC-23", "lab", lambda b: b.drop("ElasticLoadBalancingV2::LoadBalancer", "SecurityGroups.1"), set()),
