@@ -21,7 +21,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from hosting.rehearsal.errors import EmulatorError
 
@@ -33,7 +33,7 @@ INTERPRETER = ROOT / ".venv-emulator" / "bin" / "python"
 HEALTH = "/_ministack/health"
 START_TIMEOUT = 60.0
 DEFAULT_ACCOUNT = "123456789012"
-DEFAULT_REGION = "ap-northeast-1"
+DEFAULT_REGION: Final = "ap-northeast-1"
 
 # Variables of the caller's environment that could direct an SDK past the emulator, to a real account.
 LEADS_ELSEWHERE = (
@@ -65,7 +65,8 @@ class Emulator:
     """One emulator process, used as a context manager.
 
     With `delay` each resource takes that many seconds, so that states in progress are visible. `directory` holds the
-    log and the emulator's files; without it both are temporary and are deleted by a clean stop.
+    log and the emulator's files; without it both are temporary and are deleted by a clean stop. `objects` keeps the
+    buckets of S3 for the next emulator; without it they are in memory.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Emulator:
         *,
         delay: float = 0.0,
         directory: Path | None = None,
+        objects: Path | None = None,
         interpreter: Path = INTERPRETER,
         start_timeout: float = START_TIMEOUT,
     ) -> None:
@@ -81,6 +83,7 @@ class Emulator:
         self._start_timeout = start_timeout
         self._keep_directory = directory is not None
         self._directory = directory
+        self._objects = objects
         self._process: subprocess.Popen[bytes] | None = None
         self._port = 0
 
@@ -198,6 +201,8 @@ class Emulator:
             "SFTP_ENABLED": "0",
             "TMPDIR": str(scratch),
         }
+        if self._objects is not None:
+            environment |= {"S3_PERSIST": "1", "S3_DATA_DIR": str(self._objects)}
         with self.log.open("wb") as log:
             return subprocess.Popen(
                 [str(self._interpreter), "-m", "hosting.rehearsal.ministack_patch"],

@@ -235,6 +235,8 @@ def _destroy_environment(console: Console, context: Context, result: Result) -> 
         console.print(_format_check(proof))
 
     deployed = rehearsal.collect_deployed_resources(context, deployment.describe_stacks(context))
+    # No stack lists them after the deletion, but some are kept.
+    deployed.resources_of_stack(str(StackRole.ROOT))
     protected = context.environment.is_production or deployed.parameter("DeletionProtection") == "true"
     keeps_files = deployed.parameter("EmptyBucketOnDelete") != "true"
     try:

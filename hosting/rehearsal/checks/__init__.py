@@ -19,6 +19,7 @@ from hosting.rehearsal.checks import (
     notices,
     requests,
     services,
+    stores,
 )
 from hosting.rehearsal.checks.base import Deployed, Proof, examine
 
@@ -26,6 +27,7 @@ CHECKS = (
     *chain.CHECKS,
     *network.CHECKS,
     *services.CHECKS,
+    *stores.CHECKS,
     *database.CHECKS,
     *distribution.CHECKS,
     *requests.CHECKS,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from hosting.rehearsal.checks import stores
 from hosting.rehearsal.checks.base import Area, Deployed, Proof
 from hosting.rehearsal.prerequisites import NOT_OURS
 
@@ -48,4 +49,17 @@ def data_is_kept(deployed: Deployed) -> Iterator[Proof]:
     yield proof("the archive of logs is kept", archive in present, archive)
 
 
-CHECKS = (nothing_runs, data_is_kept)
+def stores_are_kept(deployed: Deployed) -> Iterator[Proof]:
+    """Check that buckets still have their objects, and that queues and volumes remain."""
+    for name, bucket in stores.own(deployed, "AWS::S3::Bucket").items():
+        objects = deployed.client("s3").list_objects_v2(Bucket=bucket).get("Contents", [])
+        yield proof(f"{name} is kept with its objects", objects, [one["Key"] for one in objects])
+    for name, url in stores.own(deployed, "AWS::SQS::Queue").items():
+        found = deployed.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
+        yield proof(f"{name} is kept", found, url)
+    for name, id in stores.own(deployed, "AWS::EFS::FileSystem").items():
+        (system,) = deployed.client("efs").describe_file_systems(FileSystemId=id)["FileSystems"]
+        yield proof(f"{name} is kept without a mount target", system["NumberOfMountTargets"] == 0, id)
+
+
+CHECKS = (nothing_runs, data_is_kept, stores_are_kept)

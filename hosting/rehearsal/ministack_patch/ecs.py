@@ -21,7 +21,7 @@ from hosting.rehearsal.ministack_patch.registry import (
     wrap,
 )
 from hosting.rehearsal.ministack_patch.seeding import alarming_images, failing_images
-from hosting.rehearsal.ministack_patch.tasks import start_failure
+from hosting.rehearsal.ministack_patch.tasks import network_of, start_failure
 
 # Properties of a request that MiniStack's CreateService does not store.
 KEPT = (
@@ -109,7 +109,7 @@ def create_service(logical_id: str, properties: Properties, stack_name: str) -> 
     request["cluster"] = cluster_name(properties)
     request.setdefault("serviceName", physical_name(stack_name, logical_id, 255))
     refuse_missing_target_groups(request)
-    refuse_failing_tasks(request.get("taskDefinition", ""), request.get("desiredCount", 1))
+    refuse_failing_tasks(request.get("taskDefinition", ""), request.get("desiredCount", 1), request)
     service = checked(ecs._create_service(request), "CreateService")["service"]
     keep(request)
     return identity(service["serviceArn"])
@@ -128,11 +128,11 @@ def refuse_missing_target_groups(request: dict[str, Any]) -> None:
             raise ValueError(f"The target group with targetGroupArn {arn} does not have an associated load balancer.")
 
 
-def refuse_failing_tasks(definition: str, desired_count: int) -> None:
+def refuse_failing_tasks(definition: str, desired_count: int, service: dict[str, Any]) -> None:
     """Raise ValueError if a task of the service ends at once, as the deployment circuit breaker reports it."""
     found = ecs._task_defs.get(ecs._resolve_td_key(definition)) or {}
     images = {container.get("image", "").partition("@")[2] for container in found.get("containerDefinitions", [])}
-    if desired_count and found and (images & failing_images or start_failure(found)):
+    if desired_count and found and (images & failing_images or start_failure(found, network_of(service))):
         raise ValueError(
             "Resource handler returned message: \"Error occurred during operation 'ECS Deployment Circuit Breaker "
             "was triggered'.\" (HandlerErrorCode: GeneralServiceException)"
@@ -197,7 +197,8 @@ def update_service(physical_id: str, old: Properties, new: Properties, stack_nam
     refuse_missing_target_groups(request)
     service = ecs._services[f"{request['cluster']}/{request['service']}"]
     if "taskDefinition" in request:
-        refuse_failing_tasks(request["taskDefinition"], request.get("desiredCount", service["desiredCount"]))
+        desired = request.get("desiredCount", service["desiredCount"])
+        refuse_failing_tasks(request["taskDefinition"], desired, service | request)
         configuration = request.get("deploymentConfiguration", service["deploymentConfiguration"])
         watch_deployment(service, request["taskDefinition"], configuration)
     checked(ecs._update_service(request), "UpdateService")

@@ -72,6 +72,7 @@ def definition_refusal(request: Request) -> Refusal:
         length_refusal(request),
         size_refusal(request) if fargate else None,
         storage_refusal(request),
+        *(volume_refusal(volume.get("efsVolumeConfiguration") or {}) for volume in request.get("volumes") or []),
         *(container_refusal(container, request, fargate=fargate) for container in containers),
         *dependency_refusals(containers),
     )))  # fmt: skip
@@ -102,6 +103,17 @@ def storage_refusal(request: Request) -> Refusal:
         return None
     bound = "at least 21" if int(size) < EPHEMERAL_STORAGE.start else "at most 200"
     return CLIENT, f"EphemeralStorage size should be {bound}"
+
+
+def volume_refusal(settings: Request) -> Refusal:
+    """Return why ECS refuses a volume on a file system (Amazon ECS API Reference, EFSVolumeConfiguration)."""
+    authorization = settings.get("authorizationConfig") or {}
+    point = authorization.get("accessPointId")
+    if point and settings.get("rootDirectory", "/") != "/":
+        return CLIENT, 'When using an EFS access point, the root directory must either be set to "/" or be omitted.'
+    if settings.get("transitEncryption") != "ENABLED" and (point or authorization.get("iam") == "ENABLED"):
+        return CLIENT, "Transit encryption must be enabled for an EFS access point or IAM authorization."
+    return None
 
 
 def container_refusal(container: Request, request: Request, *, fargate: bool) -> Refusal:

@@ -264,7 +264,9 @@ PATCHES: tuple[Patch, ...] = (
         "ignores clientToken, and accepts any startedBy, subnet and override.",
         "A task in awsvpc mode has a network interface in one of its subnets. The command of a task that no service "
         "started ends: the essential container with its exit code, the other containers with 137. A secret without a "
-        "value fails the start: `ResourceInitializationError`. A repeated clientToken returns the first tasks.",
+        "value fails the start: `ResourceInitializationError`. So does a volume without a mount target in the zone, "
+        "without a rule for NFS, or without permission of the task role; a file in it outlives the task. A repeated "
+        "clientToken returns the first tasks.",
         "Amazon ECS API Reference, RunTask; Amazon ECS Developer Guide, Stopped task error messages",
     ),
     Patch(
@@ -646,6 +648,11 @@ REFUSALS: tuple[tuple[str, str], ...] = (
         "No Fargate configuration exists for given values: ... CPU, ... memory.",
     ),
     ("Ephemeral storage of less than 21 or more than 200 GiB", "EphemeralStorage size should be at least 21"),
+    (
+        "A volume with an access point and another root directory",
+        'When using an EFS access point, the root directory must either be set to "/" or be omitted.',
+    ),
+    ("A volume with an access point or IAM, and without transit encryption", "The emulator has a text of its own"),
     (
         "A container that waits for the end of an essential one",
         "A dependency container with SUCCESS or COMPLETE condition cannot be an essential container",

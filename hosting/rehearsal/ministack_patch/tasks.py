@@ -26,6 +26,7 @@ from ministack.core.responses import (
 )
 from ministack.services import cloudwatch_logs, ec2, ecs, eventbridge
 
+from hosting.rehearsal.ministack_patch import volumes
 from hosting.rehearsal.ministack_patch.api import Proceed, operation
 from hosting.rehearsal.ministack_patch.ecs_rules import task_refusal
 from hosting.rehearsal.ministack_patch.patching import set_attribute
@@ -114,7 +115,7 @@ def run_task(data: Request) -> Any:
     for task in tasks:
         publish(task)
         if standalone:
-            start(task)
+            start(task, network_of(data))
     return json_response({"tasks": [ecs._sanitize(task) for task in tasks], "failures": []})
 
 
@@ -134,7 +135,7 @@ def definition_of(data: Request) -> dict[str, Any] | None:
 
 def attach_interfaces(tasks: list[Task], data: Request) -> None:
     """Give tasks in awsvpc mode a network interface, spread over the subnets."""
-    subnets = ((data.get("networkConfiguration") or {}).get("awsvpcConfiguration") or {}).get("subnets") or []
+    subnets = network_of(data).get("subnets") or []
     for index, task in enumerate(tasks):
         if task["_network_mode"] != "awsvpc" or task["attachments"] or not subnets:
             continue
@@ -164,10 +165,16 @@ def network_interface(subnet: dict[str, Any], task: str) -> dict[str, Any]:
     }
 
 
-def start(task: Task) -> None:
-    """Fail a task whose secrets have no value, or end it when its command ends."""
+def network_of(request: Request) -> Request:
+    """Return the subnets and security groups of a request for tasks."""
+    found: Request = (request.get("networkConfiguration") or {}).get("awsvpcConfiguration") or {}
+    return found
+
+
+def start(task: Task, network: Request) -> None:
+    """Fail a task that cannot start in its network, or end it when its command ends."""
     definition = ecs._task_defs[task["taskDefinitionArn"].rpartition("/")[2]]
-    if reason := start_failure(definition):
+    if reason := start_failure(definition, network):
         mark_task_stopped(task["taskArn"], task, reason, "TaskFailedToStart")
         return
     command = command_of(task, definition)
@@ -184,8 +191,11 @@ def start(task: Task) -> None:
     threading.Thread(target=run, daemon=True, name="standalone-task").start()
 
 
-def start_failure(definition: dict[str, Any]) -> str:
-    """Return ECS's reason why no task of a definition can start: a secret that it cannot read; or an empty string."""
+def start_failure(definition: dict[str, Any], network: Request) -> str:
+    """Return ECS's reason why a task of a definition cannot start; an empty string if it can.
+
+    It cannot read a secret, or it cannot mount a volume in one of the subnets.
+    """
     from hosting.rehearsal.ministack_patch.data import value_failure
 
     for container in definition["containerDefinitions"]:
@@ -195,7 +205,7 @@ def start_failure(definition: dict[str, Any]) -> str:
                     "ResourceInitializationError: unable to pull secrets or registry auth: execution resource "
                     f"retrieval failed: unable to retrieve secret from asm: {failure}"
                 )
-    return ""
+    return volumes.mount_failure(definition, network.get("subnets") or [], network.get("securityGroups") or [])
 
 
 def command_of(task: Task, definition: dict[str, Any]) -> Command:
@@ -207,6 +217,8 @@ def command_of(task: Task, definition: dict[str, Any]) -> Command:
         return Command(exit_code=1)
     overrides = task["overrides"].get("containerOverrides") or []
     words = next((one["command"] for one in overrides if one["name"] == essential["name"] and "command" in one), None)
+    if result := volumes.run_file_command(definition, essential, words or []):
+        return Command(exit_code=result[0], log=result[1])
     text = " ".join(words or essential.get("command") or [])
     known = sorted((declared for declared in _commands if declared in text), key=len)
     found: Command = _commands[known[-1]] if known else Command()
