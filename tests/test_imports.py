@@ -28,7 +28,10 @@ FORBIDDEN: dict[str, set[str]] = {
     "hosting.model": PACKAGES - {"hosting.model"},
     "hosting.deployer": (PACKAGES - {"hosting.deployer", "hosting.model"}) | TEMPLATING | {"cfnlint", "click", "rich"},
     "hosting.analysis": (PACKAGES - {"hosting.analysis", "hosting.model"}) | TEMPLATING | AWS,
-    "hosting.local": (PACKAGES - {"hosting.local", "hosting.edge_simulator", "hosting.analysis", "hosting.model"})
+    # Its buckets and queues are those of the emulator.
+    "hosting.local": (
+        PACKAGES - {"hosting.local", "hosting.rehearsal", "hosting.edge_simulator", "hosting.analysis", "hosting.model"}
+    )
     | TEMPLATING
     | AWS,
     "hosting.edge_simulator": (PACKAGES - {"hosting.edge_simulator", "hosting.model"}) | TEMPLATING | AWS,

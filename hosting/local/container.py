@@ -16,8 +16,18 @@ _STOP_SECONDS = 30
 
 
 @dataclass(frozen=True)
+class Volume:
+    """A volume of the project in a folder of the container."""
+
+    name: str
+    read_only: bool = False
+    # The user of its files, "uid:gid"; empty for the user of the container.
+    owner: str = ""
+
+
+@dataclass(frozen=True)
 class Container:
-    """The app container, as a task definition declares it."""
+    """The app container, as a task definition declares it. ``volumes`` are those that outlive a task, by path."""
 
     name: str
     variables: Mapping[str, str]
@@ -29,6 +39,7 @@ class Container:
     user: str = ""
     read_only: bool = False
     writable_paths: tuple[str, ...] = ()
+    volumes: Mapping[str, Volume] = field(default_factory=dict)
     stop_seconds: int = _STOP_SECONDS
 
 
@@ -58,16 +69,27 @@ class LocalImage:
 
 
 def read_container(
-    name: str, task_definition: Json, value: Callable[[Json], str], secret: Callable[[str, str], str]
+    name: str,
+    task_definition: Json,
+    value: Callable[[Json], str],
+    secret: Callable[[str, str], str],
+    owner: Callable[[Json], str] = lambda _access_point: "",
 ) -> Container:
     """Return the app container of a task definition, in the spelling of CloudFormation or of the API of Amazon ECS.
 
     ``value`` replaces the tokens of a resolved template. ``secret`` returns the value for a variable and its ValueFrom.
+    ``owner`` returns the user of an access point, "uid:gid".
     """
     definition = _lower(task_definition)
     app = next(item for item in definition["containerDefinitions"] if item["name"] == APP)
     ports = [int(value(item["containerPort"])) for item in app.get("portMappings", [])]
-    mounted = [value(item["containerPath"]) for item in app.get("mountPoints", []) if not _true(item.get("readOnly"))]
+    lasting = {
+        item["name"]: item["eFSVolumeConfiguration"].get("authorizationConfig", {}).get("accessPointId")
+        for item in definition.get("volumes", [])
+        if "eFSVolumeConfiguration" in item
+    }
+    mounts = app.get("mountPoints", [])
+    mounted = [value(item["containerPath"]) for item in mounts if item["sourceVolume"] not in lasting]
     return Container(
         name=name,
         variables={item["name"]: value(item["value"]) for item in app.get("environment", [])},
@@ -79,6 +101,11 @@ def read_container(
         user=value(app.get("user", "")),
         read_only=_true(app.get("readonlyRootFilesystem")),
         writable_paths=tuple(path for path in mounted if path not in _AGENT),
+        volumes={
+            value(item["containerPath"]): Volume(name, _true(item.get("readOnly")), owner(lasting[name]))
+            for item in mounts
+            if (name := item["sourceVolume"]) in lasting
+        },
         stop_seconds=int(value(app.get("stopTimeout", _STOP_SECONDS))),
     )
 

@@ -129,11 +129,13 @@ def start(
     show: Callable[[str], None] = lambda _line: None,
     *,
     isolated: bool | None = None,
+    volumes: Path | None = None,
 ) -> RunningContainer:
     """Start a container and return it. Raises LocalError if it has no command or an unknown user.
 
     ``folder`` is an empty or missing folder for the container's files. ``isolated`` demands or forbids bubblewrap; by
-    default it is used if it is installed.
+    default it is used if it is installed. ``volumes`` is the folder that keeps the files of volumes; by default they
+    end with the container.
     """
     if not image.command_of(container):
         raise LocalError(f"workload {container.name} has no command: its image is not on this machine")
@@ -144,7 +146,8 @@ def start(
     if isolated and not bubblewrap:
         raise LocalError("bubblewrap is not installed. Install it: apt-get install bubblewrap")
     if bubblewrap and isolated is not False:
-        return _start_isolated(bubblewrap, container, image, folder, destinations, show, ids, environment)
+        kept = volumes or folder / "volumes"
+        return _start_isolated(bubblewrap, container, image, folder, kept, destinations, show, ids, environment)
     return _start_plain(container, image, show, ids, environment)
 
 
@@ -166,6 +169,7 @@ def _start_isolated(
     container: Container,
     image: LocalImage,
     folder: Path,
+    volumes: Path,
     destinations: Sequence[Destination],
     show: Callable[[str], None],
     ids: tuple[int, int],
@@ -194,7 +198,7 @@ def _start_isolated(
     }
     (control / INPUT).touch(mode=0o600)
     (control / INPUT).write_text(json.dumps(settings), encoding="utf-8")
-    arguments = sandbox.command_line(container, image, folder, addresses, ids)
+    arguments = sandbox.command_line(container, image, folder, volumes, addresses, ids)
     reading, writing = os.pipe()
     process = _spawn([bubblewrap, "--info-fd", str(writing), *arguments], {}, "/", pass_fds=(writing,))
     os.close(writing)
@@ -227,7 +231,8 @@ def _start_plain(
     address = ("127.0.0.1", container.port) if container.port is not None else None
     running = RunningContainer(container, process, address)
     user = () if root else ("user",)
-    running.not_enforced = ("read-only root", "writable paths", "network", *user)
+    volumes = ("volumes",) if container.volumes else ()
+    running.not_enforced = ("read-only root", "writable paths", "network", *volumes, *user)
     running.follow(show)
     return running
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from hosting.analysis.resolve import ResolvedEnvironment
 from hosting.edge_simulator import EdgeSimulator, running
-from hosting.local import diagnosis, sandbox
+from hosting.local import diagnosis, sandbox, stores
 from hosting.local.container import Container, LocalImage
 from hosting.local.container_init import INGRESS
 from hosting.local.database import DatabaseServer, Login, write_certificate
@@ -25,6 +25,7 @@ from hosting.local.errors import LocalError
 from hosting.local.job_schedules import JobSchedules
 from hosting.local.process import Destination, RunningContainer, start
 from hosting.local.settings import Settings
+from hosting.local.stores import LocalStores
 from hosting.local.workloads import DATABASE_HOST, DATABASE_PORT, LocalValues, LocalWorkload, read_workloads
 
 _HOST = "localhost"
@@ -51,6 +52,7 @@ class LocalRun:
         self._show = show
         self._isolated = sandbox.find_bubblewrap() is not None
         self._database = DatabaseServer(folder / "database", _LOGIN, DATABASE_HOST)
+        self._stores = LocalStores(folder / "buckets")
         self._resolved: ResolvedEnvironment | None = None
         self._settings = Settings()
         self._stack = ExitStack()
@@ -63,7 +65,10 @@ class LocalRun:
     def start(self, resolved: ResolvedEnvironment, settings: Settings, given: Mapping[str, str]) -> None:
         """Start everything that does not run yet. Raises LocalError or InputError, and leaves nothing running then."""
         database = (DATABASE_HOST, DATABASE_PORT) if self._isolated else self._database.address
-        values = LocalValues(resolved, self.site, _LOGIN, database, given, self.folder / "secrets.json")
+        self._stores.start(resolved)
+        values = LocalValues(
+            resolved, self.site, _LOGIN, database, given, self.folder / "secrets.json", self._stores_endpoint
+        )
         self.workloads = {workload.name: workload for workload in read_workloads(values)}
         self._settings = settings
         self._require_commands()
@@ -147,6 +152,7 @@ class LocalRun:
             self.stop_containers()
         finally:
             self._database.stop()
+            self._stores.stop()
             if self._temporary is not None:
                 shutil.rmtree(self._temporary, ignore_errors=True)
 
@@ -224,13 +230,30 @@ class LocalRun:
 
     def _start(self, workload: LocalWorkload, container: Container, purpose: str = "") -> RunningContainer:
         name = f"{workload.name} {purpose}".strip()
+        variables = {**self._stores.variables(self._stores_endpoint), **container.variables}
         return start(
-            container,
+            replace(container, variables=variables),
             self._local_image(workload)[0],
             self._container_folder(workload.name, purpose),
-            [*self._database_destination(), *self._internal()],
+            [*self._store_destination(), *self._database_destination(), *self._internal()],
             lambda line: self._show(name, line),
+            volumes=self.folder / "volumes",
         )
+
+    def _store_destination(self) -> list[Destination]:
+        """Return the address at which containers reach buckets and queues. It is the first one, with a known number."""
+        address = self._stores.address
+        return [Destination(stores.HOST, stores.PORT, address)] if address else []
+
+    @property
+    def _stores_endpoint(self) -> str:
+        """The URL of buckets and queues for a container. SDKs use an address with the path style of S3."""
+        if self._stores.address is None:
+            return ""
+        host, port = self._stores.address
+        if self._isolated:
+            host, port = sandbox.DESTINATION_ADDRESS.format(1), stores.PORT
+        return f"http://{host}:{port}"
 
     @property
     def _has_database(self) -> bool:

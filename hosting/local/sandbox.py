@@ -96,12 +96,12 @@ def is_below(path: str, folders: list[str]) -> bool:
 
 
 def command_line(
-    container: Container, image: LocalImage, folder: Path, hosts: Mapping[str, str], ids: tuple[int, int]
+    container: Container, image: LocalImage, folder: Path, volumes: Path, hosts: Mapping[str, str], ids: tuple[int, int]
 ) -> list[str]:
     """Return the command line of bubblewrap that starts ``container_init``, without the bubblewrap executable.
 
     ``folder`` is the container's folder on this machine. It gets the writable folders and the hosts file, and contains
-    the folder ``control``. ``hosts`` maps names to addresses.
+    the folder ``control``. ``volumes`` has a folder for each volume. ``hosts`` maps names to addresses.
     """
     names = {"localhost": "127.0.0.1", **hosts}
     (folder / "hosts").write_text("".join(f"{address} {name}\n" for name, address in names.items()), encoding="utf-8")
@@ -112,8 +112,12 @@ def command_line(
     if not container.read_only:
         writable += [path for path in (*image.folders, *_WRITABLE_ROOT) if not is_below(path, writable)]
     # Parents before their children, because a mount hides what is mounted below its path.
-    for path in sorted({*image.folders, *writable}):
-        if path in writable:
+    for path in sorted({*image.folders, *writable, *container.volumes}):
+        if path in container.volumes:
+            volume = container.volumes[path]
+            owner = (int(volume.owner.split(":")[0]), int(volume.owner.split(":")[1])) if volume.owner else ids
+            files.mount(_volume_folder(volumes / volume.name, owner), path, writable=not volume.read_only)
+        elif path in writable:
             source = _writable_folder(folder / f"writable-{writable.index(path)}", path, image, ids)
             files.mount(source, path, writable=True)
         else:
@@ -138,6 +142,15 @@ def command_line(
         *("--die-with-parent", "--new-session", "--as-pid-1", "--clearenv"),
         *(sys.executable, "-E", "-s", "-S", _INIT),
     ]
+
+
+def _volume_folder(target: Path, ids: tuple[int, int]) -> Path:
+    """Create the folder of a volume, as EFS does for the user of an access point. Its files stay."""
+    if not target.exists():
+        target.mkdir(parents=True, mode=0o750)
+        if os.getuid() == 0:
+            os.chown(target, *ids)
+    return target
 
 
 def _writable_folder(target: Path, path: str, image: LocalImage, ids: tuple[int, int]) -> Path:

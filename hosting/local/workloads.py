@@ -14,6 +14,7 @@ from hosting.analysis.resolve import ResolvedEnvironment, Resource, Stack
 from hosting.local.container import Container, read_container
 from hosting.local.database import Login
 from hosting.local.job_schedules import JobSchedule
+from hosting.local.stores import BUCKET, QUEUE, bucket_name, queue_url
 from hosting.model.errors import InputError, Problem
 from hosting.model.tokens import Json, Origin, pieces
 
@@ -59,6 +60,8 @@ class LocalValues:
     database: tuple[str, int]
     given: Mapping[str, str]
     kept: Path
+    # Where a container reaches buckets and queues; empty if there are none.
+    stores: str = ""
     missing: list[str] = field(default_factory=list)
 
     def value(self, value: Json) -> str:
@@ -82,6 +85,11 @@ class LocalValues:
         self.missing.append(f"{workload}.{name}")
         return ""
 
+    def owner(self, access_point: Json) -> str:
+        """Return the user of an access point, which owns the files of its volume."""
+        point = self.resolved.resource(str(access_point))
+        return f"{point.get('PosixUser.Uid')}:{point.get('PosixUser.Gid')}" if point else ""
+
     def _generated(self, resource: Resource, key: str) -> str:
         found: dict[str, str] = json.loads(self.kept.read_text(encoding="utf-8")) if self.kept.is_file() else {}
         name = f"{resource.stack}/{resource.logical_id}"
@@ -98,6 +106,10 @@ class LocalValues:
             return self.database[0] if source.attribute in _ENDPOINTS else str(self.database[1])
         if resource is not None and resource.type == "AWS::CloudFront::Distribution":
             return self.site.removeprefix("https://")
+        if resource is not None and resource.type == BUCKET:
+            return bucket_name(resource)
+        if resource is not None and resource.type == QUEUE and source.attribute == "Ref":
+            return queue_url(resource, self.stores)
         return source.logical_id
 
 
@@ -120,6 +132,7 @@ def _workload(stack: Stack, definition: Resource, values: LocalValues) -> LocalW
         dict(definition.properties),
         values.value,
         lambda variable, value_from: values.secret(name, variable, value_from),
+        values.owner,
     )
     migrations = stack.of_type("Custom::Migration")
     schedules = stack.of_type("AWS::Scheduler::Schedule")

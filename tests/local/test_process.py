@@ -260,6 +260,7 @@ def test_both_spellings_of_a_task_definition_are_read() -> None:
         "1:2",
         True,
         ("/tmp",),
+        {},
         60,
     )
     for definition in ({"ContainerDefinitions": [app]}, api):
