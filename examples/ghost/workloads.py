@@ -6,10 +6,13 @@ from generator.workloads import (
     DatabaseUsername,
     Fact,
     HealthCheck,
+    Mount,
     Supplied,
+    Volume,
     WebService,
 )
 
+STORES = (Volume("Content"),)
 WORKLOADS = (
     WebService(
         "Ghost",
@@ -36,7 +39,7 @@ WORKLOADS = (
         },
         port=2368,
         user="1000:1000",
-        writable_paths=("/tmp", "/var/lib/ghost/content"),
+        uses=(Mount("Content", "/var/lib/ghost/content"),),
         health_check=HealthCheck(path="/ghost/api/admin/site/", grace_seconds=180),
     ),
 )

@@ -1,6 +1,15 @@
 """WordPress, from its official image with Apache."""
 
-from generator.workloads import DatabasePassword, DatabaseUsername, Fact, Generated, HealthCheck, WebService
+from generator.workloads import (
+    DatabasePassword,
+    DatabaseUsername,
+    Fact,
+    Generated,
+    HealthCheck,
+    Mount,
+    Volume,
+    WebService,
+)
 
 # PHP that the image's wp-config.php executes: TLS to the database, and the scheme without a domain.
 CONFIG_EXTRA = """
@@ -12,12 +21,13 @@ SALTS = [
     f"WORDPRESS_{name}_{part}" for name in ("AUTH", "SECURE_AUTH", "LOGGED_IN", "NONCE") for part in ("KEY", "SALT")
 ]
 
+# www-data, as which Apache serves.
+STORES = (Volume("Media", owner="33:33"),)
 WORKLOADS = (
     WebService(
         "Wordpress",
         paths=("/*",),
         priority=900,
-        one_task=True,
         variables={
             "WORDPRESS_DB_HOST": Fact.DATABASE_HOST,
             "WORDPRESS_DB_NAME": Fact.DATABASE_NAME,
@@ -32,6 +42,7 @@ WORKLOADS = (
         user="0:0",
         read_only=False,
         writable_paths=("/tmp", "/var/www/html"),
+        uses=(Mount("Media", "/var/www/html/wp-content/uploads"),),
         health_check=HealthCheck(path="/wp-includes/images/blank.gif", codes="200"),
     ),
 )

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -34,6 +35,7 @@ class Site:
 
     example: Example
     web: RunningContainer
+    folder: Path
 
     def edge(self, resources: Sequence[Resource]) -> EdgeSimulator:
         """Return an edge in front of WordPress."""
@@ -50,9 +52,9 @@ def site(database: DatabaseServer, tmp_path_factory: pytest.TempPathFactory) -> 
     container = example.containers["Wordpress"]
     assert container.port is not None
     image = apps.wordpress(folder, container.port)
-    web = start(container, image, folder / "web", destinations(database.address))
+    web = start(container, image, folder / "web", destinations(database.address), volumes=folder / "volumes")
     try:
-        yield Site(example, web)
+        yield Site(example, web, folder)
     finally:
         web.stop()
 
@@ -105,6 +107,26 @@ def test_a_picture_is_uploaded_and_served(browser: Browser) -> None:
     assert urlsplit(page.url).path == "/wp-admin/upload.php", page.text
     media = json.loads(browser.get("/?rest_route=/wp/v2/media").body)[0]
     assert browser.get(media["source_url"]).body == PICTURE
+
+
+def test_an_upload_is_served_by_the_task_of_the_next_deployment(
+    site: Site, browser: Browser, database: DatabaseServer, tmp_path: Path
+) -> None:
+    page = browser.get("/wp-admin/media-new.php?browser-uploader")
+    form = {"_wpnonce": page.field("_wpnonce"), "html-upload": "Upload"}
+    browser.post("/wp-admin/media-new.php", form, ("async-upload", "kept.png", PICTURE))
+    media = json.loads(browser.get("/?rest_route=/wp/v2/media").body)[0]
+    container = site.example.containers["Wordpress"]
+    for name, volumes, served in (("next", site.folder / "volumes", True), ("lost", tmp_path / "volumes", False)):
+        # A container has the folders of the image again.
+        image = apps.wordpress(tmp_path / name, container.port or 0)
+        task = start(container, image, tmp_path / f"{name}-task", destinations(database.address), volumes=volumes)
+        try:
+            with running(Site(site.example, task, tmp_path).edge(site.example.resolved.resources)) as edge:
+                visitor = Browser(edge.distribution.names[0], edge.url)
+                assert (visitor.get(urlsplit(media["source_url"]).path).body == PICTURE) is served
+        finally:
+            task.stop()
 
 
 def test_the_pages_of_the_administrator_keep_their_headers(browser: Browser) -> None:

@@ -65,7 +65,7 @@ class Example:
         found = {}
         for definition in self.resolved.of_type("AWS::ECS::TaskDefinition"):
             name = re.sub(r"(Service)?Stack$", "", definition.stack.rsplit("/")[-1])
-            found[name] = read_container(name, dict(definition.properties), self.value, self.secret)
+            found[name] = read_container(name, dict(definition.properties), self.value, self.secret, self.owner)
         return found
 
     def migration(self, workload: str) -> list[str]:
@@ -84,6 +84,11 @@ class Example:
             "Endpoint.Port": DATABASE_PORT,
         }
         return str(known.get(source.attribute, f"{source.logical_id}.{source.attribute}"))
+
+    def owner(self, access_point: Json) -> str:
+        """Return the user of an access point."""
+        point = self.resolved.resource(str(access_point))
+        return f"{point.get('PosixUser.Uid')}:{point.get('PosixUser.Gid')}" if point else ""
 
     def secret(self, variable: str, value_from: str) -> str:
         """Return the value of a secret."""
