@@ -14,6 +14,7 @@ from generator.edge_settings import Edge
 from generator.layers import (
     application,
     database,
+    database_users,
     db_reader,
     discovery,
     distribution,
@@ -42,7 +43,6 @@ class Config:
     own_stores: tuple[Store, ...] = ()
     egress: egress.Config = field(default_factory=egress.Config)
     archive: log_archive.Config = field(default_factory=log_archive.Config)
-    database: database.Config = field(default_factory=database.Config)
     reader: db_reader.Config = field(default_factory=db_reader.Config)
     stores: stores.Config = field(default_factory=stores.Config)
     discovery: discovery.Config = field(default_factory=discovery.Config)
@@ -66,6 +66,14 @@ class Config:
     @property
     def network(self) -> network.Config:
         return network.Config(parts=self.parts)
+
+    @property
+    def database(self) -> database.Config:
+        return database.Config(data_api=any(entry.schema for entry in self.workloads))
+
+    @property
+    def database_users(self) -> database_users.Config:
+        return database_users.Config(parts=self.parts)
 
     @property
     def security(self) -> security.Config:

@@ -13,6 +13,7 @@ from generator.errors import ConfigError
 from generator.layers import (
     application,
     database,
+    database_users,
     db_reader,
     discovery,
     distribution,
@@ -68,6 +69,7 @@ def _build_all(config: Config) -> dict[str, Template]:
         own[stored.file] = stored.render(config.stores)
     left_out = {name for part in config.parts.left_out for name in _OPTIONAL[part]}
     names = discovery.layer_of(config.workloads)
+    users = database_users.layer_of(config.workloads)
     own_functions = functions.layer_of(config.own_functions)
     owners = workloads.image_owners(config.workloads).values()
     slugs = tuple(entry.slug for entry in config.workloads if entry.name in owners)
@@ -78,6 +80,7 @@ def _build_all(config: Config) -> dict[str, Template]:
         template_file("EdgeMonitoring"): edge_monitoring.build(edge_monitoring.Config()),
         **{layer.file: layer.render(getattr(config, name)) for name, layer in _LAYERS.items() if name not in left_out},
         **({names.file: names.render(config.discovery)} if names else {}),
+        **({users.file: users.render(config.database_users)} if users else {}),
         **({own_functions.file: own_functions.render(config.functions)} if own_functions else {}),
         **own,
     }

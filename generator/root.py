@@ -3,7 +3,7 @@
 A layer receives only values that an earlier layer returned, so the order below is the order of dependencies.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from troposphere import And, AWSHelperFn, Condition, Equals, Not, Ref, Select, Sub, Template
 
@@ -14,6 +14,7 @@ from generator.interfaces import DbInstanceSettings, LogArchive, LogSettings, Se
 from generator.layers import (
     application,
     database,
+    database_users,
     db_reader,
     discovery,
     distribution,
@@ -87,7 +88,7 @@ class Platform(FrozenConfig):
     database: database.Outputs
     application: application.Outputs
     distribution: distribution.Outputs
-    # Values of the layer ``stores`` by the name of the output.
+    # Values of the layers ``stores`` and ``database_users`` by the name of the output.
     stored: dict[str, StackValue]
     registry_arns: dict[str, v.RegistryArn]
     migration_code_key: v.MigrationCodeKey
@@ -166,6 +167,11 @@ def build(config: Config, own_templates: Mapping[str, Template]) -> Template:
         ),
         included=parts.archive,
     )
+    archive = LogArchive(
+        archive_logs=p.archive.archive_logs,
+        archive_stream_arn=archive_outputs.archive_stream_arn,
+        subscription_role_arn=archive_outputs.subscription_role_arn,
+    )
     instances = DbInstanceSettings(
         db_instance_class=p.database.db_instance_class, db_monitoring_seconds=p.database.db_monitoring_seconds
     )
@@ -216,6 +222,22 @@ def build(config: Config, own_templates: Mapping[str, Template]) -> Template:
         ),
         own_templates,
     )
+    stored |= nest_database_users(
+        t,
+        config,
+        lambda code: database_users.Inputs(
+            prefix=prefix,
+            environment=p.environment,
+            artifact_bucket=p.artifact_bucket,
+            database_user_code_key=code,
+            logs=logs,
+            db_cluster_id=database_outputs.db_cluster_id,
+            database_secret_arn=database_outputs.connection.database_secret_arn,
+            data_key_arn=security_outputs.data_key_arn,
+            alarm_topic_arn=security_outputs.alarm_topic_arn,
+            log_archive=value_if(parts.archive, archive),
+        ),
+    )
     domain = SiteDomain(
         domain_name=p.domain_name, redirect_domain_name=p.redirect_domain_name, hosted_zone_id=p.hosted_zone_id
     )
@@ -233,11 +255,6 @@ def build(config: Config, own_templates: Mapping[str, Template]) -> Template:
             alb_log_bucket_name=security_outputs.alb_log_bucket_name,
             logs=logs,
         ),
-    )
-    archive = LogArchive(
-        archive_logs=p.archive.archive_logs,
-        archive_stream_arn=archive_outputs.archive_stream_arn,
-        subscription_role_arn=archive_outputs.subscription_role_arn,
     )
     distribution_outputs = distribution.LAYER.nest(
         t,
@@ -394,6 +411,18 @@ def nest_stores(
     if layer is None:
         return {}
     outputs = layer.nest(t, inputs, used=own_templates[layer.file].parameters)
+    return {field.title: value for field, value in interface_values(outputs)}
+
+
+def nest_database_users(
+    t: Template, config: Config, inputs: Callable[[v.DatabaseUserCodeKey], database_users.Inputs]
+) -> dict[str, StackValue]:
+    """Add the stack of the schemas of workloads, if there are any. Returns the secret of each by the output's name."""
+    layer = database_users.layer_of(config.workloads)
+    if layer is None:
+        return {}
+    spec = ParameterSpec("S3 key of the package of function database_user.")
+    outputs = layer.nest(t, inputs(add_parameter(t, "DatabaseUserCodeKey", v.DatabaseUserCodeKey, spec)))
     return {field.title: value for field, value in interface_values(outputs)}
 
 

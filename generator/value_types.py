@@ -114,6 +114,10 @@ class CustomResourceCodeKey(ArtifactKey):
     """S3 key of the package of function custom_resource."""
 
 
+class DatabaseUserCodeKey(ArtifactKey):
+    """S3 key of the package of function database_user."""
+
+
 class MigrationCodeKey(ArtifactKey):
     """S3 key of the package of function migration."""
 
@@ -476,6 +480,10 @@ class StoreAddress(StackValue):
 
 class VolumeSecurityGroupId(StackValue):
     """Security group of a volume: NFS from the workloads that mount it, by rules in their stacks."""
+
+
+class DatabaseUserSecretArn(StackValue):
+    """Secret with the user name and password of the users of one schema."""
 
 
 class DatabaseSecretArn(StackValue):

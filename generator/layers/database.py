@@ -4,7 +4,7 @@ RDS creates, stores and rotates the password, so CloudFormation never has it. Th
 rules for connections from services. The layer ``operations`` adds the alarms and the restart after a rotation.
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from troposphere import Equals, If, Not, NoValue, Sub, Tags, Template
 from troposphere.iam import Role
@@ -43,6 +43,8 @@ class Config(FrozenConfig):
 
     family: str = "aurora-mysql8.0"
     schema: str = "app"
+    # The RDS Data API, with which schemas and users of workloads are created.
+    data_api: bool = False
     # Attackers try names such as "master" and "admin" first. "root", "mysql" and "rdsadmin" are reserved.
     user: str = "platform"
     backup_window: str = "18:00-18:30"
@@ -166,6 +168,7 @@ def aurora_cluster(
 
     Aurora adds a third zone by itself, and the difference to a given list would replace the cluster.
     """
+    data_api: dict[str, Any] = {"EnableHttpEndpoint": True} if config.data_api else {}
     return DBCluster(
         "Cluster",
         # A fixed name in lower case, so that RDS exports to the log groups above.
@@ -191,6 +194,7 @@ def aurora_cluster(
             NoValue,
         ),
         EnableIAMDatabaseAuthentication=True,
+        **data_api,
         EnableCloudwatchLogsExports=list(EXPORTED_LOGS),
         # At the cluster: CloudFormation replaces an instance whose key of Performance Insights is removed.
         DatabaseInsightsMode="standard",

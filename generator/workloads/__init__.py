@@ -20,6 +20,7 @@ from generator.workloads.loading import (
     workloads_value,
 )
 from generator.workloads.resolution import image_owners, resolve
+from generator.workloads.schemas import OwnSchema
 from generator.workloads.services import EcsService, HealthCheck, InternalService, Scaling, WebService, Worker
 from generator.workloads.stores import Bucket, Mount, Queue, Read, ReadWrite, Receive, Send, Store, Use, Volume
 from generator.workloads.values import (
@@ -63,6 +64,7 @@ __all__ = [
     "InternalService",
     "Job",
     "Mount",
+    "OwnSchema",
     "Queue",
     "QueueUrl",
     "Read",

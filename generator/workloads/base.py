@@ -13,6 +13,7 @@ from generator.errors import ConfigError
 from generator.resources import exec_agent
 from generator.workloads.checks import check_name, check_range, contains_port, find_twice
 from generator.workloads.egress import Egress, check_egress
+from generator.workloads.schemas import check_schema
 from generator.workloads.stores import Mount, Use, check_uses
 from generator.workloads.values import (
     AddressOf,
@@ -72,6 +73,10 @@ class Workload:
     The tasks reach the internet on port 443, and on the ports in ``egress``. They may use the stores in ``uses``, and
     no others.
 
+    With ``schema="shop"`` the workload has a schema of its own in the database, and a user who reaches only this
+    schema: ``Fact.DATABASE_NAME``, ``DatabaseUsername()`` and ``DatabasePassword()`` are those of the schema. Otherwise
+    they are those of the platform, with the master user.
+
     With ``spot`` the tasks run on spare capacity of Fargate at a lower price. AWS may stop them with two minutes of
     warning. A change of ``spot`` replaces the ECS service.
 
@@ -93,6 +98,7 @@ class Workload:
     ephemeral_gib: int = shared(20)
     egress: tuple[Egress, ...] = shared(())
     uses: tuple[Use, ...] = shared(())
+    schema: str = shared("")
     own_size: bool = True
     spot: bool = False
 
@@ -114,6 +120,7 @@ class Workload:
         check_variables(self, where)
         check_egress(self.egress, where)
         check_uses(self.uses, where)
+        check_schema(self.schema, where)
 
     @classmethod
     def default(cls, name: str) -> Any:

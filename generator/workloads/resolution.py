@@ -58,6 +58,7 @@ def resolve(
     _check_rules(found)
     _check_calls(found)
     _check_uses(found, stores)
+    _check_schemas(workloads, found, parts)
     return found
 
 
@@ -205,6 +206,27 @@ def _check_uses(workloads: tuple[Workload, ...], stores: tuple[Store, ...]) -> N
                     "uses",
                     workload=entry.name,
                 )
+
+
+def _check_schemas(declared: tuple[Workload, ...], resolved: tuple[Workload, ...], parts: Parts) -> None:
+    """Raise ConfigError if two workloads declare one schema, or if there is no database for it."""
+    owners: dict[str, str] = {}
+    for before, entry in zip(declared, resolved, strict=True):
+        where = f"{entry.kind} {entry.name}"
+        if entry.schema and not parts.database:
+            raise ConfigError(
+                f"{where}: schema is {entry.schema}, but DATABASE = None leaves out the database. Remove one of them",
+                workload=entry.name,
+            )
+        # What `like` takes over is shared on purpose.
+        if not entry.schema or (before.like and before.schema is UNSET):
+            continue
+        if other := owners.get(entry.schema):
+            raise ConfigError(
+                f"{where}: the schema {entry.schema} belongs to {other}. Share it with like, or give another name",
+                workload=entry.name,
+            )
+        owners[entry.schema] = entry.name
 
 
 def _check_owner(entry: Workload, first: Workload, volume: Volume) -> None:

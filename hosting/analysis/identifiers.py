@@ -127,7 +127,10 @@ _TAKES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     },
     "AWS::Lambda::Permission": {
         "FunctionName": ("AWS::Lambda::Function.Ref", _FUNCTION),
-        "SourceArn": (_TOPIC, _QUEUE, "AWS::Events::Rule.Arn", "AWS::Logs::LogGroup.Arn", "AWS::S3::Bucket.Arn"),
+        "SourceArn": (
+            *(_TOPIC, _QUEUE, "AWS::Events::Rule.Arn", "AWS::Logs::LogGroup.Arn", "AWS::S3::Bucket.Arn"),
+            "AWS::SecretsManager::Secret.Ref",
+        ),
     },
     "AWS::Logs::Delivery": {
         "DeliveryDestinationArn": ("AWS::Logs::DeliveryDestination.Arn",),
@@ -180,8 +183,12 @@ _TAKES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     },
 }
 
-# Types of this project have no schema. lambda/migration passes these properties to ECS.
+# Types of this project have no schema. Their functions pass these properties to ECS, RDS and Secrets Manager.
 _CUSTOM: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "Custom::DatabaseUser": {
+        "MasterSecret": ("AWS::RDS::DBCluster.MasterUserSecret.SecretArn",),
+        "Secret": ("AWS::SecretsManager::Secret.Ref",),
+    },
     "Custom::Migration": {
         "Cluster": ("AWS::ECS::Cluster.Arn",),
         "LogGroup": ("AWS::Logs::LogGroup.Ref",),

@@ -44,6 +44,8 @@ class DatabaseServer:
     def __init__(self, folder: Path, login: Login, name: str = "localhost") -> None:
         self.folder = folder
         self.login = login
+        # Further schemas, each with its user.
+        self.others: tuple[Login, ...] = ()
         self.name = name
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
@@ -87,7 +89,7 @@ class DatabaseServer:
             self._run([install, "--no-defaults", f"--datadir={data}", f"--user={user}", "--skip-test-db"])
         write_certificate(self.folder, self.name)
         (self.folder / "init.sql").touch(mode=0o600)
-        (self.folder / "init.sql").write_text(_statements(self.login), encoding="utf-8")
+        (self.folder / "init.sql").write_text("".join(map(_statements, (self.login, *self.others))), encoding="utf-8")
         # The path of a Unix socket has at most 107 characters.
         self._socket = tempfile.TemporaryDirectory(prefix="database-")
         with (self.folder / "server.log").open("ab") as log:

@@ -74,6 +74,9 @@ class LocalRun:
         self._require_commands()
         self._require_ports()
         self._resolved = resolved
+        if self._database.others != values.schemas():
+            self._database.stop()
+            self._database.others = values.schemas()
         if self._has_database and not self._database.is_running:
             self._database.start()
         self._runs += 1

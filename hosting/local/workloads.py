@@ -85,6 +85,16 @@ class LocalValues:
         self.missing.append(f"{workload}.{name}")
         return ""
 
+    def schemas(self) -> tuple[Login, ...]:
+        """Return the schemas of workloads, each with the user that its secret names."""
+        found = []
+        for user in self.resolved.of_type("Custom::DatabaseUser"):
+            secret = self.resolved.resource(user.get("Secret"))
+            if secret is not None:
+                name, password = self._generated(secret, "username"), self._generated(secret, "password")
+                found.append(Login(str(user.get("Schema")), name, password))
+        return tuple(found)
+
     def owner(self, access_point: Json) -> str:
         """Return the user of an access point, which owns the files of its volume."""
         point = self.resolved.resource(str(access_point))

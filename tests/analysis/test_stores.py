@@ -13,6 +13,7 @@ from generator.render import render_all
 from generator.workloads import (
     Bucket,
     BucketName,
+    DatabasePassword,
     Generated,
     Job,
     Mount,
@@ -48,7 +49,8 @@ WORKLOADS = (
         priority=900,
         uses=(ReadWrite("Uploads"), Send("Orders"), Mount("Files", "/data")),
         variables={"BUCKET": BucketName("Uploads"), "QUEUE": Text("sqs+", QueueUrl("Orders"))},
-        secrets={"KEY": Generated()},
+        secrets={"KEY": Generated(), "DB_PASSWORD": DatabasePassword()},
+        schema="shop",
         own_size=False,
     ),
     Worker(
@@ -161,6 +163,12 @@ def test_stores_and_their_uses_pass_every_rule() -> None:
         ),
         (lambda b: b["root.json"]["Metadata"]["Workloads"]["Export"].pop("Uses"), {"STO-05"}),
         (lambda b: execution(b, "packer")["Resource"].append("*"), {"STO-06"}),
+        (lambda b: remove(b, "database-users", "ShopRotationPermission"), {"STO-07"}),
+        (lambda b: b["database-users.json"]["Resources"]["ShopRotation"].update(DependsOn=["ShopUser"]), {"STO-07"}),
+        (
+            lambda b: resource(b, "database-users", "ShopRotationPermission").update(Principal="events.amazonaws.com"),
+            {"STO-07"},
+        ),
     ],
 )
 def test_a_store_that_is_less_safe_is_found(damage: Callable[[Bodies], object], found: set[str]) -> None:
@@ -216,6 +224,7 @@ def test_a_role_of_a_task_reaches_what_its_workload_declares_and_nothing_else() 
     assert reached(bodies(), "Packer", "Execution") == {
         "secretsmanager:GetSecretValue ShopKeySecret",
         "secretsmanager:GetSecretValue PackerTokenSecret",
+        "secretsmanager:GetSecretValue ShopUserSecret",
     }
     assert reached(bodies(), "Export", "Execution") == set()
 

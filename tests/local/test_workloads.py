@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -26,15 +27,20 @@ from tests.support.programs import need
 from tests.support.waiting import PATIENCE
 
 WORKLOADS = """
-from generator.workloads import AddressOf, Generated, InternalService, Supplied, Text, WebService
+from generator.workloads import (
+    AddressOf, DatabasePassword, DatabaseUsername, Fact, Generated, InternalService, Supplied, Text, WebService,
+)
 
 WORKLOADS = (
     WebService(
         "Portal",
         paths=("/*",),
         priority=900,
-        variables={"SEARCH": Text("http://", AddressOf("Search"), ":8080/")},
-        secrets={"KEY": Generated(40), "TOKEN": Supplied()},
+        variables={"SEARCH": Text("http://", AddressOf("Search"), ":8080/"), "DB": Fact.DATABASE_NAME},
+        secrets={
+            "KEY": Generated(40), "TOKEN": Supplied(), "DB_USER": DatabaseUsername(), "DB_PASSWORD": DatabasePassword()
+        },
+        schema="portal",
     ),
     InternalService("Search", called_by=("Portal",), variables={}, secrets={}),
 )
@@ -45,7 +51,7 @@ import http.server, json, os, sys, urllib.request
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        seen = {name: os.environ.get(name) for name in ("KEY", "TOKEN", "SEARCH")}
+        seen = {name: os.environ.get(name) for name in ("KEY", "TOKEN", "SEARCH", "DB", "DB_USER", "DB_PASSWORD")}
         if self.path == "/search":
             seen["answer"] = urllib.request.urlopen(os.environ["SEARCH"]).read().decode()
         self.send_response(200)
@@ -98,11 +104,19 @@ def get(run: LocalRun, path: str) -> dict[str, str]:
     return found
 
 
+def log_in(run: LocalRun, answer: dict[str, str], statement: str) -> int:
+    """Execute a statement as the user of the app. Returns the exit code of the client."""
+    host, port = run._database.address
+    command = ["mariadb", "--no-defaults", f"--host={host}", f"--port={port}", f"--user={answer['DB_USER']}"]
+    command += [f"--password={answer['DB_PASSWORD']}", "--ssl", "--ssl-verify-server-cert=0", "-e", statement]
+    return subprocess.run(command, capture_output=True, check=False).returncode
+
+
 @pytest.mark.slow("starts a database server twice")
 def test_workloads_call_each_other_by_name_and_keep_generated_secrets(
     project: Path, resolved: ResolvedEnvironment, local: LocalRun
 ) -> None:
-    need("bwrap", "ip", "mariadbd", "mariadb-install-db")
+    need("bwrap", "ip", "mariadb", "mariadbd", "mariadb-install-db")
     settings = load_settings(project, COMMANDS, PATH)
     keys = set()
     for run in (local, LocalRun(local.folder, int(local.site.rsplit(":")[-1]), lambda _name, _line: None)):
@@ -111,9 +125,12 @@ def test_workloads_call_each_other_by_name_and_keep_generated_secrets(
             assert run.wait_until_healthy(PATIENCE), run.explain()
             assert run.health() == {"Portal": "healthy", "Search": "running"}
             answer = get(run, "/search")
+            assert log_in(run, answer, "CREATE TABLE IF NOT EXISTS portal.t (id INT)") == 0
+            assert log_in(run, answer, "CREATE TABLE app.t (id INT)") == 1
         finally:
             run.stop()
-        assert json.loads(answer["answer"]) == {"KEY": None, "TOKEN": None, "SEARCH": None}
+        assert set(json.loads(answer["answer"]).values()) == {None}
+        assert (answer["DB"], answer["DB_USER"]) == ("portal", "portal_a")
         assert answer["TOKEN"] == "typed by a person"
         assert len(answer["KEY"]) == 40
         keys.add(answer["KEY"])

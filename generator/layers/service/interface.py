@@ -16,7 +16,7 @@ from generator.interfaces import (
 from generator.platform_parts import COMPLETE, Parts
 from generator.resources.lambda_functions import FunctionInputs, Size
 from generator.wiring import FrozenConfig, StackInterface, StackValue
-from generator.workloads import InternalService, Job, RootParameter, StoredSecret, Workload
+from generator.workloads import InternalService, Job, OwnSchema, RootParameter, StoredSecret, Workload
 from generator.workloads.stores import access_point_output
 
 
@@ -89,6 +89,8 @@ def inputs_of(entry: Workload) -> type[Inputs]:
 def stored_values(entry: Workload) -> dict[str, type[StackValue]]:
     """Return the types of the values of the layer ``stores`` that a workload may need, by name."""
     types: dict[str, type[StackValue]] = {secret.arn_output: v.AppSecretArn for secret in entry.stored_secrets}
+    if entry.schema:
+        types[OwnSchema(entry.schema).arn_output] = v.DatabaseUserSecretArn
     for use in entry.uses:
         types |= store_values(use.of.values, use.logical_id)
     return types | {access_point_output(entry.name, use.store): v.StoreAddress for use in entry.mounts}

@@ -23,6 +23,7 @@ from generator.workloads import (
     DatabaseUsername,
     Existing,
     Mount,
+    OwnSchema,
     Read,
     ReadWrite,
     Receive,
@@ -66,6 +67,8 @@ def secret_statements(entry: Workload, inputs: Inputs) -> Iterator[Statement]:
     reads_database = any(isinstance(secret, (DatabaseUsername, DatabasePassword)) for secret in secrets)
     if reads_database:
         arn = inputs.database.database_secret_arn
+        if entry.schema:
+            arn = store_value(inputs, OwnSchema(entry.schema).arn_output)
         yield iam.allow("ReadDatabaseSecret", [secretsmanager_actions.GetSecretValue], [arn])
     if entry.stored_secrets:
         stored = [stored_secret_arn(inputs, secret) for secret in dict.fromkeys(entry.stored_secrets)]

@@ -16,6 +16,7 @@ from generator.workloads import (
     DatabaseUsername,
     Existing,
     Fact,
+    OwnSchema,
     QueueUrl,
     RootParameter,
     Secret,
@@ -38,7 +39,9 @@ def variables(entry: Workload, inputs: Inputs) -> list[Environment]:
 
 def secret_variables(entry: Workload, inputs: Inputs) -> list[SecretVariable]:
     """Return the variables whose values ECS reads from Secrets Manager when it starts a task."""
-    return [SecretVariable(Name=name, ValueFrom=value_from(secret, inputs)) for name, secret in entry.secrets.items()]
+    return [
+        SecretVariable(Name=name, ValueFrom=value_from(secret, entry, inputs)) for name, secret in entry.secrets.items()
+    ]
 
 
 def variable_value(value: Variable, entry: Workload, inputs: Inputs) -> str | AWSHelperFn:
@@ -96,7 +99,7 @@ def fact_value(fact: Part, entry: Workload, inputs: Inputs) -> str | AWSHelperFn
         Fact.DATABASE_HOST: inputs.database.writer_endpoint,
         Fact.DATABASE_READER_HOST: inputs.database.reader_endpoint,
         Fact.DATABASE_PORT: inputs.database.database_port,
-        Fact.DATABASE_NAME: inputs.database.database_name,
+        Fact.DATABASE_NAME: entry.schema or inputs.database.database_name,
         Fact.SITE_URL: inputs.site_url,
         Fact.OWN_URL: own_url(entry, inputs),
         Fact.DOMAIN_NAME: inputs.domain_name,
@@ -115,16 +118,21 @@ def own_url(entry: Workload, inputs: Inputs) -> str | AWSHelperFn:
     return If("HasDomain", Sub(f"https://{entry.host}.${{DomainName}}"), inputs.site_url)
 
 
-def value_from(secret: Secret, inputs: Inputs) -> str | AWSHelperFn:
+def database_secret(entry: Workload) -> str:
+    """Return the name of the parameter with the secret of the workload's user in the database."""
+    return OwnSchema(entry.schema).arn_output if entry.schema else "DatabaseSecretArn"
+
+
+def value_from(secret: Secret, entry: Workload, inputs: Inputs) -> str | AWSHelperFn:
     """Return the reference to a secret, or to one key of it (Amazon ECS Developer Guide, "Secrets Manager").
 
     Raises TypeError for a secret that `resolve` has not replaced.
     """
     match secret:
         case DatabaseUsername():
-            return Sub("${DatabaseSecretArn}:username::")
+            return Sub(f"${{{database_secret(entry)}}}:username::")
         case DatabasePassword():
-            return Sub("${DatabaseSecretArn}:password::")
+            return Sub(f"${{{database_secret(entry)}}}:password::")
         case StoredSecret():
             return stored_secret_arn(inputs, secret)
         case Existing(arn=RootParameter(name=name), key=key) if key:

@@ -87,10 +87,12 @@ FREE = frozenset(
         "AWS::RDS::DBParameterGroup",
         "AWS::RDS::DBSubnetGroup",
         "AWS::S3::BucketPolicy",
+        "AWS::SecretsManager::RotationSchedule",
         "AWS::SNS::Subscription",
         "AWS::SNS::TopicPolicy",
         "AWS::SQS::QueuePolicy",
         "AWS::WAFv2::LoggingConfiguration",
+        "Custom::DatabaseUser",
         "Custom::Migration",
         "Custom::SiteContent",
     }

@@ -9,7 +9,16 @@ from hosting.analysis.rules.registry import RuleMatch, environment_rule
 from hosting.analysis.rules.security import KEY
 from hosting.analysis.rules.services import TASK, containers, started_tasks
 from hosting.analysis.rules.tasks import find_role
-from hosting.analysis.rules.values import flag, follow, follow_all, listed, matches, permissions, statements
+from hosting.analysis.rules.values import (
+    flag,
+    follow,
+    follow_all,
+    listed,
+    matches,
+    permissions,
+    statements,
+    waits_for,
+)
 from hosting.model.tokens import Json
 
 BUCKET, QUEUE, FILE_SYSTEM = "AWS::S3::Bucket", "AWS::SQS::Queue", "AWS::EFS::FileSystem"
@@ -193,3 +202,25 @@ def own_secrets(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
                 if "*" in item.resources or others:
                     what = ", ".join(others) or "every secret"
                     yield RuleMatch(task, f"Properties.{kind}RoleArn", f"may also read {what}")
+
+
+@environment_rule(
+    "STO-07",
+    "Secrets Manager may call the function of a rotation, before the rotation is set up",
+    why="It calls the function when the rotation is set up, and the resource fails without the permission (AWS Secrets "
+    "Manager User Guide, Permissions for rotation).",
+    hint="add a permission for secretsmanager.amazonaws.com with the secret as SourceArn, and name it in DependsOn",
+)
+def rotation_permissions(env: ResolvedEnvironment) -> Iterator[RuleMatch]:
+    for rotation in env.of_type("AWS::SecretsManager::RotationSchedule"):
+        function = follow(env, rotation.get("RotationLambdaARN"), "AWS::Lambda::Function")
+        secret = follow(env, rotation.get("SecretId"))
+        admitted = [
+            permission
+            for permission in env.of_type("AWS::Lambda::Permission")
+            if permission.get("Principal") == "secretsmanager.amazonaws.com"
+            and follow(env, permission.get("FunctionName")) == function
+            and follow(env, permission.get("SourceArn")) == secret
+        ]
+        if not any(waits_for(env, rotation, permission) for permission in admitted):
+            yield RuleMatch(rotation, "DependsOn", "does not wait for the permission to call its function")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 
 from hosting.rehearsal.checks.base import Area, Deployed, Proof
 
 proof = Area("database")
+_PATIENCE = 30.0
 
 
 def cluster(deployed: Deployed) -> Iterator[Proof]:
@@ -67,4 +69,22 @@ def credentials(deployed: Deployed) -> Iterator[Proof]:
     yield proof("the password is rotated every 30 days", rules.get("ScheduleExpression") == "rate(30 days)", rules)
 
 
-CHECKS = (cluster, instances, credentials)
+def users_take_turns(deployed: Deployed) -> Iterator[Proof]:
+    """Rotate the secret of each schema of a workload, and check that it names the other user of the schema."""
+    manager = deployed.client("secretsmanager")
+    for path, arn in deployed.ids("AWS::SecretsManager::Secret").items():
+        if not path.startswith("DatabaseUsersStack/"):
+            continue
+        before = json.loads(manager.get_secret_value(SecretId=arn)["SecretString"])["username"]
+        manager.rotate_secret(SecretId=arn)
+        deadline = time.monotonic() + _PATIENCE
+        after = before
+        while after == before and time.monotonic() < deadline:
+            time.sleep(0.1)
+            after = json.loads(manager.get_secret_value(SecretId=arn)["SecretString"])["username"]
+        name = path.removeprefix("DatabaseUsersStack/")
+        turned = {before[-2:], after[-2:]} == {"_a", "_b"} and before[:-2] == after[:-2]
+        yield proof(f"a rotation of {name} names the other user", turned, f"{before}, then {after}")
+
+
+CHECKS = (cluster, instances, credentials, users_take_turns)

@@ -27,6 +27,7 @@ from hosting.rehearsal.ministack_patch.registry import (
     tag_list,
     wrap,
 )
+from hosting.rehearsal.ministack_patch.rotation import start_rotation
 
 SECRET_RESOURCE = "AWS::SecretsManager::Secret"  # noqa: S105 - a type name
 
@@ -288,9 +289,9 @@ def secret_string(properties: Properties) -> str:
 
 @operation("secretsmanager.RotateSecret")
 async def rotate_secret(parameters: dict[str, Any], proceed: Proceed) -> Any:
-    """Set a new password in a secret that RDS manages, unless the request only sets the schedule.
+    """Rotate a secret with its function, or set a new password in a secret that RDS manages.
 
-    MiniStack copies the old password in both cases.
+    If the request only sets the schedule, nothing is rotated. MiniStack copies the old password in all cases.
     """
     secret = secretsmanager._secrets.get(secret_name(parameters.get("SecretId", "")))
     if secret is not None and parameters.get("RotateImmediately") is False:
@@ -298,6 +299,8 @@ async def rotate_secret(parameters: dict[str, Any], proceed: Proceed) -> Any:
         secret["RotationEnabled"] = True
         current, _ = secretsmanager._find_stage_version(secret, "AWSCURRENT")
         return {"ARN": secret["ARN"], "Name": secret["Name"], "VersionId": current}
+    if secret is not None and secret.get("RotationLambdaARN"):
+        return await start_rotation(secret, parameters.get("ClientRequestToken") or str(uuid.uuid4()))
     reply = await proceed()
     if reply[0] == 200 and secret is not None and secret.get("OwningService") == "rds":
         _, current = secretsmanager._find_stage_version(secret, "AWSCURRENT")

@@ -23,6 +23,7 @@ def install_all() -> None:
         refusals,
         registry,
         roles,
+        rotation,
         s3,
         scaling,
         schedules,
@@ -41,7 +42,7 @@ def install_all() -> None:
     registry.install()
     api.install()
     parts = (ec2, ecs_rules, tasks, ecs, discovery, schedules, data, scaling, edge, observation, deliveries, functions)
-    for part in (*parts, s3):
+    for part in (*parts, s3, rotation):
         part.install()
     # An import registers the operations of these modules.
     del roles, sessions, seeding

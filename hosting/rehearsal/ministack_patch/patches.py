@@ -385,6 +385,32 @@ PATCHES: tuple[Patch, ...] = (
         "Amazon RDS API Reference, DescribeEventSubscriptions",
     ),
     Patch(
+        (
+            "AWS::SecretsManager::RotationSchedule",
+            "cloudformation.stacks._runs_on_worker_thread",
+        ),
+        "rotation",
+        "It has no rotation schedules, and rotates a secret without calling its function.",
+        "Secrets Manager calls the four steps of the function, which has to admit it for this secret. Without an "
+        "immediate rotation it calls testSecret when the rotation is set up, and the resource fails if that fails.",
+        "AWS Secrets Manager User Guide, Rotation by Lambda function; AWS Secrets Manager API Reference, RotateSecret",
+    ),
+    Patch(
+        ("ministack.app._handle_rds_data_request",),
+        "rotation",
+        "It executes SQL in a container of Docker.",
+        "The cluster needs EnableHttpEndpoint, and the secret has to be that of the master user. The patched emulator "
+        "keeps schemas, users and privileges, and refuses every other statement.",
+        "Amazon RDS Data API Reference, ExecuteStatement",
+    ),
+    Patch(
+        ("Rehearsal.DatabaseUsers",),
+        "rotation",
+        "Not applicable",
+        "Operations that exist only in the emulator: the schemas and users of a cluster, for tests.",
+        "",
+    ),
+    Patch(
         ("AWS::SecretsManager::Secret", "cloudformation.drift._DRIFT_READERS"),
         "data",
         "Ref of a secret is its name.",
