@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -34,6 +35,7 @@ _HEADING_WIDTH = 100
 @click.command()
 @environment_options
 @output_option("text", "json")
+@click.option("-v", "--verbose", is_flag=True, help="Also show plans, each event and each check that holds.")
 @click.option("--keep", is_flag=True, help="Keep the environment until Ctrl-C and print how to connect to it.")
 @click.option(
     "--delay",
@@ -42,7 +44,7 @@ _HEADING_WIDTH = 100
     metavar="SECONDS",
     help="Duration of each resource operation, to watch the progress.  [default: 0]",
 )
-def rehearse(keep: bool, delay: float, **given: Any) -> int:
+def rehearse(verbose: bool, keep: bool, delay: float, **given: Any) -> int:
     """Deploy a whole environment to an emulator, check the result, change it, and destroy it.
 
     Requires no AWS account and no credentials: the emulator runs on this machine, and the code is the same as for
@@ -64,7 +66,8 @@ def rehearse(keep: bool, delay: float, **given: Any) -> int:
         emulator.start()
     try:
         console.print(f"The emulator runs at {emulator.endpoint} as account {account}.", style="dim")
-        _run_steps(console, environment, emulator, (account, region), result, destroys=not keep)
+        output = _Output(console, verbose)
+        _run_steps(output, environment, emulator, (account, region), result, destroys=not keep)
         _print_summary(options, result, time.monotonic() - begun)
         if keep:
             _keep_running(console, emulator, account, region)
@@ -73,8 +76,34 @@ def rehearse(keep: bool, delay: float, **given: Any) -> int:
     return Exit.ERROR if result.failed else Exit.DONE
 
 
+@dataclass
+class _Output:
+    """The console of a rehearsal. Without ``verbose`` it shows failures, and one line for each stack."""
+
+    console: Console
+    verbose: bool
+
+    def reporter(self) -> Reporter:
+        """Return a reporter that approves everything."""
+        from hosting.cli.support.console_reporter import ConsoleReporter
+        from hosting.cli.support.operation_monitor import OperationMonitor
+
+        monitor = OperationMonitor(self.console, "events" if self.verbose else "auto")
+        return ConsoleReporter(monitor, shows_plans=self.verbose)
+
+    def detail(self, text: object) -> None:
+        """Print a text of a verbose rehearsal."""
+        if self.verbose:
+            self.console.print(text, style="dim", markup=False)
+
+    def check(self, proof: Proof) -> None:
+        """Print a check that fails, or any in a verbose rehearsal. The summary counts all."""
+        if self.verbose or not proof.holds:
+            self.console.print(_format_check(proof))
+
+
 def _run_steps(
-    console: Console,
+    output: _Output,
     environment: Environment,
     emulator: Emulator,
     place: tuple[str, str],
@@ -94,31 +123,31 @@ def _run_steps(
     world = Prerequisites(emulator, account, context.home)
     values = environment.file.values
 
-    with _step(console, "Create the prerequisites of the account"):
+    with _step(output.console, "Create the prerequisites of the account"):
         texts = [template.text for template in environment.templates.values()]
         for made in world.prepare(values, texts) or ["none: the parameter file refers to no existing resource"]:
-            console.print(made)
-    with _step(console, "Deploy bootstrap and push images"):
-        pipeline.deploy_stacks(context, _create_reporter(console), through=StackRole.BOOTSTRAP)
+            output.detail(made)
+    with _step(output.console, "Deploy bootstrap and push images"):
+        pipeline.deploy_stacks(context, output.reporter(), through=StackRole.BOOTSTRAP)
         for repository in world.push_images(values):
-            console.print(f"pushed an image to {repository}", style="dim")
-    with _step(console, "Deploy the whole chain"):
-        states = _deploy_chain(console, context, result)
+            output.detail(f"pushed an image to {repository}")
+    with _step(output.console, "Deploy the whole chain"):
+        states = _deploy_chain(output, context, result)
     for run in world.run_each_schedule_once():
-        console.print(f"ran schedule {run['Name']} as at {run['At']}", style="dim")
-    with _step(console, "Check the deployed resources"):
+        output.detail(f"ran schedule {run['Name']} as at {run['At']}")
+    with _step(output.console, "Check the deployed resources"):
         for proof in rehearsal.examine(rehearsal.collect_deployed_resources(context, states), result):
-            console.print(_format_check(proof))
-    with _step(console, "Deploy again without changes"):
-        _check_empty_plan(console, context, states, result)
-    with _step(console, "Change one parameter"):
-        _change_parameter(console, context, result)
+            output.check(proof)
+    with _step(output.console, "Deploy again without changes"):
+        _check_empty_plan(output, context, states, result)
+    with _step(output.console, "Change one parameter"):
+        _change_parameter(output, context, result)
     if destroys:
-        with _step(console, "Destroy everything"):
-            _destroy_environment(console, context, result)
+        with _step(output.console, "Destroy everything"):
+            _destroy_environment(output, context, result)
 
 
-def _deploy_chain(console: Console, context: Context, result: Result) -> CurrentStates:
+def _deploy_chain(output: _Output, context: Context, result: Result) -> CurrentStates:
     """Deploy all stacks. If workloads wait for supplied secrets, set these and deploy again, as a person does."""
     from hosting.deployer import pipeline
     from hosting.deployer.errors import RefusedError
@@ -127,7 +156,7 @@ def _deploy_chain(console: Console, context: Context, result: Result) -> Current
     from hosting.rehearsal.checks import Proof
 
     try:
-        return pipeline.deploy_stacks(context, _create_reporter(console))
+        return pipeline.deploy_stacks(context, output.reporter())
     except RefusedError as refusal:
         supplied = rehearsal.supply_secrets(context)
         if not supplied:
@@ -135,13 +164,13 @@ def _deploy_chain(console: Console, context: Context, result: Result) -> Current
         waiting = not find_platform(context).services
         proof = Proof("secrets", "workloads wait until supplied secrets have values", waiting, ", ".join(supplied))
         result.proofs.append(proof)
-        console.print(f"refused: {refusal.what}", style="dim", markup=False)
-        console.print(_format_check(proof))
-        return pipeline.deploy_stacks(context, _create_reporter(console))
+        output.detail(f"refused: {refusal.what}")
+        output.check(proof)
+        return pipeline.deploy_stacks(context, output.reporter())
 
 
 def _check_empty_plan(
-    console: Console, context: Context, states: dict[Stack, StackState | None], result: Result
+    output: _Output, context: Context, states: dict[Stack, StackState | None], result: Result
 ) -> None:
     """Check that a second deployment without changes has an empty plan."""
     from hosting.cli.rendering import plan_text
@@ -149,21 +178,21 @@ def _check_empty_plan(
     from hosting.deployer.deployment import Kind
     from hosting.rehearsal.checks import Proof
 
-    plans = pipeline.plan_stacks(context, states, _create_reporter(console), verb="plan")
+    plans = pipeline.plan_stacks(context, states, output.reporter(), verb="plan")
     try:
         changed = [plan for plan in plans if plan.kind is not Kind.NOTHING]
         for part in plan_text.render_plan(plan_text.PlanReview(changed)) if changed else ():
-            console.print(part)
+            output.console.print(part)
         seen = ", ".join(plan.stack.label for plan in changed) or f"{len(plans)} stacks"
         proof = Proof("change", "a second deployment without changes is empty", not changed, seen)
         result.proofs.append(proof)
-        console.print(_format_check(proof))
+        output.check(proof)
     finally:
         for plan in plans:
             deployment.discard(context, plan)
 
 
-def _change_parameter(console: Console, context: Context, result: Result) -> None:
+def _change_parameter(output: _Output, context: Context, result: Result) -> None:
     """Change one parameter of the environment, and check that plan and deployment change the resource that reads it.
 
     It is the maximum task count of the first service that scales, or the monthly budget if no service scales.
@@ -182,9 +211,9 @@ def _change_parameter(console: Console, context: Context, result: Result) -> Non
     before = deployment.describe_stacks(context)
     root = before[context.stack(StackRole.ROOT)]
     old = int(root.parameters[name]) if root is not None else 0
-    console.print(f"{name}: {old} -> {old + 1}", style="bold")
+    output.detail(f"{name}: {old} -> {old + 1}")
     changed = replace(context, environment=deployment.with_parameters(context.environment, [f"{name}={old + 1}"]))
-    plans = pipeline.plan_stacks(changed, before, _create_reporter(console), verb="plan")
+    plans = pipeline.plan_stacks(changed, before, output.reporter(), verb="plan")
     touched = sorted(
         "/".join((*path, change.logical_id))
         for plan in plans
@@ -195,13 +224,13 @@ def _change_parameter(console: Console, context: Context, result: Result) -> Non
         deployment.discard(changed, plan)
     seen = f"{len(touched)} changes, {wanted} among them"
     proof = Proof("change", "the plan contains the changed resource", wanted in touched, seen)
-    states = pipeline.deploy_stacks(changed, _create_reporter(console))
+    states = pipeline.deploy_stacks(changed, output.reporter())
     deployed = rehearsal.collect_deployed_resources(changed, states)
     now = _read_maximum(deployed, wanted) if scaling else _read_budget(deployed, wanted)
     done = Proof("change", "the deployment changes the resource", now == old + 1, f"{wanted} has {now}")
     for one in (proof, done):
         result.proofs.append(one)
-        console.print(_format_check(one))
+        output.check(one)
 
 
 def _read_maximum(deployed: Deployed, path: str) -> int:
@@ -218,7 +247,7 @@ def _read_budget(deployed: Deployed, path: str) -> int:
     return int(float(found["BudgetLimit"]["Amount"]))
 
 
-def _destroy_environment(console: Console, context: Context, result: Result) -> None:
+def _destroy_environment(output: _Output, context: Context, result: Result) -> None:
     """Destroy the environment: first without --unprotect, which must be refused if it is protected, then with it.
 
     Its name, DeletionProtection and the files of the static site protect it.
@@ -232,7 +261,7 @@ def _destroy_environment(console: Console, context: Context, result: Result) -> 
     def note(name: str, holds: bool, seen: str) -> None:
         proof = Proof("destroy", name, holds, seen)
         result.proofs.append(proof)
-        console.print(_format_check(proof))
+        output.check(proof)
 
     deployed = rehearsal.collect_deployed_resources(context, deployment.describe_stacks(context))
     # No stack lists them after the deletion, but some are kept.
@@ -240,12 +269,12 @@ def _destroy_environment(console: Console, context: Context, result: Result) -> 
     protected = context.environment.is_production or deployed.parameter("DeletionProtection") == "true"
     keeps_files = deployed.parameter("EmptyBucketOnDelete") != "true"
     try:
-        pipeline.destroy_stacks(context, _create_reporter(console))
+        pipeline.destroy_stacks(context, output.reporter())
     except RefusedError as refusal:
         expected = protected or keeps_files
         note("protected resources are not destroyed without --unprotect", expected, str(refusal).splitlines()[0])
         try:
-            pipeline.destroy_stacks(context, _create_reporter(console), unprotect=True)
+            pipeline.destroy_stacks(context, output.reporter(), unprotect=True)
         except RefusedError as failure:
             # Without EmptyBucketOnDelete the user has to empty the bucket before the deletion.
             kept = keeps_files and "not empty" in str(failure)
@@ -257,7 +286,7 @@ def _destroy_environment(console: Console, context: Context, result: Result) -> 
             if not kept:
                 raise
             rehearsal.empty(deployed, deployed.outputs["root"]["StaticBucketName"])
-            pipeline.destroy_stacks(context, _create_reporter(console), unprotect=True)
+            pipeline.destroy_stacks(context, output.reporter(), unprotect=True)
     else:
         note("the environment has no protected resources", not protected, context.environment.name)
     left = [
@@ -267,15 +296,7 @@ def _destroy_environment(console: Console, context: Context, result: Result) -> 
     ]
     note("every stack except bootstrap is deleted", not left, ", ".join(left) or "bootstrap stays")
     for proof in rehearsal.examine_remains(deployed, result):
-        console.print(_format_check(proof))
-
-
-def _create_reporter(console: Console) -> Reporter:
-    """Return a reporter that approves everything."""
-    from hosting.cli.support.console_reporter import ConsoleReporter
-    from hosting.cli.support.operation_monitor import OperationMonitor
-
-    return ConsoleReporter(OperationMonitor(console))
+        output.check(proof)
 
 
 @contextmanager

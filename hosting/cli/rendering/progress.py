@@ -1,5 +1,7 @@
 """Show an operation while it runs: a live tree on a terminal, lines with a heartbeat elsewhere, or NDJSON.
 
+The lines are one for each stack that ends, nested ones included, and one for each failure; or one for each event.
+
 NDJSON has one object in each line, with `schema` 1 and a `type`:
   begin      {"stack", "region", "verb"}
   event      {"stack", "region", "resource", "resource_type", "status", "reason", "time"}; resource is empty for the
@@ -66,7 +68,7 @@ def show_operation(
     """Show the operation until it ends. A given `state` continues after an interruption."""
     if mode == "auto":
         mode = "tree" if target.is_terminal and not target.is_dumb_terminal else "lines"
-    show = {"tree": _show_tree, "lines": _show_lines, "ndjson": _show_ndjson}[mode]
+    show = {"tree": _show_tree, "lines": _show_lines, "events": _show_events, "ndjson": _show_ndjson}[mode]
     state = state or OperationState(operation.stack.label, time.monotonic())
     show(
         target,
@@ -98,16 +100,37 @@ def _record_polls(
 def _show_lines(
     target: Console, operation: Operation, rounds: Iterable[tuple[Sequence[Event], float]], state: OperationState
 ) -> None:
+    def is_shown(event: Event) -> bool:
+        """Return whether an event is a failure, or the end of a stack in which something changed."""
+        ended = is_terminal(event.status) and (event.is_stack_itself or event.is_nested_stack)
+        return event.failed or (ended and (event.is_stack_itself or state.count_finished_in(event.name) > 0))
+
+    _print_events(target, operation, rounds, state, is_shown)
+
+
+def _show_events(
+    target: Console, operation: Operation, rounds: Iterable[tuple[Sequence[Event], float]], state: OperationState
+) -> None:
+    _print_events(target, operation, rounds, state, lambda _event: True)
+
+
+def _print_events(
+    target: Console,
+    operation: Operation,
+    rounds: Iterable[tuple[Sequence[Event], float]],
+    state: OperationState,
+    shows: Callable[[Event], bool],
+) -> None:
     last = state.clock
     for batch, now in rounds:
         for event in batch:
+            if (event.is_stack_itself and event.path) or not shows(event):
+                continue  # the event of the parent stack has the same content
             # Only the reason of a failure has information; others are texts such as "User Initiated".
             reason = f"  {event.reason}" if event.failed else ""
-            if event.is_stack_itself and event.path:
-                continue  # the event of the parent stack has the same content
             name = "" if event.is_stack_itself else f"  {event.name}"
             line = f"{event.time:%H:%M:%S}  {operation.stack.name}{name}  {event.status}{reason}"
-            target.print(Text(line, style="red" if event.failed else ""))
+            target.print(Text(line + _describe_size(state, event, now), style="red" if event.failed else ""))
             last = now
         if now - last >= _HEARTBEAT:
             busy = ", ".join(state.list_running()[:3]) or "CloudFormation"
@@ -118,6 +141,20 @@ def _show_lines(
                 )
             )
             last = now
+
+
+def _describe_size(state: OperationState, event: Event, now: float) -> str:
+    """Return the number of resources of a stack that ended, and its time."""
+    if not is_terminal(event.status) or event.failed:
+        return ""
+    if event.is_stack_itself:
+        count, seconds = state.count_finished(), state.seconds_elapsed(now)
+    elif event.is_nested_stack:
+        count, seconds = state.count_finished_in(event.name), state.took.get(event.name, 0.0)
+    else:
+        return ""
+    resources = "1 resource" if count == 1 else f"{count} resources"
+    return f"  {resources}, {format_duration(seconds)}"
 
 
 def _show_ndjson(

@@ -46,6 +46,8 @@ class ConsoleReporter:
     approve_plans: Callable[[Sequence[StackPlan]], bool] = _approve_all
     approve_deletions: Callable[[], bool] = lambda: True
     verbose: bool = False
+    # A rehearsal asks no question, so that its plans are only part of its verbose output.
+    shows_plans: bool = True
     # Updates that AWS refuses, in the plans that were shown last.
     impossible: Sequence[Impossible] = ()
 
@@ -63,10 +65,14 @@ class ConsoleReporter:
         with self.show_progress("predicting conflicts"):
             foreseen = prediction_check.predict_conflicts(context, plans)
         self.impossible = foreseen.impossible
+        if not self.shows_plans:
+            return
         for part in plan_text.render_plan(review_plans(context, plans, allowed, foreseen), verbose=self.verbose):
             self.console.print(part)
 
     def show_deletions(self, deletions: Sequence[StackDeletion]) -> None:
+        if not self.shows_plans:
+            return
         for tree in outputs.render_deletions(deletions):
             self.console.print(tree)
 

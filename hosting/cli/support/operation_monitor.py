@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-MODES = ("auto", "tree", "lines", "ndjson")
+MODES = ("auto", "tree", "lines", "events", "ndjson")
 
 
 class Detached(click.exceptions.Exit):
@@ -46,7 +46,8 @@ def progress_option(command: Command) -> Command:
         type=click.Choice(MODES),
         default="auto",
         show_default=True,
-        help="auto: a tree on a terminal, lines elsewhere. ndjson: one JSON object in each line of stdout.",
+        help="auto: a tree on a terminal, lines elsewhere. lines: one for each stack and each failure. events: one for "
+        "each event. ndjson: one JSON object in each line of stdout.",
     )(command)
 
 

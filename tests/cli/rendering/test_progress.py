@@ -34,17 +34,34 @@ def operation(*rounds: Sequence[Event]) -> Operation:
     return Operation(STACK, ARN, "create", iter(rounds))
 
 
-def shown(monkeypatch: pytest.MonkeyPatch, step: float, *rounds: Sequence[Event], terminal: bool = False) -> str:
+def shown(
+    monkeypatch: pytest.MonkeyPatch, step: float, *rounds: Sequence[Event], terminal: bool = False, mode: str = "auto"
+) -> str:
     clock = iter(range(10_000))
     monkeypatch.setattr("hosting.cli.rendering.progress.time.monotonic", lambda: next(clock) * step)
     monkeypatch.setenv("TERM", "xterm")
     console = Console(file=io.StringIO(), width=120, force_terminal=terminal, color_system=None)
-    progress.show_operation(console, operation(*rounds))
+    progress.show_operation(console, operation(*rounds), mode=mode)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
 
-def test_a_log_has_a_line_for_each_event_and_a_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_has_a_line_for_each_stack_that_changed_and_for_each_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    database, network = (event(name, "CREATE_IN_PROGRESS", type=STACK_TYPE) for name in ("Database", "Network"))
+    rounds = [
+        [root("CREATE_IN_PROGRESS"), network, database, event("Cluster", "CREATE_IN_PROGRESS", "Database")],
+        [event("Cluster", "CREATE_COMPLETE", "Database"), event("Network", "UPDATE_COMPLETE", type=STACK_TYPE)],
+        [event("Database", "CREATE_COMPLETE", type=STACK_TYPE)],
+        [event("Topic", "CREATE_FAILED", reason="Quota exceeded"), root("CREATE_COMPLETE")],
+    ]
+    assert shown(monkeypatch, 2, *rounds).splitlines() == [
+        "12:00:00  shop-dev  Database  CREATE_COMPLETE  1 resource, 4s",
+        "12:00:00  shop-dev  Topic  CREATE_FAILED  Quota exceeded",
+        "12:00:00  shop-dev  CREATE_COMPLETE  4 resources, 8s",
+    ]
+
+
+def test_a_log_of_events_has_a_line_for_each_and_a_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
     rounds = [
         [root("CREATE_IN_PROGRESS"), event("Cluster", "CREATE_IN_PROGRESS", "DatabaseStack")],
         [],
@@ -52,7 +69,7 @@ def test_a_log_has_a_line_for_each_event_and_a_heartbeat(monkeypatch: pytest.Mon
         [],
         [event("Cluster", "CREATE_FAILED", "DatabaseStack", reason="Quota exceeded"), root("CREATE_FAILED")],
     ]
-    assert shown(monkeypatch, 16, *rounds).splitlines() == [
+    assert shown(monkeypatch, 16, *rounds, mode="events").splitlines() == [
         "12:00:00  shop-dev  CREATE_IN_PROGRESS",
         "12:00:00  shop-dev  DatabaseStack/Cluster  CREATE_IN_PROGRESS",
         "... 48s, working on DatabaseStack/Cluster",
