@@ -52,6 +52,29 @@ def as_json(findings: Sequence[Finding], checked: Checked) -> str:
     return json.dumps(document, indent=2)
 
 
+def as_junit(findings: Sequence[Finding], checked: Checked) -> str:
+    """Return JUnit XML: one failed test case for each finding, or one that passed if there is none.
+
+    The class of a case is the place in the generator or the template, so that CI groups findings by file.
+    """
+    from xml.etree import ElementTree
+
+    count = str(len(findings))
+    suite = ElementTree.Element(
+        "testsuite", name="deploy.py validate", tests=count if findings else "1", failures=count
+    )
+    for finding in findings:
+        where = finding.source or finding.template
+        case = ElementTree.SubElement(suite, "testcase", classname=where, name=f"{finding.rule} {finding.logical_id}")
+        place = " ".join(filter(None, (finding.template, finding.logical_id, finding.path, finding.environment)))
+        failure = ElementTree.SubElement(case, "failure", type=finding.rule, message=finding.message)
+        failure.text = "\n".join(filter(None, (place, finding.why, finding.hint)))
+    if not findings:
+        ElementTree.SubElement(suite, "testcase", classname="templates", name=checked.sentence())
+    ElementTree.indent(suite)
+    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
+
+
 def as_sarif(findings: Sequence[Finding], checked: Checked, folder: str, titles: Mapping[str, str]) -> str:
     """Return SARIF 2.1.0. The location is the line of Python that created the resource, otherwise the template."""
     rules = sorted({finding.rule for finding in findings})

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+from xml.etree import ElementTree
 
 from hosting.analysis.findings import Finding
-from hosting.analysis.report import Checked, as_json, as_sarif, write_text
+from hosting.analysis.report import Checked, as_json, as_junit, as_sarif, write_text
 
 CHECKED = Checked(templates=12, environments=("dev", "prod"), linted=40, cfn_lint_rules=329, own_rules=80)
 MADE = Finding(
@@ -64,6 +65,18 @@ def test_sarif_points_at_python_or_at_the_template() -> None:
     assert made == {"artifactLocation": {"uri": "generator/layers/network.py"}, "region": {"startLine": 42}}
     assert unknown == {"artifactLocation": {"uri": "templates/root.json"}, "region": {"startLine": 1}}
     assert [result["level"] for result in run["results"]] == ["error", "warning"]
+
+
+def test_junit_has_a_failure_for_each_finding_or_a_case_that_passes() -> None:
+    suite = ElementTree.fromstring(as_junit([MADE, UNKNOWN], CHECKED))  # noqa: S314 -- our own text
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "2")
+    first = suite.findall("testcase")[0]
+    failure = first.find("failure")
+    assert failure is not None
+    assert (failure.get("type"), failure.get("message")) == (MADE.rule, MADE.message)
+    assert first.get("classname") == MADE.source
+    (passed,) = ElementTree.fromstring(as_junit([], CHECKED)).findall("testcase")  # noqa: S314 -- our own text
+    assert passed.find("failure") is None
 
 
 def test_sarif_without_findings_is_still_a_run() -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @environments_option
-@output_option("text", "json", "sarif")
+@output_option("text", "json", "sarif", "junit")
 @removed_option("--format", "--output")
 @root_option
 def validate(environment: str, output: str, root: Path) -> int:
@@ -56,5 +56,7 @@ def _print_findings(result: Validation, output: str, root: Path) -> None:
         shown = folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder
         titles = {rule.id: rule.title for rule in RULES.values()}
         click.echo(report.as_sarif(findings, result.checked, shown.as_posix(), titles))
+    elif output == "junit":
+        click.echo(report.as_junit(findings, result.checked))
     else:
         report.write_text(findings, result.checked, sys.stdout)

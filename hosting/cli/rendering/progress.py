@@ -68,7 +68,13 @@ def show_operation(
     """Show the operation until it ends. A given `state` continues after an interruption."""
     if mode == "auto":
         mode = "tree" if target.is_terminal and not target.is_dumb_terminal else "lines"
-    show = {"tree": _show_tree, "lines": _show_lines, "events": _show_events, "ndjson": _show_ndjson}[mode]
+    show = {
+        "tree": _show_tree,
+        "lines": _show_lines,
+        "events": _show_events,
+        "errors-only": _show_errors,
+        "ndjson": _show_ndjson,
+    }[mode]
     state = state or OperationState(operation.stack.label, time.monotonic())
     show(
         target,
@@ -114,12 +120,25 @@ def _show_events(
     _print_events(target, operation, rounds, state, lambda _event: True)
 
 
+def _show_errors(
+    target: Console, operation: Operation, rounds: Iterable[tuple[Sequence[Event], float]], state: OperationState
+) -> None:
+    """Show failures and the end of the operation, without a heartbeat: for agents and short logs."""
+
+    def is_shown(event: Event) -> bool:
+        return event.failed or (event.is_stack_itself and is_terminal(event.status))
+
+    _print_events(target, operation, rounds, state, is_shown, heartbeat=False)
+
+
 def _print_events(
     target: Console,
     operation: Operation,
     rounds: Iterable[tuple[Sequence[Event], float]],
     state: OperationState,
     shows: Callable[[Event], bool],
+    *,
+    heartbeat: bool = True,
 ) -> None:
     last = state.clock
     for batch, now in rounds:
@@ -132,7 +151,7 @@ def _print_events(
             line = f"{event.time:%H:%M:%S}  {operation.stack.name}{name}  {event.status}{reason}"
             target.print(Text(line + _describe_size(state, event, now), style="red" if event.failed else ""))
             last = now
-        if now - last >= _HEARTBEAT:
+        if heartbeat and now - last >= _HEARTBEAT:
             busy = ", ".join(state.list_running()[:3]) or "CloudFormation"
             target.print(
                 Text(

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-MODES = ("auto", "tree", "lines", "events", "ndjson")
+MODES = ("auto", "tree", "lines", "events", "errors-only", "ndjson")
 
 
 class Detached(click.exceptions.Exit):
@@ -47,7 +47,7 @@ def progress_option(command: Command) -> Command:
         default="auto",
         show_default=True,
         help="auto: a tree on a terminal, lines elsewhere. lines: one for each stack and each failure. events: one for "
-        "each event. ndjson: one JSON object in each line of stdout.",
+        "each event. errors-only: failures and the end. ndjson: one JSON object in each line of stdout.",
     )(command)
 
 

@@ -61,6 +61,18 @@ def test_a_log_has_a_line_for_each_stack_that_changed_and_for_each_failure(monke
     ]
 
 
+def test_a_log_of_errors_has_failures_and_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds = [
+        [root("UPDATE_IN_PROGRESS"), event("Topic", "UPDATE_FAILED", reason="Quota exceeded")],
+        *[[] for _ in range(9)],
+        [event("Topic", "UPDATE_COMPLETE"), root("UPDATE_ROLLBACK_COMPLETE")],
+    ]
+    assert shown(monkeypatch, 16, *rounds, mode="errors-only").splitlines() == [
+        "12:00:00  shop-dev  Topic  UPDATE_FAILED  Quota exceeded",
+        "12:00:00  shop-dev  UPDATE_ROLLBACK_COMPLETE  1 resource, 2m56s",
+    ]
+
+
 def test_a_log_of_events_has_a_line_for_each_and_a_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
     rounds = [
         [root("CREATE_IN_PROGRESS"), event("Cluster", "CREATE_IN_PROGRESS", "DatabaseStack")],
