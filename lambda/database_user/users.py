@@ -137,8 +137,11 @@ def ensure_user(database: Database, schema: str, login: Login) -> None:
 
 def is_ready(database: Database, login: Login) -> bool:
     """Return whether the user of a login has its password and needs TLS."""
+    # The Data API does not return every type of MySQL, such as ENUM, the type of ssl_type.
+    columns = "CAST(authentication_string AS CHAR), CAST(ssl_type AS CHAR)"
     rows = database.execute(
-        "SELECT authentication_string, ssl_type FROM mysql.user WHERE User = :user AND Host = '%'", user=login.username
+        f"SELECT {columns} FROM mysql.user WHERE User = :user AND Host = '%'",  # noqa: S608 -- constants
+        user=login.username,
     )
     return rows == [[login.hash, "ANY"]]
 
