@@ -84,6 +84,11 @@ class Queue(Store):
     kind = "queue"
     values = ("Arn", "Url")
 
+    @property
+    def failed_id(self) -> str:
+        """Return the logical id of the queue of failed messages."""
+        return logical_id(Queue, f"{self.name}Failed")
+
     def check(self) -> None:
         """Raise ConfigError if SQS does not accept a setting."""
         # Amazon SQS Developer Guide, "Amazon SQS message quotas".
@@ -198,6 +203,13 @@ def check_stores(stores: tuple[Store, ...]) -> None:
     if same := find_twice(store.slug for store in stores):
         name = [store.name for store in stores if store.slug == same][-1]
         raise ConfigError(f"two stores with name {name}: give each its own", workload=name)
+    for queue in (store for store in stores if isinstance(store, Queue)):
+        for other in stores:
+            if other.logical_id == queue.failed_id:
+                raise ConfigError(
+                    f"{other.where}: the queue of failed messages of {queue.name} has this name, give another one",
+                    workload=other.name,
+                )
 
 
 def needed_kind(value: StoreValue) -> type[Store]:

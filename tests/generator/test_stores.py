@@ -51,6 +51,10 @@ def rendered(workloads: tuple[Workload, ...], stores: tuple[Store, ...] = STORES
         ('STORES = (Queue("A", late_minutes=9999),)', r"queue A: late_minutes is 9999, give 0 to 5760"),
         ('STORES = (Queue("A", retention_days="4"),)', r"retention_days is '4': give a value of type int"),
         ('STORES = (Queue("A"),\n Volume("a1"), Volume("A"))', r'store "a1"'),
+        (
+            'STORES = (Queue("A"),\n Queue("AFailed"))',
+            r"^workloads\.py:3: queue AFailed: the queue of failed messages of A has this name",
+        ),
         ('STORES = (Volume("A", owner="0:0"),)', r'volume A: owner "0:0", give a user other than root'),
         ('STORES = (Queue("A"),\n Volume("A"))', r"^workloads\.py:3: two stores with name A"),
     ],

@@ -23,7 +23,7 @@ def add_queue(t: Template, store: QueueStore, inputs: Inputs) -> dict[str, Stack
     """Add a queue, its queue of failed messages, their policy and alarms. Returns the outputs by name."""
     failed = t.add_resource(
         Queue(
-            f"{store.name}FailedQueue",
+            store.failed_id,
             KmsMasterKeyId=inputs.data_key_arn,
             MessageRetentionPeriod=FAILED_SECONDS,
             Tags=Tags(Store=store.slug),
