@@ -17,7 +17,16 @@ from generator.workloads.values import PER_ENVIRONMENT, Existing, PerEnvironment
 FOLDER = "functions"
 # The functions of the platform. Their parameters, log groups and packages have these names.
 _PLATFORM = frozenset(
-    {"AlarmFallback", "CredentialsWatch", "CustomResource", "LogProcessor", "Migration", "SiteContent", "SlackNotifier"}
+    {
+        "AlarmFallback",
+        "CredentialsWatch",
+        "CustomResource",
+        "DatabaseUser",
+        "LogProcessor",
+        "Migration",
+        "SiteContent",
+        "SlackNotifier",
+    }
 )
 QUEUE_ARN = r"arn:aws[a-z-]*:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,80}(\.fifo)?"
 # AWS Lambda Developer Guide, "Working with Lambda environment variables".

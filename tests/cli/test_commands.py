@@ -19,7 +19,7 @@ Command = Callable[..., Any]
 def test_an_environment_is_planned_deployed_and_destroyed(command: Command) -> None:
     first = command("deploy", "-e", "dev", "--yes")
     assert first.code == 0, first.err
-    assert "OperationsStack/Data  CREATE_COMPLETE" in first.err
+    assert "shop-dev  OperationsStack  CREATE_COMPLETE  2 resources" in first.err
     assert "https://shop-dev.example.com" in first.out
     assert "\x1b" not in first.out + first.err, "no colours where there is no terminal"
 

@@ -24,15 +24,24 @@ from tests.lambdas.test_custom_resource import request as content_request
 from tests.support.project import TEMPLATES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-FUNCTIONS = ("alarm_fallback", "credentials_watch", "custom_resource", "log_processor", "migration", "slack_notifier")
-MIGRATING = WebService("Migrating", paths=("/*",), priority=1, migrate=("migrate",))
+FUNCTIONS = (
+    "alarm_fallback",
+    "credentials_watch",
+    "custom_resource",
+    "database_user",
+    "log_processor",
+    "migration",
+    "slack_notifier",
+)
+MIGRATING = WebService("Migrating", paths=("/*",), priority=1, migrate=("migrate",), schema="own")
 
 
 @cache
 def templates() -> Mapping[str, Mapping[str, Any]]:
-    """Return the resources of each committed template, and of a workload with a migration."""
+    """Return the resources of each committed template, and of a workload with a migration and a schema."""
     texts = {path.name: path.read_text(encoding="utf-8") for path in sorted(TEMPLATES.glob("*.json"))}
-    texts["workload-migrating.json"] = render_all(Config(workloads=(MIGRATING,)))["workload-migrating.json"]
+    rendered = render_all(Config(workloads=(MIGRATING,)))
+    texts |= {name: rendered[name] for name in ("workload-migrating.json", "database-users.json")}
     return {name: json.loads(text)["Resources"] for name, text in texts.items()}
 
 
@@ -143,6 +152,16 @@ CALLS: Mapping[str, set[str]] = {
         "iam:PassRole",
         # For a migration that is longer than one invocation.
         "lambda:InvokeFunction",
+    },
+    "database_user": {
+        "rds-data:ExecuteStatement",
+        "secretsmanager:DescribeSecret",
+        "secretsmanager:GetSecretValue",
+        "secretsmanager:PutSecretValue",
+        "secretsmanager:UpdateSecretVersionStage",
+        # The key of the secrets, and that of the function's variables.
+        "kms:Decrypt",
+        "kms:GenerateDataKey",
     },
     "custom_resource": {
         "cloudformation:DescribeStacks",

@@ -211,7 +211,14 @@ def test_the_functions_that_redact_are_packaged_with_the_redactor_of_deploy_py()
 
 def test_the_functions_of_this_repository_are_packaged_together() -> None:
     made = package_functions(ROOT / "lambda")
-    expected = ["credentials_watch", "custom_resource", "log_processor", "migration", "slack_notifier"]
+    expected = [
+        "credentials_watch",
+        "custom_resource",
+        "database_user",
+        "log_processor",
+        "migration",
+        "slack_notifier",
+    ]
     assert [one.name for one in made] == ["alarm_fallback", *expected]
     assert all("index.py" in names(one) for one in made)
     assert not any(one.notes for one in made)
